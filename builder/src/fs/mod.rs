@@ -1,0 +1,113 @@
+//! The two file systems of an image, FAT and ext4, behind one small trait.
+//!
+//! Everything above this module names files by [`ImagePath`] and never sees an on-disk structure.
+
+mod error;
+mod path;
+
+use std::io::{Read, Write};
+
+pub use error::{FsError, Result};
+pub use path::ImagePath;
+
+/// What a path names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
+    /// A symbolic link.
+    Symlink,
+    /// A device node, socket or FIFO.
+    Special,
+}
+
+/// Owner, permissions and time of a file. FAT keeps only the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attributes {
+    /// Permission bits with set-id and sticky bits, `0o7777` at most.
+    pub mode: u16,
+    /// Numeric owner.
+    pub uid: u32,
+    /// Numeric group.
+    pub gid: u32,
+    /// Time of the last change of the content, in seconds since 1970; also given to the other times.
+    pub mtime: i64,
+}
+
+/// What is known of a file without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// What the path names.
+    pub kind: Kind,
+    /// Size in bytes.
+    pub size: u64,
+    /// Owner, permissions and time. On FAT: root, 0755 or 0644.
+    pub attributes: Attributes,
+}
+
+/// One name in a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The name; bytes that are not UTF-8 are shown as U+FFFD.
+    pub name: String,
+    /// What it names.
+    pub kind: Kind,
+}
+
+/// Room that is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// Free bytes, in whole blocks or clusters.
+    pub bytes: u64,
+    /// Free inodes; `u64::MAX` where the file system has none.
+    pub inodes: u64,
+}
+
+/// A file system inside an image.
+///
+/// Paths are resolved inside the root, symbolic links in the middle included; a link that leads out of the
+/// root is refused. No call follows a link in the last component unless it says so.
+pub trait FileSystem {
+    /// What the path names; `None` if nothing has that name.
+    fn stat(&self, path: &ImagePath) -> Result<Option<Stat>>;
+
+    /// The path with every symbolic link followed, the last component included. Components that do not
+    /// exist are kept as they are, so the answer may name a file that is still to be made.
+    fn resolve(&self, path: &ImagePath) -> Result<ImagePath>;
+
+    /// The target of a symbolic link, as stored.
+    fn read_link(&self, path: &ImagePath) -> Result<String>;
+
+    /// The names in a folder, sorted, without `.` and `..`.
+    fn list(&self, path: &ImagePath) -> Result<Vec<Entry>>;
+
+    /// Writes the content of a regular file to `out` in pieces, and returns its size in bytes.
+    fn copy_to(&self, path: &ImagePath, out: &mut dyn Write) -> Result<u64>;
+
+    /// The content of a regular file that may have at most `limit` bytes.
+    fn read(&self, path: &ImagePath, limit: u64) -> Result<Vec<u8>>;
+
+    /// Makes a folder and those above it that are missing, all with `attributes`; one that exists is left as it is.
+    fn create_folders(&self, path: &ImagePath, attributes: Attributes) -> Result<()>;
+
+    /// Creates or replaces a regular file from `content`, streamed. The folder above must exist.
+    /// A link of that name is replaced, not followed.
+    fn write(&self, path: &ImagePath, content: &mut dyn Read, attributes: Attributes) -> Result<u64>;
+
+    /// Creates or replaces a symbolic link.
+    fn symlink(&self, path: &ImagePath, target: &str, attributes: Attributes) -> Result<()>;
+
+    /// Removes a file or link; a folder is refused.
+    fn remove(&self, path: &ImagePath) -> Result<()>;
+
+    /// Sets owner, permissions and times.
+    fn set_attributes(&self, path: &ImagePath, attributes: Attributes) -> Result<()>;
+
+    /// Room that is left.
+    fn space(&self) -> Result<Space>;
+
+    /// Writes out what is held back and checks what was written. Nothing may be done after it.
+    fn finish(self: Box<Self>) -> Result<()>;
+}

@@ -1,0 +1,3 @@
+//! Turns a stock operating-system image into an appliance, offline: see `docs/architecture.md`.
+
+pub mod fs;
