@@ -1,3 +1,4 @@
 //! Turns a stock operating-system image into an appliance, offline: see `docs/architecture.md`.
 
+pub mod disk;
 pub mod fs;
