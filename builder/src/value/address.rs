@@ -1,0 +1,198 @@
+//! An address with its network's prefix, as an interface carries it.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::{ValueError, text_value};
+
+/// An address that a node can have on its network, such as `192.168.1.10/24`.
+///
+/// In a network of two (IPv4 /31, RFC 3021; IPv6 /127, RFC 6164) both addresses are hosts. A network of one is
+/// refused: a node without neighbours reaches neither a gateway nor another node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct InterfaceAddress {
+    address: IpAddr,
+    prefix: u8,
+}
+
+const KIND: &str = "address";
+const FORM: &str = "write it like 192.168.1.10/24";
+
+impl InterfaceAddress {
+    /// The address alone.
+    pub fn ip(&self) -> IpAddr {
+        self.address
+    }
+
+    /// Length of the network's prefix in bits.
+    pub fn prefix(&self) -> u8 {
+        self.prefix
+    }
+
+    /// The network's own address: the host bits are zero.
+    pub fn network(&self) -> IpAddr {
+        masked(self.address, self.prefix)
+    }
+
+    /// Whether an address lies in the same network.
+    pub fn contains(&self, other: IpAddr) -> bool {
+        self.address.is_ipv4() == other.is_ipv4() && masked(other, self.prefix) == self.network()
+    }
+
+    /// What an address is in this network if no host can have it.
+    pub(super) fn reserved(&self, other: IpAddr) -> Option<&'static str> {
+        match other {
+            _ if self.prefix.saturating_add(1) >= bits(other) => None,
+            _ if other == self.network() => Some("is the address of the network itself"),
+            IpAddr::V4(ip) if host_bits_set(ip, self.prefix) => {
+                Some("is the broadcast address of the network")
+            }
+            _ => None,
+        }
+    }
+}
+
+impl FromStr for InterfaceAddress {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let refuse = |cause: &str, cure: &str| ValueError::new(KIND, text, cause, cure);
+        let (address, prefix) = text.split_once('/').ok_or_else(|| refuse("has no prefix length", FORM))?;
+        let address: IpAddr = address.parse().map_err(|_| refuse("is not an IP address", FORM))?;
+        let prefix = parse_prefix(prefix, bits(address))
+            .ok_or_else(|| refuse("has an impossible prefix length", FORM))?;
+        if let Some(cause) = unusable(address) {
+            return Err(refuse(cause, "give the node an address of its own network"));
+        }
+        let value = Self { address, prefix };
+        if prefix == bits(address) {
+            return Err(refuse(
+                "is alone in its network",
+                "write the prefix of the whole network, such as /24",
+            ));
+        }
+        match value.reserved(address) {
+            Some(cause) => Err(refuse(cause, "choose an address inside it")),
+            None => Ok(value),
+        }
+    }
+}
+
+impl fmt::Display for InterfaceAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
+text_value!(InterfaceAddress);
+
+/// Why an address can be no host's, in whatever network.
+pub(super) fn unusable(address: IpAddr) -> Option<&'static str> {
+    match address {
+        IpAddr::V4(ip) if ip.octets()[0] == 0 => Some("begins with 0, which means 'no address'"),
+        IpAddr::V4(Ipv4Addr::BROADCAST) => Some("is the broadcast address"),
+        IpAddr::V6(ip) if ip.is_unspecified() => Some("means 'no address'"),
+        IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some() => Some("is an IPv4 address in IPv6 form"),
+        IpAddr::V6(ip) if ip.is_unicast_link_local() => Some("is valid on one link only"),
+        _ if address.is_loopback() => Some("is the machine's address to itself"),
+        _ if address.is_multicast() => Some("is a multicast address"),
+        _ => None,
+    }
+}
+
+/// Plain decimal, between 1 and the bits of the address.
+fn parse_prefix(text: &str, most: u8) -> Option<u8> {
+    let plain = text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
+    text.parse().ok().filter(|prefix| plain && (1..=most).contains(prefix))
+}
+
+fn bits(address: IpAddr) -> u8 {
+    if address.is_ipv4() { 32 } else { 128 }
+}
+
+fn masked(address: IpAddr, prefix: u8) -> IpAddr {
+    let host = u32::from(bits(address).saturating_sub(prefix));
+    match address {
+        IpAddr::V4(ip) => {
+            IpAddr::V4(Ipv4Addr::from_bits(ip.to_bits() & u32::MAX.checked_shl(host).unwrap_or(0)))
+        }
+        IpAddr::V6(ip) => {
+            IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & u128::MAX.checked_shl(host).unwrap_or(0)))
+        }
+    }
+}
+
+fn host_bits_set(ip: Ipv4Addr, prefix: u8) -> bool {
+    let host = u32::MAX.checked_shr(u32::from(prefix)).unwrap_or(0);
+    ip.to_bits() & host == host
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn good_addresses_know_their_network() {
+        for (good, network) in [
+            ("192.168.1.10/24", "192.168.1.0"),
+            ("10.0.0.0/31", "10.0.0.0"),
+            ("10.0.0.1/31", "10.0.0.0"),
+            ("10.0.0.255/16", "10.0.0.0"),
+            ("172.16.3.1/30", "172.16.3.0"),
+            ("fd00::10/64", "fd00::"),
+            ("2001:db8::1/127", "2001:db8::"),
+        ] {
+            let address: InterfaceAddress = good.parse().unwrap();
+            assert_eq!(
+                (address.to_string().as_str(), address.network().to_string().as_str()),
+                (good, network)
+            );
+        }
+    }
+
+    #[test]
+    fn bad_addresses_are_refused_with_cause_and_cure() {
+        for (bad, want) in [
+            ("192.168.1.10", "has no prefix length: write it like 192.168.1.10/24"),
+            ("", "no prefix length"),
+            ("192.168.1/24", "not an IP address"),
+            ("192.168.1.256/24", "not an IP address"),
+            ("192.168.01.1/24", "not an IP address"),
+            ("192.168.1.10/255.255.255.0", "impossible prefix"),
+            ("192.168.1.10/33", "impossible prefix"),
+            ("192.168.1.10/0", "impossible prefix"),
+            ("192.168.1.10/024", "impossible prefix"),
+            ("192.168.1.10/+24", "impossible prefix"),
+            ("192.168.1.10/", "impossible prefix"),
+            ("192.168.1.10/32", "alone in its network"),
+            ("fd00::10/128", "alone in its network"),
+            ("192.168.1.0/24", "the network itself"),
+            ("192.168.1.255/24", "broadcast address of the network"),
+            ("fd00::/64", "the network itself"),
+            ("0.0.0.0/24", "no address"),
+            ("::/64", "no address"),
+            ("255.255.255.255/8", "is the broadcast address:"),
+            ("127.0.0.1/8", "to itself"),
+            ("::1/64", "to itself"),
+            ("224.0.0.5/24", "multicast"),
+            ("ff02::1/64", "multicast"),
+            ("fe80::1/64", "one link only"),
+            ("::ffff:192.168.1.10/120", "IPv6 form"),
+        ] {
+            let error = bad.parse::<InterfaceAddress>().unwrap_err().to_string();
+            assert!(error.contains(want), "{bad:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn families_do_not_mix() {
+        let address: InterfaceAddress = "10.0.0.1/8".parse().unwrap();
+        assert!(address.contains("10.255.0.1".parse().unwrap()));
+        assert!(!address.contains("11.0.0.1".parse().unwrap()));
+        assert!(!address.contains("a00::1".parse().unwrap()));
+    }
+}

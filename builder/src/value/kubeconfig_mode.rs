@@ -1,0 +1,73 @@
+//! The permissions of the kubeconfig that k3s writes on the node.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::{ValueError, text_value};
+
+/// `K3S_KUBECONFIG_MODE`: four octal digits from 0600 to 0777 that leave root its read and write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct KubeconfigMode(u16);
+
+impl KubeconfigMode {
+    /// The permission bits.
+    pub fn bits(self) -> u16 {
+        self.0
+    }
+}
+
+impl FromStr for KubeconfigMode {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let refuse = |cause: &str, cure: &str| Err(ValueError::new("kubeconfig mode", text, cause, cure));
+        if text.len() != 4 || !text.bytes().all(|b| matches!(b, b'0'..=b'7')) {
+            return refuse("is not four octal digits", "write a mode such as 0600 or 0644");
+        }
+        match u16::from_str_radix(text, 8) {
+            Ok(mode) if mode > 0o777 => {
+                refuse("has more than permission bits", "begin it with 0, such as 0644")
+            }
+            Ok(mode) if mode & 0o600 == 0o600 => Ok(Self(mode)),
+            _ => refuse("takes read or write from root", "write at least 0600"),
+        }
+    }
+}
+
+impl fmt::Display for KubeconfigMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04o}", self.0)
+    }
+}
+
+text_value!(KubeconfigMode);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_are_four_octal_digits_that_keep_root_in() {
+        for (good, bits) in [("0600", 0o600), ("0644", 0o644), ("0777", 0o777)] {
+            let mode: KubeconfigMode = good.parse().unwrap();
+            assert_eq!((mode.bits(), mode.to_string().as_str()), (bits, good));
+        }
+        for (bad, want) in [
+            ("", "not four octal"),
+            ("644", "not four octal"),
+            ("00644", "not four octal"),
+            ("0o64", "not four octal"),
+            ("0680", "not four octal"),
+            ("rw-r", "not four octal"),
+            ("4755", "more than permission bits"),
+            ("0444", "from root"),
+            ("0000", "from root"),
+        ] {
+            let error = bad.parse::<KubeconfigMode>().unwrap_err().to_string();
+            assert!(error.contains(want), "{bad:?}: {error}");
+        }
+    }
+}
