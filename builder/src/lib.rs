@@ -1,5 +1,6 @@
 //! Turns a stock operating-system image into an appliance, offline: see `docs/architecture.md`.
 
 pub mod disk;
+pub mod edit;
 pub mod fs;
 pub mod value;

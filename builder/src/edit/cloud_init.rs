@@ -1,0 +1,14 @@
+//! `/etc/cloud/cloud.cfg.d/99-zz-hcimage.cfg`: keeps cloud-init from undoing what the image says.
+
+/// Where the file lies. The last name wins: images bring `99-…` files of their own.
+pub const PATH: &str = "/etc/cloud/cloud.cfg.d/99-zz-hcimage.cfg";
+
+/// The file. cloud-init itself goes on running: on Ubuntu it is what grows the root file system.
+pub fn render() -> String {
+    "# Written by hcimage: the name, /etc/hosts, the host keys and the network are those of the image.\n\
+     preserve_hostname: true\n\
+     manage_etc_hosts: false\n\
+     ssh_deletekeys: false\n\
+     network:\n  config: disabled\n"
+        .into()
+}

@@ -1,0 +1,80 @@
+//! `/var/lib/dpkg/status`: which packages an image has.
+
+use super::debian_version::{DebianVersion, VersionError};
+
+/// Where the file lies.
+pub const PATH: &str = "/var/lib/dpkg/status";
+
+/// The version of an installed package; none where it is absent, removed, or not completely installed.
+///
+/// The file is a list of paragraphs of `Field: value` lines (deb-control(5)); the third word of `Status` is the state.
+pub fn installed_version(status: &str, package: &str) -> Result<Option<DebianVersion>, VersionError> {
+    let mut paragraph = Paragraph::default();
+    for line in status.lines().chain([""]) {
+        if line.is_empty() {
+            if paragraph.describes(package) {
+                return paragraph.version.map(str::parse).transpose();
+            }
+            paragraph = Paragraph::default();
+        } else {
+            paragraph.read(line);
+        }
+    }
+    Ok(None)
+}
+
+/// The fields that matter of one paragraph.
+#[derive(Default)]
+struct Paragraph<'a> {
+    package: Option<&'a str>,
+    installed: bool,
+    version: Option<&'a str>,
+}
+
+impl<'a> Paragraph<'a> {
+    /// Takes one line; continuation lines begin with a blank and so name no field.
+    fn read(&mut self, line: &'a str) {
+        let Some((field, value)) = line.split_once(':') else { return };
+        let value = value.trim();
+        match field.to_ascii_lowercase().as_str() {
+            "package" => self.package = Some(value),
+            "version" => self.version = Some(value),
+            "status" => self.installed = value.split_ascii_whitespace().nth(2) == Some("installed"),
+            _ => {}
+        }
+    }
+
+    fn describes(&self, package: &str) -> bool {
+        self.installed && self.package == Some(package)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STATUS: &str = "Package: iptables\nStatus: install ok installed\nArchitecture: arm64\nVersion: 1.8.7-1\n\
+         Description: rules\n Package: decoy\n Version: 9\n\n\
+         Package: gone\nStatus: deinstall ok config-files\nVersion: 1.0\n\n\
+         Package: half\nStatus: install ok half-configured\nVersion: 2.0\n\n\
+         Package: odd\nStatus: install ok installed\nVersion: 1 2\n\n\
+         Package: last\nStatus: hold ok installed\nVersion: 1:3.0-2";
+
+    #[test]
+    fn only_installed_packages_have_a_version() {
+        for (package, want) in [
+            ("iptables", Some("1.8.7-1")),
+            ("last", Some("1:3.0-2")),
+            ("gone", None),
+            ("half", None),
+            ("decoy", None),
+            ("absent", None),
+            ("", None),
+        ] {
+            let found = installed_version(STATUS, package).unwrap();
+            assert_eq!(found.map(|v| v.to_string()).as_deref(), want, "{package}");
+        }
+        assert!(installed_version(STATUS, "odd").is_err());
+        assert_eq!(installed_version("", "iptables"), Ok(None));
+    }
+}

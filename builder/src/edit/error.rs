@@ -1,0 +1,71 @@
+//! Why a text cannot be edited.
+
+use thiserror::Error;
+
+/// Why a text cannot be edited. The caller knows the file and names it in its context.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum EditError {
+    /// A command line has nothing on its first line.
+    #[error(
+        "the first line is empty, where the kernel command line must stand: restore the file from a stock image"
+    )]
+    NoCommandLine,
+    /// A command line has words on more than its first line.
+    #[error(
+        "there is text on line {line}, but only the first line reaches the kernel: join them into one line"
+    )]
+    SecondLine {
+        /// Counted from 1.
+        line: usize,
+    },
+    /// A control character where none may be.
+    #[error("the character {character:?} does not belong there: restore the file from a stock image")]
+    ControlCharacter {
+        /// What was found.
+        character: char,
+    },
+    /// A double quote that is never closed.
+    #[error("a double quote is never closed, so words added behind it would be part of it: close it")]
+    OpenQuote,
+    /// The command line would be cut off.
+    #[error(
+        "the kernel command line would have {length} bytes and be cut off after {limit}: remove words from it"
+    )]
+    TooLong {
+        /// Bytes it would have.
+        length: usize,
+        /// Bytes that certainly arrive.
+        limit: usize,
+    },
+    /// A grub.cfg that starts no kernel by itself.
+    #[error("no 'linux' line was found: a boot loader configuration that starts a kernel has at least one")]
+    NoKernelLine,
+    /// A `linux` line on which words cannot be added safely.
+    #[error(
+        "the kernel's line {line} holds {found:?}: only plain 'linux' lines as update-grub writes them can be edited"
+    )]
+    UnusualKernelLine {
+        /// Counted from 1.
+        line: usize,
+        /// What makes it unusual.
+        found: &'static str,
+    },
+    /// Another file system is mounted where ours should be.
+    #[error("line {line} mounts {device:?} at {mount}: choose another mount point or remove that line")]
+    MountTaken {
+        /// Counted from 1.
+        line: usize,
+        /// What is mounted there, as written.
+        device: String,
+        /// The mount point that was asked for.
+        mount: String,
+    },
+    /// The network service has no setting for this.
+    #[error(
+        "dhcpcd has no setting for the IPv6 gateway {gateway}: leave it to router advertisements, or use IPv4"
+    )]
+    NoIpv6Gateway {
+        /// What was asked for.
+        gateway: std::net::Ipv6Addr,
+    },
+}

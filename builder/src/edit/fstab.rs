@@ -1,0 +1,199 @@
+//! `/etc/fstab`: a data disk mounted by its label, and no swap.
+
+use super::error::EditError;
+use super::lines::Lines;
+use crate::value::{FsLabel, MountPoint};
+
+/// Where the file lies.
+pub const PATH: &str = "/etc/fstab";
+
+/// A file system to be mounted by its label.
+#[derive(Debug, Clone, Copy)]
+pub struct LabelMount<'a> {
+    /// The label.
+    pub label: &'a FsLabel,
+    /// Where it is mounted.
+    pub mount: &'a MountPoint,
+    /// The file system's type, such as `ext4`.
+    pub fstype: &'a str,
+    /// Mount options, such as `defaults,nofail`.
+    pub options: &'a str,
+}
+
+/// Makes sure that one line mounts the label there, checked at boot after the root (`0 2`). A line that does already is
+/// kept as it is; one with other options is replaced in its place.
+///
+/// Refused where another device is mounted there.
+pub fn ensure_mount_by_label(text: &str, wanted: LabelMount<'_>) -> Result<String, EditError> {
+    let mut lines = Lines::parse(text);
+    let mut found = false;
+    for (number, line) in (1..).zip(lines.bodies_mut()) {
+        let Some(entry) = Entry::parse(line) else { continue };
+        if !entry.is_mounted_at(wanted.mount) {
+            continue;
+        }
+        if !entry.has_label(wanted.label) {
+            let (device, mount) = (entry.device.to_owned(), wanted.mount.to_string());
+            return Err(EditError::MountTaken { line: number, device, mount });
+        }
+        if !entry.agrees(wanted) {
+            *line = render(wanted);
+        }
+        found = true;
+    }
+    if !found {
+        lines.push(render(wanted));
+    }
+    Ok(lines.render())
+}
+
+/// Drops the lines that switch swap on. k3s starts with swap, but the kubelet's memory limits mean nothing then.
+pub fn remove_swap(text: &str) -> String {
+    let mut lines = Lines::parse(text);
+    lines.retain(|_, line| Entry::parse(line).is_none_or(|entry| entry.fstype != "swap"));
+    lines.render()
+}
+
+fn render(wanted: LabelMount<'_>) -> String {
+    let LabelMount { label, mount, fstype, options } = wanted;
+    format!("LABEL={label} {} {} {} 0 2", escape(mount.as_str()), escape(fstype), escape(options))
+}
+
+/// The first four fields of a line, as written (fstab(5)).
+struct Entry<'a> {
+    device: &'a str,
+    mount: &'a str,
+    fstype: &'a str,
+    options: &'a str,
+    pass: Option<&'a str>,
+}
+
+impl<'a> Entry<'a> {
+    /// None for a comment, an empty line, and what mount(8) would not understand either.
+    fn parse(line: &'a str) -> Option<Self> {
+        let mut fields = line.split([' ', '\t']).filter(|field| !field.is_empty());
+        let device = fields.next().filter(|device| !device.starts_with('#'))?;
+        let (mount, fstype) = (fields.next()?, fields.next()?);
+        let options = fields.next().unwrap_or("defaults");
+        let _dump = fields.next();
+        Some(Self { device, mount, fstype, options, pass: fields.next() })
+    }
+
+    fn is_mounted_at(&self, mount: &MountPoint) -> bool {
+        let here = unescape(self.mount);
+        let here = here.strip_suffix(b"/").unwrap_or(&here);
+        here == mount.as_str().as_bytes()
+    }
+
+    /// `LABEL=x`, `LABEL="x"` and `/dev/disk/by-label/x` name the same device.
+    fn has_label(&self, label: &FsLabel) -> bool {
+        let device = unescape(self.device);
+        let tag = device.strip_prefix(b"LABEL=").map(|value| {
+            value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value)
+        });
+        tag.or_else(|| device.strip_prefix(b"/dev/disk/by-label/")) == Some(label.as_str().as_bytes())
+    }
+
+    fn agrees(&self, wanted: LabelMount<'_>) -> bool {
+        let same = |written: &str, wanted: &str| unescape(written) == wanted.as_bytes();
+        same(self.fstype, wanted.fstype) && same(self.options, wanted.options) && self.pass == Some("2")
+    }
+}
+
+/// Writes the characters that would end a field as three octal digits.
+fn escape(field: &str) -> String {
+    let mut text = String::new();
+    for character in field.chars() {
+        match character {
+            ' ' => text.push_str("\\040"),
+            '\t' => text.push_str("\\011"),
+            '\n' => text.push_str("\\012"),
+            '\\' => text.push_str("\\134"),
+            other => text.push(other),
+        }
+    }
+    text
+}
+
+fn unescape(field: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field.as_bytes();
+    while let Some((&first, others)) = rest.split_first() {
+        match octal(rest) {
+            Some((byte, after)) => {
+                bytes.push(byte);
+                rest = after;
+            }
+            None => {
+                bytes.push(first);
+                rest = others;
+            }
+        }
+    }
+    bytes
+}
+
+/// `\ooo` at the beginning, and what follows it.
+fn octal(bytes: &[u8]) -> Option<(u8, &[u8])> {
+    let (digits, after) = bytes.strip_prefix(b"\\")?.split_at_checked(3)?;
+    if !digits.iter().all(|digit| matches!(digit, b'0'..=b'7')) {
+        return None;
+    }
+    let digits = std::str::from_utf8(digits).ok()?;
+    Some((u8::from_str_radix(digits, 8).ok()?, after))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ensured(text: &str, mount: &str) -> Result<String, EditError> {
+        ensure_mount_by_label(
+            text,
+            LabelMount {
+                label: &"k8s-data".parse().unwrap(),
+                mount: &mount.parse().unwrap(),
+                fstype: "ext4",
+                options: "defaults,nofail",
+            },
+        )
+    }
+
+    #[test]
+    fn a_line_that_agrees_is_left_alone() {
+        for line in [
+            "LABEL=k8s-data /k8s-data ext4 defaults,nofail 0 2\n",
+            "LABEL=\"k8s-data\"\t/k8s-data/\text4\tdefaults,nofail\t0\t2\n",
+            "/dev/disk/by-label/k8s-data /k8s-data ext4 defaults,nofail 0 2",
+        ] {
+            assert_eq!(ensured(line, "/k8s-data").unwrap(), line);
+        }
+    }
+
+    #[test]
+    fn another_device_at_the_mount_point_is_refused() {
+        for (line, mount) in [
+            ("UUID=1234 /k8s-data/ ext4 defaults 0 2", "/k8s-data"),
+            ("UUID=1234 /my\\040data ext4", "/my data"),
+        ] {
+            let error = ensured(&format!("# x\n{line}\n"), mount).unwrap_err().to_string();
+            assert_eq!(
+                error,
+                format!(
+                    "line 2 mounts \"UUID=1234\" at {mount}: choose another mount point or remove that line"
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn escapes_go_both_ways() {
+        for (plain, escaped) in [("a b", "a\\040b"), ("a\tb\nc\\d", "a\\011b\\012c\\134d")] {
+            assert_eq!(escape(plain), escaped);
+            assert_eq!(unescape(escaped), plain.as_bytes());
+        }
+        for odd in ["\\", "\\04", "\\999", "\\777", "a\\"] {
+            assert_eq!(unescape(odd), odd.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Which modules a kernel has, from `/lib/modules/<release>/modules.dep` and `modules.builtin`.
+
+use std::collections::BTreeSet;
+
+/// The modules of one kernel, as files or built in. A hyphen in a name is an underscore, as for modprobe.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KernelModules {
+    names: BTreeSet<String>,
+}
+
+impl KernelModules {
+    /// Reads the two lists: lines `path/x.ko[.xz]: dependencies` (depmod's modules.dep(5)) and lines `path/x.ko`.
+    pub fn parse(dep: &str, builtin: &str) -> Self {
+        let loadable = dep.lines().filter_map(|line| line.split_once(':')).map(|(path, _)| path);
+        Self { names: loadable.chain(builtin.lines()).filter_map(name).collect() }
+    }
+
+    /// Whether the kernel has the module.
+    pub fn has(&self, module: &str) -> bool {
+        self.names.contains(&module.replace('-', "_"))
+    }
+}
+
+fn name(path: &str) -> Option<String> {
+    let file = path.trim().rsplit('/').next()?;
+    let (name, _compression) = file.split_once(".ko")?;
+    Some(name.replace('-', "_"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loadable_and_built_in_modules_are_found_by_name() {
+        let modules = KernelModules::parse(
+            "kernel/net/bridge/br_netfilter.ko.xz: kernel/net/bridge/bridge.ko.xz\nkernel/drivers/usb-storage.ko:\n\n",
+            "kernel/fs/overlayfs/overlay.ko\n",
+        );
+        for there in ["br_netfilter", "br-netfilter", "usb_storage", "overlay"] {
+            assert!(modules.has(there), "{there}");
+        }
+        for absent in ["bridge", "vxlan", ""] {
+            assert!(!modules.has(absent), "{absent}");
+        }
+        assert_eq!(KernelModules::parse("", ""), KernelModules::default());
+    }
+}

@@ -1,0 +1,39 @@
+//! Pure editors and renderers: text in, text out, nothing read or written.
+//!
+//! An **editor** (`edit`, or a verb) changes what it is about and keeps the rest to the byte: foreign lines, their
+//! order, comments, line ends, and whether the last line has one. Editing twice is editing once. A **renderer**
+//! (`render`) writes a file that is wholly ours. A **reader** tells what a file of the base says.
+//!
+//! Where the file's place is the same on all bases, the module names it in `PATH`.
+
+pub mod cloud_init;
+pub mod cmdline;
+pub mod dhcpcd_conf;
+pub mod dphys_swapfile;
+pub mod dpkg_status;
+pub mod fstab;
+pub mod grub_cfg;
+pub mod grub_default;
+pub mod hostname;
+pub mod hosts;
+pub mod iptables;
+pub mod k3s_config;
+pub mod k3s_env;
+pub mod k3s_unit;
+pub mod kernel_modules;
+pub mod kernel_words;
+pub mod keyfile;
+pub mod modules_load;
+pub mod os_release;
+pub mod raspi_extra_cmdline;
+pub mod rpi_swap;
+pub mod sysctl;
+pub mod zram_generator;
+
+mod debian_version;
+mod error;
+mod lines;
+mod yaml;
+
+pub use debian_version::{DebianVersion, VersionError};
+pub use error::EditError;

@@ -1,0 +1,70 @@
+//! `/etc/modules-load.d/hcimage-k3s.conf`: kernel modules that k3s needs and nothing else loads.
+
+use super::kernel_modules::KernelModules;
+
+/// Where the file lies.
+pub const PATH: &str = "/etc/modules-load.d/hcimage-k3s.conf";
+
+/// A kernel module and what k3s needs it for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Module {
+    /// As modprobe names it.
+    pub name: &'static str,
+    /// What fails without it.
+    pub why: &'static str,
+}
+
+/// Loaded at boot. Others (veth, vxlan, xt_*) are loaded by the kernel when they are first asked for.
+const LOADED: [Module; 5] = [
+    Module { name: "overlay", why: "container images are layers put on top of each other" },
+    Module { name: "br_netfilter", why: "packets between pods of a node pass the service rules" },
+    Module {
+        name: "nf_conntrack",
+        why: "services follow connections; its sysctls exist only once it is loaded",
+    },
+    Module { name: "iptable_nat", why: "service addresses, where iptables is the legacy one" },
+    Module { name: "iptable_filter", why: "network policies, where iptables is the legacy one" },
+];
+
+/// Without these no pod network comes up, with flannel's vxlan, k3s's default.
+const REQUIRED: [Module; 6] = [
+    Module { name: "overlay", why: "container images are layers put on top of each other" },
+    Module { name: "br_netfilter", why: "packets between pods of a node pass the service rules" },
+    Module { name: "nf_conntrack", why: "services follow connections" },
+    Module { name: "bridge", why: "the pods of a node meet on a bridge" },
+    Module { name: "veth", why: "each pod is wired to the bridge by a pair of them" },
+    Module { name: "vxlan", why: "pods of different nodes reach each other through it" },
+];
+
+/// The file, without what the kernel does not have: a missing module would make the boot look failed
+/// (`systemd-modules-load` exits with an error), a built-in one does not.
+pub fn render(kernel: &KernelModules) -> String {
+    let mut text = String::from("# Written by hcimage: what k3s needs and nothing else loads.\n");
+    for module in LOADED.iter().filter(|module| kernel.has(module.name)) {
+        text.push_str(&format!("# {}\n{}\n", module.why, module.name));
+    }
+    text
+}
+
+/// What k3s cannot do without and the kernel does not have.
+pub fn missing(kernel: &KernelModules) -> Vec<Module> {
+    REQUIRED.into_iter().filter(|module| !kernel.has(module.name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_lacks_is_named_and_not_loaded() {
+        let kernel = KernelModules::parse(
+            "kernel/net/bridge/br_netfilter.ko: x\nkernel/net/bridge/bridge.ko:\nkernel/drivers/net/veth.ko:\n",
+            "kernel/fs/overlayfs/overlay.ko\n",
+        );
+        let names: Vec<_> = missing(&kernel).iter().map(|module| module.name).collect();
+        assert_eq!(names, ["nf_conntrack", "vxlan"]);
+        let text = render(&kernel);
+        let loaded: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(loaded, ["overlay", "br_netfilter"]);
+    }
+}

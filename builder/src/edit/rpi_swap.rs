@@ -1,0 +1,9 @@
+//! `/etc/rpi/swap.conf.d/90-hcimage.conf`: no swap on Raspberry Pi OS trixie, where rpi-swap decides.
+
+/// Where the file lies. Drop-ins win over `/etc/rpi/swap.conf`, later names over earlier ones (swap.conf(5)).
+pub const PATH: &str = "/etc/rpi/swap.conf.d/90-hcimage.conf";
+
+/// The file.
+pub fn render() -> String {
+    "# Written by hcimage: Kubernetes' memory limits mean nothing with swap.\n[Main]\nMechanism=none\n".into()
+}
