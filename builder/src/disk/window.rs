@@ -37,6 +37,13 @@ impl Window {
         Self::new(file, ByteOffset(0), len)
     }
 
+    /// A view of `len` bytes from `start` of this view on. Refused where the range leaves it.
+    pub fn slice(&self, start: ByteOffset, len: ByteSize) -> io::Result<Self> {
+        let count = usize::try_from(len.0).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let place = self.place(start.0, count)?;
+        Ok(Self { file: Arc::clone(&self.file), start: place, len: len.0 })
+    }
+
     /// Size in bytes.
     pub fn len(&self) -> u64 {
         self.len

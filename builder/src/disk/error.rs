@@ -1,0 +1,81 @@
+//! What can be wrong with an image as a disk.
+
+use std::io;
+
+use super::units::ByteSize;
+
+/// The result of reading or changing a partition table.
+pub type Result<T> = std::result::Result<T, DiskError>;
+
+/// Each kind says what was found and, where something can be done, what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum DiskError {
+    /// The image could not be read or written.
+    #[error("{what}")]
+    Io {
+        /// What was being done, in the gerund.
+        what: &'static str,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// The file does not begin like a disk.
+    #[error("this is not a disk image with a partition table, but {found}{}", advice(cure))]
+    NotAnImage {
+        /// What the first bytes look like.
+        found: &'static str,
+        /// How to get an image from it.
+        cure: Option<&'static str>,
+    },
+    /// The table is sound, but of a kind that is not edited here.
+    #[error("{what} is not supported")]
+    Unsupported {
+        /// The feature, by its name.
+        what: String,
+    },
+    /// The table contradicts itself.
+    #[error("the partition table is damaged: {what}{}", advice(cure))]
+    Corrupt {
+        /// The structure, and what was found.
+        what: String,
+        /// The command that mends it.
+        cure: Option<&'static str>,
+    },
+    /// The table describes more than the file has.
+    #[error("the image is truncated: {what} ends at {end} bytes, but the image has {size}; fetch it again")]
+    Truncated {
+        /// What lies outside, for example `partition 2`.
+        what: String,
+        /// Where it ends, in bytes from the beginning of the image.
+        end: u64,
+        /// Size of the image in bytes.
+        size: u64,
+    },
+    /// The size asked for cannot be had.
+    #[error("the image cannot be grown to {}: {problem}", ByteSize(*size))]
+    BadSize {
+        /// The size asked for, in bytes.
+        size: u64,
+        /// Why not.
+        problem: String,
+    },
+}
+
+fn advice(cure: &Option<&'static str>) -> String {
+    cure.map(|cure| format!("; {cure}")).unwrap_or_default()
+}
+
+impl DiskError {
+    /// For `map_err`: an I/O error with what was being done.
+    pub(super) fn io(what: &'static str) -> impl Fn(io::Error) -> Self {
+        move |source| Self::Io { what, source }
+    }
+
+    pub(super) fn corrupt(what: impl Into<String>) -> Self {
+        Self::Corrupt { what: what.into(), cure: None }
+    }
+
+    pub(super) fn unsupported(what: impl Into<String>) -> Self {
+        Self::Unsupported { what: what.into() }
+    }
+}

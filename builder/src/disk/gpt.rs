@@ -1,0 +1,181 @@
+//! The GUID partition table: a header and an array of entries at the beginning, a copy of both at the end.
+//!
+//! Format: UEFI specification 2.10, chapter 5.3. The crate checks signatures and checksums; it trusts sizes
+//! and numbers, so these are checked here before it sees them.
+
+use std::io;
+
+use gpt::disk::LogicalBlockSize;
+use gpt::header::{Header, HeaderError, read_header_from_arbitrary_device};
+use gpt::partition::{self, Partition as Entry};
+
+use super::error::{DiskError, Result};
+use super::kind::PartitionType;
+use super::table::{Partition, PartitionTable, TableKind};
+use super::units::{ByteOffset, ByteSize, SECTOR};
+use super::window::Window;
+
+/// The only entry size in use, and the only one that the crate reads.
+const ENTRY: u32 = 128;
+/// Entries of a header, at most. All tools make 128; sgdisk can be asked for more.
+const MAX_ENTRIES: u32 = 1024;
+/// Sector of the primary header.
+const PRIMARY: u64 = 1;
+
+const MEND_PRIMARY: &str = "the backup is good: restore from it with `gdisk` (recovery menu: b, c, then w)";
+const MEND_BACKUP: &str = "rewrite the backup with `sgdisk -e`";
+
+/// Both headers of a sound table.
+pub(super) struct Headers {
+    pub(super) primary: Header,
+    pub(super) backup: Header,
+}
+
+/// Reads the table of an image that has a protective MBR.
+pub(super) fn read(image: &Window) -> Result<PartitionTable> {
+    let headers = read_headers(image)?;
+    let header = &headers.primary;
+    let entries = partition::file_read_partitions(&mut image.cursor(), header, LogicalBlockSize::Lb512)
+        .map_err(|error| damaged_entries(&error))?;
+    let partitions = entries
+        .iter()
+        .filter(|(_, entry)| entry.is_used())
+        .map(|(number, entry)| partition(*number, entry, header))
+        .collect::<Result<_>>()?;
+    Ok(PartitionTable { kind: TableKind::Gpt { disk_guid: header.disk_guid }, partitions })
+}
+
+/// Reads and checks both headers. Neither copy is used in place of the other: somebody has to look first.
+pub(super) fn read_headers(image: &Window) -> Result<Headers> {
+    let sectors = image.len() / SECTOR;
+    let primary = match header_at(image, PRIMARY) {
+        Ok(header) => header,
+        Err(error) => return Err(damaged_primary(image, sectors, error)),
+    };
+    check(&primary, PRIMARY)?;
+    if primary.backup_lba >= sectors {
+        let end = primary.backup_lba.saturating_add(1).saturating_mul(SECTOR);
+        return Err(DiskError::Truncated { what: "the partition table".to_owned(), end, size: image.len() });
+    }
+    let backup = header_at(image, primary.backup_lba)
+        .and_then(|backup| check(&backup, primary.backup_lba).map(|()| backup))
+        .and_then(|backup| agree(&primary, &backup).map(|()| backup))
+        .map_err(|error| with_cure(error, MEND_BACKUP))?;
+    check_last_usable(&primary, &backup)?;
+    Ok(Headers { primary, backup })
+}
+
+fn header_at(image: &Window, sector: u64) -> Result<Header> {
+    // The crate reads a header only from the second sector of a device, so it is given one.
+    let mut device = [0; 1024];
+    let offset = sector.checked_mul(SECTOR).filter(|offset| image.len().saturating_sub(SECTOR) >= *offset);
+    let offset = offset.ok_or_else(|| DiskError::corrupt(format!("there is no sector {sector} for GPT")))?;
+    let (_, second) = device.split_at_mut(512);
+    image.read_exact_at(second, offset).map_err(DiskError::io("reading a GPT header"))?;
+    let size = second.get(12..16).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes);
+    let signed = second.starts_with(b"EFI PART");
+    if signed && size != Some(92) {
+        return Err(DiskError::corrupt(format!("a GPT header has {} bytes, not 92", size.unwrap_or(0))));
+    }
+    read_header_from_arbitrary_device(&mut io::Cursor::new(device), LogicalBlockSize::Lb512)
+        .map_err(|error| DiskError::corrupt(header_problem(&error, sector)))
+}
+
+fn header_problem(error: &HeaderError, sector: u64) -> String {
+    match error {
+        HeaderError::InvalidGptSignature => format!("there is no GPT header at sector {sector}"),
+        HeaderError::InvalidCRC32Checksum => {
+            format!("the GPT header at sector {sector} has a wrong checksum")
+        }
+        other => format!("the GPT header at sector {sector}: {other}"),
+    }
+}
+
+fn check(header: &Header, sector: u64) -> Result<()> {
+    if header.current_lba != sector {
+        return Err(DiskError::corrupt(format!(
+            "the GPT header at sector {sector} says it is at {}",
+            header.current_lba
+        )));
+    }
+    if header.part_size != ENTRY {
+        return Err(DiskError::unsupported(format!("a GPT with entries of {} bytes", header.part_size)));
+    }
+    if header.num_parts == 0 || header.num_parts > MAX_ENTRIES {
+        return Err(DiskError::unsupported(format!("a GPT with {} entries", header.num_parts)));
+    }
+    let array_end = header.part_start.checked_add(array_sectors(header));
+    let in_place = match array_end {
+        Some(end) if sector == PRIMARY => header.part_start > PRIMARY && end <= header.first_usable,
+        Some(end) => header.part_start > header.last_usable && end <= sector,
+        None => false,
+    };
+    if !in_place || header.first_usable > header.last_usable {
+        return Err(DiskError::corrupt(format!("the areas of the GPT header at sector {sector} overlap")));
+    }
+    Ok(())
+}
+
+/// Sectors of the array of entries.
+pub(super) fn array_sectors(header: &Header) -> u64 {
+    u64::from(header.num_parts).saturating_mul(ENTRY.into()).div_ceil(SECTOR)
+}
+
+fn agree(primary: &Header, backup: &Header) -> Result<()> {
+    let same = primary.disk_guid == backup.disk_guid
+        && primary.crc32_parts == backup.crc32_parts
+        && primary.num_parts == backup.num_parts
+        && primary.first_usable == backup.first_usable
+        && primary.last_usable == backup.last_usable
+        && backup.backup_lba == PRIMARY;
+    if same { Ok(()) } else { Err(DiskError::corrupt("the two copies of the GPT differ")) }
+}
+
+fn check_last_usable(primary: &Header, backup: &Header) -> Result<()> {
+    if primary.last_usable >= backup.part_start {
+        return Err(DiskError::corrupt("the GPT offers its own backup to partitions"));
+    }
+    Ok(())
+}
+
+fn damaged_primary(image: &Window, sectors: u64, error: DiskError) -> DiskError {
+    let mut eight = [0; 8];
+    if image.read_exact_at(&mut eight, 4096).is_ok() && &eight == b"EFI PART" {
+        return DiskError::unsupported("a disk with 4096-byte sectors");
+    }
+    let backup = sectors.checked_sub(1).filter(|last| *last > PRIMARY);
+    match backup.map(|last| header_at(image, last)) {
+        Some(Ok(_)) => with_cure(error, MEND_PRIMARY),
+        _ => error,
+    }
+}
+
+fn damaged_entries(error: &io::Error) -> DiskError {
+    DiskError::Corrupt { what: format!("the entries of the GPT: {error}"), cure: Some(MEND_PRIMARY) }
+}
+
+fn with_cure(error: DiskError, cure: &'static str) -> DiskError {
+    match error {
+        DiskError::Corrupt { what, .. } => DiskError::Corrupt { what, cure: Some(cure) },
+        other => other,
+    }
+}
+
+fn partition(number: u32, entry: &Entry, header: &Header) -> Result<Partition> {
+    let outside = || DiskError::corrupt(format!("partition {number} lies outside of the usable sectors"));
+    if entry.first_lba > entry.last_lba {
+        return Err(DiskError::corrupt(format!("partition {number} has no sectors")));
+    }
+    if entry.first_lba < header.first_usable || entry.last_lba > header.last_usable {
+        return Err(outside());
+    }
+    let sectors = entry.last_lba.checked_sub(entry.first_lba).and_then(|n| n.checked_add(1));
+    Ok(Partition {
+        number,
+        start: ByteOffset::of_sector(entry.first_lba).ok_or_else(outside)?,
+        size: sectors.and_then(ByteSize::of_sectors).ok_or_else(outside)?,
+        kind: PartitionType::of_gpt(entry.part_type_guid.guid),
+        label: Some(entry.name.clone()).filter(|name| !name.is_empty()),
+        guid: Some(entry.part_guid),
+    })
+}

@@ -1,0 +1,376 @@
+//! Tables made by sfdisk and sgdisk, read and grown here, judged by sfdisk and sgdisk again.
+
+use std::fs;
+
+use proptest::prelude::*;
+
+use super::testkit::{Scratch, judge, text, tool};
+use super::*;
+
+const MIB: u64 = 1 << 20;
+
+fn mbr(size: u64, script: &str) -> Scratch {
+    let scratch = Scratch::sized(size);
+    tool("fdisk", "sfdisk", &["--quiet", text(&scratch.path())], script);
+    scratch
+}
+
+fn gpt(size: u64, arguments: &[&str]) -> Scratch {
+    let scratch = Scratch::sized(size);
+    let path = scratch.path();
+    let arguments: Vec<&str> = arguments.iter().copied().chain([text(&path)]).collect();
+    tool("gdisk", "sgdisk", &arguments, "");
+    scratch
+}
+
+/// The layout of Raspberry Pi OS bookworm, its second partition shortened.
+fn pi_os() -> Scratch {
+    let script = "label: dos\nlabel-id: 0x1234abcd\nstart=16384,size=1048576,type=c\nstart=1064960,type=83\n";
+    mbr(600 * MIB, script)
+}
+
+/// The layout of Debian's cloud images: numbers not in disk order.
+fn cloud() -> Scratch {
+    let disk = "--disk-guid=6B2F0C5A-3C52-4D0E-9B1F-0A1B2C3D4E5F";
+    let parts = ["--new=14:2048:+3M", "--new=15:8192:+20M", "--new=1:51200:0"];
+    let types = ["--typecode=14:ef02", "--typecode=15:ef00", "--typecode=1:8304", "--change-name=1:Röot"];
+    let guids = ["--partition-guid=1:AAAAAAAA-1111-2222-3333-444444444444", "--attributes=14:set:2"];
+    gpt(100 * MIB, &[&[disk][..], &parts, &types, &guids].concat())
+}
+
+fn read(scratch: &Scratch) -> Result<PartitionTable> {
+    PartitionTable::read(&scratch.window())
+}
+
+fn error(scratch: &Scratch) -> String {
+    read(scratch).unwrap_err().to_string()
+}
+
+fn poke(scratch: &Scratch, offset: u64, bytes: &[u8]) {
+    scratch.window().write_all_at(bytes, offset).unwrap();
+}
+
+/// Asks sfdisk for the same fields that we read.
+fn agrees_with_sfdisk(scratch: &Scratch) {
+    let table = read(scratch).unwrap();
+    let json = tool("fdisk", "sfdisk", &["--json", text(&scratch.path())], "");
+    let field = |line: &str, key: &str| -> Option<String> {
+        let (_, rest) = line.split_once(&format!("\"{key}\":"))?;
+        Some(rest.trim_start_matches([' ', '"']).split(['"', ',', '}', '\n']).next()?.to_owned())
+    };
+    let nodes: Vec<&str> = json.split("\"node\"").skip(1).collect();
+    assert_eq!(nodes.len(), table.partitions.len(), "{json}");
+    for (node, p) in nodes.iter().zip(&table.partitions) {
+        assert_eq!(field(node, "start"), Some((p.start.0 / SECTOR).to_string()));
+        assert_eq!(field(node, "size"), Some((p.size.0 / SECTOR).to_string()));
+        assert_eq!(field(node, "uuid"), p.guid.map(|g| g.to_string().to_uppercase()));
+    }
+}
+
+#[test]
+fn reads_raspberry_pi_os() {
+    let scratch = pi_os();
+    let table = read(&scratch).unwrap();
+    assert_eq!(table.kind, TableKind::Mbr { disk_id: 0x1234_abcd });
+    let kinds: Vec<_> = table.partitions.iter().map(|p| (p.number, p.start.0, p.kind)).collect();
+    let want = [(1, 16384 * SECTOR, PartitionType::Fat), (2, 1_064_960 * SECTOR, PartitionType::Linux)];
+    assert_eq!(kinds, want);
+    assert_eq!(table.partuuid(2).as_deref(), Some("1234abcd-02"));
+    assert_eq!(table.partuuid(3), None);
+    agrees_with_sfdisk(&scratch);
+    let window = table.partition(2).unwrap().window(&scratch.window()).unwrap();
+    assert_eq!(window.len(), 600 * MIB - 1_064_960 * SECTOR);
+}
+
+#[test]
+fn reads_a_cloud_image() {
+    let scratch = cloud();
+    let table = read(&scratch).unwrap();
+    let kinds: Vec<_> = table.partitions.iter().map(|p| (p.number, p.kind)).collect();
+    let want = [(1, PartitionType::Linux), (14, PartitionType::BiosBoot), (15, PartitionType::Fat)];
+    assert_eq!(kinds, want);
+    assert_eq!(table.partuuid(1).as_deref(), Some("aaaaaaaa-1111-2222-3333-444444444444"));
+    assert_eq!(table.partition(1).unwrap().label.as_deref(), Some("Röot"));
+    agrees_with_sfdisk(&scratch);
+}
+
+#[test]
+fn reads_four_primaries_and_gaps() {
+    agrees_with_sfdisk(&mbr(64 * MIB, "label: dos\n,4M,c\n,4M,83\n,4M,82\n,,83\n"));
+    agrees_with_sfdisk(&mbr(
+        64 * MIB,
+        "label: dos\nstart=40960,size=2048,type=83\nstart=2048,size=9,type=e\n",
+    ));
+}
+
+#[test]
+fn refuses_what_is_no_disk_image() {
+    let starts: [(&[u8], &str); 9] = [
+        (b"", "an empty file"),
+        (&[0; 4096], "zeros"),
+        (b"\xfd7zXZ\0\0\0", "xz -dk"),
+        (b"\x1f\x8b\x08", "gzip -dk"),
+        (b"\x28\xb5\x2f\xfd", "zstd -dk"),
+        (b"PK\x03\x04", "unzip"),
+        (b"QFI\xfb\0\0\0\x03", "qemu-img convert"),
+        (&[7; 4096], "0x55 0xaa"),
+        (&[7; 100], "0x55 0xaa"),
+    ];
+    for (bytes, want) in starts {
+        let message = error(&Scratch::holding(bytes));
+        assert!(message.contains(want), "{message}");
+    }
+}
+
+#[test]
+fn refuses_bare_file_systems_by_name() {
+    let fat = Scratch::sized(64 * MIB);
+    tool("dosfstools", "mkfs.vfat", &[text(&fat.path())], "");
+    assert!(error(&fat).contains("a FAT file system without a partition table"));
+    let ext4 = Scratch::sized(8 * MIB);
+    tool("e2fsprogs", "mkfs.ext4", &["-q", text(&ext4.path())], "");
+    assert!(error(&ext4).contains("an ext4 file system without a partition table"));
+}
+
+#[test]
+fn refuses_damaged_mbrs() {
+    let overlap = mbr(64 * MIB, "label: dos\n,8M,c\n,8M,83\n");
+    poke(&overlap, 446 + 16 + 8, &2049_u32.to_le_bytes());
+    assert!(error(&overlap).contains("partitions 1 and 2 overlap"), "{}", error(&overlap));
+    let empty = mbr(64 * MIB, "label: dos\n,8M,c\n");
+    poke(&empty, 446 + 12, &[0; 4]);
+    assert!(error(&empty).contains("partition 1 has no sectors"));
+    let self_covering = mbr(64 * MIB, "label: dos\n,8M,c\n");
+    poke(&self_covering, 446 + 8, &[0; 4]);
+    assert!(error(&self_covering).contains("covers the table"));
+    let extended = mbr(64 * MIB, "label: dos\n,8M,c\n,,5\n,8M,83\n");
+    assert_eq!(error(&extended), "an extended partition (number 2) is not supported");
+    let flag = mbr(64 * MIB, "label: dos\n,8M,c\n");
+    poke(&flag, 446, &[0x12]);
+    assert!(error(&flag).contains("invalid boot flag"));
+}
+
+#[test]
+fn a_truncated_image_is_named_as_such() {
+    let scratch = pi_os();
+    scratch.open().set_len(550 * MIB).unwrap();
+    let want = "the image is truncated: partition 2 ends at 629145600 bytes, but the image has 576716800; fetch it again";
+    assert_eq!(error(&scratch), want);
+    let scratch = cloud();
+    scratch.open().set_len(99 * MIB).unwrap();
+    assert!(error(&scratch).contains("the image is truncated: the partition table ends at 104857600"));
+}
+
+#[test]
+fn refuses_damaged_gpts_with_the_cure() {
+    for (offset, want) in [
+        (512 + 40, "wrong checksum; the backup is good"),
+        (512, "no GPT header at sector 1; the backup is good"),
+        (1024 + 40, "the entries of the GPT: partition table CRC mismatch; the backup is good"),
+        (100 * MIB - 512 + 60, "wrong checksum; rewrite the backup with `sgdisk -e`"),
+    ] {
+        let scratch = cloud();
+        poke(&scratch, offset, &[0x5a]);
+        let message = error(&scratch);
+        assert!(message.contains(want), "{offset}: {message}");
+    }
+}
+
+#[test]
+fn refuses_mixed_tables_by_name() {
+    let hybrid = cloud();
+    tool("gdisk", "sgdisk", &["--hybrid=15:EE", text(&hybrid.path())], "");
+    assert!(error(&hybrid).contains("a hybrid MBR"), "{}", error(&hybrid));
+    let unprotected = cloud();
+    poke(&unprotected, 446, &[0; 64]);
+    assert!(error(&unprotected).contains("the MBR does not protect it"));
+}
+
+/// Everything that differs, as ranges of whole 16-byte groups.
+fn changed(before: &[u8], after: &[u8]) -> Vec<usize> {
+    let pairs = before.chunks(16).zip(after.chunks(16)).enumerate();
+    pairs.filter(|(_, (a, b))| a != b).map(|(index, _)| index * 16).collect()
+}
+
+/// Fills what the tables leave, so that a stray write shows.
+fn fill(scratch: &Scratch) {
+    for p in read(scratch).unwrap().partitions {
+        let window = p.window(&scratch.window()).unwrap();
+        let pattern = vec![u8::try_from(p.number).unwrap() | 0x80; 64 << 10];
+        window.write_all_at(&pattern, 0).unwrap();
+        window.write_all_at(&pattern, window.len() - (64 << 10)).unwrap();
+    }
+    poke(scratch, 0, &[0xfa; 440]);
+}
+
+#[test]
+fn growing_an_mbr_changes_one_entry_as_sfdisk_would() {
+    for new_size in [601 * MIB, 3 << 30, 20 << 30] {
+        let (ours, theirs) = (pi_os(), pi_os());
+        fill(&ours);
+        // Table, gap, and both ends of the second partition: all that a growth could hit by mistake.
+        let sample = |scratch: &Scratch| {
+            let places = [0, 1_064_960 * SECTOR, 599 * MIB];
+            let mut bytes = vec![vec![0; 1 << 20]; places.len()];
+            for (bytes, place) in bytes.iter_mut().zip(places) {
+                scratch.window().read_exact_at(bytes, place).unwrap();
+            }
+            bytes.concat()
+        };
+        let before = sample(&ours);
+        let size = grow_last(&ours.open(), 2, ByteSize(new_size)).unwrap();
+        assert_eq!(size.0, new_size - 1_064_960 * SECTOR);
+        assert_eq!(ours.window().len(), new_size);
+        let after = sample(&ours);
+        let entry = 446 + 16;
+        let differs: Vec<usize> = (0..before.len()).filter(|i| before[*i] != after[*i]).collect();
+        assert!(differs.iter().all(|i| (entry..entry + 16).contains(i)), "{differs:?}");
+        tool("fdisk", "sfdisk", &["--verify", text(&ours.path())], "");
+        agrees_with_sfdisk(&ours);
+
+        theirs.open().set_len(new_size).unwrap();
+        tool("fdisk", "sfdisk", &["--quiet", "-N2", text(&theirs.path())], ",+\n");
+        let mut entries = [[0; 66]; 2];
+        ours.window().read_exact_at(&mut entries[0], 446).unwrap();
+        theirs.window().read_exact_at(&mut entries[1], 446).unwrap();
+        assert_eq!(entries[0], entries[1], "growing to {new_size}");
+    }
+}
+
+#[test]
+fn growing_a_gpt_moves_the_backup_and_keeps_the_rest() {
+    for new_size in [100 * MIB + 4096, 101 * MIB, 3 << 30, 3 << 40] {
+        let scratch = cloud();
+        fill(&scratch);
+        let path = scratch.path();
+        let print = |number: &str| tool("gdisk", "sgdisk", &["--info", number, text(&path)], "");
+        let before = fs::read(&path).unwrap();
+        let (info14, info15) = (print("14"), print("15"));
+        let size = grow_last(&scratch.open(), 1, ByteSize(new_size)).unwrap();
+        assert_eq!(size.0, new_size - 33 * 512 - 51200 * SECTOR);
+
+        let verdict = tool("gdisk", "sgdisk", &["--verify", text(&path)], "");
+        assert!(verdict.contains("No problems found"), "{verdict}");
+        tool("fdisk", "sfdisk", &["--verify", text(&path)], "");
+        agrees_with_sfdisk(&scratch);
+        assert_eq!((print("14"), print("15")), (info14, info15));
+        assert!(print("1").contains("Partition name: 'Röot'"));
+
+        let mut after = vec![0; before.len()];
+        scratch.window().read_exact_at(&mut after, 0).unwrap();
+        let old_backup = before.len() - 33 * 512;
+        let moved = changed(&before[..old_backup], &after[..old_backup]);
+        // Guard size; header checksum, backup place, last usable, entries' checksum; last sector of entry 1.
+        let allowed = [446 & !15, 458 & !15, 512 + 16, 512 + 32, 512 + 48, 512 + 80, 1024 + 32];
+        assert!(moved.iter().all(|at| allowed.contains(at)), "{moved:?}");
+        if new_size >= 101 * MIB {
+            assert!(after[old_backup..].iter().all(|byte| *byte == 0));
+        }
+    }
+}
+
+#[test]
+fn growing_to_the_present_size_takes_the_slack() {
+    let scratch = mbr(64 * MIB, "label: dos\n,8M,c\n,8M,83\n");
+    assert_eq!(grow_last(&scratch.open(), 2, ByteSize(64 * MIB)).unwrap().0, 55 * MIB);
+    tool("fdisk", "sfdisk", &["--verify", text(&scratch.path())], "");
+    let before = fs::read(scratch.path()).unwrap();
+    assert_eq!(grow_last(&scratch.open(), 2, ByteSize(64 * MIB)).unwrap().0, 55 * MIB);
+    assert_eq!(before, fs::read(scratch.path()).unwrap());
+}
+
+#[test]
+fn refused_growth_changes_nothing() {
+    let scratch = mbr(64 * MIB, "label: dos\n,8M,c\n,8M,83\n");
+    let before = fs::read(scratch.path()).unwrap();
+    for (number, size, want) in [
+        (1, 80 * MIB, "growing partition 1, behind which partition 2 lies, is not supported"),
+        (3, 80 * MIB, "growing partition 3, which does not exist, is not supported"),
+        (2, 32 * MIB, "shrinking is not possible"),
+        (2, 80 * MIB + 1, "no multiple of 512 bytes"),
+        (2, (2 << 40) + MIB, "beyond 2 TiB"),
+        (2, u64::MAX - 511, "beyond 2 TiB"),
+    ] {
+        let message = grow_last(&scratch.open(), number, ByteSize(size)).unwrap_err().to_string();
+        assert!(message.contains(want), "{message}");
+    }
+    assert!(before == fs::read(scratch.path()).unwrap());
+    let cloud = cloud();
+    let message = grow_last(&cloud.open(), 15, ByteSize(200 * MIB)).unwrap_err().to_string();
+    assert!(message.contains("behind which partition 1 lies"), "{message}");
+}
+
+#[test]
+fn an_mbr_reaches_2_tib_and_no_further() {
+    let scratch = mbr(64 * MIB, "label: dos\n,8M,c\n,8M,83\n");
+    grow_last(&scratch.open(), 2, ByteSize(2 << 40)).unwrap();
+    tool("fdisk", "sfdisk", &["--verify", text(&scratch.path())], "");
+    agrees_with_sfdisk(&scratch);
+}
+
+#[test]
+fn a_gpt_of_256_entries_keeps_them() {
+    let scratch = gpt(64 * MIB, &["--resize-table=256", "--new=200:4096:0"]);
+    grow_last(&scratch.open(), 200, ByteSize(80 * MIB)).unwrap();
+    let verdict = tool("gdisk", "sgdisk", &["--verify", text(&scratch.path())], "");
+    assert!(verdict.contains("No problems found"), "{verdict}");
+    assert_eq!(read(&scratch).unwrap().partitions[0].number, 200);
+}
+
+#[test]
+fn the_judge_does_notice() {
+    let scratch = cloud();
+    scratch.open().set_len(200 * MIB).unwrap();
+    let output = judge("gdisk", "sgdisk", &["--verify", text(&scratch.path())], b"");
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("No problems found"));
+}
+
+/// The first sectors of a small GPT disk and of an MBR disk, made by their tools once.
+fn seeds() -> [Vec<u8>; 2] {
+    let small_gpt = gpt(2 * MIB, &["--new=2:2048:+100K", "--new=1:0:0"]);
+    let small_mbr = mbr(2 * MIB, "label: dos\nstart=1024,size=512,type=c\nstart=2048,type=83\n");
+    [fs::read(small_gpt.path()).unwrap(), fs::read(small_mbr.path()).unwrap()]
+}
+
+#[test]
+fn mutated_tables_never_panic() {
+    let seeds = seeds();
+    let place = prop_oneof![440..512_usize, 512..604_usize, 1024..1280_usize, 0..2_usize << 20];
+    let patches = prop::collection::vec((place, any::<u8>()), 1..8);
+    proptest!(ProptestConfig::with_cases(256), |(which in 0..2_usize, patches in patches, mend in any::<bool>())| {
+        let mut image = seeds[which].clone();
+        for (place, byte) in patches {
+            image[place] = byte;
+        }
+        if mend && which == 0 {
+            // With the right checksum, the fields themselves are judged.
+            image[528..532].fill(0);
+            let crc = crc32(&image[512..604]);
+            image[528..532].copy_from_slice(&crc.to_le_bytes());
+        }
+        let scratch = Scratch::holding(&image);
+        if let Ok(table) = read(&scratch) {
+            for p in &table.partitions {
+                prop_assert!(p.window(&scratch.window()).is_ok());
+            }
+        }
+        let _ = grow_last(&scratch.open(), 1, ByteSize(4 << 20));
+    });
+}
+
+#[test]
+fn random_sectors_never_panic() {
+    proptest!(ProptestConfig::with_cases(256), |(mut bytes in prop::collection::vec(any::<u8>(), 0..2048))| {
+        if let Some(signature) = bytes.get_mut(510..512) {
+            signature.copy_from_slice(&[0x55, 0xaa]);
+        }
+        let _ = read(&Scratch::holding(&bytes));
+    });
+}
+
+/// Bit by bit, for the fuzz test only.
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0_u32, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
+    })
+}
