@@ -3,6 +3,7 @@
 //! Everything above this module names files by [`ImagePath`] and never sees an on-disk structure.
 
 mod error;
+pub mod ext4;
 mod path;
 
 use std::io::{Read, Write};
