@@ -5,6 +5,7 @@
 //! are known to be edited correctly, and it is checked again after the last write. `docs/decisions/` says why it
 //! was chosen; the tests beside this file let e2fsck, debugfs and a second implementation judge it.
 
+mod blockmap;
 mod device;
 mod error;
 mod features;

@@ -10,6 +10,7 @@ use fs_ext4::checksum::Checksummer;
 use fs_ext4::error::Error;
 use fs_ext4::superblock::{EXT4_ERROR_FS, EXT4_VALID_FS, Superblock};
 
+use super::blockmap;
 use super::error::{MEND, convert, corrupt};
 use super::features::{Features, NEEDS_RECOVERY, ORPHAN_PRESENT};
 use crate::disk::ByteSize;
@@ -43,7 +44,7 @@ pub(super) fn superblock(device: &dyn BlockDevice, purpose: Purpose) -> Result<S
         return Err(corrupt("the superblock's checksum does not match".to_owned()));
     }
     features(&sb, purpose)?;
-    geometry(&sb, device.size_bytes())?;
+    geometry(&sb, device.size_bytes(), purpose)?;
     state(&sb, purpose)?;
     Ok(sb)
 }
@@ -60,10 +61,16 @@ fn features(sb: &Superblock, purpose: Purpose) -> Result<()> {
     }
 }
 
-fn geometry(sb: &Superblock, partition: u64) -> Result<()> {
+fn geometry(sb: &Superblock, partition: u64, purpose: Purpose) -> Result<()> {
     if !matches!(sb.block_size(), 1024 | 2048 | 4096) {
         return Err(FsError::Unsupported {
             what: format!("an ext4 block size of {} bytes", sb.block_size()),
+        });
+    }
+    // The crate keeps the checksum of an extent block at its end, which with 2 KiB is four bytes too far.
+    if purpose == Purpose::Write && sb.block_size() == 2048 && Checksummer::from_superblock(sb).enabled {
+        return Err(FsError::Unsupported {
+            what: "writing to ext4 with metadata_csum and blocks of 2048 bytes".to_owned(),
         });
     }
     let size = sb.filesystem_bytes().unwrap_or(u64::MAX);
@@ -118,6 +125,7 @@ pub(super) fn mounted(fs: &Filesystem, purpose: Purpose) -> Result<()> {
     if purpose == Purpose::Write {
         bitmaps(fs)?;
         audit(fs)?;
+        blockmap::check(fs)?;
     }
     Ok(())
 }
@@ -168,18 +176,13 @@ fn bitmap_matches(
     Ok((fs.csum.crc(covered) ^ stored) & mask == 0)
 }
 
-/// Walks all folders and inodes: names, link counts, checksums of inodes and folders, free counts against
-/// bitmaps; then every file's blocks against the bitmaps and against each other.
+/// Walks all folders and inodes: names, link counts, checksums of inodes and folders, free counts against bitmaps.
 fn audit(fs: &Filesystem) -> Result<()> {
     let report = fs.audit(u32::MAX, u32::MAX).map_err(|error| convert(error, "checking the folders"))?;
-    if !report.is_clean() {
-        return Err(findings(report.anomalies.iter().map(|anomaly| format!("{anomaly:?}"))));
+    if report.is_clean() {
+        return Ok(());
     }
-    let report = fs_ext4::verify::verify(fs).map_err(|error| convert(error, "checking the block maps"))?;
-    if !report.is_clean() {
-        return Err(findings(report.errors.into_iter()));
-    }
-    Ok(())
+    Err(findings(report.anomalies.iter().map(|anomaly| format!("{anomaly:?}"))))
 }
 
 fn findings(all: impl ExactSizeIterator<Item = String>) -> FsError {
