@@ -4,6 +4,7 @@
 
 mod error;
 mod fat;
+pub mod ext4;
 mod path;
 
 use std::io::{Read, Write};

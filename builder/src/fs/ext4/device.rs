@@ -1,0 +1,172 @@
+//! The block device that the ext4 crate sees: one partition of the image and nothing else.
+
+use std::sync::{Mutex, MutexGuard};
+
+use fs_ext4::block_io::BlockDevice;
+use fs_ext4::error::{Error, Result};
+
+use crate::disk::Window;
+
+/// Bytes that are held back at most, to be written in one piece.
+const PIECE: usize = 1 << 20;
+
+/// A partition of the image. The crate writes a file block by block; neighbouring writes are joined here,
+/// since a system call for every 4 KiB costs more than the copying itself.
+pub(super) struct Device {
+    window: Window,
+    writable: bool,
+    pending: Mutex<Pending>,
+}
+
+/// A run of bytes that is not yet in the image.
+#[derive(Default)]
+struct Pending {
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Pending {
+    fn end(&self) -> u64 {
+        self.start.saturating_add(as_u64(self.bytes.len()))
+    }
+
+    fn touches(&self, start: u64, len: usize) -> bool {
+        !self.bytes.is_empty() && start < self.end() && self.start < start.saturating_add(as_u64(len))
+    }
+
+    fn takes(&self, start: u64, len: usize) -> bool {
+        start == self.end() && self.bytes.len().saturating_add(len) <= PIECE
+    }
+
+    fn write_out(&mut self, window: &Window) -> Result<()> {
+        if !self.bytes.is_empty() {
+            window.write_all_at(&self.bytes, self.start)?;
+            self.bytes.clear();
+        }
+        Ok(())
+    }
+}
+
+impl Device {
+    /// A device that can only be read: whatever the crate tries, no byte changes.
+    pub(super) fn read_only(window: Window) -> Self {
+        Self { window, writable: false, pending: Mutex::default() }
+    }
+
+    /// A device that can be written. What it holds back reaches the image with [`Device::write_out`].
+    pub(super) fn writable(window: Window) -> Self {
+        Self { window, writable: true, pending: Mutex::default() }
+    }
+
+    /// Hands all that is held back to the operating system.
+    pub(super) fn write_out(&self) -> Result<()> {
+        self.lock()?.write_out(&self.window)
+    }
+
+    fn lock(&self) -> Result<MutexGuard<'_, Pending>> {
+        self.pending.lock().map_err(|_| Error::Io(std::io::Error::other("a thread failed while writing")))
+    }
+}
+
+impl BlockDevice for Device {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        let mut pending = self.lock()?;
+        if pending.touches(offset, buffer.len()) {
+            pending.write_out(&self.window)?;
+        }
+        Ok(self.window.read_exact_at(buffer, offset)?)
+    }
+
+    fn size_bytes(&self) -> u64 {
+        self.window.len()
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        if !self.writable {
+            return Err(Error::ReadOnly);
+        }
+        // Checked now and not when it is written out, so that the error names the write that caused it.
+        let end = offset.checked_add(as_u64(bytes.len()));
+        if end.is_none_or(|end| end > self.window.len()) {
+            return Err(Error::OutOfBounds);
+        }
+        let mut pending = self.lock()?;
+        if !pending.takes(offset, bytes.len()) {
+            pending.write_out(&self.window)?;
+            pending.start = offset;
+        }
+        if bytes.len() >= PIECE {
+            self.window.write_all_at(bytes, offset)?;
+        } else {
+            pending.bytes.extend_from_slice(bytes);
+        }
+        Ok(())
+    }
+
+    /// Does nothing. The image is a temporary file that is synced once, when it is complete: a sync after
+    /// each operation costs minutes and protects nobody.
+    fn flush(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn is_writable(&self) -> bool {
+        self.writable
+    }
+}
+
+fn as_u64(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{ByteOffset, ByteSize};
+    use std::os::unix::fs::FileExt;
+    use std::sync::Arc;
+
+    const LEN: usize = 3 << 20;
+
+    fn image() -> (Arc<std::fs::File>, Window) {
+        let file = Arc::new(tempfile::tempfile().unwrap());
+        file.set_len(LEN as u64 + 1024).unwrap();
+        let window = Window::new(file.clone(), ByteOffset(512), ByteSize(LEN as u64)).unwrap();
+        (file, window)
+    }
+
+    #[test]
+    fn what_was_written_is_read_back_whatever_is_held_back() {
+        let (file, window) = image();
+        let device = Device::writable(window);
+        let mut model = vec![0; LEN];
+        // Neighbours, a jump back, an overwrite of what is held back, and more than fits.
+        for (step, (offset, len)) in
+            [(0, 4096), (4096, 4096), (100, 10), (1 << 20, PIECE + 1), (9000, 100), (9100, 100), (9050, 8)]
+                .into_iter()
+                .enumerate()
+        {
+            let bytes = vec![step as u8 + 1; len];
+            device.write_at(offset as u64, &bytes).unwrap();
+            model[offset..offset + len].copy_from_slice(&bytes);
+            let mut got = vec![0; 200];
+            device.read_at(9000, &mut got).unwrap();
+            assert_eq!(got, model[9000..9200], "step {step}");
+        }
+        device.write_out().unwrap();
+        let mut got = vec![0; LEN];
+        file.read_exact_at(&mut got, 512).unwrap();
+        assert!(got == model);
+    }
+
+    #[test]
+    fn nothing_outside_is_written_and_a_read_only_device_writes_nothing() {
+        let (_file, window) = image();
+        let device = Device::writable(window.clone());
+        assert!(matches!(device.write_at(LEN as u64 - 1, b"xx"), Err(Error::OutOfBounds)));
+        assert!(matches!(device.write_at(u64::MAX, b"xx"), Err(Error::OutOfBounds)));
+        assert!(device.read_at(LEN as u64, &mut [0]).is_err());
+        let device = Device::read_only(window);
+        assert!(matches!(device.write_at(0, b"x"), Err(Error::ReadOnly)));
+        assert!(!device.is_writable());
+    }
+}

@@ -1,0 +1,73 @@
+//! Errors of the ext4 crate, told as ours: with the file's name, and with what mends it.
+
+use fs_ext4::error::Error;
+
+use crate::fs::FsError;
+
+/// What mends a damaged file system.
+pub(super) const MEND: &str = "begin from a fresh image, or mend a copy of its partition with `e2fsck -fy`";
+
+/// How the crate says that no group has a free run of blocks; it has a variant for this, but does not always use it.
+const NO_BLOCKS: &str = "no group has a contiguous free run of this size";
+/// How the crate says that no group has a free inode.
+const NO_INODES: &str = "no group has a free inode";
+
+/// What ran out, if that is what the error says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Exhausted {
+    /// Free blocks.
+    Blocks,
+    /// Free inodes.
+    Inodes,
+}
+
+/// Whether the crate means that something ran out: it tells both as damage.
+pub(super) fn exhausted(error: &Error) -> Option<Exhausted> {
+    match error {
+        Error::NoSpaceLeftOnDevice | Error::Corrupt(NO_BLOCKS) => Some(Exhausted::Blocks),
+        Error::Corrupt(NO_INODES) => Some(Exhausted::Inodes),
+        _ => None,
+    }
+}
+
+/// An error of the crate while doing `what` (in the gerund, with the file's name).
+pub(super) fn convert(error: Error, what: &str) -> FsError {
+    match error {
+        Error::Io(source) => FsError::Io { what: what.to_owned(), source },
+        Error::UnsupportedIncompat(_) | Error::UnsupportedRoCompat(_) | Error::Unsupported(_) => {
+            FsError::Unsupported { what: format!("{what}: {error}") }
+        }
+        Error::NotFound
+        | Error::NotADirectory
+        | Error::IsADirectory
+        | Error::AlreadyExists
+        | Error::DirectoryNotEmpty
+        | Error::NameTooLong
+        | Error::InvalidArgument(_)
+        | Error::TooManyLinks => FsError::BadPath { path: what.to_owned(), problem: error.to_string() },
+        error => corrupt(format!("{what}: {error}")),
+    }
+}
+
+/// Damage that `e2fsck` may mend.
+pub(super) fn corrupt(what: String) -> FsError {
+    FsError::Corrupt { what, cure: Some(MEND) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_error_becomes_its_kind() {
+        assert_eq!(exhausted(&Error::Corrupt("no group has a free inode")), Some(Exhausted::Inodes));
+        assert_eq!(exhausted(&Error::NoSpaceLeftOnDevice), Some(Exhausted::Blocks));
+        assert_eq!(exhausted(&Error::Corrupt("else")), None);
+        let of = |error| convert(error, "writing /a");
+        assert!(matches!(of(Error::Io(std::io::Error::other("x"))), FsError::Io { .. }));
+        assert!(matches!(of(Error::Unsupported("x")), FsError::Unsupported { .. }));
+        assert!(matches!(of(Error::IsADirectory), FsError::BadPath { .. }));
+        let text = of(Error::BadChecksum { what: "inode" }).to_string();
+        assert!(text.contains("writing /a: inode checksum mismatch; begin from a fresh image"), "{text}");
+    }
+}

@@ -1,0 +1,168 @@
+//! ext4 inside an image, edited in user space: no mount, no loop device, no root.
+//!
+//! The crate `rust-fs-ext4` does the writing. It is young, so nothing outside of this module uses its types,
+//! and nothing it says is taken on trust: a file system is opened only when it is sound and made of features that
+//! are known to be edited correctly, and it is checked again after the last write. `docs/decisions/` says why it
+//! was chosen; the tests beside this file let e2fsck, debugfs and a second implementation judge it.
+
+mod blockmap;
+mod device;
+mod error;
+mod features;
+mod need;
+mod postflight;
+mod preflight;
+mod read;
+mod resolve;
+mod runtime;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+
+use fs_ext4::Filesystem;
+
+use self::device::Device;
+use self::error::convert;
+use self::preflight::Purpose;
+use self::resolve::Last;
+use self::runtime::FixedRuntime;
+use super::{Attributes, Entry, FileSystem, ImagePath, Kind, Result, Space, Stat};
+use crate::disk::Window;
+
+pub use self::need::{Content, Need, Planned};
+
+/// How a file system is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ext4Options {
+    /// The time that new inodes and changed ones are given, in seconds since 1970.
+    pub now: i64,
+    /// Whether it will be written to. If not, no byte of the image can change.
+    pub writable: bool,
+}
+
+/// An ext4 file system in a partition of an image.
+///
+/// Dropping it without [`FileSystem::finish`] leaves the image half-written.
+pub struct Ext4 {
+    fs: Filesystem,
+    device: Arc<Device>,
+    window: Window,
+    now: i64,
+    writable: bool,
+}
+
+impl Ext4 {
+    /// Opens the file system that begins at the beginning of `window`.
+    ///
+    /// Refused are features that are not known to be handled correctly, a file system that was not cleanly
+    /// unmounted or is larger than its partition, and, when it is to be written to, one in which anything is
+    /// damaged. Nothing is written before all of this is known.
+    pub fn open(window: Window, options: Ext4Options) -> Result<Self> {
+        let purpose = if options.writable { Purpose::Write } else { Purpose::Read };
+        let reader = Arc::new(Device::read_only(window.clone()));
+        let uuid = preflight::superblock(reader.as_ref(), purpose)?.uuid;
+        let fs = mount(&reader, options.now, &uuid)?;
+        preflight::mounted(&fs, purpose)?;
+        let Ext4Options { now, writable } = options;
+        if !writable {
+            return Ok(Self { fs, device: reader, window, now, writable });
+        }
+        drop(fs);
+        let device = Arc::new(Device::writable(window.clone()));
+        let mut fs = mount(&device, now, &uuid)?;
+        // The image is a temporary file: a journal would only write everything twice.
+        fs.journal = None;
+        Ok(Self { fs, device, window, now, writable })
+    }
+
+    /// The volume's name; empty if it has none.
+    pub fn label(&self) -> &str {
+        &self.fs.sb.volume_name
+    }
+
+    /// The volume's UUID, as bytes in the order in which it is printed.
+    pub fn uuid(&self) -> [u8; 16] {
+        self.fs.sb.uuid
+    }
+
+    /// The file system's size in bytes, which may be less than the partition's.
+    pub fn size_bytes(&self) -> u64 {
+        self.fs.sb.filesystem_bytes().unwrap_or(u64::MAX)
+    }
+
+    /// Bytes in a block.
+    pub fn block_size(&self) -> u32 {
+        self.fs.sb.block_size()
+    }
+}
+
+/// Lets the crate open `device`. On a writable one it would replay a journal, which pre-flight has ruled out.
+fn mount(device: &Arc<Device>, now: i64, uuid: &[u8; 16]) -> Result<Filesystem> {
+    Filesystem::mount_with_runtime(device.clone(), Arc::new(FixedRuntime::new(now, uuid)))
+        .map_err(|error| convert(error, "opening the file system"))
+}
+
+impl FileSystem for Ext4 {
+    fn stat(&self, path: &ImagePath) -> Result<Option<Stat>> {
+        self.stat_path(path)
+    }
+
+    fn resolve(&self, path: &ImagePath) -> Result<ImagePath> {
+        self.place(path, Last::Follow)?.path()
+    }
+
+    fn read_link(&self, path: &ImagePath) -> Result<String> {
+        let node = self.existing(path, Last::Keep, Some(Kind::Symlink))?;
+        resolve::Tree::target(&self.tree(), node.inode)
+    }
+
+    fn list(&self, path: &ImagePath) -> Result<Vec<Entry>> {
+        self.list_folder(path)
+    }
+
+    fn copy_to(&self, path: &ImagePath, out: &mut dyn Write) -> Result<u64> {
+        self.copy_file(path, out)
+    }
+
+    fn read(&self, path: &ImagePath, limit: u64) -> Result<Vec<u8>> {
+        self.read_file(path, limit)
+    }
+
+    fn create_folders(&self, path: &ImagePath, attributes: Attributes) -> Result<()> {
+        self.make_folders(path, attributes)
+    }
+
+    fn write(&self, path: &ImagePath, content: &mut dyn Read, attributes: Attributes) -> Result<u64> {
+        self.write_file(path, content, attributes)
+    }
+
+    fn symlink(&self, path: &ImagePath, target: &str, attributes: Attributes) -> Result<()> {
+        self.make_symlink(path, target, attributes)
+    }
+
+    fn remove(&self, path: &ImagePath) -> Result<()> {
+        self.remove_name(path)
+    }
+
+    fn set_attributes(&self, path: &ImagePath, attributes: Attributes) -> Result<()> {
+        let node = self.existing(path, Last::Keep, None)?;
+        self.set_node_attributes(node, path, attributes)
+    }
+
+    fn space(&self) -> Result<Space> {
+        self.free()
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        let Self { fs, device, window, now, writable } = *self;
+        if !writable {
+            return Ok(());
+        }
+        fs.finish().map_err(|error| convert(error, "finishing the file system"))?;
+        device.write_out().map_err(|error| convert(error, "writing the image"))?;
+        postflight::check(window, now)
+    }
+}

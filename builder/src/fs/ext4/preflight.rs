@@ -1,0 +1,195 @@
+//! Is this file system sound, and do we understand all of it? Asked before the first write, and again after the last.
+//!
+//! The crate checks the checksums of what it reads, but neither the bitmaps before it allocates from them, nor
+//! the error flag, nor whether the file system fits its partition in words that help.
+
+use fs_ext4::Filesystem;
+use fs_ext4::bgd::{BgdFlags, BlockGroupDescriptor};
+use fs_ext4::block_io::BlockDevice;
+use fs_ext4::checksum::Checksummer;
+use fs_ext4::error::Error;
+use fs_ext4::superblock::{EXT4_ERROR_FS, EXT4_VALID_FS, Superblock};
+
+use super::blockmap;
+use super::error::{MEND, convert, corrupt};
+use super::features::{Features, NEEDS_RECOVERY, ORPHAN_PRESENT};
+use crate::disk::ByteSize;
+use crate::fs::{FsError, Result};
+
+/// What cleans up after an unclean end.
+const SETTLE: &str = "boot it once and shut it down, or settle a copy of its partition with `e2fsck -fy`";
+
+/// Findings that an error names; the rest are counted.
+const NAMED_FINDINGS: usize = 3;
+
+/// What is to be done with the file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Only reading: what nobody reads need not be sound.
+    Read,
+    /// Writing: all of it must be sound, since what is free is decided by it.
+    Write,
+}
+
+/// Reads the superblock and refuses what it says about itself, before anything else is looked at.
+pub(super) fn superblock(device: &dyn BlockDevice, purpose: Purpose) -> Result<Superblock> {
+    let sb = Superblock::read(device).map_err(|error| match error {
+        Error::BadMagic { .. } => {
+            FsError::Unsupported { what: "a partition without an ext4 file system".to_owned() }
+        }
+        error => convert(error, "reading the superblock"),
+    })?;
+    let csum = Checksummer::from_superblock(&sb);
+    if csum.enabled && !csum.verify_superblock(&sb.raw) {
+        return Err(corrupt("the superblock's checksum does not match".to_owned()));
+    }
+    features(&sb, purpose)?;
+    geometry(&sb, device.size_bytes(), purpose)?;
+    state(&sb, purpose)?;
+    Ok(sb)
+}
+
+fn features(sb: &Superblock, purpose: Purpose) -> Result<()> {
+    let features = Features {
+        compat: sb.feature_compat,
+        incompat: sb.feature_incompat,
+        ro_compat: sb.feature_ro_compat,
+    };
+    match purpose {
+        Purpose::Read => features.check_readable(),
+        Purpose::Write => features.check_writable(),
+    }
+}
+
+fn geometry(sb: &Superblock, partition: u64, purpose: Purpose) -> Result<()> {
+    if !matches!(sb.block_size(), 1024 | 2048 | 4096) {
+        return Err(FsError::Unsupported {
+            what: format!("an ext4 block size of {} bytes", sb.block_size()),
+        });
+    }
+    // The crate keeps the checksum of an extent block at its end, which with 2 KiB is four bytes too far.
+    if purpose == Purpose::Write && sb.block_size() == 2048 && Checksummer::from_superblock(sb).enabled {
+        return Err(FsError::Unsupported {
+            what: "writing to ext4 with metadata_csum and blocks of 2048 bytes".to_owned(),
+        });
+    }
+    let size = sb.filesystem_bytes().unwrap_or(u64::MAX);
+    if size > partition {
+        let (size, partition) = (ByteSize(size), ByteSize(partition));
+        return Err(FsError::Corrupt {
+            what: format!("it has {size}, but its partition only {partition}: the image is truncated"),
+            cure: Some("get the image again"),
+        });
+    }
+    let inodes = sb.block_group_count().checked_mul(u64::from(sb.inodes_per_group));
+    if inodes != Some(u64::from(sb.inodes_count)) {
+        return Err(corrupt(format!(
+            "the superblock counts {} inodes, its groups hold {}",
+            sb.inodes_count,
+            inodes.unwrap_or(u64::MAX)
+        )));
+    }
+    Ok(())
+}
+
+fn state(sb: &Superblock, purpose: Purpose) -> Result<()> {
+    let dirty = |what: String| Err(FsError::Dirty { what, cure: SETTLE });
+    if sb.feature_incompat & NEEDS_RECOVERY != 0 {
+        return dirty("its journal needs recovery (needs_recovery)".to_owned());
+    }
+    if purpose == Purpose::Read {
+        return Ok(());
+    }
+    if sb.state & EXT4_ERROR_FS != 0 {
+        return Err(corrupt("the kernel has set its error flag".to_owned()));
+    }
+    if sb.feature_ro_compat & ORPHAN_PRESENT != 0 {
+        return dirty("its orphan file names deleted files (orphan_present)".to_owned());
+    }
+    if sb.last_orphan != 0 {
+        return dirty(format!("inode {} is on its orphan list", sb.last_orphan));
+    }
+    if sb.state & EXT4_VALID_FS == 0 {
+        return dirty("it is still marked as mounted".to_owned());
+    }
+    Ok(())
+}
+
+/// Checks a file system that is mounted read-only.
+pub(super) fn mounted(fs: &Filesystem, purpose: Purpose) -> Result<()> {
+    let journal =
+        fs_ext4::jbd2::read_superblock(fs).map_err(|error| convert(error, "reading the journal"))?;
+    if journal.is_some_and(|journal| !journal.is_clean()) {
+        return Err(FsError::Dirty { what: "its journal is not empty".to_owned(), cure: SETTLE });
+    }
+    if purpose == Purpose::Write {
+        bitmaps(fs)?;
+        audit(fs)?;
+        blockmap::check(fs)?;
+    }
+    Ok(())
+}
+
+/// Compares each bitmap with its checksum: a flipped bit here lets live data be overwritten later.
+///
+/// [Layout](https://docs.kernel.org/filesystems/ext4/bitmaps.html): a bitmap that was never written is marked by
+/// a flag of its group, and its block holds nothing. The descriptor keeps 32 bits of the checksum where it is
+/// 64 bytes long, else the low 16.
+fn bitmaps(fs: &Filesystem) -> Result<()> {
+    if !fs.csum.enabled {
+        return Ok(());
+    }
+    for (number, group) in fs.groups.iter().enumerate() {
+        let [blocks, inodes] = [
+            (BgdFlags::BLOCK_UNINIT, group.block_bitmap, group.block_bitmap_csum, fs.sb.blocks_per_group),
+            (BgdFlags::INODE_UNINIT, group.inode_bitmap, group.inode_bitmap_csum, fs.sb.inodes_per_group),
+        ]
+        .map(|(unwritten, block, stored, bits)| bitmap_matches(fs, group, unwritten, block, stored, bits));
+        for (what, sound) in [("block", blocks?), ("inode", inodes?)] {
+            if !sound {
+                return Err(corrupt(format!(
+                    "the {what} bitmap of group {number} does not match its checksum"
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn bitmap_matches(
+    fs: &Filesystem,
+    group: &BlockGroupDescriptor,
+    unwritten: BgdFlags,
+    block: u64,
+    stored: u32,
+    bits: u32,
+) -> Result<bool> {
+    if group.flags().contains(unwritten) {
+        return Ok(true);
+    }
+    let bytes = fs.read_block(block).map_err(|error| convert(error, "reading a bitmap"))?;
+    let covered = usize::try_from(bits / 8).unwrap_or(usize::MAX);
+    let Some(covered) = bytes.get(..covered) else {
+        return Ok(false);
+    };
+    let mask = if fs.sb.desc_size >= 64 { u32::MAX } else { 0xffff };
+    Ok((fs.csum.crc(covered) ^ stored) & mask == 0)
+}
+
+/// Walks all folders and inodes: names, link counts, checksums of inodes and folders, free counts against bitmaps.
+fn audit(fs: &Filesystem) -> Result<()> {
+    let report = fs.audit(u32::MAX, u32::MAX).map_err(|error| convert(error, "checking the folders"))?;
+    if report.is_clean() {
+        return Ok(());
+    }
+    Err(findings(report.anomalies.iter().map(|anomaly| format!("{anomaly:?}"))))
+}
+
+fn findings(all: impl ExactSizeIterator<Item = String>) -> FsError {
+    let count = all.len();
+    let mut what = all.take(NAMED_FINDINGS).collect::<Vec<_>>().join("; ");
+    if count > NAMED_FINDINGS {
+        what.push_str(&format!("; and {} more", count.saturating_sub(NAMED_FINDINGS)));
+    }
+    FsError::Corrupt { what, cure: Some(MEND) }
+}

@@ -1,0 +1,181 @@
+//! Reading: what is there, what a folder holds, what a file contains.
+
+use std::io::Write;
+
+use fs_ext4::dir::{DirEntry, DirEntryType, parse_block_verified};
+use fs_ext4::inode::{Inode, InodeFlags, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG};
+
+use super::Ext4;
+use super::error::{convert, corrupt};
+use super::resolve::{Last, Node, Place, Tree, resolve};
+use crate::fs::{Attributes, Entry, FsError, ImagePath, Kind, Result, Stat};
+
+/// Bytes read at once.
+const PIECE: usize = 1 << 20;
+
+/// The inode of the root folder, fixed by the format.
+const ROOT: u32 = 2;
+
+/// The file system as path resolution sees it.
+pub(super) struct Ext4Tree<'a>(&'a Ext4);
+
+impl Tree for Ext4Tree<'_> {
+    fn root(&self) -> Node {
+        Node { inode: ROOT, kind: Kind::Folder }
+    }
+
+    fn child(&self, folder: u32, name: &str) -> Result<Option<Node>> {
+        let inode = match self.0.fs.lookup_at(folder, name.as_bytes()) {
+            Ok(inode) => inode,
+            Err(fs_ext4::Error::NotFound) => return Ok(None),
+            Err(error) => {
+                return Err(convert(error, &format!("looking up {name:?} in folder inode {folder}")));
+            }
+        };
+        let kind = kind_of(&self.0.inode(inode, name)?);
+        Ok(Some(Node { inode, kind }))
+    }
+
+    fn target(&self, link: u32) -> Result<String> {
+        let bytes = self.0.fs.read_link_ino(link);
+        let bytes = bytes.map_err(|error| convert(error, &format!("reading the link in inode {link}")))?;
+        String::from_utf8(bytes).map_err(|error| FsError::BadPath {
+            path: String::from_utf8_lossy(error.as_bytes()).into_owned(),
+            problem: "a link's target that is not UTF-8 cannot be followed".to_owned(),
+        })
+    }
+}
+
+impl Ext4 {
+    pub(super) fn tree(&self) -> Ext4Tree<'_> {
+        Ext4Tree(self)
+    }
+
+    pub(super) fn place(&self, path: &ImagePath, last: Last) -> Result<Place> {
+        resolve(&self.tree(), path, last)
+    }
+
+    /// What is at `path`, which must exist and be of `kind`, unless any kind will do.
+    pub(super) fn existing(&self, path: &ImagePath, last: Last, kind: Option<Kind>) -> Result<Node> {
+        let Some(node) = self.place(path, last)?.node() else {
+            return Err(FsError::NotFound { path: path.as_str().to_owned() });
+        };
+        match kind {
+            Some(kind) if kind != node.kind => Err(FsError::BadPath {
+                path: path.as_str().to_owned(),
+                problem: format!("{} is needed, {} is there", name_of(kind), name_of(node.kind)),
+            }),
+            _ => Ok(node),
+        }
+    }
+
+    pub(super) fn inode(&self, number: u32, name: &str) -> Result<Inode> {
+        self.fs.stat_ino(number).map_err(|error| convert(error, &format!("reading inode {number} of {name}")))
+    }
+
+    pub(super) fn stat_path(&self, path: &ImagePath) -> Result<Option<Stat>> {
+        let Some(node) = self.place(path, Last::Keep)?.node() else {
+            return Ok(None);
+        };
+        let inode = self.inode(node.inode, path.as_str())?;
+        let attributes =
+            Attributes { mode: inode.mode & 0o7777, uid: inode.uid, gid: inode.gid, mtime: inode.mtime };
+        Ok(Some(Stat { kind: node.kind, size: inode.size, attributes }))
+    }
+
+    pub(super) fn list_folder(&self, path: &ImagePath) -> Result<Vec<Entry>> {
+        let folder = self.existing(path, Last::Keep, Some(Kind::Folder))?;
+        let what = format!("listing {path}");
+        let found = self.folder_entries(folder.inode).map_err(|error| convert(error, &what))?;
+        let mut entries = Vec::with_capacity(found.len());
+        for entry in found.iter().filter(|entry| entry.name != b"." && entry.name != b"..") {
+            let name = String::from_utf8_lossy(&entry.name).into_owned();
+            let kind = match kind_of_entry(entry.file_type) {
+                Some(kind) => kind,
+                None => kind_of(&self.inode(entry.inode, &name)?),
+            };
+            entries.push(Entry { name, kind });
+        }
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
+    }
+
+    /// All entries of a folder, each block compared with its checksum, which the crate's own listing does not do.
+    fn folder_entries(&self, folder: u32) -> fs_ext4::Result<Vec<DirEntry>> {
+        let fs = &self.fs;
+        let inode = fs.stat_ino(folder)?;
+        let indexed = inode.flags & InodeFlags::INDEX.bits() != 0;
+        let mut entries = Vec::new();
+        for logical in 0..inode.size.div_ceil(u64::from(fs.sb.block_size())) {
+            let Some(block) = fs.map_inode_logical(&inode, logical)? else { continue };
+            let bytes = fs.read_block(block)?;
+            if indexed && logical == 0 {
+                // The root of a hash tree: `.` and `..`, then the tree, with a checksum of another form.
+                entries.extend(fs_ext4::dir::parse_block(&bytes, true)?);
+            } else {
+                entries.extend(parse_block_verified(&bytes, true, folder, inode.generation, &fs.csum)?);
+            }
+        }
+        Ok(entries)
+    }
+
+    pub(super) fn copy_file(&self, path: &ImagePath, out: &mut dyn Write) -> Result<u64> {
+        let node = self.existing(path, Last::Keep, Some(Kind::File))?;
+        let what = format!("reading {path}");
+        let size = self.inode(node.inode, path.as_str())?.size;
+        let mut buffer = vec![0; PIECE];
+        let mut done: u64 = 0;
+        while done < size {
+            let count =
+                self.fs.read_ino(node.inode, done, &mut buffer).map_err(|error| convert(error, &what))?;
+            let Some(piece) = buffer.get(..count).filter(|piece| !piece.is_empty()) else {
+                return Err(corrupt(format!("{what}: it ends at byte {done} of {size}")));
+            };
+            out.write_all(piece).map_err(|source| FsError::Io { what: what.clone(), source })?;
+            done = done.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
+        }
+        Ok(done)
+    }
+
+    pub(super) fn read_file(&self, path: &ImagePath, limit: u64) -> Result<Vec<u8>> {
+        let node = self.existing(path, Last::Keep, Some(Kind::File))?;
+        let size = self.inode(node.inode, path.as_str())?.size;
+        if size > limit {
+            return Err(FsError::BadPath {
+                path: path.as_str().to_owned(),
+                problem: format!("it has {size} bytes, at most {limit} are expected"),
+            });
+        }
+        let mut bytes = Vec::new();
+        self.copy_file(path, &mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+fn kind_of(inode: &Inode) -> Kind {
+    match inode.mode & S_IFMT {
+        S_IFREG => Kind::File,
+        S_IFDIR => Kind::Folder,
+        S_IFLNK => Kind::Symlink,
+        _ => Kind::Special,
+    }
+}
+
+fn kind_of_entry(kind: DirEntryType) -> Option<Kind> {
+    match kind {
+        DirEntryType::Unknown => None,
+        DirEntryType::RegFile => Some(Kind::File),
+        DirEntryType::Directory => Some(Kind::Folder),
+        DirEntryType::Symlink => Some(Kind::Symlink),
+        _ => Some(Kind::Special),
+    }
+}
+
+fn name_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::File => "a regular file",
+        Kind::Folder => "a folder",
+        Kind::Symlink => "a symbolic link",
+        Kind::Special => "a device, socket or FIFO",
+    }
+}

@@ -1,0 +1,293 @@
+//! A file system inside a larger file, and the tools that judge it.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+use crate::disk::{ByteOffset, ByteSize, Window};
+use crate::fs::ext4::{Ext4, Ext4Options};
+use crate::fs::{Attributes, FileSystem, FsError, ImagePath};
+
+/// Where the partition begins. What lies before and behind it must never change.
+pub(super) const OFFSET: u64 = 4 << 20;
+const BEHIND: u64 = 1 << 20;
+const SENTINEL: u8 = 0xA5;
+
+pub(super) const NOW: i64 = 1_700_000_000;
+pub(super) const PLAIN: Attributes = Attributes { mode: 0o644, uid: 0, gid: 0, mtime: 1_600_000_000 };
+pub(super) const FOLDER: Attributes = Attributes { mode: 0o755, ..PLAIN };
+
+/// What a tree holds, by path: `d`, `l TARGET` or `f CONTENT`.
+pub(super) type Tree = BTreeMap<String, Vec<u8>>;
+
+pub(super) struct Image {
+    dir: TempDir,
+    len: u64,
+}
+
+/// Runs a tool of e2fsprogs and returns what it said; a missing tool names its package.
+pub(super) fn tool(name: &str, arguments: &[&str]) -> Output {
+    let path = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin";
+    let mut command = Command::new(name);
+    command.args(arguments).env("PATH", path).env("LC_ALL", "C").env("TZ", "UTC");
+    // The same UUIDs, hash seeds and times each time.
+    command.env("MKE2FS_DETERMINISTIC", "1").env("E2FSPROGS_FAKE_TIME", "1500000000");
+    command.output().unwrap_or_else(|error| panic!("{name}: {error}; install the package e2fsprogs"))
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+pub(super) fn path(text: &str) -> ImagePath {
+    ImagePath::parse(text).unwrap()
+}
+
+/// Bytes that are not all alike and not compressible by accident.
+pub(super) fn noise(len: usize, seed: u32) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(2_654_435_761) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        (state >> 8) as u8
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+/// What is in every image from the beginning.
+fn populate(root: &Path) {
+    for folder in ["etc/systemd/system", "usr/lib/modules", "usr/bin", "var/lib/many", "run", "boot"] {
+        fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    symlink("usr/lib", root.join("lib")).unwrap();
+    symlink("/run", root.join("var/run")).unwrap();
+    symlink("../usr/lib/os-release", root.join("etc/os-release")).unwrap();
+    symlink(format!("/usr/{}", "long/".repeat(40)), root.join("etc/long-link")).unwrap();
+    symlink("../../../outside", root.join("etc/escape")).unwrap();
+    for (name, size) in [
+        ("usr/lib/os-release", 200),
+        ("etc/hostname", 12),
+        ("etc/empty", 0),
+        ("usr/bin/tool", 300_000),
+        ("usr/bin/block", 4096),
+        ("etc/hard", 5000),
+    ] {
+        fs::write(root.join(name), noise(size, size as u32)).unwrap();
+    }
+    fs::hard_link(root.join("etc/hard"), root.join("usr/bin/hard-too")).unwrap();
+    fs::set_permissions(root.join("usr/bin/tool"), fs::Permissions::from_mode(0o4755)).unwrap();
+    for number in 0..600 {
+        fs::write(root.join(format!("var/lib/many/a-rather-long-name-{number:04}")), b"x").unwrap();
+    }
+}
+
+impl Image {
+    /// An image of `mib` MiB with mke2fs's `options` and the usual content, aged by debugfs and e2fsck: the large
+    /// folder gets a hash tree, files get extended attributes, and deleted ones leave gaps.
+    pub(super) fn new(mib: u64, options: &[&str]) -> Self {
+        let image = Self::bare(mib, options);
+        let commands = [
+            "ea_set /etc/hostname user.small value",
+            "ea_set /usr/bin/block user.large -f LARGE",
+            "rm /var/lib/many/a-rather-long-name-0100",
+            "rm /var/lib/many/a-rather-long-name-0101",
+            "mknod /run/fifo p",
+        ];
+        let large = image.dir.path().join("large");
+        fs::write(&large, noise(700, 9)).unwrap();
+        for command in commands {
+            image.debugfs_write(&command.replace("LARGE", large.to_str().unwrap()));
+        }
+        let output = tool("e2fsck", &["-fyD", &image.target()]);
+        assert!(matches!(output.status.code(), Some(0 | 1)), "{}", text(&output));
+        image.assert_clean();
+        image
+    }
+
+    /// As [`Image::new`], fresh from mke2fs.
+    pub(super) fn bare(mib: u64, options: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = dir.path().join("tree");
+        populate(&tree);
+        let image = Self { dir, len: mib << 20 };
+        let file = File::create(image.file_path()).unwrap();
+        let edge = |len: u64| vec![SENTINEL; len as usize];
+        file.set_len(OFFSET + image.len + BEHIND).unwrap();
+        file.write_all_at(&edge(OFFSET), 0).unwrap();
+        file.write_all_at(&edge(BEHIND), OFFSET + image.len).unwrap();
+        let offset = format!("offset={OFFSET},hash_seed=11111111-2222-3333-4444-555555555555,root_owner=0:0");
+        let size = format!("{}k", image.len >> 10);
+        let mut arguments = vec!["-q", "-F", "-t", "ext4", "-L", "root", "-E", &offset];
+        arguments.extend(["-U", "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee", "-d", tree.to_str().unwrap()]);
+        arguments.extend(options);
+        let file_path = image.file_path();
+        arguments.extend([file_path.as_str(), size.as_str()]);
+        let output = tool("mke2fs", &arguments);
+        assert!(output.status.success(), "{options:?}: {}", text(&output));
+        image
+    }
+
+    pub(super) fn file_path(&self) -> String {
+        self.dir.path().join("image").to_str().unwrap().to_owned()
+    }
+
+    /// How the tools are told which part of the file they mean.
+    fn target(&self) -> String {
+        format!("{}?offset={OFFSET}", self.file_path())
+    }
+
+    fn file(&self) -> File {
+        OpenOptions::new().read(true).write(true).open(self.file_path()).unwrap()
+    }
+
+    pub(super) fn window(&self) -> Window {
+        Window::new(Arc::new(self.file()), ByteOffset(OFFSET), ByteSize(self.len)).unwrap()
+    }
+
+    /// A window that ends before the file system does, as in an image that was not downloaded completely.
+    pub(super) fn truncated_window(&self) -> Window {
+        Window::new(Arc::new(self.file()), ByteOffset(OFFSET), ByteSize(self.len / 2)).unwrap()
+    }
+
+    pub(super) fn open(&self) -> Ext4 {
+        self.try_open(true).unwrap()
+    }
+
+    pub(super) fn try_open(&self, writable: bool) -> Result<Ext4, FsError> {
+        Ext4::open(self.window(), Ext4Options { now: NOW, writable })
+    }
+
+    /// Opens, lets `edit` act, finishes, and lets the judges see it.
+    pub(super) fn edit(&self, edit: impl FnOnce(&Ext4)) {
+        let fs = self.open();
+        edit(&fs);
+        Box::new(fs).finish().unwrap();
+        self.assert_clean();
+    }
+
+    pub(super) fn assert_clean(&self) {
+        let output = tool("e2fsck", &["-fn", &self.target()]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        let mut edge = vec![0; OFFSET as usize];
+        self.file().read_exact_at(&mut edge, 0).unwrap();
+        assert!(edge.iter().all(|byte| *byte == SENTINEL), "bytes before the partition changed");
+        let mut edge = vec![0; BEHIND as usize];
+        self.file().read_exact_at(&mut edge, OFFSET + self.len).unwrap();
+        assert!(edge.iter().all(|byte| *byte == SENTINEL), "bytes behind the partition changed");
+    }
+
+    /// The whole file, to see whether a byte changed.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        fs::read(self.file_path()).unwrap()
+    }
+
+    pub(super) fn debugfs(&self, command: &str) -> String {
+        let output = tool("debugfs", &["-R", command, &self.target()]);
+        assert!(output.status.success(), "{command}: {}", text(&output));
+        text(&output)
+    }
+
+    pub(super) fn debugfs_write(&self, command: &str) {
+        let output = tool("debugfs", &["-w", "-R", command, &self.target()]);
+        let said = text(&output);
+        // The version comes first, on a line of its own; anything more is a complaint.
+        assert!(output.status.success() && said.lines().count() <= 2, "{command}: {said}");
+    }
+
+    /// Mode with type, owner, links, size and time of the last change, as debugfs prints them.
+    pub(super) fn stat(&self, file: &str) -> String {
+        let said = self.debugfs(&format!("stat \"{file}\""));
+        let words: Vec<&str> = said.split_whitespace().collect();
+        let after = |key: &str| words.iter().position(|word| *word == key).map_or("", |at| words[at + 1]);
+        let mtime = said.lines().find_map(|line| line.trim().strip_prefix("mtime: ")).unwrap_or("");
+        let mtime = mtime.split([':', ' ']).next().unwrap_or("");
+        let mtime = i64::from_str_radix(mtime.trim_start_matches("0x"), 16).unwrap_or(-1);
+        format!(
+            "{} {}:{} links {} mtime {mtime}",
+            after("Mode:"),
+            after("User:"),
+            after("Group:"),
+            after("Links:")
+        )
+    }
+
+    /// Everything in the file system, read by debugfs.
+    pub(super) fn tree(&self) -> Tree {
+        let out = tempfile::tempdir().unwrap();
+        self.debugfs(&format!("rdump / {}", out.path().display()));
+        let mut tree = Tree::new();
+        walk(out.path(), out.path(), &mut tree);
+        tree.remove("/lost+found");
+        tree
+    }
+
+    /// Everything in the file system, read by `ext4-view`.
+    pub(super) fn tree_by_view(&self) -> Tree {
+        let mut bytes = vec![0; self.len as usize];
+        self.file().read_exact_at(&mut bytes, OFFSET).unwrap();
+        let fs = ext4_view::Ext4::load(Box::new(bytes)).unwrap();
+        let mut tree = Tree::new();
+        let mut folders = vec![String::from("/")];
+        while let Some(folder) = folders.pop() {
+            for entry in fs.read_dir(folder.as_str()).unwrap() {
+                let entry = entry.unwrap();
+                let name = entry.file_name();
+                let name = name.as_str().unwrap().to_owned();
+                if name == "." || name == ".." || name == "lost+found" {
+                    continue;
+                }
+                let at = format!("{}/{name}", folder.trim_end_matches('/'));
+                let kind = entry.file_type().unwrap();
+                let what = if kind.is_dir() {
+                    folders.push(at.clone());
+                    b"d".to_vec()
+                } else if kind.is_symlink() {
+                    [b"l ".as_slice(), fs.read_link(at.as_str()).unwrap().as_ref()].concat()
+                } else if kind.is_regular_file() {
+                    [b"f ".as_slice(), &fs.read(at.as_str()).unwrap()].concat()
+                } else {
+                    continue;
+                };
+                tree.insert(at, what);
+            }
+        }
+        tree
+    }
+
+    /// Changes bytes of the partition behind everybody's back.
+    pub(super) fn patch(&self, at: u64, change: impl FnOnce(&mut [u8; 4])) {
+        let mut bytes = [0; 4];
+        self.file().read_exact_at(&mut bytes, OFFSET + at).unwrap();
+        change(&mut bytes);
+        self.file().write_all_at(&bytes, OFFSET + at).unwrap();
+    }
+
+    /// Bytes of the partition.
+    pub(super) fn partition_bytes(&self, at: u64, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        self.file().read_exact_at(&mut bytes, OFFSET + at).unwrap();
+        bytes
+    }
+}
+
+fn walk(root: &Path, folder: &Path, tree: &mut Tree) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let at = entry.unwrap().path();
+        let kind = fs::symlink_metadata(&at).unwrap().file_type();
+        let what = if kind.is_dir() {
+            walk(root, &at, tree);
+            b"d".to_vec()
+        } else if kind.is_symlink() {
+            format!("l {}", fs::read_link(&at).unwrap().display()).into_bytes()
+        } else {
+            [b"f ".as_slice(), &fs::read(&at).unwrap()].concat()
+        };
+        tree.insert(format!("/{}", at.strip_prefix(root).unwrap().display()), what);
+    }
+}

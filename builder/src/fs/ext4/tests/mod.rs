@@ -1,0 +1,10 @@
+//! Images made by mke2fs and debugfs, edited by us, judged by e2fsck, debugfs and `ext4-view`.
+//!
+//! No test needs root. A test whose tool is missing fails and names the package.
+
+mod image;
+mod limits;
+mod matrix;
+mod random;
+mod refusals;
+mod writing;
