@@ -2,6 +2,8 @@
 //!
 //! Everything above this module names files by [`ImagePath`] and never sees an on-disk structure.
 
+pub mod ext4;
+
 mod error;
 mod path;
 

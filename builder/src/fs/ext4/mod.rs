@@ -1,0 +1,2 @@
+//! ext4, edited offline.
+pub mod grow;
