@@ -9,6 +9,7 @@ mod blockmap;
 mod device;
 mod error;
 mod features;
+pub mod grow;
 mod need;
 mod postflight;
 mod preflight;

@@ -1,0 +1,72 @@
+//! The kernel mounts what was grown, and writes into it.
+
+use super::*;
+
+/// Detaches the loop device and unmounts, whatever happens.
+struct Mounted {
+    device: String,
+    on: PathBuf,
+}
+
+impl Mounted {
+    fn new(image: &Image) -> Self {
+        let on = image.dir.path().join("mounted");
+        fs::create_dir_all(&on).unwrap();
+        let device = must("losetup", &["--find", "--show", image.path()]).trim().to_owned();
+        must("mount", &["-t", "ext4", &device, on.to_str().unwrap()]);
+        Self { device, on }
+    }
+
+    fn unmount(self) {
+        must("umount", &[self.on.to_str().unwrap()]);
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = run("umount", &[self.on.to_str().unwrap()]);
+        let _ = run("losetup", &["--detach", &self.device]);
+    }
+}
+
+#[test]
+#[ignore = "needs root and loop devices"]
+fn the_kernel_mounts_and_fills_it() {
+    let cases = [
+        (1024, ""),
+        (1024, "-O ^64bit,^flex_bg"),
+        (1024, "-O ^metadata_csum,uninit_bg"),
+        (1024, "-O ^metadata_csum,^has_journal"),
+        (2048, "-O orphan_file,metadata_csum_seed"),
+        (4096, ""),
+        (4096, "-I 128 -O ^flex_bg"),
+    ];
+    for (block_size, options) in cases {
+        let image = Image::make(block_size, &format!("-g 4096 {options}"), 10_000);
+        let grown = image.grow(300_000, block_size).unwrap();
+        let mounted = Mounted::new(&image);
+        let content = vec![0x42; 4 << 20];
+        let files = grown.new_blocks * u64::from(block_size) * 7 / 10 / (4 << 20);
+        for index in 0..files {
+            fs::write(mounted.on.join(format!("kernel-{index}")), &content).unwrap();
+        }
+        for folder in 0..100 {
+            fs::create_dir(mounted.on.join(format!("folder-{folder}"))).unwrap();
+            fs::write(mounted.on.join(format!("folder-{folder}/x")), b"x").unwrap();
+        }
+        fs::remove_file(mounted.on.join("kernel-0")).unwrap();
+        mounted.unmount();
+        image.check(&format!("{options} {block_size}: after the kernel has filled it"));
+        grow_mounted(&image, 400_000, block_size);
+        image.check_files();
+    }
+}
+
+/// The kernel's own growth goes on from ours, through the reserve that we have kept.
+fn grow_mounted(image: &Image, blocks: u64, block_size: u32) {
+    image.lengthen(blocks * u64::from(block_size));
+    let mounted = Mounted::new(image);
+    must("resize2fs", &[&mounted.device, &blocks.to_string()]);
+    mounted.unmount();
+    image.check("after the kernel has grown it further");
+}
