@@ -1,0 +1,8 @@
+//! `k3s server`.
+
+mod auth;
+mod routes;
+mod run;
+mod state;
+
+pub(crate) use run::run;

@@ -1,0 +1,202 @@
+//! The paths the server answers, and who may ask for them.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use anyhow::Result;
+use rustls::pki_types::CertificateDer;
+use serde_json::{Value, json};
+
+use super::auth::{Caller, Passwords};
+use super::state::State;
+use crate::faults::Faults;
+use crate::http::{Request, Response};
+use crate::manifests::Addons;
+use crate::pki::{Ca, Subject};
+use crate::{VERSION, log, names};
+
+const REJECTED: &str = "Node password rejected, duplicate hostname or contents of '/etc/rancher/node/password' \
+    may not match server node-passwd entry, try enabling a unique node name with the --with-node-id flag";
+
+/// All that a request can see or change.
+pub(super) struct Api {
+    /// What `/cacerts` serves.
+    pub(super) cacerts: String,
+    /// Signs the certificates of kubelets.
+    pub(super) client_ca: Ca,
+    /// Who may join.
+    pub(super) passwords: Passwords,
+    /// The name of the server's own node, which no fault keeps out.
+    pub(super) own_node: String,
+    /// What is to go wrong.
+    pub(super) faults: Faults,
+    /// False while the apiserver "starts".
+    pub(super) ready: AtomicBool,
+    /// The datastore.
+    pub(super) state: Mutex<State>,
+    /// The manifests seen so far.
+    pub(super) addons: Mutex<Addons>,
+}
+
+impl Api {
+    /// Answers one request.
+    pub(super) fn answer(&self, request: &Request, certificate: Option<&CertificateDer<'_>>) -> Response {
+        let caller = Caller::of(request, certificate, &self.passwords);
+        match (request.method.as_str(), request.path.as_str()) {
+            ("GET", "/ping") => Response::text(200, "pong"),
+            ("GET", "/cacerts") => Response::text(200, self.cacerts.clone()),
+            (_, path) if path.starts_with("/v1-k3s/") => self.supervisor(request, &caller),
+            // As in k3s nobody is told apart before there is an apiserver to ask.
+            _ if !self.is_ready() => Response::text(503, "apiserver not ready\n"),
+            _ if caller == Caller::Nobody => status(401, "Unauthorized", "Unauthorized"),
+            _ => self.apiserver(request, &caller),
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
+    }
+
+    fn supervisor(&self, request: &Request, caller: &Caller) -> Response {
+        let may_join = matches!(caller, Caller::Joiner);
+        match (request.method.as_str(), request.path.as_str()) {
+            _ if !may_join => Response::text(401, "Unauthorized\n"),
+            ("GET" | "POST", "/v1-k3s/readyz" | "/v1-k3s/client-kubelet.crt") if !self.is_ready() => {
+                Response::text(503, "runtime core not ready\n")
+            }
+            ("GET", "/v1-k3s/readyz") => Response::text(200, "ok"),
+            ("POST", "/v1-k3s/client-kubelet.crt") => self.client_kubelet(request).unwrap_or_else(internal),
+            _ => Response::text(404, "not part of the stand-in\n"),
+        }
+    }
+
+    /// Signs a kubelet's request once the password of its node is the known one.
+    fn client_kubelet(&self, request: &Request) -> Result<Response> {
+        let header = |name| request.headers.get(name).filter(|value| !value.is_empty());
+        let (Some(node), Some(password)) = (header("k3s-Node-Name"), header("k3s-Node-Password")) else {
+            return Ok(Response::text(400, "node name or password not set\n"));
+        };
+        if !names::is_subdomain(node) {
+            return Ok(Response::text(400, "the node's name is not one of RFC 1123\n"));
+        }
+        let kept_out = self.faults.reject_node_password && node != self.own_node;
+        if kept_out || !lock(&self.state).admit(node, password)? {
+            log::error(&format!("unable to verify password for node {node}: hash does not match"));
+            return Ok(Response::text(403, format!("{REJECTED}\n")));
+        }
+        let name = format!("system:node:{node}");
+        let subject = Subject { name: &name, organization: "system:nodes" };
+        Ok(match self.client_ca.sign_request(&request.body, &subject) {
+            Ok(chain) => Response::text(200, chain),
+            Err(error) => Response::text(400, format!("{error:#}\n")),
+        })
+    }
+
+    fn apiserver(&self, request: &Request, caller: &Caller) -> Response {
+        match (request.method.as_str(), request.path.as_str()) {
+            ("GET", "/readyz" | "/livez" | "/healthz") => Response::text(200, "ok"),
+            ("GET", "/version") => Response::json(200, &version()),
+            ("GET", "/api") => Response::json(200, &json!({"kind": "APIVersions", "versions": ["v1"]})),
+            ("GET", "/apis") => Response::json(200, &groups()),
+            ("GET", "/api/v1") => Response::json(200, &resources("v1", "nodes", "Node", false)),
+            ("GET", "/apis/k3s.cattle.io/v1") => {
+                Response::json(200, &resources("k3s.cattle.io/v1", "addons", "Addon", true))
+            }
+            (
+                "GET",
+                "/apis/k3s.cattle.io/v1/addons" | "/apis/k3s.cattle.io/v1/namespaces/kube-system/addons",
+            ) => admin_only(caller, || Response::json(200, &lock(&self.addons).list())),
+            (method, path) => match path.strip_prefix("/api/v1/nodes") {
+                Some(rest) => self.nodes(method, rest, &request.body, caller),
+                None => status(404, "NotFound", "the stand-in does not have this resource"),
+            },
+        }
+    }
+
+    /// Nodes. A kubelet may see and change its own and no other, as the node authorizer rules.
+    fn nodes(&self, method: &str, rest: &str, body: &[u8], caller: &Caller) -> Response {
+        let name = rest.strip_prefix('/');
+        match (method, name) {
+            ("GET", None) => admin_only(caller, || Response::json(200, &self.node_list())),
+            ("GET", Some(name)) if *caller == Caller::Admin || is_own(caller, name) => {
+                match lock(&self.state).node(name) {
+                    Some(node) => Response::json(200, &node),
+                    None => status(404, "NotFound", &format!("nodes {name:?} not found")),
+                }
+            }
+            ("POST", None) => self.put_node(None, body, caller).unwrap_or_else(internal),
+            ("PUT", Some(name)) => {
+                self.put_node(name.strip_suffix("/status"), body, caller).unwrap_or_else(internal)
+            }
+            ("GET", _) => forbidden(),
+            _ => status(405, "MethodNotAllowed", "the stand-in does not do this"),
+        }
+    }
+
+    fn node_list(&self) -> Value {
+        let items = lock(&self.state).nodes();
+        json!({"apiVersion": "v1", "kind": "NodeList", "metadata": {"resourceVersion": "1"}, "items": items})
+    }
+
+    /// `named` is the name in the path, where there is one.
+    fn put_node(&self, named: Option<&str>, body: &[u8], caller: &Caller) -> Result<Response> {
+        let Ok(object) = serde_json::from_slice::<Value>(body) else {
+            return Ok(status(400, "BadRequest", "the body is not JSON"));
+        };
+        let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        if !is_own(caller, &name) || named.is_some_and(|named| named != name) {
+            return Ok(forbidden());
+        }
+        lock(&self.state).put_node(&name, object.clone())?;
+        Ok(Response::json(if named.is_some() { 200 } else { 201 }, &object))
+    }
+}
+
+/// A thread that panicked while it held the lock left nothing half-done: every change is one call.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn is_own(caller: &Caller, name: &str) -> bool {
+    matches!(caller, Caller::Kubelet(own) if own == name)
+}
+
+fn admin_only(caller: &Caller, answer: impl FnOnce() -> Response) -> Response {
+    if *caller == Caller::Admin { answer() } else { forbidden() }
+}
+
+fn forbidden() -> Response {
+    status(403, "Forbidden", "this user may not do this")
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the form unwrap_or_else wants")]
+fn internal(error: anyhow::Error) -> Response {
+    log::error(&format!("{error:#}"));
+    status(500, "InternalError", "see the log of the stand-in")
+}
+
+/// `v1.Status`, from which clients take their message.
+fn status(code: u16, reason: &str, message: &str) -> Response {
+    let body = json!({
+        "apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Failure",
+        "reason": reason, "message": message, "code": code,
+    });
+    Response::json(code, &body)
+}
+
+fn version() -> Value {
+    json!({"major": "1", "minor": "36", "gitVersion": VERSION, "platform": "k3s-double", "goVersion": "none"})
+}
+
+fn groups() -> Value {
+    let version = json!({"groupVersion": "k3s.cattle.io/v1", "version": "v1"});
+    let group = json!({"name": "k3s.cattle.io", "versions": [version], "preferredVersion": version});
+    json!({"apiVersion": "v1", "kind": "APIGroupList", "groups": [group]})
+}
+
+fn resources(group: &str, name: &str, kind: &str, namespaced: bool) -> Value {
+    let resource = json!({
+        "name": name, "singularName": "", "kind": kind, "namespaced": namespaced, "verbs": ["get", "list"],
+    });
+    json!({"apiVersion": "v1", "kind": "APIResourceList", "groupVersion": group, "resources": [resource]})
+}
