@@ -153,7 +153,8 @@ new_fat32() {
     cut_times "$dir"
     rm -f "$file"
     truncate -s $((sectors * SECTOR)) "$file"
-    mkfs.vfat -F 32 -n "$label" -i "$volume" --invariant "$@" "$file" >"$WORK/mkfs.log" 2>&1 || {
+    # --invariant comes first: it sets a volume id of its own.
+    mkfs.vfat --invariant -F 32 -n "$label" -i "$volume" "$@" "$file" >"$WORK/mkfs.log" 2>&1 || {
         cat "$WORK/mkfs.log" >&2
         die "making the FAT32 $label failed"
     }
