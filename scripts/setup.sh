@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# Installs what building, testing and the demo need and this machine lacks. Made for Debian 12; needs root or
+# sudo, and only where something is missing. Says nothing when there is nothing to do.
+#
+#   setup.sh                     all of that
+#   setup.sh debian-rust-arm64   Debian's Rust with its arm64 standard library, for where rustup has no network
+set -euo pipefail
+PATH=$PATH:/usr/sbin:/sbin # an ordinary user's PATH lacks them on Debian
+
+PACKAGES=(
+    # building: the compiler that Rust links with, and the cross compiler for the programs on the card
+    gcc libc6-dev make gcc-aarch64-linux-gnu libc6-dev-arm64-cross binutils
+    # making base images; qemu-user-static and binfmt-support run arm64 packages' scripts
+    mmdebstrap ca-certificates qemu-user-static binfmt-support util-linux
+    # making and judging file systems, tables and archives
+    fdisk gdisk e2fsprogs dosfstools mtools xz-utils zstd
+    # judging units (systemd-analyze verify) and enabling them offline
+    systemd
+    # booting what was built
+    qemu-system-arm qemu-system-x86 qemu-utils ovmf
+)
+
+say() { printf 'setup: %s\n' "$*"; }
+
+die() {
+    printf 'setup: %s\n' "$*" >&2
+    exit 1
+}
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        die "this needs root and there is no sudo here: $*
+Run this script as root once, or install sudo."
+    fi
+}
+
+# missing PACKAGE...: those that dpkg does not have as installed, one a line.
+missing() {
+    local package
+    for package in "$@"; do
+        [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || echo "$package"
+    done
+}
+
+# install PACKAGE...: those of them that are missing.
+install() {
+    local wanted=$# missing
+    mapfile -t missing < <(missing "$@")
+    [ ${#missing[@]} -gt 0 ] || return 0
+    say "${#missing[@]} of $wanted packages are missing: ${missing[*]}"
+    say "reading the package lists (apt-get update)"
+    # One broken source of many, not Debian's, must not stop this: what matters is whether the install succeeds.
+    as_root apt-get -qq -o Acquire::Retries=3 update || say "apt-get update had errors; going on"
+    say "installing; this takes a few minutes on a new machine"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 \
+        install --no-install-recommends "${missing[@]}" >/dev/null ||
+        die "apt-get could not install these packages (see above); this script knows Debian 12"
+    say "installed"
+}
+
+# arm64 programs run here through qemu-user, which the kernel finds by /proc/sys/fs/binfmt_misc.
+enable_arm64_programs() {
+    local binfmt=/proc/sys/fs/binfmt_misc
+    if [ ! -e $binfmt/register ]; then
+        say "mounting binfmt_misc"
+        as_root modprobe -q binfmt_misc 2>/dev/null || true # built in on some kernels
+        as_root mount -t binfmt_misc binfmt_misc $binfmt ||
+            die "mounting binfmt_misc failed: arm64 base images cannot be made on this machine"
+    fi
+    if [ "$(uname -m)" != aarch64 ] && ! grep -qsx enabled $binfmt/qemu-aarch64; then
+        say "enabling arm64 programs (qemu-user)"
+        as_root update-binfmts --enable qemu-aarch64 ||
+            die "update-binfmts could not enable qemu-aarch64"
+    fi
+}
+
+command -v dpkg-query >/dev/null || die "this machine has no dpkg; the script knows Debian 12 only"
+case ${1-} in
+'')
+    install "${PACKAGES[@]}"
+    enable_arm64_programs
+    ;;
+debian-rust-arm64)
+    dpkg --print-foreign-architectures | grep -qx arm64 || as_root dpkg --add-architecture arm64
+    install rustc-web libstd-rust-web-dev:arm64 gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+    ;;
+*) die "usage: setup.sh [debian-rust-arm64]" ;;
+esac

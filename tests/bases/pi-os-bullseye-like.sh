@@ -1,0 +1,29 @@
+# The shape of Raspberry Pi OS Lite 11 (bullseye), arm64. It does not boot.
+# shellcheck shell=bash
+PROVES="Raspberry Pi OS bullseye's shape: FAT at /boot, dhcpcd, dphys-swapfile, the older offsets"
+source "$HERE/pi-os-lib.sh"
+
+DISK_ID=5a0b7c11
+FEATURES=has_journal,ext_attr,resize_inode,dir_index,filetype,extent,flex_bg,sparse_super,large_file
+FEATURES+=,dir_nlink,extra_isize,metadata_csum
+
+build() {
+    local root=$WORK/root fat=$WORK/fat
+    mkdir -p "$fat"
+    unpack_system "$root" bullseye dhcpcd5,openresolv,dphys-swapfile,fake-hwclock
+    mkdir -p "$root/boot"
+    write_identity "$root" raspberrypi
+    write_accounts "$root"
+    write_stand_ins "$root" bullseye
+    write_kernel_stand_ins "$root" "$fat" 6.1.21
+    choose_iptables "$root"
+    enable_units "$root" dhcpcd.service systemd-timesyncd.service
+    set_up_dphys_swapfile "$root" 100
+    set_up_fake_hwclock "$root"
+    write_fstab "$root" $DISK_ID /boot
+    write_config_txt "$fat" '# Automatically load overlays for detected cameras' 'camera_auto_detect=1'
+    echo "console=serial0,115200 console=tty1 root=PARTUUID=$DISK_ID-02 rootfstype=ext4 fsck.repair=yes rootwait quiet init=/usr/lib/raspberrypi-sys-mods/firstboot" \
+        >"$fat/cmdline.txt"
+    cp "$root/etc/rpi-issue" "$fat/issue.txt"
+    assemble_pi_os "$root" "$fat" $DISK_ID 8192 524288 $FEATURES
+}

@@ -1,0 +1,218 @@
+# What the Raspberry-Pi-OS-like bases share. Their packages are Debian's, unpacked and not configured (no
+# emulation, no maintainer script), so these images do not boot; what the scripts would have left behind where
+# hcimage looks is written here. Kernel, firmware and device trees are placeholders that say so.
+# shellcheck shell=bash
+
+# Packages of all three; a recipe adds its own.
+PI_OS_PACKAGES=base-files,base-passwd,bash,coreutils,dash,dpkg,e2fsprogs,dosfstools,init-system-helpers,kmod
+PI_OS_PACKAGES+=,systemd-sysv,systemd-timesyncd,udev,dbus,iproute2,iptables,openssh-server,sudo,ca-certificates
+
+# unpack_system ROOT SUITE PACKAGES: the packages' files, and a dpkg database as if they were installed. Nothing
+# comes from the security archive: of a suite past its support the files go before the index does.
+unpack_system() {
+    local root=$1 suite=$2 packages=$3
+    fetch_system "$root" "$suite" arm64 extract "$PI_OS_PACKAGES,$packages" --components=main \
+        --setup-hook='printf "%s\n" "Package: *" "Pin: release l=Debian-Security" "Pin-Priority: -1" >"$1/etc/apt/preferences.d/no-security"' \
+        --setup-hook='for d in bin lib sbin; do mkdir -p "$1/usr/$d" && ln -s "usr/$d" "$1/$d"; done' \
+        --extract-hook="mkdir '$WORK/debs' && mv \"\$1\"/var/cache/apt/archives/*.deb '$WORK/debs/'"
+    write_dpkg_status "$root" "$WORK"/debs/*.deb
+    rm -rf "$WORK/debs" "$root/etc/apt/preferences.d/no-security"
+}
+
+# write_dpkg_status ROOT DEB...: the stanzas of the packages' own control files, each with its Status line.
+write_dpkg_status() {
+    local root=$1 deb
+    shift
+    for deb in "$@"; do
+        dpkg-deb -f "$deb" | sed '/^Package:/a Status: install ok installed'
+        echo
+    done | write_file "$root/var/lib/dpkg/status" 644
+}
+
+# enable_units ROOT UNIT...: the links of the units' own [Install] sections, made by systemctl offline.
+enable_units() {
+    local root=$1
+    shift
+    SYSTEMCTL_SKIP_SYSV=1 systemctl --quiet --root="$root" enable "$@" 2>"$WORK/systemctl.log" || {
+        cat "$WORK/systemctl.log" >&2
+        die "systemctl enable $* failed"
+    }
+}
+
+# enable_init_script ROOT NAME: the links of update-rc.d.
+enable_init_script() {
+    local level
+    for level in 2 3 4 5; do
+        mkdir -p "$1/etc/rc$level.d"
+        ln -s "../init.d/$2" "$1/etc/rc$level.d/S01$2"
+    done
+    for level in 0 1 6; do
+        mkdir -p "$1/etc/rc$level.d"
+        ln -s "../init.d/$2" "$1/etc/rc$level.d/K01$2"
+    done
+}
+
+# choose_iptables ROOT: iptables over nftables, Debian's choice since buster, as update-alternatives links it.
+choose_iptables() {
+    local name
+    mkdir -p "$1/etc/alternatives"
+    for name in iptables ip6tables; do
+        ln -s /etc/alternatives/$name "$1/usr/sbin/$name"
+        ln -s /usr/sbin/$name-nft "$1/etc/alternatives/$name"
+    done
+}
+
+# write_accounts ROOT: Debian's own list, and `pi`, uid 1000, locked, as Pi OS has it before its first boot.
+write_accounts() {
+    local root=$1 etc=$1/etc account
+    {
+        cat "$root/usr/share/base-passwd/passwd.master"
+        echo 'messagebus:x:100:107::/nonexistent:/usr/sbin/nologin'
+        echo 'sshd:x:101:65534::/run/sshd:/usr/sbin/nologin'
+        echo 'systemd-timesync:x:997:997:systemd Time Synchronization:/:/usr/sbin/nologin'
+        echo 'pi:x:1000:1000:,,,:/home/pi:/bin/bash'
+    } | sed 's/^\([^:]*\):\*:/\1:x:/' | write_file "$etc/passwd" 644
+    {
+        sed -e 's/^\(adm\|sudo\|audio\|video\|users\):\*:\([0-9]*\):.*/\1:x:\2:pi/' -e 's/:\*:/:x:/' \
+            "$root/usr/share/base-passwd/group.master"
+        printf '%s\n' messagebus:x:107: systemd-timesync:x:997: netdev:x:108:pi gpio:x:986:pi pi:x:1000:
+    } | write_file "$etc/group" 644
+    for account in $(cut -d: -f1 "$etc/passwd"); do
+        echo "$account:*:20500:0:99999:7:::"
+    done | sed 's/^pi:\*:/pi:!:/' | write_file "$etc/shadow" 640
+    chgrp 42 "$etc/shadow" # Debian's fixed id of the group shadow
+    mkdir -p "$root/home/pi"
+    cp -r "$root/etc/skel/." "$root/home/pi/"
+    chown -R 1000:1000 "$root/home/pi"
+    chmod 700 "$root/home/pi"
+}
+
+# write_stand_ins ROOT RELEASE: files that hcimage must find or leave alone and whose packages only Raspberry
+# Pi's archive has. Contents are written for this base.
+write_stand_ins() {
+    local root=$1 release=$2
+    printf 'Raspberry Pi reference 2026-06-01 (%s-like test base of hcimage, not by Raspberry Pi)\n' "$release" |
+        write_file "$root/etc/rpi-issue" 644
+    write_file "$root/usr/lib/raspberrypi-sys-mods/firstboot" 755 <<'EOF'
+#!/bin/bash
+# Stand-in: on Raspberry Pi OS this grows the root, sets a new disk id, makes host keys and reboots.
+EOF
+    write_file "$root/lib/systemd/system/userconfig.service" 644 <<'EOF'
+# Stand-in for the unit of userconf-pi, which asks for the first user on the console.
+[Unit]
+Description=User configuration dialog
+After=systemd-user-sessions.service plymouth-quit-wait.service
+Before=getty@tty1.service
+Conflicts=getty@tty1.service
+
+[Service]
+Type=oneshot
+ExecStart=/usr/lib/userconf-pi/userconf-service
+StandardInput=tty
+TTYPath=/dev/tty8
+
+[Install]
+WantedBy=multi-user.target
+EOF
+    enable_units "$root" userconfig.service
+    echo 'Banner /usr/share/userconf-pi/sshd_banner' |
+        write_file "$root/etc/ssh/sshd_config.d/rename_user.conf" 644
+    echo 'Please note that SSH may not work until a valid user has been set up.' |
+        write_file "$root/usr/share/userconf-pi/sshd_banner" 644
+}
+
+# write_kernel_stand_ins ROOT FAT VERSION: names of Pi OS, contents that no machine can boot.
+write_kernel_stand_ins() {
+    local root=$1 fat=$2 version=$3 file suffix
+    mkdir -p "$fat/overlays"
+    for file in bootcode.bin start4.elf fixup4.dat bcm2710-rpi-3-b-plus.dtb bcm2711-rpi-4-b.dtb \
+        bcm2711-rpi-cm4.dtb bcm2712-rpi-5-b.dtb kernel8.img kernel_2712.img initramfs8 initramfs_2712 \
+        overlays/dwc2.dtbo overlays/vc4-kms-v3d.dtbo; do
+        echo "placeholder for $file" >"$fat/$file"
+    done
+    for suffix in v8 2712; do
+        mkdir -p "$root/lib/modules/$version-$suffix/kernel"
+        printf 'kernel/fs/overlayfs/overlay.ko.xz:\nkernel/drivers/net/vxlan/vxlan.ko.xz:\n' |
+            write_file "$root/lib/modules/$version-$suffix/modules.dep" 644
+    done
+}
+
+# write_config_txt FAT LINE...: the shape of Pi OS's config.txt, with the given lines of the release; it ends
+# with [all], so that appending is unconditional.
+write_config_txt() {
+    local fat=$1
+    shift
+    {
+        printf '%s\n' '# For more options and information see' \
+            '# http://rptl.io/configtxt' \
+            '# Some settings may impact device functionality. See link above for details' '' \
+            '# Uncomment some or all of these to enable the optional hardware interfaces' \
+            '#dtparam=i2c_arm=on' '#dtparam=i2s=on' '#dtparam=spi=on' '' \
+            '# Enable audio (loads snd_bcm2835)' 'dtparam=audio=on' ''
+        printf '%s\n' "$@"
+        printf '%s\n' '' '# Run in 64-bit mode' 'arm_64bit=1' '' \
+            '[cm4]' '# Enable host mode on the 2711 built-in XHCI USB controller.' 'otg_mode=1' '' '[all]'
+    } >"$fat/config.txt"
+}
+
+# write_fstab ROOT DISK_ID FIRMWARE_DIR
+write_fstab() {
+    write_file "$1/etc/fstab" 644 <<EOF
+proc            /proc           proc    defaults          0       0
+PARTUUID=$2-01  $3  vfat    defaults          0       2
+PARTUUID=$2-02  /               ext4    defaults,noatime  0       1
+EOF
+}
+
+# write_boot_stubs ROOT: since bookworm the files that count are in /boot/firmware; those in /boot say so.
+write_boot_stubs() {
+    local name
+    for name in cmdline.txt config.txt; do
+        printf 'DO NOT EDIT THIS FILE\n\nThe file you are looking for has moved to /boot/firmware/%s\n' $name |
+            write_file "$1/boot/$name" 644
+    done
+}
+
+# set_up_dphys_swapfile ROOT MIB: enabled in both of its ways, its size set as Pi OS does. Pi OS makes the file
+# /var/swap itself only when it runs; here it is there, for the builder to remove.
+set_up_dphys_swapfile() {
+    local root=$1 mib=$2
+    sed -i "s/^#CONF_SWAPSIZE=.*/CONF_SWAPSIZE=$mib/" "$root/etc/dphys-swapfile"
+    grep -qx "CONF_SWAPSIZE=$mib" "$root/etc/dphys-swapfile"
+    enable_units "$root" dphys-swapfile.service
+    enable_init_script "$root" dphys-swapfile
+    truncate -s "${mib}M" "$root/var/swap"
+    chmod 600 "$root/var/swap"
+    mkswap --quiet --uuid 5a0b7c1e-0000-4000-8000-00000000000f "$root/var/swap"
+}
+
+set_up_fake_hwclock() {
+    enable_units "$1" fake-hwclock.service
+    enable_init_script "$1" fake-hwclock
+    date -u -d "@$SOURCE_DATE_EPOCH" '+%Y-%m-%d %H:%M:%S' | write_file "$1/etc/fake-hwclock.data" 644
+}
+
+# assemble_pi_os ROOT FAT DISK_ID START SECTORS FEATURES: the image, FAT from START on, the root right after it.
+assemble_pi_os() {
+    local root=$1 fat=$2 disk=$3 start=$4 sectors=$5 features=$6 kib root_start=$(($4 + $5))
+    kib=$(root_kib "$root")
+    new_fat32 "$WORK/fat.img" "$sectors" "$fat" bootfs "$disk"
+    new_ext4 "$WORK/ext4.img" "$kib" "$root" -O "none,$features" -L rootfs \
+        -U "$disk-0000-4000-8000-000000000001" -E "hash_seed=$disk-0000-4000-8000-000000000002"
+    if [ -e "$root/var/swap" ]; then
+        # mke2fs drops the zeros of the swap file; this gives it its blocks back.
+        debugfs -w -R "fallocate /var/swap 0 $(($(stat -c %s "$root/var/swap") / 4096 - 1))" \
+            "$WORK/ext4.img" 2>/dev/null
+    fi
+    new_disk $((root_start + kib * 2)) <<EOF
+label: dos
+label-id: 0x$disk
+start=$start, size=$sectors, type=c
+start=$root_start, size=$((kib * 2)), type=83
+EOF
+    lay "$start" "$WORK/fat.img"
+    lay "$root_start" "$WORK/ext4.img"
+    judge_mbr
+    judge_fat "$start" "$sectors"
+    judge_ext4 "$root_start"
+}
