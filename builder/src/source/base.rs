@@ -1,0 +1,224 @@
+//! The base image: a local file or a publisher's address, verified, unpacked once.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use super::digest::Sha256Digest;
+use super::error::{During, Result, SourceError, Wrong, file_name};
+use super::input::{self, Published, digest_file, read_checksums};
+use super::lock::Lock;
+use super::unpack::{Format, unpack};
+use super::url::SourceUrl;
+use super::{Tools, cache};
+
+/// Where a base image comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BaseSource {
+    /// A file of this machine: a raw image, or one packed with xz, gzip or zstd. A checksum file `<name>.sha256` beside
+    /// it must agree.
+    File(PathBuf),
+    /// A publisher's address. It may redirect, as Raspberry Pi's "latest" does. `<address>.sha256` or `SHA256SUMS` in
+    /// the same folder must be there and agree.
+    Url(SourceUrl),
+}
+
+/// A base image that can be read in place. It must not be written: a packed one is shared through the cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnpackedBase {
+    /// The raw image.
+    pub image: PathBuf,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The publisher's name of the file, such as `2026-06-18-raspios-trixie-arm64-lite.img.xz`: it hints at date,
+    /// release and architecture.
+    pub name: String,
+    /// Digest of the file as it was given or fetched. `None` for a raw image without a checksum file: digesting it
+    /// would take longer than the build.
+    pub sha256: Option<Sha256Digest>,
+    /// Where it was fetched from.
+    pub url: Option<SourceUrl>,
+}
+
+/// Obtains the base image. `lock_name` is its entry in the lock file, such as `base.cm4`; local files are not locked.
+pub fn obtain(
+    tools: &Tools<'_>,
+    source: &BaseSource,
+    lock_name: &str,
+    lock: &mut Lock,
+) -> Result<UnpackedBase> {
+    match source {
+        BaseSource::File(path) => from_file(tools, path),
+        BaseSource::Url(url) => from_url(tools, url, lock_name, lock),
+    }
+}
+
+fn from_file(tools: &Tools<'_>, path: &Path) -> Result<UnpackedBase> {
+    let metadata = std::fs::metadata(path).during("opening the base image", path)?;
+    if metadata.is_dir() {
+        return Err(SourceError::Invalid {
+            what: path.display().to_string(),
+            problem: "a folder, not a base image".into(),
+        });
+    }
+    let format = Format::of_file(path)?;
+    let name = file_name(path);
+    let promise = promised_beside(path, &name)?;
+    let sha256 =
+        if format == Format::Raw && promise.is_none() { None } else { Some(digest_file(tools, path)?) };
+    if let (Some(promise), Some(actual)) = (promise, sha256) {
+        promise.verify(path, actual)?;
+    }
+    let (image, size) = match sha256.filter(|_| format != Format::Raw) {
+        Some(sha256) => unpack_once(tools, path, format, sha256)?,
+        None => (path.to_owned(), metadata.len()),
+    };
+    Ok(UnpackedBase { image, size, name, sha256, url: None })
+}
+
+/// A digest and who says it.
+struct Promise {
+    sha256: Sha256Digest,
+    by: PathBuf,
+}
+
+impl Promise {
+    fn verify(&self, file: &Path, actual: Sha256Digest) -> Result<()> {
+        if self.sha256 == actual {
+            return Ok(());
+        }
+        Err(SourceError::WrongDigest(Box::new(Wrong {
+            file: file.display().to_string(),
+            actual,
+            expected: self.sha256,
+            promised_by: self.by.display().to_string(),
+            cure: "fetch the file again",
+        })))
+    }
+}
+
+/// What a checksum file beside a local file says. None there is no error: the user vouches for the file.
+fn promised_beside(path: &Path, name: &str) -> Result<Option<Promise>> {
+    let by = path.with_file_name(format!("{name}.sha256"));
+    if !by.exists() {
+        return Ok(None);
+    }
+    let sha256 = read_checksums(&by)?.digest_of(name).map_err(|e| input::bad_checksums(by.display(), &e))?;
+    Ok(Some(Promise { sha256, by }))
+}
+
+fn from_url(tools: &Tools<'_>, asked: &SourceUrl, lock_name: &str, lock: &mut Lock) -> Result<UnpackedBase> {
+    let file = input::obtain(tools, lock, lock_name, asked, || published(tools, asked))?;
+    let name = file.url.file_name()?;
+    let (image, size) = match Format::of_file(&file.path)? {
+        Format::Raw => (file.path, file.size),
+        format => unpack_once(tools, &file.path, format, file.sha256)?,
+    };
+    Ok(UnpackedBase { image, size, name, sha256: Some(file.sha256), url: Some(file.url) })
+}
+
+/// Where the address leads today, and what the publisher's checksum file says about it.
+fn published(tools: &Tools<'_>, asked: &SourceUrl) -> Result<Published> {
+    let end = tools.fetcher.resolve(asked, tools.interrupt)?;
+    // An address with a query is mostly signed for some minutes: useless in a lock file.
+    let url = if end.has_query() { asked.clone() } else { end };
+    let name = url.file_name()?;
+    let beside = url.beside(".sha256");
+    let sums = url.sibling("SHA256SUMS");
+    let (checksums, by) = match input::fetch_checksums(tools, &beside) {
+        Ok(checksums) => (checksums, beside),
+        Err(e) if e.is_not_found() => {
+            (input::fetch_checksums(tools, &sums).map_err(|e| no_checksum(e, &url))?, sums)
+        }
+        Err(e) => return Err(e),
+    };
+    let sha256 = checksums.digest_of(&name).map_err(|e| input::bad_checksums(&by, &e))?;
+    Ok(Published { url, sha256, promised_by: by.to_string() })
+}
+
+fn no_checksum(error: SourceError, url: &SourceUrl) -> SourceError {
+    if !error.is_not_found() {
+        return error;
+    }
+    SourceError::BadRecord {
+        file: url.to_string(),
+        problem:
+            "the publisher has neither a .sha256 file nor SHA256SUMS beside it, so it cannot be verified; \
+                  fetch and verify it by hand, and give the local file as base"
+                .into(),
+    }
+}
+
+/// The unpacked image in the cache. Its name holds the digest of the packed file and its own size.
+fn unpack_once(
+    tools: &Tools<'_>,
+    packed: &Path,
+    format: Format,
+    sha256: Sha256Digest,
+) -> Result<(PathBuf, u64)> {
+    let images = tools.cache.images();
+    let _lock = tools.cache.lock(&format!("{sha256}.img"), tools.progress, tools.interrupt)?;
+    if let Some(found) = find_unpacked(&images, &sha256)? {
+        return Ok(found);
+    }
+    std::fs::create_dir_all(&images).during("making the folder", &images)?;
+    // A fixed name: what a power cut left is overwritten. The lock makes it ours.
+    let temporary = tempfile::TempPath::try_from_path(images.join(format!("{sha256}.unpacking")))
+        .during("making a name in", &images)?;
+    let target = File::create(&temporary).during("creating", &temporary)?;
+    let size = unpack(tools, packed, format, &target, &images)?;
+    target.sync_all().during("syncing", &temporary)?;
+    make_read_only(&target).during("protecting", &temporary)?;
+    let image = images.join(format!("{sha256}.{size}.img"));
+    temporary.persist(&image).map_err(|e| e.error).during("renaming to", &image)?;
+    cache::sync_folder(&images).during("syncing", &images)?;
+    Ok((image, size))
+}
+
+/// An image that is as long as its name says. One that is not was cut off: it is removed.
+fn find_unpacked(images: &Path, sha256: &Sha256Digest) -> Result<Option<(PathBuf, u64)>> {
+    let entries = match std::fs::read_dir(images) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(e).during("reading the folder", images),
+    };
+    for entry in entries {
+        let entry = entry.during("reading the folder", images)?;
+        let Some(size) = size_in_name(&entry.file_name().to_string_lossy(), sha256) else { continue };
+        let path = entry.path();
+        if entry.metadata().during("looking at", &path)?.len() == size {
+            return Ok(Some((path, size)));
+        }
+        std::fs::remove_file(&path).during("removing the damaged", &path)?;
+    }
+    Ok(None)
+}
+
+fn size_in_name(name: &str, sha256: &Sha256Digest) -> Option<u64> {
+    name.strip_prefix(&sha256.to_string())?.strip_prefix('.')?.strip_suffix(".img")?.parse().ok()
+}
+
+fn make_read_only(file: &File) -> std::io::Result<()> {
+    let mut permissions = file.metadata()?.permissions();
+    permissions.set_readonly(true);
+    file.set_permissions(permissions)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_unpacked_images() {
+        let digest = Sha256Digest::of(b"x");
+        assert_eq!(size_in_name(&format!("{digest}.4096.img"), &digest), Some(4096));
+        for other in [
+            format!("{digest}.unpacking"),
+            format!("{digest}.img"),
+            format!("{digest}.x.img"),
+            "4096.img".into(),
+        ] {
+            assert_eq!(size_in_name(&other, &digest), None, "{other}");
+        }
+        assert_eq!(size_in_name(&format!("{digest}.4096.img"), &Sha256Digest::of(b"y")), None);
+    }
+}

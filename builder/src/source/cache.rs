@@ -1,0 +1,174 @@
+//! The folder that keeps what was fetched and unpacked, for all clusters of a user.
+//!
+//! ```text
+//! downloads/<digest of the address>-<name>.partial   what has come so far, resumed next time
+//! files/<SHA-256>/<name>                             complete and verified
+//! images/<SHA-256 of the compressed file>.<size>.img unpacked; the size shows a file that was cut off
+//! locks/<name>                                       held while an entry is made
+//! ```
+//! Everything gets its final name only when it is complete, verified and synced.
+
+use std::ffi::OsString;
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::digest::Sha256Digest;
+use super::error::{During, Result, SourceError};
+use super::url::SourceUrl;
+use crate::interrupt::Interrupt;
+use crate::progress::Progress;
+
+/// The cache. Cheap to make: folders come into being when something is put there.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    root: PathBuf,
+}
+
+/// Held while an entry is made; other builds wait. The system frees it with the process.
+#[derive(Debug)]
+pub(crate) struct CacheLock(#[expect(dead_code, reason = "held for its drop")] File);
+
+impl Cache {
+    /// The cache in the folder `root`.
+    pub fn at(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The user's cache: `$HCIMAGE_CACHE`, else `hcimage` in the folder that the system has for caches.
+    pub fn of_user() -> Result<Self> {
+        let root = root_from(|name| std::env::var_os(name)).ok_or_else(|| SourceError::Missing {
+            what: "the folder for cached downloads".into(),
+            cure: "set HCIMAGE_CACHE to a folder with a few gigabytes of room".into(),
+        })?;
+        Ok(Self { root })
+    }
+
+    /// The folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where a verified file lies.
+    pub(crate) fn file(&self, digest: &Sha256Digest, name: &str) -> PathBuf {
+        self.root.join("files").join(digest.to_string()).join(name)
+    }
+
+    /// Where a download grows. The address is part of the name: two publishers may use one file name.
+    pub(crate) fn partial(&self, url: &SourceUrl, name: &str) -> PathBuf {
+        let mut key = Sha256Digest::of(url.to_string().as_bytes()).to_string();
+        key.truncate(16);
+        self.root.join("downloads").join(format!("{key}-{name}.partial"))
+    }
+
+    /// The folder of unpacked images.
+    pub(crate) fn images(&self) -> PathBuf {
+        self.root.join("images")
+    }
+
+    /// Waits until nobody else makes the entry `key`.
+    pub(crate) fn lock(
+        &self,
+        key: &str,
+        progress: &dyn Progress,
+        interrupt: &Interrupt,
+    ) -> Result<CacheLock> {
+        let path = self.root.join("locks").join(key);
+        make_parent(&path)?;
+        tag(&self.root);
+        let file = File::options().create(true).append(true).open(&path).during("opening", &path)?;
+        let mut waiting = None;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(CacheLock(file)),
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(e)) => return Err(e).during("locking", &path),
+            }
+            waiting.get_or_insert_with(|| {
+                progress.start("waiting for another hcimage that uses the cache", None)
+            });
+            interrupt.check()?;
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+/// Backup programs leave out folders with this file (<https://bford.info/cachedir/>); without it nothing breaks.
+fn tag(root: &Path) {
+    let path = root.join("CACHEDIR.TAG");
+    if !path.exists() {
+        let _ = std::fs::write(path, "Signature: 8a477f597d28d172789f06886806bc55\n# hcimage's cache\n");
+    }
+}
+
+/// Makes the folder that `path` lies in.
+pub(crate) fn make_parent(path: &Path) -> Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).during("making the folder", folder)
+}
+
+/// Gives a complete file its final name, for good.
+pub(crate) fn publish(file: &Path, name: &Path) -> Result<()> {
+    make_parent(name)?;
+    std::fs::rename(file, name).during("renaming to", name)?;
+    let folder = name.parent().unwrap_or(Path::new("."));
+    sync_folder(folder).during("syncing", folder)
+}
+
+/// Makes a rename in `folder` survive a power cut. Other systems than Unix do it with the file.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+/// Where the cache is, by the environment. Relative paths in XDG variables are ignored, as the XDG specification says.
+fn root_from(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let path = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if let Some(root) = path("HCIMAGE_CACHE") {
+        return Some(root);
+    }
+    let caches = if cfg!(windows) {
+        path("LOCALAPPDATA")
+    } else if cfg!(target_os = "macos") {
+        path("HOME").map(|home| home.join("Library/Caches"))
+    } else {
+        let xdg = path("XDG_CACHE_HOME").filter(|path| path.is_absolute());
+        xdg.or_else(|| path("HOME").map(|home| home.join(".cache")))
+    };
+    caches.map(|caches| caches.join("hcimage"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::progress::Silent;
+
+    fn root(variables: &[(&str, &str)]) -> Option<PathBuf> {
+        root_from(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| value.into()))
+    }
+
+    #[cfg(all(unix, not(target_os = "macos")))]
+    #[test]
+    fn the_environment_names_the_place() {
+        let home = ("HOME", "/home/u");
+        assert_eq!(root(&[home]), Some("/home/u/.cache/hcimage".into()));
+        assert_eq!(root(&[home, ("XDG_CACHE_HOME", "/c")]), Some("/c/hcimage".into()));
+        assert_eq!(root(&[home, ("XDG_CACHE_HOME", "c")]), Some("/home/u/.cache/hcimage".into()));
+        assert_eq!(root(&[home, ("HCIMAGE_CACHE", "/d"), ("XDG_CACHE_HOME", "/c")]), Some("/d".into()));
+        assert_eq!(root(&[home, ("HCIMAGE_CACHE", "")]), Some("/home/u/.cache/hcimage".into()));
+        assert_eq!(root(&[]), None);
+    }
+
+    #[test]
+    fn a_lock_excludes_and_can_be_interrupted() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path());
+        let interrupt = Interrupt::new();
+        let held = cache.lock("a", &Silent, &interrupt).unwrap();
+        cache.lock("b", &Silent, &interrupt).unwrap();
+        interrupt.raise();
+        assert!(matches!(cache.lock("a", &Silent, &interrupt), Err(SourceError::Interrupted(_))));
+        drop(held);
+        cache.lock("a", &Silent, &Interrupt::new()).unwrap();
+    }
+}

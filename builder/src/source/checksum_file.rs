@@ -1,0 +1,170 @@
+//! Checksum files as publishers put them beside their files.
+//!
+//! Raspberry Pi OS: `<file>.sha256` with one line; Ubuntu and Debian: `SHA256SUMS`; k3s: `sha256sum-arm64.txt`. All are
+//! what `sha256sum` writes: digest, blank, blank or `*` (binary mode), name; some publishers write the digest alone.
+
+use std::collections::BTreeMap;
+
+use super::digest::Sha256Digest;
+
+/// The digests of a checksum file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChecksumFile {
+    /// One digest without a name: of the file that it lies beside.
+    Bare(Sha256Digest),
+    /// Digests by file name.
+    Named(BTreeMap<String, Sha256Digest>),
+}
+
+/// Why a checksum file does not give the digest. Messages go behind the file's name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChecksumError {
+    /// A line is not `<digest>  <name>`.
+    #[error("line {line} is not \"<SHA-256>  <file name>\": \"{text}\"")]
+    Malformed {
+        /// Counted from 1.
+        line: usize,
+        /// How the line begins.
+        text: String,
+    },
+    /// Nothing in it.
+    #[error("it holds no checksum")]
+    Empty,
+    /// Two digests for one name.
+    #[error("it gives two different checksums for {0}")]
+    Contradiction(String),
+    /// The file is not listed.
+    #[error("it gives no checksum for {name}; it lists {listed}")]
+    NotListed {
+        /// The file that was looked for.
+        name: String,
+        /// What is there instead.
+        listed: String,
+    },
+}
+
+impl ChecksumFile {
+    /// Reads the text of a checksum file. Blank lines and lines that begin with `#` say nothing.
+    pub fn parse(text: &str) -> Result<Self, ChecksumError> {
+        let mut named = BTreeMap::new();
+        let mut bare = None;
+        let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
+        for (number, line) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
+            let malformed =
+                || ChecksumError::Malformed { line: number, text: line.chars().take(80).collect() };
+            // A bare digest is clear only when it stands alone.
+            if bare.is_some() {
+                return Err(malformed());
+            }
+            let (digest, name) = line.split_once([' ', '\t']).unwrap_or((line, ""));
+            let digest: Sha256Digest = digest.parse().map_err(|_| malformed())?;
+            match plain_name(name) {
+                None if named.is_empty() => bare = Some(digest),
+                None => return Err(malformed()),
+                Some(name) => {
+                    if named.insert(name.to_owned(), digest).is_some_and(|earlier| earlier != digest) {
+                        return Err(ChecksumError::Contradiction(name.to_owned()));
+                    }
+                }
+            }
+        }
+        match bare {
+            Some(digest) => Ok(Self::Bare(digest)),
+            None if named.is_empty() => Err(ChecksumError::Empty),
+            None => Ok(Self::Named(named)),
+        }
+    }
+
+    /// The digest of the file called `name`.
+    pub fn digest_of(&self, name: &str) -> Result<Sha256Digest, ChecksumError> {
+        match self {
+            Self::Bare(digest) => Ok(*digest),
+            Self::Named(named) => named.get(name).copied().ok_or_else(|| ChecksumError::NotListed {
+                name: name.to_owned(),
+                listed: list(named.keys()),
+            }),
+        }
+    }
+
+    /// Whether a file of that name is listed.
+    pub fn lists(&self, name: &str) -> bool {
+        matches!(self, Self::Named(named) if named.contains_key(name))
+    }
+}
+
+/// The name without the mark of binary mode and without `./`; `None` where there is none.
+fn plain_name(rest: &str) -> Option<&str> {
+    let name = rest.trim_start();
+    let name = name.strip_prefix('*').unwrap_or(name);
+    let name = name.strip_prefix("./").unwrap_or(name);
+    (!name.is_empty()).then_some(name)
+}
+
+/// The first few names, for a message.
+pub(crate) fn list<T: AsRef<str>>(names: impl Iterator<Item = T>) -> String {
+    const SHOWN: usize = 8;
+    let names: Vec<T> = names.collect();
+    let mut text = names.iter().take(SHOWN).map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
+    match names.len() {
+        0 => text.push_str("nothing"),
+        n if n > SHOWN => text.push_str(&format!(" and {} more", n - SHOWN)),
+        _ => {}
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hex(n: u8) -> String {
+        format!("{n:02x}").repeat(32)
+    }
+
+    fn digest(n: u8) -> Sha256Digest {
+        hex(n).parse().unwrap()
+    }
+
+    #[test]
+    fn the_forms_that_publishers_use() {
+        for text in [
+            format!("{}  x.img.xz\n", hex(1)),
+            format!("{} *x.img.xz\n", hex(1)),
+            format!("{}  ./x.img.xz\r\n", hex(1)),
+            format!("{}\n", hex(1)),
+            hex(1).to_uppercase(),
+            format!("# made by hand\n\n{}  x.img.xz\n{} *other.img.xz\n", hex(1), hex(2)),
+            format!("{0}  x.img.xz\n{0}  x.img.xz\n", hex(1)),
+        ] {
+            assert_eq!(ChecksumFile::parse(&text).unwrap().digest_of("x.img.xz"), Ok(digest(1)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_must_match_whole() {
+        let file =
+            ChecksumFile::parse(&format!("{}  k3s-arm64\n{}  k3s-arm64.old\n", hex(1), hex(2))).unwrap();
+        assert_eq!(file.digest_of("k3s-arm64"), Ok(digest(1)));
+        let error = file.digest_of("k3s").unwrap_err().to_string();
+        assert_eq!(error, "it gives no checksum for k3s; it lists k3s-arm64, k3s-arm64.old");
+        assert!(file.lists("k3s-arm64") && !file.lists("k3s"));
+    }
+
+    #[test]
+    fn refused() {
+        use ChecksumError as E;
+        let two = format!("{}  x\n{}  x\n", hex(1), hex(2));
+        assert_eq!(ChecksumFile::parse(&two), Err(E::Contradiction("x".into())));
+        assert_eq!(ChecksumFile::parse("\n# nothing\n"), Err(E::Empty));
+        for text in [
+            "<!DOCTYPE html>".to_owned(),
+            format!("{}\n{}\n", hex(1), hex(2)),
+            format!("{}  x\n{}\n", hex(1), hex(2)),
+            format!("{}\n{}  x\n", hex(1), hex(2)),
+            format!("SHA256 (x) = {}", hex(1)),
+            format!("\\{}  a\\nb", hex(1)),
+        ] {
+            assert!(matches!(ChecksumFile::parse(&text), Err(E::Malformed { .. })), "{text}");
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Copying a base image to the file that becomes the node's image: shared blocks where the file system can, else only
+//! the data, with the holes kept.
+
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::path::Path;
+
+use super::Tools;
+use super::error::{During, Result, SourceError, file_name};
+use super::space;
+use super::sparse::SparseWriter;
+use crate::progress::Task;
+
+/// Copies `source` into `target`, a new and empty file at `target_path`, which has `source`'s size afterwards.
+///
+/// Not synced: the caller goes on writing.
+pub fn copy_image(tools: &Tools<'_>, source: &Path, target: &File, target_path: &Path) -> Result<()> {
+    let from = File::open(source).during("opening", source)?;
+    let size = from.metadata().during("looking at", source)?.len();
+    let what = format!("copying {}", file_name(source));
+    let task = tools.progress.start(&what, Some(size));
+    let copy = Copy { tools, from: &from, target, size, source, target_path, task: task.as_ref() };
+    copy.run()?;
+    task.done();
+    Ok(())
+}
+
+struct Copy<'a> {
+    tools: &'a Tools<'a>,
+    from: &'a File,
+    target: &'a File,
+    size: u64,
+    source: &'a Path,
+    target_path: &'a Path,
+    task: &'a dyn Task,
+}
+
+impl Copy<'_> {
+    fn run(&self) -> Result<()> {
+        #[cfg(target_os = "linux")]
+        {
+            if rustix::fs::ioctl_ficlone(self.target, self.from).is_ok() {
+                self.task.advance(self.size);
+                return Ok(());
+            }
+            if self.copy_extents()? {
+                return Ok(());
+            }
+        }
+        self.copy_by_hand()
+    }
+
+    /// Only what the file system says is data, inside the kernel. `false`, with nothing done, where it cannot.
+    #[cfg(target_os = "linux")]
+    fn copy_extents(&self) -> Result<bool> {
+        use rustix::fs::{SeekFrom, seek};
+        let mut position = 0;
+        self.target.set_len(self.size).map_err(|e| self.write_failed(e))?;
+        while position < self.size {
+            let start = match seek(self.from, SeekFrom::Data(position)) {
+                Ok(start) => start,
+                // Nothing but a hole up to the end.
+                Err(rustix::io::Errno::NXIO) => self.size,
+                Err(_) if position == 0 => return Ok(false),
+                Err(e) => return Err(e.into()).during("reading", self.source),
+            };
+            let start = start.min(self.size);
+            self.task.advance(start - position);
+            if start == self.size {
+                break;
+            }
+            let end = seek(self.from, SeekFrom::Hole(start)).map_err(std::io::Error::from);
+            let end = end.during("reading", self.source)?;
+            let end = end.min(self.size);
+            if !self.copy_extent(start, end)? {
+                return Ok(false);
+            }
+            position = end;
+        }
+        Ok(true)
+    }
+
+    /// `false`, with nothing copied of it, where the two file systems do not work together.
+    #[cfg(target_os = "linux")]
+    fn copy_extent(&self, start: u64, end: u64) -> Result<bool> {
+        use rustix::io::Errno;
+        /// Small enough to see an interrupt soon.
+        const STEP: u64 = 16 << 20;
+        let (mut read, mut written) = (start, start);
+        while read < end {
+            self.tools.interrupt.check()?;
+            let step = usize::try_from((end - read).min(STEP)).unwrap_or(usize::MAX);
+            match rustix::fs::copy_file_range(
+                self.from,
+                Some(&mut read),
+                self.target,
+                Some(&mut written),
+                step,
+            ) {
+                Ok(0) => return Err(self.shrank()),
+                Ok(n) => self.task.advance(n as u64),
+                Err(Errno::INTR) => {}
+                Err(Errno::XDEV | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL) if read == start => {
+                    return Ok(false);
+                }
+                Err(e) => return Err(self.write_failed(e.into())),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Everywhere else: reads all and leaves out what is zero.
+    fn copy_by_hand(&self) -> Result<()> {
+        let mut from = self.from;
+        let mut target = self.target;
+        from.rewind().during("reading", self.source)?;
+        target.rewind().map_err(|e| self.write_failed(e))?;
+        let mut writer = SparseWriter::new(self.target);
+        let mut piece = vec![0; 1 << 20];
+        loop {
+            self.tools.interrupt.check()?;
+            let n = from.read(&mut piece).during("reading", self.source)?;
+            let Some(bytes) = piece.get(..n).filter(|bytes| !bytes.is_empty()) else { break };
+            writer.append(bytes).map_err(|e| self.write_failed(e))?;
+            self.task.advance(n as u64);
+        }
+        let copied = writer.finish().map_err(|e| self.write_failed(e))?;
+        if copied == self.size { Ok(()) } else { Err(self.shrank()) }
+    }
+
+    fn shrank(&self) -> SourceError {
+        let source = std::io::Error::other("its size changed meanwhile");
+        SourceError::Io { what: format!("copying {}", self.source.display()), source }
+    }
+
+    fn write_failed(&self, error: std::io::Error) -> SourceError {
+        let folder = self.target_path.parent().unwrap_or(Path::new("."));
+        space::write_failed(error, folder, &format!("writing {}", self.target_path.display()), self.size)
+    }
+}

@@ -1,0 +1,194 @@
+//! What can go wrong while inputs are obtained, told apart by what the caller does about it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::digest::Sha256Digest;
+use crate::interrupt::Interrupted;
+
+/// The result of obtaining an input.
+pub type Result<T> = std::result::Result<T, SourceError>;
+
+/// Each kind tells what it was about; [`SourceError::class`] tells what it means for the exit code.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// A local file or folder could not be read or written.
+    #[error("{what}")]
+    Io {
+        /// What was being done, in the gerund, with the file's name.
+        what: String,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// A server could not be reached, or broke off, more often than we try.
+    #[error("fetching {url}")]
+    Network {
+        /// The address.
+        url: String,
+        /// Why the last try failed.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A server answered, but not with the file.
+    #[error("fetching {url}: the server answered {status}")]
+    Status {
+        /// The address.
+        url: String,
+        /// The status line, such as "404 Not Found".
+        status: String,
+    },
+    /// A server answered with something that we do not accept.
+    #[error("fetching {url}: {problem}")]
+    BadAnswer {
+        /// The address.
+        url: String,
+        /// What is wrong with the answer.
+        problem: String,
+    },
+    /// What the user wrote is not an address, a version and so on.
+    #[error("{what}: {problem}")]
+    Invalid {
+        /// What was written.
+        what: String,
+        /// What is wrong with it, and what would be accepted.
+        problem: String,
+    },
+    /// A local file that has to be there is not.
+    #[error("{what}: not found; {cure}")]
+    Missing {
+        /// The file.
+        what: String,
+        /// What was found instead, and what to do.
+        cure: String,
+    },
+    /// The file is sound, but of a kind that we do not read.
+    #[error("{file}: {what} is not supported; {cure}")]
+    Unsupported {
+        /// The file.
+        file: String,
+        /// What it is.
+        what: String,
+        /// What would be accepted.
+        cure: String,
+    },
+    /// The bytes are not those that were promised.
+    #[error("{} has SHA-256 {}, but {} says {}; {}", .0.file, .0.actual, .0.promised_by, .0.expected, .0.cure)]
+    WrongDigest(Box<Wrong<Sha256Digest>>),
+    /// The file is not as long as was promised, in bytes.
+    #[error("{} has {} bytes, but {} says {}; {}", .0.file, .0.actual, .0.promised_by, .0.expected, .0.cure)]
+    WrongSize(Box<Wrong<u64>>),
+    /// An input is not the one that the lock file fixed.
+    #[error(
+        "{name} does not match {lock}: {what} is {found}, locked is {locked}; \
+         if this change is wanted, remove the entry \"{name}\" from {lock} by hand and build again"
+    )]
+    LockMismatch {
+        /// The entry's name.
+        name: String,
+        /// The lock file.
+        lock: String,
+        /// Which value differs, such as "sha256".
+        what: &'static str,
+        /// What the lock file says.
+        locked: String,
+        /// What was found.
+        found: String,
+    },
+    /// A checksum file or lock file cannot be understood, contradicts itself or does not name the file.
+    #[error("{file}: {problem}")]
+    BadRecord {
+        /// The file or address.
+        file: String,
+        /// What is wrong with it, and what to do.
+        problem: String,
+    },
+    /// A compressed file breaks off, or its inner checks fail.
+    #[error("unpacking {file}: {problem} (after {unpacked} bytes); fetch the file again")]
+    Damaged {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        problem: String,
+        /// Bytes unpacked up to there.
+        unpacked: u64,
+    },
+    /// The disk is too full.
+    #[error(
+        "{what}: no space on the disk: {need} bytes are needed, {free} are free; free some, or set HCIMAGE_CACHE to a folder on another disk"
+    )]
+    NoSpace {
+        /// What was being done, in the gerund, with the file's name.
+        what: String,
+        /// Bytes needed at least.
+        need: u64,
+        /// Bytes free.
+        free: u64,
+    },
+    /// The user asked to stop.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+}
+
+/// A file that is not what was promised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrong<T> {
+    /// The file or address.
+    pub file: String,
+    /// What it has.
+    pub actual: T,
+    /// What it should have.
+    pub expected: T,
+    /// Who says so.
+    pub promised_by: String,
+    /// What to do.
+    pub cure: &'static str,
+}
+
+/// What an error means for the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Something failed; trying again may help.
+    Failed,
+    /// What was given is not supported.
+    Unsupported,
+    /// An input failed verification: it must not be used.
+    Unverified,
+}
+
+impl SourceError {
+    /// What the error means for the exit code.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::WrongDigest(_)
+            | Self::WrongSize(_)
+            | Self::LockMismatch { .. }
+            | Self::BadRecord { .. }
+            | Self::Damaged { .. } => Class::Unverified,
+            Self::Unsupported { .. } => Class::Unsupported,
+            _ => Class::Failed,
+        }
+    }
+
+    /// Whether the server said that there is no such file.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Status { status, .. } if status.starts_with("404"))
+    }
+}
+
+/// Tells what was being done when an I/O error came.
+pub(crate) trait During<T> {
+    /// `what` in the gerund; the file's name follows it.
+    fn during(self, what: &str, path: &Path) -> Result<T>;
+}
+
+impl<T> During<T> for io::Result<T> {
+    fn during(self, what: &str, path: &Path) -> Result<T> {
+        self.map_err(|source| SourceError::Io { what: format!("{what} {}", path.display()), source })
+    }
+}
+
+/// The last element of a path for messages.
+pub(crate) fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(|| PathBuf::from(path), PathBuf::from).display().to_string()
+}

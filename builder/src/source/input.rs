@@ -1,0 +1,150 @@
+//! One outside input: from the cache or the network, verified, and as the lock file wants it.
+
+use std::path::{Path, PathBuf};
+
+use super::checksum_file::{ChecksumError, ChecksumFile};
+use super::digest::Sha256Digest;
+use super::error::{During, Result, SourceError};
+use super::fetch::Wanted;
+use super::lock::{Lock, LockedInput};
+use super::url::SourceUrl;
+use super::{Tools, cache};
+
+/// Checksum files are small: Ubuntu's has a few kilobytes.
+const CHECKSUM_LIMIT: u64 = 1 << 20;
+
+/// A verified file in the cache.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CachedFile {
+    pub(crate) path: PathBuf,
+    pub(crate) url: SourceUrl,
+    pub(crate) size: u64,
+    pub(crate) sha256: Sha256Digest,
+}
+
+/// What the publisher says now.
+#[derive(Debug, Clone)]
+pub(crate) struct Published {
+    /// Where the bytes are.
+    pub(crate) url: SourceUrl,
+    pub(crate) sha256: Sha256Digest,
+    /// The checksum file that says so.
+    pub(crate) promised_by: String,
+}
+
+/// The input `name`, asked for at `asked`. Once locked it is taken as locked, without asking the publisher; an entry
+/// that was made for another address holds only if the publisher there promises the same digest.
+pub(crate) fn obtain(
+    tools: &Tools<'_>,
+    lock: &mut Lock,
+    name: &str,
+    asked: &SourceUrl,
+    published: impl FnOnce() -> Result<Published>,
+) -> Result<CachedFile> {
+    let Some(locked) = lock.input(name).cloned() else {
+        let file = obtain_published(tools, &published()?, None)?;
+        let (url, size, sha256) = (file.url.clone(), file.size, file.sha256);
+        lock.record(name, LockedInput { asked: asked.clone(), url, size, sha256 })?;
+        return Ok(file);
+    };
+    let mut source =
+        Published { url: locked.url, sha256: locked.sha256, promised_by: "the lock file".into() };
+    if locked.asked != *asked {
+        source = published()?;
+        if source.sha256 != locked.sha256 {
+            return Err(lock.mismatch(name, "sha256", &locked.sha256, &source.sha256));
+        }
+    }
+    obtain_published(tools, &source, Some(locked.size)).map_err(|error| as_mismatch(error, lock, name))
+}
+
+/// What came is not what was locked: say how to change the lock.
+fn as_mismatch(error: SourceError, lock: &Lock, name: &str) -> SourceError {
+    match error {
+        SourceError::WrongDigest(wrong) => lock.mismatch(name, "sha256", &wrong.expected, &wrong.actual),
+        SourceError::WrongSize(wrong) => lock.mismatch(name, "size", &wrong.expected, &wrong.actual),
+        SourceError::Status { url, status } if status.starts_with("404") => {
+            let lock = lock.path().display();
+            let problem = format!(
+                "the server does not have it any more (404); to take what it has now, remove the entry \"{name}\" from {lock}"
+            );
+            SourceError::BadAnswer { url, problem }
+        }
+        other => other,
+    }
+}
+
+fn obtain_published(tools: &Tools<'_>, source: &Published, size: Option<u64>) -> Result<CachedFile> {
+    let file_name = source.url.file_name()?;
+    let path = tools.cache.file(&source.sha256, &file_name);
+    let _lock = tools.cache.lock(&source.sha256.to_string(), tools.progress, tools.interrupt)?;
+    let found =
+        |size| CachedFile { path: path.clone(), url: source.url.clone(), size, sha256: source.sha256 };
+    if let Some(size) = intact(tools, &path, source.sha256, size)? {
+        return Ok(found(size));
+    }
+    let Published { url, sha256, promised_by } = source;
+    let wanted = Wanted { url, sha256: *sha256, size, promised_by };
+    let partial = tools.cache.partial(url, &file_name);
+    let (partial, size) = tools.fetcher.download(&wanted, &partial, tools.progress, tools.interrupt)?;
+    cache::publish(&partial, &path)?;
+    Ok(found(size))
+}
+
+/// The size of the file in the cache, if it is there and whole. Where nobody knows the size, the bytes are digested.
+fn intact(tools: &Tools<'_>, path: &Path, sha256: Sha256Digest, size: Option<u64>) -> Result<Option<u64>> {
+    let length = match std::fs::metadata(path) {
+        Ok(metadata) => metadata.len(),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(e).during("looking at", path),
+    };
+    let whole = match size {
+        Some(size) => size == length,
+        None => digest_file(tools, path)? == sha256,
+    };
+    Ok(whole.then_some(length))
+}
+
+/// The digest of a local file, with progress.
+pub(crate) fn digest_file(tools: &Tools<'_>, path: &Path) -> Result<Sha256Digest> {
+    let file = std::fs::File::open(path).during("opening", path)?;
+    let size = file.metadata().during("looking at", path)?.len();
+    let task = tools.progress.start(&format!("verifying {}", super::error::file_name(path)), Some(size));
+    let digest = Sha256Digest::of_reader::<DigestStop>(file, |n| {
+        task.advance(n);
+        Ok(tools.interrupt.check()?)
+    });
+    match digest {
+        Ok(digest) => {
+            task.done();
+            Ok(digest)
+        }
+        Err(DigestStop::Io(e)) => Err(e).during("reading", path),
+        Err(DigestStop::Interrupted(e)) => Err(e.into()),
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum DigestStop {
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error(transparent)]
+    Interrupted(#[from] crate::interrupt::Interrupted),
+}
+
+/// Fetches and reads a checksum file.
+pub(crate) fn fetch_checksums(tools: &Tools<'_>, url: &SourceUrl) -> Result<ChecksumFile> {
+    let text = tools.fetcher.text(url, CHECKSUM_LIMIT, tools.interrupt)?;
+    ChecksumFile::parse(&text).map_err(|e| bad_checksums(url, &e))
+}
+
+/// Reads a checksum file of this machine.
+pub(crate) fn read_checksums(path: &Path) -> Result<ChecksumFile> {
+    let text = std::fs::read_to_string(path).during("reading", path)?;
+    ChecksumFile::parse(&text).map_err(|e| bad_checksums(path.display(), &e))
+}
+
+/// A checksum file that does not help, by its name.
+pub(crate) fn bad_checksums(file: impl std::fmt::Display, error: &ChecksumError) -> SourceError {
+    SourceError::BadRecord { file: file.to_string(), problem: error.to_string() }
+}

@@ -1,0 +1,278 @@
+//! A k3s release: the binary and the archive of container images for one architecture, verified.
+//!
+//! Names and layout are those of the releases of k3s-io/k3s: `k3s` (amd64) or `k3s-arm64`,
+//! `k3s-airgap-images-<arch>.tar[.zst|.gz]` and `sha256sum-<arch>.txt`, below `<releases>/<version>/`.
+
+use std::path::{Path, PathBuf};
+
+use super::Tools;
+use super::checksum_file::{ChecksumFile, list};
+use super::digest::Sha256Digest;
+use super::error::{During, Result, SourceError, Wrong};
+use super::input::{self, Published, bad_checksums, digest_file, read_checksums};
+use super::k3s_version::{K3sVersion, K3sWanted};
+use super::lock::Lock;
+use super::url::SourceUrl;
+use crate::arch::Arch;
+
+/// Where k3s comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum K3sSource {
+    /// A folder with the files of a release, downloaded by hand. Its name must be the version, such as `v1.36.2+k3s1`,
+    /// unless `version` tells it.
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// The version of the files in it.
+        version: Option<K3sVersion>,
+    },
+    /// The publisher's server, or a mirror with the same layout.
+    Release {
+        /// A version or channel.
+        wanted: K3sWanted,
+        /// What stands before `/<version>/<file>`: `https://github.com/k3s-io/k3s/releases/download`.
+        releases_url: SourceUrl,
+        /// What stands before `/<channel>`: `https://update.k3s.io/v1-release/channels`.
+        channels_url: SourceUrl,
+    },
+}
+
+/// A verified file of a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseFile {
+    /// Its name in the release.
+    pub name: String,
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Size in bytes.
+    pub size: u64,
+    /// Digest of its bytes.
+    pub sha256: Sha256Digest,
+}
+
+/// What an image needs of a k3s release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct K3sBundle {
+    /// The release.
+    pub version: K3sVersion,
+    /// The k3s program.
+    pub binary: ReleaseFile,
+    /// The container images that k3s itself needs.
+    pub airgap_images: ReleaseFile,
+}
+
+/// The names of a release's files for one architecture.
+#[derive(Debug, Clone, Copy)]
+struct Names {
+    binary: &'static str,
+    /// Best first: zstd is smallest and unpacks fastest.
+    airgap_images: [&'static str; 3],
+    checksums: &'static str,
+}
+
+impl Names {
+    fn of(arch: Arch) -> Self {
+        match arch {
+            Arch::Aarch64 => Self {
+                binary: "k3s-arm64",
+                airgap_images: [
+                    "k3s-airgap-images-arm64.tar.zst",
+                    "k3s-airgap-images-arm64.tar.gz",
+                    "k3s-airgap-images-arm64.tar",
+                ],
+                checksums: "sha256sum-arm64.txt",
+            },
+            Arch::X86_64 => Self {
+                binary: "k3s",
+                airgap_images: [
+                    "k3s-airgap-images-amd64.tar.zst",
+                    "k3s-airgap-images-amd64.tar.gz",
+                    "k3s-airgap-images-amd64.tar",
+                ],
+                checksums: "sha256sum-amd64.txt",
+            },
+        }
+    }
+}
+
+/// Obtains k3s for `arch`. Entries in the lock file: `k3s.<channel>` and `k3s.<version>.<file>`.
+pub fn obtain(tools: &Tools<'_>, source: &K3sSource, arch: Arch, lock: &mut Lock) -> Result<K3sBundle> {
+    let names = Names::of(arch);
+    match source {
+        K3sSource::Folder { path, version } => from_folder(tools, path, version.as_ref(), names),
+        K3sSource::Release { wanted, releases_url, channels_url } => {
+            let version = match wanted {
+                K3sWanted::Version(version) => version.clone(),
+                K3sWanted::Channel(channel) => resolve_channel(tools, channels_url, channel, lock)?,
+            };
+            let release = releases_url.below(&version.to_string());
+            Release { tools, url: release, version, names, checksums: None }.obtain(lock)
+        }
+    }
+}
+
+fn from_folder(
+    tools: &Tools<'_>,
+    folder: &Path,
+    version: Option<&K3sVersion>,
+    names: Names,
+) -> Result<K3sBundle> {
+    let found = list_folder(folder)?;
+    let version = version.cloned().map_or_else(|| version_of_folder(folder), Ok)?;
+    let missing = |name: &str, cure: &str| SourceError::Missing {
+        what: folder.join(name).display().to_string(),
+        cure: format!("found there: {}; {cure}", list(found.iter())),
+    };
+    let has = |name: &&str| found.iter().any(|found| found == name);
+    let fetch = "fetch it from the same k3s release";
+    let checksums = has(&names.checksums).then(|| folder.join(names.checksums));
+    let checksums = checksums.ok_or_else(|| {
+        missing(names.checksums, "it verifies the others: fetch it from the same k3s release")
+    })?;
+    if !has(&names.binary) {
+        return Err(missing(names.binary, fetch));
+    }
+    let airgap_images = names.airgap_images.into_iter().find(has);
+    let airgap_images = airgap_images.ok_or_else(|| missing(names.airgap_images[0], fetch))?;
+    let sums = read_checksums(&checksums)?;
+    let verified = |name| verify_in_folder(tools, folder, name, &sums, &checksums);
+    Ok(K3sBundle { version, binary: verified(names.binary)?, airgap_images: verified(airgap_images)? })
+}
+
+fn list_folder(folder: &Path) -> Result<Vec<String>> {
+    let entries = std::fs::read_dir(folder).during("reading the k3s release folder", folder)?;
+    let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    let mut names =
+        names.collect::<std::io::Result<Vec<_>>>().during("reading the k3s release folder", folder)?;
+    names.sort();
+    Ok(names)
+}
+
+/// Browsers and curl may leave the `+` as the address has it, `%2B`.
+fn version_of_folder(folder: &Path) -> Result<K3sVersion> {
+    let full = std::path::absolute(folder).during("resolving", folder)?;
+    let name = super::error::file_name(&full).replace("%2B", "+");
+    name.parse().map_err(|_| SourceError::Invalid {
+        what: folder.display().to_string(),
+        problem: "the folder's name does not tell the version of k3s in it: \
+                  name it like the release, v1.36.2+k3s1, or set the version"
+            .into(),
+    })
+}
+
+fn verify_in_folder(
+    tools: &Tools<'_>,
+    folder: &Path,
+    name: &str,
+    sums: &ChecksumFile,
+    sums_path: &Path,
+) -> Result<ReleaseFile> {
+    let path = folder.join(name);
+    let expected = sums.digest_of(name).map_err(|e| bad_checksums(sums_path.display(), &e))?;
+    let size = std::fs::metadata(&path).during("looking at", &path)?.len();
+    let actual = digest_file(tools, &path)?;
+    if actual != expected {
+        return Err(SourceError::WrongDigest(Box::new(Wrong {
+            file: path.display().to_string(),
+            actual,
+            expected,
+            promised_by: sums_path.display().to_string(),
+            cure: "fetch both again from the same k3s release",
+        })));
+    }
+    Ok(ReleaseFile { name: name.to_owned(), path, size, sha256: actual })
+}
+
+/// The version that a channel stands for: locked, or the last element of the address that it redirects to.
+fn resolve_channel(
+    tools: &Tools<'_>,
+    channels_url: &SourceUrl,
+    channel: &str,
+    lock: &mut Lock,
+) -> Result<K3sVersion> {
+    const HOPS: usize = 5;
+    let name = format!("k3s.{channel}");
+    let asked = channels_url.below(channel);
+    if let Some(version) = lock.channel(&name, &asked)? {
+        return Ok(version);
+    }
+    let mut url = asked.clone();
+    for _ in 0..HOPS {
+        url = tools.fetcher.redirect(&url, tools.interrupt)?;
+        if let Some(version) = url.file_name().ok().and_then(|name| name.parse::<K3sVersion>().ok()) {
+            lock.record_channel(&name, asked, version.clone())?;
+            return Ok(version);
+        }
+    }
+    let problem = format!("it leads to {url}, which does not end with a version of k3s");
+    Err(SourceError::BadAnswer { url: asked.to_string(), problem })
+}
+
+/// A release on a server.
+struct Release<'a> {
+    tools: &'a Tools<'a>,
+    url: SourceUrl,
+    version: K3sVersion,
+    names: Names,
+    /// Fetched when the first file needs it: not at all where everything is locked.
+    checksums: Option<ChecksumFile>,
+}
+
+impl Release<'_> {
+    fn obtain(mut self, lock: &mut Lock) -> Result<K3sBundle> {
+        let binary = self.file(self.names.binary, lock)?;
+        let airgap_images = self.airgap_name(lock)?;
+        let airgap_images = self.file(airgap_images, lock)?;
+        Ok(K3sBundle { version: self.version, binary, airgap_images })
+    }
+
+    /// The locked archive, else the best that the release has.
+    fn airgap_name(&mut self, lock: &Lock) -> Result<&'static str> {
+        let names = self.names.airgap_images;
+        if let Some(locked) = names.into_iter().find(|name| lock.input(&self.lock_name(name)).is_some()) {
+            return Ok(locked);
+        }
+        let sums = self.checksums()?;
+        Ok(names.into_iter().find(|name| sums.lists(name)).unwrap_or(names[0]))
+    }
+
+    fn file(&mut self, name: &str, lock: &mut Lock) -> Result<ReleaseFile> {
+        let url = self.url.below(name);
+        let lock_name = self.lock_name(name);
+        let tools = self.tools;
+        let file = input::obtain(tools, lock, &lock_name, &url, || self.published(name))?;
+        Ok(ReleaseFile { name: name.to_owned(), path: file.path, size: file.size, sha256: file.sha256 })
+    }
+
+    fn lock_name(&self, name: &str) -> String {
+        format!("k3s.{}.{name}", self.version)
+    }
+
+    fn published(&mut self, name: &str) -> Result<Published> {
+        let by = self.url.below(self.names.checksums);
+        let sha256 = self.checksums()?.digest_of(name).map_err(|e| bad_checksums(&by, &e))?;
+        Ok(Published { url: self.url.below(name), sha256, promised_by: by.to_string() })
+    }
+
+    fn checksums(&mut self) -> Result<&ChecksumFile> {
+        let sums = match self.checksums.take() {
+            Some(sums) => sums,
+            None => input::fetch_checksums(self.tools, &self.url.below(self.names.checksums))?,
+        };
+        Ok(self.checksums.insert(sums))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_tells_its_version() {
+        for good in ["/x/v1.36.2+k3s1", "v1.36.2%2Bk3s1/"] {
+            assert_eq!(version_of_folder(Path::new(good)).unwrap().to_string(), "v1.36.2+k3s1");
+        }
+        let error = version_of_folder(Path::new("/x/k3s")).unwrap_err().to_string();
+        assert!(error.contains("v1.36.2+k3s1"), "{error}");
+    }
+}

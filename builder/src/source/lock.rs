@@ -1,0 +1,300 @@
+//! `hcimage.lock`: every outside input as it was resolved on first use, so that later builds take the same bytes.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::digest::Sha256Digest;
+use super::error::{During, Result, SourceError};
+use super::k3s_version::K3sVersion;
+use super::url::SourceUrl;
+
+const HEADER: &str = "\
+# Written by hcimage: each outside input as it was resolved on first use. Later builds take exactly these.
+# To take a newer one, remove its entry and build again. Keep this file under version control.
+
+";
+
+/// The one schema there is so far.
+const SCHEMA: u32 = 1;
+
+/// An input as it was resolved on first use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedInput {
+    /// The address that was asked for; it may lead on to [`LockedInput::url`], as a "latest" address does.
+    pub asked: SourceUrl,
+    /// Where the bytes came from.
+    pub url: SourceUrl,
+    /// Size in bytes.
+    pub size: u64,
+    /// Digest of the bytes.
+    pub sha256: Sha256Digest,
+}
+
+/// The lock file of one cluster.
+#[derive(Debug)]
+pub struct Lock {
+    path: PathBuf,
+    inputs: BTreeMap<String, LockedInput>,
+    channels: BTreeMap<String, LockedChannel>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct LockedChannel {
+    url: SourceUrl,
+    version: K3sVersion,
+}
+
+impl Lock {
+    /// Reads the lock file at `path`. One that does not exist is empty.
+    pub fn load(path: &Path) -> Result<Self> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => Self::parse(path, &text),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                Ok(Self { path: path.into(), inputs: BTreeMap::new(), channels: BTreeMap::new() })
+            }
+            Err(e) => Err(e).during("reading", path),
+        }
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Self> {
+        let bad = |problem: String| SourceError::BadRecord { file: path.display().to_string(), problem };
+        let document: Document = toml::from_str(text).map_err(|e| bad(format!("not a lock file: {e}")))?;
+        if document.schema != SCHEMA {
+            return Err(bad(format!(
+                "schema {} is not known, only {SCHEMA} is: use a newer hcimage",
+                document.schema
+            )));
+        }
+        let twice = |name: String| bad(format!("the entry \"{name}\" is there twice: remove one"));
+        let (mut inputs, mut channels) = (BTreeMap::new(), BTreeMap::new());
+        for InputRow { name, asked, url, size, sha256 } in document.input {
+            let input = LockedInput { asked: asked.unwrap_or_else(|| url.clone()), url, size, sha256 };
+            if inputs.insert(name.clone(), input).is_some() {
+                return Err(twice(name));
+            }
+        }
+        for ChannelRow { name, url, version } in document.channel {
+            if channels.insert(name.clone(), LockedChannel { url, version }).is_some() {
+                return Err(twice(name));
+            }
+        }
+        Ok(Self { path: path.into(), inputs, channels })
+    }
+
+    /// Where the lock file is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The input of that name, if it was resolved before.
+    pub fn input(&self, name: &str) -> Option<&LockedInput> {
+        self.inputs.get(name)
+    }
+
+    /// Writes an input on first use; on later uses its digest and size must be those of the entry.
+    pub fn record(&mut self, name: &str, input: LockedInput) -> Result<()> {
+        let Some(locked) = self.inputs.get(name) else {
+            self.inputs.insert(name.to_owned(), input);
+            return self.save();
+        };
+        if locked.sha256 != input.sha256 {
+            return Err(self.mismatch(name, "sha256", &locked.sha256, &input.sha256));
+        }
+        if locked.size != input.size {
+            return Err(self.mismatch(name, "size", &locked.size, &input.size));
+        }
+        Ok(())
+    }
+
+    /// The version that the channel of that name stood for on first use. A channel of another server is refused.
+    pub fn channel(&self, name: &str, url: &SourceUrl) -> Result<Option<K3sVersion>> {
+        let Some(locked) = self.channels.get(name) else { return Ok(None) };
+        if locked.url != *url {
+            return Err(self.mismatch(name, "url", &locked.url, url));
+        }
+        Ok(Some(locked.version.clone()))
+    }
+
+    /// Writes what a channel stands for, on first use.
+    pub fn record_channel(&mut self, name: &str, url: SourceUrl, version: K3sVersion) -> Result<()> {
+        self.channels.insert(name.to_owned(), LockedChannel { url, version });
+        self.save()
+    }
+
+    /// The error for a value that is not the locked one.
+    pub(crate) fn mismatch(
+        &self,
+        name: &str,
+        what: &'static str,
+        locked: &impl ToString,
+        found: &impl ToString,
+    ) -> SourceError {
+        SourceError::LockMismatch {
+            name: name.to_owned(),
+            lock: self.path.display().to_string(),
+            what,
+            locked: locked.to_string(),
+            found: found.to_string(),
+        }
+    }
+
+    /// The file's text: sorted by name, the same for the same entries.
+    fn text(&self) -> std::result::Result<String, toml::ser::Error> {
+        let input = self.inputs.iter().map(|(name, input)| InputRow {
+            name: name.clone(),
+            asked: Some(input.asked.clone()).filter(|asked| *asked != input.url),
+            url: input.url.clone(),
+            size: input.size,
+            sha256: input.sha256,
+        });
+        let channel = self.channels.iter().map(|(name, channel)| ChannelRow {
+            name: name.clone(),
+            url: channel.url.clone(),
+            version: channel.version.clone(),
+        });
+        let document = Document { schema: SCHEMA, channel: channel.collect(), input: input.collect() };
+        Ok(format!("{HEADER}{}", toml::to_string(&document)?))
+    }
+
+    /// Replaces the file at once and for good.
+    fn save(&self) -> Result<()> {
+        let text = self.text().map_err(std::io::Error::other).during("writing", &self.path)?;
+        write_atomically(&self.path, text.as_bytes()).during("writing", &self.path)
+    }
+}
+
+/// After a power cut there is the old file or the new one, never a part.
+fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".hcimage-lock");
+    // Nothing in it is secret, and it belongs under version control: like any file, less what the umask takes.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|e| e.error)?;
+    super::cache::sync_folder(folder)
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    schema: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    channel: Vec<ChannelRow>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    input: Vec<InputRow>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChannelRow {
+    name: String,
+    url: SourceUrl,
+    version: K3sVersion,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InputRow {
+    name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    asked: Option<SourceUrl>,
+    url: SourceUrl,
+    size: u64,
+    sha256: Sha256Digest,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn input(text: &str) -> LockedInput {
+        let url: SourceUrl = "https://example.org/x.img.xz".parse().unwrap();
+        LockedInput { asked: url.clone(), url, size: 3, sha256: Sha256Digest::of(text.as_bytes()) }
+    }
+
+    fn scratch() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("hcimage.lock");
+        (folder, path)
+    }
+
+    #[test]
+    fn text_is_sorted_and_reads_back() {
+        let (_folder, path) = scratch();
+        let mut lock = Lock::load(&path).unwrap();
+        let asked = "https://example.org/latest".parse().unwrap();
+        lock.record("k3s.v1.36.2+k3s1.k3s-arm64", input("b")).unwrap();
+        lock.record("base.cm4", LockedInput { asked, ..input("a") }).unwrap();
+        let stable: SourceUrl = "https://example.org/channels/stable".parse().unwrap();
+        lock.record_channel("k3s.stable", stable.clone(), "v1.36.2+k3s1".parse().unwrap()).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let body = text.strip_prefix(HEADER).unwrap();
+        assert_eq!(
+            body,
+            "schema = 1\n\n\
+             [[channel]]\nname = \"k3s.stable\"\nurl = \"https://example.org/channels/stable\"\nversion = \"v1.36.2+k3s1\"\n\n\
+             [[input]]\nname = \"base.cm4\"\nasked = \"https://example.org/latest\"\nurl = \"https://example.org/x.img.xz\"\nsize = 3\n\
+             sha256 = \"ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb\"\n\n\
+             [[input]]\nname = \"k3s.v1.36.2+k3s1.k3s-arm64\"\nurl = \"https://example.org/x.img.xz\"\nsize = 3\n\
+             sha256 = \"3e23e8160039594a33894f6564e1b1348bbd7a0088d42c4acb73eeaed59c009d\"\n"
+        );
+        let again = Lock::load(&path).unwrap();
+        assert_eq!(again.inputs, lock.inputs);
+        assert_eq!(again.channel("k3s.stable", &stable).unwrap(), Some("v1.36.2+k3s1".parse().unwrap()));
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "no temporary file stays");
+    }
+
+    #[test]
+    fn a_second_use_must_match() {
+        let (_folder, path) = scratch();
+        let mut lock = Lock::load(&path).unwrap();
+        lock.record("base.cm4", input("a")).unwrap();
+        lock.record("base.cm4", input("a")).unwrap();
+        let before = std::fs::read(&path).unwrap();
+        let error = lock.record("base.cm4", input("b")).unwrap_err();
+        assert_eq!(error.class(), super::super::Class::Unverified);
+        let text = error.to_string();
+        for part in ["base.cm4", "hcimage.lock", "ca978112", "3e23e816", "remove the entry"] {
+            assert!(text.contains(part), "{part} is missing in: {text}");
+        }
+        assert!(lock.record("base.cm4", LockedInput { size: 4, ..input("a") }).is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn a_channel_of_another_server_is_refused() {
+        let (_folder, path) = scratch();
+        let mut lock = Lock::load(&path).unwrap();
+        let (one, two): (SourceUrl, SourceUrl) =
+            ("https://one.example/stable".parse().unwrap(), "https://two.example/stable".parse().unwrap());
+        lock.record_channel("k3s.stable", one, "v1.36.2+k3s1".parse().unwrap()).unwrap();
+        assert!(lock.channel("k3s.stable", &two).is_err());
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused() {
+        let row = "[[input]]\nname = \"a\"\nurl = \"https://e.org/a\"\nsize = 1\nsha256 = \"ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb\"\n";
+        let good = format!("schema = 1\n{row}");
+        Lock::parse(Path::new("x.lock"), &good).unwrap();
+        for (bad, reason) in [
+            (format!("schema = 2\n{row}"), "schema 2"),
+            (row.to_owned(), "schema"),
+            (format!("{good}{row}"), "twice"),
+            (format!("{good}colour = \"red\"\n"), "colour"),
+            (good.replace("ca97", "zz97"), "SHA-256"),
+            (good.replace("https", "http"), "plain http"),
+            (good.replace("size = 1", "size = -1"), "-1"),
+            ("schema".to_owned(), "not a lock file"),
+        ] {
+            let error = Lock::parse(Path::new("x.lock"), &bad).unwrap_err().to_string();
+            assert!(error.starts_with("x.lock: ") && error.contains(reason), "{reason}: {error}");
+        }
+    }
+}

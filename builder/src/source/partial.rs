@@ -1,0 +1,142 @@
+//! A download as it grows: bytes so far, their digest, and what tells whether the server still has the same file.
+
+use std::fs::File;
+use std::io::{BufReader, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use super::cache::make_parent;
+use super::digest::{Hasher, Sha256Digest};
+use super::error::{During, Result, SourceError};
+use super::space;
+use crate::interrupt::Interrupt;
+
+/// `<name>.partial`, with the server's validator (ETag or date) in `<name>.partial.validator`.
+#[derive(Debug)]
+pub(crate) struct Partial {
+    path: PathBuf,
+    file: File,
+    hasher: Hasher,
+    length: u64,
+    /// Whether some of the bytes came from an earlier run.
+    inherited: bool,
+}
+
+impl Partial {
+    /// Takes up what an earlier run left; without a validator that is of no use and is dropped.
+    pub(crate) fn open(path: &Path, interrupt: &Interrupt) -> Result<Self> {
+        make_parent(path)?;
+        let mut options = File::options();
+        let file =
+            options.read(true).write(true).create(true).truncate(false).open(path).during("opening", path)?;
+        let mut partial =
+            Self { path: path.into(), file, hasher: Hasher::default(), length: 0, inherited: false };
+        if partial.validator().is_some() {
+            partial.digest_so_far(interrupt)?;
+        } else {
+            partial.restart()?;
+        }
+        Ok(partial)
+    }
+
+    fn digest_so_far(&mut self, interrupt: &Interrupt) -> Result<()> {
+        let mut hasher = Hasher::default();
+        let mut length = 0;
+        let mut reader = BufReader::with_capacity(1 << 20, &self.file);
+        loop {
+            let bytes = std::io::BufRead::fill_buf(&mut reader).during("reading", &self.path)?;
+            if bytes.is_empty() {
+                break;
+            }
+            hasher.update(bytes);
+            let n = bytes.len();
+            length += n as u64;
+            std::io::BufRead::consume(&mut reader, n);
+            interrupt.check()?;
+        }
+        (self.hasher, self.length, self.inherited) = (hasher, length, length > 0);
+        Ok(())
+    }
+
+    /// Bytes so far.
+    pub(crate) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Whether some of the bytes came from an earlier run.
+    pub(crate) fn inherited(&self) -> bool {
+        self.inherited
+    }
+
+    /// The folder that it lies in.
+    pub(crate) fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
+    }
+
+    fn validator_path(&self) -> PathBuf {
+        let mut path = self.path.clone().into_os_string();
+        path.push(".validator");
+        path.into()
+    }
+
+    /// What the server called the version that these bytes are of.
+    pub(crate) fn validator(&self) -> Option<String> {
+        std::fs::read_to_string(self.validator_path()).ok().filter(|text| !text.is_empty())
+    }
+
+    /// Begins again from nothing, with the version that `validator` names.
+    pub(crate) fn restart_as(&mut self, validator: Option<&str>) -> Result<()> {
+        self.restart()?;
+        let path = self.validator_path();
+        match validator {
+            Some(validator) => std::fs::write(&path, validator).during("writing", &path),
+            None => Ok(()),
+        }
+    }
+
+    /// Begins again from nothing.
+    pub(crate) fn restart(&mut self) -> Result<()> {
+        remove(&self.validator_path())?;
+        self.file.set_len(0).during("emptying", &self.path)?;
+        self.file.rewind().during("emptying", &self.path)?;
+        (self.hasher, self.length, self.inherited) = (Hasher::default(), 0, false);
+        Ok(())
+    }
+
+    /// Appends what has come.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).map_err(|e| {
+            let what = format!("writing {}", self.path.display());
+            space::write_failed(e, self.folder(), &what, bytes.len() as u64)
+        })?;
+        self.hasher.update(bytes);
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// The digest of the bytes so far.
+    pub(crate) fn digest(&self) -> Sha256Digest {
+        self.hasher.clone().digest()
+    }
+
+    /// Makes the bytes durable and gives the file back, ready to be renamed.
+    pub(crate) fn complete(self) -> Result<PathBuf> {
+        self.file.sync_all().during("syncing", &self.path)?;
+        remove(&self.validator_path())?;
+        Ok(self.path)
+    }
+
+    /// Throws the bytes away.
+    pub(crate) fn discard(self) -> Result<()> {
+        remove(&self.validator_path())?;
+        remove(&self.path)
+    }
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(SourceError::Io { what: format!("removing {}", path.display()), source: e })
+        }
+        _ => Ok(()),
+    }
+}

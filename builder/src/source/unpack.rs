@@ -1,0 +1,212 @@
+//! Unpacking an image: what a file is by its first bytes, and one pass from the compressed bytes to a sparse file.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use liblzma::read::XzDecoder;
+use liblzma::stream::{CONCATENATED, Stream};
+
+use super::Tools;
+use super::error::{During, Result, SourceError, file_name};
+use super::space;
+use super::sparse::SparseWriter;
+use crate::progress::Task;
+
+/// Larger than any image for an SD card that we know; what unpacks to more is taken for a decompression bomb.
+const MAX_IMAGE: u64 = 64 << 30;
+/// Unpacked piece by piece of this size.
+const PIECE: usize = 1 << 20;
+/// The disk is looked at after each so many bytes, and must keep that much free.
+const SPACE_STEP: u64 = 64 << 20;
+/// Enough for `xz -9` (65 MiB) and custom dictionaries of some size; a larger one is refused.
+const XZ_MEMORY: u64 = 256 << 20;
+
+/// What a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Raw,
+    Xz,
+    Gzip,
+    Zstd,
+}
+
+impl Format {
+    /// By the first bytes: names lie. `Err` names an archive that we do not unpack.
+    fn of(start: &[u8]) -> std::result::Result<Self, &'static str> {
+        match start {
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Ok(Self::Xz),
+            [0x1f, 0x8b, 8, ..] => Ok(Self::Gzip),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Ok(Self::Zstd),
+            // A skippable frame, as pzstd writes first (RFC 8878, 3.1.2).
+            [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Ok(Self::Zstd),
+            [b'P', b'K', 3, 4, ..] => Err("a zip archive"),
+            [b'B', b'Z', b'h', b'1'..=b'9', ..] => Err("a bzip2 file"),
+            [b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c, ..] => Err("a 7z archive"),
+            [b'L', b'Z', b'I', b'P', ..] => Err("an lzip file"),
+            [b'Q', b'F', b'I', 0xfb, ..] => Err("a qcow2 image"),
+            _ => Ok(Self::Raw),
+        }
+    }
+
+    /// Looks at the start of a file.
+    pub(crate) fn of_file(path: &Path) -> Result<Self> {
+        let file = File::open(path).during("opening", path)?;
+        let mut start = Vec::new();
+        file.take(16).read_to_end(&mut start).during("reading", path)?;
+        let unsupported = |what: &str| SourceError::Unsupported {
+            file: path.display().to_string(),
+            what: what.to_owned(),
+            cure: "give a raw .img, or one packed with xz, gzip or zstd".into(),
+        };
+        if start.is_empty() {
+            return Err(unsupported("an empty file"));
+        }
+        Self::of(&start).map_err(unsupported)
+    }
+}
+
+/// Unpacks `packed` into `target`, a new and empty file in `folder`, with holes where there are zeros. Returns the size.
+pub(crate) fn unpack(
+    tools: &Tools<'_>,
+    packed: &Path,
+    format: Format,
+    target: &File,
+    folder: &Path,
+) -> Result<u64> {
+    let source = File::open(packed).during("opening", packed)?;
+    let compressed = source.metadata().during("looking at", packed)?.len();
+    let what = format!("unpacking {}", file_name(packed));
+    space::require(folder, compressed.saturating_add(SPACE_STEP), &what)?;
+    let consumed = Arc::new(AtomicU64::new(0));
+    let counted = BufReader::with_capacity(256 * 1024, Counted { inner: source, count: consumed.clone() });
+    let decoder = decoder(format, counted).map_err(|e| unreadable(e, packed, 0))?;
+    let task = tools.progress.start(&what, Some(compressed));
+    let mut pass = Pass { tools, packed, folder, what: &what, writer: SparseWriter::new(target), checked: 0 };
+    pass.run(decoder, &consumed, task.as_ref())?;
+    let size = pass.writer.finish().during("writing the unpacked", packed)?;
+    task.done();
+    Ok(size)
+}
+
+/// Several streams or frames one after the other are one file, as their own tools have it; other bytes behind them are
+/// an error of the decoders.
+fn decoder(format: Format, packed: BufReader<Counted>) -> io::Result<Box<dyn Read>> {
+    Ok(match format {
+        Format::Raw => Box::new(packed),
+        Format::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed)),
+        Format::Zstd => Box::new(zstd::Decoder::with_buffer(packed)?),
+        Format::Xz => {
+            Box::new(XzDecoder::new_stream(packed, Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED)?))
+        }
+    })
+}
+
+/// One pass over a compressed file.
+struct Pass<'a> {
+    tools: &'a Tools<'a>,
+    packed: &'a Path,
+    folder: &'a Path,
+    what: &'a str,
+    writer: SparseWriter<'a>,
+    /// Where the disk was last looked at.
+    checked: u64,
+}
+
+impl Pass<'_> {
+    fn run(&mut self, mut decoder: Box<dyn Read>, consumed: &AtomicU64, task: &dyn Task) -> Result<()> {
+        let mut piece = vec![0; PIECE];
+        let mut told = 0;
+        loop {
+            self.tools.interrupt.check()?;
+            let length = fill(&mut decoder, &mut piece);
+            let length = length.map_err(|e| unreadable(e, self.packed, self.writer.position()))?;
+            let Some(bytes) = piece.get(..length).filter(|bytes| !bytes.is_empty()) else { return Ok(()) };
+            self.check_room()?;
+            self.writer
+                .append(bytes)
+                .map_err(|e| space::write_failed(e, self.folder, self.what, PIECE as u64))?;
+            let now = consumed.load(Ordering::Relaxed);
+            task.advance(now.saturating_sub(told));
+            told = now;
+        }
+    }
+
+    fn check_room(&mut self) -> Result<()> {
+        let position = self.writer.position();
+        if position > MAX_IMAGE {
+            return Err(too_large(self.packed));
+        }
+        if position.saturating_sub(self.checked) >= SPACE_STEP {
+            self.checked = position;
+            space::require(self.folder, SPACE_STEP, self.what)?;
+        }
+        Ok(())
+    }
+}
+
+fn too_large(packed: &Path) -> SourceError {
+    SourceError::Unsupported {
+        file: packed.display().to_string(),
+        what: "an image that unpacks to more than 64 GiB".into(),
+        cure: "this looks like a decompression bomb: give an image for an SD card".into(),
+    }
+}
+
+/// A decoder's complaint, told from a disk that cannot be read.
+fn unreadable(error: io::Error, packed: &Path, unpacked: u64) -> SourceError {
+    if error.raw_os_error().is_some() {
+        return SourceError::Io { what: format!("reading {}", packed.display()), source: error };
+    }
+    let problem = match error.kind() {
+        io::ErrorKind::UnexpectedEof => "the file breaks off".to_owned(),
+        _ => format!("the compressed data is damaged or something follows it: {error}"),
+    };
+    SourceError::Damaged { file: packed.display().to_string(), problem, unpacked }
+}
+
+/// Reads until the buffer is full or the end has come.
+fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while let Some(rest) = buffer.get_mut(length..).filter(|rest| !rest.is_empty()) {
+        match reader.read(rest) {
+            Ok(0) => break,
+            Ok(n) => length += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(length)
+}
+
+/// Counts what is read, for the progress.
+struct Counted {
+    inner: File,
+    count: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        self.count.fetch_add(n as u64, Ordering::Relaxed);
+        Ok(n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_by_their_first_bytes() {
+        assert_eq!(Format::of(b"\xfd7zXZ\0\0\x04"), Ok(Format::Xz));
+        assert_eq!(Format::of(&[0x1f, 0x8b, 8, 0]), Ok(Format::Gzip));
+        assert_eq!(Format::of(&[0x28, 0xb5, 0x2f, 0xfd, 0]), Ok(Format::Zstd));
+        assert_eq!(Format::of(&[0x5a, 0x2a, 0x4d, 0x18]), Ok(Format::Zstd));
+        assert_eq!(Format::of(&[0; 16]), Ok(Format::Raw));
+        assert_eq!(Format::of(b"PK\x03\x04"), Err("a zip archive"));
+        assert_eq!(Format::of(b"BZh9"), Err("a bzip2 file"));
+    }
+}

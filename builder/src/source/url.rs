@@ -1,0 +1,243 @@
+//! Addresses that inputs may come from.
+
+use std::fmt;
+use std::str::FromStr;
+
+use reqwest::Url;
+
+use super::error::{Result, SourceError};
+
+/// An `https` address without user name and password. Plain `http` is taken only for this machine's own addresses (a
+/// local mirror).
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SourceUrl(Url);
+
+impl SourceUrl {
+    /// The last element of the path, decoded, if it can be a file's name.
+    pub fn file_name(&self) -> Result<String> {
+        let invalid =
+            |problem: &str| SourceError::Invalid { what: self.to_string(), problem: problem.into() };
+        let last = self.0.path_segments().and_then(|mut segments| segments.next_back()).unwrap_or_default();
+        let name = percent_decode(last).ok_or_else(|| invalid("the end of the address is not UTF-8 text"))?;
+        let harmless = !name.starts_with('.') && !name.contains(['/', '\\', ':', '\0']);
+        if name.is_empty() || !harmless || name.chars().any(char::is_control) {
+            return Err(invalid("the address does not end with the name of a file"));
+        }
+        Ok(name)
+    }
+
+    /// The address with `suffix` at the end of its path: `x.img.xz` and `x.img.xz.sha256`.
+    pub fn beside(&self, suffix: &str) -> Self {
+        let mut url = self.0.clone();
+        url.set_path(&format!("{}{suffix}", self.0.path()));
+        Self(url)
+    }
+
+    /// Another file of the same folder.
+    pub fn sibling(&self, name: &str) -> Self {
+        let mut url = self.0.clone();
+        let folder = self.0.path().rsplit_once('/').map_or("", |(folder, _)| folder);
+        url.set_path(&format!("{folder}/{}", percent_encode(name)));
+        url.set_query(None);
+        Self(url)
+    }
+
+    /// Something below this address, whether or not that ends with a slash. A `+` is written `%2B`, as GitHub wants it.
+    pub fn below(&self, name: &str) -> Self {
+        let mut url = self.0.clone();
+        url.set_path(&format!("{}/{}", self.0.path().trim_end_matches('/'), percent_encode(name)));
+        Self(url)
+    }
+
+    /// Where a redirect leads. From TLS only to TLS.
+    pub(crate) fn redirected(&self, location: &str) -> Result<Self> {
+        let refuse = |problem: String| SourceError::BadAnswer { url: self.to_string(), problem };
+        let target = self
+            .0
+            .join(location)
+            .map_err(|e| refuse(format!("it redirects to \"{location}\", which is no address: {e}")))?;
+        if self.0.scheme() == "https" && target.scheme() != "https" {
+            return Err(refuse(format!("it redirects from https to {target}: refused")));
+        }
+        Self::try_from(target).map_err(|e| refuse(format!("it redirects to an address that is refused: {e}")))
+    }
+
+    /// Whether there is a query: such an address is often signed for a few minutes only.
+    pub(crate) fn has_query(&self) -> bool {
+        self.0.query().is_some()
+    }
+
+    pub(crate) fn as_url(&self) -> &Url {
+        &self.0
+    }
+}
+
+fn percent_encode(name: &str) -> String {
+    name.bytes().fold(String::new(), |mut text, byte| {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                text.push(char::from(byte))
+            }
+            _ => text.push_str(&format!("%{byte:02X}")),
+        }
+        text
+    })
+}
+
+/// `None` where the result is not UTF-8. A `%` without two digits stands for itself, as browsers have it.
+pub(crate) fn percent_decode(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let digits = tail
+            .first_chunk::<2>()
+            .filter(|digits| first == b'%' && digits.iter().all(u8::is_ascii_hexdigit));
+        let escaped = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+        match escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = tail.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+impl TryFrom<Url> for SourceUrl {
+    type Error = SourceError;
+
+    fn try_from(url: Url) -> Result<Self> {
+        // The message must not repeat a password.
+        if !url.username().is_empty() || url.password().is_some() {
+            let what = url.host_str().unwrap_or("the address").to_owned();
+            return Err(SourceError::Invalid {
+                what,
+                problem: "an address with a user name or password is refused".into(),
+            });
+        }
+        let problem = match url.scheme() {
+            "https" => return Ok(Self(url)),
+            "http" if is_loopback(&url) => return Ok(Self(url)),
+            "http" => "plain http is accepted only for this machine's own addresses (127.0.0.1, ::1, localhost): use https".into(),
+            other => format!("\"{other}\" addresses are not accepted: use https"),
+        };
+        Err(SourceError::Invalid { what: url.to_string(), problem })
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+impl FromStr for SourceUrl {
+    type Err = SourceError;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let url = Url::parse(text).map_err(|e| SourceError::Invalid {
+            what: text.to_owned(),
+            problem: format!("not an address ({e}): something like https://example.org/file is expected"),
+        })?;
+        Self::try_from(url)
+    }
+}
+
+impl fmt::Display for SourceUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl TryFrom<String> for SourceUrl {
+    type Error = SourceError;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<SourceUrl> for String {
+    fn from(url: SourceUrl) -> Self {
+        url.0.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> SourceUrl {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn accepted() {
+        for good in
+            ["https://example.org/a", "http://127.0.0.1:8080/a", "http://[::1]/a", "http://localhost/a"]
+        {
+            assert_eq!(url(good).to_string(), good);
+        }
+    }
+
+    #[test]
+    fn refused_with_the_reason() {
+        for (bad, reason) in [
+            ("http://example.org/a", "plain http"),
+            ("http://127.0.0.1.example.org/a", "plain http"),
+            ("http://localhost.example.org/a", "plain http"),
+            ("ftp://example.org/a", "\"ftp\""),
+            ("file:///etc/passwd", "\"file\""),
+            ("https://user:secret@example.org/a", "user name or password"),
+            ("https://user@example.org/a", "user name or password"),
+            ("example.org/a", "not an address"),
+            ("", "not an address"),
+        ] {
+            let error = bad.parse::<SourceUrl>().unwrap_err().to_string();
+            assert!(error.contains(reason), "{bad}: {error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn names_and_neighbours() {
+        let image = url("https://example.org/images/x-1/x.img.xz");
+        assert_eq!(image.file_name().unwrap(), "x.img.xz");
+        assert_eq!(image.beside(".sha256").to_string(), "https://example.org/images/x-1/x.img.xz.sha256");
+        assert_eq!(image.sibling("SHA256SUMS").to_string(), "https://example.org/images/x-1/SHA256SUMS");
+        let releases = url("https://example.org/releases/download");
+        let k3s = releases.below("v1.36.2+k3s1").below("k3s-arm64");
+        assert_eq!(k3s.to_string(), "https://example.org/releases/download/v1.36.2%2Bk3s1/k3s-arm64");
+        assert_eq!(url("https://example.org/tag/v1.36.2%2Bk3s1").file_name().unwrap(), "v1.36.2+k3s1");
+    }
+
+    #[test]
+    fn an_end_that_is_no_file_name_is_refused() {
+        for bad in [
+            "https://example.org/",
+            "https://example.org/a/",
+            "https://example.org/a%2Fb",
+            "https://example.org/%2E%2Ex",
+            "https://example.org/%FF",
+            "https://example.org/a%0Ab",
+        ] {
+            assert!(url(bad).file_name().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn redirects_never_leave_tls() {
+        let from = url("https://example.org/a/b");
+        assert_eq!(from.redirected("c").unwrap(), url("https://example.org/a/c"));
+        assert_eq!(from.redirected("https://mirror.example/c").unwrap(), url("https://mirror.example/c"));
+        for bad in ["http://example.org/a", "http://127.0.0.1/a", "ftp://example.org/"] {
+            assert!(from.redirected(bad).is_err(), "{bad}");
+        }
+        assert!(url("http://127.0.0.1/a").redirected("http://example.org/b").is_err());
+    }
+}

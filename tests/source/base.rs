@@ -1,0 +1,192 @@
+//! Raspberry Pi's and Ubuntu's way of publishing, and the lock file.
+
+use hcimage::source::base::{BaseSource, UnpackedBase, obtain};
+use hcimage::source::digest::Sha256Digest;
+use hcimage::source::{Class, SourceError};
+
+use crate::desk::{Desk, image, pack};
+use crate::server::{Fault, Server};
+
+const LATEST: &str = "/raspios_lite_arm64_latest";
+const FOLDER: &str = "/raspios_lite_arm64/images/raspios_lite_arm64-2026-06-19";
+const NAME: &str = "2026-06-18-raspios-trixie-arm64-lite.img.xz";
+
+/// Raspberry Pi's server: "latest" leads to the current image.
+fn publish(server: &Server, name: &str, bytes: &[u8]) -> Vec<u8> {
+    let packed = pack("xz", &["-T2", "--block-size=1MiB", "-c"], bytes);
+    let path = format!("{FOLDER}/{name}");
+    server.file_with_sum(&path, &packed);
+    server.redirect(LATEST, &path);
+    packed
+}
+
+fn from_latest(desk: &Desk, server: &Server) -> Result<UnpackedBase, SourceError> {
+    obtain(&desk.tools(), &BaseSource::Url(server.url(LATEST)), "base.cm4", &mut desk.lock())
+}
+
+#[test]
+fn first_use_locks_and_later_uses_do_not_ask_for_the_latest() {
+    let (desk, server, bytes) = (Desk::new(), Server::start(), image(2 << 20));
+    let packed = publish(&server, NAME, &bytes);
+    let base = from_latest(&desk, &server).unwrap();
+    assert!(std::fs::read(&base.image).unwrap() == bytes);
+    let end = server.url(&format!("{FOLDER}/{NAME}"));
+    assert_eq!((base.name.as_str(), base.url.as_ref()), (NAME, Some(&end)));
+    let lock = desk.lock();
+    let locked = lock.input("base.cm4").unwrap();
+    assert_eq!((&locked.asked, &locked.url), (&server.url(LATEST), &end));
+    assert_eq!((locked.size, locked.sha256), (packed.len() as u64, Sha256Digest::of(&packed)));
+
+    // A newer image is published: the lock holds, and nothing at all is asked.
+    publish(&server, "2026-09-01-raspios-trixie-arm64-lite.img.xz", b"newer");
+    server.take_requests();
+    assert_eq!(from_latest(&desk, &server).unwrap(), base);
+    assert!(server.take_requests().is_empty());
+
+    // On another machine the same lock fetches the same image.
+    let other = Desk::new();
+    std::fs::copy(desk.path("hcimage.lock"), other.path("hcimage.lock")).unwrap();
+    assert!(std::fs::read(from_latest(&other, &server).unwrap().image).unwrap() == bytes);
+    assert_eq!(server.take_paths(), [format!("{FOLDER}/{NAME}")]);
+    assert_eq!(
+        std::fs::read(desk.path("hcimage.lock")).unwrap(),
+        std::fs::read(other.path("hcimage.lock")).unwrap()
+    );
+}
+
+#[test]
+fn a_file_that_changed_under_the_lock_is_refused() {
+    let (desk, server) = (Desk::new(), Server::start());
+    publish(&server, NAME, &image(1 << 20));
+    from_latest(&desk, &server).unwrap();
+    let other = Desk::new();
+    std::fs::copy(desk.path("hcimage.lock"), other.path("hcimage.lock")).unwrap();
+    let locked = desk.lock().input("base.cm4").unwrap().clone();
+
+    let same_size = vec![b'x'; usize::try_from(locked.size).unwrap()];
+    for (bytes, what) in [(same_size, "sha256"), (b"short".to_vec(), "size")] {
+        server.file_with_sum(&format!("{FOLDER}/{NAME}"), &bytes);
+        let error = from_latest(&other, &server).unwrap_err();
+        assert!(
+            matches!(&error, SourceError::LockMismatch { what: found, .. } if *found == what),
+            "{error:?}"
+        );
+        assert_eq!(error.class(), Class::Unverified);
+        let text = error.to_string();
+        for part in ["base.cm4", "hcimage.lock", "remove the entry"] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(other.cached().iter().all(|file| file.starts_with("downloads/")), "{:?}", other.cached());
+    }
+
+    server.remove(&format!("{FOLDER}/{NAME}"));
+    let error = from_latest(&other, &server).unwrap_err().to_string();
+    assert!(error.contains("404") && error.contains("remove the entry"), "{error}");
+}
+
+#[test]
+fn another_address_must_have_the_locked_bytes() {
+    let (desk, server, mirror) = (Desk::new(), Server::start(), Server::start());
+    publish(&server, NAME, &image(1 << 20));
+    publish(&mirror, NAME, &image(1 << 20));
+    let base = from_latest(&desk, &server).unwrap();
+    assert_eq!(from_latest(&desk, &mirror).unwrap().image, base.image);
+    publish(&mirror, NAME, b"something else");
+    let error = from_latest(&desk, &mirror).unwrap_err();
+    assert!(matches!(error, SourceError::LockMismatch { .. }), "{error:?}");
+}
+
+#[test]
+fn ubuntu_has_one_list_for_a_folder() {
+    let (desk, server, bytes) = (Desk::new(), Server::start(), image(1 << 20));
+    let packed = pack("xz", &["-c"], &bytes);
+    let name = "ubuntu-26.04.1-preinstalled-server-arm64+raspi.img.xz";
+    server.file(&format!("/release/{name}"), packed.clone());
+    let sums = format!("{} *other.img.xz\n{} *{name}\n", Sha256Digest::of(b""), Sha256Digest::of(&packed));
+    server.file("/release/SHA256SUMS", sums);
+    let source = BaseSource::Url(server.url(&format!("/release/{name}")));
+    let base = obtain(&desk.tools(), &source, "base.rpi4", &mut desk.lock()).unwrap();
+    assert!(std::fs::read(base.image).unwrap() == bytes);
+    assert_eq!(base.name, name);
+}
+
+#[test]
+fn without_a_good_checksum_nothing_is_fetched_or_locked() {
+    let (desk, server) = (Desk::new(), Server::start());
+    publish(&server, NAME, &image(1 << 20));
+    let path = format!("{FOLDER}/{NAME}");
+    let sum = format!("{path}.sha256");
+    for text in ["", "<!DOCTYPE html>", &format!("{}  other.img.xz\n", Sha256Digest::of(b""))] {
+        server.file(&sum, text);
+        let error = from_latest(&desk, &server).unwrap_err();
+        assert_eq!(error.class(), Class::Unverified, "{error:?}");
+        assert!(error.to_string().contains(&sum), "{error}");
+    }
+    server.remove(&sum);
+    let error = from_latest(&desk, &server).unwrap_err();
+    assert_eq!(error.class(), Class::Unverified, "{error:?}");
+    assert!(error.to_string().contains("SHA256SUMS"), "{error}");
+    assert!(desk.cached().is_empty() && !desk.path("hcimage.lock").exists());
+}
+
+#[test]
+fn a_wrong_checksum_is_refused_and_nothing_is_locked() {
+    let (desk, server) = (Desk::new(), Server::start());
+    publish(&server, NAME, &image(1 << 20));
+    server.file(&format!("{FOLDER}/{NAME}.sha256"), format!("{}  {NAME}\n", Sha256Digest::of(b"other")));
+    let error = from_latest(&desk, &server).unwrap_err();
+    assert!(matches!(error, SourceError::WrongDigest(_)), "{error:?}");
+    assert!(desk.cached().is_empty() && !desk.path("hcimage.lock").exists(), "{:?}", desk.cached());
+}
+
+#[test]
+fn a_file_cut_off_in_the_cache_is_fetched_again() {
+    let (desk, server, bytes) = (Desk::new(), Server::start(), image(1 << 20));
+    let packed = publish(&server, NAME, &bytes);
+    from_latest(&desk, &server).unwrap();
+    let file = desk.cache.root().join("files").join(Sha256Digest::of(&packed).to_string()).join(NAME);
+    std::fs::write(&file, &packed[..1000]).unwrap();
+    from_latest(&desk, &server).unwrap();
+    assert!(std::fs::read(&file).unwrap() == packed);
+    // Without a lock the size is not known: then the bytes are looked at.
+    let mut spoilt = packed.clone();
+    spoilt[500] ^= 1;
+    std::fs::write(&file, &spoilt).unwrap();
+    std::fs::remove_file(desk.path("hcimage.lock")).unwrap();
+    from_latest(&desk, &server).unwrap();
+    assert!(std::fs::read(&file).unwrap() == packed);
+}
+
+#[test]
+fn after_an_interrupt_only_the_partial_download_remains() {
+    let (desk, server) = (Desk::new(), Server::start());
+    let packed = publish(&server, NAME, &image(2 << 20));
+    server.faults(
+        &format!("{FOLDER}/{NAME}"),
+        &[Fault::NoRange, Fault::StallAfter(70_000, std::time::Duration::from_secs(60))],
+    );
+    let (interrupt, downloads) = (desk.interrupt.clone(), desk.cache.root().join("downloads"));
+    std::thread::spawn(move || {
+        let arrived = || {
+            std::fs::read_dir(&downloads).is_ok_and(|mut entries| {
+                entries.any(|entry| entry.unwrap().metadata().is_ok_and(|metadata| metadata.len() >= 70_000))
+            })
+        };
+        while !arrived() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        interrupt.raise();
+    });
+    let error = from_latest(&desk, &server).unwrap_err();
+    assert!(matches!(error, SourceError::Interrupted(_)), "{error:?}");
+    let left = desk.cached();
+    assert!(!left.is_empty() && left.iter().all(|file| file.contains(".partial")), "{left:?}");
+    assert!(!desk.path("hcimage.lock").exists());
+
+    let desk = Desk { interrupt: hcimage::interrupt::Interrupt::new(), ..desk };
+    server.take_requests();
+    from_latest(&desk, &server).unwrap();
+    assert!(server.take_requests().iter().any(|request| request.range.as_deref() == Some("bytes=70000-")));
+    assert!(desk.cached().contains(&format!("files/{}/{NAME}", Sha256Digest::of(&packed))));
+    assert!(desk.cached().iter().all(|file| !file.contains(".partial")), "{:?}", desk.cached());
+}

@@ -1,0 +1,112 @@
+//! What each test needs: a cache and a lock file of its own, and a fetcher that does not wait long.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use hcimage::interrupt::Interrupt;
+use hcimage::progress::Silent;
+use hcimage::source::Tools;
+use hcimage::source::cache::Cache;
+use hcimage::source::fetch::{Fetcher, Patience};
+use hcimage::source::lock::Lock;
+
+pub struct Desk {
+    pub folder: tempfile::TempDir,
+    pub cache: Cache,
+    pub fetcher: Fetcher,
+    pub interrupt: Interrupt,
+}
+
+impl Desk {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path().join("cache"));
+        let patience = Patience { tries: 3, pause: Duration::from_millis(1), stall: Duration::from_secs(2) };
+        Self { folder, cache, fetcher: Fetcher::new(patience).unwrap(), interrupt: Interrupt::new() }
+    }
+
+    pub fn tools(&self) -> Tools<'_> {
+        Tools { fetcher: &self.fetcher, cache: &self.cache, progress: &Silent, interrupt: &self.interrupt }
+    }
+
+    pub fn lock(&self) -> Lock {
+        Lock::load(&self.path("hcimage.lock")).unwrap()
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    /// All files in the cache but its locks and its tag, sorted.
+    pub fn cached(&self) -> Vec<String> {
+        let root = self.cache.root();
+        let mut files = Vec::new();
+        for folder in ["downloads", "files", "images"] {
+            list(&root.join(folder), root, &mut files);
+        }
+        files.sort();
+        files
+    }
+}
+
+fn list(folder: &Path, root: &Path, files: &mut Vec<String>) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for path in entries.map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            list(&path, root, files);
+        } else {
+            files.push(path.strip_prefix(root).unwrap().display().to_string());
+        }
+    }
+}
+
+/// Bytes that compress a little, with holes in between and at the end, as an image has them.
+pub fn image(size: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut bytes = vec![0; size];
+    for (index, block) in bytes.chunks_mut(4096).enumerate() {
+        if index % 8 < 3 || index * 4096 > size / 4 * 3 {
+            continue;
+        }
+        for byte in block.iter_mut() {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            *byte = state.to_le_bytes()[3] & 0x3f;
+        }
+    }
+    bytes
+}
+
+/// Runs a packer of this machine over `bytes`.
+pub fn pack(program: &str, arguments: &[&str], bytes: &[u8]) -> Vec<u8> {
+    let package = if program == "xz" { "xz-utils" } else { program };
+    let input = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(input.path(), bytes).unwrap();
+    let output = Command::new(program)
+        .args(arguments)
+        .stdin(input.reopen().unwrap())
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap_or_else(|e| panic!("running {program}: {e}: install the package {package}"));
+    assert!(output.status.success(), "{program} {arguments:?}: {}", output.status);
+    output.stdout
+}
+
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}
