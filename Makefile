@@ -1,0 +1,41 @@
+# `make demo` shows it, `make test` proves it. Everything below target/ and out/ can be thrown away.
+.DEFAULT_GOAL := build
+.PHONY: build setup programs bases check test boot-test demo bench clean
+
+CARGO := cargo
+HCIMAGE := target/release/hcimage
+
+build: programs ## the tool: target/release/hcimage
+	$(CARGO) build --release --locked --package hcimage
+
+setup: ## installs what the tests and the demo need (Debian packages; asks sudo)
+	scripts/setup.sh
+
+programs: setup ## the static firstboot programs, compiled into hcimage
+	scripts/build-card-programs.sh
+
+programs-and-double: setup
+	scripts/build-card-programs.sh --with-double
+
+bases: setup ## the base images of the tests
+	tests/bases/make.sh --all
+
+check: programs-and-double bases ## format, lints, unit and image tests
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) test --locked --workspace
+
+boot-test: programs-and-double bases ## images booted in QEMU
+	$(CARGO) test --locked --package hcimage --test boot -- --nocapture
+
+test: check boot-test ## everything
+
+demo: ## base, build, boot, and the line that flashes it
+	scripts/demo.sh
+
+bench: build ## hcimage build against cp
+	tests/bench/run.sh
+
+clean:
+	$(CARGO) clean
+	rm -rf out

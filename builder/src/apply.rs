@@ -1,0 +1,268 @@
+//! Carries a plan out on an open image, and keeps what each path held before and after.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::fs::{Attributes, FsError, ImagePath, Kind};
+use crate::interrupt::{Interrupt, Interrupted};
+use crate::os::Tree;
+use crate::plan::{Action, Content, Edit, Plan};
+use crate::progress::{Progress, Task};
+use crate::source::digest::{HashingReader, HashingWriter, Sha256Digest};
+
+/// What an edit did to a path, for `manifest.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// The path as the running system will see it.
+    pub path: String,
+    /// What it is now.
+    pub now: Now,
+    /// SHA-256 of the content before, where a regular file was there.
+    pub old_sha256: Option<Sha256Digest>,
+    /// Why it changed.
+    pub reason: &'static str,
+}
+
+/// What a changed path is now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Now {
+    /// A regular file.
+    File {
+        /// SHA-256 of its content.
+        sha256: Sha256Digest,
+        /// Size in bytes.
+        size: u64,
+        /// Owner and mode; none on FAT, which has neither.
+        #[serde(flatten)]
+        owner: Option<Owner>,
+    },
+    /// A symbolic link.
+    Link {
+        /// Where it leads.
+        target: String,
+    },
+    /// A folder that was not there before.
+    Folder {
+        /// Owner and mode; none on FAT.
+        #[serde(flatten)]
+        owner: Option<Owner>,
+    },
+    /// Nothing.
+    Removed,
+}
+
+/// Owner and mode of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Owner {
+    /// Permission bits, in octal digits.
+    #[serde(serialize_with = "octal")]
+    pub mode: u16,
+    /// Numeric owner.
+    pub uid: u32,
+    /// Numeric group.
+    pub gid: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+fn octal<S: serde::Serializer>(mode: &u16, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{mode:04o}"))
+}
+
+/// Why a plan could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// The file system refused.
+    #[error("writing {path} into the image")]
+    Fs {
+        /// The path inside the image.
+        path: ImagePath,
+        /// Why.
+        #[source]
+        source: FsError,
+    },
+    /// A file of this machine cannot be read.
+    #[error("reading {path}")]
+    HostFile {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// A file of this machine is not what it was when it was verified.
+    #[error("{path} changed since it was verified: its SHA-256 is {found}, expected {expected}")]
+    Digest {
+        /// The file.
+        path: PathBuf,
+        /// What was read.
+        found: Sha256Digest,
+        /// What should have been read.
+        expected: Sha256Digest,
+    },
+    /// The user pressed Ctrl-C.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+}
+
+/// Carries out all edits in order. On an error the image is half-edited and must be thrown away.
+pub fn apply(
+    tree: &Tree,
+    plan: &Plan,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<Vec<Change>, ApplyError> {
+    let total = plan.edits.iter().map(|edit| edit.size()).sum();
+    let task = progress.start("writing into the image", Some(total));
+    let mut applier = Applier { tree, task: task.as_ref(), interrupt, changes: Vec::new() };
+    for edit in &plan.edits {
+        interrupt.check()?;
+        applier.edit(edit)?;
+    }
+    let changes = applier.changes;
+    task.done();
+    Ok(changes)
+}
+
+impl Edit {
+    fn size(&self) -> u64 {
+        match &self.action {
+            Action::Write(content, _) => content.size(),
+            _ => 0,
+        }
+    }
+}
+
+struct Applier<'a> {
+    tree: &'a Tree,
+    task: &'a dyn Task,
+    interrupt: &'a Interrupt,
+    changes: Vec<Change>,
+}
+
+impl Applier<'_> {
+    fn edit(&mut self, edit: &Edit) -> Result<(), ApplyError> {
+        let fs = |source| ApplyError::Fs { path: edit.path.clone(), source };
+        let old_sha256 = self.digest(&edit.path).map_err(fs)?;
+        let now = match &edit.action {
+            Action::Write(content, attributes) => {
+                self.folders_above(edit, *attributes).map_err(fs)?;
+                self.write(edit, content, *attributes)?
+            }
+            Action::Link(target, attributes) => {
+                self.folders_above(edit, *attributes).map_err(fs)?;
+                self.tree.symlink(&edit.path, target, *attributes).map_err(fs)?;
+                Now::Link { target: target.clone() }
+            }
+            Action::Folder(attributes) => {
+                self.folders_above(edit, *attributes).map_err(fs)?;
+                return self.folder(&edit.path, *attributes, edit.reason).map_err(fs);
+            }
+            Action::Remove => {
+                self.tree.remove(&edit.path).map_err(fs)?;
+                Now::Removed
+            }
+        };
+        self.changes.push(Change { path: edit.path.to_string(), now, old_sha256, reason: edit.reason });
+        Ok(())
+    }
+
+    /// The digest of what is there now, where it is a regular file.
+    fn digest(&self, path: &ImagePath) -> Result<Option<Sha256Digest>, FsError> {
+        match self.tree.stat(path)? {
+            Some(stat) if stat.kind == Kind::File => {
+                let mut writer = HashingWriter::default();
+                self.tree.copy_to(path, &mut writer)?;
+                Ok(Some(writer.digest()))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Makes what is missing above the path, one folder a change, so that the manifest lists each.
+    fn folders_above(&mut self, edit: &Edit, attributes: Attributes) -> Result<(), FsError> {
+        let mut missing = Vec::new();
+        let mut above = edit.path.parent();
+        while let Some(folder) = above {
+            if self.tree.exists(&folder)? {
+                break;
+            }
+            above = folder.parent();
+            missing.push(folder);
+        }
+        for folder in missing.into_iter().rev() {
+            self.folder(&folder, Attributes { mode: 0o755, ..attributes }, edit.reason)?;
+        }
+        Ok(())
+    }
+
+    fn folder(&mut self, path: &ImagePath, attributes: Attributes, reason: &'static str) -> Result<(), FsError> {
+        if self.tree.exists(path)? {
+            return Ok(());
+        }
+        self.tree.create_folders(path, attributes)?;
+        let now = Now::Folder { owner: self.owner(path, attributes)? };
+        self.changes.push(Change { path: path.to_string(), now, old_sha256: None, reason });
+        Ok(())
+    }
+
+    fn write(&self, edit: &Edit, content: &Content, attributes: Attributes) -> Result<Now, ApplyError> {
+        let owner = self
+            .owner(&edit.path, attributes)
+            .map_err(|source| ApplyError::Fs { path: edit.path.clone(), source })?;
+        let (sha256, size) = match content {
+            Content::Bytes(bytes) => {
+                (Sha256Digest::of(bytes), self.stream(&edit.path, bytes.as_slice(), attributes)?.0)
+            }
+            Content::HostFile { path, sha256: expected, .. } => {
+                let failed = |source| ApplyError::HostFile { path: path.clone(), source };
+                let file = File::open(path).map_err(failed)?;
+                let (size, mut reader) = self.stream(&edit.path, HashingReader::new(file), attributes)?;
+                let rest = io::copy(&mut reader, &mut io::sink()).map_err(failed)?;
+                let found = reader.digest();
+                if found != *expected || rest != 0 {
+                    return Err(ApplyError::Digest { path: path.clone(), found, expected: *expected });
+                }
+                (found, size)
+            }
+        };
+        Ok(Now::File { sha256, size, owner })
+    }
+
+    fn stream<R: Read>(
+        &self,
+        path: &ImagePath,
+        content: R,
+        attributes: Attributes,
+    ) -> Result<(u64, R), ApplyError> {
+        let mut watched = Watched { inner: content, task: self.task, interrupt: self.interrupt };
+        let size = self.tree.write(path, &mut watched, attributes);
+        self.interrupt.check()?;
+        let size = size.map_err(|source| ApplyError::Fs { path: path.clone(), source })?;
+        Ok((size, watched.inner))
+    }
+
+    fn owner(&self, path: &ImagePath, attributes: Attributes) -> Result<Option<Owner>, FsError> {
+        let Attributes { mode, uid, gid, .. } = attributes;
+        Ok((!self.tree.on_boot(path)?).then_some(Owner { mode, uid, gid }))
+    }
+}
+
+/// Moves the progress on with what is read, and stops where the user wants it.
+struct Watched<'a, R> {
+    inner: R,
+    task: &'a dyn Task,
+    interrupt: &'a Interrupt,
+}
+
+impl<R: Read> Read for Watched<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.interrupt.check().map_err(io::Error::other)?;
+        let count = self.inner.read(buffer)?;
+        self.task.advance(u64::try_from(count).unwrap_or(u64::MAX));
+        Ok(count)
+    }
+}

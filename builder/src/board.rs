@@ -1,0 +1,191 @@
+//! Board profiles: one TOML file per board, compiled in, and overridden by a folder of the user's.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::arch::Arch;
+use crate::source::url::SourceUrl;
+
+/// The profiles that are compiled in, by file name.
+const BUILT_IN: [(&str, &str); 2] = [
+    ("cm4.toml", include_str!("../../board-profiles/cm4.toml")),
+    ("pc.toml", include_str!("../../board-profiles/pc.toml")),
+];
+
+/// What hcimage knows of a board.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Board {
+    /// What `--board` calls it.
+    pub name: String,
+    /// What a person calls it.
+    pub title: String,
+    /// What its processor runs.
+    pub architecture: Arch,
+    /// How it finds its kernel.
+    pub boot: BootMethod,
+    /// The image to build from where the user names none.
+    pub base: Option<DefaultBase>,
+    /// How QEMU stands in for it.
+    pub qemu: Qemu,
+    /// What the user must know before flashing.
+    pub flash: Option<Flash>,
+}
+
+/// How a board finds its kernel and the kernel's arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BootMethod {
+    /// The Pi's firmware reads `config.txt` and `cmdline.txt` from a FAT partition.
+    RaspberryPi,
+    /// GRUB reads `grub.cfg`.
+    Grub,
+}
+
+/// Where the default base comes from.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DefaultBase {
+    /// The image, or an address that leads to it; `<image>.sha256` must lie beside what it leads to.
+    pub url: SourceUrl,
+}
+
+/// How QEMU stands in for the board.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Qemu {
+    /// The value of `-M`.
+    pub machine: String,
+    /// The value of `-cpu`.
+    pub cpu: String,
+    /// The device behind the first serial port, for `console=`.
+    pub console: String,
+}
+
+/// What the user must know before flashing.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Flash {
+    /// One or two sentences.
+    pub notes: String,
+}
+
+/// Why there is no such board.
+#[derive(Debug, thiserror::Error)]
+pub enum BoardError {
+    /// No profile has the name.
+    #[error("there is no board {name:?}; known are: {known}")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// The names that exist, separated by commas.
+        known: String,
+    },
+    /// A profile cannot be read.
+    #[error("reading the board profile {path}")]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// A profile is malformed.
+    #[error("reading the board profile {path}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and what is wrong.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+}
+
+/// All boards, by name.
+#[derive(Debug)]
+pub struct Boards(BTreeMap<String, Board>);
+
+impl Boards {
+    /// The compiled-in profiles, and over them those of `folder`, if one is given.
+    pub fn load(folder: Option<&Path>) -> Result<Self, BoardError> {
+        let mut boards = BTreeMap::new();
+        for (file, text) in BUILT_IN {
+            let board = parse(Path::new(file), text)?;
+            boards.insert(board.name.clone(), board);
+        }
+        if let Some(folder) = folder {
+            for board in read_folder(folder)? {
+                boards.insert(board.name.clone(), board);
+            }
+        }
+        Ok(Self(boards))
+    }
+
+    /// The board of that name.
+    pub fn get(&self, name: &str) -> Result<&Board, BoardError> {
+        self.0.get(name).ok_or_else(|| BoardError::Unknown {
+            name: name.to_owned(),
+            known: self.0.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
+        })
+    }
+}
+
+fn parse(path: &Path, text: &str) -> Result<Board, BoardError> {
+    toml::from_str(text)
+        .map_err(|source| BoardError::Malformed { path: path.to_owned(), source: Box::new(source) })
+}
+
+fn read_folder(folder: &Path) -> Result<Vec<Board>, BoardError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| BoardError::Read { path, source }
+    };
+    let mut boards = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed(folder))? {
+        let path = entry.map_err(failed(folder))?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            let text = fs::read_to_string(&path).map_err(failed(&path))?;
+            boards.push(parse(&path, &text)?);
+        }
+    }
+    Ok(boards)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_built_in_profile_is_named_as_its_file() {
+        let boards = Boards::load(None).unwrap();
+        for (file, _) in BUILT_IN {
+            let name = file.strip_suffix(".toml").unwrap();
+            assert_eq!(boards.get(name).unwrap().name, name);
+        }
+        assert_eq!(boards.0.len(), BUILT_IN.len());
+    }
+
+    #[test]
+    fn an_unknown_board_is_answered_with_the_known_ones() {
+        let error = Boards::load(None).unwrap().get("cm5x").unwrap_err().to_string();
+        assert_eq!(error, "there is no board \"cm5x\"; known are: cm4, pc");
+    }
+
+    #[test]
+    fn a_users_profile_overrides_and_a_typo_in_it_is_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let mine = include_str!("../../board-profiles/cm4.toml").replace("CM4 Lite", "mine");
+        fs::write(folder.path().join("x.toml"), mine).unwrap();
+        let boards = Boards::load(Some(folder.path())).unwrap();
+        assert!(boards.get("cm4").unwrap().title.contains("mine"));
+
+        fs::write(folder.path().join("y.toml"), "name = \"y\"\ntitel = \"typo\"\n").unwrap();
+        let error = Boards::load(Some(folder.path())).unwrap_err();
+        let BoardError::Malformed { source, .. } = error else { panic!("{error}") };
+        assert!(source.to_string().contains("titel"), "{source}");
+    }
+}

@@ -1,0 +1,27 @@
+//! `hcimage cat`.
+
+use std::io::{self, Write};
+
+use anyhow::Context;
+
+use super::place::Place;
+
+/// Print a file of an image
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  hcimage cat pi.img:/boot/firmware/config.txt")]
+pub(super) struct Args {
+    /// The image and the path inside of it, links followed
+    #[arg(value_name = "IMAGE:/PATH")]
+    place: Place,
+}
+
+impl Args {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let tree = self.place.open()?;
+        let context = || format!("reading {} in {}", self.place.path, self.place.image.display());
+        let path = tree.resolve(&self.place.path).with_context(context)?;
+        let mut out = io::stdout().lock();
+        tree.copy_to(&path, &mut out).with_context(context)?;
+        Ok(out.flush()?)
+    }
+}

@@ -1,0 +1,102 @@
+//! The command line: one file a command, each its arguments and a few lines of glue.
+
+mod build;
+mod cat;
+mod exit;
+mod inspect;
+mod ls;
+mod output;
+mod place;
+mod run;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Turn stock Raspberry Pi OS and Debian images into k3s appliances, offline.
+#[derive(Debug, Parser)]
+#[command(name = "hcimage", version, max_term_width = 80, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  hcimage build --board cm4
+  hcimage build --board cm4 --hostname pi-1 --address 192.168.1.10/24 \\
+      --gateway 192.168.1.1 --dns 192.168.1.1
+  hcimage inspect raspios.img
+  hcimage cat hc-1-cm4.img:/boot/firmware/cmdline.txt
+
+Exit codes:
+  0 done   1 failed   2 wrong usage   3 image or board not supported
+  4 an input is damaged or not what was promised";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Build(Box<build::Args>),
+    Inspect(inspect::Args),
+    Ls(ls::Args),
+    Cat(cat::Args),
+    Run(run::Args),
+}
+
+/// Runs the program with the process's arguments.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.command.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Where even stderr is gone there is nobody left to tell.
+            let _ = exit::print_chain(&mut io::stderr().lock(), &error);
+            exit::code(&error)
+        }
+    }
+}
+
+impl Command {
+    fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::Build(args) => args.run(),
+            Self::Inspect(args) => args.run(),
+            Self::Ls(args) => args.run(),
+            Self::Cat(args) => args.run(),
+            Self::Run(args) => args.run(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed_and_explained() {
+        let mut command = Cli::command();
+        command.clone().debug_assert();
+        command.build();
+        for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+            assert!(sub.get_about().is_some(), "{} has no help", sub.get_name());
+            for argument in sub.get_arguments() {
+                assert!(argument.get_help().is_some(), "{} {}", sub.get_name(), argument.get_id());
+            }
+        }
+    }
+
+    #[test]
+    fn help_fits_80_columns() {
+        let mut command = Cli::command();
+        command.build();
+        let names: Vec<_> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+        for name in names {
+            let help = command.find_subcommand_mut(&name).unwrap().render_long_help().to_string();
+            for line in help.lines() {
+                assert!(line.chars().count() <= 80, "{name}: {line}");
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! `hcimage run`.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+use crate::board::Boards;
+use crate::interrupt::Interrupt;
+use crate::progress;
+use crate::run::{Machine, Vm};
+use crate::source::copy::copy_image;
+use hc_firstboot::report::{SENTINEL_FAILED, SENTINEL_READY};
+
+/// Boot a built image in QEMU and wait for the node's report
+///
+/// The image itself stays as it is: a copy is booted and thrown away. QEMU has no Raspberry Pi with the
+/// image's peripherals, so a generic machine with the same processor stands in.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  hcimage run --board cm4 hc-1-cm4.img")]
+pub(super) struct Args {
+    /// The board that the image was built for
+    #[arg(long)]
+    board: String,
+    /// The image
+    image: PathBuf,
+    /// A folder with board profiles of your own
+    #[arg(long, value_name = "FOLDER")]
+    profiles: Option<PathBuf>,
+    /// A second disk; the machine writes to it
+    #[arg(long, value_name = "FILE")]
+    data_disk: Option<PathBuf>,
+    /// Memory in MiB
+    #[arg(long, default_value_t = 1024)]
+    memory: u32,
+    /// How long to wait for the report, in seconds
+    #[arg(long, default_value_t = 900)]
+    wait: u64,
+}
+
+impl Args {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let boards = Boards::load(self.profiles.as_deref())?;
+        let board = boards.get(&self.board)?;
+        let interrupt = Interrupt::install()?;
+        let copy = tempfile::Builder::new().prefix("hcimage-run-").suffix(".img").tempfile()?;
+        copy_image(progress::on_stderr().as_ref(), &interrupt, &self.image, copy.as_file(), copy.path())?;
+        let machine = Machine {
+            board,
+            image: copy.path(),
+            disks: self.data_disk.into_iter().collect(),
+            memory: self.memory,
+        };
+        let vm = Vm::start(&machine).with_context(|| format!("booting {}", self.image.display()))?;
+        let mut ready = false;
+        vm.wait_for("report", Duration::from_secs(self.wait), |line| {
+            let _ = writeln!(io::stderr(), "{line}");
+            ready = line.trim() == SENTINEL_READY;
+            ready || line.trim() == SENTINEL_FAILED || interrupt.check().is_err()
+        })?;
+        interrupt.check()?;
+        if !ready {
+            bail!("the node reported that it failed; its report is above");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,159 @@
+//! The systems that hcimage knows, and how each is recognised.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::error::OsError;
+
+/// A family of images whose members keep their configuration in the same places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Family {
+    /// Raspberry Pi OS, as its publisher builds it.
+    RaspberryPiOs,
+    /// Debian on a Raspberry Pi, with the package raspi-firmware.
+    DebianPi,
+    /// Debian on a PC, started by GRUB.
+    DebianPc,
+}
+
+/// A family and its release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct System {
+    /// The family.
+    pub family: Family,
+    /// The release's code name, `bookworm`.
+    pub codename: String,
+}
+
+/// What the recognition goes by.
+#[derive(Debug, Clone, Default)]
+pub struct Evidence {
+    /// `ID` of os-release.
+    pub id: String,
+    /// `VERSION_CODENAME` of os-release.
+    pub codename: String,
+    /// `PRETTY_NAME` of os-release, for the message.
+    pub pretty: String,
+    /// Whether `/etc/rpi-issue` is there: pi-gen writes it, Debian does not.
+    pub rpi_issue: bool,
+    /// Whether the package raspi-firmware is installed.
+    pub raspi_firmware: bool,
+    /// Whether the FAT partition has `config.txt` and `cmdline.txt`.
+    pub pi_boot_files: bool,
+    /// Whether the root has `/boot/grub/grub.cfg`.
+    pub grub_cfg: bool,
+}
+
+const SUPPORTED: &str = "Raspberry Pi OS bullseye, bookworm and trixie, Debian bookworm and trixie on a Raspberry Pi, \
+                         Debian bookworm and trixie on a PC";
+
+impl System {
+    /// The system that the evidence speaks for; two that fit, or none, are refused.
+    pub fn recognise(evidence: &Evidence) -> Result<Self, OsError> {
+        let family = match evidence {
+            Evidence { rpi_issue: true, pi_boot_files: true, grub_cfg: false, .. } => Some(Family::RaspberryPiOs),
+            Evidence { rpi_issue: false, raspi_firmware: true, pi_boot_files: true, grub_cfg: false, .. } => {
+                Some(Family::DebianPi)
+            }
+            Evidence { rpi_issue: false, raspi_firmware: false, pi_boot_files: false, grub_cfg: true, .. } => {
+                Some(Family::DebianPc)
+            }
+            _ => None,
+        };
+        // Raspberry Pi OS calls itself `raspbian` where its packages are built for armhf.
+        let known_id = matches!(evidence.id.as_str(), "debian" | "raspbian");
+        match family {
+            Some(family) if known_id && family.releases().contains(&evidence.codename.as_str()) => {
+                Ok(Self { family, codename: evidence.codename.clone() })
+            }
+            _ => Err(OsError::System { found: evidence.to_string(), supported: SUPPORTED }),
+        }
+    }
+}
+
+impl Family {
+    fn releases(self) -> &'static [&'static str] {
+        match self {
+            Self::RaspberryPiOs => &["bullseye", "bookworm", "trixie"],
+            Self::DebianPi | Self::DebianPc => &["bookworm", "trixie"],
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::RaspberryPiOs => "Raspberry Pi OS",
+            Self::DebianPi => "Debian on a Raspberry Pi",
+            Self::DebianPc => "Debian on a PC",
+        })
+    }
+}
+
+impl fmt::Display for System {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.family, self.codename)
+    }
+}
+
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = [&self.pretty, &self.id].into_iter().find(|name| !name.is_empty());
+        write!(f, "{}", name.map_or("a root without os-release", String::as_str))?;
+        if !self.codename.is_empty() {
+            write!(f, " ({})", self.codename)?;
+        }
+        let boot = match (self.pi_boot_files, self.grub_cfg) {
+            (true, true) => "with a Pi's boot files and GRUB",
+            (true, false) => "with a Pi's boot files",
+            (false, true) => "with GRUB",
+            (false, false) => "with neither a Pi's boot files nor GRUB",
+        };
+        write!(f, ", {boot}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pi() -> Evidence {
+        Evidence {
+            id: "debian".into(),
+            codename: "bookworm".into(),
+            pretty: "Debian GNU/Linux 12 (bookworm)".into(),
+            pi_boot_files: true,
+            ..Evidence::default()
+        }
+    }
+
+    #[test]
+    fn each_family_is_told_by_its_own_marks() {
+        let family = |evidence: Evidence| System::recognise(&evidence).map(|system| system.family).ok();
+        assert_eq!(family(Evidence { rpi_issue: true, ..pi() }), Some(Family::RaspberryPiOs));
+        assert_eq!(family(Evidence { raspi_firmware: true, ..pi() }), Some(Family::DebianPi));
+        let pc = Evidence { pi_boot_files: false, grub_cfg: true, ..pi() };
+        assert_eq!(family(pc.clone()), Some(Family::DebianPc));
+
+        assert_eq!(family(pi()), None, "boot files of a Pi, but of nobody we know");
+        assert_eq!(family(Evidence { grub_cfg: true, rpi_issue: true, ..pi() }), None, "two boot loaders");
+        assert_eq!(family(Evidence { id: "ubuntu".into(), codename: "noble".into(), ..pc.clone() }), None);
+        assert_eq!(family(Evidence { codename: "buster".into(), ..pc }), None);
+    }
+
+    #[test]
+    fn a_refusal_tells_what_was_found() {
+        let ubuntu = Evidence {
+            id: "ubuntu".into(),
+            codename: "noble".into(),
+            pretty: "Ubuntu 24.04.3 LTS".into(),
+            pi_boot_files: true,
+            ..Evidence::default()
+        };
+        let error = System::recognise(&ubuntu).unwrap_err().to_string();
+        assert!(error.contains("found Ubuntu 24.04.3 LTS (noble), with a Pi's boot files"), "{error}");
+        assert!(error.contains("supported are Raspberry Pi OS bullseye"), "{error}");
+    }
+}

@@ -1,0 +1,17 @@
+//! Which system an image holds and where things go in it. Reading only; nothing is guessed.
+
+mod error;
+mod facts;
+mod family;
+mod image;
+mod probe;
+mod snapshot;
+mod tree;
+
+pub use error::OsError;
+pub use facts::{Bootloader, Facts, NetworkStack, Swap};
+pub use family::{Evidence, Family, System};
+pub use image::{Access, OsImage, Role};
+pub use probe::probe;
+pub use snapshot::{FileState, Snapshot};
+pub use tree::Tree;

@@ -1,0 +1,257 @@
+//! Reads an image and says what it is. Never writes.
+
+use crate::arch::Arch;
+use crate::edit::kernel_modules::KernelModules;
+use crate::edit::os_release::OsRelease;
+use crate::edit::{VersionError, dphys_swapfile, dpkg_status, fstab, iptables};
+use crate::fs::{BadImagePath, FsError, ImagePath, Kind};
+
+use super::error::OsError;
+use super::facts::{Bootloader, Facts, NetworkStack, Swap};
+use super::family::{Evidence, System};
+use super::image::{Access, OsImage, Role, fixed};
+use super::snapshot::Snapshot;
+use super::tree::Tree;
+
+/// A package database of a full desktop is below 8 MiB.
+const STATUS_LIMIT: u64 = 32 << 20;
+
+/// All files that an edit may look at.
+const OF_INTEREST: [&str; 24] = [
+    "/etc/fstab",
+    "/etc/hostname",
+    "/etc/hosts",
+    "/etc/dhcpcd.conf",
+    "/etc/dphys-swapfile",
+    "/etc/default/raspi-extra-cmdline",
+    "/etc/default/grub.d/90-hcimage.cfg",
+    "/etc/systemd/system/default.target",
+    "/etc/systemd/system/dphys-swapfile.service",
+    "/etc/systemd/system/multi-user.target.wants/dphys-swapfile.service",
+    "/etc/systemd/system/local-fs.target.wants/dphys-swapfile.service",
+    "/etc/systemd/system/k3s.service",
+    "/etc/rc0.d/K01dphys-swapfile",
+    "/etc/rc1.d/K01dphys-swapfile",
+    "/etc/rc2.d/S01dphys-swapfile",
+    "/etc/rc3.d/S01dphys-swapfile",
+    "/etc/rc4.d/S01dphys-swapfile",
+    "/etc/rc5.d/S01dphys-swapfile",
+    "/etc/rc6.d/K01dphys-swapfile",
+    "/etc/rancher/k3s/config.yaml",
+    "/etc/systemd/zram-generator.conf",
+    "/etc/cloud/cloud.cfg",
+    "/usr/lib/systemd/system/multi-user.target",
+    "/lib/systemd/system/multi-user.target",
+];
+
+/// Reads everything that planning needs to know of the image.
+pub fn probe(image: &OsImage) -> Result<Facts, OsError> {
+    let tree = image.tree(Access::Read)?;
+    Probe { tree: &tree, boot_folder: image.boot_folder().clone() }.facts(image)
+}
+
+struct Probe<'a> {
+    tree: &'a Tree,
+    boot_folder: ImagePath,
+}
+
+impl Probe<'_> {
+    fn facts(&self, image: &OsImage) -> Result<Facts, OsError> {
+        let status = self.text("/var/lib/dpkg/status", STATUS_LIMIT)?.unwrap_or_default();
+        let system = System::recognise(&self.evidence(&status)?)?;
+        let bootloader = self.bootloader()?;
+        let mut files = Snapshot::default();
+        let boot_loader_file = match &bootloader {
+            Bootloader::PiFirmware { cmdline } => cmdline,
+            Bootloader::Grub { config } => config,
+        };
+        for path in OF_INTEREST.into_iter().map(fixed).chain([boot_loader_file.clone()]) {
+            files.take(self.tree, &path).map_err(root)?;
+        }
+        Ok(Facts {
+            system,
+            arch: self.arch()?,
+            bootloader,
+            network: self.network(&files)?,
+            swap: self.swap(&files, &status)?,
+            old_iptables: iptables::needs_bundled(&status).map_err(bad_status)?,
+            cloud_init: installed(&status, "cloud-init")?,
+            modules: self.modules()?,
+            hostname: files.text(&fixed("/etc/hostname")).map(|name| name.trim().to_owned()),
+            space: self.tree.root().space().map_err(root)?,
+            written: image.root_written()?,
+            boot_folder: self.boot_folder.clone(),
+            files,
+        })
+    }
+
+    fn evidence(&self, status: &str) -> Result<Evidence, OsError> {
+        let release = OsRelease::parse(&self.text("/etc/os-release", 1 << 16)?.unwrap_or_default())
+            .map_err(|bad| OsError::File { path: "/etc/os-release".to_owned(), problem: bad.to_string() })?;
+        let field = |name: &str| release.get(name).unwrap_or_default().to_owned();
+        Ok(Evidence {
+            id: field("ID"),
+            codename: field("VERSION_CODENAME"),
+            pretty: field("PRETTY_NAME"),
+            rpi_issue: self.exists("/etc/rpi-issue")?,
+            raspi_firmware: installed(status, "raspi-firmware")?,
+            pi_boot_files: self.boot_file("config.txt")?.is_some() && self.boot_file("cmdline.txt")?.is_some(),
+            grub_cfg: self.exists("/boot/grub/grub.cfg")?,
+        })
+    }
+
+    fn bootloader(&self) -> Result<Bootloader, OsError> {
+        Ok(match self.boot_file("cmdline.txt")? {
+            Some(cmdline) => Bootloader::PiFirmware { cmdline },
+            None => Bootloader::Grub { config: fixed("/boot/grub/grub.cfg") },
+        })
+    }
+
+    fn boot_file(&self, name: &str) -> Result<Option<ImagePath>, OsError> {
+        let path = self.boot_folder.join(name).map_err(|bad| OsError::File {
+            path: self.boot_folder.to_string(),
+            problem: bad.to_string(),
+        })?;
+        let there = self.tree.exists(&path).map_err(boot)?;
+        Ok(there.then_some(path))
+    }
+
+    /// From the root's own programs, since a Pi may run a 64-bit kernel under 32-bit programs.
+    fn arch(&self) -> Result<Arch, OsError> {
+        const PROGRAM: &str = "/usr/bin/dpkg";
+        let problem = |problem: String| OsError::File { path: PROGRAM.to_owned(), problem };
+        let path = self.tree.resolve(&fixed(PROGRAM)).map_err(root)?;
+        let header = self.tree.read(&path, 8 << 20).map_err(root)?;
+        // ELF64 header: magic, class 2, little-endian, then e_machine at byte 18.
+        match header.get(..20) {
+            Some([0x7f, b'E', b'L', b'F', class, 1, .., low, high]) => {
+                let machine = u16::from_le_bytes([*low, *high]);
+                [Arch::Aarch64, Arch::X86_64]
+                    .into_iter()
+                    .find(|arch| *class == 2 && arch.elf_machine() == machine)
+                    .ok_or_else(|| unsupported_machine(*class, machine))
+            }
+            _ => Err(problem("it is no little-endian ELF program".to_owned())),
+        }
+    }
+
+    fn network(&self, files: &Snapshot) -> Result<Vec<NetworkStack>, OsError> {
+        let mut active = Vec::new();
+        for (unit, stack) in [
+            ("NetworkManager.service", NetworkStack::NetworkManager),
+            ("dhcpcd.service", NetworkStack::Dhcpcd),
+            ("systemd-networkd.service", NetworkStack::Networkd),
+        ] {
+            if self.is_link(&format!("/etc/systemd/system/multi-user.target.wants/{unit}"))? {
+                active.push(stack);
+            }
+        }
+        // The service may be enabled and its configuration gone; then it is not the one that sets up the network.
+        let no_dhcpcd_conf = files.text(&fixed("/etc/dhcpcd.conf")).is_none();
+        active.retain(|stack| !(*stack == NetworkStack::Dhcpcd && no_dhcpcd_conf));
+        Ok(active)
+    }
+
+    /// Of all kernels together: which one a board boots is the firmware's choice.
+    fn modules(&self) -> Result<KernelModules, OsError> {
+        let folder = self.tree.resolve(&fixed("/lib/modules")).map_err(root)?;
+        if self.tree.stat(&folder).map_err(root)?.is_none() {
+            return Ok(KernelModules::default());
+        }
+        let (mut dep, mut builtin) = (String::new(), String::new());
+        for kernel in self.tree.list(&folder).map_err(root)? {
+            for (list, name) in [(&mut dep, "modules.dep"), (&mut builtin, "modules.builtin")] {
+                let path = format!("{folder}/{}/{name}", kernel.name);
+                list.push_str(&self.text(&path, 8 << 20)?.unwrap_or_default());
+            }
+        }
+        Ok(KernelModules::parse(&dep, &builtin))
+    }
+
+    fn swap(&self, files: &Snapshot, status: &str) -> Result<Vec<Swap>, OsError> {
+        let mut found = Vec::new();
+        if let Some(config) = files.text(&fixed("/etc/dphys-swapfile")) {
+            let file = ImagePath::parse(&dphys_swapfile::swap_file(config)).map_err(|bad| OsError::File {
+                path: "/etc/dphys-swapfile".to_owned(),
+                problem: bad.to_string(),
+            })?;
+            let made = self.tree.kind(&file).map_err(root)? == Some(Kind::File);
+            found.push(Swap::DphysSwapfile { file: made.then_some(file) });
+        }
+        if installed(status, "rpi-swap")? {
+            found.push(Swap::RpiSwap);
+        }
+        if files.text(&fixed("/etc/fstab")).is_some_and(fstab::has_swap) {
+            found.push(Swap::Fstab);
+        }
+        Ok(found)
+    }
+
+    fn text(&self, path: &str, limit: u64) -> Result<Option<String>, OsError> {
+        let bad = |bad: BadImagePath| OsError::File { path: path.to_owned(), problem: bad.to_string() };
+        let resolved = self.tree.resolve(&ImagePath::parse(path).map_err(bad)?).map_err(root)?;
+        if self.tree.stat(&resolved).map_err(root)?.is_none() {
+            return Ok(None);
+        }
+        let bytes = self.tree.read(&resolved, limit).map_err(root)?;
+        String::from_utf8(bytes).map(Some).map_err(|_| OsError::File {
+            path: path.to_owned(),
+            problem: "it is not UTF-8 text".to_owned(),
+        })
+    }
+
+    fn exists(&self, path: &str) -> Result<bool, OsError> {
+        self.tree.exists(&fixed(path)).map_err(root)
+    }
+
+    fn is_link(&self, path: &str) -> Result<bool, OsError> {
+        let stat = self.tree.stat(&fixed(path)).map_err(root)?;
+        Ok(stat.is_some_and(|stat| stat.kind == Kind::Symlink))
+    }
+}
+
+fn installed(status: &str, package: &str) -> Result<bool, OsError> {
+    Ok(dpkg_status::installed_version(status, package).map_err(bad_status)?.is_some())
+}
+
+fn bad_status(bad: VersionError) -> OsError {
+    OsError::File { path: dpkg_status::PATH.to_owned(), problem: bad.to_string() }
+}
+
+fn unsupported_machine(class: u8, machine: u16) -> OsError {
+    let what = match (class, machine) {
+        (1, 40) => "a 32-bit Arm system".to_owned(),
+        (1, 3) => "a 32-bit x86 system".to_owned(),
+        _ => format!("a system for ELF machine {machine}"),
+    };
+    OsError::Unsupported { what, cure: "use the 64-bit image (arm64 or amd64)".to_owned() }
+}
+
+fn root(source: FsError) -> OsError {
+    OsError::Fs { role: Role::Root.as_str(), source }
+}
+
+fn boot(source: FsError) -> OsError {
+    OsError::Fs { role: Role::Boot.as_str(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_of_interest_is_well_formed() {
+        for path in OF_INTEREST {
+            assert_eq!(fixed(path).as_str(), path);
+        }
+    }
+
+    #[test]
+    fn a_snapshot_tells_absent_from_empty() {
+        use super::super::snapshot::FileState;
+        let mut files = Snapshot::default();
+        assert_eq!(files.get(&fixed("/etc/hosts")), &FileState::Absent);
+        files.put(&fixed("/etc/hosts"), FileState::Link("x".into()));
+        assert_eq!(files.text(&fixed("/etc/hosts")), None);
+    }
+}

@@ -1,0 +1,68 @@
+//! The few files of an image that edits depend on, read once, so that planning is pure.
+
+use std::collections::BTreeMap;
+
+use crate::fs::{Attributes, FsError, ImagePath, Kind};
+
+use super::tree::Tree;
+
+/// No configuration file is larger; a larger one is not what it seems.
+const LIMIT: u64 = 1 << 20;
+
+/// What a path held when the snapshot was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileState {
+    /// Nothing.
+    Absent,
+    /// A regular file with its text; bytes that are not UTF-8 make it [`FileState::Other`].
+    Text(String, Attributes),
+    /// A symbolic link with its target.
+    Link(String),
+    /// Anything else.
+    Other(Kind),
+}
+
+/// What each path of interest held.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot(BTreeMap<ImagePath, FileState>);
+
+impl Snapshot {
+    /// Reads what `path` holds now and keeps it.
+    pub fn take(&mut self, tree: &Tree, path: &ImagePath) -> Result<&FileState, FsError> {
+        let state = read(tree, path)?;
+        Ok(self.0.entry(path.clone()).or_insert(state))
+    }
+
+    /// What `path` held; absent where nobody looked.
+    pub fn get(&self, path: &ImagePath) -> &FileState {
+        self.0.get(path).unwrap_or(&FileState::Absent)
+    }
+
+    /// The text of a regular file.
+    pub fn text(&self, path: &ImagePath) -> Option<&str> {
+        match self.get(path) {
+            FileState::Text(text, _) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Puts a state in by hand, for tests of what only reads a snapshot.
+    #[cfg(test)]
+    pub(crate) fn put(&mut self, path: &ImagePath, state: FileState) {
+        self.0.insert(path.clone(), state);
+    }
+}
+
+fn read(tree: &Tree, path: &ImagePath) -> Result<FileState, FsError> {
+    let Some(stat) = tree.stat(path)? else {
+        return Ok(FileState::Absent);
+    };
+    Ok(match stat.kind {
+        Kind::File if stat.size <= LIMIT => match String::from_utf8(tree.read(path, LIMIT)?) {
+            Ok(text) => FileState::Text(text, stat.attributes),
+            Err(_) => FileState::Other(Kind::File),
+        },
+        Kind::Symlink => FileState::Link(tree.read_link(path)?),
+        kind => FileState::Other(kind),
+    })
+}

@@ -1,0 +1,104 @@
+//! A plan in the making: keeps what an edit would leave as it is out of the plan.
+
+use crate::edit::EditError;
+use crate::fs::{Attributes, ImagePath};
+use crate::os::{Facts, FileState};
+
+use super::edit::{Action, Content, Edit, Plan};
+use super::error::PlanError;
+
+/// Edits so far, and the facts that they are made from.
+pub(super) struct Draft<'a> {
+    pub(super) facts: &'a Facts,
+    time: i64,
+    edits: Vec<Edit>,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(facts: &'a Facts, time: i64) -> Self {
+        Self { facts, time, edits: Vec::new() }
+    }
+
+    pub(super) fn finish(self) -> Plan {
+        Plan { edits: self.edits }
+    }
+
+    /// Root's, of the build time.
+    pub(super) fn attributes(&self, mode: u16) -> Attributes {
+        Attributes { mode, uid: 0, gid: 0, mtime: self.time }
+    }
+
+    /// A file of ours: made, or replaced whatever it held.
+    pub(super) fn file(&mut self, path: &str, mode: u16, content: Content, reason: &'static str) {
+        let path = at(path);
+        if let (FileState::Text(old, attributes), Content::Bytes(new)) = (self.facts.files.get(&path), &content)
+            && old.as_bytes() == new.as_slice()
+            && attributes.mode == mode
+        {
+            return;
+        }
+        self.push(path, Action::Write(content, self.attributes(mode)), reason);
+    }
+
+    /// A text of ours.
+    pub(super) fn text(&mut self, path: &str, mode: u16, text: impl Into<String>, reason: &'static str) {
+        self.file(path, mode, Content::Bytes(text.into().into_bytes()), reason);
+    }
+
+    /// A text of the base, changed by `edit`; its owner and mode stay.
+    pub(super) fn change(
+        &mut self,
+        path: &ImagePath,
+        reason: &'static str,
+        edit: impl FnOnce(&str) -> Result<String, EditError>,
+    ) -> Result<(), PlanError> {
+        let (old, attributes) = match self.facts.files.get(path) {
+            FileState::Text(text, attributes) => (text, *attributes),
+            other => return Err(PlanError::NotText { path: path.to_string(), found: describe(other) }),
+        };
+        let new = edit(old).map_err(|source| PlanError::Edit { path: path.to_string(), source })?;
+        if new != *old {
+            let attributes = Attributes { mtime: self.time, ..attributes };
+            self.push(path.clone(), Action::Write(Content::Bytes(new.into_bytes()), attributes), reason);
+        }
+        Ok(())
+    }
+
+    pub(super) fn link(&mut self, path: &str, target: &str, reason: &'static str) {
+        let path = at(path);
+        if self.facts.files.get(&path) != &FileState::Link(target.to_owned()) {
+            self.push(path, Action::Link(target.to_owned(), self.attributes(0o777)), reason);
+        }
+    }
+
+    pub(super) fn folder(&mut self, path: &str, mode: u16, reason: &'static str) {
+        self.push(at(path), Action::Folder(self.attributes(mode)), reason);
+    }
+
+    /// Removes what the snapshot saw there; nothing is done where it saw nothing.
+    pub(super) fn remove(&mut self, path: &str, reason: &'static str) {
+        let path = at(path);
+        if !matches!(self.facts.files.get(&path), FileState::Absent) {
+            self.push(path, Action::Remove, reason);
+        }
+    }
+
+    pub(super) fn push(&mut self, path: ImagePath, action: Action, reason: &'static str) {
+        self.edits.push(Edit { path, action, reason });
+    }
+}
+
+fn describe(state: &FileState) -> &'static str {
+    match state {
+        FileState::Absent => "missing",
+        FileState::Text(..) => "a text file",
+        FileState::Link(_) => "a symbolic link",
+        FileState::Other(_) => "not a text file",
+    }
+}
+
+/// A path that is written in this program, or made of parsed values.
+pub(super) fn at(path: &str) -> ImagePath {
+    #[expect(clippy::expect_used, reason = "paths are literals or made of parsed values; the plan tests walk all")]
+    ImagePath::parse(path).expect("a planned path is well-formed")
+}

@@ -1,0 +1,63 @@
+//! The edits that a plan is made of.
+
+use std::path::PathBuf;
+
+use crate::fs::{Attributes, ImagePath};
+use crate::source::digest::Sha256Digest;
+
+/// What is done to an image, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The edits; no path appears twice.
+    pub edits: Vec<Edit>,
+}
+
+/// One change to one path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    /// Where, as the running system will see it.
+    pub path: ImagePath,
+    /// What is done.
+    pub action: Action,
+    /// Why, in a few words for a person.
+    pub reason: &'static str,
+}
+
+/// What is done to a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// A regular file is made or replaced; folders above it are made as needed.
+    Write(Content, Attributes),
+    /// A symbolic link is made or replaced.
+    Link(String, Attributes),
+    /// A folder is made, with those above it.
+    Folder(Attributes),
+    /// A file or link is removed.
+    Remove,
+}
+
+/// What a file will hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// Bytes that are at hand.
+    Bytes(Vec<u8>),
+    /// A file of this machine, copied and checked while it is copied.
+    HostFile {
+        /// Where it is.
+        path: PathBuf,
+        /// Its size in bytes.
+        size: u64,
+        /// What it must hold.
+        sha256: Sha256Digest,
+    },
+}
+
+impl Content {
+    /// Size in bytes.
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            Self::HostFile { size, .. } => *size,
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Why there is no plan.
+
+use hc_firstboot::seed::SeedError;
+
+use crate::arch::Arch;
+use crate::edit::EditError;
+
+/// Why there is no plan for an image.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// Board and image do not go together.
+    #[error("the board {board} needs an image for {needs} ({}), this one is for {found} ({})", needs.debian(), found.debian())]
+    Architecture {
+        /// The board.
+        board: String,
+        /// What it runs.
+        needs: Arch,
+        /// What the image runs.
+        found: Arch,
+    },
+    /// The image has something that we cannot edit.
+    #[error("{what} is not supported: {cure}")]
+    Unsupported {
+        /// What was found.
+        what: String,
+        /// What would be accepted.
+        cure: String,
+    },
+    /// A file of the image is not as it must be.
+    #[error("editing {path} in the image")]
+    Edit {
+        /// The path inside the image.
+        path: String,
+        /// What is wrong.
+        #[source]
+        source: EditError,
+    },
+    /// A file of the image is missing or no text.
+    #[error("{path} in the image is {found}, where a text file is needed")]
+    NotText {
+        /// The path inside the image.
+        path: String,
+        /// What was found.
+        found: &'static str,
+    },
+    /// What was asked for makes no good seed.
+    #[error("making the seed for firstboot")]
+    Seed(#[from] SeedError),
+    /// Two manifests would fight over one name.
+    #[error("two manifests are called {name}: k3s names what it deploys by the file's name up to its first dot")]
+    SameManifest {
+        /// The file name.
+        name: String,
+    },
+}

@@ -1,0 +1,47 @@
+//! Swap off, for good: the kubelet's memory limits mean nothing with it, and it wears a card.
+
+use crate::edit::{dphys_swapfile, rpi_swap, zram_generator};
+use crate::fs::ImagePath;
+use crate::os::Swap;
+
+use super::draft::{Draft, at};
+use super::edit::Action;
+use super::error::PlanError;
+
+const REASON: &str = "k3s runs without swap";
+
+pub(super) fn edits(draft: &mut Draft) -> Result<(), PlanError> {
+    for swap in draft.facts.swap.clone() {
+        match swap {
+            Swap::DphysSwapfile { file } => dphys(draft, file)?,
+            Swap::RpiSwap => rpi(draft),
+            Swap::Fstab => {} // together with the mounts, see `data_disk`: one file, one edit
+        }
+    }
+    Ok(())
+}
+
+/// Masked, since a first boot's preset-all would enable it again where only the links are gone.
+fn dphys(draft: &mut Draft, file: Option<ImagePath>) -> Result<(), PlanError> {
+    for target in ["multi-user.target.wants", "local-fs.target.wants"] {
+        draft.remove(&format!("/etc/systemd/system/{target}/dphys-swapfile.service"), REASON);
+    }
+    for level in ["rc0.d/K01", "rc1.d/K01", "rc2.d/S01", "rc3.d/S01", "rc4.d/S01", "rc5.d/S01", "rc6.d/K01"] {
+        draft.remove(&format!("/etc/{level}dphys-swapfile"), REASON);
+    }
+    draft.link("/etc/systemd/system/dphys-swapfile.service", "/dev/null", REASON);
+    draft.change(&at(dphys_swapfile::PATH), REASON, |text| Ok(dphys_swapfile::edit(text)))?;
+    if let Some(file) = file {
+        draft.push(file, Action::Remove, REASON);
+    }
+    Ok(())
+}
+
+/// Both its own switch and zram-generator's: either alone comes back with an update of the other.
+fn rpi(draft: &mut Draft) {
+    draft.text(rpi_swap::PATH, 0o644, rpi_swap::render(), REASON);
+    draft.text(zram_generator::PATH, 0o644, zram_generator::render(), REASON);
+    for generator in ["rpi-swap-generator", "zram-generator"] {
+        draft.link(&format!("/etc/systemd/system-generators/{generator}"), "/dev/null", REASON);
+    }
+}

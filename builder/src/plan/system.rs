@@ -1,0 +1,48 @@
+//! What every node needs, whatever its network: name, target, modules, kernel settings.
+
+use crate::edit::{cloud_init, hostname, hosts, modules_load, sysctl};
+use crate::os::FileState;
+
+use super::draft::{Draft, at};
+use super::error::PlanError;
+use super::request::Request;
+
+pub(super) fn edits(draft: &mut Draft, request: &Request) -> Result<(), PlanError> {
+    name(draft, request)?;
+    target(draft);
+    let modules = modules_load::render(&draft.facts.modules);
+    draft.text(modules_load::PATH, 0o644, modules, "kernel modules that k3s needs");
+    draft.text(sysctl::PATH, 0o644, sysctl::render(), "kernel settings that k3s needs");
+    if draft.facts.cloud_init {
+        let text = cloud_init::render();
+        draft.text(cloud_init::PATH, 0o644, text, "cloud-init would overwrite name and network");
+    }
+    Ok(())
+}
+
+fn name(draft: &mut Draft, request: &Request) -> Result<(), PlanError> {
+    const REASON: &str = "the node's name";
+    let (new, old) = (&request.hostname, draft.facts.hostname.clone().unwrap_or_default());
+    draft.text(hostname::PATH, 0o644, hostname::render(new), REASON);
+    if matches!(draft.facts.files.get(&at(hosts::PATH)), FileState::Absent) {
+        draft.text(hosts::PATH, 0o644, hosts::edit("127.0.0.1\tlocalhost\n", &old, new), REASON);
+        return Ok(());
+    }
+    draft.change(&at(hosts::PATH), REASON, |text| Ok(hosts::edit(text, &old, new)))
+}
+
+/// Nobody sits in front of a node: a desktop would only take memory.
+fn target(draft: &mut Draft) {
+    // The link of the base may be relative or lead through /lib: any that ends there is as good.
+    const NAME: &str = "/multi-user.target";
+    if let FileState::Link(target) = draft.facts.files.get(&at("/etc/systemd/system/default.target"))
+        && target.ends_with(NAME)
+    {
+        return;
+    }
+    draft.link(
+        "/etc/systemd/system/default.target",
+        "/usr/lib/systemd/system/multi-user.target",
+        "no desktop on a node",
+    );
+}

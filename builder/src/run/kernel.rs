@@ -1,0 +1,138 @@
+//! Which kernel, initial RAM disk and arguments an image would boot with.
+
+use crate::board::BootMethod;
+use crate::fs::{FsError, ImagePath};
+use crate::os::Tree;
+
+/// What the boot loader would load.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BootFiles {
+    /// The kernel.
+    pub kernel: ImagePath,
+    /// The initial RAM disk.
+    pub initrd: Option<ImagePath>,
+    /// The kernel's arguments.
+    pub arguments: String,
+}
+
+/// Why an image's kernel cannot be found.
+#[derive(Debug, thiserror::Error)]
+pub enum KernelError {
+    /// A file cannot be read.
+    #[error("reading the boot configuration")]
+    Fs(#[from] FsError),
+    /// The configuration names no kernel.
+    #[error("{path} names no kernel")]
+    None {
+        /// The configuration.
+        path: String,
+    },
+}
+
+/// What the image's own boot loader configuration says.
+pub fn boot_files(tree: &Tree, boot: BootMethod, boot_folder: &ImagePath) -> Result<BootFiles, KernelError> {
+    match boot {
+        BootMethod::RaspberryPi => pi(tree, boot_folder),
+        BootMethod::Grub => grub(tree),
+    }
+}
+
+/// The arguments with every `console=` replaced by the one given, at the place of the first.
+pub fn with_console(arguments: &str, console: &str) -> String {
+    let ours = format!("console={console}");
+    let mut words: Vec<&str> = arguments.split_whitespace().collect();
+    let at = words.iter().position(|word| word.starts_with("console=")).unwrap_or(words.len());
+    words.retain(|word| !word.starts_with("console="));
+    words.insert(at.min(words.len()), &ours);
+    words.join(" ")
+}
+
+fn pi(tree: &Tree, folder: &ImagePath) -> Result<BootFiles, KernelError> {
+    let config = text(tree, &below(folder, "config.txt")?)?;
+    let kernel = setting(&config, "kernel").unwrap_or("kernel8.img");
+    // "initramfs FILE ADDRESS" is the one setting without an equals sign.
+    let initrd = config.lines().filter_map(|line| line.trim().strip_prefix("initramfs ")).next_back();
+    let initrd = initrd.and_then(|rest| rest.split_whitespace().next());
+    Ok(BootFiles {
+        kernel: below(folder, kernel)?,
+        initrd: initrd.map(|name| below(folder, name)).transpose()?,
+        arguments: text(tree, &below(folder, "cmdline.txt")?)?.trim().to_owned(),
+    })
+}
+
+/// The last `key=value` wins, as in the firmware; filters such as `[pi4]` are not followed.
+fn setting<'a>(config: &'a str, key: &str) -> Option<&'a str> {
+    config
+        .lines()
+        .filter_map(|line| line.trim().split_once('='))
+        .filter(|(name, _)| name.trim() == key)
+        .map(|(_, value)| value.trim())
+        .next_back()
+}
+
+fn grub(tree: &Tree) -> Result<BootFiles, KernelError> {
+    const PATH: &str = "/boot/grub/grub.cfg";
+    let config = text(tree, &parse(PATH)?)?;
+    // The first menu entry is the default one.
+    let (kernel, arguments) = first_command(&config, "linux")
+        .and_then(|rest| rest.split_once(char::is_whitespace))
+        .ok_or(KernelError::None { path: PATH.to_owned() })?;
+    let initrd = first_command(&config, "initrd").and_then(|rest| rest.split_whitespace().next());
+    Ok(BootFiles {
+        kernel: tree.resolve(&parse(kernel)?)?,
+        initrd: initrd.map(parse).transpose()?.map(|path| tree.resolve(&path)).transpose()?,
+        arguments: arguments.trim().to_owned(),
+    })
+}
+
+fn first_command<'a>(config: &'a str, command: &str) -> Option<&'a str> {
+    config.lines().find_map(|line| {
+        let (word, rest) = line.trim().split_once(char::is_whitespace)?;
+        (word == command).then_some(rest.trim_start())
+    })
+}
+
+fn text(tree: &Tree, path: &ImagePath) -> Result<String, KernelError> {
+    let bytes = tree.read(&tree.resolve(path)?, 1 << 20)?;
+    String::from_utf8(bytes).map_err(|_| {
+        KernelError::Fs(FsError::BadPath { path: path.to_string(), problem: "it is not UTF-8 text".to_owned() })
+    })
+}
+
+fn below(folder: &ImagePath, name: &str) -> Result<ImagePath, KernelError> {
+    parse(&format!("{folder}/{name}"))
+}
+
+fn parse(path: &str) -> Result<ImagePath, KernelError> {
+    ImagePath::parse(path)
+        .map_err(|bad| KernelError::Fs(FsError::BadPath { path: path.to_owned(), problem: bad.to_string() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_console_is_replaced() {
+        let pi = "console=tty0 console=ttyS1,115200 root=LABEL=RASPIROOT rw rootwait cgroup_enable=memory";
+        assert_eq!(
+            with_console(pi, "ttyAMA0"),
+            "console=ttyAMA0 root=LABEL=RASPIROOT rw rootwait cgroup_enable=memory"
+        );
+        assert_eq!(with_console("root=/dev/vda1 ro", "ttyS0"), "root=/dev/vda1 ro console=ttyS0");
+    }
+
+    #[test]
+    fn the_last_setting_wins() {
+        assert_eq!(setting("kernel=a\n#kernel=x\n[all]\n kernel = b \n", "kernel"), Some("b"));
+        assert_eq!(setting("kernel_address=1\n", "kernel"), None);
+    }
+
+    #[test]
+    fn the_first_menu_entry_is_taken() {
+        let config = "menuentry 'a' {\n\tlinux\t/boot/vmlinuz-6 root=UUID=1 ro\n\tinitrd\t/boot/initrd-6\n}\n\tlinux /b x\n";
+        assert_eq!(first_command(config, "linux"), Some("/boot/vmlinuz-6 root=UUID=1 ro"));
+        assert_eq!(first_command(config, "initrd"), Some("/boot/initrd-6"));
+        assert_eq!(first_command(config, "module"), None);
+    }
+}

@@ -1,0 +1,239 @@
+//! A QEMU process: its console as lines, its power button, and its end with its owner's.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::board::Board;
+use crate::os::{Access, OsError, OsImage};
+
+use super::kernel::{KernelError, boot_files, with_console};
+
+/// What to start.
+#[derive(Debug, Clone)]
+pub struct Machine<'a> {
+    /// Whose stand-in it is.
+    pub board: &'a Board,
+    /// The image; the guest writes to it.
+    pub image: &'a Path,
+    /// Further disks; the guest writes to them.
+    pub disks: Vec<PathBuf>,
+    /// Memory in MiB.
+    pub memory: u32,
+}
+
+/// Why a machine did not start or did not do what was expected.
+#[derive(Debug, thiserror::Error)]
+pub enum VmError {
+    /// The image cannot be read.
+    #[error("reading the image")]
+    Image(#[from] OsError),
+    /// The image's kernel cannot be found.
+    #[error("looking for the image's kernel")]
+    Kernel(#[from] KernelError),
+    /// A file or pipe failed.
+    #[error("{what}")]
+    Io {
+        /// What was being done.
+        what: String,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// QEMU is not installed.
+    #[error("{program} is not installed; on Debian: apt install {package}")]
+    NoQemu {
+        /// The program.
+        program: String,
+        /// The package that has it.
+        package: &'static str,
+    },
+    /// What was waited for did not come.
+    #[error("the machine did not {what} within {} seconds", within.as_secs())]
+    Timeout {
+        /// What was waited for.
+        what: &'static str,
+        /// For how long.
+        within: Duration,
+    },
+    /// QEMU ended before what was waited for came.
+    #[error("the machine ended before it could {what}")]
+    Ended {
+        /// What was waited for.
+        what: &'static str,
+    },
+}
+
+/// A running machine. Dropped, it is killed.
+#[derive(Debug)]
+pub struct Vm {
+    child: Child,
+    lines: Receiver<String>,
+    monitor: TcpStream,
+    _files: TempDir,
+}
+
+impl Vm {
+    /// Takes kernel, initial RAM disk and arguments from the image, and starts QEMU on it.
+    /// The guest sees a network with DHCP on which nothing but QEMU itself answers.
+    pub fn start(machine: &Machine) -> Result<Self, VmError> {
+        let files = tempfile::tempdir().map_err(io_error("making a temporary folder"))?;
+        let mut command = command(machine, files.path())?;
+        // QEMU connects to us: no race on who is first, and nothing but the loopback address is used.
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(io_error("opening the monitor"))?;
+        let address = listener.local_addr().map_err(io_error("opening the monitor"))?;
+        command.arg("-qmp").arg(format!("tcp:{address}"));
+        let mut child = command.spawn().map_err(|source| not_started(machine, source))?;
+        let stdout = child.stdout.take();
+        let monitor = accept(&listener, &mut child);
+        let (sender, lines) = mpsc::channel();
+        if let Some(stdout) = stdout {
+            thread::spawn(move || {
+                for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
+                    let text = String::from_utf8_lossy(&line).trim_end_matches('\r').to_owned();
+                    if sender.send(text).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        // Made before the monitor is checked, so that the process is ended where that failed.
+        let dummy = match monitor {
+            Ok(monitor) => monitor,
+            Err(error) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(error);
+            }
+        };
+        let mut vm = Self { child, lines, monitor: dummy, _files: files };
+        vm.tell("qmp_capabilities")?;
+        Ok(vm)
+    }
+
+    /// Passes console lines to `see` until it answers `true`.
+    pub fn wait_for(
+        &self,
+        what: &'static str,
+        within: Duration,
+        mut see: impl FnMut(&str) -> bool,
+    ) -> Result<(), VmError> {
+        let deadline = Instant::now() + within;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(line) if see(&line) => return Ok(()),
+                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout) => return Err(VmError::Timeout { what, within }),
+                Err(RecvTimeoutError::Disconnected) => return Err(VmError::Ended { what }),
+            }
+        }
+    }
+
+    /// Presses the power button and waits for the guest to shut down.
+    pub fn power_off(mut self, within: Duration, mut see: impl FnMut(&str)) -> Result<ExitStatus, VmError> {
+        const WHAT: &str = "power off";
+        self.tell("system_powerdown")?;
+        match self.wait_for(WHAT, within, |line| {
+            see(line);
+            false
+        }) {
+            Err(VmError::Ended { .. }) => self.child.wait().map_err(io_error("waiting for QEMU")),
+            Err(error) => Err(error),
+            Ok(()) => Err(VmError::Ended { what: WHAT }),
+        }
+    }
+
+    fn tell(&mut self, command: &str) -> Result<(), VmError> {
+        writeln!(self.monitor, "{{\"execute\":\"{command}\"}}").map_err(io_error("telling QEMU what to do"))
+    }
+}
+
+impl Drop for Vm {
+    fn drop(&mut self) {
+        // Ended already is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits for QEMU's connection; where QEMU ends at once, its own message is on stderr already.
+fn accept(listener: &TcpListener, child: &mut Child) -> Result<TcpStream, VmError> {
+    const WHAT: &str = "open its monitor";
+    let within = Duration::from_secs(60);
+    listener.set_nonblocking(true).map_err(io_error("opening the monitor"))?;
+    let deadline = Instant::now() + within;
+    while Instant::now() < deadline {
+        match listener.accept() {
+            Ok((stream, SocketAddr::V4(_) | SocketAddr::V6(_))) => {
+                stream.set_nonblocking(false).map_err(io_error("opening the monitor"))?;
+                return Ok(stream);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(source) => return Err(VmError::Io { what: "opening the monitor".to_owned(), source }),
+        }
+        if child.try_wait().map_err(io_error("starting QEMU"))?.is_some() {
+            return Err(VmError::Ended { what: WHAT });
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    Err(VmError::Timeout { what: WHAT, within })
+}
+
+fn command(machine: &Machine, files: &Path) -> Result<Command, VmError> {
+    let image = OsImage::open(machine.image)?;
+    let tree = image.tree(Access::Read)?;
+    let boot = boot_files(&tree, machine.board.boot, image.boot_folder())?;
+    let qemu = &machine.board.qemu;
+    let mut command = Command::new(program(machine));
+    command.args(["-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot"]);
+    command.args(["-M", &qemu.machine, "-cpu", &qemu.cpu, "-smp", "2", "-m"]).arg(machine.memory.to_string());
+    // The first accelerator that works is taken; for a foreign processor there is only the second.
+    if std::env::consts::ARCH == machine.board.architecture.as_str() {
+        command.args(["-accel", "kvm"]);
+    }
+    command.args(["-accel", "tcg,thread=multi"]);
+    for (option, path) in [("-kernel", Some(&boot.kernel)), ("-initrd", boot.initrd.as_ref())] {
+        if let Some(path) = path {
+            let file = files.join(option.trim_start_matches('-'));
+            let mut out = File::create(&file).map_err(io_error("copying the image's kernel"))?;
+            tree.copy_to(path, &mut out).map_err(KernelError::Fs)?;
+            command.arg(option).arg(file);
+        }
+    }
+    command.arg("-append").arg(with_console(&boot.arguments, &qemu.console));
+    for (number, disk) in [machine.image].into_iter().chain(machine.disks.iter().map(PathBuf::as_path)).enumerate() {
+        // A comma in a path is written twice in QEMU's options.
+        let file = disk.display().to_string().replace(',', ",,");
+        command.arg("-drive").arg(format!("file={file},format=raw,if=none,id=d{number},discard=unmap"));
+        command.arg("-device").arg(format!("virtio-blk-pci,drive=d{number}"));
+    }
+    command.args(["-netdev", "user,id=n0,restrict=on", "-device", "virtio-net-pci,netdev=n0,romfile="]);
+    command.args(["-device", "virtio-rng-pci"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    Ok(command)
+}
+
+fn program(machine: &Machine) -> String {
+    format!("qemu-system-{}", machine.board.architecture)
+}
+
+fn not_started(machine: &Machine, source: io::Error) -> VmError {
+    let program = program(machine);
+    if source.kind() == io::ErrorKind::NotFound {
+        let package = if program.ends_with("aarch64") { "qemu-system-arm" } else { "qemu-system-x86" };
+        return VmError::NoQemu { program, package };
+    }
+    VmError::Io { what: format!("starting {program}"), source }
+}
+
+fn io_error(what: &'static str) -> impl Fn(io::Error) -> VmError {
+    move |source| VmError::Io { what: what.to_owned(), source }
+}

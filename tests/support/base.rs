@@ -1,0 +1,42 @@
+//! The inputs of the tests: base images made by recipe, and a k3s release that holds a stand-in.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+/// The project's root.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the builder has a folder above").to_owned()
+}
+
+/// The path of a base image, made by its recipe if it is not in the cache.
+pub fn base(name: &str) -> PathBuf {
+    let output = Command::new(root().join("tests/bases/make.sh"))
+        .arg(name)
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("running tests/bases/make.sh");
+    assert!(output.status.success(), "the recipe of {name} failed");
+    PathBuf::from(String::from_utf8(output.stdout).expect("a path is UTF-8 here").trim())
+}
+
+/// A folder laid out like a k3s release. The binary in it is `k3s-double`, which says of itself that it is a
+/// stand-in: nothing about the real k3s is proved by it but what tests/k3s-double/README.md names.
+pub fn k3s_release() -> &'static Path {
+    static RELEASE: OnceLock<PathBuf> = OnceLock::new();
+    RELEASE.get_or_init(|| {
+        let folder = root().join("target/k3s-double-release");
+        let card = root().join("target/card");
+        let status = Command::new(root().join("tests/k3s-double/make-release.sh"))
+            .arg(&folder)
+            .arg("--bin-aarch64")
+            .arg(card.join("aarch64/k3s-double"))
+            .arg("--bin-x86_64")
+            .arg(card.join("x86_64/k3s-double"))
+            .stdout(Stdio::null())
+            .status()
+            .expect("running tests/k3s-double/make-release.sh");
+        assert!(status.success(), "no k3s release for the tests; `make programs-and-double` builds what it needs");
+        folder
+    })
+}

@@ -1,0 +1,95 @@
+//! Other people's tools as judges. One that is missing fails the test: `make setup` installs them all.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Runs a tool and returns what it printed; anything but success fails the test.
+pub fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}; run `make setup`"));
+    let said = super::hcimage::text(&output);
+    assert!(output.status.success(), "{command:?} said:\n{said}");
+    said
+}
+
+/// A partition as sfdisk sees it, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Range {
+    pub start: u64,
+    pub size: u64,
+}
+
+/// The partitions as sfdisk reads them: root (the largest Linux one) and FAT (the one with a FAT's type).
+pub fn partitions(image: &Path) -> (Range, Range) {
+    let table: Value = serde_json::from_str(&run(Command::new("sfdisk").arg("-J").arg(image))).expect("sfdisk's JSON");
+    let partitions = table["partitiontable"]["partitions"].as_array().expect("a list of partitions").clone();
+    let range = |types: &[&str]| {
+        let matching = partitions.iter().filter(|p| types.contains(&p["type"].as_str().unwrap_or_default()));
+        let largest = matching.max_by_key(|p| p["size"].as_u64()).unwrap_or_else(|| panic!("{types:?} in {table}"));
+        let bytes = |key: &str| largest[key].as_u64().expect("a number of sectors") * 512;
+        Range { start: bytes("start"), size: bytes("size") }
+    };
+    let root = range(&["83", "0FC63DAF-8483-4772-8E79-3D69D8477DE4", "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"]);
+    let boot = range(&["c", "b", "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"]);
+    (root, boot)
+}
+
+/// Partition table and both file systems pass the checkers of the people who wrote them.
+pub fn judge(image: &Path, scratch: &Path) {
+    let (root, boot) = partitions(image);
+    run(Command::new("e2fsck").arg("-fn").arg(format!("{}?offset={}", image.display(), root.start)));
+    let fat = scratch.join("judge.fat");
+    extract(image, boot, &fat);
+    run(Command::new("fsck.fat").arg("-n").arg(&fat));
+    std::fs::remove_file(&fat).expect("removing a copy of the FAT");
+    let table = run(Command::new("sfdisk").arg("--verify").arg(image));
+    assert!(table.contains("No errors detected"), "{table}");
+    if table_is_gpt(image) {
+        let said = run(Command::new("sgdisk").arg("-v").arg(image));
+        assert!(said.contains("No problems found"), "{said}");
+    }
+}
+
+fn table_is_gpt(image: &Path) -> bool {
+    run(Command::new("sfdisk").arg("-J").arg(image)).contains("\"gpt\"")
+}
+
+/// A partition as a file of its own, with holes where it has only zeros.
+pub fn extract(image: &Path, range: Range, out: &Path) {
+    let mut source = File::open(image).expect("opening the image");
+    source.seek(SeekFrom::Start(range.start)).expect("seeking in the image");
+    let mut source = source.take(range.size);
+    let mut out = File::create(out).expect("creating a copy");
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let count = source.read(&mut buffer).expect("reading the image");
+        if count == 0 {
+            break;
+        }
+        if buffer[..count].iter().all(|byte| *byte == 0) {
+            out.seek(SeekFrom::Current(count as i64)).expect("seeking in a copy");
+        } else {
+            out.write_all(&buffer[..count]).expect("writing a copy");
+        }
+    }
+    out.set_len(range.size).expect("sizing a copy");
+}
+
+/// What debugfs says to a command on the root file system.
+pub fn debugfs(image: &Path, request: &str) -> String {
+    let (root, _) = partitions(image);
+    run(Command::new("debugfs").arg("-R").arg(request).arg(format!("{}?offset={}", image.display(), root.start)))
+}
+
+/// A file of the FAT partition as mtools reads it.
+pub fn mtype(image: &Path, path: &str) -> Vec<u8> {
+    let (_, boot) = partitions(image);
+    let mut command = Command::new("mcopy");
+    command.arg("-i").arg(format!("{}@@{}", image.display(), boot.start)).arg(format!("::{path}")).arg("-");
+    let output = command.output().expect("running mcopy; run `make setup`");
+    assert!(output.status.success(), "{command:?} said:\n{}", super::hcimage::text(&output));
+    output.stdout
+}
