@@ -24,6 +24,13 @@ pub fn edit(text: &str) -> String {
     lines.render()
 }
 
+/// The file that the service would make: what `CONF_SWAPFILE` says, else the package's default.
+pub fn swap_file(text: &str) -> String {
+    let setting = text.lines().filter_map(|line| line.trim().strip_prefix("CONF_SWAPFILE=")).next_back();
+    let value = setting.map(|value| value.trim().trim_matches(['"', '\'']));
+    value.filter(|value| !value.is_empty()).unwrap_or("/var/swap").to_owned()
+}
+
 fn is_set(line: &str) -> bool {
     line.trim_start().starts_with(SIZE)
 }
@@ -44,6 +51,13 @@ fn is_example(line: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_file_is_the_configured_one_or_the_default() {
+        assert_eq!(swap_file("#CONF_SWAPFILE=/x\nCONF_SWAPSIZE=100\n"), "/var/swap");
+        assert_eq!(swap_file("CONF_SWAPFILE=\"/srv/swap\"\n"), "/srv/swap");
+        assert_eq!(swap_file("CONF_SWAPFILE=\n"), "/var/swap");
+    }
 
     #[test]
     fn the_value_is_replaced_wherever_it_stands() {

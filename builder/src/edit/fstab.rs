@@ -54,6 +54,33 @@ pub fn remove_swap(text: &str) -> String {
     lines.render()
 }
 
+/// Whether a line switches swap on.
+pub fn has_swap(text: &str) -> bool {
+    text.lines().filter_map(Entry::parse).any(|entry| entry.fstype == "swap")
+}
+
+/// Where a file system is mounted, and its type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// The mount point, without a slash at its end.
+    pub point: String,
+    /// The file system's type, such as `vfat`.
+    pub fstype: String,
+}
+
+/// Everything that is mounted, in the file's order.
+pub fn mounts(text: &str) -> Vec<Mount> {
+    text.lines()
+        .filter_map(Entry::parse)
+        .map(|entry| {
+            let point = String::from_utf8_lossy(&unescape(entry.mount)).into_owned();
+            let point =
+                point.strip_suffix('/').filter(|point| !point.is_empty()).unwrap_or(&point).to_owned();
+            Mount { point, fstype: entry.fstype.to_owned() }
+        })
+        .collect()
+}
+
 fn render(wanted: LabelMount<'_>) -> String {
     let LabelMount { label, mount, fstype, options } = wanted;
     format!("LABEL={label} {} {} {} 0 2", escape(mount.as_str()), escape(fstype), escape(options))
@@ -184,6 +211,17 @@ mod tests {
                 )
             );
         }
+    }
+
+    #[test]
+    fn mounts_and_swap_are_read() {
+        let text = "# c\nLABEL=a / ext4 rw 0 1\nLABEL=b /boot/firmware/ vfat\n/dev/x /my\\040data ext4\n";
+        let points: Vec<_> = mounts(text).into_iter().map(|mount| (mount.point, mount.fstype)).collect();
+        let want = [("/", "ext4"), ("/boot/firmware", "vfat"), ("/my data", "ext4")];
+        assert_eq!(points, want.map(|(point, fstype)| (point.to_owned(), fstype.to_owned())));
+        assert!(!has_swap(text));
+        assert!(has_swap("/swapfile none swap sw 0 0"));
+        assert!(!has_swap("#/swapfile none swap sw 0 0"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod path;
 use std::io::{Read, Write};
 
 pub use error::{FsError, Result};
-pub use path::ImagePath;
+pub use path::{BadImagePath, ImagePath};
 
 /// What a path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -53,13 +53,19 @@ impl System {
     /// The system that the evidence speaks for; two that fit, or none, are refused.
     pub fn recognise(evidence: &Evidence) -> Result<Self, OsError> {
         let family = match evidence {
-            Evidence { rpi_issue: true, pi_boot_files: true, grub_cfg: false, .. } => Some(Family::RaspberryPiOs),
-            Evidence { rpi_issue: false, raspi_firmware: true, pi_boot_files: true, grub_cfg: false, .. } => {
-                Some(Family::DebianPi)
+            Evidence { rpi_issue: true, pi_boot_files: true, grub_cfg: false, .. } => {
+                Some(Family::RaspberryPiOs)
             }
-            Evidence { rpi_issue: false, raspi_firmware: false, pi_boot_files: false, grub_cfg: true, .. } => {
-                Some(Family::DebianPc)
-            }
+            Evidence {
+                rpi_issue: false, raspi_firmware: true, pi_boot_files: true, grub_cfg: false, ..
+            } => Some(Family::DebianPi),
+            Evidence {
+                rpi_issue: false,
+                raspi_firmware: false,
+                pi_boot_files: false,
+                grub_cfg: true,
+                ..
+            } => Some(Family::DebianPc),
             _ => None,
         };
         // Raspberry Pi OS calls itself `raspbian` where its packages are built for armhf.

@@ -95,7 +95,8 @@ impl Probe<'_> {
             pretty: field("PRETTY_NAME"),
             rpi_issue: self.exists("/etc/rpi-issue")?,
             raspi_firmware: installed(status, "raspi-firmware")?,
-            pi_boot_files: self.boot_file("config.txt")?.is_some() && self.boot_file("cmdline.txt")?.is_some(),
+            pi_boot_files: self.boot_file("config.txt")?.is_some()
+                && self.boot_file("cmdline.txt")?.is_some(),
             grub_cfg: self.exists("/boot/grub/grub.cfg")?,
         })
     }
@@ -108,10 +109,10 @@ impl Probe<'_> {
     }
 
     fn boot_file(&self, name: &str) -> Result<Option<ImagePath>, OsError> {
-        let path = self.boot_folder.join(name).map_err(|bad| OsError::File {
-            path: self.boot_folder.to_string(),
-            problem: bad.to_string(),
-        })?;
+        let path = self
+            .boot_folder
+            .join(name)
+            .map_err(|bad| OsError::File { path: self.boot_folder.to_string(), problem: bad.to_string() })?;
         let there = self.tree.exists(&path).map_err(boot)?;
         Ok(there.then_some(path))
     }
@@ -194,10 +195,9 @@ impl Probe<'_> {
             return Ok(None);
         }
         let bytes = self.tree.read(&resolved, limit).map_err(root)?;
-        String::from_utf8(bytes).map(Some).map_err(|_| OsError::File {
-            path: path.to_owned(),
-            problem: "it is not UTF-8 text".to_owned(),
-        })
+        String::from_utf8(bytes)
+            .map(Some)
+            .map_err(|_| OsError::File { path: path.to_owned(), problem: "it is not UTF-8 text".to_owned() })
     }
 
     fn exists(&self, path: &str) -> Result<bool, OsError> {

@@ -21,7 +21,12 @@ impl FromStr for FolderName {
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let bad = |cause: &str| {
-            Err(ValueError::new("folder", text, cause, "give a path below the data disk, such as media/photos"))
+            Err(ValueError::new(
+                "folder",
+                text,
+                cause,
+                "give a path below the data disk, such as media/photos",
+            ))
         };
         if text.starts_with('/') {
             return bad("it begins with a slash");

@@ -2,6 +2,7 @@
 
 mod address;
 mod error;
+mod folder_name;
 mod fs_label;
 mod hostname;
 mod interface_name;
@@ -12,6 +13,7 @@ mod static_network;
 
 pub use address::InterfaceAddress;
 pub use error::ValueError;
+pub use folder_name::FolderName;
 pub use fs_label::FsLabel;
 pub use hostname::Hostname;
 pub use interface_name::InterfaceName;

@@ -94,6 +94,11 @@ impl Ext4 {
         self.fs.sb.filesystem_bytes().unwrap_or(u64::MAX)
     }
 
+    /// When the file system was last written, in seconds since 1970 (`s_wtime`; the crate reads its low 32 bits).
+    pub fn written(&self) -> i64 {
+        self.fs.sb.wtime.into()
+    }
+
     /// Bytes in a block.
     pub fn block_size(&self) -> u32 {
         self.fs.sb.block_size()
