@@ -31,7 +31,8 @@ impl<'a> Draft<'a> {
     /// A file of ours: made, or replaced whatever it held.
     pub(super) fn file(&mut self, path: &str, mode: u16, content: Content, reason: &'static str) {
         let path = at(path);
-        if let (FileState::Text(old, attributes), Content::Bytes(new)) = (self.facts.files.get(&path), &content)
+        if let (FileState::Text(old, attributes), Content::Bytes(new)) =
+            (self.facts.files.get(&path), &content)
             && old.as_bytes() == new.as_slice()
             && attributes.mode == mode
         {
@@ -99,6 +100,9 @@ fn describe(state: &FileState) -> &'static str {
 
 /// A path that is written in this program, or made of parsed values.
 pub(super) fn at(path: &str) -> ImagePath {
-    #[expect(clippy::expect_used, reason = "paths are literals or made of parsed values; the plan tests walk all")]
+    #[expect(
+        clippy::expect_used,
+        reason = "paths are literals or made of parsed values; the plan tests walk all"
+    )]
     ImagePath::parse(path).expect("a planned path is well-formed")
 }

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use hc_firstboot::{PROGRAM_PATH, UNIT};
 use hc_firstboot::seed::{self, BundleFile, Clock, K3s, Network, Node, Report, Seed};
+use hc_firstboot::{PROGRAM_PATH, UNIT};
 
 use crate::source::k3s_release::ReleaseFile;
 use crate::value::FolderName;
@@ -18,7 +18,12 @@ use super::request::Request;
 const SEED_FOLDER: &str = "/etc/hcimage";
 
 pub(super) fn edits(draft: &mut Draft, request: &Request) -> Result<(), PlanError> {
-    draft.file(PROGRAM_PATH, 0o755, Content::Bytes(request.firstboot.to_vec()), "finishes the node on its first boot");
+    draft.file(
+        PROGRAM_PATH,
+        0o755,
+        Content::Bytes(request.firstboot.to_vec()),
+        "finishes the node on its first boot",
+    );
     let unit = format!("/etc/systemd/system/{UNIT}");
     draft.text(&unit, 0o644, hc_firstboot::UNIT_TEXT, "runs firstboot until it is done");
     draft.link(&format!("/etc/systemd/system/multi-user.target.wants/{UNIT}"), &unit, "enabled");
@@ -49,7 +54,10 @@ fn seed(draft: &Draft, request: &Request) -> Seed {
         // A Pi with a slow card takes minutes to import the images before its node is Ready.
         k3s: K3s { unit: ROLE.unit().to_owned(), ready_seconds: 1800 },
         report: Report { boot_folder: PathBuf::from(draft.facts.boot_folder.as_str()) },
-        bundle: vec![bundle(BINARY, &request.k3s.binary), bundle(&images_path(request), &request.k3s.airgap_images)],
+        bundle: vec![
+            bundle(BINARY, &request.k3s.binary),
+            bundle(&images_path(request), &request.k3s.airgap_images),
+        ],
     }
 }
 

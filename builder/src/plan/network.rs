@@ -40,6 +40,7 @@ fn unsupported(found: &[NetworkStack]) -> PlanError {
     };
     PlanError::Unsupported {
         what: format!("a static address on an image with {found}"),
-        cure: "use an image with NetworkManager, or with dhcpcd on a Raspberry Pi, or leave --address out".to_owned(),
+        cure: "use an image with NetworkManager, or with dhcpcd on a Raspberry Pi, or leave --address out"
+            .to_owned(),
     }
 }
