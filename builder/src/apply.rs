@@ -11,7 +11,7 @@ use crate::interrupt::{Interrupt, Interrupted};
 use crate::os::Tree;
 use crate::plan::{Action, Content, Edit, Plan};
 use crate::progress::{Progress, Task};
-use crate::source::digest::{HashingReader, HashingWriter, Sha256Digest};
+use crate::source::digest::{Hasher, HashingReader, Sha256Digest};
 
 /// What an edit did to a path, for `manifest.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -174,9 +174,9 @@ impl Applier<'_> {
     fn digest(&self, path: &ImagePath) -> Result<Option<Sha256Digest>, FsError> {
         match self.tree.stat(path)? {
             Some(stat) if stat.kind == Kind::File => {
-                let mut writer = HashingWriter::default();
-                self.tree.copy_to(path, &mut writer)?;
-                Ok(Some(writer.digest()))
+                let mut hasher = Hasher::default();
+                self.tree.copy_to(path, &mut hasher)?;
+                Ok(Some(hasher.digest()))
             }
             _ => Ok(None),
         }
@@ -199,7 +199,12 @@ impl Applier<'_> {
         Ok(())
     }
 
-    fn folder(&mut self, path: &ImagePath, attributes: Attributes, reason: &'static str) -> Result<(), FsError> {
+    fn folder(
+        &mut self,
+        path: &ImagePath,
+        attributes: Attributes,
+        reason: &'static str,
+    ) -> Result<(), FsError> {
         if self.tree.exists(path)? {
             return Ok(());
         }

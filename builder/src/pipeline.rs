@@ -236,7 +236,8 @@ impl<'a> Prepared<'a> {
     fn need(&self, image: &OsImage) -> Result<Need, BuildError> {
         let failed = |source| BuildError::Base { path: self.base.to_owned(), source };
         let root = image.root_fs().map_err(failed)?;
-        let planned = self.plan.edits.iter().filter(|edit| edit.path.below(&self.facts.boot_folder).is_none());
+        let planned =
+            self.plan.edits.iter().filter(|edit| edit.path.below(&self.facts.boot_folder).is_none());
         root.need(planned.filter_map(planned_file))
             .map_err(|source| failed(OsError::Fs { role: Role::Root.as_str(), source }))
     }

@@ -5,28 +5,34 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::Path;
 
-use super::Tools;
 use super::error::{During, Result, SourceError, file_name};
 use super::space;
 use super::sparse::SparseWriter;
-use crate::progress::Task;
+use crate::interrupt::Interrupt;
+use crate::progress::{Progress, Task};
 
 /// Copies `source` into `target`, a new and empty file at `target_path`, which has `source`'s size afterwards.
 ///
 /// Not synced: the caller goes on writing.
-pub fn copy_image(tools: &Tools<'_>, source: &Path, target: &File, target_path: &Path) -> Result<()> {
+pub fn copy_image(
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+    source: &Path,
+    target: &File,
+    target_path: &Path,
+) -> Result<()> {
     let from = File::open(source).during("opening", source)?;
     let size = from.metadata().during("looking at", source)?.len();
     let what = format!("copying {}", file_name(source));
-    let task = tools.progress.start(&what, Some(size));
-    let copy = Copy { tools, from: &from, target, size, source, target_path, task: task.as_ref() };
+    let task = progress.start(&what, Some(size));
+    let copy = Copy { interrupt, from: &from, target, size, source, target_path, task: task.as_ref() };
     copy.run()?;
     task.done();
     Ok(())
 }
 
 struct Copy<'a> {
-    tools: &'a Tools<'a>,
+    interrupt: &'a Interrupt,
     from: &'a File,
     target: &'a File,
     size: u64,
@@ -88,7 +94,7 @@ impl Copy<'_> {
         const STEP: u64 = 16 << 20;
         let (mut read, mut written) = (start, start);
         while read < end {
-            self.tools.interrupt.check()?;
+            self.interrupt.check()?;
             let step = usize::try_from((end - read).min(STEP)).unwrap_or(usize::MAX);
             match rustix::fs::copy_file_range(
                 self.from,
@@ -118,7 +124,7 @@ impl Copy<'_> {
         let mut writer = SparseWriter::new(self.target);
         let mut piece = vec![0; 1 << 20];
         loop {
-            self.tools.interrupt.check()?;
+            self.interrupt.check()?;
             let n = from.read(&mut piece).during("reading", self.source)?;
             let Some(bytes) = piece.get(..n).filter(|bytes| !bytes.is_empty()) else { break };
             writer.append(bytes).map_err(|e| self.write_failed(e))?;

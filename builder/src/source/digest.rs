@@ -1,7 +1,7 @@
 //! SHA-256 digests: as values, and of what is read.
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
@@ -60,6 +60,17 @@ impl Hasher {
     /// The digest of all bytes taken in.
     pub fn digest(self) -> Sha256Digest {
         Sha256Digest(self.0.finalize().into())
+    }
+}
+
+impl Write for Hasher {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
