@@ -1,10 +1,19 @@
 //! Turns a stock operating-system image into an appliance, offline: see `docs/architecture.md`.
 
+pub mod apply;
 pub mod arch;
+pub mod board;
+pub mod card;
+pub mod cli;
 pub mod disk;
 pub mod edit;
 pub mod fs;
 pub mod interrupt;
+pub mod manifest;
+pub mod os;
+pub mod pipeline;
+pub mod plan;
 pub mod progress;
+pub mod run;
 pub mod source;
 pub mod value;

@@ -14,6 +14,7 @@ use crate::os::Facts;
 use crate::pipeline::{Built, Output, Prepared};
 use crate::plan::{DataDisk, Manifest, Request};
 use crate::progress;
+use crate::source::Tools;
 use crate::source::base::{self, BaseSource};
 use crate::source::cache::Cache;
 use crate::source::fetch::{Fetcher, Patience};
@@ -21,7 +22,6 @@ use crate::source::k3s_release::{self, K3sBundle, K3sSource};
 use crate::source::k3s_version::{K3sVersion, K3sWanted};
 use crate::source::lock::Lock;
 use crate::source::url::SourceUrl;
-use crate::source::Tools;
 use crate::value::{
     FolderName, FsLabel, Hostname, InterfaceAddress, KubeconfigMode, MountPoint, StaticNetwork,
 };
@@ -124,7 +124,8 @@ impl Args {
         let firstboot = card::firstboot(board.architecture)?;
         let network = self.node.network()?;
         let time = source_date_epoch()?;
-        let manifests = self.node.manifest.iter().map(|path| read_manifest(path)).collect::<Result<_, _>>()?;
+        let manifests =
+            self.node.manifest.iter().map(|path| read_manifest(path)).collect::<Result<_, _>>()?;
         let output = self.output(board);
         output.check()?;
 
@@ -134,7 +135,8 @@ impl Args {
         let tools =
             Tools { fetcher: &fetcher, cache: &cache, progress: progress.as_ref(), interrupt: &interrupt };
         let mut lock = Lock::load(&self.lock)?;
-        let base = base::obtain(&tools, &self.base_source(board)?, &format!("base.{}", board.name), &mut lock)?;
+        let base =
+            base::obtain(&tools, &self.base_source(board)?, &format!("base.{}", board.name), &mut lock)?;
         // Before k3s is fetched: a base that cannot be used is known in a second.
         let facts = Prepared::probe(&base.image)?;
         let k3s = k3s_release::obtain(&tools, &self.k3s_source()?, board.architecture, &mut lock)?;
@@ -167,7 +169,8 @@ impl Args {
             (Some(path), _) => Ok(BaseSource::File(path.clone())),
             (None, Some(base)) => Ok(BaseSource::Url(base.url.clone())),
             (None, None) => {
-                Err(Usage(format!("the board {} has no default base; name one with --base", board.name)).into())
+                Err(Usage(format!("the board {} has no default base; name one with --base", board.name))
+                    .into())
             }
         }
     }
@@ -184,7 +187,13 @@ impl Args {
         Ok(K3sSource::Release { wanted, releases_url, channels_url })
     }
 
-    fn report(&self, prepared: &Prepared, k3s: &K3sBundle, board: &Board, built: &Built) -> anyhow::Result<()> {
+    fn report(
+        &self,
+        prepared: &Prepared,
+        k3s: &K3sBundle,
+        board: &Board,
+        built: &Built,
+    ) -> anyhow::Result<()> {
         let mut out = io::stdout().lock();
         if self.json {
             let summary = json!({
@@ -207,7 +216,11 @@ impl Args {
         if let Some(flash) = &board.flash {
             writeln!(out, "  {}", flash.notes)?;
         }
-        writeln!(out, "flash it: sudo dd if={} of=/dev/sdX bs=4M conv=fsync status=progress", built.image.display())?;
+        writeln!(
+            out,
+            "flash it: sudo dd if={} of=/dev/sdX bs=4M conv=fsync status=progress",
+            built.image.display()
+        )?;
         Ok(out.flush()?)
     }
 }

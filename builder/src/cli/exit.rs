@@ -68,7 +68,9 @@ fn classify_image(cause: &(dyn Error + 'static)) -> Option<Failure> {
     }
     if let Some(error) = cause.downcast_ref::<DiskError>() {
         return match error {
-            DiskError::NotAnImage { .. } | DiskError::Unsupported { .. } | DiskError::BadSize { .. } => Some(Failure::Unsupported),
+            DiskError::NotAnImage { .. } | DiskError::Unsupported { .. } | DiskError::BadSize { .. } => {
+                Some(Failure::Unsupported)
+            }
             DiskError::Corrupt { .. } | DiskError::Truncated { .. } => Some(Failure::BadInput),
             DiskError::Io { .. } => None,
         };

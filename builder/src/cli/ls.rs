@@ -56,7 +56,11 @@ impl Args {
 fn lines(tree: &Tree, path: &ImagePath) -> Result<Vec<Line>> {
     let resolved = tree.resolve(path)?;
     if tree.kind(&resolved)? == Some(Kind::Folder) {
-        return tree.list(&resolved)?.into_iter().map(|Entry { name, .. }| line(tree, &resolved, name)).collect();
+        return tree
+            .list(&resolved)?
+            .into_iter()
+            .map(|Entry { name, .. }| line(tree, &resolved, name))
+            .collect();
     }
     let name = path.name().unwrap_or("/").to_owned();
     let folder = path.parent().unwrap_or_else(ImagePath::root);

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
+use hc_firstboot::report::End;
+
 use crate::board::Boards;
 use crate::interrupt::Interrupt;
 use crate::progress;
 use crate::run::{Machine, Vm};
 use crate::source::copy::copy_image;
-use hc_firstboot::report::{SENTINEL_FAILED, SENTINEL_READY};
 
 /// Boot a built image in QEMU and wait for the node's report
 ///
@@ -56,8 +57,8 @@ impl Args {
         let mut ready = false;
         vm.wait_for("report", Duration::from_secs(self.wait), |line| {
             let _ = writeln!(io::stderr(), "{line}");
-            ready = line.trim() == SENTINEL_READY;
-            ready || line.trim() == SENTINEL_FAILED || interrupt.check().is_err()
+            ready = line.trim() == End::Ready.sentinel();
+            ready || line.trim() == End::Failed.sentinel() || interrupt.is_raised()
         })?;
         interrupt.check()?;
         if !ready {

@@ -95,7 +95,10 @@ fn first_command<'a>(config: &'a str, command: &str) -> Option<&'a str> {
 fn text(tree: &Tree, path: &ImagePath) -> Result<String, KernelError> {
     let bytes = tree.read(&tree.resolve(path)?, 1 << 20)?;
     String::from_utf8(bytes).map_err(|_| {
-        KernelError::Fs(FsError::BadPath { path: path.to_string(), problem: "it is not UTF-8 text".to_owned() })
+        KernelError::Fs(FsError::BadPath {
+            path: path.to_string(),
+            problem: "it is not UTF-8 text".to_owned(),
+        })
     })
 }
 

@@ -87,7 +87,8 @@ impl Vm {
         let files = tempfile::tempdir().map_err(io_error("making a temporary folder"))?;
         let mut command = command(machine, files.path())?;
         // QEMU connects to us: no race on who is first, and nothing but the loopback address is used.
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(io_error("opening the monitor"))?;
+        let listener =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(io_error("opening the monitor"))?;
         let address = listener.local_addr().map_err(io_error("opening the monitor"))?;
         command.arg("-qmp").arg(format!("tcp:{address}"));
         let mut child = command.spawn().map_err(|source| not_started(machine, source))?;
@@ -209,7 +210,9 @@ fn command(machine: &Machine, files: &Path) -> Result<Command, VmError> {
         }
     }
     command.arg("-append").arg(with_console(&boot.arguments, &qemu.console));
-    for (number, disk) in [machine.image].into_iter().chain(machine.disks.iter().map(PathBuf::as_path)).enumerate() {
+    for (number, disk) in
+        [machine.image].into_iter().chain(machine.disks.iter().map(PathBuf::as_path)).enumerate()
+    {
         // A comma in a path is written twice in QEMU's options.
         let file = disk.display().to_string().replace(',', ",,");
         command.arg("-drive").arg(format!("file={file},format=raw,if=none,id=d{number},discard=unmap"));
