@@ -3,11 +3,13 @@
 //! Everything above this module names files by [`ImagePath`] and never sees an on-disk structure.
 
 mod error;
+mod fat;
 mod path;
 
 use std::io::{Read, Write};
 
 pub use error::{FsError, Result};
+pub use fat::{FatFs, FatOptions};
 pub use path::ImagePath;
 
 /// What a path names.

@@ -1,0 +1,103 @@
+//! Checks a whole volume: every chain ends, no cluster has two owners, none is lost.
+//!
+//! Only a volume that passes is handed to `fatfs`, which believes what it reads.
+
+use super::folder::{self, Slot};
+use super::layout::{Layout, Root, corrupt, io};
+use super::table::{Link, Table, dirty};
+use crate::disk::Window;
+use crate::fs::Result;
+
+/// Folders inside folders, at most.
+const MAX_DEPTH: usize = 64;
+
+/// Checks the volume.
+pub(super) fn check(window: &Window, layout: &Layout) -> Result<()> {
+    if layout.state & 3 != 0 {
+        return Err(dirty(format!("its boot sector's state is {:#x}", layout.state)));
+    }
+    let table = Table::read(window, layout)?;
+    table.check_flags(layout)?;
+    let mut owned = Owned::new(layout)?;
+    let mut waiting = vec![(layout.root, 0)];
+    while let Some((folder, depth)) = waiting.pop() {
+        if depth > MAX_DEPTH {
+            return Err(corrupt(format!("folders are nested more than {MAX_DEPTH} deep")));
+        }
+        // Claimed before it is read: a folder inside itself is found here.
+        if let Root::Chain(first) = folder {
+            owned.claim(layout, &table, first)?;
+        }
+        for slot in entries(&folder::read(window, layout, &table, folder)?)? {
+            match slot.cluster(layout.width) {
+                first if slot.is_folder() => waiting.push((Root::Chain(first), depth.saturating_add(1))),
+                first => check_file(layout, &table, &mut owned, &slot, first)?,
+            }
+        }
+    }
+    owned.check_lost(layout, &table)
+}
+
+fn entries(slots: &[Slot]) -> Result<Vec<Slot>> {
+    let end = slots.iter().position(Slot::is_end).unwrap_or(slots.len());
+    let (live, rest) = slots.split_at_checked(end).unwrap_or((slots, &[]));
+    // Linux would show these, and `fatfs` would bring them to life by writing over the end.
+    if rest.iter().any(|slot| !slot.is_end() && !slot.is_deleted()) {
+        return Err(corrupt("a folder has entries behind its end"));
+    }
+    Ok(live.iter().filter(|slot| slot.is_entry()).copied().collect())
+}
+
+fn check_file(layout: &Layout, table: &Table, owned: &mut Owned, slot: &Slot, first: u32) -> Result<()> {
+    let has = if first == 0 { 0 } else { owned.claim(layout, table, first)? };
+    let needs = layout.clusters_for(slot.size());
+    if has != needs {
+        let name = String::from_utf8_lossy(&slot.short_name()).into_owned();
+        return Err(corrupt(format!("{name} has {has} clusters, its size needs {needs}")));
+    }
+    Ok(())
+}
+
+/// Which clusters have an owner.
+struct Owned(Vec<bool>);
+
+impl Owned {
+    fn new(layout: &Layout) -> Result<Self> {
+        let end = usize::try_from(layout.end()).map_err(|_| corrupt("the number of clusters"))?;
+        Ok(Self(vec![false; end]))
+    }
+
+    /// Claims a chain for one owner, and tells its length.
+    fn claim(&mut self, layout: &Layout, table: &Table, first: u32) -> Result<u64> {
+        let mut count: u64 = 0;
+        table.walk(layout, first, |cluster| {
+            let owned = usize::try_from(cluster).ok().and_then(|index| self.0.get_mut(index));
+            match owned {
+                Some(owned) if !*owned => *owned = true,
+                _ => return Err(corrupt(format!("cluster {cluster} belongs to two files, or to one twice"))),
+            }
+            count = count.saturating_add(1);
+            Ok(())
+        })?;
+        Ok(count)
+    }
+
+    fn check_lost(&self, layout: &Layout, table: &Table) -> Result<()> {
+        let lost = (2..layout.end())
+            .zip(self.0.iter().skip(2))
+            .find(|(cluster, owned)| !**owned && matches!(table.link(*cluster), Link::Next(_) | Link::Last));
+        match lost {
+            Some((cluster, _)) => Err(corrupt(format!("cluster {cluster} is used, but by no file"))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The hint on free clusters in FAT32's information sector: its place, and its value.
+pub(super) fn free_hint(window: &Window, layout: &Layout) -> Result<Option<(u64, u32)>> {
+    let Some(info) = layout.info else { return Ok(None) };
+    let place = info.saturating_add(488);
+    let mut hint = [0; 4];
+    window.read_exact_at(&mut hint, place).map_err(io("reading the FAT information sector"))?;
+    Ok(Some((place, u32::from_le_bytes(hint))))
+}

@@ -1,0 +1,404 @@
+//! [`FatFs`]: the volume behind the trait of this crate.
+
+use std::cell::Cell;
+use std::io::{self, Read, Seek, Write};
+
+use fatfs::{DirEntry, FsOptions};
+
+use super::check::{check, free_hint};
+use super::clock::{self, EditClock};
+use super::folder::{self, Slot};
+use super::layout::{Layout, Root, corrupt, io};
+use super::table::Table;
+use super::{names, room};
+use crate::disk::{Cursor, Window};
+use crate::fs::{Attributes, Entry, FileSystem, FsError, ImagePath, Kind, Result, Space, Stat};
+
+type Volume = fatfs::FileSystem<Cursor>;
+
+static CLOCK: EditClock = EditClock;
+
+/// Content up to this size waits in memory, larger content in a temporary file.
+const SPOOL: usize = 1 << 20;
+/// A file's size at most.
+const MAX_FILE: u64 = u32::MAX as u64;
+
+/// How a volume is opened.
+#[derive(Debug, Clone, Copy)]
+pub struct FatOptions {
+    /// The time of an edit that brings none of its own (removing), in seconds since 1970.
+    pub mtime: i64,
+}
+
+/// A FAT12, FAT16 or FAT32 volume with sectors of 512 bytes.
+///
+/// Names are compared as FAT does, without regard to case; a file that is replaced keeps the name it has.
+/// Nothing is held back between calls: each mounts, works and unmounts, so each leaves a clean volume, and the
+/// same calls leave the same bytes. An edit that is refused has changed nothing; for that, new content is
+/// spooled until its size is known.
+#[derive(Debug)]
+pub struct FatFs {
+    window: Window,
+    layout: Layout,
+    options: FatOptions,
+    edited: Cell<bool>,
+}
+
+impl FatFs {
+    /// Opens a volume after checking all of it. Writes nothing, so the image may be open for reading only.
+    ///
+    /// Refused are volumes that are dirty, damaged anywhere (differing copies of the table, broken, shared or
+    /// lost chains) or of a kind that is not edited.
+    pub fn open(window: Window, options: FatOptions) -> Result<Self> {
+        let layout = Layout::read(&window)?;
+        check(&window, &layout)?;
+        let fs = Self { window, layout, options, edited: Cell::new(false) };
+        fs.mount()?.unmount().map_err(io("closing the FAT"))?;
+        Ok(fs)
+    }
+
+    fn mount(&self) -> Result<Volume> {
+        let options = FsOptions::new().time_provider(&CLOCK);
+        fatfs::FileSystem::new(self.window.cursor(), options)
+            .map_err(|error| corrupt(format!("the FAT cannot be opened: {error}")))
+    }
+
+    /// One edit with its time, between mounting and a checked unmounting.
+    fn edit(&self, mtime: i64, change: impl FnOnce(&Volume) -> io::Result<()>, what: String) -> Result<()> {
+        if !self.edited.replace(true) {
+            self.correct_hint()?;
+        }
+        EditClock::set(mtime);
+        let volume = self.mount()?;
+        let failed = |source| FsError::Io { what, source };
+        match change(&volume) {
+            Ok(()) => volume.unmount().map_err(failed),
+            Err(source) => Err(failed(source)),
+        }
+    }
+
+    /// FAT32's count of free clusters is only a hint, and may be wrong. `fatfs` adds to it, so it has to be right.
+    fn correct_hint(&self) -> Result<()> {
+        let Some((place, hint)) = free_hint(&self.window, &self.layout)? else { return Ok(()) };
+        let free = self.table()?.free(&self.layout);
+        if hint != free {
+            let write = self.window.write_all_at(&free.to_le_bytes(), place);
+            write.map_err(io("writing the FAT information sector"))?;
+        }
+        Ok(())
+    }
+
+    fn table(&self) -> Result<Table> {
+        Table::read(&self.window, &self.layout)
+    }
+
+    fn free(&self) -> Result<u64> {
+        Ok(u64::from(self.table()?.free(&self.layout)))
+    }
+
+    /// Where a folder's slots begin.
+    fn folder_root(&self, path: &ImagePath) -> Result<Root> {
+        if path.name().is_none() {
+            return Ok(self.layout.root);
+        }
+        let slot = self.slot(path)?;
+        Ok(Root::Chain(slot.cluster(self.layout.width)))
+    }
+
+    /// The slot of a path that exists.
+    fn slot(&self, path: &ImagePath) -> Result<Slot> {
+        let volume = self.mount()?;
+        let trail = trail(&volume, path)?.ok_or_else(|| not_found(path))?;
+        let table = self.table()?;
+        let (mut folder, mut found) = (self.layout.root, None);
+        for entry in &trail {
+            let slots = folder::read(&self.window, &self.layout, &table, folder)?;
+            let live = slots.into_iter().take_while(|slot| !slot.is_end()).filter(Slot::is_entry);
+            let mut same = live.filter(|slot| slot.short_name() == entry.short_file_name_as_bytes());
+            let slot = same.next().ok_or_else(|| corrupt(format!("the folder above {path}")))?;
+            folder = Root::Chain(slot.cluster(self.layout.width));
+            found = Some(slot);
+        }
+        found.ok_or_else(|| bad_path(path, "is the root folder"))
+    }
+
+    fn set_times(&self, path: &ImagePath, mtime: i64) -> Result<()> {
+        let slot = self.slot(path)?;
+        let bytes = slot.with_times(clock::dos(mtime));
+        self.window.write_all_at(&bytes, slot.place).map_err(io("writing a FAT folder"))
+    }
+
+    /// Clusters by which the folder above must grow for a new name.
+    fn growth(&self, path: &ImagePath) -> Result<u64> {
+        let name = names::check_new(path)?;
+        let above = self.folder_root(&path.parent().unwrap_or_else(ImagePath::root))?;
+        let slots = folder::read(&self.window, &self.layout, &self.table()?, above)?;
+        room::growth(&self.layout, above, &slots, names::slots(name), path)
+    }
+
+    /// Bytes that the content of a file may have, whether it exists or not.
+    fn room_for(&self, path: &ImagePath) -> Result<u64> {
+        let above = path.parent().ok_or_else(|| bad_path(path, "is a folder"))?;
+        if self.stat(&above)?.ok_or_else(|| not_found(&above))?.kind != Kind::Folder {
+            return Err(bad_path(&above, "is not a folder"));
+        }
+        let free = self.free()?;
+        let clusters = match self.stat(path)? {
+            Some(stat) if stat.kind == Kind::Folder => return Err(bad_path(path, "is a folder")),
+            Some(stat) => free.saturating_add(self.layout.clusters_for(stat.size)),
+            None => {
+                let growth = self.growth(path)?;
+                free.checked_sub(growth).ok_or_else(|| self.no_space(path.to_string(), growth, free))?
+            }
+        };
+        Ok(clusters.saturating_mul(self.layout.cluster).min(MAX_FILE))
+    }
+
+    fn no_space(&self, what: String, need: u64, free: u64) -> FsError {
+        let bytes = |clusters: u64| clusters.saturating_mul(self.layout.cluster);
+        FsError::NoSpace { what, need: bytes(need), free: bytes(free) }
+    }
+
+    /// The path and the folders above it that do not exist, from the top down.
+    fn missing(&self, path: &ImagePath) -> Result<Vec<ImagePath>> {
+        let mut missing = Vec::new();
+        let mut next = Some(path.clone());
+        while let Some(path) = next {
+            match self.stat(&path)? {
+                Some(stat) if stat.kind == Kind::Folder => break,
+                Some(_) => return Err(bad_path(&path, "is not a folder")),
+                None => next = path.parent(),
+            }
+            missing.push(path);
+        }
+        missing.reverse();
+        Ok(missing)
+    }
+
+    /// Refuses folders for which there is no room, before the first is made.
+    fn check_room_for_folders(&self, missing: &[ImagePath]) -> Result<()> {
+        let (Some(top), Some(last)) = (missing.first(), missing.last()) else { return Ok(()) };
+        let mut need = self.growth(top)?;
+        for (index, _) in missing.iter().enumerate() {
+            let inside = missing.get(index.saturating_add(1)).map(names::check_new).transpose()?;
+            let inside = inside.map_or(0, names::slots);
+            need = need.saturating_add(room::of_new_folder(&self.layout, inside));
+        }
+        let free = self.free()?;
+        if need > free { Err(self.no_space(last.to_string(), need, free)) } else { Ok(()) }
+    }
+
+    /// `fatfs` gives `.` and `..` long names and lets `..` lead to the root by its number. The format wants neither.
+    fn mend_dots(&self, path: &ImagePath) -> Result<()> {
+        let slot = self.slot(path)?;
+        let own = slot.cluster(self.layout.width);
+        let above = path.parent().filter(|above| above.name().is_some());
+        let above = match above.map(|above| self.slot(&above)).transpose()? {
+            Some(above) => above.cluster(self.layout.width),
+            None => 0,
+        };
+        let place = self.layout.place(own).ok_or_else(|| corrupt(format!("the new folder {path}")))?;
+        let dots = [slot.dots(b".          ", own), slot.dots(b"..         ", above)];
+        // Behind them, what was the rest of four slots.
+        let bytes = [dots.as_flattened(), &[0; 2 * folder::SLOT]].concat();
+        self.window.write_all_at(&bytes, place).map_err(io("writing a FAT folder"))
+    }
+}
+
+impl FileSystem for FatFs {
+    fn stat(&self, path: &ImagePath) -> Result<Option<Stat>> {
+        let volume = self.mount()?;
+        let Some(trail) = trail(&volume, path)? else { return Ok(None) };
+        Ok(Some(trail.last().map_or_else(|| root_stat(self.options.mtime), stat)))
+    }
+
+    fn resolve(&self, path: &ImagePath) -> Result<ImagePath> {
+        Ok(path.clone())
+    }
+
+    fn read_link(&self, path: &ImagePath) -> Result<String> {
+        match self.stat(path)? {
+            Some(_) => Err(bad_path(path, "is not a symbolic link")),
+            None => Err(not_found(path)),
+        }
+    }
+
+    fn list(&self, path: &ImagePath) -> Result<Vec<Entry>> {
+        let volume = self.mount()?;
+        let trail = trail(&volume, path)?.ok_or_else(|| not_found(path))?;
+        let folder = match trail.last() {
+            None => volume.root_dir(),
+            Some(entry) if entry.is_dir() => entry.to_dir(),
+            Some(_) => return Err(bad_path(path, "is not a folder")),
+        };
+        let mut entries = Vec::new();
+        for entry in folder.iter() {
+            let entry = entry.map_err(io("reading a FAT folder"))?;
+            if !matches!(entry.short_file_name_as_bytes(), b"." | b"..") {
+                entries.push(Entry { name: entry.file_name(), kind: kind(&entry) });
+            }
+        }
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
+    }
+
+    fn copy_to(&self, path: &ImagePath, out: &mut dyn Write) -> Result<u64> {
+        let volume = self.mount()?;
+        let trail = trail(&volume, path)?.ok_or_else(|| not_found(path))?;
+        let entry =
+            trail.last().filter(|entry| entry.is_file()).ok_or_else(|| bad_path(path, "is a folder"))?;
+        let failed = |source| FsError::Io { what: format!("reading {path}"), source };
+        let size = io::copy(&mut entry.to_file(), out).map_err(failed)?;
+        if size != entry.len() {
+            return Err(corrupt(format!("{path} ends after {size} of {} bytes", entry.len())));
+        }
+        Ok(size)
+    }
+
+    fn read(&self, path: &ImagePath, limit: u64) -> Result<Vec<u8>> {
+        let stat = self.stat(path)?.ok_or_else(|| not_found(path))?;
+        if stat.size > limit {
+            return Err(bad_path(path, &format!("has {} bytes, at most {limit} were expected", stat.size)));
+        }
+        let mut content = Vec::new();
+        self.copy_to(path, &mut content)?;
+        Ok(content)
+    }
+
+    fn create_folders(&self, path: &ImagePath, attributes: Attributes) -> Result<()> {
+        let missing = self.missing(path)?;
+        for path in &missing {
+            names::check_new(path)?;
+        }
+        self.check_room_for_folders(&missing)?;
+        for path in &missing {
+            let make = |volume: &Volume| volume.root_dir().create_dir(relative(path)).map(drop);
+            self.edit(attributes.mtime, make, format!("making the folder {path}"))?;
+            self.set_times(path, attributes.mtime)?;
+            self.mend_dots(path)?;
+        }
+        Ok(())
+    }
+
+    fn write(&self, path: &ImagePath, content: &mut dyn Read, attributes: Attributes) -> Result<u64> {
+        let room = self.room_for(path)?;
+        let (mut spooled, size) = spool(content, room, path)?;
+        let replace = |volume: &Volume| {
+            let mut file = volume.root_dir().create_file(relative(path))?;
+            file.truncate()?;
+            io::copy(&mut spooled, &mut file)?;
+            file.flush()
+        };
+        self.edit(attributes.mtime, replace, format!("writing {path}"))?;
+        self.set_times(path, attributes.mtime)?;
+        Ok(size)
+    }
+
+    fn symlink(&self, _path: &ImagePath, _target: &str, _attributes: Attributes) -> Result<()> {
+        Err(FsError::Unsupported { what: "symbolic links on FAT".to_owned() })
+    }
+
+    fn remove(&self, path: &ImagePath) -> Result<()> {
+        let stat = self.stat(path)?.ok_or_else(|| not_found(path))?;
+        if stat.kind == Kind::Folder {
+            return Err(bad_path(path, "is a folder"));
+        }
+        let remove = |volume: &Volume| volume.root_dir().remove(relative(path));
+        self.edit(self.options.mtime, remove, format!("removing {path}"))
+    }
+
+    /// Sets the time; FAT has no owner, and its permissions are the kernel's invention.
+    fn set_attributes(&self, path: &ImagePath, attributes: Attributes) -> Result<()> {
+        self.set_times(path, attributes.mtime)
+    }
+
+    fn space(&self) -> Result<Space> {
+        let bytes = self.free()?.saturating_mul(self.layout.cluster);
+        Ok(Space { bytes, inodes: u64::MAX })
+    }
+
+    /// Checks the whole volume once more. The caller syncs the image.
+    fn finish(self: Box<Self>) -> Result<()> {
+        let layout = Layout::read(&self.window)?;
+        check(&self.window, &layout)?;
+        let free = self.table()?.free(&layout);
+        match free_hint(&self.window, &layout)? {
+            Some((_, hint)) if self.edited.get() && hint != free => {
+                Err(corrupt(format!("{hint} clusters are said to be free, {free} are")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The entries from the root down to what `path` names; empty for the root, none if there is nothing.
+fn trail<'a>(volume: &'a Volume, path: &ImagePath) -> Result<Option<Vec<DirEntry<'a, Cursor>>>> {
+    let mut trail: Vec<DirEntry<'a, Cursor>> = Vec::new();
+    for component in path.components() {
+        let folder = match trail.last() {
+            None => volume.root_dir(),
+            Some(entry) if entry.is_dir() => entry.to_dir(),
+            Some(_) => return Ok(None),
+        };
+        let mut found = None;
+        for entry in folder.iter() {
+            let entry = entry.map_err(io("reading a FAT folder"))?;
+            if is_named(&entry, component) {
+                found = Some(entry);
+                break;
+            }
+        }
+        let Some(entry) = found else { return Ok(None) };
+        trail.push(entry);
+    }
+    Ok(Some(trail))
+}
+
+/// Compares as `fatfs` does when it writes: the long name or the short one, without regard to case.
+fn is_named(entry: &DirEntry<'_, Cursor>, name: &str) -> bool {
+    let upper = |text: &str| text.chars().flat_map(char::to_uppercase).collect::<String>();
+    let name = upper(name);
+    upper(&entry.file_name()) == name || upper(&entry.short_file_name()) == name
+}
+
+fn kind(entry: &DirEntry<'_, Cursor>) -> Kind {
+    if entry.is_dir() { Kind::Folder } else { Kind::File }
+}
+
+fn stat(entry: &DirEntry<'_, Cursor>) -> Stat {
+    let mode = if entry.is_dir() { 0o755 } else { 0o644 };
+    let mtime = clock::to_unix(entry.modified());
+    Stat { kind: kind(entry), size: entry.len(), attributes: Attributes { mode, uid: 0, gid: 0, mtime } }
+}
+
+fn root_stat(mtime: i64) -> Stat {
+    Stat { kind: Kind::Folder, size: 0, attributes: Attributes { mode: 0o755, uid: 0, gid: 0, mtime } }
+}
+
+/// As `fatfs` wants a path: from the root, without a slash before it.
+fn relative(path: &ImagePath) -> &str {
+    path.as_str().trim_start_matches('/')
+}
+
+/// Holds the content until its size is known, and refuses it if it is larger than `room`.
+fn spool(content: &mut dyn Read, room: u64, path: &ImagePath) -> Result<(impl Read + use<>, u64)> {
+    let failed = |source| FsError::Io { what: format!("reading the new content of {path}"), source };
+    let mut spooled = tempfile::spooled_tempfile(SPOOL);
+    let size =
+        io::copy(&mut Read::take(&mut *content, room.saturating_add(1)), &mut spooled).map_err(failed)?;
+    if size > room {
+        let rest = io::copy(content, &mut io::sink()).map_err(failed)?;
+        let need = size.saturating_add(rest);
+        return Err(FsError::NoSpace { what: path.to_string(), need, free: room });
+    }
+    spooled.rewind().map_err(failed)?;
+    Ok((spooled, size))
+}
+
+fn not_found(path: &ImagePath) -> FsError {
+    FsError::NotFound { path: path.to_string() }
+}
+
+fn bad_path(path: &ImagePath, problem: &str) -> FsError {
+    FsError::BadPath { path: path.to_string(), problem: problem.to_owned() }
+}
