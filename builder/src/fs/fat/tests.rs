@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
 use super::{FatFs, FatOptions};
+use crate::disk::Window;
 use crate::disk::testkit::{Scratch, judge, text, tool};
 use crate::fs::{Attributes, FileSystem, FsError, ImagePath, Kind, Result};
 
@@ -119,12 +121,31 @@ fn the_judge_does_notice() {
     assert!(!output.status.success() || String::from_utf8_lossy(&output.stdout).contains("Dirty"));
 }
 
+/// Why `volume` mends folders and `names` refuses a leading dot. When this fails after an upgrade of `fatfs`,
+/// these can go.
 #[test]
-fn reads_what_mtools_wrote() {
+fn fatfs_still_needs_our_care() {
+    for make in [
+        |root: fatfs::Dir<'_, _>| root.create_dir("folder").map(drop),
+        |root: fatfs::Dir<'_, _>| root.create_file(".ssh").map(drop),
+    ] {
+        let scratch = volume(VOLUMES[4]);
+        let raw = fatfs::FileSystem::new(scratch.window().cursor(), fatfs::FsOptions::new()).unwrap();
+        make(raw.root_dir()).unwrap();
+        raw.unmount().unwrap();
+        let output = judge("dosfstools", "fsck.fat", &["-n", text(&scratch.path())], b"");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains("Bad short file name") || said.contains("Expected a valid"), "{said}");
+    }
+}
+
+#[test]
+fn reads_what_mtools_wrote_without_writing() {
     for kind in VOLUMES {
         let scratch = filled(kind);
-        let before = fs::read(scratch.path()).unwrap();
-        let fs = open(&scratch);
+        // Opened for reading only, so that a write would fail.
+        let window = Window::whole(Arc::new(fs::File::open(scratch.path()).unwrap())).unwrap();
+        let fs = Box::new(FatFs::open(window, FatOptions { mtime: TIME }).unwrap());
         let names: Vec<_> =
             fs.list(&ImagePath::root()).unwrap().into_iter().map(|e| (e.name, e.kind)).collect();
         let want = [
@@ -142,18 +163,7 @@ fn reads_what_mtools_wrote() {
         assert_eq!(fs.stat(&path("/cmdline.txt/x")).unwrap(), None);
         assert!(matches!(fs.read(&path("/config.txt"), 3), Err(FsError::BadPath { .. })));
         fs.finish().unwrap();
-        assert!(before == std::fs::read(scratch.path()).unwrap(), "reading wrote");
     }
-}
-
-#[test]
-fn reading_works_on_an_image_that_cannot_be_written() {
-    let scratch = filled(VOLUMES[4]);
-    let file = fs::File::open(scratch.path()).unwrap();
-    let window = crate::disk::Window::whole(std::sync::Arc::new(file)).unwrap();
-    let fs = Box::new(FatFs::open(window, FatOptions { mtime: TIME }).unwrap());
-    assert_eq!(content(&fs, "/config.txt"), b"[all]\n");
-    fs.finish().unwrap();
 }
 
 #[test]
@@ -265,7 +275,7 @@ fn refusals_name_the_reason_and_change_nothing() {
     let error = fs.write(&path("/cmdline.txt"), &mut broken, attributes()).unwrap_err();
     assert_eq!(error.to_string(), "reading the new content of /cmdline.txt");
     fs.finish().unwrap();
-    assert!(before == std::fs::read(scratch.path()).unwrap());
+    assert!(before == fs::read(scratch.path()).unwrap());
 }
 
 struct Broken;
@@ -278,26 +288,26 @@ impl Read for Broken {
 
 #[test]
 fn a_full_volume_refuses_before_it_writes() {
-    for kind in &VOLUMES[..5] {
-        let scratch = filled(*kind);
+    for kind in [VOLUMES[0], VOLUMES[1], VOLUMES[2], VOLUMES[4]] {
+        let scratch = filled(kind);
         let fs = open(&scratch);
         let free = fs.space().unwrap().bytes;
-        let before = std::fs::read(scratch.path()).unwrap();
+        let before = fs::read(scratch.path()).unwrap();
         let error = fs.write(&path("/big"), &mut io::repeat(1).take(free + 1), attributes()).unwrap_err();
         let want = format!("no space: /big needs {} bytes, {free} are free", free + 1);
         assert_eq!(error.to_string(), want);
-        assert!(before == std::fs::read(scratch.path()).unwrap());
+        assert!(before == fs::read(scratch.path()).unwrap());
 
         fs.write(&path("/big"), &mut io::repeat(1).take(free), attributes()).unwrap();
         assert_eq!(fs.space().unwrap().bytes, 0);
         assert_clean(&scratch);
-        let before = std::fs::read(scratch.path()).unwrap();
+        let before = fs::read(scratch.path()).unwrap();
         for refused in [write(&fs, "/more", b"x"), write(&fs, "/empty", b"x")] {
             assert!(matches!(refused, Err(FsError::NoSpace { .. })), "{refused:?}");
         }
         let refused = fs.create_folders(&path("/folder"), attributes());
         assert!(matches!(refused, Err(FsError::NoSpace { .. })), "{refused:?}");
-        assert!(before == std::fs::read(scratch.path()).unwrap());
+        assert!(before == fs::read(scratch.path()).unwrap());
         // A file in place of itself needs no more than it has.
         fs.write(&path("/big"), &mut io::repeat(2).take(free), attributes()).unwrap();
         fs.finish().unwrap();
