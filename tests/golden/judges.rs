@@ -167,6 +167,14 @@ fn mount_reads_the_data_disk_and_no_swap() {
     }
 }
 
+#[test]
+fn sysctl_knows_the_settings() {
+    let (_, text) = outputs("sysctl").remove(0);
+    let said = content("procps", Command::new("sysctl").args(["--dry-run", "-p", "-"]), &text);
+    assert_eq!(said.lines().count(), 5, "{said}");
+    assert!(said.starts_with("net.ipv4.ip_forward = 1\n"), "{said}");
+}
+
 /// A value of a YAML file as another reader understands it: `path` is a Python expression on `d`.
 fn yaml(text: &str, path: &str) -> String {
     let program = format!("import sys, yaml\nd = yaml.safe_load(sys.stdin.buffer)\nprint({path})");
