@@ -207,7 +207,8 @@ proptest! {
     /// No text leaves its quotes or turns into a number, a date or a truth value.
     #[test]
     fn any_text_is_a_yaml_text(texts in prop::collection::vec(any::<String>(), 1..200)) {
-        let texts: Vec<String> = texts.into_iter().chain(["no", "0x1", "2001-01-01", "~", ""].map(String::from)).collect();
+        let traps = ["no", "0x1", "2001-01-01", "~", ""].map(String::from);
+        let texts: Vec<String> = texts.into_iter().chain(traps).collect();
         let rendered = k3s_config::render_server(&ServerConfig {
             node_name: &"123".parse().unwrap(),
             node_ip: None,

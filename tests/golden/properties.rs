@@ -28,8 +28,8 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Whether all of `part` come in `whole`, in this order.
-fn in_order<'a>(part: impl Iterator<Item = &'a str>, mut whole: impl Iterator<Item = &'a str>) -> bool {
-    part.into_iter().all(|wanted| whole.any(|found| found == wanted))
+fn in_order<'a>(mut part: impl Iterator<Item = &'a str>, mut whole: impl Iterator<Item = &'a str>) -> bool {
+    part.all(|wanted| whole.any(|found| found == wanted))
 }
 
 /// Editing again changes nothing; foreign lines stay in their order; the last line's end is as it was.
@@ -60,11 +60,62 @@ fn keeps_words(text: &str, edited: &str) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+const CMDLINE: &[&str] = &[
+    "",
+    "quiet",
+    "cgroup_disable=memory quiet",
+    "cgroup_enable=memory -- x",
+    "a=\"b c\"",
+    "cgroup_memory=0",
+];
+
+const GRUB_CFG: &[&str] = &[
+    "menuentry 'x' {",
+    "\tlinux\t/vmlinuz ro  quiet ",
+    " linuxefi /v cgroup_disable=memory",
+    "}",
+    "# linux",
+];
+
+const DHCPCD: &[&str] = &[
+    "",
+    "interface eth0",
+    "interface eth1",
+    "static ip_address=1.2.3.4/8",
+    " static routers=1.2.3.1",
+    "profile x",
+    "metric 3",
+    "#static routers=1",
+];
+
+const FSTAB: &[&str] = &[
+    "",
+    "# x swap swap sw",
+    "LABEL=k8s-data /k8s-data ext4 defaults,nofail 0 2",
+    "LABEL=\"k8s-data\" /k8s-data/ xfs ro",
+    "UUID=1 /k8s-data ext4",
+    "LABEL=swap / ext4",
+    "/swapfile none swap sw 0 0",
+    "/dev/sda5\tnone\tswap",
+];
+
+const DPHYS: &[&str] =
+    &["", "CONF_SWAPSIZE=100", "  CONF_SWAPSIZE= # x", "#CONF_SWAPSIZE=", "CONF_SWAPFILE=/var/swap"];
+
+const HOSTS: &[&str] = &[
+    "",
+    "127.0.0.1 localhost",
+    "127.0.1.1\traspberrypi",
+    "127.0.1.1 raspberrypi.lan # raspberrypi",
+    "10.0.0.1 raspberrypi",
+    "127.0.1.1 hc-1",
+];
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
-    fn cmdline(text in text_of(&["", "quiet", "cgroup_disable=memory quiet", "cgroup_enable=memory -- x", "a=\"b c\""])) {
+    fn cmdline(text in text_of(CMDLINE)) {
         let edit = |text: &str| cmdline::edit(text, &CGROUP_MEMORY);
         keeps_its_promises(&text, edit, |line| line.trim().is_empty())?;
         if let Ok(edited) = edit(&text) {
@@ -73,7 +124,7 @@ proptest! {
     }
 
     #[test]
-    fn raspi_extra_cmdline(text in text_of(&["", "quiet", "cgroup_memory=0"])) {
+    fn raspi_extra_cmdline(text in text_of(CMDLINE)) {
         let edit = |text: &str| raspi_extra_cmdline::edit(text, &CGROUP_MEMORY);
         keeps_its_promises(&text, edit, |_| false)?;
         if let Ok(edited) = edit(&text) {
@@ -82,7 +133,7 @@ proptest! {
     }
 
     #[test]
-    fn grub_cfg(text in text_of(&["menuentry 'x' {", "\tlinux\t/vmlinuz ro  quiet ", " linuxefi /v cgroup_disable=memory", "}", "# linux"])) {
+    fn grub_cfg(text in text_of(GRUB_CFG)) {
         let edit = |text: &str| grub_cfg::edit(text, &CGROUP_MEMORY);
         keeps_its_promises(&text, edit, |line| !line.contains("linux"))?;
         if let Ok(edited) = edit(&text) {
@@ -94,33 +145,35 @@ proptest! {
     }
 
     #[test]
-    fn dhcpcd_conf(text in text_of(&["", "interface eth0", "interface eth1", "static ip_address=1.2.3.4/8", " static routers=1.2.3.1", "profile x", "metric 3", "#static routers=1"])) {
+    fn dhcpcd_conf(text in text_of(DHCPCD)) {
         let edit = |text: &str| dhcpcd_conf::edit(text, &"eth0".parse().unwrap(), &network());
         keeps_its_promises(&text, edit, |line| !line.trim_start().starts_with("static"))?;
         let edited = edit(&text).unwrap();
-        let block: Vec<&str> = lines(&edited).skip_while(|line| line.split_ascii_whitespace().collect::<Vec<_>>() != ["interface", "eth0"]).skip(1).take(3).collect();
-        prop_assert_eq!(block[0], "static ip_address=192.168.1.10/24");
-        prop_assert_eq!(block[1], "static routers=192.168.1.1");
+        let is_head = |line: &&str| line.split_ascii_whitespace().take(2).eq(["interface", "eth0"]);
+        let settings: Vec<&str> = lines(&edited).skip_while(|line| !is_head(line)).skip(1).take(2).collect();
+        prop_assert_eq!(settings, ["static ip_address=192.168.1.10/24", "static routers=192.168.1.1"]);
     }
 
     #[test]
-    fn fstab_mount(text in text_of(&["", "# x", "LABEL=k8s-data /k8s-data ext4 defaults,nofail 0 2", "LABEL=\"k8s-data\" /k8s-data/ xfs ro", "LABEL=root / ext4", "UUID=1 /k8s-data ext4"])) {
+    fn fstab_mount(text in text_of(FSTAB)) {
         keeps_its_promises(&text, ensure_data_disk, |line| !line.contains("k8s-data"))?;
     }
 
     #[test]
-    fn fstab_swap(text in text_of(&["", "# x swap swap sw", "/swapfile none swap sw 0 0", "/dev/sda5\tnone\tswap", "LABEL=swap / ext4"])) {
-        keeps_its_promises(&text, |text| Ok(fstab::remove_swap(text)), |line| !line.contains("swap") || line.starts_with(['#', 'L']))?;
+    fn fstab_swap(text in text_of(FSTAB)) {
+        let foreign = |line: &str| !line.contains("swap") || line.starts_with(['#', 'L']);
+        keeps_its_promises(&text, |text| Ok(fstab::remove_swap(text)), foreign)?;
         prop_assert!(!fstab::remove_swap(&text).contains("/swapfile"));
     }
 
     #[test]
-    fn dphys_swapfile(text in text_of(&["", "CONF_SWAPSIZE=100", "  CONF_SWAPSIZE= # x", "#CONF_SWAPSIZE=", "CONF_SWAPFILE=/var/swap"])) {
-        keeps_its_promises(&text, |text| Ok(dphys_swapfile::edit(text)), |line| !line.contains("CONF_SWAPSIZE"))?;
+    fn dphys_swapfile(text in text_of(DPHYS)) {
+        let foreign = |line: &str| !line.contains("CONF_SWAPSIZE");
+        keeps_its_promises(&text, |text| Ok(dphys_swapfile::edit(text)), foreign)?;
     }
 
     #[test]
-    fn hosts(text in text_of(&["", "127.0.0.1 localhost", "127.0.1.1\traspberrypi", "127.0.1.1 raspberrypi.lan # raspberrypi", "10.0.0.1 raspberrypi", "127.0.1.1 hc-1"])) {
+    fn hosts(text in text_of(HOSTS)) {
         let edit = |text: &str| Ok(hosts::edit(text, "raspberrypi", &"hc-1".parse().unwrap()));
         keeps_its_promises(&text, edit, |line| !line.contains("127.0.1.1"))?;
     }
