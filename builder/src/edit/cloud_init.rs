@@ -3,7 +3,8 @@
 /// Where the file lies. The last name wins: images bring `99-…` files of their own.
 pub const PATH: &str = "/etc/cloud/cloud.cfg.d/99-zz-hcimage.cfg";
 
-/// The file. cloud-init itself goes on running: on Ubuntu it is what grows the root file system.
+/// The file, for a base whose network is set up without cloud-init (Raspberry Pi OS trixie: NetworkManager). cloud-init
+/// itself goes on running: it makes the users, and where it grows the root file system it still does.
 pub fn render() -> String {
     "# Written by hcimage: the name, /etc/hosts, the host keys and the network are those of the image.\n\
      preserve_hostname: true\n\

@@ -1,5 +1,7 @@
 //! Why a text cannot be edited.
 
+use std::net::Ipv6Addr;
+
 use thiserror::Error;
 
 /// Why a text cannot be edited. The caller knows the file and names it in its context.
@@ -66,6 +68,6 @@ pub enum EditError {
     )]
     NoIpv6Gateway {
         /// What was asked for.
-        gateway: std::net::Ipv6Addr,
+        gateway: Ipv6Addr,
     },
 }

@@ -47,7 +47,7 @@ pub fn ensure_mount_by_label(text: &str, wanted: LabelMount<'_>) -> Result<Strin
     Ok(lines.render())
 }
 
-/// Drops the lines that switch swap on. k3s starts with swap, but the kubelet's memory limits mean nothing then.
+/// Drops the lines that switch swap on. k3s starts with swap, but its pods' memory limits do not hold then.
 pub fn remove_swap(text: &str) -> String {
     let mut lines = Lines::parse(text);
     lines.retain(|_, line| Entry::parse(line).is_none_or(|entry| entry.fstype != "swap"));

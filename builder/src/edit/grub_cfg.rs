@@ -7,8 +7,8 @@ use super::lines::Lines;
 /// GRUB's commands that load a Linux kernel and give it its command line.
 const COMMANDS: [&str; 3] = ["linux", "linuxefi", "linux16"];
 
-/// Makes `words` take effect in every entry, recovery entries too: there too update-grub puts `GRUB_CMDLINE_LINUX`, so
-/// its next run (see [`super::grub_default`]) changes nothing.
+/// Makes `words` take effect in every entry. In recovery entries too, because update-grub puts `GRUB_CMDLINE_LINUX`
+/// there too: its next run (see [`super::grub_default`]) makes the same of them. A memory tester ignores the words.
 ///
 /// Refused where no line loads a kernel, or where one does in a form that update-grub does not write.
 pub fn edit(text: &str, words: &[KernelWord]) -> Result<String, EditError> {

@@ -1,7 +1,6 @@
 //! A NetworkManager keyfile for the wired network (Raspberry Pi OS bookworm and later).
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
 
 use crate::value::{InterfaceName, StaticNetwork};
 
@@ -41,18 +40,10 @@ fn family(network: Option<&StaticNetwork>, v4: bool) -> String {
         (true, Some(gateway)) => format!("method=manual\naddress1={address},{gateway}\n"),
         (true, None) => format!("method=manual\naddress1={address}\nnever-default=true\n"),
     };
-    let servers: String = network
-        .dns()
-        .iter()
-        .filter(|server| server.is_ipv4() == v4)
-        .map(|server| server_item(*server))
-        .collect();
+    let servers = network.dns().iter().filter(|server| server.is_ipv4() == v4);
+    let servers: String = servers.map(|server| format!("{server};")).collect();
     if !servers.is_empty() {
         let _ = writeln!(text, "dns={servers}");
     }
     text
-}
-
-fn server_item(server: IpAddr) -> String {
-    format!("{server};")
 }

@@ -18,7 +18,7 @@ struct Line {
 
 impl Lines {
     pub(super) fn parse(text: &str) -> Self {
-        let lines: Vec<Line> = text.split_inclusive('\n').map(Line::parse).collect();
+        let mut lines: Vec<Line> = text.split_inclusive('\n').map(Line::parse).collect();
         let ending = lines.first().map_or("\n", |line| line.ending);
         let tail = match text {
             "" => None,
@@ -26,6 +26,10 @@ impl Lines {
             _ if text.ends_with('\r') => Some("\r"),
             _ => Some(""),
         };
+        if let (Some(""), Some(last)) = (tail, lines.last_mut()) {
+            // It gets an end only where another line comes behind it.
+            last.ending = ending;
+        }
         Self { lines, ending, tail }
     }
 
@@ -61,6 +65,10 @@ impl Lines {
             number += 1;
             kept
         });
+        // An empty line without an end would be no line at all.
+        if self.tail == Some("") && self.lines.last().is_some_and(|last| last.body.is_empty()) {
+            self.tail = None;
+        }
     }
 
     pub(super) fn render(&self) -> String {
@@ -101,9 +109,13 @@ mod tests {
 
     #[test]
     fn added_lines_end_like_the_first_and_the_last_stays_as_it_was() {
-        for (text, want) in
-            [("", "x\n"), ("a\n", "a\nx\n"), ("a", "a\nx"), ("a\r\n", "a\r\nx\r\n"), ("a\r\nb", "a\r\nb\nx")]
-        {
+        for (text, want) in [
+            ("", "x\n"),
+            ("a\n", "a\nx\n"),
+            ("a", "a\nx"),
+            ("a\r\n", "a\r\nx\r\n"),
+            ("a\r\nb", "a\r\nb\r\nx"),
+        ] {
             let mut lines = Lines::parse(text);
             lines.push("x");
             assert_eq!(lines.render(), want, "{text:?}");
@@ -115,5 +127,12 @@ mod tests {
         let mut lines = Lines::parse("a\nb\nc");
         lines.retain(|number, body| number != 1 && body != "c");
         assert_eq!(lines.render(), "a");
+    }
+
+    #[test]
+    fn an_empty_line_survives_as_the_last_one() {
+        let mut lines = Lines::parse("a\n\nb");
+        lines.retain(|_, body| body != "b");
+        assert_eq!(lines.render(), "a\n\n");
     }
 }

@@ -14,23 +14,29 @@ pub struct Module {
     pub why: &'static str,
 }
 
+const OVERLAY: Module =
+    Module { name: "overlay", why: "container images are layers put on top of each other" };
+const BR_NETFILTER: Module =
+    Module { name: "br_netfilter", why: "packets between pods of a node pass the service rules" };
+const NF_CONNTRACK: Module = Module {
+    name: "nf_conntrack",
+    why: "services follow connections; its sysctls exist only once it is loaded",
+};
+
 /// Loaded at boot. Others (veth, vxlan, xt_*) are loaded by the kernel when they are first asked for.
 const LOADED: [Module; 5] = [
-    Module { name: "overlay", why: "container images are layers put on top of each other" },
-    Module { name: "br_netfilter", why: "packets between pods of a node pass the service rules" },
-    Module {
-        name: "nf_conntrack",
-        why: "services follow connections; its sysctls exist only once it is loaded",
-    },
+    OVERLAY,
+    BR_NETFILTER,
+    NF_CONNTRACK,
     Module { name: "iptable_nat", why: "service addresses, where iptables is the legacy one" },
     Module { name: "iptable_filter", why: "network policies, where iptables is the legacy one" },
 ];
 
 /// Without these no pod network comes up, with flannel's vxlan, k3s's default.
 const REQUIRED: [Module; 6] = [
-    Module { name: "overlay", why: "container images are layers put on top of each other" },
-    Module { name: "br_netfilter", why: "packets between pods of a node pass the service rules" },
-    Module { name: "nf_conntrack", why: "services follow connections" },
+    OVERLAY,
+    BR_NETFILTER,
+    NF_CONNTRACK,
     Module { name: "bridge", why: "the pods of a node meet on a bridge" },
     Module { name: "veth", why: "each pod is wired to the bridge by a pair of them" },
     Module { name: "vxlan", why: "pods of different nodes reach each other through it" },

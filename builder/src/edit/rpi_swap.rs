@@ -5,5 +5,6 @@ pub const PATH: &str = "/etc/rpi/swap.conf.d/90-hcimage.conf";
 
 /// The file.
 pub fn render() -> String {
-    "# Written by hcimage: Kubernetes' memory limits mean nothing with swap.\n[Main]\nMechanism=none\n".into()
+    "# Written by hcimage: the memory limits of Kubernetes do not hold with swap.\n[Main]\nMechanism=none\n"
+        .into()
 }

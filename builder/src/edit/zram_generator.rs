@@ -5,6 +5,6 @@ pub const PATH: &str = "/etc/systemd/zram-generator.conf";
 
 /// The file. Each device has a section of its own, so a file without one makes no device.
 pub fn render() -> String {
-    "# Written by hcimage: no [zram0] section, so no swap in memory. Kubernetes' memory limits mean nothing with it.\n"
+    "# Written by hcimage: no [zram0] section, so no swap in memory: limits of Kubernetes do not hold with it.\n"
         .into()
 }

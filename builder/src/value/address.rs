@@ -133,7 +133,25 @@ fn host_bits_set(ip: Ipv4Addr, prefix: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Whatever is taken prints as it was written, and is a host between its network's first and last address.
+        #[test]
+        fn what_is_taken_is_a_host_of_its_network(bits in any::<u32>(), prefix in 0_u8..=33) {
+            let ip = Ipv4Addr::from_bits(bits);
+            let text = format!("{ip}/{prefix}");
+            let Ok(address) = text.parse::<InterfaceAddress>() else { return Ok(()) };
+            prop_assert_eq!(address.to_string(), text);
+            prop_assert!(address.contains(IpAddr::V4(ip)));
+            let size = 1_u64 << (32 - u32::from(prefix));
+            let host = u64::from(bits) % size;
+            prop_assert_eq!(address.network(), IpAddr::V4(Ipv4Addr::from_bits(bits - u32::try_from(host).unwrap())));
+            prop_assert!(prefix == 31 || (host > 0 && host < size - 1));
+        }
+    }
 
     #[test]
     fn good_addresses_know_their_network() {

@@ -1,0 +1,125 @@
+//! Which editor, with which arguments, makes which golden file.
+
+use hcimage::edit::fstab::LabelMount;
+use hcimage::edit::k3s_config::ServerConfig;
+use hcimage::edit::kernel_modules::KernelModules;
+use hcimage::edit::kernel_words::CGROUP_MEMORY;
+use hcimage::edit::*;
+use hcimage::value::{Role, StaticNetwork};
+
+type Edit = fn(&str) -> String;
+type Render = fn() -> String;
+
+pub(crate) const EDITS: &[(&str, Edit)] = &[
+    ("cmdline/pios-bookworm", edit_cmdline),
+    ("cmdline/pios-trixie", edit_cmdline),
+    ("cmdline/debian-pi", edit_cmdline),
+    ("cmdline/ubuntu-2404", edit_cmdline),
+    ("cmdline/disabled-behind", edit_cmdline),
+    ("cmdline/crlf", edit_cmdline),
+    ("raspi_extra_cmdline/absent", edit_extra_cmdline),
+    ("raspi_extra_cmdline/present", edit_extra_cmdline),
+    ("grub_cfg/debian-pc", edit_grub_cfg),
+    ("grub_cfg/ubuntu-efi", edit_grub_cfg),
+    ("dhcpcd_conf/pios-bullseye", edit_dhcpcd),
+    ("dhcpcd_conf/own-block", edit_dhcpcd),
+    ("dhcpcd_conf/crlf", edit_dhcpcd),
+    ("fstab/pios-bookworm", edit_fstab),
+    ("fstab/swap-and-old-line", edit_fstab),
+    ("fstab/crlf", edit_fstab),
+    ("dphys_swapfile/debian", dphys_swapfile::edit),
+    ("dphys_swapfile/pios-bookworm", dphys_swapfile::edit),
+    ("hosts/pios", edit_hosts),
+    ("hosts/ubuntu", edit_hosts),
+    ("hosts/crlf", edit_hosts),
+];
+
+pub(crate) const RENDERS: &[(&str, Render)] = &[
+    ("cloud_init/drop-in", cloud_init::render),
+    ("grub_default/drop-in", || grub_default::render(&CGROUP_MEMORY)),
+    ("hostname/hc-1", || hostname::render(&"hc-1".parse().unwrap())),
+    ("k3s_config/least", || render_config(false)),
+    ("k3s_config/most", || render_config(true)),
+    ("k3s_env/plain", || k3s_env::render(None)),
+    ("k3s_env/mode", || k3s_env::render(Some("0644".parse().unwrap()))),
+    ("k3s_unit/server", || k3s_unit::render(Role::Server)),
+    ("k3s_unit/agent", || k3s_unit::render(Role::Agent)),
+    ("keyfile/dhcp", || keyfile::render(None, None)),
+    ("keyfile/static", || keyfile::render(Some(&network()), None)),
+    ("keyfile/named-without-gateway", || {
+        let network = StaticNetwork::new("10.0.0.2/8".parse().unwrap(), None, Vec::new()).unwrap();
+        keyfile::render(Some(&network), Some(&"end0".parse().unwrap()))
+    }),
+    ("keyfile/ipv6", || keyfile::render(Some(&network_v6()), None)),
+    ("modules_load/all", || modules_load::render(&all_modules())),
+    ("rpi_swap/drop-in", rpi_swap::render),
+    ("sysctl/drop-in", sysctl::render),
+    ("zram_generator/empty", zram_generator::render),
+];
+
+pub(crate) fn edit_cmdline(text: &str) -> String {
+    cmdline::edit(text, &CGROUP_MEMORY).unwrap()
+}
+
+fn edit_extra_cmdline(text: &str) -> String {
+    raspi_extra_cmdline::edit(text, &CGROUP_MEMORY).unwrap()
+}
+
+fn edit_grub_cfg(text: &str) -> String {
+    grub_cfg::edit(text, &CGROUP_MEMORY).unwrap()
+}
+
+fn edit_dhcpcd(text: &str) -> String {
+    dhcpcd_conf::edit(text, &"eth0".parse().unwrap(), &network()).unwrap()
+}
+
+/// Both things that a build does to this file.
+fn edit_fstab(text: &str) -> String {
+    ensure_data_disk(&fstab::remove_swap(text)).unwrap()
+}
+
+pub(crate) fn ensure_data_disk(text: &str) -> Result<String, EditError> {
+    let (label, mount) = ("k8s-data".parse().unwrap(), "/k8s-data".parse().unwrap());
+    let wanted = LabelMount { label: &label, mount: &mount, fstype: "ext4", options: "defaults,nofail" };
+    fstab::ensure_mount_by_label(text, wanted)
+}
+
+fn edit_hosts(text: &str) -> String {
+    hosts::edit(text, "raspberrypi", &"hc-1".parse().unwrap())
+}
+
+pub(crate) fn network() -> StaticNetwork {
+    let dns = ["192.168.1.1", "2606:4700:4700::1111", "1.1.1.1"].map(|server| server.parse().unwrap());
+    let gateway = "192.168.1.1".parse().unwrap();
+    StaticNetwork::new("192.168.1.10/24".parse().unwrap(), Some(gateway), dns.to_vec()).unwrap()
+}
+
+fn network_v6() -> StaticNetwork {
+    let dns = vec!["fd00::53".parse().unwrap()];
+    StaticNetwork::new("fd00::10/64".parse().unwrap(), Some("fd00::1".parse().unwrap()), dns).unwrap()
+}
+
+fn render_config(most: bool) -> String {
+    let interface = "eth0".parse().unwrap();
+    let (san, disable) = (["hc-1.lan".to_owned(), "192.168.1.10".to_owned()], ["traefik".to_owned()]);
+    k3s_config::render_server(&ServerConfig {
+        node_name: &"hc-1".parse().unwrap(),
+        node_ip: most.then(|| network().address().ip()),
+        flannel_interface: most.then_some(&interface),
+        tls_san: if most { &san } else { &[] },
+        prefer_bundled_bin: most,
+        token_file: most.then_some("/etc/rancher/k3s/token"),
+        agent_token_file: most.then_some("/etc/rancher/k3s/agent-token"),
+        disable: if most { &disable } else { &[] },
+    })
+}
+
+fn all_modules() -> KernelModules {
+    KernelModules::parse(
+        "kernel/net/bridge/br_netfilter.ko.xz: kernel/net/bridge/bridge.ko.xz\n\
+         kernel/net/netfilter/nf_conntrack.ko.xz:\n\
+         kernel/net/ipv4/netfilter/iptable_nat.ko.xz:\n\
+         kernel/net/ipv4/netfilter/iptable_filter.ko.xz:\n",
+        "kernel/fs/overlayfs/overlay.ko\n",
+    )
+}
