@@ -82,28 +82,33 @@ fn populate(root: &Path) {
     }
     fs::hard_link(root.join("etc/hard"), root.join("usr/bin/hard-too")).unwrap();
     fs::set_permissions(root.join("usr/bin/tool"), fs::Permissions::from_mode(0o4755)).unwrap();
-    for number in 0..600 {
+    for number in 0..300 {
         fs::write(root.join(format!("var/lib/many/a-rather-long-name-{number:04}")), b"x").unwrap();
     }
 }
 
 impl Image {
+    /// The same once more.
+    pub(super) fn copy(&self) -> Self {
+        let copy = Self { dir: tempfile::tempdir().unwrap(), len: self.len };
+        fs::copy(self.file_path(), copy.file_path()).unwrap();
+        copy
+    }
+
     /// An image of `mib` MiB with mke2fs's `options` and the usual content, aged by debugfs and e2fsck: the large
     /// folder gets a hash tree, files get extended attributes, and deleted ones leave gaps.
     pub(super) fn new(mib: u64, options: &[&str]) -> Self {
         let image = Self::bare(mib, options);
-        let commands = [
-            "ea_set /etc/hostname user.small value",
-            "ea_set /usr/bin/block user.large -f LARGE",
-            "rm /var/lib/many/a-rather-long-name-0100",
-            "rm /var/lib/many/a-rather-long-name-0101",
-            "mknod /run/fifo p",
-        ];
         let large = image.dir.path().join("large");
         fs::write(&large, noise(700, 9)).unwrap();
-        for command in commands {
-            image.debugfs_write(&command.replace("LARGE", large.to_str().unwrap()));
-        }
+        image.debugfs_script(&[
+            "ea_set /etc/hostname user.small value",
+            &format!("ea_set /usr/bin/block user.large -f {}", large.display()),
+            "rm /var/lib/many/a-rather-long-name-0100",
+            "rm /var/lib/many/a-rather-long-name-0101",
+            "cd /run",
+            "mknod fifo p",
+        ]);
         let output = tool("e2fsck", &["-fyD", &image.target()]);
         assert!(matches!(output.status.code(), Some(0 | 1)), "{}", text(&output));
         image.assert_clean();
@@ -190,7 +195,7 @@ impl Image {
     pub(super) fn debugfs(&self, command: &str) -> String {
         let output = tool("debugfs", &["-R", command, &self.target()]);
         assert!(output.status.success(), "{command}: {}", text(&output));
-        text(&output)
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     pub(super) fn debugfs_write(&self, command: &str) {
@@ -198,6 +203,14 @@ impl Image {
         let said = text(&output);
         // The version comes first, on a line of its own; anything more is a complaint.
         assert!(output.status.success() && said.lines().count() <= 2, "{command}: {said}");
+    }
+
+    /// Several commands in one session.
+    pub(super) fn debugfs_script(&self, commands: &[&str]) {
+        let script = self.dir.path().join("script");
+        fs::write(&script, commands.join("\n")).unwrap();
+        let output = tool("debugfs", &["-w", "-f", script.to_str().unwrap(), &self.target()]);
+        assert!(output.status.success(), "{}", text(&output));
     }
 
     /// Mode with type, owner, links, size and time of the last change, as debugfs prints them.
@@ -229,9 +242,7 @@ impl Image {
 
     /// Everything in the file system, read by `ext4-view`.
     pub(super) fn tree_by_view(&self) -> Tree {
-        let mut bytes = vec![0; self.len as usize];
-        self.file().read_exact_at(&mut bytes, OFFSET).unwrap();
-        let fs = ext4_view::Ext4::load(Box::new(bytes)).unwrap();
+        let fs = ext4_view::Ext4::load(Box::new(View(self.window()))).unwrap();
         let mut tree = Tree::new();
         let mut folders = vec![String::from("/")];
         while let Some(folder) = folders.pop() {
@@ -273,6 +284,15 @@ impl Image {
         let mut bytes = vec![0; len];
         self.file().read_exact_at(&mut bytes, OFFSET + at).unwrap();
         bytes
+    }
+}
+
+/// The partition as `ext4-view` wants it.
+struct View(Window);
+
+impl ext4_view::Ext4Read for View {
+    fn read(&mut self, start: u64, out: &mut [u8]) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        Ok(self.0.read_exact_at(out, start)?)
     }
 }
 
