@@ -19,6 +19,16 @@ fn a_file_that_does_not_fit_leaves_nothing_behind() {
     assert!(image.tree() == tree);
 }
 
+/// A small image with so few bytes left that they run out soon.
+fn nearly_full() -> Image {
+    let image = Image::new(8, &["-b", "1024", "-N", "3500", "-O", "^has_journal"]);
+    image.edit(|fs| {
+        let filler = fs.space().unwrap().bytes - 300_000;
+        fs.write(&path("/filler"), &mut io::repeat(1).take(filler), PLAIN).unwrap();
+    });
+    image
+}
+
 /// Fills with `step` until it fails, and wants the error to be `expected`; whatever was made before stays sound.
 fn exhaust(
     image: &Image,
@@ -36,15 +46,10 @@ fn exhaust(
 #[test]
 fn running_out_of_blocks() {
     let out = |error: &FsError| matches!(error, FsError::NoSpace { .. });
-    let few = &["-b", "1024", "-N", "3500", "-O", "^has_journal"];
     let at = |number: u32| path(&format!("/var/lib/many/{number}-{}", "n".repeat(200)));
-    exhaust(
-        &Image::new(4, few),
-        |fs, n| fs.write(&at(n), &mut noise(3000, n).as_slice(), PLAIN).map(drop),
-        out,
-    );
-    exhaust(&Image::new(4, few), |fs, n| fs.create_folders(&at(n), FOLDER), out);
-    exhaust(&Image::new(4, few), |fs, n| fs.symlink(&at(n), &"t".repeat(900), PLAIN), out);
+    exhaust(&nearly_full(), |fs, n| fs.write(&at(n), &mut noise(3000, n).as_slice(), PLAIN).map(drop), out);
+    exhaust(&nearly_full(), |fs, n| fs.create_folders(&at(n), FOLDER), out);
+    exhaust(&nearly_full(), |fs, n| fs.symlink(&at(n), &"t".repeat(900), PLAIN), out);
 }
 
 #[test]

@@ -127,7 +127,7 @@ fn act(fs: &dyn FileSystem, operation: &Operation) -> Outcome {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 8, max_shrink_iters: 40, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 6, max_shrink_iters: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_operations_agree_with_the_model(
@@ -139,7 +139,7 @@ proptest! {
             Just(&["-O", "orphan_file,metadata_csum_seed"][..]),
         ],
     ) {
-        let image = Image::new(64, options);
+        let image = Image::new(40, options);
         let untouched = image.tree();
         let mut model = Model(BTreeMap::from([("/srv".to_owned(), b"d".to_vec())]));
         image.edit(|fs| {

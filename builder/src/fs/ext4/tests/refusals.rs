@@ -186,7 +186,7 @@ fn features_that_we_do_not_edit() {
         (vec!["-O", "^extent,^64bit"], "without extent"),
         (vec!["-b", "2048"], "blocks of 2048 bytes"),
     ] {
-        let image = Image::bare(MIB, &options);
+        let image = Image::empty(MIB, &options);
         assert!(matches!(refused(&image, &[name]), FsError::Unsupported { .. }), "{name}");
     }
 }
@@ -194,7 +194,7 @@ fn features_that_we_do_not_edit() {
 #[test]
 fn features_that_nobody_knows_yet() {
     for (word, name) in [(0x5C, "FEATURE_C24"), (0x60, "FEATURE_I24"), (0x64, "FEATURE_R24")] {
-        let image = Image::bare(MIB, &["-O", "^metadata_csum"]);
+        let image = Image::empty(MIB, &["-O", "^metadata_csum"]);
         image.patch(1024 + word, |bytes| bytes[3] |= 1);
         assert!(matches!(refused(&image, &[name]), FsError::Unsupported { .. }));
         assert_eq!(image.try_open(false).is_ok(), word != 0x60, "only the middle one forbids reading");
