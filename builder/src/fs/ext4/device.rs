@@ -145,7 +145,7 @@ mod tests {
                 .into_iter()
                 .enumerate()
         {
-            let bytes = vec![step as u8 + 1; len];
+            let bytes = vec![u8::try_from(step).unwrap() + 1; len];
             device.write_at(offset as u64, &bytes).unwrap();
             model[offset..offset + len].copy_from_slice(&bytes);
             let mut got = vec![0; 200];

@@ -180,7 +180,7 @@ mod tests {
             Ok(self.nodes[folder as usize]
                 .2
                 .get(name)
-                .map(|at| Node { inode: *at as u32, kind: self.nodes[*at].0 }))
+                .map(|at| Node { inode: u32::try_from(*at).unwrap(), kind: self.nodes[*at].0 }))
         }
         fn target(&self, link: u32) -> Result<String> {
             Ok(self.nodes[link as usize].1.clone())

@@ -22,6 +22,14 @@ pub(super) const NOW: i64 = 1_700_000_000;
 pub(super) const PLAIN: Attributes = Attributes { mode: 0o644, uid: 0, gid: 0, mtime: 1_600_000_000 };
 pub(super) const FOLDER: Attributes = Attributes { mode: 0o755, ..PLAIN };
 
+/// Files in the large folder, enough for a hash tree of several blocks.
+pub(super) const MANY: usize = 150;
+
+/// Their names.
+pub(super) fn many(number: usize) -> String {
+    format!("/var/lib/many/{number:04}-{}", "x".repeat(90))
+}
+
 /// What a tree holds, by path: `d`, `l TARGET` or `f CONTENT`.
 pub(super) type Tree = BTreeMap<String, Vec<u8>>;
 
@@ -82,40 +90,50 @@ fn populate(root: &Path) {
     }
     fs::hard_link(root.join("etc/hard"), root.join("usr/bin/hard-too")).unwrap();
     fs::set_permissions(root.join("usr/bin/tool"), fs::Permissions::from_mode(0o4755)).unwrap();
-    for number in 0..600 {
-        fs::write(root.join(format!("var/lib/many/a-rather-long-name-{number:04}")), b"x").unwrap();
+    for number in 0..MANY {
+        fs::write(root.join(many(number).trim_start_matches('/')), b"x").unwrap();
     }
 }
 
 impl Image {
+    /// The same once more.
+    pub(super) fn copy(&self) -> Self {
+        let copy = Self { dir: tempfile::tempdir().unwrap(), len: self.len };
+        fs::copy(self.file_path(), copy.file_path()).unwrap();
+        copy
+    }
+
     /// An image of `mib` MiB with mke2fs's `options` and the usual content, aged by debugfs and e2fsck: the large
     /// folder gets a hash tree, files get extended attributes, and deleted ones leave gaps.
     pub(super) fn new(mib: u64, options: &[&str]) -> Self {
-        let image = Self::bare(mib, options);
-        let commands = [
-            "ea_set /etc/hostname user.small value",
-            "ea_set /usr/bin/block user.large -f LARGE",
-            "rm /var/lib/many/a-rather-long-name-0100",
-            "rm /var/lib/many/a-rather-long-name-0101",
-            "mknod /run/fifo p",
-        ];
+        let dir = tempfile::tempdir().unwrap();
+        let tree = dir.path().join("tree");
+        populate(&tree);
+        let image = Self::format(dir, mib << 20, &[&["-d", tree.to_str().unwrap()], options].concat());
         let large = image.dir.path().join("large");
         fs::write(&large, noise(700, 9)).unwrap();
-        for command in commands {
-            image.debugfs_write(&command.replace("LARGE", large.to_str().unwrap()));
-        }
+        image.debugfs_script(&[
+            "ea_set /etc/hostname user.small value",
+            &format!("ea_set /usr/bin/block user.large -f {}", large.display()),
+            &format!("rm {}", many(100)),
+            &format!("rm {}", many(101)),
+            "cd /run",
+            "mknod fifo p",
+        ]);
         let output = tool("e2fsck", &["-fyD", &image.target()]);
         assert!(matches!(output.status.code(), Some(0 | 1)), "{}", text(&output));
         image.assert_clean();
         image
     }
 
-    /// As [`Image::new`], fresh from mke2fs.
-    pub(super) fn bare(mib: u64, options: &[&str]) -> Self {
+    /// As [`Image::new`], fresh from mke2fs and empty.
+    pub(super) fn empty(mib: u64, options: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let tree = dir.path().join("tree");
-        populate(&tree);
-        let image = Self { dir, len: mib << 20 };
+        Self::format(dir, mib << 20, options)
+    }
+
+    fn format(dir: TempDir, len: u64, options: &[&str]) -> Self {
+        let image = Self { dir, len };
         let file = File::create(image.file_path()).unwrap();
         let edge = |len: u64| vec![SENTINEL; len as usize];
         file.set_len(OFFSET + image.len + BEHIND).unwrap();
@@ -124,7 +142,7 @@ impl Image {
         let offset = format!("offset={OFFSET},hash_seed=11111111-2222-3333-4444-555555555555,root_owner=0:0");
         let size = format!("{}k", image.len >> 10);
         let mut arguments = vec!["-q", "-F", "-t", "ext4", "-L", "root", "-E", &offset];
-        arguments.extend(["-U", "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee", "-d", tree.to_str().unwrap()]);
+        arguments.extend(["-U", "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"]);
         arguments.extend(options);
         let file_path = image.file_path();
         arguments.extend([file_path.as_str(), size.as_str()]);
@@ -174,6 +192,10 @@ impl Image {
     pub(super) fn assert_clean(&self) {
         let output = tool("e2fsck", &["-fn", &self.target()]);
         assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        self.assert_edges();
+    }
+
+    pub(super) fn assert_edges(&self) {
         let mut edge = vec![0; OFFSET as usize];
         self.file().read_exact_at(&mut edge, 0).unwrap();
         assert!(edge.iter().all(|byte| *byte == SENTINEL), "bytes before the partition changed");
@@ -187,10 +209,15 @@ impl Image {
         fs::read(self.file_path()).unwrap()
     }
 
+    /// Puts back what [`Image::bytes`] gave.
+    pub(super) fn restore(&self, bytes: &[u8]) {
+        self.file().write_all_at(bytes, 0).unwrap();
+    }
+
     pub(super) fn debugfs(&self, command: &str) -> String {
         let output = tool("debugfs", &["-R", command, &self.target()]);
         assert!(output.status.success(), "{command}: {}", text(&output));
-        text(&output)
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     pub(super) fn debugfs_write(&self, command: &str) {
@@ -198,6 +225,14 @@ impl Image {
         let said = text(&output);
         // The version comes first, on a line of its own; anything more is a complaint.
         assert!(output.status.success() && said.lines().count() <= 2, "{command}: {said}");
+    }
+
+    /// Several commands in one session.
+    pub(super) fn debugfs_script(&self, commands: &[&str]) {
+        let script = self.dir.path().join("script");
+        fs::write(&script, commands.join("\n")).unwrap();
+        let output = tool("debugfs", &["-w", "-f", script.to_str().unwrap(), &self.target()]);
+        assert!(output.status.success(), "{}", text(&output));
     }
 
     /// Mode with type, owner, links, size and time of the last change, as debugfs prints them.
@@ -229,9 +264,7 @@ impl Image {
 
     /// Everything in the file system, read by `ext4-view`.
     pub(super) fn tree_by_view(&self) -> Tree {
-        let mut bytes = vec![0; self.len as usize];
-        self.file().read_exact_at(&mut bytes, OFFSET).unwrap();
-        let fs = ext4_view::Ext4::load(Box::new(bytes)).unwrap();
+        let fs = ext4_view::Ext4::load(Box::new(View(self.window()))).unwrap();
         let mut tree = Tree::new();
         let mut folders = vec![String::from("/")];
         while let Some(folder) = folders.pop() {
@@ -273,6 +306,15 @@ impl Image {
         let mut bytes = vec![0; len];
         self.file().read_exact_at(&mut bytes, OFFSET + at).unwrap();
         bytes
+    }
+}
+
+/// The partition as `ext4-view` wants it.
+struct View(Window);
+
+impl ext4_view::Ext4Read for View {
+    fn read(&mut self, start: u64, out: &mut [u8]) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        Ok(self.0.read_exact_at(out, start)?)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The same edits over every kind of ext4 that a base may bring.
 
-use super::image::{FOLDER, Image, PLAIN, Tree, noise, path};
+use super::image::{FOLDER, Image, MANY, PLAIN, Tree, many, noise, path};
 use crate::fs::{Attributes, FileSystem, Kind};
 
 /// Does a bit of everything, and tells `tree` what should come of it.
@@ -49,7 +49,7 @@ fn edits(fs: &dyn FileSystem, tree: &mut Tree) {
         tree.insert(name.to_owned(), format!("l {target}").into_bytes());
     }
     // Removing: a file of the hash tree, a long link; and many new names in the hash tree and in a new folder.
-    for name in ["/var/lib/many/a-rather-long-name-0005", "/etc/long-link"] {
+    for name in [many(5).as_str(), "/etc/long-link"] {
         fs.remove(&path(name)).unwrap();
         tree.remove(name).unwrap();
     }
@@ -68,7 +68,7 @@ fn edits(fs: &dyn FileSystem, tree: &mut Tree) {
 fn judge(mib: u64, options: &[&str]) {
     let image = Image::new(mib, options);
     let mut tree = image.tree();
-    assert!(tree.len() > 600, "the fixture is populated");
+    assert!(tree.len() > MANY, "the fixture is populated");
     image.edit(|fs| {
         edits(fs, &mut tree);
         // Our own reading agrees before anything is closed.
@@ -79,7 +79,7 @@ fn judge(mib: u64, options: &[&str]) {
                 _ => assert_eq!(fs.read_link(&path(name)).unwrap().as_bytes(), &want[2..]),
             }
         }
-        assert_eq!(fs.list(&path("/var/lib/many")).unwrap().len(), 600 - 3 + 150);
+        assert_eq!(fs.list(&path("/var/lib/many")).unwrap().len(), MANY - 3 + 150);
     });
     assert_same(&image.tree(), &tree);
     if !options.contains(&"128") {

@@ -2,6 +2,9 @@
 //!
 //! No test needs root. A test whose tool is missing fails and names the package.
 
+#![expect(clippy::cast_possible_truncation, reason = "fixtures are small")]
+
+mod hostile;
 mod image;
 mod limits;
 mod matrix;

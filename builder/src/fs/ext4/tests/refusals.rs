@@ -1,1 +1,244 @@
+//! Every state in which we must not write, really made; and that refusing changes no byte.
 
+use super::image::{Image, PLAIN, path};
+use crate::fs::ext4::{Ext4, Ext4Options};
+use crate::fs::{FileSystem, FsError};
+
+const MIB: u64 = 32;
+const BLOCK: u64 = 4096;
+
+/// Opening for writing must fail with all of `words` in the message, and leave the image as it is.
+#[track_caller]
+fn refused(image: &Image, words: &[&str]) -> FsError {
+    let before = image.bytes();
+    let error = image.try_open(true).err().expect("it must be refused");
+    let text = error.to_string();
+    for word in words {
+        assert!(text.contains(word), "{word:?} is missing in: {text}");
+    }
+    assert!(image.bytes() == before, "refusing changed the image");
+    error
+}
+
+fn sound() -> Image {
+    let image = Image::new(MIB, &["-b", "4096"]);
+    image.try_open(true).unwrap();
+    image
+}
+
+/// A number that debugfs prints after `key`.
+fn number(image: &Image, command: &str, key: &str) -> u64 {
+    let said = image.debugfs(command);
+    let at = said.find(key).unwrap_or_else(|| panic!("{key} is missing in {said}")) + key.len();
+    let digits: String = said[at..].trim_start().chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().unwrap()
+}
+
+/// Where an inode lies in the partition.
+fn inode_at(image: &Image, file: &str) -> u64 {
+    let said = image.debugfs(&format!("imap {file}"));
+    let offset = said.rsplit("offset 0x").next().unwrap().trim();
+    number(image, &format!("imap {file}"), "located at block") * BLOCK
+        + u64::from_str_radix(offset, 16).unwrap()
+}
+
+fn first_block(image: &Image, file: &str) -> u64 {
+    let said = image.debugfs(&format!("blocks {file}"));
+    said.lines().last().unwrap().split_whitespace().next().unwrap().parse().unwrap()
+}
+
+fn flip(bytes: &mut [u8; 4]) {
+    bytes[0] ^= 1;
+}
+
+#[test]
+fn the_error_flag() {
+    let image = sound();
+    image.debugfs_write("set_super_value state 3");
+    let error = refused(&image, &["error flag", "e2fsck -fy"]);
+    assert!(matches!(error, FsError::Corrupt { .. }));
+    image.try_open(false).expect("reading tolerates it");
+}
+
+#[test]
+fn a_journal_that_needs_recovery() {
+    let image = sound();
+    image.debugfs_write("feature needs_recovery");
+    let error = refused(&image, &["needs_recovery", "e2fsck -fy"]);
+    assert!(matches!(error, FsError::Dirty { .. }));
+    assert!(
+        matches!(image.try_open(false), Err(FsError::Dirty { .. })),
+        "what it holds is newer than what is read"
+    );
+}
+
+#[test]
+fn a_journal_with_transactions_that_the_superblock_does_not_mention() {
+    let image = sound();
+    // `s_start` of the journal's superblock: not zero means that it is not empty.
+    let journal = first_block(&image, "<8>") * BLOCK;
+    image.patch(journal + 0x1C, |bytes| *bytes = 1_u32.to_be_bytes());
+    let error = image.try_open(true).err().expect("it must be refused");
+    assert!(matches!(error, FsError::Dirty { .. } | FsError::Corrupt { .. }), "{error}");
+}
+
+#[test]
+fn a_journal_written_by_debugfs() {
+    let image = sound();
+    image.debugfs_script(&["journal_open", "journal_write -b 5000 /dev/null", "journal_close"]);
+    refused(&image, &["journal"]);
+}
+
+#[test]
+fn orphans() {
+    let image = sound();
+    image.debugfs_write("set_super_value last_orphan 20");
+    assert!(matches!(refused(&image, &["inode 20", "orphan"]), FsError::Dirty { .. }));
+    let image = Image::new(MIB, &["-O", "orphan_file"]);
+    image.debugfs_write("feature orphan_present");
+    assert!(matches!(refused(&image, &["orphan_present"]), FsError::Dirty { .. }));
+}
+
+#[test]
+fn one_that_is_marked_as_mounted() {
+    let image = Image::new(MIB, &["-O", "^has_journal"]);
+    image.debugfs_write("set_super_value state 0");
+    assert!(matches!(refused(&image, &["mounted"]), FsError::Dirty { .. }));
+}
+
+#[test]
+fn flipped_bits_in_bitmaps_with_checksums() {
+    for (key, words) in
+        [("block bitmap at", "block bitmap of group 0"), ("inode bitmap at", "inode bitmap of group 0")]
+    {
+        for options in [&["-b", "4096"][..], &["-b", "4096", "-O", "^64bit"]] {
+            let image = Image::new(MIB, options);
+            let bitmap = number(&image, "stats", key) * BLOCK;
+            image.patch(bitmap + 40, flip);
+            refused(&image, &[words, "checksum"]);
+            image.try_open(false).expect("reading needs no bitmaps");
+        }
+    }
+}
+
+#[test]
+fn flipped_bits_in_bitmaps_without_checksums() {
+    let image = Image::new(MIB, &["-b", "4096", "-O", "^metadata_csum"]);
+    let bitmap = number(&image, "stats", "block bitmap at") * BLOCK;
+    // One block too many is free: the counts tell.
+    image.patch(bitmap, flip);
+    refused(&image, &["FreeCount"]);
+    image.patch(bitmap, flip);
+    // A used block becomes free and a free one used: the counts agree, and only the owner tells.
+    let used = first_block(&image, "/usr/bin/tool");
+    let free = number(&image, "ffb 1", "Free blocks found:");
+    image.debugfs_write(&format!("freeb {used} 1"));
+    image.debugfs_write(&format!("setb {free} 1"));
+    refused(&image, &[&format!("block {used} belongs to inode"), "free"]);
+}
+
+#[test]
+fn a_block_with_two_owners() {
+    let image = Image::new(MIB, &["-b", "4096", "-O", "^metadata_csum"]);
+    let inode = inode_at(&image, "/usr/bin/block");
+    let stolen = u32::try_from(first_block(&image, "/etc/hard")).unwrap();
+    // The low half of the first extent's place: `i_block` at 40, a header of 12, and 8 into the entry.
+    image.patch(inode + 40 + 12 + 8, |bytes| *bytes = stolen.to_le_bytes());
+    refused(&image, &[&format!("block {stolen} belongs to inode")]);
+}
+
+#[test]
+fn flipped_bytes_elsewhere() {
+    let patched = |at: &dyn Fn(&Image) -> u64| {
+        let image = sound();
+        image.patch(at(&image), flip);
+        image
+    };
+    refused(&patched(&|_| 1024 + 0x88), &["superblock", "checksum"]);
+    refused(&patched(&|_| BLOCK + 0x0C), &["group descriptor", "checksum"]);
+    refused(&patched(&|image| inode_at(image, "/etc/hostname") + 8), &["damaged"]);
+    refused(&patched(&|image| inode_at(image, "/usr") + 8), &["damaged"]);
+    let folder = patched(&|image| first_block(image, "/etc/systemd") * BLOCK + 1000);
+    refused(&folder, &["damaged", "Checksum"]);
+    // Reading opens it, but does not list the damaged folder; the crate's own listing would.
+    let fs = folder.try_open(false).unwrap();
+    assert!(matches!(fs.list(&path("/etc/systemd")), Err(FsError::Corrupt { .. })));
+    assert!(fs.list(&path("/usr")).is_ok());
+}
+
+#[test]
+fn features_that_we_do_not_edit() {
+    for (options, name) in [
+        (vec!["-O", "quota"], "quota"),
+        (vec!["-O", "quota,project"], "project"),
+        (vec!["-O", "verity"], "verity"),
+        (vec!["-O", "encrypt"], "encrypt"),
+        (vec!["-O", "casefold"], "casefold"),
+        (vec!["-O", "inline_data"], "inline_data"),
+        (vec!["-O", "ea_inode"], "ea_inode"),
+        (vec!["-O", "large_dir"], "large_dir"),
+        (vec!["-O", "mmp"], "mmp"),
+        (vec!["-O", "meta_bg,^resize_inode"], "meta_bg"),
+        (vec!["-O", "bigalloc"], "bigalloc"),
+        (vec!["-O", "sparse_super2,^resize_inode"], "sparse_super2"),
+        (vec!["-O", "fast_commit"], "fast_commit"),
+        (vec!["-O", "stable_inodes"], "stable_inodes"),
+        (vec!["-O", "^extent,^64bit"], "without extent"),
+        (vec!["-b", "2048"], "blocks of 2048 bytes"),
+    ] {
+        let image = Image::empty(MIB, &options);
+        assert!(matches!(refused(&image, &[name]), FsError::Unsupported { .. }), "{name}");
+    }
+}
+
+#[test]
+fn features_that_nobody_knows_yet() {
+    for (word, name) in [(0x5C, "FEATURE_C24"), (0x60, "FEATURE_I24"), (0x64, "FEATURE_R24")] {
+        let image = Image::empty(MIB, &["-O", "^metadata_csum"]);
+        image.patch(1024 + word, |bytes| bytes[3] |= 1);
+        assert!(matches!(refused(&image, &[name]), FsError::Unsupported { .. }));
+        assert_eq!(image.try_open(false).is_ok(), word != 0x60, "only the middle one forbids reading");
+    }
+}
+
+#[test]
+fn a_truncated_image() {
+    let image = sound();
+    for writable in [true, false] {
+        let error = Ext4::open(image.truncated_window(), Ext4Options { now: 0, writable }).err().unwrap();
+        let text = error.to_string();
+        assert!(
+            text.contains("has 32.0 MiB") && text.contains("only 16.0 MiB") && text.contains("truncated"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_ext4_at_all() {
+    let image = sound();
+    image.patch(1024 + 0x38, |bytes| *bytes = [0; 4]);
+    assert!(matches!(refused(&image, &["without an ext4 file system"]), FsError::Unsupported { .. }));
+}
+
+#[test]
+fn reading_changes_no_byte_and_refuses_to_write() {
+    let image = sound();
+    let before = image.bytes();
+    let fs = image.try_open(false).unwrap();
+    assert_eq!(fs.label(), "root");
+    assert_eq!(fs.uuid()[..2], [0xaa, 0xaa]);
+    assert_eq!(fs.size_bytes(), MIB << 20);
+    fs.read(&path("/etc/hostname"), 100).unwrap();
+    for done in [
+        fs.write(&path("/new"), &mut b"x".as_slice(), PLAIN).err(),
+        fs.create_folders(&path("/new"), PLAIN).err(),
+        fs.symlink(&path("/new"), "x", PLAIN).err(),
+        fs.remove(&path("/etc/hostname")).err(),
+        fs.set_attributes(&path("/etc/hostname"), PLAIN).err(),
+    ] {
+        assert!(matches!(done, Some(FsError::Io { .. })), "{done:?}");
+    }
+    Box::new(fs).finish().unwrap();
+    assert!(image.bytes() == before);
+}
