@@ -38,10 +38,20 @@ fn node(case: Case) -> Node {
     fs::write(folder.path().join("shop.yaml"), MANIFEST).expect("writing a manifest");
     let mut command = build(folder.path(), case.board, &base);
     command.args(["--hostname", "node-7", "--address", "192.168.7.2/24", "--gateway", "192.168.7.1"]);
-    command.args(["--dns", "192.168.7.1", "--manifest", "shop.yaml", "--data-disk", "k8s-data", "--output", "node.img"]);
+    command.args([
+        "--dns",
+        "192.168.7.1",
+        "--manifest",
+        "shop.yaml",
+        "--data-disk",
+        "k8s-data",
+        "--output",
+        "node.img",
+    ]);
     succeed(&mut command);
     let image = folder.path().join("node.img");
-    let manifest = fs::read_to_string(folder.path().join("node.manifest.json")).expect("the manifest beside the image");
+    let manifest =
+        fs::read_to_string(folder.path().join("node.manifest.json")).expect("the manifest beside the image");
     let manifest = serde_json::from_str(&manifest).expect("the manifest is JSON");
     Node { folder, base, image, manifest, case }
 }
@@ -69,8 +79,14 @@ impl Node {
         assert!(fstab.contains("LABEL=k8s-data /k8s-data ext4 defaults,nofail 0 2\n"), "{fstab}");
         assert!(!fstab.lines().any(|line| line.split_whitespace().nth(2) == Some("swap")), "{fstab}");
         assert_eq!(self.text("/var/lib/rancher/k3s/server/manifests/shop.yaml"), MANIFEST);
-        assert!(!self.text("/etc/rancher/k3s/config.yaml").contains("prefer-bundled-bin"), "iptables is new enough");
-        assert!(!self.text("/etc/systemd/system/k3s.service.env").contains("KUBECONFIG_MODE"), "nobody asked");
+        assert!(
+            !self.text("/etc/rancher/k3s/config.yaml").contains("prefer-bundled-bin"),
+            "iptables is new enough"
+        );
+        assert!(
+            !self.text("/etc/systemd/system/k3s.service.env").contains("KUBECONFIG_MODE"),
+            "nobody asked"
+        );
         let enabled = debugfs(&self.image, "ls -p /etc/systemd/system/multi-user.target.wants");
         assert!(enabled.contains("hc-firstboot.service") && !enabled.contains("/k3s.service/"), "{enabled}");
     }
@@ -90,7 +106,8 @@ impl Node {
                 continue;
             }
             listed.insert(path.to_owned());
-            let old = before.get(path).filter(|node| node.kind == "Regular").map(|node| node.content.as_str());
+            let old =
+                before.get(path).filter(|node| node.kind == "Regular").map(|node| node.content.as_str());
             assert_eq!(change["old_sha256"].as_str(), old, "{path}");
             let Some(node) = after.get(path) else {
                 assert_eq!(now["kind"], "removed", "{path}");
@@ -110,13 +127,19 @@ impl Node {
         }
         let paths: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
         for path in paths {
-            assert!(listed.contains(path) || before.get(path) == after.get(path), "{path} changed, but is not listed");
+            assert!(
+                listed.contains(path) || before.get(path) == after.get(path),
+                "{path} changed, but is not listed"
+            );
         }
         let scratch = self.folder.path();
         let (before, after) = (boot_tree(&self.base, scratch), boot_tree(&self.image, scratch));
         let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
         for name in names {
-            assert!(listed_boot.contains(name) || before.get(name) == after.get(name), "{name} on the FAT changed");
+            assert!(
+                listed_boot.contains(name) || before.get(name) == after.get(name),
+                "{name} on the FAT changed"
+            );
         }
     }
 
@@ -131,7 +154,8 @@ impl Node {
     }
 
     fn masked(&self, unit: &str) -> bool {
-        debugfs(&self.image, &format!("stat /etc/systemd/system/{unit}")).contains("Fast link dest: \"/dev/null\"")
+        debugfs(&self.image, &format!("stat /etc/systemd/system/{unit}"))
+            .contains("Fast link dest: \"/dev/null\"")
     }
 
     fn exists(&self, path: &str) -> bool {
@@ -178,7 +202,11 @@ fn raspberry_pi_os_bullseye() {
     node.judge_cmdline();
     let dhcpcd = node.text("/etc/dhcpcd.conf");
     let block: Vec<&str> = dhcpcd.lines().skip_while(|line| *line != "interface eth0").collect();
-    let wanted = ["static ip_address=192.168.7.2/24", "static routers=192.168.7.1", "static domain_name_servers=192.168.7.1"];
+    let wanted = [
+        "static ip_address=192.168.7.2/24",
+        "static routers=192.168.7.1",
+        "static domain_name_servers=192.168.7.1",
+    ];
     for line in wanted {
         assert!(block.contains(&line), "{line} is not below `interface eth0`:\n{dhcpcd}");
     }
@@ -204,7 +232,11 @@ fn debian_on_a_pc() {
     judge_keyfile(&node);
     let grub = node.text("/boot/grub/grub.cfg");
     let kernels: Vec<&str> = grub.lines().filter(|line| line.trim_start().starts_with("linux")).collect();
-    assert!(!kernels.is_empty() && kernels.iter().all(|line| line.ends_with("cgroup_memory=1 cgroup_enable=memory")), "{grub}");
+    assert!(
+        !kernels.is_empty()
+            && kernels.iter().all(|line| line.ends_with("cgroup_memory=1 cgroup_enable=memory")),
+        "{grub}"
+    );
     assert!(node.text("/etc/default/grub.d/90-hcimage.cfg").contains("cgroup_enable=memory"));
 }
 
@@ -248,7 +280,8 @@ fn inspect_ls_and_cat_read_any_base() {
         let wanted = if boot == "/boot/efi" { "EFI" } else { "config.txt" };
         assert!(listed.contains(wanted), "{listed}");
         // Through a link in the middle, and on either partition.
-        let shell = succeed(hcimage(folder.path()).arg("cat").arg(format!("{}:/etc/os-release", base.display())));
+        let shell =
+            succeed(hcimage(folder.path()).arg("cat").arg(format!("{}:/etc/os-release", base.display())));
         assert!(shell.contains("ID=debian"), "{shell}");
     }
 }

@@ -36,7 +36,10 @@ pub fn k3s_release() -> &'static Path {
             .stdout(Stdio::null())
             .status()
             .expect("running tests/k3s-double/make-release.sh");
-        assert!(status.success(), "no k3s release for the tests; `make programs-and-double` builds what it needs");
+        assert!(
+            status.success(),
+            "no k3s release for the tests; `make programs-and-double` builds what it needs"
+        );
         folder
     })
 }

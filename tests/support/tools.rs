@@ -24,11 +24,13 @@ pub struct Range {
 
 /// The partitions as sfdisk reads them: root (the largest Linux one) and FAT (the one with a FAT's type).
 pub fn partitions(image: &Path) -> (Range, Range) {
-    let table: Value = serde_json::from_str(&run(Command::new("sfdisk").arg("-J").arg(image))).expect("sfdisk's JSON");
+    let table: Value =
+        serde_json::from_str(&run(Command::new("sfdisk").arg("-J").arg(image))).expect("sfdisk's JSON");
     let partitions = table["partitiontable"]["partitions"].as_array().expect("a list of partitions").clone();
     let range = |types: &[&str]| {
         let matching = partitions.iter().filter(|p| types.contains(&p["type"].as_str().unwrap_or_default()));
-        let largest = matching.max_by_key(|p| p["size"].as_u64()).unwrap_or_else(|| panic!("{types:?} in {table}"));
+        let largest =
+            matching.max_by_key(|p| p["size"].as_u64()).unwrap_or_else(|| panic!("{types:?} in {table}"));
         let bytes = |key: &str| largest[key].as_u64().expect("a number of sectors") * 512;
         Range { start: bytes("start"), size: bytes("size") }
     };
@@ -81,7 +83,11 @@ pub fn extract(image: &Path, range: Range, out: &Path) {
 /// What debugfs says to a command on the root file system.
 pub fn debugfs(image: &Path, request: &str) -> String {
     let (root, _) = partitions(image);
-    run(Command::new("debugfs").arg("-R").arg(request).arg(format!("{}?offset={}", image.display(), root.start)))
+    run(Command::new("debugfs").arg("-R").arg(request).arg(format!(
+        "{}?offset={}",
+        image.display(),
+        root.start
+    )))
 }
 
 /// A file of the FAT partition as mtools reads it.

@@ -26,8 +26,9 @@ pub struct Node {
 /// Every path of the root file system.
 pub fn root_tree(image: &Path) -> BTreeMap<String, Node> {
     let (root, _) = partitions(image);
-    let ext4 = Ext4::load(Box::new(Part { file: File::open(image).expect("opening the image"), range: root }))
-        .expect("ext4-view reads the root");
+    let ext4 =
+        Ext4::load(Box::new(Part { file: File::open(image).expect("opening the image"), range: root }))
+            .expect("ext4-view reads the root");
     let mut tree = BTreeMap::new();
     walk(&ext4, &Ext4PathBuf::new("/"), &mut tree);
     tree
