@@ -3,10 +3,15 @@
 //! Both crates use these types, so the two sides cannot disagree about the form. Unknown keys are errors:
 //! a card written by a newer builder must not be half understood by an older firstboot.
 
+mod check;
+mod text;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+
+pub use text::SeedError;
 
 /// The version of the schema that this crate reads and writes.
 pub const SCHEMA: u32 = 1;
@@ -109,6 +114,19 @@ pub struct K3s {
     pub unit: String,
     /// From the start of the unit to the node's own Ready condition, in seconds.
     pub ready_seconds: u64,
+}
+
+/// The unit of a server, as k3s's own installer names it.
+pub const SERVER_UNIT: &str = "k3s.service";
+
+/// The unit of an agent, as k3s's own installer names it.
+pub const AGENT_UNIT: &str = "k3s-agent.service";
+
+impl K3s {
+    /// Whether this node joins as an agent (else it is a server).
+    pub fn is_agent(&self) -> bool {
+        self.unit == AGENT_UNIT
+    }
 }
 
 /// Where a person finds the report.

@@ -1,0 +1,19 @@
+//! Replacing a file so that after a power cut either the old or the new content is there, whole.
+
+use std::io;
+use std::path::Path;
+
+use crate::sys::System;
+
+/// Writes to a second file in the same folder, syncs it, renames it, syncs the folder. A second file left by a
+/// power cut is overwritten.
+pub(crate) fn replace(sys: &dyn System, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
+    name.push(".new");
+    let new = folder.join(name);
+    sys.write(&new, content, mode)?;
+    sys.sync_file(&new)?;
+    sys.rename(&new, path)?;
+    sys.sync_folder(folder)
+}

@@ -1,0 +1,47 @@
+//! What stands before k3s on every boot: a clock that is not in the past.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::seed::{SEED_PATH, Seed};
+use crate::sys::System;
+use crate::timekeeping::{self, NetworkTime};
+
+/// The longest that k3s is ever held up, whatever the seed says.
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// Between two questions.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Sets the clock to the floor where it is earlier, then waits a bounded while for network time. It always ends,
+/// and never fails: k3s with a doubtful clock is better than no k3s, and says itself what it does not like.
+pub fn clock_gate(sys: &dyn System) {
+    if timekeeping::is_settled(sys) {
+        return;
+    }
+    let seed = sys.read(Path::new(SEED_PATH)).map_err(|e| format!("reading {SEED_PATH}: {e}"));
+    match seed.and_then(|bytes| Seed::parse(&String::from_utf8_lossy(&bytes)).map_err(|e| e.to_string())) {
+        Ok(seed) => wait(sys, &seed),
+        Err(e) => sys.tell(&format!("hcimage: clock gate: {e}; going on without")),
+    }
+    timekeeping::settle(sys);
+}
+
+fn wait(sys: &dyn System, seed: &Seed) {
+    if let Err(e) = timekeeping::raise(sys, seed, timekeeping::last_seen(sys)) {
+        sys.tell(&format!("hcimage: clock gate: {e}"));
+    }
+    let end = sys.uptime().saturating_add(Duration::from_secs(seed.clock.wait_seconds).min(LONGEST));
+    loop {
+        let reason = match timekeeping::by_network(sys, seed) {
+            Ok(NetworkTime::Good(_)) => return,
+            Ok(NetworkTime::None(reason)) => reason,
+            Err(e) => e.to_string(),
+        };
+        if sys.uptime().saturating_add(PAUSE) > end {
+            sys.tell(&format!("hcimage: clock gate: no network time ({reason}); going on without"));
+            return;
+        }
+        sys.sleep(PAUSE);
+    }
+}

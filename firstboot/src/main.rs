@@ -1,0 +1,97 @@
+//! `hc-firstboot`: finishes a k3s node on its first boot and reports what it does.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use hc_firstboot::seed::{SEED_PATH, Seed};
+use hc_firstboot::state::{Loaded, STATE_PATH, load};
+use hc_firstboot::sys::{RealSystem, System};
+use hc_firstboot::{clock_gate, first_boot, report};
+use lexopt::Arg;
+
+const HELP: &str = "\
+hc-firstboot: finishes a k3s node on its first boot and reports what it does
+
+Usage: hc-firstboot <command>
+
+Commands:
+  run         Go through the phases of the first boot, from wherever they stopped
+  clock-gate  Set the clock before k3s starts; always ends in time
+  status      Print how far the first boot has come
+
+Options:
+  -h, --help     Print this
+  -V, --version  Print the version
+";
+
+enum Action {
+    Run,
+    ClockGate,
+    Status,
+    Help,
+    Version,
+}
+
+fn main() -> ExitCode {
+    match parse(std::env::args_os().skip(1)) {
+        Ok(action) => act(&action),
+        Err(e) => {
+            let _ = writeln!(io::stderr(), "hc-firstboot: {e}; see hc-firstboot --help");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn parse(args: impl Iterator<Item = OsString>) -> Result<Action, lexopt::Error> {
+    let mut parser = lexopt::Parser::from_args(args);
+    let action = match parser.next()? {
+        Some(Arg::Value(word)) if word == "run" => Action::Run,
+        Some(Arg::Value(word)) if word == "clock-gate" => Action::ClockGate,
+        Some(Arg::Value(word)) if word == "status" => Action::Status,
+        Some(Arg::Short('h') | Arg::Long("help")) => Action::Help,
+        Some(Arg::Short('V') | Arg::Long("version")) => Action::Version,
+        Some(other) => return Err(other.unexpected()),
+        None => return Err("a command is missing".into()),
+    };
+    match parser.next()? {
+        Some(other) => Err(other.unexpected()),
+        None => Ok(action),
+    }
+}
+
+fn act(action: &Action) -> ExitCode {
+    match action {
+        Action::Run => ExitCode::from(first_boot(&RealSystem).exit_code()),
+        Action::ClockGate => {
+            clock_gate(&RealSystem);
+            ExitCode::SUCCESS
+        }
+        Action::Status => status(),
+        Action::Help => print(HELP),
+        Action::Version => print(concat!("hc-firstboot ", env!("CARGO_PKG_VERSION"), "\n")),
+    }
+}
+
+fn status() -> ExitCode {
+    let state = match load(&RealSystem) {
+        Loaded::Present(state) => state,
+        Loaded::Absent => return print("the first boot has not begun\n"),
+        Loaded::Damaged(reason) => {
+            let _ = writeln!(io::stderr(), "hc-firstboot: reading {STATE_PATH}: {reason}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let bytes = RealSystem.read(Path::new(SEED_PATH)).unwrap_or_default();
+    let seed = Seed::parse(&String::from_utf8_lossy(&bytes)).ok();
+    let node = seed.as_ref().map(|seed| seed.node.hostname.as_str());
+    print(&report::render(&state, node, RealSystem.now()))
+}
+
+fn print(text: &str) -> ExitCode {
+    match io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}

@@ -1,0 +1,68 @@
+//! What is mounted, from `/proc/self/mountinfo` (proc_pid_mountinfo(5)).
+
+use std::path::{Path, PathBuf};
+
+use crate::sys::System;
+
+/// One mounted file system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mount {
+    /// `major:minor` of the device.
+    pub(crate) device: String,
+    /// Where it is mounted.
+    pub(crate) at: PathBuf,
+    /// Whether it was mounted read-only, or the kernel made it so after an error.
+    pub(crate) read_only: bool,
+}
+
+/// What is mounted at a folder; the last one, which hides those before it. None too where the list is unreadable.
+pub(crate) fn at(sys: &dyn System, folder: &Path) -> Option<Mount> {
+    let bytes = sys.read(Path::new("/proc/self/mountinfo")).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    text.lines().rev().filter_map(parse).find(|mount| mount.at == folder)
+}
+
+/// Fields: id, parent, major:minor, root, mount point, options, optional fields, `-`, type, source, super options.
+fn parse(line: &str) -> Option<Mount> {
+    let (front, back) = line.split_once(" - ")?;
+    let mut front = front.split(' ');
+    let device = front.nth(2)?.to_owned();
+    let at = PathBuf::from(unescape(front.nth(1)?));
+    let options = front.next()?;
+    let of_super = back.split(' ').nth(2)?;
+    let read_only = [options, of_super].iter().any(|list| list.split(',').any(|word| word == "ro"));
+    Some(Mount { device, at, read_only })
+}
+
+/// The kernel writes blank, tab, newline and backslash as three octal digits.
+fn unescape(text: &str) -> String {
+    text.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_the_kernel() {
+        let table = [
+            (
+                "36 35 98:0 /mnt1 /mnt\\0402 rw,noatime master:1 - ext3 /dev/root rw,errors=continue",
+                Some(("98:0", "/mnt 2", false)),
+            ),
+            ("36 35 8:1 / /data ro,relatime - ext4 /dev/sda1 rw", Some(("8:1", "/data", true))),
+            ("36 35 8:1 / /data rw,relatime - ext4 /dev/sda1 ro", Some(("8:1", "/data", true))),
+            (
+                "36 35 8:1 / /data rw,relatime shared:7 master:2 - ext4 /dev/sda1 rw",
+                Some(("8:1", "/data", false)),
+            ),
+            ("36 35", None),
+            ("", None),
+        ];
+        for (line, expected) in table {
+            let found = parse(line);
+            let found = found.as_ref().map(|m| (m.device.as_str(), m.at.to_str().unwrap(), m.read_only));
+            assert_eq!(found, expected, "{line}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Every file from the builder is on the card exactly as it was written.
+
+use std::io::Read;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use super::Phase;
+use crate::context::Context;
+use crate::seed::BundleFile;
+use crate::state::PhaseName;
+use crate::sys::{Kind, System};
+use crate::trouble::Trouble;
+
+/// Bytes read at once: enough for a card's speed, little memory.
+const PIECE: usize = 256 * 1024;
+
+pub(super) struct Bundle;
+
+impl Phase for Bundle {
+    fn name(&self) -> PhaseName {
+        PhaseName::Bundle
+    }
+
+    /// What a card has read wrongly once is damaged: no second try.
+    fn limit(&self, _cx: &Context<'_>) -> Duration {
+        Duration::ZERO
+    }
+
+    /// After the digests were good once, the sizes are enough.
+    fn is_true(&self, cx: &Context<'_>) -> Result<bool, Trouble> {
+        Ok(cx.state.is_done(PhaseName::Bundle) && cx.seed.bundle.iter().all(|file| has_size(cx.sys, file)))
+    }
+
+    fn act(&self, cx: &mut Context<'_>) -> Result<(), Trouble> {
+        let files = &cx.seed.bundle;
+        for (i, file) in files.iter().enumerate() {
+            let progress =
+                format!("file {} of {}: {}", i.saturating_add(1), files.len(), file.path.display());
+            cx.progress(PhaseName::Bundle, &progress).map_err(Trouble::Lasting)?;
+            check(cx.sys, file).map_err(|why| damaged(file, &why))?;
+        }
+        Ok(())
+    }
+
+    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, Trouble> {
+        Ok(vec![format!("{} files", cx.seed.bundle.len())])
+    }
+}
+
+fn has_size(sys: &dyn System, file: &BundleFile) -> bool {
+    sys.stat(&file.path).is_ok_and(|stat| stat.kind == Kind::File && stat.size == file.size)
+}
+
+fn check(sys: &dyn System, file: &BundleFile) -> Result<(), String> {
+    let stat = sys.stat(&file.path).map_err(|e| e.to_string())?;
+    if stat.kind != Kind::File {
+        return Err("it is not a file".to_owned());
+    }
+    if stat.size != file.size {
+        return Err(format!("it has {} bytes, not {}", stat.size, file.size));
+    }
+    let digest = digest(sys.open(&file.path).map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
+    if digest == file.sha256 {
+        Ok(())
+    } else {
+        Err("its SHA-256 is not the one it was built with".to_owned())
+    }
+}
+
+fn digest(mut reader: Box<dyn Read>) -> std::io::Result<String> {
+    let mut sum = Sha256::new();
+    let mut piece = vec![0; PIECE];
+    loop {
+        match reader.read(&mut piece) {
+            Ok(0) => return Ok(sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            Ok(length) => sum.update(piece.get(..length).unwrap_or_default()),
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+fn damaged(file: &BundleFile, why: &str) -> Trouble {
+    let what = format!("the bundle is damaged: {}: {why}", file.path.display());
+    Trouble::lasting(what, "flash the card again, on another card if it happens twice")
+}

@@ -1,0 +1,167 @@
+//! The data disk is mounted, and its folders are there.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::Phase;
+use crate::context::Context;
+use crate::mounts;
+use crate::seed::{self, Folder};
+use crate::state::PhaseName;
+use crate::sys::{Command, Kind};
+use crate::systemd;
+use crate::trouble::{Failure, Trouble};
+
+const BY_LABEL: &str = "/dev/disk/by-label";
+
+pub(super) struct DataDisk;
+
+impl Phase for DataDisk {
+    fn name(&self) -> PhaseName {
+        PhaseName::DataDisk
+    }
+
+    fn limit(&self, cx: &Context<'_>) -> Duration {
+        Duration::from_secs(cx.seed.data_disk.as_ref().map_or(0, |disk| disk.wait_seconds))
+    }
+
+    fn is_true(&self, cx: &Context<'_>) -> Result<bool, Trouble> {
+        let Some(disk) = &cx.seed.data_disk else { return Ok(true) };
+        let Some(device) = find(cx, &disk.label) else { return Ok(false) };
+        Ok(is_mounted(cx, disk, &device)? && disk.folders.iter().all(|folder| is_made(cx, disk, folder)))
+    }
+
+    fn act(&self, cx: &mut Context<'_>) -> Result<(), Trouble> {
+        let Some(disk) = &cx.seed.data_disk else { return Ok(()) };
+        // What udev has not yet worked off may be the disk; its failure shows as a missing label.
+        let _ = cx.sys.run(&Command::new("udevadm", ["settle", "--timeout=10"]));
+        let device = find(cx, &disk.label).ok_or_else(|| Trouble::Passing(no_label(cx, disk)))?;
+        if !is_mounted(cx, disk, &device)? {
+            mount(cx, disk)?;
+        }
+        // Asked again: without the mount the folders would be made on the card.
+        if !is_mounted(cx, disk, &device)? {
+            let what = format!("{} is not mounted although `mount` succeeded", disk.mount.display());
+            return Err(Trouble::passing(what, "look into `journalctl -b` for what unmounted it"));
+        }
+        disk.folders.iter().try_for_each(|folder| make(cx, disk, folder))
+    }
+
+    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, Trouble> {
+        let Some(disk) = &cx.seed.data_disk else { return Ok(Vec::new()) };
+        if !self.is_true(cx)? {
+            let what = format!("the data disk at {} does not stay as it was set up", disk.mount.display());
+            return Err(Trouble::passing(what, "look into `journalctl -b` for what changes it"));
+        }
+        Ok(vec![format!("{} at {}", disk.label, disk.mount.display())])
+    }
+
+    fn give_up(&self, cx: &mut Context<'_>, last: Failure) -> Result<Vec<String>, Failure> {
+        match &cx.seed.data_disk {
+            Some(disk) if !disk.required => Ok(vec![format!("gone on without the data disk: {}", last.what)]),
+            _ => Err(last),
+        }
+    }
+}
+
+/// A block device with the label wanted.
+struct Device {
+    /// The kernel's name, for example `sda1`.
+    name: String,
+    /// `major:minor`; none where sysfs does not know it.
+    number: Option<String>,
+}
+
+fn find(cx: &Context<'_>, label: &str) -> Option<Device> {
+    let target = cx.sys.read_link(&Path::new(BY_LABEL).join(udev_name(label))).ok()?;
+    let name = target.file_name()?.to_str()?.to_owned();
+    let number = cx.sys.read(&PathBuf::from(format!("/sys/class/block/{name}/dev"))).ok();
+    let number = number.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
+    Some(Device { name, number })
+}
+
+/// How udev writes a label in a file name: what is not alphanumeric, in `#+-.:=@_` or beyond ASCII becomes `\xNN`
+/// (`encode_devnode_name` in systemd).
+fn udev_name(label: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "#+-.:=@_".contains(c) || !c.is_ascii();
+    label.chars().map(|c| if plain(c) { c.to_string() } else { format!("\\x{:02x}", u32::from(c)) }).collect()
+}
+
+/// Whether the disk is mounted where it should be; another one there, or a read-only one, is not to be mended.
+fn is_mounted(cx: &Context<'_>, disk: &seed::DataDisk, device: &Device) -> Result<bool, Trouble> {
+    let Some(mount) = mounts::at(cx.sys, &disk.mount) else { return Ok(false) };
+    let at = disk.mount.display();
+    if device.number.as_ref() != Some(&mount.device) {
+        let what = format!("at {at} another disk is mounted (device {}) than {}", mount.device, device.name);
+        return Err(Trouble::lasting(what, "check /etc/fstab, and that no two disks have the same label"));
+    }
+    if mount.read_only {
+        let what = format!("the data disk {} at {at} is read-only", device.name);
+        return Err(Trouble::lasting(what, "check it with fsck on another machine, or replace it"));
+    }
+    Ok(true)
+}
+
+fn mount(cx: &Context<'_>, disk: &seed::DataDisk) -> Result<(), Trouble> {
+    let at = disk.mount.display().to_string();
+    let command = Command::new("mount", [at.as_str()]);
+    let output = systemd::run(cx.sys, &command)?;
+    if output.success {
+        return Ok(());
+    }
+    let what =
+        format!("mounting the data disk {} at {at}: {}", disk.label, systemd::last_line(&output.stderr));
+    Err(Trouble::passing(
+        what,
+        "check that it holds a whole ext4 file system (fsck), and its line in /etc/fstab",
+    ))
+}
+
+fn make(cx: &Context<'_>, disk: &seed::DataDisk, folder: &Folder) -> Result<(), Trouble> {
+    let Folder { path, mode, uid, gid } = folder;
+    cx.sys.make_owned_folder(&disk.mount, path, *mode, *uid, *gid).map_err(|e| {
+        let what = format!("making the folder {}: {e}", disk.mount.join(path).display());
+        Trouble::lasting(what, "remove what is in its place on the data disk, or free space there")
+    })
+}
+
+fn is_made(cx: &Context<'_>, disk: &seed::DataDisk, folder: &Folder) -> bool {
+    cx.sys.stat(&disk.mount.join(&folder.path)).is_ok_and(|stat| {
+        stat.kind == Kind::Folder && (stat.mode, stat.uid, stat.gid) == (folder.mode, folder.uid, folder.gid)
+    })
+}
+
+/// The sentence that names the label and all that was seen instead.
+fn no_label(cx: &Context<'_>, disk: &seed::DataDisk) -> Failure {
+    let labels = or_none(cx.sys.list(Path::new(BY_LABEL)).unwrap_or_default());
+    let memory = |name: &String| ["loop", "ram", "zram"].iter().any(|prefix| name.starts_with(prefix));
+    let mut devices = cx.sys.list(Path::new("/sys/class/block")).unwrap_or_default();
+    devices.retain(|name| !memory(name));
+    let devices = or_none(devices);
+    let what = format!(
+        "no disk with the label {:?} was found (labels: {labels}; block devices: {devices})",
+        disk.label
+    );
+    Failure::new(
+        what,
+        format!("plug in the data disk, or label it: e2label /dev/<its partition> {}", disk.label),
+    )
+}
+
+fn or_none(names: Vec<String>) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_as_udev_writes_them() {
+        let table =
+            [("k8s-data", "k8s-data"), ("my disk", "my\\x20disk"), ("a&b", "a\\x26b"), ("übel", "übel")];
+        for (label, expected) in table {
+            assert_eq!(udev_name(label), expected);
+        }
+    }
+}

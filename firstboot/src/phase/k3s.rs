@@ -1,0 +1,104 @@
+//! k3s is enabled and runs.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use super::Phase;
+use crate::context::Context;
+use crate::state::PhaseName;
+use crate::systemd::{self, Unit, is_enabled, systemctl};
+use crate::trouble::{Failure, Trouble};
+
+/// So many restarts after the first look mean that k3s does not get up by itself. One or two are usual where a
+/// server is late.
+const TOO_MANY_RESTARTS: u64 = 3;
+
+#[derive(Default)]
+pub(super) struct K3s {
+    watch: Watch,
+}
+
+impl Phase for K3s {
+    fn name(&self) -> PhaseName {
+        PhaseName::K3s
+    }
+
+    fn limit(&self, cx: &Context<'_>) -> Duration {
+        Duration::from_secs(cx.seed.k3s.ready_seconds)
+    }
+
+    fn is_true(&self, cx: &Context<'_>) -> Result<bool, Trouble> {
+        let unit = &cx.seed.k3s.unit;
+        Ok(cx.state.committed && is_enabled(cx.sys, unit)? && Unit::show(cx.sys, unit)?.active == "active")
+    }
+
+    fn act(&self, cx: &mut Context<'_>) -> Result<(), Trouble> {
+        // First the commit, then the start: a power cut between them must not let another seed in.
+        cx.commit()?;
+        let name = &cx.seed.k3s.unit;
+        if Unit::show(cx.sys, name)?.needs_reload {
+            systemctl(cx.sys, ["daemon-reload"])?;
+        }
+        if !is_enabled(cx.sys, name)? {
+            systemctl(cx.sys, ["enable", name])?;
+        }
+        if !Unit::show(cx.sys, name)?.is_started() && !self.watch.has_begun() {
+            systemctl(cx.sys, ["start", "--no-block", name])?;
+        }
+        Ok(())
+    }
+
+    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, Trouble> {
+        let unit = self.watch.look(cx)?;
+        if unit.active == "active" {
+            return Ok(Vec::new());
+        }
+        let what = format!("{} does not come up: it is {} ({})", cx.seed.k3s.unit, unit.active, unit.sub);
+        Err(Trouble::passing(what, advice(cx)))
+    }
+
+    fn give_up(&self, cx: &mut Context<'_>, last: Failure) -> Result<Vec<String>, Failure> {
+        Err(Failure { log: systemd::last_lines(cx.sys, &cx.seed.k3s.unit), ..last })
+    }
+}
+
+pub(super) fn advice(cx: &Context<'_>) -> String {
+    let unit = &cx.seed.k3s.unit;
+    let first = if cx.seed.k3s.is_agent() { "check that the server runs and can be reached; " } else { "" };
+    format!("{first}see the last lines of its log in the report, and `journalctl -u {unit}`")
+}
+
+/// Sees whether k3s dies while somebody waits for it.
+#[derive(Default)]
+pub(super) struct Watch {
+    /// How often it had been restarted at the first look.
+    first: Cell<Option<u64>>,
+}
+
+impl Watch {
+    fn has_begun(&self) -> bool {
+        self.first.get().is_some()
+    }
+
+    /// Asks systemd; a unit that failed, stopped or restarts again and again is a lasting trouble.
+    pub(super) fn look(&self, cx: &Context<'_>) -> Result<Unit, Trouble> {
+        let unit = Unit::show(cx.sys, &cx.seed.k3s.unit)?;
+        let first = self.first.get().unwrap_or(unit.restarts);
+        self.first.set(Some(first));
+        // A start that was only just asked for may still show as inactive.
+        let died = unit.active == "failed" || (unit.active == "inactive" && unit.result != "success");
+        if died || unit.restarts.saturating_sub(first) >= TOO_MANY_RESTARTS {
+            return Err(Trouble::Lasting(exits(cx, &unit)));
+        }
+        Ok(unit)
+    }
+}
+
+fn exits(cx: &Context<'_>, unit: &Unit) -> Failure {
+    let name = &cx.seed.k3s.unit;
+    let what = format!(
+        "k3s exits: {name} ended with {} (status {}) and was restarted {} times",
+        unit.result, unit.exit_status, unit.restarts
+    );
+    Failure { what, advice: advice(cx), log: systemd::last_lines(cx.sys, name) }
+}

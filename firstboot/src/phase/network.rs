@@ -1,0 +1,214 @@
+//! The node has a carrier, an address and a default route.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::Phase;
+use crate::context::Context;
+use crate::state::PhaseName;
+use crate::sys::Command;
+use crate::systemd;
+use crate::trouble::Trouble;
+
+pub(super) struct Network;
+
+impl Phase for Network {
+    fn name(&self) -> PhaseName {
+        PhaseName::Network
+    }
+
+    fn limit(&self, cx: &Context<'_>) -> Duration {
+        Duration::from_secs(cx.seed.network.wait_seconds)
+    }
+
+    fn is_true(&self, _cx: &Context<'_>) -> Result<bool, Trouble> {
+        // Looking is all that this phase does, and verifying notes the address of this boot.
+        Ok(false)
+    }
+
+    /// The base's own network service acts; the builder configured it.
+    fn act(&self, _cx: &mut Context<'_>) -> Result<(), Trouble> {
+        Ok(())
+    }
+
+    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, Trouble> {
+        let links: Vec<Link> = ask(cx, ["-j", "addr", "show"])?;
+        let mut routes: Vec<Route> = ask(cx, ["-j", "-4", "route", "show", "default"])?;
+        let routes_v6: Vec<Route> = ask(cx, ["-j", "-6", "route", "show", "default"])?;
+        routes.extend(routes_v6);
+        let online = judge(&links, &routes, cx.seed.network.address).map_err(Trouble::Passing)?;
+        Ok(vec![format!("{} on {}", online.address, online.link)])
+    }
+}
+
+/// One interface, as `ip -j addr` prints it.
+#[derive(Debug, Deserialize)]
+struct Link {
+    #[serde(default)]
+    ifname: String,
+    #[serde(default)]
+    flags: Vec<String>,
+    #[serde(default)]
+    addr_info: Vec<Address>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Address {
+    local: Option<IpAddr>,
+    #[serde(default)]
+    scope: String,
+    /// Not to be used before duplicate address detection is through.
+    #[serde(default)]
+    tentative: bool,
+    /// Duplicate address detection found somebody else.
+    #[serde(default)]
+    dadfailed: bool,
+}
+
+/// One route, as `ip -j route` prints it.
+#[derive(Debug, Deserialize)]
+struct Route {
+    dev: Option<String>,
+}
+
+fn ask<T: DeserializeOwned, const N: usize>(cx: &Context<'_>, args: [&str; N]) -> Result<Vec<T>, Trouble> {
+    let command = Command::new("ip", args);
+    let output = systemd::run(cx.sys, &command)?;
+    let text = output.stdout.trim();
+    // No route at all: older versions print nothing instead of an empty list.
+    if output.success && text.is_empty() {
+        return Ok(Vec::new());
+    }
+    let advice = "check that iproute2 in the image is whole";
+    if !output.success {
+        let what = format!("running {command}: {}", systemd::last_line(&output.stderr));
+        return Err(Trouble::passing(what, advice));
+    }
+    serde_json::from_str(text).map_err(|e| Trouble::passing(format!("running {command}: {e}"), advice))
+}
+
+/// How the node is reached.
+#[derive(Debug, PartialEq, Eq)]
+struct Online {
+    address: IpAddr,
+    link: String,
+}
+
+/// The first interface with a default route, a carrier and a good address, the wanted one where one is wanted.
+fn judge(links: &[Link], routes: &[Route], wanted: Option<IpAddr>) -> Result<Online, crate::Failure> {
+    let routed = |link: &&Link| routes.iter().any(|route| route.dev.as_deref() == Some(&link.ifname));
+    let found = links.iter().filter(|link| link.has_carrier()).filter(routed).find_map(|link| {
+        let address = link.good().find(|address| wanted.is_none_or(|wanted| wanted == *address))?;
+        Some(Online { address, link: link.ifname.clone() })
+    });
+    found.ok_or_else(|| {
+        let (what, advice) = missing(links, routes, wanted);
+        crate::Failure::new(what, advice)
+    })
+}
+
+impl Link {
+    fn has_carrier(&self) -> bool {
+        let has = |flag: &str| self.flags.iter().any(|f| f == flag);
+        has("LOWER_UP") && has("UP") && !has("LOOPBACK")
+    }
+
+    fn good(&self) -> impl Iterator<Item = IpAddr> {
+        let usable = self.addr_info.iter().filter(|a| a.scope == "global" && !a.tentative && !a.dadfailed);
+        usable.filter_map(|address| address.local)
+    }
+}
+
+/// What is missing first, and what to do about it.
+fn missing(links: &[Link], routes: &[Route], wanted: Option<IpAddr>) -> (String, &'static str) {
+    let mut up = links.iter().filter(|link| link.has_carrier()).peekable();
+    if up.peek().is_none() {
+        return (
+            "no network: no interface has a carrier".into(),
+            "plug in the network cable, check the switch",
+        );
+    }
+    let addresses: Vec<IpAddr> = up.flat_map(Link::good).collect();
+    let seen = addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    match wanted {
+        None if addresses.is_empty() => (
+            "no network: no address by DHCP".into(),
+            "check that a DHCP server answers, or set a static address",
+        ),
+        Some(wanted) if !addresses.contains(&wanted) => {
+            let seen = if seen.is_empty() { "none".to_owned() } else { seen };
+            let what = format!("no network: the address {wanted} is not set (set: {seen})");
+            (what, "check that no other machine has the address and that the cable is in the right port")
+        }
+        _ if routes.is_empty() => (
+            format!("no network: no default route (address: {seen})"),
+            "check the gateway in the cluster file",
+        ),
+        _ => {
+            let what =
+                format!("no network: the default route is on another interface than the address {seen}");
+            (what, "check the gateway and which port the cable is in")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As iproute2 6.1 prints it, shortened.
+    const ADDR: &str = r#"[
+      {"ifindex":1,"ifname":"lo","flags":["LOOPBACK","UP","LOWER_UP"],"operstate":"UNKNOWN",
+       "addr_info":[{"family":"inet","local":"127.0.0.1","prefixlen":8,"scope":"host","label":"lo"}]},
+      {"ifindex":2,"ifname":"eth0","flags":["BROADCAST","MULTICAST","UP","LOWER_UP"],"operstate":"UP",
+       "addr_info":[{"family":"inet6","local":"fe80::1","prefixlen":64,"scope":"link"},
+                    {"family":"inet6","local":"2001:db8::7","prefixlen":64,"scope":"global","tentative":true},
+                    {"family":"inet","local":"10.0.0.7","prefixlen":24,"scope":"global","dynamic":true}]},
+      {"ifindex":3,"ifname":"wlan0","flags":["NO-CARRIER","BROADCAST","UP"],"operstate":"DOWN","addr_info":[]},{}]"#;
+    const ROUTE: &str =
+        r#"[{"dst":"default","gateway":"10.0.0.1","dev":"eth0","protocol":"dhcp","flags":[]}]"#;
+
+    fn run(addr: &str, route: &str, wanted: Option<&str>) -> Result<Online, String> {
+        let links: Vec<Link> = serde_json::from_str(addr).unwrap();
+        let routes: Vec<Route> = serde_json::from_str(route).unwrap();
+        judge(&links, &routes, wanted.map(|a| a.parse().unwrap())).map_err(|failure| failure.what)
+    }
+
+    #[test]
+    fn online() {
+        let expected = Online { address: "10.0.0.7".parse().unwrap(), link: "eth0".into() };
+        assert_eq!(run(ADDR, ROUTE, None).as_ref(), Ok(&expected));
+        assert_eq!(run(ADDR, ROUTE, Some("10.0.0.7")).as_ref(), Ok(&expected));
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let no_carrier = ADDR.replace("\"LOWER_UP\"", "\"NO-CARRIER\"");
+        let no_address = ADDR.replace("\"scope\":\"global\"", "\"scope\":\"link\"");
+        let elsewhere = ROUTE.replace("eth0", "usb0");
+        let table = [
+            (no_carrier.as_str(), ROUTE, None, "no network: no interface has a carrier"),
+            (no_address.as_str(), ROUTE, None, "no network: no address by DHCP"),
+            (ADDR, "[]", None, "no network: no default route (address: 10.0.0.7)"),
+            (ADDR, ROUTE, Some("10.0.0.9"), "no network: the address 10.0.0.9 is not set (set: 10.0.0.7)"),
+            (
+                ADDR,
+                ROUTE,
+                Some("2001:db8::7"),
+                "no network: the address 2001:db8::7 is not set (set: 10.0.0.7)",
+            ),
+            (
+                ADDR,
+                elsewhere.as_str(),
+                None,
+                "no network: the default route is on another interface than the address 10.0.0.7",
+            ),
+        ];
+        for (addr, route, wanted, what) in table {
+            assert_eq!(run(addr, route, wanted), Err(what.to_owned()));
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The node's own Ready condition is True, by the cluster's own word.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::{Phase, k3s};
+use crate::context::Context;
+use crate::state::PhaseName;
+use crate::sys::{Command, Output};
+use crate::systemd;
+use crate::trouble::{Failure, Trouble};
+
+const K3S: &str = "/usr/local/bin/k3s";
+
+/// With what an agent's kubelet talks to the server, through the load balancer on 127.0.0.1.
+const AGENT_CONFIG: &str = "/var/lib/rancher/k3s/agent/kubelet.kubeconfig";
+
+/// How long one question may take.
+const QUESTION_LIMIT: Duration = Duration::from_secs(30);
+
+const BOOT_ID_PATH: &str = "/proc/sys/kernel/random/boot_id";
+
+#[derive(Default)]
+pub(super) struct Ready {
+    watch: k3s::Watch,
+}
+
+impl Phase for Ready {
+    fn name(&self) -> PhaseName {
+        PhaseName::Ready
+    }
+
+    /// What the start of k3s left of the time for both.
+    fn limit(&self, cx: &Context<'_>) -> Duration {
+        let spent = cx.state.record(PhaseName::K3s).map_or(0, |record| record.seconds);
+        Duration::from_secs(cx.seed.k3s.ready_seconds.saturating_sub(spent))
+    }
+
+    fn is_true(&self, _cx: &Context<'_>) -> Result<bool, Trouble> {
+        // Whether k3s still lives is part of the answer, so it is always looked for in verify.
+        Ok(false)
+    }
+
+    /// The kubelet acts; here it is waited for.
+    fn act(&self, _cx: &mut Context<'_>) -> Result<(), Trouble> {
+        Ok(())
+    }
+
+    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, Trouble> {
+        let unit = self.watch.look(cx)?;
+        let output = systemd::run(cx.sys, &question(cx))?;
+        let boot_id = cx.sys.read(Path::new(BOOT_ID_PATH)).unwrap_or_default();
+        let boot_id = String::from_utf8_lossy(&boot_id).trim().to_owned();
+        judge(&output, &boot_id).map_err(|seen| not_ready(cx, &seen))?;
+        if unit.active == "active" {
+            return Ok(Vec::new());
+        }
+        Err(not_ready(cx, &format!("{} is {} ({})", cx.seed.k3s.unit, unit.active, unit.sub)))
+    }
+
+    fn give_up(&self, cx: &mut Context<'_>, last: Failure) -> Result<Vec<String>, Failure> {
+        let what = format!("Ready was not reached within {} s: {}", cx.seed.k3s.ready_seconds, last.what);
+        Err(Failure { what, log: systemd::last_lines(cx.sys, &cx.seed.k3s.unit), ..last })
+    }
+}
+
+fn question(cx: &Context<'_>) -> Command {
+    let name = cx.seed.node.hostname.as_str();
+    let mut command = Command::new(K3S, ["kubectl", "get", "node", name, "-o", "json"]);
+    command.limit = QUESTION_LIMIT;
+    if cx.seed.k3s.is_agent() {
+        command.args.extend(["--kubeconfig", AGENT_CONFIG].map(str::to_owned));
+    }
+    command
+}
+
+fn not_ready(cx: &Context<'_>, seen: &str) -> Trouble {
+    let what = format!("node {} is not Ready: {seen}", cx.seed.node.hostname);
+    Trouble::passing(what, k3s::advice(cx))
+}
+
+/// The part of a Node that matters here (core/v1 NodeStatus).
+#[derive(Deserialize)]
+struct Node {
+    #[serde(default)]
+    status: NodeStatus,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct NodeStatus {
+    #[serde(default)]
+    conditions: Vec<Condition>,
+    node_info: Option<NodeInfo>,
+}
+
+#[derive(Deserialize)]
+struct NodeInfo {
+    #[serde(rename = "bootID", default)]
+    boot_id: String,
+}
+
+#[derive(Deserialize)]
+struct Condition {
+    #[serde(rename = "type")]
+    kind: String,
+    status: String,
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    message: String,
+}
+
+/// Whether the answer says Ready for this boot, and what it says else. For a while after a power cut the cluster
+/// still shows what the node said before it; the kubelet's boot id tells the two apart.
+fn judge(output: &Output, boot_id: &str) -> Result<(), String> {
+    if !output.success {
+        return Err(format!("the cluster does not answer ({})", systemd::last_line(&output.stderr)));
+    }
+    let node: Node =
+        serde_json::from_str(&output.stdout).map_err(|e| format!("the answer is no node ({e})"))?;
+    let said = node.status.node_info.map(|info| info.boot_id).unwrap_or_default();
+    if !said.is_empty() && !boot_id.is_empty() && said != boot_id {
+        return Err("the kubelet has not reported since the last boot".to_owned());
+    }
+    let ready = node.status.conditions.iter().find(|condition| condition.kind == "Ready");
+    match ready {
+        Some(condition) if condition.status == "True" => Ok(()),
+        Some(Condition { status, reason, message, .. }) => {
+            Err(crate::report::mask(&format!("its condition is {status} ({reason}: {message})")))
+        }
+        None => Err("it has no Ready condition yet".to_owned()),
+    }
+}

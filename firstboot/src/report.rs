@@ -1,0 +1,11 @@
+//! What firstboot tells a person: on the card, on the console, in the journal.
+
+mod card;
+mod date;
+mod mask;
+mod text;
+
+pub use card::{STATUS_FILE, guess_folder, publish};
+pub use date::date;
+pub use mask::mask;
+pub use text::{End, render};

@@ -1,0 +1,214 @@
+//! The first boot from its beginning to its end.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use crate::context::Context;
+use crate::phase::{Phase, all};
+use crate::report::{self, End};
+use crate::seed::{SEED_PATH, Seed};
+use crate::state::{self, FINISHED_PATH, Loaded, Outcome, PhaseName, STATE_PATH, State, Status};
+use crate::sys::System;
+use crate::timekeeping;
+use crate::trouble::{Failure, Trouble};
+
+/// The first and the longest pause between two tries.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
+
+/// How a start ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The node is Ready, and this never runs again.
+    Ready,
+    /// Stopped with a report; the next boot tries again.
+    Failed,
+    /// An earlier boot finished: nothing was done.
+    NothingToDo,
+}
+
+impl Ending {
+    /// What the process tells systemd: 0, or 1 where the run stopped.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Ready | Self::NothingToDo => 0,
+            Self::Failed => 1,
+        }
+    }
+}
+
+/// Goes through the phases from wherever an earlier start was interrupted.
+pub fn first_boot(sys: &dyn System) -> Ending {
+    if sys.stat(Path::new(FINISHED_PATH)).is_ok() {
+        sys.tell(&format!("hcimage: the first boot is over ({FINISHED_PATH} is there): nothing to do"));
+        return Ending::NothingToDo;
+    }
+    // Before anything writes the state: the clock may be wrong until its phase.
+    let last_seen = timekeeping::last_seen(sys);
+    let (seed, digest) = match read_seed(sys) {
+        Ok(read) => read,
+        Err(failure) => return stop(sys, None, &mut State::new(String::new()), failure),
+    };
+    match resume(sys, &digest) {
+        Ok(state) => go(Context { sys, seed: &seed, state, last_seen }),
+        // The state on the card stays as it is: it is evidence, or belongs to the seed that was used.
+        Err(failure) => stop(sys, Some(&seed), &mut State::new(digest), failure),
+    }
+}
+
+fn read_seed(sys: &dyn System) -> Result<(Seed, String), Failure> {
+    let advice = "flash the card again with an image that hcimage built";
+    let bytes = sys
+        .read(Path::new(SEED_PATH))
+        .map_err(|e| Failure::new(format!("reading {SEED_PATH}: {e}"), advice))?;
+    let text = str::from_utf8(&bytes)
+        .map_err(|_| Failure::new(format!("reading {SEED_PATH}: it is not UTF-8 text"), advice))?;
+    let seed = Seed::parse(text).map_err(|e| Failure::new(e.to_string(), advice))?;
+    let digest = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok((seed, digest))
+}
+
+/// The state to go on from, or why there is no going on.
+fn resume(sys: &dyn System, digest: &str) -> Result<State, Failure> {
+    match state::load(sys) {
+        Loaded::Absent => Ok(State::new(digest.to_owned())),
+        Loaded::Present(state) if state.seed_sha256 == digest => {
+            Ok(State { outcome: Outcome::Running, ..state })
+        }
+        Loaded::Present(state) if state.committed => Err(Failure::new(
+            format!("{SEED_PATH} was changed after k3s was started for the first time"),
+            "put the old seed back, or flash the card again to set up the node anew",
+        )),
+        Loaded::Present(_) => {
+            let mut state = State::new(digest.to_owned());
+            state.notes.push("the seed was changed before k3s was started: begun again".to_owned());
+            Ok(state)
+        }
+        Loaded::Damaged(reason) => Err(Failure::new(
+            format!("{STATE_PATH} is damaged ({reason}), so how far the node was set up is not known"),
+            "flash the card again, on another card if it happens twice",
+        )),
+    }
+}
+
+fn go(mut cx: Context<'_>) -> Ending {
+    let phases = all();
+    for (i, phase) in phases.iter().enumerate() {
+        let place = format!("[{}/{}] {}", i.saturating_add(1), phases.len(), phase.name().text());
+        cx.sys.tell(&format!("hcimage: {place}: started"));
+        match one_phase(&mut cx, phase.as_ref()) {
+            Ok(summary) => cx.sys.tell(&format!("hcimage: {place}: done{summary}")),
+            Err(failure) => {
+                cx.sys.tell(&format!("hcimage: {place}: FAILED"));
+                return stop(cx.sys, Some(cx.seed), &mut cx.state, failure);
+            }
+        }
+    }
+    tell_report(cx.sys, &report_text(cx.sys, Some(cx.seed), &cx.state), End::Ready);
+    Ending::Ready
+}
+
+/// One phase with its state written before and after. Gives back how long it took and its notes, in words.
+fn one_phase(cx: &mut Context<'_>, phase: &dyn Phase) -> Result<String, Failure> {
+    let name = phase.name();
+    let start = cx.sys.uptime();
+    let done_before = cx.state.is_done(name);
+    let record = cx.state.record_mut(name);
+    record.progress = None;
+    if !done_before {
+        record.status = Status::Running;
+    }
+    cx.save()?;
+    let result = until_true(cx, phase, start);
+    let seconds = cx.sys.uptime().saturating_sub(start).as_secs();
+    let record = cx.state.record_mut(name);
+    record.seconds = seconds;
+    record.progress = None;
+    match result {
+        Ok(notes) => {
+            record.status = Status::Done;
+            if let Some(notes) = notes {
+                record.notes = notes;
+            }
+            let summary = summary(seconds, &record.notes);
+            // The last phase has written it all, and then the marker: nothing may be written after that.
+            if name != PhaseName::Finish {
+                cx.save()?;
+            }
+            Ok(summary)
+        }
+        Err(failure) => {
+            record.status = Status::Failed;
+            Err(failure)
+        }
+    }
+}
+
+fn summary(seconds: u64, notes: &[String]) -> String {
+    if notes.is_empty() {
+        return format!(" in {seconds} s");
+    }
+    format!(" in {seconds} s ({})", notes.join("; "))
+}
+
+/// Notes of a phase; none where there was nothing to do, so that those of an earlier boot stay.
+type Notes = Option<Vec<String>>;
+
+/// Tries until the phase's goal is reached, a lasting trouble shows or its time is over.
+fn until_true(cx: &mut Context<'_>, phase: &dyn Phase, start: Duration) -> Result<Notes, Failure> {
+    let end = start.saturating_add(phase.limit(cx));
+    let mut pause = PAUSES.0;
+    loop {
+        let failure = match one_try(cx, phase) {
+            Ok(notes) => return Ok(notes),
+            Err(Trouble::Lasting(failure)) => return Err(failure),
+            Err(Trouble::Passing(failure)) => failure,
+        };
+        if cx.sys.uptime().saturating_add(pause) > end {
+            return phase.give_up(cx, failure).map(Some);
+        }
+        cx.progress(phase.name(), &format!("waiting: {}", failure.what))?;
+        cx.sys.sleep(pause);
+        pause = pause.saturating_mul(2).min(PAUSES.1);
+    }
+}
+
+fn one_try(cx: &mut Context<'_>, phase: &dyn Phase) -> Result<Notes, Trouble> {
+    if phase.is_true(cx)? {
+        return Ok(None);
+    }
+    phase.act(cx)?;
+    phase.verify(cx).map(Some)
+}
+
+/// The end that nobody wants: state, report and sentinel.
+fn stop(sys: &dyn System, seed: Option<&Seed>, state: &mut State, failure: Failure) -> Ending {
+    state.outcome = Outcome::Failed(failure);
+    // Only a state that phases have worked on is this program's to write.
+    if !state.phases.is_empty()
+        && let Err(failure) = state::save(sys, state)
+    {
+        sys.tell(&format!("hcimage: {failure}"));
+    }
+    let text = report_text(sys, seed, state);
+    let folder = seed.map(|seed| seed.report.boot_folder.clone()).or_else(|| report::guess_folder(sys));
+    let published = match folder {
+        Some(folder) => report::publish(sys, &folder, &text, End::Failed),
+        None => Err(format!("no {}: no boot partition is mounted", report::STATUS_FILE)),
+    };
+    if let Err(reason) = published {
+        sys.tell(&format!("hcimage: {reason}"));
+    }
+    tell_report(sys, &text, End::Failed);
+    Ending::Failed
+}
+
+fn report_text(sys: &dyn System, seed: Option<&Seed>, state: &State) -> String {
+    report::render(state, seed.map(|seed| seed.node.hostname.as_str()), sys.now())
+}
+
+/// Begins with a line end, because the cursor of a console may stand behind a login prompt.
+fn tell_report(sys: &dyn System, text: &str, end: End) {
+    sys.tell(&format!("\n{text}\n{}", end.sentinel()));
+}

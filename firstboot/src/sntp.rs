@@ -1,0 +1,184 @@
+//! A small SNTP client: RFC 4330, and RFC 5905 section 7.3 for the form of the packet.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::sys::{Command, System};
+
+/// The port of NTP.
+const PORT: u16 = 123;
+
+/// Bytes of a packet without extensions.
+const PACKET: usize = 48;
+
+/// Leap indicator 0, version 4, mode 3 (client).
+const REQUEST: u8 = 0b00_100_011;
+
+/// From 1900, where NTP begins to count, to 1970.
+const FROM_1900_TO_1970: u64 = 2_208_988_800;
+
+/// How long to wait for one answer.
+const ANSWER_WAIT: Duration = Duration::from_secs(3);
+
+/// A server as `host` or `host:port`; an IPv6 address with a port is in brackets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    host: String,
+    port: u16,
+}
+
+/// Why a server's answer is no time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SntpError {
+    /// The name is not one that could be asked.
+    #[error("{0:?} is not a time server: `host` or `host:port` is accepted")]
+    Name(String),
+    /// Fewer than 48 bytes.
+    #[error("the answer has {0} bytes, not 48")]
+    Short(usize),
+    /// Not an answer of a server (mode 4).
+    #[error("the answer has mode {0}, not 4 (server)")]
+    Mode(u8),
+    /// Not an answer to what was asked: somebody else's, or a forged one.
+    #[error("the answer does not echo the question")]
+    NotOurs,
+    /// The server says that it has no time itself.
+    #[error("the server is not synchronised itself (leap indicator 3)")]
+    NotSynchronised,
+    /// A refusal ("kiss of death") or an invalid stratum.
+    #[error("the server refused, or has stratum {0}, not 1 to 15")]
+    Stratum(u8),
+    /// The field of the time is empty.
+    #[error("the answer holds no time")]
+    NoTime,
+    /// Earlier than the image was built, so the server is wrong.
+    #[error("the server's time is before the build of this image")]
+    BeforeFloor,
+    /// The server could not be asked.
+    #[error("{0}")]
+    Io(String),
+}
+
+impl FromStr for Server {
+    type Err = SntpError;
+
+    fn from_str(text: &str) -> Result<Self, SntpError> {
+        let wrong = || SntpError::Name(text.to_owned());
+        if let Ok(address) = text.parse::<IpAddr>() {
+            return Ok(Self { host: address.to_string(), port: PORT });
+        }
+        let (host, port) = match text.rsplit_once(':') {
+            Some((host, port)) => (host, port.parse().map_err(|_| wrong())?),
+            None => (text, PORT),
+        };
+        if let Some(inner) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            let address: Ipv6Addr = inner.parse().map_err(|_| wrong())?;
+            return Ok(Self { host: address.to_string(), port });
+        }
+        // A name goes to another program as an argument: nothing in it may look like an option.
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.' || b == b'_';
+        let right =
+            (1..=253).contains(&host.len()) && host.bytes().all(plain) && !host.starts_with(['-', '.']);
+        if right && port != 0 { Ok(Self { host: host.to_owned(), port }) } else { Err(wrong()) }
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+impl Server {
+    /// The time since 1970 by this server: the first of its addresses that gives a good answer.
+    pub fn ask(&self, sys: &dyn System, floor: Duration) -> Result<Duration, SntpError> {
+        let mut last = SntpError::Io("the name has no address".to_owned());
+        for address in self.addresses(sys)? {
+            match ask(sys, SocketAddr::new(address, self.port), floor) {
+                Ok(time) => return Ok(time),
+                Err(e) => last = e,
+            }
+        }
+        Err(last)
+    }
+
+    /// By `getent`: this program is statically linked, where the C library's own resolver does not work.
+    fn addresses(&self, sys: &dyn System) -> Result<Vec<IpAddr>, SntpError> {
+        if let Ok(address) = self.host.parse() {
+            return Ok(vec![address]);
+        }
+        let command = Command::new("getent", ["ahosts", &self.host]);
+        let output = sys.run(&command).map_err(|e| SntpError::Io(format!("running {command}: {e}")))?;
+        let mut found: Vec<IpAddr> = Vec::new();
+        for address in output.stdout.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok()) {
+            if !found.contains(&address) {
+                found.push(address);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Asks one address once.
+fn ask(sys: &dyn System, server: SocketAddr, floor: Duration) -> Result<Duration, SntpError> {
+    let io = |e: std::io::Error| SntpError::Io(e.to_string());
+    // The server echoes the transmit timestamp without looking at it; a random one cannot be guessed.
+    let question = sys.random().map_err(io)?;
+    let sent = sys.uptime();
+    let answer = sys.ask_udp(server, &request(question), ANSWER_WAIT).map_err(io)?;
+    let travel = sys.uptime().saturating_sub(sent);
+    let time = read_answer(&answer, question)?.saturating_add(travel / 2);
+    if time < floor { Err(SntpError::BeforeFloor) } else { Ok(time) }
+}
+
+/// A client's packet whose transmit timestamp is `question`.
+pub fn request(question: u64) -> Vec<u8> {
+    let mut packet = vec![REQUEST];
+    packet.resize(PACKET - size_of::<u64>(), 0);
+    packet.extend(question.to_be_bytes());
+    packet
+}
+
+/// The server's time since 1970, checked as RFC 4330 section 5 asks for.
+pub fn read_answer(bytes: &[u8], question: u64) -> Result<Duration, SntpError> {
+    let Some(packet) = bytes.first_chunk::<PACKET>() else {
+        return Err(SntpError::Short(bytes.len()));
+    };
+    let [flags, stratum, ..] = *packet;
+    if flags & 0b111 != 4 {
+        return Err(SntpError::Mode(flags & 0b111));
+    }
+    if timestamp(packet, 24) != question {
+        return Err(SntpError::NotOurs);
+    }
+    if !(1..=15).contains(&stratum) {
+        return Err(SntpError::Stratum(stratum));
+    }
+    if flags >> 6 == 3 {
+        return Err(SntpError::NotSynchronised);
+    }
+    since_1970(timestamp(packet, 40)).ok_or(SntpError::NoTime)
+}
+
+/// 32 bits of seconds and 32 bits of their fraction, big-endian.
+fn timestamp(packet: &[u8; PACKET], at: usize) -> u64 {
+    packet.iter().skip(at).take(size_of::<u64>()).fold(0, |sum, &byte| (sum << 8) | u64::from(byte))
+}
+
+/// RFC 4330 section 3: with the highest bit set the seconds count from 1900, without it from 2036-02-07 06:28:16.
+fn since_1970(timestamp: u64) -> Option<Duration> {
+    if timestamp == 0 {
+        return None;
+    }
+    let (seconds, fraction) = (timestamp >> 32, timestamp & 0xffff_ffff);
+    let era = if seconds >> 31 == 1 { 0 } else { 1 << 32 };
+    let whole = (seconds + era).checked_sub(FROM_1900_TO_1970)?;
+    let nanos = (fraction * 1_000_000_000) >> 32;
+    Some(Duration::from_secs(whole).saturating_add(Duration::from_nanos(nanos)))
+}

@@ -1,0 +1,182 @@
+//! The machine itself.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, UdpSocket};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rustix::fs::OFlags;
+use rustix::rand::{GetRandomFlags, getrandom};
+use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
+
+use super::{Command, Kind, Output, Stat, System, folder};
+
+/// Where a person looks who has a screen or a serial cable.
+const CONSOLE: &str = "/dev/console";
+
+/// How long one message may take on the console.
+const CONSOLE_LIMIT: Duration = Duration::from_secs(10);
+
+/// The largest UDP answer that is of any use here; an SNTP packet has 48 bytes and perhaps a signature.
+const ANSWER_BYTES: usize = 512;
+
+/// The machine this program runs on.
+#[derive(Debug, Clone, Copy)]
+pub struct RealSystem;
+
+impl System for RealSystem {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        fs::read(path)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn Read>> {
+        Ok(Box::new(File::open(path)?))
+    }
+
+    fn stat(&self, path: &Path) -> io::Result<Stat> {
+        let meta = path.symlink_metadata()?;
+        let kind = match meta.file_type() {
+            t if t.is_file() => Kind::File,
+            t if t.is_dir() => Kind::Folder,
+            t if t.is_symlink() => Kind::Link,
+            _ => Kind::Other,
+        };
+        let modified = since_1970(meta.modified()?);
+        let mode = meta.mode() & 0o7777;
+        Ok(Stat { kind, size: meta.len(), mode, uid: meta.uid(), gid: meta.gid(), modified })
+    }
+
+    fn read_link(&self, path: &Path) -> io::Result<PathBuf> {
+        fs::read_link(path)
+    }
+
+    fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
+        let names = fs::read_dir(folder)?.map(|entry| Ok(lossy(&entry?.file_name())));
+        let mut names: Vec<String> = names.collect::<io::Result<_>>()?;
+        names.sort();
+        Ok(names)
+    }
+
+    fn write(&self, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+        let mut options = OpenOptions::new();
+        let flags = i32::try_from(OFlags::NOFOLLOW.bits()).map_err(io::Error::other)?;
+        options.write(true).create(true).truncate(true).mode(mode).custom_flags(flags);
+        options.open(path)?.write_all(content)
+    }
+
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        File::open(folder)?.sync_all()
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        rustix::fs::sync();
+        Ok(())
+    }
+
+    fn make_folders(&self, path: &Path) -> io::Result<()> {
+        fs::create_dir_all(path)
+    }
+
+    fn make_owned_folder(&self, below: &Path, path: &Path, mode: u32, uid: u32, gid: u32) -> io::Result<()> {
+        folder::make_owned(below, path, mode, uid, gid)
+    }
+
+    fn run(&self, command: &Command) -> io::Result<Output> {
+        command.run()
+    }
+
+    fn hostname(&self) -> String {
+        rustix::system::uname().nodename().to_string_lossy().into_owned()
+    }
+
+    fn set_hostname(&self, name: &str) -> io::Result<()> {
+        Ok(rustix::system::sethostname(name.as_bytes())?)
+    }
+
+    fn now(&self) -> Duration {
+        since_1970(SystemTime::now())
+    }
+
+    fn set_clock(&self, to: Duration) -> io::Result<()> {
+        let tv_sec = i64::try_from(to.as_secs()).map_err(io::Error::other)?;
+        Ok(clock_settime(ClockId::Realtime, Timespec { tv_sec, tv_nsec: to.subsec_nanos().into() })?)
+    }
+
+    fn uptime(&self) -> Duration {
+        let time = clock_gettime(ClockId::Boottime);
+        let whole = Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or_default());
+        whole.saturating_add(Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or_default()))
+    }
+
+    fn sleep(&self, time: Duration) {
+        thread::sleep(time);
+    }
+
+    fn random(&self) -> io::Result<u64> {
+        let mut bytes = [0; 8];
+        // Up to 256 bytes come whole or not at all (getrandom(2)).
+        getrandom(&mut bytes, GetRandomFlags::empty())?;
+        Ok(u64::from_ne_bytes(bytes))
+    }
+
+    fn ask_udp(&self, server: SocketAddr, packet: &[u8], wait: Duration) -> io::Result<Vec<u8>> {
+        let any = if server.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+        let socket = UdpSocket::bind(any)?;
+        // Connected: the kernel then drops what comes from anybody else.
+        socket.connect(server)?;
+        socket.set_read_timeout(Some(wait))?;
+        socket.send(packet)?;
+        let mut answer = vec![0; ANSWER_BYTES];
+        let length = socket.recv(&mut answer)?;
+        answer.truncate(length);
+        Ok(answer)
+    }
+
+    fn tell(&self, text: &str) {
+        let line = format!("{text}\n");
+        // Whoever cannot be told must not stop the node from coming up.
+        let _ = io::stdout().write_all(line.as_bytes());
+        let _ = io::stdout().flush();
+        let _ = tell_console(line.as_bytes());
+    }
+}
+
+/// Writes to the console, but never waits longer than [`CONSOLE_LIMIT`]: a serial line may be slow, and a screen
+/// that somebody stopped with Ctrl-S may never go on.
+fn tell_console(mut text: &[u8]) -> io::Result<()> {
+    let flags = i32::try_from((OFlags::NOCTTY | OFlags::NONBLOCK).bits()).map_err(io::Error::other)?;
+    let mut console = OpenOptions::new().write(true).custom_flags(flags).open(CONSOLE)?;
+    let start = Instant::now();
+    while !text.is_empty() {
+        match console.write(text) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => text = text.get(written..).unwrap_or_default(),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock && start.elapsed() < CONSOLE_LIMIT => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+fn since_1970(time: SystemTime) -> Duration {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+fn lossy(name: &OsStr) -> String {
+    name.to_string_lossy().into_owned()
+}

@@ -1,0 +1,101 @@
+//! Asking systemd about a unit.
+
+use crate::report::mask;
+use crate::sys::{Command, System};
+use crate::trouble::Trouble;
+
+/// What `systemctl show` says about a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unit {
+    pub(crate) active: String,
+    pub(crate) sub: String,
+    pub(crate) result: String,
+    pub(crate) restarts: u64,
+    pub(crate) exit_status: String,
+    pub(crate) needs_reload: bool,
+}
+
+impl Unit {
+    /// Asks systemd.
+    pub(crate) fn show(sys: &dyn System, unit: &str) -> Result<Self, Trouble> {
+        let wanted = "--property=ActiveState,SubState,Result,NRestarts,ExecMainStatus,NeedDaemonReload";
+        Ok(Self::parse(&systemctl(sys, ["show", wanted, unit])?))
+    }
+
+    fn parse(text: &str) -> Self {
+        let of = |key: &str| {
+            let values = text.lines().filter_map(|line| line.split_once('='));
+            values.filter(|(name, _)| *name == key).map(|(_, value)| value).next_back().unwrap_or_default()
+        };
+        Self {
+            active: of("ActiveState").to_owned(),
+            sub: of("SubState").to_owned(),
+            result: of("Result").to_owned(),
+            restarts: of("NRestarts").parse().unwrap_or_default(),
+            exit_status: of("ExecMainStatus").to_owned(),
+            needs_reload: of("NeedDaemonReload") == "yes",
+        }
+    }
+
+    /// Whether it runs or is on the way there (between two starts included).
+    pub(crate) fn is_started(&self) -> bool {
+        matches!(self.active.as_str(), "active" | "activating" | "reloading")
+    }
+}
+
+/// Whether a unit starts by itself at boot.
+pub(crate) fn is_enabled(sys: &dyn System, unit: &str) -> Result<bool, Trouble> {
+    // The exit status says the same as the word, and is not zero for "disabled".
+    let output = run(sys, &Command::new("systemctl", ["is-enabled", unit]))?;
+    Ok(output.stdout.trim() == "enabled")
+}
+
+/// Runs systemctl, which must succeed; gives back what it printed.
+pub(crate) fn systemctl<const N: usize>(sys: &dyn System, args: [&str; N]) -> Result<String, Trouble> {
+    let command = Command::new("systemctl", args);
+    let output = run(sys, &command)?;
+    if output.success {
+        return Ok(output.stdout);
+    }
+    let complaint = last_line(&output.stderr);
+    Err(Trouble::passing(format!("running {command}: {complaint}"), "see what `journalctl -b` says about it"))
+}
+
+/// Runs a command whose exit status the caller judges.
+pub(crate) fn run(sys: &dyn System, command: &Command) -> Result<crate::sys::Output, Trouble> {
+    sys.run(command).map_err(|e| {
+        let advice = format!("check that `{}` is installed in the image and works", command.program);
+        Trouble::passing(format!("running {command}: {e}"), advice)
+    })
+}
+
+/// The last lines that a unit wrote, masked.
+pub(crate) fn last_lines(sys: &dyn System, unit: &str) -> Vec<String> {
+    let args = ["--boot", "--no-pager", "--output=cat", "--lines=15", "--unit", unit];
+    match sys.run(&Command::new("journalctl", args)) {
+        Ok(output) if output.success => output.stdout.lines().map(mask).collect(),
+        _ => vec!["(the journal could not be read)".to_owned()],
+    }
+}
+
+/// The last line of what a program complained, masked.
+pub(crate) fn last_line(text: &str) -> String {
+    mask(text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or("it said nothing"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn properties_come_in_any_order() {
+        let text = "NRestarts=2\nSubState=auto-restart\nExecMainStatus=1\nResult=exit-code\n\
+                    NeedDaemonReload=no\nActiveState=activating\n";
+        let unit = Unit::parse(text);
+        assert_eq!(
+            (unit.active.as_str(), unit.restarts, unit.result.as_str()),
+            ("activating", 2, "exit-code")
+        );
+        assert!(unit.is_started() && !unit.needs_reload);
+    }
+}

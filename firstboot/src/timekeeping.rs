@@ -1,0 +1,107 @@
+//! The clock: never before the floor, and network time where there is some.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::report::date;
+use crate::seed::Seed;
+use crate::sntp::Server;
+use crate::state::STATE_PATH;
+use crate::sys::{Command, System};
+use crate::trouble::Failure;
+
+/// There while nothing more is to be done about the clock in this boot (`/run` does not outlive it).
+const SETTLED_PATH: &str = "/run/hcimage/clock-settled";
+
+/// systemd-timesyncd makes this file when it has set the clock (systemd-timesyncd.service(8)).
+const TIMESYNCD_PATH: &str = "/run/systemd/timesync/synchronized";
+
+/// How far the clock may be from what it was just set to.
+const TOLERANCE: Duration = Duration::from_secs(10);
+
+/// When the state was last written.
+pub(crate) fn last_seen(sys: &dyn System) -> Option<Duration> {
+    sys.stat(Path::new(STATE_PATH)).ok().map(|stat| stat.modified)
+}
+
+/// The build time.
+pub(crate) fn floor(seed: &Seed) -> Duration {
+    Duration::from_secs(seed.clock.floor)
+}
+
+/// Whether the clock was seen to in this boot.
+pub(crate) fn is_settled(sys: &dyn System) -> bool {
+    sys.stat(Path::new(SETTLED_PATH)).is_ok()
+}
+
+/// Remembers that the clock was seen to in this boot. Without the note the next start only waits once more.
+pub(crate) fn settle(sys: &dyn System) {
+    let path = Path::new(SETTLED_PATH);
+    if let Some(folder) = path.parent() {
+        let _ = sys.make_folders(folder);
+    }
+    let _ = sys.write(path, b"", 0o644);
+}
+
+/// Sets the clock to the floor or to when this node was last seen, where it is earlier. Says whether it was.
+pub(crate) fn raise(sys: &dyn System, seed: &Seed, last_seen: Option<Duration>) -> Result<bool, Failure> {
+    let floor = floor(seed).max(last_seen.unwrap_or_default());
+    if sys.now() >= floor {
+        return Ok(false);
+    }
+    set(sys, floor)?;
+    Ok(true)
+}
+
+fn set(sys: &dyn System, to: Duration) -> Result<(), Failure> {
+    let failure = |why: String| {
+        let what = format!("the clock is not set: it says {}, and {why}", date(sys.now()));
+        Failure::new(what, "power the node off and on, and check the board's real-time clock if it has one")
+    };
+    sys.set_clock(to).map_err(|e| failure(format!("setting it to {} failed: {e}", date(to))))?;
+    let off = sys.now().abs_diff(to);
+    if off > TOLERANCE {
+        return Err(failure(format!("it was just set to {}", date(to))));
+    }
+    Ok(())
+}
+
+/// Network time, and whose.
+pub(crate) enum NetworkTime {
+    /// The clock agrees with this source.
+    Good(String),
+    /// No source gave the time, with the reason.
+    None(String),
+}
+
+/// Asks the seed's servers once and sets the clock by the first good answer; without servers, looks whether the
+/// base's own time service has set it.
+pub(crate) fn by_network(sys: &dyn System, seed: &Seed) -> Result<NetworkTime, Failure> {
+    if seed.clock.ntp.is_empty() {
+        return Ok(by_base(sys));
+    }
+    let mut reasons = Vec::new();
+    for name in &seed.clock.ntp {
+        let answer = name.parse::<Server>().and_then(|server| server.ask(sys, floor(seed)));
+        match answer {
+            Ok(time) => {
+                set(sys, time)?;
+                return Ok(NetworkTime::Good(name.clone()));
+            }
+            Err(e) => reasons.push(format!("{name}: {e}")),
+        }
+    }
+    Ok(NetworkTime::None(reasons.join(", ")))
+}
+
+fn by_base(sys: &dyn System) -> NetworkTime {
+    let good = || NetworkTime::Good("the system's time service".to_owned());
+    if sys.stat(Path::new(TIMESYNCD_PATH)).is_ok() {
+        return good();
+    }
+    // Where another service than timesyncd keeps the time (chrony on newer Ubuntu).
+    match sys.run(&Command::new("timedatectl", ["show", "--property=NTPSynchronized", "--value"])) {
+        Ok(output) if output.stdout.trim() == "yes" => good(),
+        _ => NetworkTime::None("the system's time service has not set the clock".to_owned()),
+    }
+}

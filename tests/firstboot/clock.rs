@@ -1,0 +1,116 @@
+//! The clock, on the first boot and on later ones.
+
+use std::time::Duration;
+
+use hc_firstboot::Ending;
+use hc_firstboot::seed::SEED_PATH;
+
+use crate::machine::Machine;
+use crate::scenario::{FLOOR, STATUS, TRUE_TIME, World, seed};
+
+/// A node after its first boot, switched off.
+fn finished() -> World {
+    let machine = Machine::boot(World::flashed(&seed()));
+    assert_eq!(machine.first_boot(), Ending::Ready);
+    machine.off().shut_down()
+}
+
+fn clock(machine: &Machine) -> u64 {
+    let now = machine.now.borrow();
+    (now.clock_at_boot + now.uptime).as_secs()
+}
+
+#[test]
+fn the_gate_sets_the_clock_by_the_network() {
+    let machine = Machine::boot(finished());
+    machine.clock_gate();
+    let clock = clock(&machine);
+    assert!((TRUE_TIME + 9..TRUE_TIME + 12).contains(&clock), "{clock}");
+}
+
+#[test]
+fn the_gate_ends_without_network_time_and_never_before_the_last_boot() {
+    let mut world = finished();
+    world.time_served = false;
+    let machine = Machine::boot(world);
+    machine.clock_gate();
+    assert!(clock(&machine) >= TRUE_TIME, "the state was last written then");
+    let waited = machine.now.borrow().uptime;
+    assert!(waited < Duration::from_secs(10 + 30 + 10), "{waited:?}");
+    assert!(machine.said().contains("clock gate: no network time (time.example: "), "{}", machine.said());
+}
+
+#[test]
+fn a_restart_of_k3s_does_not_wait_again() {
+    let mut world = finished();
+    world.time_served = false;
+    let machine = Machine::boot(world);
+    machine.clock_gate();
+    let once = machine.now.borrow().uptime;
+    machine.clock_gate();
+    assert!(machine.now.borrow().uptime - once < Duration::from_secs(1));
+}
+
+#[test]
+fn the_first_boot_leaves_nothing_for_the_gate_to_wait_for() {
+    let mut world = World::flashed(&seed());
+    world.time_served = false;
+    let machine = Machine::boot(world);
+    assert_eq!(machine.first_boot(), Ending::Ready);
+    let before = machine.now.borrow().uptime;
+    machine.clock_gate();
+    assert!(machine.now.borrow().uptime - before < Duration::from_secs(1));
+}
+
+#[test]
+fn the_gate_ends_whatever_is_broken() {
+    for (seed_text, fixed) in [("no seed", false), (seed().to_toml().unwrap().as_str(), true)] {
+        let mut world = finished();
+        world.put(SEED_PATH, seed_text);
+        world.clock_is_fixed = fixed;
+        let machine = Machine::boot(world);
+        machine.clock_gate();
+        assert!(machine.said().contains("clock gate: "), "{}", machine.said());
+    }
+}
+
+#[test]
+fn a_seed_that_asks_for_a_day_does_not_hold_up_later_boots_for_a_day() {
+    let mut seed = seed();
+    seed.clock.wait_seconds = 86_400;
+    let mut world = World::flashed(&seed);
+    world.time_served = false;
+    let machine = Machine::boot(world);
+    machine.clock_gate();
+    assert!(machine.now.borrow().uptime < Duration::from_secs(330));
+}
+
+#[test]
+fn without_servers_the_systems_own_time_service_is_waited_for() {
+    let mut seed = seed();
+    seed.clock.ntp.clear();
+    let mut world = World::flashed(&seed);
+    world.timesyncd = true;
+    let machine = Machine::boot(world.clone());
+    assert_eq!(machine.first_boot(), Ending::Ready);
+    assert!(machine.said().contains("clock: set by the system's time service"));
+
+    world.timesyncd = false;
+    let machine = Machine::boot(world);
+    assert_eq!(machine.first_boot(), Ending::Ready);
+    assert!(machine.text(STATUS).contains("the system's time service has not set the clock"));
+    assert!(clock(&machine) >= FLOOR);
+}
+
+/// A board whose clock was far ahead must come back, and stay back.
+#[test]
+fn a_clock_in_the_future_is_set_back_by_the_network() {
+    let mut world = World::flashed(&seed());
+    world.clock_at_boot = Duration::from_secs(TRUE_TIME + 1_000_000_000);
+    let machine = Machine::boot(world);
+    assert_eq!(machine.first_boot(), Ending::Ready);
+    assert!(clock(&machine) < TRUE_TIME + 1000);
+    let machine = Machine::boot(machine.off().shut_down());
+    machine.clock_gate();
+    assert!(clock(&machine) < TRUE_TIME + 1000);
+}

@@ -1,0 +1,102 @@
+//! Power cuts at every step.
+
+use std::path::Path;
+
+use hc_firstboot::Ending;
+use hc_firstboot::state::State;
+
+use crate::disk::Cut;
+use crate::machine::Machine;
+use crate::scenario::{MARKER, STATE, STATUS, World, seed};
+
+const CUTS: [Cut; 2] = [Cut::NamesLost, Cut::NamesKept];
+
+fn steps_of_a_whole_run() -> u64 {
+    let machine = Machine::boot(World::flashed(&seed()));
+    machine.first_boot();
+    machine.steps()
+}
+
+/// A boot that loses its power before the step with this number; what is left of the world.
+fn cut_at(world: World, step: u64, cut: Cut) -> World {
+    let machine = Machine::boot(world);
+    machine.first_boot_until(step);
+    machine.off().power_cut(cut)
+}
+
+/// Boots again, without further cuts, and judges the end.
+fn must_end_well(world: World, story: &str) {
+    let machine = Machine::boot(world);
+    let ending = machine.first_boot();
+    assert_ne!(ending, Ending::Failed, "{story}: {}", machine.said());
+    assert!(machine.now.borrow().k3s_start_commands <= 1, "{story}: k3s was started twice");
+    // Even a cut right now must find everything on the card.
+    let world = machine.off().power_cut(Cut::NamesLost);
+    assert!(world.disk.stat(Path::new(MARKER)).is_ok(), "{story}: no marker");
+    assert!(world.is_enabled(), "{story}: k3s is not enabled");
+    assert!(world.disk.text(STATUS).ends_with("HCIMAGE-REPORT-END ready\r\n"), "{story}: no report");
+    assert_eq!(world.disk.text("/etc/hostname"), "hc-1\n", "{story}");
+    let state: State = serde_json::from_str(&world.disk.text(STATE)).unwrap();
+    assert!(state.committed, "{story}");
+    assert_eq!(state.outcome, hc_firstboot::state::Outcome::Ready, "{story}");
+    assert_eq!(world.disk.stat(Path::new("/.data/cloud/db")).unwrap().mode, 0o750, "{story}");
+    assert!(
+        world.disk.names_below(Path::new("/k8s-data")).is_empty(),
+        "{story}: folders beside the data disk"
+    );
+    let left: Vec<_> = world.disk.names_below(Path::new("/")).into_iter().collect();
+    assert!(left.iter().all(|path| path.extension().is_none_or(|end| end != "new")), "{story}: {left:?}");
+}
+
+#[test]
+fn a_cut_at_any_step_resumes_to_the_same_end() {
+    let steps = steps_of_a_whole_run();
+    assert!(steps > 200, "the machine is asked for more than {steps} things");
+    for cut in CUTS {
+        for step in 1..=steps + 1 {
+            let world = cut_at(World::flashed(&seed()), step, cut);
+            must_end_well(world, &format!("cut before step {step} of {steps}, {cut:?}"));
+        }
+    }
+}
+
+#[test]
+fn a_second_cut_while_resuming_resumes_too() {
+    let steps = steps_of_a_whole_run();
+    for cut in CUTS {
+        for first in (1..=steps).step_by(13) {
+            for second in (1..=steps).step_by(19) {
+                let world = cut_at(World::flashed(&seed()), first, cut);
+                let world = cut_at(world, second, cut);
+                must_end_well(world, &format!("cuts before steps {first} and {second}, {cut:?}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_verified_is_not_done_again() {
+    let steps = steps_of_a_whole_run();
+    let machine = Machine::boot(World::flashed(&seed()));
+    machine.first_boot_until(steps - 40);
+    assert!(machine.said().contains("k3s: done"), "the cut is late enough: {}", machine.said());
+    let machine = Machine::boot(machine.off().power_cut(Cut::NamesKept));
+    assert_eq!(machine.first_boot(), Ending::Ready);
+    assert!(!machine.said().contains("bundle: file 1 of 2"), "the digests were taken again");
+    assert!(!machine.commands.borrow().iter().any(|line| line.contains(" enable ")));
+    assert_eq!(machine.now.borrow().k3s_start_commands, 0, "k3s starts by itself: it is enabled");
+}
+
+/// The fake itself must be able to lose things, or the tests above prove nothing.
+#[test]
+fn the_card_forgets_what_was_not_synced() {
+    use hc_firstboot::sys::System;
+    for (cut, expected) in [(Cut::NamesLost, "old"), (Cut::NamesKept, "")] {
+        let mut world = World::flashed(&seed());
+        world.put("/etc/a", "old");
+        let machine = Machine::boot(world);
+        machine.write(Path::new("/etc/b"), b"new", 0o644).unwrap();
+        machine.rename(Path::new("/etc/b"), Path::new("/etc/a")).unwrap();
+        assert_eq!(machine.off().power_cut(cut).disk.text("/etc/a"), expected);
+    }
+}

@@ -1,0 +1,282 @@
+//! A machine whose power fails at a chosen step.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, Cursor, Read};
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hc_firstboot::sys::{Command, Output, Stat, System};
+use hc_firstboot::{Ending, clock_gate, first_boot};
+
+use crate::disk::Disk;
+use crate::scenario::{MOUNT, World};
+
+/// Thrown through the program under test: nothing of it runs after this.
+struct PowerCut;
+
+/// What is gone with the power.
+#[derive(Debug, Clone)]
+pub(crate) struct Volatile {
+    pub(crate) uptime: Duration,
+    /// The clock, as a distance from the uptime.
+    pub(crate) clock_at_boot: Duration,
+    pub(crate) hostname: String,
+    pub(crate) mounted: bool,
+    /// When k3s was started.
+    pub(crate) k3s_started: Option<Duration>,
+    /// How often `systemctl start` was asked for.
+    pub(crate) k3s_start_commands: u32,
+}
+
+/// One boot of a [`World`].
+pub(crate) struct Machine {
+    pub(crate) world: RefCell<World>,
+    pub(crate) now: RefCell<Volatile>,
+    pub(crate) console: RefCell<Vec<String>>,
+    pub(crate) commands: RefCell<Vec<String>>,
+    steps: Cell<u64>,
+    power_until: Cell<u64>,
+}
+
+impl Machine {
+    /// Power on: what is enabled starts by itself, the clock is wherever the board left it.
+    pub(crate) fn boot(world: World) -> Self {
+        let hostname = world.disk.text("/etc/hostname").trim().to_owned();
+        let now = Volatile {
+            uptime: Duration::from_secs(10),
+            clock_at_boot: world.clock_at_boot,
+            hostname,
+            mounted: false,
+            k3s_started: world.is_enabled().then_some(Duration::from_secs(10)),
+            k3s_start_commands: 0,
+        };
+        Self {
+            world: RefCell::new(world),
+            now: RefCell::new(now),
+            console: RefCell::default(),
+            commands: RefCell::default(),
+            steps: Cell::new(0),
+            power_until: Cell::new(u64::MAX),
+        }
+    }
+
+    /// Runs the first boot; none where the power failed at the step chosen.
+    pub(crate) fn first_boot_until(&self, step: u64) -> Option<Ending> {
+        self.power_until.set(step);
+        match catch_unwind(AssertUnwindSafe(|| first_boot(self))) {
+            Ok(ending) => Some(ending),
+            Err(thrown) if thrown.is::<PowerCut>() => None,
+            Err(thrown) => resume_unwind(thrown),
+        }
+    }
+
+    pub(crate) fn first_boot(&self) -> Ending {
+        first_boot(self)
+    }
+
+    pub(crate) fn clock_gate(&self) {
+        clock_gate(self);
+    }
+
+    pub(crate) fn steps(&self) -> u64 {
+        self.steps.get()
+    }
+
+    pub(crate) fn said(&self) -> String {
+        self.console.borrow().join("\n")
+    }
+
+    pub(crate) fn text(&self, path: &str) -> String {
+        self.world.borrow().disk.text(path)
+    }
+
+    pub(crate) fn off(self) -> World {
+        self.world.into_inner()
+    }
+
+    /// Counts a step; time passes, and perhaps the power fails before the step has any effect.
+    fn step(&self) {
+        self.steps.set(self.steps.get() + 1);
+        if self.steps.get() >= self.power_until.get() {
+            resume_unwind(Box::new(PowerCut));
+        }
+        self.now.borrow_mut().uptime += Duration::from_millis(1);
+    }
+
+    /// Where a path lies: below the mount point it is on the data disk while that is mounted.
+    fn place(&self, path: &Path) -> PathBuf {
+        match path.strip_prefix(MOUNT) {
+            Ok(rest) if self.now.borrow().mounted => Path::new("/.data").join(rest),
+            _ => path.to_owned(),
+        }
+    }
+
+    fn on_disk<T>(&self, path: &Path, action: impl FnOnce(&mut Disk, &Path) -> T) -> T {
+        self.step();
+        let place = self.place(path);
+        action(&mut self.world.borrow_mut().disk, &place)
+    }
+
+    fn clock(&self) -> Duration {
+        let now = self.now.borrow();
+        now.clock_at_boot + now.uptime
+    }
+
+    /// Files that the kernel and udev make up.
+    fn made_up(&self, path: &Path) -> Option<String> {
+        let world = self.world.borrow();
+        let now = self.now.borrow();
+        match path.to_str()? {
+            "/proc/self/mountinfo" => Some(world.mountinfo(now.mounted)),
+            "/sys/class/block/sda1/dev" => Some("8:1\n".to_owned()),
+            "/proc/sys/kernel/random/boot_id" => Some(format!("{}\n", world.boot_id)),
+            "/etc/machine-id" if now.uptime < world.machine_id_after => Some("uninitialized\n".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+impl System for Machine {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.step();
+        if let Some(text) = self.made_up(path) {
+            return Ok(text.into_bytes());
+        }
+        self.world.borrow().disk.read(&self.place(path))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn Read>> {
+        Ok(Box::new(Cursor::new(self.read(path)?)))
+    }
+
+    fn stat(&self, path: &Path) -> io::Result<Stat> {
+        self.on_disk(path, |disk, path| disk.stat(path))
+    }
+
+    fn read_link(&self, path: &Path) -> io::Result<PathBuf> {
+        self.step();
+        let world = self.world.borrow();
+        let there = self.now.borrow().uptime >= world.disk_after;
+        match path.to_str() {
+            Some("/dev/disk/by-label/k8s-data") if there => Ok("../../sda1".into()),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
+        self.step();
+        let names: &[&str] = match folder.to_str() {
+            Some("/dev/disk/by-label") => &["bootfs", "rootfs"],
+            Some("/sys/class/block") => &["loop0", "mmcblk0", "mmcblk0p1", "mmcblk0p2", "sda", "sda1"],
+            _ => return Err(io::ErrorKind::NotFound.into()),
+        };
+        Ok(names.iter().map(|name| (*name).to_owned()).collect())
+    }
+
+    fn write(&self, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+        self.step();
+        if self.world.borrow().full_card && path.starts_with("/var") {
+            return Err(io::Error::from_raw_os_error(28));
+        }
+        let (place, clock) = (self.place(path), self.clock());
+        self.world.borrow_mut().disk.write(&place, content, mode, clock)
+    }
+
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        self.on_disk(path, Disk::sync_file)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let to = self.place(to);
+        self.on_disk(from, |disk, from| disk.rename(from, &to))
+    }
+
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        self.on_disk(folder, Disk::sync_folder);
+        Ok(())
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        self.on_disk(Path::new("/"), |disk, _| disk.sync_all());
+        Ok(())
+    }
+
+    fn make_folders(&self, path: &Path) -> io::Result<()> {
+        self.on_disk(path, Disk::make_folders);
+        Ok(())
+    }
+
+    fn make_owned_folder(&self, below: &Path, path: &Path, mode: u32, uid: u32, gid: u32) -> io::Result<()> {
+        self.on_disk(&below.join(path), |disk, path| {
+            disk.make_folders(path);
+            disk.own(path, mode, uid, gid);
+            path.ancestors().for_each(|part| disk.sync_folder(part));
+        });
+        Ok(())
+    }
+
+    fn run(&self, command: &Command) -> io::Result<Output> {
+        self.step();
+        let line = command.to_string();
+        self.commands.borrow_mut().push(line.clone());
+        let mut world = self.world.borrow_mut();
+        let mut now = self.now.borrow_mut();
+        world.run(&line, &mut now)
+    }
+
+    fn hostname(&self) -> String {
+        self.step();
+        self.now.borrow().hostname.clone()
+    }
+
+    fn set_hostname(&self, name: &str) -> io::Result<()> {
+        self.step();
+        name.clone_into(&mut self.now.borrow_mut().hostname);
+        Ok(())
+    }
+
+    fn now(&self) -> Duration {
+        self.step();
+        self.clock()
+    }
+
+    fn set_clock(&self, to: Duration) -> io::Result<()> {
+        self.step();
+        if self.world.borrow().clock_is_fixed {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        let mut now = self.now.borrow_mut();
+        now.clock_at_boot = to.checked_sub(now.uptime).unwrap();
+        Ok(())
+    }
+
+    fn uptime(&self) -> Duration {
+        self.step();
+        self.now.borrow().uptime
+    }
+
+    fn sleep(&self, time: Duration) {
+        self.step();
+        self.now.borrow_mut().uptime += time;
+    }
+
+    fn random(&self) -> io::Result<u64> {
+        Ok(self.steps.get() ^ 0x0123_4567_89ab_cdef)
+    }
+
+    fn ask_udp(&self, server: SocketAddr, packet: &[u8], wait: Duration) -> io::Result<Vec<u8>> {
+        self.step();
+        let answer = self.world.borrow().time_server(server, packet, self.now.borrow().uptime);
+        if answer.is_err() {
+            self.now.borrow_mut().uptime += wait;
+        }
+        answer
+    }
+
+    fn tell(&self, text: &str) {
+        self.step();
+        self.console.borrow_mut().push(text.to_owned());
+    }
+}

@@ -1,0 +1,116 @@
+//! Everything in order.
+
+use std::path::Path;
+
+use hc_firstboot::Ending;
+
+use crate::machine::Machine;
+use crate::scenario::{FLOOR, MARKER, STATUS, TRUE_TIME, World, seed};
+
+#[test]
+fn a_flashed_card_becomes_a_ready_node() {
+    let machine = Machine::boot(World::flashed(&seed()));
+    assert_eq!(machine.first_boot(), Ending::Ready);
+    assert_eq!(Ending::Ready.exit_code(), 0);
+
+    let status = machine.text(STATUS);
+    assert!(status.contains("Result:  node hc-1 Ready\r\n"), "{status}");
+    assert!(status.contains("network    done           0  10.0.0.7 on eth0\r\n"), "{status}");
+    assert!(status.ends_with("\r\nHCIMAGE-REPORT-END ready\r\n"), "{status}");
+    assert!(status.lines().all(|line| !line.contains('\r')), "line ends are CRLF, once each");
+    assert!(machine.said().ends_with("\nHCIMAGE-REPORT-END ready"));
+    assert!(machine.said().contains("hcimage: [8/8] finish: done"), "{}", machine.said());
+
+    let stored: serde_json::Value =
+        serde_json::from_str(&machine.text("/var/lib/hcimage/state.json")).unwrap();
+    assert_eq!((&stored["version"], &stored["outcome"]), (&1.into(), &"ready".into()));
+    assert_eq!(machine.text("/etc/hostname"), "hc-1\n");
+    assert_eq!(machine.now.borrow().hostname, "hc-1");
+    let clock = machine.now.borrow().clock_at_boot.as_secs();
+    assert!((TRUE_TIME - 1..TRUE_TIME + 2).contains(&clock), "{clock}");
+
+    let world = machine.off();
+    assert!(world.is_enabled());
+    let made = world.disk.stat(Path::new("/.data/cloud/db")).unwrap();
+    assert_eq!((made.mode, made.uid, made.gid), (0o750, 33, 34));
+    assert!(world.disk.names_below(Path::new("/k8s-data")).is_empty(), "folders beside the data disk");
+}
+
+#[test]
+fn the_second_boot_does_nothing() {
+    let machine = Machine::boot(World::flashed(&seed()));
+    machine.first_boot();
+    let world = machine.off().shut_down();
+    assert!(world.disk.stat(Path::new(&format!("{}/hc-firstboot.service", crate::scenario::WANTS))).is_err());
+
+    let before = world.disk.names_below(Path::new("/")).len();
+    let machine = Machine::boot(world);
+    assert_eq!(machine.first_boot(), Ending::NothingToDo);
+    assert_eq!(Ending::NothingToDo.exit_code(), 0);
+    assert!(machine.commands.borrow().is_empty());
+    assert!(machine.said().contains(MARKER));
+    assert_eq!(machine.off().disk.names_below(Path::new("/")).len(), before);
+}
+
+#[test]
+fn an_agent_asks_with_the_kubelets_own_configuration() {
+    let mut seed = seed();
+    seed.k3s.unit = "k3s-agent.service".into();
+    let machine = Machine::boot(World::flashed(&seed));
+    assert_eq!(machine.first_boot(), Ending::Ready);
+    let asked = "/usr/local/bin/k3s kubectl get node hc-1 -o json \
+                 --kubeconfig /var/lib/rancher/k3s/agent/kubelet.kubeconfig";
+    assert!(machine.commands.borrow().iter().any(|line| line == asked));
+}
+
+#[test]
+fn a_node_without_a_data_disk_needs_none() {
+    let mut seed = seed();
+    seed.data_disk = None;
+    let machine = Machine::boot(World::flashed(&seed));
+    assert_eq!(machine.first_boot(), Ending::Ready);
+    assert!(!machine.commands.borrow().iter().any(|line| line.starts_with("mount")));
+}
+
+#[test]
+fn an_optional_data_disk_that_is_missing_is_a_note() {
+    let mut seed = seed();
+    seed.data_disk.as_mut().unwrap().required = false;
+    let mut world = World::flashed(&seed);
+    world.disk_after = std::time::Duration::MAX;
+    let machine = Machine::boot(world);
+    assert_eq!(machine.first_boot(), Ending::Ready);
+    assert!(
+        machine.text(STATUS).contains("gone on without the data disk: no disk with the label \"k8s-data\"")
+    );
+    assert!(machine.off().disk.names_below(Path::new("/k8s-data")).is_empty());
+}
+
+#[test]
+fn the_machine_id_is_waited_for() {
+    let mut world = World::flashed(&seed());
+    world.machine_id_after = std::time::Duration::from_secs(20);
+    let machine = Machine::boot(world);
+    assert_eq!(machine.first_boot(), Ending::Ready);
+    assert!(machine.said().contains("hcimage: identity: waiting: /etc/machine-id holds no machine id yet"));
+}
+
+#[test]
+fn a_boot_partition_that_is_not_mounted_costs_the_report_only() {
+    let mut world = World::flashed(&seed());
+    world.boot_mounted = false;
+    let machine = Machine::boot(world);
+    assert_eq!(machine.first_boot(), Ending::Ready);
+    assert_eq!(machine.text(STATUS), "");
+    assert!(machine.said().contains("no hcimage-status.txt: /boot/firmware is not mounted"));
+}
+
+#[test]
+fn without_network_time_the_floor_is_enough() {
+    let mut world = World::flashed(&seed());
+    world.time_served = false;
+    let machine = Machine::boot(world);
+    assert_eq!(machine.first_boot(), Ending::Ready);
+    assert!(machine.text(STATUS).contains("no network time (time.example: "), "{}", machine.text(STATUS));
+    assert!(machine.now.borrow().clock_at_boot.as_secs() >= FLOOR - 60);
+}

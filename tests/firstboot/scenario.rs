@@ -1,0 +1,191 @@
+//! What survives a power cut, and how the hardware and the cluster behave.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use hc_firstboot::seed::{
+    BundleFile, Clock, DataDisk, Folder, K3s, Network, Node, Report, SCHEMA, SEED_PATH, Seed,
+};
+use sha2::{Digest, Sha256};
+
+use crate::disk::{Cut, Disk};
+
+pub(crate) const MOUNT: &str = "/k8s-data";
+pub(crate) const STATUS: &str = "/boot/firmware/hcimage-status.txt";
+pub(crate) const STATE: &str = "/var/lib/hcimage/state.json";
+pub(crate) const MARKER: &str = "/var/lib/hcimage/finished";
+pub(crate) const WANTS: &str = "/etc/systemd/system/multi-user.target.wants";
+
+/// The build time: 2026-11-18.
+pub(crate) const FLOOR: u64 = 1_795_000_000;
+
+/// The right time at boot.
+pub(crate) const TRUE_TIME: u64 = FLOOR + 1_000_000;
+
+/// How k3s behaves after its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cluster {
+    /// Up after 4 s, Ready after 9 s.
+    Good,
+    /// Ends at once, every time, and is restarted after 5 s.
+    Exits,
+    /// Ready, but ends after 30 s, again and again.
+    ExitsLater,
+    /// Up, never Ready.
+    NeverReady,
+    /// Up, Ready, but by the word of the boot before.
+    Stale,
+    /// Never notifies systemd.
+    Hangs,
+}
+
+/// What survives a power cut, and the world around.
+#[derive(Debug, Clone)]
+pub(crate) struct World {
+    pub(crate) disk: Disk,
+    pub(crate) seed: Seed,
+    pub(crate) clock_at_boot: Duration,
+    pub(crate) clock_is_fixed: bool,
+    pub(crate) time_served: bool,
+    pub(crate) timesyncd: bool,
+    pub(crate) carrier: bool,
+    pub(crate) disk_after: Duration,
+    pub(crate) disk_is_sound: bool,
+    pub(crate) foreign_disk: bool,
+    pub(crate) boot_mounted: bool,
+    pub(crate) full_card: bool,
+    pub(crate) machine_id_after: Duration,
+    pub(crate) cluster: Cluster,
+    pub(crate) boot_id: u32,
+}
+
+pub(crate) fn seed() -> Seed {
+    let file = |path: &str, content: &[u8]| BundleFile {
+        path: path.into(),
+        size: content.len() as u64,
+        sha256: Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect(),
+    };
+    Seed {
+        schema: SCHEMA,
+        node: Node { hostname: "hc-1".into() },
+        network: Network { address: None, wait_seconds: 60 },
+        clock: Clock { floor: FLOOR, ntp: vec!["time.example".into()], wait_seconds: 30, require_ntp: false },
+        data_disk: Some(DataDisk {
+            label: "k8s-data".into(),
+            mount: MOUNT.into(),
+            required: true,
+            wait_seconds: 30,
+            folders: vec![Folder { path: "cloud/db".into(), mode: 0o750, uid: 33, gid: 34 }],
+        }),
+        k3s: K3s { unit: "k3s.service".into(), ready_seconds: 300 },
+        report: Report { boot_folder: "/boot/firmware".into() },
+        bundle: vec![
+            file("/usr/local/bin/k3s", b"the binary"),
+            file("/var/lib/rancher/k3s/agent/images/a.tar.zst", b"the images"),
+        ],
+    }
+}
+
+impl World {
+    /// A card just flashed, in a board without a clock, everything around it in order.
+    pub(crate) fn flashed(seed: &Seed) -> Self {
+        let mut disk = Disk::default();
+        let folders =
+            ["/boot/firmware", "/usr/local/bin", "/var/lib/rancher/k3s/agent/images", "/etc/hcimage"];
+        folders.iter().chain(&[WANTS, MOUNT, "/.data", "/run"]).for_each(|f| disk.make_folders(Path::new(f)));
+        let files = [
+            ("/etc/hostname", "raspberrypi\n"),
+            ("/etc/machine-id", "0123456789abcdef0123456789abcdef\n"),
+            ("/usr/local/bin/k3s", "the binary"),
+            ("/var/lib/rancher/k3s/agent/images/a.tar.zst", "the images"),
+        ];
+        for (path, content) in files {
+            disk.write(Path::new(path), content.as_bytes(), 0o644, Duration::ZERO).unwrap();
+        }
+        disk.link(Path::new(&format!("{WANTS}/hc-firstboot.service")), "../hc-firstboot.service");
+        let mut world = Self {
+            disk,
+            seed: seed.clone(),
+            clock_at_boot: Duration::ZERO,
+            clock_is_fixed: false,
+            time_served: true,
+            timesyncd: false,
+            carrier: true,
+            disk_after: Duration::from_secs(15),
+            disk_is_sound: true,
+            foreign_disk: false,
+            boot_mounted: true,
+            full_card: false,
+            machine_id_after: Duration::ZERO,
+            cluster: Cluster::Good,
+            boot_id: 1,
+        };
+        world.put_seed(seed);
+        world
+    }
+
+    /// Puts a seed onto the card, as with a card reader.
+    pub(crate) fn put_seed(&mut self, seed: &Seed) {
+        self.seed = seed.clone();
+        self.put(SEED_PATH, &seed.to_toml().unwrap());
+    }
+
+    pub(crate) fn put(&mut self, path: &str, content: &str) {
+        self.disk.write(Path::new(path), content.as_bytes(), 0o600, Duration::ZERO).unwrap();
+        self.disk.sync_all();
+    }
+
+    pub(crate) fn power_cut(mut self, cut: Cut) -> Self {
+        self.disk.cut(cut);
+        self.boot_id += 1;
+        self
+    }
+
+    /// Switched off properly.
+    pub(crate) fn shut_down(mut self) -> Self {
+        self.disk.sync_all();
+        self.power_cut(Cut::NamesKept)
+    }
+
+    pub(crate) fn unit_link(&self) -> String {
+        format!("{WANTS}/{}", self.seed.k3s.unit)
+    }
+
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.disk.stat(Path::new(&self.unit_link())).is_ok()
+    }
+
+    pub(crate) fn mountinfo(&self, mounted: bool) -> String {
+        let mut text = "21 1 179:2 / / rw,noatime shared:1 - ext4 /dev/mmcblk0p2 rw\n".to_owned();
+        if self.boot_mounted {
+            text.push_str("45 21 179:1 / /boot/firmware rw,relatime - vfat /dev/mmcblk0p1 rw\n");
+        }
+        if self.foreign_disk {
+            text.push_str("46 21 8:33 / /k8s-data rw,relatime - ext4 /dev/sdc1 rw\n");
+        } else if mounted {
+            text.push_str("46 21 8:1 / /k8s-data rw,relatime - ext4 /dev/sda1 rw\n");
+        }
+        text
+    }
+
+    /// A server that answers as RFC 4330 wants, or not at all.
+    pub(crate) fn time_server(
+        &self,
+        server: SocketAddr,
+        ask: &[u8],
+        uptime: Duration,
+    ) -> io::Result<Vec<u8>> {
+        assert_eq!(server, "192.0.2.1:123".parse().unwrap());
+        if !self.time_served {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let seconds = TRUE_TIME + uptime.as_secs() + 2_208_988_800;
+        let mut answer = vec![0; 48];
+        (answer[0], answer[1]) = (0x24, 2);
+        answer[24..32].copy_from_slice(&ask[40..48]);
+        answer[40..44].copy_from_slice(&u32::try_from(seconds).unwrap().to_be_bytes());
+        Ok(answer)
+    }
+}

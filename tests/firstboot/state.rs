@@ -1,0 +1,107 @@
+//! The state on the card: whose it is, and whether it can be trusted.
+
+use std::path::Path;
+
+use hc_firstboot::Ending;
+use hc_firstboot::seed::SEED_PATH;
+
+use crate::disk::Cut;
+use crate::machine::Machine;
+use crate::scenario::{Cluster, MARKER, STATE, STATUS, World, seed};
+
+#[test]
+fn a_damaged_state_is_not_a_first_start() {
+    for (content, reason) in [
+        ("", "EOF while parsing"),
+        ("{\"version\": 1}", "missing field"),
+        ("{\"version\": 2}", "its version is 2, this hc-firstboot reads 1 only"),
+        ("\0\0\0\0", "expected value"),
+    ] {
+        let mut world = World::flashed(&seed());
+        world.disk.make_folders(Path::new("/var/lib/hcimage"));
+        world.put(STATE, content);
+        let machine = Machine::boot(world);
+        assert_eq!(machine.first_boot(), Ending::Failed);
+        let text = machine.text(STATUS);
+        assert!(text.contains("/var/lib/hcimage/state.json is damaged ("), "{text}");
+        assert!(text.contains(reason), "{text}");
+        assert!(text.ends_with("HCIMAGE-REPORT-END failed\r\n"), "{text}");
+        assert_eq!(machine.text(STATE), content, "what was found stays as evidence");
+        assert!(machine.commands.borrow().is_empty(), "nothing is done on a guess");
+    }
+}
+
+/// A machine that failed after k3s was started, and one that failed before it.
+fn failed_world(committed: bool) -> World {
+    let mut world = World::flashed(&seed());
+    if committed {
+        world.cluster = Cluster::NeverReady;
+    } else {
+        world.disk_is_sound = false;
+    }
+    let machine = Machine::boot(world);
+    assert_eq!(machine.first_boot(), Ending::Failed);
+    let mut world = machine.off().shut_down();
+    world.cluster = Cluster::Good;
+    world.disk_is_sound = true;
+    world
+}
+
+#[test]
+fn another_seed_after_the_commit_point_is_refused() {
+    let mut world = failed_world(true);
+    let mut other = seed();
+    other.network.wait_seconds += 1;
+    world.put_seed(&other);
+    let before = world.disk.text(STATE);
+    let machine = Machine::boot(world);
+    assert_eq!(machine.first_boot(), Ending::Failed);
+    let text = machine.text(STATUS);
+    let what = "/etc/hcimage/seed.toml was changed after k3s was started for the first time\r\n";
+    assert!(text.contains(what), "{text}");
+    assert_eq!(machine.text(STATE), before, "the state still belongs to the old seed");
+
+    let mut world = machine.off().shut_down();
+    world.put_seed(&seed());
+    assert_eq!(Machine::boot(world).first_boot(), Ending::Ready, "the old seed put back goes on");
+}
+
+#[test]
+fn another_seed_before_the_commit_point_begins_again() {
+    let mut world = failed_world(false);
+    let mut other = seed();
+    other.node.hostname = "hc-1".into();
+    other.network.wait_seconds += 1;
+    world.put_seed(&other);
+    let machine = Machine::boot(world);
+    assert_eq!(machine.first_boot(), Ending::Ready);
+    let note = "Note:    the seed was changed before k3s was started: begun again\r\n";
+    assert!(machine.text(STATUS).contains(note), "{}", machine.text(STATUS));
+}
+
+#[test]
+fn a_seed_that_cannot_be_used_is_reported_where_the_boot_partition_most_likely_is() {
+    for (content, what) in [
+        ("schema = 2\n", "reading /etc/hcimage/seed.toml: schema is 2, this hc-firstboot reads 1 only"),
+        ("schema = 1\nx = [\n", "reading /etc/hcimage/seed.toml: line "),
+    ] {
+        let mut world = World::flashed(&seed());
+        world.put(SEED_PATH, content);
+        let machine = Machine::boot(world);
+        assert_eq!(machine.first_boot(), Ending::Failed);
+        let text = machine.text(STATUS);
+        assert!(text.contains(what), "{text}");
+        assert!(text.contains("Node:    unknown\r\n"), "{text}");
+        assert!(text.ends_with("HCIMAGE-REPORT-END failed\r\n"), "{text}");
+        assert_eq!(machine.text(STATE), "");
+    }
+}
+
+#[test]
+fn the_marker_alone_decides_even_without_a_state() {
+    let mut world = World::flashed(&seed());
+    world.disk.make_folders(Path::new("/var/lib/hcimage"));
+    world.put(MARKER, "");
+    let machine = Machine::boot(world.power_cut(Cut::NamesLost));
+    assert_eq!(machine.first_boot(), Ending::NothingToDo);
+}

@@ -1,0 +1,69 @@
+//! The units, judged by systemd itself.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use hc_firstboot::{CLOCK_GATE_TEXT, PROGRAM_PATH, UNIT, UNIT_TEXT};
+
+/// A k3s unit with what matters here of the one that k3s's installer writes.
+const K3S_UNIT: &str = "[Unit]\nDescription=stand-in for the unit of k3s\n\
+                        [Service]\nType=notify\nExecStartPre=-/bin/true\nExecStart=/bin/true\n";
+
+/// `systemd-analyze verify` looks for the program too; a stand-in lies where the units are told that it is.
+fn verify(folder: &Path, unit: &str) {
+    let output = Command::new("systemd-analyze")
+        .args(["verify", "--man=no", "--recursive-errors=no"])
+        .arg(folder.join(unit))
+        .output()
+        .expect("systemd-analyze is needed: install the package systemd");
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && complaint.is_empty(), "{unit}: {complaint}");
+}
+
+fn put(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+/// The units with the program's path replaced by that of a stand-in: nothing else is changed.
+fn folder_with_units() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("hc-firstboot");
+    put(&program, "#!/bin/sh\n");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let adapted = |text: &str| {
+        assert!(text.contains(&format!("{PROGRAM_PATH} ")));
+        text.replace(PROGRAM_PATH, program.to_str().unwrap())
+    };
+    put(&folder.path().join(UNIT), &adapted(UNIT_TEXT));
+    put(&folder.path().join("k3s.service"), K3S_UNIT);
+    put(&folder.path().join("k3s.service.d/10-hcimage.conf"), &adapted(CLOCK_GATE_TEXT));
+    folder
+}
+
+#[test]
+fn systemd_accepts_the_units() {
+    let folder = folder_with_units();
+    verify(folder.path(), UNIT);
+    verify(folder.path(), "k3s.service");
+}
+
+#[test]
+#[should_panic(expected = "hc-firstboot.service: ")]
+fn the_judge_sees_a_wrong_unit() {
+    let folder = folder_with_units();
+    put(&folder.path().join(UNIT), &UNIT_TEXT.replace("Type=exec", "Tpye=exec"));
+    verify(folder.path(), UNIT);
+}
+
+/// What the words of the design hang on.
+#[test]
+fn the_unit_does_not_hold_up_the_boot_and_stops_by_the_marker() {
+    let has = |line: &str| UNIT_TEXT.lines().any(|l| l == line);
+    assert!(has(&format!("ConditionPathExists=!{}", hc_firstboot::state::FINISHED_PATH)));
+    assert!(has("Type=exec") && has("Restart=no") && has("WantedBy=multi-user.target"));
+    assert!(has(&format!("ExecStart={PROGRAM_PATH} run")));
+    assert!(CLOCK_GATE_TEXT.lines().any(|l| l == format!("ExecStartPre=-{PROGRAM_PATH} clock-gate")));
+}
