@@ -11,23 +11,23 @@ use std::time::{Duration, Instant};
 /// Far more than anything takes: only a hang gets there.
 const LIMIT: Duration = Duration::from_secs(60);
 
-pub const PROGRAM: &str = env!("CARGO_BIN_EXE_k3s-double");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_k3s-double");
 
 /// The folders of one node.
-pub struct Node {
-    pub folder: tempfile::TempDir,
-    pub name: &'static str,
+pub(crate) struct Node {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) name: &'static str,
 }
 
 /// A running stand-in; ends with the test.
-pub struct Running {
+pub(crate) struct Running {
     child: Child,
     log: PathBuf,
     notify: UnixDatagram,
 }
 
 impl Node {
-    pub fn new(name: &'static str) -> Self {
+    pub(crate) fn new(name: &'static str) -> Self {
         let node = Self { folder: tempfile::tempdir().unwrap(), name };
         fs::create_dir_all(node.etc().join("k3s/config.yaml.d")).unwrap();
         let data = node.data();
@@ -42,58 +42,58 @@ impl Node {
         node
     }
 
-    pub fn server(name: &'static str) -> Self {
+    pub(crate) fn server(name: &'static str) -> Self {
         let node = Self::new(name);
         node.config("20-server.yaml", "https-listen-port: 0\nbind-address: 127.0.0.1\n");
         node
     }
 
     /// An agent of a server that has written its `agent-token`.
-    pub fn agent(name: &'static str, server: &Node) -> Self {
+    pub(crate) fn agent(name: &'static str, server: &Node) -> Self {
         let token = fs::read_to_string(server.data().join("server/agent-token")).unwrap();
         let node = Self::new(name);
         node.config("20-agent.yaml", &format!("server: {}\ntoken: {token}\n", server.url()));
         node
     }
 
-    pub fn etc(&self) -> PathBuf {
+    pub(crate) fn etc(&self) -> PathBuf {
         self.folder.path().join("etc")
     }
 
-    pub fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
-    pub fn kubeconfig(&self) -> PathBuf {
+    pub(crate) fn kubeconfig(&self) -> PathBuf {
         self.etc().join("k3s/k3s.yaml")
     }
 
-    pub fn config(&self, name: &str, text: &str) {
+    pub(crate) fn config(&self, name: &str, text: &str) {
         fs::write(self.etc().join("k3s/config.yaml.d").join(name), text).unwrap();
     }
 
-    pub fn faults(&self, text: &str) {
+    pub(crate) fn faults(&self, text: &str) {
         fs::write(self.etc().join("k3s/double-faults"), text).unwrap();
     }
 
     /// The address that the server wrote into its kubeconfig.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         let text = fs::read_to_string(self.kubeconfig()).unwrap();
         let line = text.lines().find_map(|line| line.trim().strip_prefix("server: ").map(str::to_owned));
         line.unwrap()
     }
 
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(PROGRAM);
         command.args(arguments).env_clear().env("K3S_DOUBLE_ETC", self.etc());
         command
     }
 
-    pub fn start(&self, role: &str) -> Running {
+    pub(crate) fn start(&self, role: &str) -> Running {
         self.start_with(self.command(&[role]))
     }
 
-    pub fn start_with(&self, mut command: Command) -> Running {
+    pub(crate) fn start_with(&self, mut command: Command) -> Running {
         let socket = self.folder.path().join("notify");
         // A restart in the same folders needs the place.
         let _ = fs::remove_file(&socket);
@@ -104,12 +104,12 @@ impl Node {
     }
 
     /// Runs a command that ends, and returns its status and output.
-    pub fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
     }
 
     /// A GET by curl that trusts the server's CA: status and body.
-    pub fn curl(&self, path: &str, more: &[&OsStr]) -> (u16, String) {
+    pub(crate) fn curl(&self, path: &str, more: &[&OsStr]) -> (u16, String) {
         let ca = self.data().join("server/tls/server-ca.crt");
         let mut command = tool("curl", "curl");
         command.args(["--silent", "--show-error", "--write-out", "\n%{http_code}", "--cacert"]).arg(ca);
@@ -119,40 +119,40 @@ impl Node {
     }
 
     /// The status of the condition Ready of a node, as this server's admin sees it.
-    pub fn ready(&self, node: &str) -> Option<String> {
+    pub(crate) fn ready(&self, node: &str) -> Option<String> {
         let output = self.run(&["kubectl", "get", "node", node, "-o", "json"]);
         let object: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
         Some(object.pointer("/status/conditions/0/status")?.as_str()?.to_owned())
     }
 
-    pub fn wait_ready(&self, node: &str, running: &Running) {
+    pub(crate) fn wait_ready(&self, node: &str, running: &Running) {
         wait_until("the node to be Ready", running, || self.ready(node).as_deref() == Some("True"));
     }
 }
 
 impl Running {
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
     }
 
-    pub fn wait_for_log(&self, text: &str) {
+    pub(crate) fn wait_for_log(&self, text: &str) {
         wait_until(text, self, || self.log().contains(text));
     }
 
     /// Waits for the READY=1 that systemd would get.
-    pub fn wait_notified(&self) {
+    pub(crate) fn wait_notified(&self) {
         self.notify.set_nonblocking(true).unwrap();
         wait_until("READY=1", self, || self.notified());
     }
 
     /// Whether a READY=1 lies in the socket.
-    pub fn notified(&self) -> bool {
+    pub(crate) fn notified(&self) -> bool {
         self.notify.set_nonblocking(true).unwrap();
         let mut buffer = [0; 64];
         self.notify.recv(&mut buffer).is_ok_and(|length| &buffer[..length] == b"READY=1\n")
     }
 
-    pub fn wait_exit(&mut self) -> ExitStatus {
+    pub(crate) fn wait_exit(&mut self) -> ExitStatus {
         let started = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -181,7 +181,7 @@ fn wait_until(what: &str, running: &Running, mut done: impl FnMut() -> bool) {
 }
 
 /// A command of a Debian package; without it the test fails and names the package.
-pub fn tool(name: &str, package: &str) -> Command {
+pub(crate) fn tool(name: &str, package: &str) -> Command {
     let found = std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(name).exists()));
     assert!(found, "{name} is missing: apt-get install {package}");
@@ -189,7 +189,7 @@ pub fn tool(name: &str, package: &str) -> Command {
 }
 
 /// Runs a command to its end and returns what it printed.
-pub fn succeed(command: &mut Command) -> String {
+pub(crate) fn succeed(command: &mut Command) -> String {
     let output = command.output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {}\n{error}", output.status);
@@ -197,7 +197,7 @@ pub fn succeed(command: &mut Command) -> String {
 }
 
 /// `sha256sum` of a file.
-pub fn sha256sum(path: &Path) -> String {
+pub(crate) fn sha256sum(path: &Path) -> String {
     let text = succeed(tool("sha256sum", "coreutils").arg(path));
     text.split_whitespace().next().unwrap().to_owned()
 }
