@@ -6,7 +6,6 @@ pub mod ext4;
 pub mod fat;
 
 mod error;
-mod fat;
 mod path;
 
 use std::io::{Read, Write};
