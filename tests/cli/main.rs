@@ -1,1 +1,23 @@
-fn main() {}
+//! The command line: bad input is refused with its reason and the right exit code, and leaves nothing behind.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_wrap,
+    unreachable_pub,
+    missing_docs,
+    reason = "a test fails by panicking, and its helpers are for all its files"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+#[path = "../source/server.rs"]
+mod server;
+
+mod damage;
+mod download;
+mod interrupt;
+mod usage;

@@ -1,14 +1,26 @@
 //! Images: base in, node image out, judged by e2fsck, fsck.fat, sfdisk, sgdisk, debugfs, mtools and ext4-view.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_wrap,
+    unreachable_pub,
+    missing_docs,
+    reason = "a test fails by panicking, and its helpers are for all its files"
+)]
+
 #[path = "../support/mod.rs"]
 mod support;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::Value;
-use support::base::base;
+use support::base::{K3S_VERSION, base, make_release};
 use support::hcimage::{build, hcimage, succeed};
 use support::tools::{debugfs, judge, mtype};
 use support::tree::{boot_tree, hex, root_tree};
@@ -149,7 +161,7 @@ impl Node {
         command.args(["--dns", "192.168.7.1", "--manifest", "shop.yaml", "--data-disk", "k8s-data"]);
         succeed(command.args(["--output", "again.img"]));
         let again = self.folder.path().join("again.img");
-        support::tools::run(std::process::Command::new("cmp").arg(&self.image).arg(&again));
+        support::tools::run(Command::new("cmp").arg(&self.image).arg(&again));
         fs::remove_file(again).expect("removing the second image");
     }
 
@@ -248,13 +260,28 @@ fn judge_keyfile(node: &Node) {
     assert!(stat.contains("Mode:  0600") && stat.contains("User:     0   Group:     0"), "{stat}");
 }
 
-/// A base with room for nothing: partition and file system grow.
+/// A bundle that has no room in the base: partition and file system grow, on MBR and on GPT.
 #[test]
 fn an_image_that_is_too_small_is_grown() {
-    let node = node(Case { base: "pi-os-bookworm-like", board: "cm4", boot: "/boot/firmware" });
-    let (base, image) = (size(&node.base), size(&node.image));
-    let bundle = size(&support::base::k3s_release().join("k3s-arm64"));
-    assert!(image == base || image >= base + (1 << 20), "{base} {image} {bundle}");
+    let release = make_release(&["--pad-images", "700000000"]);
+    for (name, board) in [("pi-os-bookworm-like", "cm4"), ("debian-pc-amd64", "pc")] {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let base = base(name);
+        let mut command = hcimage(folder.path());
+        command.args(["build", "--board", board, "--output", "node.img", "--base"]).arg(&base);
+        let said = succeed(command.arg("--k3s").arg(release.path().join(K3S_VERSION)).arg("--json"));
+        let said: Value = serde_json::from_str(&said).expect("JSON");
+        let image = folder.path().join("node.img");
+        let grown = said["grown"].as_u64().expect("a number of bytes");
+        assert!(grown > 0 && size(&image) == size(&base) + grown, "{said}");
+        judge(&image, folder.path());
+        let arch = if board == "pc" { "amd64" } else { "arm64" };
+        let archive = format!("k3s-airgap-images-{arch}.tar.zst");
+        let path = format!("/var/lib/rancher/k3s/agent/images/{archive}");
+        debugfs(&image, &format!("dump {path} {}", folder.path().join("dumped").display()));
+        let original = release.path().join(K3S_VERSION).join(&archive);
+        support::tools::run(Command::new("cmp").arg(original).arg(folder.path().join("dumped")));
+    }
 }
 
 fn size(path: &Path) -> u64 {

@@ -4,6 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+use tempfile::TempDir;
+
+/// The version that the release claims to be.
+pub const K3S_VERSION: &str = "v1.36.2+k3s1";
+
 /// The project's root.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the builder has a folder above").to_owned()
@@ -20,26 +25,34 @@ pub fn base(name: &str) -> PathBuf {
     PathBuf::from(String::from_utf8(output.stdout).expect("a path is UTF-8 here").trim())
 }
 
-/// A folder laid out like a k3s release. The binary in it is `k3s-double`, which says of itself that it is a
-/// stand-in: nothing about the real k3s is proved by it but what tests/k3s-double/README.md names.
+/// A folder that holds a k3s release in [`K3S_VERSION`]. The binary in it is `k3s-double`, which says of itself that it
+/// is a stand-in: nothing about the real k3s is proved by it but what tests/k3s-double/README.md names.
 pub fn k3s_release() -> &'static Path {
+    // In a folder that outlives the process, since statics are not dropped, but that the next run replaces.
     static RELEASE: OnceLock<PathBuf> = OnceLock::new();
     RELEASE.get_or_init(|| {
         let folder = root().join("target/k3s-double-release");
-        let card = root().join("target/card");
-        let status = Command::new(root().join("tests/k3s-double/make-release.sh"))
-            .arg(&folder)
-            .arg("--bin-aarch64")
-            .arg(card.join("aarch64/k3s-double"))
-            .arg("--bin-x86_64")
-            .arg(card.join("x86_64/k3s-double"))
-            .stdout(Stdio::null())
-            .status()
-            .expect("running tests/k3s-double/make-release.sh");
-        assert!(
-            status.success(),
-            "no k3s release for the tests; `make programs-and-double` builds what it needs"
-        );
+        let fresh = make_release(&[]).keep();
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::rename(&fresh, &folder).expect("putting the release in its place");
         folder
     })
+}
+
+/// Such a release with more in it, by further arguments of make-release.sh.
+pub fn make_release(arguments: &[&str]) -> TempDir {
+    let card = root().join("target/card");
+    let folder = TempDir::new_in(root().join("target")).expect("a folder for the release");
+    let status = Command::new(root().join("tests/k3s-double/make-release.sh"))
+        .arg(folder.path().join(K3S_VERSION))
+        .arg("--bin-aarch64")
+        .arg(card.join("aarch64/k3s-double"))
+        .arg("--bin-x86_64")
+        .arg(card.join("x86_64/k3s-double"))
+        .args(arguments)
+        .stdout(Stdio::null())
+        .status()
+        .expect("running tests/k3s-double/make-release.sh");
+    assert!(status.success(), "no k3s release for the tests; `make programs-and-double` builds what it needs");
+    folder
 }

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use super::base::k3s_release;
+use super::base::{K3S_VERSION, k3s_release};
 
 /// hcimage in `folder`, with a cache of its own there.
 pub fn hcimage(folder: &Path) -> Command {
@@ -16,7 +16,7 @@ pub fn hcimage(folder: &Path) -> Command {
 /// `hcimage build` of a base with the stand-in for k3s.
 pub fn build(folder: &Path, board: &str, base: &Path) -> Command {
     let mut command = hcimage(folder);
-    command.args(["build", "--board", board, "--base"]).arg(base).arg("--k3s").arg(k3s_release());
+    command.args(["build", "--board", board, "--base"]).arg(base).arg("--k3s").arg(k3s_release().join(K3S_VERSION));
     command
 }
 

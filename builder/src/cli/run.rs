@@ -52,6 +52,7 @@ impl Args {
             image: copy.path(),
             disks: self.data_disk.into_iter().collect(),
             memory: self.memory,
+            forward: None,
         };
         let vm = Vm::start(&machine).with_context(|| format!("booting {}", self.image.display()))?;
         let mut ready = false;

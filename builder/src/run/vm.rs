@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -27,6 +27,17 @@ pub struct Machine<'a> {
     pub disks: Vec<PathBuf>,
     /// Memory in MiB.
     pub memory: u32,
+    /// A port of this machine, on 127.0.0.1 only, behind which one of the guest's is reached.
+    pub forward: Option<Forward>,
+}
+
+/// A port of the guest that is reachable from this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Forward {
+    /// The port on 127.0.0.1.
+    pub host: u16,
+    /// Where the guest listens; QEMU's network is 10.0.2.0/24, and its DHCP gives 10.0.2.15.
+    pub guest: SocketAddrV4,
 }
 
 /// Why a machine did not start or did not do what was expected.
@@ -92,29 +103,13 @@ impl Vm {
         let address = listener.local_addr().map_err(io_error("opening the monitor"))?;
         command.arg("-qmp").arg(format!("tcp:{address}"));
         let mut child = command.spawn().map_err(|source| not_started(machine, source))?;
-        let stdout = child.stdout.take();
-        let monitor = accept(&listener, &mut child);
-        let (sender, lines) = mpsc::channel();
-        if let Some(stdout) = stdout {
-            thread::spawn(move || {
-                for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
-                    let text = String::from_utf8_lossy(&line).trim_end_matches('\r').to_owned();
-                    if sender.send(text).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-        // Made before the monitor is checked, so that the process is ended where that failed.
-        let dummy = match monitor {
-            Ok(monitor) => monitor,
-            Err(error) => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(error);
-            }
-        };
-        let mut vm = Self { child, lines, monitor: dummy, _files: files };
+        let lines = read_lines(&mut child);
+        let monitor = accept(&listener, &mut child).inspect_err(|_| {
+            // There is no `Vm` yet whose drop would do it.
+            let _ = child.kill();
+            let _ = child.wait();
+        })?;
+        let mut vm = Self { child, lines, monitor, _files: files };
         vm.tell("qmp_capabilities")?;
         Ok(vm)
     }
@@ -163,6 +158,22 @@ impl Drop for Vm {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The console as lines, read by a thread that ends with the process.
+fn read_lines(child: &mut Child) -> Receiver<String> {
+    let (sender, lines) = mpsc::channel();
+    if let Some(stdout) = child.stdout.take() {
+        thread::spawn(move || {
+            for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
+                let text = String::from_utf8_lossy(&line).trim_end_matches('\r').to_owned();
+                if sender.send(text).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    lines
 }
 
 /// Waits for QEMU's connection; where QEMU ends at once, its own message is on stderr already.
@@ -218,7 +229,12 @@ fn command(machine: &Machine, files: &Path) -> Result<Command, VmError> {
         command.arg("-drive").arg(format!("file={file},format=raw,if=none,id=d{number},discard=unmap"));
         command.arg("-device").arg(format!("virtio-blk-pci,drive=d{number}"));
     }
-    command.args(["-netdev", "user,id=n0,restrict=on", "-device", "virtio-net-pci,netdev=n0,romfile="]);
+    let forward = machine.forward.map(|forward| {
+        let Forward { host, guest } = forward;
+        format!(",hostfwd=tcp:127.0.0.1:{host}-{}:{}", guest.ip(), guest.port())
+    });
+    command.arg("-netdev").arg(format!("user,id=n0,restrict=on{}", forward.unwrap_or_default()));
+    command.args(["-device", "virtio-net-pci,netdev=n0,romfile="]);
     command.args(["-device", "virtio-rng-pci"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     Ok(command)

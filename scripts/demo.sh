@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# From nothing to a node that is Ready, in QEMU: set-up, a base with a Pi's real boot files, hcimage, the image, the boot.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+started=$SECONDS
+
+say() { printf '\n== %s (%d s)\n' "$*" "$((SECONDS - started))" >&2; }
+
+say "set-up"
+scripts/setup.sh
+
+# The base is configured by an emulated Debian, mostly on one core; the compiler uses the other meanwhile.
+say "a bootable Debian for the Raspberry Pi, and hcimage"
+log=$(mktemp)
+tests/bases/make.sh debian-pi-arm64 >"$log" &
+making=$!
+trap 'kill "$making" 2>/dev/null || true; rm -f "$log"' EXIT
+scripts/build-card-programs.sh --with-double >&2
+cargo build --release --locked --package hcimage
+wait "$making"
+base=$(cat "$log")
+hcimage=${CARGO_TARGET_DIR:-target}/release/hcimage
+
+# The real k3s comes from the internet; where that is not to be had a stand-in takes its place.
+release=target/demo-k3s/v1.36.2+k3s1
+rm -rf target/demo-k3s
+tests/k3s-double/make-release.sh "$release" \
+    --bin-aarch64 target/card/aarch64/k3s-double --bin-x86_64 target/card/x86_64/k3s-double >&2
+say "NOTE: k3s in this demo is k3s-double, a stand-in that only shows that the image boots and joins up"
+
+say "hcimage build --board cm4"
+mkdir -p out
+rm -f out/data.img
+truncate -s 256M out/data.img
+mkfs.ext4 -q -L k8s-data out/data.img
+"$hcimage" build --board cm4 --base "$base" --k3s "$release" --data-disk k8s-data \
+    --output out/hc-1-cm4.img --lock out/hcimage.lock --overwrite | tee out/summary.txt
+
+say "booting a copy of it"
+"$hcimage" run --board cm4 --data-disk out/data.img out/hc-1-cm4.img 2>out/console.log ||
+    { tail -n 60 out/console.log >&2; exit 1; }
+sed -n '/^hcimage first boot/,$p' out/console.log | tr -d '\r'
+
+say "done"
+grep -q 'node hc-1 Ready' out/console.log
+printf 'node hc-1 Ready (with the stand-in for k3s)\nimage: %s\n' "$root/out/hc-1-cm4.img"
+sed -n 's/^flash it: /flash: /p' out/summary.txt

@@ -1,0 +1,176 @@
+//! Images that are damaged, foreign or too full are refused, and nothing is left behind.
+
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::support::base::{K3S_VERSION, base, k3s_release, make_release};
+use crate::support::hcimage::{build, fail, hcimage, names};
+use crate::support::tools::{Range, partitions, run};
+
+/// A writable copy of a base, in a folder of its own.
+struct Copy {
+    folder: TempDir,
+    image: PathBuf,
+}
+
+fn copy(name: &str) -> Copy {
+    let folder = tempfile::tempdir().unwrap();
+    let image = folder.path().join("base.img");
+    run(Command::new("cp").arg("--sparse=always").arg(base(name)).arg(&image));
+    Copy { folder, image }
+}
+
+impl Copy {
+    /// Refused with this code and these words, and nothing but the base and the cache is there afterwards.
+    fn refused(&self, board: &str, code: i32, words: &[&str]) {
+        fail(&mut build(self.folder.path(), board, &self.image), code, words);
+        nothing_left(self.folder.path());
+    }
+
+    fn root(&self) -> Range {
+        partitions(&self.image).0
+    }
+
+    fn file(&self) -> File {
+        OpenOptions::new().read(true).write(true).open(&self.image).unwrap()
+    }
+
+    /// Overwrites bytes of the root file system.
+    fn poke(&self, offset: u64, bytes: &[u8]) {
+        self.file().write_all_at(bytes, self.root().start + offset).unwrap();
+    }
+
+    fn peek(&self, offset: u64) -> u8 {
+        let mut byte = [0];
+        self.file().read_exact_at(&mut byte, self.root().start + offset).unwrap();
+        byte[0]
+    }
+
+    /// Commands of debugfs, carried out on the image.
+    fn debugfs(&self, commands: &[&str]) {
+        for command in commands {
+            let place = format!("{}?offset={}", self.image.display(), self.root().start);
+            run(Command::new("debugfs").args(["-w", "-R", command]).arg(place));
+        }
+    }
+}
+
+fn nothing_left(folder: &Path) {
+    let left: Vec<String> =
+        names(folder).into_iter().filter(|name| !["base.img", "cache"].contains(&name.as_str())).collect();
+    assert!(left.is_empty(), "left behind: {left:?}");
+}
+
+fn file(content: &[u8]) -> Copy {
+    let folder = tempfile::tempdir().unwrap();
+    let image = folder.path().join("base.img");
+    fs::write(&image, content).unwrap();
+    Copy { folder, image }
+}
+
+#[test]
+fn what_is_no_image_is_refused() {
+    file(&[b'x'; 4096]).refused("cm4", 3, &["not a disk image"]);
+    file(b"").refused("cm4", 3, &["not a disk image"]);
+    file(b"PK\x03\x04 and so on, longer than a sector needs to be").refused("cm4", 3, &["zip"]);
+}
+
+#[test]
+fn a_truncated_image_is_refused() {
+    let copy = copy("pi-os-bookworm-like");
+    let size = copy.image.metadata().unwrap().len();
+    copy.file().set_len(size / 2).unwrap();
+    copy.refused("cm4", 4, &["truncated", "partition 2"]);
+}
+
+#[test]
+fn an_unknown_partition_layout_is_refused() {
+    let copy = copy("pi-os-bookworm-like");
+    run(Command::new("sfdisk").args(["--part-type"]).arg(&copy.image).args(["1", "7"]));
+    copy.refused("cm4", 3, &["partition layout is not known", "FAT"]);
+}
+
+#[test]
+fn an_unknown_system_is_refused() {
+    let copy = copy("pi-os-bookworm-like");
+    let release = copy.folder.path().join("cache");
+    fs::write(&release, "ID=ubuntu\nVERSION_CODENAME=noble\nPRETTY_NAME=\"Ubuntu 24.04.3 LTS\"\n").unwrap();
+    copy.debugfs(&["rm /usr/lib/os-release", &format!("write {} /usr/lib/os-release", release.display())]);
+    fs::remove_file(release).unwrap();
+    copy.refused("cm4", 3, &["system is not known", "Ubuntu 24.04.3 LTS", "Raspberry Pi OS bookworm"]);
+}
+
+#[test]
+fn an_image_for_another_processor_is_refused() {
+    copy("pi-os-bookworm-like").refused("pc", 3, &["board pc", "amd64", "arm64"]);
+    copy("debian-pc-amd64").refused("cm4", 3, &["board cm4", "arm64", "amd64"]);
+}
+
+#[test]
+fn a_dirty_file_system_is_refused() {
+    let copy = copy("pi-os-bookworm-like");
+    // The flag that a mounted file system has: needs_recovery.
+    copy.debugfs(&["feature needs_recovery"]);
+    copy.refused("cm4", 4, &["root partition", "not cleanly unmounted", "e2fsck"]);
+}
+
+#[test]
+fn a_flipped_bit_is_noticed() {
+    let copy = copy("pi-os-bookworm-like");
+    // The volume's name in the superblock, which its checksum covers.
+    let place = 1024 + 0x78;
+    copy.poke(place, &[copy.peek(place) ^ 1]);
+    copy.refused("cm4", 4, &["root partition", "superblock", "checksum"]);
+}
+
+#[test]
+fn a_full_image_that_cannot_grow_is_refused() {
+    let copy = copy("pi-os-bookworm-like");
+    // A third partition behind the root: there is nowhere to grow to.
+    let size = copy.image.metadata().unwrap().len();
+    copy.file().set_len(size + (8 << 20)).unwrap();
+    let mut append = Command::new("sh");
+    append.args(["-c", "echo 'type=da' | sfdisk --append \"$0\""]).arg(&copy.image);
+    run(&mut append);
+    let release = make_release(&["--pad-images", "700000000"]);
+    let mut command = hcimage(copy.folder.path());
+    command.args(["build", "--board", "cm4", "--base"]).arg(&copy.image);
+    command.arg("--k3s").arg(release.path().join(K3S_VERSION));
+    fail(&mut command, 3, &["cannot be grown", "MiB", "partition 3"]);
+    nothing_left(copy.folder.path());
+}
+
+#[test]
+fn a_k3s_release_that_lacks_a_file_is_refused() {
+    let copy = copy("pi-os-bookworm-like");
+    let release = copied_release(&copy);
+    fs::remove_file(release.join("k3s-arm64")).unwrap();
+    fail_with_release(&copy, &release, 1, &["k3s-arm64", "not found"]);
+}
+
+#[test]
+fn a_k3s_with_another_digest_is_refused() {
+    let copy = copy("pi-os-bookworm-like");
+    let release = copied_release(&copy);
+    let binary = OpenOptions::new().write(true).open(release.join("k3s-arm64")).unwrap();
+    binary.write_all_at(b"x", 5000).unwrap();
+    fail_with_release(&copy, &release, 4, &["k3s-arm64", "SHA-256", "sha256sum-arm64.txt"]);
+}
+
+fn copied_release(copy: &Copy) -> PathBuf {
+    let release = copy.folder.path().join("cache").join(K3S_VERSION);
+    fs::create_dir(copy.folder.path().join("cache")).unwrap();
+    run(Command::new("cp").arg("-r").arg(k3s_release().join(K3S_VERSION)).arg(&release));
+    release
+}
+
+fn fail_with_release(copy: &Copy, release: &Path, code: i32, words: &[&str]) {
+    let mut command = hcimage(copy.folder.path());
+    command.args(["build", "--board", "cm4", "--base"]).arg(&copy.image).arg("--k3s").arg(release);
+    fail(&mut command, code, words);
+    nothing_left(copy.folder.path());
+}

@@ -1,0 +1,136 @@
+//! `hcimage build --board cm4` with nothing else: base and k3s come from servers, verified and locked.
+//!
+//! The servers are local and serve what the publishers serve, under the same names; only the addresses differ.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::server::Server;
+use crate::support::base::{K3S_VERSION, base, k3s_release, root};
+use crate::support::hcimage::{fail, hcimage, names, succeed};
+use crate::support::tools::run;
+
+const FILE: &str = "2026-06-18-raspios-trixie-arm64-lite.img.xz";
+const FOLDER: &str = "/raspios_lite_arm64/images/raspios_lite_arm64-2026-06-19";
+
+/// The two publishers, and a profile that names them instead of the real ones.
+struct World {
+    server: Server,
+    folder: tempfile::TempDir,
+}
+
+/// How the base is packed.
+fn xz(image: &Path, packed: &Path, how: &str) {
+    let mut command = Command::new("sh");
+    run(command.args(["-c", how]).env("IMAGE", image).env("PACKED", packed));
+}
+
+const MULTI_BLOCK: &str = "xz -0 -T2 --block-size=24MiB -c \"$IMAGE\" > \"$PACKED\"";
+const SINGLE_BLOCK: &str = "xz -0 -T1 -c \"$IMAGE\" > \"$PACKED\"";
+const STREAMS: &str =
+    "(head -c 300000000 \"$IMAGE\" | xz -0 -c; tail -c +300000001 \"$IMAGE\" | xz -0 -c) > \"$PACKED\"";
+
+fn world(how: &str) -> World {
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let packed = folder.path().join("packed");
+    xz(&base("pi-os-trixie-like"), &packed, how);
+    server.file_with_sum(&format!("{FOLDER}/{FILE}"), &fs::read(&packed).unwrap());
+    fs::remove_file(packed).unwrap();
+    server.redirect("/raspios_lite_arm64_latest", &format!("{FOLDER}/{FILE}"));
+
+    server.redirect("/channels/stable", &format!("/tag/{}", K3S_VERSION.replace('+', "%2B")));
+    server.file(&format!("/tag/{}", K3S_VERSION.replace('+', "%2B")), "a page");
+    for name in names(&k3s_release().join(K3S_VERSION)) {
+        let bytes = fs::read(k3s_release().join(K3S_VERSION).join(&name)).unwrap();
+        server.file(&format!("/releases/{}/{name}", K3S_VERSION.replace('+', "%2B")), bytes);
+    }
+
+    let profile = fs::read_to_string(root().join("board-profiles/cm4.toml")).unwrap();
+    let url = server.url("/raspios_lite_arm64_latest").to_string();
+    let profile = profile.replace("https://downloads.raspberrypi.com/raspios_lite_arm64_latest", &url);
+    assert!(profile.contains(&url), "the profile's address changed");
+    fs::create_dir(folder.path().join("profiles")).unwrap();
+    fs::write(folder.path().join("profiles/cm4.toml"), profile).unwrap();
+    World { server, folder }
+}
+
+impl World {
+    fn build(&self) -> Command {
+        let mut command = hcimage(self.folder.path());
+        command.args(["build", "--board", "cm4", "--profiles", "profiles", "--overwrite", "--k3s-releases"]);
+        command.arg(self.server.url("/releases").to_string()).arg("--k3s-channels");
+        command.arg(self.server.url("/channels").to_string());
+        command
+    }
+
+    fn lock(&self) -> String {
+        fs::read_to_string(self.folder.path().join("hcimage.lock")).unwrap()
+    }
+
+    fn image(&self) -> Vec<u8> {
+        let image = self.folder.path().join("hc-1-cm4.img");
+        let digest = run(Command::new("sha256sum").arg(image));
+        digest.into_bytes()
+    }
+}
+
+#[test]
+fn base_and_k3s_are_fetched_verified_and_locked() {
+    let world = world(MULTI_BLOCK);
+    let said = succeed(&mut world.build());
+    assert!(said.contains("Raspberry Pi OS trixie") && said.contains(K3S_VERSION), "{said}");
+    let lock = world.lock();
+    assert!(lock.contains(FILE) && lock.contains("base.cm4") && lock.contains("k3s-arm64"), "{lock}");
+
+    // The same again: nothing is fetched twice, and the bytes are the same.
+    let (first, asked) = (world.image(), world.server.take_paths());
+    succeed(&mut world.build());
+    assert_eq!(world.image(), first);
+    assert_eq!(world.server.requests().len(), asked, "{:?}", world.server.requests());
+    assert_eq!(world.lock(), lock);
+}
+
+#[test]
+fn every_form_of_xz_gives_the_same_image() {
+    let digests: Vec<Vec<u8>> = [SINGLE_BLOCK, STREAMS]
+        .into_iter()
+        .map(|how| {
+            let world = world(how);
+            succeed(&mut world.build());
+            world.image()
+        })
+        .collect();
+    assert_eq!(digests[0], digests[1]);
+}
+
+#[test]
+fn a_publisher_that_changes_its_mind_is_noticed() {
+    let world = world(MULTI_BLOCK);
+    succeed(&mut world.build());
+    let lock = world.lock();
+    let sha = lock.lines().find_map(|line| line.strip_prefix("sha256 = \"")).unwrap();
+    let other = lock.replacen(sha, &format!("{}\"", "0".repeat(64)), 1);
+    fs::write(world.folder.path().join("hcimage.lock"), other).unwrap();
+    fs::remove_dir_all(world.folder.path().join("cache")).unwrap();
+    fs::remove_file(world.folder.path().join("hc-1-cm4.img")).unwrap();
+    fail(&mut world.build(), 4, &["hcimage.lock", "remove the entry"]);
+    assert!(!world.folder.path().join("hc-1-cm4.img").exists());
+}
+
+#[test]
+fn a_wrong_checksum_is_refused() {
+    let world = world(MULTI_BLOCK);
+    world.server.file(&format!("{FOLDER}/{FILE}.sha256"), format!("{}  {FILE}\n", "0".repeat(64)));
+    fail(&mut world.build(), 4, &[FILE, "SHA-256", ".sha256"]);
+    assert!(!names(world.folder.path()).iter().any(|name| name.ends_with(".img")));
+}
+
+#[test]
+fn a_release_without_the_file_is_refused() {
+    let world = world(MULTI_BLOCK);
+    world.server.remove(&format!("/releases/{}/k3s-arm64", K3S_VERSION.replace('+', "%2B")));
+    fail(&mut world.build(), 1, &["k3s-arm64", "404"]);
+    assert!(!names(world.folder.path()).iter().any(|name| name.ends_with(".img")));
+}

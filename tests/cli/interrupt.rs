@@ -1,0 +1,34 @@
+//! Ctrl-C half-way: the program ends in order, and nothing is left behind.
+
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::support::base::{K3S_VERSION, base, make_release};
+use crate::support::hcimage::{hcimage, names, text};
+use crate::support::tools::run;
+
+/// Interrupted as soon as the output's temporary file is there and has grown to half of the base.
+#[test]
+fn an_interrupted_build_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let release = make_release(&["--pad-images", "700000000"]);
+    let base = base("pi-os-bookworm-like");
+    let mut command = hcimage(folder.path());
+    command.args(["build", "--board", "cm4", "--base"]).arg(&base);
+    command.arg("--k3s").arg(release.path().join(K3S_VERSION)).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while !names(folder.path()).iter().any(|name| name.ends_with(".partial")) {
+        assert!(Instant::now() < deadline, "no temporary file appeared");
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it could be interrupted");
+        thread::sleep(Duration::from_millis(1));
+    }
+    run(Command::new("kill").arg("-INT").arg(child.id().to_string()));
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert!(text(&output).contains("interrupted: nothing was left behind"), "{}", text(&output));
+    let left: Vec<String> = names(folder.path()).into_iter().filter(|name| name != "cache").collect();
+    assert!(left.is_empty(), "left behind: {left:?}");
+}
