@@ -125,7 +125,8 @@ impl Copy<'_> {
         from.rewind().during("reading", self.source)?;
         target.rewind().map_err(|e| self.write_failed(e))?;
         let mut writer = SparseWriter::new(self.target);
-        let mut piece = vec![0; 1 << 20];
+        // Small enough to stay in the processor's cache between the look and the write.
+        let mut piece = vec![0; 256 * 1024];
         loop {
             self.tools.interrupt.check()?;
             let n = from.read(&mut piece).during("reading", self.source)?;
