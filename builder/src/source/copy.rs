@@ -49,11 +49,20 @@ impl Copy<'_> {
                 self.task.advance(self.size);
                 return Ok(());
             }
-            if self.copy_extents()? {
+            if self.has_holes()? && self.copy_extents()? {
                 return Ok(());
             }
         }
         self.copy_by_hand()
+    }
+
+    /// A source without holes is mostly an unpacked image whose zeros were written out: looking for them while copying
+    /// is faster than copying them.
+    #[cfg(target_os = "linux")]
+    fn has_holes(&self) -> Result<bool> {
+        use std::os::unix::fs::MetadataExt;
+        let allocated = self.from.metadata().during("looking at", self.source)?.blocks().saturating_mul(512);
+        Ok(allocated < self.size)
     }
 
     /// Only what the file system says is data, inside the kernel. `false`, with nothing done, where it cannot.
@@ -122,7 +131,8 @@ impl Copy<'_> {
         from.rewind().during("reading", self.source)?;
         target.rewind().map_err(|e| self.write_failed(e))?;
         let mut writer = SparseWriter::new(self.target);
-        let mut piece = vec![0; 1 << 20];
+        // Small enough to stay in the processor's cache between the look and the write.
+        let mut piece = vec![0; 256 * 1024];
         loop {
             self.interrupt.check()?;
             let n = from.read(&mut piece).during("reading", self.source)?;
