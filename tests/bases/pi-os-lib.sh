@@ -7,6 +7,11 @@
 PI_OS_PACKAGES=base-files,base-passwd,bash,coreutils,dash,dpkg,e2fsprogs,dosfstools,init-system-helpers,kmod
 PI_OS_PACKAGES+=,systemd-sysv,systemd-timesyncd,udev,dbus,iproute2,iptables,openssh-server,sudo,ca-certificates
 
+# The ext4 features that pi-gen's `-O ^64bit,^huge_file` comes to, spelt out: the list must not hang on this
+# machine's mke2fs.conf.
+PI_OS_FEATURES=has_journal,ext_attr,resize_inode,dir_index,filetype,extent,flex_bg,sparse_super,large_file
+PI_OS_FEATURES+=,dir_nlink,extra_isize,metadata_csum
+
 # unpack_system ROOT SUITE PACKAGES: the packages' files, and a dpkg database as if they were installed. Nothing
 # comes from the security archive: of a suite past its support the files go before the index does.
 unpack_system() {
@@ -155,6 +160,14 @@ write_config_txt() {
     } >"$fat/config.txt"
 }
 
+# write_cmdline FAT DISK_ID WORD...: one line; the words are those that a release ends it with.
+write_cmdline() {
+    local fat=$1 disk=$2
+    shift 2
+    echo "console=serial0,115200 console=tty1 root=PARTUUID=$disk-02 rootfstype=ext4 fsck.repair=yes $*" \
+        >"$fat/cmdline.txt"
+}
+
 # write_fstab ROOT DISK_ID FIRMWARE_DIR
 write_fstab() {
     write_file "$1/etc/fstab" 644 <<EOF
@@ -192,11 +205,13 @@ set_up_fake_hwclock() {
     date -u -d "@$SOURCE_DATE_EPOCH" '+%Y-%m-%d %H:%M:%S' | write_file "$1/etc/fake-hwclock.data" 644
 }
 
-# assemble_pi_os ROOT FAT DISK_ID START SECTORS FEATURES: the image, FAT from START on, the root right after it.
+# assemble_pi_os ROOT FAT DISK_ID START SECTORS FEATURES [mkfs.vfat option...]: the image, FAT from START on, the
+# root right after it.
 assemble_pi_os() {
     local root=$1 fat=$2 disk=$3 start=$4 sectors=$5 features=$6 kib root_start=$(($4 + $5))
+    shift 6
     kib=$(root_kib "$root")
-    new_fat32 "$WORK/fat.img" "$sectors" "$fat" bootfs "$disk"
+    new_fat32 "$WORK/fat.img" "$sectors" "$fat" bootfs "$disk" "$@"
     new_ext4 "$WORK/ext4.img" "$kib" "$root" -O "none,$features" -L rootfs \
         -U "$disk-0000-4000-8000-000000000001" -E "hash_seed=$disk-0000-4000-8000-000000000002"
     if [ -e "$root/var/swap" ]; then
