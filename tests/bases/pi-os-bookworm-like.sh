@@ -13,7 +13,7 @@ build() {
     write_identity "$root" raspberrypi
     write_accounts "$root"
     write_stand_ins "$root" bookworm
-    write_kernel_stand_ins "$root" "$fat" 6.12.25+rpt-rpi
+    write_kernel_stand_ins "$root" "$fat" 6.12.25+rpt-rpi-v8 6.12.25+rpt-rpi-2712
     choose_iptables "$root"
     enable_units "$root" NetworkManager.service systemd-timesyncd.service
     set_up_dphys_swapfile "$root" 100

@@ -13,7 +13,7 @@ build() {
     write_identity "$root" raspberrypi
     write_accounts "$root"
     write_stand_ins "$root" bullseye
-    write_kernel_stand_ins "$root" "$fat" 6.1.21
+    write_kernel_stand_ins "$root" "$fat" 6.1.21-v8+
     choose_iptables "$root"
     enable_units "$root" dhcpcd.service systemd-timesyncd.service
     set_up_dphys_swapfile "$root" 100

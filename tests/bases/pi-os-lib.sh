@@ -126,19 +126,21 @@ EOF
         write_file "$root/usr/share/userconf-pi/sshd_banner" 644
 }
 
-# write_kernel_stand_ins ROOT FAT VERSION: names of Pi OS, contents that no machine can boot.
+# write_kernel_stand_ins ROOT FAT VERSION...: names of Pi OS, contents that no machine can boot. The versions are
+# the folders in /lib/modules.
 write_kernel_stand_ins() {
-    local root=$1 fat=$2 version=$3 file suffix
+    local root=$1 fat=$2 file version
+    shift 2
     mkdir -p "$fat/overlays"
     for file in bootcode.bin start4.elf fixup4.dat bcm2710-rpi-3-b-plus.dtb bcm2711-rpi-4-b.dtb \
         bcm2711-rpi-cm4.dtb bcm2712-rpi-5-b.dtb kernel8.img kernel_2712.img initramfs8 initramfs_2712 \
         overlays/dwc2.dtbo overlays/vc4-kms-v3d.dtbo; do
         echo "placeholder for $file" >"$fat/$file"
     done
-    for suffix in v8 2712; do
-        mkdir -p "$root/lib/modules/$version-$suffix/kernel"
+    for version in "$@"; do
+        mkdir -p "$root/lib/modules/$version/kernel"
         printf 'kernel/fs/overlayfs/overlay.ko.xz:\nkernel/drivers/net/vxlan/vxlan.ko.xz:\n' |
-            write_file "$root/lib/modules/$version-$suffix/modules.dep" 644
+            write_file "$root/lib/modules/$version/modules.dep" 644
     done
 }
 

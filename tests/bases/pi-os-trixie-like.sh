@@ -15,7 +15,7 @@ build() {
     echo uninitialized | write_file "$root/etc/machine-id" 444
     write_accounts "$root"
     write_stand_ins "$root" trixie
-    write_kernel_stand_ins "$root" "$fat" 6.12.75+rpt-rpi
+    write_kernel_stand_ins "$root" "$fat" 6.12.75+rpt-rpi-v8 6.12.75+rpt-rpi-2712
     choose_iptables "$root"
     enable_units "$root" NetworkManager.service systemd-timesyncd.service cloud-init-local.service \
         cloud-init-network.service cloud-config.service cloud-final.service
