@@ -4,8 +4,6 @@ PROVES="Raspberry Pi OS bookworm's shape: real offsets and ext4 features, Networ
 source "$HERE/pi-os-lib.sh"
 
 DISK_ID=5a0b7c12
-FEATURES=has_journal,ext_attr,resize_inode,dir_index,filetype,extent,flex_bg,sparse_super,large_file
-FEATURES+=,dir_nlink,extra_isize,metadata_csum
 
 build() {
     local root=$WORK/root fat=$WORK/fat
@@ -15,21 +13,16 @@ build() {
     write_identity "$root" raspberrypi
     write_accounts "$root"
     write_stand_ins "$root" bookworm
-    write_kernel_stand_ins "$root" "$fat" 6.12.25+rpt-rpi
+    write_kernel_stand_ins "$root" "$fat" 6.12.25+rpt-rpi-v8 6.12.25+rpt-rpi-2712
     choose_iptables "$root"
-    enable_units "$root" NetworkManager.service ssh.service systemd-timesyncd.service
-    # Pi OS ships sshd off: the file `ssh` on the FAT turns it on.
-    rm "$root/etc/systemd/system/multi-user.target.wants/ssh.service" "$root/etc/systemd/system/sshd.service"
-    mkdir -p "$root/etc/NetworkManager/system-connections"
-    chmod 700 "$root/etc/NetworkManager/system-connections"
+    enable_units "$root" NetworkManager.service systemd-timesyncd.service
     set_up_dphys_swapfile "$root" 100
     set_up_fake_hwclock "$root"
     write_fstab "$root" $DISK_ID /boot/firmware
     write_boot_stubs "$root"
     write_config_txt "$fat" '# Automatically load overlays for detected cameras' 'camera_auto_detect=1' \
         '# Automatically load initramfs files, if found' 'auto_initramfs=1'
-    echo "console=serial0,115200 console=tty1 root=PARTUUID=$DISK_ID-02 rootfstype=ext4 fsck.repair=yes rootwait quiet init=/usr/lib/raspberrypi-sys-mods/firstboot" \
-        >"$fat/cmdline.txt"
+    write_cmdline "$fat" $DISK_ID rootwait quiet init=/usr/lib/raspberrypi-sys-mods/firstboot
     cp "$root/etc/rpi-issue" "$fat/issue.txt"
-    assemble_pi_os "$root" "$fat" $DISK_ID 16384 1048576 $FEATURES
+    assemble_pi_os "$root" "$fat" $DISK_ID 16384 1048576 $PI_OS_FEATURES -s 4
 }

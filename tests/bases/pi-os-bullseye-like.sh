@@ -4,8 +4,6 @@ PROVES="Raspberry Pi OS bullseye's shape: FAT at /boot, dhcpcd, dphys-swapfile, 
 source "$HERE/pi-os-lib.sh"
 
 DISK_ID=5a0b7c11
-FEATURES=has_journal,ext_attr,resize_inode,dir_index,filetype,extent,flex_bg,sparse_super,large_file
-FEATURES+=,dir_nlink,extra_isize,metadata_csum
 
 build() {
     local root=$WORK/root fat=$WORK/fat
@@ -15,15 +13,14 @@ build() {
     write_identity "$root" raspberrypi
     write_accounts "$root"
     write_stand_ins "$root" bullseye
-    write_kernel_stand_ins "$root" "$fat" 6.1.21
+    write_kernel_stand_ins "$root" "$fat" 6.1.21-v8+
     choose_iptables "$root"
     enable_units "$root" dhcpcd.service systemd-timesyncd.service
     set_up_dphys_swapfile "$root" 100
     set_up_fake_hwclock "$root"
     write_fstab "$root" $DISK_ID /boot
     write_config_txt "$fat" '# Automatically load overlays for detected cameras' 'camera_auto_detect=1'
-    echo "console=serial0,115200 console=tty1 root=PARTUUID=$DISK_ID-02 rootfstype=ext4 fsck.repair=yes rootwait quiet init=/usr/lib/raspberrypi-sys-mods/firstboot" \
-        >"$fat/cmdline.txt"
+    write_cmdline "$fat" $DISK_ID rootwait quiet init=/usr/lib/raspberrypi-sys-mods/firstboot
     cp "$root/etc/rpi-issue" "$fat/issue.txt"
-    assemble_pi_os "$root" "$fat" $DISK_ID 8192 524288 $FEATURES
+    assemble_pi_os "$root" "$fat" $DISK_ID 8192 524288 $PI_OS_FEATURES -s 4
 }

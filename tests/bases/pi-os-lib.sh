@@ -7,6 +7,11 @@
 PI_OS_PACKAGES=base-files,base-passwd,bash,coreutils,dash,dpkg,e2fsprogs,dosfstools,init-system-helpers,kmod
 PI_OS_PACKAGES+=,systemd-sysv,systemd-timesyncd,udev,dbus,iproute2,iptables,openssh-server,sudo,ca-certificates
 
+# The ext4 features that pi-gen's `-O ^64bit,^huge_file` comes to, spelt out: the list must not hang on this
+# machine's mke2fs.conf.
+PI_OS_FEATURES=has_journal,ext_attr,resize_inode,dir_index,filetype,extent,flex_bg,sparse_super,large_file
+PI_OS_FEATURES+=,dir_nlink,extra_isize,metadata_csum
+
 # unpack_system ROOT SUITE PACKAGES: the packages' files, and a dpkg database as if they were installed. Nothing
 # comes from the security archive: of a suite past its support the files go before the index does.
 unpack_system() {
@@ -121,19 +126,21 @@ EOF
         write_file "$root/usr/share/userconf-pi/sshd_banner" 644
 }
 
-# write_kernel_stand_ins ROOT FAT VERSION: names of Pi OS, contents that no machine can boot.
+# write_kernel_stand_ins ROOT FAT VERSION...: names of Pi OS, contents that no machine can boot. The versions are
+# the folders in /lib/modules.
 write_kernel_stand_ins() {
-    local root=$1 fat=$2 version=$3 file suffix
+    local root=$1 fat=$2 file version
+    shift 2
     mkdir -p "$fat/overlays"
     for file in bootcode.bin start4.elf fixup4.dat bcm2710-rpi-3-b-plus.dtb bcm2711-rpi-4-b.dtb \
         bcm2711-rpi-cm4.dtb bcm2712-rpi-5-b.dtb kernel8.img kernel_2712.img initramfs8 initramfs_2712 \
         overlays/dwc2.dtbo overlays/vc4-kms-v3d.dtbo; do
         echo "placeholder for $file" >"$fat/$file"
     done
-    for suffix in v8 2712; do
-        mkdir -p "$root/lib/modules/$version-$suffix/kernel"
+    for version in "$@"; do
+        mkdir -p "$root/lib/modules/$version/kernel"
         printf 'kernel/fs/overlayfs/overlay.ko.xz:\nkernel/drivers/net/vxlan/vxlan.ko.xz:\n' |
-            write_file "$root/lib/modules/$version-$suffix/modules.dep" 644
+            write_file "$root/lib/modules/$version/modules.dep" 644
     done
 }
 
@@ -153,6 +160,14 @@ write_config_txt() {
         printf '%s\n' '' '# Run in 64-bit mode' 'arm_64bit=1' '' \
             '[cm4]' '# Enable host mode on the 2711 built-in XHCI USB controller.' 'otg_mode=1' '' '[all]'
     } >"$fat/config.txt"
+}
+
+# write_cmdline FAT DISK_ID WORD...: one line; the words are those that a release ends it with.
+write_cmdline() {
+    local fat=$1 disk=$2
+    shift 2
+    echo "console=serial0,115200 console=tty1 root=PARTUUID=$disk-02 rootfstype=ext4 fsck.repair=yes $*" \
+        >"$fat/cmdline.txt"
 }
 
 # write_fstab ROOT DISK_ID FIRMWARE_DIR
@@ -192,11 +207,13 @@ set_up_fake_hwclock() {
     date -u -d "@$SOURCE_DATE_EPOCH" '+%Y-%m-%d %H:%M:%S' | write_file "$1/etc/fake-hwclock.data" 644
 }
 
-# assemble_pi_os ROOT FAT DISK_ID START SECTORS FEATURES: the image, FAT from START on, the root right after it.
+# assemble_pi_os ROOT FAT DISK_ID START SECTORS FEATURES [mkfs.vfat option...]: the image, FAT from START on, the
+# root right after it.
 assemble_pi_os() {
     local root=$1 fat=$2 disk=$3 start=$4 sectors=$5 features=$6 kib root_start=$(($4 + $5))
+    shift 6
     kib=$(root_kib "$root")
-    new_fat32 "$WORK/fat.img" "$sectors" "$fat" bootfs "$disk"
+    new_fat32 "$WORK/fat.img" "$sectors" "$fat" bootfs "$disk" "$@"
     new_ext4 "$WORK/ext4.img" "$kib" "$root" -O "none,$features" -L rootfs \
         -U "$disk-0000-4000-8000-000000000001" -E "hash_seed=$disk-0000-4000-8000-000000000002"
     if [ -e "$root/var/swap" ]; then
