@@ -213,6 +213,18 @@ mod tests {
     }
 
     #[test]
+    fn a_slice_stays_inside_its_window() {
+        let window = window(b"before|inside|after", 7, 6).unwrap();
+        let mut buffer = [0; 4];
+        let slice = window.slice(ByteOffset(2), ByteSize(4)).unwrap();
+        slice.read_exact_at(&mut buffer, 0).unwrap();
+        assert_eq!(&buffer, b"side");
+        assert!(slice.read_exact_at(&mut buffer, 1).is_err());
+        assert!(window.slice(ByteOffset(2), ByteSize(5)).is_err());
+        assert!(window.slice(ByteOffset(u64::MAX), ByteSize(2)).is_err());
+    }
+
+    #[test]
     fn a_range_that_leaves_the_file_is_refused() {
         assert!(window(b"0123", 0, 4).is_ok());
         assert!(window(b"0123", 1, 4).is_err());

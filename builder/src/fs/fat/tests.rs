@@ -121,6 +121,24 @@ fn the_judge_does_notice() {
     assert!(!output.status.success() || String::from_utf8_lossy(&output.stdout).contains("Dirty"));
 }
 
+/// Why `volume` mends folders and `names` refuses a leading dot. When this fails after an upgrade of `fatfs`,
+/// these can go.
+#[test]
+fn fatfs_still_needs_our_care() {
+    for make in [
+        |root: fatfs::Dir<'_, _>| root.create_dir("folder").map(drop),
+        |root: fatfs::Dir<'_, _>| root.create_file(".ssh").map(drop),
+    ] {
+        let scratch = volume(VOLUMES[4]);
+        let raw = fatfs::FileSystem::new(scratch.window().cursor(), fatfs::FsOptions::new()).unwrap();
+        make(raw.root_dir()).unwrap();
+        raw.unmount().unwrap();
+        let output = judge("dosfstools", "fsck.fat", &["-n", text(&scratch.path())], b"");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains("Bad short file name") || said.contains("Expected a valid"), "{said}");
+    }
+}
+
 #[test]
 fn reads_what_mtools_wrote_without_writing() {
     for kind in VOLUMES {
@@ -270,8 +288,8 @@ impl Read for Broken {
 
 #[test]
 fn a_full_volume_refuses_before_it_writes() {
-    for kind in &VOLUMES[..5] {
-        let scratch = filled(*kind);
+    for kind in [VOLUMES[0], VOLUMES[1], VOLUMES[2], VOLUMES[4]] {
+        let scratch = filled(kind);
         let fs = open(&scratch);
         let free = fs.space().unwrap().bytes;
         let before = fs::read(scratch.path()).unwrap();

@@ -247,7 +247,7 @@ impl FileSystem for FatFs {
         let trail = trail(&volume, path)?.ok_or_else(|| not_found(path))?;
         let entry =
             trail.last().filter(|entry| entry.is_file()).ok_or_else(|| bad_path(path, "is a folder"))?;
-        let failed = |source| FsError::Io { what: format!("reading {path}"), source };
+        let failed = |source| FsError::Io { what: format!("copying {path} out of the image"), source };
         let size = io::copy(&mut entry.to_file(), out).map_err(failed)?;
         if size != entry.len() {
             return Err(corrupt(format!("{path} ends after {size} of {} bytes", entry.len())));
