@@ -19,33 +19,70 @@ pub(super) fn check(window: &Window, layout: &Layout) -> Result<()> {
     let table = Table::read(window, layout)?;
     table.check_flags(layout)?;
     let mut owned = Owned::new(layout)?;
-    let mut waiting = vec![(layout.root, 0)];
-    while let Some((folder, depth)) = waiting.pop() {
-        if depth > MAX_DEPTH {
+    let mut waiting = vec![Waiting { folder: layout.root, above: 0, depth: 0 }];
+    while let Some(next) = waiting.pop() {
+        if next.depth > MAX_DEPTH {
             return Err(corrupt(format!("folders are nested more than {MAX_DEPTH} deep")));
         }
         // Claimed before it is read: a folder inside itself is found here.
-        if let Root::Chain(first) = folder {
+        if let Root::Chain(first) = next.folder {
             owned.claim(layout, &table, first)?;
         }
-        for slot in entries(&folder::read(window, layout, &table, folder)?)? {
-            match slot.cluster(layout.width) {
-                first if slot.is_folder() => waiting.push((Root::Chain(first), depth.saturating_add(1))),
-                first => check_file(layout, &table, &mut owned, &slot, first)?,
+        for slot in live(&folder::read(window, layout, &table, next.folder)?)? {
+            let first = slot.cluster(layout.width);
+            if !slot.is_entry() {
+                next.check_dots(layout, slot, first)?;
+            } else if slot.is_folder() {
+                waiting.push(next.inside(layout, first));
+            } else {
+                check_file(layout, &table, &mut owned, slot, first)?;
             }
         }
     }
     owned.check_lost(layout, &table)
 }
 
-fn entries(slots: &[Slot]) -> Result<Vec<Slot>> {
+/// A folder to be looked at.
+struct Waiting {
+    folder: Root,
+    /// First cluster of the folder above; 0 for the root, as the format has it.
+    above: u32,
+    depth: usize,
+}
+
+impl Waiting {
+    fn inside(&self, layout: &Layout, first: u32) -> Self {
+        let above = match self.folder {
+            Root::Chain(own) if self.folder != layout.root => own,
+            _ => 0,
+        };
+        Self { folder: Root::Chain(first), above, depth: self.depth.saturating_add(1) }
+    }
+
+    /// `.` and `..` must lead where they say: under a long name `fatfs` would follow them anywhere.
+    fn check_dots(&self, layout: &Layout, slot: &Slot, first: u32) -> Result<()> {
+        let is_root = self.folder == layout.root;
+        let leads_right = match (slot.is_dot(), slot.is_dot_dot()) {
+            (true, _) => self.folder == Root::Chain(first),
+            (_, true) => first == self.above,
+            _ => return Ok(()),
+        };
+        if is_root || !leads_right || !slot.is_folder() {
+            return Err(corrupt("`.` or `..` of a folder leads elsewhere"));
+        }
+        Ok(())
+    }
+}
+
+/// The slots before a folder's end.
+fn live(slots: &[Slot]) -> Result<&[Slot]> {
     let end = slots.iter().position(Slot::is_end).unwrap_or(slots.len());
     let (live, rest) = slots.split_at_checked(end).unwrap_or((slots, &[]));
     // Linux would show these, and `fatfs` would bring them to life by writing over the end.
     if rest.iter().any(|slot| !slot.is_end() && !slot.is_deleted()) {
         return Err(corrupt("a folder has entries behind its end"));
     }
-    Ok(live.iter().filter(|slot| slot.is_entry()).copied().collect())
+    Ok(live)
 }
 
 fn check_file(layout: &Layout, table: &Table, owned: &mut Owned, slot: &Slot, first: u32) -> Result<()> {

@@ -15,6 +15,10 @@ const FOLDER: u8 = 0x10;
 const LABEL: u8 = 0x08;
 const LONG_NAME: u8 = 0x0f;
 
+/// The names of the folder itself and of the one above it.
+pub(super) const DOT: &[u8; 11] = b".          ";
+pub(super) const DOT_DOT: &[u8; 11] = b"..         ";
+
 /// A slot with its place on the volume.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Slot {
@@ -36,7 +40,15 @@ impl Slot {
     pub(super) fn is_entry(&self) -> bool {
         let attributes = self.byte(11);
         let special = attributes & 0x3f == LONG_NAME || attributes & LABEL != 0;
-        !self.is_end() && !self.is_deleted() && !special && self.byte(0) != b'.'
+        !self.is_end() && !self.is_deleted() && !special && !self.is_dot() && !self.is_dot_dot()
+    }
+
+    pub(super) fn is_dot(&self) -> bool {
+        self.bytes.starts_with(DOT)
+    }
+
+    pub(super) fn is_dot_dot(&self) -> bool {
+        self.bytes.starts_with(DOT_DOT)
     }
 
     pub(super) fn is_folder(&self) -> bool {

@@ -10,6 +10,7 @@ mod check;
 mod clock;
 mod folder;
 mod layout;
+mod lookup;
 mod names;
 mod room;
 mod table;

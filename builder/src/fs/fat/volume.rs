@@ -3,18 +3,17 @@
 use std::cell::Cell;
 use std::io::{self, Read, Seek, Write};
 
-use fatfs::{DirEntry, FsOptions};
+use fatfs::FsOptions;
 
 use super::check::{check, free_hint};
 use super::clock::{self, EditClock};
 use super::folder::{self, Slot};
 use super::layout::{Layout, Root, corrupt, io};
+use super::lookup::{Volume, kind, relative, root_stat, stat, trail};
 use super::table::Table;
 use super::{names, room};
-use crate::disk::{Cursor, Window};
+use crate::disk::Window;
 use crate::fs::{Attributes, Entry, FileSystem, FsError, ImagePath, Kind, Result, Space, Stat};
-
-type Volume = fatfs::FileSystem<Cursor>;
 
 static CLOCK: EditClock = EditClock;
 
@@ -198,7 +197,7 @@ impl FatFs {
             None => 0,
         };
         let place = self.layout.place(own).ok_or_else(|| corrupt(format!("the new folder {path}")))?;
-        let dots = [slot.dots(b".          ", own), slot.dots(b"..         ", above)];
+        let dots = [slot.dots(folder::DOT, own), slot.dots(folder::DOT_DOT, above)];
         // Behind them, what was the rest of four slots.
         let bytes = [dots.as_flattened(), &[0; 2 * folder::SLOT]].concat();
         self.window.write_all_at(&bytes, place).map_err(io("writing a FAT folder"))
@@ -329,55 +328,6 @@ impl FileSystem for FatFs {
             _ => Ok(()),
         }
     }
-}
-
-/// The entries from the root down to what `path` names; empty for the root, none if there is nothing.
-fn trail<'a>(volume: &'a Volume, path: &ImagePath) -> Result<Option<Vec<DirEntry<'a, Cursor>>>> {
-    let mut trail: Vec<DirEntry<'a, Cursor>> = Vec::new();
-    for component in path.components() {
-        let folder = match trail.last() {
-            None => volume.root_dir(),
-            Some(entry) if entry.is_dir() => entry.to_dir(),
-            Some(_) => return Ok(None),
-        };
-        let mut found = None;
-        for entry in folder.iter() {
-            let entry = entry.map_err(io("reading a FAT folder"))?;
-            if is_named(&entry, component) {
-                found = Some(entry);
-                break;
-            }
-        }
-        let Some(entry) = found else { return Ok(None) };
-        trail.push(entry);
-    }
-    Ok(Some(trail))
-}
-
-/// Compares as `fatfs` does when it writes: the long name or the short one, without regard to case.
-fn is_named(entry: &DirEntry<'_, Cursor>, name: &str) -> bool {
-    let upper = |text: &str| text.chars().flat_map(char::to_uppercase).collect::<String>();
-    let name = upper(name);
-    upper(&entry.file_name()) == name || upper(&entry.short_file_name()) == name
-}
-
-fn kind(entry: &DirEntry<'_, Cursor>) -> Kind {
-    if entry.is_dir() { Kind::Folder } else { Kind::File }
-}
-
-fn stat(entry: &DirEntry<'_, Cursor>) -> Stat {
-    let mode = if entry.is_dir() { 0o755 } else { 0o644 };
-    let mtime = clock::to_unix(entry.modified());
-    Stat { kind: kind(entry), size: entry.len(), attributes: Attributes { mode, uid: 0, gid: 0, mtime } }
-}
-
-fn root_stat(mtime: i64) -> Stat {
-    Stat { kind: Kind::Folder, size: 0, attributes: Attributes { mode: 0o755, uid: 0, gid: 0, mtime } }
-}
-
-/// As `fatfs` wants a path: from the root, without a slash before it.
-fn relative(path: &ImagePath) -> &str {
-    path.as_str().trim_start_matches('/')
 }
 
 /// Holds the content until its size is known, and refuses it if it is larger than `room`.

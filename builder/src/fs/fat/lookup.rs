@@ -1,0 +1,60 @@
+//! Finds what a path names, through `fatfs`.
+
+use fatfs::DirEntry;
+
+use super::clock;
+use super::layout::io;
+use crate::disk::Cursor;
+use crate::fs::{Attributes, ImagePath, Kind, Result, Stat};
+
+/// A mounted volume.
+pub(super) type Volume = fatfs::FileSystem<Cursor>;
+
+/// The entries from the root down to what `path` names; empty for the root, none if there is nothing.
+pub(super) fn trail<'a>(volume: &'a Volume, path: &ImagePath) -> Result<Option<Vec<DirEntry<'a, Cursor>>>> {
+    let mut trail: Vec<DirEntry<'a, Cursor>> = Vec::new();
+    for component in path.components() {
+        let folder = match trail.last() {
+            None => volume.root_dir(),
+            Some(entry) if entry.is_dir() => entry.to_dir(),
+            Some(_) => return Ok(None),
+        };
+        let mut found = None;
+        for entry in folder.iter() {
+            let entry = entry.map_err(io("reading a FAT folder"))?;
+            if is_named(&entry, component) {
+                found = Some(entry);
+                break;
+            }
+        }
+        let Some(entry) = found else { return Ok(None) };
+        trail.push(entry);
+    }
+    Ok(Some(trail))
+}
+
+/// Compares as `fatfs` does when it writes: the long name or the short one, without regard to case.
+fn is_named(entry: &DirEntry<'_, Cursor>, name: &str) -> bool {
+    let upper = |text: &str| text.chars().flat_map(char::to_uppercase).collect::<String>();
+    let name = upper(name);
+    upper(&entry.file_name()) == name || upper(&entry.short_file_name()) == name
+}
+
+pub(super) fn kind(entry: &DirEntry<'_, Cursor>) -> Kind {
+    if entry.is_dir() { Kind::Folder } else { Kind::File }
+}
+
+pub(super) fn stat(entry: &DirEntry<'_, Cursor>) -> Stat {
+    let mode = if entry.is_dir() { 0o755 } else { 0o644 };
+    let mtime = clock::to_unix(entry.modified());
+    Stat { kind: kind(entry), size: entry.len(), attributes: Attributes { mode, uid: 0, gid: 0, mtime } }
+}
+
+pub(super) fn root_stat(mtime: i64) -> Stat {
+    Stat { kind: Kind::Folder, size: 0, attributes: Attributes { mode: 0o755, uid: 0, gid: 0, mtime } }
+}
+
+/// As `fatfs` wants a path: from the root, without a slash before it.
+pub(super) fn relative(path: &ImagePath) -> &str {
+    path.as_str().trim_start_matches('/')
+}
