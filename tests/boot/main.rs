@@ -71,7 +71,14 @@ impl Node {
     fn build(base_name: &str, board: &'static str, boot: &'static str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut command = build(folder.path(), board, &base(base_name));
-        command.args(["--output", "node.img", "--address", &format!("{ADDRESS}/24"), "--gateway", "10.0.2.2"]);
+        command.args([
+            "--output",
+            "node.img",
+            "--address",
+            &format!("{ADDRESS}/24"),
+            "--gateway",
+            "10.0.2.2",
+        ]);
         command.args(["--data-disk", "k8s-data", "--data-folder", "media/photos"]);
         succeed(&mut command);
         // Free at this moment; another program may take it first, and then QEMU says so.
@@ -170,7 +177,10 @@ impl Node {
         let says = |text: &str| journal.contains(text);
         let cmdline = journal.lines().find(|line| line.contains("ommand line:")).unwrap_or_default();
         assert!(cmdline.contains("cgroup_memory=1") && cmdline.contains("cgroup_enable=memory"), "{cmdline}");
-        assert!(!says("Adding ") || !journal.lines().any(|line| line.contains("kernel: Adding") && line.contains("swap on")));
+        assert!(
+            !says("Adding ")
+                || !journal.lines().any(|line| line.contains("kernel: Adding") && line.contains("swap on"))
+        );
         assert!(!says("Activated swap"), "swap came back");
         assert!(says("Mounted k8s\\x2ddata.mount") || says("Mounted /k8s-data"), "{journal}");
         assert!(says("Started k3s.service"), "{journal}");
@@ -202,7 +212,11 @@ impl Node {
         let folder = self.folder.path().join("journal");
         fs::create_dir(&folder).unwrap();
         debugfs(&self.image(), &format!("rdump /var/log/journal {}", folder.display()));
-        let text = run(Command::new("journalctl").arg("-D").arg(folder.join("journal")).args(["--no-pager", "-o", "short"]));
+        let text = run(Command::new("journalctl").arg("-D").arg(folder.join("journal")).args([
+            "--no-pager",
+            "-o",
+            "short",
+        ]));
         fs::remove_dir_all(folder).unwrap();
         text
     }

@@ -53,6 +53,9 @@ pub fn make_release(arguments: &[&str]) -> TempDir {
         .stdout(Stdio::null())
         .status()
         .expect("running tests/k3s-double/make-release.sh");
-    assert!(status.success(), "no k3s release for the tests; `make programs-and-double` builds what it needs");
+    assert!(
+        status.success(),
+        "no k3s release for the tests; `make programs-and-double` builds what it needs"
+    );
     folder
 }

@@ -16,7 +16,11 @@ pub fn hcimage(folder: &Path) -> Command {
 /// `hcimage build` of a base with the stand-in for k3s.
 pub fn build(folder: &Path, board: &str, base: &Path) -> Command {
     let mut command = hcimage(folder);
-    command.args(["build", "--board", board, "--base"]).arg(base).arg("--k3s").arg(k3s_release().join(K3S_VERSION));
+    command
+        .args(["build", "--board", board, "--base"])
+        .arg(base)
+        .arg("--k3s")
+        .arg(k3s_release().join(K3S_VERSION));
     command
 }
 
