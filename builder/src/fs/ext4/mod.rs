@@ -2,8 +2,8 @@
 //!
 //! The crate `rust-fs-ext4` does the writing. It is young, so nothing outside of this module uses its types,
 //! and nothing it says is taken on trust: a file system is opened only when it is sound and made of features that
-//! are known to be edited correctly, and it is checked again after the last write. `docs/decisions/` says why it
-//! was chosen; the tests beside this file let e2fsck, debugfs and a second implementation judge it.
+//! are known to be edited correctly, and it is checked again after the last write. The tests beside this file let
+//! e2fsck, debugfs and a second implementation judge what comes of it.
 
 mod blockmap;
 mod device;

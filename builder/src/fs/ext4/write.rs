@@ -43,7 +43,8 @@ impl Ext4 {
     }
 
     /// Creates or replaces a regular file. A replaced one keeps nothing of the old: not its inode, so that
-    /// other names of the old file keep the old content, nor its extended attributes.
+    /// other names of the old file keep the old content, nor its extended attributes. Where this fails, nothing
+    /// has the name: neither half of the new file nor the old one.
     pub(super) fn write_file(
         &self,
         path: &ImagePath,

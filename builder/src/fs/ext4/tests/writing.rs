@@ -164,3 +164,17 @@ fn a_file_larger_than_any_free_run() {
         assert_eq!(count.0, size);
     });
 }
+
+/// The crate searches a folder from its beginning for each new name; what it makes of it must stay sound.
+#[test]
+fn a_folder_of_many_files() {
+    let image = image();
+    image.edit(|fs| {
+        fs.create_folders(&path("/opt"), FOLDER).unwrap();
+        for number in 0..1500 {
+            fs.write(&path(&format!("/opt/a-name-of-usual-length-{number}")), &mut b"x".as_slice(), PLAIN)
+                .unwrap();
+        }
+        assert_eq!(fs.list(&path("/opt")).unwrap().len(), 1500);
+    });
+}
