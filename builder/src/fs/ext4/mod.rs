@@ -148,8 +148,7 @@ impl FileSystem for Ext4 {
     }
 
     fn set_attributes(&self, path: &ImagePath, attributes: Attributes) -> Result<()> {
-        let node = self.existing(path, Last::Keep, None)?;
-        self.set_node_attributes(node, path, attributes)
+        self.set_path_attributes(path, attributes)
     }
 
     fn space(&self) -> Result<Space> {

@@ -10,6 +10,14 @@ fn image() -> Image {
 }
 
 #[test]
+fn finishing_without_edits_changes_no_byte() {
+    let image = image();
+    let before = image.bytes();
+    image.edit(|_| {});
+    assert!(image.bytes() == before);
+}
+
+#[test]
 fn links_in_the_middle_are_followed_and_at_the_end_replaced() {
     let image = image();
     image.edit(|fs| {
