@@ -122,49 +122,60 @@ fn as_u64(len: usize) -> u64 {
 mod tests {
     use super::*;
     use crate::disk::{ByteOffset, ByteSize};
-    use std::os::unix::fs::FileExt;
     use std::sync::Arc;
 
     const LEN: usize = 3 << 20;
 
-    fn image() -> (Arc<std::fs::File>, Window) {
+    fn window() -> Window {
         let file = Arc::new(tempfile::tempfile().unwrap());
-        file.set_len(LEN as u64 + 1024).unwrap();
-        let window = Window::new(file.clone(), ByteOffset(512), ByteSize(LEN as u64)).unwrap();
-        (file, window)
+        file.set_len(as_u64(LEN) + 1024).unwrap();
+        Window::new(file, ByteOffset(512), ByteSize(as_u64(LEN))).unwrap()
+    }
+
+    fn contents(window: &Window) -> Vec<u8> {
+        let mut bytes = vec![0; LEN];
+        window.read_exact_at(&mut bytes, 0).unwrap();
+        bytes
     }
 
     #[test]
     fn what_was_written_is_read_back_whatever_is_held_back() {
-        let (file, window) = image();
-        let device = Device::writable(window);
+        let window = window();
+        let device = Device::writable(window.clone());
         let mut model = vec![0; LEN];
         // Neighbours, a jump back, an overwrite of what is held back, and more than fits.
-        for (step, (offset, len)) in
-            [(0, 4096), (4096, 4096), (100, 10), (1 << 20, PIECE + 1), (9000, 100), (9100, 100), (9050, 8)]
-                .into_iter()
-                .enumerate()
-        {
-            let bytes = vec![u8::try_from(step).unwrap() + 1; len];
-            device.write_at(offset as u64, &bytes).unwrap();
+        let writes =
+            [(0, 4096), (4096, 4096), (100, 10), (1 << 20, PIECE + 1), (9000, 100), (9100, 100), (9050, 8)];
+        for (step, (offset, len)) in (1_u8..).zip(writes) {
+            let bytes = vec![step; len];
+            device.write_at(as_u64(offset), &bytes).unwrap();
             model[offset..offset + len].copy_from_slice(&bytes);
             let mut got = vec![0; 200];
             device.read_at(9000, &mut got).unwrap();
             assert_eq!(got, model[9000..9200], "step {step}");
         }
         device.write_out().unwrap();
-        let mut got = vec![0; LEN];
-        file.read_exact_at(&mut got, 512).unwrap();
-        assert!(got == model);
+        assert!(contents(&window) == model);
+    }
+
+    #[test]
+    fn flushing_does_nothing_and_writing_out_does() {
+        let window = window();
+        let device = Device::writable(window.clone());
+        device.write_at(0, b"held back").unwrap();
+        device.flush().unwrap();
+        assert_eq!(contents(&window)[..9], [0; 9]);
+        device.write_out().unwrap();
+        assert_eq!(&contents(&window)[..9], b"held back");
     }
 
     #[test]
     fn nothing_outside_is_written_and_a_read_only_device_writes_nothing() {
-        let (_file, window) = image();
+        let window = window();
         let device = Device::writable(window.clone());
-        assert!(matches!(device.write_at(LEN as u64 - 1, b"xx"), Err(Error::OutOfBounds)));
+        assert!(matches!(device.write_at(as_u64(LEN) - 1, b"xx"), Err(Error::OutOfBounds)));
         assert!(matches!(device.write_at(u64::MAX, b"xx"), Err(Error::OutOfBounds)));
-        assert!(device.read_at(LEN as u64, &mut [0]).is_err());
+        assert!(device.read_at(as_u64(LEN), &mut [0]).is_err());
         let device = Device::read_only(window);
         assert!(matches!(device.write_at(0, b"x"), Err(Error::ReadOnly)));
         assert!(!device.is_writable());

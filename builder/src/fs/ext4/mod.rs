@@ -2,8 +2,8 @@
 //!
 //! The crate `rust-fs-ext4` does the writing. It is young, so nothing outside of this module uses its types,
 //! and nothing it says is taken on trust: a file system is opened only when it is sound and made of features that
-//! are known to be edited correctly, and it is checked again after the last write. `docs/decisions/` says why it
-//! was chosen; the tests beside this file let e2fsck, debugfs and a second implementation judge it.
+//! are known to be edited correctly, and it is checked again after the last write. The tests beside this file let
+//! e2fsck, debugfs and a second implementation judge what comes of it.
 
 mod blockmap;
 mod device;
@@ -154,8 +154,7 @@ impl FileSystem for Ext4 {
     }
 
     fn set_attributes(&self, path: &ImagePath, attributes: Attributes) -> Result<()> {
-        let node = self.existing(path, Last::Keep, None)?;
-        self.set_node_attributes(node, path, attributes)
+        self.set_path_attributes(path, attributes)
     }
 
     fn space(&self) -> Result<Space> {

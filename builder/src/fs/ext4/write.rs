@@ -7,7 +7,7 @@ use fs_ext4::superblock::Superblock;
 
 use super::Ext4;
 use super::error::{Exhausted, convert, exhausted};
-use super::resolve::{Last, Node};
+use super::resolve::{Last, Node, Place};
 use crate::fs::{Attributes, FsError, ImagePath, Kind, Result, Space};
 
 /// Bytes taken from a reader at once: the crate keeps each piece in memory twice while it writes it.
@@ -31,7 +31,8 @@ impl Ext4 {
                 Some(node) if node.kind == Kind::Folder => node,
                 Some(_) => return Err(bad(path, format!("{name} is not a folder"))),
                 None => {
-                    let made = self.fs.apply_mkdir_at(folder.inode, name.as_bytes(), attributes.mode);
+                    let made =
+                        self.fs.apply_mkdir_at(folder.inode, name.as_bytes(), attributes.mode & 0o7777);
                     let inode = made.map_err(|error| self.failed(error, "making folder", path, 1))?;
                     let node = Node { inode, kind: Kind::Folder };
                     self.apply_attributes(node, path, attributes)?;
@@ -43,7 +44,8 @@ impl Ext4 {
     }
 
     /// Creates or replaces a regular file. A replaced one keeps nothing of the old: not its inode, so that
-    /// other names of the old file keep the old content, nor its extended attributes.
+    /// other names of the old file keep the old content, nor its extended attributes. Where this fails, nothing
+    /// has the name: neither half of the new file nor the old one.
     pub(super) fn write_file(
         &self,
         path: &ImagePath,
@@ -53,13 +55,13 @@ impl Ext4 {
         let place = self.place_for(path)?;
         let slot = self.slot(path, &place)?;
         self.vacate(&slot, path)?;
-        let made = self.fs.apply_create_at(slot.folder, slot.name.as_bytes(), attributes.mode);
+        let made = self.fs.apply_create_at(slot.folder, slot.name.as_bytes(), attributes.mode & 0o7777);
         let inode = made.map_err(|error| self.failed(error, "creating", path, 1))?;
         let filled = self.fill(inode, path, content);
         let size = match filled {
             Ok(size) => size,
             Err(error) => {
-                // The first error is the one to tell. If this fails too, the check at the end will find it.
+                // The first error is the one to tell. If this fails too, a sound file that is too short stays.
                 let _ = self.fs.apply_unlink_at(slot.folder, slot.name.as_bytes());
                 return Err(error);
             }
@@ -112,12 +114,7 @@ impl Ext4 {
 
     /// Sets owner, permissions and times. The time of the last change of the inode itself (`ctime`) is
     /// the one given when opening; a link's permissions stay 0777, as everywhere.
-    pub(super) fn apply_attributes(
-        &self,
-        node: Node,
-        path: &ImagePath,
-        attributes: Attributes,
-    ) -> Result<()> {
+    fn apply_attributes(&self, node: Node, path: &ImagePath, attributes: Attributes) -> Result<()> {
         let fs = &self.fs;
         let Attributes { mode, uid, gid, mtime } = attributes;
         let mut done = fs.apply_chown_ino(node.inode, uid, gid);
@@ -128,14 +125,10 @@ impl Ext4 {
             .map_err(|error| self.failed(error, "setting owner, mode and time of", path, 1))
     }
 
-    /// As [`Ext4::apply_attributes`], for a caller that has not asked yet whether writing is allowed.
-    pub(super) fn set_node_attributes(
-        &self,
-        node: Node,
-        path: &ImagePath,
-        attributes: Attributes,
-    ) -> Result<()> {
+    /// As [`Ext4::apply_attributes`], for a path, whose last component is not followed.
+    pub(super) fn set_path_attributes(&self, path: &ImagePath, attributes: Attributes) -> Result<()> {
         self.must_be_writable(path)?;
+        let node = self.existing(path, Last::Keep, None)?;
         self.apply_attributes(node, path, attributes)
     }
 
@@ -147,12 +140,12 @@ impl Ext4 {
         Ok(Space { bytes, inodes: u64::from(sb.free_inodes_count) })
     }
 
-    fn place_for(&self, path: &ImagePath) -> Result<super::resolve::Place> {
+    fn place_for(&self, path: &ImagePath) -> Result<Place> {
         self.must_be_writable(path)?;
         self.place(path, Last::Keep)
     }
 
-    fn slot<'a>(&self, path: &ImagePath, place: &'a super::resolve::Place) -> Result<Slot<'a>> {
+    fn slot<'a>(&self, path: &ImagePath, place: &'a Place) -> Result<Slot<'a>> {
         match place.parent() {
             None => Err(bad(path, "it is the root folder".to_owned())),
             Some((None, _)) => {

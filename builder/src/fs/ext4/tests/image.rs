@@ -88,6 +88,11 @@ fn populate(root: &Path) {
     ] {
         fs::write(root.join(name), noise(size, size as u32)).unwrap();
     }
+    // Holes between its blocks: more extents than its inode can hold.
+    let sparse = File::create(root.join("usr/bin/sparse")).unwrap();
+    for number in 0..20 {
+        sparse.write_all_at(&noise(4096, number), u64::from(number) * 16_384).unwrap();
+    }
     fs::hard_link(root.join("etc/hard"), root.join("usr/bin/hard-too")).unwrap();
     fs::set_permissions(root.join("usr/bin/tool"), fs::Permissions::from_mode(0o4755)).unwrap();
     for number in 0..MANY {

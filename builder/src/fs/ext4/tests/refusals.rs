@@ -158,6 +158,13 @@ fn flipped_bytes_elsewhere() {
     refused(&patched(&|_| BLOCK + 0x0C), &["group descriptor", "checksum"]);
     refused(&patched(&|image| inode_at(image, "/etc/hostname") + 8), &["damaged"]);
     refused(&patched(&|image| inode_at(image, "/usr") + 8), &["damaged"]);
+    let extents = |image: &Image| {
+        let said = image.debugfs("dump_extents -n /usr/bin/sparse");
+        let root =
+            said.lines().find(|line| line.trim_start().starts_with("0/ 1")).expect("a tree of two levels");
+        root.split_whitespace().nth(7).unwrap().parse::<u64>().unwrap() * BLOCK
+    };
+    refused(&patched(&|image| extents(image) + 12), &["extent", "checksum"]);
     let folder = patched(&|image| first_block(image, "/etc/systemd") * BLOCK + 1000);
     refused(&folder, &["damaged", "Checksum"]);
     // Reading opens it, but does not list the damaged folder; the crate's own listing would.

@@ -10,6 +10,14 @@ fn image() -> Image {
 }
 
 #[test]
+fn finishing_without_edits_changes_no_byte() {
+    let image = image();
+    let before = image.bytes();
+    image.edit(|_| {});
+    assert!(image.bytes() == before);
+}
+
+#[test]
 fn links_in_the_middle_are_followed_and_at_the_end_replaced() {
     let image = image();
     image.edit(|fs| {
@@ -162,5 +170,19 @@ fn a_file_larger_than_any_free_run() {
         let mut count = Count(0);
         assert_eq!(fs.copy_to(&path("/usr/bin/k3s"), &mut count).unwrap(), size);
         assert_eq!(count.0, size);
+    });
+}
+
+/// The crate searches a folder from its beginning for each new name; what it makes of it must stay sound.
+#[test]
+fn a_folder_of_many_files() {
+    let image = image();
+    image.edit(|fs| {
+        fs.create_folders(&path("/opt"), FOLDER).unwrap();
+        for number in 0..1500 {
+            fs.write(&path(&format!("/opt/a-name-of-usual-length-{number}")), &mut b"x".as_slice(), PLAIN)
+                .unwrap();
+        }
+        assert_eq!(fs.list(&path("/opt")).unwrap().len(), 1500);
     });
 }
