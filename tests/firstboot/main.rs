@@ -13,6 +13,7 @@ mod failures;
 mod interrupted;
 mod machine;
 mod normal;
+mod program;
 mod programs;
 mod scenario;
 mod seed;
