@@ -184,3 +184,42 @@ fn since_1970(time: SystemTime) -> Duration {
 fn lossy(name: &OsStr) -> String {
     name.to_string_lossy().into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_in_small_steps() {
+        let folder = tempfile::tempdir().unwrap();
+        let (new, path) = (folder.path().join("deep/a.new"), folder.path().join("deep/a"));
+        RealSystem.make_folders(path.parent().unwrap()).unwrap();
+        for content in ["a longer text", "short"] {
+            RealSystem.write(&new, content.as_bytes(), 0o600).unwrap();
+            RealSystem.sync_file(&new).unwrap();
+            RealSystem.rename(&new, &path).unwrap();
+            RealSystem.sync_folder(path.parent().unwrap()).unwrap();
+            assert_eq!(RealSystem.read(&path).unwrap(), content.as_bytes());
+        }
+        let stat = RealSystem.stat(&path).unwrap();
+        assert_eq!((stat.kind, stat.size, stat.mode), (Kind::File, 5, 0o600));
+        assert_eq!(RealSystem.list(path.parent().unwrap()).unwrap(), ["a"]);
+    }
+
+    #[test]
+    fn a_link_is_seen_and_not_written_through() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink("target", &link).unwrap();
+        assert_eq!(RealSystem.stat(&link).unwrap().kind, Kind::Link);
+        assert_eq!(RealSystem.read_link(&link).unwrap(), Path::new("target"));
+        assert!(RealSystem.write(&link, b"x", 0o600).is_err());
+        assert_eq!(RealSystem.list(folder.path()).unwrap(), ["link"]);
+    }
+
+    #[test]
+    fn what_is_not_there_is_told_apart() {
+        let error = RealSystem.read(Path::new("/nowhere/x")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+}
