@@ -132,7 +132,7 @@ impl System for RealSystem {
     }
 
     fn ask_udp(&self, server: SocketAddr, packet: &[u8], wait: Duration) -> io::Result<Vec<u8>> {
-        // Addresses and no text: text would link the C library's resolver in, half a megabyte that is never used.
+        // Addresses and no text: text would link the C library's resolver in, 130 KB that are never used.
         let any = match server {
             SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
             SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
