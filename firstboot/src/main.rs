@@ -17,7 +17,7 @@ hc-firstboot: finishes a k3s node on its first boot and reports what it does
 Usage: hc-firstboot <command>
 
 Commands:
-  run         Go through the phases of the first boot, from wherever they stopped
+  run         Go through the phases of the first boot, from where they stopped
   clock-gate  Set the clock before k3s starts; always ends in time
   status      Print how far the first boot has come
 

@@ -73,14 +73,19 @@ pub(crate) fn run(sys: &dyn System, command: &Command) -> Result<crate::sys::Out
 pub(crate) fn last_lines(sys: &dyn System, unit: &str) -> Vec<String> {
     let args = ["--boot", "--no-pager", "--output=cat", "--lines=15", "--unit", unit];
     match sys.run(&Command::new("journalctl", args)) {
-        Ok(output) if output.success => output.stdout.lines().map(mask).collect(),
+        Ok(output) if output.success => output.stdout.lines().map(plain).collect(),
         _ => vec!["(the journal could not be read)".to_owned()],
     }
 }
 
 /// The last line of what a program complained, masked.
 pub(crate) fn last_line(text: &str) -> String {
-    mask(text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or("it said nothing"))
+    plain(text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or("it said nothing"))
+}
+
+/// Without secrets, and without what would move the cursor of a console.
+fn plain(line: &str) -> String {
+    mask(&line.replace(char::is_control, " "))
 }
 
 #[cfg(test)]

@@ -121,7 +121,7 @@ fn k3s_exits_while_ready_is_waited_for() {
 #[test]
 fn k3s_does_not_come_up() {
     let text = report_of(flashed(|world| world.cluster = Cluster::Hangs, |_| ()));
-    must_say(&text, "k3s.service does not come up: it is activating (start)", LOOK);
+    must_say(&text, "k3s did not come up within 300 s: k3s.service is activating (start)", LOOK);
 }
 
 #[test]

@@ -1,4 +1,11 @@
 //! The first boot against a machine that is made of memory and loses its power at any step.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test says what is wrong by panicking"
+)]
 
 mod clock;
 mod disk;
@@ -6,6 +13,7 @@ mod failures;
 mod interrupted;
 mod machine;
 mod normal;
+mod program;
 mod programs;
 mod scenario;
 mod seed;

@@ -16,6 +16,7 @@ fn a_flashed_card_becomes_a_ready_node() {
     let status = machine.text(STATUS);
     assert!(status.contains("Result:  node hc-1 Ready\r\n"), "{status}");
     assert!(status.contains("network    done           0  10.0.0.7 on eth0\r\n"), "{status}");
+    assert!(status.contains("clock      done           0  set by time.example\r\n"), "{status}");
     assert!(status.ends_with("\r\nHCIMAGE-REPORT-END ready\r\n"), "{status}");
     assert!(status.lines().all(|line| !line.contains('\r')), "line ends are CRLF, once each");
     assert!(machine.said().ends_with("\nHCIMAGE-REPORT-END ready"));

@@ -53,12 +53,13 @@ impl Phase for K3s {
         if unit.active == "active" {
             return Ok(Vec::new());
         }
-        let what = format!("{} does not come up: it is {} ({})", cx.seed.k3s.unit, unit.active, unit.sub);
+        let what = format!("{} is {} ({})", cx.seed.k3s.unit, unit.active, unit.sub);
         Err(Trouble::passing(what, advice(cx)))
     }
 
     fn give_up(&self, cx: &mut Context<'_>, last: Failure) -> Result<Vec<String>, Failure> {
-        Err(Failure { log: systemd::last_lines(cx.sys, &cx.seed.k3s.unit), ..last })
+        let what = format!("k3s did not come up within {} s: {}", cx.seed.k3s.ready_seconds, last.what);
+        Err(Failure { what, log: systemd::last_lines(cx.sys, &cx.seed.k3s.unit), ..last })
     }
 }
 
