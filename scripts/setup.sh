@@ -48,7 +48,7 @@ missing() {
 
 # install PACKAGE...: those of them that are missing.
 install() {
-    local wanted=$# missing
+    local wanted=$# missing log
     mapfile -t missing < <(missing "$@")
     [ ${#missing[@]} -gt 0 ] || return 0
     say "${#missing[@]} of $wanted packages are missing: ${missing[*]}"
@@ -56,9 +56,13 @@ install() {
     # One broken source of many, not Debian's, must not stop this: what matters is whether the install succeeds.
     as_root apt-get -qq -o Acquire::Retries=3 update || say "apt-get update had errors; going on"
     say "installing; this takes a few minutes on a new machine"
+    log=$(mktemp)
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 \
-        install --no-install-recommends "${missing[@]}" >/dev/null ||
-        die "apt-get could not install these packages (see above); this script knows Debian 12"
+        install --no-install-recommends "${missing[@]}" >"$log" 2>&1 || {
+        tail -n 20 "$log" >&2
+        die "apt-get could not install these packages; its whole output is in $log. This script knows Debian 12"
+    }
+    rm -f "$log"
     say "installed"
 }
 
