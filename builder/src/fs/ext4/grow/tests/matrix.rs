@@ -44,15 +44,43 @@ fn sizes(block_size: u32, options: &str) -> Vec<u64> {
     sizes
 }
 
+/// Every copy says what the first superblock says, and its descriptors are the first ones.
 fn check_copies(image: &Image, grown: &Grown, sparse: bool) {
-    let want = image.facts();
+    let (want, size) = (image.facts(), grown.block_size);
     let copies: &[u32] = if sparse { &[1, 3, 5, 7, 9, 25, 27, 49, 81] } else { &[1, 2, 4, 8] };
-    for group in copies.iter().filter(|group| **group < grown.new_groups) {
-        let block = first(grown.block_size) + u64::from(*group) * GROUP;
-        let copy = facts(image.path(), Some((block, grown.block_size)));
-        for name in ["Block count", "Inode count", "Reserved GDT blocks", "Groups", "Free blocks"] {
+    let descriptors = |group: u32| {
+        let start = first(size) + u64::from(group) * GROUP + 1;
+        let mut bytes = vec![0; grown.new_groups as usize * 32];
+        image.open().read_exact_at(&mut bytes, start * u64::from(size)).unwrap();
+        bytes
+    };
+    for &group in copies.iter().filter(|group| **group < grown.new_groups) {
+        let (block, size) = (copy_block(size, group), format!("blocksize={size}"));
+        let text = must("dumpe2fs", &["-h", "-o", &format!("superblock={block}"), "-o", &size, image.path()]);
+        let copy = header_facts(text.lines());
+        for name in ["Block count", "Inode count", "Reserved GDT blocks", "Free blocks", "Free inodes"] {
             assert_eq!(copy.get(name), want.get(name), "{name} of the copy in group {group}");
         }
+        assert!(descriptors(group) == descriptors(0), "descriptors of the copy in group {group}");
+    }
+}
+
+fn copy_block(block_size: u32, group: u32) -> u64 {
+    first(block_size) + u64::from(group) * GROUP
+}
+
+/// With the beginning of the file system gone, e2fsck mends it from a copy in a new group and finds every file.
+#[test]
+fn mended_from_a_copy() {
+    for options in ["", "-O ^64bit,^flex_bg,^metadata_csum,uninit_bg", "-O ^metadata_csum"] {
+        let image = make(1024, options, 1 + 2 * GROUP + 2000);
+        image.grow(80_000, 1024).unwrap();
+        image.open().write_all_at(&[0; 4 * 1024], 1024).unwrap();
+        let block = copy_block(1024, 9).to_string();
+        let (code, text) = run("e2fsck", &["-fy", "-b", &block, "-B", "1024", image.path()]);
+        assert!(code <= 1, "{options}: {text}");
+        image.check("mended from a copy");
+        image.check_files();
     }
 }
 
@@ -114,7 +142,8 @@ fn agrees_with_resize2fs() {
             let other = image.copy("other.img");
             must("resize2fs", &["-f", &other, &blocks.to_string()]);
             image.grow(blocks, block_size).unwrap();
-            let (ours, theirs) = (image.facts(), facts(&other, None));
+            image.check(&format!("{options} {block_size} {blocks}"));
+            let (ours, theirs) = (image.facts(), facts(&other));
             for name in
                 ["Block count", "Inode count", "Free blocks", "Free inodes", "Groups", "Reserved GDT blocks"]
             {
