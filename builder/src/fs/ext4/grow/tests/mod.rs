@@ -139,8 +139,10 @@ type Facts = BTreeMap<String, String>;
 
 fn facts(path: &str) -> Facts {
     let text = must("dumpe2fs", &[path]);
-    let groups = text.lines().filter(|line| line.starts_with("Group ")).count();
-    let header = text.lines().take_while(|line| !line.starts_with("Group "));
+    let is_group =
+        |line: &&str| line.strip_prefix("Group ").is_some_and(|rest| rest.starts_with(char::is_numeric));
+    let groups = text.lines().filter(is_group).count();
+    let header = text.lines().take_while(|line| !is_group(line));
     let mut facts = header_facts(header);
     facts.insert("Groups".to_owned(), groups.to_string());
     facts
