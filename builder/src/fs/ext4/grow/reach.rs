@@ -77,8 +77,10 @@ pub(super) fn blocks_for(superblock: &Superblock, table: &Table, blocks: u64, in
         reach.check(superblock, size.saturating_add(1))?;
         free_inodes += u64::from(layout.inodes_per_group);
         let overhead = u64::from(layout.overhead(group));
-        let length =
-            (blocks.saturating_sub(free) + overhead).max(u64::from(layout.smallest_new_group(group)));
+        let length = blocks
+            .saturating_sub(free)
+            .saturating_add(overhead)
+            .max(u64::from(layout.smallest_new_group(group)));
         if free_inodes >= inodes && length <= u64::from(layout.blocks_per_group) {
             size += length;
             break;

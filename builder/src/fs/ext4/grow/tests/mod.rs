@@ -48,7 +48,8 @@ impl Image {
         let source = dir.path().join("source");
         fs::create_dir_all(source.join("folder")).unwrap();
         for index in 0..20usize {
-            let content: Vec<u8> = (0..index * 977).map(|byte| (byte * 31 + index) as u8).collect();
+            let content: Vec<u8> =
+                (0..index * 977).map(|byte| (byte * 31 + index).to_le_bytes()[0]).collect();
             fs::write(source.join(format!("folder/file-{index}")), content).unwrap();
         }
         let image = Self { path: dir.path().join("fs.img"), dir };
@@ -114,7 +115,7 @@ impl Image {
     }
 
     fn facts(&self) -> Facts {
-        facts(self.path(), None)
+        facts(self.path())
     }
 }
 
@@ -133,23 +134,23 @@ fn tree(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     entries.map(|entry| (entry.file_name().into(), fs::read(entry.path()).unwrap())).collect()
 }
 
-/// What dumpe2fs says: the header's lines by name, and the number of groups.
+/// The header's lines of dumpe2fs, by name, and the number of groups.
 type Facts = BTreeMap<String, String>;
 
-fn facts(path: &str, copy: Option<(u64, u32)>) -> Facts {
-    let place = copy.map(|(block, size)| (format!("superblock={block}"), format!("blocksize={size}")));
-    let mut args = Vec::new();
-    if let Some((block, size)) = &place {
-        args.extend(["-o", block, "-o", size]);
-    }
-    args.push(path);
-    let text = must("dumpe2fs", &args);
-    let groups = text.lines().filter(|line| line.starts_with("Group ")).count();
-    let header = text.lines().take_while(|line| !line.starts_with("Group "));
-    let mut facts: Facts = header
-        .filter_map(|line| line.split_once(':'))
-        .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
-        .collect();
+fn facts(path: &str) -> Facts {
+    let text = must("dumpe2fs", &[path]);
+    let is_group =
+        |line: &&str| line.strip_prefix("Group ").is_some_and(|rest| rest.starts_with(char::is_numeric));
+    let groups = text.lines().filter(is_group).count();
+    let header = text.lines().take_while(|line| !is_group(line));
+    let mut facts = header_facts(header);
     facts.insert("Groups".to_owned(), groups.to_string());
     facts
+}
+
+fn header_facts<'a>(lines: impl Iterator<Item = &'a str>) -> Facts {
+    lines
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
+        .collect()
 }
