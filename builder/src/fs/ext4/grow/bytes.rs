@@ -4,7 +4,7 @@
 //! Every caller holds a buffer of the structure's full size and names a constant place in it. A place outside
 //! would be a mistake of ours: debug builds stop, release builds read zero and write nothing.
 
-fn read<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+pub(super) fn get_array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     let found = bytes.get(at..).and_then(|tail| tail.first_chunk()).copied();
     debug_assert!(found.is_some(), "{N} bytes at {at} of {}", bytes.len());
     found.unwrap_or([0; N])
@@ -18,20 +18,16 @@ fn write(bytes: &mut [u8], at: usize, value: &[u8]) {
     }
 }
 
-pub(super) fn get_array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
-    read(bytes, at)
-}
-
 pub(super) fn get_u8(bytes: &[u8], at: usize) -> u8 {
-    u8::from_le_bytes(read(bytes, at))
+    u8::from_le_bytes(get_array(bytes, at))
 }
 
 pub(super) fn get_u16(bytes: &[u8], at: usize) -> u16 {
-    u16::from_le_bytes(read(bytes, at))
+    u16::from_le_bytes(get_array(bytes, at))
 }
 
 pub(super) fn get_u32(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes(read(bytes, at))
+    u32::from_le_bytes(get_array(bytes, at))
 }
 
 /// A 64-bit number whose halves lie apart.

@@ -10,6 +10,9 @@
 //! sixteen groups together; but a group that is complete in itself is valid with and without the feature,
 //! needs no room in any other group, and is taken as it is by e2fsck, by the kernel and by resize2fs.
 //!
+//! Limits: block sizes of 1, 2 and 4 KiB, fewer than 2^32 blocks, and no more descriptor blocks than are in use
+//! and reserved; `bigalloc`, `meta_bg`, `sparse_super2` and `mmp` are refused by name, like all that is unknown.
+//!
 //! One module for each structure on the disk; the format is described at
 //! <https://docs.kernel.org/filesystems/ext4/>.
 

@@ -120,6 +120,7 @@ fn inside(superblock: &Superblock, block: u64, name: &str) -> Result<u64> {
     })
 }
 
+/// The descriptor of a group that must exist.
 pub(super) fn descriptor(table: &Table, group: u32) -> Result<Descriptor> {
     table
         .get(group)
@@ -132,6 +133,7 @@ fn read(window: &Window, place: u64, len: usize, what: &str) -> Result<Vec<u8>> 
     Ok(bytes)
 }
 
+/// Fills `bytes` from a place in the file system; `what` names it in the error.
 pub(super) fn read_into(window: &Window, bytes: &mut [u8], place: u64, what: &str) -> Result<()> {
     window
         .read_exact_at(bytes, place)

@@ -59,7 +59,7 @@ fn random_growth() {
 }
 
 #[test]
-#[ignore = "takes minutes: the long form of random_growth"]
+#[ignore = "500 file systems: the long form of random_growth"]
 fn random_growth_long() {
     growth_runs(500);
 }
