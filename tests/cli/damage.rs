@@ -75,8 +75,10 @@ fn file(content: &[u8]) -> Copy {
 #[test]
 fn what_is_no_image_is_refused() {
     file(&[b'x'; 4096]).refused("cm4", 3, &["not a disk image"]);
-    file(b"").refused("cm4", 3, &["not a disk image"]);
+    file(b"").refused("cm4", 3, &["empty file"]);
     file(b"PK\x03\x04 and so on, longer than a sector needs to be").refused("cm4", 3, &["zip"]);
+    // Packed, but not with what it says.
+    file(b"\xfd7zXZ\0 and then nothing that xz would know").refused("cm4", 4, &["base.img", "unpacking"]);
 }
 
 #[test]
@@ -101,7 +103,11 @@ fn an_unknown_system_is_refused() {
     fs::write(&release, "ID=ubuntu\nVERSION_CODENAME=noble\nPRETTY_NAME=\"Ubuntu 24.04.3 LTS\"\n").unwrap();
     copy.debugfs(&["rm /usr/lib/os-release", &format!("write {} /usr/lib/os-release", release.display())]);
     fs::remove_file(release).unwrap();
-    copy.refused("cm4", 3, &["system is not known", "Ubuntu 24.04.3 LTS", "Raspberry Pi OS bookworm"]);
+    copy.refused(
+        "cm4",
+        3,
+        &["system is not known", "Ubuntu 24.04.3 LTS", "Raspberry Pi OS bullseye, bookworm"],
+    );
 }
 
 #[test]
@@ -134,8 +140,8 @@ fn a_full_image_that_cannot_grow_is_refused() {
     let size = copy.image.metadata().unwrap().len();
     copy.file().set_len(size + (8 << 20)).unwrap();
     let mut append = Command::new("sh");
-    append.args(["-c", "echo 'type=da' | sfdisk --append \"$0\""]).arg(&copy.image);
-    run(&mut append);
+    append.args(["-c", "echo \"start=$1, type=da\" | sfdisk --append \"$0\""]).arg(&copy.image);
+    run(append.arg((size / 512).to_string()));
     let release = make_release(&["--pad-images", "700000000"]);
     let mut command = hcimage(copy.folder.path());
     command.args(["build", "--board", "cm4", "--base"]).arg(&copy.image);

@@ -15,6 +15,7 @@
 mod support;
 
 #[path = "../source/server.rs"]
+#[allow(dead_code, reason = "the tests of the sources use all of its faults")]
 mod server;
 
 mod damage;

@@ -19,13 +19,13 @@ fn an_invalid_address_is_refused() {
     refused(&["--address", "192.168.1.300/24"], &["192.168.1.300/24", "--address"]);
     refused(&["--address", "192.168.1.10"], &["192.168.1.10", "/24"]);
     refused(&["--address", "192.168.1.0/24"], &["192.168.1.0/24", "network"]);
-    refused(&["--address", "192.168.1.10/24", "--gateway", "10.0.0.1"], &["10.0.0.1", "192.168.1.10/24"]);
+    refused(&["--address", "192.168.1.10/24", "--gateway", "10.0.0.1"], &["10.0.0.1", "192.168.1.0/24"]);
 }
 
 #[test]
 fn an_invalid_hostname_is_refused() {
     refused(&["--hostname", "my_node"], &["my_node", "--hostname"]);
-    refused(&["--hostname", "-x"], &["--hostname"]);
+    refused(&["--hostname=-x"], &["-x", "--hostname"]);
 }
 
 #[test]
