@@ -118,9 +118,10 @@ impl Node {
                 continue;
             }
             listed.insert(path.to_owned());
-            let old =
-                before.get(path).filter(|node| node.kind == "Regular").map(|node| node.content.as_str());
-            assert_eq!(change["old_sha256"].as_str(), old, "{path}");
+            // By debugfs: ext4-view 1.0 reads what lies on the disk below unwritten extents, as of a fresh swap file,
+            // where the kernel, debugfs and hcimage read zeros.
+            let old = before.get(path).filter(|node| node.kind == "Regular");
+            assert_eq!(change["old_sha256"].as_str(), old.map(|_| self.dumped(path)).as_deref(), "{path}");
             let Some(node) = after.get(path) else {
                 assert_eq!(now["kind"], "removed", "{path}");
                 continue;
@@ -153,6 +154,15 @@ impl Node {
                 "{name} on the FAT changed"
             );
         }
+    }
+
+    /// The digest of a file of the base.
+    fn dumped(&self, path: &str) -> String {
+        let file = self.folder.path().join("dumped");
+        debugfs(&self.base, &format!("dump {path} {}", file.display()));
+        let digest = hex(&fs::read(&file).expect("reading a dump"));
+        fs::remove_file(&file).expect("removing a dump");
+        digest
     }
 
     fn same_bytes_again(&self) {
@@ -246,7 +256,7 @@ fn debian_on_a_pc() {
     let kernels: Vec<&str> = grub.lines().filter(|line| line.trim_start().starts_with("linux")).collect();
     assert!(
         !kernels.is_empty()
-            && kernels.iter().all(|line| line.ends_with("cgroup_memory=1 cgroup_enable=memory")),
+            && kernels.iter().all(|line| line.trim_end().ends_with("cgroup_memory=1 cgroup_enable=memory")),
         "{grub}"
     );
     assert!(node.text("/etc/default/grub.d/90-hcimage.cfg").contains("cgroup_enable=memory"));

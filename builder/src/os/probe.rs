@@ -73,7 +73,7 @@ impl Probe<'_> {
             arch: self.arch()?,
             bootloader,
             network: self.network(&files)?,
-            swap: self.swap(&files, &status)?,
+            swap: self.swap(&files)?,
             old_iptables: iptables::needs_bundled(&status).map_err(bad_status)?,
             cloud_init: installed(&status, "cloud-init")?,
             modules: self.modules()?,
@@ -169,7 +169,7 @@ impl Probe<'_> {
         Ok(KernelModules::parse(&dep, &builtin))
     }
 
-    fn swap(&self, files: &Snapshot, status: &str) -> Result<Vec<Swap>, OsError> {
+    fn swap(&self, files: &Snapshot) -> Result<Vec<Swap>, OsError> {
         let mut found = Vec::new();
         if let Some(config) = files.text(&fixed("/etc/dphys-swapfile")) {
             let file = ImagePath::parse(&dphys_swapfile::swap_file(config)).map_err(|bad| OsError::File {
@@ -179,7 +179,8 @@ impl Probe<'_> {
             let made = self.tree.kind(&file).map_err(root)? == Some(Kind::File);
             found.push(Swap::DphysSwapfile { file: made.then_some(file) });
         }
-        if installed(status, "rpi-swap")? {
+        // By its generator, which is what makes the swap; the package's name is only where that comes from.
+        if self.exists("/usr/lib/systemd/system-generators/rpi-swap-generator")? {
             found.push(Swap::RpiSwap);
         }
         if files.text(&fixed("/etc/fstab")).is_some_and(fstab::has_swap) {
