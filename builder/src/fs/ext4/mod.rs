@@ -10,6 +10,7 @@ mod device;
 mod error;
 mod features;
 pub mod grow;
+mod names;
 mod need;
 mod postflight;
 mod preflight;

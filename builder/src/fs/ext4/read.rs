@@ -7,6 +7,7 @@ use fs_ext4::inode::{Inode, InodeFlags, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG};
 
 use super::Ext4;
 use super::error::{convert, corrupt};
+use super::names::NameAt;
 use super::resolve::{Last, Node, Place, Tree, resolve};
 use crate::fs::{Attributes, Entry, FsError, ImagePath, Kind, Result, Stat};
 
@@ -25,13 +26,10 @@ impl Tree for Ext4Tree<'_> {
     }
 
     fn child(&self, folder: u32, name: &str) -> Result<Option<Node>> {
-        let inode = match self.0.fs.lookup_at(folder, name.as_bytes()) {
-            Ok(inode) => inode,
-            Err(fs_ext4::Error::NotFound) => return Ok(None),
-            Err(error) => {
-                return Err(convert(error, &format!("looking up {name:?} in folder inode {folder}")));
-            }
-        };
+        let found = self.0.name_lookup(NameAt { folder, name: name.as_bytes() });
+        let found =
+            found.map_err(|error| convert(error, &format!("looking up {name:?} in folder inode {folder}")));
+        let Some(inode) = found? else { return Ok(None) };
         let kind = kind_of(&self.0.inode(inode, name)?);
         Ok(Some(Node { inode, kind }))
     }

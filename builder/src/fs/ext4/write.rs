@@ -7,6 +7,7 @@ use fs_ext4::superblock::Superblock;
 
 use super::Ext4;
 use super::error::{Exhausted, convert, exhausted};
+use super::names::NameAt;
 use super::resolve::{Last, Node, Place};
 use crate::fs::{Attributes, FsError, ImagePath, Kind, Result, Space};
 
@@ -15,8 +16,7 @@ const PIECE: u64 = 4 << 20;
 
 /// A name in an existing folder, free or taken.
 struct Slot<'a> {
-    folder: u32,
-    name: &'a str,
+    at: NameAt<'a>,
     taken: Option<Node>,
 }
 
@@ -31,8 +31,8 @@ impl Ext4 {
                 Some(node) if node.kind == Kind::Folder => node,
                 Some(_) => return Err(bad(path, format!("{name} is not a folder"))),
                 None => {
-                    let made =
-                        self.fs.apply_mkdir_at(folder.inode, name.as_bytes(), attributes.mode & 0o7777);
+                    let at = NameAt { folder: folder.inode, name: name.as_bytes() };
+                    let made = self.name_new_folder(at, attributes.mode);
                     let inode = made.map_err(|error| self.failed(error, "making folder", path, 1))?;
                     let node = Node { inode, kind: Kind::Folder };
                     self.apply_attributes(node, path, attributes)?;
@@ -55,14 +55,14 @@ impl Ext4 {
         let place = self.place_for(path)?;
         let slot = self.slot(path, &place)?;
         self.vacate(&slot, path)?;
-        let made = self.fs.apply_create_at(slot.folder, slot.name.as_bytes(), attributes.mode & 0o7777);
+        let made = self.name_new_file(slot.at, attributes.mode);
         let inode = made.map_err(|error| self.failed(error, "creating", path, 1))?;
         let filled = self.fill(inode, path, content);
         let size = match filled {
             Ok(size) => size,
             Err(error) => {
                 // The first error is the one to tell. If this fails too, a sound file that is too short stays.
-                let _ = self.fs.apply_unlink_at(slot.folder, slot.name.as_bytes());
+                let _ = self.name_unlink(slot.at);
                 return Err(error);
             }
         };
@@ -97,7 +97,7 @@ impl Ext4 {
         let place = self.place_for(path)?;
         let slot = self.slot(path, &place)?;
         self.vacate(&slot, path)?;
-        let made = self.fs.apply_symlink_at(slot.folder, slot.name.as_bytes(), target.as_bytes());
+        let made = self.name_new_symlink(slot.at, target.as_bytes());
         let inode = made.map_err(|error| self.failed(error, "linking", path, 1))?;
         self.apply_attributes(Node { inode, kind: Kind::Symlink }, path, attributes)
     }
@@ -152,7 +152,10 @@ impl Ext4 {
                 let folder = path.parent().unwrap_or_else(ImagePath::root);
                 Err(FsError::NotFound { path: folder.as_str().to_owned() })
             }
-            Some((Some(folder), name)) => Ok(Slot { folder: folder.inode, name, taken: place.node() }),
+            Some((Some(folder), name)) => {
+                let at = NameAt { folder: folder.inode, name: name.as_bytes() };
+                Ok(Slot { at, taken: place.node() })
+            }
         }
     }
 
@@ -162,7 +165,7 @@ impl Ext4 {
             None => Ok(()),
             Some(node) if node.kind == Kind::Folder => Err(bad(path, "it is a folder".to_owned())),
             Some(_) => {
-                let removed = self.fs.apply_unlink_at(slot.folder, slot.name.as_bytes());
+                let removed = self.name_unlink(slot.at);
                 removed.map_err(|error| self.failed(error, "removing", path, 0))
             }
         }
