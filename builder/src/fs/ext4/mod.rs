@@ -6,10 +6,18 @@
 //! e2fsck, debugfs and a second implementation judge what comes of it.
 
 mod blockmap;
+mod bytes;
+mod cache;
+mod changes;
+mod content;
 mod device;
+mod dir;
 mod error;
+mod extents;
 mod features;
+mod group;
 pub mod grow;
+mod inode;
 mod names;
 mod need;
 mod postflight;
@@ -17,23 +25,29 @@ mod preflight;
 mod read;
 mod resolve;
 mod runtime;
+mod space;
 #[cfg(test)]
 mod tests;
+mod volume;
 mod write;
 
+use std::cell::{Ref, RefCell};
 use std::io::{Read, Write};
 use std::sync::Arc;
 
 use fs_ext4::Filesystem;
 
 use self::device::Device;
+use self::dir::Names;
 use self::error::convert;
 use self::preflight::Purpose;
 use self::resolve::Last;
 use self::runtime::FixedRuntime;
-use super::{Attributes, Entry, FileSystem, ImagePath, Kind, Result, Space, Stat};
+use self::volume::Volume;
+use super::{Attributes, Entry, FileSystem, FsError, ImagePath, Kind, Result, Space, Stat};
 use crate::disk::Window;
 
+pub use self::changes::Changes;
 pub use self::need::{Content, Need, Planned};
 
 /// How a file system is opened.
@@ -49,10 +63,12 @@ pub struct Ext4Options {
 ///
 /// Dropping it without [`FileSystem::finish`] leaves the image half-written.
 pub struct Ext4 {
-    fs: Filesystem,
-    device: Arc<Device>,
+    /// The crate's view, for what this code leaves to it. Both see the same device, and the crate is told of
+    /// what it would not notice.
+    fs: RefCell<Filesystem>,
+    volume: Volume,
+    names: RefCell<Names>,
     window: Window,
-    now: i64,
     writable: bool,
 }
 
@@ -63,52 +79,94 @@ impl Ext4 {
     /// unmounted or is larger than its partition, and, when it is to be written to, one in which anything is
     /// damaged. Nothing is written before all of this is known.
     pub fn open(window: Window, options: Ext4Options) -> Result<Self> {
-        let purpose = if options.writable { Purpose::Write } else { Purpose::Read };
-        let reader = Arc::new(Device::read_only(window.clone()));
-        let uuid = preflight::superblock(reader.as_ref(), purpose)?.uuid;
-        let fs = mount(&reader, options.now, &uuid)?;
-        preflight::mounted(&fs, purpose)?;
         let Ext4Options { now, writable } = options;
+        let purpose = if writable { Purpose::Write } else { Purpose::Read };
+        let reader = Arc::new(Device::read_only(window.clone()));
+        let sb = preflight::superblock(reader.as_ref(), purpose)?;
+        let runtime = Arc::new(FixedRuntime::new(now, &sb.uuid));
+        let fs = mount(&reader, &runtime)?;
+        preflight::mounted(&fs, purpose)?;
         if !writable {
-            return Ok(Self { fs, device: reader, window, now, writable });
+            return Ok(Self::new(fs, reader, runtime, window, writable));
         }
         drop(fs);
         let device = Arc::new(Device::writable(window.clone()));
-        let mut fs = mount(&device, now, &uuid)?;
+        let mut fs = mount(&device, &runtime)?;
         // The image is a temporary file: a journal would only write everything twice.
         fs.journal = None;
-        Ok(Self { fs, device, window, now, writable })
+        Ok(Self::new(fs, device, runtime, window, writable))
+    }
+
+    fn new(
+        mut fs: Filesystem,
+        device: Arc<Device>,
+        runtime: Arc<FixedRuntime>,
+        window: Window,
+        writable: bool,
+    ) -> Self {
+        // Without the crate's own cache, which would not see what is written past it.
+        fs.dev = device.clone();
+        let volume = Volume::new(device, fs.sb.clone(), runtime);
+        Self { fs: RefCell::new(fs), volume, names: RefCell::default(), window, writable }
+    }
+
+    /// As [`FileSystem::finish`], and returns what was changed since it was opened.
+    pub fn finish_with_changes(self) -> Result<Changes> {
+        let Self { fs, volume, window, writable, .. } = self;
+        let block_size = volume.sb.block_size();
+        if !writable {
+            return Ok(Changes { block_size, ..Changes::default() });
+        }
+        fs.into_inner().finish().map_err(|error| convert(error, "finishing the file system"))?;
+        let writing = |error| convert(error, "writing the image");
+        volume.device.write_out().map_err(writing)?;
+        postflight::check(window.clone(), volume.now())?;
+        let recorder = volume.device.take_recorder().map_err(writing)?;
+        let tables = volume.inode_tables().map_err(|error| convert(error, "reading the groups"))?;
+        recorder
+            .finish(&window, block_size, &tables)
+            .map_err(|source| FsError::Io { what: "comparing what was changed".to_owned(), source })
+    }
+
+    /// The crate's view.
+    fn fs(&self) -> Ref<'_, Filesystem> {
+        self.fs.borrow()
+    }
+
+    /// Lets the crate read the groups anew where it holds one for never used that is in use now.
+    fn tell_crate(&self) -> fs_ext4::error::Result<()> {
+        if self.volume.take_woken() { self.fs.borrow_mut().fresh_read() } else { Ok(()) }
     }
 
     /// The volume's name; empty if it has none.
     pub fn label(&self) -> &str {
-        &self.fs.sb.volume_name
+        &self.volume.sb.volume_name
     }
 
     /// The volume's UUID, as bytes in the order in which it is printed.
     pub fn uuid(&self) -> [u8; 16] {
-        self.fs.sb.uuid
+        self.volume.sb.uuid
     }
 
     /// The file system's size in bytes, which may be less than the partition's.
     pub fn size_bytes(&self) -> u64 {
-        self.fs.sb.filesystem_bytes().unwrap_or(u64::MAX)
+        self.volume.sb.filesystem_bytes().unwrap_or(u64::MAX)
     }
 
     /// When the file system was last written, in seconds since 1970 (`s_wtime`; the crate reads its low 32 bits).
     pub fn written(&self) -> i64 {
-        self.fs.sb.wtime.into()
+        self.volume.sb.wtime.into()
     }
 
     /// Bytes in a block.
     pub fn block_size(&self) -> u32 {
-        self.fs.sb.block_size()
+        self.volume.sb.block_size()
     }
 }
 
 /// Lets the crate open `device`. On a writable one it would replay a journal, which pre-flight has ruled out.
-fn mount(device: &Arc<Device>, now: i64, uuid: &[u8; 16]) -> Result<Filesystem> {
-    Filesystem::mount_with_runtime(device.clone(), Arc::new(FixedRuntime::new(now, uuid)))
+fn mount(device: &Arc<Device>, runtime: &Arc<FixedRuntime>) -> Result<Filesystem> {
+    Filesystem::mount_with_runtime(device.clone(), runtime.clone())
         .map_err(|error| convert(error, "opening the file system"))
 }
 
@@ -163,12 +221,6 @@ impl FileSystem for Ext4 {
     }
 
     fn finish(self: Box<Self>) -> Result<()> {
-        let Self { fs, device, window, now, writable } = *self;
-        if !writable {
-            return Ok(());
-        }
-        fs.finish().map_err(|error| convert(error, "finishing the file system"))?;
-        device.write_out().map_err(|error| convert(error, "writing the image"))?;
-        postflight::check(window, now)
+        (*self).finish_with_changes().map(drop)
     }
 }

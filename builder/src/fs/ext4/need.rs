@@ -88,7 +88,7 @@ impl Ext4 {
                 wanted.insert(path, planned.content);
             }
         }
-        Ok(tally(u64::from(self.fs.sb.block_size()), &wanted))
+        Ok(tally(u64::from(self.volume.sb.block_size()), &wanted))
     }
 }
 

@@ -11,6 +11,7 @@ use fs_ext4::error::Error;
 use fs_ext4::superblock::{EXT4_ERROR_FS, EXT4_VALID_FS, Superblock};
 
 use super::blockmap;
+use super::bytes::get_u32;
 use super::error::{MEND, convert, corrupt};
 use super::features::{Features, NEEDS_RECOVERY, ORPHAN_PRESENT};
 use crate::disk::ByteSize;
@@ -44,7 +45,7 @@ pub(super) fn superblock(device: &dyn BlockDevice, purpose: Purpose) -> Result<S
         return Err(corrupt("the superblock's checksum does not match".to_owned()));
     }
     features(&sb, purpose)?;
-    geometry(&sb, device.size_bytes(), purpose)?;
+    geometry(&sb, device.size_bytes())?;
     state(&sb, purpose)?;
     Ok(sb)
 }
@@ -61,16 +62,10 @@ fn features(sb: &Superblock, purpose: Purpose) -> Result<()> {
     }
 }
 
-fn geometry(sb: &Superblock, partition: u64, purpose: Purpose) -> Result<()> {
+fn geometry(sb: &Superblock, partition: u64) -> Result<()> {
     if !matches!(sb.block_size(), 1024 | 2048 | 4096) {
         return Err(FsError::Unsupported {
             what: format!("an ext4 block size of {} bytes", sb.block_size()),
-        });
-    }
-    // The crate keeps the checksum of an extent block at its end, which with 2 KiB is four bytes too far.
-    if purpose == Purpose::Write && sb.block_size() == 2048 && Checksummer::from_superblock(sb).enabled {
-        return Err(FsError::Unsupported {
-            what: "writing to ext4 with metadata_csum and blocks of 2048 bytes".to_owned(),
         });
     }
     let size = sb.filesystem_bytes().unwrap_or(u64::MAX);
@@ -128,6 +123,14 @@ pub(super) fn mounted(fs: &Filesystem, purpose: Purpose) -> Result<()> {
         blockmap::check(fs)?;
     }
     Ok(())
+}
+
+/// Whether a block of extended attributes is one, alone, and has the checksum that it should have.
+///
+/// [Layout](https://docs.kernel.org/filesystems/ext4/attributes.html): magic, users, number of blocks.
+pub(super) fn attributes_are_sound(csum: &Checksummer, place: u64, block: &[u8]) -> bool {
+    const MAGIC: u32 = 0xea02_0000;
+    get_u32(block, 0) == MAGIC && get_u32(block, 8) == 1 && csum.verify_xattr_block(place, block)
 }
 
 /// Compares each bitmap with its checksum: a flipped bit here lets live data be overwritten later.

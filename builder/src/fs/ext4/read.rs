@@ -35,7 +35,7 @@ impl Tree for Ext4Tree<'_> {
     }
 
     fn target(&self, link: u32) -> Result<String> {
-        let bytes = self.0.fs.read_link_ino(link);
+        let bytes = self.0.fs().read_link_ino(link);
         let bytes = bytes.map_err(|error| convert(error, &format!("reading the link in inode {link}")))?;
         String::from_utf8(bytes).map_err(|error| FsError::BadPath {
             path: String::from_utf8_lossy(error.as_bytes()).into_owned(),
@@ -68,7 +68,9 @@ impl Ext4 {
     }
 
     pub(super) fn inode(&self, number: u32, name: &str) -> Result<Inode> {
-        self.fs.stat_ino(number).map_err(|error| convert(error, &format!("reading inode {number} of {name}")))
+        self.fs()
+            .stat_ino(number)
+            .map_err(|error| convert(error, &format!("reading inode {number} of {name}")))
     }
 
     pub(super) fn stat_path(&self, path: &ImagePath) -> Result<Option<Stat>> {
@@ -100,7 +102,7 @@ impl Ext4 {
 
     /// All entries of a folder, each block compared with its checksum, which the crate's own listing does not do.
     fn folder_entries(&self, folder: u32) -> fs_ext4::Result<Vec<DirEntry>> {
-        let fs = &self.fs;
+        let fs = self.fs();
         let inode = fs.stat_ino(folder)?;
         let indexed = inode.flags & InodeFlags::INDEX.bits() != 0;
         let mut entries = Vec::new();
@@ -125,7 +127,7 @@ impl Ext4 {
         let mut done: u64 = 0;
         while done < size {
             let count =
-                self.fs.read_ino(node.inode, done, &mut buffer).map_err(|error| convert(error, &what))?;
+                self.fs().read_ino(node.inode, done, &mut buffer).map_err(|error| convert(error, &what))?;
             let Some(piece) = buffer.get(..count).filter(|piece| !piece.is_empty()) else {
                 return Err(corrupt(format!("{what}: it ends at byte {done} of {size}")));
             };

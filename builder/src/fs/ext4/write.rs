@@ -6,13 +6,11 @@ use fs_ext4::error::Error;
 use fs_ext4::superblock::Superblock;
 
 use super::Ext4;
+use super::content::FillError;
 use super::error::{Exhausted, convert, exhausted};
 use super::names::NameAt;
 use super::resolve::{Last, Node, Place};
 use crate::fs::{Attributes, FsError, ImagePath, Kind, Result, Space};
-
-/// Bytes taken from a reader at once: the crate keeps each piece in memory twice while it writes it.
-const PIECE: u64 = 4 << 20;
 
 /// A name in an existing folder, free or taken.
 struct Slot<'a> {
@@ -72,21 +70,14 @@ impl Ext4 {
 
     /// Streams `content` into an empty file.
     fn fill(&self, inode: u32, path: &ImagePath, content: &mut dyn Read) -> Result<u64> {
-        let mut piece = Vec::new();
-        let mut size: u64 = 0;
-        loop {
-            piece.clear();
-            let source =
-                |source: io::Error| FsError::Io { what: format!("reading what goes to {path}"), source };
-            let count = Read::take(&mut *content, PIECE).read_to_end(&mut piece).map_err(source)?;
-            if count == 0 {
-                return Ok(size);
-            }
-            let bytes = u64::try_from(count).unwrap_or(u64::MAX);
-            let written = self.fs.apply_pwrite_ino(inode, size, &piece);
-            written.map_err(|error| self.failed(error, "writing", path, bytes))?;
-            size = size.saturating_add(bytes);
-        }
+        let failed = |error, bytes| self.failed(error, "writing", path, bytes);
+        let mut inode = self.volume.inode(inode).map_err(|error| failed(error, 0))?;
+        let filled = self.volume.fill(&mut inode, content);
+        self.tell_crate().map_err(|error| failed(error, 0))?;
+        filled.map_err(|error| match error {
+            FillError::Source(source) => FsError::Io { what: format!("reading what goes to {path}"), source },
+            FillError::Image(error, bytes) => failed(error, bytes),
+        })
     }
 
     /// Creates or replaces a symbolic link.
@@ -115,14 +106,12 @@ impl Ext4 {
     /// Sets owner, permissions and times. The time of the last change of the inode itself (`ctime`) is
     /// the one given when opening; a link's permissions stay 0777, as everywhere.
     fn apply_attributes(&self, node: Node, path: &ImagePath, attributes: Attributes) -> Result<()> {
-        let fs = &self.fs;
-        let Attributes { mode, uid, gid, mtime } = attributes;
-        let mut done = fs.apply_chown_ino(node.inode, uid, gid);
-        if node.kind != Kind::Symlink {
-            done = done.and_then(|()| fs.apply_chmod_ino(node.inode, mode & 0o7777));
-        }
-        done.and_then(|()| fs.apply_utimens_ino(node.inode, mtime, 0, mtime, 0))
-            .map_err(|error| self.failed(error, "setting owner, mode and time of", path, 1))
+        let volume = &self.volume;
+        let set = volume.inode(node.inode).and_then(|mut inode| {
+            inode.set_attributes(attributes, volume.now());
+            volume.put_inode(&mut inode)
+        });
+        set.map_err(|error| self.failed(error, "setting owner, mode and time of", path, 1))
     }
 
     /// As [`Ext4::apply_attributes`], for a path, whose last component is not followed.
@@ -134,7 +123,7 @@ impl Ext4 {
 
     /// What is free now; the numbers of the opened file system are those of the beginning.
     pub(super) fn free(&self) -> Result<Space> {
-        let sb = Superblock::read(self.fs.dev.as_ref())
+        let sb = Superblock::read(self.fs().dev.as_ref())
             .map_err(|error| convert(error, "reading the superblock"))?;
         let bytes = sb.free_blocks_count.saturating_mul(u64::from(sb.block_size()));
         Ok(Space { bytes, inodes: u64::from(sb.free_inodes_count) })
@@ -182,7 +171,7 @@ impl Ext4 {
     /// An error of the crate while it did `what` to `path` with `bytes` more to place.
     fn failed(&self, error: Error, what: &str, path: &ImagePath, bytes: u64) -> FsError {
         let free = |of: fn(Space) -> u64| self.free().map_or(0, of);
-        let block = u64::from(self.fs.sb.block_size());
+        let block = u64::from(self.volume.sb.block_size());
         let subject = path.as_str().to_owned();
         match exhausted(&error) {
             Some(Exhausted::Blocks) => {

@@ -183,7 +183,6 @@ fn features_that_we_do_not_edit() {
         (vec!["-O", "casefold"], "casefold"),
         (vec!["-O", "inline_data"], "inline_data"),
         (vec!["-O", "ea_inode"], "ea_inode"),
-        (vec!["-O", "large_dir"], "large_dir"),
         (vec!["-O", "mmp"], "mmp"),
         (vec!["-O", "meta_bg,^resize_inode"], "meta_bg"),
         (vec!["-O", "bigalloc"], "bigalloc"),
@@ -191,7 +190,6 @@ fn features_that_we_do_not_edit() {
         (vec!["-O", "fast_commit"], "fast_commit"),
         (vec!["-O", "stable_inodes"], "stable_inodes"),
         (vec!["-O", "^extent,^64bit"], "without extent"),
-        (vec!["-b", "2048"], "blocks of 2048 bytes"),
     ] {
         let image = Image::empty(MIB, &options);
         assert!(matches!(refused(&image, &[name]), FsError::Unsupported { .. }), "{name}");

@@ -1,0 +1,125 @@
+//! The content of files, from a reader straight into the image.
+
+use std::io::Read;
+
+use fs_ext4::error::{Error, Result};
+
+use super::inode::{EXTENTS, HUGE_FILE, Inode};
+use super::volume::Volume;
+
+/// Bytes taken from a reader at once.
+const PIECE: u64 = 1 << 20;
+
+/// What went wrong: on which side.
+pub(super) enum FillError {
+    /// The reader failed.
+    Source(std::io::Error),
+    /// The image could not take so many bytes.
+    Image(Error, u64),
+}
+
+impl Volume {
+    /// Appends all that a reader gives to a file, writes the inode, and returns the number of bytes. The file must
+    /// be one that [`Volume::can_append`].
+    pub(super) fn fill(
+        &self,
+        inode: &mut Inode,
+        content: &mut dyn Read,
+    ) -> std::result::Result<u64, FillError> {
+        let mut total: u64 = 0;
+        let mut piece = Vec::new();
+        loop {
+            piece.clear();
+            let read = Read::take(&mut *content, PIECE).read_to_end(&mut piece).map_err(FillError::Source)?;
+            let len = as_u64(read);
+            if len > 0 {
+                let appended = self.append_bytes(inode, &mut piece);
+                // What was taken before it failed belongs to the file.
+                self.put_inode(inode).and(appended).map_err(|error| FillError::Image(error, len))?;
+            }
+            total = total.saturating_add(len);
+            if len < PIECE {
+                return Ok(total);
+            }
+        }
+    }
+
+    /// Whether the next byte of a file lies behind its last block or in it, so that only blocks are added.
+    pub(super) fn can_append(&self, inode: &Inode) -> Result<bool> {
+        if !inode.has(EXTENTS) || inode.has(HUGE_FILE) {
+            return Ok(false);
+        }
+        let (extents, _) = self.extents(inode)?;
+        let end =
+            extents.iter().map(|extent| extent.logical.saturating_add(extent.run.len)).max().unwrap_or(0);
+        let last_is_there = match self.blocks_of(inode.size()) {
+            0 => true,
+            blocks => self.map(inode, blocks.saturating_sub(1))?.is_some(),
+        };
+        Ok(last_is_there && end == self.blocks_of(inode.size()))
+    }
+
+    fn blocks_of(&self, size: u64) -> u32 {
+        u32::try_from(size.div_ceil(self.sb.block_size().into())).unwrap_or(u32::MAX)
+    }
+
+    /// Appends bytes. The buffer is filled up to whole blocks, so that what lies behind the end of a file is zero.
+    fn append_bytes(&self, inode: &mut Inode, bytes: &mut Vec<u8>) -> Result<()> {
+        let end = inode.size().saturating_add(as_u64(bytes.len()));
+        if end.div_ceil(self.sb.block_size().into()) > u64::from(u32::MAX) {
+            return Err(Error::InvalidArgument("a file of more than 2^32 blocks"));
+        }
+        let done = self.fill_last_block(inode, bytes)?;
+        let rest = bytes.len().saturating_sub(done).next_multiple_of(self.block_size());
+        bytes.resize(done.saturating_add(rest), 0);
+        let mut left = bytes.get(done..).unwrap_or_default();
+        while !left.is_empty() {
+            let logical = self.blocks_of(inode.size());
+            let run = self.take_blocks(self.goal(inode)?, count(left.len() / self.block_size().max(1)))?;
+            if let Err(error) = self.append(inode, logical, run) {
+                self.free_blocks(run)?;
+                return Err(error);
+            }
+            let len = usize::try_from(run.len).unwrap_or(usize::MAX).saturating_mul(self.block_size());
+            let (now, later) = left.split_at_checked(len).ok_or(Error::OutOfBounds)?;
+            self.device.write_through(self.place(run.start)?, now)?;
+            inode.set_size(end.min(inode.size().saturating_add(as_u64(len))));
+            left = later;
+        }
+        Ok(())
+    }
+
+    /// Writes what still fits into the last block of a file, and returns how many bytes that were.
+    fn fill_last_block(&self, inode: &mut Inode, bytes: &[u8]) -> Result<usize> {
+        let within = usize::try_from(inode.size() % u64::from(self.sb.block_size())).unwrap_or(0);
+        if within == 0 {
+            return Ok(0);
+        }
+        let last = self.map(inode, self.blocks_of(inode.size()).saturating_sub(1))?;
+        let last = last.ok_or(Error::CorruptExtentTree("a file that ends in a hole"))?;
+        let mut block = self.read_block(last)?;
+        let (_, free) = block.split_at_mut_checked(within).ok_or(Error::OutOfBounds)?;
+        free.fill(0);
+        let len = free.len().min(bytes.len());
+        for (to, from) in free.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+        self.device.write_through(self.place(last)?, &block)?;
+        inode.set_size(inode.size().saturating_add(as_u64(len)));
+        Ok(len)
+    }
+
+    /// Where the next block of a file is best: behind its last one, or else near its inode.
+    fn goal(&self, inode: &Inode) -> Result<u64> {
+        let home = inode.number.saturating_sub(1) / self.sb.inodes_per_group.max(1);
+        Ok(self.end_of(inode)?.unwrap_or_else(|| self.group_start(home)))
+    }
+}
+
+fn as_u64(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}
+
+fn count(blocks: usize) -> u32 {
+    u32::try_from(blocks).unwrap_or(u32::MAX)
+}
