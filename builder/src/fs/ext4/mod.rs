@@ -5,21 +5,27 @@
 //! are known to be edited correctly, and it is checked again after the last write. The tests beside this file let
 //! e2fsck, debugfs and a second implementation judge what comes of it.
 
+mod acl;
+mod attributes;
 mod blockmap;
 mod device;
 mod error;
 mod features;
 pub mod grow;
+mod links;
 mod names;
 mod need;
 mod postflight;
 mod preflight;
 mod read;
+mod remove;
 mod resolve;
 mod runtime;
+mod slot;
 #[cfg(test)]
 mod tests;
 mod write;
+mod xattr;
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -28,12 +34,14 @@ use fs_ext4::Filesystem;
 
 use self::device::Device;
 use self::error::convert;
+use self::names::ChangedFolders;
 use self::preflight::Purpose;
 use self::resolve::Last;
 use self::runtime::FixedRuntime;
-use super::{Attributes, Entry, FileSystem, ImagePath, Kind, Result, Space, Stat};
+use super::{Attributes, Entry, FileSystem, ImagePath, Kind, Result, Source, Space, Stat};
 use crate::disk::Window;
 
+pub use self::attributes::{Metadata, Time};
 pub use self::need::{Content, Need, Planned};
 
 /// How a file system is opened.
@@ -54,6 +62,7 @@ pub struct Ext4 {
     window: Window,
     now: i64,
     writable: bool,
+    changed_folders: ChangedFolders,
 }
 
 impl Ext4 {
@@ -70,14 +79,21 @@ impl Ext4 {
         preflight::mounted(&fs, purpose)?;
         let Ext4Options { now, writable } = options;
         if !writable {
-            return Ok(Self { fs, device: reader, window, now, writable });
+            return Ok(Self {
+                fs,
+                device: reader,
+                window,
+                now,
+                writable,
+                changed_folders: ChangedFolders::default(),
+            });
         }
         drop(fs);
         let device = Arc::new(Device::writable(window.clone()));
         let mut fs = mount(&device, now, &uuid)?;
         // The image is a temporary file: a journal would only write everything twice.
         fs.journal = None;
-        Ok(Self { fs, device, window, now, writable })
+        Ok(Self { fs, device, window, now, writable, changed_folders: ChangedFolders::default() })
     }
 
     /// The volume's name; empty if it has none.
@@ -143,7 +159,17 @@ impl FileSystem for Ext4 {
     }
 
     fn write(&self, path: &ImagePath, content: &mut dyn Read, attributes: Attributes) -> Result<u64> {
-        self.write_file(path, content, attributes)
+        self.write_file(path, &mut Source::streamed(content), attributes)
+    }
+
+    fn write_sized(
+        &self,
+        path: &ImagePath,
+        content: &mut dyn Read,
+        len: u64,
+        attributes: Attributes,
+    ) -> Result<()> {
+        self.write_file(path, &mut Source::sized(content, len), attributes).map(drop)
     }
 
     fn symlink(&self, path: &ImagePath, target: &str, attributes: Attributes) -> Result<()> {
@@ -163,10 +189,11 @@ impl FileSystem for Ext4 {
     }
 
     fn finish(self: Box<Self>) -> Result<()> {
-        let Self { fs, device, window, now, writable } = *self;
-        if !writable {
+        if !self.writable {
             return Ok(());
         }
+        self.stamp_folders().map_err(|error| convert(error, "setting the time of folders"))?;
+        let Self { fs, device, window, now, .. } = *self;
         fs.finish().map_err(|error| convert(error, "finishing the file system"))?;
         device.write_out().map_err(|error| convert(error, "writing the image"))?;
         postflight::check(window, now)
