@@ -21,6 +21,8 @@ mod read;
 mod remove;
 mod resolve;
 mod runtime;
+#[cfg(test)]
+mod scratch;
 mod slot;
 #[cfg(test)]
 mod tests;

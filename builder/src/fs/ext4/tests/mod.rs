@@ -8,6 +8,6 @@ mod hostile;
 mod image;
 mod limits;
 mod matrix;
-mod random;
+mod operations;
 mod refusals;
 mod writing;
