@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use hcimage::disk::{ByteOffset, ByteSize, Window};
 use hcimage::fs::ext4::{Ext4, Ext4Options};
-use hcimage::fs::{Attributes, FileSystem, ImagePath};
+use hcimage::fs::{Attributes, FileSystem, ImagePath, Source};
 
 /// Bytes of the image.
 const IMAGE: u64 = 2 << 30;
@@ -191,7 +191,9 @@ fn edit(image: &Path, steps: &[Step]) {
         match step {
             Step::Folder(at) => fs.create_folders(&path(at), FOLDER).unwrap(),
             Step::File(at, from) | Step::Replace(at, from) => {
-                fs.write(&path(at), &mut File::open(from).unwrap(), FILE).map(drop).unwrap();
+                fs.write(&path(at), &mut Source::streamed(&mut File::open(from).unwrap()), FILE)
+                    .map(drop)
+                    .unwrap();
             }
             Step::Link(at, target) => fs.symlink(&path(at), target, FILE).unwrap(),
         }
@@ -203,7 +205,7 @@ fn many(image: &Path, count: u32) {
     let fs = open(image);
     for n in 0..count {
         let at = ImagePath::parse(&format!("/opt/a-name-of-usual-length-{n}")).unwrap();
-        fs.write(&at, &mut std::io::empty(), FILE).unwrap();
+        fs.write(&at, &mut Source::sized(&mut std::io::empty(), 0), FILE).unwrap();
     }
     Box::new(fs).finish().unwrap();
 }

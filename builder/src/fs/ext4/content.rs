@@ -5,6 +5,7 @@ use std::io::Read;
 use fs_ext4::error::{Error, Result};
 
 use super::inode::{EXTENTS, HUGE_FILE, Inode};
+use super::space::Run;
 use super::volume::Volume;
 
 /// Bytes taken from a reader at once.
@@ -19,8 +20,7 @@ pub(super) enum FillError {
 }
 
 impl Volume {
-    /// Appends all that a reader gives to a file, writes the inode, and returns the number of bytes. The file must
-    /// be one that [`Volume::can_append`].
+    /// Appends all that a reader gives to a file, writes the inode, and returns the number of bytes.
     pub(super) fn fill(
         &self,
         inode: &mut Inode,
@@ -34,6 +34,7 @@ impl Volume {
             let len = as_u64(read);
             if len > 0 {
                 let appended = self.append_bytes(inode, &mut piece);
+                inode.set_modified(self.now());
                 // What was taken before it failed belongs to the file.
                 self.put_inode(inode).and(appended).map_err(|error| FillError::Image(error, len))?;
             }
@@ -44,19 +45,14 @@ impl Volume {
         }
     }
 
-    /// Whether the next byte of a file lies behind its last block or in it, so that only blocks are added.
-    pub(super) fn can_append(&self, inode: &Inode) -> Result<bool> {
+    /// Whether [`Volume::fill`] knows such files: not those whose blocks are not found by extents, which ext3 made,
+    /// and not those with blocks behind their end or never written at it, as `fallocate(2)` makes them.
+    pub(super) fn can_fill(&self, inode: &Inode) -> Result<bool> {
         if !inode.has(EXTENTS) || inode.has(HUGE_FILE) {
             return Ok(false);
         }
-        let (extents, _) = self.extents(inode)?;
-        let end =
-            extents.iter().map(|extent| extent.logical.saturating_add(extent.run.len)).max().unwrap_or(0);
-        let last_is_there = match self.blocks_of(inode.size()) {
-            0 => true,
-            blocks => self.map(inode, blocks.saturating_sub(1))?.is_some(),
-        };
-        Ok(last_is_there && end == self.blocks_of(inode.size()))
+        let (next, blocks) = (self.next_logical(inode)?, self.blocks_of(inode.size()));
+        Ok(next < blocks || (next == blocks && (blocks == 0 || self.map(inode, blocks - 1)?.is_some())))
     }
 
     fn blocks_of(&self, size: u64) -> u32 {
@@ -75,11 +71,7 @@ impl Volume {
         let mut left = bytes.get(done..).unwrap_or_default();
         while !left.is_empty() {
             let logical = self.blocks_of(inode.size());
-            let run = self.take_blocks(self.goal(inode)?, count(left.len() / self.block_size().max(1)))?;
-            if let Err(error) = self.append(inode, logical, run) {
-                self.free_blocks(run)?;
-                return Err(error);
-            }
+            let run = self.append_run(inode, logical, count(left.len() / self.block_size().max(1)))?;
             let len = usize::try_from(run.len).unwrap_or(usize::MAX).saturating_mul(self.block_size());
             let (now, later) = left.split_at_checked(len).ok_or(Error::OutOfBounds)?;
             self.device.write_through(self.place(run.start)?, now)?;
@@ -95,9 +87,11 @@ impl Volume {
         if within == 0 {
             return Ok(0);
         }
-        let last = self.map(inode, self.blocks_of(inode.size()).saturating_sub(1))?;
-        let last = last.ok_or(Error::CorruptExtentTree("a file that ends in a hole"))?;
-        let mut block = self.read_block(last)?;
+        let logical = self.blocks_of(inode.size()).saturating_sub(1);
+        let (last, mut block) = match self.map(inode, logical)? {
+            Some(last) => (last, self.read_block(last)?),
+            None => (self.append_run(inode, logical, 1)?.start, vec![0; self.block_size()]),
+        };
         let (_, free) = block.split_at_mut_checked(within).ok_or(Error::OutOfBounds)?;
         free.fill(0);
         let len = free.len().min(bytes.len());
@@ -107,6 +101,15 @@ impl Volume {
         self.device.write_through(self.place(last)?, &block)?;
         inode.set_size(inode.size().saturating_add(as_u64(len)));
         Ok(len)
+    }
+
+    /// Gives a file up to `want` blocks more.
+    fn append_run(&self, inode: &mut Inode, logical: u32, want: u32) -> Result<Run> {
+        let run = self.take_blocks(self.goal(inode)?, want)?;
+        match self.append(inode, logical, run) {
+            Ok(()) => Ok(run),
+            Err(error) => self.free_blocks(run).and(Err(error)),
+        }
     }
 
     /// Where the next block of a file is best: behind its last one, or else near its inode.

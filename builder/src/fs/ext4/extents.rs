@@ -232,9 +232,19 @@ impl Volume {
 
     /// The block behind the last one of a file, in the image; none for a file without blocks.
     pub(super) fn end_of(&self, inode: &Inode) -> Result<Option<u64>> {
-        let path = self.last_path(inode)?;
-        let last = path.last().and_then(|leaf| Some(leaf.extent(leaf.entries().checked_sub(1)?)));
+        let last = self.last_extent(inode)?;
         Ok(last.map(|extent| extent.run.start.saturating_add(extent.run.len.into())))
+    }
+
+    /// The block of a file behind the last one that it has.
+    pub(super) fn next_logical(&self, inode: &Inode) -> Result<u32> {
+        let last = self.last_extent(inode)?;
+        Ok(last.map_or(0, |extent| extent.logical.saturating_add(extent.run.len)))
+    }
+
+    fn last_extent(&self, inode: &Inode) -> Result<Option<Extent>> {
+        let path = self.last_path(inode)?;
+        Ok(path.last().and_then(|leaf| Some(leaf.extent(leaf.entries().checked_sub(1)?))))
     }
 
     /// The nodes from the root to the leaf of the last extent.

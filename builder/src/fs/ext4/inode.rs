@@ -181,11 +181,6 @@ impl Inode {
         put_u32(&mut self.bytes, FLAGS, flags);
     }
 
-    pub(super) fn clear_flag(&mut self, flag: u32) {
-        let flags = get_u32(&self.bytes, FLAGS) & !flag;
-        put_u32(&mut self.bytes, FLAGS, flags);
-    }
-
     /// `i_block`: the root of the extents, or the target of a short link.
     pub(super) fn block(&self) -> [u8; BLOCK_LEN] {
         get_array(&self.bytes, BLOCK)
@@ -220,8 +215,11 @@ impl Inode {
     }
 
     /// Sets owner, permissions and times; the permissions of a link stay as they are.
-    pub(super) fn set_attributes(&mut self, attributes: Attributes, now: i64) {
+    pub(super) fn set_attributes(&mut self, attributes: Attributes, now: i64) -> Result<()> {
         let Attributes { mode, uid, gid, mtime } = attributes;
+        if !self.reaches(MTIME_EXTRA + 4) && i32::try_from(mtime).is_err() {
+            return Err(Error::InvalidArgument("a time that inodes of 128 bytes have no room for"));
+        }
         if self.format() != SYMLINK {
             let mode = self.format() | mode & 0o7777;
             put_u16(&mut self.bytes, MODE, mode);
@@ -230,7 +228,14 @@ impl Inode {
         put_u32_split(&mut self.bytes, GID.0, Some(GID.1), gid);
         self.set_time(ATIME, ATIME_EXTRA, mtime);
         self.set_time(MTIME, MTIME_EXTRA, mtime);
-        self.set_time(CTIME, CTIME_EXTRA, now);
+        self.touch(now);
+        Ok(())
+    }
+
+    /// Sets the time of the last change of the content.
+    pub(super) fn set_modified(&mut self, now: i64) {
+        self.set_time(MTIME, MTIME_EXTRA, now);
+        self.touch(now);
     }
 
     /// Sets a time to whole seconds. Two more bits for the seconds lie in the second part, where there is one;

@@ -5,6 +5,8 @@
 //! are known to be edited correctly, and it is checked again after the last write. The tests beside this file let
 //! e2fsck, debugfs and a second implementation judge what comes of it.
 
+mod acl;
+mod attributes;
 mod blockmap;
 mod bytes;
 mod cache;
@@ -18,18 +20,24 @@ mod features;
 mod group;
 pub mod grow;
 mod inode;
+mod links;
 mod names;
 mod need;
 mod postflight;
 mod preflight;
 mod read;
+mod remove;
 mod resolve;
 mod runtime;
+#[cfg(test)]
+mod scratch;
+mod slot;
 mod space;
 #[cfg(test)]
 mod tests;
 mod volume;
 mod write;
+mod xattr;
 
 use std::cell::{Ref, RefCell};
 use std::io::{Read, Write};
@@ -40,13 +48,15 @@ use fs_ext4::Filesystem;
 use self::device::Device;
 use self::dir::Names;
 use self::error::convert;
+use self::names::ChangedFolders;
 use self::preflight::Purpose;
 use self::resolve::Last;
 use self::runtime::FixedRuntime;
 use self::volume::Volume;
-use super::{Attributes, Entry, FileSystem, FsError, ImagePath, Kind, Result, Space, Stat};
+use super::{Attributes, Entry, FileSystem, FsError, ImagePath, Kind, Result, Source, Space, Stat};
 use crate::disk::Window;
 
+pub use self::attributes::{Metadata, Time};
 pub use self::changes::Changes;
 pub use self::need::{Content, Need, Planned};
 
@@ -70,6 +80,7 @@ pub struct Ext4 {
     names: RefCell<Names>,
     window: Window,
     writable: bool,
+    changed_folders: ChangedFolders,
 }
 
 impl Ext4 {
@@ -107,16 +118,24 @@ impl Ext4 {
         // Without the crate's own cache, which would not see what is written past it.
         fs.dev = device.clone();
         let volume = Volume::new(device, fs.sb.clone(), runtime);
-        Self { fs: RefCell::new(fs), volume, names: RefCell::default(), window, writable }
+        Self {
+            fs: RefCell::new(fs),
+            volume,
+            names: RefCell::default(),
+            window,
+            writable,
+            changed_folders: ChangedFolders::default(),
+        }
     }
 
     /// As [`FileSystem::finish`], and returns what was changed since it was opened.
     pub fn finish_with_changes(self) -> Result<Changes> {
-        let Self { fs, volume, window, writable, .. } = self;
-        let block_size = volume.sb.block_size();
-        if !writable {
+        let block_size = self.block_size();
+        if !self.writable {
             return Ok(Changes { block_size, ..Changes::default() });
         }
+        self.stamp_folders().map_err(|error| convert(error, "setting the time of folders"))?;
+        let Self { fs, volume, window, .. } = self;
         fs.into_inner().finish().map_err(|error| convert(error, "finishing the file system"))?;
         let writing = |error| convert(error, "writing the image");
         volume.device.write_out().map_err(writing)?;
@@ -136,6 +155,12 @@ impl Ext4 {
     /// Lets the crate read the groups anew where it holds one for never used that is in use now.
     fn tell_crate(&self) -> fs_ext4::error::Result<()> {
         if self.volume.take_woken() { self.fs.borrow_mut().fresh_read() } else { Ok(()) }
+    }
+
+    /// Cuts a file to `size` bytes.
+    fn truncate(&self, inode: u32, size: u64) -> fs_ext4::error::Result<()> {
+        self.fs().apply_truncate_ino(inode, size)?;
+        self.volume.seal_extents(inode)
     }
 
     /// The volume's name; empty if it has none.
@@ -201,7 +226,17 @@ impl FileSystem for Ext4 {
     }
 
     fn write(&self, path: &ImagePath, content: &mut dyn Read, attributes: Attributes) -> Result<u64> {
-        self.write_file(path, content, attributes)
+        self.write_file(path, &mut Source::streamed(content), attributes)
+    }
+
+    fn write_sized(
+        &self,
+        path: &ImagePath,
+        content: &mut dyn Read,
+        len: u64,
+        attributes: Attributes,
+    ) -> Result<()> {
+        self.write_file(path, &mut Source::sized(content, len), attributes).map(drop)
     }
 
     fn symlink(&self, path: &ImagePath, target: &str, attributes: Attributes) -> Result<()> {

@@ -3,12 +3,18 @@
 //! A name is bytes of one component, at most 255, without `/`. The functions know folders by inode and no paths;
 //! what they refuse is told by the errors of the crate, which the callers turn into ours with the path.
 //!
+//! A folder whose names change gets a new time, as under the kernel. The time is always the same, so it is enough to
+//! note the folders, and to set it once at the end.
+//!
 //! The crate walks through the whole folder for each name. So folders are edited by [`super::dir`]; the crate is
 //! left with those whose blocks are not found by extents, which were made by ext3.
 
 use std::cell::RefMut;
+use std::collections::BTreeSet;
+use std::sync::Mutex;
 
 use fs_ext4::error::{Error, Result};
+use fs_ext4::fs::TIME_OMIT;
 
 use super::Ext4;
 use super::dir::Names;
@@ -48,6 +54,65 @@ impl Ext4 {
 
     /// Makes an empty regular file under a free name, and returns its inode.
     pub(super) fn name_new_file(&self, at: NameAt<'_>, mode: u16) -> Result<u32> {
+        self.noting(at, self.new_file_at(at, mode))
+    }
+
+    /// Makes an empty folder under a free name, and returns its inode.
+    pub(super) fn name_new_folder(&self, at: NameAt<'_>, mode: u16) -> Result<u32> {
+        self.noting(at, self.new_folder_at(at, mode))
+    }
+
+    /// Makes a symbolic link under a free name, and returns its inode.
+    pub(super) fn name_new_symlink(&self, at: NameAt<'_>, target: &[u8]) -> Result<u32> {
+        self.noting(at, self.new_symlink_at(at, target))
+    }
+
+    /// Removes a name of anything but a folder; with its last name goes the inode and all that it owns.
+    pub(super) fn name_unlink(&self, at: NameAt<'_>) -> Result<()> {
+        self.noting(at, self.unlink_at(at))
+    }
+
+    /// Gives an inode that is no folder one more name, which must be free.
+    pub(super) fn name_link(&self, inode: u32, at: NameAt<'_>) -> Result<()> {
+        self.noting(at, self.link_at(inode, at))
+    }
+
+    /// Removes the name of an empty folder, and the folder.
+    pub(super) fn name_remove_folder(&self, at: NameAt<'_>) -> Result<()> {
+        self.noting(at, self.remove_folder_at(at))
+    }
+
+    /// Gives what `from` names the name `to`, in place of what had it, as `rename(2)` does.
+    pub(super) fn name_move(&self, from: NameAt<'_>, to: NameAt<'_>) -> Result<()> {
+        self.noting(to, self.noting(from, self.move_at(from, to)))
+    }
+
+    /// Notes that the names of the folder have changed, if they have.
+    fn noting<T>(&self, at: NameAt<'_>, result: Result<T>) -> Result<T> {
+        if result.is_ok() {
+            self.changed_folders.change(|folders| folders.insert(at.folder))?;
+        }
+        result
+    }
+
+    /// No time is to be set any more: the folder is gone, or was given one.
+    pub(super) fn forget(&self, folder: u32) -> Result<()> {
+        self.changed_folders.change(|folders| folders.remove(&folder)).map(drop)
+    }
+
+    /// Whether the time of the folder is still to be set.
+    pub(super) fn is_noted(&self, folder: u32) -> Result<bool> {
+        self.changed_folders.change(|folders| folders.contains(&folder))
+    }
+
+    /// Sets the time of all folders whose names have changed.
+    pub(super) fn stamp_folders(&self) -> Result<()> {
+        let noted = self.changed_folders.change(std::mem::take)?;
+        let now = self.volume.now();
+        noted.into_iter().try_for_each(|folder| self.fs().apply_utimens_ino(folder, TIME_OMIT, 0, now, 0))
+    }
+
+    fn new_file_at(&self, at: NameAt<'_>, mode: u16) -> Result<u32> {
         let Some(mut folder) = self.folder_without(at)? else {
             return self.by_crate(|fs| fs.apply_create_at(at.folder, at.name, mode & 0o7777));
         };
@@ -58,8 +123,7 @@ impl Ext4 {
         })
     }
 
-    /// Makes an empty folder under a free name, and returns its inode.
-    pub(super) fn name_new_folder(&self, at: NameAt<'_>, mode: u16) -> Result<u32> {
+    fn new_folder_at(&self, at: NameAt<'_>, mode: u16) -> Result<u32> {
         let Some(mut folder) = self.folder_without(at)? else {
             return self.by_crate(|fs| fs.apply_mkdir_at(at.folder, at.name, mode & 0o7777));
         };
@@ -78,8 +142,7 @@ impl Ext4 {
         Ok(inode)
     }
 
-    /// Makes a symbolic link under a free name, and returns its inode.
-    pub(super) fn name_new_symlink(&self, at: NameAt<'_>, target: &[u8]) -> Result<u32> {
+    fn new_symlink_at(&self, at: NameAt<'_>, target: &[u8]) -> Result<u32> {
         let Some(mut folder) = self.folder_without(at)? else {
             return self.by_crate(|fs| fs.apply_symlink_at(at.folder, at.name, target));
         };
@@ -103,8 +166,7 @@ impl Ext4 {
         })
     }
 
-    /// Removes a name of anything but a folder; with its last name goes the inode and all that it owns.
-    pub(super) fn name_unlink(&self, at: NameAt<'_>) -> Result<()> {
+    fn unlink_at(&self, at: NameAt<'_>) -> Result<()> {
         let Some(folder) = self.volume.folder(at.folder)? else {
             return self.by_crate(|fs| fs.apply_unlink_at(at.folder, at.name));
         };
@@ -122,8 +184,7 @@ impl Ext4 {
         self.tell_crate()
     }
 
-    /// Gives an inode that is no folder one more name, which must be free.
-    pub(super) fn name_link(&self, inode: u32, at: NameAt<'_>) -> Result<()> {
+    fn link_at(&self, inode: u32, at: NameAt<'_>) -> Result<()> {
         let Some(mut folder) = self.folder_without(at)? else {
             return self.by_crate(|fs| fs.apply_link_at(inode, at.folder, at.name));
         };
@@ -141,8 +202,7 @@ impl Ext4 {
         self.tell_crate()
     }
 
-    /// Removes the name of an empty folder, and the folder.
-    pub(super) fn name_remove_folder(&self, at: NameAt<'_>) -> Result<()> {
+    fn remove_folder_at(&self, at: NameAt<'_>) -> Result<()> {
         let Some(mut folder) = self.volume.folder(at.folder)? else {
             return self.by_crate(|fs| fs.apply_rmdir_at(at.folder, at.name));
         };
@@ -161,8 +221,7 @@ impl Ext4 {
         self.tell_crate()
     }
 
-    /// Gives what `from` names the name `to`, in place of what had it, as `rename(2)` does.
-    pub(super) fn name_move(&self, from: NameAt<'_>, to: NameAt<'_>) -> Result<()> {
+    fn move_at(&self, from: NameAt<'_>, to: NameAt<'_>) -> Result<()> {
         match self.try_move(from, to)? {
             true => self.tell_crate(),
             false => self.by_crate(|fs| fs.apply_rename_at(from.folder, from.name, to.folder, to.name, true)),
@@ -260,6 +319,17 @@ impl Ext4 {
 
     fn names(&self) -> RefMut<'_, Names> {
         self.names.borrow_mut()
+    }
+}
+
+/// Folders whose names have changed, by inode.
+#[derive(Debug, Default)]
+pub(super) struct ChangedFolders(Mutex<BTreeSet<u32>>);
+
+impl ChangedFolders {
+    fn change<T>(&self, with: impl FnOnce(&mut BTreeSet<u32>) -> T) -> Result<T> {
+        let mut folders = self.0.lock().map_err(|_| Error::Corrupt("a thread failed while writing"))?;
+        Ok(with(&mut folders))
     }
 }
 

@@ -4,10 +4,12 @@
 
 #![expect(clippy::cast_possible_truncation, reason = "fixtures are small")]
 
+mod changed;
 mod hostile;
 mod image;
+mod large;
 mod limits;
 mod matrix;
-mod random;
+mod operations;
 mod refusals;
 mod writing;
