@@ -181,7 +181,7 @@ fn fresh(base: &Path) -> PathBuf {
 fn open(image: &Path) -> Ext4 {
     let file = File::options().read(true).write(true).open(image).unwrap();
     let window = Window::new(Arc::new(file), ByteOffset(0), ByteSize(IMAGE)).unwrap();
-    Ext4::open(window, Ext4Options { now: FILE.mtime, writable: true }).unwrap()
+    Ext4::open(window, Ext4Options { now: FILE.mtime, writable: true, replay: false }).unwrap()
 }
 
 fn edit(image: &Path, steps: &[Step]) {

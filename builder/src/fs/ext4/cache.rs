@@ -10,6 +10,8 @@ use crate::disk::Window;
 pub(super) const LINE: usize = 4096;
 /// Lines that are kept at most: 4 MiB.
 const LINES: usize = 1024;
+/// Changed lines that are held back at most, which is as much as a journal of the usual size: 256 MiB.
+const HELD_LINES: usize = 1 << 16;
 /// Bytes that are written in one piece at most.
 const PIECE: usize = 1 << 20;
 
@@ -43,6 +45,8 @@ pub(super) fn parts(offset: u64, len: usize) -> impl Iterator<Item = Part> {
 pub(super) struct Cache {
     lines: HashMap<u64, Line>,
     recorder: Recorder,
+    /// Whether nothing may be written yet.
+    held: bool,
 }
 
 struct Line {
@@ -51,6 +55,16 @@ struct Line {
 }
 
 impl Cache {
+    /// A cache that writes nothing until [`Cache::release`].
+    pub(super) fn holding_back() -> Self {
+        Self { held: true, ..Self::default() }
+    }
+
+    /// From now on lines are written when there are too many.
+    pub(super) fn release(&mut self) {
+        self.held = false;
+    }
+
     /// Copies a part of a line to its place in `buffer`, and keeps the line.
     pub(super) fn read(&mut self, window: &Window, part: &Part, buffer: &mut [u8]) -> io::Result<()> {
         let line = self.line(window, part.line)?;
@@ -101,6 +115,9 @@ impl Cache {
 
     /// Writes all changed lines, neighbours together.
     pub(super) fn write_out(&mut self, window: &Window) -> io::Result<()> {
+        if self.held {
+            return Err(io::Error::other("nothing may be written yet"));
+        }
         let mut dirty: Vec<u64> =
             self.lines.iter().filter(|(_, line)| line.dirty).map(|(number, _)| *number).collect();
         dirty.sort_unstable();
@@ -139,10 +156,20 @@ impl Cache {
 
     /// Forgets everything when there is too much: what is needed still is soon read again, from the kernel's memory.
     fn make_room(&mut self, window: &Window) -> io::Result<()> {
-        if self.lines.len() >= LINES {
-            self.write_out(window)?;
-            self.lines.clear();
+        if self.lines.len() < LINES {
+            return Ok(());
         }
+        if self.held {
+            self.lines.retain(|_, line| line.dirty);
+            let full = self.lines.len() >= HELD_LINES;
+            return if full {
+                Err(io::Error::other("the journal is too large to try it in memory"))
+            } else {
+                Ok(())
+            };
+        }
+        self.write_out(window)?;
+        self.lines.clear();
         Ok(())
     }
 }

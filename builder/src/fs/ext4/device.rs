@@ -30,6 +30,17 @@ impl Device {
         Self { window, writable: true, cache: Mutex::default() }
     }
 
+    /// A device that can be written, but whose image stays as it is until [`Device::release`].
+    pub(super) fn holding_back(window: Window) -> Self {
+        Self { window, writable: true, cache: Mutex::new(Cache::holding_back()) }
+    }
+
+    /// Lets what is held back go into the image from now on.
+    pub(super) fn release(&self) -> Result<()> {
+        self.lock()?.release();
+        Ok(())
+    }
+
     /// Hands all that is held back to the operating system.
     pub(super) fn write_out(&self) -> Result<()> {
         Ok(self.lock()?.write_out(&self.window)?)

@@ -20,6 +20,7 @@ mod features;
 mod group;
 pub mod grow;
 mod inode;
+mod journal;
 mod links;
 mod names;
 mod need;
@@ -67,7 +68,13 @@ pub struct Ext4Options {
     pub now: i64,
     /// Whether it will be written to. If not, no byte of the image can change.
     pub writable: bool,
+    /// Whether a journal that needs recovery is replayed when the file system is to be written to, instead of being
+    /// refused. One that is damaged is refused all the same, and then no byte has changed.
+    pub replay: bool,
 }
+
+/// What cleans up after an unclean end.
+const SETTLE: &str = "boot it once and shut it down, or settle a copy of its partition with `e2fsck -fy`";
 
 /// An ext4 file system in a partition of an image.
 ///
@@ -90,9 +97,12 @@ impl Ext4 {
     /// unmounted or is larger than its partition, and, when it is to be written to, one in which anything is
     /// damaged. Nothing is written before all of this is known.
     pub fn open(window: Window, options: Ext4Options) -> Result<Self> {
-        let Ext4Options { now, writable } = options;
+        let Ext4Options { now, writable, replay } = options;
         let purpose = if writable { Purpose::Write } else { Purpose::Read };
         let reader = Arc::new(Device::read_only(window.clone()));
+        if writable && replay && preflight::needs_recovery(reader.as_ref())? {
+            return Self::open_replayed(window, now);
+        }
         let sb = preflight::superblock(reader.as_ref(), purpose)?;
         let runtime = Arc::new(FixedRuntime::new(now, &sb.uuid));
         let fs = mount(&reader, &runtime)?;
@@ -102,10 +112,20 @@ impl Ext4 {
         }
         drop(fs);
         let device = Arc::new(Device::writable(window.clone()));
-        let mut fs = mount(&device, &runtime)?;
-        // The image is a temporary file: a journal would only write everything twice.
-        fs.journal = None;
+        let fs = mount(&device, &runtime)?;
         Ok(Self::new(fs, device, runtime, window, writable))
+    }
+
+    /// As [`Ext4::open`] for writing, with the journal replayed in memory before pre-flight looks at anything.
+    fn open_replayed(window: Window, now: i64) -> Result<Self> {
+        let reader = Device::read_only(window.clone());
+        let sb = preflight::superblock(&reader, Purpose::Replay)?;
+        let runtime = Arc::new(FixedRuntime::new(now, &sb.uuid));
+        let device = journal::replayed(&window, &runtime)?;
+        let fs = mount(&device, &runtime)?;
+        preflight::mounted(&fs, Purpose::Write)?;
+        device.release().map_err(|error| convert(error, "writing the image"))?;
+        Ok(Self::new(fs, device, runtime, window, true))
     }
 
     fn new(
@@ -115,6 +135,8 @@ impl Ext4 {
         window: Window,
         writable: bool,
     ) -> Self {
+        // The image is a temporary file: a journal would only write everything twice.
+        fs.journal = None;
         // Without the crate's own cache, which would not see what is written past it.
         fs.dev = device.clone();
         let volume = Volume::new(device, fs.sb.clone(), runtime);

@@ -10,15 +10,13 @@ use fs_ext4::checksum::Checksummer;
 use fs_ext4::error::Error;
 use fs_ext4::superblock::{EXT4_ERROR_FS, EXT4_VALID_FS, Superblock};
 
+use super::SETTLE;
 use super::blockmap;
 use super::bytes::get_u32;
 use super::error::{MEND, convert, corrupt};
 use super::features::{Features, NEEDS_RECOVERY, ORPHAN_PRESENT};
 use crate::disk::ByteSize;
 use crate::fs::{FsError, Result};
-
-/// What cleans up after an unclean end.
-const SETTLE: &str = "boot it once and shut it down, or settle a copy of its partition with `e2fsck -fy`";
 
 /// Findings that an error names; the rest are counted.
 const NAMED_FINDINGS: usize = 3;
@@ -30,6 +28,14 @@ pub(super) enum Purpose {
     Read,
     /// Writing: all of it must be sound, since what is free is decided by it.
     Write,
+    /// Replaying the journal: what its state is will be known afterwards.
+    Replay,
+}
+
+/// Whether the superblock says that the journal must be replayed.
+pub(super) fn needs_recovery(device: &dyn BlockDevice) -> Result<bool> {
+    let sb = superblock(device, Purpose::Replay)?;
+    Ok(sb.feature_incompat & NEEDS_RECOVERY != 0)
 }
 
 /// Reads the superblock and refuses what it says about itself, before anything else is looked at.
@@ -58,7 +64,7 @@ fn features(sb: &Superblock, purpose: Purpose) -> Result<()> {
     };
     match purpose {
         Purpose::Read => features.check_readable(),
-        Purpose::Write => features.check_writable(),
+        Purpose::Write | Purpose::Replay => features.check_writable(),
     }
 }
 
@@ -88,6 +94,9 @@ fn geometry(sb: &Superblock, partition: u64) -> Result<()> {
 }
 
 fn state(sb: &Superblock, purpose: Purpose) -> Result<()> {
+    if purpose == Purpose::Replay {
+        return Ok(());
+    }
     let dirty = |what: String| Err(FsError::Dirty { what, cure: SETTLE });
     if sb.feature_incompat & NEEDS_RECOVERY != 0 {
         return dirty("its journal needs recovery (needs_recovery)".to_owned());

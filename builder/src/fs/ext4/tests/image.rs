@@ -184,7 +184,7 @@ impl Image {
     }
 
     pub(super) fn try_open(&self, writable: bool) -> Result<Ext4, FsError> {
-        Ext4::open(self.window(), Ext4Options { now: NOW, writable })
+        Ext4::open(self.window(), Ext4Options { now: NOW, writable, replay: false })
     }
 
     /// Opens, lets `edit` act, finishes, and lets the judges see it.

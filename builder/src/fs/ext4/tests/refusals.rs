@@ -210,7 +210,9 @@ fn features_that_nobody_knows_yet() {
 fn a_truncated_image() {
     let image = sound();
     for writable in [true, false] {
-        let error = Ext4::open(image.truncated_window(), Ext4Options { now: 0, writable }).err().unwrap();
+        let error = Ext4::open(image.truncated_window(), Ext4Options { now: 0, writable, replay: false })
+            .err()
+            .unwrap();
         let text = error.to_string();
         assert!(
             text.contains("has 32.0 MiB") && text.contains("only 16.0 MiB") && text.contains("truncated"),
