@@ -161,6 +161,11 @@ impl Image {
         self.dir.path().join("image").to_str().unwrap().to_owned()
     }
 
+    /// Bytes of the partition.
+    pub(super) fn partition_len(&self) -> u64 {
+        self.len
+    }
+
     /// How the tools are told which part of the file they mean.
     fn target(&self) -> String {
         format!("{}?offset={OFFSET}", self.file_path())
