@@ -174,7 +174,7 @@ impl Mounted {
             } else {
                 What::File(fs::read(&at).unwrap())
             };
-            let modified = (metadata.mtime(), metadata.mtime_nsec() as u32);
+            let modified = (metadata.mtime(), u32::try_from(metadata.mtime_nsec()).unwrap());
             let is_now = (self.since..=now() + 1).contains(&modified.0);
             let seen = Seen {
                 what,
