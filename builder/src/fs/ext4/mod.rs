@@ -3,7 +3,18 @@
 //! The crate `rust-fs-ext4` does the writing. It is young, so nothing outside of this module uses its types,
 //! and nothing it says is taken on trust: a file system is opened only when it is sound and made of features that
 //! are known to be edited correctly, and it is checked again after the last write. The tests beside this file let
-//! e2fsck, debugfs and a second implementation judge what comes of it.
+//! e2fsck, debugfs, a second implementation and the kernel judge what comes of it; `make ext4-matrix` runs them all.
+//!
+//! Where the crate falls short, and what is done about it here:
+//!
+//! - it allocates by bitmaps that it has not verified: `preflight` and `blockmap` do;
+//! - it tells a lack of room as damage: `error` knows the words;
+//! - it leaves the times of a folder whose names change, and of a file whose links change: `names`, `attributes`;
+//! - it knows neither immutable nor append-only files: `slot`;
+//! - it keeps an access control list as it is given, and apart from the permissions: `acl`, `xattr`;
+//! - it says "no space" where attributes do not fit into the one block that there is for them: `xattr`;
+//! - it writes neither files with block maps nor into preallocated blocks of a deep tree of extents: both are
+//!   refused, and what was there stays.
 
 mod acl;
 mod attributes;

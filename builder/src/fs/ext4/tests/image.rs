@@ -161,6 +161,11 @@ impl Image {
         self.dir.path().join("image").to_str().unwrap().to_owned()
     }
 
+    /// Bytes of the partition.
+    pub(super) fn partition_len(&self) -> u64 {
+        self.len
+    }
+
     /// How the tools are told which part of the file they mean.
     pub(super) fn target(&self) -> String {
         format!("{}?offset={OFFSET}", self.file_path())
@@ -218,6 +223,23 @@ impl Image {
     /// Puts back what [`Image::bytes`] gave.
     pub(super) fn restore(&self, bytes: &[u8]) {
         self.file().write_all_at(bytes, 0).unwrap();
+    }
+
+    /// All of the partition.
+    pub(super) fn partition(&self) -> Vec<u8> {
+        self.partition_bytes(0, self.len as usize)
+    }
+
+    /// Puts back what [`Image::partition`] gave.
+    pub(super) fn put_partition(&self, bytes: &[u8]) {
+        self.file().write_all_at(bytes, OFFSET).unwrap();
+    }
+
+    /// Writes a file beside the image, and returns its path.
+    pub(super) fn write_beside(&self, name: &str, content: &[u8]) -> String {
+        let at = self.dir.path().join(name);
+        fs::write(&at, content).unwrap();
+        at.to_str().unwrap().to_owned()
     }
 
     /// What dumpe2fs says of the superblock and the groups.
