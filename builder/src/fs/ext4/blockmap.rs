@@ -8,11 +8,13 @@
 
 use fs_ext4::Filesystem;
 use fs_ext4::bgd::BgdFlags;
+use fs_ext4::error::Error;
 use fs_ext4::extent::{Extent, ExtentHeader, ExtentIdx};
 use fs_ext4::inode::{Inode, InodeFlags, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG};
 
 use super::error::{convert, corrupt};
 use super::preflight::attributes_are_sound;
+use super::volume::Volume;
 use crate::fs::Result;
 
 /// Bytes of an extent header, of an entry, and of an index entry alike.
@@ -22,10 +24,12 @@ const MAX_DEPTH: u16 = 5;
 /// Direct pointers in the inode of a file with a block map.
 const DIRECT: usize = 12;
 /// Inodes below the first free one that own blocks of the usual kind: the root folder and the journal.
-const RESERVED_WITH_BLOCKS: [u32; 2] = [2, 8];
+const RESERVED_WITH_BLOCKS: [u32; 2] = [ROOT, 8];
+/// The inode of the root folder.
+const ROOT: u32 = 2;
 
 /// Checks every inode that is in use.
-pub(super) fn check(fs: &Filesystem) -> Result<()> {
+pub(super) fn check(fs: &Filesystem, volume: &Volume) -> Result<()> {
     let mut claims = Claims::new(fs)?;
     let per_group = fs.sb.inodes_per_group;
     let mut first = 1;
@@ -33,7 +37,9 @@ pub(super) fn check(fs: &Filesystem) -> Result<()> {
         if !group.flags().contains(BgdFlags::INODE_UNINIT) {
             let bitmap = read_block(fs, group.inode_bitmap)?;
             for bit in (0..per_group).filter(|bit| bit_of(&bitmap, u64::from(*bit))) {
-                inode(fs, &mut claims, u32::saturating_add(first, bit))?;
+                let number = u32::saturating_add(first, bit);
+                inode(fs, &mut claims, number)?;
+                folder(volume, number)?;
             }
         }
         first = first.saturating_add(per_group);
@@ -67,6 +73,19 @@ fn inode(fs: &Filesystem, claims: &mut Claims, number: u32) -> Result<()> {
     } else {
         block_map(fs, claims, number, &inode)
     }
+}
+
+/// Checks a folder. Those that ext3 made, without extents, are left to the crate's audit.
+fn folder(volume: &Volume, number: u32) -> Result<()> {
+    if number != ROOT && number < volume.sb.first_inode {
+        return Ok(());
+    }
+    let checked = match volume.folder(number) {
+        Ok(None) | Err(Error::NotADirectory) => Ok(()),
+        Ok(Some(folder)) => volume.check_folder(&folder),
+        Err(error) => Err(error),
+    };
+    checked.map_err(|error| convert(error, &format!("folder inode {number}")))
 }
 
 /// Claims what a node of an extent tree names; `above` is the depth of the node that led here.

@@ -9,7 +9,7 @@ use super::space::Run;
 use super::volume::Volume;
 
 /// Bytes taken from a reader at once.
-const PIECE: u64 = 1 << 20;
+const PIECE: usize = 1 << 20;
 
 /// What went wrong: on which side.
 pub(super) enum FillError {
@@ -26,20 +26,34 @@ impl Volume {
         inode: &mut Inode,
         content: &mut dyn Read,
     ) -> std::result::Result<u64, FillError> {
+        let mut piece = self.piece.take();
+        piece.resize(PIECE, 0);
+        let filled = self.fill_from(inode, content, &mut piece);
+        self.piece.replace(piece);
+        filled
+    }
+
+    fn fill_from(
+        &self,
+        inode: &mut Inode,
+        content: &mut dyn Read,
+        piece: &mut [u8],
+    ) -> std::result::Result<u64, FillError> {
         let mut total: u64 = 0;
-        let mut piece = Vec::new();
         loop {
-            piece.clear();
-            let read = Read::take(&mut *content, PIECE).read_to_end(&mut piece).map_err(FillError::Source)?;
-            let len = as_u64(read);
+            // A first piece that completes a block is shorter by what the block has, so that the rest is whole blocks.
+            let room = PIECE.saturating_sub(self.within_block(inode));
+            let free = piece.get_mut(..room).unwrap_or_default();
+            let len = read_piece(content, free).map_err(FillError::Source)?;
+            let bytes = as_u64(len);
             if len > 0 {
-                let appended = self.append_bytes(inode, &mut piece);
+                let appended = self.append_bytes(inode, piece, len);
                 inode.set_modified(self.now());
                 // What was taken before it failed belongs to the file.
-                self.put_inode(inode).and(appended).map_err(|error| FillError::Image(error, len))?;
+                self.put_inode(inode).and(appended).map_err(|error| FillError::Image(error, bytes))?;
             }
-            total = total.saturating_add(len);
-            if len < PIECE {
+            total = total.saturating_add(bytes);
+            if len < room {
                 return Ok(total);
             }
         }
@@ -59,16 +73,18 @@ impl Volume {
         u32::try_from(size.div_ceil(self.sb.block_size().into())).unwrap_or(u32::MAX)
     }
 
-    /// Appends bytes. The buffer is filled up to whole blocks, so that what lies behind the end of a file is zero.
-    fn append_bytes(&self, inode: &mut Inode, bytes: &mut Vec<u8>) -> Result<()> {
-        let end = inode.size().saturating_add(as_u64(bytes.len()));
+    /// Appends the first `len` bytes of a buffer of whole blocks. What lies behind them is zeroed to the end of the
+    /// block, so that what lies behind the end of a file is zero.
+    fn append_bytes(&self, inode: &mut Inode, buffer: &mut [u8], len: usize) -> Result<()> {
+        let end = inode.size().saturating_add(as_u64(len));
         if end.div_ceil(self.sb.block_size().into()) > u64::from(u32::MAX) {
             return Err(Error::InvalidArgument("a file of more than 2^32 blocks"));
         }
-        let done = self.fill_last_block(inode, bytes)?;
-        let rest = bytes.len().saturating_sub(done).next_multiple_of(self.block_size());
-        bytes.resize(done.saturating_add(rest), 0);
-        let mut left = bytes.get(done..).unwrap_or_default();
+        let done = self.fill_last_block(inode, buffer.get(..len).unwrap_or_default())?;
+        let whole = len.saturating_sub(done).next_multiple_of(self.block_size());
+        let (end_of_content, end_of_blocks) = (len, done.saturating_add(whole));
+        buffer.get_mut(end_of_content..end_of_blocks).unwrap_or_default().fill(0);
+        let mut left = buffer.get(done..end_of_blocks).unwrap_or_default();
         while !left.is_empty() {
             let logical = self.blocks_of(inode.size());
             let run = self.append_run(inode, logical, count(left.len() / self.block_size().max(1)))?;
@@ -81,9 +97,14 @@ impl Volume {
         Ok(())
     }
 
+    /// Bytes of a file in its last block, if that is not full.
+    fn within_block(&self, inode: &Inode) -> usize {
+        usize::try_from(inode.size() % u64::from(self.sb.block_size())).unwrap_or(0)
+    }
+
     /// Writes what still fits into the last block of a file, and returns how many bytes that were.
     fn fill_last_block(&self, inode: &mut Inode, bytes: &[u8]) -> Result<usize> {
-        let within = usize::try_from(inode.size() % u64::from(self.sb.block_size())).unwrap_or(0);
+        let within = self.within_block(inode);
         if within == 0 {
             return Ok(0);
         }
@@ -117,6 +138,20 @@ impl Volume {
         let home = inode.number.saturating_sub(1) / self.sb.inodes_per_group.max(1);
         Ok(self.end_of(inode)?.unwrap_or_else(|| self.group_start(home)))
     }
+}
+
+/// Reads until the buffer is full or there is no more.
+fn read_piece(content: &mut dyn Read, piece: &mut [u8]) -> std::io::Result<usize> {
+    let mut len = 0;
+    while let Some(free) = piece.get_mut(len..).filter(|free| !free.is_empty()) {
+        match content.read(free) {
+            Ok(0) => break,
+            Ok(count) => len = len.saturating_add(count),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(len)
 }
 
 fn as_u64(len: usize) -> u64 {

@@ -12,6 +12,9 @@ use super::cache::{Cache, LINE, as_u64, parts};
 use super::changes::Recorder;
 use crate::disk::Window;
 
+/// Bytes from which on content goes straight through.
+const SMALL: usize = 1 << 16;
+
 /// A partition of the image.
 pub(super) struct Device {
     window: Window,
@@ -46,8 +49,12 @@ impl Device {
         Ok(self.lock()?.write_out(&self.window)?)
     }
 
-    /// As `write_at`, for the content of files: nothing of it is kept.
+    /// As `write_at`, for the content of files: nothing of it is kept, but of small ones, which are many and
+    /// mostly lie side by side.
     pub(super) fn write_through(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        if bytes.len() < SMALL {
+            return self.write_at(offset, bytes);
+        }
         self.check_write(offset, bytes.len())?;
         let mut cache = self.lock()?;
         for part in parts(offset, bytes.len()) {

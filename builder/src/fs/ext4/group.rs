@@ -3,8 +3,9 @@
 //! [Descriptors](https://docs.kernel.org/filesystems/ext4/group_descr.html),
 //! [bitmaps](https://docs.kernel.org/filesystems/ext4/bitmaps.html).
 
+use fs_ext4::block_io::BlockDevice;
 use fs_ext4::checksum::group_desc_csum;
-use fs_ext4::error::{Error, Result};
+use fs_ext4::error::Result;
 
 use super::bytes::{get_u16, get_u32_split, get_u64_split, low16, put_u16, put_u32_split};
 use super::volume::Volume;
@@ -31,17 +32,17 @@ const CHECKSUM: usize = 0x1e;
 pub(super) struct Group {
     pub(super) number: u32,
     bytes: Vec<u8>,
-    /// Block and place in it.
-    place: (u64, usize),
+    /// Where it lies, in bytes.
+    place: u64,
 }
 
 impl Volume {
     pub(super) fn group(&self, number: u32) -> Result<Group> {
-        let place = self.sb.descriptor_location(number.into());
-        let block = self.read_block(place.0)?;
-        let end = place.1.saturating_add(self.sb.desc_size.into());
-        let bytes = block.get(place.1..end).ok_or(Error::Corrupt("a descriptor outside of its block"))?;
-        Ok(Group { number, bytes: bytes.to_vec(), place })
+        let (block, at) = self.sb.descriptor_location(number.into());
+        let place = self.place_in(block, at)?;
+        let mut bytes = vec![0; self.sb.desc_size.into()];
+        self.device.read_at(place, &mut bytes)?;
+        Ok(Group { number, bytes, place })
     }
 
     /// Writes a descriptor back, with its checksum.
@@ -49,10 +50,7 @@ impl Volume {
         if let Some(sum) = group_desc_csum(&self.sb, &self.csum, group.number, &group.bytes) {
             put_u16(&mut group.bytes, CHECKSUM, sum);
         }
-        let mut block = self.read_block(group.place.0)?;
-        let place = block.get_mut(group.place.1..).and_then(|tail| tail.get_mut(..group.bytes.len()));
-        place.ok_or(Error::Corrupt("a descriptor outside of its block"))?.copy_from_slice(&group.bytes);
-        self.write_block(group.place.0, &block)
+        self.device.write_at(group.place, &group.bytes)
     }
 
     pub(super) fn group_count(&self) -> u32 {

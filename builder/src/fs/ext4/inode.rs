@@ -2,6 +2,7 @@
 //!
 //! [Inode table](https://docs.kernel.org/filesystems/ext4/inodes.html).
 
+use fs_ext4::block_io::BlockDevice;
 use fs_ext4::error::{Error, Result};
 use fs_ext4::runtime::Runtime;
 
@@ -60,10 +61,8 @@ pub(super) struct Inode {
 impl Volume {
     /// An inode in use, its checksum compared.
     pub(super) fn inode(&self, number: u32) -> Result<Inode> {
-        let (block, at) = self.inode_place(number)?;
-        let bytes = self.read_block(block)?;
-        let bytes = bytes.get(at..at.saturating_add(self.sb.inode_size.into()));
-        let inode = Inode { number, bytes: bytes.ok_or(Error::OutOfBounds)?.to_vec() };
+        let mut inode = Inode { number, bytes: vec![0; self.sb.inode_size.into()] };
+        self.device.read_at(self.inode_place(number)?, &mut inode.bytes)?;
         if !self.csum.verify_inode(number, inode.generation(), &inode.bytes) {
             return Err(Error::BadChecksum { what: "inode" });
         }
@@ -83,11 +82,7 @@ impl Volume {
                 put_u16(&mut inode.bytes, SUM.1, high);
             }
         }
-        let (block, at) = self.inode_place(inode.number)?;
-        let mut bytes = self.read_block(block)?;
-        let place = bytes.get_mut(at..).and_then(|tail| tail.get_mut(..inode.bytes.len()));
-        place.ok_or(Error::OutOfBounds)?.copy_from_slice(&inode.bytes);
-        self.write_block(block, &bytes)
+        self.device.write_at(self.inode_place(inode.number)?, &inode.bytes)
     }
 
     /// A new inode, not yet written: empty, of one name, and its times those of now.
@@ -127,7 +122,8 @@ impl Volume {
         self.runtime.now_unix_seconds()
     }
 
-    fn inode_place(&self, number: u32) -> Result<(u64, usize)> {
+    /// Where an inode lies, in bytes.
+    fn inode_place(&self, number: u32) -> Result<u64> {
         let per_group = self.sb.inodes_per_group.max(1);
         if number == 0 || number > self.sb.inodes_count {
             return Err(Error::Corrupt("an inode number outside of the file system"));
@@ -136,8 +132,7 @@ impl Volume {
         let table = self.group(index / per_group)?.inode_table();
         let at = u64::from(index % per_group).saturating_mul(self.sb.inode_size.into());
         let block = u64::from(self.sb.block_size());
-        let within = usize::try_from(at % block).unwrap_or(0);
-        Ok((table.saturating_add(at / block), within))
+        self.place_in(table.saturating_add(at / block), usize::try_from(at % block).unwrap_or(0))
     }
 }
 

@@ -116,15 +116,14 @@ impl Ext4 {
         }
         let sb = preflight::superblock(reader.as_ref(), purpose)?;
         let runtime = Arc::new(FixedRuntime::new(now, &sb.uuid));
-        let fs = mount(&reader, &runtime)?;
-        preflight::mounted(&fs, purpose)?;
+        let opened = Self::new(mount(&reader, &runtime)?, reader, runtime.clone(), window.clone(), false);
+        preflight::mounted(&opened.fs(), &opened.volume, purpose)?;
         if !writable {
-            return Ok(Self::new(fs, reader, runtime, window, writable));
+            return Ok(opened);
         }
-        drop(fs);
+        drop(opened);
         let device = Arc::new(Device::writable(window.clone()));
-        let fs = mount(&device, &runtime)?;
-        Ok(Self::new(fs, device, runtime, window, writable))
+        Ok(Self::new(mount(&device, &runtime)?, device, runtime, window, true))
     }
 
     /// As [`Ext4::open`] for writing, with the journal replayed in memory before pre-flight looks at anything.
@@ -133,10 +132,10 @@ impl Ext4 {
         let sb = preflight::superblock(&reader, Purpose::Replay)?;
         let runtime = Arc::new(FixedRuntime::new(now, &sb.uuid));
         let device = journal::replayed(&window, &runtime)?;
-        let fs = mount(&device, &runtime)?;
-        preflight::mounted(&fs, Purpose::Write)?;
-        device.release().map_err(|error| convert(error, "writing the image"))?;
-        Ok(Self::new(fs, device, runtime, window, true))
+        let opened = Self::new(mount(&device, &runtime)?, device, runtime, window, true);
+        preflight::mounted(&opened.fs(), &opened.volume, Purpose::Write)?;
+        opened.volume.device.release().map_err(|error| convert(error, "writing the image"))?;
+        Ok(opened)
     }
 
     fn new(

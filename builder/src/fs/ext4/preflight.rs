@@ -15,6 +15,7 @@ use super::blockmap;
 use super::bytes::get_u32;
 use super::error::{MEND, convert, corrupt};
 use super::features::{Features, NEEDS_RECOVERY, ORPHAN_PRESENT};
+use super::volume::Volume;
 use crate::disk::ByteSize;
 use crate::fs::{FsError, Result};
 
@@ -120,7 +121,7 @@ fn state(sb: &Superblock, purpose: Purpose) -> Result<()> {
 }
 
 /// Checks a file system that is mounted read-only.
-pub(super) fn mounted(fs: &Filesystem, purpose: Purpose) -> Result<()> {
+pub(super) fn mounted(fs: &Filesystem, volume: &Volume, purpose: Purpose) -> Result<()> {
     let journal =
         fs_ext4::jbd2::read_superblock(fs).map_err(|error| convert(error, "reading the journal"))?;
     if journal.is_some_and(|journal| !journal.is_clean()) {
@@ -129,7 +130,7 @@ pub(super) fn mounted(fs: &Filesystem, purpose: Purpose) -> Result<()> {
     if purpose == Purpose::Write {
         bitmaps(fs)?;
         audit(fs)?;
-        blockmap::check(fs)?;
+        blockmap::check(fs, volume)?;
     }
     Ok(())
 }

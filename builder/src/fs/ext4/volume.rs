@@ -1,5 +1,6 @@
 //! What our own writing knows of a file system: its blocks, its geometry and its checksums.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -24,6 +25,8 @@ pub(super) struct Volume {
     pub(super) sb: Superblock,
     pub(super) csum: Checksummer,
     pub(super) runtime: Arc<FixedRuntime>,
+    /// Where content is read to; kept, because small files are many.
+    pub(super) piece: RefCell<Vec<u8>>,
     /// Whether a group was taken into use for the first time, which the crate must be told.
     woken: AtomicBool,
 }
@@ -31,7 +34,7 @@ pub(super) struct Volume {
 impl Volume {
     pub(super) fn new(device: Arc<Device>, sb: Superblock, runtime: Arc<FixedRuntime>) -> Self {
         let csum = Checksummer::from_superblock(&sb);
-        Self { device, sb, csum, runtime, woken: AtomicBool::new(false) }
+        Self { device, sb, csum, runtime, piece: RefCell::default(), woken: AtomicBool::new(false) }
     }
 
     /// Bytes in a block.
@@ -54,6 +57,11 @@ impl Volume {
         let inside = block < self.sb.blocks_count;
         let place = block.checked_mul(u64::from(self.sb.block_size()));
         place.filter(|_| inside).ok_or(Error::Corrupt("a block number outside of the file system"))
+    }
+
+    /// Where something in a block lies, in bytes.
+    pub(super) fn place_in(&self, block: u64, at: usize) -> Result<u64> {
+        Ok(self.place(block)?.saturating_add(u64::try_from(at).unwrap_or(u64::MAX)))
     }
 
     /// Changes the counts of free blocks and inodes of the whole file system.

@@ -3,6 +3,7 @@
 //! A folder is a file of blocks of entries. Where the file system has `dir_index`, a folder that outgrows its
 //! first block gets a hash tree, as the kernel makes it; one that has grown without a tree stays as it is.
 
+mod check;
 pub(super) mod entry;
 mod index;
 mod linear;

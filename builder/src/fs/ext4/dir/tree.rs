@@ -90,7 +90,7 @@ impl Volume {
 
     /// The nodes from the root to the leaf that is responsible for a name.
     fn tree_way(&self, folder: &Inode, name: &[u8]) -> Result<(Vec<Step>, Hash)> {
-        let root = Node::root(self.folder_block(folder, 0)?, self.tree_max_levels(), &self.csum, folder)?;
+        let root = self.tree_root(folder)?;
         let version = effective_version(root.version()?, self.sb.unsigned_hash());
         let value = name_hash(name, version, &self.sb.hash_seed).major;
         let levels = root.levels();
@@ -101,6 +101,10 @@ impl Volume {
             way.push(Step { block, taken: node.find(value), node });
         }
         Ok((way, Hash { version, value }))
+    }
+
+    pub(super) fn tree_root(&self, folder: &Inode) -> Result<Node> {
+        Node::root(self.folder_block(folder, 0)?, self.tree_max_levels(), &self.csum, folder)
     }
 
     /// Levels that a tree may have, the root included.
@@ -186,7 +190,7 @@ impl Volume {
 
     /// As [`Volume::set_parent`].
     pub(super) fn tree_set_parent(&self, folder: &Inode, parent: u32) -> Result<()> {
-        let mut root = Node::root(self.folder_block(folder, 0)?, self.tree_max_levels(), &self.csum, folder)?;
+        let mut root = self.tree_root(folder)?;
         root.set_parent(parent);
         self.put_tree_node(folder, 0, &root)
     }

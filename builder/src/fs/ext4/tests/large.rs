@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::image::{FOLDER, Image, PLAIN, path, tool};
+use super::operations::Mounted;
 use crate::fs::ext4::Ext4;
 use crate::fs::{FileSystem, FsError, Source};
 
@@ -120,6 +121,56 @@ fn folders_that_others_made() {
             assert_eq!(fs.list(&path("/large")).unwrap().len(), 1400);
         });
         assert_eq!(levels(&image, "/large").is_some(), indexed);
+    }
+}
+
+/// What the kernel indexed, we and the kernel go on with in turns; it finds every name.
+#[test]
+#[ignore = "needs root and loop devices"]
+fn in_turns_with_the_kernel() {
+    for options in [
+        &["-b", "1024"][..],
+        &["-b", "1024", "-O", "large_dir"],
+        &["-b", "2048", "-O", "^metadata_csum"],
+        &["-b", "4096", "-O", "orphan_file,metadata_csum_seed"],
+        &["-b", "1024", "-I", "128", "-O", "^metadata_csum,uninit_bg,^64bit"],
+    ] {
+        let image = Image::empty(48, &[options, &["-N", "12000"]].concat());
+        let on_the_host =
+            |root: &std::path::Path, number: usize| root.join(at(number).trim_start_matches('/'));
+        let mounted = Mounted::try_new(&image, 0).unwrap();
+        std::fs::create_dir(mounted.root().join("large")).unwrap();
+        (0..3000)
+            .for_each(|number| drop(std::fs::File::create(on_the_host(mounted.root(), number)).unwrap()));
+        mounted.unmount();
+        assert!(levels(&image, "/large").is_some());
+        image.edit(|fs| {
+            (3000..6000).for_each(|number| create(fs, number));
+            (0..3000).step_by(2).for_each(|number| fs.remove(&path(&at(number))).unwrap());
+            fs.create_folders(&path("/ours/large"), FOLDER).unwrap();
+            (0..2000).for_each(|number| {
+                fs.hard_link(&path(&at(1)), &path(&format!("/ours/{}", name(number)))).unwrap()
+            });
+        });
+        let mounted = Mounted::try_new(&image, 0).unwrap();
+        let root = mounted.root();
+        let there = |number: usize| on_the_host(root, number).try_exists().unwrap();
+        assert!((0..6000).all(|number| there(number) == (number >= 3000 || number % 2 == 1)), "{options:?}");
+        assert!((0..2000).all(|number| root.join("ours").join(name(number)).try_exists().unwrap()));
+        (6000..8000).for_each(|number| drop(std::fs::File::create(on_the_host(root, number)).unwrap()));
+        (0..1000).for_each(|number| std::fs::remove_file(root.join("ours").join(name(number))).unwrap());
+        (3000..4000).for_each(|number| std::fs::remove_file(on_the_host(root, number)).unwrap());
+        (2000..3000)
+            .for_each(|number| drop(std::fs::File::create(root.join("ours").join(name(number))).unwrap()));
+        mounted.unmount();
+        image.assert_clean();
+        image.edit(|fs| {
+            assert_eq!(fs.list(&path("/large")).unwrap().len(), 1500 + 2000 + 2000);
+            (4000..8000).for_each(|number| assert!(fs.stat(&path(&at(number))).unwrap().is_some()));
+            (1000..3000).for_each(|number| fs.remove(&path(&format!("/ours/{}", name(number)))).unwrap());
+            fs.remove_folder(&path("/ours/large")).unwrap();
+            fs.remove_folder(&path("/ours")).unwrap();
+        });
     }
 }
 
