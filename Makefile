@@ -33,8 +33,8 @@ test: check boot-test ## everything
 demo: ## base, build, boot, and the line that flashes it
 	scripts/demo.sh
 
-bench: build ## hcimage build against cp
-	tests/bench/run.sh
+bench: build programs-and-double ## hcimage build against cp
+	tests/bench/build.sh
 
 clean:
 	$(CARGO) clean

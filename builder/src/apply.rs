@@ -93,8 +93,11 @@ pub enum ApplyError {
         #[source]
         source: io::Error,
     },
-    /// A file of this machine is not what it was when it was verified.
-    #[error("{path} changed since it was verified: its SHA-256 is {found}, expected {expected}")]
+    /// A file of this machine is not what was promised.
+    #[error(
+        "{path} is damaged or not the file that was meant: its SHA-256 is {found}, \
+         {promised_by} says {expected}; fetch both again, or remove it from the cache"
+    )]
     Digest {
         /// The file.
         path: PathBuf,
@@ -102,6 +105,8 @@ pub enum ApplyError {
         found: Sha256Digest,
         /// What should have been read.
         expected: Sha256Digest,
+        /// Who says so.
+        promised_by: String,
     },
     /// The user pressed Ctrl-C.
     #[error(transparent)]
@@ -222,14 +227,19 @@ impl Applier<'_> {
             Content::Bytes(bytes) => {
                 (Sha256Digest::of(bytes), self.stream(&edit.path, bytes.as_slice(), attributes)?.0)
             }
-            Content::HostFile { path, sha256: expected, .. } => {
+            Content::HostFile { path, sha256: expected, promised_by, .. } => {
                 let failed = |source| ApplyError::HostFile { path: path.clone(), source };
                 let file = File::open(path).map_err(failed)?;
                 let (size, mut reader) = self.stream(&edit.path, HashingReader::new(file), attributes)?;
                 let rest = io::copy(&mut reader, &mut io::sink()).map_err(failed)?;
-                let found = reader.digest();
+                let found = reader.digest().map_err(failed)?;
                 if found != *expected || rest != 0 {
-                    return Err(ApplyError::Digest { path: path.clone(), found, expected: *expected });
+                    return Err(ApplyError::Digest {
+                        path: path.clone(),
+                        found,
+                        expected: *expected,
+                        promised_by: promised_by.clone(),
+                    });
                 }
                 (found, size)
             }

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 
 use tempfile::{NamedTempFile, TempPath};
 
@@ -200,6 +201,7 @@ impl<'a> Prepared<'a> {
         let temporary = output.temporary()?;
         copy_image(progress, interrupt, self.base, temporary.as_file(), temporary.path())?;
         let (file, path) = temporary.into_parts();
+        let writing_back = WriteBack::start(&file).map_err(|source| output.failed(source))?;
         let file = Arc::new(file);
         let failed = |source| BuildError::Base { path: self.base.to_owned(), source };
 
@@ -214,7 +216,7 @@ impl<'a> Prepared<'a> {
         tree.finish().map_err(BuildError::Check)?;
 
         let task = progress.start("syncing to the disk", None);
-        file.sync_all().map_err(|source| output.failed(source))?;
+        writing_back.end().and_then(|()| file.sync_all()).map_err(|source| output.failed(source))?;
         task.done();
         interrupt.check()?;
         let size = file.metadata().map_err(|source| output.failed(source))?.len();
@@ -300,6 +302,21 @@ fn planned_file(edit: &Edit) -> Option<Planned> {
         Action::Remove => return None,
     };
     Some(Planned { path: edit.path.clone(), content })
+}
+
+/// The copied base goes to the disk while it is edited, so that little is left to wait for at the end.
+struct WriteBack(JoinHandle<io::Result<()>>);
+
+impl WriteBack {
+    fn start(file: &File) -> io::Result<Self> {
+        let file = file.try_clone()?;
+        Ok(Self(thread::spawn(move || file.sync_data())))
+    }
+
+    /// An error in writing back is told only once for a file, so it must not be lost here.
+    fn end(self) -> io::Result<()> {
+        self.0.join().unwrap_or_else(|_| Err(io::Error::other("the thread that writes back died")))
+    }
 }
 
 #[cfg(unix)]

@@ -131,7 +131,7 @@ impl Args {
 
         let interrupt = Interrupt::install().context("catching Ctrl-C")?;
         let progress = progress::on_stderr();
-        let (fetcher, cache) = (Fetcher::new(Patience::default())?, Cache::of_user()?);
+        let (fetcher, cache) = (Fetcher::new(Patience::default()), Cache::of_user()?);
         let tools =
             Tools { fetcher: &fetcher, cache: &cache, progress: progress.as_ref(), interrupt: &interrupt };
         let mut lock = Lock::load(&self.lock)?;

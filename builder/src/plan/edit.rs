@@ -49,6 +49,8 @@ pub enum Content {
         size: u64,
         /// What it must hold.
         sha256: Sha256Digest,
+        /// Who says so, for messages.
+        promised_by: String,
     },
 }
 

@@ -70,5 +70,6 @@ fn manifests(draft: &mut Draft, request: &Request) -> Result<(), PlanError> {
 }
 
 fn host_file(file: &ReleaseFile) -> Content {
-    Content::HostFile { path: file.path.clone(), size: file.size, sha256: file.sha256 }
+    let ReleaseFile { path, size, sha256, promised_by, .. } = file.clone();
+    Content::HostFile { path, size, sha256, promised_by }
 }
