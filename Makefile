@@ -2,6 +2,9 @@
 .DEFAULT_GOAL := build
 .PHONY: build setup programs bases check test boot-test demo bench clean
 
+# An ordinary user's PATH lacks mkfs, fsck and their like on Debian.
+export PATH := $(PATH):/usr/sbin:/sbin
+
 CARGO := cargo
 HCIMAGE := target/release/hcimage
 
