@@ -2,6 +2,9 @@
 .DEFAULT_GOAL := build
 .PHONY: build setup programs bases check test boot-test ext4-matrix demo bench clean
 
+# An ordinary user's PATH lacks mkfs, fsck and their like on Debian.
+export PATH := $(PATH):/usr/sbin:/sbin
+
 CARGO := cargo
 HCIMAGE := target/release/hcimage
 
@@ -36,8 +39,8 @@ test: check boot-test ## everything
 demo: ## base, build, boot, and the line that flashes it
 	scripts/demo.sh
 
-bench: build ## hcimage build against cp
-	tests/bench/run.sh
+bench: build programs-and-double ## hcimage build against cp
+	tests/bench/build.sh
 
 clean:
 	$(CARGO) clean
