@@ -7,164 +7,15 @@
 use fs_ext4::checksum::linux_crc32c;
 use fs_ext4::error::{Error, Result};
 
-use super::bytes::{get_u16, get_u32, low16, put_u16, put_u32};
+use super::bytes::{get_u32, put_u32};
 use super::inode::{BLOCK_LEN, EXTENTS, Inode};
+use super::node::{Entry, Extent, MAX_DEPTH, Node};
 use super::space::Run;
 use super::volume::Volume;
 
-const MAGIC: u16 = 0xf30a;
-/// Bytes of the header and of an entry alike.
-const ENTRY: usize = 12;
-/// Entries of the root.
-const ROOT_ENTRIES: u16 = 4;
-/// The deepest tree that the kernel makes.
-const MAX_DEPTH: u16 = 5;
-/// The longest extent; one that is longer stands for blocks that were never written.
-const MAX_LEN: u16 = 32768;
-
-/// A node: the root or a block.
-struct Node {
-    /// Its block; none for the root.
-    place: Option<u64>,
-    bytes: Vec<u8>,
-}
-
-/// Blocks of a file that lie together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Extent {
-    /// The first block of the file.
-    pub(super) logical: u32,
-    /// Where it lies.
-    pub(super) run: Run,
-    /// Whether it was never written, and so reads as zeros.
-    unwritten: bool,
-}
-
-/// What an entry stands for.
-#[derive(Debug, Clone, Copy)]
-enum Entry {
-    /// In a leaf: blocks of the file.
-    Extent(Run),
-    /// In an index: the block of a node.
-    Child(u64),
-}
-
 /// The root of a file without blocks.
 pub(super) fn empty_root() -> [u8; BLOCK_LEN] {
-    let mut root = [0; BLOCK_LEN];
-    put_header(&mut root, 0, ROOT_ENTRIES, 0);
-    root
-}
-
-fn put_header(bytes: &mut [u8], entries: u16, room: u16, depth: u16) {
-    put_u16(bytes, 0, MAGIC);
-    put_u16(bytes, 2, entries);
-    put_u16(bytes, 4, room);
-    put_u16(bytes, 6, depth);
-}
-
-impl Node {
-    fn parse(place: Option<u64>, bytes: Vec<u8>) -> Result<Self> {
-        let node = Self { place, bytes };
-        let fits = usize::from(node.room()).saturating_add(1).saturating_mul(ENTRY) <= node.bytes.len();
-        if get_u16(&node.bytes, 0) != MAGIC
-            || node.entries() > node.room()
-            || !fits
-            || node.depth() > MAX_DEPTH
-        {
-            return Err(Error::CorruptExtentTree("a node that contradicts itself"));
-        }
-        Ok(node)
-    }
-
-    fn entries(&self) -> u16 {
-        get_u16(&self.bytes, 2)
-    }
-
-    fn room(&self) -> u16 {
-        get_u16(&self.bytes, 4)
-    }
-
-    fn depth(&self) -> u16 {
-        get_u16(&self.bytes, 6)
-    }
-
-    fn place_of(index: u16) -> usize {
-        usize::from(index).saturating_add(1).saturating_mul(ENTRY)
-    }
-
-    fn extent(&self, index: u16) -> Extent {
-        let at = Self::place_of(index);
-        let len = get_u16(&self.bytes, at + 4);
-        let start = u64::from(get_u16(&self.bytes, at + 6)) << 32 | u64::from(get_u32(&self.bytes, at + 8));
-        let (len, unwritten) = if len > MAX_LEN { (len - MAX_LEN, true) } else { (len, false) };
-        Extent { logical: get_u32(&self.bytes, at), run: Run { start, len: len.into() }, unwritten }
-    }
-
-    /// The block of the node that an entry of an index leads to.
-    fn child(&self, index: u16) -> u64 {
-        let at = Self::place_of(index);
-        u64::from(get_u16(&self.bytes, at + 8)) << 32 | u64::from(get_u32(&self.bytes, at + 4))
-    }
-
-    /// The last entry that begins at `logical` or before it.
-    fn find(&self, logical: u32) -> Option<u16> {
-        let (mut low, mut high) = (0, self.entries());
-        while low < high {
-            let middle = low.midpoint(high);
-            if get_u32(&self.bytes, Self::place_of(middle)) <= logical {
-                low = middle + 1
-            } else {
-                high = middle
-            }
-        }
-        low.checked_sub(1)
-    }
-
-    /// Adds an entry behind the last one.
-    fn push(&mut self, logical: u32, entry: Entry) {
-        let at = Self::place_of(self.entries());
-        put_u32(&mut self.bytes, at, logical);
-        let low_and_high = |block: u64| {
-            let [a, b, c, d, e, f, ..] = block.to_le_bytes();
-            (u32::from_le_bytes([a, b, c, d]), u16::from_le_bytes([e, f]))
-        };
-        match entry {
-            Entry::Extent(run) => {
-                let (low, high) = low_and_high(run.start);
-                put_u16(&mut self.bytes, at + 4, low16(run.len));
-                put_u16(&mut self.bytes, at + 6, high);
-                put_u32(&mut self.bytes, at + 8, low);
-            }
-            Entry::Child(block) => {
-                let (low, high) = low_and_high(block);
-                put_u32(&mut self.bytes, at + 4, low);
-                put_u16(&mut self.bytes, at + 8, high);
-                put_u16(&mut self.bytes, at + 10, 0);
-            }
-        }
-        let entries = self.entries().saturating_add(1);
-        put_u16(&mut self.bytes, 2, entries);
-    }
-
-    /// Adds a run to the last extent of a leaf, where it continues it in the file and in the image.
-    fn lengthen(&mut self, logical: u32, run: Run) -> bool {
-        let Some(index) = self.entries().checked_sub(1) else { return false };
-        let last = self.extent(index);
-        let len = last.run.len.saturating_add(run.len);
-        let continues = last.run.start.saturating_add(last.run.len.into()) == run.start
-            && last.logical.saturating_add(last.run.len) == logical;
-        if !continues || last.unwritten || len > u32::from(MAX_LEN) {
-            return false;
-        }
-        put_u16(&mut self.bytes, Self::place_of(index) + 4, low16(len));
-        true
-    }
-
-    /// Where the checksum of a block is.
-    fn tail(&self) -> usize {
-        Self::place_of(self.room())
-    }
+    Node::new(None, BLOCK_LEN, 0).bytes.first_chunk().copied().unwrap_or([0; BLOCK_LEN])
 }
 
 impl Volume {
@@ -210,9 +61,11 @@ impl Volume {
             inode.add_blocks(run.len.into(), self.block_size());
             return Ok(());
         }
-        // A branch that is half made would be lost: there must be room for the longest one.
-        self.must_have_free(u64::from(MAX_DEPTH) + 1)?;
-        if let Some(level) = path.iter().rposition(|node| node.entries() < node.room()) {
+        let level = path.iter().rposition(|node| node.entries() < node.room());
+        // A branch that is half made would be lost: there must be room for all of it.
+        let nodes = level.map_or(path.len().saturating_add(1), |level| path.len().saturating_sub(level + 1));
+        self.must_have_free(u64::try_from(nodes).unwrap_or(u64::MAX))?;
+        if let Some(level) = level {
             // The lowest node with room takes a new branch that ends in the run.
             let mut entry = Entry::Extent(run);
             for depth in 0..path.len().saturating_sub(level).saturating_sub(1) {
@@ -261,21 +114,16 @@ impl Volume {
 
     /// Moves what the root holds into a block, so that the root has room again.
     fn deepen(&self, inode: &mut Inode, near: u64) -> Result<()> {
-        let mut root = root(inode)?;
-        if root.depth() >= MAX_DEPTH {
+        let old = root(inode)?;
+        if old.depth() >= MAX_DEPTH {
             return Err(Error::CorruptExtentTree("a file with too many extents"));
         }
         let place = self.take_blocks(near, 1)?.start;
         inode.add_blocks(1, self.block_size());
-        let mut bytes = root.bytes.clone();
-        bytes.resize(self.block_size(), 0);
-        put_header(&mut bytes, root.entries(), self.node_room(), root.depth());
-        self.put_node(inode, &Node { place: Some(place), bytes })?;
-        let depth = root.depth().saturating_add(1);
-        root.bytes = empty_root().to_vec();
-        put_header(&mut root.bytes, 0, ROOT_ENTRIES, depth);
-        root.push(0, Entry::Child(place));
-        self.put_node(inode, &root)
+        self.put_node(inode, &old.moved(place, self.block_size()))?;
+        let mut new = Node::new(None, BLOCK_LEN, old.depth().saturating_add(1));
+        new.push(0, Entry::Child(place));
+        self.put_node(inode, &new)
     }
 
     fn new_node(
@@ -288,16 +136,10 @@ impl Volume {
     ) -> Result<u64> {
         let place = self.take_blocks(near, 1)?.start;
         inode.add_blocks(1, self.block_size());
-        let mut node = Node { place: Some(place), bytes: vec![0; self.block_size()] };
-        put_header(&mut node.bytes, 0, self.node_room(), u16::try_from(depth).unwrap_or(MAX_DEPTH));
+        let mut node = Node::new(Some(place), self.block_size(), u16::try_from(depth).unwrap_or(MAX_DEPTH));
         node.push(logical, entry);
         self.put_node(inode, &node)?;
         Ok(place)
-    }
-
-    /// Entries of a block: all that fit behind the header; the checksum has room in what is left.
-    fn node_room(&self) -> u16 {
-        u16::try_from(self.block_size() / ENTRY).unwrap_or(u16::MAX).saturating_sub(1)
     }
 
     fn child_node(&self, inode: &Inode, node: &Node, index: u16) -> Result<Node> {

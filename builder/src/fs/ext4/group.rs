@@ -7,6 +7,7 @@ use fs_ext4::block_io::BlockDevice;
 use fs_ext4::checksum::group_desc_csum;
 use fs_ext4::error::Result;
 
+use super::bits::set;
 use super::bytes::{get_u16, get_u32_split, get_u64_split, low16, put_u16, put_u32_split};
 use super::volume::Volume;
 
@@ -205,52 +206,5 @@ impl Group {
     fn set_count(&mut self, place: Halves, count: u32) {
         let high = self.is_long().then_some(place.1);
         put_u32_split(&mut self.bytes, place.0, high, count);
-    }
-}
-
-/// The first run of clear bits from `start` on and below `end`, no longer than `most`.
-pub(super) fn clear_run(bitmap: &[u8], start: u32, end: u32, most: u32) -> Option<(u32, u32)> {
-    let mut at = start;
-    while at < end && is_set(bitmap, at) {
-        // Whole bytes at once: large groups are mostly full.
-        at =
-            if at % 8 == 0 && byte(bitmap, at) == 0xff { at.saturating_add(8) } else { at.saturating_add(1) };
-    }
-    if at >= end {
-        return None;
-    }
-    let limit = at.saturating_add(most).min(end);
-    let mut stop = at;
-    while stop < limit && !is_set(bitmap, stop) {
-        let whole = stop % 8 == 0 && byte(bitmap, stop) == 0;
-        stop = if whole { stop.saturating_add(8).min(limit) } else { stop.saturating_add(1) };
-    }
-    Some((at, stop.saturating_sub(at)))
-}
-
-fn byte(bitmap: &[u8], bit: u32) -> u8 {
-    usize::try_from(bit / 8).ok().and_then(|at| bitmap.get(at)).copied().unwrap_or(0xff)
-}
-
-pub(super) fn is_set(bitmap: &[u8], bit: u32) -> bool {
-    byte(bitmap, bit) >> (bit % 8) & 1 == 1
-}
-
-/// Sets bits; what lies behind the bitmap is ignored.
-pub(super) fn set(bitmap: &mut [u8], start: u32, len: u32) {
-    each(bitmap, start, len, |byte, mask| *byte |= mask);
-}
-
-/// Clears bits, as [`set`] sets them.
-pub(super) fn clear(bitmap: &mut [u8], start: u32, len: u32) {
-    each(bitmap, start, len, |byte, mask| *byte &= !mask);
-}
-
-fn each(bitmap: &mut [u8], start: u32, len: u32, change: impl Fn(&mut u8, u8)) {
-    let bits = u32::try_from(bitmap.len().saturating_mul(8)).unwrap_or(u32::MAX);
-    for bit in start..start.saturating_add(len).min(bits) {
-        if let Some(byte) = usize::try_from(bit / 8).ok().and_then(|at| bitmap.get_mut(at)) {
-            change(byte, 1 << (bit % 8));
-        }
     }
 }

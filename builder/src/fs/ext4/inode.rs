@@ -213,7 +213,9 @@ impl Inode {
     pub(super) fn set_attributes(&mut self, attributes: Attributes, now: i64) -> Result<()> {
         let Attributes { mode, uid, gid, mtime } = attributes;
         if !self.reaches(MTIME_EXTRA + 4) && i32::try_from(mtime).is_err() {
-            return Err(Error::InvalidArgument("a time that inodes of 128 bytes have no room for"));
+            return Err(Error::InvalidArgument(
+                "a time past 2038 (or before 1902), which inodes of 128 bytes have no room for",
+            ));
         }
         if self.format() != SYMLINK {
             let mode = self.format() | mode & 0o7777;

@@ -18,6 +18,7 @@
 
 mod acl;
 mod attributes;
+mod bits;
 mod blockmap;
 mod bytes;
 mod cache;
@@ -33,8 +34,11 @@ pub mod grow;
 mod inode;
 mod journal;
 mod links;
+mod moving;
 mod names;
 mod need;
+mod node;
+mod owning;
 mod postflight;
 mod preflight;
 mod read;

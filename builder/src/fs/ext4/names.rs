@@ -20,14 +20,9 @@ use super::Ext4;
 use super::dir::Names;
 use super::dir::entry::{Entry, kind};
 use super::extents::empty_root;
-use super::inode::{BLOCK_LEN, EXTENTS, FOLDER, INLINE_DATA, Inode, REGULAR, SYMLINK};
-use super::space::Run;
+use super::inode::{BLOCK_LEN, EXTENTS, FOLDER, Inode, REGULAR, SYMLINK};
+use super::owning::MOST_LINKS;
 use super::volume::Volume;
-
-/// Names that one inode may have (`EXT4_LINK_MAX`).
-const MOST_LINKS: u16 = 65000;
-/// `dir_nlink`: a folder with more folders in it than can be counted has a count of 1.
-const DIR_NLINK: u32 = 0x20;
 
 /// A name in a folder.
 #[derive(Debug, Clone, Copy)]
@@ -221,62 +216,6 @@ impl Ext4 {
         self.tell_crate()
     }
 
-    fn move_at(&self, from: NameAt<'_>, to: NameAt<'_>) -> Result<()> {
-        match self.try_move(from, to)? {
-            true => self.tell_crate(),
-            false => self.by_crate(|fs| fs.apply_rename_at(from.folder, from.name, to.folder, to.name, true)),
-        }
-    }
-
-    /// As [`Ext4::name_move`]; false if the crate must do it.
-    fn try_move(&self, from: NameAt<'_>, to: NameAt<'_>) -> Result<bool> {
-        let volume = &self.volume;
-        check_name(to.name)?;
-        let (Some(old), Some(mut new)) = (volume.folder(from.folder)?, volume.folder(to.folder)?) else {
-            return Ok(false);
-        };
-        let (number, kind) = volume.find_name(&old, from.name, &mut self.names())?.ok_or(Error::NotFound)?;
-        let mut inode = volume.inode(number)?;
-        let replaced = volume.find_name(&new, to.name, &mut self.names())?.map(|(number, _)| number);
-        if replaced == Some(number) {
-            return Ok(true);
-        }
-        let replaced = replaced.map(|number| volume.inode(number)).transpose()?;
-        let is_folder = inode.format() == FOLDER;
-        if let Some(replaced) = &replaced {
-            if !volume.can_release(replaced)? || !volume.is_ours(&inode) {
-                return Ok(false);
-            }
-            match (is_folder, replaced.format() == FOLDER) {
-                (true, false) => return Err(Error::NotADirectory),
-                (false, true) => return Err(Error::IsADirectory),
-                (true, true) if !volume.is_empty_folder(replaced)? => return Err(Error::DirectoryNotEmpty),
-                _ => {}
-            }
-        }
-        if is_folder {
-            if !volume.is_ours(&inode) || !volume.is_outside(&new, number)? {
-                // The crate knows both, and how to refuse the second.
-                return Ok(false);
-            }
-            if old.number != new.number && replaced.is_none() {
-                volume.may_gain_folder(&new)?;
-            }
-        }
-        let entry = Entry { inode: number, kind, name: to.name };
-        match &replaced {
-            Some(_) => drop(volume.point_name(&new, entry, &mut self.names())?),
-            None => volume.add_name(&mut new, entry, &mut self.names())?,
-        }
-        let old = volume.inode(from.folder)?;
-        volume.remove_name(&old, from.name, &mut self.names())?;
-        if is_folder {
-            self.names().forget();
-        }
-        volume.settle_move(&mut inode, from.folder, to.folder, replaced)?;
-        Ok(true)
-    }
-
     /// The folder, if it is one that this code edits; an error if it has the name already.
     fn folder_without(&self, at: NameAt<'_>) -> Result<Option<Inode>> {
         check_name(at.name)?;
@@ -312,12 +251,12 @@ impl Ext4 {
     }
 
     /// Lets the crate do what this code does not, and forgets what it may have changed.
-    fn by_crate<T>(&self, act: impl FnOnce(&fs_ext4::Filesystem) -> Result<T>) -> Result<T> {
+    pub(super) fn by_crate<T>(&self, act: impl FnOnce(&fs_ext4::Filesystem) -> Result<T>) -> Result<T> {
         self.names().forget();
         act(&self.fs())
     }
 
-    fn names(&self) -> RefMut<'_, Names> {
+    pub(super) fn names(&self) -> RefMut<'_, Names> {
         self.names.borrow_mut()
     }
 }
@@ -334,136 +273,9 @@ impl ChangedFolders {
 }
 
 /// Refuses what cannot be the name of something new.
-fn check_name(name: &[u8]) -> Result<()> {
+pub(super) fn check_name(name: &[u8]) -> Result<()> {
     if name.is_empty() || name == b"." || name == b".." || name.contains(&b'/') {
         return Err(Error::InvalidArgument("a name that means something else"));
     }
     if name.len() > 255 { Err(Error::NameTooLong) } else { Ok(()) }
-}
-
-impl Volume {
-    /// Links, parents and the inode that was replaced, after a name has moved.
-    fn settle_move(&self, inode: &mut Inode, from: u32, to: u32, replaced: Option<Inode>) -> Result<()> {
-        let is_folder = inode.format() == FOLDER;
-        if is_folder && from != to {
-            self.set_parent(inode, to)?;
-            self.lose_folder(&mut self.inode(from)?)?;
-            self.gain_folder(&mut self.inode(to)?)?;
-        }
-        self.put_changed(inode)?;
-        let Some(mut replaced) = replaced else { return Ok(()) };
-        if replaced.format() != FOLDER {
-            return self.drop_link(&mut replaced);
-        }
-        self.release(&mut replaced)?;
-        self.lose_folder(&mut self.inode(to)?)
-    }
-
-    /// Whether a folder is not below another one, nor that one itself.
-    fn is_outside(&self, folder: &Inode, other: u32) -> Result<bool> {
-        let mut at = folder.clone();
-        // More steps than inodes would be a circle.
-        for _ in 0..self.sb.inodes_count {
-            if at.number == other {
-                return Ok(false);
-            }
-            match self.parent_of(&at)? {
-                above if above == at.number => return Ok(true),
-                above => at = self.inode(above)?,
-            }
-        }
-        Err(Error::Corrupt("folders in a circle"))
-    }
-
-    /// Whether a folder is one that this code edits; other inodes are.
-    fn is_ours(&self, inode: &Inode) -> bool {
-        inode.format() != FOLDER || (inode.has(EXTENTS) && !inode.has(INLINE_DATA))
-    }
-
-    /// Gives an inode its only block.
-    fn append_block(&self, inode: &mut Inode, bytes: &[u8]) -> Result<()> {
-        let home = inode.number.saturating_sub(1) / self.sb.inodes_per_group.max(1);
-        let run = self.take_blocks(self.group_start(home), 1)?;
-        self.append(inode, 0, run)?;
-        self.write_block(run.start, bytes)
-    }
-
-    /// Writes an inode whose names were changed.
-    fn put_changed(&self, inode: &mut Inode) -> Result<()> {
-        inode.touch(self.now());
-        self.put_inode(inode)
-    }
-
-    /// Takes one name from an inode; with the last one it goes.
-    fn drop_link(&self, inode: &mut Inode) -> Result<()> {
-        if inode.links() > 1 {
-            inode.add_link(-1);
-            return self.put_changed(inode);
-        }
-        self.release(inode)
-    }
-
-    /// Whether [`Volume::release`] knows all that an inode may own.
-    fn can_release(&self, inode: &Inode) -> Result<bool> {
-        let regular = matches!(inode.format(), REGULAR | FOLDER);
-        let long_link = inode.format() == SYMLINK && inode.size() >= BLOCK_LEN as u64;
-        Ok(inode.has(EXTENTS) || !(regular || long_link))
-    }
-
-    /// Gives back an inode and all that it owns.
-    fn release(&self, inode: &mut Inode) -> Result<()> {
-        if inode.has(EXTENTS) {
-            let (extents, nodes) = self.extents(inode)?;
-            for extent in extents {
-                self.free_blocks(extent.run)?;
-            }
-            for start in nodes {
-                self.free_blocks(Run { start, len: 1 })?;
-            }
-        }
-        if inode.acl_block() != 0 {
-            self.release_attributes(inode.acl_block())?;
-        }
-        self.delete_inode(inode)
-    }
-
-    /// Takes one user from a block of extended attributes, which several inodes may share.
-    fn release_attributes(&self, block: u64) -> Result<()> {
-        let mut bytes = self.read_block(block)?;
-        if !super::preflight::attributes_are_sound(&self.csum, block, &bytes) {
-            return Err(Error::BadChecksum { what: "block of extended attributes" });
-        }
-        let users = super::bytes::get_u32(&bytes, 4);
-        if users <= 1 {
-            return self.free_blocks(Run { start: block, len: 1 });
-        }
-        super::bytes::put_u32(&mut bytes, 4, users.saturating_sub(1));
-        self.csum.patch_xattr_block(block, &mut bytes);
-        self.write_block(block, &bytes)
-    }
-
-    /// Refuses one more folder in a folder that cannot count it.
-    fn may_gain_folder(&self, folder: &Inode) -> Result<()> {
-        let full = folder.links() >= MOST_LINKS && self.sb.feature_ro_compat & DIR_NLINK == 0;
-        if full { Err(Error::TooManyLinks) } else { Ok(()) }
-    }
-
-    /// Counts one more folder in a folder, unless it is beyond counting.
-    fn gain_folder(&self, folder: &mut Inode) -> Result<()> {
-        match folder.links() {
-            1 => return Ok(()),
-            links if links.saturating_add(1) >= MOST_LINKS => folder.set_links(1),
-            _ => folder.add_link(1),
-        }
-        self.put_inode(folder)
-    }
-
-    /// Counts one folder less.
-    fn lose_folder(&self, folder: &mut Inode) -> Result<()> {
-        if folder.links() > 2 {
-            folder.add_link(-1);
-            return self.put_inode(folder);
-        }
-        Ok(())
-    }
 }

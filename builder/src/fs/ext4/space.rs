@@ -2,7 +2,7 @@
 
 use fs_ext4::error::{Error, Result};
 
-use super::group::{clear, clear_run, is_set, set};
+use super::bits::{best_run, clear, clear_run, is_set, set};
 use super::volume::Volume;
 
 /// Blocks that lie one behind the other.
@@ -21,36 +21,28 @@ impl Volume {
         let goal = goal.saturating_sub(self.sb.first_data_block.into());
         let per_group = u64::from(self.sb.blocks_per_group.max(1));
         let home = u32::try_from(goal / per_group).unwrap_or(0).min(groups.saturating_sub(1));
+        let at = u32::try_from(goal % per_group).unwrap_or(0);
         let mut best: Option<(u32, u32, u32)> = None;
-        for step in 0..groups {
-            let number = (home.saturating_add(step)).checked_rem(groups).unwrap_or(0);
+        // The group of the goal comes twice: from the goal on, and at last from its beginning.
+        for (step, number) in (home..groups).chain(0..=home).enumerate() {
             let group = self.group(number)?;
-            if group.free_blocks() == 0 || best.is_some_and(|(_, _, len)| group.free_blocks() <= len) {
+            let longest = best.map_or(0, |(_, _, len)| len);
+            if group.free_blocks() <= longest {
                 continue;
             }
             let bitmap = self.block_bitmap(&group)?;
-            let end = self.group_len(number);
-            let mut at = if step == 0 { u32::try_from(goal % per_group).unwrap_or(0) } else { 0 };
-            // What lies right behind the goal continues an extent, and is taken whatever its length.
-            if step == 0 && at > 0 && !is_set(&bitmap, at) && at < end {
-                if let Some((start, len)) = clear_run(&bitmap, at, end, want) {
-                    return self.mark_blocks(number, start, len);
-                }
+            let (from, end) = (if step == 0 { at } else { 0 }, self.group_len(number));
+            if step == 0 && at > 0 && !is_set(&bitmap, at) {
+                // What continues a file is taken whatever its length.
+                best = clear_run(&bitmap, at, end, want).map(|(start, len)| (number, start, len));
+                break;
             }
-            for wrapped in [false, true] {
-                while let Some((start, len)) = clear_run(&bitmap, at, end, want) {
-                    if len >= want {
-                        return self.mark_blocks(number, start, len);
-                    }
-                    if best.is_none_or(|(_, _, longest)| len > longest) {
-                        best = Some((number, start, len));
-                    }
-                    at = start.saturating_add(len);
-                }
-                if wrapped || step != 0 {
-                    break;
-                }
-                at = 0;
+            match best_run(&bitmap, from, end, want) {
+                Some((start, len)) if len > longest => best = Some((number, start, len)),
+                _ => continue,
+            }
+            if best.is_some_and(|(_, _, len)| len >= want) {
+                break;
             }
         }
         let (group, start, len) = best.ok_or(Error::NoSpaceLeftOnDevice)?;
