@@ -175,3 +175,6 @@ fn owner_only(file: &File, path: &Path) -> Result<(), SecretsError> {
 fn owner_only(_file: &File, _path: &Path) -> Result<(), SecretsError> {
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
