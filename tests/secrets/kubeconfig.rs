@@ -11,7 +11,7 @@ fn parsed(cluster: &Cluster, url: &str) -> Value {
     store::write_private(&path, &cluster.secrets.kubeconfig(url)).unwrap();
     let program =
         "import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1], encoding='utf-8'))))";
-    let text = run(Command::new("/usr/bin/python3").args(["-c", program]).arg(&path));
+    let text = run(Command::new("python3").args(["-c", program]).arg(&path));
     serde_json::from_str(&text).unwrap()
 }
 

@@ -57,11 +57,11 @@ impl Cluster {
             fs::write(path, file.content.expose()).unwrap();
         }
         for (key, name) in [("client-certificate-data", "admin.crt"), ("client-key-data", "admin.key")] {
-            fs::write(self.folder.path().join(name), self.from_kubeconfig(key)).unwrap();
+            fs::write(self.folder.path().join(name), self.kubeconfig_value(key)).unwrap();
         }
     }
 
-    fn from_kubeconfig(&self, key: &str) -> Vec<u8> {
+    fn kubeconfig_value(&self, key: &str) -> Vec<u8> {
         let text = self.secrets.kubeconfig("https://hc-1:6443");
         let mut lines = text.expose().lines();
         let value = lines.find_map(|line| line.trim().strip_prefix(&format!("{key}: ")).map(str::to_owned));

@@ -30,7 +30,7 @@ pub use check::Warning;
 pub use clock::Clock;
 pub use error::{Damage, SecretsError};
 pub use kubeconfig::api_url;
-pub use node_files::{AGENT_TOKEN, NODE_PASSWORD, NodeFile, SERVER_TOKEN, Seat};
+pub use node_files::{AGENT_TOKEN, NODE_PASSWORD, NodeFile, Seat, TOKEN};
 pub use rotate::{Item, Rotation};
 pub use secret::Secret;
 

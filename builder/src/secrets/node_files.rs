@@ -9,10 +9,10 @@ use super::secret::Secret;
 use super::{Secrets, SecretsError};
 use crate::value::Hostname;
 
-/// `token-file` of a server (see [`crate::edit::k3s_config`]).
-pub const SERVER_TOKEN: &str = "/etc/rancher/k3s/server-token";
+/// `token-file` of every node (see [`crate::edit::k3s_config`]): what it joins with, pinned.
+pub const TOKEN: &str = "/etc/rancher/k3s/token";
 
-/// `agent-token-file` of a server; `token-file` of an agent.
+/// `agent-token-file` of a server: the password that agents join with. A server compares it and needs no pin.
 pub const AGENT_TOKEN: &str = "/etc/rancher/k3s/agent-token";
 
 /// Where k3s looks for the password by which the cluster knows this node again.
@@ -46,7 +46,7 @@ pub struct NodeFile {
 }
 
 impl Secrets {
-    /// All secret files of a node, in the order of their paths' importance to k3s; the same each time.
+    /// All secret files of a node, always in the same order.
     ///
     /// # Errors
     /// When there is no password for `node`: [`Secrets::add_nodes`] makes it.
@@ -61,7 +61,8 @@ impl Secrets {
             }
             Seat::FurtherServer => files.extend(self.server_tokens()),
             Seat::Agent => {
-                files.push(self.agent_token_file("lets this agent in, and no other cluster's server fool it"))
+                let reason = "lets this agent in, and no other cluster's server deceive it";
+                files.push(private(TOKEN, line(&self.agent_token()), reason));
             }
         }
         Ok(files)
@@ -69,13 +70,9 @@ impl Secrets {
 
     fn server_tokens(&self) -> [NodeFile; 2] {
         [
-            private(SERVER_TOKEN, line(&self.server_token()), "lets servers join"),
-            self.agent_token_file("lets agents join, and nothing more"),
+            private(TOKEN, line(&self.server_token()), "lets servers join"),
+            private(AGENT_TOKEN, line(&self.agent_password), "lets agents join, and nothing more"),
         ]
-    }
-
-    fn agent_token_file(&self, reason: &'static str) -> NodeFile {
-        private(AGENT_TOKEN, line(&self.agent_token()), reason)
     }
 
     fn authority_files(&self) -> Vec<NodeFile> {

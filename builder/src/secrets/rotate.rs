@@ -3,7 +3,7 @@
 //! Sources: <https://docs.k3s.io/cli/token>, <https://docs.k3s.io/cli/certificate>, k3s
 //! `pkg/server/handlers/token.go` and `pkg/nodepassword`.
 
-use super::node_files::{AGENT_TOKEN, SERVER_TOKEN};
+use super::node_files::{AGENT_TOKEN, TOKEN};
 use super::secret::Secret;
 use super::{Secrets, SecretsError, pki};
 use crate::value::Hostname;
@@ -86,9 +86,12 @@ fn admin_steps() -> Vec<String> {
 fn agent_token_steps() -> Vec<String> {
     vec![
         format!(
-            "On every server, one after the other: put the new agent token into {AGENT_TOKEN}, then `systemctl restart k3s`."
+            "On every server, one after the other: put the value of `agent` under [tokens] in the secrets file into \
+             {AGENT_TOKEN}, then `systemctl restart k3s`."
         ),
-        format!("Then on every agent: put it into {AGENT_TOKEN}, then `systemctl restart k3s-agent`."),
+        format!(
+            "Then on every agent: put it behind the last colon in {TOKEN}, then `systemctl restart k3s-agent`."
+        ),
         "An agent that still has the old token runs on, and is refused when it starts the next time.".into(),
         "Cards that were built before and not flashed yet must be built again.".into(),
     ]
@@ -97,10 +100,13 @@ fn agent_token_steps() -> Vec<String> {
 /// k3s takes a new token without its hash here: it puts `server:` before whatever it is given (`tokenRotate`).
 fn server_token_steps() -> Vec<String> {
     vec![
-        "On one server: `k3s token rotate --new-token PASSWORD`, where PASSWORD is `server` under [tokens] in the \
-         secrets file, without `K10` and hash."
+        "On one server: `k3s token rotate --new-token PASSWORD`, where PASSWORD is the value of `server` under \
+         [tokens] in the secrets file."
             .into(),
-        format!("On every server, one after the other: put the new server token into {SERVER_TOKEN}, then `systemctl restart k3s`."),
+        format!(
+            "On every server, one after the other: put it behind the last colon in {TOKEN}, then `systemctl restart \
+             k3s`."
+        ),
         "The agents need nothing: they have a token of their own.".into(),
         "Keep the old secrets file for as long as you keep etcd snapshots from before: they open with the old token \
          only."

@@ -101,11 +101,11 @@ fn paths_and_modes(seat: Seat) -> Vec<(&'static str, u16)> {
 
 #[test]
 fn each_seat_gets_its_files_and_no_others() {
-    let agent = [("/etc/rancher/node/password", 0o600), ("/etc/rancher/k3s/agent-token", 0o600)];
+    let agent = [("/etc/rancher/node/password", 0o600), ("/etc/rancher/k3s/token", 0o600)];
     assert_eq!(paths_and_modes(Seat::Agent), agent);
     let server = [
         ("/etc/rancher/node/password", 0o600),
-        ("/etc/rancher/k3s/server-token", 0o600),
+        ("/etc/rancher/k3s/token", 0o600),
         ("/etc/rancher/k3s/agent-token", 0o600),
     ];
     assert_eq!(paths_and_modes(Seat::FurtherServer), server);
@@ -156,8 +156,11 @@ fn tokens_pin_the_authority_and_end_with_a_newline_in_their_files() {
     assert_eq!(SECRETS.ca_hash(), hash);
     let files = SECRETS.node_files(&name("hc-1"), Seat::FirstServer).unwrap();
     let content = |path| files.iter().find(|file| file.path == path).unwrap().content.expose();
-    assert_eq!(content(SERVER_TOKEN), format!("K10{hash}::server:{}\n", SECRETS.server_password.expose()));
-    assert_eq!(content(AGENT_TOKEN), format!("K10{hash}::node:{}\n", SECRETS.agent_password.expose()));
+    assert_eq!(content(TOKEN), format!("K10{hash}::server:{}\n", SECRETS.server_password.expose()));
+    assert_eq!(content(AGENT_TOKEN), format!("{}\n", SECRETS.agent_password.expose()));
+    let agent = SECRETS.node_files(&name("hc-2"), Seat::Agent).unwrap();
+    let token = format!("K10{hash}::node:{}\n", SECRETS.agent_password.expose());
+    assert!(agent.iter().any(|file| file.path == TOKEN && file.content.expose() == token));
     assert_eq!(content(NODE_PASSWORD).len(), 33);
     assert!(content("/var/lib/rancher/k3s/server/tls/server-ca.crt") == SECRETS.server_ca());
 }
@@ -300,9 +303,9 @@ fn a_rotation_renews_one_thing_and_says_what_to_do() {
     let steps = renewed(Item::AdminCertificate, later, |s| s.admin = SECRETS.admin.clone());
     assert!(steps[0].contains("nodes need nothing"), "{steps:?}");
     let steps = renewed(Item::AgentToken, later, |s| s.agent_password = SECRETS.agent_password.clone());
-    assert!(steps[0].contains(AGENT_TOKEN) && steps[1].contains("k3s-agent"), "{steps:?}");
+    assert!(steps[0].contains(AGENT_TOKEN) && steps[1].contains(TOKEN), "{steps:?}");
     let steps = renewed(Item::ServerToken, later, |s| s.server_password = SECRETS.server_password.clone());
-    assert!(steps[0].contains("k3s token rotate") && steps[1].contains(SERVER_TOKEN), "{steps:?}");
+    assert!(steps[0].contains("k3s token rotate") && steps[1].contains(TOKEN), "{steps:?}");
 }
 
 #[test]

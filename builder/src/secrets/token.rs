@@ -1,8 +1,7 @@
 //! Tokens that nodes join with, pinned to the cluster's CA.
 //!
-//! Form and hash: k3s `pkg/clientaccess/token.go`. A server may get the pinned form in `token-file` and in
-//! `agent-token-file`: k3s takes the password out of it where the user is `server` or `node` (`pkg/passwd`,
-//! `EnsureUser`).
+//! Form and hash: k3s `pkg/clientaccess/token.go`. The first server takes the pinned form too, since its authority is
+//! there before it starts; the user in it must be `server` (`pkg/passwd`, `EnsureUser`).
 
 use super::secret::Secret;
 use crate::source::digest::Sha256Digest;
