@@ -39,6 +39,8 @@ const ORPHAN_FILE: usize = 0x280;
 const CHECKSUM: usize = 0x3fc;
 /// Bytes at the end of a block of the orphan file: magic and checksum.
 const ORPHAN_TAIL: usize = 8;
+/// Blocks of the largest orphan file that mke2fs makes (512), and some more.
+const MOST_ORPHAN_BLOCKS: u64 = 4096;
 
 /// The file system with its journal replayed, all of it held back in the device, which nothing was written out of.
 pub(super) fn replayed(window: &Window, runtime: &Arc<FixedRuntime>) -> Result<Arc<Device>> {
@@ -118,15 +120,18 @@ fn settle(volume: &Volume) -> Result<()> {
 fn no_orphans(volume: &Volume, file: u32) -> Result<()> {
     let failed = |error| convert(error, "reading the orphan file");
     let inode = volume.inode(file).map_err(failed)?;
-    let (extents, _) = volume.extents(&inode).map_err(failed)?;
-    for run in extents.iter().map(|extent| extent.run) {
-        for block in run.start..run.start.saturating_add(run.len.into()) {
-            let bytes = volume.read_block(block).map_err(failed)?;
-            let entries = bytes.get(..bytes.len().saturating_sub(ORPHAN_TAIL)).unwrap_or_default();
-            if let Some(orphan) = entries.as_chunks::<4>().0.iter().find(|entry| **entry != [0; 4]) {
-                let what = format!("inode {} is in its orphan file", u32::from_le_bytes(*orphan));
-                return Err(FsError::Dirty { what, cure: SETTLE });
-            }
+    let blocks = inode.size().div_ceil(volume.sb.block_size().into());
+    if blocks > MOST_ORPHAN_BLOCKS {
+        return Err(FsError::Unsupported { what: format!("an orphan file of {blocks} blocks") });
+    }
+    for logical in (0..blocks).filter_map(|block| u32::try_from(block).ok()) {
+        let place = volume.map(&inode, logical).map_err(failed)?;
+        let bytes = place.ok_or(Error::Corrupt("an orphan file with a hole"));
+        let bytes = bytes.and_then(|place| volume.read_block(place)).map_err(failed)?;
+        let entries = bytes.get(..bytes.len().saturating_sub(ORPHAN_TAIL)).unwrap_or_default();
+        if let Some(orphan) = entries.as_chunks::<4>().0.iter().find(|entry| **entry != [0; 4]) {
+            let what = format!("inode {} is in its orphan file", u32::from_le_bytes(*orphan));
+            return Err(FsError::Dirty { what, cure: SETTLE });
         }
     }
     Ok(())

@@ -29,6 +29,10 @@ impl Volume {
         if inode.format() != FOLDER {
             return Err(Error::NotADirectory);
         }
+        // A folder has no holes: one that is larger than the file system would only be walked for ever.
+        if inode.size() > self.sb.filesystem_bytes().unwrap_or(u64::MAX) {
+            return Err(Error::CorruptDirEntry("a folder larger than the file system"));
+        }
         Ok((inode.has(EXTENTS) && !inode.has(INLINE_DATA)).then_some(inode))
     }
 

@@ -92,7 +92,7 @@ fn a_damaged_journal_is_refused_and_nothing_is_written() {
         let whole = image.bytes();
         let mut refused = 0;
         // Descriptors, their blocks, commits: the log is used up to about its 90th block. Block 0 is the superblock.
-        for at in (0..90).step_by(3) {
+        for at in (0..90).step_by(6) {
             image.patch(log[at] * len + 12 + (at as u64 % 5) * 4, |bytes| bytes[0] ^= 0x40);
             let damaged = image.bytes();
             match open(&image) {
@@ -105,7 +105,7 @@ fn a_damaged_journal_is_refused_and_nothing_is_written() {
             assert!(image.bytes() == damaged, "{at}");
             image.restore(&whole);
         }
-        assert!(refused > 15, "{refused} of 30 were noticed");
+        assert!(refused > 7, "{refused} of 15 were noticed");
     }
 }
 
