@@ -1,0 +1,83 @@
+//! ext4: open, resolve, list, read, and edits, on damaged file systems.
+
+use hcimage::fs::FileSystem;
+use hcimage::fs::ext4::{Content, Ext4, Ext4Options, Planned};
+
+use crate::disk::Disk;
+use crate::fixture::EXT4;
+use crate::operation::Operation;
+use crate::reader::Reader;
+use crate::script::Script;
+use crate::sparse::Sparse;
+use crate::tree::Tree;
+
+const NOW: i64 = 1_700_000_000;
+
+/// See the module.
+pub fn run(input: &[u8]) {
+    let _ = edited(input);
+}
+
+/// An image before and after edits that were reported as done.
+pub struct Edited {
+    /// The damaged fixture.
+    pub before: Vec<u8>,
+    /// The same when all was finished.
+    pub after: Vec<u8>,
+}
+
+/// Runs an input; the answer is for whoever wants another judge to see the images.
+pub fn edited(input: &[u8]) -> Option<Edited> {
+    let script = Script::read(&EXT4, &mut Reader::new(input))?;
+    let (before, len) = (script.content(), script.image.len);
+    let disk = Disk::new(&before, len);
+    read_only(&disk, &before);
+    let after = edit(&disk, &before, &script.operations)?;
+    let dense = |content: &Sparse| content.read(0, usize::try_from(len).expect("a small fixture"));
+    Some(Edited { before: dense(&before), after: dense(&after) })
+}
+
+/// Opens and reads everything; no byte changes.
+fn read_only(disk: &Disk, before: &Sparse) {
+    if let Ok(fs) = open(disk, false) {
+        Tree::of(&fs);
+        let _ = fs.space();
+    }
+    assert!(disk.content() == *before, "reading changed the image");
+}
+
+/// Opens for writing, edits, and finishes. Tells the content where all of that was reported as done.
+fn edit(disk: &Disk, before: &Sparse, operations: &[Operation]) -> Option<Sparse> {
+    let Ok(fs) = open(disk, true) else {
+        assert!(disk.content() == *before, "a refused file system changed");
+        return None;
+    };
+    let tree = Tree::of(&fs);
+    let _ = fs.need(operations.iter().filter_map(planned));
+    let mut touched = Vec::new();
+    for operation in operations {
+        let _ = operation.apply(&fs, true, &mut touched);
+    }
+    let edited = Tree::of(&fs);
+    tree.assert_kept(&edited, &touched);
+    let finished = Box::new(fs).finish();
+    let after = disk.content();
+    finished.expect("a file system that was sound is sound after edits");
+    let fs = open(disk, true).expect("a finished file system can be opened again");
+    assert!(Tree::of(&fs) == edited, "what was read before finishing differs from what is read after it");
+    Some(after)
+}
+
+fn open(disk: &Disk, writable: bool) -> hcimage::fs::Result<Ext4> {
+    Ext4::open(disk.window(), Ext4Options { now: NOW, writable })
+}
+
+fn planned(operation: &Operation) -> Option<Planned> {
+    let (path, content) = match operation {
+        Operation::Write(path, bytes, _) => (path, Content::File { size: bytes.len() as u64 }),
+        Operation::Symlink(path, target, _) => (path, Content::Symlink { target: target.len() as u64 }),
+        Operation::Folders(path, _) => (path, Content::Folder),
+        _ => return None,
+    };
+    Some(Planned { path: path.clone(), content })
+}
