@@ -72,6 +72,18 @@ impl Change {
         })
     }
 
+    /// With places as bytes of the image.
+    pub(crate) fn text(&self, image: &Image) -> String {
+        let place = |piece: u16| image.pieces[usize::from(piece) % image.pieces.len()];
+        match self {
+            Self::Set { piece, at, .. } | Self::Add { piece, at, .. } => {
+                format!("at byte {:#x}: {self:?}", place(*piece) + u64::from(*at))
+            }
+            Self::Copy { from, to, .. } => format!("{:#x} to {:#x}: {self:?}", place(*from), place(*to)),
+            Self::Anywhere { .. } => format!("{self:?}"),
+        }
+    }
+
     /// Carries the change out.
     pub(crate) fn apply(&self, image: &Image, content: &mut Sparse) {
         let piece = |number: u16| image.pieces[usize::from(number) % image.pieces.len()];

@@ -20,28 +20,42 @@ pub fn run(input: &[u8]) {
 
 /// An image before and after edits that were reported as done.
 pub struct Edited {
-    /// The damaged fixture.
-    pub before: Vec<u8>,
+    len: u64,
+    before: Sparse,
+    after: Sparse,
+}
+
+impl Edited {
+    /// The changed fixture.
+    pub fn before(&self) -> Vec<u8> {
+        self.before.dense(self.len)
+    }
+
     /// The same when all was finished.
-    pub after: Vec<u8>,
+    pub fn after(&self) -> Vec<u8> {
+        self.after.dense(self.len)
+    }
 }
 
 /// Runs an input; the answer is for whoever wants another judge to see the images.
 pub fn edited(input: &[u8]) -> Option<Edited> {
-    let script = Script::read(&EXT4, &mut Reader::new(input))?;
+    let script = script(input)?;
     let (before, len) = (script.content(), script.image.len);
     let disk = Disk::new(&before, len);
     read_only(&disk, &before);
     let after = edit(&disk, &before, &script.operations)?;
-    let dense = |content: &Sparse| content.read(0, usize::try_from(len).expect("a small fixture"));
-    Some(Edited { before: dense(&before), after: dense(&after) })
+    Some(Edited { len, before, after })
+}
+
+/// What an input says, for a person.
+pub fn script(input: &[u8]) -> Option<Script> {
+    Script::read(&EXT4, &mut Reader::new(input))
 }
 
 /// Opens and reads everything; no byte changes.
 fn read_only(disk: &Disk, before: &Sparse) {
     if let Ok(fs) = open(disk, false) {
-        Tree::of(&fs);
-        let _ = fs.space();
+        Tree::of(&fs).explore(&fs);
     }
     assert!(disk.content() == *before, "reading changed the image");
 }

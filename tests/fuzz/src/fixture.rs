@@ -9,12 +9,14 @@ pub(crate) const PIECE: usize = 256;
 
 /// An image as its recipe made it.
 pub(crate) struct Fixture {
+    name: &'static str,
     packed: &'static [u8],
     unpacked: OnceLock<Image>,
 }
 
 /// An unpacked image.
 pub(crate) struct Image {
+    pub(crate) name: &'static str,
     pub(crate) content: Sparse,
     pub(crate) len: u64,
     /// Places of the pieces that hold metadata.
@@ -22,8 +24,8 @@ pub(crate) struct Image {
 }
 
 impl Fixture {
-    const fn new(packed: &'static [u8]) -> Self {
-        Self { packed, unpacked: OnceLock::new() }
+    const fn new(name: &'static str, packed: &'static [u8]) -> Self {
+        Self { name, packed, unpacked: OnceLock::new() }
     }
 
     pub(crate) fn image(&self) -> &Image {
@@ -31,7 +33,7 @@ impl Fixture {
             let bytes = zstd::stream::decode_all(self.packed).expect("a fixture is zstd");
             let content = Sparse::of_bytes(&bytes);
             let pieces = content.structured(PIECE);
-            Image { content, len: bytes.len() as u64, pieces }
+            Image { name: self.name, content, len: bytes.len() as u64, pieces }
         })
     }
 }
@@ -45,7 +47,7 @@ macro_rules! fixtures {
     ($(#[$doc:meta])* $list:ident: $($name:literal)*) => {
         $(#[$doc])*
         pub(crate) static $list: [Fixture; [$($name),*].len()] =
-            [$(Fixture::new(include_bytes!(concat!("../fixtures/", $name, ".zst")))),*];
+            [$(Fixture::new($name, include_bytes!(concat!("../fixtures/", $name, ".zst")))),*];
     };
 }
 

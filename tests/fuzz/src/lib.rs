@@ -10,7 +10,6 @@
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
-    clippy::panic,
     reason = "panics are how a target tells what it has found"
 )]
 

@@ -1,5 +1,6 @@
 //! What an input does with a file system that could be opened.
 
+use std::fmt;
 use std::io::Read;
 
 use hcimage::fs::{Attributes, FileSystem, FsError, ImagePath, Kind};
@@ -53,7 +54,7 @@ const TIMES: [i64; 8] =
     [0, 1_600_000_000, 2_147_483_647, 4_000_000_000, 20_000_000_000, -1, i64::MAX, i64::MIN];
 
 /// One call.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Operation {
     /// Creates or replaces a file.
     Write(ImagePath, Vec<u8>, Attributes),
@@ -76,11 +77,25 @@ pub(crate) struct Touched {
     pub(crate) path: ImagePath,
 }
 
-impl Operation {
-    /// Kinds of operations.
-    pub(crate) const KINDS: u8 = 9;
+impl fmt::Debug for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Write(path, bytes, attributes) => {
+                write!(f, "write {path}, {} bytes, {attributes:?}", bytes.len())
+            }
+            Self::Symlink(path, target, attributes) => {
+                write!(f, "link {path} to {} bytes, {attributes:?}", target.len())
+            }
+            Self::Folders(path, attributes) => write!(f, "make {path}, {attributes:?}"),
+            Self::Remove(path) => write!(f, "remove {path}"),
+            Self::Attributes(path, attributes) => write!(f, "set {path}, {attributes:?}"),
+            Self::Fill(path, count) => write!(f, "{count} files in {path}"),
+        }
+    }
+}
 
-    /// Reads an operation of a `kind` below [`Operation::KINDS`].
+impl Operation {
+    /// Reads an operation; `detail` has 4 bits.
     pub(crate) fn read(kind: u8, detail: u8, input: &mut Reader<'_>) -> Option<Self> {
         let place = input.u8()?;
         let path = path(place);
@@ -109,7 +124,7 @@ impl Operation {
             Self::Write(path, bytes, attributes) => write(fs, path, bytes, *attributes, owners, touched),
             Self::Symlink(path, target, attributes) => {
                 touch(fs, path, touched);
-                fs.symlink(path, target, *attributes)?;
+                whole(fs, path, |fs| fs.symlink(path, target, *attributes))?;
                 assert_eq!(&fs.read_link(path)?, target, "{path}");
                 Ok(())
             }
@@ -151,10 +166,10 @@ fn write(
 ) -> Result<(), FsError> {
     touch(fs, path, touched);
     // In pieces of an odd size: a reader owes nobody more than one byte.
-    let mut reader = bytes.chunks(4093).fold(Box::new(std::io::empty()) as Box<dyn Read>, |before, piece| {
-        Box::new(before.chain(piece))
-    });
-    let size = fs.write(path, &mut reader, attributes)?;
+    let mut reader = bytes
+        .chunks(4093)
+        .fold(Box::new(std::io::empty()) as Box<dyn Read>, |before, piece| Box::new(before.chain(piece)));
+    let size = whole(fs, path, |fs| fs.write(path, &mut reader, attributes))?;
     assert_eq!(size, bytes.len() as u64, "{path}");
     let stat = fs.stat(path)?.expect("what was written exists");
     assert_eq!((stat.kind, stat.size), (Kind::File, size), "{path}");
@@ -163,6 +178,19 @@ fn write(
     }
     assert!(fs.read(path, size)? == bytes, "{path} reads back");
     Ok(())
+}
+
+/// Lets `change` replace a name. Where it fails, the name is as before or gone, never something half made.
+fn whole<T>(
+    fs: &dyn FileSystem,
+    path: &ImagePath,
+    change: impl FnOnce(&dyn FileSystem) -> Result<T, FsError>,
+) -> Result<T, FsError> {
+    let before = fs.stat(path).ok().flatten();
+    change(fs).inspect_err(|error| {
+        let after = fs.stat(path).ok().flatten();
+        assert!(after.is_none() || after == before, "{path}: {after:?} is left behind by: {error}");
+    })
 }
 
 /// Times that a format cannot keep may have become others.
@@ -227,6 +255,7 @@ fn target(byte: u8) -> String {
 
 fn attributes(byte: u8) -> Attributes {
     let mode = [0o644, 0o755, 0o7777, 0][usize::from(byte & 3)];
-    let (uid, gid) = [(0, 0), (1000, 1000), (70_000, 300_000), (u32::MAX, u32::MAX)][usize::from(byte >> 2 & 3)];
+    let (uid, gid) =
+        [(0, 0), (1000, 1000), (70_000, 300_000), (u32::MAX - 1, 65_536)][usize::from(byte >> 2 & 3)];
     Attributes { mode, uid, gid, mtime: TIMES[usize::from(byte >> 4 & 7)] }
 }

@@ -26,9 +26,4 @@ impl<'a> Reader<'a> {
     pub(crate) fn u32(&mut self) -> Option<u32> {
         Some(u32::from_le_bytes(self.bytes(4)?.try_into().ok()?))
     }
-
-    /// All that is left.
-    pub(crate) fn rest(self) -> &'a [u8] {
-        self.0
-    }
 }

@@ -1,5 +1,7 @@
 //! An input of the image targets: which fixture, what is changed in it, what is done with it.
 
+use std::fmt;
+
 use crate::change::Change;
 use crate::fixture::{Fixture, Image, pick};
 use crate::operation::Operation;
@@ -10,7 +12,7 @@ use crate::sparse::Sparse;
 const MOST: usize = 32;
 
 /// A decoded input.
-pub(crate) struct Script {
+pub struct Script {
     pub(crate) image: &'static Image,
     /// Bits for the target's own use.
     pub(crate) flags: u8,
@@ -45,5 +47,20 @@ impl Script {
             change.apply(self.image, &mut content);
         }
         content.normal()
+    }
+}
+
+impl Script {
+    /// The changed image, for other judges.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.content().dense(self.image.len)
+    }
+}
+
+impl fmt::Display for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "fixture {}, flags {:#x}", self.image.name, self.flags)?;
+        self.changes.iter().try_for_each(|change| writeln!(f, "{}", change.text(self.image)))?;
+        self.operations.iter().try_for_each(|operation| writeln!(f, "{operation:?}"))
     }
 }

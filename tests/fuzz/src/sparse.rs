@@ -44,8 +44,13 @@ impl Sparse {
 
     /// Without pages that became zeros.
     pub(crate) fn normal(mut self) -> Self {
-        self.0.retain(|_, page| page.iter().any(|byte| *byte != 0));
+        self.0.retain(|_, page| **page != [0; PAGE]);
         self
+    }
+
+    /// The first `len` bytes.
+    pub(crate) fn dense(&self, len: u64) -> Vec<u8> {
+        self.read(0, usize::try_from(len).expect("a small image"))
     }
 
     pub(crate) fn write(&mut self, at: u64, bytes: &[u8]) {

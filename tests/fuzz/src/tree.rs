@@ -39,6 +39,15 @@ impl Tree {
         tree
     }
 
+    /// Asks all else that can be asked of every path.
+    pub(crate) fn explore(&self, fs: &dyn FileSystem) {
+        for path in self.seen.iter().filter_map(|(path, _)| ImagePath::parse(path).ok()) {
+            let _ = fs.stat(&path);
+            let _ = fs.resolve(&path);
+        }
+        let _ = fs.space();
+    }
+
     fn folder(&mut self, fs: &dyn FileSystem, folder: &ImagePath, depth: usize) {
         for entry in fs.list(folder).unwrap_or_default() {
             if self.seen.len() >= NAMES || depth > DEPTH {
@@ -50,8 +59,6 @@ impl Tree {
             if path.name() != Some(&entry.name) || path.parent().as_ref() != Some(folder) {
                 continue;
             }
-            let _ = fs.stat(&path);
-            let _ = fs.resolve(&path);
             let seen = look(fs, &path, &entry);
             let is_folder = seen == Seen::Folder;
             self.seen.push((path.as_str().to_owned(), seen));
