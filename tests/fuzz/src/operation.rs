@@ -1,7 +1,8 @@
 //! What an input does with a file system that could be opened.
 
 use std::fmt;
-use std::io::Read;
+use std::io::{self, Read};
+use std::sync::OnceLock;
 
 use hcimage::fs::{Attributes, FileSystem, FsError, ImagePath, Kind};
 
@@ -57,7 +58,7 @@ const TIMES: [i64; 8] =
 #[derive(Clone, PartialEq, Eq)]
 pub enum Operation {
     /// Creates or replaces a file.
-    Write(ImagePath, Vec<u8>, Attributes),
+    Write(ImagePath, &'static [u8], Attributes),
     /// Creates or replaces a link.
     Symlink(ImagePath, String, Attributes),
     /// Makes folders.
@@ -108,7 +109,7 @@ impl Operation {
             4 => Self::Folders(path, attributes(detail)),
             5 | 6 => Self::Remove(path),
             7 => Self::Attributes(path, attributes(input.u8()?)),
-            _ => Self::Fill(path, input.u8()?),
+            _ => Self::Fill(path, input.u8()? % 64),
         })
     }
 
@@ -165,18 +166,14 @@ fn write(
     touched: &mut Vec<Touched>,
 ) -> Result<(), FsError> {
     touch(fs, path, touched);
-    // In pieces of an odd size: a reader owes nobody more than one byte.
-    let mut reader = bytes
-        .chunks(4093)
-        .fold(Box::new(std::io::empty()) as Box<dyn Read>, |before, piece| Box::new(before.chain(piece)));
-    let size = whole(fs, path, |fs| fs.write(path, &mut reader, attributes))?;
+    let size = whole(fs, path, |fs| fs.write(path, &mut Pieces(bytes), attributes))?;
     assert_eq!(size, bytes.len() as u64, "{path}");
     let stat = fs.stat(path)?.expect("what was written exists");
     assert_eq!((stat.kind, stat.size), (Kind::File, size), "{path}");
     if owners {
         check_attributes(path, stat.kind, stat.attributes, attributes);
     }
-    assert!(fs.read(path, size)? == bytes, "{path} reads back");
+    assert!(fs.read(path, size)? == *bytes, "{path} reads back");
     Ok(())
 }
 
@@ -237,10 +234,26 @@ fn length(size: u16) -> usize {
     }
 }
 
-/// Bytes that tell their place.
-fn content(len: usize, seed: u8) -> Vec<u8> {
-    let byte = |place: usize| (place % 251).to_le_bytes()[0] ^ (place / 1021).to_le_bytes()[0] ^ seed;
-    (0..len).map(byte).collect()
+/// Bytes that tell their place, another row for another seed.
+fn content(len: usize, seed: u8) -> &'static [u8] {
+    static ROW: OnceLock<Vec<u8>> = OnceLock::new();
+    let row = ROW.get_or_init(|| {
+        let byte = |place: usize| (place % 251).to_le_bytes()[0] ^ (place / 1021).to_le_bytes()[0];
+        (0..(4 << 20) + 256).map(byte).collect()
+    });
+    &row[usize::from(seed)..][..len]
+}
+
+/// Gives at most an odd number of bytes at once: a reader owes nobody more than one.
+struct Pieces<'a>(&'a [u8]);
+
+impl Read for Pieces<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let (piece, rest) = self.0.split_at(self.0.len().min(buffer.len()).min(4093));
+        buffer[..piece.len()].copy_from_slice(piece);
+        self.0 = rest;
+        Ok(piece.len())
+    }
 }
 
 /// Targets in the inode, at the boundary, in a block, too long for one; to folders, loops and out of the root.

@@ -16,8 +16,12 @@ pub(crate) struct Sparse(BTreeMap<u64, Box<[u8; PAGE]>>);
 impl Sparse {
     pub(crate) fn of_bytes(bytes: &[u8]) -> Self {
         let mut sparse = Self::default();
-        sparse.write(0, bytes);
-        sparse.normal()
+        for (at, page) in (0..).step_by(PAGE).zip(bytes.chunks(PAGE)) {
+            if page.iter().any(|byte| *byte != 0) {
+                sparse.write(at, page);
+            }
+        }
+        sparse
     }
 
     /// What `len` bytes of `file` from `start` on hold. Holes are not read. `start` is a multiple of the page.
@@ -54,9 +58,14 @@ impl Sparse {
     }
 
     pub(crate) fn write(&mut self, at: u64, bytes: &[u8]) {
-        for (place, byte) in (at..).zip(bytes) {
+        let (mut place, mut bytes) = (at, bytes);
+        while !bytes.is_empty() {
+            let within = usize::try_from(place % PAGE_U64).expect("below a page");
+            let (piece, rest) = bytes.split_at(bytes.len().min(PAGE - within));
             let page = self.0.entry(place / PAGE_U64).or_insert_with(|| Box::new([0; PAGE]));
-            page[usize::try_from(place % PAGE_U64).expect("below a page")] = *byte;
+            page[within..within + piece.len()].copy_from_slice(piece);
+            place += piece.len() as u64;
+            bytes = rest;
         }
     }
 

@@ -10,9 +10,10 @@ use fs_ext4::checksum::Checksummer;
 use fs_ext4::error::Error;
 use fs_ext4::superblock::{EXT4_ERROR_FS, EXT4_VALID_FS, Superblock};
 
-use super::blockmap;
 use super::error::{MEND, convert, corrupt};
 use super::features::{Features, NEEDS_RECOVERY, ORPHAN_PRESENT};
+use super::folders;
+use super::inodes::Inodes;
 use crate::disk::ByteSize;
 use crate::fs::{FsError, Result};
 
@@ -125,7 +126,7 @@ pub(super) fn mounted(fs: &Filesystem, purpose: Purpose) -> Result<()> {
     if purpose == Purpose::Write {
         bitmaps(fs)?;
         audit(fs)?;
-        blockmap::check(fs)?;
+        folders::check(fs, &mut Inodes::read(fs)?)?;
     }
     Ok(())
 }
