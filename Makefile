@@ -1,6 +1,6 @@
 # `make demo` shows it, `make test` proves it. Everything below target/ and out/ can be thrown away.
 .DEFAULT_GOAL := build
-.PHONY: build setup programs bases check test boot-test demo bench clean
+.PHONY: build setup programs bases check test boot-test demo bench fuzz clean
 
 CARGO := cargo
 HCIMAGE := target/release/hcimage
@@ -35,6 +35,10 @@ demo: ## base, build, boot, and the line that flashes it
 
 bench: build ## hcimage build against cp
 	tests/bench/run.sh
+
+FUZZ_SECONDS := 600
+fuzz: ## each fuzz target for FUZZ_SECONDS; needs nightly Rust and cargo-fuzz, see tests/fuzz/README.md
+	tests/fuzz/fuzz.sh run $(FUZZ_SECONDS)
 
 clean:
 	$(CARGO) clean
