@@ -7,7 +7,7 @@ use std::fs;
 
 fn main() {
     let [_, input, image] = args().collect::<Vec<_>>().try_into().expect("show INPUT IMAGE");
-    let script = hcimage_fuzz::ext4::script(&fs::read(input).expect("the input")).expect("a script");
-    fs::write(image, script.bytes()).expect("the image");
+    let (script, bytes) = hcimage_fuzz::ext4::show(&fs::read(input).expect("the input")).expect("a script");
+    fs::write(image, bytes).expect("the image");
     println!("{script}");
 }

@@ -11,6 +11,8 @@ use crate::script::Script;
 use crate::sparse::Sparse;
 use crate::tree::Tree;
 
+/// The flag of inputs whose checksums are made right after the damage.
+const SEALED: u8 = 1;
 const NOW: i64 = 1_700_000_000;
 
 /// See the module.
@@ -39,17 +41,18 @@ impl Edited {
 
 /// Runs an input; the answer is for whoever wants another judge to see the images.
 pub fn edited(input: &[u8]) -> Option<Edited> {
-    let script = script(input)?;
-    let (before, len) = (script.content(), script.image.len);
+    let script = Script::read(&EXT4, &mut Reader::new(input))?;
+    let (before, len) = (script.sealed(SEALED), script.image.len);
     let disk = Disk::new(&before, len);
     read_only(&disk, &before);
     let after = edit(&disk, &before, &script.operations)?;
     Some(Edited { len, before, after })
 }
 
-/// What an input says, for a person.
-pub fn script(input: &[u8]) -> Option<Script> {
-    Script::read(&EXT4, &mut Reader::new(input))
+/// What an input says, for a person, and the damaged image.
+pub fn show(input: &[u8]) -> Option<(String, Vec<u8>)> {
+    let script = Script::read(&EXT4, &mut Reader::new(input))?;
+    Some((script.to_string(), script.sealed(SEALED).dense(script.image.len)))
 }
 
 /// Opens and reads everything; no byte changes.

@@ -16,19 +16,24 @@ const MOST: u64 = 24 << 20;
 /// What an earlier life of the partition has left behind its file system.
 const LEFT_OVER: [u8; 4096] = [0x5a; 4096];
 
+/// Flags: something is left behind the file system, room is asked for, checksums are made right after the damage.
+const LEFT_OVERS: u8 = 1;
+const ROOM: u8 = 2;
+const SEALED: u8 = 4;
+
 /// See the module.
 pub fn run(input: &[u8]) {
     let mut reader = Reader::new(input);
     let Some((first, second)) = reader.u16().zip(reader.u16()) else { return };
     let Some(script) = Script::read(&EXT4, &mut reader) else { return };
-    let (mut content, old) = (script.content(), script.image.len);
+    let (mut content, old) = (script.sealed(SEALED), script.image.len);
     let sizes = [first, second].map(|size| old + u64::from(size) * (MOST / u64::from(u16::MAX)));
     let len = sizes[0].max(sizes[1]);
-    if script.flags & 1 != 0 {
+    if script.flags & LEFT_OVERS != 0 {
         (old..len).step_by(LEFT_OVER.len() * 16).for_each(|at| content.write(at, &LEFT_OVER));
     }
     let disk = Disk::new(&content, len);
-    if script.flags & 2 != 0 {
+    if script.flags & ROOM != 0 {
         room(&Disk::new(&content, len), u64::from(first) * 512);
     }
     for to in sizes {

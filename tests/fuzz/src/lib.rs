@@ -19,6 +19,7 @@ mod fixture;
 mod operation;
 mod reader;
 mod script;
+mod seal;
 mod sparse;
 mod tree;
 

@@ -6,13 +6,14 @@ use crate::change::Change;
 use crate::fixture::{Fixture, Image, pick};
 use crate::operation::Operation;
 use crate::reader::Reader;
+use crate::seal::seal;
 use crate::sparse::Sparse;
 
 /// Changes and operations at most: more only makes a run slower.
 const MOST: usize = 32;
 
 /// A decoded input.
-pub struct Script {
+pub(crate) struct Script {
     pub(crate) image: &'static Image,
     /// Bits for the target's own use.
     pub(crate) flags: u8,
@@ -40,7 +41,7 @@ impl Script {
         (self.changes.len() < MOST && self.operations.len() < MOST).then_some(())
     }
 
-    /// The fixture with its changes.
+    /// The fixture with its changes; checksums are not made right.
     pub(crate) fn content(&self) -> Sparse {
         let mut content = self.image.content.clone();
         for change in &self.changes {
@@ -51,9 +52,14 @@ impl Script {
 }
 
 impl Script {
-    /// The changed image, for other judges.
-    pub fn bytes(&self) -> Vec<u8> {
-        self.content().dense(self.image.len)
+    /// As [`Script::content`] for ext4: with checksums made right where `flag` is set.
+    pub(crate) fn sealed(&self, flag: u8) -> Sparse {
+        let mut content = self.content();
+        if self.flags & flag != 0 {
+            seal(&mut content, self.image.len);
+            content = content.normal();
+        }
+        content
     }
 }
 

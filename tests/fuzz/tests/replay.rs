@@ -1,6 +1,8 @@
 //! Every input that was kept, through the same functions that the fuzzer calls: the corpus, which reaches all that
 //! was ever reached, and the regressions, each of which once found something.
 
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test says what is wrong by failing")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -8,6 +8,8 @@ use crate::fs::{FsError, ImagePath, Kind, Result};
 
 /// Links that one path may pass, as in the kernel (`MAXSYMLINKS`); more is a loop.
 const MAX_LINKS: u32 = 40;
+/// Bytes of a name, as in [`ImagePath`].
+const LONGEST_NAME: usize = 255;
 
 /// What a name stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,12 +95,21 @@ pub(super) fn resolve(tree: &impl Tree, path: &ImagePath, last: Last) -> Result<
                 if links > MAX_LINKS {
                     return Err(bad(path, format!("more than {MAX_LINKS} symbolic links, probably a loop")));
                 }
-                follow(&mut place, &mut ahead, &tree.target(node.inode)?);
+                let target = tree.target(node.inode)?;
+                if !is_target(&target) {
+                    return Err(bad(path, "the target of a symbolic link on the way is no path".to_owned()));
+                }
+                follow(&mut place, &mut ahead, &target);
             }
             node => place.steps.push((name, node)),
         }
     }
     Ok(place)
+}
+
+/// Whether names can be made of a link's target: a damaged one may hold anything.
+fn is_target(target: &str) -> bool {
+    target.split('/').all(|name| name.len() <= LONGEST_NAME && !name.contains('\0'))
 }
 
 /// Puts the components of a link's target before those that are still ahead.
@@ -203,6 +214,7 @@ mod tests {
             ("/usr/out", "../.."),
             ("/top", "/"),
             ("/through-file", "usr/lib/os-release/../x"),
+            ("/nul", "usr/l\0b"),
         ])
     }
 
@@ -236,6 +248,7 @@ mod tests {
             ("/loop/a", "loop"),
             ("/usr/lib/os-release/x", "/usr/lib/os-release is not a folder"),
             ("/through-file", "/usr/lib/os-release is not a folder"),
+            ("/nul", "no path"),
         ] {
             let error = resolve(&tree, &ImagePath::parse(path).unwrap(), Last::Follow).unwrap_err();
             assert!(matches!(error, FsError::BadPath { .. }), "{error:?}");
