@@ -93,10 +93,14 @@ impl Geometry {
     }
 
     fn seal_bitmaps(&self, content: &mut Sparse, at: u64) {
-        for (place, sum, bits) in [
-            ((0x00, 0x20), (0x18, 0x38), self.blocks_per_group),
-            ((0x04, 0x24), (0x1a, 0x3a), self.inodes_per_group),
+        let flags = number(&content.read(at + 0x12, 2));
+        for (unwritten, place, sum, bits) in [
+            (2, (0x00, 0x20), (0x18, 0x38), self.blocks_per_group),
+            (1, (0x04, 0x24), (0x1a, 0x3a), self.inodes_per_group),
         ] {
+            if flags & unwritten != 0 {
+                continue;
+            }
             let block = self.pointer(content, at, place.0, place.1);
             let Some(place) = block.checked_mul(self.block).filter(|place| *place < self.len) else {
                 continue;
