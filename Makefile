@@ -2,6 +2,9 @@
 .DEFAULT_GOAL := build
 .PHONY: build setup programs bases check test boot-test demo bench fuzz clean
 
+# An ordinary user's PATH lacks mkfs, fsck and their like on Debian.
+export PATH := $(PATH):/usr/sbin:/sbin
+
 CARGO := cargo
 HCIMAGE := target/release/hcimage
 
@@ -33,8 +36,8 @@ test: check boot-test ## everything
 demo: ## base, build, boot, and the line that flashes it
 	scripts/demo.sh
 
-bench: build ## hcimage build against cp
-	tests/bench/run.sh
+bench: build programs-and-double ## hcimage build against cp
+	tests/bench/build.sh
 
 FUZZ_SECONDS := 600
 fuzz: ## each fuzz target for FUZZ_SECONDS; needs nightly Rust and cargo-fuzz, see tests/fuzz/README.md

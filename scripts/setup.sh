@@ -14,8 +14,10 @@ PACKAGES=(
     mmdebstrap ca-certificates qemu-user-static binfmt-support util-linux
     # making and judging file systems, tables and archives
     fdisk gdisk e2fsprogs dosfstools mtools xz-utils zstd
-    # judging units (systemd-analyze verify) and enabling them offline
-    systemd
+    # judging what we write for a node with the programs that read it there
+    systemd network-manager grub-common python3-yaml dash
+    # serving and fetching in tests, measuring in benches
+    openssl curl procps time
     # booting what was built
     qemu-system-arm qemu-system-x86 qemu-utils ovmf
 )
@@ -36,6 +38,17 @@ as_root() {
         die "this needs root and there is no sudo here: $*
 Run this script as root once, or install sudo."
     fi
+}
+
+# Only nmcli is wanted, to judge keyfiles; a NetworkManager that starts could take this machine's network over.
+keep_network_manager_off() {
+    [ "$(dpkg-query -W -f '${db:Status-Status}' network-manager 2>/dev/null)" != installed ] || return 0
+    local unit
+    for unit in NetworkManager NetworkManager-dispatcher NetworkManager-wait-online; do
+        as_root mkdir -p /etc/systemd/system
+        [ -e "/etc/systemd/system/$unit.service" ] || as_root ln -s /dev/null "/etc/systemd/system/$unit.service"
+    done
+    say "NetworkManager is installed for its checker only: its services are masked (systemctl unmask undoes it)"
 }
 
 # missing PACKAGE...: those that dpkg does not have as installed, one a line.
@@ -85,6 +98,7 @@ enable_arm64_programs() {
 command -v dpkg-query >/dev/null || die "this machine has no dpkg; the script knows Debian 12 only"
 case ${1-} in
 '')
+    keep_network_manager_off
     install "${PACKAGES[@]}"
     enable_arm64_programs
     ;;

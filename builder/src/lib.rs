@@ -11,6 +11,7 @@ pub mod fs;
 pub mod interrupt;
 pub mod manifest;
 pub mod os;
+pub mod output;
 pub mod pipeline;
 pub mod plan;
 pub mod progress;

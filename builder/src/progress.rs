@@ -144,7 +144,11 @@ impl<W: Write + Send> Task for LineTask<W> {
     fn done(self: Box<Self>) {
         let Ok(mut state) = self.state.lock() else { return };
         let seconds = state.begun.elapsed().as_secs_f32();
-        let line = format!("{}: done, {} in {seconds:.1} s", self.what, HumanBytes(state.bytes));
+        let bytes = match state.bytes {
+            0 => String::new(),
+            bytes => format!("{} in ", HumanBytes(bytes)),
+        };
+        let line = format!("{}: done, {bytes}{seconds:.1} s", self.what);
         tell(&mut state.out, &line);
     }
 }

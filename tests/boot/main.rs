@@ -127,7 +127,7 @@ impl Node {
             memory: 1024,
             forward: Some(Forward { host: self.port, guest: SocketAddrV4::new(ADDRESS, 6443) }),
         };
-        Vm::start(&machine).unwrap()
+        Vm::start(&machine, &Interrupt::new()).unwrap()
     }
 
     fn wait_for_end(&self, vm: &Vm, console: &mut Vec<String>, wanted: End) {

@@ -3,7 +3,6 @@
 //! The servers are local and serve what the publishers serve, under the same names; only the addresses differ.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use crate::server::{Fault, Server};
@@ -20,24 +19,32 @@ struct World {
     folder: tempfile::TempDir,
 }
 
-/// How the base is packed.
-fn xz(image: &Path, packed: &Path, how: &str) {
-    let mut command = Command::new("sh");
-    run(command.args(["-c", how]).env("IMAGE", image).env("PACKED", packed));
+/// How the base is packed: a name, and the command that does it.
+type Packing = (&'static str, &'static str);
+
+const MULTI_BLOCK: Packing = ("multi-block", "xz -0 -T2 --block-size=24MiB -c \"$IMAGE\"");
+const SINGLE_BLOCK: Packing = ("single-block", "xz -0 -T1 -c \"$IMAGE\"");
+const STREAMS: Packing =
+    ("streams", "head -c 300000000 \"$IMAGE\" | xz -0 -c; tail -c +300000001 \"$IMAGE\" | xz -0 -c");
+
+/// The packed base. Packing takes most of a minute, so it is kept beside the base, under the name of its recipe's hash.
+fn packed((name, command): Packing) -> Vec<u8> {
+    let image = base("pi-os-trixie-like");
+    let packed = image.with_extension(format!("{name}.xz"));
+    if !packed.exists() {
+        let fresh = tempfile::NamedTempFile::new_in(image.parent().unwrap()).unwrap();
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(format!("({command}) > \"$PACKED\""));
+        run(shell.env("IMAGE", &image).env("PACKED", fresh.path()));
+        fresh.persist(&packed).unwrap();
+    }
+    fs::read(packed).unwrap()
 }
 
-const MULTI_BLOCK: &str = "xz -0 -T2 --block-size=24MiB -c \"$IMAGE\" > \"$PACKED\"";
-const SINGLE_BLOCK: &str = "xz -0 -T1 -c \"$IMAGE\" > \"$PACKED\"";
-const STREAMS: &str =
-    "(head -c 300000000 \"$IMAGE\" | xz -0 -c; tail -c +300000001 \"$IMAGE\" | xz -0 -c) > \"$PACKED\"";
-
-fn world(how: &str) -> World {
+fn world(packing: Packing) -> World {
     let server = Server::start();
     let folder = tempfile::tempdir().unwrap();
-    let packed = folder.path().join("packed");
-    xz(&base("pi-os-trixie-like"), &packed, how);
-    server.file_with_sum(&format!("{FOLDER}/{FILE}"), &fs::read(&packed).unwrap());
-    fs::remove_file(packed).unwrap();
+    server.file_with_sum(&format!("{FOLDER}/{FILE}"), &packed(packing));
     server.redirect("/raspios_lite_arm64_latest", &format!("{FOLDER}/{FILE}"));
 
     server.redirect("/channels/stable", &format!("/tag/{}", K3S_VERSION.replace('+', "%2B")));

@@ -23,7 +23,7 @@ impl Desk {
         let folder = tempfile::tempdir().unwrap();
         let cache = Cache::at(folder.path().join("cache"));
         let patience = Patience { tries: 3, pause: Duration::from_millis(1), stall: Duration::from_secs(2) };
-        Self { folder, cache, fetcher: Fetcher::new(patience).unwrap(), interrupt: Interrupt::new() }
+        Self { folder, cache, fetcher: Fetcher::new(patience), interrupt: Interrupt::new() }
     }
 
     pub fn tools(&self) -> Tools<'_> {

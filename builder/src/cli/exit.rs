@@ -9,6 +9,7 @@ use crate::board::BoardError;
 use crate::disk::DiskError;
 use crate::fs::FsError;
 use crate::os::OsError;
+use crate::pipeline::BuildError;
 use crate::plan::PlanError;
 use crate::source::{Class, SourceError};
 
@@ -39,14 +40,24 @@ fn classify(cause: &(dyn Error + 'static)) -> Option<Failure> {
             BoardError::Read { .. } | BoardError::Malformed { .. } => Failure::Failed,
         });
     }
+    // These two speak for their cause, so the chain does not show it as a link of its own.
+    match cause.downcast_ref::<BuildError>() {
+        Some(BuildError::Copy(error)) => return classify_source(error),
+        Some(BuildError::Apply(ApplyError::Digest { .. })) => return Some(Failure::BadInput),
+        _ => {}
+    }
     if let Some(error) = cause.downcast_ref::<SourceError>() {
-        return match error.class() {
-            Class::Unverified => Some(Failure::BadInput),
-            Class::Unsupported => Some(Failure::Unsupported),
-            Class::Failed => None,
-        };
+        return classify_source(error);
     }
     classify_image(cause)
+}
+
+fn classify_source(error: &SourceError) -> Option<Failure> {
+    match error.class() {
+        Class::Unverified => Some(Failure::BadInput),
+        Class::Unsupported => Some(Failure::Unsupported),
+        Class::Failed => None,
+    }
 }
 
 fn classify_image(cause: &(dyn Error + 'static)) -> Option<Failure> {
@@ -74,9 +85,6 @@ fn classify_image(cause: &(dyn Error + 'static)) -> Option<Failure> {
             DiskError::Corrupt { .. } | DiskError::Truncated { .. } => Some(Failure::BadInput),
             DiskError::Io { .. } => None,
         };
-    }
-    if let Some(ApplyError::Digest { .. }) = cause.downcast_ref::<ApplyError>() {
-        return Some(Failure::BadInput);
     }
     match cause.downcast_ref::<FsError>()? {
         FsError::Unsupported { .. } => Some(Failure::Unsupported),

@@ -18,9 +18,9 @@ const LAST_LBA: usize = 40;
 /// Makes the image `new_size` bytes long and extends partition `number` to its end; tells the partition's new size.
 ///
 /// The partition must be the last on the disk; `new_size` is at least the present size and whole sectors (whole
-/// MiB are recommended). The file is extended and synced before the table is, so a stop between the two leaves
-/// a table that is still true on MBR and mendable on GPT. Boot code, ids and all other entries are kept. What
-/// is in the partition is not touched: its file system has to be grown by whoever knows it.
+/// MiB are recommended). The file is extended before the table is, so a stop between the two leaves a table that
+/// is still true on MBR and mendable on GPT; nothing is synced. Boot code, ids and all other entries are kept.
+/// What is in the partition is not touched: its file system has to be grown by whoever knows it.
 pub fn grow_last(file: &File, number: u32, new_size: ByteSize) -> Result<ByteSize> {
     let file = file.try_clone().map_err(DiskError::io("opening the image once more"))?;
     let before = whole(&file)?;
@@ -30,10 +30,8 @@ pub fn grow_last(file: &File, number: u32, new_size: ByteSize) -> Result<ByteSiz
     let plan = Plan::new(&before, &table, partition, new_size)?;
 
     file.set_len(new_size.0).map_err(DiskError::io("making the image longer"))?;
-    file.sync_all().map_err(DiskError::io("syncing the longer image"))?;
     let image = whole(&file)?;
     plan.carry_out(&image)?;
-    file.sync_all().map_err(DiskError::io("syncing the partition table"))?;
 
     let after = PartitionTable::read(&image)?;
     let grown = after.partition(number).ok_or_else(|| DiskError::corrupt("the grown partition is gone"))?;

@@ -39,6 +39,13 @@ pub struct Attributes {
     pub mtime: i64,
 }
 
+impl Attributes {
+    /// Whether owner and permissions are the same.
+    pub fn same_but_time(&self, other: &Self) -> bool {
+        Self { mtime: other.mtime, ..*self } == *other
+    }
+}
+
 /// What is known of a file without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {

@@ -32,7 +32,7 @@ pub enum Action {
     Link(String, Attributes),
     /// A folder is made, with those above it.
     Folder(Attributes),
-    /// A file or link is removed.
+    /// A file or link is removed, if it is there.
     Remove,
 }
 
@@ -49,10 +49,20 @@ pub enum Content {
         size: u64,
         /// What it must hold.
         sha256: Sha256Digest,
+        /// Who says so, for messages.
+        promised_by: String,
     },
 }
 
 impl Content {
+    /// The digest that the file will have.
+    pub fn sha256(&self) -> Sha256Digest {
+        match self {
+            Self::Bytes(bytes) => Sha256Digest::of(bytes),
+            Self::HostFile { sha256, .. } => *sha256,
+        }
+    }
+
     /// Size in bytes.
     pub fn size(&self) -> u64 {
         match self {

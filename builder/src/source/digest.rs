@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::str::FromStr;
+use std::sync::mpsc::{self, SyncSender};
+use std::thread::{self, JoinHandle};
 
 use sha2::{Digest as _, Sha256};
 
@@ -74,29 +76,45 @@ impl Write for Hasher {
     }
 }
 
-/// Digests what passes through it.
+/// Digests what passes through it, on a thread of its own, so that it costs the reader little more than a copy.
 #[derive(Debug)]
 pub struct HashingReader<R> {
     inner: R,
-    hasher: Hasher,
+    pieces: SyncSender<Vec<u8>>,
+    hasher: JoinHandle<Sha256Digest>,
 }
 
 impl<R: Read> HashingReader<R> {
+    /// Pieces that may wait for the digest: enough to even out the two, little enough for memory.
+    const WAITING: usize = 4;
+
     /// Digests from here on.
     pub fn new(inner: R) -> Self {
-        Self { inner, hasher: Hasher::default() }
+        let (pieces, arriving) = mpsc::sync_channel::<Vec<u8>>(Self::WAITING);
+        let hasher = thread::spawn(move || {
+            let mut hasher = Hasher::default();
+            arriving.iter().for_each(|piece| hasher.update(&piece));
+            hasher.digest()
+        });
+        Self { inner, pieces, hasher }
     }
 
     /// The digest of all bytes that were read.
-    pub fn digest(self) -> Sha256Digest {
-        self.hasher.digest()
+    pub fn digest(self) -> io::Result<Sha256Digest> {
+        drop(self.pieces);
+        self.hasher.join().map_err(|_| lost())
     }
+}
+
+/// The digest cannot be had any more. Never seen; still no reason to end the program.
+fn lost() -> io::Error {
+    io::Error::other("the thread that digests ended early")
 }
 
 impl<R: Read> Read for HashingReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.inner.read(buffer)?;
-        self.hasher.update(buffer.get(..n).unwrap_or_default());
+        self.pieces.send(buffer.get(..n).unwrap_or_default().to_vec()).map_err(|_| lost())?;
         Ok(n)
     }
 }
@@ -165,7 +183,7 @@ mod tests {
         assert_eq!(Sha256Digest::of(b"abc").to_string(), ABC);
         let mut reader = HashingReader::new(&b"abc"[..]);
         io::copy(&mut reader, &mut io::sink()).unwrap();
-        assert_eq!(reader.digest().to_string(), ABC);
+        assert_eq!(reader.digest().unwrap().to_string(), ABC);
         let mut seen = 0;
         let digest = Sha256Digest::of_reader(&b"abc"[..], |n| {
             seen += n;

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
@@ -44,7 +45,8 @@ impl Default for Patience {
 /// Fetches files. Proxies are taken from the environment.
 #[derive(Debug, Clone)]
 pub struct Fetcher {
-    client: Client,
+    /// Made when it is first needed: a build from local files needs neither TLS nor its certificates.
+    client: OnceLock<Client>,
     patience: Patience,
 }
 
@@ -83,21 +85,28 @@ impl From<Interrupted> for Fault {
 
 impl Fetcher {
     /// A fetcher over TLS by rustls, trusting the certificates that the system trusts.
-    pub fn new(patience: Patience) -> Result<Self> {
+    pub fn new(patience: Patience) -> Self {
+        Self { client: OnceLock::new(), patience }
+    }
+
+    fn client(&self) -> Result<Client> {
+        if let Some(client) = self.client.get() {
+            return Ok(client.clone());
+        }
         // It fails only where a provider is installed already, and any provider will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder()
             .user_agent(concat!("hcimage/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(patience.stall)
+            .connect_timeout(self.patience.stall)
             // In the blocking client this bounds each wait, not the sum of them.
-            .timeout(patience.stall)
+            .timeout(self.patience.stall)
             .build()
             .map_err(|e| SourceError::Io {
                 what: "preparing TLS (is the package ca-certificates installed?)".into(),
                 source: std::io::Error::other(e),
             })?;
-        Ok(Self { client, patience })
+        Ok(self.client.get_or_init(|| client).clone())
     }
 
     /// Where the address leads after all redirects.
@@ -112,7 +121,7 @@ impl Fetcher {
     /// Where the address leads by its first redirect, without going there.
     pub fn redirect(&self, url: &SourceUrl, interrupt: &Interrupt) -> Result<SourceUrl> {
         self.persist(interrupt, || {
-            let (client, asked) = (self.client.clone(), url.clone());
+            let (client, asked) = (self.client()?, url.clone());
             let response = unless_interrupted(interrupt, move || send(&client, &asked, HeaderMap::new()))??;
             let opened = Opened { url: url.clone(), response };
             if opened.response.status().is_redirection() {
@@ -188,7 +197,7 @@ impl Fetcher {
         headers: HeaderMap,
         interrupt: &Interrupt,
     ) -> std::result::Result<Opened, Fault> {
-        let (client, url) = (self.client.clone(), url.clone());
+        let (client, url) = (self.client()?, url.clone());
         unless_interrupted(interrupt, move || follow(&client, url, &headers))?
     }
 }

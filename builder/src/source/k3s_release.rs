@@ -1,4 +1,7 @@
-//! A k3s release: the binary and the archive of container images for one architecture, verified.
+//! A k3s release: the binary and the archive of container images for one architecture.
+//!
+//! Their digests come from the release's checksum file or from the lock. A download is checked as it arrives; every
+//! file is checked once more as it is copied into an image, which is why nothing here reads a local file for it.
 //!
 //! Names and layout are those of the releases of k3s-io/k3s: `k3s` (amd64) or `k3s-arm64`,
 //! `k3s-airgap-images-<arch>.tar[.zst|.gz]` and `sha256sum-<arch>.txt`, below `<releases>/<version>/`.
@@ -8,8 +11,8 @@ use std::path::{Path, PathBuf};
 use super::Tools;
 use super::checksum_file::{ChecksumFile, list};
 use super::digest::Sha256Digest;
-use super::error::{During, Result, SourceError, Wrong};
-use super::input::{self, Published, bad_checksums, digest_file, read_checksums};
+use super::error::{During, Result, SourceError};
+use super::input::{self, Published, bad_checksums, read_checksums};
 use super::k3s_version::{K3sVersion, K3sWanted};
 use super::lock::Lock;
 use super::url::SourceUrl;
@@ -37,7 +40,7 @@ pub enum K3sSource {
     },
 }
 
-/// A verified file of a release.
+/// A file of a release, and what it must hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseFile {
     /// Its name in the release.
@@ -46,8 +49,10 @@ pub struct ReleaseFile {
     pub path: PathBuf,
     /// Size in bytes.
     pub size: u64,
-    /// Digest of its bytes.
+    /// The digest that its bytes must have.
     pub sha256: Sha256Digest,
+    /// Who says so, for messages.
+    pub promised_by: String,
 }
 
 /// What an image needs of a k3s release.
@@ -99,7 +104,7 @@ impl Names {
 pub fn obtain(tools: &Tools<'_>, source: &K3sSource, arch: Arch, lock: &mut Lock) -> Result<K3sBundle> {
     let names = Names::of(arch);
     match source {
-        K3sSource::Folder { path, version } => from_folder(tools, path, version.as_ref(), names),
+        K3sSource::Folder { path, version } => from_folder(path, version.as_ref(), names),
         K3sSource::Release { wanted, releases_url, channels_url } => {
             let version = match wanted {
                 K3sWanted::Version(version) => version.clone(),
@@ -111,12 +116,7 @@ pub fn obtain(tools: &Tools<'_>, source: &K3sSource, arch: Arch, lock: &mut Lock
     }
 }
 
-fn from_folder(
-    tools: &Tools<'_>,
-    folder: &Path,
-    version: Option<&K3sVersion>,
-    names: Names,
-) -> Result<K3sBundle> {
+fn from_folder(folder: &Path, version: Option<&K3sVersion>, names: Names) -> Result<K3sBundle> {
     let found = list_folder(folder)?;
     let version = version.cloned().map_or_else(|| version_of_folder(folder), Ok)?;
     let missing = |name: &str, cure: &str| SourceError::Missing {
@@ -135,8 +135,8 @@ fn from_folder(
     let airgap_images = names.airgap_images.into_iter().find(has);
     let airgap_images = airgap_images.ok_or_else(|| missing(names.airgap_images[0], fetch))?;
     let sums = read_checksums(&checksums)?;
-    let verified = |name| verify_in_folder(tools, folder, name, &sums, &checksums);
-    Ok(K3sBundle { version, binary: verified(names.binary)?, airgap_images: verified(airgap_images)? })
+    let file = |name| file_in_folder(folder, name, &sums, &checksums);
+    Ok(K3sBundle { version, binary: file(names.binary)?, airgap_images: file(airgap_images)? })
 }
 
 fn list_folder(folder: &Path) -> Result<Vec<String>> {
@@ -155,32 +155,22 @@ fn version_of_folder(folder: &Path) -> Result<K3sVersion> {
     name.parse().map_err(|_| SourceError::Invalid {
         what: folder.display().to_string(),
         problem: "the folder's name does not tell the version of k3s in it: \
-                  name it like the release, v1.36.2+k3s1, or set the version"
+                  name it like the release, v1.36.2+k3s1, or give --k3s-version"
             .into(),
     })
 }
 
-fn verify_in_folder(
-    tools: &Tools<'_>,
-    folder: &Path,
-    name: &str,
-    sums: &ChecksumFile,
-    sums_path: &Path,
-) -> Result<ReleaseFile> {
+fn file_in_folder(folder: &Path, name: &str, sums: &ChecksumFile, sums_path: &Path) -> Result<ReleaseFile> {
     let path = folder.join(name);
-    let expected = sums.digest_of(name).map_err(|e| bad_checksums(sums_path.display(), &e))?;
+    let sha256 = sums.digest_of(name).map_err(|e| bad_checksums(sums_path.display(), &e))?;
     let size = std::fs::metadata(&path).during("looking at", &path)?.len();
-    let actual = digest_file(tools, &path)?;
-    if actual != expected {
-        return Err(SourceError::WrongDigest(Box::new(Wrong {
-            file: path.display().to_string(),
-            actual,
-            expected,
-            promised_by: sums_path.display().to_string(),
-            cure: "fetch both again from the same k3s release",
-        })));
-    }
-    Ok(ReleaseFile { name: name.to_owned(), path, size, sha256: actual })
+    Ok(ReleaseFile {
+        name: name.to_owned(),
+        path,
+        size,
+        sha256,
+        promised_by: sums_path.display().to_string(),
+    })
 }
 
 /// The version that a channel stands for: locked, or the last element of the address that it redirects to.
@@ -241,7 +231,13 @@ impl Release<'_> {
         let lock_name = self.lock_name(name);
         let tools = self.tools;
         let file = input::obtain(tools, lock, &lock_name, &url, || self.published(name))?;
-        Ok(ReleaseFile { name: name.to_owned(), path: file.path, size: file.size, sha256: file.sha256 })
+        Ok(ReleaseFile {
+            name: name.to_owned(),
+            path: file.path,
+            size: file.size,
+            sha256: file.sha256,
+            promised_by: lock.path().display().to_string(),
+        })
     }
 
     fn lock_name(&self, name: &str) -> String {
