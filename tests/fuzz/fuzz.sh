@@ -13,7 +13,7 @@ export HCIMAGE_CARD_PROGRAMS=${HCIMAGE_CARD_PROGRAMS:-$root/target/card}
 # Scratch images live where nothing is ever written to a disk.
 [ -d /dev/shm ] && export TMPDIR=/dev/shm
 MEMORY_MB=512
-SECONDS_PER_INPUT=10
+SECONDS_PER_INPUT=25
 
 usage() {
     sed -n '2,5s/^# \{0,1\}//p' "$0" >&2

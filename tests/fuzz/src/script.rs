@@ -57,7 +57,7 @@ impl Script {
         let mut content = self.content();
         if self.flags & flag != 0 {
             seal(&mut content, self.image.len);
-            content = content.normal();
+            content = content.cut(self.image.len);
         }
         content
     }

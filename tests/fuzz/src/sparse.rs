@@ -46,6 +46,15 @@ impl Sparse {
         sparse.normal()
     }
 
+    /// Without what lies behind `len`, and without pages that became zeros.
+    pub(crate) fn cut(mut self, len: u64) -> Self {
+        self.0.split_off(&len.div_ceil(PAGE_U64));
+        if let Some(page) = self.0.get_mut(&(len / PAGE_U64)) {
+            page[usize::try_from(len % PAGE_U64).expect("below a page")..].fill(0);
+        }
+        self.normal()
+    }
+
     /// Without pages that became zeros.
     pub(crate) fn normal(mut self) -> Self {
         self.0.retain(|_, page| **page != [0; PAGE]);
