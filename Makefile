@@ -1,6 +1,6 @@
 # `make demo` shows it, `make test` proves it. Everything below target/ and out/ can be thrown away.
 .DEFAULT_GOAL := build
-.PHONY: build setup programs bases check test boot-test demo bench fuzz clean
+.PHONY: build setup programs bases check test boot-test ext4-matrix demo bench fuzz clean
 
 # An ordinary user's PATH lacks mkfs, fsck and their like on Debian.
 export PATH := $(PATH):/usr/sbin:/sbin
@@ -30,6 +30,9 @@ check: programs-and-double bases ## format, lints, unit and image tests
 
 boot-test: programs-and-double bases ## images booted in QEMU
 	$(CARGO) test --locked --package hcimage --test boot -- --nocapture
+
+ext4-matrix: programs ## all of ext4: what an upgrade of rust-fs-ext4 must pass; more of it as root
+	scripts/ext4-matrix.sh
 
 test: check boot-test ## everything
 

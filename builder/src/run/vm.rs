@@ -151,7 +151,11 @@ impl Vm {
                 Ok(_) => {}
                 Err(RecvTimeoutError::Timeout) if left > TICK => {}
                 Err(RecvTimeoutError::Timeout) => return Err(VmError::Timeout { what, within }),
-                Err(RecvTimeoutError::Disconnected) => return Err(VmError::Ended { what }),
+                Err(RecvTimeoutError::Disconnected) => {
+                    // Ctrl-C in a terminal reaches QEMU as well.
+                    self.interrupt.check()?;
+                    return Err(VmError::Ended { what });
+                }
             }
         }
     }
@@ -266,9 +270,6 @@ fn command(machine: &Machine, files: &Path) -> Result<Command, VmError> {
     command.args(["-device", "virtio-net-pci,netdev=n0,romfile="]);
     command.args(["-device", "virtio-rng-pci"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped());
-    #[cfg(unix)]
-    // Ctrl-C in the terminal is for us: we end QEMU, and say so.
-    std::os::unix::process::CommandExt::process_group(&mut command, 0);
     Ok(command)
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use crate::disk::{ByteOffset, ByteSize, Window};
+use crate::fs::ext4::scratch::scratch;
 use crate::fs::ext4::{Ext4, Ext4Options};
 use crate::fs::{Attributes, FileSystem, FsError, ImagePath};
 
@@ -103,7 +104,7 @@ fn populate(root: &Path) {
 impl Image {
     /// The same once more.
     pub(super) fn copy(&self) -> Self {
-        let copy = Self { dir: tempfile::tempdir().unwrap(), len: self.len };
+        let copy = Self { dir: scratch(), len: self.len };
         fs::copy(self.file_path(), copy.file_path()).unwrap();
         copy
     }
@@ -111,7 +112,7 @@ impl Image {
     /// An image of `mib` MiB with mke2fs's `options` and the usual content, aged by debugfs and e2fsck: the large
     /// folder gets a hash tree, files get extended attributes, and deleted ones leave gaps.
     pub(super) fn new(mib: u64, options: &[&str]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         let tree = dir.path().join("tree");
         populate(&tree);
         let image = Self::format(dir, mib << 20, &[&["-d", tree.to_str().unwrap()], options].concat());
@@ -133,7 +134,7 @@ impl Image {
 
     /// As [`Image::new`], fresh from mke2fs and empty.
     pub(super) fn empty(mib: u64, options: &[&str]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         Self::format(dir, mib << 20, options)
     }
 
@@ -158,6 +159,11 @@ impl Image {
 
     pub(super) fn file_path(&self) -> String {
         self.dir.path().join("image").to_str().unwrap().to_owned()
+    }
+
+    /// Bytes of the partition.
+    pub(super) fn partition_len(&self) -> u64 {
+        self.len
     }
 
     /// How the tools are told which part of the file they mean.
@@ -232,6 +238,15 @@ impl Image {
         assert!(output.status.success() && said.lines().count() <= 2, "{command}: {said}");
     }
 
+    /// What debugfs says to several commands that write nothing, each repeated before its answer.
+    pub(super) fn debugfs_read(&self, commands: &[String]) -> String {
+        let script = self.dir.path().join("script");
+        fs::write(&script, commands.join("\n")).unwrap();
+        let output = tool("debugfs", &["-f", script.to_str().unwrap(), &self.target()]);
+        assert!(output.status.success(), "{}", text(&output));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     /// Several commands in one session.
     pub(super) fn debugfs_script(&self, commands: &[&str]) {
         let script = self.dir.path().join("script");
@@ -259,7 +274,7 @@ impl Image {
 
     /// Everything in the file system, read by debugfs.
     pub(super) fn tree(&self) -> Tree {
-        let out = tempfile::tempdir().unwrap();
+        let out = scratch();
         self.debugfs(&format!("rdump / {}", out.path().display()));
         let mut tree = Tree::new();
         walk(out.path(), out.path(), &mut tree);

@@ -4,10 +4,12 @@
 
 #![expect(clippy::cast_possible_truncation, reason = "fixtures are small")]
 
+mod attributes;
 mod hostile;
 mod image;
 mod limits;
 mod matrix;
-mod random;
+mod operating;
+mod operations;
 mod refusals;
 mod writing;
