@@ -73,7 +73,7 @@ fn edit(disk: &Disk, before: &Sparse, operations: &[Operation]) -> Option<Sparse
     let _ = fs.need(operations.iter().filter_map(planned));
     let mut touched = Vec::new();
     for operation in operations {
-        let _ = operation.apply(&fs, true, &mut touched);
+        let _ = operation.apply(&fs, Some(&fs), &mut touched);
     }
     let edited = Tree::of(&fs);
     tree.assert_kept(&edited, &touched);

@@ -42,7 +42,7 @@ pub fn run(input: &[u8]) {
     // What was grown can be edited.
     if let Ok(fs) = open(&disk) {
         for operation in &script.operations {
-            let _ = operation.apply(&fs, true, &mut Vec::new());
+            let _ = operation.apply(&fs, Some(&fs), &mut Vec::new());
         }
         let _ = Box::new(fs).finish();
     }

@@ -25,7 +25,7 @@ pub fn run(input: &[u8]) {
     let most = if script.image.len > 16 << 20 { 4 } else { usize::MAX };
     let affordable = |operation: &&Operation| !matches!(operation, Operation::Fill(_, 17..));
     for operation in script.operations.iter().filter(affordable).take(most) {
-        let _ = operation.apply(&fs, false, &mut touched);
+        let _ = operation.apply(&fs, None, &mut touched);
     }
     let edited = Tree::of(&fs);
     tree.assert_kept(&edited, &touched);

@@ -15,6 +15,7 @@
 
 mod change;
 mod disk;
+mod ext4_operation;
 mod fixture;
 mod operation;
 mod reader;
@@ -31,6 +32,7 @@ pub mod seed;
 pub mod tables;
 
 pub use change::Change;
+pub use ext4_operation::Ext4Operation;
 pub use operation::Operation;
 
 use std::alloc::System;

@@ -4,8 +4,10 @@ use std::fmt;
 use std::io::{self, Read};
 use std::sync::OnceLock;
 
+use hcimage::fs::ext4::Ext4;
 use hcimage::fs::{Attributes, FileSystem, FsError, ImagePath, Kind};
 
+use crate::ext4_operation::Ext4Operation;
 use crate::reader::Reader;
 
 /// Folders of the fixtures, links to them, files in their place, and such as are not there.
@@ -69,6 +71,8 @@ pub enum Operation {
     Attributes(ImagePath, Attributes),
     /// Makes many small files in a folder: it grows, and inodes run out.
     Fill(ImagePath, u8),
+    /// What FAT does not have.
+    Ext4(Ext4Operation),
 }
 
 /// What an operation may have changed.
@@ -91,6 +95,7 @@ impl fmt::Debug for Operation {
             Self::Remove(path) => write!(f, "remove {path}"),
             Self::Attributes(path, attributes) => write!(f, "set {path}, {attributes:?}"),
             Self::Fill(path, count) => write!(f, "{count} files in {path}"),
+            Self::Ext4(operation) => operation.fmt(f),
         }
     }
 }
@@ -98,29 +103,33 @@ impl fmt::Debug for Operation {
 impl Operation {
     /// Reads an operation; `detail` has 4 bits.
     pub(crate) fn read(kind: u8, detail: u8, input: &mut Reader<'_>) -> Option<Self> {
+        if matches!(kind, 1 | 6) {
+            return Ext4Operation::read(detail, input).map(Self::Ext4);
+        }
         let place = input.u8()?;
         let path = path(place);
         Some(match kind {
-            0..3 => {
+            0 | 2 => {
                 let size = input.u16()?;
                 Self::Write(path, content(length(size), place ^ detail), attributes(detail))
             }
             3 => Self::Symlink(path, target(input.u8()?), attributes(detail)),
             4 => Self::Folders(path, attributes(detail)),
-            5 | 6 => Self::Remove(path),
+            5 => Self::Remove(path),
             7 => Self::Attributes(path, attributes(input.u8()?)),
             _ => Self::Fill(path, input.u8()? % 64),
         })
     }
 
-    /// Carries the operation out and checks what it claims. What it may have changed is put into `touched`,
+    /// Carries the operation out and checks what it claims; `ext4` is `fs` if it is one. What it may have changed is put into `touched`,
     /// also where it fails.
     pub(crate) fn apply(
         &self,
         fs: &dyn FileSystem,
-        owners: bool,
+        ext4: Option<&Ext4>,
         touched: &mut Vec<Touched>,
     ) -> Result<(), FsError> {
+        let owners = ext4.is_some();
         match self {
             Self::Write(path, bytes, attributes) => write(fs, path, bytes, *attributes, owners, touched),
             Self::Symlink(path, target, attributes) => {
@@ -153,6 +162,7 @@ impl Operation {
                 let Ok(path) = path.join(&format!("fill-{number}")) else { return Ok(()) };
                 write(fs, &path, b"fill", attributes(0), owners, touched)
             }),
+            Self::Ext4(operation) => ext4.map_or(Ok(()), |ext4| operation.apply(ext4, touched)),
         }
     }
 }
@@ -202,7 +212,7 @@ fn check_attributes(path: &ImagePath, kind: Kind, got: Attributes, want: Attribu
 }
 
 /// The folder is resolved, the last name is not: that is what every call of the trait changes.
-fn touch(fs: &dyn FileSystem, path: &ImagePath, touched: &mut Vec<Touched>) {
+pub(crate) fn touch(fs: &dyn FileSystem, path: &ImagePath, touched: &mut Vec<Touched>) {
     let Some((folder, name)) = path.parent().zip(path.name()) else { return };
     if let Ok(path) = fs.resolve(&folder).map(|folder| folder.join(name).expect("a name is a name")) {
         touched.push(Touched { path });
@@ -218,13 +228,13 @@ impl Touched {
     }
 }
 
-fn path(byte: u8) -> ImagePath {
+pub(crate) fn path(byte: u8) -> ImagePath {
     let (folder, name) = (FOLDERS[usize::from(byte >> 4)], NAMES[usize::from(byte & 15)]);
     ImagePath::parse(&format!("{folder}/{name}")).expect("the names are names")
 }
 
 /// From nothing to more than fits.
-fn length(size: u16) -> usize {
+pub(crate) fn length(size: u16) -> usize {
     let low = usize::from(size & 0x3fff);
     match size >> 14 {
         0 => low % 64,
@@ -235,7 +245,7 @@ fn length(size: u16) -> usize {
 }
 
 /// Bytes that tell their place, another row for another seed.
-fn content(len: usize, seed: u8) -> &'static [u8] {
+pub(crate) fn content(len: usize, seed: u8) -> &'static [u8] {
     static ROW: OnceLock<Vec<u8>> = OnceLock::new();
     let row = ROW.get_or_init(|| {
         let byte = |place: usize| (place % 251).to_le_bytes()[0] ^ (place / 1021).to_le_bytes()[0];
@@ -245,7 +255,7 @@ fn content(len: usize, seed: u8) -> &'static [u8] {
 }
 
 /// Gives at most an odd number of bytes at once: a reader owes nobody more than one.
-struct Pieces<'a>(&'a [u8]);
+pub(crate) struct Pieces<'a>(pub(crate) &'a [u8]);
 
 impl Read for Pieces<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
