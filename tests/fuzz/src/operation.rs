@@ -222,7 +222,7 @@ pub(crate) fn touch(fs: &dyn FileSystem, path: &ImagePath, touched: &mut Vec<Tou
 impl Touched {
     /// Whether `path` is it or lies below. FAT compares without regard to case.
     pub(crate) fn covers(&self, path: &str) -> bool {
-        let own = self.path.as_str();
+        let own = self.path.as_str().trim_end_matches('/');
         path.get(..own.len()).is_some_and(|start| start.eq_ignore_ascii_case(own))
             && matches!(path.as_bytes().get(own.len()), None | Some(b'/'))
     }

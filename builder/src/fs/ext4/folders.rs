@@ -13,12 +13,15 @@ use fs_ext4::inode::{Inode, InodeFlags, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IF
 
 use super::blockmap::read_block;
 use super::error::{convert, corrupt};
+use super::hashtree::{DIR_INDEX, HashTree};
 use super::inodes::{Inodes, ROOT};
 use crate::fs::Result;
 
 /// Bytes of an entry before its name, and of the entry that holds the checksum of a block.
 const HEAD: usize = 8;
 const TAIL: usize = 12;
+/// How an entry calls a folder.
+const FOLDER: u8 = 2;
 
 /// Goes through all folders, and tells `inodes` whom they name.
 pub(super) fn check(fs: &Filesystem, inodes: &mut Inodes) -> Result<()> {
@@ -52,14 +55,19 @@ impl Folder {
         if !inode.is_dir() || inode.size == 0 || !inode.size.is_multiple_of(block_size) {
             return Err(self.damaged(format!("it has {} bytes", inode.size)));
         }
+        let tree = self.hash_tree(fs, &inode)?;
         let mut names = HashSet::new();
         for logical in 0..inode.size / block_size {
             let bytes = self.block(fs, &inode, logical)?;
+            self.check_place(tree.as_ref(), logical)?;
             let mut entries = self.entries(&bytes, self.end(fs, &inode, logical, &bytes)?)?.into_iter();
             if logical == 0 {
                 self.check_dots(inodes, [entries.next(), entries.next()])?;
             }
             for entry in entries.filter(|entry| entry.inode != 0) {
+                if tree.as_ref().is_some_and(|tree| !tree.leads(logical, entry.name)) {
+                    return Err(self.damaged(format!("its hash tree does not lead to {}", entry.text())));
+                }
                 if !names.insert(entry.name.to_vec()) {
                     return Err(self.damaged(format!("it has the name {} twice", entry.text())));
                 }
@@ -67,6 +75,26 @@ impl Folder {
             }
         }
         Ok(())
+    }
+
+    fn hash_tree(&self, fs: &Filesystem, inode: &Inode) -> Result<Option<HashTree>> {
+        if inode.flags & InodeFlags::INDEX.bits() == 0 {
+            return Ok(None);
+        }
+        if fs.sb.feature_compat & DIR_INDEX == 0 {
+            return Err(self.damaged("it has a hash tree, the file system has none (dir_index)".to_owned()));
+        }
+        HashTree::read(fs, &self.block(fs, inode, 0)?, |number| self.block(fs, inode, number)).map(Some)
+    }
+
+    /// Refuses a block that has no place in the tree.
+    fn check_place(&self, tree: Option<&HashTree>, logical: u64) -> Result<()> {
+        match tree {
+            Some(tree) if logical > 0 && tree.is_leaf(logical).is_none() => {
+                Err(self.damaged(format!("its hash tree does not know its block {logical}")))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn block(&self, fs: &Filesystem, inode: &Inode, logical: u64) -> Result<Vec<u8>> {
@@ -104,7 +132,9 @@ impl Folder {
 
     fn check_dots(&self, inodes: &mut Inodes, dots: [Option<Entry<'_>>; 2]) -> Result<()> {
         for (entry, (name, inode)) in dots.into_iter().zip([(&b"."[..], self.number), (b"..", self.above)]) {
-            if entry.is_none_or(|entry| entry.name != name || entry.inode != inode) {
+            let right =
+                |entry: &Entry<'_>| entry.name == name && entry.inode == inode && entry.kind == FOLDER;
+            if !entry.is_some_and(|entry| right(&entry)) {
                 let name = String::from_utf8_lossy(name);
                 return Err(self.damaged(format!("its entry `{name}` is missing or leads elsewhere")));
             }
@@ -163,7 +193,7 @@ fn split(bytes: &[u8]) -> Option<(Entry<'_>, &[u8])> {
 
 /// How an entry calls an inode of this format.
 fn kind(format: u16) -> Option<u8> {
-    [(S_IFREG, 1), (S_IFDIR, 2), (S_IFCHR, 3), (S_IFBLK, 4), (S_IFIFO, 5), (S_IFSOCK, 6), (S_IFLNK, 7)]
+    [(S_IFREG, 1), (S_IFDIR, FOLDER), (S_IFCHR, 3), (S_IFBLK, 4), (S_IFIFO, 5), (S_IFSOCK, 6), (S_IFLNK, 7)]
         .into_iter()
         .find_map(|(known, kind)| (known == format).then_some(kind))
 }

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 
 use fs_ext4::Filesystem;
 use fs_ext4::bgd::{BgdFlags, BlockGroupDescriptor};
-use fs_ext4::inode::{Inode, S_IFDIR, S_IFMT};
+use fs_ext4::inode::{Inode, InodeFlags, S_IFDIR, S_IFMT};
 
 use super::blockmap::{self, Claims, bit_of, read_block};
 use super::error::{convert, corrupt};
@@ -22,6 +22,11 @@ const DIR_NLINK: u32 = 0x20;
 /// `orphan_file`, and where the superblock keeps the inode of the file, which no folder names.
 const ORPHAN_FILE: u32 = 0x1000;
 const ORPHAN_INODE: std::ops::Range<usize> = 0x280..0x284;
+/// Flags (`i_flags`) that only features which are refused bring: encrypt, verity, ea_inode, inline_data, casefold.
+const FLAGS_OF_REFUSED_FEATURES: u32 = 0x800 | 0x10_0000 | 0x20_0000 | 0x1000_0000 | 0x4000_0000;
+/// Bytes of every inode, and where larger ones say how many of the others are fields (`i_extra_isize`).
+const FIXED_SIZE: usize = 128;
+const EXTRA_SIZE: std::ops::Range<usize> = 0x80..0x82;
 /// The root folder, the one inode among the reserved ones that is counted.
 pub(super) const ROOT: u32 = 2;
 
@@ -105,12 +110,27 @@ fn inode(fs: &Filesystem, claims: &mut Claims, number: u32, marked: bool) -> Res
     if !marked {
         return check_unused(fs, number).map(|()| None);
     }
-    let (inode, _) = fs.read_inode_verified(number).map_err(|error| convert(error, &what))?;
+    let (inode, raw) = fs.read_inode_verified(number).map_err(|error| convert(error, &what))?;
+    check_form(&what, &inode, &raw)?;
     if inode.links_count == 0 && number >= fs.sb.first_inode {
         return Err(corrupt(format!("{what} has no links, but its bitmap calls it used")));
     }
     blockmap::inode(fs, claims, number, &inode)?;
     Ok(Some(Used { format: inode.mode & S_IFMT, links: inode.links_count }))
+}
+
+/// Refuses an inode that is of another form than the features of the file system allow.
+fn check_form(what: &str, inode: &Inode, raw: &[u8]) -> Result<()> {
+    let misled = inode.flags & InodeFlags::INDEX.bits() != 0 && inode.mode & S_IFMT != S_IFDIR;
+    if inode.flags & FLAGS_OF_REFUSED_FEATURES != 0 || misled {
+        return Err(corrupt(format!("{what} has the flags {:#x}, which it cannot have", inode.flags)));
+    }
+    let extra = raw.get(EXTRA_SIZE).and_then(|bytes| bytes.try_into().ok()).map_or(0, u16::from_le_bytes);
+    let room = raw.len().saturating_sub(FIXED_SIZE);
+    if room > 0 && extra != 0 && (extra < 4 || !extra.is_multiple_of(4) || usize::from(extra) > room) {
+        return Err(corrupt(format!("{what} says that its fields have {extra} bytes more")));
+    }
+    Ok(())
 }
 
 /// Where checksums are kept, what never was an inode does not match them, and means nothing.

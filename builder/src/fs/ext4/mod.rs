@@ -24,6 +24,7 @@ mod error;
 mod features;
 mod folders;
 pub mod grow;
+mod hashtree;
 mod inodes;
 mod links;
 mod names;

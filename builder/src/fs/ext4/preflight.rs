@@ -20,6 +20,8 @@ use crate::fs::{FsError, Result};
 /// What cleans up after an unclean end.
 const SETTLE: &str = "boot it once and shut it down, or settle a copy of its partition with `e2fsck -fy`";
 
+/// The lowest inode that is not the file system's own.
+const FIRST_INODE: u32 = 11;
 /// Findings that an error names; the rest are counted.
 const NAMED_FINDINGS: usize = 3;
 
@@ -81,6 +83,13 @@ fn geometry(sb: &Superblock, partition: u64, purpose: Purpose) -> Result<()> {
             what: format!("it has {size}, but its partition only {partition}: the image is truncated"),
             cure: Some("get the image again"),
         });
+    }
+    if sb.first_inode < FIRST_INODE
+        || sb.first_inode > sb.inodes_per_group
+        || sb.r_blocks_count > sb.blocks_count / 2
+        || !(sb.inode_size.is_power_of_two() && sb.desc_size.is_power_of_two())
+    {
+        return Err(corrupt("the superblock has impossible numbers".to_owned()));
     }
     let inodes = sb.block_group_count().checked_mul(u64::from(sb.inodes_per_group));
     if inodes != Some(u64::from(sb.inodes_count)) {
