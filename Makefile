@@ -39,8 +39,9 @@ test: check boot-test ## everything
 demo: ## base, build, boot, and the line that flashes it
 	scripts/demo.sh
 
-bench: build programs-and-double ## hcimage build against cp
+bench: build programs-and-double ## hcimage build against cp; the ext4 layer against debugfs and cp
 	tests/bench/build.sh
+	$(CARGO) bench --locked --package hcimage --bench ext4
 
 FUZZ_SECONDS := 600
 fuzz: ## each fuzz target for FUZZ_SECONDS; needs nightly Rust and cargo-fuzz, see tests/fuzz/README.md

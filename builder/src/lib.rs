@@ -16,5 +16,6 @@ pub mod pipeline;
 pub mod plan;
 pub mod progress;
 pub mod run;
+pub mod secrets;
 pub mod source;
 pub mod value;

@@ -41,6 +41,7 @@ const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 50);
 
 /// What the test's own unit says at its end.
 const PROBE_DONE: &str = "PROBE-DONE";
+const K3S_IS: &str = "PROBE-K3S-IS-";
 
 struct Node {
     folder: TempDir,
@@ -89,20 +90,35 @@ impl Node {
         Self { folder, board, port }
     }
 
-    /// A unit of the test's own, which keeps what only the running kernel knows, and says when it has.
-    fn add_probe(&self) {
-        const UNIT: &str = "[Unit]\nDescription=Probe of the boot test\n[Service]\nType=exec\nExecStart=/bin/sh -c \
-            'until test -e /var/lib/hcimage/finished; do sleep 1; done; cat /proc/swaps >/var/log/probe.swaps; \
-            cat /proc/cmdline >/var/log/probe.cmdline; cat /proc/mounts >/var/log/probe.mounts; \
-            cat /sys/fs/cgroup/cgroup.controllers >/var/log/probe.cgroups; sync; echo PROBE-DONE >/dev/console'\n";
-        let unit = self.folder.path().join("probe.service");
-        fs::write(&unit, UNIT).unwrap();
-        let folder = "/etc/systemd/system";
-        debugfs_write(&self.image(), &format!("write {} {folder}/probe.service", unit.display()));
-        debugfs_write(
-            &self.image(),
-            &format!("symlink {folder}/multi-user.target.wants/probe.service {folder}/probe.service"),
+    /// Two units of the test's own: one keeps what only the running kernel knows and says when it has, the other says
+    /// at every boot what became of k3s.
+    fn add_probes(&self) {
+        self.add_unit(
+            "probe.service",
+            &format!(
+                "[Service]\nType=exec\nExecStart=/bin/sh -c 'until test -e /var/lib/hcimage/finished; \
+                 do sleep 1; done; cat /proc/swaps >/var/log/probe.swaps; \
+                 cat /proc/cmdline >/var/log/probe.cmdline; cat /proc/mounts >/var/log/probe.mounts; \
+                 cat /sys/fs/cgroup/cgroup.controllers >/var/log/probe.cgroups; sync; \
+                 echo {PROBE_DONE} >/dev/console'\n"
+            ),
         );
+        self.add_unit(
+            "late.service",
+            &format!(
+                "[Unit]\nAfter=k3s.service\n[Service]\nType=exec\n\
+                 ExecStart=/bin/sh -c 'echo {K3S_IS}$(systemctl is-active k3s.service) >/dev/console'\n"
+            ),
+        );
+    }
+
+    fn add_unit(&self, name: &str, text: &str) {
+        let file = self.folder.path().join(name);
+        fs::write(&file, text).unwrap();
+        let path = format!("/etc/systemd/system/{name}");
+        debugfs_write(&self.image(), &format!("write {} {path}", file.display()));
+        let link = format!("/etc/systemd/system/multi-user.target.wants/{name}");
+        debugfs_write(&self.image(), &format!("symlink {link} {path}"));
     }
 
     fn wait_for_probe(&self, vm: &Vm, console: &mut Vec<String>) {
@@ -136,7 +152,7 @@ impl Node {
     fn prove(&self) {
         let data = self.data_disk();
         let mut console = Vec::new();
-        self.add_probe();
+        self.add_probes();
         let vm = self.start(&[&data]);
         self.wait_for_end(&vm, &mut console, End::Ready);
         self.wait_for_probe(&vm, &mut console);
@@ -163,11 +179,11 @@ impl Node {
         let vm = self.start(&[]);
         let waited = vm.wait_for("give k3s up", REPORT, |line| {
             console.push(line.to_owned());
-            line.contains("Dependency failed for") && line.contains("k3s.service")
+            line.contains(K3S_IS)
         });
-        assert!(waited.is_ok(), "{waited:?}\n{}", console.join("\n"));
+        let last = console.last().map(String::as_str).unwrap_or_default();
+        assert!(waited.is_ok() && last.contains("inactive"), "{waited:?}\n{}", console.join("\n"));
         self.power_off(vm, &mut console);
-        assert!(!console.iter().any(|line| line.contains("Started k3s.service")), "{}", console.join("\n"));
     }
 
     fn data_disk(&self) -> PathBuf {

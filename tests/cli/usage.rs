@@ -160,3 +160,12 @@ fn cat_of_what_is_not_there_names_it() {
     fail(hcimage(folder.path()).arg("cat").arg(&place), 1, &["/etc/nothing", "not found"]);
     fail(hcimage(folder.path()).arg("ls").arg("no-colon.img"), 2, &["pi.img:/etc/fstab"]);
 }
+
+#[test]
+fn without_internet_it_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = hcimage(folder.path());
+    // Nobody listens on the discard port, so the connection is refused at once.
+    command.args(["build", "--board", "cm4", "--k3s-channels", "http://127.0.0.1:9/channels", "--base"]);
+    fail(command.arg(base("pi-os-bookworm-like")), 1, &["127.0.0.1:9", "--k3s FOLDER"]);
+}

@@ -13,6 +13,8 @@ use crate::tree::Tree;
 
 /// The flag of inputs whose checksums are made right after the damage.
 const SEALED: u8 = 1;
+/// The flag of inputs whose journal is replayed.
+const REPLAY: u8 = 2;
 const NOW: i64 = 1_700_000_000;
 
 /// See the module.
@@ -45,7 +47,8 @@ pub fn edited(input: &[u8]) -> Option<Edited> {
     let (before, len) = (script.sealed(SEALED), script.image.len);
     let disk = Disk::new(&before, len);
     read_only(&disk, &before);
-    let after = edit(&disk, &before, &script.operations)?;
+    let fs = open_to_edit(&disk, &before, script.flags & REPLAY != 0)?;
+    let after = edit(&disk, fs, &script.operations);
     Some(Edited { len, before, after })
 }
 
@@ -57,18 +60,23 @@ pub fn show(input: &[u8]) -> Option<(String, Vec<u8>)> {
 
 /// Opens and reads everything; no byte changes.
 fn read_only(disk: &Disk, before: &Sparse) {
-    if let Ok(fs) = open(disk, false) {
+    if let Ok(fs) = open(disk, false, false) {
         Tree::of(&fs).explore(&fs);
     }
     assert!(disk.content() == *before, "reading changed the image");
 }
 
-/// Opens for writing, edits, and finishes. Tells the content where all of that was reported as done.
-fn edit(disk: &Disk, before: &Sparse, operations: &[Operation]) -> Option<Sparse> {
-    let Ok(fs) = open(disk, true) else {
+/// Opens for writing; a refusal changes nothing.
+fn open_to_edit(disk: &Disk, before: &Sparse, replay: bool) -> Option<Ext4> {
+    let opened = open(disk, true, replay);
+    if opened.is_err() {
         assert!(disk.content() == *before, "a refused file system changed");
-        return None;
-    };
+    }
+    opened.ok()
+}
+
+/// Edits, and finishes; tells the content then.
+fn edit(disk: &Disk, fs: Ext4, operations: &[Operation]) -> Sparse {
     let tree = Tree::of(&fs);
     let _ = fs.need(operations.iter().filter_map(planned));
     let mut touched = Vec::new();
@@ -80,13 +88,13 @@ fn edit(disk: &Disk, before: &Sparse, operations: &[Operation]) -> Option<Sparse
     let finished = Box::new(fs).finish();
     let after = disk.content();
     finished.expect("a file system that was sound is sound after edits");
-    let fs = open(disk, true).expect("a finished file system can be opened again");
+    let fs = open(disk, true, false).expect("a finished file system can be opened again");
     assert!(Tree::of(&fs) == edited, "what was read before finishing differs from what is read after it");
-    Some(after)
+    after
 }
 
-fn open(disk: &Disk, writable: bool) -> hcimage::fs::Result<Ext4> {
-    Ext4::open(disk.window(), Ext4Options { now: NOW, writable })
+fn open(disk: &Disk, writable: bool, replay: bool) -> hcimage::fs::Result<Ext4> {
+    Ext4::open(disk.window(), Ext4Options { now: NOW, writable, replay })
 }
 
 fn planned(operation: &Operation) -> Option<Planned> {

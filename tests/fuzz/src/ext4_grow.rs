@@ -89,5 +89,5 @@ fn room(disk: &Disk, bytes: u64) {
 }
 
 fn open(disk: &Disk) -> hcimage::fs::Result<Ext4> {
-    Ext4::open(disk.window(), Ext4Options { now: 1_700_000_000, writable: true })
+    Ext4::open(disk.window(), Ext4Options { now: 1_700_000_000, writable: true, replay: false })
 }

@@ -54,7 +54,7 @@ macro_rules! fixtures {
 // The order is part of the corpus: new ones go to the end.
 fixtures! {
     /// With and without checksums; inputs get past the missing ones.
-    EXT4: "ext4-plain" "ext4-csum" "ext4-journal" "ext4-old" "ext4-groups" "ext4-orphan" "ext4-4k" "ext4-full"
+    EXT4: "ext4-plain" "ext4-csum" "ext4-journal" "ext4-old" "ext4-groups" "ext4-orphan" "ext4-4k" "ext4-full" "ext4-dirty"
 }
 fixtures! {
     /// One for each width.

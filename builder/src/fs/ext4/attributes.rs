@@ -64,7 +64,7 @@ impl Ext4 {
             changed: time(inode.ctime, inode.ctime_nsec),
         };
         if self.is_noted(node.inode).map_err(|error| convert(error, "reading times"))? {
-            (metadata.modified, metadata.changed) = (time(self.now, 0), time(self.now, 0));
+            (metadata.modified, metadata.changed) = (time(self.volume.now(), 0), time(self.volume.now(), 0));
         }
         Ok(Some(metadata))
     }
@@ -76,7 +76,7 @@ impl Ext4 {
         if node.kind == Kind::Symlink {
             return Err(super::slot::bad(path, "it is a symbolic link, whose permissions mean nothing"));
         }
-        let done = self.fs.apply_chmod_ino(node.inode, mode & 0o7777);
+        let done = self.fs().apply_chmod_ino(node.inode, mode & 0o7777);
         done.map_err(|error| self.failed(error, "setting the permissions of", path, 1))?;
         self.fit_acl(node, path, mode)
     }
@@ -84,14 +84,14 @@ impl Ext4 {
     /// Sets the owner and group. Permissions stay, set-id bits included, which the kernel would take away.
     pub fn set_owner(&self, path: &ImagePath, uid: u32, gid: u32) -> Result<()> {
         let node = self.changeable(path)?;
-        let done = self.fs.apply_chown_ino(node.inode, uid, gid);
+        let done = self.fs().apply_chown_ino(node.inode, uid, gid);
         done.map_err(|error| self.failed(error, "setting the owner of", path, 1))
     }
 
     /// Sets the times of the last access and the last change of the content.
     pub fn set_times(&self, path: &ImagePath, accessed: Time, modified: Time) -> Result<()> {
         let node = self.changeable(path)?;
-        let done = self.fs.apply_utimens_ino(
+        let done = self.fs().apply_utimens_ino(
             node.inode,
             accessed.seconds,
             accessed.nanoseconds,
@@ -117,23 +117,22 @@ impl Ext4 {
         path: &ImagePath,
         attributes: Attributes,
     ) -> Result<()> {
-        let fs = &self.fs;
-        let Attributes { mode, uid, gid, mtime } = attributes;
-        let mut done = fs.apply_chown_ino(node.inode, uid, gid);
-        if node.kind != Kind::Symlink {
-            done = done.and_then(|()| fs.apply_chmod_ino(node.inode, mode & 0o7777));
-        }
-        done.and_then(|()| fs.apply_utimens_ino(node.inode, mtime, 0, mtime, 0))
-            .and_then(|()| self.forget(node.inode))
+        let volume = &self.volume;
+        let set = volume.inode(node.inode).and_then(|mut inode| {
+            inode.set_attributes(attributes, volume.now())?;
+            volume.put_inode(&mut inode)
+        });
+        set.and_then(|()| self.forget(node.inode))
             .map_err(|error| self.failed(error, "setting owner, mode and time of", path, 1))
     }
 
     /// Notes in the inode that it changed now: its number of names, for instance.
     pub(super) fn stamp(&self, inode: u32, path: &ImagePath) -> Result<()> {
-        let mode = self.inode(inode, path.as_str())?.mode;
-        // The crate sets the time of the change whenever it sets the permissions, to whatever value.
-        let done = self.fs.apply_chmod_ino(inode, mode & 0o7777);
-        done.map_err(|error| self.failed(error, "changing", path, 1))
+        let touched = self.volume.inode(inode).and_then(|mut inode| {
+            inode.touch(self.volume.now());
+            self.volume.put_inode(&mut inode)
+        });
+        touched.map_err(|error| self.failed(error, "changing", path, 1))
     }
 
     /// What is at `path`, whose attributes are about to change.
@@ -146,7 +145,7 @@ impl Ext4 {
 
     /// What is free now; the numbers of the opened file system are those of the beginning.
     pub(super) fn free(&self) -> Result<Space> {
-        let sb = Superblock::read(self.fs.dev.as_ref())
+        let sb = Superblock::read(self.fs().dev.as_ref())
             .map_err(|error| convert(error, "reading the superblock"))?;
         let bytes = sb.free_blocks_count.saturating_mul(u64::from(sb.block_size()));
         Ok(Space { bytes, inodes: u64::from(sb.free_inodes_count) })

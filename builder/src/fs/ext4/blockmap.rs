@@ -14,6 +14,7 @@ use fs_ext4::extent::{Extent, ExtentHeader, ExtentIdx};
 use fs_ext4::inode::{Inode, InodeFlags, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG};
 
 use super::error::{convert, corrupt};
+use super::preflight::attributes_are_sound;
 use crate::fs::Result;
 
 /// Bytes of an extent header, of an entry, and of an index entry alike.
@@ -33,6 +34,12 @@ pub(super) fn inode(fs: &Filesystem, claims: &mut Claims, number: u32, inode: &I
     if inode.file_acl != 0 {
         // Inodes with the same attributes may share their block.
         claims.must_be_used(Owner::Inode(number), inode.file_acl)?;
+        if !attributes_are_sound(&fs.csum, inode.file_acl, &read_block(fs, inode.file_acl)?) {
+            return Err(corrupt(format!(
+                "block {} with extended attributes of inode {number} does not match its checksum",
+                inode.file_acl
+            )));
+        }
     }
     let acl_sectors = if inode.file_acl == 0 { 0 } else { u64::from(fs.sb.block_size() / 512) };
     let fast_link = inode.mode & S_IFMT == S_IFLNK && inode.blocks <= acl_sectors;

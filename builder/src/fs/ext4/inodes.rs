@@ -17,6 +17,8 @@ use crate::fs::Result;
 
 /// `uninit_bg` and `metadata_csum`: descriptors say how much of an inode table was ever used.
 const GROUP_SUMS: u32 = 0x10 | 0x400;
+/// `dir_index`: folders may have hash trees.
+const DIR_INDEX: u32 = 0x20;
 /// `dir_nlink`: a folder with one link has more subfolders than can be counted.
 const DIR_NLINK: u32 = 0x20;
 /// `orphan_file`, and where the superblock keeps the inode of the file, which no folder names.
@@ -111,7 +113,7 @@ fn inode(fs: &Filesystem, claims: &mut Claims, number: u32, marked: bool) -> Res
         return check_unused(fs, number).map(|()| None);
     }
     let (inode, raw) = fs.read_inode_verified(number).map_err(|error| convert(error, &what))?;
-    check_form(&what, &inode, &raw)?;
+    check_form(fs, &what, &inode, &raw)?;
     if inode.links_count == 0 && number >= fs.sb.first_inode {
         return Err(corrupt(format!("{what} has no links, but its bitmap calls it used")));
     }
@@ -120,8 +122,9 @@ fn inode(fs: &Filesystem, claims: &mut Claims, number: u32, marked: bool) -> Res
 }
 
 /// Refuses an inode that is of another form than the features of the file system allow.
-fn check_form(what: &str, inode: &Inode, raw: &[u8]) -> Result<()> {
-    let misled = inode.flags & InodeFlags::INDEX.bits() != 0 && inode.mode & S_IFMT != S_IFDIR;
+fn check_form(fs: &Filesystem, what: &str, inode: &Inode, raw: &[u8]) -> Result<()> {
+    let may_have_tree = inode.mode & S_IFMT == S_IFDIR && fs.sb.feature_compat & DIR_INDEX != 0;
+    let misled = inode.flags & InodeFlags::INDEX.bits() != 0 && !may_have_tree;
     if inode.flags & FLAGS_OF_REFUSED_FEATURES != 0 || misled {
         return Err(corrupt(format!("{what} has the flags {:#x}, which it cannot have", inode.flags)));
     }

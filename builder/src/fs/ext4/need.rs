@@ -21,6 +21,8 @@ const LONGEST_ENTRY: u64 = 264;
 const FOLDER_TAIL: u64 = 12;
 /// The deepest tree of extents: as many nodes may split when a file with one grows.
 const DEEPEST_TREE: u64 = 5;
+/// Leaves that a node of a folder's hash tree leads to at least: half of what fits into 1 KiB.
+const PAIRS_IN_NODE: u64 = 60;
 
 /// One step of a plan.
 #[derive(Debug, Clone)]
@@ -114,7 +116,7 @@ impl Ext4 {
             }
         }
         wanted.extend(folders.into_iter().map(|folder| (folder, Content::Folder)));
-        Ok(tally(u64::from(self.fs.sb.block_size()), &wanted))
+        Ok(tally(u64::from(self.volume.sb.block_size()), &wanted))
     }
 }
 
@@ -175,10 +177,12 @@ fn entry_bytes(name: &str) -> u64 {
     u64::try_from(name.len()).unwrap_or(u64::MAX).saturating_add(8).next_multiple_of(4)
 }
 
-/// Blocks by which a folder may grow: those of a hash tree are half full after a split, and the tree has its own.
+/// Blocks by which a folder may grow: those of a hash tree are half full after a split, the tree has its own, and
+/// so have the folder's extents.
 fn folder_growth(block: u64, bytes: u64) -> u64 {
     let usable = block.saturating_sub(FOLDER_TAIL).saturating_sub(LONGEST_ENTRY).max(1);
-    bytes.saturating_mul(2).div_ceil(usable).saturating_add(1)
+    let leaves = bytes.saturating_mul(2).div_ceil(usable).saturating_add(1);
+    leaves.saturating_add(leaves / PAIRS_IN_NODE).saturating_add(extent_blocks(block, leaves))
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ impl Tree for Ext4Tree<'_> {
     }
 
     fn target(&self, link: u32) -> Result<String> {
-        let bytes = self.0.fs.read_link_ino(link);
+        let bytes = self.0.fs().read_link_ino(link);
         let bytes = bytes.map_err(|error| convert(error, &format!("reading the link in inode {link}")))?;
         String::from_utf8(bytes).map_err(|error| FsError::BadPath {
             path: String::from_utf8_lossy(error.as_bytes()).into_owned(),
@@ -68,7 +68,9 @@ impl Ext4 {
     }
 
     pub(super) fn inode(&self, number: u32, name: &str) -> Result<Inode> {
-        self.fs.stat_ino(number).map_err(|error| convert(error, &format!("reading inode {number} of {name}")))
+        self.fs()
+            .stat_ino(number)
+            .map_err(|error| convert(error, &format!("reading inode {number} of {name}")))
     }
 
     pub(super) fn stat_path(&self, path: &ImagePath) -> Result<Option<Stat>> {
@@ -77,7 +79,7 @@ impl Ext4 {
         };
         let inode = self.inode(node.inode, path.as_str())?;
         let noted = self.is_noted(node.inode).map_err(|error| convert(error, "reading times"))?;
-        let mtime = if noted { self.now } else { inode.mtime };
+        let mtime = if noted { self.volume.now() } else { inode.mtime };
         let attributes = Attributes { mode: inode.mode & 0o7777, uid: inode.uid, gid: inode.gid, mtime };
         Ok(Some(Stat { kind: node.kind, size: inode.size, attributes }))
     }
@@ -110,12 +112,12 @@ impl Ext4 {
 
     /// Blocks that a folder has, those of its hash tree among them.
     pub(super) fn folder_blocks(&self, folder: u32) -> fs_ext4::Result<u64> {
-        Ok(self.fs.stat_ino(folder)?.size.div_ceil(u64::from(self.fs.sb.block_size())))
+        Ok(self.fs().stat_ino(folder)?.size.div_ceil(u64::from(self.volume.sb.block_size())))
     }
 
     /// The entries in one block of a folder, compared with its checksum, which the crate's own listing does not do.
     pub(super) fn folder_block(&self, folder: u32, logical: u64) -> fs_ext4::Result<Vec<DirEntry>> {
-        let fs = &self.fs;
+        let fs = &*self.fs();
         let inode = fs.stat_ino(folder)?;
         let Some(block) = fs.map_inode_logical(&inode, logical)? else { return Ok(Vec::new()) };
         let bytes = fs.read_block(block)?;
@@ -139,7 +141,7 @@ impl Ext4 {
         let mut done: u64 = 0;
         while done < size {
             let count =
-                self.fs.read_ino(node.inode, done, &mut buffer).map_err(|error| convert(error, &what))?;
+                self.fs().read_ino(node.inode, done, &mut buffer).map_err(|error| convert(error, &what))?;
             let Some(piece) = buffer.get(..count).filter(|piece| !piece.is_empty()) else {
                 return Err(corrupt(format!("{what}: it ends at byte {done} of {size}")));
             };

@@ -151,7 +151,7 @@ impl Ext4 {
         if node.kind == Kind::Folder {
             return self.forget(node.inode).map_err(|error| convert(error, &format!("removing {path}")));
         }
-        match self.fs.stat_ino(node.inode) {
+        match self.fs().stat_ino(node.inode) {
             Ok(_) => self.stamp(node.inode, path),
             Err(Error::Stale) => Ok(()),
             Err(error) => Err(convert(error, &format!("removing {path}"))),

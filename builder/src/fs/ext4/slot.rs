@@ -103,7 +103,7 @@ impl Ext4 {
     /// An error of the crate while it did `what` to `path` with `bytes` more to place.
     pub(super) fn failed(&self, error: Error, what: &str, path: &ImagePath, bytes: u64) -> FsError {
         let free = |of: fn(Space) -> u64| self.free().map_or(0, of);
-        let block = u64::from(self.fs.sb.block_size());
+        let block = u64::from(self.volume.sb.block_size());
         let subject = path.as_str().to_owned();
         match exhausted(&error) {
             Some(Exhausted::Blocks) => {

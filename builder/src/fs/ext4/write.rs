@@ -1,15 +1,16 @@
 //! Folders and files: made, replaced and appended to. Every call leaves a sound file system behind, and one that
 //! fails leaves what was there before.
 
-use std::io::{self, Read};
+use std::io::Read;
 
 use super::Ext4;
+use super::content::FillError;
 use super::resolve::{Last, Node};
 use super::slot::{Slot, bad, must_be};
 use crate::fs::{Attributes, FsError, ImagePath, Kind, Result, Source};
 
-/// Bytes taken from a reader at once: the crate keeps each piece in memory twice while it writes it.
-const PIECE: u64 = 4 << 20;
+/// Bytes that the crate is given at once: it keeps them in memory several times.
+const PIECE: u64 = 1 << 20;
 
 /// Names tried for a file that is to take another one's place.
 const INTERIM_NAMES: u32 = 1000;
@@ -86,11 +87,11 @@ impl Ext4 {
         self.may_append(node.inode, path)?;
         self.must_fit(path, content)?;
         let before = self.inode(node.inode, path.as_str())?;
-        let filled = self.fill(node.inode, path, before.size, content);
+        let filled = self.fill(node.inode, path, content);
         if filled.is_err() {
-            let undone = self.fs.apply_truncate_ino(node.inode, before.size).and_then(|()| {
+            let undone = self.truncate(node.inode, before.size).and_then(|()| {
                 let (atime, mtime) = ((before.atime, before.atime_nsec), (before.mtime, before.mtime_nsec));
-                self.fs.apply_utimens_ino(node.inode, atime.0, atime.1, mtime.0, mtime.1)
+                self.fs().apply_utimens_ino(node.inode, atime.0, atime.1, mtime.0, mtime.1)
             });
             undone.map_err(|error| self.failed(error, "taking back what was appended to", path, 0))?;
         }
@@ -155,7 +156,7 @@ impl Ext4 {
     fn new_file(&self, slot: &Slot, path: &ImagePath, content: &mut Source<'_>) -> Result<(Node, u64)> {
         let made = self.name_new_file(slot.at(), 0o600);
         let inode = made.map_err(|error| self.failed(error, "creating", path, 1))?;
-        let filled = self.fill(inode, path, 0, content);
+        let filled = self.fill(inode, path, content);
         let size = self.made(slot, filled)?;
         Ok((Node { inode, kind: Kind::File }, size))
     }
@@ -164,7 +165,7 @@ impl Ext4 {
     /// the extents take.
     fn must_fit(&self, path: &ImagePath, content: &Source<'_>) -> Result<()> {
         let Some(len) = content.len() else { return Ok(()) };
-        let need = len.checked_next_multiple_of(u64::from(self.fs.sb.block_size())).unwrap_or(u64::MAX);
+        let need = len.checked_next_multiple_of(u64::from(self.volume.sb.block_size())).unwrap_or(u64::MAX);
         let free = self.free()?.bytes;
         if need > free {
             return Err(FsError::NoSpace { what: path.as_str().to_owned(), need, free });
@@ -172,20 +173,42 @@ impl Ext4 {
         Ok(())
     }
 
-    /// Streams `content` into a file from byte `start` on, which is its end.
-    fn fill(&self, inode: u32, path: &ImagePath, start: u64, content: &mut Source<'_>) -> Result<u64> {
+    /// Streams `content` behind the end of a file, and returns how many bytes that were. If it fails, the file has
+    /// some of them.
+    fn fill(&self, inode: u32, path: &ImagePath, content: &mut Source<'_>) -> Result<u64> {
+        let failed = |error, bytes| self.failed(error, "writing", path, bytes);
+        let mut inode = self.volume.inode(inode).map_err(|error| failed(error, 0))?;
+        if !self.volume.can_fill(&inode).map_err(|error| failed(error, 0))? {
+            return self.fill_by_crate(inode.number, path, inode.size(), content);
+        }
+        let filled = self.volume.fill(&mut inode, content);
+        self.tell_crate().map_err(|error| failed(error, 0))?;
+        filled.map_err(|error| match error {
+            FillError::Source(source) => FsError::Io { what: format!("reading what goes to {path}"), source },
+            FillError::Image(error, bytes) => failed(error, bytes),
+        })
+    }
+
+    /// As [`Ext4::fill`], for files that only the crate knows, from byte `start` on.
+    fn fill_by_crate(
+        &self,
+        inode: u32,
+        path: &ImagePath,
+        start: u64,
+        content: &mut Source<'_>,
+    ) -> Result<u64> {
         let mut piece = Vec::new();
         let mut size: u64 = 0;
         loop {
             piece.clear();
-            let source =
-                |source: io::Error| FsError::Io { what: format!("reading what goes to {path}"), source };
+            let source = |source| FsError::Io { what: format!("reading what goes to {path}"), source };
             let count = Read::take(&mut *content, PIECE).read_to_end(&mut piece).map_err(source)?;
             if count == 0 {
                 return Ok(size);
             }
             let bytes = u64::try_from(count).unwrap_or(u64::MAX);
-            let written = self.fs.apply_pwrite_ino(inode, start.saturating_add(size), &piece);
+            let written = self.fs().apply_pwrite_ino(inode, start.saturating_add(size), &piece);
+            let written = written.and_then(|_| self.volume.seal_extents(inode));
             written.map_err(|error| self.failed(error, "writing", path, bytes))?;
             size = size.saturating_add(bytes);
         }

@@ -64,7 +64,7 @@ impl Ext4 {
             self.keep_value(node, path, name, &acl.kept())?;
         }
         let mode = self.inode(node.inode, path.as_str())?.mode & 0o7000 | acl.mode();
-        let done = self.fs.apply_chmod_ino(node.inode, mode);
+        let done = self.fs().apply_chmod_ino(node.inode, mode);
         done.map_err(|error| self.failed(error, "setting the permissions of", path, 1))
     }
 
@@ -100,7 +100,7 @@ impl Ext4 {
     }
 
     fn xattrs_of(&self, node: Node, path: &ImagePath) -> Result<Vec<XattrEntry>> {
-        let fs = &self.fs;
+        let fs = &*self.fs();
         let (inode, bytes) =
             fs.read_inode_verified(node.inode).map_err(|error| convert(error, &format!("reading {path}")))?;
         read_all_resolved(fs, &inode, &bytes)
@@ -109,7 +109,7 @@ impl Ext4 {
 
     fn keep_value(&self, node: Node, path: &ImagePath, name: &str, value: &[u8]) -> Result<()> {
         let place = self.place(path, Last::Keep)?.path()?;
-        match self.fs.apply_setxattr(place.as_str(), name, value) {
+        match self.fs().apply_setxattr(place.as_str(), name, value) {
             Ok(()) => self.stamp(node.inode, path),
             // The crate says this also where there are free blocks, but the one block is full.
             Err(Error::NoSpaceLeftOnDevice) if self.free()?.bytes > 0 => Err(bad(
@@ -128,7 +128,7 @@ impl Ext4 {
     /// Removes an attribute; whether there was one.
     fn drop_value(&self, node: Node, path: &ImagePath, name: &str) -> Result<bool> {
         let place = self.place(path, Last::Keep)?.path()?;
-        match self.fs.apply_removexattr(place.as_str(), name) {
+        match self.fs().apply_removexattr(place.as_str(), name) {
             Ok(()) => self.stamp(node.inode, path).map(|()| true),
             Err(Error::NotFound) => Ok(false),
             Err(error) => Err(self.failed(error, &format!("removing {name} of"), path, 1)),

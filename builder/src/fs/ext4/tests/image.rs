@@ -167,7 +167,7 @@ impl Image {
     }
 
     /// How the tools are told which part of the file they mean.
-    fn target(&self) -> String {
+    pub(super) fn target(&self) -> String {
         format!("{}?offset={OFFSET}", self.file_path())
     }
 
@@ -189,7 +189,7 @@ impl Image {
     }
 
     pub(super) fn try_open(&self, writable: bool) -> Result<Ext4, FsError> {
-        Ext4::open(self.window(), Ext4Options { now: NOW, writable })
+        Ext4::open(self.window(), Ext4Options { now: NOW, writable, replay: false })
     }
 
     /// Opens, lets `edit` act, finishes, and lets the judges see it.
@@ -223,6 +223,30 @@ impl Image {
     /// Puts back what [`Image::bytes`] gave.
     pub(super) fn restore(&self, bytes: &[u8]) {
         self.file().write_all_at(bytes, 0).unwrap();
+    }
+
+    /// All of the partition.
+    pub(super) fn partition(&self) -> Vec<u8> {
+        self.partition_bytes(0, self.len as usize)
+    }
+
+    /// Puts back what [`Image::partition`] gave.
+    pub(super) fn put_partition(&self, bytes: &[u8]) {
+        self.file().write_all_at(bytes, OFFSET).unwrap();
+    }
+
+    /// Writes a file beside the image, and returns its path.
+    pub(super) fn write_beside(&self, name: &str, content: &[u8]) -> String {
+        let at = self.dir.path().join(name);
+        fs::write(&at, content).unwrap();
+        at.to_str().unwrap().to_owned()
+    }
+
+    /// What dumpe2fs says of the superblock and the groups.
+    pub(super) fn dumpe2fs(&self) -> String {
+        let output = tool("dumpe2fs", &[&self.target()]);
+        assert!(output.status.success(), "{}", text(&output));
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     pub(super) fn debugfs(&self, command: &str) -> String {

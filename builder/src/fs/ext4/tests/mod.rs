@@ -5,11 +5,14 @@
 #![expect(clippy::cast_possible_truncation, reason = "fixtures are small")]
 
 mod attributes;
+mod changed;
 mod hostile;
 mod image;
+mod large;
 mod limits;
 mod matrix;
 mod operating;
 mod operations;
 mod refusals;
+mod replay;
 mod writing;

@@ -116,7 +116,7 @@ fn appending_to_files_of_every_shape() {
         for size in sparse {
             let at = format!("/etc/{size}");
             write(fs, &at, b"");
-            fs.fs.apply_truncate_ino(fs.metadata(&path(&at)).unwrap().unwrap().inode, size + 5).unwrap();
+            fs.fs().apply_truncate_ino(fs.metadata(&path(&at)).unwrap().unwrap().inode, size + 5).unwrap();
             append(fs, &at, b"end").unwrap();
         }
     });

@@ -14,7 +14,7 @@ use super::super::image::{FOLDER, Image, NOW, OFFSET, PLAIN, noise, tool};
 use super::{Gathered, Operation, Outcome, Seen, Sight, Stamp, TOP, What, acl_value, xattr_value};
 
 /// A mounted image; unmounted when dropped, and with its result by [`Mounted::unmount`].
-pub(super) struct Mounted {
+pub(in super::super) struct Mounted {
     on: tempfile::TempDir,
     since: i64,
 }
@@ -22,7 +22,7 @@ pub(super) struct Mounted {
 impl Mounted {
     /// Mounts through a loop device; the reason if that is not possible here. Times from `since` on are the kernel's
     /// own and not any that were set.
-    pub(super) fn try_new(image: &Image, since: i64) -> Result<Self, String> {
+    pub(in super::super) fn try_new(image: &Image, since: i64) -> Result<Self, String> {
         let on = scratch();
         let size = image.partition_len();
         let options = format!("loop,offset={OFFSET},sizelimit={size}");
@@ -40,11 +40,11 @@ impl Mounted {
         Err(said)
     }
 
-    pub(super) fn root(&self) -> &Path {
+    pub(in super::super) fn root(&self) -> &Path {
         self.on.path()
     }
 
-    pub(super) fn unmount(self) {
+    pub(in super::super) fn unmount(self) {
         // A process that another test is just starting may still hold our open files.
         let unmounted = (0..100).any(|_| {
             std::thread::sleep(std::time::Duration::from_millis(5));

@@ -17,6 +17,7 @@ mod profiles;
 
 use std::collections::BTreeMap;
 
+pub(super) use self::by_kernel::Mounted;
 use super::image::noise;
 
 /// Everything happens below this folder.

@@ -4,7 +4,7 @@
 //! Every caller holds a buffer of the structure's full size and names a constant place in it. A place outside
 //! would be a mistake of ours: debug builds stop, release builds read zero and write nothing.
 
-pub(super) fn get_array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+pub(in crate::fs::ext4) fn get_array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     let found = bytes.get(at..).and_then(|tail| tail.first_chunk()).copied();
     debug_assert!(found.is_some(), "{N} bytes at {at} of {}", bytes.len());
     found.unwrap_or([0; N])
@@ -18,38 +18,38 @@ fn write(bytes: &mut [u8], at: usize, value: &[u8]) {
     }
 }
 
-pub(super) fn get_u8(bytes: &[u8], at: usize) -> u8 {
+pub(in crate::fs::ext4) fn get_u8(bytes: &[u8], at: usize) -> u8 {
     u8::from_le_bytes(get_array(bytes, at))
 }
 
-pub(super) fn get_u16(bytes: &[u8], at: usize) -> u16 {
+pub(in crate::fs::ext4) fn get_u16(bytes: &[u8], at: usize) -> u16 {
     u16::from_le_bytes(get_array(bytes, at))
 }
 
-pub(super) fn get_u32(bytes: &[u8], at: usize) -> u32 {
+pub(in crate::fs::ext4) fn get_u32(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(get_array(bytes, at))
 }
 
 /// A 64-bit number whose halves lie apart.
-pub(super) fn get_u64_split(bytes: &[u8], low: usize, high: usize) -> u64 {
+pub(in crate::fs::ext4) fn get_u64_split(bytes: &[u8], low: usize, high: usize) -> u64 {
     u64::from(get_u32(bytes, high)) << 32 | u64::from(get_u32(bytes, low))
 }
 
 /// A 32-bit number whose halves lie apart.
-pub(super) fn get_u32_split(bytes: &[u8], low: usize, high: usize) -> u32 {
+pub(in crate::fs::ext4) fn get_u32_split(bytes: &[u8], low: usize, high: usize) -> u32 {
     u32::from(get_u16(bytes, high)) << 16 | u32::from(get_u16(bytes, low))
 }
 
-pub(super) fn put_u16(bytes: &mut [u8], at: usize, value: u16) {
+pub(in crate::fs::ext4) fn put_u16(bytes: &mut [u8], at: usize, value: u16) {
     write(bytes, at, &value.to_le_bytes());
 }
 
-pub(super) fn put_u32(bytes: &mut [u8], at: usize, value: u32) {
+pub(in crate::fs::ext4) fn put_u32(bytes: &mut [u8], at: usize, value: u32) {
     write(bytes, at, &value.to_le_bytes());
 }
 
 /// Writes the low half of a 64-bit number, and the high half where the structure has a place for it.
-pub(super) fn put_u64_split(bytes: &mut [u8], low: usize, high: Option<usize>, value: u64) {
+pub(in crate::fs::ext4) fn put_u64_split(bytes: &mut [u8], low: usize, high: Option<usize>, value: u64) {
     let halves = value.to_le_bytes();
     let (low_half, high_half) = halves.split_at(4);
     write(bytes, low, low_half);
@@ -59,7 +59,7 @@ pub(super) fn put_u64_split(bytes: &mut [u8], low: usize, high: Option<usize>, v
 }
 
 /// Writes the low half of a 32-bit number, and the high half where the structure has a place for it.
-pub(super) fn put_u32_split(bytes: &mut [u8], low: usize, high: Option<usize>, value: u32) {
+pub(in crate::fs::ext4) fn put_u32_split(bytes: &mut [u8], low: usize, high: Option<usize>, value: u32) {
     let halves = value.to_le_bytes();
     let (low_half, high_half) = halves.split_at(2);
     write(bytes, low, low_half);
@@ -69,7 +69,7 @@ pub(super) fn put_u32_split(bytes: &mut [u8], low: usize, high: Option<usize>, v
 }
 
 /// The low half.
-pub(super) fn low16(value: u32) -> u16 {
+pub(in crate::fs::ext4) fn low16(value: u32) -> u16 {
     let [a, b, ..] = value.to_le_bytes();
     u16::from_le_bytes([a, b])
 }
