@@ -1,6 +1,6 @@
 # `make demo` shows it, `make test` proves it. Everything below target/ and out/ can be thrown away.
 .DEFAULT_GOAL := build
-.PHONY: build setup programs bases check test boot-test ext4-matrix demo bench clean
+.PHONY: build setup programs bases check test boot-test ext4-matrix demo bench fuzz clean
 
 # An ordinary user's PATH lacks mkfs, fsck and their like on Debian.
 export PATH := $(PATH):/usr/sbin:/sbin
@@ -42,6 +42,10 @@ demo: ## base, build, boot, and the line that flashes it
 bench: build programs-and-double ## hcimage build against cp; the ext4 layer against debugfs and cp
 	tests/bench/build.sh
 	$(CARGO) bench --locked --package hcimage --bench ext4
+
+FUZZ_SECONDS := 600
+fuzz: ## each fuzz target for FUZZ_SECONDS; needs nightly Rust and cargo-fuzz, see tests/fuzz/README.md
+	tests/fuzz/fuzz.sh run $(FUZZ_SECONDS)
 
 clean:
 	$(CARGO) clean

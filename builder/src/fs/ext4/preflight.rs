@@ -11,14 +11,17 @@ use fs_ext4::error::Error;
 use fs_ext4::superblock::{EXT4_ERROR_FS, EXT4_VALID_FS, Superblock};
 
 use super::SETTLE;
-use super::blockmap;
 use super::bytes::get_u32;
 use super::error::{MEND, convert, corrupt};
 use super::features::{Features, NEEDS_RECOVERY, ORPHAN_PRESENT};
+use super::folders;
+use super::inodes::Inodes;
 use super::volume::Volume;
 use crate::disk::ByteSize;
 use crate::fs::{FsError, Result};
 
+/// The lowest inode that is not the file system's own.
+const FIRST_INODE: u32 = 11;
 /// Findings that an error names; the rest are counted.
 const NAMED_FINDINGS: usize = 3;
 
@@ -83,6 +86,13 @@ fn geometry(sb: &Superblock, partition: u64) -> Result<()> {
             cure: Some("get the image again"),
         });
     }
+    if sb.first_inode < FIRST_INODE
+        || sb.first_inode > sb.inodes_per_group
+        || sb.r_blocks_count > sb.blocks_count / 2
+        || !(sb.inode_size.is_power_of_two() && sb.desc_size.is_power_of_two())
+    {
+        return Err(corrupt("the superblock has impossible numbers".to_owned()));
+    }
     let inodes = sb.block_group_count().checked_mul(u64::from(sb.inodes_per_group));
     if inodes != Some(u64::from(sb.inodes_count)) {
         return Err(corrupt(format!(
@@ -130,7 +140,7 @@ pub(super) fn mounted(fs: &Filesystem, volume: &Volume, purpose: Purpose) -> Res
     if purpose == Purpose::Write {
         bitmaps(fs)?;
         audit(fs)?;
-        blockmap::check(fs, volume)?;
+        folders::check(fs, volume, &mut Inodes::read(fs)?)?;
     }
     Ok(())
 }

@@ -137,7 +137,7 @@ impl Ext4 {
         let node = self.existing(path, Last::Keep, Some(Kind::File))?;
         let what = format!("reading {path}");
         let size = self.inode(node.inode, path.as_str())?.size;
-        let mut buffer = vec![0; PIECE];
+        let mut buffer = vec![0; usize::try_from(size).map_or(PIECE, |size| size.min(PIECE))];
         let mut done: u64 = 0;
         while done < size {
             let count =

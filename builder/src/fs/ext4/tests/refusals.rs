@@ -185,6 +185,46 @@ fn flipped_bytes_elsewhere() {
     assert!(fs.list(&path("/usr")).is_ok());
 }
 
+/// Without checksums, so that nothing else gives it away. Most of these were found by fuzzing.
+#[test]
+fn inodes_and_folders_that_contradict_each_other() {
+    let broken = |commands: &[&str]| {
+        let image = Image::new(MIB, &["-b", "4096", "-O", "^metadata_csum"]);
+        image.debugfs_script(commands);
+        image
+    };
+    for (commands, finding) in [
+        // The counts of the group agree: one inode is freed that is used, another one is used that is free.
+        (&["freei /etc/hostname 1", "seti <4000>"][..], "has links, but its bitmap calls it free"),
+        (&["unlink /etc/empty"], "has 1 links, 0 were found"),
+        (&["sif /etc/hostname flags 0x80800"], "has the flags 0x80800"),
+        (&["sif /etc/hostname extra_isize 6"], "fields have 6 bytes more"),
+        (&["ssv r_blocks_count 5000"], "impossible numbers"),
+    ] {
+        let image = broken(commands);
+        refused(&image, &["damaged", finding]);
+    }
+    let folder = |name: &str, change: &dyn Fn(&Image, u64)| {
+        let image = broken(&[]);
+        let block: u64 = image.debugfs(&format!("bmap {name} 0")).trim().parse().unwrap();
+        change(&image, block * BLOCK);
+        image
+    };
+    // The hash from which the second leaf on holds names, behind the first pair.
+    let astray = folder("/var/lib/many", &|image, block| {
+        image.patch(block + 0x28, |hash| *hash = [0xfe, 0xff, 0xff, 0x7f])
+    });
+    refused(&astray, &["hash tree does not lead to"]);
+    let levels = folder("/var/lib/many", &|image, block| image.patch(block + 0x1c, |info| info[2] = 9));
+    refused(&levels, &["hash tree"]);
+    // One empty entry that fills the block of the root: nothing is left that could contradict anything.
+    let empty = [[0; 4], [0, 0x10, 0, 0]];
+    let dot = folder("/", &|image, block| {
+        (0..).step_by(4).zip(empty).for_each(|(at, new)| image.patch(block + at, |bytes| *bytes = new));
+    });
+    refused(&dot, &["`.` is missing"]);
+}
+
 #[test]
 fn features_that_we_do_not_edit() {
     for (options, name) in [
