@@ -214,9 +214,9 @@ fn inodes_and_folders_that_contradict_each_other() {
     let astray = folder("/var/lib/many", &|image, block| {
         image.patch(block + 0x28, |hash| *hash = [0xfe, 0xff, 0xff, 0x7f])
     });
-    refused(&astray, &["hash tree does not lead to"]);
+    refused(&astray, &["a name where its hash does not lead to"]);
     let levels = folder("/var/lib/many", &|image, block| image.patch(block + 0x1c, |info| info[2] = 9));
-    refused(&levels, &["hash tree"]);
+    refused(&levels, &["the root of a hash tree"]);
     // One empty entry that fills the block of the root: nothing is left that could contradict anything.
     let empty = [[0; 4], [0, 0x10, 0, 0]];
     let dot = folder("/", &|image, block| {
