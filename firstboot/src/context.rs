@@ -17,9 +17,16 @@ pub struct Context<'a> {
     pub state: State,
     /// When the state was last written before this start; the clock cannot be earlier.
     pub last_seen: Option<Duration>,
+    /// When the time of the phase under way is over, as a point of the uptime.
+    pub deadline: Duration,
 }
 
 impl Context<'_> {
+    /// The unit that runs k3s here.
+    pub fn unit(&self) -> &'static str {
+        self.seed.role.unit()
+    }
+
     /// Says what a phase is doing or waiting for, where it differs from what was said last.
     pub fn progress(&mut self, name: PhaseName, text: &str) -> Result<(), Failure> {
         let record = self.state.record_mut(name);

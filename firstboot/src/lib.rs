@@ -14,6 +14,7 @@ mod context;
 mod durable;
 mod gate;
 mod mounts;
+mod resolve;
 mod run;
 mod systemd;
 mod timekeeping;

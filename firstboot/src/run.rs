@@ -51,7 +51,7 @@ pub fn first_boot(sys: &dyn System) -> Ending {
         Err(failure) => return stop(sys, None, &mut State::new(String::new()), failure),
     };
     match resume(sys, &digest) {
-        Ok(state) => go(Context { sys, seed: &seed, state, last_seen }),
+        Ok(state) => go(Context { sys, seed: &seed, state, last_seen, deadline: Duration::ZERO }),
         // The state on the card stays as it is: it is evidence, or belongs to the seed that was used.
         Err(failure) => stop(sys, Some(&seed), &mut State::new(digest), failure),
     }
@@ -158,6 +158,7 @@ type Notes = Option<Vec<String>>;
 /// Tries until the phase's goal is reached, a lasting trouble shows or its time is over.
 fn until_true(cx: &mut Context<'_>, phase: &dyn Phase, start: Duration) -> Result<Notes, Failure> {
     let end = start.saturating_add(phase.limit(cx));
+    cx.deadline = end;
     let mut pause = PAUSES.0;
     loop {
         let failure = match one_try(cx, phase) {

@@ -24,9 +24,9 @@ pub(crate) fn last_seen(sys: &dyn System) -> Option<Duration> {
     sys.stat(Path::new(STATE_PATH)).ok().map(|stat| stat.modified)
 }
 
-/// The build time.
+/// The earliest time that can be right: the build, and the cluster's CAs.
 pub(crate) fn floor(seed: &Seed) -> Duration {
-    Duration::from_secs(seed.clock.floor)
+    Duration::from_secs(seed.clock.floor.max(seed.clock.ca_not_before.unwrap_or_default()))
 }
 
 /// Whether the clock was seen to in this boot.
@@ -75,14 +75,15 @@ pub(crate) enum NetworkTime {
 }
 
 /// Asks the seed's servers once and sets the clock by the first good answer; without servers, looks whether the
-/// base's own time service has set it.
-pub(crate) fn by_network(sys: &dyn System, seed: &Seed) -> Result<NetworkTime, Failure> {
+/// base's own time service has set it. One pass over many servers and addresses may take long: nobody is asked after
+/// `end`, a point of the uptime.
+pub(crate) fn by_network(sys: &dyn System, seed: &Seed, end: Duration) -> Result<NetworkTime, Failure> {
     if seed.clock.ntp.is_empty() {
         return Ok(by_base(sys));
     }
     let mut reasons = Vec::new();
     for name in &seed.clock.ntp {
-        let answer = name.parse::<Server>().and_then(|server| server.ask(sys, floor(seed)));
+        let answer = name.parse::<Server>().and_then(|server| server.ask(sys, floor(seed), end));
         match answer {
             Ok(time) => {
                 set(sys, time)?;

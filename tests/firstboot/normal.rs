@@ -5,7 +5,7 @@ use std::path::Path;
 use hc_firstboot::Ending;
 
 use crate::machine::Machine;
-use crate::scenario::{FLOOR, MARKER, STATUS, TRUE_TIME, World, seed};
+use crate::scenario::{FLOOR, MARKER, STATUS, TRUE_TIME, World, agent_seed, seed};
 
 #[test]
 fn a_flashed_card_becomes_a_ready_node() {
@@ -55,9 +55,7 @@ fn the_second_boot_does_nothing() {
 
 #[test]
 fn an_agent_asks_with_the_kubelets_own_configuration() {
-    let mut seed = seed();
-    seed.k3s.unit = "k3s-agent.service".into();
-    let machine = Machine::boot(World::flashed(&seed));
+    let machine = Machine::boot(World::flashed(&agent_seed()));
     assert_eq!(machine.first_boot(), Ending::Ready);
     let asked = "/usr/local/bin/k3s kubectl get node hc-1 -o json \
                  --kubeconfig /var/lib/rancher/k3s/agent/kubelet.kubeconfig";

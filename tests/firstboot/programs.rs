@@ -20,7 +20,7 @@ fn bad(stderr: &str) -> io::Result<Output> {
 impl World {
     pub(crate) fn run(&mut self, line: &str, now: &mut Volatile) -> io::Result<Output> {
         now.uptime += Duration::from_millis(50);
-        let unit = self.seed.k3s.unit.clone();
+        let unit = self.seed.role.unit();
         match line {
             "ip -j addr show" => good(self.addresses()),
             "ip -j -4 route show default" => good(r#"[{"dst":"default","gateway":"10.0.0.1","dev":"eth0"}]"#),
@@ -43,7 +43,7 @@ impl World {
                 now.k3s_started.get_or_insert(now.uptime);
                 good("")
             }
-            _ if line.starts_with("systemctl show --property=") && line.ends_with(&unit) => {
+            _ if line.starts_with("systemctl show --property=") && line.ends_with(unit) => {
                 good(self.show(now))
             }
             _ if line.starts_with("journalctl ") => {

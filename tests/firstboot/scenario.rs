@@ -6,7 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use hc_firstboot::seed::{
-    BundleFile, Clock, DataDisk, Folder, K3s, Network, Node, Report, SCHEMA, SEED_PATH, Seed,
+    BundleFile, Clock, Cluster as ClusterName, DataDisk, FirstServer, Folder, Format, Join, K3s, Network,
+    Node, Report, Role, Root, SCHEMA, SEED_PATH, Secrets, Seed, Workload,
 };
 use sha2::{Digest, Sha256};
 
@@ -70,22 +71,60 @@ pub(crate) fn seed() -> Seed {
     Seed {
         schema: SCHEMA,
         node: Node { hostname: "hc-1".into() },
-        network: Network { address: None, wait_seconds: 60 },
-        clock: Clock { floor: FLOOR, ntp: vec!["time.example".into()], wait_seconds: 30, require_ntp: false },
+        cluster: ClusterName { name: "home".into(), api: None },
+        role: Role::FirstServer(FirstServer {
+            nodes: Vec::new(),
+            join_seconds: 60,
+            workload: Workload {
+                addons: Vec::new(),
+                charts: Vec::new(),
+                deployments: Vec::new(),
+                wait_seconds: 120,
+            },
+        }),
+        network: Network {
+            stack: None,
+            interface: None,
+            address: None,
+            gateway: None,
+            dns: Vec::new(),
+            arp_probe: true,
+            wait_seconds: 60,
+        },
+        clock: Clock {
+            floor: FLOOR,
+            ca_not_before: Some(FLOOR - 86_400),
+            ntp: vec!["time.example".into()],
+            wait_seconds: 30,
+            require_ntp: false,
+        },
+        root: Root { grow: false },
         data_disk: Some(DataDisk {
             label: "k8s-data".into(),
             mount: MOUNT.into(),
             required: true,
-            wait_seconds: 30,
+            format: Format::Never,
+            wait_seconds: 40,
             folders: vec![Folder { path: "cloud/db".into(), mode: 0o750, uid: 33, gid: 34 }],
         }),
-        k3s: K3s { unit: "k3s.service".into(), ready_seconds: 300 },
+        k3s: K3s { ready_seconds: 300, modules: Vec::new() },
+        secrets: Secrets::default(),
         report: Report { boot_folder: "/boot/firmware".into() },
         bundle: vec![
             file("/usr/local/bin/k3s", b"the binary"),
             file("/var/lib/rancher/k3s/agent/images/a.tar.zst", b"the images"),
         ],
     }
+}
+
+/// The same node as an agent of a cluster.
+pub(crate) fn agent_seed() -> Seed {
+    let join = Join {
+        servers: vec!["10.0.0.1".parse().unwrap()],
+        token_file: "/etc/rancher/k3s/token".into(),
+        wait_seconds: 120,
+    };
+    Seed { role: Role::Agent(join), ..seed() }
 }
 
 impl World {
@@ -150,7 +189,7 @@ impl World {
     }
 
     pub(crate) fn unit_link(&self) -> String {
-        format!("{WANTS}/{}", self.seed.k3s.unit)
+        format!("{WANTS}/{}", self.seed.role.unit())
     }
 
     pub(crate) fn is_enabled(&self) -> bool {

@@ -82,8 +82,8 @@ fn another_seed_before_the_commit_point_begins_again() {
 #[test]
 fn a_seed_that_cannot_be_used_is_reported_where_the_boot_partition_most_likely_is() {
     for (content, what) in [
-        ("schema = 2\n", "reading /etc/hcimage/seed.toml: schema is 2, this hc-firstboot reads 1 only"),
-        ("schema = 1\nx = [\n", "reading /etc/hcimage/seed.toml: line "),
+        ("schema = 1\n", "reading /etc/hcimage/seed.toml: schema is 1, this hc-firstboot reads 2 only"),
+        ("schema = 2\nx = [\n", "reading /etc/hcimage/seed.toml: line "),
     ] {
         let mut world = World::flashed(&seed());
         world.put(SEED_PATH, content);

@@ -28,7 +28,7 @@ impl Phase for Clock {
 
     fn act(&self, cx: &mut Context<'_>) -> Result<(), Trouble> {
         timekeeping::raise(cx.sys, cx.seed, cx.last_seen).map_err(Trouble::Lasting)?;
-        match timekeeping::by_network(cx.sys, cx.seed).map_err(Trouble::Lasting)? {
+        match timekeeping::by_network(cx.sys, cx.seed, cx.deadline).map_err(Trouble::Lasting)? {
             NetworkTime::Good(source) => {
                 // From here on the last boot's time says nothing: this clock is right, and may be earlier.
                 cx.last_seen = None;

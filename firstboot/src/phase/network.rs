@@ -39,7 +39,8 @@ impl Phase for Network {
         let mut routes: Vec<Route> = ask(cx, ["-j", "-4", "route", "show", "default"])?;
         let routes_v6: Vec<Route> = ask(cx, ["-j", "-6", "route", "show", "default"])?;
         routes.extend(routes_v6);
-        let online = judge(&links, &routes, cx.seed.network.address).map_err(Trouble::Passing)?;
+        let online = judge(&links, &routes, cx.seed.network.address.map(|address| address.ip()))
+            .map_err(Trouble::Passing)?;
         Ok(vec![format!("{} on {}", online.address, online.link)])
     }
 }

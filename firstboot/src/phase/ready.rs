@@ -57,12 +57,12 @@ impl Phase for Ready {
         if unit.active == "active" {
             return Ok(Vec::new());
         }
-        Err(not_ready(cx, &format!("{} is {} ({})", cx.seed.k3s.unit, unit.active, unit.sub)))
+        Err(not_ready(cx, &format!("{} is {} ({})", cx.unit(), unit.active, unit.sub)))
     }
 
     fn give_up(&self, cx: &mut Context<'_>, last: Failure) -> Result<Vec<String>, Failure> {
         let what = format!("Ready was not reached within {} s: {}", cx.seed.k3s.ready_seconds, last.what);
-        Err(Failure { what, log: systemd::last_lines(cx.sys, &cx.seed.k3s.unit), ..last })
+        Err(Failure { what, log: systemd::last_lines(cx.sys, cx.unit()), ..last })
     }
 }
 
@@ -70,7 +70,7 @@ fn question(cx: &Context<'_>) -> Command {
     let name = cx.seed.node.hostname.as_str();
     let mut command = Command::new(K3S, ["kubectl", "get", "node", name, "-o", "json"]);
     command.limit = QUESTION_LIMIT;
-    if cx.seed.k3s.is_agent() {
+    if cx.seed.role.is_agent() {
         command.args.extend(["--kubeconfig", AGENT_CONFIG].map(str::to_owned));
     }
     command
