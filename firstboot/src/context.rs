@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::seed::Seed;
+use crate::overrides::OVERRIDES_FILE;
+use crate::seed::{Network, Seed};
 use crate::state::{self, PhaseName, State};
 use crate::sys::System;
 use crate::trouble::{Failure, Trouble};
@@ -25,6 +26,22 @@ impl Context<'_> {
     /// The unit that runs k3s here.
     pub fn unit(&self) -> &'static str {
         self.seed.role.unit()
+    }
+
+    /// The name of the node, as the user may have changed it.
+    pub fn hostname(&self) -> &str {
+        self.state.overrides.hostname.as_deref().unwrap_or(&self.seed.node.hostname)
+    }
+
+    /// How the node is to be connected, as the user may have changed it.
+    pub fn network(&self) -> Result<Network, Trouble> {
+        self.state.overrides.network(self.seed).map_err(|problem| {
+            let what = format!("{}: {problem}", self.seed.report.boot_folder.join(OVERRIDES_FILE).display());
+            Trouble::lasting(
+                what,
+                "mend the file with any text editor, or delete it, then power the node off and on",
+            )
+        })
     }
 
     /// Says what a phase is doing or waiting for, where it differs from what was said last.

@@ -3,6 +3,8 @@
 //! [`first_boot`] goes through the phases of [`phase`], each `is it already true? -> act -> verify`, and keeps
 //! durable state, so that a power cut at any instant resumes. [`clock_gate`] is all that later boots need.
 
+pub mod arp;
+pub mod overrides;
 pub mod phase;
 pub mod report;
 pub mod seed;
@@ -10,12 +12,18 @@ pub mod sntp;
 pub mod state;
 pub mod sys;
 
+mod block;
 mod context;
 mod durable;
 mod gate;
+mod http;
+mod k3s_log;
+mod kube;
 mod mounts;
+mod netconf;
 mod resolve;
 mod run;
+mod supervisor;
 mod systemd;
 mod timekeeping;
 mod trouble;

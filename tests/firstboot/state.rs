@@ -13,8 +13,8 @@ use crate::scenario::{Cluster, MARKER, STATE, STATUS, World, seed};
 fn a_damaged_state_is_not_a_first_start() {
     for (content, reason) in [
         ("", "EOF while parsing"),
-        ("{\"version\": 1}", "missing field"),
-        ("{\"version\": 2}", "its version is 2, this hc-firstboot reads 1 only"),
+        ("{\"version\": 2}", "missing field"),
+        ("{\"version\": 1}", "its version is 1, this hc-firstboot reads 2 only"),
         ("\0\0\0\0", "expected value"),
     ] {
         let mut world = World::flashed(&seed());

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use super::Phase;
 use crate::context::Context;
+use crate::k3s_log;
 use crate::state::PhaseName;
 use crate::systemd::{self, Unit, is_enabled, systemctl};
+use crate::timekeeping;
 use crate::trouble::{Failure, Trouble};
 
 /// So many restarts after the first look mean that k3s does not get up by itself. One or two are usual where a
@@ -33,6 +35,10 @@ impl Phase for K3s {
     }
 
     fn act(&self, cx: &mut Context<'_>) -> Result<(), Trouble> {
+        if !timekeeping::is_after_floor(cx.sys, cx.seed) {
+            let what = "the clock is before the certificates of the cluster, so k3s is not started";
+            return Err(Trouble::passing(what, "look for a program that sets the clock back"));
+        }
         // First the commit, then the start: a power cut between them must not let another seed in.
         cx.commit()?;
         let name = cx.unit();
@@ -54,10 +60,14 @@ impl Phase for K3s {
             return Ok(Vec::new());
         }
         let what = format!("{} is {} ({})", cx.unit(), unit.active, unit.sub);
-        Err(Trouble::passing(what, advice(cx)))
+        Err(Trouble::Passing(explained(cx, what, &systemd::last_lines(cx.sys, cx.unit()))))
     }
 
-    fn give_up(&self, cx: &mut Context<'_>, last: Failure) -> Result<Vec<String>, Failure> {
+    fn give_up(&self, cx: &mut Context<'_>, last: Trouble) -> Result<Vec<String>, Failure> {
+        let last = match last {
+            Trouble::Passing(last) => last,
+            Trouble::Lasting(failure) => return Err(failure),
+        };
         let what = format!("k3s did not come up within {} s: {}", cx.seed.k3s.ready_seconds, last.what);
         Err(Failure { what, log: systemd::last_lines(cx.sys, cx.unit()), ..last })
     }
@@ -101,5 +111,14 @@ fn exits(cx: &Context<'_>, unit: &Unit) -> Failure {
         "k3s exits: {name} ended with {} (status {}) and was restarted {} times",
         unit.result, unit.exit_status, unit.restarts
     );
-    Failure { what, advice: advice(cx), log: systemd::last_lines(cx.sys, name) }
+    let log = systemd::last_lines(cx.sys, name);
+    Failure { log: log.clone(), ..explained(cx, what, &log) }
+}
+
+/// With what the log means, where that is known.
+fn explained(cx: &Context<'_>, what: String, log: &[String]) -> Failure {
+    match k3s_log::meaning(log) {
+        Some((meaning, advice)) => Failure::new(format!("{what}: {meaning}"), advice),
+        None => Failure::new(what, advice(cx)),
+    }
 }

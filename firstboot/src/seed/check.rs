@@ -28,7 +28,7 @@ impl Seed {
             Role::Server(join) => check_join("role.server", join)?,
             Role::Agent(join) => check_join("role.agent", join)?,
         }
-        network(&self.network)?;
+        self.network.check()?;
         self.check_clock()?;
         if let Some(disk) = &self.data_disk {
             data_disk(disk)?;
@@ -100,26 +100,27 @@ fn check_join(place: &str, join: &Join) -> Checked {
     wait(&format!("{place}.wait_seconds"), join.wait_seconds)
 }
 
-fn network(network: &Network) -> Checked {
-    wait("network.wait_seconds", network.wait_seconds)?;
-    if let Some(name) = network.interface.as_deref().filter(|name| !is_interface(name)) {
-        return Err(value("network.interface", format!("{name:?} is not the name of an interface")));
-    }
-    let Some(gateway) = network.gateway else { return Ok(()) };
-    let Some(address) = network.address else {
-        return Err(value("network.gateway", "a gateway needs network.address"));
-    };
-    if !address.reaches(gateway) || address.ip() == gateway {
-        return Err(value(
-            "network.gateway",
-            format!("{gateway} is no other address in the network of {address}"),
-        ));
-    }
-    match (network.stack, gateway) {
-        (Some(Stack::Dhcpcd), IpAddr::V6(_)) => {
-            Err(value("network.gateway", "dhcpcd takes an IPv6 gateway from router advertisements only"))
+impl Network {
+    /// Judges the values that must fit each other.
+    pub(crate) fn check(&self) -> Checked {
+        wait("network.wait_seconds", self.wait_seconds)?;
+        if let Some(name) = self.interface.as_deref().filter(|name| !is_interface(name)) {
+            return Err(value("network.interface", format!("{name:?} is not the name of an interface")));
         }
-        _ => Ok(()),
+        let Some(gateway) = self.gateway else { return Ok(()) };
+        let Some(address) = self.address else {
+            return Err(value("network.gateway", "a gateway needs network.address"));
+        };
+        if !address.reaches(gateway) || address.ip() == gateway {
+            let problem = format!("{gateway} is no other address in the network of {address}");
+            return Err(value("network.gateway", problem));
+        }
+        match (self.stack, gateway) {
+            (Some(Stack::Dhcpcd), IpAddr::V6(_)) => {
+                Err(value("network.gateway", "dhcpcd takes an IPv6 gateway from router advertisements only"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use role::{FirstServer, Join, Role, Workload};
 pub use text::SeedError;
+pub(crate) use value::is_label;
 pub use value::{Address, Endpoint, ObjectName, ValueError};
 
 /// The version of the schema that this crate reads and writes.
@@ -59,7 +60,7 @@ pub struct Seed {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Node {
-    /// RFC 1123 label; also the name of the Kubernetes node. `hcimage.toml` on the FAT partition may change it.
+    /// RFC 1123 label; also the name of the Kubernetes node. [`crate::overrides`] may change it.
     pub hostname: String,
 }
 
