@@ -10,6 +10,7 @@ pub mod report;
 pub mod seed;
 pub mod sntp;
 pub mod state;
+pub mod supervisor;
 pub mod sys;
 
 mod block;
@@ -23,7 +24,6 @@ mod mounts;
 mod netconf;
 mod resolve;
 mod run;
-mod supervisor;
 mod systemd;
 mod timekeeping;
 mod trouble;

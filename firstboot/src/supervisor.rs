@@ -25,7 +25,7 @@ const ANSWER_WAIT: Duration = Duration::from_secs(10);
 const SKEW: Duration = Duration::from_secs(5);
 
 /// A join token in its secure form. It does not print: the password is secret.
-pub(crate) struct Token {
+pub struct Token {
     hash: String,
     user: String,
     password: String,
@@ -33,7 +33,7 @@ pub(crate) struct Token {
 
 impl Token {
     /// Reads the file that k3s reads too.
-    pub(crate) fn load(sys: &dyn System, path: &Path) -> Result<Self, Failure> {
+    pub fn load(sys: &dyn System, path: &Path) -> Result<Self, Failure> {
         let failed = |why: String| {
             let what = format!("reading the join token {}: {why}", path.display());
             Failure::new(what, "build the image again and flash it")
@@ -70,7 +70,7 @@ fn sha256(bytes: &[u8]) -> String {
 
 /// Why a server is not one to join now.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refusal {
+pub enum Refusal {
     /// The name has no address.
     #[error("{0}")]
     Name(String),
@@ -177,17 +177,12 @@ fn strange(status: u16) -> Refusal {
 
 /// Whether one of the servers lets this node in; else how the first of them refused. Ends before `end`, a point of
 /// the uptime.
-pub(crate) fn lets_in(
-    sys: &dyn System,
-    join: &Join,
-    token: &Token,
-    end: Duration,
-) -> Result<Endpoint, Refusal> {
+pub fn lets_in(sys: &dyn System, join: &Join, token: &Token, end: Duration) -> Result<Endpoint, Refusal> {
     first_good(sys, join, token, end, |peer| peer.lets_in().map(|()| peer.name.clone()))
 }
 
 /// The time of the first server that gives one, since 1970.
-pub(crate) fn time(sys: &dyn System, join: &Join, token: &Token, end: Duration) -> Result<Duration, Refusal> {
+pub fn time(sys: &dyn System, join: &Join, token: &Token, end: Duration) -> Result<Duration, Refusal> {
     first_good(sys, join, token, end, |peer| peer.time())
 }
 

@@ -7,6 +7,7 @@
     reason = "a test says what is wrong by panicking"
 )]
 
+mod arp;
 mod clock;
 mod cluster;
 mod data_disk;

@@ -104,8 +104,8 @@ pub(crate) struct World {
     pub(crate) root_sectors: u64,
     pub(crate) card_sectors: u64,
     pub(crate) behind_root: bool,
-    /// The partitioning tool that is installed.
-    pub(crate) tool: &'static str,
+    /// Whether it is installed.
+    pub(crate) sfdisk: bool,
     pub(crate) resized: bool,
     /// Another machine with this node's address, until this time after power-on.
     pub(crate) conflict_until: Duration,
@@ -284,7 +284,7 @@ impl World {
             root_sectors: 6_000_000,
             card_sectors: 62_333_952,
             behind_root: false,
-            tool: "sfdisk",
+            sfdisk: true,
             resized: false,
             conflict_until: Duration::ZERO,
             second_disk: SecondDisk::None,

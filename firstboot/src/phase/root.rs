@@ -15,17 +15,11 @@ use crate::trouble::{Failure, Trouble};
 /// Less room than this behind a partition is alignment, the second GPT, or not worth a change: 64 MiB in sectors.
 const WORTH: u64 = 131_072;
 
-/// Partitioning tools, and how each makes partition $2 of disk $1 as large as it can be. The disk is in use, so
-/// `sfdisk` must not ask the kernel to read it again; `partx` then tells the kernel of this one partition.
-/// sfdisk(8), growpart(1), parted(8).
-const TOOLS: [(&str, &str); 3] = [
-    (
-        "sfdisk",
-        "echo ', +' | sfdisk --no-reread --no-tell-kernel -N \"$2\" \"$1\" && partx --update --nr \"$2\" \"$1\"",
-    ),
-    ("growpart", "growpart \"$1\" \"$2\""),
-    ("parted", "parted --script --fix \"$1\" resizepart \"$2\" 100%"),
-];
+/// Makes partition $2 of disk $1 reach to the end of the disk. The disk is in use, so sfdisk must not ask the kernel to
+/// read it again; partx then tells the kernel of this one partition (sfdisk(8), partx(8)). Both are on every Debian:
+/// packages of priority important.
+const GROW: &str =
+    "echo ', +' | sfdisk --no-reread --no-tell-kernel -N \"$2\" \"$1\" && partx --update --nr \"$2\" \"$1\"";
 
 const ADVICE: &str = "grow it by hand: `sudo growpart` or `sudo parted` for the partition, then `sudo resize2fs` for the file system";
 
@@ -116,28 +110,13 @@ fn grow_partition(cx: &mut Context<'_>, place: &Place) -> Result<(), Trouble> {
     let (disk, number) = (place.disk.path().display().to_string(), place.partition.number.to_string());
     cx.progress(PhaseName::Root, &format!("growing {} to the end of {disk}", place.partition.name))
         .map_err(Trouble::Lasting)?;
-    let there = |tool: &str| {
-        let command = Command::new("sh", ["-c", "command -v \"$0\"", tool]);
-        systemd::run(cx.sys, &command).is_ok_and(|output| output.success)
-    };
-    let Some((tool, script)) = TOOLS.iter().find(|(tool, _)| there(tool)) else {
-        let names = TOOLS.map(|(tool, _)| tool).join(", ");
-        return Err(Trouble::lasting(
-            format!("no program that grows a partition is there ({names})"),
-            ADVICE,
-        ));
-    };
-    let command = Command::new("sh", ["-c", script, tool, &disk, &number]);
+    let command = Command::new("sh", ["-c", GROW, "sh", &disk, &number]);
     let output = systemd::run(cx.sys, &command)?;
     if output.success {
         return Ok(());
     }
-    let what = format!(
-        "growing the partition {} with {tool}: {}",
-        place.partition.name,
-        systemd::last_line(&output.stderr)
-    );
-    Err(Trouble::passing(what, ADVICE))
+    let said = systemd::last_line(&output.stderr);
+    Err(Trouble::passing(format!("growing the partition {}: {said}", place.partition.name), ADVICE))
 }
 
 /// Online; says that there is nothing to do where there is nothing (resize2fs(8)).
@@ -155,4 +134,54 @@ fn grow_file_system(cx: &Context<'_>, place: &Place) -> Result<(), Trouble> {
     }
     let what = format!("growing the file system on {device}: {}", systemd::last_line(&output.stderr));
     Err(Trouble::passing(what, ADVICE))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::process::Command as Process;
+
+    use super::GROW;
+
+    const MIB: u64 = 1024 * 1024;
+
+    fn sh(script: &str, path: &str, args: &[&str]) -> String {
+        let output =
+            Process::new("sh").args(["-c", script, "sh"]).args(args).env("PATH", path).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{script}: {error}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The script as it stands, on an image that was written to a larger card; sfdisk's own dump is the judge. Only
+    /// partx is a stand-in: a file has no partitions in the kernel.
+    #[test]
+    fn the_partition_grows_to_the_end_and_the_others_stay() {
+        for label in ["dos", "gpt"] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", folder.path().display());
+            let partx = folder.path().join("partx");
+            fs::write(&partx, "#!/bin/sh\necho \"$@\" > \"$(dirname \"$0\")/told\"\n").unwrap();
+            fs::set_permissions(&partx, fs::Permissions::from_mode(0o755)).unwrap();
+            let image = folder.path().join("card");
+            let card = fs::File::create(&image).unwrap();
+            card.set_len(64 * MIB).unwrap();
+            let shown = image.to_str().unwrap();
+            sh("printf '2048,20480\\n22528,+\\n' | sfdisk -q -X \"$1\" \"$2\"", &path, &[label, shown]);
+            card.set_len(256 * MIB).unwrap();
+            for _again in 0..2 {
+                sh(GROW, &path, &[shown, "2"]);
+                let dump = sh("sfdisk --dump \"$1\"", &path, &[shown]);
+                let dump: String = dump.chars().filter(|c| *c != ' ').collect();
+                assert!(dump.contains("card1:start=2048,size=20480,"), "{dump}");
+                let size =
+                    dump.split("card2:start=22528,size=").nth(1).and_then(|rest| rest.split(',').next());
+                let left = 256 * MIB / 512 - 22528 - size.unwrap().parse::<u64>().unwrap();
+                assert!(left < super::WORTH, "{left} sectors are left: {dump}");
+            }
+            let told = fs::read_to_string(folder.path().join("told")).unwrap();
+            assert_eq!(told, format!("--update --nr 2 {shown}\n"));
+        }
+    }
 }
