@@ -35,7 +35,7 @@ fn further_server(name: &'static str, first: &Node, token: &str) -> Node {
 
 fn items(node: &Node, what: &[&str]) -> Vec<Value> {
     let output = node.run(&[&["kubectl", "get"], what, &["-o", "json"]].concat());
-    let list: Value = serde_json::from_slice(&output.stdout).expect("a list");
+    let list: Value = serde_json::from_slice(&output.stdout).unwrap();
     list["items"].as_array().unwrap().clone()
 }
 
