@@ -55,6 +55,14 @@ impl Context<'_> {
         self.save()
     }
 
+    /// Puts something into the report that must stay there whatever happens later, and says it.
+    pub fn note(&mut self, name: PhaseName, text: &str) -> Result<(), Failure> {
+        if !self.state.notes.iter().any(|note| note == text) {
+            self.state.notes.push(text.to_owned());
+        }
+        self.progress(name, text)
+    }
+
     /// From here on, another seed is refused.
     pub fn commit(&mut self) -> Result<(), Trouble> {
         if self.state.committed {

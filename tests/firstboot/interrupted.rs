@@ -68,6 +68,11 @@ fn must_end_well(world: World, story: &str) {
         assert!(world.disk.text(KEYFILE).contains("address1=10.0.0.9/24,10.0.0.1\n"), "{story}: no address");
         assert!(world.disk.text("/var/lib/hcimage/check-config.txt").contains("STATUS: 1 (fail)"), "{story}");
         assert_eq!(world.second_disk, SecondDisk::Formatted, "{story}");
+        let note = "formatting the blank disk /dev/sdb (model Samsung_T7, serial S5XYZ";
+        assert!(
+            world.disk.text(STATUS).contains(note),
+            "{story}: the report does not say what was formatted"
+        );
     }
     let left: Vec<_> = world.disk.names_below(Path::new("/")).into_iter().collect();
     assert!(left.iter().all(|path| path.extension().is_none_or(|end| end != "new")), "{story}: {left:?}");

@@ -47,8 +47,8 @@ fn a_cluster_of_three_becomes_whole() {
         "Cluster: home, as first server; API at https://k3s.example:6443",
         "root       done           0  31.3 GB, all of its disk",
         "network    done           2  10.0.0.9 on eth0",
-        "data disk  done          17  k8s-data at /k8s-data; formatting the blank disk /dev/sdb (model Samsung_T7, \
-         serial S5XYZ, 1.0 TB) as \"k8s-data\"",
+        "Note:    formatting the blank disk /dev/sdb (model Samsung_T7, serial S5XYZ, 1.0 TB) as \"k8s-data\"",
+        "data disk  done          17  k8s-data at /k8s-data",
         "room       done           0  20.0 GB free",
         "nodes      done          17  2 joined and Ready",
         "workloads  done           0  manifests: 1, charts: 1, deployments: 1",

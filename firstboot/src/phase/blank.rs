@@ -42,7 +42,7 @@ pub(super) fn format(cx: &mut Context<'_>, wanted: &DataDisk) -> Result<(), Trou
     let device = disk.path().display().to_string();
     let text = format!("formatting the blank disk {device} ({description}) as {:?}", wanted.label);
     // Also writes the state: after a power cut in the middle the disk is no longer blank.
-    cx.progress(PhaseName::DataDisk, &text).map_err(Trouble::Lasting)?;
+    cx.note(PhaseName::DataDisk, &text).map_err(Trouble::Lasting)?;
     let output = systemd::run(cx.sys, &mkfs(&wanted.label, &device))?;
     if output.success {
         return Ok(());

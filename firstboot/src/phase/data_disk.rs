@@ -75,12 +75,7 @@ impl Phase for DataDisk {
             let what = format!("the data disk at {} does not stay as it was set up", disk.mount.display());
             return Err(Trouble::passing(what, "look into `journalctl -b` for what changes it"));
         }
-        let formatted = cx.state.record(PhaseName::DataDisk).and_then(|record| record.progress.clone());
-        let place = format!("{} at {}", disk.label, disk.mount.display());
-        Ok([Some(place), formatted.filter(|said| said.starts_with("formatting "))]
-            .into_iter()
-            .flatten()
-            .collect())
+        Ok(vec![format!("{} at {}", disk.label, disk.mount.display())])
     }
 
     fn give_up(&self, cx: &mut Context<'_>, last: Trouble) -> Result<Vec<String>, Failure> {

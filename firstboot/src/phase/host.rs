@@ -51,9 +51,7 @@ impl Phase for Host {
         root_is_writable(cx)?;
         cgroups(cx)?;
         modules(cx)?;
-        let mut notes: Vec<String> = memory(cx)?.into_iter().collect();
-        notes.extend(cx.state.record(PhaseName::Host).and_then(|record| record.progress.clone()));
-        Ok(notes)
+        Ok(memory(cx)?.into_iter().collect())
     }
 }
 
@@ -72,7 +70,7 @@ fn hold_back_k3s(cx: &mut Context<'_>) -> Result<(), Trouble> {
     let started = if runs { "started" } else { "enabled" };
     let text =
         format!("the base had {started} {unit} before its time (a systemd preset?): stopped until then");
-    cx.progress(PhaseName::Host, &text).map_err(Trouble::Lasting)
+    cx.note(PhaseName::Host, &text).map_err(Trouble::Lasting)
 }
 
 fn root_is_writable(cx: &Context<'_>) -> Result<(), Trouble> {
