@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::seed::Seed;
+use crate::overrides::OVERRIDES_FILE;
+use crate::seed::{Network, Seed};
 use crate::state::{self, PhaseName, State};
 use crate::sys::System;
 use crate::trouble::{Failure, Trouble};
@@ -17,9 +18,32 @@ pub struct Context<'a> {
     pub state: State,
     /// When the state was last written before this start; the clock cannot be earlier.
     pub last_seen: Option<Duration>,
+    /// When the time of the phase under way is over, as a point of the uptime.
+    pub deadline: Duration,
 }
 
 impl Context<'_> {
+    /// The unit that runs k3s here.
+    pub fn unit(&self) -> &'static str {
+        self.seed.role.unit()
+    }
+
+    /// The name of the node, as the user may have changed it.
+    pub fn hostname(&self) -> &str {
+        self.state.overrides.hostname.as_deref().unwrap_or(&self.seed.node.hostname)
+    }
+
+    /// How the node is to be connected, as the user may have changed it.
+    pub fn network(&self) -> Result<Network, Trouble> {
+        self.state.overrides.network(self.seed).map_err(|problem| {
+            let what = format!("{}: {problem}", self.seed.report.boot_folder.join(OVERRIDES_FILE).display());
+            Trouble::lasting(
+                what,
+                "mend the file with any text editor, or delete it, then power the node off and on",
+            )
+        })
+    }
+
     /// Says what a phase is doing or waiting for, where it differs from what was said last.
     pub fn progress(&mut self, name: PhaseName, text: &str) -> Result<(), Failure> {
         let record = self.state.record_mut(name);
@@ -29,6 +53,14 @@ impl Context<'_> {
         record.progress = Some(text.to_owned());
         self.sys.tell(&format!("hcimage: {}: {text}", name.text()));
         self.save()
+    }
+
+    /// Puts something into the report that must stay there whatever happens later, and says it.
+    pub fn note(&mut self, name: PhaseName, text: &str) -> Result<(), Failure> {
+        if !self.state.notes.iter().any(|note| note == text) {
+            self.state.notes.push(text.to_owned());
+        }
+        self.progress(name, text)
     }
 
     /// From here on, another seed is refused.

@@ -33,7 +33,7 @@ fn wait(sys: &dyn System, seed: &Seed) {
     }
     let end = sys.uptime().saturating_add(Duration::from_secs(seed.clock.wait_seconds).min(LONGEST));
     loop {
-        let reason = match timekeeping::by_network(sys, seed) {
+        let reason = match timekeeping::by_network(sys, seed, end) {
             Ok(NetworkTime::Good(_)) => return,
             Ok(NetworkTime::None(reason)) => reason,
             Err(e) => e.to_string(),

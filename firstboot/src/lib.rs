@@ -3,17 +3,26 @@
 //! [`first_boot`] goes through the phases of [`phase`], each `is it already true? -> act -> verify`, and keeps
 //! durable state, so that a power cut at any instant resumes. [`clock_gate`] is all that later boots need.
 
+pub mod arp;
+pub mod overrides;
 pub mod phase;
 pub mod report;
 pub mod seed;
 pub mod sntp;
 pub mod state;
+pub mod supervisor;
 pub mod sys;
 
+mod block;
 mod context;
 mod durable;
 mod gate;
+mod http;
+mod k3s_log;
+mod kube;
 mod mounts;
+mod netconf;
+mod resolve;
 mod run;
 mod systemd;
 mod timekeeping;

@@ -85,8 +85,7 @@ fn status() -> ExitCode {
     };
     let bytes = RealSystem.read(Path::new(SEED_PATH)).unwrap_or_default();
     let seed = Seed::parse(&String::from_utf8_lossy(&bytes)).ok();
-    let node = seed.as_ref().map(|seed| seed.node.hostname.as_str());
-    print(&report::render(&state, node, RealSystem.now()))
+    print(&report::render(&state, seed.as_ref(), RealSystem.now()))
 }
 
 fn print(text: &str) -> ExitCode {

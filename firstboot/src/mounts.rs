@@ -11,15 +11,26 @@ pub(crate) struct Mount {
     pub(crate) device: String,
     /// Where it is mounted.
     pub(crate) at: PathBuf,
+    /// The type of the file system, such as `ext4`.
+    pub(crate) fstype: String,
     /// Whether it was mounted read-only, or the kernel made it so after an error.
     pub(crate) read_only: bool,
 }
 
 /// What is mounted at a folder; the last one, which hides those before it. None too where the list is unreadable.
 pub(crate) fn at(sys: &dyn System, folder: &Path) -> Option<Mount> {
+    find(sys, |mount| mount.at == folder)
+}
+
+/// Where a device, by its `major:minor`, is mounted.
+pub(crate) fn of(sys: &dyn System, device: &str) -> Option<Mount> {
+    find(sys, |mount| mount.device == device)
+}
+
+fn find(sys: &dyn System, wanted: impl Fn(&Mount) -> bool) -> Option<Mount> {
     let bytes = sys.read(Path::new("/proc/self/mountinfo")).ok()?;
     let text = String::from_utf8_lossy(&bytes);
-    text.lines().rev().filter_map(parse).find(|mount| mount.at == folder)
+    text.lines().rev().filter_map(parse).find(wanted)
 }
 
 /// Fields: id, parent, major:minor, root, mount point, options, optional fields, `-`, type, source, super options.
@@ -29,9 +40,11 @@ fn parse(line: &str) -> Option<Mount> {
     let device = front.nth(2)?.to_owned();
     let at = PathBuf::from(unescape(front.nth(1)?));
     let options = front.next()?;
-    let of_super = back.split(' ').nth(2)?;
+    let mut back = back.split(' ');
+    let fstype = back.next()?.to_owned();
+    let of_super = back.nth(1)?;
     let read_only = [options, of_super].iter().any(|list| list.split(',').any(|word| word == "ro"));
-    Some(Mount { device, at, read_only })
+    Some(Mount { device, at, fstype, read_only })
 }
 
 /// The kernel writes blank, tab, newline and backslash as three octal digits.

@@ -1,13 +1,22 @@
 //! The phases of the first boot, one file each.
 
+mod blank;
 mod bundle;
+mod check;
 mod clock;
 mod data_disk;
 mod finish;
+mod host;
 mod identity;
+mod join;
 mod k3s;
 mod network;
+mod nodes;
 mod ready;
+mod room;
+mod root;
+mod secrets;
+mod workloads;
 
 use std::time::Duration;
 
@@ -33,23 +42,36 @@ pub trait Phase {
     /// Whether the goal is reached now, and what a person should know about it.
     fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, Trouble>;
 
-    /// What comes of it when the time is over: usually the last trouble as the failure of the run, or notes where
-    /// the seed lets the node go on without.
-    fn give_up(&self, _cx: &mut Context<'_>, last: Failure) -> Result<Vec<String>, Failure> {
-        Err(last)
+    /// Whether this node has such a goal at all.
+    fn applies(&self, _cx: &Context<'_>) -> bool {
+        true
+    }
+
+    /// What comes of it when the time is over or the trouble is lasting: usually the failure of the run, or notes
+    /// where the node may go on without.
+    fn give_up(&self, _cx: &mut Context<'_>, last: Trouble) -> Result<Vec<String>, Failure> {
+        Err(last.into_failure())
     }
 }
 
 /// All phases in their order.
 pub fn all() -> Vec<Box<dyn Phase>> {
     vec![
+        Box::new(host::Host),
         Box::new(identity::Identity),
+        Box::new(root::Root),
         Box::new(network::Network),
         Box::new(clock::Clock),
         Box::new(data_disk::DataDisk),
         Box::new(bundle::Bundle),
+        Box::new(room::Room),
+        Box::new(join::Join),
         Box::new(k3s::K3s::default()),
         Box::new(ready::Ready::default()),
+        Box::new(nodes::Nodes),
+        Box::new(workloads::Workloads),
+        Box::new(check::Check),
+        Box::new(secrets::Secrets),
         Box::new(finish::Finish),
     ]
 }

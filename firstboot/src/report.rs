@@ -7,5 +7,6 @@ mod text;
 
 pub use card::{STATUS_FILE, guess_folder, publish};
 pub use date::date;
+pub(crate) use date::days_before;
 pub use mask::mask;
 pub use text::{End, render};

@@ -51,7 +51,7 @@ pub fn first_boot(sys: &dyn System) -> Ending {
         Err(failure) => return stop(sys, None, &mut State::new(String::new()), failure),
     };
     match resume(sys, &digest) {
-        Ok(state) => go(Context { sys, seed: &seed, state, last_seen }),
+        Ok(state) => go(Context { sys, seed: &seed, state, last_seen, deadline: Duration::ZERO }),
         // The state on the card stays as it is: it is evidence, or belongs to the seed that was used.
         Err(failure) => stop(sys, Some(&seed), &mut State::new(digest), failure),
     }
@@ -74,7 +74,7 @@ fn resume(sys: &dyn System, digest: &str) -> Result<State, Failure> {
     match state::load(sys) {
         Loaded::Absent => Ok(State::new(digest.to_owned())),
         Loaded::Present(state) if state.seed_sha256 == digest => {
-            Ok(State { outcome: Outcome::Running, ..state })
+            Ok(State { outcome: Outcome::Running, ..*state })
         }
         Loaded::Present(state) if state.committed => Err(Failure::new(
             format!("{SEED_PATH} was changed after k3s was started for the first time"),
@@ -93,7 +93,7 @@ fn resume(sys: &dyn System, digest: &str) -> Result<State, Failure> {
 }
 
 fn go(mut cx: Context<'_>) -> Ending {
-    let phases = all();
+    let phases: Vec<_> = all().into_iter().filter(|phase| phase.applies(&cx)).collect();
     for (i, phase) in phases.iter().enumerate() {
         let place = format!("[{}/{}] {}", i.saturating_add(1), phases.len(), phase.name().text());
         cx.sys.tell(&format!("hcimage: {place}: started"));
@@ -158,15 +158,16 @@ type Notes = Option<Vec<String>>;
 /// Tries until the phase's goal is reached, a lasting trouble shows or its time is over.
 fn until_true(cx: &mut Context<'_>, phase: &dyn Phase, start: Duration) -> Result<Notes, Failure> {
     let end = start.saturating_add(phase.limit(cx));
+    cx.deadline = end;
     let mut pause = PAUSES.0;
     loop {
         let failure = match one_try(cx, phase) {
             Ok(notes) => return Ok(notes),
-            Err(Trouble::Lasting(failure)) => return Err(failure),
+            Err(lasting @ Trouble::Lasting(_)) => return phase.give_up(cx, lasting).map(Some),
             Err(Trouble::Passing(failure)) => failure,
         };
         if cx.sys.uptime().saturating_add(pause) > end {
-            return phase.give_up(cx, failure).map(Some);
+            return phase.give_up(cx, Trouble::Passing(failure)).map(Some);
         }
         cx.progress(phase.name(), &format!("waiting: {}", failure.what))?;
         cx.sys.sleep(pause);
@@ -205,7 +206,7 @@ fn stop(sys: &dyn System, seed: Option<&Seed>, state: &mut State, failure: Failu
 }
 
 fn report_text(sys: &dyn System, seed: Option<&Seed>, state: &State) -> String {
-    report::render(state, seed.map(|seed| seed.node.hostname.as_str()), sys.now())
+    report::render(state, seed, sys.now())
 }
 
 /// Begins with a line end, because the cursor of a console may stand behind a login prompt.

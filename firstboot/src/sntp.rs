@@ -1,11 +1,13 @@
 //! A small SNTP client: RFC 4330, and RFC 5905 section 7.3 for the form of the packet.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::sys::{Command, System};
+use crate::resolve;
+use crate::seed::Endpoint;
+use crate::sys::System;
 
 /// The port of NTP.
 const PORT: u16 = 123;
@@ -24,10 +26,7 @@ const ANSWER_WAIT: Duration = Duration::from_secs(3);
 
 /// A server as `host` or `host:port`; an IPv6 address with a port is in brackets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Server {
-    host: String,
-    port: u16,
-}
+pub struct Server(Endpoint);
 
 /// Why a server's answer is no time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -56,6 +55,9 @@ pub enum SntpError {
     /// Earlier than the image was built, so the server is wrong.
     #[error("the server's time is before the build of this image")]
     BeforeFloor,
+    /// The time of the phase was over before it was its turn.
+    #[error("there was no time left to ask")]
+    Late,
     /// The server could not be asked.
     #[error("{0}")]
     Io(String),
@@ -65,73 +67,43 @@ impl FromStr for Server {
     type Err = SntpError;
 
     fn from_str(text: &str) -> Result<Self, SntpError> {
-        let wrong = || SntpError::Name(text.to_owned());
-        if let Ok(address) = text.parse::<IpAddr>() {
-            return Ok(Self { host: address.to_string(), port: PORT });
-        }
-        let (host, port) = match text.rsplit_once(':') {
-            Some((host, port)) => (host, port.parse().map_err(|_| wrong())?),
-            None => (text, PORT),
-        };
-        if let Some(inner) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            let address: Ipv6Addr = inner.parse().map_err(|_| wrong())?;
-            return Ok(Self { host: address.to_string(), port });
-        }
-        // A name goes to another program as an argument: nothing in it may look like an option.
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.' || b == b'_';
-        let right =
-            (1..=253).contains(&host.len()) && host.bytes().all(plain) && !host.starts_with(['-', '.']);
-        if right && port != 0 { Ok(Self { host: host.to_owned(), port }) } else { Err(wrong()) }
+        let place = Endpoint::parse(text, PORT).map_err(|_| SntpError::Name(text.to_owned()))?;
+        Ok(Self(place))
     }
 }
 
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
+        self.0.fmt(f)
     }
 }
 
 impl Server {
-    /// The time since 1970 by this server: the first of its addresses that gives a good answer.
-    pub fn ask(&self, sys: &dyn System, floor: Duration) -> Result<Duration, SntpError> {
+    /// The time since 1970 by this server: the first of its addresses that gives a good answer. No question begins
+    /// after `end`, a point of the uptime.
+    pub fn ask(&self, sys: &dyn System, floor: Duration, end: Duration) -> Result<Duration, SntpError> {
         let mut last = SntpError::Io("the name has no address".to_owned());
-        for address in self.addresses(sys)? {
-            match ask(sys, SocketAddr::new(address, self.port), floor) {
+        for address in resolve::addresses(sys, &self.0, end).map_err(SntpError::Io)? {
+            let left = end.saturating_sub(sys.uptime());
+            if left.is_zero() {
+                return Err(SntpError::Late);
+            }
+            match ask(sys, address, floor, ANSWER_WAIT.min(left)) {
                 Ok(time) => return Ok(time),
                 Err(e) => last = e,
             }
         }
         Err(last)
     }
-
-    /// By `getent`: this program is statically linked, where the C library's own resolver does not work.
-    fn addresses(&self, sys: &dyn System) -> Result<Vec<IpAddr>, SntpError> {
-        if let Ok(address) = self.host.parse() {
-            return Ok(vec![address]);
-        }
-        let command = Command::new("getent", ["ahosts", &self.host]);
-        let output = sys.run(&command).map_err(|e| SntpError::Io(format!("running {command}: {e}")))?;
-        let mut found: Vec<IpAddr> = Vec::new();
-        for address in output.stdout.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok()) {
-            if !found.contains(&address) {
-                found.push(address);
-            }
-        }
-        Ok(found)
-    }
 }
 
 /// Asks one address once.
-fn ask(sys: &dyn System, server: SocketAddr, floor: Duration) -> Result<Duration, SntpError> {
+fn ask(sys: &dyn System, server: SocketAddr, floor: Duration, wait: Duration) -> Result<Duration, SntpError> {
     let io = |e: std::io::Error| SntpError::Io(e.to_string());
     // The server echoes the transmit timestamp without looking at it; a random one cannot be guessed.
     let question = sys.random().map_err(io)?;
     let sent = sys.uptime();
-    let answer = sys.ask_udp(server, &request(question), ANSWER_WAIT).map_err(io)?;
+    let answer = sys.ask_udp(server, &request(question), wait).map_err(io)?;
     let travel = sys.uptime().saturating_sub(sent);
     let time = read_answer(&answer, question)?.saturating_add(travel / 2);
     if time < floor { Err(SntpError::BeforeFloor) } else { Ok(time) }

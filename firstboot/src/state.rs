@@ -7,9 +7,15 @@ mod store;
 
 use serde::{Deserialize, Serialize};
 
+use crate::overrides::Overrides;
 use crate::trouble::Failure;
 
+<<<<<<< HEAD
 pub use store::{Loaded, load, parse, save};
+=======
+pub(crate) use store::advice;
+pub use store::{Loaded, load, save};
+>>>>>>> firstboot4
 
 /// Where the state lies on the node.
 pub const STATE_PATH: &str = "/var/lib/hcimage/state.json";
@@ -18,7 +24,7 @@ pub const STATE_PATH: &str = "/var/lib/hcimage/state.json";
 pub const FINISHED_PATH: &str = "/var/lib/hcimage/finished";
 
 /// The version of the form that this program reads and writes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// How far the first boot has come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +38,11 @@ pub struct State {
     pub committed: bool,
     /// How it stands.
     pub outcome: Outcome,
+    /// What the user changed in `hcimage.toml`, as last read before k3s was started.
+    pub overrides: Overrides,
+    /// The blank disk that is being formatted. Kept until its label shows, because half a file system is no longer
+    /// blank.
+    pub formatting: Option<String>,
     /// What a person should know about the run as a whole.
     pub notes: Vec<String>,
     /// The phases that were begun, in order.
@@ -54,9 +65,13 @@ pub enum Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PhaseName {
-    /// The name of the machine.
+    /// The machine can run k3s at all.
+    Host,
+    /// The name of the machine, and what only it may have.
     Identity,
-    /// An address and a default route.
+    /// The root file system fills its disk.
+    Root,
+    /// An address that nobody else has, and a default route.
     Network,
     /// The time of day.
     Clock,
@@ -64,10 +79,22 @@ pub enum PhaseName {
     DataDisk,
     /// The files from the builder are whole.
     Bundle,
+    /// There is room for what k3s unpacks.
+    Room,
+    /// A server lets the node in.
+    Join,
     /// k3s runs and is enabled.
     K3s,
     /// The node's own Ready condition.
     Ready,
+    /// All nodes of the cluster have joined.
+    Nodes,
+    /// What is to run in the cluster runs.
+    Workloads,
+    /// What k3s says about the kernel is kept.
+    Check,
+    /// Secrets that are no longer needed are gone.
+    Secrets,
     /// The report, and never again.
     Finish,
 }
@@ -76,13 +103,21 @@ impl PhaseName {
     /// As a person reads it.
     pub fn text(self) -> &'static str {
         match self {
+            Self::Host => "host",
             Self::Identity => "identity",
+            Self::Root => "root",
             Self::Network => "network",
             Self::Clock => "clock",
             Self::DataDisk => "data disk",
             Self::Bundle => "bundle",
+            Self::Room => "room",
+            Self::Join => "join",
             Self::K3s => "k3s",
             Self::Ready => "ready",
+            Self::Nodes => "nodes",
+            Self::Workloads => "workloads",
+            Self::Check => "check",
+            Self::Secrets => "secrets",
             Self::Finish => "finish",
         }
     }
@@ -124,6 +159,8 @@ impl State {
             seed_sha256,
             committed: false,
             outcome: Outcome::Running,
+            overrides: Overrides::default(),
+            formatting: None,
             notes: Vec::new(),
             phases: Vec::new(),
         }

@@ -3,17 +3,22 @@
 //! Phases see nothing else, so that tests can give them a machine whose power fails at any step. Files are
 //! written in small steps (write, sync, rename, sync the folder) because durability is lost between them.
 
+mod arp;
 mod command;
 mod folder;
 mod real;
+mod tls;
 
 use std::io::{self, Read};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use command::{Command, Output};
 pub use real::RealSystem;
+pub use tls::{TlsError, Trust};
+
+use crate::arp::Mac;
 
 /// What kind of thing a path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,12 +50,25 @@ pub struct Stat {
     pub modified: Duration,
 }
 
+/// The room in a file system, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// What root may still write.
+    pub free: u64,
+    /// All of it.
+    pub total: u64,
+}
+
 /// The outside world. Errors of files carry no path: the caller knows what it was doing.
 pub trait System {
     /// The whole content of a small file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
     /// A file to be read in pieces.
     fn open(&self, path: &Path) -> io::Result<Box<dyn Read>>;
+    /// `length` bytes from `offset` of a file or block device, fewer where it ends before.
+    fn read_at(&self, path: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>>;
+    /// The room in the file system that a path is in.
+    fn space(&self, path: &Path) -> io::Result<Space>;
     /// What a path names, links not followed.
     fn stat(&self, path: &Path) -> io::Result<Stat>;
     /// Where a symbolic link points, as written in it.
@@ -62,6 +80,10 @@ pub trait System {
     fn write(&self, path: &Path, content: &[u8], mode: u32) -> io::Result<()>;
     /// Makes the content of a file durable; its name needs [`System::sync_folder`].
     fn sync_file(&self, path: &Path) -> io::Result<()>;
+    /// Writes zeros over the whole content of a regular file, in place and durably.
+    fn wipe(&self, path: &Path) -> io::Result<()>;
+    /// Removes a file or link; not durable before [`System::sync_folder`].
+    fn remove(&self, path: &Path) -> io::Result<()>;
     /// Renames over whatever is there.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Makes the names in a folder durable.
@@ -93,6 +115,18 @@ pub trait System {
     fn random(&self) -> io::Result<u64>;
     /// Sends one UDP packet and waits for the first answer from the same address.
     fn ask_udp(&self, server: SocketAddr, packet: &[u8], wait: Duration) -> io::Result<Vec<u8>>;
+    /// Asks on an interface by ARP who has an address, without claiming it (RFC 5227, 2.1.1). The answer is
+    /// somebody else's; none where nobody answered within about a second.
+    fn arp_probe(&self, interface: &str, address: Ipv4Addr) -> io::Result<Option<Mac>>;
+    /// Sends one request over TLS and reads all that comes back, up to 256 KiB.
+    fn ask_tls(
+        &self,
+        server: SocketAddr,
+        name: &str,
+        trust: &Trust,
+        request: &[u8],
+        wait: Duration,
+    ) -> Result<Vec<u8>, TlsError>;
 
     /// Tells a person and the journal. Never fails: a node without a console must still come up.
     fn tell(&self, text: &str);

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::report::date;
-use crate::seed::Seed;
+use crate::seed::{Join, Seed};
 use crate::sntp::Server;
 use crate::state::STATE_PATH;
+use crate::supervisor::{self, Token};
 use crate::sys::{Command, System};
 use crate::trouble::Failure;
 
@@ -24,9 +25,14 @@ pub(crate) fn last_seen(sys: &dyn System) -> Option<Duration> {
     sys.stat(Path::new(STATE_PATH)).ok().map(|stat| stat.modified)
 }
 
-/// The build time.
+/// The earliest time that can be right: the build, and the cluster's CAs.
 pub(crate) fn floor(seed: &Seed) -> Duration {
-    Duration::from_secs(seed.clock.floor)
+    Duration::from_secs(seed.clock.floor.max(seed.clock.ca_not_before.unwrap_or_default()))
+}
+
+/// Whether the clock can be right.
+pub(crate) fn is_after_floor(sys: &dyn System, seed: &Seed) -> bool {
+    sys.now() >= floor(seed)
 }
 
 /// Whether the clock was seen to in this boot.
@@ -74,15 +80,21 @@ pub(crate) enum NetworkTime {
     None(String),
 }
 
-/// Asks the seed's servers once and sets the clock by the first good answer; without servers, looks whether the
-/// base's own time service has set it.
-pub(crate) fn by_network(sys: &dyn System, seed: &Seed) -> Result<NetworkTime, Failure> {
-    if seed.clock.ntp.is_empty() {
-        return Ok(by_base(sys));
+/// Asks once whoever may know: the seed's time servers (without them, whether the base's own time service has set
+/// the clock), then the servers that the node joins. Sets the clock by the first good answer. One pass over many
+/// servers and addresses may take long: nobody is asked after `end`, a point of the uptime.
+pub(crate) fn by_network(sys: &dyn System, seed: &Seed, end: Duration) -> Result<NetworkTime, Failure> {
+    let first = if seed.clock.ntp.is_empty() { by_base(sys) } else { by_ntp(sys, seed, end)? };
+    match (first, seed.role.join()) {
+        (NetworkTime::None(reason), Some(join)) => by_server(sys, seed, join, end, &reason),
+        (first, _) => Ok(first),
     }
+}
+
+fn by_ntp(sys: &dyn System, seed: &Seed, end: Duration) -> Result<NetworkTime, Failure> {
     let mut reasons = Vec::new();
     for name in &seed.clock.ntp {
-        let answer = name.parse::<Server>().and_then(|server| server.ask(sys, floor(seed)));
+        let answer = name.parse::<Server>().and_then(|server| server.ask(sys, floor(seed), end));
         match answer {
             Ok(time) => {
                 set(sys, time)?;
@@ -92,6 +104,30 @@ pub(crate) fn by_network(sys: &dyn System, seed: &Seed) -> Result<NetworkTime, F
         }
     }
     Ok(NetworkTime::None(reasons.join(", ")))
+}
+
+/// By the cluster's own server, over TLS with the pinned CA: to a second or so, which is enough for certificates, and
+/// the cluster's clocks agree.
+fn by_server(
+    sys: &dyn System,
+    seed: &Seed,
+    join: &Join,
+    end: Duration,
+    before: &str,
+) -> Result<NetworkTime, Failure> {
+    let none = |why: &str| Ok(NetworkTime::None(format!("{before}, the server: {why}")));
+    let token = match Token::load(sys, &join.token_file) {
+        Ok(token) => token,
+        Err(failure) => return none(&failure.what),
+    };
+    match supervisor::time(sys, join, &token, end) {
+        Ok(time) if time < floor(seed) => none("its time is before the build of this image"),
+        Ok(time) => {
+            set(sys, time)?;
+            Ok(NetworkTime::Good("the server that this node joins".to_owned()))
+        }
+        Err(refusal) => none(&refusal.to_string()),
+    }
 }
 
 fn by_base(sys: &dyn System) -> NetworkTime {

@@ -40,6 +40,13 @@ pub enum Trouble {
 }
 
 impl Trouble {
+    /// What it comes to when nothing more is tried.
+    pub fn into_failure(self) -> Failure {
+        match self {
+            Self::Passing(failure) | Self::Lasting(failure) => failure,
+        }
+    }
+
     /// A trouble that may go away by itself.
     pub fn passing(what: impl Into<String>, advice: impl Into<String>) -> Self {
         Self::Passing(Failure::new(what, advice))

@@ -85,6 +85,20 @@ fn a_seed_that_asks_for_a_day_does_not_hold_up_later_boots_for_a_day() {
     assert!(machine.now.borrow().uptime < Duration::from_secs(330));
 }
 
+/// One pass over so many servers takes three times as long as the gate may.
+#[test]
+fn many_servers_do_not_hold_up_later_boots_either() {
+    let mut seed = seed();
+    seed.clock.ntp = vec!["192.0.2.1".into(); 300];
+    seed.clock.wait_seconds = 86_400;
+    let mut world = World::flashed(&seed);
+    world.time_served = false;
+    let machine = Machine::boot(world);
+    machine.clock_gate();
+    let waited = machine.now.borrow().uptime - Duration::from_secs(10);
+    assert!(waited < Duration::from_secs(305), "{waited:?}");
+}
+
 #[test]
 fn without_servers_the_systems_own_time_service_is_waited_for() {
     let mut seed = seed();

@@ -81,6 +81,26 @@ impl Disk {
         self.live.remove(path);
     }
 
+    /// Zeros in place, durably; the name stays.
+    pub(crate) fn wipe(&mut self, path: &Path) -> io::Result<()> {
+        let at = *self.live.get(path).ok_or_else(missing)?;
+        let inode = &mut self.inodes[at];
+        inode.live = vec![0; inode.live.len()];
+        inode.durable.clone_from(&inode.live);
+        Ok(())
+    }
+
+    /// Whether any content that a name leads to, or ever led to, holds these bytes.
+    pub(crate) fn holds(&self, secret: &str) -> bool {
+        let holds = |bytes: &[u8]| bytes.windows(secret.len()).any(|part| part == secret.as_bytes());
+        self.inodes.iter().any(|inode| holds(&inode.live) || holds(&inode.durable))
+    }
+
+    pub(crate) fn names_in(&self, folder: &Path) -> Vec<String> {
+        let names = self.live.keys().filter(|path| path.parent() == Some(folder));
+        names.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect()
+    }
+
     pub(crate) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         let at = self.live.remove(from).ok_or_else(missing)?;
         self.live.insert(to.to_owned(), at);

@@ -10,7 +10,7 @@ use crate::machine::Machine;
 use crate::scenario::{Cluster, MARKER, STATUS, World, seed};
 
 /// A run that must fail; the report on the card, with the line ends of this system.
-fn report_of(world: World) -> String {
+pub(crate) fn report_of(world: World) -> String {
     let machine = Machine::boot(world);
     assert_eq!(machine.first_boot(), Ending::Failed);
     assert_eq!(Ending::Failed.exit_code(), 1);
@@ -21,7 +21,7 @@ fn report_of(world: World) -> String {
     text
 }
 
-fn flashed(change: impl FnOnce(&mut World), of_seed: impl FnOnce(&mut Seed)) -> World {
+pub(crate) fn flashed(change: impl FnOnce(&mut World), of_seed: impl FnOnce(&mut Seed)) -> World {
     let mut seed = seed();
     of_seed(&mut seed);
     let mut world = World::flashed(&seed);
@@ -30,7 +30,7 @@ fn flashed(change: impl FnOnce(&mut World), of_seed: impl FnOnce(&mut Seed)) -> 
 }
 
 #[track_caller]
-fn must_say(text: &str, what: &str, advice: &str) {
+pub(crate) fn must_say(text: &str, what: &str, advice: &str) {
     assert!(text.contains(&format!("What is wrong:  {what}\nWhat to do:     {advice}\n")), "{text}");
 }
 

@@ -7,13 +7,18 @@ use hc_firstboot::state::State;
 
 use crate::disk::Cut;
 use crate::machine::Machine;
-use crate::scenario::{MARKER, STATE, STATUS, World, seed};
+use crate::scenario::{
+    KEYFILE, MARKER, PASSWORD, SECRET, STATE, STATUS, SecondDisk, World, agent_seed, seed,
+};
 
 const CUTS: [Cut; 2] = [Cut::NamesLost, Cut::NamesKept];
 
-fn steps_of_a_whole_run() -> u64 {
-    let machine = Machine::boot(World::flashed(&seed()));
-    machine.first_boot();
+/// The kinds of node, each with everything in its seed.
+const KINDS: [fn() -> World; 3] = [World::full, || World::flashed(&seed()), || World::flashed(&agent_seed())];
+
+fn steps_of_a_whole_run(world: World) -> u64 {
+    let machine = Machine::boot(world);
+    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
     machine.steps()
 }
 
@@ -26,10 +31,15 @@ fn cut_at(world: World, step: u64, cut: Cut) -> World {
 
 /// Boots again, without further cuts, and judges the end.
 fn must_end_well(world: World, story: &str) {
+    let wanted = world.seed.clone();
     let machine = Machine::boot(world);
     let ending = machine.first_boot();
     assert_ne!(ending, Ending::Failed, "{story}: {}", machine.said());
     assert!(machine.now.borrow().k3s_start_commands <= 1, "{story}: k3s was started twice");
+    assert!(
+        !machine.said().contains(PASSWORD) && !machine.said().contains(SECRET),
+        "{story}: a secret was told"
+    );
     // Even a cut right now must find everything on the card.
     let world = machine.off().power_cut(Cut::NamesLost);
     assert!(world.disk.stat(Path::new(MARKER)).is_ok(), "{story}: no marker");
@@ -38,37 +48,61 @@ fn must_end_well(world: World, story: &str) {
     assert_eq!(world.disk.text("/etc/hostname"), "hc-1\n", "{story}");
     let state: State = serde_json::from_str(&world.disk.text(STATE)).unwrap();
     assert!(state.committed, "{story}");
+    assert_eq!(state.formatting, None, "{story}");
     assert_eq!(state.outcome, hc_firstboot::state::Outcome::Ready, "{story}");
     assert_eq!(world.disk.stat(Path::new("/.data/cloud/db")).unwrap().mode, 0o750, "{story}");
     assert!(
         world.disk.names_below(Path::new("/k8s-data")).is_empty(),
         "{story}: folders beside the data disk"
     );
+    for kind in ["rsa", "ed25519"] {
+        let key = world.disk.text(&format!("/etc/ssh/ssh_host_{kind}_key"));
+        assert!(key.starts_with(kind), "{story}: the host key {kind} is {key:?}");
+    }
+    if wanted.root.grow {
+        assert!(
+            world.resized && world.root_sectors == world.card_sectors - 1_064_960,
+            "{story}: root not grown"
+        );
+        assert!(!world.disk.holds(SECRET), "{story}: the secret is still on the card");
+        assert!(world.disk.text(KEYFILE).contains("address1=10.0.0.9/24,10.0.0.1\n"), "{story}: no address");
+        assert!(world.disk.text("/var/lib/hcimage/check-config.txt").contains("STATUS: 1 (fail)"), "{story}");
+        assert_eq!(world.second_disk, SecondDisk::Formatted, "{story}");
+        let note = "formatting the blank disk /dev/sdb (model Samsung_T7, serial S5XYZ";
+        assert!(
+            world.disk.text(STATUS).contains(note),
+            "{story}: the report does not say what was formatted"
+        );
+    }
     let left: Vec<_> = world.disk.names_below(Path::new("/")).into_iter().collect();
     assert!(left.iter().all(|path| path.extension().is_none_or(|end| end != "new")), "{story}: {left:?}");
 }
 
 #[test]
 fn a_cut_at_any_step_resumes_to_the_same_end() {
-    let steps = steps_of_a_whole_run();
-    assert!(steps > 200, "the machine is asked for more than {steps} things");
-    for cut in CUTS {
-        for step in 1..=steps + 1 {
-            let world = cut_at(World::flashed(&seed()), step, cut);
-            must_end_well(world, &format!("cut before step {step} of {steps}, {cut:?}"));
+    for (kind, least) in KINDS.iter().zip([450, 250, 250]) {
+        let steps = steps_of_a_whole_run(kind());
+        assert!(steps > least, "the machine is asked for more than {steps} things");
+        for cut in CUTS {
+            for step in 1..=steps + 1 {
+                let world = cut_at(kind(), step, cut);
+                must_end_well(world, &format!("cut before step {step} of {steps}, {cut:?}"));
+            }
         }
     }
 }
 
 #[test]
 fn a_second_cut_while_resuming_resumes_too() {
-    let steps = steps_of_a_whole_run();
-    for cut in CUTS {
-        for first in (1..=steps).step_by(13) {
-            for second in (1..=steps).step_by(19) {
-                let world = cut_at(World::flashed(&seed()), first, cut);
-                let world = cut_at(world, second, cut);
-                must_end_well(world, &format!("cuts before steps {first} and {second}, {cut:?}"));
+    for kind in KINDS {
+        let steps = steps_of_a_whole_run(kind());
+        for cut in CUTS {
+            for first in (1..=steps).step_by(29) {
+                for second in (1..=steps).step_by(23) {
+                    let world = cut_at(kind(), first, cut);
+                    let world = cut_at(world, second, cut);
+                    must_end_well(world, &format!("cuts before steps {first} and {second}, {cut:?}"));
+                }
             }
         }
     }
@@ -76,7 +110,7 @@ fn a_second_cut_while_resuming_resumes_too() {
 
 #[test]
 fn what_was_verified_is_not_done_again() {
-    let steps = steps_of_a_whole_run();
+    let steps = steps_of_a_whole_run(World::flashed(&seed()));
     let machine = Machine::boot(World::flashed(&seed()));
     machine.first_boot_until(steps - 40);
     assert!(machine.said().contains("k3s: done"), "the cut is late enough: {}", machine.said());

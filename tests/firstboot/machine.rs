@@ -2,16 +2,17 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Cursor, Read};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hc_firstboot::sys::{Command, Output, Stat, System};
+use hc_firstboot::arp::Mac;
+use hc_firstboot::sys::{Command, Output, Space, Stat, System, TlsError, Trust};
 use hc_firstboot::{Ending, clock_gate, first_boot};
 
 use crate::disk::Disk;
-use crate::scenario::{MOUNT, World};
+use crate::scenario::{KEYFILE, MOUNT, SecondDisk, World};
 
 /// Thrown through the program under test: nothing of it runs after this.
 struct PowerCut;
@@ -24,6 +25,8 @@ pub(crate) struct Volatile {
     pub(crate) clock_at_boot: Duration,
     pub(crate) hostname: String,
     pub(crate) mounted: bool,
+    /// Whether the static address is set on eth0.
+    pub(crate) static_address: bool,
     /// When k3s was started.
     pub(crate) k3s_started: Option<Duration>,
     /// How often `systemctl start` was asked for.
@@ -44,11 +47,14 @@ impl Machine {
     /// Power on: what is enabled starts by itself, the clock is wherever the board left it.
     pub(crate) fn boot(world: World) -> Self {
         let hostname = world.disk.text("/etc/hostname").trim().to_owned();
+        // The base's network service sets what its files say.
+        let static_address = world.disk.text(KEYFILE).contains("address1=10.0.0.9/24,10.0.0.1\n");
         let now = Volatile {
             uptime: Duration::from_secs(10),
             clock_at_boot: world.clock_at_boot,
             hostname,
             mounted: false,
+            static_address,
             k3s_started: world.is_enabled().then_some(Duration::from_secs(10)),
             k3s_start_commands: 0,
         };
@@ -128,13 +134,15 @@ impl Machine {
     fn made_up(&self, path: &Path) -> Option<String> {
         let world = self.world.borrow();
         let now = self.now.borrow();
-        match path.to_str()? {
-            "/proc/self/mountinfo" => Some(world.mountinfo(now.mounted)),
-            "/sys/class/block/sda1/dev" => Some("8:1\n".to_owned()),
-            "/proc/sys/kernel/random/boot_id" => Some(format!("{}\n", world.boot_id)),
-            "/etc/machine-id" if now.uptime < world.machine_id_after => Some("uninitialized\n".to_owned()),
-            _ => None,
-        }
+        let path = path.to_str()?;
+        Some(match path {
+            "/proc/self/mountinfo" => world.mountinfo(now.mounted),
+            "/proc/meminfo" => format!("MemTotal:       {} kB\nMemFree: 1 kB\n", world.memory),
+            "/sys/fs/cgroup/cgroup.controllers" => world.controllers?.to_owned(),
+            "/proc/sys/kernel/random/boot_id" => format!("{}\n", world.boot_id),
+            "/etc/machine-id" if now.uptime < world.machine_id_after => "uninitialized\n".to_owned(),
+            _ => return world.sysfs(path.strip_prefix("/sys/class/block/")?),
+        })
     }
 }
 
@@ -151,27 +159,69 @@ impl System for Machine {
         Ok(Box::new(Cursor::new(self.read(path)?)))
     }
 
+    fn read_at(&self, path: &Path, _offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        self.step();
+        assert_eq!(path, Path::new("/dev/sdb"), "only a disk that may be blank is looked into");
+        let zeros = self.world.borrow().second_disk == SecondDisk::Blank;
+        Ok(vec![u8::from(!zeros); length])
+    }
+
+    fn space(&self, path: &Path) -> io::Result<Space> {
+        self.step();
+        assert!(path.starts_with("/var/lib/rancher"), "{}", path.display());
+        Ok(Space { free: self.world.borrow().free, total: 30_000_000_000 })
+    }
+
+    fn wipe(&self, path: &Path) -> io::Result<()> {
+        self.on_disk(path, Disk::wipe)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.on_disk(path, |disk, path| disk.stat(path).map(|_| disk.remove(path)))
+    }
+
     fn stat(&self, path: &Path) -> io::Result<Stat> {
+        if let Some(name) = path.to_str().and_then(|path| path.strip_prefix("/sys/module/")) {
+            return if self.world.borrow().no_module == name {
+                Err(io::ErrorKind::NotFound.into())
+            } else {
+                self.on_disk(Path::new("/run"), |disk, path| disk.stat(path))
+            };
+        }
         self.on_disk(path, |disk, path| disk.stat(path))
     }
 
     fn read_link(&self, path: &Path) -> io::Result<PathBuf> {
         self.step();
         let world = self.world.borrow();
-        let there = self.now.borrow().uptime >= world.disk_after;
-        match path.to_str() {
-            Some("/dev/disk/by-label/k8s-data") if there => Ok("../../sda1".into()),
-            _ => Err(io::ErrorKind::NotFound.into()),
-        }
+        let found = match path.to_str() {
+            Some("/dev/disk/by-label/k8s-data") => world.labelled(self.now.borrow().uptime),
+            Some("/sys/dev/block/179:2") => Some("../../devices/platform/mmc/block/mmcblk0/mmcblk0p2"),
+            _ => None,
+        };
+        found.map(PathBuf::from).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
         self.step();
-        let names: &[&str] = match folder.to_str() {
-            Some("/dev/disk/by-label") => &["bootfs", "rootfs"],
-            Some("/sys/class/block") => &["loop0", "mmcblk0", "mmcblk0p1", "mmcblk0p2", "sda", "sda1"],
-            _ => return Err(io::ErrorKind::NotFound.into()),
+        let world = self.world.borrow();
+        let second = world.second_disk != SecondDisk::None;
+        let mut names: Vec<&str> = match folder.to_str() {
+            Some("/dev/disk/by-label") => vec!["bootfs", "rootfs"],
+            Some("/sys/class/block") => vec!["loop0", "mmcblk0", "mmcblk0p1", "mmcblk0p2", "sda", "sda1"],
+            Some("/sys/block") => vec!["loop0", "mmcblk0", "mmcblk0boot0", "sda", "zram0"],
+            Some("/sys/class/block/mmcblk0") => vec!["dev", "mmcblk0p1", "mmcblk0p2", "size"],
+            Some("/sys/class/block/sda") => vec!["sda1", "size"],
+            Some("/sys/class/block/sdb") if second => vec!["size"],
+            Some("/sys/class/block/sdb/holders") if second => vec![],
+            _ => return Ok(world.disk.names_in(folder)),
         };
+        if second && folder == Path::new("/sys/block") {
+            names.push("sdb");
+        }
+        if world.behind_root && folder == Path::new("/sys/class/block/mmcblk0") {
+            names.push("mmcblk0p3");
+        }
         Ok(names.iter().map(|name| (*name).to_owned()).collect())
     }
 
@@ -221,6 +271,11 @@ impl System for Machine {
         self.step();
         let line = command.to_string();
         self.commands.borrow_mut().push(line.clone());
+        if line.starts_with("mkfs.ext4 ") {
+            // Two steps: the power may fail in between.
+            self.world.borrow_mut().second_disk = SecondDisk::Half;
+            self.step();
+        }
         let mut world = self.world.borrow_mut();
         let mut now = self.now.borrow_mut();
         world.run(&line, &mut now)
@@ -269,6 +324,32 @@ impl System for Machine {
     fn ask_udp(&self, server: SocketAddr, packet: &[u8], wait: Duration) -> io::Result<Vec<u8>> {
         self.step();
         let answer = self.world.borrow().time_server(server, packet, self.now.borrow().uptime);
+        if answer.is_err() {
+            self.now.borrow_mut().uptime += wait;
+        }
+        answer
+    }
+
+    fn arp_probe(&self, interface: &str, address: Ipv4Addr) -> io::Result<Option<Mac>> {
+        self.step();
+        assert_eq!((interface, address), ("eth0", Ipv4Addr::new(10, 0, 0, 9)));
+        self.now.borrow_mut().uptime += Duration::from_millis(900);
+        let conflict = self.now.borrow().uptime < self.world.borrow().conflict_until;
+        Ok(conflict.then_some(Mac([2, 0, 0, 0, 0xab, 1])))
+    }
+
+    fn ask_tls(
+        &self,
+        server: SocketAddr,
+        name: &str,
+        trust: &Trust,
+        request: &[u8],
+        wait: Duration,
+    ) -> Result<Vec<u8>, TlsError> {
+        self.step();
+        assert_eq!((server, name), ("10.0.0.1:6443".parse().unwrap(), "10.0.0.1"));
+        let (clock, uptime) = (self.clock(), self.now.borrow().uptime);
+        let answer = self.world.borrow().supervisor(trust, request, clock, uptime);
         if answer.is_err() {
             self.now.borrow_mut().uptime += wait;
         }

@@ -7,14 +7,22 @@
     reason = "a test says what is wrong by panicking"
 )]
 
+mod arp;
 mod clock;
+mod cluster;
+mod data_disk;
 mod disk;
 mod failures;
+mod host;
 mod interrupted;
+mod join;
 mod machine;
+mod network;
 mod normal;
+mod overrides;
 mod program;
 mod programs;
+mod root;
 mod scenario;
 mod seed;
 mod sntp;

@@ -5,7 +5,7 @@ use std::path::Path;
 use hc_firstboot::Ending;
 
 use crate::machine::Machine;
-use crate::scenario::{FLOOR, MARKER, STATUS, TRUE_TIME, World, seed};
+use crate::scenario::{FLOOR, MARKER, PASSWORD, SECRET, STATUS, TRUE_TIME, World, agent_seed, seed};
 
 #[test]
 fn a_flashed_card_becomes_a_ready_node() {
@@ -20,11 +20,11 @@ fn a_flashed_card_becomes_a_ready_node() {
     assert!(status.ends_with("\r\nHCIMAGE-REPORT-END ready\r\n"), "{status}");
     assert!(status.lines().all(|line| !line.contains('\r')), "line ends are CRLF, once each");
     assert!(machine.said().ends_with("\nHCIMAGE-REPORT-END ready"));
-    assert!(machine.said().contains("hcimage: [8/8] finish: done"), "{}", machine.said());
+    assert!(machine.said().contains("hcimage: [11/11] finish: done"), "{}", machine.said());
 
     let stored: serde_json::Value =
         serde_json::from_str(&machine.text("/var/lib/hcimage/state.json")).unwrap();
-    assert_eq!((&stored["version"], &stored["outcome"]), (&1.into(), &"ready".into()));
+    assert_eq!((&stored["version"], &stored["outcome"]), (&2.into(), &"ready".into()));
     assert_eq!(machine.text("/etc/hostname"), "hc-1\n");
     assert_eq!(machine.now.borrow().hostname, "hc-1");
     let clock = machine.now.borrow().clock_at_boot.as_secs();
@@ -35,6 +35,42 @@ fn a_flashed_card_becomes_a_ready_node() {
     let made = world.disk.stat(Path::new("/.data/cloud/db")).unwrap();
     assert_eq!((made.mode, made.uid, made.gid), (0o750, 33, 34));
     assert!(world.disk.names_below(Path::new("/k8s-data")).is_empty(), "folders beside the data disk");
+}
+
+/// The first server of three nodes, with everything in its seed.
+#[test]
+fn a_cluster_of_three_becomes_whole() {
+    let machine = Machine::boot(World::full());
+    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    let status = machine.text(STATUS).replace("\r\n", "\n");
+    for line in [
+        "Cluster: home, as first server; API at https://k3s.example:6443",
+        "root       done           0  31.3 GB, all of its disk",
+        "network    done           2  10.0.0.9 on eth0",
+        "Note:    formatting the blank disk /dev/sdb (model Samsung_T7, serial S5XYZ, 1.0 TB) as \"k8s-data\"",
+        "data disk  done          17  k8s-data at /k8s-data",
+        "room       done           0  20.0 GB free",
+        "nodes      done          17  2 joined and Ready",
+        "workloads  done           0  manifests: 1, charts: 1, deployments: 1",
+        "check      done           0  1 (fail) (missing: CONFIG_VXLAN); all of it in /var/lib/hcimage/check-config.txt",
+        "secrets    done           0  1 overwritten and removed; cells of a flash card may keep old content",
+    ] {
+        assert!(status.lines().any(|l| l == line), "{line}\n{status}");
+    }
+    let world = machine.off();
+    assert!(world.resized && !world.disk.holds(SECRET));
+    assert!(world.disk.text("/var/lib/hcimage/check-config.txt").contains("- CONFIG_VXLAN: missing\n"));
+    assert_eq!(world.disk.text("/etc/hosts"), "127.0.0.1 localhost\n127.0.1.1\thc-1\n");
+}
+
+#[test]
+fn an_agent_joins() {
+    let machine = Machine::boot(World::flashed(&agent_seed()));
+    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    let status = machine.text(STATUS);
+    assert!(status.contains("join       done           0  by 10.0.0.1:6443\r\n"), "{status}");
+    assert!(!status.contains("nodes ") && !status.contains("workloads"), "{status}");
+    assert!(!machine.said().contains(PASSWORD));
 }
 
 #[test]
@@ -55,9 +91,7 @@ fn the_second_boot_does_nothing() {
 
 #[test]
 fn an_agent_asks_with_the_kubelets_own_configuration() {
-    let mut seed = seed();
-    seed.k3s.unit = "k3s-agent.service".into();
-    let machine = Machine::boot(World::flashed(&seed));
+    let machine = Machine::boot(World::flashed(&agent_seed()));
     assert_eq!(machine.first_boot(), Ending::Ready);
     let asked = "/usr/local/bin/k3s kubectl get node hc-1 -o json \
                  --kubeconfig /var/lib/rancher/k3s/agent/kubelet.kubeconfig";

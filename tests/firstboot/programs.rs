@@ -4,10 +4,13 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use hc_firstboot::sys::Output;
+use hc_firstboot::sys::{Output, TlsError, Trust};
 
 use crate::machine::Volatile;
-use crate::scenario::{Cluster, STATE, WANTS, World};
+use crate::scenario::{CA, Cluster, KEYFILE, STATE, SecondDisk, Server, TRUE_TIME, WANTS, World};
+
+const CHECK_CONFIG: &str = "- cgroup hierarchy: \u{1b}[32mcgroups V2 mounted\u{1b}[0m\n\
+                            - CONFIG_VXLAN: \u{1b}[1;31mmissing\u{1b}[0m\n\nSTATUS: \u{1b}[31m1 (fail)\u{1b}[0m\n";
 
 fn good(stdout: impl Into<String>) -> io::Result<Output> {
     Ok(Output { success: true, stdout: stdout.into(), stderr: String::new() })
@@ -20,11 +23,41 @@ fn bad(stderr: &str) -> io::Result<Output> {
 impl World {
     pub(crate) fn run(&mut self, line: &str, now: &mut Volatile) -> io::Result<Output> {
         now.uptime += Duration::from_millis(50);
-        let unit = self.seed.k3s.unit.clone();
+        let unit = self.seed.role.unit();
         match line {
-            "ip -j addr show" => good(self.addresses()),
+            "ip -j addr show" => good(self.addresses(now)),
             "ip -j -4 route show default" => good(r#"[{"dst":"default","gateway":"10.0.0.1","dev":"eth0"}]"#),
             "ip -j -6 route show default" => good(""),
+            "modprobe --quiet vxlan" if self.no_module == "vxlan" => bad(""),
+            "modprobe --quiet vxlan" => good(""),
+            "ssh-keygen -A" => self.host_keys(),
+            "nmcli connection load /etc/NetworkManager/system-connections/hcimage.nmconnection" => good(""),
+            "nmcli --wait 20 connection up id hcimage" => {
+                assert!(now.uptime >= self.conflict_until, "the address was claimed against another machine");
+                assert!(self.disk.text(KEYFILE).contains("address1=10.0.0.9/24,10.0.0.1\n"));
+                now.static_address = true;
+                good("")
+            }
+            "resize2fs /dev/mmcblk0p2" => {
+                self.resized = true;
+                good("")
+            }
+            "mkfs.ext4 -q -F -L k8s-data /dev/sdb" => {
+                self.second_disk = SecondDisk::Formatted;
+                good("")
+            }
+            "blkid --probe --output export /dev/sdb" => match self.second_disk {
+                SecondDisk::Used => good("DEVNAME=/dev/sdb\nLABEL=photos\nTYPE=ext4\n"),
+                _ => bad(""),
+            },
+            "udevadm info --query=property --name /dev/sdb" => {
+                good("ID_MODEL=Samsung_T7\nID_SERIAL_SHORT=S5XYZ\n")
+            }
+            "udevadm info --query=property --name /dev/sda" => good("ID_MODEL=Stick\nID_SERIAL=Stick_0\n"),
+            "udevadm info --query=property --name /dev/mmcblk0" => good("ID_NAME=SD32G\nID_SERIAL=0x1\n"),
+            "/usr/local/bin/k3s check-config" => {
+                Ok(Output { success: false, stdout: CHECK_CONFIG.to_owned(), stderr: String::new() })
+            }
             "getent ahosts time.example" => good("192.0.2.1  STREAM time.example\n192.0.2.1  DGRAM\n"),
             "timedatectl show --property=NTPSynchronized --value" => {
                 good(if self.timesyncd { "yes\n" } else { "no\n" })
@@ -36,6 +69,15 @@ impl World {
                 self.disk.remove(Path::new(&format!("{WANTS}/hc-firstboot.service")));
                 good("")
             }
+            _ if line == format!("systemctl disable --now {unit}") => {
+                self.disk.remove(Path::new(&self.unit_link()));
+                now.k3s_started = None;
+                good("")
+            }
+            _ if line.starts_with("sh -c ") => self.shell(line),
+            _ if line.starts_with("/usr/local/bin/k3s kubectl get ") && !line.contains(" get node ") => {
+                self.objects(line, now)
+            }
             _ if line == format!("systemctl is-enabled {unit}") => self.enabled_word(),
             _ if line == format!("systemctl enable {unit}") => self.enable(),
             _ if line == format!("systemctl start --no-block {unit}") => {
@@ -43,25 +85,134 @@ impl World {
                 now.k3s_started.get_or_insert(now.uptime);
                 good("")
             }
-            _ if line.starts_with("systemctl show --property=") && line.ends_with(&unit) => {
+            _ if line.starts_with("systemctl show --property=") && line.ends_with(unit) => {
                 good(self.show(now))
             }
             _ if line.starts_with("journalctl ") => {
                 let token = format!("K10{}::server:secret", "ab".repeat(32));
-                good(format!("level=info msg=starting token={token}\nlevel=fatal msg=\"bad {token}\"\n"))
+                let log = self.log;
+                good(format!("level=info msg=starting token={token}\n{log}level=fatal msg=\"bad {token}\"\n"))
             }
-            _ if line.starts_with("/usr/local/bin/k3s kubectl get node hc-1 -o json") => self.node(now),
+            _ if line.starts_with("/usr/local/bin/k3s kubectl get node ") => self.node(now),
             _ => panic!("an unknown program was run: {line}"),
         }
     }
 
-    fn addresses(&self) -> String {
+    fn addresses(&self, now: &Volatile) -> String {
         let up = if self.carrier { "LOWER_UP" } else { "NO-CARRIER" };
+        let mut set = vec!["10.0.0.7"];
+        if now.static_address {
+            set = vec!["10.0.0.9"];
+        }
+        let set: Vec<String> = set
+            .into_iter()
+            .map(|ip| format!(r#"{{"family":"inet","local":"{ip}","prefixlen":24,"scope":"global"}}"#))
+            .collect();
         format!(
-            r#"[{{"ifname":"lo","flags":["LOOPBACK","UP","LOWER_UP"],"addr_info":[]}},
-                {{"ifname":"eth0","flags":["UP","{up}"],
-                  "addr_info":[{{"family":"inet","local":"10.0.0.7","prefixlen":24,"scope":"global"}}]}}]"#
+            r#"[{{"ifname":"lo","link_type":"loopback","flags":["LOOPBACK","UP","LOWER_UP"],"addr_info":[]}},
+                {{"ifname":"wlan0","link_type":"ether","flags":["NO-CARRIER","UP"],"addr_info":[]}},
+                {{"ifname":"eth0","link_type":"ether","flags":["UP","{up}"],"addr_info":[{}]}}]"#,
+            set.join(",")
         )
+    }
+
+    fn host_keys(&mut self) -> io::Result<Output> {
+        for kind in ["rsa", "ed25519"] {
+            let path = format!("/etc/ssh/ssh_host_{kind}_key");
+            if self.disk.stat(Path::new(&path)).is_err() {
+                self.disk.write(
+                    Path::new(&path),
+                    format!("{kind} {}", self.boot_id).as_bytes(),
+                    0o600,
+                    Duration::ZERO,
+                )?;
+            }
+        }
+        good("")
+    }
+
+    /// What the kernel shows of block devices, below `/sys/class/block/`.
+    pub(crate) fn sysfs(&self, path: &str) -> Option<String> {
+        let root = |key: &str| match key {
+            "partition" => Some(2),
+            "start" => Some(1_064_960),
+            "size" => Some(self.root_sectors),
+            _ => None,
+        };
+        let number = match path {
+            "mmcblk0/size" => self.card_sectors,
+            "mmcblk0/mmcblk0p1/partition" | "sda/sda1/partition" => 1,
+            "mmcblk0/mmcblk0p1/start" => 16_384,
+            "mmcblk0/mmcblk0p1/size" => 1_048_576,
+            "mmcblk0/mmcblk0p3/partition" => 3,
+            "mmcblk0/mmcblk0p3/start" => self.card_sectors - 1_000_000,
+            "mmcblk0/mmcblk0p3/size" | "sda/sda1/size" => 999_000,
+            "sda/sda1/start" => 2048,
+            "sda/size" => 1_001_048,
+            "sdb/size" => 1_953_525_168,
+            "sda/ro" | "sdb/ro" | "mmcblk0/ro" => 0,
+            "sda1/dev" => return Some("8:1\n".to_owned()),
+            "sdb/dev" => return Some("8:16\n".to_owned()),
+            _ => {
+                let key = path.strip_prefix("mmcblk0p2/").or_else(|| path.strip_prefix("mmcblk0/mmcblk0p2/"));
+                root(key?)?
+            }
+        };
+        Some(format!("{number}\n"))
+    }
+
+    /// The script that grows the partition.
+    fn shell(&mut self, line: &str) -> io::Result<Output> {
+        assert!(line.contains("sfdisk --no-reread") && line.ends_with(" sh /dev/mmcblk0 2"), "{line}");
+        if !self.sfdisk {
+            return bad("sh: 1: sfdisk: not found\n");
+        }
+        assert!(!self.behind_root, "a partition was grown over another");
+        self.root_sectors = self.card_sectors - 1_064_960;
+        good("")
+    }
+
+    /// Lists of objects, as the first server's cluster has them.
+    fn objects(&self, line: &str, now: &Volatile) -> io::Result<Output> {
+        let age = Self::age(now).unwrap_or_default();
+        let done = self.workload_is_good && age >= 25;
+        let words = line.trim_start_matches("/usr/local/bin/k3s kubectl get ").trim_end_matches(" -o json");
+        let items = match words {
+            "nodes" => {
+                let others = self.others.iter().filter(|(_, after)| age >= *after);
+                let node = |name: &str, status: &str| {
+                    format!(r#"{{"metadata":{{"name":"{name}"}},"status":{{"conditions":[{{"type":"Ready","status":"{status}"}}]}}}}"#)
+                };
+                let other = |(name, after): &(&str, u64)| node(name, if age >= after + 3 { "True" } else { "Unknown" });
+                [vec![node("hc-1", "True")], others.map(other).collect()].concat().join(",")
+            }
+            "addons.k3s.cattle.io --namespace kube-system" => {
+                let sum = if self.workload_is_good && age >= 15 { "abc" } else { "" };
+                format!(r#"{{"metadata":{{"name":"shop","namespace":"kube-system"}},"spec":{{"checksum":"{sum}"}}}}"#)
+            }
+            "events --namespace kube-system --field-selector involvedObject.kind=Addon,type=Warning" => {
+                r#"{"involvedObject":{"kind":"Addon","name":"shop"},"reason":"ApplyManifestFailed","message":"no matches for kind Shop"}"#.to_owned()
+            }
+            "helmcharts.helm.cattle.io --all-namespaces" => {
+                r#"{"metadata":{"name":"traefik","namespace":"kube-system"},"status":{"jobName":"helm-install-traefik"}}"#.to_owned()
+            }
+            "jobs --all-namespaces" => {
+                let kind = if done { "Complete" } else { "Failed" };
+                format!(
+                    r#"{{"metadata":{{"name":"helm-install-traefik","namespace":"kube-system"}},
+                        "status":{{"conditions":[{{"type":"{kind}","status":"True","reason":"BackoffLimitExceeded","message":"too often"}}]}}}}"#
+                )
+            }
+            "deployments --all-namespaces" => {
+                let status = if done { "True" } else { "False" };
+                format!(
+                    r#"{{"metadata":{{"name":"web","namespace":"shop","generation":2}},"status":{{"observedGeneration":2,
+                        "conditions":[{{"type":"Available","status":"{status}","reason":"MinimumReplicasUnavailable","message":"no minimum"}}]}}}}"#
+                )
+            }
+            other => panic!("an unknown question to the cluster: {other}"),
+        };
+        good(format!(r#"{{"kind":"List","items":[{items}]}}"#))
     }
 
     fn mount(&self, now: &mut Volatile) -> io::Result<Output> {
@@ -84,6 +235,59 @@ impl World {
         assert!(after_a_cut.text(STATE).contains("\"committed\": true"), "k3s before the commit");
         self.disk.link(Path::new(&self.unit_link()), "../k3s.service");
         good("")
+    }
+
+    /// The server that this node joins: k3s's supervisor.
+    pub(crate) fn supervisor(
+        &self,
+        trust: &Trust,
+        request: &[u8],
+        clock: Duration,
+        uptime: Duration,
+    ) -> Result<Vec<u8>, TlsError> {
+        let request = str::from_utf8(request).unwrap();
+        let path = request.split(' ').nth(1).unwrap();
+        if uptime < self.server_after || self.server == Server::Refuses {
+            return Err(TlsError::Connect("connection refused".into()));
+        }
+        if path == "/cacerts" {
+            assert_eq!(trust, &Trust::Anybody);
+        } else {
+            let Trust::Ca { roots, at } = trust else { panic!("{path} was asked of anybody") };
+            assert_eq!(roots, &[b"one".to_vec()]);
+            if path == "/ping" {
+                assert_eq!(at.as_secs(), TRUE_TIME + uptime.as_secs(), "judged at the time that it claims");
+            } else {
+                assert!(at.abs_diff(clock) < Duration::from_secs(1), "judged at this node's own time");
+            }
+            match self.server {
+                Server::OtherName => return Err(TlsError::Name),
+                Server::OtherTime => return Err(TlsError::Time),
+                _ => {}
+            }
+        }
+        let (status, body) = match (path, self.server) {
+            (_, Server::Strange) => (404, "not found"),
+            ("/cacerts", Server::OtherCluster) => {
+                (200, "-----BEGIN CERTIFICATE-----\ndHdv\n-----END CERTIFICATE-----\n")
+            }
+            ("/cacerts", _) => (200, CA),
+            ("/ping", _) => (200, "pong"),
+            ("/v1-k3s/readyz", Server::OtherToken) => (401, "Unauthorized"),
+            ("/v1-k3s/readyz", Server::Starting) => (503, "starting"),
+            ("/v1-k3s/readyz", _) => {
+                // base64 of `node:agent-password`, by coreutils.
+                assert!(
+                    request.contains("\r\nAuthorization: Basic bm9kZTphZ2VudC1wYXNzd29yZA==\r\n"),
+                    "{request}"
+                );
+                (200, "ok")
+            }
+            _ => panic!("an unknown question to the server: {path}"),
+        };
+        let date = http_date(TRUE_TIME + uptime.as_secs());
+        Ok(format!("HTTP/1.0 {status} X\r\nDate: {date}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+            .into_bytes())
     }
 
     /// Seconds since k3s was started.
@@ -132,4 +336,21 @@ impl World {
                 {{"type":"Ready","status":"{status}","reason":"{reason}","message":"{message}"}}]}}}}"#
         ))
     }
+}
+
+/// By coreutils, so that nobody's own arithmetic judges itself.
+fn http_date(seconds: u64) -> String {
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+    static KNOWN: Mutex<BTreeMap<u64, String>> = Mutex::new(BTreeMap::new());
+    let mut known = KNOWN.lock().unwrap();
+    let ask = || {
+        let output = std::process::Command::new("date")
+            .args(["-u", "-d", &format!("@{seconds}"), "+%a, %d %b %Y %H:%M:%S GMT"])
+            .env("LC_ALL", "C")
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    known.entry(seconds).or_insert_with(ask).clone()
 }

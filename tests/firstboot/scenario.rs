@@ -6,7 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use hc_firstboot::seed::{
-    BundleFile, Clock, DataDisk, Folder, K3s, Network, Node, Report, SCHEMA, SEED_PATH, Seed,
+    BundleFile, Clock, Cluster as ClusterName, DataDisk, FirstServer, Folder, Format, Join, K3s, Network,
+    Node, Report, Role, Root, SCHEMA, SEED_PATH, Secrets, Seed, Stack, Workload,
 };
 use sha2::{Digest, Sha256};
 
@@ -16,6 +17,22 @@ pub(crate) const MOUNT: &str = "/k8s-data";
 pub(crate) const STATUS: &str = "/boot/firmware/hcimage-status.txt";
 pub(crate) const STATE: &str = "/var/lib/hcimage/state.json";
 pub(crate) const MARKER: &str = "/var/lib/hcimage/finished";
+pub(crate) const TOKEN_FILE: &str = "/etc/rancher/k3s/token";
+pub(crate) const SECRET_FILE: &str = "/etc/hcimage/wifi-password";
+pub(crate) const KEYFILE: &str = "/etc/NetworkManager/system-connections/hcimage.nmconnection";
+pub(crate) const OVERRIDES: &str = "/boot/firmware/hcimage.toml";
+
+/// What must not be left on the card, and what must not be told.
+pub(crate) const SECRET: &str = "correct horse battery staple";
+pub(crate) const PASSWORD: &str = "agent-password";
+
+/// The cluster's CA as the server hands it out: the machine in memory does not look inside.
+pub(crate) const CA: &str = "-----BEGIN CERTIFICATE-----\nb25l\n-----END CERTIFICATE-----\n";
+
+pub(crate) fn pin() -> String {
+    Sha256::digest(CA).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 pub(crate) const WANTS: &str = "/etc/systemd/system/multi-user.target.wants";
 
 /// The build time: 2026-11-18.
@@ -41,9 +58,66 @@ pub(crate) enum Cluster {
     Hangs,
 }
 
+/// A second disk, without a label when the card is flashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SecondDisk {
+    None,
+    Blank,
+    /// Somebody's: a file system without our label.
+    Used,
+    /// The power failed while it was being formatted.
+    Half,
+    Formatted,
+}
+
+/// The server that a node joins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Server {
+    Good,
+    /// Answers 503.
+    Starting,
+    /// Nobody listens.
+    Refuses,
+    /// Its certificate is for other names.
+    OtherName,
+    /// Its certificate is not valid by this clock.
+    OtherTime,
+    OtherCluster,
+    /// Takes another token.
+    OtherToken,
+    /// Is no k3s.
+    Strange,
+}
+
 /// What survives a power cut, and the world around.
 #[derive(Debug, Clone)]
 pub(crate) struct World {
+    /// Memory in KiB, and the controllers of the control groups.
+    pub(crate) memory: u64,
+    pub(crate) controllers: Option<&'static str>,
+    /// Kernel modules that are missing.
+    pub(crate) no_module: &'static str,
+    pub(crate) root_read_only: bool,
+    /// Free bytes on the card.
+    pub(crate) free: u64,
+    /// Sectors of the root partition (from 1,064,960 on) and of the card.
+    pub(crate) root_sectors: u64,
+    pub(crate) card_sectors: u64,
+    pub(crate) behind_root: bool,
+    /// Whether it is installed.
+    pub(crate) sfdisk: bool,
+    pub(crate) resized: bool,
+    /// Another machine with this node's address, until this time after power-on.
+    pub(crate) conflict_until: Duration,
+    pub(crate) second_disk: SecondDisk,
+    pub(crate) server: Server,
+    pub(crate) server_after: Duration,
+    /// The other nodes that join, some seconds after k3s was started here.
+    pub(crate) others: Vec<(&'static str, u64)>,
+    /// Whether the manifest, the chart and the deployment get there.
+    pub(crate) workload_is_good: bool,
+    /// What the journal of k3s says, between the first line and the last.
+    pub(crate) log: &'static str,
     pub(crate) disk: Disk,
     pub(crate) seed: Seed,
     pub(crate) clock_at_boot: Duration,
@@ -54,6 +128,7 @@ pub(crate) struct World {
     pub(crate) disk_after: Duration,
     pub(crate) disk_is_sound: bool,
     pub(crate) foreign_disk: bool,
+    pub(crate) data_read_only: bool,
     pub(crate) boot_mounted: bool,
     pub(crate) full_card: bool,
     pub(crate) machine_id_after: Duration,
@@ -70,16 +145,44 @@ pub(crate) fn seed() -> Seed {
     Seed {
         schema: SCHEMA,
         node: Node { hostname: "hc-1".into() },
-        network: Network { address: None, wait_seconds: 60 },
-        clock: Clock { floor: FLOOR, ntp: vec!["time.example".into()], wait_seconds: 30, require_ntp: false },
+        cluster: ClusterName { name: "home".into(), api: None },
+        role: Role::FirstServer(FirstServer {
+            nodes: Vec::new(),
+            join_seconds: 60,
+            workload: Workload {
+                addons: Vec::new(),
+                charts: Vec::new(),
+                deployments: Vec::new(),
+                wait_seconds: 120,
+            },
+        }),
+        network: Network {
+            stack: None,
+            interface: None,
+            address: None,
+            gateway: None,
+            dns: Vec::new(),
+            arp_probe: true,
+            wait_seconds: 60,
+        },
+        clock: Clock {
+            floor: FLOOR,
+            ca_not_before: Some(FLOOR - 86_400),
+            ntp: vec!["time.example".into()],
+            wait_seconds: 30,
+            require_ntp: false,
+        },
+        root: Root { grow: false },
         data_disk: Some(DataDisk {
             label: "k8s-data".into(),
             mount: MOUNT.into(),
             required: true,
-            wait_seconds: 30,
+            format: Format::Never,
+            wait_seconds: 40,
             folders: vec![Folder { path: "cloud/db".into(), mode: 0o750, uid: 33, gid: 34 }],
         }),
-        k3s: K3s { unit: "k3s.service".into(), ready_seconds: 300 },
+        k3s: K3s { ready_seconds: 300, modules: Vec::new() },
+        secrets: Secrets::default(),
         report: Report { boot_folder: "/boot/firmware".into() },
         bundle: vec![
             file("/usr/local/bin/k3s", b"the binary"),
@@ -88,18 +191,69 @@ pub(crate) fn seed() -> Seed {
     }
 }
 
+/// The same node as an agent of a cluster.
+pub(crate) fn agent_seed() -> Seed {
+    let join =
+        Join { servers: vec!["10.0.0.1".parse().unwrap()], token_file: TOKEN_FILE.into(), wait_seconds: 120 };
+    Seed { role: Role::Agent(join), ..seed() }
+}
+
+/// The first server of three nodes, with all that a seed can ask for.
+pub(crate) fn full_seed() -> Seed {
+    let mut seed = seed();
+    seed.cluster.api = Some("k3s.example".parse().unwrap());
+    seed.role = Role::FirstServer(FirstServer {
+        nodes: vec!["hc-2".into(), "hc-3".into()],
+        join_seconds: 60,
+        workload: Workload {
+            addons: vec!["shop".into()],
+            charts: vec!["kube-system/traefik".parse().unwrap()],
+            deployments: vec!["shop/web".parse().unwrap()],
+            wait_seconds: 120,
+        },
+    });
+    seed.network.stack = Some(Stack::NetworkManager);
+    seed.network.address = Some("10.0.0.9/24".parse().unwrap());
+    seed.network.gateway = Some("10.0.0.1".parse().unwrap());
+    seed.root.grow = true;
+    seed.data_disk.as_mut().unwrap().format = Format::IfBlank;
+    seed.k3s.modules = vec!["vxlan".into()];
+    seed.secrets.remove = vec![SECRET_FILE.into()];
+    seed
+}
+
 impl World {
+    /// A card with [`full_seed`] and a blank disk beside it.
+    pub(crate) fn full() -> Self {
+        let mut world = Self::flashed(&full_seed());
+        world.disk_after = Duration::MAX;
+        world.second_disk = SecondDisk::Blank;
+        world
+    }
+
     /// A card just flashed, in a board without a clock, everything around it in order.
     pub(crate) fn flashed(seed: &Seed) -> Self {
         let mut disk = Disk::default();
-        let folders =
-            ["/boot/firmware", "/usr/local/bin", "/var/lib/rancher/k3s/agent/images", "/etc/hcimage"];
+        let folders = [
+            "/boot/firmware",
+            "/usr/local/bin",
+            "/usr/sbin",
+            "/etc/ssh",
+            "/etc/rancher/k3s",
+            "/etc/NetworkManager/system-connections",
+            "/var/lib/rancher/k3s/agent/images",
+            "/etc/hcimage",
+        ];
         folders.iter().chain(&[WANTS, MOUNT, "/.data", "/run"]).for_each(|f| disk.make_folders(Path::new(f)));
         let files = [
             ("/etc/hostname", "raspberrypi\n"),
             ("/etc/machine-id", "0123456789abcdef0123456789abcdef\n"),
             ("/usr/local/bin/k3s", "the binary"),
             ("/var/lib/rancher/k3s/agent/images/a.tar.zst", "the images"),
+            ("/etc/hosts", "127.0.0.1 localhost\n127.0.1.1 raspberrypi\n"),
+            ("/usr/sbin/sshd", "sshd"),
+            (TOKEN_FILE, &format!("K10{}::node:{PASSWORD}\n", pin())),
+            (SECRET_FILE, SECRET),
         ];
         for (path, content) in files {
             disk.write(Path::new(path), content.as_bytes(), 0o644, Duration::ZERO).unwrap();
@@ -116,11 +270,29 @@ impl World {
             disk_after: Duration::from_secs(15),
             disk_is_sound: true,
             foreign_disk: false,
+            data_read_only: false,
             boot_mounted: true,
             full_card: false,
             machine_id_after: Duration::ZERO,
             cluster: Cluster::Good,
             boot_id: 1,
+            memory: 3_884_124,
+            controllers: Some("cpuset cpu io memory hugetlb pids"),
+            no_module: "",
+            root_read_only: false,
+            free: 20_000_000_000,
+            root_sectors: 6_000_000,
+            card_sectors: 62_333_952,
+            behind_root: false,
+            sfdisk: true,
+            resized: false,
+            conflict_until: Duration::ZERO,
+            second_disk: SecondDisk::None,
+            server: Server::Good,
+            server_after: Duration::ZERO,
+            others: vec![("hc-2", 12), ("hc-3", 20)],
+            workload_is_good: true,
+            log: "",
         };
         world.put_seed(seed);
         world
@@ -150,7 +322,7 @@ impl World {
     }
 
     pub(crate) fn unit_link(&self) -> String {
-        format!("{WANTS}/{}", self.seed.k3s.unit)
+        format!("{WANTS}/{}", self.seed.role.unit())
     }
 
     pub(crate) fn is_enabled(&self) -> bool {
@@ -158,16 +330,27 @@ impl World {
     }
 
     pub(crate) fn mountinfo(&self, mounted: bool) -> String {
-        let mut text = "21 1 179:2 / / rw,noatime shared:1 - ext4 /dev/mmcblk0p2 rw\n".to_owned();
+        let mode = if self.root_read_only { "ro" } else { "rw" };
+        let mut text = format!("21 1 179:2 / / {mode},noatime shared:1 - ext4 /dev/mmcblk0p2 rw\n");
         if self.boot_mounted {
             text.push_str("45 21 179:1 / /boot/firmware rw,relatime - vfat /dev/mmcblk0p1 rw\n");
         }
+        let data = if self.second_disk == SecondDisk::Formatted { "8:16" } else { "8:1" };
         if self.foreign_disk {
             text.push_str("46 21 8:33 / /k8s-data rw,relatime - ext4 /dev/sdc1 rw\n");
         } else if mounted {
-            text.push_str("46 21 8:1 / /k8s-data rw,relatime - ext4 /dev/sda1 rw\n");
+            let mode = if self.data_read_only { "ro" } else { "rw" };
+            text.push_str(&format!("46 21 {data} / /k8s-data {mode},relatime - ext4 /dev/sdx rw\n"));
         }
         text
+    }
+
+    /// Where the label of the data disk leads to.
+    pub(crate) fn labelled(&self, uptime: Duration) -> Option<&'static str> {
+        match self.second_disk {
+            SecondDisk::Formatted => Some("../../sdb"),
+            _ => (uptime >= self.disk_after).then_some("../../sda1"),
+        }
     }
 
     /// A server that answers as RFC 4330 wants, or not at all.

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use hc_firstboot::seed::{
-    BundleFile, Clock, DataDisk, Folder, K3s, Network, Node, Report, SCHEMA, Seed, SeedError,
+    Address, BundleFile, Clock, Cluster, DataDisk, Endpoint, FirstServer, Folder, Format, Join, K3s, Network,
+    Node, ObjectName, Report, Role, Root, SCHEMA, Secrets, Seed, SeedError, Stack, Workload,
 };
 use proptest::prelude::*;
 
-use crate::scenario::seed;
+use crate::scenario::{agent_seed, seed};
 
 fn error(change: impl FnOnce(&mut Seed)) -> String {
     let mut seed = seed();
@@ -18,6 +19,31 @@ fn error(change: impl FnOnce(&mut Seed)) -> String {
     assert_eq!(Seed::parse(&text), Err(written.clone()));
     let text = written.to_string();
     text.strip_prefix("reading /etc/hcimage/seed.toml: ").unwrap().to_owned()
+}
+
+fn address(text: &str) -> Address {
+    text.parse().unwrap()
+}
+
+fn network(change: impl FnOnce(&mut Network)) -> String {
+    error(|seed| change(&mut seed.network))
+}
+
+fn first(change: impl FnOnce(&mut FirstServer)) -> String {
+    error(|seed| match &mut seed.role {
+        Role::FirstServer(first) => change(first),
+        other => panic!("{other:?}"),
+    })
+}
+
+fn join(change: impl FnOnce(&mut Join)) -> String {
+    error(|seed| {
+        seed.role = agent_seed().role;
+        match &mut seed.role {
+            Role::Agent(join) => change(join),
+            other => panic!("{other:?}"),
+        }
+    })
 }
 
 #[test]
@@ -33,7 +59,40 @@ fn wrong_values_are_named_with_their_place() {
             "network.wait_seconds: 86401 seconds is more than a day",
         ),
         (error(|s| s.clock.ntp = vec!["a b".into()]), "clock.ntp[0]: \"a b\" is not a time server"),
-        (error(|s| s.k3s.unit = "ssh.service".into()), "k3s.unit: \"ssh.service\" is neither"),
+        (error(|s| s.cluster.name.clear()), "cluster.name: it is empty"),
+        (
+            error(|s| s.clock.ca_not_before = Some(s.clock.floor + 1)),
+            "clock.ca_not_before: 1795000001 is later than",
+        ),
+        (error(|s| s.k3s.modules = vec!["../x".into()]), "k3s.modules[0]: a kernel module has"),
+        (error(|s| s.secrets.remove = vec!["x".into()]), "secrets.remove[0]: \"x\" is not an absolute path"),
+        (error(|s| s.network.interface = Some("eth 0".into())), "network.interface: \"eth 0\" is not"),
+        (network(|n| n.gateway = Some("10.0.0.1".parse().unwrap())), "network.gateway: a gateway needs"),
+        (
+            network(|n| {
+                (n.address, n.gateway) = (Some(address("10.0.0.7/24")), Some("10.0.1.1".parse().unwrap()))
+            }),
+            "network.gateway: 10.0.1.1 is no other address in the network of 10.0.0.7/24",
+        ),
+        (
+            network(|n| {
+                n.stack = Some(Stack::Dhcpcd);
+                (n.address, n.gateway) = (Some(address("fd00::7/64")), Some("fd00::1".parse().unwrap()));
+            }),
+            "network.gateway: dhcpcd takes",
+        ),
+        (
+            first(|f| f.nodes = vec!["hc-1".into()]),
+            "role.first-server.nodes[0]: \"hc-1\" is this node itself",
+        ),
+        (first(|f| f.nodes = vec!["a".into(), "a".into()]), "role.first-server.nodes[1]: \"a\" is"),
+        (
+            first(|f| f.workload.addons = vec!["a_b".into()]),
+            "role.first-server.workload.addons[0]: \"a_b\" is not",
+        ),
+        (join(|j| j.servers.clear()), "role.agent.servers: a joining node needs"),
+        (join(|j| j.token_file = "x".into()), "role.agent.token_file: \"x\" is not an absolute"),
+        (join(|j| j.wait_seconds = 90_000), "role.agent.wait_seconds: 90000 seconds is more than a day"),
         (error(|s| s.k3s.ready_seconds = 0), "k3s.ready_seconds: 0 gives"),
         (
             error(|s| s.report.boot_folder = "boot".into()),
@@ -81,7 +140,12 @@ fn wrong_form_is_named_with_its_line() {
     assert!(message.contains("unknown field `hostnam`"), "{message}");
     let expected = text.lines().position(|line| line.starts_with("hostname")).unwrap() + 1;
     assert_eq!(line, expected);
-    assert_eq!(line_of("schema = 1\nnode = [\n").0, 2);
+    assert_eq!(line_of("schema = 2\nnode = [\n").0, 2);
+    let (line, message) = line_of(&text.replace("join_seconds = ", "join_second = "));
+    assert!(message.contains("unknown field `join_second`"), "{message}");
+    assert_eq!(line, text.lines().position(|line| line.starts_with("join_seconds")).unwrap() + 1);
+    let (_, message) = line_of(&text.replace("role.first-server", "role.master"));
+    assert!(message.contains("unknown variant `master`"), "{message}");
     assert!(line_of("").1.contains("missing field `schema`"));
 }
 
@@ -105,11 +169,13 @@ fn folder() -> impl Strategy<Value = Folder> {
 
 fn data_disk() -> impl Strategy<Value = DataDisk> {
     let folders = proptest::collection::vec(folder(), 0..3);
-    ("[a-zA-Z0-9 &\"-]{1,16}", absolute(), any::<bool>(), 0..=86_400_u64, folders).prop_map(
-        |(label, mount, required, wait_seconds, folders)| DataDisk {
+    let format = prop_oneof![Just(Format::Never), Just(Format::IfBlank)];
+    ("[a-zA-Z0-9 &\"-]{1,16}", absolute(), any::<bool>(), 0..=86_400_u64, folders, format).prop_map(
+        |(label, mount, required, wait_seconds, folders, format)| DataDisk {
             label,
             mount,
             required,
+            format,
             wait_seconds,
             folders,
         },
@@ -124,23 +190,93 @@ fn bundle_file() -> impl Strategy<Value = BundleFile> {
     })
 }
 
+fn label() -> impl Strategy<Value = String> {
+    "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+}
+
+fn endpoint() -> impl Strategy<Value = Endpoint> {
+    ("[a-z0-9][a-z0-9.-]{0,20}", 1..=u16::MAX)
+        .prop_map(|(host, port)| format!("{host}:{port}").parse().unwrap())
+}
+
+fn object() -> impl Strategy<Value = ObjectName> {
+    (label(), label()).prop_map(|(namespace, name)| format!("{namespace}/{name}").parse().unwrap())
+}
+
+fn role() -> impl Strategy<Value = Role> {
+    let join = (proptest::collection::vec(endpoint(), 1..4), absolute(), 0..=86_400_u64)
+        .prop_map(|(servers, token_file, wait_seconds)| Join { servers, token_file, wait_seconds })
+        .boxed();
+    let names = || proptest::collection::vec(object(), 0..3);
+    let workload = (proptest::collection::vec(label(), 0..3), names(), names(), 0..=86_400_u64).prop_map(
+        |(addons, charts, deployments, wait_seconds)| Workload { addons, charts, deployments, wait_seconds },
+    );
+    let first = (0..=86_400_u64, workload).prop_map(|(join_seconds, workload)| FirstServer {
+        nodes: vec!["other-0".into(), "other-1".into()],
+        join_seconds,
+        workload,
+    });
+    prop_oneof![
+        first.prop_map(Role::FirstServer),
+        join.clone().prop_map(Role::Server),
+        join.prop_map(Role::Agent)
+    ]
+}
+
+fn network_of_any_kind() -> impl Strategy<Value = Network> {
+    let stack = prop_oneof![Just(None), Just(Some(Stack::Dhcpcd)), Just(Some(Stack::NetworkManager))];
+    let address = proptest::option::of((1..=223_u8, 8..=32_u8).prop_map(|(first, prefix)| {
+        let first = if first == 127 { 10 } else { first };
+        address(&format!("{first}.0.0.7/{prefix}"))
+    }));
+    let dns = proptest::collection::vec(any::<std::net::IpAddr>(), 0..3);
+    let interface = proptest::option::of("[a-z][a-z0-9]{0,14}");
+    (stack, interface, address, dns, any::<bool>(), 0..=86_400_u64).prop_map(
+        |(stack, interface, address, dns, arp_probe, wait_seconds)| Network {
+            stack,
+            interface,
+            address,
+            gateway: None,
+            dns,
+            arp_probe,
+            wait_seconds,
+        },
+    )
+}
+
 fn any_seed() -> impl Strategy<Value = Seed> {
     let ntp = proptest::collection::vec("[a-z0-9][a-z0-9.-]{0,20}(:[1-9][0-9]{0,3})?", 0..3);
     let clock = (0..=i64::MAX as u64, ntp, 0..=86_400_u64, any::<bool>());
-    let node = ("[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", any::<Option<std::net::IpAddr>>(), 0..=86_400_u64);
-    let unit = prop_oneof![Just("k3s.service"), Just("k3s-agent.service")];
-    let rest = (proptest::option::of(data_disk()), unit, 1..=86_400_u64, absolute());
-    let bundle = proptest::collection::vec(bundle_file(), 0..3);
-    (node, clock, rest, bundle).prop_map(|(node, clock, rest, bundle)| Seed {
-        schema: SCHEMA,
-        node: Node { hostname: node.0 },
-        network: Network { address: node.1, wait_seconds: node.2 },
-        clock: Clock { floor: clock.0, ntp: clock.1, wait_seconds: clock.2, require_ntp: clock.3 },
-        data_disk: rest.0,
-        k3s: K3s { unit: rest.1.into(), ready_seconds: rest.2 },
-        report: Report { boot_folder: rest.3 },
-        bundle,
-    })
+    let modules = proptest::collection::vec("[a-z0-9_]{1,10}", 0..3);
+    let rest = (proptest::option::of(data_disk()), modules, 1..=86_400_u64, absolute());
+    let files = (
+        proptest::collection::vec(bundle_file(), 0..3),
+        proptest::collection::vec(absolute(), 0..3),
+        any::<bool>(),
+        proptest::option::of(endpoint()),
+    );
+    (label(), role(), network_of_any_kind(), clock, rest, files).prop_map(
+        |(hostname, role, network, clock, rest, files)| Seed {
+            schema: SCHEMA,
+            node: Node { hostname },
+            cluster: Cluster { name: "home".into(), api: files.3 },
+            role,
+            network,
+            clock: Clock {
+                floor: clock.0,
+                ca_not_before: clock.3.then_some(clock.0 / 2),
+                ntp: clock.1,
+                wait_seconds: clock.2,
+                require_ntp: clock.3,
+            },
+            root: Root { grow: files.2 },
+            data_disk: rest.0,
+            k3s: K3s { ready_seconds: rest.2, modules: rest.1 },
+            secrets: Secrets { remove: files.1 },
+            report: Report { boot_folder: rest.3 },
+            bundle: files.0,
+        },
+    )
 }
 
 proptest! {

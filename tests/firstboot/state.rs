@@ -13,8 +13,8 @@ use crate::scenario::{Cluster, MARKER, STATE, STATUS, World, seed};
 fn a_damaged_state_is_not_a_first_start() {
     for (content, reason) in [
         ("", "EOF while parsing"),
-        ("{\"version\": 1}", "missing field"),
-        ("{\"version\": 2}", "its version is 2, this hc-firstboot reads 1 only"),
+        ("{\"version\": 2}", "missing field"),
+        ("{\"version\": 1}", "its version is 1, this hc-firstboot reads 2 only"),
         ("\0\0\0\0", "expected value"),
     ] {
         let mut world = World::flashed(&seed());
@@ -82,8 +82,8 @@ fn another_seed_before_the_commit_point_begins_again() {
 #[test]
 fn a_seed_that_cannot_be_used_is_reported_where_the_boot_partition_most_likely_is() {
     for (content, what) in [
-        ("schema = 2\n", "reading /etc/hcimage/seed.toml: schema is 2, this hc-firstboot reads 1 only"),
-        ("schema = 1\nx = [\n", "reading /etc/hcimage/seed.toml: line "),
+        ("schema = 1\n", "reading /etc/hcimage/seed.toml: schema is 1, this hc-firstboot reads 2 only"),
+        ("schema = 2\nx = [\n", "reading /etc/hcimage/seed.toml: line "),
     ] {
         let mut world = World::flashed(&seed());
         world.put(SEED_PATH, content);

@@ -28,7 +28,7 @@ impl Phase for Clock {
 
     fn act(&self, cx: &mut Context<'_>) -> Result<(), Trouble> {
         timekeeping::raise(cx.sys, cx.seed, cx.last_seen).map_err(Trouble::Lasting)?;
-        match timekeeping::by_network(cx.sys, cx.seed).map_err(Trouble::Lasting)? {
+        match timekeeping::by_network(cx.sys, cx.seed, cx.deadline).map_err(Trouble::Lasting)? {
             NetworkTime::Good(source) => {
                 // From here on the last boot's time says nothing: this clock is right, and may be earlier.
                 cx.last_seen = None;
@@ -49,15 +49,16 @@ impl Phase for Clock {
     }
 
     /// A clock at the floor is good enough for the certificates made with the image.
-    fn give_up(&self, cx: &mut Context<'_>, last: Failure) -> Result<Vec<String>, Failure> {
-        if cx.seed.clock.require_ntp || !is_after_floor(cx) {
-            return Err(last);
-        }
+    fn give_up(&self, cx: &mut Context<'_>, last: Trouble) -> Result<Vec<String>, Failure> {
+        let last = match last {
+            Trouble::Passing(last) if !cx.seed.clock.require_ntp && is_after_floor(cx) => last,
+            trouble => return Err(trouble.into_failure()),
+        };
         timekeeping::settle(cx.sys);
         Ok(vec![format!("{}; the clock may be late", last.what)])
     }
 }
 
 fn is_after_floor(cx: &Context<'_>) -> bool {
-    cx.sys.now() >= timekeeping::floor(cx.seed)
+    timekeeping::is_after_floor(cx.sys, cx.seed)
 }

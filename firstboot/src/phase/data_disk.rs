@@ -3,14 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::Phase;
+use super::{Phase, blank};
 use crate::context::Context;
 use crate::mounts;
-use crate::seed::{self, Folder};
+use crate::seed::{self, Folder, Format};
 use crate::state::PhaseName;
 use crate::sys::{Command, Kind};
 use crate::systemd;
 use crate::trouble::{Failure, Trouble};
+
+/// Looking twice is worth it in any case; a blank disk needs a try after all disks have shown up.
+const LEAST: Duration = Duration::from_secs(5);
 
 const BY_LABEL: &str = "/dev/disk/by-label";
 
@@ -21,8 +24,19 @@ impl Phase for DataDisk {
         PhaseName::DataDisk
     }
 
+    fn applies(&self, cx: &Context<'_>) -> bool {
+        cx.seed.data_disk.is_some()
+    }
+
+    /// The wait of the seed counts from power-on: a disk is there or comes, whatever else took time meanwhile.
     fn limit(&self, cx: &Context<'_>) -> Duration {
-        Duration::from_secs(cx.seed.data_disk.as_ref().map_or(0, |disk| disk.wait_seconds))
+        let wait = Duration::from_secs(cx.seed.data_disk.as_ref().map_or(0, |disk| disk.wait_seconds));
+        let settled = match &cx.seed.data_disk {
+            Some(disk) if disk.format == Format::IfBlank => blank::SETTLED,
+            _ => Duration::ZERO,
+        };
+        let uptime = cx.sys.uptime();
+        wait.saturating_sub(uptime).max(settled.saturating_sub(uptime).saturating_add(LEAST))
     }
 
     fn is_true(&self, cx: &Context<'_>) -> Result<bool, Trouble> {
@@ -32,10 +46,18 @@ impl Phase for DataDisk {
     }
 
     fn act(&self, cx: &mut Context<'_>) -> Result<(), Trouble> {
-        let Some(disk) = &cx.seed.data_disk else { return Ok(()) };
+        let seed = cx.seed;
+        let Some(disk) = &seed.data_disk else { return Ok(()) };
         // What udev has not yet worked off may be the disk; its failure shows as a missing label.
         let _ = cx.sys.run(&Command::new("udevadm", ["settle", "--timeout=10"]));
+        if find(cx, &disk.label).is_none() && disk.format == Format::IfBlank {
+            blank::format(cx, disk)?;
+            let _ = cx.sys.run(&Command::new("udevadm", ["settle", "--timeout=10"]));
+        }
         let device = find(cx, &disk.label).ok_or_else(|| Trouble::Passing(no_label(cx, disk)))?;
+        if cx.state.formatting.take().is_some() {
+            cx.save().map_err(Trouble::Lasting)?;
+        }
         if !is_mounted(cx, disk, &device)? {
             mount(cx, disk)?;
         }
@@ -56,10 +78,12 @@ impl Phase for DataDisk {
         Ok(vec![format!("{} at {}", disk.label, disk.mount.display())])
     }
 
-    fn give_up(&self, cx: &mut Context<'_>, last: Failure) -> Result<Vec<String>, Failure> {
+    fn give_up(&self, cx: &mut Context<'_>, last: Trouble) -> Result<Vec<String>, Failure> {
         match &cx.seed.data_disk {
-            Some(disk) if !disk.required => Ok(vec![format!("gone on without the data disk: {}", last.what)]),
-            _ => Err(last),
+            Some(disk) if !disk.required => {
+                Ok(vec![format!("gone on without the data disk: {}", last.into_failure().what)])
+            }
+            _ => Err(last.into_failure()),
         }
     }
 }

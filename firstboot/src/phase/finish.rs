@@ -52,7 +52,7 @@ impl Phase for Finish {
 
 /// A card that cannot take the report is no reason to call a Ready node failed.
 fn publish(cx: &mut Context<'_>) {
-    let text = report::render(&cx.state, Some(&cx.seed.node.hostname), cx.sys.now());
+    let text = report::render(&cx.state, Some(cx.seed), cx.sys.now());
     if let Err(reason) = report::publish(cx.sys, &cx.seed.report.boot_folder, &text, End::Ready) {
         cx.sys.tell(&format!("hcimage: {reason}"));
         cx.state.notes.push(reason);

@@ -1,4 +1,4 @@
-//! The machine has its name, and an id of its own.
+//! The machine has its name, and an id and host keys of its own.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,11 +6,24 @@ use std::time::Duration;
 use super::Phase;
 use crate::context::Context;
 use crate::durable;
-use crate::state::PhaseName;
+use crate::overrides::{OVERRIDES_FILE, Overrides};
+use crate::state::{self, PhaseName};
+use crate::sys::Command;
+use crate::systemd;
 use crate::trouble::Trouble;
 
 const HOSTNAME_PATH: &str = "/etc/hostname";
+const HOSTS_PATH: &str = "/etc/hosts";
 const MACHINE_ID_PATH: &str = "/etc/machine-id";
+
+/// Debian's address for the machine's own name (Debian Reference, 5.1.1).
+const OWN_ADDRESS: &str = "127.0.1.1";
+
+/// What the user changed, for k3s: it reads these files in their order, and the last value wins.
+const K3S_OVERRIDES: &str = "/etc/rancher/k3s/config.yaml.d/90-hcimage-toml.yaml";
+
+const SSHD: &str = "/usr/sbin/sshd";
+const SSH_FOLDER: &str = "/etc/ssh";
 
 pub(super) struct Identity;
 
@@ -25,30 +38,36 @@ impl Phase for Identity {
     }
 
     fn is_true(&self, cx: &Context<'_>) -> Result<bool, Trouble> {
-        Ok(is_named(cx) && has_machine_id(cx))
+        let read = cx.state.committed || cx.state.overrides == overrides(cx)?;
+        Ok(read && is_named(cx) && settings_are_right(cx)? && has_machine_id(cx) && has_host_keys(cx))
     }
 
     /// Names the machine now and for later boots (cloud-init may have put back another name).
     fn act(&self, cx: &mut Context<'_>) -> Result<(), Trouble> {
-        let name = &cx.seed.node.hostname;
-        let failed = |e| {
-            let advice =
-                "check that the card is not full or worn out (dmesg), then power the node off and on";
-            Trouble::lasting(format!("setting the host name to {name}: {e}"), advice)
-        };
-        if stored_name(cx) != *name {
-            let content = format!("{name}\n");
-            durable::replace(cx.sys, Path::new(HOSTNAME_PATH), content.as_bytes(), 0o644).map_err(failed)?;
+        if !cx.state.committed {
+            cx.state.overrides = overrides(cx)?;
+            // Judged here, where nothing depends on it yet.
+            cx.network()?;
+            cx.save().map_err(Trouble::Lasting)?;
         }
-        if cx.sys.hostname() != *name {
-            cx.sys.set_hostname(name).map_err(failed)?;
+        let name = cx.hostname();
+        for (path, wanted) in
+            [(HOSTNAME_PATH, format!("{name}\n")), (HOSTS_PATH, hosts(&text(cx, HOSTS_PATH), name))]
+        {
+            if text(cx, path) != wanted {
+                replace(cx, path, &wanted, 0o644)?;
+            }
         }
-        Ok(())
+        if cx.sys.hostname() != name {
+            cx.sys.set_hostname(name).map_err(|e| failed(&format!("setting the host name to {name}"), &e))?;
+        }
+        write_settings(cx)?;
+        make_host_keys(cx)
     }
 
     fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, Trouble> {
         if !is_named(cx) {
-            let what = format!("the host name is {} and not {}", cx.sys.hostname(), cx.seed.node.hostname);
+            let what = format!("the host name is {} and not {}", cx.sys.hostname(), cx.hostname());
             return Err(Trouble::passing(
                 what,
                 "look for a program that sets another one (cloud-init, DHCP)",
@@ -61,27 +80,162 @@ impl Phase for Identity {
                 "check that /etc is writable, then power the node off and on",
             ));
         }
-        Ok(Vec::new())
+        if !has_host_keys(cx) {
+            let what = format!("{SSH_FOLDER} holds no host keys after `ssh-keygen -A`");
+            return Err(Trouble::passing(
+                what,
+                "check that /etc is writable, then power the node off and on",
+            ));
+        }
+        Ok(notes(cx))
+    }
+}
+
+/// What the user wrote. A file that cannot be understood stops the run: under another name or address than the user
+/// meant, the node would join a cluster that then knows it by the wrong one.
+fn overrides(cx: &Context<'_>) -> Result<Overrides, Trouble> {
+    Overrides::load(cx.sys, &cx.seed.report.boot_folder).map_err(|what| {
+        let advice = "mend the file with any text editor, or delete it, then power the node off and on";
+        Trouble::lasting(what, advice)
+    })
+}
+
+fn notes(cx: &Context<'_>) -> Vec<String> {
+    let now = Overrides::load(cx.sys, &cx.seed.report.boot_folder).ok();
+    if cx.state.committed && now.is_some_and(|now| now != cx.state.overrides) {
+        return vec![format!("{OVERRIDES_FILE} was changed after k3s was started: not read any more")];
+    }
+    if cx.state.overrides.is_empty() {
+        Vec::new()
+    } else {
+        vec![format!("{}, by {OVERRIDES_FILE}", cx.hostname())]
     }
 }
 
 fn is_named(cx: &Context<'_>) -> bool {
-    let name = &cx.seed.node.hostname;
-    cx.sys.hostname() == *name && stored_name(cx) == *name
+    let name = cx.hostname();
+    let hosts_now = text(cx, HOSTS_PATH);
+    cx.sys.hostname() == name
+        && text(cx, HOSTNAME_PATH).trim() == name
+        && hosts(&hosts_now, name) == hosts_now
 }
 
-fn stored_name(cx: &Context<'_>) -> String {
-    text(cx, HOSTNAME_PATH)
+/// `/etc/hosts` with the name at Debian's address for it; else sudo and others wait for a name server.
+fn hosts(text: &str, name: &str) -> String {
+    let is_own = |line: &str| line.split_ascii_whitespace().next() == Some(OWN_ADDRESS);
+    let has_name = |line: &str| {
+        let active = line.split('#').next().unwrap_or_default();
+        active.split_ascii_whitespace().skip(1).any(|word| word == name)
+    };
+    if text.lines().any(|line| is_own(line) && has_name(line)) {
+        return text.to_owned();
+    }
+    let others = text.lines().filter(|line| !is_own(line));
+    let own = format!("{OWN_ADDRESS}\t{name}");
+    others.chain([own.as_str()]).flat_map(|line| [line, "\n"]).collect()
 }
 
-/// 32 hex digits (machine-id(5)); before that the file is empty or says `uninitialized`.
+/// Name and address for k3s, where the user changed them: the builder wrote others into its configuration.
+fn settings(cx: &Context<'_>) -> Option<String> {
+    let overrides = &cx.state.overrides;
+    let name = overrides.hostname.as_ref().map(|name| format!("node-name: \"{name}\"\n"));
+    let address = overrides.address.map(|address| format!("node-ip: \"{}\"\n", address.ip()));
+    let lines: String = [name, address].into_iter().flatten().collect();
+    (!lines.is_empty()).then(|| format!("# From {OVERRIDES_FILE} on the small partition.\n{lines}"))
+}
+
+fn settings_are_right(cx: &Context<'_>) -> Result<bool, Trouble> {
+    Ok(settings(cx).unwrap_or_default() == text(cx, K3S_OVERRIDES))
+}
+
+fn write_settings(cx: &Context<'_>) -> Result<(), Trouble> {
+    if settings_are_right(cx)? {
+        return Ok(());
+    }
+    if let Some(folder) = Path::new(K3S_OVERRIDES).parent() {
+        cx.sys.make_folders(folder).map_err(|e| failed(&format!("making {}", folder.display()), &e))?;
+    }
+    // An empty one is as good as none, and is replaced as durably as a full one.
+    replace(cx, K3S_OVERRIDES, &settings(cx).unwrap_or_default(), 0o600)
+}
+
+/// 32 hex digits (machine-id(5)); before that the file is empty or says `uninitialized`. systemd fills it: a base
+/// hangs its own first-boot conditions on who was first.
 fn has_machine_id(cx: &Context<'_>) -> bool {
     let id = text(cx, MACHINE_ID_PATH);
+    let id = id.trim();
     id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
-/// The trimmed content; empty where the file is missing, which is judged the same.
+/// Where sshd is installed, at least one key that is not empty (a power cut leaves such).
+fn has_host_keys(cx: &Context<'_>) -> bool {
+    if cx.sys.stat(Path::new(SSHD)).is_err() {
+        return true;
+    }
+    let names = cx.sys.list(Path::new(SSH_FOLDER)).unwrap_or_default();
+    let keys = names.iter().filter(|name| name.starts_with("ssh_host_") && name.ends_with("_key"));
+    let mut sizes =
+        keys.map(|name| cx.sys.stat(&Path::new(SSH_FOLDER).join(name)).map_or(0, |stat| stat.size));
+    sizes.next().is_some_and(|first| first > 0 && sizes.all(|size| size > 0))
+}
+
+/// The base's own service ran before this one (the unit is ordered so); where there is none, or it failed, the keys
+/// are made here. An empty one is in the way: ssh-keygen makes only those that are not there.
+fn make_host_keys(cx: &Context<'_>) -> Result<(), Trouble> {
+    if has_host_keys(cx) {
+        return Ok(());
+    }
+    let folder = Path::new(SSH_FOLDER);
+    for name in cx.sys.list(folder).unwrap_or_default() {
+        let path = folder.join(&name);
+        if name.starts_with("ssh_host_") && cx.sys.stat(&path).is_ok_and(|stat| stat.size == 0) {
+            cx.sys
+                .remove(&path)
+                .map_err(|e| failed(&format!("removing the empty {}", path.display()), &e))?;
+        }
+    }
+    let command = Command::new("ssh-keygen", ["-A"]);
+    let output = systemd::run(cx.sys, &command)?;
+    // A key that is there and not on the card yet would be empty after a power cut.
+    cx.sys.sync_all().map_err(|e| failed("writing the host keys", &e))?;
+    if output.success {
+        return Ok(());
+    }
+    let what = format!("running {command}: {}", systemd::last_line(&output.stderr));
+    Err(Trouble::passing(what, "check that the card is not full or worn out (dmesg)"))
+}
+
+fn replace(cx: &Context<'_>, path: &str, content: &str, mode: u32) -> Result<(), Trouble> {
+    durable::replace(cx.sys, Path::new(path), content.as_bytes(), mode)
+        .map_err(|e| failed(&format!("writing {path}"), &e))
+}
+
+fn failed(what: &str, e: &std::io::Error) -> Trouble {
+    Trouble::lasting(format!("{what}: {e}"), state::advice(e))
+}
+
+/// The content; empty where the file is missing, which is judged the same.
 fn text(cx: &Context<'_>, path: &str) -> String {
     let bytes = cx.sys.read(Path::new(path)).unwrap_or_default();
-    String::from_utf8_lossy(&bytes).trim().to_owned()
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hosts;
+
+    #[test]
+    fn the_own_name_in_hosts() {
+        let table = [
+            ("127.0.0.1 localhost\n127.0.1.1 old\n", "127.0.0.1 localhost\n127.0.1.1\thc-1\n"),
+            ("127.0.1.1 hc-1.lan hc-1 # x\n", "127.0.1.1 hc-1.lan hc-1 # x\n"),
+            ("127.0.1.1 old # hc-1\n", "127.0.1.1\thc-1\n"),
+            ("10.0.0.9 hc-1", "10.0.0.9 hc-1\n127.0.1.1\thc-1\n"),
+            ("", "127.0.1.1\thc-1\n"),
+        ];
+        for (text, expected) in table {
+            assert_eq!(hosts(text, "hc-1"), expected, "{text:?}");
+            assert_eq!(hosts(expected, "hc-1"), expected);
+        }
+    }
 }

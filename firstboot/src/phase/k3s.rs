@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use super::Phase;
 use crate::context::Context;
+use crate::k3s_log;
 use crate::state::PhaseName;
 use crate::systemd::{self, Unit, is_enabled, systemctl};
+use crate::timekeeping;
 use crate::trouble::{Failure, Trouble};
 
 /// So many restarts after the first look mean that k3s does not get up by itself. One or two are usual where a
@@ -28,14 +30,18 @@ impl Phase for K3s {
     }
 
     fn is_true(&self, cx: &Context<'_>) -> Result<bool, Trouble> {
-        let unit = &cx.seed.k3s.unit;
+        let unit = cx.unit();
         Ok(cx.state.committed && is_enabled(cx.sys, unit)? && Unit::show(cx.sys, unit)?.active == "active")
     }
 
     fn act(&self, cx: &mut Context<'_>) -> Result<(), Trouble> {
+        if !timekeeping::is_after_floor(cx.sys, cx.seed) {
+            let what = "the clock is before the certificates of the cluster, so k3s is not started";
+            return Err(Trouble::passing(what, "look for a program that sets the clock back"));
+        }
         // First the commit, then the start: a power cut between them must not let another seed in.
         cx.commit()?;
-        let name = &cx.seed.k3s.unit;
+        let name = cx.unit();
         if Unit::show(cx.sys, name)?.needs_reload {
             systemctl(cx.sys, ["daemon-reload"])?;
         }
@@ -53,19 +59,23 @@ impl Phase for K3s {
         if unit.active == "active" {
             return Ok(Vec::new());
         }
-        let what = format!("{} is {} ({})", cx.seed.k3s.unit, unit.active, unit.sub);
-        Err(Trouble::passing(what, advice(cx)))
+        let what = format!("{} is {} ({})", cx.unit(), unit.active, unit.sub);
+        Err(Trouble::Passing(explained(cx, what, &systemd::last_lines(cx.sys, cx.unit()))))
     }
 
-    fn give_up(&self, cx: &mut Context<'_>, last: Failure) -> Result<Vec<String>, Failure> {
+    fn give_up(&self, cx: &mut Context<'_>, last: Trouble) -> Result<Vec<String>, Failure> {
+        let last = match last {
+            Trouble::Passing(last) => last,
+            Trouble::Lasting(failure) => return Err(failure),
+        };
         let what = format!("k3s did not come up within {} s: {}", cx.seed.k3s.ready_seconds, last.what);
-        Err(Failure { what, log: systemd::last_lines(cx.sys, &cx.seed.k3s.unit), ..last })
+        Err(Failure { what, log: systemd::last_lines(cx.sys, cx.unit()), ..last })
     }
 }
 
 pub(super) fn advice(cx: &Context<'_>) -> String {
-    let unit = &cx.seed.k3s.unit;
-    let first = if cx.seed.k3s.is_agent() { "check that the server runs and can be reached; " } else { "" };
+    let unit = cx.unit();
+    let first = if cx.seed.role.is_agent() { "check that the server runs and can be reached; " } else { "" };
     format!("{first}see the last lines of its log in the report, and `journalctl -u {unit}`")
 }
 
@@ -83,7 +93,7 @@ impl Watch {
 
     /// Asks systemd; a unit that failed, stopped or restarts again and again is a lasting trouble.
     pub(super) fn look(&self, cx: &Context<'_>) -> Result<Unit, Trouble> {
-        let unit = Unit::show(cx.sys, &cx.seed.k3s.unit)?;
+        let unit = Unit::show(cx.sys, cx.unit())?;
         let first = self.first.get().unwrap_or(unit.restarts);
         self.first.set(Some(first));
         // A start that was only just asked for may still show as inactive.
@@ -96,10 +106,19 @@ impl Watch {
 }
 
 fn exits(cx: &Context<'_>, unit: &Unit) -> Failure {
-    let name = &cx.seed.k3s.unit;
+    let name = cx.unit();
     let what = format!(
         "k3s exits: {name} ended with {} (status {}) and was restarted {} times",
         unit.result, unit.exit_status, unit.restarts
     );
-    Failure { what, advice: advice(cx), log: systemd::last_lines(cx.sys, name) }
+    let log = systemd::last_lines(cx.sys, name);
+    Failure { log: log.clone(), ..explained(cx, what, &log) }
+}
+
+/// With what the log means, where that is known.
+fn explained(cx: &Context<'_>, what: String, log: &[String]) -> Failure {
+    match k3s_log::meaning(log) {
+        Some((meaning, advice)) => Failure::new(format!("{what}: {meaning}"), advice),
+        None => Failure::new(what, advice(cx)),
+    }
 }

@@ -1,6 +1,8 @@
-//! The node has a carrier, an address and a default route.
+//! The node has a carrier, an address that nobody else has, and a default route.
 
+use std::io;
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -8,10 +10,17 @@ use serde::de::DeserializeOwned;
 
 use super::Phase;
 use crate::context::Context;
+use crate::durable;
+use crate::netconf;
+use crate::seed;
 use crate::state::PhaseName;
 use crate::sys::Command;
 use crate::systemd;
 use crate::trouble::Trouble;
+
+/// What a conflict is told with.
+const CONFLICT: &str = "give one of the two another address (this node: `hcimage.toml` on the small partition), or \
+                        switch the other machine off";
 
 pub(super) struct Network;
 
@@ -25,23 +34,92 @@ impl Phase for Network {
     }
 
     fn is_true(&self, _cx: &Context<'_>) -> Result<bool, Trouble> {
-        // Looking is all that this phase does, and verifying notes the address of this boot.
+        // Verifying notes the address of this boot, and a conflict may be new.
         Ok(false)
     }
 
-    /// The base's own network service acts; the builder configured it.
-    fn act(&self, _cx: &mut Context<'_>) -> Result<(), Trouble> {
-        Ok(())
+    /// Where the static address is not set, it is claimed here: after a probe, and never while somebody else has it.
+    /// Whatever address the node has by then stays, so that it can be reached. An address that the base has set
+    /// already is only judged, in verify.
+    fn act(&self, cx: &mut Context<'_>) -> Result<(), Trouble> {
+        let network = cx.network()?;
+        let (Some(stack), Some(address)) = (network.stack, network.address) else { return Ok(()) };
+        let links: Vec<Link> = ask(cx, ["-j", "addr", "show"])?;
+        let Some(link) = links.iter().find(|link| link.may_carry(&network)) else { return Ok(()) };
+        if link.has(address.ip()) {
+            return Ok(());
+        }
+        probe(cx, &network, &link.ifname)?;
+        claim(cx, stack, &network, &link.ifname)
     }
 
     fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, Trouble> {
+        let network = cx.network()?;
         let links: Vec<Link> = ask(cx, ["-j", "addr", "show"])?;
         let mut routes: Vec<Route> = ask(cx, ["-j", "-4", "route", "show", "default"])?;
         let routes_v6: Vec<Route> = ask(cx, ["-j", "-6", "route", "show", "default"])?;
         routes.extend(routes_v6);
-        let online = judge(&links, &routes, cx.seed.network.address).map_err(Trouble::Passing)?;
+        let wanted = network.address.map(|address| address.ip());
+        let online = judge(&links, &routes, wanted).map_err(Trouble::Passing)?;
+        // Once more where the address was claimed a moment ago: a switch may have held the first probes back.
+        probe(cx, &network, &online.link)?;
         Ok(vec![format!("{} on {}", online.address, online.link)])
     }
+}
+
+/// Asks whether somebody else has the static address. IPv6 needs no question: the kernel itself detects duplicates
+/// (RFC 4862, 5.4), and such an address is not counted as good.
+fn probe(cx: &Context<'_>, network: &seed::Network, link: &str) -> Result<(), Trouble> {
+    let Some(IpAddr::V4(address)) = network.address.map(|address| address.ip()).filter(|_| network.arp_probe)
+    else {
+        return Ok(());
+    };
+    match cx.sys.arp_probe(link, address) {
+        Ok(None) => Ok(()),
+        Ok(Some(other)) => {
+            let what = format!("the address {address} belongs to another machine already, {other} on {link}");
+            Err(Trouble::passing(what, CONFLICT))
+        }
+        Err(e) => {
+            let what = format!("asking on {link} who has {address}: {e}");
+            Err(Trouble::passing(what, "check the cable; see what `dmesg` says about the interface"))
+        }
+    }
+}
+
+/// Writes the address into the files of the base's own network service, where it is not there yet, and has it used.
+fn claim(
+    cx: &mut Context<'_>,
+    stack: seed::Stack,
+    network: &seed::Network,
+    link: &str,
+) -> Result<(), Trouble> {
+    let path = Path::new(netconf::path(stack));
+    let old = match cx.sys.read(path) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(e) => return Err(unwritable(path, &e)),
+    };
+    let Some(wanted) = netconf::wanted(stack, network, link, &old) else { return Ok(()) };
+    if wanted.content != old {
+        durable::replace(cx.sys, path, wanted.content.as_bytes(), wanted.mode)
+            .map_err(|e| unwritable(path, &e))?;
+    }
+    let address = network.address.map(|address| address.to_string()).unwrap_or_default();
+    cx.progress(PhaseName::Network, &format!("nobody else has {address}: setting it on {link}"))
+        .map_err(Trouble::Lasting)?;
+    for command in &wanted.commands {
+        let output = systemd::run(cx.sys, command)?;
+        if !output.success {
+            let what = format!("running {command}: {}", systemd::last_line(&output.stderr));
+            return Err(Trouble::passing(what, "see what `journalctl -b` says about the network service"));
+        }
+    }
+    Ok(())
+}
+
+fn unwritable(path: &Path, e: &io::Error) -> Trouble {
+    Trouble::lasting(format!("writing {}: {e}", path.display()), crate::state::advice(e))
 }
 
 /// One interface, as `ip -j addr` prints it.
@@ -49,6 +127,9 @@ impl Phase for Network {
 struct Link {
     #[serde(default)]
     ifname: String,
+    /// `ether` for both wired and wireless.
+    #[serde(default)]
+    link_type: String,
     #[serde(default)]
     flags: Vec<String>,
     #[serde(default)]
@@ -114,6 +195,21 @@ impl Link {
     fn has_carrier(&self) -> bool {
         let has = |flag: &str| self.flags.iter().any(|f| f == flag);
         has("LOWER_UP") && has("UP") && !has("LOOPBACK")
+    }
+
+    /// Whether it is the interface for the static address: the one of the seed, or the first wired one with a
+    /// carrier. Wireless ones have names with `wl` (systemd.net-naming-scheme(7), and the kernel's own).
+    fn may_carry(&self, network: &seed::Network) -> bool {
+        let named = match &network.interface {
+            Some(name) => self.ifname == *name,
+            None => self.link_type == "ether" && !self.ifname.starts_with("wl"),
+        };
+        named && self.has_carrier()
+    }
+
+    /// Whether the address is set, good or not.
+    fn has(&self, address: IpAddr) -> bool {
+        self.addr_info.iter().any(|info| info.local == Some(address))
     }
 
     fn good(&self) -> impl Iterator<Item = IpAddr> {

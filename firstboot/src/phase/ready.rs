@@ -7,18 +7,14 @@ use serde::Deserialize;
 
 use super::{Phase, k3s};
 use crate::context::Context;
+use crate::kube::{self, Condition, condition};
 use crate::state::PhaseName;
 use crate::sys::{Command, Output};
 use crate::systemd;
 use crate::trouble::{Failure, Trouble};
 
-const K3S: &str = "/usr/local/bin/k3s";
-
 /// With what an agent's kubelet talks to the server, through the load balancer on 127.0.0.1.
 const AGENT_CONFIG: &str = "/var/lib/rancher/k3s/agent/kubelet.kubeconfig";
-
-/// How long one question may take.
-const QUESTION_LIMIT: Duration = Duration::from_secs(30);
 
 const BOOT_ID_PATH: &str = "/proc/sys/kernel/random/boot_id";
 
@@ -57,27 +53,29 @@ impl Phase for Ready {
         if unit.active == "active" {
             return Ok(Vec::new());
         }
-        Err(not_ready(cx, &format!("{} is {} ({})", cx.seed.k3s.unit, unit.active, unit.sub)))
+        Err(not_ready(cx, &format!("{} is {} ({})", cx.unit(), unit.active, unit.sub)))
     }
 
-    fn give_up(&self, cx: &mut Context<'_>, last: Failure) -> Result<Vec<String>, Failure> {
+    fn give_up(&self, cx: &mut Context<'_>, last: Trouble) -> Result<Vec<String>, Failure> {
+        let last = match last {
+            Trouble::Passing(last) => last,
+            Trouble::Lasting(failure) => return Err(failure),
+        };
         let what = format!("Ready was not reached within {} s: {}", cx.seed.k3s.ready_seconds, last.what);
-        Err(Failure { what, log: systemd::last_lines(cx.sys, &cx.seed.k3s.unit), ..last })
+        Err(Failure { what, log: systemd::last_lines(cx.sys, cx.unit()), ..last })
     }
 }
 
 fn question(cx: &Context<'_>) -> Command {
-    let name = cx.seed.node.hostname.as_str();
-    let mut command = Command::new(K3S, ["kubectl", "get", "node", name, "-o", "json"]);
-    command.limit = QUESTION_LIMIT;
-    if cx.seed.k3s.is_agent() {
+    let mut command = kube::question(["node", cx.hostname()]);
+    if cx.seed.role.is_agent() {
         command.args.extend(["--kubeconfig", AGENT_CONFIG].map(str::to_owned));
     }
     command
 }
 
 fn not_ready(cx: &Context<'_>, seen: &str) -> Trouble {
-    let what = format!("node {} is not Ready: {seen}", cx.seed.node.hostname);
+    let what = format!("node {} is not Ready: {seen}", cx.hostname());
     Trouble::passing(what, k3s::advice(cx))
 }
 
@@ -102,17 +100,6 @@ struct NodeInfo {
     boot_id: String,
 }
 
-#[derive(Deserialize)]
-struct Condition {
-    #[serde(rename = "type")]
-    kind: String,
-    status: String,
-    #[serde(default)]
-    reason: String,
-    #[serde(default)]
-    message: String,
-}
-
 /// Whether the answer says Ready for this boot, and what it says else. For a while after a power cut the cluster
 /// still shows what the node said before it; the kubelet's boot id tells the two apart.
 fn judge(output: &Output, boot_id: &str) -> Result<(), String> {
@@ -125,8 +112,7 @@ fn judge(output: &Output, boot_id: &str) -> Result<(), String> {
     if !said.is_empty() && !boot_id.is_empty() && said != boot_id {
         return Err("the kubelet has not reported since the last boot".to_owned());
     }
-    let ready = node.status.conditions.iter().find(|condition| condition.kind == "Ready");
-    match ready {
+    match condition(&node.status.conditions, "Ready") {
         Some(condition) if condition.status == "True" => Ok(()),
         Some(Condition { status, reason, message, .. }) => {
             Err(crate::report::mask(&format!("its condition is {status} ({reason}: {message})")))

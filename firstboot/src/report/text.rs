@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::date;
+use crate::seed::{Role, Seed};
 use crate::state::{Outcome, PhaseName, Record, STATE_PATH, State, Status};
 use crate::trouble::Failure;
 
@@ -26,12 +27,17 @@ impl End {
     }
 }
 
-/// The report, without the sentinel. `node` is unknown where the seed cannot be read.
-pub fn render(state: &State, node: Option<&str>, now: Duration) -> String {
+/// The report, without the sentinel. The node is unknown where the seed cannot be read.
+pub fn render(state: &State, seed: Option<&Seed>, now: Duration) -> String {
     let mut text = String::from("hcimage first boot\n\n");
-    let node = node.unwrap_or("unknown");
+    let named = seed.map(|seed| seed.node.hostname.as_str());
+    let node = state.overrides.hostname.as_deref().or(named).unwrap_or("unknown");
     // Writing to a String cannot fail.
-    let _ = writeln!(text, "Node:    {node}\nTime:    {}\nResult:  {}", date(now), result(state, node));
+    let _ = writeln!(text, "Node:    {node}");
+    if let Some(seed) = seed {
+        let _ = writeln!(text, "Cluster: {}", cluster(seed));
+    }
+    let _ = writeln!(text, "Time:    {}\nResult:  {}", date(now), result(state, node));
     for note in &state.notes {
         let _ = writeln!(text, "Note:    {note}");
     }
@@ -41,6 +47,17 @@ pub fn render(state: &State, node: Option<&str>, now: Duration) -> String {
     }
     let _ = writeln!(text, "\nMore on the node: journalctl -u hc-firstboot; {STATE_PATH}");
     text
+}
+
+/// `home, as first server; API at https://k3s.example:6443`
+fn cluster(seed: &Seed) -> String {
+    let role = match &seed.role {
+        Role::FirstServer(_) => "first server",
+        Role::Server(_) => "further server",
+        Role::Agent(_) => "agent",
+    };
+    let api = seed.cluster.api.as_ref().map(|api| format!("; API at https://{api}")).unwrap_or_default();
+    format!("{}, as {role}{api}", seed.cluster.name)
 }
 
 fn result(state: &State, node: &str) -> String {

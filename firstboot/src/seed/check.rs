@@ -1,8 +1,11 @@
 //! What the values of a seed must be.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::path::{Component, Path};
 
-use super::{AGENT_UNIT, BundleFile, DataDisk, Folder, SERVER_UNIT, Seed, SeedError};
+use super::value::{is_interface, is_label, is_subdomain};
+use super::{BundleFile, DataDisk, FirstServer, Folder, Join, Network, Role, Seed, SeedError, Stack};
 use crate::sntp::Server;
 
 /// Bytes in the label of an ext4 file system (`s_volume_name`), the longest that a data disk may have.
@@ -17,20 +20,36 @@ impl Seed {
     /// Judges every value; the first wrong one is named.
     pub(super) fn check(&self) -> Checked {
         hostname("node.hostname", &self.node.hostname)?;
-        wait("network.wait_seconds", self.network.wait_seconds)?;
+        if self.cluster.name.is_empty() || self.cluster.name.chars().any(char::is_control) {
+            return Err(value("cluster.name", "it is empty or has a control character"));
+        }
+        match &self.role {
+            Role::FirstServer(first) => first_server(first, &self.node.hostname)?,
+            Role::Server(join) => check_join("role.server", join)?,
+            Role::Agent(join) => check_join("role.agent", join)?,
+        }
+        self.network.check()?;
         self.check_clock()?;
         if let Some(disk) = &self.data_disk {
             data_disk(disk)?;
         }
         self.check_k3s()?;
+        for (i, path) in self.secrets.remove.iter().enumerate() {
+            absolute(&format!("secrets.remove[{i}]"), path)?;
+        }
         absolute("report.boot_folder", &self.report.boot_folder)?;
         self.bundle.iter().enumerate().try_for_each(|(i, file)| bundle_file(i, file))
     }
 
     fn check_clock(&self) -> Checked {
-        number("clock.floor", self.clock.floor)?;
-        wait("clock.wait_seconds", self.clock.wait_seconds)?;
-        for (i, name) in self.clock.ntp.iter().enumerate() {
+        let clock = &self.clock;
+        number("clock.floor", clock.floor)?;
+        if let Some(start) = clock.ca_not_before.filter(|start| *start > clock.floor) {
+            let problem = format!("{start} is later than clock.floor, {}: backdate the CAs", clock.floor);
+            return Err(value("clock.ca_not_before", problem));
+        }
+        wait("clock.wait_seconds", clock.wait_seconds)?;
+        for (i, name) in clock.ntp.iter().enumerate() {
             let right = name.parse::<Server>().map(|_| ()).map_err(|e| e.to_string());
             right.map_err(|problem| value(format!("clock.ntp[{i}]"), problem))?;
         }
@@ -38,14 +57,70 @@ impl Seed {
     }
 
     fn check_k3s(&self) -> Checked {
-        if self.k3s.unit != SERVER_UNIT && self.k3s.unit != AGENT_UNIT {
-            let problem = format!("{:?} is neither {SERVER_UNIT} nor {AGENT_UNIT}", self.k3s.unit);
-            return Err(value("k3s.unit", problem));
-        }
         if self.k3s.ready_seconds == 0 {
             return Err(value("k3s.ready_seconds", "0 gives the node no time to become ready"));
         }
-        wait("k3s.ready_seconds", self.k3s.ready_seconds)
+        wait("k3s.ready_seconds", self.k3s.ready_seconds)?;
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+        match self.k3s.modules.iter().position(|name| name.is_empty() || !name.bytes().all(plain)) {
+            None => Ok(()),
+            Some(i) => {
+                let problem = "a kernel module has lower-case letters, digits and `_` in its name";
+                Err(value(format!("k3s.modules[{i}]"), problem))
+            }
+        }
+    }
+}
+
+fn first_server(first: &FirstServer, own: &str) -> Checked {
+    let mut seen = BTreeSet::from([own]);
+    for (i, name) in first.nodes.iter().enumerate() {
+        let place = format!("role.first-server.nodes[{i}]");
+        hostname(&place, name)?;
+        if !seen.insert(name) {
+            return Err(value(place, format!("{name:?} is this node itself or named twice")));
+        }
+    }
+    wait("role.first-server.join_seconds", first.join_seconds)?;
+    wait("role.first-server.workload.wait_seconds", first.workload.wait_seconds)?;
+    for (i, name) in first.workload.addons.iter().enumerate() {
+        if !is_subdomain(name) {
+            let problem = format!("{name:?} is not the name of an Addon (RFC 1123)");
+            return Err(value(format!("role.first-server.workload.addons[{i}]"), problem));
+        }
+    }
+    Ok(())
+}
+
+fn check_join(place: &str, join: &Join) -> Checked {
+    if join.servers.is_empty() {
+        return Err(value(format!("{place}.servers"), "a joining node needs at least one server"));
+    }
+    absolute(&format!("{place}.token_file"), &join.token_file)?;
+    wait(&format!("{place}.wait_seconds"), join.wait_seconds)
+}
+
+impl Network {
+    /// Judges the values that must fit each other.
+    pub(crate) fn check(&self) -> Checked {
+        wait("network.wait_seconds", self.wait_seconds)?;
+        if let Some(name) = self.interface.as_deref().filter(|name| !is_interface(name)) {
+            return Err(value("network.interface", format!("{name:?} is not the name of an interface")));
+        }
+        let Some(gateway) = self.gateway else { return Ok(()) };
+        let Some(address) = self.address else {
+            return Err(value("network.gateway", "a gateway needs network.address"));
+        };
+        if !address.reaches(gateway) || address.ip() == gateway {
+            let problem = format!("{gateway} is no other address in the network of {address}");
+            return Err(value("network.gateway", problem));
+        }
+        match (self.stack, gateway) {
+            (Some(Stack::Dhcpcd), IpAddr::V6(_)) => {
+                Err(value("network.gateway", "dhcpcd takes an IPv6 gateway from router advertisements only"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -53,15 +128,8 @@ fn value(place: impl Into<String>, problem: impl Into<String>) -> SeedError {
     SeedError::Value { place: place.into(), problem: problem.into() }
 }
 
-/// RFC 1123, 2.1: letters, digits and hyphens, none at either end, at most 63; lower case because Kubernetes
-/// takes it as the name of the node.
 fn hostname(place: &str, name: &str) -> Checked {
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    let right = (1..=63).contains(&name.len())
-        && name.bytes().all(|b| plain(b) || b == b'-')
-        && !name.starts_with('-')
-        && !name.ends_with('-');
-    if right {
+    if is_label(name) {
         return Ok(());
     }
     let problem =

@@ -4,17 +4,22 @@
 //! a card written by a newer builder must not be half understood by an older firstboot.
 
 mod check;
+mod role;
 mod text;
+mod value;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use role::{FirstServer, Join, Role, Workload};
 pub use text::SeedError;
+pub(crate) use value::is_label;
+pub use value::{Address, Endpoint, ObjectName, ValueError};
 
 /// The version of the schema that this crate reads and writes.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// Where the seed lies on the node.
 pub const SEED_PATH: &str = "/etc/hcimage/seed.toml";
@@ -27,14 +32,23 @@ pub struct Seed {
     pub schema: u32,
     /// The name of the node.
     pub node: Node,
-    /// What to wait for on the network.
+    /// The cluster that it belongs to.
+    pub cluster: Cluster,
+    /// What the node is in the cluster; one table, `[role.first-server]`, `[role.server]` or `[role.agent]`.
+    pub role: Role,
+    /// How the node is connected.
     pub network: Network,
     /// The floor of the clock and where to ask for the time.
     pub clock: Clock,
+    /// What the root file system is to become.
+    pub root: Root,
     /// The data disk, by label.
     pub data_disk: Option<DataDisk>,
-    /// The k3s unit and how long its node may take to become Ready.
+    /// What k3s needs of the machine and how long its node may take to become Ready.
     pub k3s: K3s,
+    /// Files that must not stay on the card.
+    #[serde(default)]
+    pub secrets: Secrets,
     /// Where a person finds the report.
     pub report: Report,
     /// Files that must be on the card exactly as the builder wrote them.
@@ -46,18 +60,52 @@ pub struct Seed {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Node {
-    /// RFC 1123 label; also the name of the Kubernetes node.
+    /// RFC 1123 label; also the name of the Kubernetes node. [`crate::overrides`] may change it.
     pub hostname: String,
 }
 
-/// What to wait for on the network.
+/// The cluster that the node belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cluster {
+    /// Its name, for the report.
+    pub name: String,
+    /// The fixed name or address of the API, for the report; none where there is only the server's own.
+    pub api: Option<Endpoint>,
+}
+
+/// How the node is connected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Network {
-    /// The static address that was written into the image; none means DHCP.
-    pub address: Option<IpAddr>,
+    /// The base's own network service. firstboot writes the static address into its files where the address is not
+    /// set yet, after the probe for a conflict; so the builder may leave the base on DHCP. None: the base's network
+    /// is not touched, and `hcimage.toml` cannot change the address.
+    pub stack: Option<Stack>,
+    /// The interface that must carry the address; none: the first wired one.
+    pub interface: Option<String>,
+    /// The static address with its prefix, as `10.0.0.7/24`; none means DHCP.
+    pub address: Option<Address>,
+    /// The default gateway of a static address.
+    pub gateway: Option<IpAddr>,
+    /// Name servers that go with a static address.
+    #[serde(default)]
+    pub dns: Vec<IpAddr>,
+    /// Whether to ask by ARP who has the static IPv4 address (RFC 5227). False for networks where a router answers
+    /// for everybody (proxy ARP).
+    pub arp_probe: bool,
     /// How long to wait for an address and a default route, in seconds.
     pub wait_seconds: u64,
+}
+
+/// A network service whose files firstboot can write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stack {
+    /// `/etc/dhcpcd.conf`.
+    Dhcpcd,
+    /// A keyfile in `/etc/NetworkManager/system-connections`.
+    NetworkManager,
 }
 
 /// The floor of the clock and where to ask for the time.
@@ -66,13 +114,25 @@ pub struct Network {
 pub struct Clock {
     /// The build time in seconds since 1970: the clock is never earlier than this.
     pub floor: u64,
+    /// NotBefore of the cluster's CAs in seconds since 1970: k3s is not started with an earlier clock. None where
+    /// k3s makes its own CAs.
+    pub ca_not_before: Option<u64>,
     /// NTP servers as `host` or `host:port`, asked in this order; empty leaves it to the base's own time service.
     #[serde(default)]
     pub ntp: Vec<String>,
-    /// How long to wait for network time, in seconds.
+    /// How long to wait for network time, in seconds. A joining node also asks the servers that it joins.
     pub wait_seconds: u64,
     /// Whether to stop where no server gave the time (else the floor is enough, and the report says so).
     pub require_ntp: bool,
+}
+
+/// What the root file system is to become.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Root {
+    /// Whether it is to fill its disk. Most bases do that themselves on their first boot; firstboot looks, and does
+    /// it where they did not. Nothing is ever shrunk, and no partition behind it is touched.
+    pub grow: bool,
 }
 
 /// The data disk, by label.
@@ -83,13 +143,25 @@ pub struct DataDisk {
     pub label: String,
     /// Where `/etc/fstab` mounts it.
     pub mount: PathBuf,
-    /// Whether to stop where no file system has the label (else the node goes on without, and the report says so).
+    /// Whether to stop where the disk cannot be used (else the node goes on without, and the report says so).
     pub required: bool,
-    /// How long to wait for the disk to appear, in seconds.
+    /// What may be done where no file system has the label.
+    pub format: Format,
+    /// How long after power-on the disk may take to appear, in seconds.
     pub wait_seconds: u64,
     /// Folders to make on it.
     #[serde(default)]
     pub folders: Vec<Folder>,
+}
+
+/// Whether a disk may be formatted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// Never.
+    Never,
+    /// The one disk that is blank: no partition table, no signature, nothing but zeros in the first and last MiB.
+    IfBlank,
 }
 
 /// A folder on the data disk.
@@ -106,34 +178,32 @@ pub struct Folder {
     pub gid: u32,
 }
 
-/// The k3s unit and how long its node may take to become Ready.
+/// What k3s needs of the machine and how long its node may take to become Ready.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct K3s {
-    /// `k3s.service` or `k3s-agent.service`.
-    pub unit: String,
     /// From the start of the unit to the node's own Ready condition, in seconds.
     pub ready_seconds: u64,
+    /// Kernel modules that this cluster's settings need besides those that k3s itself asks for, such as `vxlan`.
+    #[serde(default)]
+    pub modules: Vec<String>,
 }
 
-/// The unit of a server, as k3s's own installer names it.
-pub const SERVER_UNIT: &str = "k3s.service";
-
-/// The unit of an agent, as k3s's own installer names it.
-pub const AGENT_UNIT: &str = "k3s-agent.service";
-
-impl K3s {
-    /// Whether this node joins as an agent (else it is a server).
-    pub fn is_agent(&self) -> bool {
-        self.unit == AGENT_UNIT
-    }
+/// Files that must not stay on the card.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Secrets {
+    /// Absolute paths; overwritten and removed once the node is Ready and, on the first server, the cluster is
+    /// whole.
+    #[serde(default)]
+    pub remove: Vec<PathBuf>,
 }
 
 /// Where a person finds the report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Report {
-    /// The folder where the FAT partition is mounted, for `hcimage-status.txt`.
+    /// The folder where the FAT partition is mounted, for `hcimage-status.txt` and `hcimage.toml`.
     pub boot_folder: PathBuf,
 }
 

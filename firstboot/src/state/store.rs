@@ -16,7 +16,7 @@ pub enum Loaded {
     /// Nothing: this is the first start.
     Absent,
     /// The state of an earlier start.
-    Present(State),
+    Present(Box<State>),
     /// Something that is not a state of this version, with the reason.
     Damaged(String),
 }
@@ -30,7 +30,7 @@ struct OnlyVersion {
 /// Reads the state. Only a file that does not exist is absent.
 pub fn load(sys: &dyn System) -> Loaded {
     match sys.read(Path::new(STATE_PATH)) {
-        Ok(bytes) => parse(&bytes).map_or_else(Loaded::Damaged, Loaded::Present),
+        Ok(bytes) => parse(&bytes).map_or_else(Loaded::Damaged, |state| Loaded::Present(Box::new(state))),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Loaded::Absent,
         Err(e) => Loaded::Damaged(e.to_string()),
     }
@@ -47,10 +47,21 @@ pub fn parse(bytes: &[u8]) -> Result<State, String> {
 
 /// Writes the state durably.
 pub fn save(sys: &dyn System, state: &State) -> Result<(), Failure> {
-    write(sys, state).map_err(|e| {
-        let advice = "check that the card is not full or worn out (dmesg), then power the node off and on";
-        Failure::new(format!("writing {STATE_PATH}: {e}"), advice)
-    })
+    write(sys, state).map_err(|e| Failure::new(format!("writing {STATE_PATH}: {e}"), advice(&e)))
+}
+
+/// What to do about a card that does not take a file.
+pub(crate) fn advice(e: &io::Error) -> &'static str {
+    match e.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "switch off whatever keeps the root read-only (an overlay by raspi-config, `ro` on the kernel's command \
+             line); if it is neither, the card is damaged (dmesg): replace it"
+        }
+        io::ErrorKind::StorageFull => {
+            "use a larger card, or free space on it, then power the node off and on"
+        }
+        _ => "check that the card is not full or worn out (dmesg), then power the node off and on",
+    }
 }
 
 fn write(sys: &dyn System, state: &State) -> io::Result<()> {

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -13,7 +13,8 @@ use rustix::fs::OFlags;
 use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
 
-use super::{Command, Kind, Output, Stat, System, folder};
+use super::{Command, Kind, Output, Space, Stat, System, TlsError, Trust, arp, folder, tls};
+use crate::arp::Mac;
 
 /// Where a person looks who has a screen or a serial cable.
 const CONSOLE: &str = "/dev/console";
@@ -35,6 +36,29 @@ impl System for RealSystem {
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn Read>> {
         Ok(Box::new(File::open(path)?))
+    }
+
+    fn read_at(&self, path: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let file = File::open(path)?;
+        let mut bytes = vec![0; length];
+        let mut done = 0;
+        while let Some(rest) = bytes.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            let at = offset.saturating_add(u64::try_from(done).map_err(io::Error::other)?);
+            match file.read_at(rest, at) {
+                Ok(0) => break,
+                Ok(count) => done = done.saturating_add(count),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        bytes.truncate(done);
+        Ok(bytes)
+    }
+
+    fn space(&self, path: &Path) -> io::Result<Space> {
+        let stat = rustix::fs::statvfs(path)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
+        Ok(Space { free: bytes(stat.f_bfree), total: bytes(stat.f_blocks) })
     }
 
     fn stat(&self, path: &Path) -> io::Result<Stat> {
@@ -70,6 +94,18 @@ impl System for RealSystem {
 
     fn sync_file(&self, path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()
+    }
+
+    fn wipe(&self, path: &Path) -> io::Result<()> {
+        let flags = i32::try_from(OFlags::NOFOLLOW.bits()).map_err(io::Error::other)?;
+        let mut file = OpenOptions::new().write(true).custom_flags(flags).open(path)?;
+        let length = file.metadata()?.len();
+        io::copy(&mut io::repeat(0).take(length), &mut file)?;
+        file.sync_all()
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -148,6 +184,21 @@ impl System for RealSystem {
         Ok(answer)
     }
 
+    fn arp_probe(&self, interface: &str, address: Ipv4Addr) -> io::Result<Option<Mac>> {
+        arp::probe(interface, address)
+    }
+
+    fn ask_tls(
+        &self,
+        server: SocketAddr,
+        name: &str,
+        trust: &Trust,
+        request: &[u8],
+        wait: Duration,
+    ) -> Result<Vec<u8>, TlsError> {
+        tls::ask(server, name, trust, request, wait)
+    }
+
     fn tell(&self, text: &str) {
         let line = format!("{text}\n");
         // Whoever cannot be told must not stop the node from coming up.
@@ -215,6 +266,32 @@ mod tests {
         assert_eq!(RealSystem.read_link(&link).unwrap(), Path::new("target"));
         assert!(RealSystem.write(&link, b"x", 0o600).is_err());
         assert_eq!(RealSystem.list(folder.path()).unwrap(), ["link"]);
+    }
+
+    #[test]
+    fn a_secret_is_overwritten_where_it_lies() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("a"), folder.path().join("b"));
+        RealSystem.write(&path, b"secret", 0o600).unwrap();
+        // Another name of the same inode shows what became of the old bytes.
+        fs::hard_link(&path, &other).unwrap();
+        RealSystem.wipe(&path).unwrap();
+        RealSystem.remove(&path).unwrap();
+        assert_eq!(RealSystem.read(&other).unwrap(), [0; 6]);
+        assert_eq!(RealSystem.list(folder.path()).unwrap(), ["b"]);
+        std::os::unix::fs::symlink(&other, &path).unwrap();
+        assert!(RealSystem.wipe(&path).is_err(), "a link is not written through");
+    }
+
+    #[test]
+    fn pieces_of_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        RealSystem.write(&path, b"0123456789", 0o600).unwrap();
+        for (offset, length, expected) in [(0, 3, "012"), (8, 5, "89"), (10, 1, ""), (99, 1, "")] {
+            assert_eq!(RealSystem.read_at(&path, offset, length).unwrap(), expected.as_bytes());
+        }
+        assert!(RealSystem.space(folder.path()).unwrap().total > 0);
     }
 
     #[test]

@@ -74,7 +74,11 @@ impl Client {
         Ok(answer.body)
     }
 
-    fn send(&self, method: &str, path: &str, body: &[u8]) -> Result<Response> {
+    /// Sends `body`; any status is an answer.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub(crate) fn send(&self, method: &str, path: &str, body: &[u8]) -> Result<Response> {
         let exchange = || {
             let mut stream = self.connect()?;
             let mut message = format!(

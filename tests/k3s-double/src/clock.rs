@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use time::format_description::well_known::{Rfc2822, Rfc3339};
 
 /// Now, in UTC, cut to whole seconds.
 pub(crate) fn now() -> OffsetDateTime {
@@ -13,6 +13,11 @@ pub(crate) fn now() -> OffsetDateTime {
 /// Now, as Kubernetes writes times: `2026-01-31T12:00:00Z`.
 pub(crate) fn rfc3339_now() -> String {
     now().format(&Rfc3339).unwrap_or_default()
+}
+
+/// Now, as HTTP writes it: `Sun, 06 Nov 1994 08:49:37 GMT`.
+pub(crate) fn http_now() -> String {
+    now().format(&Rfc2822).unwrap_or_default().replace("+0000", "GMT")
 }
 
 /// Refuses a clock before 1980, as k3s does.

@@ -29,6 +29,10 @@ pub(crate) struct Faults {
     pub(crate) wrong_hash: bool,
     /// Every joining node gets 403 for its password.
     pub(crate) reject_node_password: bool,
+    /// From the making of an Addon, chart or deployment to its being ready.
+    pub(crate) workload_delay: Duration,
+    /// Names of Addons, charts and deployments that never get ready.
+    pub(crate) fails: Vec<String>,
     /// The server does not listen for this long.
     pub(crate) server_late: Duration,
 }
@@ -44,6 +48,8 @@ impl Default for Faults {
             exit: None,
             wrong_hash: false,
             reject_node_password: false,
+            workload_delay: Duration::from_secs(1),
+            fails: Vec::new(),
             server_late: Duration::ZERO,
         }
     }
@@ -111,6 +117,8 @@ impl Faults {
             Some((name, value)) => match name.trim_end() {
                 "ready-delay" => self.ready_delay = seconds(value)?,
                 "node-ready-delay" => self.node_ready_delay = seconds(value)?,
+                "workload-delay" => self.workload_delay = seconds(value)?,
+                "fails" => self.fails.push(value.trim().to_owned()),
                 "server-late" => self.server_late = seconds(value)?,
                 "crash-after" => self.crash_after = Some(seconds(value)?),
                 "exit" => self.exit = Some(value.trim().parse().context("a status is 0 to 255")?),

@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::clock;
+
 /// Longest head accepted, in bytes.
 const HEAD_LIMIT: usize = 16 * 1024;
 /// Longest body accepted, in bytes. A node list of any cluster that a test builds is far below.
@@ -45,6 +47,8 @@ pub(crate) struct Request {
     pub(crate) method: String,
     /// Without the query.
     pub(crate) path: String,
+    /// What follows the question mark.
+    pub(crate) query: String,
     /// All header fields.
     pub(crate) headers: Headers,
     /// Empty when there is none.
@@ -73,14 +77,15 @@ impl Request {
         let mut parsed = httparse::Request::new(&mut fields);
         ensure!(parsed.parse(&head).context("parsing a request")?.is_complete(), "half a request");
         let (Some(method), Some(target)) = (parsed.method, parsed.path) else { bail!("half a request") };
-        let path = target.split_once('?').map_or(target, |(path, _)| path).to_owned();
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let (path, query) = (path.to_owned(), query.to_owned());
         let method = method.to_owned();
         let headers = Headers::read(parsed.headers)?;
         if headers.get("expect").is_some() {
             bail!("Expect is not supported");
         }
         let body = read_body(stream, rest, headers.content_length()?.unwrap_or(0))?;
-        Ok(Some(Self { method, path, headers, body }))
+        Ok(Some(Self { method, path, query, headers, body }))
     }
 }
 
@@ -102,9 +107,10 @@ impl Response {
     pub(crate) fn write(&self, stream: &mut impl Write) -> std::io::Result<()> {
         write!(
             stream,
-            "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            "HTTP/1.1 {} {}\r\nDate: {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
             self.status,
             reason(self.status),
+            clock::http_now(),
             self.content_type,
             self.body.len()
         )?;

@@ -48,6 +48,7 @@ pub(crate) fn run(arguments: Vec<String>) -> Result<()> {
 
 fn parse(arguments: Vec<String>) -> Result<Call> {
     let (mut words, mut output, mut raw, mut kubeconfig) = (Vec::new(), None, None, None);
+    let (mut namespace, mut everywhere, mut selector) = (None, false, None);
     let mut rest = arguments.into_iter();
     while let Some(argument) = rest.next() {
         let (name, inline) = match argument.split_once('=') {
@@ -60,7 +61,9 @@ fn parse(arguments: Vec<String>) -> Result<Call> {
             "-o" | "--output" => output = Some(value()?),
             "--raw" => raw = Some(value()?),
             "--kubeconfig" => kubeconfig = Some(PathBuf::from(value()?)),
-            "-A" | "--all-namespaces" => {}
+            "-A" | "--all-namespaces" => everywhere = true,
+            "-n" | "--namespace" => namespace = Some(value()?),
+            "--field-selector" => selector = Some(value()?),
             flag if flag.starts_with('-') => bail!("the stand-in's kubectl does not know the flag {flag}"),
             _ => words.push(name),
         }
@@ -68,22 +71,46 @@ fn parse(arguments: Vec<String>) -> Result<Call> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let json = output.as_deref() == Some("json");
     ensure!(json || output.is_none(), "the stand-in's kubectl knows only -o json");
+    let namespace = if everywhere { None } else { Some(namespace.unwrap_or_else(|| "default".to_owned())) };
+    let place = Place { namespace, selector };
     let action = match (words.as_slice(), raw) {
         (["version"], None) => Action::Version,
         (["get"], Some(path)) => Action::Raw(path),
-        (["get", kind, names @ ..], None) => Action::Get { path: path(kind, names)?, json },
-        _ => bail!("the stand-in's kubectl knows get node, get addons, get --raw and version"),
+        (["get", kind, names @ ..], None) => Action::Get { path: path(kind, names, &place)?, json },
+        _ => bail!("the stand-in's kubectl knows get of a few kinds, get --raw and version"),
     };
     Ok(Call { action, kubeconfig })
 }
 
-fn path(kind: &str, names: &[&str]) -> Result<String> {
-    Ok(match (kind, names) {
-        ("node" | "nodes" | "no", []) => "/api/v1/nodes".into(),
-        ("node" | "nodes" | "no", [name]) => format!("/api/v1/nodes/{name}"),
-        ("addon" | "addons" | "addons.k3s.cattle.io", []) => "/apis/k3s.cattle.io/v1/addons".into(),
-        _ => bail!("the stand-in has nodes (all, or one by name) and addons (all), nothing else"),
-    })
+/// Where objects are looked for.
+struct Place {
+    /// None means all namespaces.
+    namespace: Option<String>,
+    /// Sent, and ignored by the stand-in's server: all its Events are warnings of Addons.
+    selector: Option<String>,
+}
+
+fn path(kind: &str, names: &[&str], place: &Place) -> Result<String> {
+    let (group, plural) = match (kind, names) {
+        ("node" | "nodes" | "no", []) => return Ok("/api/v1/nodes".into()),
+        ("node" | "nodes" | "no", [name]) => return Ok(format!("/api/v1/nodes/{name}")),
+        ("addon" | "addons" | "addons.k3s.cattle.io", []) => ("/apis/k3s.cattle.io/v1", "addons"),
+        ("helmchart" | "helmcharts" | "helmcharts.helm.cattle.io", []) => {
+            ("/apis/helm.cattle.io/v1", "helmcharts")
+        }
+        ("job" | "jobs", []) => ("/apis/batch/v1", "jobs"),
+        ("deployment" | "deployments" | "deploy", []) => ("/apis/apps/v1", "deployments"),
+        ("event" | "events" | "ev", []) => ("/api/v1", "events"),
+        _ => bail!(
+            "the stand-in has nodes (all, or one by name), and all of addons, helmcharts, jobs, deployments and events"
+        ),
+    };
+    let namespace = place.namespace.as_ref().map(|name| format!("/namespaces/{name}")).unwrap_or_default();
+    let selector = place
+        .selector
+        .as_ref()
+        .map(|text| format!("?fieldSelector={}", text.replace('=', "%3D").replace(',', "%2C")));
+    Ok(format!("{group}{namespace}/{plural}{}", selector.unwrap_or_default()))
 }
 
 /// A list or a single object, one line each.
@@ -122,6 +149,12 @@ mod tests {
             ("get nodes", get("/api/v1/nodes", false)),
             ("get node hc-1 -o json", get("/api/v1/nodes/hc-1", true)),
             ("get addons -A --output=json", get("/apis/k3s.cattle.io/v1/addons", true)),
+            ("get deployments -o json", get("/apis/apps/v1/namespaces/default/deployments", true)),
+            (
+                "get events -n kube-system --field-selector type=Warning -o json",
+                get("/api/v1/namespaces/kube-system/events?fieldSelector=type%3DWarning", true),
+            ),
+            ("get helmcharts.helm.cattle.io -A -o json", get("/apis/helm.cattle.io/v1/helmcharts", true)),
         ];
         for (words, action) in table {
             assert_eq!(parse_words(words).unwrap().action, action, "{words}");

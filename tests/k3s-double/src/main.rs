@@ -29,6 +29,7 @@ mod settings;
 mod tls;
 mod token;
 mod url;
+mod workload;
 
 use std::io::Write;
 use std::path::Path;
@@ -43,7 +44,7 @@ const USAGE: &str = "k3s-double, a stand-in for k3s in tests: not Kubernetes
 
 usage: k3s server|agent [--flag value ...]
        k3s kubectl get node[s] [NAME] [-o json] [--kubeconfig FILE]
-       k3s kubectl get addons [-o json]
+       k3s kubectl get addons|helmcharts|jobs|deployments|events [-n NAMESPACE] [-o json]
        k3s kubectl get --raw PATH
        k3s kubectl version
        k3s check-config
@@ -73,7 +74,10 @@ fn dispatch() -> Result<()> {
         "server" => server::run(arguments),
         "agent" => agent::run(arguments),
         "kubectl" => kubectl::run(arguments),
-        "check-config" => print("k3s-double: a stand-in for tests; it has checked nothing of this system\n"),
+        "check-config" => print(
+            "k3s-double: a stand-in for tests; it has checked nothing of this system\n\n\
+             STATUS: nothing was checked (stand-in)\n",
+        ),
         "--version" | "-v" => {
             print(&format!("k3s version {VERSION} (stand-in k3s-double for tests, not Kubernetes)\n"))
         }

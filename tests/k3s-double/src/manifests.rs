@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use yaml_rust2::YamlLoader;
+use yaml_rust2::{Yaml, YamlLoader};
 
 use crate::secret::sha256_hex;
+use crate::workload::Workload;
 use crate::{log, names};
 
 /// The Addons seen so far, by name.
@@ -23,6 +25,7 @@ pub(crate) struct Addons {
 struct Addon {
     source: PathBuf,
     checksum: String,
+    found: Instant,
 }
 
 impl Addons {
@@ -31,9 +34,9 @@ impl Addons {
     ///
     /// # Errors
     /// When the folder is there but cannot be read.
-    pub(crate) fn scan(&mut self, folder: &Path) -> Result<()> {
+    pub(crate) fn scan(&mut self, folder: &Path, workload: &mut Workload) -> Result<()> {
         for path in manifests_in(folder)? {
-            match self.deploy(&path) {
+            match self.deploy(&path, workload) {
                 Ok(()) => {
                     self.complained.remove(&path);
                 }
@@ -43,7 +46,7 @@ impl Addons {
         Ok(())
     }
 
-    fn deploy(&mut self, path: &Path) -> Result<()> {
+    fn deploy(&mut self, path: &Path, workload: &mut Workload) -> Result<()> {
         let name = addon_name(path)?;
         let known = self.deployed.get(&name);
         if let Some(known) = known {
@@ -55,9 +58,9 @@ impl Addons {
         if known.is_some_and(|known| known.checksum == checksum) {
             return Ok(());
         }
-        parse(&content)?;
+        parse(&content)?.iter().for_each(|object| workload.apply(object));
         log::info(&format!("Applied Addon {name} from {}", path.display()));
-        self.deployed.insert(name, Addon { source: path.into(), checksum });
+        self.deployed.insert(name, Addon { source: path.into(), checksum, found: Instant::now() });
         Ok(())
     }
 
@@ -68,18 +71,53 @@ impl Addons {
         }
     }
 
-    /// The list as `k3s.cattle.io/v1` shows it.
-    pub(crate) fn list(&self) -> Value {
-        let item = |(name, addon): (&String, &Addon)| {
+    /// The objects as `k3s.cattle.io/v1` shows them. As in k3s an Addon is there as soon as its file was seen, and
+    /// gets its checksum once everything in it was applied.
+    pub(crate) fn items(&self, namespace: Option<&str>, workload: &Workload) -> Vec<Value> {
+        if namespace.is_some_and(|namespace| namespace != "kube-system") {
+            return Vec::new();
+        }
+        let item = |name: &str, source: &Path, checksum: &str| {
             json!({
                 "apiVersion": "k3s.cattle.io/v1",
                 "kind": "Addon",
                 "metadata": {"name": name, "namespace": "kube-system"},
-                "spec": {"source": addon.source.display().to_string(), "checksum": addon.checksum},
+                "spec": {"source": source.display().to_string(), "checksum": checksum},
             })
         };
-        let items: Vec<Value> = self.deployed.iter().map(item).collect();
-        json!({"apiVersion": "k3s.cattle.io/v1", "kind": "AddonList", "metadata": {}, "items": items})
+        let good = self.deployed.iter().map(|(name, addon)| {
+            let checksum = if workload.is_ready(name, addon.found) { addon.checksum.as_str() } else { "" };
+            item(name, &addon.source, checksum)
+        });
+        let bad = self.refused().map(|(name, path, _)| item(&name, path, ""));
+        good.chain(bad).collect()
+    }
+
+    /// Files that could not be applied and are no known Addon, with the reason.
+    fn refused(&self) -> impl Iterator<Item = (String, &Path, &str)> {
+        let named = self.complained.iter().filter_map(|(path, reason)| {
+            addon_name(path).ok().map(|name| (name, path.as_path(), reason.as_str()))
+        });
+        named.filter(|(name, _, _)| !self.deployed.contains_key(name))
+    }
+
+    /// What k3s complains about manifests, as Events of their Addons.
+    pub(crate) fn events(&self, namespace: Option<&str>) -> Vec<Value> {
+        if namespace.is_some_and(|namespace| namespace != "kube-system") {
+            return Vec::new();
+        }
+        let event = |(name, path, reason): (String, &Path, &str)| {
+            json!({
+                "apiVersion": "v1",
+                "kind": "Event",
+                "metadata": {"name": format!("{name}.0"), "namespace": "kube-system"},
+                "involvedObject": {"kind": "Addon", "name": name, "namespace": "kube-system"},
+                "type": "Warning",
+                "reason": "ParseManifestFailed",
+                "message": format!("Parse manifest at {:?} failed: {reason}", path.display().to_string()),
+            })
+        };
+        self.refused().map(event).collect()
     }
 }
 
@@ -120,15 +158,16 @@ fn addon_name(path: &Path) -> Result<String> {
 }
 
 /// Demands YAML (of which JSON is a part) in which each document is an object with kind and apiVersion.
-fn parse(content: &[u8]) -> Result<()> {
+fn parse(content: &[u8]) -> Result<Vec<Yaml>> {
     let text = std::str::from_utf8(content).context("it is not UTF-8")?;
-    let documents = YamlLoader::load_from_str(text).context("parsing YAML")?;
-    for document in documents.iter().filter(|document| !document.is_null()) {
+    let mut documents = YamlLoader::load_from_str(text).context("parsing YAML")?;
+    documents.retain(|document| !document.is_null());
+    for document in &documents {
         for field in ["apiVersion", "kind"] {
             ensure!(document[field].as_str().is_some(), "an object in it has no {field}");
         }
     }
-    Ok(())
+    Ok(documents)
 }
 
 #[cfg(test)]
@@ -136,6 +175,29 @@ mod tests {
     use super::*;
 
     const GOOD: &str = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: a\n";
+
+    fn workload() -> Workload {
+        Workload::packaged(&[], std::time::Duration::ZERO, Vec::new())
+    }
+
+    #[test]
+    fn a_bad_file_is_an_addon_without_checksum_and_an_event() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a.yaml"), GOOD).unwrap();
+        fs::write(folder.path().join("b.yaml"), "a: [\n").unwrap();
+        let mut addons = Addons::default();
+        addons.scan(folder.path(), &mut workload()).unwrap();
+        let sums = |workload: &Workload| {
+            let sum = |item: &Value| item["spec"]["checksum"].as_str().unwrap().len();
+            addons.items(Some("kube-system"), workload).iter().map(sum).collect::<Vec<_>>()
+        };
+        assert_eq!(sums(&workload()), [64, 0]);
+        let slow = Workload::packaged(&[], std::time::Duration::from_secs(60), Vec::new());
+        assert_eq!(sums(&slow), [0, 0]);
+        let events = addons.events(None);
+        assert_eq!((events.len(), &events[0]["involvedObject"]["name"]), (1, &json!("b")));
+        assert!(addons.items(Some("default"), &workload()).is_empty());
+    }
 
     fn scan(files: &[(&str, &str)]) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
@@ -145,7 +207,7 @@ mod tests {
             fs::write(path, text).unwrap();
         }
         let mut addons = Addons::default();
-        addons.scan(folder.path()).unwrap();
+        addons.scan(folder.path(), &mut workload()).unwrap();
         addons.deployed.into_keys().collect()
     }
 
@@ -175,7 +237,7 @@ mod tests {
             fs::write(folder.path().join(name), GOOD).unwrap();
         }
         let mut addons = Addons::default();
-        addons.scan(folder.path()).unwrap();
+        addons.scan(folder.path(), &mut workload()).unwrap();
         assert_eq!(addons.deployed["a"].source, folder.path().join("a.yaml"));
         assert!(addons.complained[&folder.path().join("a.yml")].contains("already comes from"));
     }
@@ -186,10 +248,10 @@ mod tests {
         let path = folder.path().join("a.yaml");
         fs::write(&path, "a: [\n").unwrap();
         let mut addons = Addons::default();
-        addons.scan(folder.path()).unwrap();
+        addons.scan(folder.path(), &mut workload()).unwrap();
         assert!(addons.deployed.is_empty());
         fs::write(&path, GOOD).unwrap();
-        addons.scan(folder.path()).unwrap();
+        addons.scan(folder.path(), &mut workload()).unwrap();
         assert!(addons.deployed.contains_key("a") && addons.complained.is_empty());
     }
 }

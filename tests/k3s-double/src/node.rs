@@ -42,6 +42,7 @@ impl Report<'_> {
                 "conditions": [ready_condition(self.ready, self.since)],
                 "images": images,
                 "nodeInfo": {
+                    "bootID": boot_id(),
                     "architecture": architecture(),
                     "operatingSystem": "linux",
                     "kubeletVersion": VERSION,
@@ -67,6 +68,12 @@ impl Report<'_> {
         }
         labels
     }
+}
+
+/// The kernel's name for this boot, as the kubelet reports it.
+fn boot_id() -> String {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    text.map(|text| text.trim().to_owned()).unwrap_or_default()
 }
 
 /// Go's name of this machine's architecture.

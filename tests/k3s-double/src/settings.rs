@@ -55,6 +55,10 @@ pub(crate) struct ServerSettings {
     pub(crate) agent_token: Option<Secret>,
     /// `tls-san`
     pub(crate) tls_san: Vec<String>,
+    /// `disable`
+    pub(crate) disable: Vec<String>,
+    /// `server`: the first server, on a further one
+    pub(crate) join: Option<ServerUrl>,
 }
 
 /// The settings of `k3s agent`.
@@ -72,20 +76,15 @@ impl ServerSettings {
     /// Reads the command line, the configuration files and the environment of a server.
     ///
     /// # Errors
-    /// When one of them has an unusable value, or asks for what the stand-in cannot be: a second server.
+    /// When one of them has an unusable value, or a further server has no token.
     pub(crate) fn load(arguments: Vec<String>) -> Result<Self> {
         let given = load(Role::Server, arguments)?;
-        ensure!(
-            given.last("server").is_none(),
-            "k3s-double is one server: joining another one (server: ...) is not part of the stand-in"
-        );
+        let join = given.last("server").map(ServerUrl::parse).transpose()?;
         let token = secret(&given, "token")?.map(|text| Token::parse(text.reveal())).transpose()?;
         if let Some(token) = token.as_ref().filter(|token| token.ca_hash.is_some()) {
-            ensure!(
-                token.user == "server",
-                "invalid token: a first server's secure token has the user \"server\""
-            );
+            ensure!(token.user == "server", "invalid token: a server's secure token has the user \"server\"");
         }
+        ensure!(join.is_none() || token.is_some(), "--token is required to join a cluster");
         let node = NodeSettings::from_flags(&given, given.last("flannel-backend") != Some("none"))?;
         Ok(Self {
             bind: parsed(&given, "bind-address")?.unwrap_or(IpAddr::from([0, 0, 0, 0])),
@@ -96,6 +95,8 @@ impl ServerSettings {
             kubeconfig_mode: mode(given.last("write-kubeconfig-mode").unwrap_or("600"))?,
             token,
             agent_token: secret(&given, "agent-token")?,
+            disable: given.all("disable").iter().flat_map(|v| v.split(',')).map(str::to_owned).collect(),
+            join,
             tls_san: given.all("tls-san").iter().flat_map(|v| v.split(',')).map(str::to_owned).collect(),
             node,
         })

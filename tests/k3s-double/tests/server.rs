@@ -211,7 +211,7 @@ fn manifests_become_addons() {
     server.wait_for_log("bad_name");
     let output = node.run(&["kubectl", "get", "addons", "-A", "-o", "json"]);
     let list: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(list["items"].as_array().unwrap().len(), 1);
+    assert_eq!(list["items"].as_array().unwrap().len(), 1, "{list}");
     assert_eq!(list["items"][0]["metadata"]["name"], "10-good");
 }
 

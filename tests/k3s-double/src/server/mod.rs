@@ -1,6 +1,7 @@
 //! `k3s server`.
 
 mod auth;
+mod join;
 mod routes;
 mod run;
 mod state;

@@ -1,5 +1,6 @@
 //! The paths the server answers, and who may ask for them.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -8,11 +9,14 @@ use rustls::pki_types::CertificateDer;
 use serde_json::{Value, json};
 
 use super::auth::{Caller, Passwords};
+use super::join::{self, BOOTSTRAP};
 use super::state::State;
+use crate::client::Client;
 use crate::faults::Faults;
 use crate::http::{Request, Response};
 use crate::manifests::Addons;
 use crate::pki::{Ca, Subject};
+use crate::workload::{self, Workload};
 use crate::{VERSION, log, names};
 
 const REJECTED: &str = "Node password rejected, duplicate hostname or contents of '/etc/rancher/node/password' \
@@ -36,6 +40,12 @@ pub(super) struct Api {
     pub(super) state: Mutex<State>,
     /// The manifests seen so far.
     pub(super) addons: Mutex<Addons>,
+    /// What would run.
+    pub(super) workload: Mutex<Workload>,
+    /// `server/tls`
+    pub(super) tls: PathBuf,
+    /// On a further server: the way to the first one, which has the datastore.
+    pub(super) first: Option<Client>,
 }
 
 impl Api {
@@ -46,6 +56,7 @@ impl Api {
             ("GET", "/ping") => Response::text(200, "pong"),
             ("GET", "/cacerts") => Response::text(200, self.cacerts.clone()),
             (_, path) if path.starts_with("/v1-k3s/") => self.supervisor(request, &caller),
+            _ if self.first.is_some() && self.is_ready() => self.ask_first(request, &caller),
             // As in k3s nobody is told apart before there is an apiserver to ask.
             _ if !self.is_ready() => Response::text(503, "apiserver not ready\n"),
             _ if caller == Caller::Nobody => status(401, "Unauthorized", "Unauthorized"),
@@ -58,16 +69,29 @@ impl Api {
     }
 
     fn supervisor(&self, request: &Request, caller: &Caller) -> Response {
-        let may_join = matches!(caller, Caller::Joiner);
+        let may_join = matches!(caller, Caller::Joiner | Caller::Server);
         match (request.method.as_str(), request.path.as_str()) {
             _ if !may_join => Response::text(401, "Unauthorized\n"),
             ("GET" | "POST", "/v1-k3s/readyz" | "/v1-k3s/client-kubelet.crt") if !self.is_ready() => {
                 Response::text(503, "runtime core not ready\n")
             }
             ("GET", "/v1-k3s/readyz") => Response::text(200, "ok"),
+            ("GET", BOOTSTRAP) if *caller != Caller::Server => Response::text(403, "not authorized\n"),
+            ("GET", BOOTSTRAP) => {
+                join::bootstrap(&self.tls).map_or_else(internal, |all| Response::json(200, &all))
+            }
+            _ if self.first.is_some() => self.ask_first(request, caller),
             ("POST", "/v1-k3s/client-kubelet.crt") => self.client_kubelet(request).unwrap_or_else(internal),
             _ => Response::text(404, "not part of the stand-in\n"),
         }
+    }
+
+    fn ask_first(&self, request: &Request, caller: &Caller) -> Response {
+        let Some(first) = &self.first else { return Response::text(404, "there is no other server\n") };
+        join::pass_on(first, request, caller).unwrap_or_else(|error| {
+            log::error(&format!("asking the first server: {error:#}"));
+            Response::text(503, "the first server does not answer\n")
+        })
     }
 
     /// Signs a kubelet's request once the password of its node is the known one.
@@ -102,15 +126,34 @@ impl Api {
             ("GET", "/apis/k3s.cattle.io/v1") => {
                 Response::json(200, &resources("k3s.cattle.io/v1", "addons", "Addon", true))
             }
-            (
-                "GET",
-                "/apis/k3s.cattle.io/v1/addons" | "/apis/k3s.cattle.io/v1/namespaces/kube-system/addons",
-            ) => admin_only(caller, || Response::json(200, &lock(&self.addons).list())),
-            (method, path) => match path.strip_prefix("/api/v1/nodes") {
-                Some(rest) => self.nodes(method, rest, &request.body, caller),
-                None => status(404, "NotFound", "the stand-in does not have this resource"),
+            (method, path) => match (path.strip_prefix("/api/v1/nodes"), self.objects(path)) {
+                (Some(rest), _) => self.nodes(method, rest, &request.body, caller),
+                (None, Some(list)) if method == "GET" => admin_only(caller, || Response::json(200, &list)),
+                _ => status(404, "NotFound", "the stand-in does not have this resource"),
             },
         }
+    }
+
+    /// Lists of all other kinds, of one namespace or of all.
+    fn objects(&self, path: &str) -> Option<Value> {
+        let (version, rest) = match path.strip_prefix("/apis/") {
+            Some(rest) => rest.match_indices('/').nth(1).and_then(|(at, _)| rest.split_at_checked(at))?,
+            None => ("v1", path.strip_prefix("/api/v1")?),
+        };
+        let (namespace, kind) = match rest.strip_prefix("/namespaces/") {
+            Some(rest) => rest.split_once('/').map(|(namespace, kind)| (Some(namespace), kind))?,
+            None => (None, rest.strip_prefix('/')?),
+        };
+        let workload = lock(&self.workload);
+        let (name, items) = match (version, kind) {
+            ("k3s.cattle.io/v1", "addons") => ("Addon", lock(&self.addons).items(namespace, &workload)),
+            ("helm.cattle.io/v1", "helmcharts") => ("HelmChart", workload.charts(namespace)),
+            ("batch/v1", "jobs") => ("Job", workload.jobs(namespace)),
+            ("apps/v1", "deployments") => ("Deployment", workload.deployments(namespace)),
+            ("v1", "events") => ("Event", lock(&self.addons).events(namespace)),
+            _ => return None,
+        };
+        Some(workload::list(version, name, items))
     }
 
     /// Nodes. A kubelet may see and change its own and no other, as the node authorizer rules.

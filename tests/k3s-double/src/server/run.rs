@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::auth::Passwords;
+use super::join;
 use super::routes::{Api, lock};
 use super::state::State;
 use crate::agent::Agent;
@@ -23,6 +24,7 @@ use crate::secret::Secret;
 use crate::settings::ServerSettings;
 use crate::token::{self, Token};
 use crate::url::ServerUrl;
+use crate::workload::Workload;
 use crate::{clock, files, kubeconfig, log, notify, tls};
 
 /// Between two looks at the manifests, as in k3s.
@@ -50,6 +52,10 @@ pub(crate) fn run(arguments: Vec<String>) -> Result<()> {
     clock::refuse_before_1980(clock::now())?;
 
     let folder = settings.node.data.join("server");
+    let first = match (&settings.join, &settings.token) {
+        (Some(server), Some(token)) => Some(join::fetch(server, token, &folder.join("tls"))?),
+        _ => None,
+    };
     let authorities = Authorities::load_or_make(&folder.join("tls"))?;
     let passwords = settle_tokens(&settings, &folder, &authorities.server.pem)?;
     let own_token = own_token(&passwords, &authorities.server.pem, &faults)?;
@@ -72,6 +78,13 @@ pub(crate) fn run(arguments: Vec<String>) -> Result<()> {
         ready: AtomicBool::new(false),
         state: Mutex::new(state),
         addons: Mutex::new(Addons::default()),
+        workload: Mutex::new(Workload::packaged(
+            &settings.disable,
+            faults.workload_delay,
+            faults.fails.clone(),
+        )),
+        tls: folder.join("tls"),
+        first,
     });
     accept(listener, config, &api);
     become_ready(&api, &client, &faults)?;
@@ -84,7 +97,8 @@ pub(crate) fn run(arguments: Vec<String>) -> Result<()> {
         }
     });
     loop {
-        if let Err(error) = lock(&api.addons).scan(&folder.join("manifests")) {
+        let scanned = lock(&api.addons).scan(&folder.join("manifests"), &mut lock(&api.workload));
+        if let Err(error) = scanned {
             log::error(&format!("{error:#}"));
         }
         thread::sleep(MANIFEST_SCAN);

@@ -1,0 +1,234 @@
+//! Finding the one disk that may be formatted, and formatting it.
+//!
+//! Everything that marks a disk as used lies in its first or last MiB: both partition tables, and the superblocks of
+//! every file system, array, volume manager and swap that blkid knows. So a disk with only zeros there holds nothing
+//! that could be found again; blkid is asked all the same.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::block::Disk;
+use crate::context::Context;
+use crate::mounts;
+use crate::seed::DataDisk;
+use crate::state::PhaseName;
+use crate::sys::{Command, System};
+use crate::systemd;
+use crate::trouble::Trouble;
+
+/// How much of either end must be zero.
+const END: usize = 1024 * 1024;
+
+/// Disks on USB show themselves late. Before this time after power-on none is formatted: the one with the label may
+/// still be to come.
+pub(super) const SETTLED: Duration = Duration::from_secs(30);
+
+/// mkfs on a slow disk of several terabytes.
+const FORMAT_LIMIT: Duration = Duration::from_secs(1200);
+
+/// Formats the blank disk, or the one whose formatting was interrupted.
+pub(super) fn format(cx: &mut Context<'_>, wanted: &DataDisk) -> Result<(), Trouble> {
+    if cx.sys.uptime() < SETTLED {
+        return Err(Trouble::passing(
+            format!(
+                "no disk has the label {:?} yet; a blank one is formatted only when all have shown up",
+                wanted.label
+            ),
+            "plug in the data disk",
+        ));
+    }
+    let (disk, description) = choose(cx, wanted)?;
+    cx.state.formatting = Some(description.clone());
+    let device = disk.path().display().to_string();
+    let text = format!("formatting the blank disk {device} ({description}) as {:?}", wanted.label);
+    // Also writes the state: after a power cut in the middle the disk is no longer blank.
+    cx.note(PhaseName::DataDisk, &text).map_err(Trouble::Lasting)?;
+    let output = systemd::run(cx.sys, &mkfs(&wanted.label, &device))?;
+    if output.success {
+        return Ok(());
+    }
+    let what = format!("formatting {device} ({description}): {}", systemd::last_line(&output.stderr));
+    Err(Trouble::passing(what, "replace the disk if it happens twice"))
+}
+
+/// `-F`: a whole disk, and nobody there to ask (mke2fs(8)).
+fn mkfs(label: &str, device: &str) -> Command {
+    let mut command = Command::new("mkfs.ext4", ["-q", "-F", "-L", label, device]);
+    command.limit = FORMAT_LIMIT;
+    command
+}
+
+/// The one disk to format, with its description; any doubt is a refusal that says what was seen.
+fn choose(cx: &Context<'_>, wanted: &DataDisk) -> Result<(Disk, String), Trouble> {
+    let (mut blank, mut others) = (Vec::new(), Vec::new());
+    for disk in Disk::all(cx.sys) {
+        let description = disk.description(cx.sys);
+        let begun = cx.state.formatting.as_ref() == Some(&description);
+        match in_use(cx, &disk).or_else(|| if begun { None } else { content(cx.sys, &disk) }) {
+            None => blank.push((disk, description)),
+            Some(why) => others.push(format!("{} ({description}): {why}", disk.name)),
+        }
+    }
+    let what = match blank.as_slice() {
+        [_] => return blank.pop().ok_or_else(|| Trouble::passing("no blank disk", "plug one in")),
+        [] if others.is_empty() => "no disk was found".to_owned(),
+        [] => format!("no disk has the label {:?}, and none is blank: {}", wanted.label, others.join("; ")),
+        several => {
+            let names: Vec<String> =
+                several.iter().map(|(disk, what)| format!("{} ({what})", disk.name)).collect();
+            format!(
+                "more than one disk is blank, and none has the label {:?}: {}",
+                wanted.label,
+                names.join("; ")
+            )
+        }
+    };
+    let advice = format!(
+        "plug in one blank disk; or label a file system: e2label /dev/<its partition> {}; or, where nothing on a disk \
+         is needed any more, make it blank: wipefs --all and zeros over its first and last MiB",
+        wanted.label
+    );
+    Err(Trouble::passing(what, advice))
+}
+
+/// Why the disk is out of the question whatever is on it.
+fn in_use(cx: &Context<'_>, disk: &Disk) -> Option<String> {
+    if !disk.partitions.is_empty() {
+        let names: Vec<_> = disk.partitions.iter().map(|partition| partition.name.as_str()).collect();
+        return Some(format!("it has partitions ({})", names.join(", ")));
+    }
+    if disk.is_read_only(cx.sys) {
+        return Some("it is read-only".to_owned());
+    }
+    if disk.is_held(cx.sys) {
+        return Some("another device is made of it".to_owned());
+    }
+    let number = crate::block::device_number(cx.sys, &disk.name)?;
+    mounts::of(cx.sys, &number).map(|mount| format!("it is mounted at {}", mount.at.display()))
+}
+
+/// What is on the disk; none where it is blank. What cannot be read is not blank.
+fn content(sys: &dyn System, disk: &Disk) -> Option<String> {
+    let path = disk.path();
+    let last = disk.bytes().saturating_sub(u64::try_from(END).unwrap_or(u64::MAX));
+    for (name, offset) in [("first", 0), ("last", last)] {
+        match sys.read_at(&path, offset, END) {
+            Err(e) => return Some(format!("its {name} MiB cannot be read ({e})")),
+            Ok(bytes) if bytes.is_empty() => return Some(format!("its {name} MiB cannot be read")),
+            Ok(bytes) if bytes.iter().all(|byte| *byte == 0) => {}
+            Ok(_) => {
+                let found = signature(sys, &path).ok().flatten();
+                return Some(found.unwrap_or_else(|| format!("its {name} MiB is not empty")));
+            }
+        }
+    }
+    match signature(sys, &path) {
+        Ok(found) => found,
+        Err(why) => Some(why),
+    }
+}
+
+/// What blkid finds. It says nothing at all where it finds nothing, and complains where it finds several things
+/// (blkid(8), `--probe`). A base without it is judged by the zeros alone.
+fn signature(sys: &dyn System, device: &Path) -> Result<Option<String>, String> {
+    let shown = device.display().to_string();
+    let command = Command::new("blkid", ["--probe", "--output", "export", &shown]);
+    let output = match sys.run(&command) {
+        Ok(output) => output,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(format!("running {command}: {e}")),
+    };
+    let value = |key: &str| {
+        let mut pairs = output.stdout.lines().filter_map(|line| line.split_once('='));
+        pairs.find(|(name, _)| *name == key).map(|(_, value)| value.to_owned())
+    };
+    match (value("TYPE").or_else(|| value("PTTYPE")), value("LABEL")) {
+        (Some(kind), Some(label)) => Ok(Some(format!("it holds {kind} with the label {label:?}"))),
+        (Some(kind), None) => Ok(Some(format!("it holds {kind}"))),
+        (None, _) if output.stdout.trim().is_empty() && output.stderr.trim().is_empty() => Ok(None),
+        (None, _) => Ok(Some("blkid finds something on it".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::os::unix::fs::FileExt;
+    use std::process::Command as Process;
+
+    use super::*;
+    use crate::sys::RealSystem;
+
+    const BYTES: u64 = 64 * 1024 * 1024;
+
+    /// Runs `script` with the path of an image file of zeros as `$1`, and judges the file as a disk.
+    fn judge(script: &str) -> Option<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("disk");
+        File::create(&path).unwrap().set_len(BYTES).unwrap();
+        let mut command = Process::new("sh");
+        command.args(["-ec", script, "sh"]).arg(&path).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(fs::metadata(&path).unwrap().len(), BYTES, "{script} changed the size");
+        let name = path.to_str().unwrap().to_owned();
+        content(&RealSystem, &Disk { name, sectors: BYTES / 512, partitions: Vec::new() })
+    }
+
+    #[test]
+    fn zeros_are_blank() {
+        assert_eq!(judge("true"), None);
+        assert_eq!(
+            judge(
+                "mkfs.ext4 -q -F -L x \"$1\" && dd if=/dev/zero of=\"$1\" bs=1M count=64 conv=notrunc 2>&1"
+            ),
+            None
+        );
+    }
+
+    #[test]
+    fn what_the_fields_tools_make_is_not_blank() {
+        let table = [
+            ("mkfs.ext4 -q -F -L photos \"$1\"", "it holds ext4 with the label \"photos\""),
+            ("mkfs.vfat \"$1\"", "it holds vfat"),
+            ("mkswap -L s \"$1\"", "it holds swap with the label \"s\""),
+            ("echo ',,L' | sfdisk -q -X dos \"$1\"", "it holds dos"),
+            ("echo ',,L' | sfdisk -q -X gpt \"$1\"", "it holds gpt"),
+            // Only the second GPT is left, which blkid does not look for: what `dd` over the beginning leaves.
+            (
+                "echo ',,L' | sfdisk -q -X gpt \"$1\"; dd if=/dev/zero of=\"$1\" bs=1M count=2 conv=notrunc",
+                "its last MiB is not empty",
+            ),
+            // A file system in a partition whose table was lost: nothing in the first MiB that blkid would see.
+            ("printf x | dd of=\"$1\" bs=1 seek=1048575 conv=notrunc", "its first MiB is not empty"),
+            ("printf x | dd of=\"$1\" bs=1 seek=67108863 conv=notrunc", "its last MiB is not empty"),
+        ];
+        for (script, expected) in table {
+            assert_eq!(judge(script).as_deref(), Some(expected), "{script}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_blank() {
+        let disk = Disk { name: "/nowhere/disk".into(), sectors: 8192, partitions: Vec::new() };
+        assert!(content(&RealSystem, &disk).unwrap().starts_with("its first MiB cannot be read"));
+    }
+
+    /// The command that formats, as it stands above, on a file: the label is found by others' tools.
+    #[test]
+    fn a_formatted_disk_has_its_label() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("disk");
+        File::create(&path).unwrap().set_len(BYTES).unwrap();
+        let shown = path.to_str().unwrap();
+        let output = RealSystem.run(&mkfs("k8s-data", shown)).unwrap();
+        assert!(output.success, "{}", output.stderr);
+        let label = Process::new("/usr/sbin/e2label").arg(&path).output().unwrap();
+        assert_eq!(label.stdout, b"k8s-data\n");
+        assert!(Process::new("/usr/sbin/e2fsck").args(["-fn", shown]).output().unwrap().status.success());
+        // A file cut short in the middle of the writing, as a power cut leaves a disk, is no longer blank.
+        File::options().write(true).open(&path).unwrap().write_all_at(&[0; 2048], 0).unwrap();
+        let disk = Disk { name: shown.to_owned(), sectors: BYTES / 512, partitions: Vec::new() };
+        assert!(content(&RealSystem, &disk).is_some());
+    }
+}

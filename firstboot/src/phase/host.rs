@@ -1,0 +1,147 @@
+//! The machine can run k3s at all: memory, control groups, kernel modules, a root that can be written.
+//!
+//! What is missing here shows with k3s itself only after minutes, and in words that name something else.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::Phase;
+use crate::context::Context;
+use crate::mounts;
+use crate::state::PhaseName;
+use crate::sys::Command;
+use crate::systemd::{self, Unit, is_enabled, systemctl};
+use crate::trouble::Trouble;
+
+/// MiB of memory below which k3s does not get up, and below which it gets up and then struggles: of a server, of an
+/// agent. k3s's own figures are 2 GiB and 512 MiB; a board has less than its label says, because the firmware and
+/// the kernel take their part.
+const MEMORY: [(u64, u64); 2] = [(480, 1700), (200, 420)];
+
+/// Controllers that the kubelet needs in the unified hierarchy.
+const CONTROLLERS: [&str; 4] = ["cpu", "cpuset", "memory", "pids"];
+
+pub(super) struct Host;
+
+impl Phase for Host {
+    fn name(&self) -> PhaseName {
+        PhaseName::Host
+    }
+
+    /// Nothing of it changes while one waits.
+    fn limit(&self, _cx: &Context<'_>) -> Duration {
+        Duration::ZERO
+    }
+
+    /// Quick, and another kernel may have been booted.
+    fn is_true(&self, _cx: &Context<'_>) -> Result<bool, Trouble> {
+        Ok(false)
+    }
+
+    fn act(&self, cx: &mut Context<'_>) -> Result<(), Trouble> {
+        hold_back_k3s(cx)?;
+        // One that is built in counts as loaded; one that is missing shows in verify.
+        for name in &cx.seed.k3s.modules {
+            let _ = cx.sys.run(&Command::new("modprobe", ["--quiet", name]));
+        }
+        Ok(())
+    }
+
+    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, Trouble> {
+        root_is_writable(cx)?;
+        cgroups(cx)?;
+        modules(cx)?;
+        Ok(memory(cx)?.into_iter().collect())
+    }
+}
+
+/// A base that applies systemd's presets on its first boot may have enabled k3s, and started it before its time.
+/// Before the commit point it has no business to run.
+fn hold_back_k3s(cx: &mut Context<'_>) -> Result<(), Trouble> {
+    let unit = cx.unit();
+    if cx.state.committed {
+        return Ok(());
+    }
+    let runs = Unit::show(cx.sys, unit)?.is_started();
+    if !runs && !is_enabled(cx.sys, unit)? {
+        return Ok(());
+    }
+    systemctl(cx.sys, ["disable", "--now", unit])?;
+    let started = if runs { "started" } else { "enabled" };
+    let text =
+        format!("the base had {started} {unit} before its time (a systemd preset?): stopped until then");
+    cx.note(PhaseName::Host, &text).map_err(Trouble::Lasting)
+}
+
+fn root_is_writable(cx: &Context<'_>) -> Result<(), Trouble> {
+    match mounts::at(cx.sys, Path::new("/")) {
+        Some(root) if root.read_only => {
+            let e = std::io::ErrorKind::ReadOnlyFilesystem.into();
+            Err(Trouble::lasting("the root file system is read-only", crate::state::advice(&e)))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn cgroups(cx: &Context<'_>) -> Result<(), Trouble> {
+    let missing: Vec<&str> = match text(cx, "/sys/fs/cgroup/cgroup.controllers") {
+        Some(there) => {
+            let has = |name: &&&str| there.split_whitespace().any(|word| word == **name);
+            CONTROLLERS.iter().filter(|name| !has(name)).copied().collect()
+        }
+        // The older hierarchies, each a folder; the kernel knows of memory there, or not.
+        None if cx.sys.stat(Path::new("/sys/fs/cgroup/memory")).is_ok() => Vec::new(),
+        None => vec!["memory"],
+    };
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let what = format!("the kernel's control groups lack what k3s needs: {}", missing.join(", "));
+    Err(Trouble::lasting(
+        what,
+        "the kernel's command line needs cgroup_memory=1 cgroup_enable=memory (on a Pi in cmdline.txt on the small \
+         partition, all on its one line)",
+    ))
+}
+
+fn modules(cx: &Context<'_>) -> Result<(), Trouble> {
+    let there = |name: &&String| {
+        cx.sys.stat(Path::new(&format!("/sys/module/{name}"))).is_ok()
+            // Built in, and without parameters that would give it a folder: modprobe knows.
+            || systemd::run(cx.sys, &Command::new("modprobe", ["--quiet", name])).is_ok_and(|out| out.success)
+    };
+    let missing: Vec<_> = cx.seed.k3s.modules.iter().filter(|name| !there(name)).cloned().collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let what = format!("the kernel has no module {}", missing.join(", no "));
+    Err(Trouble::lasting(
+        what,
+        "install the package with the kernel's other modules (Ubuntu: linux-modules-extra-raspi), or build the image \
+         with another flannel backend (host-gw)",
+    ))
+}
+
+/// Fails where it is hopeless; a note where it will be slow.
+fn memory(cx: &Context<'_>) -> Result<Option<String>, Trouble> {
+    let Some(mib) = text(cx, "/proc/meminfo").and_then(|text| total_mib(&text)) else { return Ok(None) };
+    let [server, agent] = MEMORY;
+    let (least, enough) = if cx.seed.role.is_agent() { agent } else { server };
+    if mib < least {
+        let what = format!("this machine has {mib} MiB of memory; k3s needs at least {least} here");
+        return Err(Trouble::lasting(what, "use a board with more memory, or make this node an agent"));
+    }
+    Ok((mib < enough).then(|| format!("{mib} MiB of memory is little for k3s: expect it to be slow")))
+}
+
+/// `MemTotal:        3884124 kB` (proc_meminfo(5)).
+fn total_mib(meminfo: &str) -> Option<u64> {
+    let rest = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kib: u64 = rest.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib / 1024)
+}
+
+fn text(cx: &Context<'_>, path: &str) -> Option<String> {
+    let bytes = cx.sys.read(Path::new(path)).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}

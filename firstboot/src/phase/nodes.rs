@@ -1,0 +1,81 @@
+//! On the first server: all nodes of the cluster have joined and are Ready.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::Phase;
+use crate::context::Context;
+use crate::kube::{self, Condition, Meta, condition};
+use crate::state::PhaseName;
+use crate::trouble::{Failure, Trouble};
+
+pub(super) struct Nodes;
+
+impl Phase for Nodes {
+    fn name(&self) -> PhaseName {
+        PhaseName::Nodes
+    }
+
+    fn applies(&self, cx: &Context<'_>) -> bool {
+        cx.seed.role.first_server().is_some_and(|first| !first.nodes.is_empty())
+    }
+
+    fn limit(&self, cx: &Context<'_>) -> Duration {
+        Duration::from_secs(cx.seed.role.first_server().map_or(0, |first| first.join_seconds))
+    }
+
+    fn is_true(&self, cx: &Context<'_>) -> Result<bool, Trouble> {
+        Ok(cx.state.is_done(PhaseName::Nodes))
+    }
+
+    fn act(&self, _cx: &mut Context<'_>) -> Result<(), Trouble> {
+        Ok(())
+    }
+
+    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, Trouble> {
+        let Some(first) = cx.seed.role.first_server() else { return Ok(Vec::new()) };
+        let advice = "switch the nodes on and see what their own reports say";
+        let nodes: Vec<Node> = kube::list(cx, ["nodes"]).map_err(|why| Trouble::passing(why, advice))?;
+        match missing(&nodes, &first.nodes) {
+            None => Ok(vec![format!("{} joined and Ready", first.nodes.len())]),
+            Some(what) => Err(Trouble::passing(what, advice)),
+        }
+    }
+
+    /// This server is Ready, and the others may come later: they join by themselves.
+    fn give_up(&self, _cx: &mut Context<'_>, last: Trouble) -> Result<Vec<String>, Failure> {
+        Ok(vec![format!("{}; they may still join later", last.into_failure().what)])
+    }
+}
+
+#[derive(Deserialize)]
+struct Node {
+    metadata: Meta,
+    #[serde(default)]
+    status: Status,
+}
+
+#[derive(Deserialize, Default)]
+struct Status {
+    #[serde(default)]
+    conditions: Vec<Condition>,
+}
+
+/// Which nodes are not there, and which are there and not Ready; none where all is well.
+fn missing(nodes: &[Node], wanted: &[String]) -> Option<String> {
+    let find = |name: &String| nodes.iter().find(|node| node.metadata.name == *name);
+    let ready = |node: &Node| condition(&node.status.conditions, "Ready").is_some_and(|c| c.status == "True");
+    let absent: Vec<&str> = wanted.iter().filter(|name| find(name).is_none()).map(String::as_str).collect();
+    let unready: Vec<&str> = wanted
+        .iter()
+        .filter(|name| find(name).is_some_and(|node| !ready(node)))
+        .map(String::as_str)
+        .collect();
+    let parts: Vec<String> = [("not joined", absent), ("joined but not Ready", unready)]
+        .into_iter()
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(what, names)| format!("{what}: {}", names.join(", ")))
+        .collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
+}

@@ -1,0 +1,187 @@
+//! The root file system fills its disk: looked at, and done where the base's own mechanism did not.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::Phase;
+use crate::block::{self, Disk, Partition, SECTOR, size};
+use crate::context::Context;
+use crate::mounts;
+use crate::state::PhaseName;
+use crate::sys::Command;
+use crate::systemd;
+use crate::trouble::{Failure, Trouble};
+
+/// Less room than this behind a partition is alignment, the second GPT, or not worth a change: 64 MiB in sectors.
+const WORTH: u64 = 131_072;
+
+/// Makes partition $2 of disk $1 reach to the end of the disk. The disk is in use, so sfdisk must not ask the kernel to
+/// read it again; partx then tells the kernel of this one partition (sfdisk(8), partx(8)). Both are on every Debian:
+/// packages of priority important.
+const GROW: &str =
+    "echo ', +' | sfdisk --no-reread --no-tell-kernel -N \"$2\" \"$1\" && partx --update --nr \"$2\" \"$1\"";
+
+const ADVICE: &str = "grow it by hand: `sudo growpart` or `sudo parted` for the partition, then `sudo resize2fs` for the file system";
+
+pub(super) struct Root;
+
+impl Phase for Root {
+    fn name(&self) -> PhaseName {
+        PhaseName::Root
+    }
+
+    fn applies(&self, cx: &Context<'_>) -> bool {
+        cx.seed.root.grow
+    }
+
+    /// The base's own mechanism may be at it at this moment.
+    fn limit(&self, _cx: &Context<'_>) -> Duration {
+        Duration::from_secs(60)
+    }
+
+    fn is_true(&self, cx: &Context<'_>) -> Result<bool, Trouble> {
+        Ok(cx.state.is_done(PhaseName::Root))
+    }
+
+    fn act(&self, cx: &mut Context<'_>) -> Result<(), Trouble> {
+        let place = Place::find(cx)?;
+        if place.room() >= WORTH && place.behind().is_none() {
+            grow_partition(cx, &place)?;
+        }
+        grow_file_system(cx, &place)
+    }
+
+    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, Trouble> {
+        let place = Place::find(cx)?;
+        let bytes = size(place.partition.sectors.saturating_mul(SECTOR));
+        if let Some(behind) = place.behind() {
+            return Ok(vec![format!("{bytes}; not grown: {} lies behind it", behind.name)]);
+        }
+        if place.room() >= WORTH {
+            let free = size(place.room().saturating_mul(SECTOR));
+            let what = format!("{free} behind the root partition {} are still unused", place.partition.name);
+            return Err(Trouble::passing(what, ADVICE));
+        }
+        Ok(vec![format!("{bytes}, all of its disk")])
+    }
+
+    /// A small root may be large enough: whether it is, the phase room finds out.
+    fn give_up(&self, _cx: &mut Context<'_>, last: Trouble) -> Result<Vec<String>, Failure> {
+        Ok(vec![format!("not grown: {}", last.into_failure())])
+    }
+}
+
+/// Where the root is.
+struct Place {
+    disk: Disk,
+    partition: Partition,
+    fstype: String,
+}
+
+impl Place {
+    fn find(cx: &Context<'_>) -> Result<Self, Trouble> {
+        let found = || {
+            let mount = mounts::at(cx.sys, Path::new("/"))?;
+            let disk = Disk::read(cx.sys, &block::disk_of(cx.sys, &mount.device)?)?;
+            let name = block::name_of(cx.sys, &mount.device)?;
+            let partition = disk.partitions.iter().find(|partition| partition.name == name)?.clone();
+            Some(Self { partition, disk, fstype: mount.fstype })
+        };
+        found().ok_or_else(|| {
+            Trouble::lasting(
+                "the root file system is not on a partition of a disk",
+                "grow it by its own tools",
+            )
+        })
+    }
+
+    /// The first partition behind it.
+    fn behind(&self) -> Option<&Partition> {
+        self.disk.partitions.iter().find(|other| other.start > self.partition.start)
+    }
+
+    /// Sectors between its end and that of the disk.
+    fn room(&self) -> u64 {
+        self.disk.sectors.saturating_sub(self.partition.end())
+    }
+}
+
+fn grow_partition(cx: &mut Context<'_>, place: &Place) -> Result<(), Trouble> {
+    let (disk, number) = (place.disk.path().display().to_string(), place.partition.number.to_string());
+    cx.progress(PhaseName::Root, &format!("growing {} to the end of {disk}", place.partition.name))
+        .map_err(Trouble::Lasting)?;
+    let command = Command::new("sh", ["-c", GROW, "sh", &disk, &number]);
+    let output = systemd::run(cx.sys, &command)?;
+    if output.success {
+        return Ok(());
+    }
+    let said = systemd::last_line(&output.stderr);
+    Err(Trouble::passing(format!("growing the partition {}: {said}", place.partition.name), ADVICE))
+}
+
+/// Online; says that there is nothing to do where there is nothing (resize2fs(8)).
+fn grow_file_system(cx: &Context<'_>, place: &Place) -> Result<(), Trouble> {
+    if place.fstype != "ext4" {
+        let what = format!("the root is {}, which is not grown from here", place.fstype);
+        return Err(Trouble::lasting(what, "grow it by its own tools"));
+    }
+    let device = Path::new("/dev").join(&place.partition.name).display().to_string();
+    let mut command = Command::new("resize2fs", [device.as_str()]);
+    command.limit = Duration::from_secs(600);
+    let output = systemd::run(cx.sys, &command)?;
+    if output.success {
+        return Ok(());
+    }
+    let what = format!("growing the file system on {device}: {}", systemd::last_line(&output.stderr));
+    Err(Trouble::passing(what, ADVICE))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::process::Command as Process;
+
+    use super::GROW;
+
+    const MIB: u64 = 1024 * 1024;
+
+    fn sh(script: &str, path: &str, args: &[&str]) -> String {
+        let output =
+            Process::new("sh").args(["-c", script, "sh"]).args(args).env("PATH", path).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{script}: {error}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The script as it stands, on an image that was written to a larger card; sfdisk's own dump is the judge. Only
+    /// partx is a stand-in: a file has no partitions in the kernel.
+    #[test]
+    fn the_partition_grows_to_the_end_and_the_others_stay() {
+        for label in ["dos", "gpt"] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", folder.path().display());
+            let partx = folder.path().join("partx");
+            fs::write(&partx, "#!/bin/sh\necho \"$@\" > \"$(dirname \"$0\")/told\"\n").unwrap();
+            fs::set_permissions(&partx, fs::Permissions::from_mode(0o755)).unwrap();
+            let image = folder.path().join("card");
+            let card = fs::File::create(&image).unwrap();
+            card.set_len(64 * MIB).unwrap();
+            let shown = image.to_str().unwrap();
+            sh("printf '2048,20480\\n22528,+\\n' | sfdisk -q -X \"$1\" \"$2\"", &path, &[label, shown]);
+            card.set_len(256 * MIB).unwrap();
+            for _again in 0..2 {
+                sh(GROW, &path, &[shown, "2"]);
+                let dump = sh("sfdisk --dump \"$1\"", &path, &[shown]);
+                let dump: String = dump.chars().filter(|c| *c != ' ').collect();
+                assert!(dump.contains("card1:start=2048,size=20480,"), "{dump}");
+                let size =
+                    dump.split("card2:start=22528,size=").nth(1).and_then(|rest| rest.split(',').next());
+                let left = 256 * MIB / 512 - 22528 - size.unwrap().parse::<u64>().unwrap();
+                assert!(left < super::WORTH, "{left} sectors are left: {dump}");
+            }
+            let told = fs::read_to_string(folder.path().join("told")).unwrap();
+            assert_eq!(told, format!("--update --nr 2 {shown}\n"));
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Secrets that are no longer needed are gone from the card, as far as a file system can make them go.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use super::Phase;
+use crate::context::Context;
+use crate::state::PhaseName;
+use crate::sys::Kind;
+use crate::trouble::{Failure, Trouble};
+
+pub(super) struct Secrets;
+
+impl Phase for Secrets {
+    fn name(&self) -> PhaseName {
+        PhaseName::Secrets
+    }
+
+    fn applies(&self, cx: &Context<'_>) -> bool {
+        !cx.seed.secrets.remove.is_empty()
+    }
+
+    fn limit(&self, _cx: &Context<'_>) -> Duration {
+        Duration::ZERO
+    }
+
+    fn is_true(&self, cx: &Context<'_>) -> Result<bool, Trouble> {
+        Ok(cx.state.is_done(PhaseName::Secrets)
+            && cx.seed.secrets.remove.iter().all(|path| is_gone(cx, path)))
+    }
+
+    fn act(&self, cx: &mut Context<'_>) -> Result<(), Trouble> {
+        for path in &cx.seed.secrets.remove {
+            remove(cx, path).map_err(|e| {
+                let what = format!("removing the secret {}: {e}", path.display());
+                Trouble::lasting(what, crate::state::advice(&e))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, Trouble> {
+        let left: Vec<_> = cx.seed.secrets.remove.iter().filter(|path| !is_gone(cx, path)).collect();
+        if let Some(path) = left.first() {
+            let what = format!("the secret {} is still there after it was removed", path.display());
+            return Err(Trouble::lasting(
+                what,
+                "look for a program that puts it back, and delete it by hand",
+            ));
+        }
+        let count = cx.seed.secrets.remove.len();
+        Ok(vec![format!("{count} overwritten and removed; cells of a flash card may keep old content")])
+    }
+
+    /// The node is Ready, and stays so; but a person must know.
+    fn give_up(&self, _cx: &mut Context<'_>, last: Trouble) -> Result<Vec<String>, Failure> {
+        let failure = last.into_failure();
+        Ok(vec![format!("{}: delete it by hand", failure.what)])
+    }
+}
+
+fn is_gone(cx: &Context<'_>, path: &Path) -> bool {
+    cx.sys.stat(path).is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
+}
+
+/// Overwritten, then unlinked, both durably. A link is only unlinked: what it points to was not named.
+fn remove(cx: &Context<'_>, path: &Path) -> io::Result<()> {
+    match cx.sys.stat(path) {
+        Ok(stat) if stat.kind == Kind::File => cx.sys.wipe(path)?,
+        Ok(stat) if stat.kind == Kind::Link => {}
+        Ok(_) => return Err(io::Error::other("it is neither a file nor a link")),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return sync_above(cx, path),
+        Err(e) => return Err(e),
+    }
+    cx.sys.remove(path)?;
+    sync_above(cx, path)
+}
+
+/// Also where the file is gone already: a power cut may have come before the name was durably gone.
+fn sync_above(cx: &Context<'_>, path: &Path) -> io::Result<()> {
+    match path.parent().filter(|folder| cx.sys.stat(folder).is_ok()) {
+        Some(folder) => cx.sys.sync_folder(folder),
+        None => Ok(()),
+    }
+}

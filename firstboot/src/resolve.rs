@@ -1,0 +1,38 @@
+//! Names to addresses, by the base's own resolver.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use crate::seed::Endpoint;
+use crate::sys::{Command, System};
+
+/// How long one name may take.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// The addresses of a place, in the order of the resolver, each once; or why there are none. It ends before `end`, a
+/// point of the uptime.
+///
+/// By `getent`: this program is statically linked, where the C library's own resolver does not work.
+pub(crate) fn addresses(
+    sys: &dyn System,
+    place: &Endpoint,
+    end: Duration,
+) -> Result<Vec<SocketAddr>, String> {
+    if let Ok(address) = place.host().parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, place.port())]);
+    }
+    let mut command = Command::new("getent", ["ahosts", place.host()]);
+    command.limit = LIMIT.min(end.saturating_sub(sys.uptime()));
+    let output = sys.run(&command).map_err(|e| format!("running {command}: {e}"))?;
+    let mut found: Vec<SocketAddr> = Vec::new();
+    for address in output.stdout.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok()) {
+        let address = SocketAddr::new(address, place.port());
+        if !found.contains(&address) {
+            found.push(address);
+        }
+    }
+    if found.is_empty() {
+        return Err(format!("the name {} cannot be resolved", place.host()));
+    }
+    Ok(found)
+}

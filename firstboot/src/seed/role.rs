@@ -1,0 +1,97 @@
+//! What the node is in the cluster.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::value::{Endpoint, ObjectName};
+
+/// The unit of a server, as k3s's own installer names it.
+const SERVER_UNIT: &str = "k3s.service";
+
+/// The unit of an agent, as k3s's own installer names it.
+const AGENT_UNIT: &str = "k3s-agent.service";
+
+/// What the node is in the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// The server that makes the cluster; it also waits until the cluster is whole.
+    FirstServer(FirstServer),
+    /// A server that joins the first one.
+    Server(Join),
+    /// A node without a control plane.
+    Agent(Join),
+}
+
+/// What the first server waits for after its own node is Ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FirstServer {
+    /// The names of all other nodes of the cluster. Those missing at the end of the wait are named in the report,
+    /// and do not make it a failure: they may be switched on later.
+    #[serde(default)]
+    pub nodes: Vec<String>,
+    /// How long to wait for them, in seconds.
+    pub join_seconds: u64,
+    /// What is to run in the cluster.
+    pub workload: Workload,
+}
+
+/// What is to run in the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Workload {
+    /// Addons, one for each manifest: the file's name up to its first dot.
+    #[serde(default)]
+    pub addons: Vec<String>,
+    /// HelmCharts whose job must be done, as `namespace/name`.
+    #[serde(default)]
+    pub charts: Vec<ObjectName>,
+    /// Deployments that must be available, as `namespace/name`.
+    #[serde(default)]
+    pub deployments: Vec<ObjectName>,
+    /// How long all of it may take, in seconds.
+    pub wait_seconds: u64,
+}
+
+/// How a further node joins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Join {
+    /// The servers to join, as `host` or `host:port`, the one in k3s's own configuration first. Any of them that
+    /// answers is good enough.
+    pub servers: Vec<Endpoint>,
+    /// The file with the join token in its secure form, `K10<hash>::<user>:<password>`.
+    pub token_file: PathBuf,
+    /// How long to wait for a server that lets the node in, in seconds. Nodes may be switched on in any order.
+    pub wait_seconds: u64,
+}
+
+impl Role {
+    /// The unit that runs k3s.
+    pub fn unit(&self) -> &'static str {
+        if self.is_agent() { AGENT_UNIT } else { SERVER_UNIT }
+    }
+
+    /// Whether the node has no control plane.
+    pub fn is_agent(&self) -> bool {
+        matches!(self, Self::Agent(_))
+    }
+
+    /// How it joins; none for the first server.
+    pub fn join(&self) -> Option<&Join> {
+        match self {
+            Self::FirstServer(_) => None,
+            Self::Server(join) | Self::Agent(join) => Some(join),
+        }
+    }
+
+    /// What the first server waits for; none for the others.
+    pub fn first_server(&self) -> Option<&FirstServer> {
+        match self {
+            Self::FirstServer(first) => Some(first),
+            Self::Server(_) | Self::Agent(_) => None,
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! The first server waits for its cluster.
+
+use hc_firstboot::Ending;
+
+use crate::failures::report_of;
+use crate::machine::Machine;
+use crate::scenario::{STATUS, World};
+
+#[test]
+fn nodes_that_do_not_come_are_named_and_do_not_fail_the_server() {
+    for (others, note) in [
+        (vec![("hc-2", 12)], "not joined: hc-3; they may still join later"),
+        (vec![], "not joined: hc-2, hc-3; they may still join later"),
+        (vec![("hc-2", 12), ("hc-3", 75)], "joined but not Ready: hc-3; they may still join later"),
+    ] {
+        let mut world = World::full();
+        world.others = others;
+        let machine = Machine::boot(world);
+        assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+        let status = machine.text(STATUS);
+        assert!(status.contains(note) || note.contains("but not Ready"), "{note}\n{status}");
+    }
+}
+
+#[test]
+fn a_workload_that_does_not_get_there_is_named_with_its_reasons() {
+    let mut world = World::full();
+    world.workload_is_good = false;
+    let text = report_of(world);
+    for part in [
+        "What is wrong:  the workload is not complete after 120 s: manifests not applied: shop \
+         (shop: no matches for kind Shop); ",
+        "charts not installed: kube-system/traefik (kube-system/traefik: BackoffLimitExceeded: too often); ",
+        "deployments not available: shop/web (shop/web: MinimumReplicasUnavailable: no minimum)\n",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    assert!(text.contains("What to do:     see `k3s kubectl get events -A`"), "{text}");
+}
+
+/// k3s is up and Ready; mending the manifest and switching on again is all there is to do.
+#[test]
+fn a_workload_that_gets_there_later_ends_well() {
+    let mut world = World::full();
+    world.workload_is_good = false;
+    let machine = Machine::boot(world);
+    assert_eq!(machine.first_boot(), Ending::Failed);
+    let mut world = machine.off().shut_down();
+    world.workload_is_good = true;
+    let machine = Machine::boot(world);
+    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    assert_eq!(machine.now.borrow().k3s_start_commands, 0);
+}

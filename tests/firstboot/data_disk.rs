@@ -1,0 +1,117 @@
+//! Disks that may be formatted, disks that may not, and disks that a node can do without.
+
+use std::time::Duration;
+
+use hc_firstboot::Ending;
+use hc_firstboot::seed::Format;
+
+use crate::failures::{flashed, report_of};
+use crate::machine::Machine;
+use crate::scenario::{STATUS, SecondDisk, World};
+
+fn without_label(second: SecondDisk) -> World {
+    let change = |world: &mut World| {
+        world.disk_after = Duration::MAX;
+        world.second_disk = second;
+    };
+    flashed(change, |seed| seed.data_disk.as_mut().unwrap().format = Format::IfBlank)
+}
+
+fn formats(machine: &Machine) -> usize {
+    machine.commands.borrow().iter().filter(|line| line.starts_with("mkfs")).count()
+}
+
+#[test]
+fn a_blank_disk_is_formatted_once_and_named() {
+    let machine = Machine::boot(without_label(SecondDisk::Blank));
+    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    assert_eq!(formats(&machine), 1);
+    let said = "data disk: formatting the blank disk /dev/sdb (model Samsung_T7, serial S5XYZ, 1.0 TB) as \"k8s-data\"";
+    assert!(machine.said().contains(said), "{}", machine.said());
+}
+
+/// The disk with the label may only be slow to spin up.
+#[test]
+fn nothing_is_formatted_before_all_disks_have_shown_up() {
+    let mut world = without_label(SecondDisk::Blank);
+    world.disk_after = Duration::from_secs(28);
+    let machine = Machine::boot(world);
+    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    assert_eq!(formats(&machine), 0);
+    assert!(
+        machine.said().contains("a blank one is formatted only when all have shown up"),
+        "{}",
+        machine.said()
+    );
+    assert_eq!(machine.off().second_disk, SecondDisk::Blank);
+}
+
+#[test]
+fn a_disk_with_anything_on_it_is_refused_and_named() {
+    for (disk, why) in [
+        (
+            SecondDisk::Used,
+            "sdb (model Samsung_T7, serial S5XYZ, 1.0 TB): it holds ext4 with the label \"photos\"",
+        ),
+        (SecondDisk::Half, "sdb (model Samsung_T7, serial S5XYZ, 1.0 TB): its first MiB is not empty"),
+        (SecondDisk::None, "sda (model Stick, serial Stick_0, 512.5 MB): it has partitions (sda1)"),
+    ] {
+        let world = without_label(disk);
+        let text = report_of(world.clone());
+        assert!(text.contains("no disk has the label \"k8s-data\", and none is blank: "), "{text}");
+        assert!(text.contains(why), "{text}");
+        assert!(
+            text.contains("mmcblk0 (model unknown, serial 0x1, 31.9 GB): it has partitions"),
+            "the card: {text}"
+        );
+        let machine = Machine::boot(world);
+        machine.first_boot();
+        assert_eq!(formats(&machine), 0);
+    }
+}
+
+#[test]
+fn never_means_never() {
+    let change = |world: &mut World| {
+        world.disk_after = Duration::MAX;
+        world.second_disk = SecondDisk::Blank;
+    };
+    let text = report_of(flashed(change, |_| ()));
+    assert!(text.contains("no disk with the label \"k8s-data\" was found"), "{text}");
+}
+
+/// Whatever is wrong with a disk that is not required, the node comes up and says so.
+#[test]
+fn an_optional_disk_never_stops_the_boot() {
+    type Change = fn(&mut World);
+    let table: [(Change, &str); 4] = [
+        (|w| w.disk_after = Duration::MAX, "no disk with the label"),
+        (|w| w.disk_is_sound = false, "mounting the data disk"),
+        (|w| w.foreign_disk = true, "at /k8s-data another disk is mounted"),
+        (|w| w.data_read_only = true, "the data disk sda1 at /k8s-data is read-only"),
+    ];
+    for (change, why) in table {
+        let machine =
+            Machine::boot(flashed(change, |seed| seed.data_disk.as_mut().unwrap().required = false));
+        assert_eq!(machine.first_boot(), Ending::Ready, "{why}: {}", machine.said());
+        let note = format!("gone on without the data disk: {why}");
+        assert!(machine.text(STATUS).contains(&note), "{note}\n{}", machine.text(STATUS));
+    }
+    for change in [table[2].0, table[3].0] {
+        report_of(flashed(change, |_| ()));
+    }
+}
+
+/// The seed's wait counts from power-on.
+#[test]
+fn a_disk_that_never_comes_costs_no_more_than_the_wait() {
+    let change = |world: &mut World| world.disk_after = Duration::MAX;
+    let optional = |seed: &mut hc_firstboot::seed::Seed| {
+        let disk = seed.data_disk.as_mut().unwrap();
+        (disk.required, disk.wait_seconds) = (false, 45);
+    };
+    let machine = Machine::boot(flashed(change, optional));
+    assert_eq!(machine.first_boot(), Ending::Ready);
+    let started = machine.now.borrow().k3s_started.unwrap();
+    assert!((Duration::from_secs(38)..Duration::from_secs(47)).contains(&started), "{started:?}");
+}

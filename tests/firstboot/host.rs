@@ -1,0 +1,84 @@
+//! What is missing in the machine itself, each with its cure.
+
+use hc_firstboot::Ending;
+
+use crate::failures::{flashed, must_say, report_of};
+use crate::machine::Machine;
+use crate::scenario::{STATUS, World, agent_seed, full_seed, seed};
+
+#[test]
+fn too_little_memory() {
+    let text = report_of(flashed(|world| world.memory = 430_000, |_| ()));
+    let what = "this machine has 419 MiB of memory; k3s needs at least 480 here";
+    must_say(&text, what, "use a board with more memory, or make this node an agent");
+
+    let mut world = World::flashed(&agent_seed());
+    world.memory = 430_000;
+    let machine = Machine::boot(world);
+    assert_eq!(machine.first_boot(), Ending::Ready, "enough for an agent, and said");
+    assert!(machine.text(STATUS).contains("419 MiB of memory is little for k3s"), "{}", machine.text(STATUS));
+}
+
+#[test]
+fn control_groups_without_memory() {
+    let text = report_of(flashed(|world| world.controllers = Some("cpuset cpu io pids"), |_| ()));
+    assert!(text.contains("the kernel's control groups lack what k3s needs: memory\n"), "{text}");
+    assert!(text.contains("cgroup_memory=1 cgroup_enable=memory"), "{text}");
+    let text = report_of(flashed(|world| world.controllers = None, |_| ()));
+    assert!(text.contains("lack what k3s needs: memory\n"), "the older hierarchies: {text}");
+}
+
+#[test]
+fn a_module_that_is_missing() {
+    let text = report_of(flashed(|world| world.no_module = "vxlan", |seed| *seed = full_seed()));
+    assert!(text.contains("What is wrong:  the kernel has no module vxlan\n"), "{text}");
+    assert!(text.contains("linux-modules-extra-raspi"), "{text}");
+}
+
+#[test]
+fn a_root_that_cannot_be_written() {
+    let text = report_of(flashed(|world| world.root_read_only = true, |_| ()));
+    assert!(text.contains("What is wrong:  the root file system is read-only\n"), "{text}");
+    assert!(text.contains("What to do:     switch off whatever keeps the root read-only"), "{text}");
+}
+
+#[test]
+fn a_card_without_room_for_the_images() {
+    let text = report_of(flashed(|world| world.free = 1_000_000, |_| ()));
+    let what = "the card is too full: 1.0 MB are free, and k3s needs about 200.0 MB to unpack its images";
+    must_say(&text, what, "use a larger card; if it is large, see what the phase root says");
+}
+
+#[test]
+fn room_is_not_asked_for_again_once_k3s_has_unpacked() {
+    let mut world = World::flashed(&seed());
+    world.workload_is_good = false;
+    let machine = Machine::boot(world);
+    let steps = {
+        let whole = Machine::boot(World::flashed(&seed()));
+        whole.first_boot();
+        whole.steps()
+    };
+    machine.first_boot_until(steps - 40);
+    let mut world = machine.off().shut_down();
+    world.free = 0;
+    let machine = Machine::boot(world);
+    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+}
+
+/// What a base does whose first boot applies systemd's presets.
+#[test]
+fn a_k3s_that_was_started_before_its_time_is_stopped() {
+    let mut world = World::flashed(&seed());
+    let link = world.unit_link();
+    world.disk.link(link.as_ref(), "../k3s.service");
+    let machine = Machine::boot(world);
+    assert!(machine.now.borrow().k3s_started.is_some());
+    assert_eq!(machine.first_boot(), Ending::Ready);
+    let status = machine.text(STATUS);
+    assert!(status.contains("the base had started k3s.service before its time"), "{status}");
+    let commands = machine.commands.borrow();
+    let at = |wanted: &str| commands.iter().position(|line| line == wanted).unwrap();
+    assert!(at("systemctl disable --now k3s.service") < at("systemctl enable k3s.service"));
+    assert_eq!(machine.now.borrow().k3s_start_commands, 1);
+}

@@ -1,0 +1,133 @@
+//! Nodes that join: why a server does not let them in, in plain words.
+
+use std::time::Duration;
+
+use hc_firstboot::Ending;
+
+use crate::failures::{flashed, report_of};
+use crate::machine::Machine;
+use crate::scenario::{Cluster, FLOOR, PASSWORD, STATUS, Server, TOKEN_FILE, TRUE_TIME, World, agent_seed};
+
+fn agent(change: impl FnOnce(&mut World)) -> World {
+    flashed(change, |seed| *seed = agent_seed())
+}
+
+#[test]
+fn a_server_that_is_late_is_waited_for() {
+    let machine = Machine::boot(agent(|world| world.server_after = Duration::from_secs(100)));
+    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    let said = "hcimage: join: waiting: the server 10.0.0.1:6443: it does not answer (connection refused)";
+    assert!(machine.said().contains(said), "{}", machine.said());
+    assert!(machine.now.borrow().k3s_started.unwrap() >= Duration::from_secs(100), "k3s before its server");
+}
+
+#[test]
+fn every_refusal_is_named() {
+    let late = "no server let this node in within 120 s: ";
+    let table = [
+        (Server::Refuses, late, "it does not answer (connection refused)"),
+        (Server::Starting, late, "it is still starting"),
+        (Server::OtherName, late, "its certificate is not for this name"),
+        (Server::OtherTime, late, "its certificate is not valid by this clock"),
+        (Server::Strange, late, "its answer has the status 404, which k3s does not send"),
+        (
+            Server::OtherCluster,
+            "",
+            "it belongs to another cluster: its CA is not the one that this node's token pins",
+        ),
+        (Server::OtherToken, "", "it is the right one but does not take this node's token"),
+    ];
+    for (server, before, why) in table {
+        let world = agent(|world| world.server = server);
+        let text = report_of(world.clone());
+        let what = format!("What is wrong:  {before}the server 10.0.0.1:6443: {why}\n");
+        assert!(text.contains(&what), "{what}{text}");
+        assert!(!text.contains(PASSWORD), "{text}");
+        let machine = Machine::boot(world);
+        machine.first_boot();
+        assert!(machine.now.borrow().k3s_started.is_none(), "{server:?}: k3s was started");
+    }
+}
+
+#[test]
+fn a_failed_join_begins_again_at_the_next_boot() {
+    let machine = Machine::boot(agent(|world| world.server = Server::OtherCluster));
+    assert_eq!(machine.first_boot(), Ending::Failed);
+    let mut world = machine.off().shut_down();
+    world.server = Server::Good;
+    assert_eq!(Machine::boot(world).first_boot(), Ending::Ready);
+}
+
+#[test]
+fn a_token_that_is_none() {
+    for text in ["", "bare-password", "K10abc::node:x"] {
+        let report = report_of(agent(|world| world.put(TOKEN_FILE, text)));
+        let what = "reading the join token /etc/rancher/k3s/token: it is not K10<hash>::<user>:<password>";
+        assert!(report.contains(what), "{report}");
+    }
+}
+
+/// What only k3s itself can know is read from its log.
+#[test]
+fn the_reason_in_the_log_of_k3s_is_told() {
+    let table = [
+        (
+            "level=error msg=\"Node password rejected, duplicate hostname\"\n",
+            "rejects this node's password (403)",
+        ),
+        (
+            "level=error msg=\"dial tcp: lookup k3s.lan: no such host\"\n",
+            "the server's name cannot be resolved",
+        ),
+        ("level=error msg=\"no space left on device\"\n", "the card is full"),
+    ];
+    for (log, why) in table {
+        let text = report_of(agent(|world| {
+            world.cluster = Cluster::Hangs;
+            world.log = log;
+        }));
+        let what =
+            "What is wrong:  k3s did not come up within 300 s: k3s-agent.service is activating (start): ";
+        assert!(text.contains(what) && text.contains(why), "{why}\n{text}");
+    }
+    let text = report_of(agent(|world| world.cluster = Cluster::Hangs));
+    assert!(text.contains("is activating (start)\nWhat to do:     check that the server runs"), "{text}");
+}
+
+fn clock(machine: &Machine) -> u64 {
+    let now = machine.now.borrow();
+    (now.clock_at_boot + now.uptime).as_secs()
+}
+
+/// No time server can be reached, as in many a home network: the first server has the time.
+#[test]
+fn an_agent_takes_the_time_of_its_server() {
+    let machine = Machine::boot(agent(|world| world.time_served = false));
+    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    assert!(
+        machine.text(STATUS).contains("set by the server that this node joins"),
+        "{}",
+        machine.text(STATUS)
+    );
+    assert!(clock(&machine).abs_diff(TRUE_TIME + machine.now.borrow().uptime.as_secs()) < 3);
+    // And on later boots, through the gate.
+    let machine = Machine::boot(machine.off().shut_down());
+    machine.clock_gate();
+    assert!(clock(&machine).abs_diff(TRUE_TIME + machine.now.borrow().uptime.as_secs()) < 3);
+}
+
+#[test]
+fn a_server_of_another_cluster_does_not_set_the_clock() {
+    let change = |world: &mut World| {
+        world.time_served = false;
+        world.server = Server::OtherCluster;
+    };
+    let machine = Machine::boot(agent(change));
+    assert_eq!(machine.first_boot(), Ending::Failed);
+    assert!(
+        machine.text(STATUS).contains("the server: it belongs to another cluster"),
+        "{}",
+        machine.text(STATUS)
+    );
+    assert!((FLOOR..FLOOR + 1000).contains(&clock(&machine)));
+}

@@ -1,0 +1,101 @@
+//! The static address: claimed after a probe, never against another machine.
+
+use std::time::Duration;
+
+use hc_firstboot::Ending;
+use hc_firstboot::seed::Stack;
+
+use crate::failures::{flashed, report_of};
+use crate::machine::Machine;
+use crate::scenario::{KEYFILE, STATUS, World, seed};
+
+fn with_address(of_stack: Option<Stack>) -> impl FnOnce(&mut hc_firstboot::seed::Seed) {
+    move |seed| {
+        seed.network.stack = of_stack;
+        seed.network.address = Some("10.0.0.9/24".parse().unwrap());
+        seed.network.gateway = Some("10.0.0.1".parse().unwrap());
+        seed.network.dns = vec!["10.0.0.1".parse().unwrap()];
+    }
+}
+
+#[test]
+fn an_address_that_is_free_is_claimed() {
+    let machine = Machine::boot(flashed(|_| (), with_address(Some(Stack::NetworkManager))));
+    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    assert!(machine.said().contains("network: nobody else has 10.0.0.9/24: setting it on eth0"));
+    let keyfile = machine.text(KEYFILE);
+    assert!(keyfile.contains("\n[ipv4]\nmethod=manual\naddress1=10.0.0.9/24,10.0.0.1\n"), "{keyfile}");
+    assert!(keyfile.contains("\ndns=10.0.0.1;\n"), "{keyfile}");
+    let mode = machine.world.borrow().disk.stat(KEYFILE.as_ref()).unwrap().mode;
+    assert_eq!(mode, 0o600, "NetworkManager ignores it else");
+}
+
+const CONFLICT: &str = "the address 10.0.0.9 belongs to another machine already, 02:00:00:00:ab:01 on eth0";
+
+/// The fake itself panics where the address is set while the other machine is there.
+#[test]
+fn a_conflict_is_waited_out_and_named() {
+    let change = |world: &mut World| world.conflict_until = Duration::from_secs(40);
+    let machine = Machine::boot(flashed(change, with_address(Some(Stack::NetworkManager))));
+    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    assert!(machine.said().contains(&format!("hcimage: network: waiting: {CONFLICT}")));
+}
+
+#[test]
+fn a_conflict_that_stays_fails_and_leaves_the_network_as_it_was() {
+    let change = |world: &mut World| world.conflict_until = Duration::MAX;
+    let world = flashed(change, with_address(Some(Stack::NetworkManager)));
+    let text = report_of(world.clone());
+    assert!(text.contains(&format!("What is wrong:  {CONFLICT}\n")), "{text}");
+    assert!(
+        text.contains("What to do:     give one of the two another address (this node: `hcimage.toml`"),
+        "{text}"
+    );
+    let machine = Machine::boot(world);
+    machine.first_boot();
+    assert_eq!(machine.text(KEYFILE), "", "nothing was written");
+    let down = |line: &String| line.contains("nmcli") || line.contains(" down");
+    assert!(!machine.commands.borrow().iter().any(down), "what network there was is left up");
+    assert!(
+        !machine.commands.borrow().iter().any(|line| line.contains("k3s.service") && line.contains("start "))
+    );
+}
+
+/// The base's own service was quicker: k3s is held back all the same.
+#[test]
+fn a_conflict_with_an_address_that_is_set_already_holds_k3s_back() {
+    for until in [40, 1000] {
+        let change = |world: &mut World| {
+            world.put(KEYFILE, "address1=10.0.0.9/24,10.0.0.1\n");
+            world.conflict_until = Duration::from_secs(until);
+        };
+        let machine = Machine::boot(flashed(change, with_address(Some(Stack::NetworkManager))));
+        let expected = if until == 40 { Ending::Ready } else { Ending::Failed };
+        assert_eq!(machine.first_boot(), expected, "{}", machine.said());
+        assert!(machine.said().contains(CONFLICT), "{}", machine.said());
+        assert_eq!(machine.text(KEYFILE), "address1=10.0.0.9/24,10.0.0.1\n", "the base's own file stays");
+        let started = machine.now.borrow().k3s_started;
+        assert!(started.is_none_or(|at| at >= Duration::from_secs(40)), "{started:?}");
+        assert_eq!(started.is_some(), until == 40);
+    }
+}
+
+#[test]
+fn networks_with_proxy_arp_are_not_probed() {
+    let change = |world: &mut World| {
+        world.put(KEYFILE, "address1=10.0.0.9/24,10.0.0.1\n");
+        world.conflict_until = Duration::MAX;
+    };
+    let mut seed = seed();
+    with_address(Some(Stack::NetworkManager))(&mut seed);
+    seed.network.arp_probe = false;
+    let machine = Machine::boot(flashed(change, |of| *of = seed));
+    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+}
+
+#[test]
+fn a_network_that_firstboot_cannot_write_is_only_waited_for() {
+    let text = report_of(flashed(|_| (), with_address(None)));
+    assert!(text.contains("no network: the address 10.0.0.9 is not set (set: 10.0.0.7)"), "{text}");
+    assert!(!text.contains(STATUS));
+}

@@ -1,0 +1,112 @@
+//! `hcimage.toml` on the small partition: what the user changed with a text editor.
+
+use hc_firstboot::Ending;
+use hc_firstboot::seed::Stack;
+
+use crate::failures::{flashed, report_of};
+use crate::machine::Machine;
+use crate::scenario::{Cluster, KEYFILE, OVERRIDES, STATUS, World, seed};
+
+const K3S: &str = "/etc/rancher/k3s/config.yaml.d/90-hcimage-toml.yaml";
+
+fn with(text: &str) -> World {
+    flashed(
+        |world| {
+            world.disk.make_folders("/boot/firmware".as_ref());
+            world.put(OVERRIDES, text);
+        },
+        |seed| seed.network.stack = Some(Stack::NetworkManager),
+    )
+}
+
+#[test]
+fn name_and_address_are_taken_over_everywhere() {
+    let text = "hostname = \"kitchen\"\r\naddress = \"10.0.0.9/24\"\r\ngateway = \"10.0.0.1\"\r\n";
+    let machine = Machine::boot(with(text));
+    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    assert_eq!(machine.text("/etc/hostname"), "kitchen\n");
+    assert_eq!(machine.text("/etc/hosts"), "127.0.0.1 localhost\n127.0.1.1\tkitchen\n");
+    assert!(machine.text(KEYFILE).contains("address1=10.0.0.9/24,10.0.0.1\n"));
+    assert!(
+        machine.text(K3S).ends_with("node-name: \"kitchen\"\nnode-ip: \"10.0.0.9\"\n"),
+        "{}",
+        machine.text(K3S)
+    );
+    let status = machine.text(STATUS);
+    assert!(status.contains("Result:  node kitchen Ready\r\n"), "{status}");
+    assert!(status.contains("identity   done           0  kitchen, by hcimage.toml\r\n"), "{status}");
+}
+
+#[test]
+fn nothing_set_changes_nothing() {
+    let machine = Machine::boot(with(hc_firstboot::overrides::OVERRIDES_TEMPLATE));
+    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    assert_eq!(machine.text(K3S), "");
+    assert_eq!(machine.text("/etc/hostname"), "hc-1\n");
+}
+
+#[test]
+fn a_bad_file_stops_the_run_and_names_the_line() {
+    let table = [
+        ("hostname = \"a\"\naddres = \"x\"\n", "line 2: unknown field `addres`"),
+        ("hostname = \"Küche\"\n", "hostname: \"Küche\" is not 1 to 63 lower-case letters"),
+        ("address = \"10.0.0.9/24\"\n", "address needs a gateway in its network beside it"),
+        ("gateway = \"10.0.0.1\"\n", "gateway and dns need an address beside them"),
+        (
+            "address = \"10.0.0.9/24\"\ngateway = \"10.0.1.1\"\n",
+            "gateway: 10.0.1.1 is no other address in the network of",
+        ),
+    ];
+    for (text, why) in table {
+        let report = report_of(with(text));
+        assert!(
+            report.contains(&format!("What is wrong:  /boot/firmware/hcimage.toml: {why}")),
+            "{why}\n{report}"
+        );
+        assert!(
+            report.contains("What to do:     mend the file with any text editor, or delete it"),
+            "{report}"
+        );
+    }
+    let mut world = with("address = \"10.0.0.9/24\"\ngateway = \"10.0.0.1\"\n");
+    world.put_seed(&seed());
+    assert!(report_of(world).contains("the network service of this image cannot be changed from here"));
+}
+
+#[test]
+fn a_mended_file_is_read_again_until_k3s_was_started() {
+    let machine = Machine::boot(with("hostname = \n"));
+    assert_eq!(machine.first_boot(), Ending::Failed);
+    let mut world = machine.off().shut_down();
+    world.put(OVERRIDES, "hostname = \"kitchen\"\n");
+    world.cluster = Cluster::NeverReady;
+    let machine = Machine::boot(world);
+    assert_eq!(machine.first_boot(), Ending::Failed, "after the commit point");
+    assert_eq!(machine.text("/etc/hostname"), "kitchen\n");
+
+    // From here on another name would be another node of the cluster.
+    let mut world = machine.off().shut_down();
+    world.put(OVERRIDES, "hostname = \"bath\"\n");
+    world.disk.remove("/etc/hostname".as_ref());
+    world.cluster = Cluster::Good;
+    let machine = Machine::boot(world);
+    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    assert_eq!(machine.text("/etc/hostname"), "kitchen\n");
+    let note = "hcimage.toml was changed after k3s was started: not read any more";
+    assert!(machine.text(STATUS).contains(note), "{}", machine.text(STATUS));
+}
+
+#[test]
+fn a_removed_override_leaves_no_settings_behind() {
+    let mut world = with("hostname = \"kitchen\"\n");
+    world.disk_is_sound = false;
+    let machine = Machine::boot(world);
+    assert_eq!(machine.first_boot(), Ending::Failed);
+    assert!(machine.text(K3S).contains("kitchen"));
+    let mut world = machine.off().shut_down();
+    world.disk.remove(OVERRIDES.as_ref());
+    world.disk_is_sound = true;
+    let machine = Machine::boot(world);
+    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    assert_eq!((machine.text(K3S).as_str(), machine.text("/etc/hostname").as_str()), ("", "hc-1\n"));
+}

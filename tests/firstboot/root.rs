@@ -1,0 +1,58 @@
+//! The growth of the root file system.
+
+use hc_firstboot::Ending;
+
+use crate::machine::Machine;
+use crate::scenario::{STATUS, World, seed};
+
+fn world() -> World {
+    let mut seed = seed();
+    seed.root.grow = true;
+    World::flashed(&seed)
+}
+
+#[track_caller]
+fn must_end(world: World, note: &str) -> Machine {
+    let machine = Machine::boot(world);
+    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    let status = machine.text(STATUS);
+    assert!(status.contains(note), "{note}\n{status}");
+    machine
+}
+
+#[test]
+fn what_the_base_has_not_grown_is_grown() {
+    let machine = must_end(world(), "31.3 GB, all of its disk");
+    assert!(machine.said().contains("root: growing mmcblk0p2 to the end of /dev/mmcblk0"));
+    assert!(machine.off().resized);
+}
+
+#[test]
+fn what_the_base_has_grown_is_left_alone() {
+    let mut world = world();
+    world.root_sectors = world.card_sectors - 1_064_960 - 2048;
+    let machine = must_end(world, "31.3 GB, all of its disk");
+    assert!(!machine.commands.borrow().iter().any(|line| line.contains("sfdisk")));
+}
+
+#[test]
+fn a_partition_behind_is_never_touched() {
+    let mut world = world();
+    world.behind_root = true;
+    let machine = must_end(world, "3.0 GB; not grown: mmcblk0p3 lies behind it");
+    assert_eq!(machine.off().root_sectors, 6_000_000);
+}
+
+#[test]
+fn without_a_tool_it_says_so_and_goes_on() {
+    let mut world = world();
+    world.sfdisk = false;
+    must_end(world, "not grown: growing the partition mmcblk0p2: sh: 1: sfdisk: not found; grow it by hand");
+}
+
+#[test]
+fn a_seed_that_does_not_ask_for_it_gets_none() {
+    let machine = must_end(World::flashed(&seed()), "identity");
+    assert!(!machine.text(STATUS).contains("root "));
+    assert!(!machine.off().resized);
+}

@@ -1,0 +1,169 @@
+//! What would run in the cluster: HelmCharts with their jobs, and Deployments, as objects that become ready after a
+//! while. Nothing of it runs.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use yaml_rust2::Yaml;
+
+/// Kinds that are kept; all others of a manifest are accepted and forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    /// `helm.cattle.io/v1` HelmChart.
+    Chart,
+    /// `apps/v1` Deployment.
+    Deployment,
+}
+
+/// Deployments and charts that k3s brings along, with the word that `disable` switches each off by.
+const PACKAGED: [(&str, Kind, &str); 6] = [
+    ("coredns", Kind::Deployment, "coredns"),
+    ("local-path-provisioner", Kind::Deployment, "local-storage"),
+    ("metrics-server", Kind::Deployment, "metrics-server"),
+    ("traefik", Kind::Deployment, "traefik"),
+    ("traefik", Kind::Chart, "traefik"),
+    ("traefik-crd", Kind::Chart, "traefik"),
+];
+
+/// Objects by kind, namespace and name, each with the time of its making.
+#[derive(Debug)]
+pub(crate) struct Workload {
+    objects: BTreeMap<(Kind, String, String), Instant>,
+    delay: Duration,
+    fails: Vec<String>,
+}
+
+impl Workload {
+    /// What k3s brings along, without what is disabled. Each object needs `delay` to become ready; those named in
+    /// `fails` never do.
+    pub(crate) fn packaged(disabled: &[String], delay: Duration, fails: Vec<String>) -> Self {
+        let wanted = PACKAGED.iter().filter(|(_, _, word)| !disabled.iter().any(|off| off == word));
+        let key =
+            |(name, kind, _): &(&str, Kind, &str)| (*kind, "kube-system".to_owned(), (*name).to_owned());
+        Self { objects: wanted.map(|one| (key(one), Instant::now())).collect(), delay, fails }
+    }
+
+    /// Takes over an object of a manifest, where it is of a kind that is kept.
+    pub(crate) fn apply(&mut self, object: &Yaml) {
+        let kind = match (object["apiVersion"].as_str(), object["kind"].as_str()) {
+            (Some("helm.cattle.io/v1"), Some("HelmChart")) => Kind::Chart,
+            (Some("apps/v1"), Some("Deployment")) => Kind::Deployment,
+            _ => return,
+        };
+        let meta = |field: &str| object["metadata"][field].as_str().map(str::to_owned);
+        let Some(name) = meta("name") else { return };
+        let namespace = meta("namespace").unwrap_or_else(|| "default".to_owned());
+        self.objects.entry((kind, namespace, name)).or_insert_with(Instant::now);
+    }
+
+    /// Whether something of this name that was made at that time is ready now.
+    pub(crate) fn is_ready(&self, name: &str, made: Instant) -> bool {
+        !self.fails.iter().any(|fails| fails == name) && made.elapsed() >= self.delay
+    }
+
+    fn items(
+        &self,
+        kind: Kind,
+        namespace: Option<&str>,
+        object: impl Fn(&str, &str, bool) -> Value,
+    ) -> Vec<Value> {
+        let here =
+            self.objects.iter().filter(|((k, n, _), _)| *k == kind && namespace.is_none_or(|only| only == n));
+        here.map(|((_, namespace, name), made)| object(namespace, name, self.is_ready(name, *made))).collect()
+    }
+
+    /// The charts, each with the name of its job, as the Helm controller writes it.
+    pub(crate) fn charts(&self, namespace: Option<&str>) -> Vec<Value> {
+        self.items(Kind::Chart, namespace, |namespace, name, _| {
+            json!({
+                "apiVersion": "helm.cattle.io/v1",
+                "kind": "HelmChart",
+                "metadata": {"name": name, "namespace": namespace},
+                "status": {"jobName": format!("helm-install-{name}")},
+            })
+        })
+    }
+
+    /// The jobs of the charts.
+    pub(crate) fn jobs(&self, namespace: Option<&str>) -> Vec<Value> {
+        self.items(Kind::Chart, namespace, |namespace, name, ready| {
+            let done = json!([{"type": "Complete", "status": "True"}]);
+            let failed = json!([{
+                "type": "Failed", "status": "True", "reason": "BackoffLimitExceeded",
+                "message": "Job has reached the specified backoff limit",
+            }]);
+            let conditions = match ready {
+                true => done,
+                false if self.fails.iter().any(|fails| fails == name) => failed,
+                false => json!([]),
+            };
+            json!({
+                "apiVersion": "batch/v1",
+                "kind": "Job",
+                "metadata": {"name": format!("helm-install-{name}"), "namespace": namespace},
+                "status": {"conditions": conditions},
+            })
+        })
+    }
+
+    /// The deployments.
+    pub(crate) fn deployments(&self, namespace: Option<&str>) -> Vec<Value> {
+        self.items(Kind::Deployment, namespace, |namespace, name, ready| {
+            let (status, reason, message) = match ready {
+                true => ("True", "MinimumReplicasAvailable", "Deployment has minimum availability."),
+                false => ("False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability."),
+            };
+            json!({
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "metadata": {"name": name, "namespace": namespace, "generation": 1},
+                "status": {
+                    "observedGeneration": 1,
+                    "conditions": [{"type": "Available", "status": status, "reason": reason, "message": message}],
+                },
+            })
+        })
+    }
+}
+
+/// A list as the API shows it.
+pub(crate) fn list(version: &str, kind: &str, items: Vec<Value>) -> Value {
+    json!({"apiVersion": version, "kind": format!("{kind}List"), "metadata": {"resourceVersion": "1"}, "items": items})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(items: &[Value]) -> Vec<&str> {
+        items.iter().map(|item| item["metadata"]["name"].as_str().unwrap()).collect()
+    }
+
+    #[test]
+    fn what_is_disabled_is_not_there() {
+        let all = Workload::packaged(&[], Duration::ZERO, Vec::new());
+        assert_eq!(names(&all.charts(None)), ["traefik", "traefik-crd"]);
+        let less =
+            Workload::packaged(&["traefik".into(), "local-storage".into()], Duration::ZERO, Vec::new());
+        assert_eq!(names(&less.deployments(None)), ["coredns", "metrics-server"]);
+        assert!(less.charts(None).is_empty() && less.jobs(None).is_empty());
+        assert!(all.deployments(Some("default")).is_empty());
+    }
+
+    #[test]
+    fn ready_after_a_while_or_never() {
+        let yaml = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, namespace: shop}\n";
+        let object = &yaml_rust2::YamlLoader::load_from_str(yaml).unwrap()[0];
+        let status = |delay, fails| {
+            let mut workload = Workload::packaged(&[], delay, fails);
+            workload.apply(object);
+            let shop = workload.deployments(Some("shop"));
+            assert_eq!(names(&shop), ["web"]);
+            shop[0]["status"]["conditions"][0]["status"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(status(Duration::ZERO, vec![]), "True");
+        assert_eq!(status(Duration::from_secs(60), vec![]), "False");
+        assert_eq!(status(Duration::ZERO, vec!["web".into()]), "False");
+    }
+}
