@@ -1,0 +1,106 @@
+//! Nodes, and what each is in the cluster.
+
+use std::collections::BTreeMap;
+
+use crate::value::{BoardSerial, Hostname, LabelKey, LabelValue, MacAddress, Role, Taint};
+
+use super::data_disk::DataDisk;
+use super::network::NodeNetwork;
+
+/// One node.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Its host name, which is also the Kubernetes node's.
+    pub name: Hostname,
+    /// What it is in the cluster.
+    pub part: Part,
+    /// Its board, a key of [`super::Cluster::boards`].
+    pub board: String,
+    /// How it is connected.
+    pub network: NodeNetwork,
+    /// The hardware address of the interface that [`Self::network`] is about.
+    pub mac: Option<MacAddress>,
+    /// The serial number of the board that the image is for.
+    pub serial: Option<BoardSerial>,
+    /// Labels that the node gives itself when it joins.
+    pub labels: BTreeMap<LabelKey, LabelValue>,
+    /// Taints that the node gives itself when it joins.
+    pub taints: Vec<Taint>,
+    /// Its data disk; none where it was switched off.
+    pub data_disk: Option<DataDisk>,
+}
+
+/// What a node is in the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// Begins the cluster; the only one with the keys of the certificate authorities.
+    FirstServer,
+    /// Joins as a server.
+    Server,
+    /// Joins as an agent.
+    Agent,
+}
+
+impl Part {
+    /// What runs on it.
+    pub fn role(self) -> Role {
+        match self {
+            Self::FirstServer | Self::Server => Role::Server,
+            Self::Agent => Role::Agent,
+        }
+    }
+
+    /// Whether it joins a cluster that another node began.
+    pub fn joins(self) -> bool {
+        self != Self::FirstServer
+    }
+}
+
+/// At least one node, of which exactly one is the first server.
+#[derive(Debug, Clone)]
+pub struct Nodes {
+    first: Node,
+    joining: Vec<Node>,
+}
+
+impl Nodes {
+    /// Splits the nodes of a file: the first server in it begins the cluster. `None` where there is no server.
+    /// What each node's `part` was before does not matter as long as its role is right.
+    pub(in crate::cluster) fn new(mut nodes: Vec<Node>) -> Option<Self> {
+        let position = nodes.iter().position(|node| node.part.role() == Role::Server)?;
+        let mut first = nodes.remove(position);
+        first.part = Part::FirstServer;
+        for node in &mut nodes {
+            node.part = match node.part.role() {
+                Role::Server => Part::Server,
+                Role::Agent => Part::Agent,
+            };
+        }
+        Some(Self { first, joining: nodes })
+    }
+
+    /// The server that begins the cluster.
+    pub fn first_server(&self) -> &Node {
+        &self.first
+    }
+
+    /// All nodes: the first server, then the others as the file has them.
+    pub fn iter(&self) -> impl Iterator<Item = &Node> {
+        std::iter::once(&self.first).chain(&self.joining)
+    }
+
+    /// All servers, the first one first.
+    pub fn servers(&self) -> impl Iterator<Item = &Node> {
+        self.iter().filter(|node| node.part.role() == Role::Server)
+    }
+
+    /// All agents.
+    pub fn agents(&self) -> impl Iterator<Item = &Node> {
+        self.iter().filter(|node| node.part.role() == Role::Agent)
+    }
+
+    /// The node of that name.
+    pub fn get(&self, name: &str) -> Option<&Node> {
+        self.iter().find(|node| node.name.as_str() == name)
+    }
+}
