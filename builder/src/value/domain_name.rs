@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::error::ValueError;
+use super::hostname::Hostname;
 
 /// A lower-case domain name such as `home.lan` or `k3s`, without a closing dot.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,9 +15,19 @@ const LONGEST: usize = 253;
 const LONGEST_LABEL: usize = 63;
 
 impl DomainName {
+    /// The domain of multicast DNS (RFC 6762).
+    pub fn local() -> Self {
+        Self("local".to_owned())
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The name of a machine in this domain. `None` where the two together are too long for a name.
+    pub fn host(&self, host: &Hostname) -> Option<Self> {
+        format!("{host}.{self}").parse().ok()
     }
 }
 

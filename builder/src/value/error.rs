@@ -28,13 +28,25 @@ impl ValueError {
     }
 }
 
+impl ValueError {
+    /// What is wrong with which value.
+    pub fn problem(&self) -> String {
+        let Self { kind, value, cause, .. } = self;
+        match value {
+            Some(value) => format!("{kind} {value:?} {cause}"),
+            None => format!("{kind} {cause}"),
+        }
+    }
+
+    /// What to write instead.
+    pub fn cure(&self) -> &str {
+        &self.cure
+    }
+}
+
 impl fmt::Display for ValueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, value, cause, cure } = self;
-        match value {
-            Some(value) => write!(f, "{kind} {value:?} {cause}: {cure}"),
-            None => write!(f, "{kind} {cause}: {cure}"),
-        }
+        write!(f, "{}: {}", self.problem(), self.cure)
     }
 }
 

@@ -25,6 +25,11 @@ impl Subnet {
         self.contains(other.first) || other.contains(self.first)
     }
 
+    /// Length of the prefix in bits.
+    pub fn prefix(&self) -> u8 {
+        self.prefix
+    }
+
     /// Whether it is a network of IPv4.
     pub fn is_ipv4(&self) -> bool {
         self.first.is_ipv4()

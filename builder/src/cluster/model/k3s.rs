@@ -127,7 +127,7 @@ pub struct External {
 #[derive(Clone, Default, PartialEq)]
 pub struct Settings(pub BTreeMap<String, Setting>);
 
-/// The value of a setting.
+/// The value of a setting. Does not print.
 #[derive(Clone, PartialEq)]
 pub enum Setting {
     /// Text.
@@ -138,6 +138,12 @@ pub enum Setting {
     Switch(bool),
     /// A flag that may be given several times.
     List(Vec<String>),
+}
+
+impl fmt::Debug for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[hidden]")
+    }
 }
 
 impl fmt::Debug for Settings {

@@ -33,6 +33,8 @@ pub struct Cluster {
     pub name: ObjectName,
     /// The fixed name or address of the API that the user gave.
     pub api: Option<Host>,
+    /// What the kubeconfig uses: see [`Self::api_host`].
+    pub(in crate::cluster) api_host: Host,
     /// Further names under which the API must be valid.
     pub tls_san: Vec<Host>,
     /// What all nodes' clocks show.
@@ -76,15 +78,8 @@ impl Cluster {
 
     /// Where the kubeconfig looks for the API: the fixed name or address, else the first server's address, else its
     /// name: in the search domain where there is one, else by multicast DNS.
-    pub fn api_host(&self) -> Host {
-        if let Some(host) = self.api.clone().or_else(|| self.join_host()) {
-            return host;
-        }
-        let name = self.nodes.first_server().name.as_str();
-        let domain = self.domain.as_ref().map_or("local", DomainName::as_str);
-        // A host name behind a domain is a domain name; where the two are too long together, the name alone is one.
-        let full = format!("{name}.{domain}").parse().or_else(|_| name.parse());
-        full.map_or(Host::Address(std::net::Ipv4Addr::LOCALHOST.into()), Host::Name)
+    pub fn api_host(&self) -> &Host {
+        &self.api_host
     }
 
     /// The address of the API as the kubeconfig has it.
@@ -94,16 +89,14 @@ impl Cluster {
 
     /// All names and addresses for which the servers' certificate must be valid, beside those that k3s adds itself.
     pub fn all_tls_san(&self) -> BTreeSet<Host> {
-        let own = self.nodes.iter().filter(|node| node.part.role() == crate::value::Role::Server);
-        let of_servers = own.flat_map(|node| {
-            let domains = [None, Some("local"), self.domain.as_ref().map(DomainName::as_str)];
-            let names = domains.map(|domain| match domain {
-                None => node.name.to_string(),
-                Some(domain) => format!("{}.{domain}", node.name),
-            });
-            let names = names.into_iter().filter_map(|name| name.parse().ok().map(Host::Name));
-            names.chain(node.network.static_address().map(Host::Address)).collect::<Vec<_>>()
-        });
-        of_servers.chain(self.tls_san.iter().cloned()).chain([self.api_host()]).collect()
+        let mut all: BTreeSet<Host> = self.tls_san.iter().chain([&self.api_host]).cloned().collect();
+        for server in self.nodes.servers() {
+            let domains = [Some(DomainName::local()), self.domain.clone()];
+            let full = domains.iter().flatten().filter_map(|domain| domain.host(&server.name));
+            // A name of digits only is a host's name, but no domain name: it stays out.
+            let names = full.chain(server.name.as_str().parse()).map(Host::Name);
+            all.extend(names.chain(server.network.static_address().map(Host::Address)));
+        }
+        all
     }
 }

@@ -42,6 +42,14 @@ pub enum Part {
 }
 
 impl Part {
+    /// What a node of a role is, as long as nobody has said which server begins.
+    pub(in crate::cluster) fn of(role: Role) -> Self {
+        match role {
+            Role::Server => Self::Server,
+            Role::Agent => Self::Agent,
+        }
+    }
+
     /// What runs on it.
     pub fn role(self) -> Role {
         match self {
@@ -65,17 +73,10 @@ pub struct Nodes {
 
 impl Nodes {
     /// Splits the nodes of a file: the first server in it begins the cluster. `None` where there is no server.
-    /// What each node's `part` was before does not matter as long as its role is right.
     pub(in crate::cluster) fn new(mut nodes: Vec<Node>) -> Option<Self> {
         let position = nodes.iter().position(|node| node.part.role() == Role::Server)?;
         let mut first = nodes.remove(position);
         first.part = Part::FirstServer;
-        for node in &mut nodes {
-            node.part = match node.part.role() {
-                Role::Server => Part::Server,
-                Role::Agent => Part::Agent,
-            };
-        }
         Some(Self { first, joining: nodes })
     }
 
