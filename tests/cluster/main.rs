@@ -46,7 +46,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
         "admin.pub" => KEY,
         "id_ed25519" => "-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0\n-----END OPENSSH PRIVATE KEY-----\n",
         "home-ca.pem" | "cert.pem" => "-----BEGIN CERTIFICATE-----\nMAo=\n-----END CERTIFICATE-----\n",
-        "key.pem" => "-----BEGIN PRIVATE KEY-----\nMAo=\n-----END PRIVATE KEY-----\n",
+        "key.pem" => "-----BEGIN PRIVATE KEY-----\naHVudGVyMg==\n-----END PRIVATE KEY-----\n",
         "registry-password.txt" | "wifi-password.txt" => "hunter2hunter2\r\n",
         "endpoint.txt" => "postgres://k3s:hunter2@db.home.lan:5432/k3s\n",
         "short-password.txt" => "hunter2",

@@ -59,6 +59,7 @@ macro_rules! texts {
 }
 
 texts! {
+    BoardName: "board",
     BoardSerial: "serial number",
     CountryCode: "country",
     DatastoreEndpoint: "datastore endpoint",
@@ -120,6 +121,18 @@ impl FromStr for Word {
             text if text.contains('\0') => Err(Refusal::new("the text has a NUL character", "leave it out")),
             text => Ok(Self(text.to_owned())),
         }
+    }
+}
+
+/// A board, as `--board` takes it. Whether there is one, the profiles know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct BoardName(pub(super) String);
+
+impl FromStr for BoardName {
+    type Err = Refusal;
+
+    fn from_str(text: &str) -> Result<Self, Refusal> {
+        read::<Word>(text).map(|Word(text)| Self(text))
     }
 }
 

@@ -8,6 +8,7 @@ use toml::de::{DeTable, Deserializer};
 
 use crate::board::Boards;
 
+use super::field::Span;
 use super::file::File;
 use super::model::Cluster;
 use super::problem::Problems;
@@ -89,7 +90,17 @@ fn read(text: &str, surroundings: &Surroundings<'_>, problems: &mut Problems<'_>
         syntax(text, &errors, problems);
         return None;
     }
+    if let Some((version, span)) = other_version(table.get_ref()) {
+        let cure = "use a newer hcimage, or write schema = 1 and the keys of that format";
+        problems.error(
+            &span,
+            format!("the file is of format {version}, and this hcimage reads format 1"),
+            cure,
+        );
+        return None;
+    }
     shape::check(&schema(), &mut table, problems);
+    problems.shape_is_known();
     let file = match File::deserialize(Deserializer::from(table)) {
         Ok(file) => file,
         Err(error) => {
@@ -99,6 +110,13 @@ fn read(text: &str, surroundings: &Surroundings<'_>, problems: &mut Problems<'_>
     };
     check::all(&file, surroundings.boards, problems);
     resolve::cluster(file, surroundings, problems)
+}
+
+/// A version that this program does not read: nothing else in such a file may be judged.
+fn other_version(table: &DeTable<'_>) -> Option<(String, Span)> {
+    let version = table.get("schema")?;
+    let number = version.get_ref().as_integer()?.to_string();
+    (number != "1").then(|| (number, version.span()))
 }
 
 /// One fault makes several errors where the parser finds its way again: the first of each line is the one to mend.

@@ -18,6 +18,7 @@ mod resolve;
 mod schema;
 mod shape;
 mod suggest;
+mod template;
 
 pub use check::{OldCgroup, check_base};
 pub use load::{Checked, ClusterError, Surroundings, load, parse};
@@ -26,3 +27,4 @@ pub use problem::Severity;
 pub use reference::reference;
 pub use report::{Finding, Report};
 pub use schema::schema;
+pub use template::{FixedAddresses, Wishes, template};

@@ -55,11 +55,13 @@ pub(super) struct Problems<'a> {
     text: &'a str,
     pub(super) list: Vec<Problem>,
     pub(super) hidden: Vec<Span>,
+    /// Whether parts of the file were taken out because they were wrong.
+    lacks_parts: bool,
 }
 
 impl<'a> Problems<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, list: Vec::new(), hidden: Vec::new() }
+        Self { text, list: Vec::new(), hidden: Vec::new(), lacks_parts: false }
     }
 
     pub(super) fn error(&mut self, span: &Span, message: impl Into<String>, cure: impl Into<String>) {
@@ -83,6 +85,17 @@ impl<'a> Problems<'a> {
     /// Keeps a place out of every message.
     pub(super) fn hide(&mut self, span: Span) {
         self.hidden.push(span);
+    }
+
+    /// Ends the first stage: from now on [`Self::is_whole`] tells whether it found all parts right.
+    pub(super) fn shape_is_known(&mut self) {
+        self.lacks_parts = self.has_errors();
+    }
+
+    /// Whether what is missing in the file really was not written. Else it may have been refused already, and a second
+    /// report would only confuse.
+    pub(super) fn is_whole(&self) -> bool {
+        !self.lacks_parts
     }
 
     pub(super) fn has_errors(&self) -> bool {

@@ -179,7 +179,8 @@ fn kind(schema: &Value) -> String {
             let key = schema.pointer("/propertyNames/title").and_then(Value::as_str).unwrap_or("key");
             format!("table: {key} = {}", schema.get("additionalProperties").map(kind).unwrap_or_default())
         }
-        _ => "text, number, `true` or `false`, list".to_owned(),
+        _ if schema.get("type").is_some() => "text, number, `true` or `false`, list".to_owned(),
+        _ => "anything".to_owned(),
     }
 }
 

@@ -39,9 +39,9 @@ impl Place {
 impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self { name, .. } if name.is_empty() => f.write_str("the top of the file"),
-            Self { name, many: true } => write!(f, "[[{name}]]"),
-            Self { name, many: false } => write!(f, "[{name}]"),
+            Self { name, .. } if name.is_empty() => f.write_str("at the top of the file"),
+            Self { name, many: true } => write!(f, "in [[{name}]]"),
+            Self { name, many: false } => write!(f, "in [{name}]"),
         }
     }
 }
@@ -77,17 +77,17 @@ impl Shape<'_, '_> {
             let inner = schema.pointer(&format!("/properties/{key}")).unwrap_or(&Value::Null);
             let of_tables = inner.pointer("/items/type").is_some_and(|kind| kind == "object");
             let (what, cure) = match (of_tables, example(inner)) {
-                (true, _) => (format!("[[{key}]]"), format!("add a [[{key}]] table for each")),
+                (true, _) => (format!("[[{key}]]"), format!("add a table [[{key}]] for each of them")),
                 (false, Some(example)) => {
                     (format!("`{key}`"), format!("add a line such as {key} = {example}"))
                 }
                 (false, None) => (format!("`{key}`"), "add it".to_owned()),
             };
-            let (place, cure) = match place.name.is_empty() {
-                true => ("the file".to_owned(), cure),
-                false => (place.to_string(), cure),
+            let message = match place.name.is_empty() {
+                true => format!("the file has no {what}"),
+                false => format!("there is no {what} {place}"),
             };
-            self.problems.error(span, format!("{place} has no {what}"), cure);
+            self.problems.error(span, message, cure);
         }
     }
 
@@ -104,10 +104,10 @@ impl Shape<'_, '_> {
         let known = || keys(schema);
         let cure = match (nearest(name, known()), elsewhere(self.whole, name)) {
             (Some(near), _) => format!("did you mean `{near}`?"),
-            (None, Some(home)) => format!("it belongs into {home}"),
+            (None, Some(home)) => format!("it belongs {home}"),
             (None, None) => format!("known are: {}", known().collect::<Vec<_>>().join(", ")),
         };
-        self.problems.error(span, format!("there is no key `{name}` in {place}"), cure);
+        self.problems.error(span, format!("there is no key `{name}` {place}"), cure);
     }
 
     /// Whether the value may stay.
@@ -154,12 +154,19 @@ impl Shape<'_, '_> {
     fn text(&mut self, schema: &Value, text: &str, span: &Span, place: &Place) -> bool {
         let words: Vec<&str> = strings(schema, "enum").collect();
         if !words.is_empty() && !words.contains(&text) {
+            if is_delicate(text) {
+                self.problems.hide(span.clone());
+            }
             let cure = match nearest(text, words.iter().copied()) {
                 Some(near) => format!("did you mean \"{near}\"?"),
                 None => format!("write one of: {}", words.join(", ")),
             };
             let key = place.name.rsplit('.').next().unwrap_or_default();
-            self.problems.error(span, format!("`{key}` cannot be {text:?}"), cure);
+            let message = match is_delicate(text) {
+                true => format!("`{key}` cannot be an address with a password"),
+                false => format!("`{key}` cannot be {text:?}"),
+            };
+            self.problems.error(span, message, cure);
             return false;
         }
         self.form(schema.get("title").and_then(Value::as_str), text, span)
@@ -167,6 +174,12 @@ impl Shape<'_, '_> {
 
     fn form(&mut self, title: Option<&str>, text: &str, span: &Span) -> bool {
         match title.and_then(form::check_of).map(|check| check(text)) {
+            Some(Err(refusal)) if is_delicate(text) => {
+                self.problems.hide(span.clone());
+                let message = "this has a password or key in it, and cannot stand here";
+                self.problems.error(span, message, refusal.cure);
+                false
+            }
             Some(Err(refusal)) => {
                 self.problems.refused(span, refusal);
                 false
@@ -189,7 +202,14 @@ impl Shape<'_, '_> {
 
     fn wrong_kind(&mut self, schema: &Value, value: &Spanned<DeValue<'_>>, place: &Place) {
         let kinds: Vec<&str> = alternatives(schema).flat_map(kinds_of).collect();
-        let wanted = kinds.iter().map(|kind| in_words(kind)).collect::<Vec<_>>().join(" or ");
+        let wanted = match kinds.split_last() {
+            Some((last, [])) => in_words(last).to_owned(),
+            Some((last, others)) => {
+                let others: Vec<&str> = others.iter().map(|kind| in_words(kind)).collect();
+                format!("{} or {}", others.join(", "), in_words(last))
+            }
+            None => "something else".to_owned(),
+        };
         let found = kind(value.get_ref());
         let key = place.name.rsplit('.').next().unwrap_or_default();
         let of_tables = schema.pointer("/items/type").is_some_and(|kind| kind == "object");
@@ -197,7 +217,8 @@ impl Shape<'_, '_> {
             (["array"], "object") if of_tables => {
                 format!("write its header with two brackets: [[{}]]", place.name)
             }
-            (["array"], _) if !of_tables => "put it into brackets: [ … ]".to_owned(),
+            (["array"], _) if of_tables => format!("write a table [[{}]] for each of them", place.name),
+            (["array"], _) => "put it into brackets: [ … ]".to_owned(),
             (["object"], "array") => format!("write its header with one bracket: [{}]", place.name),
             (["boolean"], "string") => "write true or false without quotes".to_owned(),
             (["integer"], "string") => "write the number without quotes".to_owned(),
@@ -213,12 +234,19 @@ impl Shape<'_, '_> {
     }
 }
 
+/// Whether a text holds a secret wherever it stands: an address with a password, or a private key.
+fn is_delicate(text: &str) -> bool {
+    text.contains("PRIVATE KEY") || text.split_once("://").is_some_and(|(_, rest)| rest.contains('@'))
+}
+
 /// The schema of what stands behind a key of a table.
 fn expected<'a>(schema: &'a Value, key: &str) -> Option<&'a Value> {
     let named = schema.get("properties").and_then(|properties| properties.get(key));
     named.or_else(|| match schema.get("additionalProperties") {
-        None | Some(Value::Bool(false)) => None,
-        other => other,
+        Some(Value::Bool(false)) => None,
+        Some(inner) => Some(inner),
+        // Where nothing is said about keys, anything goes, however deep.
+        None => schema.get("properties").is_none().then_some(schema),
     })
 }
 
@@ -283,7 +311,7 @@ fn example(schema: &Value) -> Option<String> {
     toml::Value::try_from(value).ok().map(|value| value.to_string())
 }
 
-/// The header of the table that has such a key, where there is only one.
+/// The place of the table that has such a key, where there is only one.
 fn elsewhere(whole: &Value, key: &str) -> Option<String> {
     let mut found = Vec::new();
     collect(whole, key, &Place { name: String::new(), many: false }, &mut found);

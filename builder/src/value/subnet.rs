@@ -1,7 +1,7 @@
 //! A network as a whole.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use super::address::{InterfaceAddress, bits, masked, parse_prefix};
@@ -33,6 +33,15 @@ impl Subnet {
     /// Whether it is a network of IPv4.
     pub fn is_ipv4(&self) -> bool {
         self.first.is_ipv4()
+    }
+
+    /// The address that many places behind the network's own. `None` where it can be no host's.
+    pub fn address(&self, index: u32) -> Option<IpAddr> {
+        let address = match self.first {
+            IpAddr::V4(first) => IpAddr::V4(Ipv4Addr::from_bits(first.to_bits().checked_add(index)?)),
+            IpAddr::V6(first) => IpAddr::V6(Ipv6Addr::from_bits(first.to_bits().checked_add(index.into())?)),
+        };
+        self.host(address).ok().map(|host| host.ip())
     }
 
     /// The address of a host in this network. Refused where it lies outside or can be no host's.
@@ -104,6 +113,8 @@ mod tests {
         assert!(!subnet("10.42.0.0/16").overlaps(&subnet("10.43.0.0/16")));
         assert!(!subnet("fd00::/64").overlaps(&subnet("10.0.0.0/8")));
         let home = subnet("192.168.1.0/24");
+        assert_eq!(home.address(11), "192.168.1.11".parse().ok());
+        assert_eq!((home.address(255), subnet("10.0.0.0/30").address(11)), (None, None));
         assert_eq!(home.host("192.168.1.9".parse().unwrap()).unwrap().to_string(), "192.168.1.9/24");
         for (bad, want) in
             [("192.168.2.9", "not inside"), ("192.168.1.255", "broadcast"), ("fd00::1", "not inside")]

@@ -10,10 +10,12 @@ pub(super) fn check(file: &File, problems: &mut Problems<'_>) {
     for (key, list) in [("cluster-cidr", pods), ("service-cidr", services)] {
         families(key, list, problems);
     }
-    same_families(pods, services, problems);
     sizes(file, problems);
     overlaps(file, problems);
-    ipv6_only(file, problems);
+    if problems.is_whole() {
+        same_families(pods, services, problems);
+        ipv6_only(file, problems);
+    }
 }
 
 /// At most one of each kind.

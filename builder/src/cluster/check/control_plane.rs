@@ -17,6 +17,9 @@ fn kind(file: &File) -> DatastoreKind {
 
 /// Whether the number of servers fits the datastore.
 pub(super) fn count(file: &File, problems: &mut Problems<'_>) {
+    if !problems.is_whole() {
+        return;
+    }
     let servers: Vec<_> = of_role(file, Role::Server).filter_map(|node| node.role.as_ref()).collect();
     let first_node = file.nodes.first().and_then(|node| node.name.as_ref());
     match (kind(file), servers.as_slice()) {
@@ -84,12 +87,14 @@ pub(super) fn storage(file: &File, boards: &Boards, problems: &mut Problems<'_>)
         if on_card && !(holds_state && has_disk) {
             problems.warning(
                 &board.span,
-                "etcd writes all the time and waits for each write, which SD cards and eMMC are too slow for and \
-                 wear out by",
-                format!("give the servers a [data-disk] with mount = \"{STATE}\", or boot the board from an SSD"),
+                "etcd waits for each of its many writes: SD cards and eMMC are too slow for it and wear out",
+                format!(
+                    "give the servers a [data-disk] with mount = \"{STATE}\", or boot the board from an SSD"
+                ),
             );
         }
-        if node.address.as_ref().is_none_or(|address| address.value == NodeAddress::Dhcp) {
+        let by_dhcp = node.address.as_ref().is_none_or(|address| address.value == NodeAddress::Dhcp);
+        if by_dhcp && problems.is_whole() {
             let span = node.address.as_ref().map(|address| &address.span);
             problems.warning(
                 span.or(node.name.as_ref().map(|name| &name.span)).unwrap_or(&(0..0)),

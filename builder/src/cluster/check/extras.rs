@@ -55,7 +55,9 @@ fn users(users: &[UserTable], problems: &mut Problems<'_>) {
     unique::check(problems, names, |name| format!("there is a user {name} already"), "name each user once");
     for user in users {
         let Some(name) = &user.name else { continue };
-        if user.ssh_keys.is_empty() && user.ssh_key_files.is_empty() && user.password_hash.is_none() {
+        let open =
+            !user.ssh_keys.is_empty() || !user.ssh_key_files.is_empty() || user.password_hash.is_some();
+        if !open && problems.is_whole() {
             problems.error(
                 &name.span,
                 format!("the user {} could never log in", name.value),
@@ -73,6 +75,7 @@ fn users(users: &[UserTable], problems: &mut Problems<'_>) {
 fn registry(span: &Span, name: &str, config: &ConfigTable, problems: &mut Problems<'_>) {
     let auth = &config.auth;
     match (&auth.username, &auth.password, &auth.token) {
+        _ if !problems.is_whole() => {}
         (Some(user), None, _) => {
             problems.error(&user.span, "the user name has no password", "add `password`");
         }
@@ -127,6 +130,7 @@ fn plain_http(file: &File, problems: &mut Problems<'_>) {
 
 fn pair(cert: Option<&Field<FileName>>, key: Option<&Field<FileName>>, problems: &mut Problems<'_>) {
     match (cert, key) {
+        _ if !problems.is_whole() => {}
         (Some(cert), None) => problems.error(&cert.span, "the certificate has no key", "add `key-file`"),
         (None, Some(key)) => problems.error(&key.span, "the key has no certificate", "add `cert-file`"),
         _ => {}

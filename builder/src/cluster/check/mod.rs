@@ -1,6 +1,6 @@
 //! What cannot be seen from one key alone: the parts of a file against each other and against the boards.
 //!
-//! Runs over whatever could be read. A part that is missing because it was refused has been reported already.
+//! Runs over whatever could be read. Checks for what is missing ask [`Problems::is_whole`] first.
 
 mod base;
 mod cidr;
@@ -21,12 +21,8 @@ use super::problem::Problems;
 
 /// Makes all checks.
 pub(super) fn all(file: &File, boards: &Boards, problems: &mut Problems<'_>) {
-    // What counts nodes would only confuse where some of them could not be read.
-    let whole = !problems.has_errors();
     nodes::check(file, boards, problems);
-    if whole {
-        control_plane::count(file, problems);
-    }
+    control_plane::count(file, problems);
     control_plane::storage(file, boards, problems);
     network::check(file, problems);
     cidr::check(file, problems);

@@ -21,11 +21,14 @@ pub(super) fn check(file: &File, problems: &mut Problems<'_>) {
         .collect();
     match fixed.first() {
         Some((_, first)) => static_network(file, first, &fixed, problems),
-        None => unused(file, problems),
+        None if problems.is_whole() => unused(file, problems),
+        None => {}
     }
-    wifi(file, problems);
     api(file, problems);
-    join(file, problems);
+    if problems.is_whole() {
+        wifi(file, problems);
+        join(file, problems);
+    }
 }
 
 fn static_network(
@@ -35,14 +38,14 @@ fn static_network(
     problems: &mut Problems<'_>,
 ) {
     let network = &file.network;
-    if network.gateway.is_none() {
+    if network.gateway.is_none() && problems.is_whole() {
         problems.error(
             &first.span,
             "a node with a fixed address needs a router: k3s does not start without a default route",
             "set `gateway` in [network]",
         );
     }
-    if network.dns.is_empty() {
+    if network.dns.is_empty() && problems.is_whole() {
         problems.warning(
             &first.span,
             "nodes with a fixed address have no name server: they will find neither registries nor time servers by name",
@@ -50,11 +53,13 @@ fn static_network(
         );
     }
     let Some(subnet) = &network.subnet else {
-        problems.error(
-            &first.span,
-            "a node with a fixed address needs the length of its network's prefix",
-            "set `subnet` in [network], such as 192.168.1.0/24",
-        );
+        if problems.is_whole() {
+            problems.error(
+                &first.span,
+                "a node with a fixed address needs the length of its network's prefix",
+                "set `subnet` in [network], such as 192.168.1.0/24",
+            );
+        }
         return;
     };
     for (address, field) in fixed {

@@ -17,7 +17,11 @@ pub(super) fn check(file: &File, boards: &Boards, problems: &mut Problems<'_>) {
     }
     for (key, _) in &file.boards.0 {
         unknown_board(&key.value.0, &key.span, boards, problems);
-        if !file.nodes.iter().any(|node| node.board.as_ref().is_some_and(|used| used.value == key.value)) {
+        let known = boards.get(&key.value.0).is_ok();
+        if known
+            && problems.is_whole()
+            && !file.nodes.iter().any(|node| node.board.as_ref().is_some_and(|used| used.value == key.value))
+        {
             problems.warning(
                 &key.span,
                 format!("no node has the board {:?}", key.value.0),

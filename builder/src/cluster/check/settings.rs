@@ -18,7 +18,9 @@ pub(super) fn check(file: &File, problems: &mut Problems<'_>) {
     let message =
         |component: &crate::cluster::model::Component| format!("{} is left out already", component.as_str());
     unique::check(problems, disabled, message, "name it once");
-    pod_network(file, problems);
+    if problems.is_whole() {
+        pod_network(file, problems);
+    }
 }
 
 fn keys(settings: &Entries<SettingKey, SettingValue>, role: Role, problems: &mut Problems<'_>) {

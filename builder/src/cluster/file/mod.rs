@@ -22,7 +22,7 @@ use serde::Deserialize;
 use crate::value::{Host, ObjectName, TimeZone};
 
 use super::field::{Entries, Field};
-use super::form::{FileName, Word};
+use super::form::{BoardName, FileName};
 
 /// One file describes a whole cluster. `hcimage init` writes a commented one.
 ///
@@ -66,7 +66,7 @@ pub(super) struct File {
     pub(super) users: Vec<UserTable>,
     pub(super) registries: Option<RegistriesTable>,
     /// What a board's images are built from, by the board's name. Without it the board's default base is downloaded.
-    pub(super) boards: Entries<Word, BoardTable>,
+    pub(super) boards: Entries<BoardName, BoardTable>,
     /// Overlays, by name, each with its parameters. An overlay adds one capability; its own page says what it takes.
     #[schemars(extend("examples" = [{ "longhorn": { "replicas": 2 } }]))]
     pub(super) overlays: Entries<ObjectName, Parameters>,

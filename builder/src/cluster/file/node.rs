@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::cluster::field::{Entries, Field};
-use crate::cluster::form::Word;
+use crate::cluster::form::BoardName;
 use crate::value::{
     BoardSerial, Hostname, InterfaceName, LabelKey, LabelValue, MacAddress, NodeAddress, Role, Taint,
 };
@@ -22,7 +22,7 @@ pub(in crate::cluster) struct NodeTable {
     pub(in crate::cluster) role: Option<Field<Role>>,
     /// The board, as `--board` takes it: `cm4`, `pc`, or one of your own profiles.
     #[schemars(extend("examples" = ["cm4"]))]
-    pub(in crate::cluster) board: Option<Field<Word>>,
+    pub(in crate::cluster) board: Option<Field<BoardName>>,
     /// A fixed address inside `subnet`, or `dhcp`. The first server should have a fixed one, since the others join
     /// there; with etcd every server should, since etcd remembers its members by address.
     #[schemars(extend("default" = "dhcp", "examples" = ["192.168.1.11"]))]

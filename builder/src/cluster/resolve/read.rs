@@ -1,7 +1,5 @@
 //! Files that the cluster file names.
 
-use std::path::Path;
-
 use crate::cluster::field::{Field, Span};
 use crate::cluster::form::{FileName, SecretSource, SecretText};
 use crate::cluster::load::Surroundings;
@@ -22,14 +20,12 @@ impl Reader<'_, '_> {
             Ok(bytes) => bytes,
             Err(error) => {
                 let message = format!("{} cannot be read: {error}", file.0);
-                let folder = match self.surroundings.folder {
-                    folder if folder == Path::new("") => "the current folder".to_owned(),
-                    folder => folder.display().to_string(),
-                };
+                let folder = self.surroundings.folder.display().to_string();
+                let folder = if folder.is_empty() { String::new() } else { format!(", {folder}") };
                 self.problems.error(
                     span,
                     message,
-                    format!("paths begin at the cluster file's folder, {folder}"),
+                    format!("paths begin at the cluster file's folder{folder}"),
                 );
                 return None;
             }
