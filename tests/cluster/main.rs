@@ -3,7 +3,12 @@
 //! `HCIMAGE_BLESS=1 cargo test -p hcimage --test cluster` writes documents and expected reports anew: read the
 //! difference before it is committed.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test says what is wrong by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test says what is wrong by panicking"
+)]
 
 mod accepted;
 mod documents;

@@ -39,7 +39,7 @@ fn switches(text: &str) -> Vec<std::ops::Range<usize>> {
     let mut index = 0;
     while let Some(line) = lines.get(index) {
         let length = match line {
-            line if line.starts_with("#[") => lines[index..].iter().take_while(|line| off(line)).count(),
+            line if line.starts_with("#[") => lines.iter().skip(index).take_while(|line| off(line)).count(),
             line if off(line) => 1,
             _ => 0,
         };

@@ -11,7 +11,7 @@ use crate::board::Boards;
 use super::field::Span;
 use super::file::File;
 use super::model::Cluster;
-use super::problem::Problems;
+use super::problem::{Problems, boundary};
 use super::report::Report;
 use super::{check, resolve, schema, shape};
 
@@ -134,7 +134,7 @@ fn syntax(text: &str, errors: &[toml::de::Error], problems: &mut Problems<'_>) {
 
 /// Nobody knows yet what a value is, so none on the line is shown; in a file with texts of several lines, no line.
 fn hide_values(text: &str, at: usize, problems: &mut Problems<'_>) {
-    let before = text.get(..at).or_else(|| text.get(..text.floor_char_boundary(at))).unwrap_or_default();
+    let before = text.get(..boundary(text, at)).unwrap_or_default();
     let begin = before.rfind('\n').map_or(0, |newline| newline.saturating_add(1));
     let line = text.get(begin..).and_then(|rest| rest.lines().next()).unwrap_or_default();
     let end = begin.saturating_add(line.len());

@@ -10,6 +10,7 @@ mod file;
 mod form;
 mod k3s_keys;
 mod load;
+mod lookup;
 mod model;
 mod problem;
 mod reference;

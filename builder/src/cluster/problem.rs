@@ -59,6 +59,11 @@ pub(super) struct Problems<'a> {
     lacks_parts: bool,
 }
 
+/// The end of the last whole character at or before a place.
+pub(super) fn boundary(text: &str, place: usize) -> usize {
+    (0..=place.min(text.len())).rev().find(|place| text.is_char_boundary(*place)).unwrap_or(0)
+}
+
 impl<'a> Problems<'a> {
     pub(super) fn new(text: &'a str) -> Self {
         Self { text, list: Vec::new(), hidden: Vec::new(), lacks_parts: false }

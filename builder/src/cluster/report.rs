@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::field::Span;
-use super::problem::{Problem, Problems, Severity};
+use super::problem::{Problem, Problems, Severity, boundary};
 
 /// All problems of one file, errors first, each kind in the order of the file.
 #[derive(Debug, Clone, Serialize)]
@@ -65,7 +65,7 @@ impl Report {
 
 fn finding(text: &str, hidden: &[Span], problem: Problem) -> Finding {
     let Problem { severity, span, message, cure } = problem;
-    let start = text.floor_char_boundary(span.start);
+    let start = boundary(text, span.start);
     let before = text.get(..start).unwrap_or_default();
     let begin = before.rfind('\n').map_or(0, |newline| newline.saturating_add(1));
     let line = before.bytes().filter(|byte| *byte == b'\n').count().saturating_add(1);

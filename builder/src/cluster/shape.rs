@@ -8,6 +8,7 @@ use toml::de::{DeArray, DeTable, DeValue};
 
 use super::field::Span;
 use super::form;
+use super::lookup::{alternative, alternatives, example, expected, keys, kinds_of, strings};
 use super::problem::Problems;
 use super::suggest::nearest;
 
@@ -219,7 +220,9 @@ impl Shape<'_, '_> {
             }
             (["array"], _) if of_tables => format!("write a table [[{}]] for each of them", place.name),
             (["array"], _) => "put it into brackets: [ … ]".to_owned(),
-            (["object"], "array") => format!("write its header with one bracket: [{}]", place.name),
+            (["object"], "array") if holds_tables(value.get_ref()) => {
+                format!("write its header with one bracket: [{}]", place.name)
+            }
             (["boolean"], "string") => "write true or false without quotes".to_owned(),
             (["integer"], "string") => "write the number without quotes".to_owned(),
             (_, "integer" | "number" | "boolean" | "datetime") if kinds.contains(&"string") => {
@@ -239,43 +242,8 @@ fn is_delicate(text: &str) -> bool {
     text.contains("PRIVATE KEY") || text.split_once("://").is_some_and(|(_, rest)| rest.contains('@'))
 }
 
-/// The schema of what stands behind a key of a table.
-fn expected<'a>(schema: &'a Value, key: &str) -> Option<&'a Value> {
-    let named = schema.get("properties").and_then(|properties| properties.get(key));
-    named.or_else(|| match schema.get("additionalProperties") {
-        Some(Value::Bool(false)) => None,
-        Some(inner) => Some(inner),
-        // Where nothing is said about keys, anything goes, however deep.
-        None => schema.get("properties").is_none().then_some(schema),
-    })
-}
-
-/// The part of a schema that is for a kind of value: itself, or one of its alternatives.
-fn alternative<'a>(schema: &'a Value, kind: &str) -> Option<&'a Value> {
-    alternatives(schema).find(|one| {
-        let mut kinds = kinds_of(one).peekable();
-        kinds.peek().is_none() || kinds.any(|known| known == kind)
-    })
-}
-
-fn alternatives(schema: &Value) -> impl Iterator<Item = &Value> {
-    let several = schema.get("anyOf").and_then(Value::as_array);
-    let alone = several.is_none().then_some(schema);
-    several.into_iter().flatten().chain(alone)
-}
-
-fn kinds_of(schema: &Value) -> impl Iterator<Item = &str> {
-    let one = schema.get("type").and_then(Value::as_str);
-    one.into_iter().chain(strings(schema, "type"))
-}
-
-fn strings<'a>(schema: &'a Value, key: &str) -> impl Iterator<Item = &'a str> {
-    schema.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
-}
-
-fn keys(schema: &Value) -> impl Iterator<Item = &str> {
-    let properties = schema.get("properties").and_then(Value::as_object);
-    properties.into_iter().flat_map(|properties| properties.keys().map(String::as_str))
+fn holds_tables(value: &DeValue<'_>) -> bool {
+    value.as_array().is_some_and(|array| array.iter().any(|item| item.get_ref().is_table()))
 }
 
 /// As the schema says it.
@@ -302,13 +270,6 @@ fn in_words(kind: &str) -> &str {
         "object" => "a table",
         other => other,
     }
-}
-
-/// The first example of a schema, as TOML has it.
-fn example(schema: &Value) -> Option<String> {
-    let given = schema.pointer("/examples/0").or_else(|| schema.get("default"));
-    let value = given.or_else(|| schema.pointer("/enum/0"))?;
-    toml::Value::try_from(value).ok().map(|value| value.to_string())
 }
 
 /// The place of the table that has such a key, where there is only one.

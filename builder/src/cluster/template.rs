@@ -73,6 +73,13 @@ pub fn template(wishes: &Wishes) -> String {
     text.push_str(DATA_DISK);
     users(&mut text, wishes);
     text.push_str(REST);
+    let board = quoted_key(&wishes.board);
+    line(
+        &mut text,
+        &format!(
+            "\n# The stock image of a board, where its default is not the right one or there is none.\n#[boards.{board}]\n#base = \"debian-12.img\""
+        ),
+    );
     text
 }
 
@@ -201,6 +208,12 @@ const REST: &str = "
 fn line(text: &mut String, line: &str) {
     text.push_str(line);
     text.push('\n');
+}
+
+/// A key as TOML has it (toml.io, "Keys").
+fn quoted_key(text: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if !text.is_empty() && text.chars().all(bare) { text.to_owned() } else { quoted(text) }
 }
 
 /// Text as TOML has it.

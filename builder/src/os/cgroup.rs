@@ -30,12 +30,12 @@ impl Facts {
 
 /// The last word counts. A generated grub.cfg has the same words in every entry.
 fn version(arguments: &str) -> CgroupVersion {
-    let values = arguments.split_whitespace().filter_map(|word| match word.split_once('=') {
+    let mut values = arguments.split_whitespace().filter_map(|word| match word.split_once('=') {
         Some((WORD, value)) => Some(value),
         None if word == WORD => Some("1"),
         _ => None,
     });
-    match values.last().map(|value| value.to_ascii_lowercase()).as_deref() {
+    match values.next_back().map(|value| value.to_ascii_lowercase()).as_deref() {
         // What systemd's parse_boolean takes for false.
         Some("0" | "no" | "n" | "false" | "f" | "off") => CgroupVersion::V1,
         _ => CgroupVersion::V2,
