@@ -1,6 +1,9 @@
 # `make demo` shows it, `make test` proves it. Everything below target/ and out/ can be thrown away.
 .DEFAULT_GOAL := build
-.PHONY: build setup programs bases check test boot-test demo bench clean
+.PHONY: build setup programs bases check test boot-test ext4-matrix demo bench fuzz clean
+
+# An ordinary user's PATH lacks mkfs, fsck and their like on Debian.
+export PATH := $(PATH):/usr/sbin:/sbin
 
 CARGO := cargo
 HCIMAGE := target/release/hcimage
@@ -28,13 +31,21 @@ check: programs-and-double bases ## format, lints, unit and image tests
 boot-test: programs-and-double bases ## images booted in QEMU
 	$(CARGO) test --locked --package hcimage --test boot -- --nocapture
 
+ext4-matrix: programs ## all of ext4: what an upgrade of rust-fs-ext4 must pass; more of it as root
+	scripts/ext4-matrix.sh
+
 test: check boot-test ## everything
 
 demo: ## base, build, boot, and the line that flashes it
 	scripts/demo.sh
 
-bench: build programs-and-double ## hcimage build against cp
+bench: build programs-and-double ## hcimage build against cp; the ext4 layer against debugfs and cp
 	tests/bench/build.sh
+	$(CARGO) bench --locked --package hcimage --bench ext4
+
+FUZZ_SECONDS := 600
+fuzz: ## each fuzz target for FUZZ_SECONDS; needs nightly Rust and cargo-fuzz, see tests/fuzz/README.md
+	tests/fuzz/fuzz.sh run $(FUZZ_SECONDS)
 
 clean:
 	$(CARGO) clean

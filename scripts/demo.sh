@@ -2,6 +2,7 @@
 # From nothing to a node that is Ready, in QEMU: set-up, a base with a Pi's real boot files, hcimage, the image, the boot.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+export PATH=$PATH:/usr/sbin:/sbin # an ordinary user's PATH lacks mkfs on Debian
 root=$PWD
 started=$SECONDS
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::fs::{Attributes, FsError, ImagePath, Kind};
+use crate::fs::{Attributes, FsError, ImagePath, Kind, Stat};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::os::Tree;
 use crate::plan::{Action, Content, Edit, Plan};
@@ -141,6 +141,43 @@ impl Edit {
     }
 }
 
+/// The edits of a plan that an earlier build did not do already, so that building on a built image changes nothing.
+pub fn outstanding(tree: &Tree, plan: &Plan) -> Result<Plan, ApplyError> {
+    let mut edits = Vec::new();
+    for edit in &plan.edits {
+        let done =
+            is_done(tree, edit).map_err(|source| ApplyError::Fs { path: edit.path.clone(), source })?;
+        if !done {
+            edits.push(edit.clone());
+        }
+    }
+    Ok(Plan { edits })
+}
+
+/// Whether the image is as the edit would leave it, but for the time of the change.
+fn is_done(tree: &Tree, edit: &Edit) -> Result<bool, FsError> {
+    let Some(old) = tree.stat(&edit.path)? else { return Ok(edit.action == Action::Remove) };
+    match &edit.action {
+        Action::Write(content, wanted) => Ok(old.kind == Kind::File
+            && old.size == content.size()
+            && (tree.on_boot(&edit.path)? || old.attributes.same_but_time(wanted))
+            && digest(tree, &edit.path, Some(&old))? == Some(content.sha256())),
+        Action::Link(target, _) => Ok(old.kind == Kind::Symlink && tree.read_link(&edit.path)? == *target),
+        Action::Folder(_) => Ok(old.kind == Kind::Folder),
+        Action::Remove => Ok(false),
+    }
+}
+
+/// The digest of what is there, where it is a regular file.
+fn digest(tree: &Tree, path: &ImagePath, stat: Option<&Stat>) -> Result<Option<Sha256Digest>, FsError> {
+    if stat.is_none_or(|stat| stat.kind != Kind::File) {
+        return Ok(None);
+    }
+    let mut hasher = Hasher::default();
+    tree.copy_to(path, &mut hasher)?;
+    Ok(Some(hasher.digest()))
+}
+
 struct Applier<'a> {
     tree: &'a Tree,
     task: &'a dyn Task,
@@ -151,7 +188,8 @@ struct Applier<'a> {
 impl Applier<'_> {
     fn edit(&mut self, edit: &Edit) -> Result<(), ApplyError> {
         let fs = |source| ApplyError::Fs { path: edit.path.clone(), source };
-        let old_sha256 = self.digest(&edit.path).map_err(fs)?;
+        let old = self.tree.stat(&edit.path).map_err(fs)?;
+        let old_sha256 = digest(self.tree, &edit.path, old.as_ref()).map_err(fs)?;
         let now = match &edit.action {
             Action::Write(content, attributes) => {
                 self.folders_above(edit, *attributes).map_err(fs)?;
@@ -173,18 +211,6 @@ impl Applier<'_> {
         };
         self.changes.push(Change { path: edit.path.to_string(), now, old_sha256, reason: edit.reason });
         Ok(())
-    }
-
-    /// The digest of what is there now, where it is a regular file.
-    fn digest(&self, path: &ImagePath) -> Result<Option<Sha256Digest>, FsError> {
-        match self.tree.stat(path)? {
-            Some(stat) if stat.kind == Kind::File => {
-                let mut hasher = Hasher::default();
-                self.tree.copy_to(path, &mut hasher)?;
-                Ok(Some(hasher.digest()))
-            }
-            _ => Ok(None),
-        }
     }
 
     /// Makes what is missing above the path, one folder a change, so that the manifest lists each.
@@ -210,8 +236,13 @@ impl Applier<'_> {
         attributes: Attributes,
         reason: &'static str,
     ) -> Result<(), FsError> {
-        if self.tree.exists(path)? {
-            return Ok(());
+        match self.tree.kind(path)? {
+            Some(Kind::Folder) => return Ok(()),
+            Some(_) => {
+                let problem = "a folder is to be there, and it is something else".to_owned();
+                return Err(FsError::BadPath { path: path.to_string(), problem });
+            }
+            None => {}
         }
         self.tree.create_folders(path, attributes)?;
         let now = Now::Folder { owner: self.owner(path, attributes)? };

@@ -1,7 +1,15 @@
 //! Ctrl-C and SIGTERM as a value: long loops look at it, give up in order, and leave nothing behind.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use signal_hook::consts;
+
+#[cfg(unix)]
+const SIGNALS: &[i32] = &[consts::SIGINT, consts::SIGTERM, consts::SIGHUP];
+#[cfg(not(unix))]
+const SIGNALS: &[i32] = &[consts::SIGINT, consts::SIGTERM];
 
 /// A flag that asks everybody who holds a clone to stop.
 #[derive(Debug, Clone, Default)]
@@ -18,12 +26,14 @@ impl Interrupt {
         Self::default()
     }
 
-    /// A flag that SIGINT, SIGTERM and SIGHUP (on Windows Ctrl-C and closing the console) set. Once in a process: a
-    /// second call is an error.
-    pub fn install() -> Result<Self, ctrlc::Error> {
+    /// A flag that SIGINT and SIGTERM, and where there is one SIGHUP, set. A signal that the parent told us to ignore,
+    /// as `nohup` and a shell's background jobs do, stays ignored.
+    pub fn install() -> io::Result<Self> {
         let interrupt = Self::new();
-        let flag = interrupt.clone();
-        ctrlc::try_set_handler(move || flag.raise())?;
+        let ignored = ignored_signals();
+        for signal in SIGNALS.iter().copied().filter(|signal| ignored & (1 << (signal - 1)) == 0) {
+            signal_hook::flag::register(signal, Arc::clone(&interrupt.0))?;
+        }
         Ok(interrupt)
     }
 
@@ -41,6 +51,14 @@ impl Interrupt {
     pub fn check(&self) -> Result<(), Interrupted> {
         if self.is_raised() { Err(Interrupted) } else { Ok(()) }
     }
+}
+
+/// The signals that this process was started with as ignored, bit n-1 for signal n (`SigIgn` in proc(5)). Where that
+/// cannot be told, none.
+fn ignored_signals() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
 #[cfg(test)]

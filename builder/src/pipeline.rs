@@ -1,20 +1,21 @@
 //! The way from a base image to a node image: copy, grow, edit, check, and only then give it its name.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use tempfile::{NamedTempFile, TempPath};
+use tempfile::TempPath;
 
-use crate::apply::{ApplyError, Change, apply};
+use crate::apply::{ApplyError, Change, apply, outstanding};
 use crate::disk::{ByteSize, DiskError, grow_last};
 use crate::fs::FsError;
 use crate::fs::ext4::{self, Need, Planned};
 use crate::interrupt::Interrupted;
 use crate::manifest::Manifest;
 use crate::os::{Access, Facts, OsError, OsImage, Role, probe};
+use crate::output::{Output, OutputError};
 use crate::plan::{Action, Edit, Plan, PlanError, Request, plan};
 use crate::source::copy::copy_image;
 use crate::source::{SourceError, Tools};
@@ -46,21 +47,9 @@ pub enum BuildError {
         #[source]
         source: PlanError,
     },
-    /// The output exists.
-    #[error("{path} exists already; name another with --output, or allow to replace it with --overwrite")]
-    Exists {
-        /// The output.
-        path: PathBuf,
-    },
-    /// The output cannot be written.
-    #[error("writing {path}")]
-    Output {
-        /// The output.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
+    /// The output cannot be made.
+    #[error(transparent)]
+    Output(#[from] OutputError),
     /// The base could not be copied.
     #[error(transparent)]
     Copy(#[from] SourceError),
@@ -115,57 +104,6 @@ pub struct Built {
     pub changes: Vec<Change>,
 }
 
-/// Where the image goes.
-#[derive(Debug, Clone)]
-pub struct Output {
-    /// The final name.
-    pub path: PathBuf,
-    /// Whether a file of that name may be replaced.
-    pub overwrite: bool,
-}
-
-impl Output {
-    /// Refuses what would only fail after minutes of work.
-    pub fn check(&self) -> Result<(), BuildError> {
-        if !self.overwrite && self.path.symlink_metadata().is_ok() {
-            return Err(BuildError::Exists { path: self.path.clone() });
-        }
-        self.temporary().map(drop)
-    }
-
-    /// The name of the manifest beside the image.
-    pub fn manifest(&self) -> PathBuf {
-        self.path.with_extension("manifest.json")
-    }
-
-    fn folder(&self) -> &Path {
-        self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-    }
-
-    /// A file in the same folder, which vanishes unless it is given its final name.
-    fn temporary(&self) -> Result<NamedTempFile, BuildError> {
-        tempfile::Builder::new()
-            .prefix(".hcimage-")
-            .suffix(".partial")
-            .tempfile_in(self.folder())
-            .map_err(|source| self.failed(source))
-    }
-
-    fn failed(&self, source: io::Error) -> BuildError {
-        BuildError::Output { path: self.path.clone(), source }
-    }
-
-    /// Gives a finished file its final name, durably.
-    fn publish(&self, temporary: TempPath, path: &Path) -> Result<(), BuildError> {
-        let published = match self.overwrite {
-            true => temporary.persist(path),
-            false => temporary.persist_noclobber(path),
-        };
-        published.map_err(|error| self.failed(error.error))?;
-        sync_folder(self.folder()).map_err(|source| self.failed(source))
-    }
-}
-
 /// A base whose facts and plan are known.
 #[derive(Debug)]
 pub struct Prepared<'a> {
@@ -197,6 +135,7 @@ impl<'a> Prepared<'a> {
 
     /// Makes the image. Whatever fails, nothing is left behind, and the base is never written.
     pub fn build(&self, tools: &Tools, output: &Output) -> Result<Built, BuildError> {
+        output.check(Some(self.base))?;
         let Tools { progress, interrupt, .. } = *tools;
         let temporary = output.temporary()?;
         copy_image(progress, interrupt, self.base, temporary.as_file(), temporary.path())?;
@@ -208,11 +147,12 @@ impl<'a> Prepared<'a> {
         let access = Access::Write { now: self.time };
         let before = file.metadata().map_err(|source| output.failed(source))?.len();
         let mut image = OsImage::from_file(Arc::clone(&file)).map_err(failed)?;
-        if let Some(missing) = self.missing(&image)? {
+        let plan = outstanding(&image.tree(Access::Read).map_err(failed)?, &self.plan)?;
+        if let Some(missing) = self.missing(&image, &plan)? {
             image = self.grow(image, missing)?;
         }
         let tree = image.tree(access).map_err(failed)?;
-        let changes = apply(&tree, &self.plan, progress, interrupt)?;
+        let changes = apply(&tree, &plan, progress, interrupt)?;
         tree.finish().map_err(BuildError::Check)?;
 
         let task = progress.start("syncing to the disk", None);
@@ -220,14 +160,11 @@ impl<'a> Prepared<'a> {
         task.done();
         interrupt.check()?;
         let size = file.metadata().map_err(|source| output.failed(source))?.len();
-        let manifest = self.write_manifest(output, &changes)?;
-        output.publish(path, &output.path).inspect_err(|_| {
-            // The image has no name, so its manifest must not have one either.
-            let _ = fs::remove_file(&manifest);
-        })?;
+        let manifest = self.manifest(output, &changes)?;
+        output.publish(path, manifest)?;
         Ok(Built {
             image: output.path.clone(),
-            manifest,
+            manifest: output.manifest(),
             size: ByteSize(size),
             grown: ByteSize(size.saturating_sub(before)),
             changes,
@@ -235,18 +172,17 @@ impl<'a> Prepared<'a> {
     }
 
     /// What the plan needs of the root file system.
-    fn need(&self, image: &OsImage) -> Result<Need, BuildError> {
+    fn need(&self, image: &OsImage, plan: &Plan) -> Result<Need, BuildError> {
         let failed = |source| BuildError::Base { path: self.base.to_owned(), source };
         let root = image.root_fs().map_err(failed)?;
-        let planned =
-            self.plan.edits.iter().filter(|edit| edit.path.below(&self.facts.boot_folder).is_none());
+        let planned = plan.edits.iter().filter(|edit| edit.path.below(&self.facts.boot_folder).is_none());
         root.need(planned.filter_map(planned_file))
             .map_err(|source| failed(OsError::Fs { role: Role::Root.as_str(), source }))
     }
 
     /// How many bytes the root file system is too small, if it is.
-    fn missing(&self, image: &OsImage) -> Result<Option<(ByteSize, u64)>, BuildError> {
-        let need = self.need(image)?;
+    fn missing(&self, image: &OsImage, plan: &Plan) -> Result<Option<(ByteSize, u64)>, BuildError> {
+        let need = self.need(image, plan)?;
         let wanted = need.bytes.saturating_add(HEADROOM);
         let missing = wanted.saturating_sub(self.facts.space.bytes);
         if missing == 0 && need.inodes <= self.facts.space.inodes {
@@ -270,14 +206,13 @@ impl<'a> Prepared<'a> {
         OsImage::from_file(Arc::clone(image.file())).map_err(|error| failed(GrowError::Reread(error)))
     }
 
-    fn write_manifest(&self, output: &Output, changes: &[Change]) -> Result<PathBuf, BuildError> {
-        let path = output.manifest();
+    /// The manifest, written and synced, without its final name.
+    fn manifest(&self, output: &Output, changes: &[Change]) -> Result<TempPath, OutputError> {
         let temporary = output.temporary()?;
         let manifest = Manifest { base: &self.facts.system, time: self.time, changes };
         manifest.write(temporary.as_file()).map_err(|source| output.failed(source))?;
         temporary.as_file().sync_all().map_err(|source| output.failed(source))?;
-        temporary.into_temp_path().persist(&path).map_err(|error| output.failed(error.error))?;
-        Ok(path)
+        Ok(temporary.into_temp_path())
     }
 }
 
@@ -317,15 +252,4 @@ impl WriteBack {
     fn end(self) -> io::Result<()> {
         self.0.join().unwrap_or_else(|_| Err(io::Error::other("the thread that writes back died")))
     }
-}
-
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-/// Windows has no way to sync a folder; its journal keeps renames in order.
-#[cfg(not(unix))]
-fn sync_folder(_folder: &Path) -> io::Result<()> {
-    Ok(())
 }

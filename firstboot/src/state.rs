@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::trouble::Failure;
 
-pub use store::{Loaded, load, save};
+pub use store::{Loaded, load, parse, save};
 
 /// Where the state lies on the node.
 pub const STATE_PATH: &str = "/var/lib/hcimage/state.json";

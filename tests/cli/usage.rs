@@ -20,6 +20,14 @@ fn an_invalid_address_is_refused() {
     refused(&["--address", "192.168.1.10"], &["192.168.1.10", "/24"]);
     refused(&["--address", "192.168.1.0/24"], &["192.168.1.0/24", "network"]);
     refused(&["--address", "192.168.1.10/24", "--gateway", "10.0.0.1"], &["10.0.0.1", "192.168.1.0/24"]);
+    // k3s does not start without a default route.
+    refused(&["--address", "192.168.1.10/24"], &["--gateway"]);
+    refused(&["--address", "fd00::2/64", "--gateway", "fd00::1"], &["fd00::2/64", "IPv4"]);
+}
+
+#[test]
+fn an_invalid_time_server_is_refused() {
+    refused(&["--ntp", "bad host"], &["bad host", "--ntp"]);
 }
 
 #[test]
@@ -42,8 +50,18 @@ fn a_board_without_a_default_base_asks_for_one() {
 }
 
 #[test]
-fn a_manifest_with_a_name_that_k3s_would_not_take_is_refused() {
-    refused(&["--manifest", "My_App.yaml"], &["My_App.yaml", "small letters"]);
+fn a_manifest_that_k3s_would_not_apply_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text, said) in [
+        ("My_App.yaml", "", "small letters"),
+        ("traefik.yaml", "", "choose another name"),
+        ("shop.yaml", "kind: Namespace\n", "apiVersion"),
+        ("broken.yaml", "a: [\n", "line"),
+    ] {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        refused(&["--manifest", path.to_str().unwrap()], &[name, said]);
+    }
 }
 
 #[test]
@@ -61,6 +79,56 @@ fn an_existing_output_is_kept_unless_replacing_is_asked_for() {
     assert_eq!(fs::read_to_string(&output).unwrap(), "precious");
     succeed(command().arg("--overwrite"));
     assert!(output.metadata().unwrap().len() > 1 << 20);
+}
+
+#[test]
+fn the_base_is_never_the_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("mine.img");
+    fs::write(&copy, "precious").unwrap();
+    for output in ["mine.img", "./mine.img"] {
+        let mut command = build(folder.path(), "cm4", &copy);
+        fail(command.args(["--overwrite", "--output", output]), 1, &["mine.img", "base image", "--output"]);
+    }
+    assert_eq!(fs::read_to_string(&copy).unwrap(), "precious");
+
+    fs::create_dir(folder.path().join("images")).unwrap();
+    let mut command = build(folder.path(), "cm4", &copy);
+    fail(command.args(["--overwrite", "--output", "images"]), 1, &["images", "no file"]);
+    fs::write(folder.path().join("new.img.manifest.json"), "precious").unwrap();
+    fail(
+        build(folder.path(), "cm4", &copy).args(["--output", "new.img"]),
+        1,
+        &["new.img.manifest.json exists"],
+    );
+}
+
+/// As `nohup` starts it, and a shell in the background.
+#[test]
+fn signals_that_the_parent_ignores_stay_ignored() {
+    let folder = tempfile::tempdir().unwrap();
+    let inner = build(folder.path(), "cm4", &base("pi-os-bookworm-like"));
+    let mut command = std::process::Command::new("sh");
+    command.args([
+        "-c",
+        "trap '' INT HUP; \"$@\" & child=$!; sleep 0.1; kill -HUP $child; wait $child",
+        "sh",
+    ]);
+    command.arg(inner.get_program()).args(inner.get_args()).current_dir(folder.path());
+    for (name, value) in inner.get_envs().filter_map(|(name, value)| Some((name, value?))) {
+        command.env(name, value);
+    }
+    succeed(&mut command);
+    assert!(folder.path().join("hc-1-cm4.img").exists());
+}
+
+#[test]
+fn booting_an_image_of_another_board_or_without_its_disk_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (pi, pc) = (base("pi-os-bookworm-like"), base("debian-pc-amd64"));
+    fail(hcimage(folder.path()).args(["run", "--board", "pc"]).arg(pi), 1, &["aarch64", "pc", "--board"]);
+    let mut command = hcimage(folder.path());
+    fail(command.args(["run", "--board", "pc", "--data-disk", "nothere"]).arg(pc), 1, &["nothere"]);
 }
 
 #[test]
@@ -82,7 +150,7 @@ fn the_summary_is_json_where_asked() {
     let said: serde_json::Value = serde_json::from_str(&said).unwrap();
     assert_eq!(said["hostname"], "hc-1");
     assert_eq!(said["image"], "hc-1-cm4.img");
-    assert_eq!(said["manifest"], "hc-1-cm4.manifest.json");
+    assert_eq!(said["manifest"], "hc-1-cm4.img.manifest.json");
 }
 
 #[test]
@@ -91,4 +159,13 @@ fn cat_of_what_is_not_there_names_it() {
     let place = format!("{}:/etc/nothing", base("pi-os-bookworm-like").display());
     fail(hcimage(folder.path()).arg("cat").arg(&place), 1, &["/etc/nothing", "not found"]);
     fail(hcimage(folder.path()).arg("ls").arg("no-colon.img"), 2, &["pi.img:/etc/fstab"]);
+}
+
+#[test]
+fn without_internet_it_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = hcimage(folder.path());
+    // Nobody listens on the discard port, so the connection is refused at once.
+    command.args(["build", "--board", "cm4", "--k3s-channels", "http://127.0.0.1:9/channels", "--base"]);
+    fail(command.arg(base("pi-os-bookworm-like")), 1, &["127.0.0.1:9", "--k3s FOLDER"]);
 }

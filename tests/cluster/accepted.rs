@@ -1,7 +1,7 @@
 //! What right files become.
 
 use hcimage::cluster::*;
-use hcimage::value::{Host, Role};
+use hcimage::value::{Host, Role, Seat};
 
 use crate::check;
 
@@ -15,7 +15,7 @@ fn cluster(text: &str) -> Cluster {
 fn the_least_file_is_one_server_by_dhcp() {
     let cluster = cluster(LEAST);
     let server = cluster.nodes.first_server();
-    assert_eq!((server.name.as_str(), server.part), ("hc-1", Part::FirstServer));
+    assert_eq!((server.name.as_str(), server.seat), ("hc-1", Seat::FirstServer));
     assert_eq!(server.network.addressing, Addressing::Dhcp);
     assert!(matches!(cluster.datastore, Datastore::Sqlite));
     let disk = server.data_disk.as_ref().unwrap();
@@ -61,8 +61,8 @@ fn a_cluster_of_many_knows_who_begins_and_where_the_others_join() {
     let text = include_str!("../../docs/examples/three-servers/cluster.toml");
     let cluster = cluster(text);
     assert_eq!(cluster.nodes.first_server().name.as_str(), "server-1");
-    let parts: Vec<_> = cluster.nodes.iter().map(|node| (node.name.as_str(), node.part)).collect();
-    assert_eq!(parts[1..3], [("server-2", Part::Server), ("server-3", Part::Server)]);
+    let parts: Vec<_> = cluster.nodes.iter().map(|node| (node.name.as_str(), node.seat)).collect();
+    assert_eq!(parts[1..3], [("server-2", Seat::FurtherServer), ("server-3", Seat::FurtherServer)]);
     assert_eq!(cluster.nodes.agents().count(), 2);
     assert_eq!(cluster.join_url().as_deref(), Some("https://10.20.0.11:6443"));
     assert_eq!(cluster.api_url(), "https://10.20.0.10:6443");
@@ -88,7 +88,7 @@ fn the_first_server_is_the_first_in_the_file_wherever_it_stands() {
     let cluster = cluster(&text);
     assert_eq!(cluster.nodes.first_server().name.as_str(), "b");
     assert_eq!(cluster.join_host().unwrap().to_string(), "10.0.0.3");
-    assert_eq!(cluster.nodes.get("a").unwrap().part, Part::Agent);
+    assert_eq!(cluster.nodes.get("a").unwrap().seat, Seat::Agent);
 }
 
 #[test]

@@ -44,26 +44,32 @@ struct Node {
 
 const MANIFEST: &str = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: shop\n";
 
+/// What the node is to be.
+const ARGUMENTS: [&str; 12] = [
+    "--hostname",
+    "node-7",
+    "--address",
+    "192.168.7.2/24",
+    "--gateway",
+    "192.168.7.1",
+    "--dns",
+    "192.168.7.1",
+    "--manifest",
+    "shop.yaml",
+    "--data-disk",
+    "k8s-data",
+];
+
 fn node(case: Case) -> Node {
     let folder = tempfile::tempdir().expect("a folder for the test");
     let base = base(case.base);
     fs::write(folder.path().join("shop.yaml"), MANIFEST).expect("writing a manifest");
     let mut command = build(folder.path(), case.board, &base);
-    command.args(["--hostname", "node-7", "--address", "192.168.7.2/24", "--gateway", "192.168.7.1"]);
-    command.args([
-        "--dns",
-        "192.168.7.1",
-        "--manifest",
-        "shop.yaml",
-        "--data-disk",
-        "k8s-data",
-        "--output",
-        "node.img",
-    ]);
+    command.args(ARGUMENTS).args(["--output", "node.img"]);
     succeed(&mut command);
     let image = folder.path().join("node.img");
-    let manifest =
-        fs::read_to_string(folder.path().join("node.manifest.json")).expect("the manifest beside the image");
+    let manifest = fs::read_to_string(folder.path().join("node.img.manifest.json"))
+        .expect("the manifest beside the image");
     let manifest = serde_json::from_str(&manifest).expect("the manifest is JSON");
     Node { folder, base, image, manifest, case }
 }
@@ -85,6 +91,7 @@ impl Node {
         judge(&self.image, self.folder.path());
         self.nothing_else_changed();
         self.same_bytes_again();
+        self.nothing_is_done_twice();
         assert_eq!(self.text("/etc/hostname"), "node-7\n");
         assert!(self.text("/etc/hosts").contains("127.0.1.1\tnode-7"), "{}", self.text("/etc/hosts"));
         let fstab = self.text("/etc/fstab");
@@ -167,12 +174,22 @@ impl Node {
 
     fn same_bytes_again(&self) {
         let mut command = build(self.folder.path(), self.case.board, &self.base);
-        command.args(["--hostname", "node-7", "--address", "192.168.7.2/24", "--gateway", "192.168.7.1"]);
-        command.args(["--dns", "192.168.7.1", "--manifest", "shop.yaml", "--data-disk", "k8s-data"]);
-        succeed(command.args(["--output", "again.img"]));
+        succeed(command.args(ARGUMENTS).args(["--output", "again.img"]));
         let again = self.folder.path().join("again.img");
         support::tools::run(Command::new("cmp").arg(&self.image).arg(&again));
         fs::remove_file(again).expect("removing the second image");
+    }
+
+    /// Built once more from what was built: nothing is left to do.
+    fn nothing_is_done_twice(&self) {
+        let mut command = build(self.folder.path(), self.case.board, &self.image);
+        command.args(ARGUMENTS).args(["--output", "twice.img", "--json"]);
+        let said: Value = serde_json::from_str(&succeed(&mut command)).expect("JSON");
+        let manifest = self.folder.path().join("twice.img.manifest.json");
+        assert_eq!(said["changes"], 0, "{}", fs::read_to_string(manifest).unwrap_or_default());
+        let twice = self.folder.path().join("twice.img");
+        support::tools::run(Command::new("cmp").arg(&self.image).arg(&twice));
+        fs::remove_file(twice).expect("removing the third image");
     }
 
     fn masked(&self, unit: &str) -> bool {

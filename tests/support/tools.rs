@@ -90,6 +90,16 @@ pub fn debugfs(image: &Path, request: &str) -> String {
     )))
 }
 
+/// As [`debugfs`], but it may write.
+pub fn debugfs_write(image: &Path, request: &str) {
+    let (root, _) = partitions(image);
+    let place = format!("{}?offset={}", image.display(), root.start);
+    let said = run(Command::new("debugfs").args(["-w", "-R", request]).arg(place));
+    // It exits with 0 whatever happened; these are the lines of one that went well.
+    let usual = |line: &str| line.starts_with("debugfs ") || line.starts_with("Allocated inode");
+    assert!(said.lines().all(usual), "{request}: {said}");
+}
+
 /// A file of the FAT partition as mtools reads it.
 pub fn mtype(image: &Path, path: &str) -> Vec<u8> {
     let (_, boot) = partitions(image);

@@ -1,17 +1,19 @@
 //! `hcimage build`.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use hc_firstboot::sntp;
 use serde_json::json;
 
 use crate::board::{Board, Boards};
 use crate::card;
 use crate::interrupt::Interrupt;
 use crate::os::Facts;
-use crate::pipeline::{Built, Output, Prepared};
+use crate::output::Output;
+use crate::pipeline::{Built, Prepared};
 use crate::plan::{DataDisk, Manifest, Request};
 use crate::progress;
 use crate::source::Tools;
@@ -26,7 +28,7 @@ use crate::value::{
     FolderName, FsLabel, Hostname, InterfaceAddress, KubeconfigMode, MountPoint, StaticNetwork,
 };
 
-use super::output::Usage;
+use super::output::{self, Usage};
 
 /// Make a node's image from a stock image
 ///
@@ -79,7 +81,7 @@ struct NodeArgs {
     #[arg(long, default_value = "hc-1")]
     hostname: Hostname,
     /// A static address with its prefix length [default: DHCP]
-    #[arg(long, value_name = "ADDRESS/PREFIX")]
+    #[arg(long, value_name = "ADDRESS/PREFIX", requires = "gateway")]
     address: Option<InterfaceAddress>,
     /// Where packets for other networks go
     #[arg(long, value_name = "ADDRESS", requires = "address")]
@@ -100,7 +102,7 @@ struct NodeArgs {
     kubeconfig_mode: Option<KubeconfigMode>,
     /// An NTP server, host or host:port; may be given several times
     #[arg(long, value_name = "SERVER")]
-    ntp: Vec<String>,
+    ntp: Vec<sntp::Server>,
     /// A YAML file that k3s applies; may be given several times
     #[arg(long, value_name = "FILE")]
     manifest: Vec<PathBuf>,
@@ -127,7 +129,7 @@ impl Args {
         let manifests =
             self.node.manifest.iter().map(|path| read_manifest(path)).collect::<Result<_, _>>()?;
         let output = self.output(board);
-        output.check()?;
+        output.check(self.base.as_deref())?;
 
         let interrupt = Interrupt::install().context("catching Ctrl-C")?;
         let progress = progress::on_stderr();
@@ -194,7 +196,7 @@ impl Args {
         board: &Board,
         built: &Built,
     ) -> anyhow::Result<()> {
-        let mut out = io::stdout().lock();
+        let mut out = output::stdout();
         if self.json {
             let summary = json!({
                 "image": built.image,
@@ -219,7 +221,7 @@ impl Args {
         writeln!(
             out,
             "flash it: sudo dd if={} of=/dev/sdX bs=4M conv=fsync status=progress",
-            built.image.display()
+            shell_word(&built.image.display().to_string())
         )?;
         Ok(out.flush()?)
     }
@@ -228,6 +230,10 @@ impl Args {
 impl NodeArgs {
     fn network(&self) -> anyhow::Result<Option<StaticNetwork>> {
         let Some(address) = self.address else { return Ok(None) };
+        if address.ip().is_ipv6() {
+            let problem = "k3s on IPv6 alone needs address ranges of its own, which hcimage does not set yet";
+            return Err(Usage(format!("--address {address}: {problem}; give an IPv4 address")).into());
+        }
         let network = StaticNetwork::new(address, self.gateway, self.dns.clone());
         Ok(Some(network.map_err(|bad| Usage(bad.to_string()))?))
     }
@@ -251,19 +257,14 @@ fn source_date_epoch() -> anyhow::Result<Option<i64>> {
     Ok(Some(seconds.ok_or_else(bad)?.into()))
 }
 
-/// k3s makes an object's name from the file's name, so it must be one that Kubernetes takes.
 fn read_manifest(path: &Path) -> anyhow::Result<Manifest> {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let (stem, extension) = name.split_once('.').unwrap_or((name, ""));
-    let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    let named = !stem.is_empty() && stem.chars().all(good) && !stem.starts_with('-') && !stem.ends_with('-');
-    if !named || !["yaml", "yml", "json"].iter().any(|known| extension.ends_with(known)) {
-        return Err(Usage(format!(
-            "--manifest {}: the name must be small letters, digits and hyphens with .yaml, .yml or .json",
-            path.display()
-        ))
-        .into());
-    }
     let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-    Ok(Manifest { name: name.to_owned(), text })
+    Manifest::new(name, text).map_err(|bad| Usage(format!("--manifest {}: {bad}", path.display())).into())
+}
+
+/// A word as a shell reads it back.
+fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%".contains(c);
+    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }

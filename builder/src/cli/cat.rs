@@ -1,9 +1,10 @@
 //! `hcimage cat`.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use anyhow::Context;
 
+use super::output;
 use super::place::Place;
 
 /// Print a file of an image
@@ -20,7 +21,7 @@ impl Args {
         let tree = self.place.open()?;
         let context = || format!("reading {} in {}", self.place.path, self.place.image.display());
         let path = tree.resolve(&self.place.path).with_context(context)?;
-        let mut out = io::stdout().lock();
+        let mut out = output::stdout();
         tree.copy_to(&path, &mut out).with_context(context)?;
         Ok(out.flush()?)
     }

@@ -106,5 +106,10 @@ pub(super) fn print_chain(out: &mut dyn Write, error: &anyhow::Error) -> io::Res
     for cause in error.chain().skip(1) {
         writeln!(out, "  because: {cause}")?;
     }
+    let unreachable =
+        |cause: &(dyn Error + 'static)| matches!(cause.downcast_ref(), Some(SourceError::Network { .. }));
+    if error.chain().any(unreachable) {
+        writeln!(out, "  without internet: name local files with --base FILE and --k3s FOLDER")?;
+    }
     Ok(())
 }

@@ -12,6 +12,8 @@ use serde_json::json;
 use crate::disk::{ByteSize, Partition, PartitionTable, TableKind, Window};
 use crate::os::{Bootloader, Facts, OsError, OsImage, Role, probe};
 
+use super::output;
+
 /// Say what an image holds: partitions, system, network, swap, room
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  hcimage inspect 2026-06-18-raspios-trixie-arm64-lite.img")]
@@ -34,7 +36,7 @@ impl Args {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let context = || format!("inspecting {}", self.image.display());
         let inspection = inspect(&self.image).with_context(context)?;
-        let mut out = io::stdout().lock();
+        let mut out = output::stdout();
         if self.json {
             serde_json::to_writer_pretty(&mut out, &inspection.json())?;
             writeln!(out)?;

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::fs::{Entry, ImagePath, Kind, Result, Stat};
 use crate::os::Tree;
 
+use super::output;
 use super::place::Place;
 
 /// List a folder or file of an image
@@ -39,7 +40,7 @@ impl Args {
         let tree = self.place.open()?;
         let lines = lines(&tree, &self.place.path)
             .with_context(|| format!("listing {} in {}", self.place.path, self.place.image.display()))?;
-        let mut out = io::stdout().lock();
+        let mut out = output::stdout();
         if self.json {
             serde_json::to_writer_pretty(&mut out, &lines)?;
             writeln!(out)?;

@@ -51,7 +51,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command.run() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if output::is_reader_gone(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // Where even stderr is gone there is nobody left to tell.
             let _ = exit::print_chain(&mut io::stderr().lock(), &error);

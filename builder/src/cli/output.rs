@@ -1,16 +1,51 @@
 //! What the program says on its output.
 
-use std::io;
+use std::fmt;
+use std::io::{self, StdoutLock, Write};
 
 /// A combination of arguments that makes no sense.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct Usage(pub(super) String);
 
-/// Whether the reader of our output went away, as `head` does: no error for anybody.
-pub(super) fn is_closed_pipe(error: &anyhow::Error) -> bool {
+/// Standard output. That its reader went away, as `head` does, is told apart from any other broken pipe.
+pub(super) struct Output(StdoutLock<'static>);
+
+/// The reader of our output went away: no error for anybody.
+#[derive(Debug)]
+struct ReaderGone;
+
+impl std::error::Error for ReaderGone {}
+
+impl fmt::Display for ReaderGone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nobody reads the output any more")
+    }
+}
+
+/// Where commands print.
+pub(super) fn stdout() -> Output {
+    Output(io::stdout().lock())
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).map_err(mark)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().map_err(mark)
+    }
+}
+
+fn mark(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::BrokenPipe { io::Error::other(ReaderGone) } else { error }
+}
+
+/// Whether an error is only that.
+pub(super) fn is_reader_gone(error: &anyhow::Error) -> bool {
     error
         .chain()
-        .filter_map(|cause| cause.downcast_ref::<io::Error>())
-        .any(|error| error.kind() == io::ErrorKind::BrokenPipe)
+        .filter_map(|cause| cause.downcast_ref::<io::Error>()?.get_ref())
+        .any(|inner| inner.is::<ReaderGone>())
 }

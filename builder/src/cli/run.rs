@@ -54,14 +54,14 @@ impl Args {
             memory: self.memory,
             forward: None,
         };
-        let vm = Vm::start(&machine).with_context(|| format!("booting {}", self.image.display()))?;
+        let vm =
+            Vm::start(&machine, &interrupt).with_context(|| format!("booting {}", self.image.display()))?;
         let mut ready = false;
         vm.wait_for("report", Duration::from_secs(self.wait), |line| {
             let _ = writeln!(io::stderr(), "{line}");
             ready = line.trim() == End::Ready.sentinel();
-            ready || line.trim() == End::Failed.sentinel() || interrupt.is_raised()
+            ready || line.trim() == End::Failed.sentinel()
         })?;
-        interrupt.check()?;
         if !ready {
             bail!("the node reported that it failed; its report is above");
         }

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::source::k3s_version::K3sWanted;
 use crate::value::*;
 
-use super::model::{Component, FlannelBackend, Format, Secret};
+use super::model::{Component, FlannelBackend, Format};
 use super::problem::Refusal;
 
 /// A value that stands behind one key.
@@ -318,6 +318,6 @@ impl SecretText for Secret {
     const TITLE: &'static str = "text";
 
     fn read(text: &str) -> Result<Self, Refusal> {
-        read::<Word>(text).map(|Word(text)| text.into())
+        read::<Word>(text).map(|Word(text)| Secret::new(text))
     }
 }

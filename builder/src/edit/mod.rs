@@ -33,7 +33,7 @@ pub mod zram_generator;
 mod debian_version;
 mod error;
 mod lines;
-mod yaml;
+pub(crate) mod yaml;
 
 pub use debian_version::{DebianVersion, VersionError};
 pub use error::EditError;

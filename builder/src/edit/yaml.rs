@@ -1,7 +1,7 @@
 //! The little YAML that configuration files for k3s need.
 
 /// A double-quoted scalar: the one form in which no text is taken for something else (YAML 1.2, section 7.3.1).
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for character in text.chars() {
         match character {

@@ -7,11 +7,13 @@ pub mod fat;
 
 mod error;
 mod path;
+mod source;
 
 use std::io::{Read, Write};
 
 pub use error::{FsError, Result};
 pub use path::{BadImagePath, ImagePath};
+pub use source::Source;
 
 /// What a path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +39,13 @@ pub struct Attributes {
     pub gid: u32,
     /// Time of the last change of the content, in seconds since 1970; also given to the other times.
     pub mtime: i64,
+}
+
+impl Attributes {
+    /// Whether owner and permissions are the same.
+    pub fn same_but_time(&self, other: &Self) -> bool {
+        Self { mtime: other.mtime, ..*self } == *other
+    }
 }
 
 /// What is known of a file without reading it.
@@ -95,9 +104,25 @@ pub trait FileSystem {
     /// Makes a folder and those above it that are missing, all with `attributes`; one that exists is left as it is.
     fn create_folders(&self, path: &ImagePath, attributes: Attributes) -> Result<()>;
 
-    /// Creates or replaces a regular file from `content`, streamed. The folder above must exist.
-    /// A link of that name is replaced, not followed.
+    /// Creates or replaces a regular file from `content`, streamed, and returns its size in bytes. The folder
+    /// above must exist. A link of that name is replaced, not followed.
     fn write(&self, path: &ImagePath, content: &mut dyn Read, attributes: Attributes) -> Result<u64>;
+
+    /// As [`FileSystem::write`] for a content whose length in bytes is known. One that does not fit is refused
+    /// before anything is written; a reader that gives less or more is an error that leaves no file.
+    fn write_sized(
+        &self,
+        path: &ImagePath,
+        content: &mut dyn Read,
+        len: u64,
+        attributes: Attributes,
+    ) -> Result<()> {
+        let (what, need, free) = (path.as_str().to_owned(), len, self.space()?.bytes);
+        if need > free {
+            return Err(FsError::NoSpace { what, need, free });
+        }
+        self.write(path, &mut Source::sized(content, len), attributes).map(drop)
+    }
 
     /// Creates or replaces a symbolic link.
     fn symlink(&self, path: &ImagePath, target: &str, attributes: Attributes) -> Result<()>;

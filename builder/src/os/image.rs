@@ -133,7 +133,8 @@ fn open_ext4(window: Window, access: Access) -> Result<Ext4, OsError> {
         Access::Read => (0, false),
         Access::Write { now } => (now, true),
     };
-    Ext4::open(window, Ext4Options { now, writable }).map_err(|source| OsError::Fs { role: "root", source })
+    Ext4::open(window, Ext4Options { now, writable, replay: false })
+        .map_err(|source| OsError::Fs { role: "root", source })
 }
 
 fn open_fat(window: Window, access: Access) -> Result<FatFs, OsError> {

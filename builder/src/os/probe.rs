@@ -251,6 +251,7 @@ mod tests {
     fn a_snapshot_tells_absent_from_empty() {
         use super::super::snapshot::FileState;
         let mut files = Snapshot::default();
+        files.put(&fixed("/etc/hosts"), FileState::Absent);
         assert_eq!(files.get(&fixed("/etc/hosts")), &FileState::Absent);
         files.put(&fixed("/etc/hosts"), FileState::Link("x".into()));
         assert_eq!(files.text(&fixed("/etc/hosts")), None);

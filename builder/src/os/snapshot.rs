@@ -33,8 +33,9 @@ impl Snapshot {
         Ok(self.0.entry(path.clone()).or_insert(state))
     }
 
-    /// What `path` held; absent where nobody looked.
+    /// What `path` held; only for paths that were taken.
     pub fn get(&self, path: &ImagePath) -> &FileState {
+        debug_assert!(self.0.contains_key(path), "{path} is not in the list of paths of interest");
         self.0.get(path).unwrap_or(&FileState::Absent)
     }
 

@@ -4,7 +4,14 @@ use crate::edit::fstab::{self, LabelMount};
 
 use super::draft::{Draft, at};
 use super::error::PlanError;
+use super::k3s::ROLE;
 use super::request::Request;
+
+/// A path in a list of paths of a unit: quoted, since a blank would end it, and with systemd's own signs escaped.
+fn unit_path(path: &str) -> String {
+    let escaped = path.replace('\\', r"\\").replace('"', r#"\""#).replace('%', "%%");
+    format!("\"{escaped}\"")
+}
 
 pub(super) fn edits(draft: &mut Draft, request: &Request) -> Result<(), PlanError> {
     let disk = &request.data_disk;
@@ -15,5 +22,11 @@ pub(super) fn edits(draft: &mut Draft, request: &Request) -> Result<(), PlanErro
         fstab::ensure_mount_by_label(&fstab::remove_swap(text), wanted)
     })?;
     draft.folder(disk.mount.as_str(), 0o755, "mount point of the data disk");
+    if disk.required {
+        // At every start, not only on the first boot: else pods would write onto the card instead.
+        let text = format!("[Unit]\nRequiresMountsFor={}\n", unit_path(disk.mount.as_str()));
+        let path = format!("/etc/systemd/system/{}.d/20-data-disk.conf", ROLE.unit());
+        draft.text(&path, 0o644, text, "k3s starts only with its data disk");
+    }
     Ok(())
 }

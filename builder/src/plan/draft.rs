@@ -1,4 +1,4 @@
-//! A plan in the making: keeps what an edit would leave as it is out of the plan.
+//! A plan in the making.
 
 use crate::edit::EditError;
 use crate::fs::{Attributes, ImagePath};
@@ -30,15 +30,7 @@ impl<'a> Draft<'a> {
 
     /// A file of ours: made, or replaced whatever it held.
     pub(super) fn file(&mut self, path: &str, mode: u16, content: Content, reason: &'static str) {
-        let path = at(path);
-        if let (FileState::Text(old, attributes), Content::Bytes(new)) =
-            (self.facts.files.get(&path), &content)
-            && old.as_bytes() == new.as_slice()
-            && attributes.mode == mode
-        {
-            return;
-        }
-        self.push(path, Action::Write(content, self.attributes(mode)), reason);
+        self.push(at(path), Action::Write(content, self.attributes(mode)), reason);
     }
 
     /// A text of ours.
@@ -66,22 +58,16 @@ impl<'a> Draft<'a> {
     }
 
     pub(super) fn link(&mut self, path: &str, target: &str, reason: &'static str) {
-        let path = at(path);
-        if self.facts.files.get(&path) != &FileState::Link(target.to_owned()) {
-            self.push(path, Action::Link(target.to_owned(), self.attributes(0o777)), reason);
-        }
+        self.push(at(path), Action::Link(target.to_owned(), self.attributes(0o777)), reason);
     }
 
     pub(super) fn folder(&mut self, path: &str, mode: u16, reason: &'static str) {
         self.push(at(path), Action::Folder(self.attributes(mode)), reason);
     }
 
-    /// Removes what the snapshot saw there; nothing is done where it saw nothing.
+    /// Removes a file or link, if it is there.
     pub(super) fn remove(&mut self, path: &str, reason: &'static str) {
-        let path = at(path);
-        if !matches!(self.facts.files.get(&path), FileState::Absent) {
-            self.push(path, Action::Remove, reason);
-        }
+        self.push(at(path), Action::Remove, reason);
     }
 
     pub(super) fn push(&mut self, path: ImagePath, action: Action, reason: &'static str) {

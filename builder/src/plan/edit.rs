@@ -32,7 +32,7 @@ pub enum Action {
     Link(String, Attributes),
     /// A folder is made, with those above it.
     Folder(Attributes),
-    /// A file or link is removed.
+    /// A file or link is removed, if it is there.
     Remove,
 }
 
@@ -55,6 +55,14 @@ pub enum Content {
 }
 
 impl Content {
+    /// The digest that the file will have.
+    pub fn sha256(&self) -> Sha256Digest {
+        match self {
+            Self::Bytes(bytes) => Sha256Digest::of(bytes),
+            Self::HostFile { sha256, .. } => *sha256,
+        }
+    }
+
     /// Size in bytes.
     pub fn size(&self) -> u64 {
         match self {

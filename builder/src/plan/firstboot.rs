@@ -17,6 +17,13 @@ use super::request::Request;
 /// Only root looks in here.
 const SEED_FOLDER: &str = "/etc/hcimage";
 
+/// systemd enables everything that has an [Install] section when it finds no machine id, unless a preset says no.
+const PRESET_PATH: &str = "/etc/systemd/system-preset/00-hcimage.preset";
+const PRESET: &str = "# Written by hcimage: firstboot enables k3s, when the node is ready for it.\n\
+                      enable hc-firstboot.service\n\
+                      disable k3s.service\n\
+                      disable k3s-agent.service\n";
+
 pub(super) fn edits(draft: &mut Draft, request: &Request) -> Result<(), PlanError> {
     draft.file(
         PROGRAM_PATH,
@@ -33,6 +40,7 @@ pub(super) fn edits(draft: &mut Draft, request: &Request) -> Result<(), PlanErro
         hc_firstboot::CLOCK_GATE_TEXT,
         "k3s waits for a sane clock at every start",
     );
+    draft.text(PRESET_PATH, 0o644, PRESET, "systemd's first boot must not enable k3s before firstboot does");
     let seed = seed(draft, request).to_toml()?;
     draft.folder(SEED_FOLDER, 0o700, "for the seed");
     draft.text(seed::SEED_PATH, 0o600, seed, "what firstboot needs to know");
@@ -46,7 +54,7 @@ fn seed(draft: &Draft, request: &Request) -> Seed {
         network: Network { address: request.network.as_ref().map(|n| n.address().ip()), wait_seconds: 120 },
         clock: Clock {
             floor: u64::try_from(request.time).unwrap_or(0),
-            ntp: request.ntp.clone(),
+            ntp: request.ntp.iter().map(ToString::to_string).collect(),
             wait_seconds: 60,
             require_ntp: false,
         },

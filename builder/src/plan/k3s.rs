@@ -59,12 +59,11 @@ pub(super) fn images_path(request: &Request) -> String {
 fn manifests(draft: &mut Draft, request: &Request) -> Result<(), PlanError> {
     let mut addons = BTreeSet::new();
     for manifest in &request.manifests {
-        let addon = manifest.name.split('.').next().unwrap_or_default();
-        if !addons.insert(addon) {
-            return Err(PlanError::SameManifest { name: manifest.name.clone() });
+        if !addons.insert(manifest.addon()) {
+            return Err(PlanError::SameManifest { name: manifest.name().to_owned() });
         }
-        let path = format!("/var/lib/rancher/k3s/server/manifests/{}", manifest.name);
-        draft.text(&path, 0o600, manifest.text.clone(), "k3s applies it when it starts");
+        let path = format!("/var/lib/rancher/k3s/server/manifests/{}", manifest.name());
+        draft.text(&path, 0o600, manifest.text(), "k3s applies it when it starts");
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ mod error;
 mod firstboot;
 mod k3s;
 mod kernel;
+mod manifest;
 mod network;
 mod request;
 mod swap;
@@ -14,14 +15,15 @@ mod system;
 
 pub use edit::{Action, Content, Edit, Plan};
 pub use error::PlanError;
-pub use request::{DataDisk, Manifest, Request};
+pub use manifest::{BadManifest, Manifest};
+pub use request::{DataDisk, Request};
 
 use draft::Draft;
 
 use crate::os::Facts;
 
 /// All edits that make the image with these facts into the node that is asked for, in the order in which they
-/// are carried out. What already is as it should be is left out.
+/// are carried out. What an image has already, from an earlier build, is left alone when they are carried out.
 pub fn plan(facts: &Facts, request: &Request) -> Result<Plan, PlanError> {
     if facts.arch != request.arch {
         return Err(PlanError::Architecture {

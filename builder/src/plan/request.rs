@@ -1,5 +1,8 @@
 //! What the user asked for, parsed and complete.
 
+use hc_firstboot::sntp;
+
+use super::manifest::Manifest;
 use crate::arch::Arch;
 use crate::source::k3s_release::K3sBundle;
 use crate::value::{FolderName, FsLabel, Hostname, KubeconfigMode, MountPoint, StaticNetwork};
@@ -19,8 +22,8 @@ pub struct Request {
     pub data_disk: DataDisk,
     /// The mode of the kubeconfig on the node, where not k3s's own 0600.
     pub kubeconfig_mode: Option<KubeconfigMode>,
-    /// NTP servers as `host` or `host:port`; empty leaves time to the base's own service.
-    pub ntp: Vec<String>,
+    /// NTP servers; empty leaves time to the base's own service.
+    pub ntp: Vec<sntp::Server>,
     /// Manifests for k3s's auto-deploy folder.
     pub manifests: Vec<Manifest>,
     /// k3s itself.
@@ -42,13 +45,4 @@ pub struct DataDisk {
     pub required: bool,
     /// Folders that firstboot makes on it, relative to where it is mounted.
     pub folders: Vec<FolderName>,
-}
-
-/// A manifest for k3s's auto-deploy folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Manifest {
-    /// The file name, whose part before the first dot is an RFC 1123 name.
-    pub name: String,
-    /// The YAML.
-    pub text: String,
 }

@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::arch::Arch;
 use crate::board::Board;
-use crate::os::{Access, OsError, OsImage};
+use crate::interrupt::{Interrupt, Interrupted};
+use crate::os::{Access, OsError, OsImage, probe};
 
 use super::kernel::{KernelError, boot_files, with_console};
 
@@ -74,6 +76,21 @@ pub enum VmError {
         /// For how long.
         within: Duration,
     },
+    /// The image is for other processors than the board.
+    #[error(
+        "the image is for {image}, the board {board} has {needs}; name the image's own board with --board"
+    )]
+    Architecture {
+        /// What the image is for.
+        image: Arch,
+        /// The board.
+        board: String,
+        /// What the board runs.
+        needs: Arch,
+    },
+    /// The user pressed Ctrl-C.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
     /// QEMU ended before what was waited for came.
     #[error("the machine ended before it could {what}")]
     Ended {
@@ -82,19 +99,23 @@ pub enum VmError {
     },
 }
 
+/// How often a wait looks whether the user wants to stop.
+const TICK: Duration = Duration::from_millis(200);
+
 /// A running machine. Dropped, it is killed.
 #[derive(Debug)]
 pub struct Vm {
     child: Child,
     lines: Receiver<String>,
     monitor: TcpStream,
+    interrupt: Interrupt,
     _files: TempDir,
 }
 
 impl Vm {
     /// Takes kernel, initial RAM disk and arguments from the image, and starts QEMU on it.
     /// The guest sees a network with DHCP on which nothing but QEMU itself answers.
-    pub fn start(machine: &Machine) -> Result<Self, VmError> {
+    pub fn start(machine: &Machine, interrupt: &Interrupt) -> Result<Self, VmError> {
         let files = tempfile::tempdir().map_err(io_error("making a temporary folder"))?;
         let mut command = command(machine, files.path())?;
         // QEMU connects to us: no race on who is first, and nothing but the loopback address is used.
@@ -109,7 +130,7 @@ impl Vm {
             let _ = child.kill();
             let _ = child.wait();
         })?;
-        let mut vm = Self { child, lines, monitor, _files: files };
+        let mut vm = Self { child, lines, monitor, interrupt: interrupt.clone(), _files: files };
         vm.tell("qmp_capabilities")?;
         Ok(vm)
     }
@@ -123,12 +144,18 @@ impl Vm {
     ) -> Result<(), VmError> {
         let deadline = Instant::now() + within;
         loop {
+            self.interrupt.check()?;
             let left = deadline.saturating_duration_since(Instant::now());
-            match self.lines.recv_timeout(left) {
+            match self.lines.recv_timeout(left.min(TICK)) {
                 Ok(line) if see(&line) => return Ok(()),
                 Ok(_) => {}
+                Err(RecvTimeoutError::Timeout) if left > TICK => {}
                 Err(RecvTimeoutError::Timeout) => return Err(VmError::Timeout { what, within }),
-                Err(RecvTimeoutError::Disconnected) => return Err(VmError::Ended { what }),
+                Err(RecvTimeoutError::Disconnected) => {
+                    // Ctrl-C in a terminal reaches QEMU as well.
+                    self.interrupt.check()?;
+                    return Err(VmError::Ended { what });
+                }
             }
         }
     }
@@ -202,6 +229,14 @@ fn accept(listener: &TcpListener, child: &mut Child) -> Result<TcpStream, VmErro
 fn command(machine: &Machine, files: &Path) -> Result<Command, VmError> {
     let image = OsImage::open(machine.image)?;
     let tree = image.tree(Access::Read)?;
+    let (board, arch) = (machine.board, probe(&image)?.arch);
+    if arch != board.architecture {
+        return Err(VmError::Architecture {
+            image: arch,
+            board: board.name.clone(),
+            needs: board.architecture,
+        });
+    }
     let boot = boot_files(&tree, machine.board.boot, image.boot_folder())?;
     let qemu = &machine.board.qemu;
     let mut command = Command::new(program(machine));

@@ -155,7 +155,7 @@ fn version_of_folder(folder: &Path) -> Result<K3sVersion> {
     name.parse().map_err(|_| SourceError::Invalid {
         what: folder.display().to_string(),
         problem: "the folder's name does not tell the version of k3s in it: \
-                  name it like the release, v1.36.2+k3s1, or set the version"
+                  name it like the release, v1.36.2+k3s1, or give --k3s-version"
             .into(),
     })
 }

@@ -59,7 +59,8 @@ impl Lock {
         }
     }
 
-    fn parse(path: &Path, text: &str) -> Result<Self> {
+    /// Reads the text of the lock file at `path`.
+    pub fn parse(path: &Path, text: &str) -> Result<Self> {
         let bad = |problem: String| SourceError::BadRecord { file: path.display().to_string(), problem };
         let document: Document = toml::from_str(text).map_err(|e| bad(format!("not a lock file: {e}")))?;
         if document.schema != SCHEMA {

@@ -2,13 +2,12 @@
 
 use std::str::FromStr;
 
-use secrecy::{ExposeSecret, SecretString};
-
 use super::error::ValueError;
+use super::secret::Secret;
 
 /// A value of k3s's `--datastore-endpoint`. It may hold a password and so does not print.
 #[derive(Debug, Clone)]
-pub struct DatastoreEndpoint(SecretString);
+pub struct DatastoreEndpoint(Secret);
 
 /// What the endpoint may begin with (k3s's kine drivers), and etcd's plain addresses.
 const SCHEMES: [&str; 6] = ["postgres://", "postgresql://", "mysql://", "nats://", "https://", "http://"];
@@ -16,7 +15,7 @@ const SCHEMES: [&str; 6] = ["postgres://", "postgresql://", "mysql://", "nats://
 impl DatastoreEndpoint {
     /// The endpoint, to be written where k3s reads it.
     pub fn expose(&self) -> &str {
-        self.0.expose_secret()
+        self.0.expose()
     }
 }
 
@@ -47,7 +46,7 @@ impl FromStr for DatastoreEndpoint {
         {
             return refuse("is on the server itself", "name a host that every server can reach");
         }
-        Ok(Self(text.into()))
+        Ok(Self(Secret::new(text)))
     }
 }
 

@@ -2,13 +2,12 @@
 
 use std::str::FromStr;
 
-use secrecy::{ExposeSecret, SecretString};
-
 use super::error::ValueError;
+use super::secret::Secret;
 
 /// A hash of crypt(5), such as `$6$salt$…` or `$y$…`. Does not print.
 #[derive(Debug, Clone)]
-pub struct PasswordHash(SecretString);
+pub struct PasswordHash(Secret);
 
 /// Methods that the libcrypt of Debian bullseye and later knows and that are not broken.
 const METHODS: [&str; 6] = ["$y$", "$gy$", "$7$", "$6$", "$5$", "$2b$"];
@@ -16,7 +15,7 @@ const METHODS: [&str; 6] = ["$y$", "$gy$", "$7$", "$6$", "$5$", "$2b$"];
 impl PasswordHash {
     /// The hash, to be written to the shadow file.
     pub fn expose(&self) -> &str {
-        self.0.expose_secret()
+        self.0.expose()
     }
 }
 
@@ -38,7 +37,7 @@ impl FromStr for PasswordHash {
         if !complete || !text.bytes().all(plain) {
             return refuse("is not complete");
         }
-        Ok(Self(text.into()))
+        Ok(Self(Secret::new(text)))
     }
 }
 

@@ -3,9 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use secrecy::{ExposeSecret, SecretString};
-
 use super::error::ValueError;
+use super::secret::Secret;
 
 /// The name of a wireless network: 1 to 32 bytes (IEEE 802.11, section 9.4.2.2).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -32,12 +31,12 @@ impl FromStr for Ssid {
 
 /// A passphrase of 8 to 63 printable ASCII characters, or the 64 hex digits that WPA makes of it. Does not print.
 #[derive(Debug, Clone)]
-pub struct Psk(SecretString);
+pub struct Psk(Secret);
 
 impl Psk {
     /// The text, to be written where the node reads it.
     pub fn expose(&self) -> &str {
-        self.0.expose_secret()
+        self.0.expose()
     }
 }
 
@@ -54,7 +53,7 @@ impl FromStr for Psk {
                 "write the password that other devices use",
             ));
         }
-        Ok(Self(text.into()))
+        Ok(Self(Secret::new(text)))
     }
 }
 

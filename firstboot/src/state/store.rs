@@ -36,7 +36,8 @@ pub fn load(sys: &dyn System) -> Loaded {
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<State, String> {
+/// Reads the text of a state; the error says why it is none of this version.
+pub fn parse(bytes: &[u8]) -> Result<State, String> {
     let OnlyVersion { version } = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
     if version != VERSION {
         return Err(format!("its version is {version}, this hc-firstboot reads {VERSION} only"));

@@ -5,10 +5,10 @@ use serde::Deserialize;
 
 use crate::cluster::field::{Entries, Field};
 use crate::cluster::form::{DatastoreKind, FileName, Form, SecretSource, SettingKey};
-use crate::cluster::model::{Component, FlannelBackend, Secret, Setting};
+use crate::cluster::model::{Component, FlannelBackend, Setting};
 use crate::cluster::problem::Refusal;
 use crate::source::k3s_version::K3sWanted;
-use crate::value::{DatastoreEndpoint, DomainName, KubeconfigMode, Subnet};
+use crate::value::{DatastoreEndpoint, DomainName, KubeconfigMode, Secret, Subnet};
 
 /// k3s itself. Most of it cannot be changed once the cluster exists.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

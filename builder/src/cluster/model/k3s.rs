@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::source::k3s_version::K3sWanted;
-use crate::value::{DatastoreEndpoint, DomainName, KubeconfigMode, Role, Subnet};
-
-use super::secret::Secret;
+use crate::value::{DatastoreEndpoint, DomainName, KubeconfigMode, Role, Secret, Subnet};
 
 /// What all nodes' k3s is told.
 #[derive(Debug, Clone)]

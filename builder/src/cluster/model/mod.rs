@@ -5,23 +5,19 @@ mod k3s;
 mod network;
 mod node;
 mod registries;
-mod secret;
 mod system;
 
 pub use data_disk::{DataDisk, DataFolder, Format};
 pub use k3s::{Component, Datastore, External, FlannelBackend, K3s, Setting, Settings};
 pub use network::{Addressing, Link, NodeNetwork, Wifi};
-pub use node::{Node, Nodes, Part};
+pub use node::{Node, Nodes};
 pub use registries::{Mirror, Registries, RegistryAccess, RegistryAuth};
-pub use secret::Secret;
 pub use system::{Base, BoardChoice, Manifest, Overlay, User};
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::secrets::api_url;
 use crate::value::{DomainName, Host, ObjectName, TimeServer, TimeZone};
-
-/// The port of k3s's API and of everything that joins.
-pub const API_PORT: u16 = 6443;
 
 /// A whole cluster.
 ///
@@ -73,7 +69,7 @@ impl Cluster {
 
     /// The `server` of joining nodes, such as `https://192.168.1.11:6443`.
     pub fn join_url(&self) -> Option<String> {
-        self.join_host().map(|host| format!("https://{}", host.with_port(API_PORT)))
+        self.join_host().map(|host| api_url(&host.to_string()))
     }
 
     /// Where the kubeconfig looks for the API: the fixed name or address, else the first server's address, else its
@@ -84,7 +80,7 @@ impl Cluster {
 
     /// The address of the API as the kubeconfig has it.
     pub fn api_url(&self) -> String {
-        format!("https://{}", self.api_host().with_port(API_PORT))
+        api_url(&self.api_host.to_string())
     }
 
     /// All names and addresses for which the servers' certificate must be valid, beside those that k3s adds itself.

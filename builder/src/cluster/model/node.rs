@@ -1,8 +1,8 @@
-//! Nodes, and what each is in the cluster.
+//! Nodes.
 
 use std::collections::BTreeMap;
 
-use crate::value::{BoardSerial, Hostname, LabelKey, LabelValue, MacAddress, Role, Taint};
+use crate::value::{BoardSerial, Hostname, LabelKey, LabelValue, MacAddress, Role, Seat, Taint};
 
 use super::data_disk::DataDisk;
 use super::network::NodeNetwork;
@@ -12,8 +12,8 @@ use super::network::NodeNetwork;
 pub struct Node {
     /// Its host name, which is also the Kubernetes node's.
     pub name: Hostname,
-    /// What it is in the cluster.
-    pub part: Part,
+    /// Its part in forming the cluster.
+    pub seat: Seat,
     /// Its board, a key of [`super::Cluster::boards`].
     pub board: String,
     /// How it is connected.
@@ -30,40 +30,6 @@ pub struct Node {
     pub data_disk: Option<DataDisk>,
 }
 
-/// What a node is in the cluster.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Part {
-    /// Begins the cluster; the only one with the keys of the certificate authorities.
-    FirstServer,
-    /// Joins as a server.
-    Server,
-    /// Joins as an agent.
-    Agent,
-}
-
-impl Part {
-    /// What a node of a role is, as long as nobody has said which server begins.
-    pub(in crate::cluster) fn of(role: Role) -> Self {
-        match role {
-            Role::Server => Self::Server,
-            Role::Agent => Self::Agent,
-        }
-    }
-
-    /// What runs on it.
-    pub fn role(self) -> Role {
-        match self {
-            Self::FirstServer | Self::Server => Role::Server,
-            Self::Agent => Role::Agent,
-        }
-    }
-
-    /// Whether it joins a cluster that another node began.
-    pub fn joins(self) -> bool {
-        self != Self::FirstServer
-    }
-}
-
 /// At least one node, of which exactly one is the first server.
 #[derive(Debug, Clone)]
 pub struct Nodes {
@@ -74,9 +40,9 @@ pub struct Nodes {
 impl Nodes {
     /// Splits the nodes of a file: the first server in it begins the cluster. `None` where there is no server.
     pub(in crate::cluster) fn new(mut nodes: Vec<Node>) -> Option<Self> {
-        let position = nodes.iter().position(|node| node.part.role() == Role::Server)?;
+        let position = nodes.iter().position(|node| node.seat.role() == Role::Server)?;
         let mut first = nodes.remove(position);
-        first.part = Part::FirstServer;
+        first.seat = Seat::FirstServer;
         Some(Self { first, joining: nodes })
     }
 
@@ -92,12 +58,12 @@ impl Nodes {
 
     /// All servers, the first one first.
     pub fn servers(&self) -> impl Iterator<Item = &Node> {
-        self.iter().filter(|node| node.part.role() == Role::Server)
+        self.iter().filter(|node| node.seat.role() == Role::Server)
     }
 
     /// All agents.
     pub fn agents(&self) -> impl Iterator<Item = &Node> {
-        self.iter().filter(|node| node.part.role() == Role::Agent)
+        self.iter().filter(|node| node.seat.role() == Role::Agent)
     }
 
     /// The node of that name.

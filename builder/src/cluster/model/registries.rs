@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::value::{RegistryName, RegistryUrl};
-
-use super::secret::Secret;
+use crate::value::{RegistryName, RegistryUrl, Secret};
 
 /// Private registries.
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 use crate::cluster::field::Field;
 use crate::cluster::file::{DataDiskTable, File, NetworkTable, NodeTable, WifiTable};
 use crate::cluster::model::*;
-use crate::value::{FolderMode, FsLabel, MountPoint, NodeAddress, StaticNetwork, ValueError};
+use crate::value::{FolderMode, FsLabel, MountPoint, NodeAddress, Role, Seat, StaticNetwork, ValueError};
 
 use super::read::Reader;
 use super::{all, bare};
@@ -72,7 +72,11 @@ fn node(table: NodeTable, common: &Common<'_>) -> Option<Node> {
     let has_disk = bare(table.data_disk).unwrap_or(true);
     Some(Node {
         name: table.name?.value,
-        part: Part::of(table.role?.value),
+        seat: match table.role?.value {
+            // Which of the servers begins is settled among all nodes.
+            Role::Server => Seat::FurtherServer,
+            Role::Agent => Seat::Agent,
+        },
         board: table.board?.value.0,
         network: NodeNetwork { link, interface: bare(table.interface), addressing },
         mac: bare(table.mac),

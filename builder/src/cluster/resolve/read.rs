@@ -3,8 +3,8 @@
 use crate::cluster::field::{Field, Span};
 use crate::cluster::form::{FileName, SecretSource, SecretText};
 use crate::cluster::load::Surroundings;
-use crate::cluster::model::Secret;
 use crate::cluster::problem::Problems;
+use crate::value::Secret;
 
 /// Reads files and reports what is wrong with them at the place that names them.
 pub(super) struct Reader<'a, 'p> {
@@ -68,7 +68,7 @@ impl Reader<'_, '_> {
     ) -> Option<(String, Secret)> {
         let certificate = certificate.and_then(|field| self.certificate(field));
         let key = key.and_then(|field| self.pem(field, "PRIVATE KEY-----", "private key"));
-        Some((certificate?, key?.into()))
+        Some((certificate?, Secret::new(key?)))
     }
 
     fn pem(&mut self, field: &Field<FileName>, mark: &str, what: &str) -> Option<String> {

@@ -1,10 +1,12 @@
-//! Which blocks the inodes claim, held against the block bitmaps.
+//! Which blocks groups and inodes claim, held against the block bitmaps.
 //!
-//! A block that an inode uses and a bitmap calls free will be given away by the next allocation; a block with two
+//! A block that somebody uses and a bitmap calls free will be given away by the next allocation; a block with two
 //! owners is lost already. The crate has a check of this kind, but it trusts bitmaps that were never written and
 //! does not compare the checksums of extent blocks where the kernel keeps them.
 //!
 //! [Inodes and their maps](https://docs.kernel.org/filesystems/ext4/dynamic.html).
+
+use std::fmt;
 
 use fs_ext4::Filesystem;
 use fs_ext4::bgd::BgdFlags;
@@ -12,6 +14,7 @@ use fs_ext4::extent::{Extent, ExtentHeader, ExtentIdx};
 use fs_ext4::inode::{Inode, InodeFlags, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG};
 
 use super::error::{convert, corrupt};
+use super::preflight::attributes_are_sound;
 use crate::fs::Result;
 
 /// Bytes of an extent header, of an entry, and of an index entry alike.
@@ -23,32 +26,20 @@ const DIRECT: usize = 12;
 /// Inodes below the first free one that own blocks of the usual kind: the root folder and the journal.
 const RESERVED_WITH_BLOCKS: [u32; 2] = [2, 8];
 
-/// Checks every inode that is in use.
-pub(super) fn check(fs: &Filesystem) -> Result<()> {
-    let mut claims = Claims::new(fs)?;
-    let per_group = fs.sb.inodes_per_group;
-    let mut first = 1;
-    for group in &fs.groups {
-        if !group.flags().contains(BgdFlags::INODE_UNINIT) {
-            let bitmap = read_block(fs, group.inode_bitmap)?;
-            for bit in (0..per_group).filter(|bit| bit_of(&bitmap, u64::from(*bit))) {
-                inode(fs, &mut claims, u32::saturating_add(first, bit))?;
-            }
-        }
-        first = first.saturating_add(per_group);
-    }
-    Ok(())
-}
-
-fn inode(fs: &Filesystem, claims: &mut Claims, number: u32) -> Result<()> {
+/// Checks what an inode that is in use claims.
+pub(super) fn inode(fs: &Filesystem, claims: &mut Claims, number: u32, inode: &Inode) -> Result<()> {
     if number < fs.sb.first_inode && !RESERVED_WITH_BLOCKS.contains(&number) {
         return Ok(());
     }
-    let what = format!("inode {number}");
-    let (inode, _) = fs.read_inode_verified(number).map_err(|error| convert(error, &what))?;
     if inode.file_acl != 0 {
         // Inodes with the same attributes may share their block.
-        claims.must_be_used(number, inode.file_acl)?;
+        claims.must_be_used(Owner::Inode(number), inode.file_acl)?;
+        if !attributes_are_sound(&fs.csum, inode.file_acl, &read_block(fs, inode.file_acl)?) {
+            return Err(corrupt(format!(
+                "block {} with extended attributes of inode {number} does not match its checksum",
+                inode.file_acl
+            )));
+        }
     }
     let acl_sectors = if inode.file_acl == 0 { 0 } else { u64::from(fs.sb.block_size() / 512) };
     let fast_link = inode.mode & S_IFMT == S_IFLNK && inode.blocks <= acl_sectors;
@@ -56,46 +47,74 @@ fn inode(fs: &Filesystem, claims: &mut Claims, number: u32) -> Result<()> {
         return Ok(());
     }
     if inode.flags & InodeFlags::EXTENTS.bits() != 0 {
-        extent_node(fs, claims, number, &inode, &inode.block, None)
+        let mut tree = ExtentTree { fs, claims, number, generation: inode.generation, free_from: 0 };
+        tree.node(&inode.block, None)
     } else {
-        block_map(fs, claims, number, &inode)
+        block_map(fs, claims, number, inode)
     }
 }
 
-/// Claims what a node of an extent tree names; `above` is the depth of the node that led here.
-fn extent_node(
-    fs: &Filesystem,
-    claims: &mut Claims,
+/// The extents of an inode, from the left to the right.
+struct ExtentTree<'a> {
+    fs: &'a Filesystem,
+    claims: &'a mut Claims,
     number: u32,
-    inode: &Inode,
-    node: &[u8],
-    above: Option<u16>,
-) -> Result<()> {
-    let damaged = |error| convert(error, &format!("the extents of inode {number}"));
-    let header = ExtentHeader::parse(node).map_err(damaged)?;
-    let expected =
-        above.map_or(header.depth <= MAX_DEPTH, |above| header.depth.checked_add(1) == Some(above));
-    let entries = node.get(ENTRY..).unwrap_or_default().chunks_exact(ENTRY).take(usize::from(header.entries));
-    if !expected || entries.len() != usize::from(header.entries) {
-        return Err(corrupt(format!("the extents of inode {number}: a node of depth {}", header.depth)));
-    }
-    for entry in entries {
-        if header.depth == 0 {
-            let extent = Extent::parse(entry).map_err(damaged)?;
-            claims.claim(number, extent.physical_block, u64::from(extent.length))?;
-            continue;
-        }
-        let child = ExtentIdx::parse(entry).map_err(damaged)?.leaf_block;
-        claims.claim(number, child, 1)?;
-        let bytes = read_block(fs, child)?;
-        if !extent_checksum_matches(fs, number, inode.generation, &bytes) {
+    generation: u32,
+    /// The first block of the file that no extent has mapped so far.
+    free_from: u64,
+}
+
+impl ExtentTree<'_> {
+    /// Claims what a node names; `above` is the depth of the node that led here.
+    fn node(&mut self, node: &[u8], above: Option<u16>) -> Result<()> {
+        let number = self.number;
+        let damaged = |error| convert(error, &format!("the extents of inode {number}"));
+        let header = ExtentHeader::parse(node).map_err(damaged)?;
+        let expected =
+            above.map_or(header.depth <= MAX_DEPTH, |above| header.depth.checked_add(1) == Some(above));
+        let entries = node.get(ENTRY..).unwrap_or_default().chunks_exact(ENTRY);
+        if !expected || entries.len() < usize::from(header.max) {
             return Err(corrupt(format!(
-                "the extents of inode {number}: the checksum of block {child} does not match"
+                "the extents of inode {number}: a node of depth {} for {} entries",
+                header.depth, header.max
             )));
         }
-        extent_node(fs, claims, number, inode, &bytes, Some(header.depth))?;
+        for entry in entries.take(usize::from(header.entries)) {
+            if header.depth == 0 {
+                let extent = Extent::parse(entry).map_err(damaged)?;
+                self.begins(extent.logical_block)?;
+                self.free_from = self.free_from.saturating_add(u64::from(extent.length));
+                let owner = Owner::Inode(number);
+                self.claims.claim(owner, extent.physical_block, u64::from(extent.length))?;
+                continue;
+            }
+            let index = ExtentIdx::parse(entry).map_err(damaged)?;
+            self.begins(index.logical_block)?;
+            self.child(index.leaf_block, header.depth)?;
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Extents lie in the order of the file's blocks, and no two map the same one.
+    fn begins(&mut self, logical: u32) -> Result<()> {
+        if u64::from(logical) < self.free_from {
+            return Err(corrupt(format!("the extents of inode {} overlap at block {logical}", self.number)));
+        }
+        self.free_from = u64::from(logical);
+        Ok(())
+    }
+
+    fn child(&mut self, block: u64, depth: u16) -> Result<()> {
+        self.claims.claim(Owner::Inode(self.number), block, 1)?;
+        let bytes = read_block(self.fs, block)?;
+        if !extent_checksum_matches(self.fs, self.number, self.generation, &bytes) {
+            return Err(corrupt(format!(
+                "the extents of inode {}: the checksum of block {block} does not match",
+                self.number
+            )));
+        }
+        self.node(&bytes, Some(depth))
+    }
 }
 
 /// The checksum follows the last entry that the block has room for, which is not its end in blocks of 2 KiB
@@ -125,7 +144,7 @@ fn mapped_block(fs: &Filesystem, claims: &mut Claims, number: u32, block: u64, l
     if block == 0 {
         return Ok(());
     }
-    claims.claim(number, block, 1)?;
+    claims.claim(Owner::Inode(number), block, 1)?;
     let Some(below) = levels.checked_sub(1) else {
         return Ok(());
     };
@@ -140,8 +159,26 @@ fn pointers(bytes: &[u8]) -> impl Iterator<Item = u64> {
     words.iter().map(|word| u64::from(u32::from_le_bytes(*word)))
 }
 
+/// Who needs a block.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Owner {
+    /// The inode of that number.
+    Inode(u32),
+    /// The tables of the group of that number.
+    Group(u64),
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inode(number) => write!(f, "inode {number}"),
+            Self::Group(number) => write!(f, "the tables of group {number}"),
+        }
+    }
+}
+
 /// Blocks that were claimed, and those that the bitmaps call used: a bit each.
-struct Claims {
+pub(super) struct Claims {
     claimed: Vec<u8>,
     used: Vec<u8>,
     first: u64,
@@ -149,12 +186,33 @@ struct Claims {
 }
 
 impl Claims {
-    fn new(fs: &Filesystem) -> Result<Self> {
+    /// The claims of the groups themselves: superblocks, descriptors, bitmaps and inode tables.
+    pub(super) fn new(fs: &Filesystem) -> Result<Self> {
+        let mut claims = Self::of_bitmaps(fs)?;
+        let table = u64::from(fs.sb.inodes_per_group).saturating_mul(u64::from(fs.sb.inode_size));
+        let table = table.div_ceil(u64::from(fs.sb.block_size()));
+        for (number, group) in (0..).zip(&fs.groups) {
+            let start = u64::from(fs.sb.blocks_per_group).saturating_mul(number);
+            let start = start.saturating_add(claims.first);
+            let parts = [
+                (start, fs.sb.group_head_metadata_blocks(number)),
+                (group.block_bitmap, 1),
+                (group.inode_bitmap, 1),
+                (group.inode_table, table),
+            ];
+            for (start, len) in parts {
+                claims.uninitialised(fs, start, len);
+                claims.claim(Owner::Group(number), start, len)?;
+            }
+        }
+        Ok(claims)
+    }
+
+    fn of_bitmaps(fs: &Filesystem) -> Result<Self> {
         let group_bytes = usize::try_from(fs.sb.blocks_per_group / 8).unwrap_or(usize::MAX);
         let mut used = Vec::new();
         for (number, group) in fs.groups.iter().enumerate() {
             let mut bitmap = if group.flags().contains(BgdFlags::BLOCK_UNINIT) {
-                // Never written: nothing in the group is used but its own metadata, which no inode claims.
                 Vec::new()
             } else {
                 read_block(fs, group.block_bitmap)?
@@ -169,31 +227,43 @@ impl Claims {
         Ok(Self { claimed, used, first: u64::from(fs.sb.first_data_block), blocks: fs.sb.blocks_count })
     }
 
-    /// Notes that an inode owns a run of blocks.
-    fn claim(&mut self, inode: u32, start: u64, len: u64) -> Result<()> {
+    /// Marks metadata as used where the bitmap was never written: nothing else in such a group is.
+    fn uninitialised(&mut self, fs: &Filesystem, start: u64, len: u64) {
         for block in start..start.saturating_add(len) {
-            self.must_be_used(inode, block)?;
+            let bit = block.saturating_sub(self.first);
+            let group = bit.checked_div(u64::from(fs.sb.blocks_per_group));
+            let group = group.and_then(|group| fs.groups.get(usize::try_from(group).ok()?));
+            if group.is_some_and(|group| group.flags().contains(BgdFlags::BLOCK_UNINIT)) {
+                set_bit(&mut self.used, bit);
+            }
+        }
+    }
+
+    /// Notes that somebody owns a run of blocks.
+    pub(super) fn claim(&mut self, owner: Owner, start: u64, len: u64) -> Result<()> {
+        for block in start..start.saturating_add(len) {
+            self.must_be_used(owner, block)?;
             let bit = block.saturating_sub(self.first);
             if bit_of(&self.claimed, bit) {
-                return Err(corrupt(format!("block {block} belongs to inode {inode} and to another one")));
+                return Err(corrupt(format!("block {block} belongs to {owner} and to somebody else")));
             }
             set_bit(&mut self.claimed, bit);
         }
         Ok(())
     }
 
-    fn must_be_used(&self, inode: u32, block: u64) -> Result<()> {
+    fn must_be_used(&self, owner: Owner, block: u64) -> Result<()> {
         let Some(bit) = block.checked_sub(self.first).filter(|_| block < self.blocks) else {
-            return Err(corrupt(format!("inode {inode} names block {block} outside of the file system")));
+            return Err(corrupt(format!("{owner}: block {block} lies outside of the file system")));
         };
         if bit_of(&self.used, bit) {
             return Ok(());
         }
-        Err(corrupt(format!("block {block} belongs to inode {inode}, but its bitmap calls it free")))
+        Err(corrupt(format!("block {block} belongs to {owner}, but its bitmap calls it free")))
     }
 }
 
-fn bit_of(bitmap: &[u8], bit: u64) -> bool {
+pub(super) fn bit_of(bitmap: &[u8], bit: u64) -> bool {
     let byte = usize::try_from(bit / 8).ok().and_then(|at| bitmap.get(at));
     byte.is_some_and(|byte| byte >> (bit % 8) & 1 == 1)
 }
@@ -204,6 +274,6 @@ fn set_bit(bitmap: &mut [u8], bit: u64) {
     }
 }
 
-fn read_block(fs: &Filesystem, block: u64) -> Result<Vec<u8>> {
+pub(super) fn read_block(fs: &Filesystem, block: u64) -> Result<Vec<u8>> {
     fs.read_block(block).map_err(|error| convert(error, &format!("reading block {block}")))
 }

@@ -1,80 +1,105 @@
-//! The block device that the ext4 crate sees: one partition of the image and nothing else.
+//! The block device that everything of ext4 goes through: one partition of the image and nothing else.
+//!
+//! Structures are small and are touched again and again, so they are kept in a [`Cache`] and written back together;
+//! the content of files goes straight through. What is written is noted for the list of changes.
 
 use std::sync::{Mutex, MutexGuard};
 
 use fs_ext4::block_io::BlockDevice;
 use fs_ext4::error::{Error, Result};
 
+use super::cache::{Cache, LINE, as_u64, parts};
+use super::changes::Recorder;
 use crate::disk::Window;
 
-/// Bytes that are held back at most, to be written in one piece.
-const PIECE: usize = 1 << 20;
+/// Bytes from which on content goes straight through.
+const SMALL: usize = 1 << 16;
 
-/// A partition of the image. The crate writes a file block by block; neighbouring writes are joined here,
-/// since a system call for every 4 KiB costs more than the copying itself.
+/// A partition of the image.
 pub(super) struct Device {
     window: Window,
     writable: bool,
-    pending: Mutex<Pending>,
-}
-
-/// A run of bytes that is not yet in the image.
-#[derive(Default)]
-struct Pending {
-    start: u64,
-    bytes: Vec<u8>,
-}
-
-impl Pending {
-    fn end(&self) -> u64 {
-        self.start.saturating_add(as_u64(self.bytes.len()))
-    }
-
-    fn touches(&self, start: u64, len: usize) -> bool {
-        !self.bytes.is_empty() && start < self.end() && self.start < start.saturating_add(as_u64(len))
-    }
-
-    fn takes(&self, start: u64, len: usize) -> bool {
-        start == self.end() && self.bytes.len().saturating_add(len) <= PIECE
-    }
-
-    fn write_out(&mut self, window: &Window) -> Result<()> {
-        if !self.bytes.is_empty() {
-            window.write_all_at(&self.bytes, self.start)?;
-            self.bytes.clear();
-        }
-        Ok(())
-    }
+    cache: Mutex<Cache>,
 }
 
 impl Device {
-    /// A device that can only be read: whatever the crate tries, no byte changes.
+    /// A device that can only be read: whatever is tried, no byte changes.
     pub(super) fn read_only(window: Window) -> Self {
-        Self { window, writable: false, pending: Mutex::default() }
+        Self { window, writable: false, cache: Mutex::default() }
     }
 
     /// A device that can be written. What it holds back reaches the image with [`Device::write_out`].
     pub(super) fn writable(window: Window) -> Self {
-        Self { window, writable: true, pending: Mutex::default() }
+        Self { window, writable: true, cache: Mutex::default() }
+    }
+
+    /// A device that can be written, but whose image stays as it is until [`Device::release`].
+    pub(super) fn holding_back(window: Window) -> Self {
+        Self { window, writable: true, cache: Mutex::new(Cache::holding_back()) }
+    }
+
+    /// Lets what is held back go into the image from now on.
+    pub(super) fn release(&self) -> Result<()> {
+        self.lock()?.release();
+        Ok(())
     }
 
     /// Hands all that is held back to the operating system.
     pub(super) fn write_out(&self) -> Result<()> {
-        self.lock()?.write_out(&self.window)
+        Ok(self.lock()?.write_out(&self.window)?)
     }
 
-    fn lock(&self) -> Result<MutexGuard<'_, Pending>> {
-        self.pending.lock().map_err(|_| Error::Io(std::io::Error::other("a thread failed while writing")))
+    /// As `write_at`, for the content of files: nothing of it is kept, but of small ones, which are many and
+    /// mostly lie side by side.
+    pub(super) fn write_through(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        if bytes.len() < SMALL {
+            return self.write_at(offset, bytes);
+        }
+        self.check_write(offset, bytes.len())?;
+        let mut cache = self.lock()?;
+        for part in parts(offset, bytes.len()) {
+            cache.passed(&part, bytes)?;
+        }
+        cache.recorder().replaced(offset, as_u64(bytes.len()));
+        Ok(self.window.write_all_at(bytes, offset)?)
+    }
+
+    /// Takes out what was noted of the changes.
+    pub(super) fn take_recorder(&self) -> Result<Recorder> {
+        Ok(std::mem::take(self.lock()?.recorder()))
+    }
+
+    fn check_write(&self, offset: u64, len: usize) -> Result<()> {
+        if !self.writable {
+            return Err(Error::ReadOnly);
+        }
+        // Checked now and not when it is written out, so that the error names the write that caused it.
+        let end = offset.checked_add(as_u64(len));
+        if end.is_none_or(|end| end > self.window.len()) {
+            return Err(Error::OutOfBounds);
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> Result<MutexGuard<'_, Cache>> {
+        self.cache.lock().map_err(|_| Error::Io(std::io::Error::other("a thread failed while writing")))
     }
 }
 
 impl BlockDevice for Device {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
-        let mut pending = self.lock()?;
-        if pending.touches(offset, buffer.len()) {
-            pending.write_out(&self.window)?;
+        let mut cache = self.lock()?;
+        if buffer.len() <= LINE {
+            for part in parts(offset, buffer.len()) {
+                cache.read(&self.window, &part, buffer)?;
+            }
+            return Ok(());
         }
-        Ok(self.window.read_exact_at(buffer, offset)?)
+        self.window.read_exact_at(buffer, offset)?;
+        for part in parts(offset, buffer.len()) {
+            cache.overlay(&part, buffer)?;
+        }
+        Ok(())
     }
 
     fn size_bytes(&self) -> u64 {
@@ -82,23 +107,10 @@ impl BlockDevice for Device {
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
-        if !self.writable {
-            return Err(Error::ReadOnly);
-        }
-        // Checked now and not when it is written out, so that the error names the write that caused it.
-        let end = offset.checked_add(as_u64(bytes.len()));
-        if end.is_none_or(|end| end > self.window.len()) {
-            return Err(Error::OutOfBounds);
-        }
-        let mut pending = self.lock()?;
-        if !pending.takes(offset, bytes.len()) {
-            pending.write_out(&self.window)?;
-            pending.start = offset;
-        }
-        if bytes.len() >= PIECE {
-            self.window.write_all_at(bytes, offset)?;
-        } else {
-            pending.bytes.extend_from_slice(bytes);
+        self.check_write(offset, bytes.len())?;
+        let mut cache = self.lock()?;
+        for part in parts(offset, bytes.len()) {
+            cache.write(&self.window, &part, bytes)?;
         }
         Ok(())
     }
@@ -112,10 +124,6 @@ impl BlockDevice for Device {
     fn is_writable(&self) -> bool {
         self.writable
     }
-}
-
-fn as_u64(len: usize) -> u64 {
-    u64::try_from(len).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -144,8 +152,15 @@ mod tests {
         let device = Device::writable(window.clone());
         let mut model = vec![0; LEN];
         // Neighbours, a jump back, an overwrite of what is held back, and more than fits.
-        let writes =
-            [(0, 4096), (4096, 4096), (100, 10), (1 << 20, PIECE + 1), (9000, 100), (9100, 100), (9050, 8)];
+        let writes = [
+            (0, 4096),
+            (4096, 4096),
+            (100, 10),
+            (1 << 20, (1 << 20) + 1),
+            (9000, 100),
+            (9100, 100),
+            (9050, 8),
+        ];
         for (step, (offset, len)) in (1_u8..).zip(writes) {
             let bytes = vec![step; len];
             device.write_at(as_u64(offset), &bytes).unwrap();

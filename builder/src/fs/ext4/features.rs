@@ -55,7 +55,7 @@ const INCOMPAT: Set = Set {
         (0x20000, "casefold"),
     ],
     // needs_recovery is a state, refused as such with its cure.
-    allowed: 0x2 | NEEDS_RECOVERY | 0x40 | 0x80 | 0x200 | 0x2000,
+    allowed: 0x2 | NEEDS_RECOVERY | 0x40 | 0x80 | 0x200 | 0x2000 | 0x4000,
 };
 
 /// Without knowing it one may read, but not write.

@@ -3,7 +3,7 @@
 //! An upper bound. The content's own blocks are exact; what is added is for the worst case of fragmentation, and
 //! stays below one percent of a large file with blocks of 4 KiB.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Ext4;
 use super::resolve::{Last, resolve};
@@ -19,17 +19,21 @@ const FAST_SYMLINK: u64 = 60;
 const LONGEST_ENTRY: u64 = 264;
 /// Bytes at the end of a folder's block that hold its checksum.
 const FOLDER_TAIL: u64 = 12;
+/// The deepest tree of extents: as many nodes may split when a file with one grows.
+const DEEPEST_TREE: u64 = 5;
+/// Leaves that a node of a folder's hash tree leads to at least: half of what fits into 1 KiB.
+const PAIRS_IN_NODE: u64 = 60;
 
-/// A file that will be written.
+/// One step of a plan.
 #[derive(Debug, Clone)]
 pub struct Planned {
     /// Where it goes; folders above it that are missing are counted too.
     pub path: ImagePath,
-    /// What it will be.
+    /// What it takes.
     pub content: Content,
 }
 
-/// What a planned file will be.
+/// What a step of a plan takes. Removing takes nothing, nor do owner, permissions and times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
     /// A regular file of so many bytes.
@@ -44,6 +48,25 @@ pub enum Content {
     },
     /// A folder.
     Folder,
+    /// Bytes behind the end of a file that exists.
+    Appended {
+        /// How many.
+        size: u64,
+    },
+    /// A name for something that exists: a hard link, or the goal of a rename.
+    Name,
+    /// Extended attributes for a file, whatever their number: at most one block of its own.
+    Xattrs,
+}
+
+impl Content {
+    fn takes_inode(self) -> bool {
+        matches!(self, Self::File { .. } | Self::Symlink { .. } | Self::Folder)
+    }
+
+    fn takes_name(self) -> bool {
+        self.takes_inode() || self == Self::Name
+    }
 }
 
 /// What a plan takes.
@@ -70,9 +93,11 @@ impl Need {
 }
 
 impl Ext4 {
-    /// What `plan` will take at most. A file that is replaced counts in full: the old one's room is not credited.
+    /// What `plan` will take at most. A file that is replaced counts in full: the old one goes when the new one is
+    /// there.
     pub fn need(&self, plan: impl IntoIterator<Item = Planned>) -> Result<Need> {
-        let mut wanted = BTreeMap::new();
+        let mut folders = BTreeSet::new();
+        let mut wanted = Vec::new();
         for planned in plan {
             let place = resolve(&self.tree(), &planned.path, Last::Keep)?;
             let path = place.path()?;
@@ -82,29 +107,37 @@ impl Ext4 {
             for _ in 1..missing {
                 let Some(folder) = above else { break };
                 above = folder.parent();
-                wanted.entry(folder).or_insert(Content::Folder);
+                folders.insert(folder);
             }
-            if place.node().is_none() || planned.content != Content::Folder {
-                wanted.insert(path, planned.content);
+            match planned.content {
+                Content::Folder if place.node().is_some() => {}
+                Content::Folder => drop(folders.insert(path)),
+                content => wanted.push((path, content)),
             }
         }
-        Ok(tally(u64::from(self.fs.sb.block_size()), &wanted))
+        wanted.extend(folders.into_iter().map(|folder| (folder, Content::Folder)));
+        Ok(tally(u64::from(self.volume.sb.block_size()), &wanted))
     }
 }
 
-/// Sums up new files by their final paths.
-fn tally(block: u64, wanted: &BTreeMap<ImagePath, Content>) -> Need {
+/// Sums up steps by their final paths.
+fn tally(block: u64, wanted: &[(ImagePath, Content)]) -> Need {
     let mut blocks: u64 = 0;
+    let mut inodes: u64 = 0;
     let mut names: BTreeMap<Option<ImagePath>, u64> = BTreeMap::new();
     for (path, content) in wanted {
         blocks = blocks.saturating_add(content_blocks(block, *content));
+        inodes = inodes.saturating_add(u64::from(content.takes_inode()));
+        if !content.takes_name() {
+            continue;
+        }
         let bytes = names.entry(path.parent()).or_default();
         *bytes = bytes.saturating_add(entry_bytes(path.name().unwrap_or_default()));
     }
     for bytes in names.values() {
         blocks = blocks.saturating_add(folder_growth(block, *bytes));
     }
-    Need { bytes: blocks.saturating_mul(block), inodes: u64::try_from(wanted.len()).unwrap_or(u64::MAX) }
+    Need { bytes: blocks.saturating_mul(block), inodes }
 }
 
 fn content_blocks(block: u64, content: Content) -> u64 {
@@ -114,7 +147,14 @@ fn content_blocks(block: u64, content: Content) -> u64 {
             data.saturating_add(extent_blocks(block, data))
         }
         Content::Symlink { target } => u64::from(target >= FAST_SYMLINK),
-        Content::Folder => 1,
+        // One more than the bytes fill, where they begin in the middle of a block of a hole.
+        Content::Appended { size } => {
+            let data = size.div_ceil(block).saturating_add(1);
+            let tree = extent_blocks(block, data.saturating_add(EXTENTS_IN_INODE));
+            data.saturating_add(tree).saturating_add(DEEPEST_TREE)
+        }
+        Content::Name => 0,
+        Content::Folder | Content::Xattrs => 1,
     }
 }
 
@@ -137,10 +177,12 @@ fn entry_bytes(name: &str) -> u64 {
     u64::try_from(name.len()).unwrap_or(u64::MAX).saturating_add(8).next_multiple_of(4)
 }
 
-/// Blocks by which a folder may grow: those of a hash tree are half full after a split, and the tree has its own.
+/// Blocks by which a folder may grow: those of a hash tree are half full after a split, the tree has its own, and
+/// so have the folder's extents.
 fn folder_growth(block: u64, bytes: u64) -> u64 {
     let usable = block.saturating_sub(FOLDER_TAIL).saturating_sub(LONGEST_ENTRY).max(1);
-    bytes.saturating_mul(2).div_ceil(usable).saturating_add(1)
+    let leaves = bytes.saturating_mul(2).div_ceil(usable).saturating_add(1);
+    leaves.saturating_add(leaves / PAIRS_IN_NODE).saturating_add(extent_blocks(block, leaves))
 }
 
 #[cfg(test)]
@@ -150,7 +192,10 @@ mod tests {
     fn need(block: u64, wanted: &[(&str, Content)]) -> Need {
         tally(
             block,
-            &wanted.iter().map(|(path, content)| (ImagePath::parse(path).unwrap(), *content)).collect(),
+            &wanted
+                .iter()
+                .map(|(path, content)| (ImagePath::parse(path).unwrap(), *content))
+                .collect::<Vec<_>>(),
         )
     }
 
@@ -168,6 +213,18 @@ mod tests {
         ] {
             let got = need(4096, &wanted);
             assert_eq!(got, Need { bytes: blocks * 4096, inodes: wanted.len() as u64 }, "{wanted:?}");
+        }
+        for (content, blocks) in [
+            (Content::Name, 2),
+            (Content::Xattrs, 1),
+            (Content::Appended { size: 0 }, 1 + 2 + 5),
+            (Content::Appended { size: 4096 }, 2 + 2 + 5),
+        ] {
+            assert_eq!(
+                need(4096, &[("/a", content)]),
+                Need { bytes: blocks * 4096, inodes: 0 },
+                "{content:?}"
+            );
         }
     }
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::device::Device;
-use super::error::convert;
 use super::preflight::{self, Purpose};
 use super::runtime::FixedRuntime;
+use super::volume::Volume;
 use crate::disk::Window;
 use crate::fs::{FsError, Result};
 
@@ -21,9 +21,8 @@ fn sound(window: Window, now: i64) -> Result<()> {
     let device = Arc::new(Device::read_only(window));
     let sb = preflight::superblock(device.as_ref(), Purpose::Write)?;
     let runtime = Arc::new(FixedRuntime::new(now, &sb.uuid));
-    let fs = fs_ext4::Filesystem::mount_with_runtime(device, runtime)
-        .map_err(|error| convert(error, "opening the file system"))?;
-    preflight::mounted(&fs, Purpose::Write)
+    let fs = super::mount(&device, &runtime)?;
+    preflight::mounted(&fs, &Volume::new(device, sb, runtime), Purpose::Write)
 }
 
 /// The finding without the advice, which is another one here.

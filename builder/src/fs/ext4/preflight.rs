@@ -10,15 +10,18 @@ use fs_ext4::checksum::Checksummer;
 use fs_ext4::error::Error;
 use fs_ext4::superblock::{EXT4_ERROR_FS, EXT4_VALID_FS, Superblock};
 
-use super::blockmap;
+use super::SETTLE;
+use super::bytes::get_u32;
 use super::error::{MEND, convert, corrupt};
 use super::features::{Features, NEEDS_RECOVERY, ORPHAN_PRESENT};
+use super::folders;
+use super::inodes::Inodes;
+use super::volume::Volume;
 use crate::disk::ByteSize;
 use crate::fs::{FsError, Result};
 
-/// What cleans up after an unclean end.
-const SETTLE: &str = "boot it once and shut it down, or settle a copy of its partition with `e2fsck -fy`";
-
+/// The lowest inode that is not the file system's own.
+const FIRST_INODE: u32 = 11;
 /// Findings that an error names; the rest are counted.
 const NAMED_FINDINGS: usize = 3;
 
@@ -29,6 +32,14 @@ pub(super) enum Purpose {
     Read,
     /// Writing: all of it must be sound, since what is free is decided by it.
     Write,
+    /// Replaying the journal: what its state is will be known afterwards.
+    Replay,
+}
+
+/// Whether the superblock says that the journal must be replayed.
+pub(super) fn needs_recovery(device: &dyn BlockDevice) -> Result<bool> {
+    let sb = superblock(device, Purpose::Replay)?;
+    Ok(sb.feature_incompat & NEEDS_RECOVERY != 0)
 }
 
 /// Reads the superblock and refuses what it says about itself, before anything else is looked at.
@@ -44,7 +55,7 @@ pub(super) fn superblock(device: &dyn BlockDevice, purpose: Purpose) -> Result<S
         return Err(corrupt("the superblock's checksum does not match".to_owned()));
     }
     features(&sb, purpose)?;
-    geometry(&sb, device.size_bytes(), purpose)?;
+    geometry(&sb, device.size_bytes())?;
     state(&sb, purpose)?;
     Ok(sb)
 }
@@ -57,20 +68,14 @@ fn features(sb: &Superblock, purpose: Purpose) -> Result<()> {
     };
     match purpose {
         Purpose::Read => features.check_readable(),
-        Purpose::Write => features.check_writable(),
+        Purpose::Write | Purpose::Replay => features.check_writable(),
     }
 }
 
-fn geometry(sb: &Superblock, partition: u64, purpose: Purpose) -> Result<()> {
+fn geometry(sb: &Superblock, partition: u64) -> Result<()> {
     if !matches!(sb.block_size(), 1024 | 2048 | 4096) {
         return Err(FsError::Unsupported {
             what: format!("an ext4 block size of {} bytes", sb.block_size()),
-        });
-    }
-    // The crate keeps the checksum of an extent block at its end, which with 2 KiB is four bytes too far.
-    if purpose == Purpose::Write && sb.block_size() == 2048 && Checksummer::from_superblock(sb).enabled {
-        return Err(FsError::Unsupported {
-            what: "writing to ext4 with metadata_csum and blocks of 2048 bytes".to_owned(),
         });
     }
     let size = sb.filesystem_bytes().unwrap_or(u64::MAX);
@@ -80,6 +85,13 @@ fn geometry(sb: &Superblock, partition: u64, purpose: Purpose) -> Result<()> {
             what: format!("it has {size}, but its partition only {partition}: the image is truncated"),
             cure: Some("get the image again"),
         });
+    }
+    if sb.first_inode < FIRST_INODE
+        || sb.first_inode > sb.inodes_per_group
+        || sb.r_blocks_count > sb.blocks_count / 2
+        || !(sb.inode_size.is_power_of_two() && sb.desc_size.is_power_of_two())
+    {
+        return Err(corrupt("the superblock has impossible numbers".to_owned()));
     }
     let inodes = sb.block_group_count().checked_mul(u64::from(sb.inodes_per_group));
     if inodes != Some(u64::from(sb.inodes_count)) {
@@ -93,6 +105,9 @@ fn geometry(sb: &Superblock, partition: u64, purpose: Purpose) -> Result<()> {
 }
 
 fn state(sb: &Superblock, purpose: Purpose) -> Result<()> {
+    if purpose == Purpose::Replay {
+        return Ok(());
+    }
     let dirty = |what: String| Err(FsError::Dirty { what, cure: SETTLE });
     if sb.feature_incompat & NEEDS_RECOVERY != 0 {
         return dirty("its journal needs recovery (needs_recovery)".to_owned());
@@ -116,7 +131,7 @@ fn state(sb: &Superblock, purpose: Purpose) -> Result<()> {
 }
 
 /// Checks a file system that is mounted read-only.
-pub(super) fn mounted(fs: &Filesystem, purpose: Purpose) -> Result<()> {
+pub(super) fn mounted(fs: &Filesystem, volume: &Volume, purpose: Purpose) -> Result<()> {
     let journal =
         fs_ext4::jbd2::read_superblock(fs).map_err(|error| convert(error, "reading the journal"))?;
     if journal.is_some_and(|journal| !journal.is_clean()) {
@@ -125,9 +140,17 @@ pub(super) fn mounted(fs: &Filesystem, purpose: Purpose) -> Result<()> {
     if purpose == Purpose::Write {
         bitmaps(fs)?;
         audit(fs)?;
-        blockmap::check(fs)?;
+        folders::check(fs, volume, &mut Inodes::read(fs)?)?;
     }
     Ok(())
+}
+
+/// Whether a block of extended attributes is one, alone, and has the checksum that it should have.
+///
+/// [Layout](https://docs.kernel.org/filesystems/ext4/attributes.html): magic, users, number of blocks.
+pub(super) fn attributes_are_sound(csum: &Checksummer, place: u64, block: &[u8]) -> bool {
+    const MAGIC: u32 = 0xea02_0000;
+    get_u32(block, 0) == MAGIC && get_u32(block, 8) == 1 && csum.verify_xattr_block(place, block)
 }
 
 /// Compares each bitmap with its checksum: a flipped bit here lets live data be overwritten later.

@@ -7,6 +7,7 @@ use fs_ext4::inode::{Inode, InodeFlags, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG};
 
 use super::Ext4;
 use super::error::{convert, corrupt};
+use super::names::NameAt;
 use super::resolve::{Last, Node, Place, Tree, resolve};
 use crate::fs::{Attributes, Entry, FsError, ImagePath, Kind, Result, Stat};
 
@@ -25,19 +26,16 @@ impl Tree for Ext4Tree<'_> {
     }
 
     fn child(&self, folder: u32, name: &str) -> Result<Option<Node>> {
-        let inode = match self.0.fs.lookup_at(folder, name.as_bytes()) {
-            Ok(inode) => inode,
-            Err(fs_ext4::Error::NotFound) => return Ok(None),
-            Err(error) => {
-                return Err(convert(error, &format!("looking up {name:?} in folder inode {folder}")));
-            }
-        };
+        let found = self.0.name_lookup(NameAt { folder, name: name.as_bytes() });
+        let found =
+            found.map_err(|error| convert(error, &format!("looking up {name:?} in folder inode {folder}")));
+        let Some(inode) = found? else { return Ok(None) };
         let kind = kind_of(&self.0.inode(inode, name)?);
         Ok(Some(Node { inode, kind }))
     }
 
     fn target(&self, link: u32) -> Result<String> {
-        let bytes = self.0.fs.read_link_ino(link);
+        let bytes = self.0.fs().read_link_ino(link);
         let bytes = bytes.map_err(|error| convert(error, &format!("reading the link in inode {link}")))?;
         String::from_utf8(bytes).map_err(|error| FsError::BadPath {
             path: String::from_utf8_lossy(error.as_bytes()).into_owned(),
@@ -70,7 +68,9 @@ impl Ext4 {
     }
 
     pub(super) fn inode(&self, number: u32, name: &str) -> Result<Inode> {
-        self.fs.stat_ino(number).map_err(|error| convert(error, &format!("reading inode {number} of {name}")))
+        self.fs()
+            .stat_ino(number)
+            .map_err(|error| convert(error, &format!("reading inode {number} of {name}")))
     }
 
     pub(super) fn stat_path(&self, path: &ImagePath) -> Result<Option<Stat>> {
@@ -78,8 +78,9 @@ impl Ext4 {
             return Ok(None);
         };
         let inode = self.inode(node.inode, path.as_str())?;
-        let attributes =
-            Attributes { mode: inode.mode & 0o7777, uid: inode.uid, gid: inode.gid, mtime: inode.mtime };
+        let noted = self.is_noted(node.inode).map_err(|error| convert(error, "reading times"))?;
+        let mtime = if noted { self.volume.now() } else { inode.mtime };
+        let attributes = Attributes { mode: inode.mode & 0o7777, uid: inode.uid, gid: inode.gid, mtime };
         Ok(Some(Stat { kind: node.kind, size: inode.size, attributes }))
     }
 
@@ -100,34 +101,47 @@ impl Ext4 {
         Ok(entries)
     }
 
-    /// All entries of a folder, each block compared with its checksum, which the crate's own listing does not do.
+    /// All entries of a folder.
     fn folder_entries(&self, folder: u32) -> fs_ext4::Result<Vec<DirEntry>> {
-        let fs = &self.fs;
-        let inode = fs.stat_ino(folder)?;
-        let indexed = inode.flags & InodeFlags::INDEX.bits() != 0;
         let mut entries = Vec::new();
-        for logical in 0..inode.size.div_ceil(u64::from(fs.sb.block_size())) {
-            let Some(block) = fs.map_inode_logical(&inode, logical)? else { continue };
-            let bytes = fs.read_block(block)?;
-            if indexed && logical == 0 {
-                // The root of a hash tree: `.` and `..`, then the tree, with a checksum of another form.
-                entries.extend(fs_ext4::dir::parse_block(&bytes, true)?);
-            } else {
-                entries.extend(parse_block_verified(&bytes, true, folder, inode.generation, &fs.csum)?);
-            }
+        for logical in 0..self.folder_blocks(folder)? {
+            entries.append(&mut self.folder_block(folder, logical)?);
         }
         Ok(entries)
+    }
+
+    /// Blocks that a folder has, those of its hash tree among them.
+    pub(super) fn folder_blocks(&self, folder: u32) -> fs_ext4::Result<u64> {
+        Ok(self.fs().stat_ino(folder)?.size.div_ceil(u64::from(self.volume.sb.block_size())))
+    }
+
+    /// The entries in one block of a folder, compared with its checksum, which the crate's own listing does not do.
+    pub(super) fn folder_block(&self, folder: u32, logical: u64) -> fs_ext4::Result<Vec<DirEntry>> {
+        let fs = &*self.fs();
+        let inode = fs.stat_ino(folder)?;
+        let Some(block) = fs.map_inode_logical(&inode, logical)? else { return Ok(Vec::new()) };
+        let bytes = fs.read_block(block)?;
+        if logical == 0 && inode.flags & InodeFlags::INDEX.bits() != 0 {
+            // The root of a hash tree: `.` and `..`, then the tree, with a checksum of another form.
+            return fs_ext4::dir::parse_block(&bytes, true);
+        }
+        parse_block_verified(&bytes, true, folder, inode.generation, &fs.csum)
+    }
+
+    /// What an inode is.
+    pub(super) fn kind(&self, inode: u32, name: &str) -> Result<Kind> {
+        Ok(kind_of(&self.inode(inode, name)?))
     }
 
     pub(super) fn copy_file(&self, path: &ImagePath, out: &mut dyn Write) -> Result<u64> {
         let node = self.existing(path, Last::Keep, Some(Kind::File))?;
         let what = format!("reading {path}");
         let size = self.inode(node.inode, path.as_str())?.size;
-        let mut buffer = vec![0; PIECE];
+        let mut buffer = vec![0; usize::try_from(size).map_or(PIECE, |size| size.min(PIECE))];
         let mut done: u64 = 0;
         while done < size {
             let count =
-                self.fs.read_ino(node.inode, done, &mut buffer).map_err(|error| convert(error, &what))?;
+                self.fs().read_ino(node.inode, done, &mut buffer).map_err(|error| convert(error, &what))?;
             let Some(piece) = buffer.get(..count).filter(|piece| !piece.is_empty()) else {
                 return Err(corrupt(format!("{what}: it ends at byte {done} of {size}")));
             };
@@ -152,7 +166,7 @@ impl Ext4 {
     }
 }
 
-fn kind_of(inode: &Inode) -> Kind {
+pub(super) fn kind_of(inode: &Inode) -> Kind {
     match inode.mode & S_IFMT {
         S_IFREG => Kind::File,
         S_IFDIR => Kind::Folder,

@@ -93,7 +93,14 @@ pub(super) fn resolve(tree: &impl Tree, path: &ImagePath, last: Last) -> Result<
                 if links > MAX_LINKS {
                     return Err(bad(path, format!("more than {MAX_LINKS} symbolic links, probably a loop")));
                 }
-                follow(&mut place, &mut ahead, &tree.target(node.inode)?);
+                let target = tree.target(node.inode)?;
+                if target.contains('\0') {
+                    return Err(bad(
+                        path,
+                        "a symbolic link on the way is damaged: its target has a NUL".to_owned(),
+                    ));
+                }
+                follow(&mut place, &mut ahead, &target);
             }
             node => place.steps.push((name, node)),
         }
@@ -203,6 +210,7 @@ mod tests {
             ("/usr/out", "../.."),
             ("/top", "/"),
             ("/through-file", "usr/lib/os-release/../x"),
+            ("/nul", "usr/l\0b"),
         ])
     }
 
@@ -236,6 +244,7 @@ mod tests {
             ("/loop/a", "loop"),
             ("/usr/lib/os-release/x", "/usr/lib/os-release is not a folder"),
             ("/through-file", "/usr/lib/os-release is not a folder"),
+            ("/nul", "NUL"),
         ] {
             let error = resolve(&tree, &ImagePath::parse(path).unwrap(), Last::Follow).unwrap_err();
             assert!(matches!(error, FsError::BadPath { .. }), "{error:?}");

@@ -1,199 +1,216 @@
-//! Writing: every call leaves a sound file system behind, also when it fails.
+//! Folders and files: made, replaced and appended to. Every call leaves a sound file system behind, and one that
+//! fails leaves what was there before.
 
-use std::io::{self, Read};
-
-use fs_ext4::error::Error;
-use fs_ext4::superblock::Superblock;
+use std::io::Read;
 
 use super::Ext4;
-use super::error::{Exhausted, convert, exhausted};
-use super::resolve::{Last, Node, Place};
-use crate::fs::{Attributes, FsError, ImagePath, Kind, Result, Space};
+use super::content::FillError;
+use super::resolve::{Last, Node};
+use super::slot::{Slot, bad, must_be};
+use crate::fs::{Attributes, FsError, ImagePath, Kind, Result, Source};
 
-/// Bytes taken from a reader at once: the crate keeps each piece in memory twice while it writes it.
-const PIECE: u64 = 4 << 20;
+/// Bytes that the crate is given at once: it keeps them in memory several times.
+const PIECE: u64 = 1 << 20;
 
-/// A name in an existing folder, free or taken.
-struct Slot<'a> {
-    folder: u32,
-    name: &'a str,
-    taken: Option<Node>,
-}
+/// Names tried for a file that is to take another one's place.
+const INTERIM_NAMES: u32 = 1000;
 
 impl Ext4 {
     /// Makes the folders of `path` that are missing.
     pub(super) fn make_folders(&self, path: &ImagePath, attributes: Attributes) -> Result<()> {
         self.must_be_writable(path)?;
         let place = self.place(path, Last::Follow)?;
-        let mut folder = self.existing(&ImagePath::root(), Last::Keep, None)?;
+        let mut at = ImagePath::root();
         for (name, node) in place.steps() {
-            folder = match node {
-                Some(node) if node.kind == Kind::Folder => node,
-                Some(_) => return Err(bad(path, format!("{name} is not a folder"))),
-                None => {
-                    let made =
-                        self.fs.apply_mkdir_at(folder.inode, name.as_bytes(), attributes.mode & 0o7777);
-                    let inode = made.map_err(|error| self.failed(error, "making folder", path, 1))?;
-                    let node = Node { inode, kind: Kind::Folder };
-                    self.apply_attributes(node, path, attributes)?;
-                    node
-                }
-            };
+            at = at.join(name).map_err(|error| bad(path, &error.to_string()))?;
+            match node {
+                Some(node) if node.kind == Kind::Folder => {}
+                Some(_) => return Err(bad(path, &format!("{at} is not a folder"))),
+                None => self.make_folder(&at, attributes)?,
+            }
         }
         Ok(())
     }
 
+    fn make_folder(&self, path: &ImagePath, attributes: Attributes) -> Result<()> {
+        let slot = self.slot(path)?;
+        self.may_add(&slot, path)?;
+        let made = self.name_new_folder(slot.at(), attributes.mode);
+        let inode = made.map_err(|error| self.failed(error, "making folder", path, 1))?;
+        self.apply_attributes(Node { inode, kind: Kind::Folder }, path, attributes)
+    }
+
     /// Creates or replaces a regular file. A replaced one keeps nothing of the old: not its inode, so that
-    /// other names of the old file keep the old content, nor its extended attributes. Where this fails, nothing
-    /// has the name: neither half of the new file nor the old one.
+    /// other names of the old file keep the old content, nor its extended attributes.
     pub(super) fn write_file(
         &self,
         path: &ImagePath,
-        content: &mut dyn Read,
+        content: &mut Source<'_>,
         attributes: Attributes,
     ) -> Result<u64> {
-        let place = self.place_for(path)?;
-        let slot = self.slot(path, &place)?;
-        self.vacate(&slot, path)?;
-        let made = self.fs.apply_create_at(slot.folder, slot.name.as_bytes(), attributes.mode & 0o7777);
-        let inode = made.map_err(|error| self.failed(error, "creating", path, 1))?;
-        let filled = self.fill(inode, path, content);
-        let size = match filled {
-            Ok(size) => size,
-            Err(error) => {
-                // The first error is the one to tell. If this fails too, a sound file that is too short stays.
-                let _ = self.fs.apply_unlink_at(slot.folder, slot.name.as_bytes());
-                return Err(error);
-            }
-        };
-        self.apply_attributes(Node { inode, kind: Kind::File }, path, attributes)?;
-        Ok(size)
+        self.must_fit(path, content)?;
+        self.put(path, |slot| {
+            let (node, size) = self.new_file(slot, path, content)?;
+            Ok(self.apply_attributes(node, path, attributes).map(|()| size))
+        })
     }
 
-    /// Streams `content` into an empty file.
-    fn fill(&self, inode: u32, path: &ImagePath, content: &mut dyn Read) -> Result<u64> {
+    /// Gives a regular file that exists another content, as a new inode with the owner, permissions and extended
+    /// attributes of the old one and the time `mtime` (seconds since 1970). Other names of the old file keep the
+    /// old content. Returns the size in bytes.
+    ///
+    /// # Errors
+    /// As for [`FileSystem::write`](crate::fs::FileSystem::write), and `NotFound` where there is no file; the old
+    /// file is then as it was.
+    pub fn replace(&self, path: &ImagePath, content: &mut Source<'_>, mtime: i64) -> Result<u64> {
+        let (_, old) = self.taken_slot(path)?;
+        must_be(old, Kind::File, path)?;
+        let inode = self.inode(old.inode, path.as_str())?;
+        let attributes = Attributes { mode: inode.mode & 0o7777, uid: inode.uid, gid: inode.gid, mtime };
+        self.must_fit(path, content)?;
+        self.put(path, |slot| {
+            let (node, size) = self.new_file(slot, path, content)?;
+            let copied = self.beside(path, slot).and_then(|at| self.copy_xattrs(old, &at, path));
+            Ok(copied.and_then(|()| self.apply_attributes(node, path, attributes)).map(|()| size))
+        })
+    }
+
+    /// Writes `content` behind the end of a regular file that exists, and returns how many bytes came in. All
+    /// names of the file see it; owner, permissions and extended attributes stay; the time of the change is the
+    /// one given when opening.
+    ///
+    /// # Errors
+    /// Whatever fails, the file has its old length and time again.
+    pub fn append(&self, path: &ImagePath, content: &mut Source<'_>) -> Result<u64> {
+        let (_, node) = self.taken_slot(path)?;
+        must_be(node, Kind::File, path)?;
+        self.may_append(node.inode, path)?;
+        self.must_fit(path, content)?;
+        let before = self.inode(node.inode, path.as_str())?;
+        let filled = self.fill(node.inode, path, content);
+        if filled.is_err() {
+            let undone = self.truncate(node.inode, before.size).and_then(|()| {
+                let (atime, mtime) = ((before.atime, before.atime_nsec), (before.mtime, before.mtime_nsec));
+                self.fs().apply_utimens_ino(node.inode, atime.0, atime.1, mtime.0, mtime.1)
+            });
+            undone.map_err(|error| self.failed(error, "taking back what was appended to", path, 0))?;
+        }
+        filled
+    }
+
+    /// Puts what `make` makes under the name of `path`. Where the name is free it is made there, else under an
+    /// interim name that then takes the old one's place, so that a failure leaves the old one.
+    ///
+    /// Where `make` itself fails, it has made nothing; what it returns is whether the rest went well, and if not,
+    /// what it made is removed again.
+    pub(super) fn put<T>(
+        &self,
+        path: &ImagePath,
+        make: impl FnOnce(&Slot) -> Result<Result<T>>,
+    ) -> Result<T> {
+        let slot = self.slot(path)?;
+        let Some(old) = slot.taken else {
+            self.may_add(&slot, path)?;
+            return self.made(&slot, make(&slot)?);
+        };
+        if old.kind == Kind::Folder {
+            return Err(bad(path, "it is a folder"));
+        }
+        self.may_remove(&slot, path)?;
+        let interim = self.interim(&slot, path)?;
+        let made = self.made(&interim, make(&interim)?)?;
+        let moved = self.name_move(interim.at(), slot.at());
+        self.made(&interim, moved.map_err(|error| self.failed(error, "replacing", path, 1)))?;
+        self.removed(old, path)?;
+        Ok(made)
+    }
+
+    /// Takes the name away again if `result` is an error, which is the one to tell: should this fail too, a
+    /// sound file stays that nobody asked for.
+    fn made<T>(&self, slot: &Slot, result: Result<T>) -> Result<T> {
+        if result.is_err() {
+            let _ = self.name_unlink(slot.at());
+        }
+        result
+    }
+
+    /// A free name in the same folder.
+    fn interim(&self, slot: &Slot, path: &ImagePath) -> Result<Slot> {
+        for number in 0..INTERIM_NAMES {
+            let interim = slot.beside(format!(".hcimage-{number}"));
+            let found = self.name_lookup(interim.at());
+            if found.map_err(|error| self.failed(error, "replacing", path, 1))?.is_none() {
+                return Ok(interim);
+            }
+        }
+        Err(bad(path, "its folder is full of names like .hcimage-0; remove them"))
+    }
+
+    /// The path of another name in the folder of `path`.
+    pub(super) fn beside(&self, path: &ImagePath, slot: &Slot) -> Result<ImagePath> {
+        let folder = self.place(path, Last::Keep)?.path()?.parent().unwrap_or_else(ImagePath::root);
+        folder.join(&String::from_utf8_lossy(slot.at().name)).map_err(|error| bad(path, &error.to_string()))
+    }
+
+    /// A new file with `content` under a free name; none if it cannot be filled.
+    fn new_file(&self, slot: &Slot, path: &ImagePath, content: &mut Source<'_>) -> Result<(Node, u64)> {
+        let made = self.name_new_file(slot.at(), 0o600);
+        let inode = made.map_err(|error| self.failed(error, "creating", path, 1))?;
+        let filled = self.fill(inode, path, content);
+        let size = self.made(slot, filled)?;
+        Ok((Node { inode, kind: Kind::File }, size))
+    }
+
+    /// Refuses an announced length that cannot fit. What may fit is tried: only then is it known how many blocks
+    /// the extents take.
+    fn must_fit(&self, path: &ImagePath, content: &Source<'_>) -> Result<()> {
+        let Some(len) = content.len() else { return Ok(()) };
+        let need = len.checked_next_multiple_of(u64::from(self.volume.sb.block_size())).unwrap_or(u64::MAX);
+        let free = self.free()?.bytes;
+        if need > free {
+            return Err(FsError::NoSpace { what: path.as_str().to_owned(), need, free });
+        }
+        Ok(())
+    }
+
+    /// Streams `content` behind the end of a file, and returns how many bytes that were. If it fails, the file has
+    /// some of them.
+    fn fill(&self, inode: u32, path: &ImagePath, content: &mut Source<'_>) -> Result<u64> {
+        let failed = |error, bytes| self.failed(error, "writing", path, bytes);
+        let mut inode = self.volume.inode(inode).map_err(|error| failed(error, 0))?;
+        if !self.volume.can_fill(&inode).map_err(|error| failed(error, 0))? {
+            return self.fill_by_crate(inode.number, path, inode.size(), content);
+        }
+        let filled = self.volume.fill(&mut inode, content);
+        self.tell_crate().map_err(|error| failed(error, 0))?;
+        filled.map_err(|error| match error {
+            FillError::Source(source) => FsError::Io { what: format!("reading what goes to {path}"), source },
+            FillError::Image(error, bytes) => failed(error, bytes),
+        })
+    }
+
+    /// As [`Ext4::fill`], for files that only the crate knows, from byte `start` on.
+    fn fill_by_crate(
+        &self,
+        inode: u32,
+        path: &ImagePath,
+        start: u64,
+        content: &mut Source<'_>,
+    ) -> Result<u64> {
         let mut piece = Vec::new();
         let mut size: u64 = 0;
         loop {
             piece.clear();
-            let source =
-                |source: io::Error| FsError::Io { what: format!("reading what goes to {path}"), source };
+            let source = |source| FsError::Io { what: format!("reading what goes to {path}"), source };
             let count = Read::take(&mut *content, PIECE).read_to_end(&mut piece).map_err(source)?;
             if count == 0 {
                 return Ok(size);
             }
             let bytes = u64::try_from(count).unwrap_or(u64::MAX);
-            let written = self.fs.apply_pwrite_ino(inode, size, &piece);
+            let written = self.fs().apply_pwrite_ino(inode, start.saturating_add(size), &piece);
+            let written = written.and_then(|_| self.volume.seal_extents(inode));
             written.map_err(|error| self.failed(error, "writing", path, bytes))?;
             size = size.saturating_add(bytes);
         }
     }
-
-    /// Creates or replaces a symbolic link.
-    pub(super) fn make_symlink(&self, path: &ImagePath, target: &str, attributes: Attributes) -> Result<()> {
-        if target.is_empty() || target.contains('\0') {
-            return Err(bad(path, "a link needs a target without NUL".to_owned()));
-        }
-        let place = self.place_for(path)?;
-        let slot = self.slot(path, &place)?;
-        self.vacate(&slot, path)?;
-        let made = self.fs.apply_symlink_at(slot.folder, slot.name.as_bytes(), target.as_bytes());
-        let inode = made.map_err(|error| self.failed(error, "linking", path, 1))?;
-        self.apply_attributes(Node { inode, kind: Kind::Symlink }, path, attributes)
-    }
-
-    /// Removes a name that must exist and must not be a folder.
-    pub(super) fn remove_name(&self, path: &ImagePath) -> Result<()> {
-        let place = self.place_for(path)?;
-        let slot = self.slot(path, &place)?;
-        if slot.taken.is_none() {
-            return Err(FsError::NotFound { path: path.as_str().to_owned() });
-        }
-        self.vacate(&slot, path)
-    }
-
-    /// Sets owner, permissions and times. The time of the last change of the inode itself (`ctime`) is
-    /// the one given when opening; a link's permissions stay 0777, as everywhere.
-    fn apply_attributes(&self, node: Node, path: &ImagePath, attributes: Attributes) -> Result<()> {
-        let fs = &self.fs;
-        let Attributes { mode, uid, gid, mtime } = attributes;
-        let mut done = fs.apply_chown_ino(node.inode, uid, gid);
-        if node.kind != Kind::Symlink {
-            done = done.and_then(|()| fs.apply_chmod_ino(node.inode, mode & 0o7777));
-        }
-        done.and_then(|()| fs.apply_utimens_ino(node.inode, mtime, 0, mtime, 0))
-            .map_err(|error| self.failed(error, "setting owner, mode and time of", path, 1))
-    }
-
-    /// As [`Ext4::apply_attributes`], for a path, whose last component is not followed.
-    pub(super) fn set_path_attributes(&self, path: &ImagePath, attributes: Attributes) -> Result<()> {
-        self.must_be_writable(path)?;
-        let node = self.existing(path, Last::Keep, None)?;
-        self.apply_attributes(node, path, attributes)
-    }
-
-    /// What is free now; the numbers of the opened file system are those of the beginning.
-    pub(super) fn free(&self) -> Result<Space> {
-        let sb = Superblock::read(self.fs.dev.as_ref())
-            .map_err(|error| convert(error, "reading the superblock"))?;
-        let bytes = sb.free_blocks_count.saturating_mul(u64::from(sb.block_size()));
-        Ok(Space { bytes, inodes: u64::from(sb.free_inodes_count) })
-    }
-
-    fn place_for(&self, path: &ImagePath) -> Result<Place> {
-        self.must_be_writable(path)?;
-        self.place(path, Last::Keep)
-    }
-
-    fn slot<'a>(&self, path: &ImagePath, place: &'a Place) -> Result<Slot<'a>> {
-        match place.parent() {
-            None => Err(bad(path, "it is the root folder".to_owned())),
-            Some((None, _)) => {
-                let folder = path.parent().unwrap_or_else(ImagePath::root);
-                Err(FsError::NotFound { path: folder.as_str().to_owned() })
-            }
-            Some((Some(folder), name)) => Ok(Slot { folder: folder.inode, name, taken: place.node() }),
-        }
-    }
-
-    /// Frees a name. Only the name goes where the file has others.
-    fn vacate(&self, slot: &Slot<'_>, path: &ImagePath) -> Result<()> {
-        match slot.taken {
-            None => Ok(()),
-            Some(node) if node.kind == Kind::Folder => Err(bad(path, "it is a folder".to_owned())),
-            Some(_) => {
-                let removed = self.fs.apply_unlink_at(slot.folder, slot.name.as_bytes());
-                removed.map_err(|error| self.failed(error, "removing", path, 0))
-            }
-        }
-    }
-
-    fn must_be_writable(&self, path: &ImagePath) -> Result<()> {
-        if self.writable {
-            return Ok(());
-        }
-        let source = io::Error::from(io::ErrorKind::ReadOnlyFilesystem);
-        Err(FsError::Io { what: format!("writing {path} in an image that was opened for reading"), source })
-    }
-
-    /// An error of the crate while it did `what` to `path` with `bytes` more to place.
-    fn failed(&self, error: Error, what: &str, path: &ImagePath, bytes: u64) -> FsError {
-        let free = |of: fn(Space) -> u64| self.free().map_or(0, of);
-        let block = u64::from(self.fs.sb.block_size());
-        let subject = path.as_str().to_owned();
-        match exhausted(&error) {
-            Some(Exhausted::Blocks) => {
-                let need = bytes.max(1).next_multiple_of(block);
-                FsError::NoSpace { what: subject, need, free: free(|space| space.bytes) }
-            }
-            Some(Exhausted::Inodes) => {
-                FsError::NoInodes { what: subject, need: 1, free: free(|space| space.inodes) }
-            }
-            None => convert(error, &format!("{what} {path}")),
-        }
-    }
-}
-
-fn bad(path: &ImagePath, problem: String) -> FsError {
-    FsError::BadPath { path: path.as_str().to_owned(), problem }
 }

@@ -16,9 +16,10 @@
 //! One module for each structure on the disk; the format is described at
 //! <https://docs.kernel.org/filesystems/ext4/>.
 
+use super::bytes;
+
 mod apply;
 mod bitmap;
-mod bytes;
 mod checksum;
 mod descriptor;
 mod features;

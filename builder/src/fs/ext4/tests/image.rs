@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use crate::disk::{ByteOffset, ByteSize, Window};
+use crate::fs::ext4::scratch::scratch;
 use crate::fs::ext4::{Ext4, Ext4Options};
 use crate::fs::{Attributes, FileSystem, FsError, ImagePath};
 
@@ -103,7 +104,7 @@ fn populate(root: &Path) {
 impl Image {
     /// The same once more.
     pub(super) fn copy(&self) -> Self {
-        let copy = Self { dir: tempfile::tempdir().unwrap(), len: self.len };
+        let copy = Self { dir: scratch(), len: self.len };
         fs::copy(self.file_path(), copy.file_path()).unwrap();
         copy
     }
@@ -111,7 +112,7 @@ impl Image {
     /// An image of `mib` MiB with mke2fs's `options` and the usual content, aged by debugfs and e2fsck: the large
     /// folder gets a hash tree, files get extended attributes, and deleted ones leave gaps.
     pub(super) fn new(mib: u64, options: &[&str]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         let tree = dir.path().join("tree");
         populate(&tree);
         let image = Self::format(dir, mib << 20, &[&["-d", tree.to_str().unwrap()], options].concat());
@@ -133,7 +134,7 @@ impl Image {
 
     /// As [`Image::new`], fresh from mke2fs and empty.
     pub(super) fn empty(mib: u64, options: &[&str]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         Self::format(dir, mib << 20, options)
     }
 
@@ -160,8 +161,13 @@ impl Image {
         self.dir.path().join("image").to_str().unwrap().to_owned()
     }
 
+    /// Bytes of the partition.
+    pub(super) fn partition_len(&self) -> u64 {
+        self.len
+    }
+
     /// How the tools are told which part of the file they mean.
-    fn target(&self) -> String {
+    pub(super) fn target(&self) -> String {
         format!("{}?offset={OFFSET}", self.file_path())
     }
 
@@ -183,7 +189,7 @@ impl Image {
     }
 
     pub(super) fn try_open(&self, writable: bool) -> Result<Ext4, FsError> {
-        Ext4::open(self.window(), Ext4Options { now: NOW, writable })
+        Ext4::open(self.window(), Ext4Options { now: NOW, writable, replay: false })
     }
 
     /// Opens, lets `edit` act, finishes, and lets the judges see it.
@@ -219,6 +225,30 @@ impl Image {
         self.file().write_all_at(bytes, 0).unwrap();
     }
 
+    /// All of the partition.
+    pub(super) fn partition(&self) -> Vec<u8> {
+        self.partition_bytes(0, self.len as usize)
+    }
+
+    /// Puts back what [`Image::partition`] gave.
+    pub(super) fn put_partition(&self, bytes: &[u8]) {
+        self.file().write_all_at(bytes, OFFSET).unwrap();
+    }
+
+    /// Writes a file beside the image, and returns its path.
+    pub(super) fn write_beside(&self, name: &str, content: &[u8]) -> String {
+        let at = self.dir.path().join(name);
+        fs::write(&at, content).unwrap();
+        at.to_str().unwrap().to_owned()
+    }
+
+    /// What dumpe2fs says of the superblock and the groups.
+    pub(super) fn dumpe2fs(&self) -> String {
+        let output = tool("dumpe2fs", &[&self.target()]);
+        assert!(output.status.success(), "{}", text(&output));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     pub(super) fn debugfs(&self, command: &str) -> String {
         let output = tool("debugfs", &["-R", command, &self.target()]);
         assert!(output.status.success(), "{command}: {}", text(&output));
@@ -230,6 +260,15 @@ impl Image {
         let said = text(&output);
         // The version comes first, on a line of its own; anything more is a complaint.
         assert!(output.status.success() && said.lines().count() <= 2, "{command}: {said}");
+    }
+
+    /// What debugfs says to several commands that write nothing, each repeated before its answer.
+    pub(super) fn debugfs_read(&self, commands: &[String]) -> String {
+        let script = self.dir.path().join("script");
+        fs::write(&script, commands.join("\n")).unwrap();
+        let output = tool("debugfs", &["-f", script.to_str().unwrap(), &self.target()]);
+        assert!(output.status.success(), "{}", text(&output));
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// Several commands in one session.
@@ -259,7 +298,7 @@ impl Image {
 
     /// Everything in the file system, read by debugfs.
     pub(super) fn tree(&self) -> Tree {
-        let out = tempfile::tempdir().unwrap();
+        let out = scratch();
         self.debugfs(&format!("rdump / {}", out.path().display()));
         let mut tree = Tree::new();
         walk(out.path(), out.path(), &mut tree);

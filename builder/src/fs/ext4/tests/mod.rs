@@ -4,10 +4,15 @@
 
 #![expect(clippy::cast_possible_truncation, reason = "fixtures are small")]
 
+mod attributes;
+mod changed;
 mod hostile;
 mod image;
+mod large;
 mod limits;
 mod matrix;
-mod random;
+mod operating;
+mod operations;
 mod refusals;
+mod replay;
 mod writing;

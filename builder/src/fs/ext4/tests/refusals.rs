@@ -47,6 +47,10 @@ fn first_block(image: &Image, file: &str) -> u64 {
     said.lines().last().unwrap().split_whitespace().next().unwrap().parse().unwrap()
 }
 
+fn folder_block(image: &Image, folder: &str, logical: u64) -> u64 {
+    image.debugfs(&format!("bmap {folder} {logical}")).trim().parse().unwrap()
+}
+
 fn flip(bytes: &mut [u8; 4]) {
     bytes[0] ^= 1;
 }
@@ -167,10 +171,58 @@ fn flipped_bytes_elsewhere() {
     refused(&patched(&|image| extents(image) + 12), &["extent", "checksum"]);
     let folder = patched(&|image| first_block(image, "/etc/systemd") * BLOCK + 1000);
     refused(&folder, &["damaged", "Checksum"]);
+    // The hash tree of a large folder: its root, a leaf, and a leaf whose checksum is gone.
+    let many = |image: &Image, logical: u64| folder_block(image, "/var/lib/many", logical) * BLOCK;
+    refused(&patched(&|image| many(image, 0) + 0x30), &["damaged", "Checksum"]);
+    refused(&patched(&|image| many(image, 1) + 200), &["damaged"]);
+    refused(&patched(&|image| many(image, 2) + BLOCK - 8), &["damaged"]);
+    // Extended attributes that have a block.
+    let attributes = |image: &Image| number(image, "stat /usr/bin/block", "File ACL:") * BLOCK;
+    refused(&patched(&|image| attributes(image) + 100), &["extended attributes", "checksum"]);
     // Reading opens it, but does not list the damaged folder; the crate's own listing would.
     let fs = folder.try_open(false).unwrap();
     assert!(matches!(fs.list(&path("/etc/systemd")), Err(FsError::Corrupt { .. })));
     assert!(fs.list(&path("/usr")).is_ok());
+}
+
+/// Without checksums, so that nothing else gives it away. Most of these were found by fuzzing.
+#[test]
+fn inodes_and_folders_that_contradict_each_other() {
+    let broken = |commands: &[&str]| {
+        let image = Image::new(MIB, &["-b", "4096", "-O", "^metadata_csum"]);
+        image.debugfs_script(commands);
+        image
+    };
+    for (commands, finding) in [
+        // The counts of the group agree: one inode is freed that is used, another one is used that is free.
+        (&["freei /etc/hostname 1", "seti <4000>"][..], "has links, but its bitmap calls it free"),
+        (&["unlink /etc/empty"], "has 1 links, 0 were found"),
+        (&["sif /etc/hostname flags 0x80800"], "has the flags 0x80800"),
+        (&["sif /etc/hostname extra_isize 6"], "fields have 6 bytes more"),
+        (&["ssv r_blocks_count 5000"], "impossible numbers"),
+    ] {
+        let image = broken(commands);
+        refused(&image, &["damaged", finding]);
+    }
+    let folder = |name: &str, change: &dyn Fn(&Image, u64)| {
+        let image = broken(&[]);
+        let block: u64 = image.debugfs(&format!("bmap {name} 0")).trim().parse().unwrap();
+        change(&image, block * BLOCK);
+        image
+    };
+    // The hash from which the second leaf on holds names, behind the first pair.
+    let astray = folder("/var/lib/many", &|image, block| {
+        image.patch(block + 0x28, |hash| *hash = [0xfe, 0xff, 0xff, 0x7f])
+    });
+    refused(&astray, &["a name where its hash does not lead to"]);
+    let levels = folder("/var/lib/many", &|image, block| image.patch(block + 0x1c, |info| info[2] = 9));
+    refused(&levels, &["the root of a hash tree"]);
+    // One empty entry that fills the block of the root: nothing is left that could contradict anything.
+    let empty = [[0; 4], [0, 0x10, 0, 0]];
+    let dot = folder("/", &|image, block| {
+        (0..).step_by(4).zip(empty).for_each(|(at, new)| image.patch(block + at, |bytes| *bytes = new));
+    });
+    refused(&dot, &["`.` is missing"]);
 }
 
 #[test]
@@ -183,7 +235,6 @@ fn features_that_we_do_not_edit() {
         (vec!["-O", "casefold"], "casefold"),
         (vec!["-O", "inline_data"], "inline_data"),
         (vec!["-O", "ea_inode"], "ea_inode"),
-        (vec!["-O", "large_dir"], "large_dir"),
         (vec!["-O", "mmp"], "mmp"),
         (vec!["-O", "meta_bg,^resize_inode"], "meta_bg"),
         (vec!["-O", "bigalloc"], "bigalloc"),
@@ -191,7 +242,6 @@ fn features_that_we_do_not_edit() {
         (vec!["-O", "fast_commit"], "fast_commit"),
         (vec!["-O", "stable_inodes"], "stable_inodes"),
         (vec!["-O", "^extent,^64bit"], "without extent"),
-        (vec!["-b", "2048"], "blocks of 2048 bytes"),
     ] {
         let image = Image::empty(MIB, &options);
         assert!(matches!(refused(&image, &[name]), FsError::Unsupported { .. }), "{name}");
@@ -212,7 +262,9 @@ fn features_that_nobody_knows_yet() {
 fn a_truncated_image() {
     let image = sound();
     for writable in [true, false] {
-        let error = Ext4::open(image.truncated_window(), Ext4Options { now: 0, writable }).err().unwrap();
+        let error = Ext4::open(image.truncated_window(), Ext4Options { now: 0, writable, replay: false })
+            .err()
+            .unwrap();
         let text = error.to_string();
         assert!(
             text.contains("has 32.0 MiB") && text.contains("only 16.0 MiB") && text.contains("truncated"),
@@ -248,4 +300,18 @@ fn reading_changes_no_byte_and_refuses_to_write() {
     }
     Box::new(fs).finish().unwrap();
     assert!(image.bytes() == before);
+}
+
+/// Without checksums only the names tell that a tree is wrong.
+#[test]
+fn a_hash_tree_that_leads_astray() {
+    let image = Image::new(MIB, &["-b", "4096", "-O", "^metadata_csum"]);
+    let root = folder_block(&image, "/var/lib/many", 0) * BLOCK;
+    // The first pair with a hash, behind limit, count and the first block; then the block that it leads to.
+    for (at, change) in [(0x28, 0x4000_0000_u32), (0x2c, 1)] {
+        image.patch(root + at, |bytes| *bytes = (u32::from_le_bytes(*bytes) ^ change).to_le_bytes());
+        refused(&image, &["folder inode", "e2fsck -fy"]);
+        image.patch(root + at, |bytes| *bytes = (u32::from_le_bytes(*bytes) ^ change).to_le_bytes());
+    }
+    image.try_open(true).unwrap();
 }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+use super::super::scratch::scratch;
 use super::{Grown, grow};
 use crate::disk::{ByteSize, Window};
 use crate::fs::Result;
@@ -44,7 +45,7 @@ fn must(program: &str, args: &[&str]) -> String {
 impl Image {
     /// A file system of `blocks` blocks with a few files.
     fn make(block_size: u32, options: &str, blocks: u64) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = scratch();
         let source = dir.path().join("source");
         fs::create_dir_all(source.join("folder")).unwrap();
         for index in 0..20usize {

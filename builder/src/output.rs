@@ -1,0 +1,127 @@
+//! Where an image goes: its names, and how they are given only to what is complete.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tempfile::{NamedTempFile, TempPath};
+
+/// Where an image goes.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// The final name.
+    pub path: PathBuf,
+    /// Whether files of that name, the image's and its manifest's, may be replaced.
+    pub overwrite: bool,
+}
+
+/// Why an output cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputError {
+    /// It exists.
+    #[error("{path} exists already; name another with --output, or allow to replace it with --overwrite")]
+    Exists {
+        /// The image or its manifest.
+        path: PathBuf,
+    },
+    /// It is what the image is made from.
+    #[error("{path} is the base image, which is never written; name another with --output")]
+    IsBase {
+        /// The output.
+        path: PathBuf,
+    },
+    /// A folder, a device or the like has the name.
+    #[error(
+        "{path} is no file that could be replaced; name a file with --output. An image is written to a card after \
+         it was built"
+    )]
+    NotAFile {
+        /// The output.
+        path: PathBuf,
+    },
+    /// It cannot be written.
+    #[error("writing {path}")]
+    Io {
+        /// The output.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+}
+
+type Result<T> = std::result::Result<T, OutputError>;
+
+impl Output {
+    /// Refuses what would only fail after minutes of work, and what would destroy `base`.
+    pub fn check(&self, base: Option<&Path>) -> Result<()> {
+        for path in [&self.path, &self.manifest()] {
+            match path.symlink_metadata() {
+                Ok(_) if !self.overwrite => return Err(OutputError::Exists { path: path.clone() }),
+                Ok(found) if !found.is_file() => return Err(OutputError::NotAFile { path: path.clone() }),
+                _ => {}
+            }
+            // Not the same file where one of them does not exist.
+            if base.is_some_and(|base| same_file::is_same_file(base, path).unwrap_or(false)) {
+                return Err(OutputError::IsBase { path: path.clone() });
+            }
+        }
+        self.temporary().map(drop)
+    }
+
+    /// The name of the manifest beside the image.
+    pub fn manifest(&self) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        name.push(".manifest.json");
+        name.into()
+    }
+
+    /// A file in the same folder, which vanishes unless it is given its final name. Only its owner may read it: an
+    /// image holds the secrets of its node.
+    pub fn temporary(&self) -> Result<NamedTempFile> {
+        tempfile::Builder::new()
+            .prefix(".hcimage-")
+            .suffix(".partial")
+            .tempfile_in(self.folder())
+            .map_err(|source| self.failed(source))
+    }
+
+    /// Gives the finished and synced image and manifest their names, durably; the image last, since whoever finds it
+    /// takes it as complete.
+    pub fn publish(&self, image: TempPath, manifest: TempPath) -> Result<()> {
+        let replaces = self.manifest().exists();
+        self.name(manifest, &self.manifest())?;
+        self.name(image, &self.path).inspect_err(|_| {
+            if !replaces {
+                // What it tells of is not there.
+                let _ = std::fs::remove_file(self.manifest());
+            }
+        })?;
+        sync_folder(self.folder()).map_err(|source| self.failed(source))
+    }
+
+    fn name(&self, temporary: TempPath, path: &Path) -> Result<()> {
+        let named = if self.overwrite { temporary.persist(path) } else { temporary.persist_noclobber(path) };
+        named.map_err(|error| OutputError::Io { path: path.to_owned(), source: error.error })
+    }
+
+    fn folder(&self) -> &Path {
+        self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    }
+
+    /// An error while the output was written.
+    pub fn failed(&self, source: io::Error) -> OutputError {
+        OutputError::Io { path: self.path.clone(), source }
+    }
+}
+
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Windows has no way to sync a folder; its journal keeps renames in order.
+#[cfg(not(unix))]
+fn sync_folder(_folder: &Path) -> io::Result<()> {
+    Ok(())
+}

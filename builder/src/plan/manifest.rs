@@ -1,0 +1,149 @@
+//! A manifest for k3s's auto-deploy folder: one that k3s will really apply.
+
+use yaml_rust2::{Yaml, YamlLoader};
+
+/// A manifest whose name k3s accepts and whose text is a list of Kubernetes objects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    name: String,
+    text: String,
+}
+
+/// Why k3s would not apply a manifest, or would apply it only in part.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadManifest {
+    /// k3s makes the name of its `Addon` object from the file's name.
+    #[error("the name {0:?} must be small letters, digits and hyphens, with .yaml, .yml or .json")]
+    Name(String),
+    /// k3s writes a file of this name itself, over ours.
+    #[error("{0:?} is a component that k3s brings along and writes itself; choose another name")]
+    Packaged(String),
+    /// It cannot be read as YAML.
+    #[error("line {line}: {problem}")]
+    Syntax {
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A document in it is no Kubernetes object.
+    #[error("document {number} has no {field}; every object needs apiVersion, kind and metadata.name")]
+    NoObject {
+        /// Counted from 1.
+        number: usize,
+        /// What is missing.
+        field: &'static str,
+    },
+    /// There is nothing in it.
+    #[error("there is no object in it")]
+    Empty,
+}
+
+/// What k3s stages into the folder by itself (`manifests/` in its source, 1.36), by the name before the first dot.
+const PACKAGED: [&str; 6] = ["ccm", "coredns", "local-storage", "rolebindings", "runtimes", "traefik"];
+
+impl Manifest {
+    /// A manifest that will lie in a file called `name`.
+    pub fn new(name: &str, text: String) -> Result<Self, BadManifest> {
+        let (stem, ending) = name.split_once('.').unwrap_or((name, ""));
+        let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let named = (1..=63).contains(&stem.len())
+            && stem.chars().all(good)
+            && !stem.starts_with('-')
+            && !stem.ends_with('-');
+        let last = ending.rsplit('.').next().unwrap_or_default();
+        if !named || !["yaml", "yml", "json"].contains(&last) {
+            return Err(BadManifest::Name(name.to_owned()));
+        }
+        if PACKAGED.contains(&stem) {
+            return Err(BadManifest::Packaged(stem.to_owned()));
+        }
+        check_objects(&text)?;
+        Ok(Self { name: name.to_owned(), text })
+    }
+
+    /// The file's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name of the `Addon` that k3s makes of it.
+    pub fn addon(&self) -> &str {
+        self.name.split('.').next().unwrap_or_default()
+    }
+
+    /// The YAML, as it was given.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+fn check_objects(text: &str) -> Result<(), BadManifest> {
+    let documents = YamlLoader::load_from_str(text).map_err(|error| BadManifest::Syntax {
+        line: error.marker().line(),
+        problem: error.info().to_owned(),
+    })?;
+    let mut objects = 0;
+    // A document of nothing but comments is null; k3s skips those.
+    for (index, object) in documents.iter().enumerate().filter(|(_, document)| !document.is_null()) {
+        let missing = |field| Err(BadManifest::NoObject { number: index + 1, field });
+        let text = |yaml: &Yaml| yaml.as_str().is_some_and(|text| !text.is_empty());
+        if !text(&object["apiVersion"]) {
+            return missing("apiVersion");
+        }
+        if !text(&object["kind"]) {
+            return missing("kind");
+        }
+        let metadata = &object["metadata"];
+        let is_list = object["kind"].as_str().is_some_and(|kind| kind.ends_with("List"));
+        if !is_list && !text(&metadata["name"]) && !text(&metadata["generateName"]) {
+            return missing("metadata.name");
+        }
+        objects += 1;
+    }
+    if objects == 0 { Err(BadManifest::Empty) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "# a shop\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n---\n# nothing\n---\n\
+         apiVersion: v1\nkind: List\nitems: []\n";
+
+    #[test]
+    fn names_are_those_that_k3s_reads() {
+        for name in ["shop.yaml", "a-1.yml", "x.json", "shop.v1.yaml"] {
+            let manifest = Manifest::new(name, GOOD.to_owned()).unwrap();
+            assert_eq!((manifest.name(), manifest.text()), (name, GOOD));
+        }
+        assert_eq!(Manifest::new("shop.v1.yaml", GOOD.to_owned()).unwrap().addon(), "shop");
+        for name in
+            ["", "shop", "shop.notyaml", "shop.yaml.skip", "Shop.yaml", "my_shop.yaml", "-a.yaml", ".yaml"]
+        {
+            assert_eq!(Manifest::new(name, GOOD.to_owned()), Err(BadManifest::Name(name.to_owned())));
+        }
+        let packaged = Manifest::new("traefik.yaml", GOOD.to_owned()).unwrap_err().to_string();
+        assert!(packaged.contains("another name"), "{packaged}");
+    }
+
+    #[test]
+    fn what_is_no_object_is_named() {
+        for (text, said) in [
+            ("", "no object"),
+            ("# only a comment\n", "no object"),
+            ("kind: Namespace\n", "document 1 has no apiVersion"),
+            (
+                "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n---\napiVersion: v1\n",
+                "document 2 has no kind",
+            ),
+            ("apiVersion: v1\nkind: Pod\n", "metadata.name"),
+            ("just text\n", "no apiVersion"),
+            ("a: b\n c: d\n", "line 2"),
+            ("a: [1, 2\n", "line "),
+        ] {
+            let error = Manifest::new("a.yaml", text.to_owned()).unwrap_err().to_string();
+            assert!(error.contains(said), "{text:?}: {error}");
+        }
+    }
+}

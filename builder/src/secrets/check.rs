@@ -1,0 +1,153 @@
+//! Whether what was read from a secrets file belongs together and is still good.
+
+use std::fmt;
+
+use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData};
+use rsa::pkcs1::DecodeRsaPrivateKey as _;
+use rsa::traits::PublicKeyParts;
+use time::{Duration, OffsetDateTime};
+use x509_parser::prelude::{FromDer, X509Certificate};
+use zeroize::Zeroizing;
+
+use super::clock::{Clock, date, moment};
+use super::error::{Damage, SecretsError};
+use super::pki::{self, CertifiedKey, SERVICE_KEY_BITS};
+use super::{Secrets, pem};
+
+const ADMIN: &str = "the administrator's certificate";
+
+/// How long before its end a certificate is spoken of: for the administrator's the time that k3s takes for its own.
+const WARN_ADMIN: Duration = Duration::days(120);
+const WARN_AUTHORITY: Duration = Duration::days(365);
+
+/// Something that still works, or that the cluster works without, and that will need a hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    certificate: &'static str,
+    ends: OffsetDateTime,
+    over: bool,
+    cure: &'static str,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ends = if self.over { "ended" } else { "ends" };
+        write!(f, "{} {ends} on {}: {}", self.certificate, date(self.ends), self.cure)
+    }
+}
+
+/// Each key belongs to its certificate, each certificate is what it should be, each password has its form.
+pub(super) fn integrity(secrets: &Secrets) -> Result<(), Damage> {
+    for (authority, pair) in secrets.authorities.each() {
+        let title = authority.title();
+        with_certificate(pair, title, |certificate| {
+            require(certificate.is_ca(), title, "is not an authority")?;
+            require(
+                certificate.verify_signature(None).is_ok(),
+                title,
+                "has a signature that is not its own",
+            )?;
+            let name = common_name(certificate).unwrap_or_default();
+            require(name.starts_with(authority.name_prefix()), title, "is another certificate")
+        })?;
+    }
+    with_certificate(&secrets.authorities.client, "the client CA", |client_ca| {
+        with_certificate(&secrets.admin, ADMIN, |admin| {
+            let signed = admin.verify_signature(Some(client_ca.public_key())).is_ok();
+            require(
+                signed && admin.issuer() == client_ca.subject(),
+                ADMIN,
+                "is not signed by the client CA",
+            )?;
+            require(is_admin(admin), ADMIN, "is not one for the administrator")
+        })
+    })?;
+    let service_key = rsa::RsaPrivateKey::from_pkcs1_pem(secrets.service_key.expose());
+    let good = service_key.is_ok_and(|key| key.n().bits() >= SERVICE_KEY_BITS);
+    require(good, "the key for service-account tokens", "is no RSA key of 2048 bits")?;
+
+    let tokens = [&secrets.server_password, &secrets.agent_password];
+    let passwords = tokens.into_iter().chain(secrets.node_passwords.values());
+    require(
+        passwords.into_iter().all(|p| p.is_password()),
+        "a token or node password",
+        "is not 32 hexadecimal digits",
+    )
+}
+
+/// Every authority has begun at the build time and has not ended; what ends soon is told.
+pub(super) fn validity(secrets: &Secrets, clock: Clock) -> Result<Vec<Warning>, SecretsError> {
+    let build_time = moment(clock.build_time)?;
+    // A build for an old time is still flashed now.
+    let now = moment(clock.now.max(clock.build_time))?;
+    let mut warnings = Vec::new();
+    for (authority, pair) in secrets.authorities.each() {
+        let certificate = authority.title();
+        let (begins, ends) = period(pair, certificate)?;
+        if begins > build_time {
+            let (build_time, begins) = (date(build_time), date(begins));
+            return Err(SecretsError::BuildTimeTooEarly { certificate, build_time, begins });
+        }
+        if ends <= now {
+            return Err(SecretsError::Expired { certificate, ended: date(ends) });
+        }
+        if ends - now <= WARN_AUTHORITY {
+            let cure = "plan for `k3s certificate rotate-ca` or a new cluster before that day";
+            warnings.push(Warning { certificate, ends, over: false, cure });
+        }
+    }
+    let (_, ends) = period(&secrets.admin, ADMIN)?;
+    if ends - now <= WARN_ADMIN {
+        let cure = "`hcimage rotate admin-certificate` makes a new one; the nodes need nothing";
+        warnings.push(Warning { certificate: ADMIN, ends, over: ends <= now, cure });
+    }
+    Ok(warnings)
+}
+
+fn period(
+    pair: &CertifiedKey,
+    title: &'static str,
+) -> Result<(OffsetDateTime, OffsetDateTime), SecretsError> {
+    with_certificate(pair, title, |certificate| {
+        let validity = certificate.validity();
+        Ok((validity.not_before.to_datetime(), validity.not_after.to_datetime()))
+    })
+    .map_err(|damage| SecretsError::Certificate { what: title, source: rcgen::Error::X509(damage.cause) })
+}
+
+/// Reads a certificate, holds its key against it, and hands it on.
+fn with_certificate<T>(
+    pair: &CertifiedKey,
+    title: &'static str,
+    look: impl FnOnce(&X509Certificate<'_>) -> Result<T, Damage>,
+) -> Result<T, Damage> {
+    let damaged = || Damage::new(format!("{title} cannot be read"));
+    let der = pem::certificate_der(&pair.certificate).ok_or_else(damaged)?;
+    let (rest, certificate) = X509Certificate::from_der(&der).map_err(|_| damaged())?;
+    require(rest.is_empty(), title, "has something after its end")?;
+    require(key_belongs(pair, &certificate), title, "and its key do not belong together")?;
+    look(&certificate)
+}
+
+fn key_belongs(pair: &CertifiedKey, certificate: &X509Certificate<'_>) -> bool {
+    let Some(der) = pem::private_key_der(pair.key.expose()) else { return false };
+    let Ok(key) = KeyPair::try_from(der.as_slice()).map(Zeroizing::new) else { return false };
+    PublicKeyData::algorithm(&*key) == &PKCS_ECDSA_P256_SHA256
+        && certificate.public_key().raw == key.subject_public_key_info()
+}
+
+fn is_admin(certificate: &X509Certificate<'_>) -> bool {
+    let group = certificate.subject().iter_organization().next().and_then(|group| group.as_str().ok());
+    let usage = certificate.extended_key_usage().ok().flatten();
+    common_name(certificate) == Some(pki::ADMIN_NAME)
+        && group == Some(pki::ADMIN_GROUP)
+        && usage.is_some_and(|usage| usage.value.client_auth)
+}
+
+fn common_name<'a>(certificate: &'a X509Certificate<'_>) -> Option<&'a str> {
+    certificate.subject().iter_common_name().next().and_then(|name| name.as_str().ok())
+}
+
+fn require(holds: bool, title: &str, fault: &str) -> Result<(), Damage> {
+    if holds { Ok(()) } else { Err(Damage::new(format!("{title} {fault}"))) }
+}

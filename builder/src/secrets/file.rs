@@ -1,0 +1,195 @@
+//! The secrets file as text: TOML, schema 1, strict.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use super::error::Damage;
+use super::pki::{Authorities, CertifiedKey};
+use super::{Secrets, check, pem};
+use crate::value::Hostname;
+use crate::value::Secret;
+
+/// The newest schema, and the one there is so far.
+pub(super) const SCHEMA: u32 = 1;
+
+const HEADER: &str = "\
+# The secrets of one cluster, made by hcimage when it was first built.
+#
+# Whoever reads this file owns the cluster. Keep it out of version control, and keep a backup in a safe place.
+# Each build reads it: with it the same cards come out again, and a node that is flashed again is let in again.
+# If it is lost, the running cluster goes on, but no new or newly flashed card can join it any more.
+# Do not edit it. One thing may be done by hand: the line of a node that has left the cluster for good may go.
+";
+
+/// Why a text is no secrets file.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    Damaged(Damage),
+    /// The schema, which is a later one.
+    Newer(u32),
+}
+
+/// The file.
+pub(super) fn render(secrets: &Secrets) -> Secret {
+    // Room for all of it, so that no half-grown copy stays in memory.
+    let mut text = String::with_capacity(16 * 1024 + 128 * secrets.node_passwords.len());
+    let cluster = toml::Value::String(secrets.cluster.clone());
+    // Writing into a String cannot fail. PEM, digits and host names need no escapes.
+    let _ = write!(text, "{HEADER}\nschema = {SCHEMA}\ncluster = {cluster}\n");
+    let (server, agent) = (secrets.server_password.expose(), secrets.agent_password.expose());
+    let _ = write!(text, "\n# What nodes join with.\n[tokens]\nserver = \"{server}\"\nagent = \"{agent}\"\n");
+    let _ = write!(text, "\n# By these the cluster knows its nodes again.\n[node-passwords]\n");
+    for (node, password) in &secrets.node_passwords {
+        let _ = writeln!(text, "{} = \"{}\"", node.as_str(), password.expose());
+    }
+    let _ = write!(text, "\n# Signs service-account tokens.\n[service-account]\n");
+    write_pem(&mut text, "key", secrets.service_key.expose());
+    let _ = write!(text, "\n# Everything is allowed to whoever has this.\n[admin]\n");
+    write_pair(&mut text, &secrets.admin);
+    let Authorities { server, client, request_header, etcd_peer, etcd_server } = &secrets.authorities;
+    let _ = write!(text, "\n# The authorities that all certificates in the cluster are signed by.\n");
+    for (name, pair) in [
+        ("server", server),
+        ("client", client),
+        ("request-header", request_header),
+        ("etcd-peer", etcd_peer),
+        ("etcd-server", etcd_server),
+    ] {
+        let _ = writeln!(text, "[authority.{name}]");
+        write_pair(&mut text, pair);
+    }
+    Secret::new(text)
+}
+
+fn write_pair(text: &mut String, pair: &CertifiedKey) {
+    write_pem(text, "certificate", &pair.certificate);
+    write_pem(text, "key", pair.key.expose());
+}
+
+fn write_pem(text: &mut String, key: &str, pem: &str) {
+    // TOML drops the newline after the opening quotes, and a PEM ends with one.
+    let _ = writeln!(text, "{key} = \"\"\"\n{pem}\"\"\"");
+}
+
+/// Reads a file and checks that what is in it belongs together. The text is never part of what is wrong.
+pub(super) fn parse(text: &str) -> Result<Secrets, Unreadable> {
+    if text.trim().is_empty() {
+        return Err(Unreadable::Damaged(Damage::new("the file is empty")));
+    }
+    let Versioned { schema } =
+        toml::from_str(text).map_err(|error| at(text, &error, "is not TOML, or the file has no schema"))?;
+    match schema {
+        SCHEMA => {}
+        newer if newer > SCHEMA => return Err(Unreadable::Newer(newer)),
+        _ => return Err(Unreadable::Damaged(Damage::new("there is no such schema"))),
+    }
+    let file: File = toml::from_str(text).map_err(|error| {
+        at(text, &error, "or its table lacks a key, or has one or a value that does not belong there")
+    })?;
+    let secrets = Secrets::try_from(file).map_err(Unreadable::Damaged)?;
+    check::integrity(&secrets).map_err(Unreadable::Damaged)?;
+    Ok(secrets)
+}
+
+/// toml's own message quotes the line, and serde's the value: neither may be shown.
+fn at(text: &str, error: &toml::de::Error, cause: &str) -> Unreadable {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.map(|before| before.matches('\n').count() + 1);
+    Unreadable::Damaged(Damage { line, cause: format!("{cause} (not shown, since it may be secret)") })
+}
+
+#[derive(Deserialize)]
+struct Versioned {
+    schema: u32,
+}
+
+// These have no Debug: the wrapper that overwrites memory would print it.
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct File {
+    #[serde(rename = "schema")]
+    _schema: u32,
+    cluster: String,
+    tokens: Tokens,
+    node_passwords: BTreeMap<Hostname, Zeroizing<String>>,
+    service_account: ServiceAccount,
+    admin: Pair,
+    authority: AuthorityTables,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tokens {
+    server: Zeroizing<String>,
+    agent: Zeroizing<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ServiceAccount {
+    key: Zeroizing<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Pair {
+    certificate: String,
+    key: Zeroizing<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct AuthorityTables {
+    server: Pair,
+    client: Pair,
+    request_header: Pair,
+    etcd_peer: Pair,
+    etcd_server: Pair,
+}
+
+impl TryFrom<File> for Secrets {
+    type Error = Damage;
+
+    fn try_from(file: File) -> Result<Self, Damage> {
+        Ok(Self {
+            cluster: file.cluster,
+            server_password: file.tokens.server.into(),
+            agent_password: file.tokens.agent.into(),
+            node_passwords: file.node_passwords.into_iter().map(|(n, p)| (n, p.into())).collect(),
+            authorities: Authorities {
+                server: file.authority.server.certified("the server CA")?,
+                client: file.authority.client.certified("the client CA")?,
+                request_header: file.authority.request_header.certified("the request-header CA")?,
+                etcd_peer: file.authority.etcd_peer.certified("the etcd peer CA")?,
+                etcd_server: file.authority.etcd_server.certified("the etcd server CA")?,
+            },
+            service_key: file.service_account.key()?,
+            admin: file.admin.certified("the administrator's certificate")?,
+        })
+    }
+}
+
+// What is PEM is written anew, so that the bytes are those of the first time whatever has happened to line ends.
+
+impl Pair {
+    fn certified(self, title: &str) -> Result<CertifiedKey, Damage> {
+        let der = pem::certificate_der(&self.certificate);
+        let der = der.ok_or_else(|| Damage::new(format!("{title} is not one certificate in PEM")))?;
+        let key = pem::private_key_der(&self.key);
+        let key = key.ok_or_else(|| Damage::new(format!("{title}: its key is not one PKCS#8 key in PEM")))?;
+        Ok(CertifiedKey { certificate: pem::certificate(&der), key: pem::private_key(&key) })
+    }
+}
+
+impl ServiceAccount {
+    fn key(self) -> Result<Secret, Damage> {
+        let der = pem::rsa_private_key_der(&self.key);
+        let der = der
+            .ok_or_else(|| Damage::new("the key for service-account tokens is not one PKCS#1 key in PEM"))?;
+        Ok(pem::rsa_private_key(&der))
+    }
+}

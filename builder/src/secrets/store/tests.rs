@@ -1,0 +1,204 @@
+//! The file on the disk: made once, kept, private, and never made anew over one that is there.
+
+use super::super::tests::{CLOCK, NOW, SECRETS, name, names};
+use super::*;
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// A folder with the secrets file of the tests' cluster.
+fn with_file() -> (tempfile::TempDir, PathBuf) {
+    let folder = folder();
+    let path = folder.path().join("cluster.secrets.toml");
+    write(&path, &file::render(&SECRETS), false).unwrap();
+    (folder, path)
+}
+
+fn bytes(path: &Path) -> Vec<u8> {
+    std::fs::read(path).unwrap()
+}
+
+/// Nothing but these files: no temporary one was left.
+fn files(folder: &Path) -> usize {
+    std::fs::read_dir(folder).unwrap().count()
+}
+
+#[cfg(unix)]
+fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+#[cfg(unix)]
+fn set_mode(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn it_lies_beside_the_cluster_file() {
+    assert_eq!(beside(Path::new("home/cluster.toml")), Path::new("home/cluster.secrets.toml"));
+    assert_eq!(beside(Path::new("cluster")), Path::new("cluster.secrets.toml"));
+}
+
+#[test]
+fn made_once_and_kept() {
+    let folder = folder();
+    let path = folder.path().join("cluster.secrets.toml");
+    let first = open(&path, "home", &names(), CLOCK).unwrap();
+    assert!(first.created && first.added == names() && first.warnings.is_empty());
+    let before = bytes(&path);
+    let later = Clock { now: NOW + 86400, ..CLOCK };
+    let second = open(&path, "home", &names(), later).unwrap();
+    assert!(!second.created && second.added.is_empty());
+    assert_eq!(second.secrets, first.secrets);
+    assert_eq!(bytes(&path), before);
+    assert_eq!(files(folder.path()), 1);
+}
+
+#[test]
+fn a_new_node_changes_one_line() {
+    let (_folder, path) = with_file();
+    let before = String::from_utf8(bytes(&path)).unwrap();
+    let opened = open(&path, "home", &[name("hc-1"), name("hc-4")], CLOCK).unwrap();
+    assert!(!opened.created && opened.added == [name("hc-4")]);
+    let after = String::from_utf8(bytes(&path)).unwrap();
+    let without: String = after.split_inclusive('\n').filter(|line| !line.starts_with("hc-4 = ")).collect();
+    assert_eq!(without, before, "nodes that are not asked for stay, too");
+    assert_eq!(open(&path, "home", &[name("hc-4")], CLOCK).unwrap().secrets, opened.secrets);
+}
+
+#[cfg(unix)]
+#[test]
+fn only_its_owner_may_read_it() {
+    let (_folder, path) = with_file();
+    assert_eq!(mode(&path), 0o600);
+    for open_to_others in [0o640, 0o604, 0o644, 0o660, 0o601] {
+        set_mode(&path, open_to_others);
+        let error = open(&path, "home", &names(), CLOCK).unwrap_err().to_string();
+        assert!(error.contains(&format!("chmod 600 {}", path.display())), "{error}");
+        assert!(error.contains(&format!("{open_to_others:04o}")), "{error}");
+    }
+    for private in [0o600, 0o400] {
+        set_mode(&path, private);
+        open(&path, "home", &names(), CLOCK).unwrap();
+    }
+}
+
+#[test]
+fn a_damaged_one_is_refused_and_left_alone() {
+    let (folder, path) = with_file();
+    let whole = bytes(&path);
+    for damaged in [&b""[..], &whole[..whole.len() / 2], b"\xff\xfe", b"schema = 7\n"] {
+        std::fs::write(&path, damaged).unwrap();
+        let error = open(&path, "home", &names(), CLOCK).unwrap_err();
+        let text = error.to_string();
+        match error {
+            SecretsError::Newer { found: 7, .. } => assert!(text.contains("use a newer hcimage"), "{text}"),
+            SecretsError::Damaged { .. } => {
+                assert!(text.contains("Restore the file from a backup"), "{text}")
+            }
+            _ => panic!("{text}"),
+        }
+        assert!(text.contains("cluster.secrets.toml"), "{text}");
+        assert_eq!(bytes(&path), damaged);
+        rotate(&path, "home", &Item::AgentToken, CLOCK).unwrap_err();
+        assert_eq!(bytes(&path), damaged);
+    }
+    assert_eq!(files(folder.path()), 1);
+}
+
+#[test]
+fn what_is_no_file_is_an_error_with_its_path() {
+    let folder = folder();
+    let path = folder.path().join("cluster.secrets.toml");
+    std::fs::create_dir(&path).unwrap();
+    let error = open(&path, "home", &names(), CLOCK).unwrap_err().to_string();
+    assert!(error.contains("cluster.secrets.toml"), "{error}");
+    let nowhere = folder.path().join("none/cluster.secrets.toml");
+    assert!(matches!(open(&nowhere, "home", &names(), CLOCK), Err(SecretsError::Io { .. })));
+}
+
+#[test]
+fn another_cluster_is_told_apart() {
+    let (_folder, path) = with_file();
+    let error = open(&path, "work", &names(), CLOCK).unwrap_err().to_string();
+    assert!(error.contains("\"home\"") && error.contains("\"work\""), "{error}");
+}
+
+#[test]
+fn a_clock_that_is_behind_makes_nothing() {
+    let folder = folder();
+    let path = folder.path().join("cluster.secrets.toml");
+    for clock in [Clock { now: 0, build_time: 0 }, Clock { now: NOW, build_time: NOW + 1 }] {
+        let error = open(&path, "home", &names(), clock).unwrap_err();
+        assert!(matches!(error, SecretsError::ClockBehind { .. }), "{error}");
+    }
+    assert_eq!(files(folder.path()), 0);
+}
+
+#[test]
+fn a_first_file_never_goes_over_one_that_came_up_meanwhile() {
+    let (_folder, path) = with_file();
+    let before = bytes(&path);
+    assert!(write(&path, &Secret::new("other"), false).is_err());
+    assert_eq!(bytes(&path), before);
+}
+
+/// Whichever comes second takes what the first one made.
+#[test]
+fn builds_at_a_time_make_one_cluster_and_forget_no_node() {
+    let folder = folder();
+    let path = &folder.path().join("cluster.secrets.toml");
+    let all: Vec<_> = (1..=4).map(|n| name(&format!("hc-{n}"))).collect();
+    let opened: Vec<_> = std::thread::scope(|scope| {
+        let builds: Vec<_> = all
+            .iter()
+            .map(|node| scope.spawn(|| open(path, "home", std::slice::from_ref(node), CLOCK)))
+            .collect();
+        builds.into_iter().map(|build| build.join().unwrap().unwrap()).collect()
+    });
+    assert_eq!(opened.iter().filter(|opened| opened.created).count(), 1);
+    assert!(opened.iter().all(|o| o.secrets.ca_hash() == opened[0].secrets.ca_hash()));
+    let last = open(path, "home", &all, CLOCK).unwrap();
+    assert_eq!(last.added, []);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_stays_a_link() {
+    let (folder, target) = with_file();
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(&target, &link).unwrap();
+    open(&link, "home", &[name("hc-9")], CLOCK).unwrap();
+    assert!(link.symlink_metadata().unwrap().is_symlink());
+    assert!(String::from_utf8(bytes(&target)).unwrap().contains("\nhc-9 = "));
+}
+
+#[test]
+fn a_rotation_is_saved_and_what_cannot_be_renewed_changes_nothing() {
+    let (_folder, path) = with_file();
+    let before = bytes(&path);
+    rotate(&path, "home", &Item::NodePassword(name("hc-1")), CLOCK).unwrap();
+    assert_eq!(bytes(&path), before);
+    let Rotation::Renewed { secrets, .. } = rotate(&path, "home", &Item::AgentToken, CLOCK).unwrap() else {
+        panic!("not renewed")
+    };
+    assert_eq!(open(&path, "home", &names(), CLOCK).unwrap().secrets, *secrets);
+    let nothing = path.with_file_name("none.secrets.toml");
+    let error = rotate(&nothing, "home", &Item::AgentToken, CLOCK).unwrap_err().to_string();
+    assert!(error.contains("not been built"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn the_kubeconfig_is_written_for_its_owner_alone() {
+    let folder = folder();
+    let path = folder.path().join("kubeconfig");
+    for url in ["https://hc-1:6443", "https://192.0.2.1:6443"] {
+        let content = SECRETS.kubeconfig(url);
+        write_private(&path, &content).unwrap();
+        assert_eq!((bytes(&path), mode(&path)), (content.expose().as_bytes().to_vec(), 0o600));
+    }
+}

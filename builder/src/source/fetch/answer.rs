@@ -1,0 +1,134 @@
+//! One request and its answer.
+
+use std::io::Read;
+
+use reqwest::StatusCode;
+use reqwest::blocking::{Client, Response};
+use reqwest::header::{ETAG, HeaderMap, HeaderName, LAST_MODIFIED, LOCATION};
+
+use super::retry::{Fault, Tried};
+use crate::source::error::{Result, SourceError};
+use crate::source::url::SourceUrl;
+
+/// As many as browsers follow, about.
+const MAX_REDIRECTS: usize = 10;
+
+/// An answer, and the address that gave it.
+pub(super) struct Opened {
+    pub(super) url: SourceUrl,
+    pub(super) response: Response,
+}
+
+impl Opened {
+    pub(super) fn header(&self, name: HeaderName) -> Option<String> {
+        Some(self.response.headers().get(name)?.to_str().ok()?.to_owned())
+    }
+
+    /// What may stand in If-Range: a strong ETag, or the date (RFC 9110, 13.1.5).
+    pub(super) fn validator(&self) -> Option<String> {
+        let etag = self.header(ETAG).filter(|tag| tag.starts_with('"'));
+        etag.or_else(|| self.header(LAST_MODIFIED))
+    }
+
+    /// Where a redirect leads.
+    pub(super) fn target(&self) -> Result<SourceUrl> {
+        let location = self.header(LOCATION);
+        let location =
+            location.ok_or_else(|| self.bad_answer("it redirects, but does not say where".into()))?;
+        self.url.redirected(&location)
+    }
+
+    pub(super) fn bad_answer(&self, problem: String) -> SourceError {
+        bad_answer(&self.url, problem)
+    }
+
+    pub(super) fn read_whole(self, limit: u64) -> Tried<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let read = self.response.take(limit.saturating_add(1)).read_to_end(&mut bytes);
+        read.map_err(|e| Fault::Passing(network(&self.url, e)))?;
+        if bytes.len() as u64 > limit {
+            return Err(bad_answer(
+                &self.url,
+                format!("more than {limit} bytes: that is not the small file that was expected"),
+            )
+            .into());
+        }
+        Ok(bytes)
+    }
+}
+
+/// One request, no redirects.
+pub(super) fn send(client: &Client, url: &SourceUrl, headers: HeaderMap) -> Tried<Response> {
+    let request = client.get(url.as_url().clone()).headers(headers);
+    // The address is in our own message already.
+    request.send().map_err(|e| Fault::Passing(network(url, e.without_url())))
+}
+
+pub(super) fn follow(client: &Client, mut url: SourceUrl, headers: &HeaderMap) -> Tried<Opened> {
+    for _ in 0..=MAX_REDIRECTS {
+        let opened = Opened { response: send(client, &url, headers.clone())?, url };
+        if !matches!(opened.response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+            return Ok(opened);
+        }
+        url = opened.target()?;
+    }
+    Err(bad_answer(&url, format!("more than {MAX_REDIRECTS} redirects")).into())
+}
+
+/// Server trouble may pass; "not found" and "forbidden" will not.
+pub(super) fn require_success(opened: &Opened) -> std::result::Result<(), Fault> {
+    let status = opened.response.status();
+    if status == StatusCode::OK {
+        return Ok(());
+    }
+    let error = SourceError::Status { url: opened.url.to_string(), status: status.to_string() };
+    let passing = status.is_server_error()
+        || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
+    Err(if passing { Fault::Passing(error) } else { Fault::Lasting(error) })
+}
+
+pub(super) fn network(
+    url: &SourceUrl,
+    source: impl std::error::Error + Send + Sync + 'static,
+) -> SourceError {
+    SourceError::Network { url: url.to_string(), source: Box::new(source) }
+}
+
+pub(super) fn bad_answer(url: &SourceUrl, problem: String) -> SourceError {
+    SourceError::BadAnswer { url: url.to_string(), problem }
+}
+
+/// `bytes 5-9/10`, `bytes 5-9/*` or `bytes */10` (RFC 9110, 14.4).
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct ContentRange {
+    pub(super) start: Option<u64>,
+    pub(super) total: Option<u64>,
+}
+
+impl ContentRange {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
+        let start = match range {
+            "*" => None,
+            _ => Some(range.split_once('-')?.0.parse().ok()?),
+        };
+        let total = if total == "*" { None } else { Some(total.parse().ok()?) };
+        Some(Self { start, total })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_ranges() {
+        let parse = |text| ContentRange::parse(text).map(|range| (range.start, range.total));
+        assert_eq!(parse("bytes 5-9/10"), Some((Some(5), Some(10))));
+        assert_eq!(parse("bytes 5-9/*"), Some((Some(5), None)));
+        assert_eq!(parse("bytes */10"), Some((None, Some(10))));
+        for bad in ["", "bytes", "bytes 5/10", "items 5-9/10", "bytes x-9/10", "bytes 5-9/y"] {
+            assert_eq!(parse(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! A file on its way: resumed where possible, bounded, digested as it comes.
+
+use std::path::PathBuf;
+use std::sync::mpsc::RecvTimeoutError;
+
+use reqwest::StatusCode;
+use reqwest::header::{CONTENT_RANGE, HeaderMap, IF_RANGE, RANGE};
+
+use super::answer::{ContentRange, Opened, bad_answer, network, require_success};
+use super::aside::pump;
+use super::retry::{Budget, Fault, Tried};
+use super::{Fetcher, TICK, Wanted};
+use crate::interrupt::Interrupt;
+use crate::progress::{Progress, Task};
+use crate::source::error::Result;
+use crate::source::partial::Partial;
+use crate::source::space;
+
+/// A file on its way.
+pub(super) struct Download<'a> {
+    pub(super) fetcher: &'a Fetcher,
+    pub(super) wanted: &'a Wanted<'a>,
+    pub(super) partial: Partial,
+    pub(super) task: Option<Box<dyn Task>>,
+    pub(super) progress: &'a dyn Progress,
+    pub(super) interrupt: &'a Interrupt,
+}
+
+impl Download<'_> {
+    /// Fetches until the digest is right. What an earlier run left may be spoilt, so it gets a second chance from the
+    /// beginning.
+    pub(super) fn verified(mut self) -> Result<(PathBuf, u64)> {
+        loop {
+            self.run()?;
+            let actual = self.partial.digest();
+            if actual == self.wanted.sha256 {
+                break;
+            }
+            if self.partial.inherited() {
+                self.partial.restart()?;
+                continue;
+            }
+            self.partial.discard()?;
+            return Err(self.wanted.wrong_digest(actual));
+        }
+        if let Some(task) = self.task {
+            task.done();
+        }
+        let size = self.partial.length();
+        Ok((self.partial.complete()?, size))
+    }
+
+    /// Until all bytes are there.
+    fn run(&mut self) -> Result<()> {
+        let mut budget = Budget::new(self.fetcher.patience);
+        loop {
+            match self.attempt() {
+                Ok(()) => return Ok(()),
+                Err(Fault::Lasting(error)) => return Err(error),
+                Err(Fault::Passing(error)) => budget.spend(error, self.partial.length(), self.interrupt)?,
+            }
+        }
+    }
+
+    fn attempt(&mut self) -> Tried<()> {
+        let opened = self.fetcher.open(self.wanted.url, self.range(), self.interrupt)?;
+        let total = match opened.response.status() {
+            StatusCode::PARTIAL_CONTENT => self.resume(&opened)?,
+            StatusCode::RANGE_NOT_SATISFIABLE => return self.beyond_the_end(&opened),
+            _ => self.begin(&opened)?,
+        };
+        self.receive(opened, total)
+    }
+
+    /// Asks for the rest, if that is of the same version.
+    fn range(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let validator = self.partial.validator().and_then(|text| text.parse().ok());
+        let range = format!("bytes={}-", self.partial.length()).parse();
+        if let (1.., Some(validator), Ok(range)) = (self.partial.length(), validator, range) {
+            headers.insert(RANGE, range);
+            headers.insert(IF_RANGE, validator);
+        }
+        headers
+    }
+
+    /// The server sends the rest. Returns the size of the whole, where it tells.
+    fn resume(&mut self, opened: &Opened) -> Tried<Option<u64>> {
+        let range = opened.header(CONTENT_RANGE).as_deref().and_then(ContentRange::parse);
+        match range {
+            Some(ContentRange { start: Some(start), total }) if start == self.partial.length() => {
+                let total = total.or_else(|| start.checked_add(opened.response.content_length()?));
+                self.announce(total)?;
+                Ok(total)
+            }
+            _ => {
+                self.partial.restart()?;
+                Err(Fault::Passing(
+                    opened.bad_answer("it sent another part of the file than was asked for".into()),
+                ))
+            }
+        }
+    }
+
+    /// We have as much as there is: either the last run was stopped just before its end, or the file is shorter now.
+    fn beyond_the_end(&mut self, opened: &Opened) -> Tried<()> {
+        let range = opened.header(CONTENT_RANGE).as_deref().and_then(ContentRange::parse);
+        if range.and_then(|range| range.total) == Some(self.partial.length()) {
+            return Ok(());
+        }
+        self.partial.restart()?;
+        Err(Fault::Passing(opened.bad_answer("the file became shorter".into())))
+    }
+
+    /// The server sends the whole.
+    fn begin(&mut self, opened: &Opened) -> Tried<Option<u64>> {
+        require_success(opened)?;
+        self.partial.restart_as(opened.validator().as_deref())?;
+        let total = opened.response.content_length();
+        self.announce(total)?;
+        Ok(total)
+    }
+
+    /// Before the first byte: is it the file that is meant, is there room, how long is the bar.
+    fn announce(&mut self, total: Option<u64>) -> Result<()> {
+        if let (Some(total), Some(size)) = (total, self.wanted.size)
+            && total != size
+        {
+            return Err(self.wanted.wrong_size(total, size));
+        }
+        let what = format!("downloading {}", self.wanted.url.file_name()?);
+        let missing = total.unwrap_or(0).saturating_sub(self.partial.length());
+        space::require(self.partial.folder(), missing, &what)?;
+        let task = self.progress.start(&what, total);
+        task.advance(self.partial.length());
+        self.task = Some(task);
+        Ok(())
+    }
+
+    fn receive(&mut self, opened: Opened, total: Option<u64>) -> Tried<()> {
+        let url = opened.url.clone();
+        let pieces = pump(opened.response)?;
+        loop {
+            let piece = match pieces.recv_timeout(TICK) {
+                Ok(piece) => piece.map_err(|e| Fault::Passing(network(&url, e)))?,
+                Err(RecvTimeoutError::Timeout) => Vec::new(),
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            self.interrupt.check()?;
+            self.partial.append(&piece)?;
+            if let Some(task) = &self.task {
+                task.advance(piece.len() as u64);
+            }
+            if let Some(size) = self.wanted.size.filter(|size| self.partial.length() > *size) {
+                let length = self.partial.length();
+                self.partial.restart()?;
+                return Err(self.wanted.wrong_size(length, size).into());
+            }
+        }
+        match total.filter(|total| *total != self.partial.length()) {
+            Some(total) => {
+                let problem = format!("it broke off after {} of {total} bytes", self.partial.length());
+                Err(Fault::Passing(bad_answer(&url, problem)))
+            }
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Fetching over HTTP: redirects, bounded retries, resumption, and a look at the interrupt all along.
+
+mod answer;
+mod aside;
+mod download;
+mod retry;
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use reqwest::blocking::Client;
+use reqwest::header::HeaderMap;
+
+use super::digest::Sha256Digest;
+use super::error::{Result, SourceError, Wrong};
+use super::partial::Partial;
+use super::url::SourceUrl;
+use crate::interrupt::Interrupt;
+use crate::progress::Progress;
+
+use self::answer::{Opened, bad_answer, follow, require_success, send};
+use self::aside::unless_interrupted;
+use self::download::Download;
+use self::retry::Tried;
+
+/// How often a blocked call looks at the interrupt.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How long to wait for servers, and how often to try.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// Tries without getting on, the first included.
+    pub tries: u32,
+    /// Pause after the first failure; doubled after each further one.
+    pub pause: Duration,
+    /// Longest time to connect, and longest time without a byte. There is no limit in total.
+    pub stall: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { tries: 5, pause: Duration::from_secs(1), stall: Duration::from_secs(30) }
+    }
+}
+
+/// Fetches files. Proxies are taken from the environment.
+#[derive(Debug, Clone)]
+pub struct Fetcher {
+    /// Made when it is first needed: a build from local files needs neither TLS nor its certificates.
+    client: OnceLock<Client>,
+    patience: Patience,
+}
+
+/// A file that is wanted, and what is known of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Where it is.
+    pub url: &'a SourceUrl,
+    /// Its digest.
+    pub sha256: Sha256Digest,
+    /// Its size in bytes, where known.
+    pub size: Option<u64>,
+    /// Who says so, for messages.
+    pub promised_by: &'a str,
+}
+
+impl Fetcher {
+    /// A fetcher over TLS by rustls, trusting the certificates that the system trusts.
+    pub fn new(patience: Patience) -> Self {
+        Self { client: OnceLock::new(), patience }
+    }
+
+    fn client(&self) -> Result<Client> {
+        if let Some(client) = self.client.get() {
+            return Ok(client.clone());
+        }
+        // It fails only where a provider is installed already, and any provider will do.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = Client::builder()
+            .user_agent(concat!("hcimage/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(self.patience.stall)
+            // In the blocking client this bounds each wait, not the sum of them.
+            .timeout(self.patience.stall)
+            .build()
+            .map_err(|e| SourceError::Io {
+                what: "preparing TLS (is the package ca-certificates installed?)".into(),
+                source: std::io::Error::other(e),
+            })?;
+        Ok(self.client.get_or_init(|| client).clone())
+    }
+
+    /// Where the address leads after all redirects.
+    pub fn resolve(&self, url: &SourceUrl, interrupt: &Interrupt) -> Result<SourceUrl> {
+        retry::persist(self.patience, interrupt, || {
+            let opened = self.open(url, HeaderMap::new(), interrupt)?;
+            require_success(&opened)?;
+            Ok(opened.url)
+        })
+    }
+
+    /// Where the address leads by its first redirect, without going there.
+    pub fn redirect(&self, url: &SourceUrl, interrupt: &Interrupt) -> Result<SourceUrl> {
+        retry::persist(self.patience, interrupt, || {
+            let (client, asked) = (self.client()?, url.clone());
+            let response = unless_interrupted(interrupt, move || send(&client, &asked, HeaderMap::new()))??;
+            let opened = Opened { url: url.clone(), response };
+            if opened.response.status().is_redirection() {
+                return Ok(opened.target()?);
+            }
+            require_success(&opened)?;
+            Err(opened.bad_answer("a redirect was expected".into()).into())
+        })
+    }
+
+    /// A small text file. More than `limit` bytes are refused.
+    pub fn text(&self, url: &SourceUrl, limit: u64, interrupt: &Interrupt) -> Result<String> {
+        retry::persist(self.patience, interrupt, || {
+            let opened = self.open(url, HeaderMap::new(), interrupt)?;
+            require_success(&opened)?;
+            let bytes = unless_interrupted(interrupt, move || opened.read_whole(limit))??;
+            String::from_utf8(bytes).map_err(|_| bad_answer(url, "it is not UTF-8 text".into()).into())
+        })
+    }
+
+    /// Fetches a file to `partial`, going on where an earlier run stopped, and verifies it. The file is synced; the
+    /// caller gives it its final name. Returns its size in bytes.
+    pub fn download(
+        &self,
+        wanted: &Wanted<'_>,
+        partial: &Path,
+        progress: &dyn Progress,
+        interrupt: &Interrupt,
+    ) -> Result<(PathBuf, u64)> {
+        let partial = Partial::open(partial, interrupt)?;
+        Download { fetcher: self, wanted, partial, task: None, progress, interrupt }.verified()
+    }
+
+    /// Asks for a file, following redirects.
+    fn open(&self, url: &SourceUrl, headers: HeaderMap, interrupt: &Interrupt) -> Tried<Opened> {
+        let (client, url) = (self.client()?, url.clone());
+        unless_interrupted(interrupt, move || follow(&client, url, &headers))?
+    }
+}
+
+impl Wanted<'_> {
+    fn wrong_digest(&self, actual: Sha256Digest) -> SourceError {
+        SourceError::WrongDigest(Box::new(Wrong {
+            file: self.url.to_string(),
+            actual,
+            expected: self.sha256,
+            promised_by: self.promised_by.to_owned(),
+            cure: "what came was thrown away: try again, and if it stays so, do not trust the server",
+        }))
+    }
+
+    fn wrong_size(&self, actual: u64, expected: u64) -> SourceError {
+        SourceError::WrongSize(Box::new(Wrong {
+            file: self.url.to_string(),
+            actual,
+            expected,
+            promised_by: self.promised_by.to_owned(),
+            cure: "the server has another file now",
+        }))
+    }
+}

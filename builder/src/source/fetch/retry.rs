@@ -1,0 +1,112 @@
+//! Tries that fail: which are worth another one, and when it is enough.
+
+use std::time::Duration;
+
+use super::{Patience, TICK};
+use crate::interrupt::{Interrupt, Interrupted};
+use crate::source::error::{Result, SourceError};
+
+/// Less than this between two failures does not count as getting on.
+const PROGRESS: u64 = 1 << 20;
+
+/// The result of one try.
+pub(super) type Tried<T> = std::result::Result<T, Fault>;
+
+/// Why a try failed.
+pub(super) enum Fault {
+    /// Another try may help.
+    Passing(SourceError),
+    /// It will not.
+    Lasting(SourceError),
+}
+
+impl From<SourceError> for Fault {
+    fn from(error: SourceError) -> Self {
+        Self::Lasting(error)
+    }
+}
+
+impl From<Interrupted> for Fault {
+    fn from(interrupted: Interrupted) -> Self {
+        Self::Lasting(interrupted.into())
+    }
+}
+
+/// Tries again after failures that may pass.
+pub(super) fn persist<T>(
+    patience: Patience,
+    interrupt: &Interrupt,
+    mut attempt: impl FnMut() -> Tried<T>,
+) -> Result<T> {
+    let mut budget = Budget::new(patience);
+    loop {
+        match attempt() {
+            Ok(value) => return Ok(value),
+            Err(Fault::Lasting(error)) => return Err(error),
+            Err(Fault::Passing(error)) => budget.spend(error, 0, interrupt)?,
+        }
+    }
+}
+
+/// Tries that are left.
+pub(super) struct Budget {
+    patience: Patience,
+    failures: u32,
+    furthest: u64,
+}
+
+impl Budget {
+    pub(super) fn new(patience: Patience) -> Self {
+        Self { patience, failures: 0, furthest: 0 }
+    }
+
+    /// Waits before the next try, or gives up with `error`. Who got further than ever before starts counting anew.
+    pub(super) fn spend(&mut self, error: SourceError, reached: u64, interrupt: &Interrupt) -> Result<()> {
+        if reached >= self.furthest.saturating_add(PROGRESS) {
+            (self.failures, self.furthest) = (0, reached);
+        }
+        self.failures += 1;
+        if self.failures >= self.patience.tries {
+            return Err(error);
+        }
+        let doubled = 1u32.checked_shl(self.failures - 1).unwrap_or(u32::MAX);
+        let mut left = self.patience.pause.saturating_mul(doubled).min(Duration::from_secs(60));
+        while !left.is_zero() {
+            interrupt.check()?;
+            let nap = left.min(TICK);
+            std::thread::sleep(nap);
+            left -= nap;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tries_are_bounded_and_getting_on_renews_them() {
+        let patience = Patience { tries: 2, pause: Duration::ZERO, stall: Duration::ZERO };
+        let error = || SourceError::Missing { what: String::new(), cure: String::new() };
+        let interrupt = Interrupt::new();
+        let mut budget = Budget::new(patience);
+        budget.spend(error(), 0, &interrupt).unwrap();
+        budget.spend(error(), PROGRESS, &interrupt).unwrap();
+        budget.spend(error(), 3 * PROGRESS, &interrupt).unwrap();
+        // The same place again: a server that never gets further is given up.
+        budget.spend(error(), 3 * PROGRESS, &interrupt).unwrap_err();
+    }
+
+    #[test]
+    fn a_pause_ends_with_the_interrupt() {
+        let patience = Patience { tries: 9, pause: Duration::from_secs(3600), stall: Duration::ZERO };
+        let interrupt = Interrupt::new();
+        interrupt.raise();
+        let error = SourceError::Missing { what: String::new(), cure: String::new() };
+        assert!(matches!(
+            Budget::new(patience).spend(error, 0, &interrupt),
+            Err(SourceError::Interrupted(_))
+        ));
+    }
+}

@@ -1,0 +1,57 @@
+//! The kubeconfig as a YAML parser and kubectl read it.
+
+use serde_json::{Value, json};
+
+use super::support::tools::run;
+use super::*;
+
+/// The file as python3-yaml reads it.
+fn parsed(cluster: &Cluster, url: &str) -> Value {
+    let path = cluster.file("kubeconfig");
+    store::write_private(&path, &cluster.secrets.kubeconfig(url)).unwrap();
+    let program =
+        "import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1], encoding='utf-8'))))";
+    let text = run(Command::new("python3").args(["-c", program]).arg(&path));
+    serde_json::from_str(&text).unwrap()
+}
+
+fn encoded(path: &Path) -> String {
+    STANDARD.encode(fs::read(path).unwrap())
+}
+
+#[test]
+fn a_yaml_parser_finds_what_kubectl_looks_for() {
+    for name in ["home", "yes", "a: \"b\" # c\\ é"] {
+        let cluster = Cluster::new(name);
+        let user = format!("{name}-admin");
+        let expected = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": name, "cluster": {
+                "server": "https://[2001:db8::1]:6443",
+                "certificate-authority-data": encoded(&cluster.tls("server-ca.crt")),
+            }}],
+            "users": [{"name": user, "user": {
+                "client-certificate-data": encoded(&cluster.file("admin.crt")),
+                "client-key-data": encoded(&cluster.file("admin.key")),
+            }}],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": user}}],
+            "current-context": name,
+        });
+        assert_eq!(parsed(&cluster, &hcimage::secrets::api_url("2001:db8::1")), expected);
+    }
+}
+
+#[test]
+#[ignore = "needs kubectl: Debian has it as kubernetes-client"]
+fn kubectl_reads_it() {
+    let cluster = Cluster::new("home");
+    let path = cluster.file("kubeconfig");
+    store::write_private(&path, &cluster.secrets.kubeconfig("https://hc-1:6443")).unwrap();
+    let mut command = Command::new("kubectl");
+    command.arg("--kubeconfig").arg(&path).args(["config", "view", "--raw", "--minify", "--output", "json"]);
+    let view: Value = serde_json::from_str(&run(&mut command)).unwrap();
+    assert_eq!(view["clusters"][0]["cluster"]["server"], "https://hc-1:6443");
+    assert_eq!(view["users"][0]["user"]["client-key-data"], encoded(&cluster.file("admin.key")));
+    assert_eq!(view["current-context"], "home");
+}

@@ -1,0 +1,90 @@
+//! The cluster's secrets, judged by the programs that other people read certificates and kubeconfigs with.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "../support/mod.rs"]
+#[allow(unreachable_pub, missing_docs, clippy::cast_possible_wrap, reason = "its helpers are for all tests")]
+mod support;
+
+mod certificates;
+mod handshake;
+mod kubeconfig;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hcimage::secrets::{Clock, Seat, Secrets, store};
+use hcimage::value::Hostname;
+
+/// Now: the judges look at the real clock.
+static NOW: LazyLock<i64> = LazyLock::new(|| {
+    let since = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("a clock after 1970");
+    i64::try_from(since.as_secs()).expect("a clock before the end of time")
+});
+
+/// A cluster that was made, written and read back: what a later build works with.
+struct Cluster {
+    folder: tempfile::TempDir,
+    secrets: Secrets,
+}
+
+impl Cluster {
+    fn new(name: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cluster.secrets.toml");
+        let clock = Clock { now: *NOW, build_time: *NOW - 86_400 };
+        store::open(&path, name, &[first()], clock).unwrap();
+        let cluster = Self { secrets: store::open(&path, name, &[first()], clock).unwrap().secrets, folder };
+        cluster.unpack();
+        cluster
+    }
+
+    /// Lays out the first server's files under the folder as under a root, and the administrator's beside them.
+    fn unpack(&self) {
+        for file in self.secrets.node_files(&first(), Seat::FirstServer).unwrap() {
+            let path = self.folder.path().join(file.path.trim_start_matches('/'));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, file.content.expose()).unwrap();
+        }
+        for (key, name) in [("client-certificate-data", "admin.crt"), ("client-key-data", "admin.key")] {
+            fs::write(self.folder.path().join(name), self.kubeconfig_value(key)).unwrap();
+        }
+    }
+
+    fn kubeconfig_value(&self, key: &str) -> Vec<u8> {
+        let text = self.secrets.kubeconfig("https://hc-1:6443");
+        let mut lines = text.expose().lines();
+        let value = lines.find_map(|line| line.trim().strip_prefix(&format!("{key}: ")).map(str::to_owned));
+        STANDARD.decode(value.unwrap()).unwrap()
+    }
+
+    /// A file of the authorities, such as `server-ca.crt`.
+    fn tls(&self, name: &str) -> PathBuf {
+        self.folder.path().join("var/lib/rancher/k3s/server/tls").join(name)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+fn first() -> Hostname {
+    "hc-1".parse().unwrap()
+}
+
+/// `openssl` with words and then files.
+fn openssl(words: &str, files: &[&Path]) -> Command {
+    let mut command = Command::new("openssl");
+    command.args(words.split(' ')).args(files);
+    command
+}
