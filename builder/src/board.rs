@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::arch::Arch;
 use crate::source::url::SourceUrl;
+use crate::value::Role;
 
 /// The profiles that are compiled in, by file name.
 const BUILT_IN: [(&str, &str); 2] = [
@@ -30,6 +31,12 @@ pub struct Board {
     pub boot: BootMethod,
     /// The image to build from where the user names none.
     pub base: Option<DefaultBase>,
+    /// The roles that a node on it can have; both where the profile does not say.
+    #[serde(default = "both_roles")]
+    pub roles: Vec<Role>,
+    /// What its root file system lies on.
+    #[serde(default)]
+    pub storage: Storage,
     /// How QEMU stands in for it.
     pub qemu: Qemu,
     /// What the user must know before flashing.
@@ -44,6 +51,21 @@ pub enum BootMethod {
     RaspberryPi,
     /// GRUB reads `grub.cfg`.
     Grub,
+}
+
+/// What a board's root file system usually lies on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Storage {
+    /// An SD card or eMMC: slow when a write has to be durable, and worn by many small ones.
+    Card,
+    /// A hard disk or SSD.
+    #[default]
+    Disk,
+}
+
+fn both_roles() -> Vec<Role> {
+    vec![Role::Server, Role::Agent]
 }
 
 /// Where the default base comes from.
@@ -125,11 +147,16 @@ impl Boards {
         Ok(Self(boards))
     }
 
+    /// The names of all boards, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// The board of that name.
     pub fn get(&self, name: &str) -> Result<&Board, BoardError> {
         self.0.get(name).ok_or_else(|| BoardError::Unknown {
             name: name.to_owned(),
-            known: self.0.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
+            known: self.names().collect::<Vec<_>>().join(", "),
         })
     }
 }

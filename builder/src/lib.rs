@@ -5,6 +5,7 @@ pub mod arch;
 pub mod board;
 pub mod card;
 pub mod cli;
+pub mod cluster;
 pub mod disk;
 pub mod edit;
 pub mod fs;

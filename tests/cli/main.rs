@@ -20,5 +20,6 @@ mod server;
 
 mod damage;
 mod download;
+mod init;
 mod interrupt;
 mod usage;

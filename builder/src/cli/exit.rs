@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use crate::apply::ApplyError;
 use crate::board::BoardError;
+use crate::cluster::ClusterError;
 use crate::disk::DiskError;
 use crate::fs::FsError;
 use crate::os::OsError;
@@ -38,6 +39,12 @@ fn classify(cause: &(dyn Error + 'static)) -> Option<Failure> {
         return Some(match error {
             BoardError::Unknown { .. } => Failure::Usage,
             BoardError::Read { .. } | BoardError::Malformed { .. } => Failure::Failed,
+        });
+    }
+    if let Some(error) = cause.downcast_ref::<ClusterError>() {
+        return Some(match error {
+            ClusterError::Invalid(_) => Failure::Usage,
+            ClusterError::Read { .. } => Failure::Failed,
         });
     }
     // These two speak for their cause, so the chain does not show it as a link of its own.

@@ -1,8 +1,10 @@
 //! The command line: one file a command, each its arguments and a few lines of glue.
 
+mod ask;
 mod build;
 mod cat;
 mod exit;
+mod init;
 mod inspect;
 mod ls;
 mod output;
@@ -26,6 +28,7 @@ const EXAMPLES: &str = "Examples:
   hcimage build --board cm4
   hcimage build --board cm4 --hostname pi-1 --address 192.168.1.10/24 \\
       --gateway 192.168.1.1 --dns 192.168.1.1
+  hcimage init
   hcimage inspect raspios.img
   hcimage cat hc-1-cm4.img:/boot/firmware/cmdline.txt
 
@@ -35,6 +38,7 @@ Exit codes:
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(Box<init::Args>),
     Build(Box<build::Args>),
     Inspect(inspect::Args),
     Ls(ls::Args),
@@ -59,6 +63,7 @@ pub fn main() -> ExitCode {
 impl Command {
     fn run(self) -> anyhow::Result<()> {
         match self {
+            Self::Init(args) => args.run(),
             Self::Build(args) => args.run(),
             Self::Inspect(args) => args.run(),
             Self::Ls(args) => args.run(),

@@ -1,5 +1,6 @@
 //! Which system an image holds and where things go in it. Reading only; nothing is guessed.
 
+mod cgroup;
 mod error;
 mod facts;
 mod family;
@@ -8,6 +9,7 @@ mod probe;
 mod snapshot;
 mod tree;
 
+pub use cgroup::CgroupVersion;
 pub use error::OsError;
 pub use facts::{Bootloader, Facts, NetworkStack, Swap};
 pub use family::{Evidence, Family, System};

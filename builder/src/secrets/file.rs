@@ -8,9 +8,9 @@ use zeroize::Zeroizing;
 
 use super::error::Damage;
 use super::pki::{Authorities, CertifiedKey};
-use super::secret::Secret;
 use super::{Secrets, check, pem};
 use crate::value::Hostname;
+use crate::value::Secret;
 
 /// The newest schema, and the one there is so far.
 pub(super) const SCHEMA: u32 = 1;

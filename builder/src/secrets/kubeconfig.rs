@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::pki::CertifiedKey;
-use super::secret::Secret;
 use crate::edit::yaml::quoted;
+use crate::value::Secret;
 
 /// Where k3s serves the API and lets nodes join.
 const PORT: u16 = 6443;

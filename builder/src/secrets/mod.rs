@@ -26,13 +26,13 @@ mod secret;
 pub mod store;
 mod token;
 
+pub use crate::value::{Seat, Secret};
 pub use check::Warning;
 pub use clock::Clock;
 pub use error::{Damage, SecretsError};
 pub use kubeconfig::api_url;
-pub use node_files::{AGENT_TOKEN, NODE_PASSWORD, NodeFile, Seat, TOKEN};
+pub use node_files::{AGENT_TOKEN, NODE_PASSWORD, NodeFile, TOKEN};
 pub use rotate::{Item, Rotation};
-pub use secret::Secret;
 
 use pki::{Authorities, CertifiedKey};
 use token::User;

@@ -5,9 +5,8 @@
 //! authority, so it needs no certificate either.
 
 use super::pki::Authority;
-use super::secret::Secret;
 use super::{Secrets, SecretsError};
-use crate::value::Hostname;
+use crate::value::{Hostname, Seat, Secret};
 
 /// `token-file` of every node (see [`crate::edit::k3s_config`]): what it joins with, pinned.
 pub const TOKEN: &str = "/etc/rancher/k3s/token";
@@ -20,17 +19,6 @@ pub const NODE_PASSWORD: &str = "/etc/rancher/node/password";
 
 /// The key that signs service-account tokens.
 const SERVICE_KEY: &str = "/var/lib/rancher/k3s/server/tls/service.key";
-
-/// A node's part in forming the cluster.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Seat {
-    /// The server that begins the cluster.
-    FirstServer,
-    /// A server that joins.
-    FurtherServer,
-    /// Runs workloads only.
-    Agent,
-}
 
 /// A file for a card, owned by root.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 use ::pem::{EncodeConfig, LineEnding, Pem};
 use zeroize::Zeroizing;
 
-use super::secret::Secret;
+use crate::value::Secret;
 
 const CERTIFICATE: &str = "CERTIFICATE";
 /// PKCS#8 (RFC 5958): read by Go's `x509.ParsePKCS8PrivateKey` in every place where k3s reads a key.

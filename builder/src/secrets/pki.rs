@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 use super::clock::{days_after, moment};
 use super::error::SecretsError;
 use super::pem;
-use super::secret::Secret;
+use crate::value::Secret;
 
 /// When every certificate begins: 2020-01-01.
 ///

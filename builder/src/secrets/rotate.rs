@@ -4,9 +4,9 @@
 //! `pkg/server/handlers/token.go` and `pkg/nodepassword`.
 
 use super::node_files::{AGENT_TOKEN, TOKEN};
-use super::secret::Secret;
 use super::{Secrets, SecretsError, pki};
 use crate::value::Hostname;
+use crate::value::Secret;
 
 /// Something that one may wish to renew.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 //! Form and hash: k3s `pkg/clientaccess/token.go`. The first server takes the pinned form too, since its authority is
 //! there before it starts; the user in it must be `server` (`pkg/passwd`, `EnsureUser`).
 
-use super::secret::Secret;
 use crate::source::digest::Sha256Digest;
+use crate::value::Secret;
 
 /// Whom a token lets in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

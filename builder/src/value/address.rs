@@ -105,16 +105,16 @@ pub(super) fn unusable(address: IpAddr) -> Option<&'static str> {
 }
 
 /// Plain decimal, between 1 and the bits of the address.
-fn parse_prefix(text: &str, most: u8) -> Option<u8> {
+pub(super) fn parse_prefix(text: &str, most: u8) -> Option<u8> {
     let plain = text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
     text.parse().ok().filter(|prefix| plain && (1..=most).contains(prefix))
 }
 
-fn bits(address: IpAddr) -> u8 {
+pub(super) fn bits(address: IpAddr) -> u8 {
     if address.is_ipv4() { 32 } else { 128 }
 }
 
-fn masked(address: IpAddr, prefix: u8) -> IpAddr {
+pub(super) fn masked(address: IpAddr, prefix: u8) -> IpAddr {
     let host = u32::from(bits(address).saturating_sub(prefix));
     match address {
         IpAddr::V4(ip) => {

@@ -1,13 +1,13 @@
 //! Why a value was refused.
 
-use thiserror::Error;
+use std::fmt;
 
 /// A value that was refused: what it was meant to be, what is wrong with it and what to write instead.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{kind} {value:?} {cause}: {cure}")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValueError {
     kind: &'static str,
-    value: String,
+    /// Absent where it must not be shown.
+    value: Option<String>,
     cause: String,
     cure: String,
 }
@@ -19,9 +19,38 @@ impl ValueError {
         cause: impl Into<String>,
         cure: impl Into<String>,
     ) -> Self {
-        Self { kind, value: value.to_string(), cause: cause.into(), cure: cure.into() }
+        Self { kind, value: Some(value.to_string()), cause: cause.into(), cure: cure.into() }
+    }
+
+    /// For a value that nobody may read in a message.
+    pub(super) fn hidden(kind: &'static str, cause: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { kind, value: None, cause: cause.into(), cure: cure.into() }
     }
 }
+
+impl ValueError {
+    /// What is wrong with which value.
+    pub fn problem(&self) -> String {
+        let Self { kind, value, cause, .. } = self;
+        match value {
+            Some(value) => format!("{kind} {value:?} {cause}"),
+            None => format!("{kind} {cause}"),
+        }
+    }
+
+    /// What to write instead.
+    pub fn cure(&self) -> &str {
+        &self.cure
+    }
+}
+
+impl fmt::Display for ValueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.problem(), self.cure)
+    }
+}
+
+impl std::error::Error for ValueError {}
 
 /// Lets a type that parses and prints as text be read and written as text by serde
 /// (`#[serde(try_from = "String", into = "String")]`).

@@ -29,13 +29,13 @@ impl FromStr for FolderName {
             ))
         };
         if text.starts_with('/') {
-            return bad("it begins with a slash");
+            return bad("begins with a slash");
         }
         if text.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
-            return bad("it has an empty part, `.` or `..`");
+            return bad("has an empty part, `.` or `..`");
         }
         if text.chars().any(char::is_control) {
-            return bad("it has a control character");
+            return bad("has a control character");
         }
         Ok(Self(text.to_owned()))
     }

@@ -1,0 +1,126 @@
+//! Networks inside the cluster.
+
+use crate::cluster::field::Field;
+use crate::cluster::file::File;
+use crate::cluster::problem::Problems;
+use crate::value::Subnet;
+
+pub(super) fn check(file: &File, problems: &mut Problems<'_>) {
+    let (pods, services) = (&file.k3s.cluster_cidr, &file.k3s.service_cidr);
+    for (key, list) in [("cluster-cidr", pods), ("service-cidr", services)] {
+        families(key, list, problems);
+    }
+    sizes(file, problems);
+    overlaps(file, problems);
+    if problems.is_whole() {
+        same_families(pods, services, problems);
+        ipv6_only(file, problems);
+    }
+}
+
+/// At most one of each kind.
+fn families(key: &str, list: &[Field<Subnet>], problems: &mut Problems<'_>) {
+    for (index, field) in list.iter().enumerate() {
+        if list.iter().take(index).any(|earlier| earlier.value.is_ipv4() == field.value.is_ipv4()) {
+            let kind = if field.value.is_ipv4() { "IPv4" } else { "IPv6" };
+            problems.error(
+                &field.span,
+                format!("`{key}` has a second network of {kind}"),
+                "write at most one of IPv4 and one of IPv6",
+            );
+        }
+    }
+}
+
+/// What k3s uses where nothing is written is of IPv4.
+fn same_families(pods: &[Field<Subnet>], services: &[Field<Subnet>], problems: &mut Problems<'_>) {
+    let kinds = |list: &[Field<Subnet>]| match list {
+        [] => (true, false),
+        list => (list.iter().any(|one| one.value.is_ipv4()), list.iter().any(|one| !one.value.is_ipv4())),
+    };
+    if kinds(pods) != kinds(services)
+        && let Some(given) = services.first().or(pods.first())
+    {
+        problems.error(
+            &given.span,
+            "`cluster-cidr` and `service-cidr` are not of the same kinds of network",
+            "write both with the same: IPv4, IPv6, or one of each",
+        );
+    }
+}
+
+/// Kubernetes gives each node a /24 of the pods' IPv4 network and a /64 of the IPv6 one, and cannot manage more than
+/// 20 bits of services (kube-apiserver, `--service-cluster-ip-range`).
+fn sizes(file: &File, problems: &mut Problems<'_>) {
+    for field in &file.k3s.cluster_cidr {
+        let each: u8 = if field.value.is_ipv4() { 24 } else { 64 };
+        let room = each.checked_sub(field.value.prefix()).and_then(|bits| 1_usize.checked_shl(bits.into()));
+        if room.unwrap_or(usize::MAX) < file.nodes.len() || field.value.prefix() > each {
+            problems.error(
+                &field.span,
+                format!(
+                    "{} has no room for {} nodes, each of which gets a /{each}",
+                    field.value,
+                    file.nodes.len()
+                ),
+                "write a larger network: a shorter prefix",
+            );
+        }
+    }
+    for field in &file.k3s.service_cidr {
+        let (least, most) = if field.value.is_ipv4() { (12, 28) } else { (108, 124) };
+        if !(least..=most).contains(&field.value.prefix()) {
+            problems.error(
+                &field.span,
+                format!("the prefix of {} is not between /{least} and /{most}", field.value),
+                "write a network that Kubernetes can manage, such as 10.43.0.0/16 or fd43::/112",
+            );
+        }
+    }
+}
+
+/// A packet has one way to go.
+fn overlaps(file: &File, problems: &mut Problems<'_>) {
+    let defaults = ["10.42.0.0/16".parse::<Subnet>(), "10.43.0.0/16".parse()];
+    let [pods, services] = defaults;
+    let subnet = file.network.subnet.as_ref();
+    for (key, given, default) in
+        [("cluster-cidr", &file.k3s.cluster_cidr, pods), ("service-cidr", &file.k3s.service_cidr, services)]
+    {
+        let Some(subnet) = subnet else { break };
+        let own = given.iter().map(|field| (field.value, &field.span));
+        let default = default.ok().filter(|_| given.is_empty()).map(|value| (value, &subnet.span));
+        for (value, span) in own.chain(default) {
+            if value.overlaps(&subnet.value) {
+                problems.error(
+                    span,
+                    format!("your network {} overlaps {value}, the cluster's `{key}`", subnet.value),
+                    format!("set `{key}` in [k3s] to a private network that you do not use"),
+                );
+            }
+        }
+    }
+    for pods in &file.k3s.cluster_cidr {
+        for services in &file.k3s.service_cidr {
+            if pods.value.overlaps(&services.value) {
+                problems.error(
+                    &services.span,
+                    format!("{} overlaps {}, the `cluster-cidr`", services.value, pods.value),
+                    "write two networks that have nothing in common",
+                );
+            }
+        }
+    }
+}
+
+fn ipv6_only(file: &File, problems: &mut Problems<'_>) {
+    let Some(subnet) = file.network.subnet.as_ref().filter(|subnet| !subnet.value.is_ipv4()) else { return };
+    let missing = |list: &[Field<Subnet>]| !list.iter().any(|one| !one.value.is_ipv4());
+    if missing(&file.k3s.cluster_cidr) || missing(&file.k3s.service_cidr) {
+        problems.error(
+            &subnet.span,
+            "the nodes have IPv6 only, but the networks of pods and services are IPv4",
+            "set `cluster-cidr = [\"fd42::/56\"]` and `service-cidr = [\"fd43::/112\"]` in [k3s]",
+        );
+    }
+}

@@ -1,0 +1,106 @@
+//! Servers, their number and what their state lies on.
+
+use crate::board::{Boards, Storage};
+use crate::cluster::file::File;
+use crate::cluster::form::DatastoreKind;
+use crate::cluster::problem::Problems;
+use crate::value::{NodeAddress, Role};
+
+use super::of_role;
+
+/// k3s keeps its state, whatever the datastore inside the server, below this.
+const STATE: &str = "/var/lib/rancher/k3s/server/db";
+
+fn kind(file: &File) -> DatastoreKind {
+    file.k3s.datastore.as_ref().map_or(DatastoreKind::Sqlite, |field| field.value)
+}
+
+/// Whether the number of servers fits the datastore.
+pub(super) fn count(file: &File, problems: &mut Problems<'_>) {
+    if !problems.is_whole() {
+        return;
+    }
+    let servers: Vec<_> = of_role(file, Role::Server).filter_map(|node| node.role.as_ref()).collect();
+    let first_node = file.nodes.first().and_then(|node| node.name.as_ref());
+    match (kind(file), servers.as_slice()) {
+        (_, []) => match first_node {
+            None => problems.error(
+                &(0..0),
+                "the cluster has no node",
+                "add a [[nodes]] table with name, role and board for each node",
+            ),
+            Some(node) => problems.error(
+                &node.span,
+                "the cluster has agents only, and nothing that they could join",
+                "make one node a server",
+            ),
+        },
+        (DatastoreKind::Sqlite, [_, second, ..]) => problems.error(
+            &second.span,
+            format!("{} servers cannot share SQLite, which is a file on one of them", servers.len()),
+            "keep one server and make the others agents, or set `datastore = \"etcd\"` in [k3s] with three servers",
+        ),
+        (DatastoreKind::Etcd, [.., last]) if servers.len() % 2 == 0 => problems.error(
+            &last.span,
+            format!(
+                "{} servers with etcd survive no more failures than {}: etcd needs more than half of them",
+                servers.len(),
+                servers.len().saturating_sub(1)
+            ),
+            "make it an odd number: one server more, or make this one an agent",
+        ),
+        _ => {}
+    }
+    external(file, problems);
+}
+
+fn external(file: &File, problems: &mut Problems<'_>) {
+    let given = file.external_datastore.as_ref();
+    let endpoint = given.and_then(|table| table.endpoint.as_ref());
+    match (&file.k3s.datastore, kind(file), given) {
+        (Some(datastore), DatastoreKind::External, None) => problems.error(
+            &datastore.span,
+            "nothing says where the external datastore is",
+            "add a table [external-datastore] with its `endpoint`",
+        ),
+        (_, DatastoreKind::Sqlite | DatastoreKind::Etcd, Some(_)) => problems.error(
+            &endpoint.map_or(0..0, |endpoint| endpoint.span.clone()),
+            "there is an [external-datastore], but it is not used",
+            "set `datastore = \"external\"` in [k3s], or leave the table out",
+        ),
+        _ => {}
+    }
+}
+
+/// Whether etcd gets what it needs.
+pub(super) fn storage(file: &File, boards: &Boards, problems: &mut Problems<'_>) {
+    if kind(file) != DatastoreKind::Etcd {
+        return;
+    }
+    let disk = file.data_disk.as_ref();
+    let holds_state =
+        disk.and_then(|disk| disk.mount.as_ref()).is_some_and(|mount| mount.value.as_str() == STATE);
+    for node in of_role(file, Role::Server) {
+        let Some(board) = &node.board else { continue };
+        let has_disk = node.data_disk.as_ref().is_none_or(|field| field.value);
+        let on_card = boards.get(&board.value.0).is_ok_and(|board| board.storage == Storage::Card);
+        if on_card && !(holds_state && has_disk) {
+            problems.warning(
+                &board.span,
+                "etcd waits for each of its many writes: SD cards and eMMC are too slow for it and wear out",
+                format!(
+                    "give the servers a [data-disk] with mount = \"{STATE}\", or boot the board from an SSD"
+                ),
+            );
+        }
+        let by_dhcp = node.address.as_ref().is_none_or(|address| address.value == NodeAddress::Dhcp);
+        if by_dhcp && problems.is_whole() {
+            let span = node.address.as_ref().map(|address| &address.span);
+            problems.warning(
+                span.or(node.name.as_ref().map(|name| &name.span)).unwrap_or(&(0..0)),
+                "etcd knows its members by address, and by DHCP a server's address may change",
+                "give the server a fixed address, or reserve one for it in your DHCP server",
+            );
+        }
+    }
+}

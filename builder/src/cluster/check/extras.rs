@@ -1,0 +1,167 @@
+//! Data disk, users, registries and manifests.
+
+use std::collections::BTreeSet;
+
+use crate::cluster::field::{Field, Span};
+use crate::cluster::file::{ConfigTable, DataDiskTable, ExternalTable, File, TlsTable, UserTable};
+use crate::cluster::form::FileName;
+use crate::cluster::problem::Problems;
+
+use super::unique;
+
+/// The folder of k3s, where the image brings the program's archives, and what below it may be a disk of its own.
+const K3S: &str = "/var/lib/rancher/k3s";
+const MAY_BE_DISKS: [&str; 3] = ["server/db", "storage", "agent/containerd"];
+
+pub(super) fn check(file: &File, problems: &mut Problems<'_>) {
+    if let Some(disk) = &file.data_disk {
+        data_disk(disk, problems);
+    }
+    users(&file.users, problems);
+    if let Some(registries) = &file.registries {
+        for (name, config) in &registries.configs.0 {
+            registry(&name.span, name.value.as_str(), config, problems);
+        }
+        plain_http(file, problems);
+    }
+    if let Some(ExternalTable { cert_file, key_file, .. }) = &file.external_datastore {
+        pair(cert_file.as_ref(), key_file.as_ref(), problems);
+    }
+    manifests(&file.manifests, problems);
+}
+
+fn data_disk(disk: &DataDiskTable, problems: &mut Problems<'_>) {
+    let paths =
+        disk.folders.iter().filter_map(|folder| folder.path.as_ref()).map(|path| (&path.value, &path.span));
+    unique::check(problems, paths, |path| format!("there is a folder {path} already"), "name it once");
+    let Some(mount) = &disk.mount else { return };
+    let path = mount.value.as_str();
+    let hides = |folder: &str| path == folder || folder.starts_with(&format!("{path}/"));
+    let inside = path.strip_prefix(K3S).and_then(|rest| rest.strip_prefix('/'));
+    let allowed = inside.is_some_and(|inside| MAY_BE_DISKS.contains(&inside));
+    if hides(K3S) || (inside.is_some() && !allowed) {
+        problems.error(
+            &mount.span,
+            format!("a disk at {path} would hide k3s's images and settings that the node's image brings"),
+            format!(
+                "mount it at {K3S}/server/db (the state of servers), {K3S}/storage (volumes) or elsewhere"
+            ),
+        );
+    }
+}
+
+fn users(users: &[UserTable], problems: &mut Problems<'_>) {
+    let names = users.iter().filter_map(|user| user.name.as_ref()).map(|name| (&name.value, &name.span));
+    unique::check(problems, names, |name| format!("there is a user {name} already"), "name each user once");
+    for user in users {
+        let Some(name) = &user.name else { continue };
+        let open =
+            !user.ssh_keys.is_empty() || !user.ssh_key_files.is_empty() || user.password_hash.is_some();
+        if !open && problems.is_whole() {
+            problems.error(
+                &name.span,
+                format!("the user {} could never log in", name.value),
+                "add `ssh-keys`, `ssh-key-files` or a `password-hash`",
+            );
+        }
+        for (index, key) in user.ssh_keys.iter().enumerate() {
+            if user.ssh_keys.iter().take(index).any(|earlier| earlier.value.is_same_key(&key.value)) {
+                problems.warning(&key.span, "the user has this key already", "leave one of the two out");
+            }
+        }
+    }
+}
+
+fn registry(span: &Span, name: &str, config: &ConfigTable, problems: &mut Problems<'_>) {
+    let auth = &config.auth;
+    match (&auth.username, &auth.password, &auth.token) {
+        _ if !problems.is_whole() => {}
+        (Some(user), None, _) => {
+            problems.error(&user.span, "the user name has no password", "add `password`");
+        }
+        (None, Some(password), _) => {
+            problems.error(&password.span, "the password has no user name", "add `username`");
+        }
+        (Some(_), Some(_), Some(token)) => problems.error(
+            &token.span,
+            "there is a token beside user name and password",
+            "keep either the token or the two",
+        ),
+        _ => {}
+    }
+    let TlsTable { ca_file, cert_file, key_file, insecure_skip_verify } = &config.tls;
+    pair(cert_file.as_ref(), key_file.as_ref(), problems);
+    if let Some(insecure) = insecure_skip_verify.as_ref().filter(|field| field.value) {
+        let (message, cure) = match ca_file {
+            Some(_) => ("the certificate is not checked in spite of `ca-file`", "leave one of the two out"),
+            None => (
+                "anybody on the way to the registry can put other images in",
+                "give its authority as `ca-file`",
+            ),
+        };
+        problems.warning(&insecure.span, message, cure);
+    }
+    if name == "*" {
+        problems.error(span, "credentials for every registry would go to whoever asks", "name the registry");
+    }
+}
+
+/// A password that everybody on the way can read.
+fn plain_http(file: &File, problems: &mut Problems<'_>) {
+    let Some(registries) = &file.registries else { return };
+    let secret = |config: &ConfigTable| config.auth.password.is_some() || config.auth.token.is_some();
+    let with_secret: BTreeSet<&str> = registries
+        .configs
+        .0
+        .iter()
+        .filter(|(_, config)| secret(config))
+        .map(|(name, _)| name.value.as_str())
+        .collect();
+    for endpoint in registries.mirrors.0.iter().flat_map(|(_, mirror)| &mirror.endpoint) {
+        if endpoint.value.is_plain_http() && with_secret.contains(endpoint.value.host().as_str()) {
+            problems.warning(
+                &endpoint.span,
+                "the registry's password goes over the network unencrypted",
+                "use https, with `ca-file` for an authority of your own",
+            );
+        }
+    }
+}
+
+fn pair(cert: Option<&Field<FileName>>, key: Option<&Field<FileName>>, problems: &mut Problems<'_>) {
+    match (cert, key) {
+        _ if !problems.is_whole() => {}
+        (Some(cert), None) => problems.error(&cert.span, "the certificate has no key", "add `key-file`"),
+        (None, Some(key)) => problems.error(&key.span, "the key has no certificate", "add `cert-file`"),
+        _ => {}
+    }
+}
+
+/// k3s makes an object's name from the part of a file's name before the first dot, and a second one with the same
+/// part would take its place.
+fn manifests(manifests: &[Field<FileName>], problems: &mut Problems<'_>) {
+    let file_name = |field: &Field<FileName>| field.value.0.rsplit('/').next().unwrap_or_default().to_owned();
+    let stem = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+    let stems = manifests.iter().map(|field| (stem(&file_name(field)), &field.span));
+    let message = |stem: &String| format!("there is a manifest {stem} already");
+    unique::check(
+        problems,
+        stems,
+        message,
+        "rename one: the part of the name before the first dot must differ",
+    );
+    for field in manifests {
+        let name = file_name(field);
+        let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let stem = stem(&name);
+        let named =
+            !stem.is_empty() && stem.chars().all(good) && !stem.starts_with('-') && !stem.ends_with('-');
+        if !named || ![".yaml", ".yml", ".json"].iter().any(|end| name.ends_with(end)) {
+            problems.error(
+                &field.span,
+                format!("k3s does not take a manifest named {name:?}"),
+                "rename it: small letters, digits and hyphens, then .yaml, .yml or .json",
+            );
+        }
+    }
+}

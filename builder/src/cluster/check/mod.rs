@@ -1,0 +1,35 @@
+//! What cannot be seen from one key alone: the parts of a file against each other and against the boards.
+//!
+//! Runs over whatever could be read. Checks for what is missing ask [`Problems::is_whole`] first.
+
+mod base;
+mod cidr;
+mod control_plane;
+mod extras;
+mod network;
+mod nodes;
+mod settings;
+mod unique;
+
+pub use base::{OldCgroup, check_base};
+
+use crate::board::Boards;
+use crate::value::Role;
+
+use super::file::{File, NodeTable};
+use super::problem::Problems;
+
+/// Makes all checks.
+pub(super) fn all(file: &File, boards: &Boards, problems: &mut Problems<'_>) {
+    nodes::check(file, boards, problems);
+    control_plane::count(file, problems);
+    control_plane::storage(file, boards, problems);
+    network::check(file, problems);
+    cidr::check(file, problems);
+    settings::check(file, problems);
+    extras::check(file, problems);
+}
+
+fn of_role(file: &File, role: Role) -> impl Iterator<Item = &NodeTable> {
+    file.nodes.iter().filter(move |node| node.role.as_ref().is_some_and(|field| field.value == role))
+}

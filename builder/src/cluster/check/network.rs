@@ -1,0 +1,174 @@
+//! Addresses: of nodes, of the router and of the API.
+
+use std::net::IpAddr;
+
+use crate::cluster::field::Field;
+use crate::cluster::file::File;
+use crate::cluster::problem::Problems;
+use crate::value::{Host, NodeAddress, Role, StaticNetwork};
+
+use super::of_role;
+
+pub(super) fn check(file: &File, problems: &mut Problems<'_>) {
+    let fixed: Vec<(IpAddr, &Field<NodeAddress>)> = file
+        .nodes
+        .iter()
+        .filter_map(|node| node.address.as_ref())
+        .filter_map(|field| match field.value {
+            NodeAddress::Fixed(address) => Some((address, field)),
+            NodeAddress::Dhcp => None,
+        })
+        .collect();
+    match fixed.first() {
+        Some((_, first)) => static_network(file, first, &fixed, problems),
+        None if problems.is_whole() => unused(file, problems),
+        None => {}
+    }
+    api(file, problems);
+    if problems.is_whole() {
+        wifi(file, problems);
+        join(file, problems);
+    }
+}
+
+fn static_network(
+    file: &File,
+    first: &Field<NodeAddress>,
+    fixed: &[(IpAddr, &Field<NodeAddress>)],
+    problems: &mut Problems<'_>,
+) {
+    let network = &file.network;
+    if network.gateway.is_none() && problems.is_whole() {
+        problems.error(
+            &first.span,
+            "a node with a fixed address needs a router: k3s does not start without a default route",
+            "set `gateway` in [network]",
+        );
+    }
+    if network.dns.is_empty() && problems.is_whole() {
+        problems.warning(
+            &first.span,
+            "nodes with a fixed address have no name server: they will find neither registries nor time servers by name",
+            "set `dns` in [network], usually to the router's address",
+        );
+    }
+    let Some(subnet) = &network.subnet else {
+        if problems.is_whole() {
+            problems.error(
+                &first.span,
+                "a node with a fixed address needs the length of its network's prefix",
+                "set `subnet` in [network], such as 192.168.1.0/24",
+            );
+        }
+        return;
+    };
+    for (address, field) in fixed {
+        match subnet.value.host(*address) {
+            Err(error) => problems.refused(&field.span, error),
+            Ok(_) if network.gateway.as_ref().is_some_and(|gateway| gateway.value.0 == *address) => problems
+                .error(
+                    &field.span,
+                    format!("the node has the address {address} of the router"),
+                    "give the node another, or mend `gateway` in [network]",
+                ),
+            Ok(_) => {}
+        }
+    }
+    let some_host = fixed.iter().find_map(|(address, _)| subnet.value.host(*address).ok());
+    let Some(host) = some_host else { return };
+    if let Some(gateway) = &network.gateway
+        && gateway.value.0 != host.ip()
+        && let Err(error) = StaticNetwork::new(host, Some(gateway.value.0), Vec::new())
+    {
+        problems.refused(&gateway.span, error);
+    }
+    for server in &network.dns {
+        if let Err(error) = StaticNetwork::new(host, None, vec![server.value.0]) {
+            problems.refused(&server.span, error);
+        }
+    }
+}
+
+/// Only nodes with a fixed address use these.
+fn unused(file: &File, problems: &mut Problems<'_>) {
+    let network = &file.network;
+    let given = [
+        network.subnet.as_ref().map(|field| ("subnet", &field.span)),
+        network.gateway.as_ref().map(|field| ("gateway", &field.span)),
+        network.dns.first().map(|field| ("dns", &field.span)),
+    ];
+    for (key, span) in given.into_iter().flatten() {
+        problems.warning(
+            span,
+            format!("`{key}` is not used, since all nodes have their addresses by DHCP"),
+            "give nodes an `address`, or leave it out",
+        );
+    }
+}
+
+fn wifi(file: &File, problems: &mut Problems<'_>) {
+    let on = |field: &&Field<bool>| field.value;
+    let mut users = file.nodes.iter().filter_map(|node| node.wifi.as_ref()).filter(on).peekable();
+    match &file.network.wifi {
+        None => {
+            for user in users {
+                problems.error(
+                    &user.span,
+                    "the node uses a wireless network, but none is described",
+                    "add a table [network.wifi] with ssid, psk and country",
+                );
+            }
+        }
+        Some(wifi) if users.peek().is_none() => {
+            let span = wifi.ssid.as_ref().map_or(0..0, |ssid| ssid.span.clone());
+            problems.warning(
+                &span,
+                "no node uses [network.wifi]",
+                "set `wifi = true` on the nodes that shall",
+            );
+        }
+        Some(_) => {}
+    }
+}
+
+/// The API's address must not be somebody else's.
+fn api(file: &File, problems: &mut Problems<'_>) {
+    let Some(api) = &file.api else { return };
+    let Host::Address(address) = api.value else { return };
+    let cure = "write an address of the first server, a name, or a virtual address that nobody else has";
+    if file.network.gateway.as_ref().is_some_and(|gateway| gateway.value.0 == address) {
+        problems.error(&api.span, format!("the API cannot be at {address}, which is the router"), cure);
+    }
+    for agent in of_role(file, Role::Agent) {
+        if let Some(NodeAddress::Fixed(own)) = agent.address.as_ref().map(|field| field.value)
+            && own == address
+        {
+            problems.error(&api.span, format!("the API cannot be at {address}, which is an agent"), cure);
+        }
+    }
+}
+
+/// Whether joining nodes can know where the first server is.
+fn join(file: &File, problems: &mut Problems<'_>) {
+    let Some(first) = of_role(file, Role::Server).next() else { return };
+    let by_dhcp = first.address.as_ref().is_none_or(|address| address.value == NodeAddress::Dhcp);
+    if !by_dhcp || file.nodes.len() < 2 {
+        return;
+    }
+    let Some(name) = &first.name else { return };
+    let span = first.address.as_ref().map_or(&name.span, |address| &address.span);
+    match &file.api {
+        None => problems.error(
+            span,
+            format!("the other nodes cannot know where the first server, {}, will be", name.value),
+            "give it a fixed address, or reserve one in your DHCP server and write that address, or a name that your \
+             DNS has for it, as `api` at the top of the file",
+        ),
+        Some(api) if of_role(file, Role::Server).nth(1).is_some() => problems.warning(
+            &api.span,
+            format!("the other nodes join at {}, which must lead to {} until all have joined", api.value, name.value),
+            "give the first server a fixed address: then the others join there, whatever `api` is",
+        ),
+        Some(_) => {}
+    }
+}

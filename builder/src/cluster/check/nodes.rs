@@ -1,0 +1,106 @@
+//! Nodes: names, hardware, boards, labels and taints.
+
+use crate::board::Boards;
+use crate::cluster::file::{File, NodeTable};
+use crate::cluster::problem::Problems;
+use crate::cluster::suggest::nearest;
+use crate::value::{DomainName, NodeAddress};
+
+use super::unique;
+
+pub(super) fn check(file: &File, boards: &Boards, problems: &mut Problems<'_>) {
+    twice(file, problems);
+    for node in &file.nodes {
+        board(node, boards, problems);
+        full_name(node, file, problems);
+        taints(node, problems);
+    }
+    for (key, _) in &file.boards.0 {
+        unknown_board(&key.value.0, &key.span, boards, problems);
+        let known = boards.get(&key.value.0).is_ok();
+        if known
+            && problems.is_whole()
+            && !file.nodes.iter().any(|node| node.board.as_ref().is_some_and(|used| used.value == key.value))
+        {
+            problems.warning(
+                &key.span,
+                format!("no node has the board {:?}", key.value.0),
+                "leave the table out",
+            );
+        }
+    }
+}
+
+fn twice(file: &File, problems: &mut Problems<'_>) {
+    let names = file.nodes.iter().filter_map(|node| node.name.as_ref()).map(|name| (&name.value, &name.span));
+    let message = |name: &&_| format!("there is a node {name} already");
+    unique::check(problems, names, message, "give each node a name of its own");
+
+    let addresses = file.nodes.iter().filter_map(|node| node.address.as_ref());
+    let fixed = addresses.filter_map(|address| match address.value {
+        NodeAddress::Fixed(ip) => Some((ip, &address.span)),
+        NodeAddress::Dhcp => None,
+    });
+    let message = |address: &_| format!("another node has the address {address}");
+    unique::check(problems, fixed, message, "give each node an address of its own");
+
+    let macs = file.nodes.iter().filter_map(|node| node.mac.as_ref()).map(|mac| (mac.value, &mac.span));
+    let message = |mac: &_| format!("another node has the MAC address {mac}");
+    unique::check(problems, macs, message, "write the address of this node's own network port");
+
+    let serials = file.nodes.iter().filter_map(|node| node.serial.as_ref()).map(|s| (&s.value, &s.span));
+    let message = |serial: &&_| format!("another node has the serial number {serial}");
+    unique::check(problems, serials, message, "write the number of this node's own board");
+}
+
+fn board(node: &NodeTable, boards: &Boards, problems: &mut Problems<'_>) {
+    let Some(board) = &node.board else { return };
+    unknown_board(&board.value.0, &board.span, boards, problems);
+    let (Ok(profile), Some(role)) = (boards.get(&board.value.0), &node.role) else { return };
+    if !profile.roles.contains(&role.value) {
+        let can = profile.roles.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
+        problems.error(
+            &role.span,
+            format!("a board {} cannot be a {}", profile.name, role.value),
+            format!("make it {can}, or take another board"),
+        );
+    }
+}
+
+fn unknown_board(name: &str, span: &std::ops::Range<usize>, boards: &Boards, problems: &mut Problems<'_>) {
+    if boards.get(name).is_err() {
+        let cure = match nearest(name, boards.names()) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => format!("known are: {}", boards.names().collect::<Vec<_>>().join(", ")),
+        };
+        problems.error(span, format!("there is no board {name:?}"), cure);
+    }
+}
+
+/// A host name and its domain must fit into one name.
+fn full_name(node: &NodeTable, file: &File, problems: &mut Problems<'_>) {
+    let Some(name) = &node.name else { return };
+    let domain = file.network.domain.as_ref().map(|domain| &domain.value);
+    if domain.is_some_and(|domain: &DomainName| domain.host(&name.value).is_none()) {
+        problems.error(
+            &name.span,
+            "the host name and the domain of [network] are too long together",
+            "shorten one: DNS allows 253 characters",
+        );
+    }
+}
+
+fn taints(node: &NodeTable, problems: &mut Problems<'_>) {
+    let taints = node.taints.iter().map(|taint| (taint.value.identity(), &taint.span));
+    let message = |(key, effect): &(&str, &str)| format!("the node has a taint {key} with {effect} already");
+    unique::check(problems, taints, message, "leave one of the two out");
+    for taint in &node.taints {
+        if taint.value.identity().0.starts_with("node.kubernetes.io/") {
+            problems.warning(
+                &taint.span,
+                "Kubernetes sets and removes taints of node.kubernetes.io itself",
+                "use a key of your own",
+            );
+        }
+    }
+}

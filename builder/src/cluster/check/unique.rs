@@ -1,0 +1,24 @@
+//! What may be there only once.
+
+use std::collections::BTreeMap;
+
+use crate::cluster::field::Span;
+use crate::cluster::problem::Problems;
+
+/// Reports every value that was there before, each with the line of the first.
+pub(super) fn check<'a, T: Ord>(
+    problems: &mut Problems<'_>,
+    values: impl IntoIterator<Item = (T, &'a Span)>,
+    message: impl Fn(&T) -> String,
+    cure: &str,
+) {
+    let mut seen: BTreeMap<T, usize> = BTreeMap::new();
+    for (value, span) in values {
+        if let Some(line) = seen.get(&value) {
+            problems.error(span, format!("{}, as in line {line}", message(&value)), cure);
+        } else {
+            let line = problems.line(span);
+            seen.insert(value, line);
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! `[network]`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::cluster::field::Field;
+use crate::cluster::form::{Gateway, SecretSource};
+use crate::value::{CountryCode, DomainName, Psk, Ssid, Subnet, TimeServer};
+
+/// The network that all nodes are in. With DHCP everywhere, nothing here is needed.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub(in crate::cluster) struct NetworkTable {
+    /// The network with its prefix length. Nodes with a fixed address need it.
+    #[schemars(extend("examples" = ["192.168.1.0/24"]))]
+    pub(in crate::cluster) subnet: Option<Field<Subnet>>,
+    /// The router. Nodes with a fixed address need it: k3s does not start without a default route.
+    #[schemars(extend("examples" = ["192.168.1.1"]))]
+    pub(in crate::cluster) gateway: Option<Field<Gateway>>,
+    /// Name servers of nodes with a fixed address, asked in this order. DHCP brings its own.
+    #[schemars(extend("default" = [], "examples" = [["192.168.1.1"]]))]
+    pub(in crate::cluster) dns: Vec<Field<Gateway>>,
+    /// Time servers of all nodes, each a name or address, with a port where it is not 123. Without any, the base
+    /// image's own are asked.
+    #[schemars(extend("default" = [], "examples" = [["192.168.1.1", "pool.ntp.org"]]))]
+    pub(in crate::cluster) ntp: Vec<Field<TimeServer>>,
+    /// The search domain of all nodes: with `home.lan`, the node `hc-1` is also called `hc-1.home.lan`.
+    #[schemars(extend("examples" = ["home.lan"]))]
+    pub(in crate::cluster) domain: Option<Field<DomainName>>,
+    pub(in crate::cluster) wifi: Option<WifiTable>,
+}
+
+/// The wireless network of the nodes that say `wifi = true`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("required" = ["ssid", "psk", "country"]))]
+pub(in crate::cluster) struct WifiTable {
+    /// The network's name.
+    #[schemars(extend("examples" = ["Home"]))]
+    pub(in crate::cluster) ssid: Option<Field<Ssid>>,
+    /// Its password: 8 to 63 plain characters.
+    #[schemars(extend("examples" = [{ "file": "wifi-password.txt" }]))]
+    pub(in crate::cluster) psk: Option<Field<SecretSource<Psk>>>,
+    /// The country where the nodes stand, since each has its own rules for radio.
+    #[schemars(extend("examples" = ["DE"]))]
+    pub(in crate::cluster) country: Option<Field<CountryCode>>,
+    /// Whether the network hides its name.
+    #[schemars(extend("default" = false))]
+    pub(in crate::cluster) hidden: Option<Field<bool>>,
+}

@@ -1,0 +1,53 @@
+//! `[[nodes]]`.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::cluster::field::{Entries, Field};
+use crate::cluster::form::BoardName;
+use crate::value::{
+    BoardSerial, Hostname, InterfaceName, LabelKey, LabelValue, MacAddress, NodeAddress, Role, Taint,
+};
+
+/// One node.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("required" = ["name", "role", "board"]))]
+pub(in crate::cluster) struct NodeTable {
+    /// The host name, which is also the name of the Kubernetes node. Without a domain.
+    #[schemars(extend("examples" = ["hc-1"]))]
+    pub(in crate::cluster) name: Option<Field<Hostname>>,
+    /// `server` runs the control plane, and workloads too; `agent` runs workloads only.
+    #[schemars(extend("examples" = ["server"]))]
+    pub(in crate::cluster) role: Option<Field<Role>>,
+    /// The board, as `--board` takes it: `cm4`, `pc`, or one of your own profiles.
+    #[schemars(extend("examples" = ["cm4"]))]
+    pub(in crate::cluster) board: Option<Field<BoardName>>,
+    /// A fixed address inside `subnet`, or `dhcp`. The first server should have a fixed one, since the others join
+    /// there; with etcd every server should, since etcd remembers its members by address.
+    #[schemars(extend("default" = "dhcp", "examples" = ["192.168.1.11"]))]
+    pub(in crate::cluster) address: Option<Field<NodeAddress>>,
+    /// The hardware address of the network port that the address belongs to, for boards with several.
+    #[schemars(extend("examples" = ["dc:a6:32:01:02:03"]))]
+    pub(in crate::cluster) mac: Option<Field<MacAddress>>,
+    /// The serial number of the board that this node's image is for, as `/proc/device-tree/serial-number` shows it.
+    #[schemars(extend("examples" = ["10000000a1b2c3d4"]))]
+    pub(in crate::cluster) serial: Option<Field<BoardSerial>>,
+    /// The network port by name, where the first Ethernet port (or the Wi-Fi) is not the right one.
+    #[schemars(extend("examples" = ["eth0"]))]
+    pub(in crate::cluster) interface: Option<Field<InterfaceName>>,
+    /// Whether the node uses the wireless network of `[network.wifi]`.
+    #[schemars(extend("default" = false, "examples" = [true]))]
+    pub(in crate::cluster) wifi: Option<Field<bool>>,
+    /// Labels that the node has when it joins. Keys below `kubernetes.io` are mostly refused, since the kubelet
+    /// refuses them.
+    #[schemars(extend("examples" = [{ "disk": "ssd" }]))]
+    pub(in crate::cluster) labels: Entries<LabelKey, Field<LabelValue>>,
+    /// Taints that the node has when it joins: `key=value:Effect` or `key:Effect`, where the effect is `NoSchedule`,
+    /// `PreferNoSchedule` or `NoExecute`.
+    #[schemars(extend("default" = [], "examples" = [["dedicated=storage:NoSchedule"]]))]
+    pub(in crate::cluster) taints: Vec<Field<Taint>>,
+    /// Whether the node has the disk of `[data-disk]`.
+    #[schemars(extend("default" = true, "examples" = [false]))]
+    pub(in crate::cluster) data_disk: Option<Field<bool>>,
+}

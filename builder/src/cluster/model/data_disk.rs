@@ -1,0 +1,40 @@
+//! A disk for data.
+
+use crate::value::{FolderMode, FolderName, FsLabel, MountPoint};
+
+/// A disk for data, found by its label.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataDisk {
+    /// The file system's label.
+    pub label: FsLabel,
+    /// Where it is mounted.
+    pub mount: MountPoint,
+    /// Whether the node must not start without it.
+    pub required: bool,
+    /// Whether a disk may be formatted.
+    pub format: Format,
+    /// Folders to make on it.
+    pub folders: Vec<DataFolder>,
+}
+
+/// Whether a disk may be formatted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Never: a disk with the label must be there.
+    Never,
+    /// A disk without any signature or partition table gets a file system with the label.
+    IfBlank,
+}
+
+/// A folder on the data disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataFolder {
+    /// Its path below the mount point.
+    pub path: FolderName,
+    /// Its permissions.
+    pub mode: FolderMode,
+    /// Number of the user that owns it.
+    pub uid: u32,
+    /// Number of the group that owns it.
+    pub gid: u32,
+}

@@ -1,0 +1,98 @@
+//! A cluster that has passed all checks: what is read from these types needs no second look.
+
+mod data_disk;
+mod k3s;
+mod network;
+mod node;
+mod registries;
+mod system;
+
+pub use data_disk::{DataDisk, DataFolder, Format};
+pub use k3s::{Component, Datastore, External, FlannelBackend, K3s, Setting, Settings};
+pub use network::{Addressing, Link, NodeNetwork, Wifi};
+pub use node::{Node, Nodes};
+pub use registries::{Mirror, Registries, RegistryAccess, RegistryAuth};
+pub use system::{Base, BoardChoice, Manifest, Overlay, User};
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::secrets::api_url;
+use crate::value::{DomainName, Host, ObjectName, TimeServer, TimeZone};
+
+/// A whole cluster.
+///
+/// What [`super::parse`] has checked: there is a first server, the number of servers fits the datastore, names and
+/// addresses are unique, every board is known, and joining nodes know an address of the first server.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    /// The cluster's name, also that of the kubeconfig's context.
+    pub name: ObjectName,
+    /// The fixed name or address of the API that the user gave.
+    pub api: Option<Host>,
+    /// What the kubeconfig uses: see [`Self::api_host`].
+    pub(in crate::cluster) api_host: Host,
+    /// Further names under which the API must be valid.
+    pub tls_san: Vec<Host>,
+    /// What all nodes' clocks show.
+    pub time_zone: Option<TimeZone>,
+    /// k3s itself.
+    pub k3s: K3s,
+    /// Where the cluster keeps its state.
+    pub datastore: Datastore,
+    /// NTP servers, asked in this order; none leaves it to the base's own service.
+    pub ntp: Vec<TimeServer>,
+    /// The search domain of all nodes.
+    pub domain: Option<DomainName>,
+    /// The nodes.
+    pub nodes: Nodes,
+    /// The boards of the nodes, by name, each with what it is built from.
+    pub boards: BTreeMap<String, BoardChoice>,
+    /// Accounts on every node.
+    pub users: Vec<User>,
+    /// Private registries; none where the file names none.
+    pub registries: Option<Registries>,
+    /// Overlays, by name.
+    pub overlays: Vec<Overlay>,
+    /// Manifests that k3s applies, in the order of the file.
+    pub manifests: Vec<Manifest>,
+}
+
+impl Cluster {
+    /// Where joining nodes reach the first server: its own fixed address, else what the user calls the API. `None`
+    /// only where no node joins.
+    pub fn join_host(&self) -> Option<Host> {
+        match self.nodes.first_server().network.static_address() {
+            Some(address) => Some(Host::Address(address)),
+            None => self.api.clone(),
+        }
+    }
+
+    /// The `server` of joining nodes, such as `https://192.168.1.11:6443`.
+    pub fn join_url(&self) -> Option<String> {
+        self.join_host().map(|host| api_url(&host.to_string()))
+    }
+
+    /// Where the kubeconfig looks for the API: the fixed name or address, else the first server's address, else its
+    /// name: in the search domain where there is one, else by multicast DNS.
+    pub fn api_host(&self) -> &Host {
+        &self.api_host
+    }
+
+    /// The address of the API as the kubeconfig has it.
+    pub fn api_url(&self) -> String {
+        api_url(&self.api_host.to_string())
+    }
+
+    /// All names and addresses for which the servers' certificate must be valid, beside those that k3s adds itself.
+    pub fn all_tls_san(&self) -> BTreeSet<Host> {
+        let mut all: BTreeSet<Host> = self.tls_san.iter().chain([&self.api_host]).cloned().collect();
+        for server in self.nodes.servers() {
+            let domains = [Some(DomainName::local()), self.domain.clone()];
+            let full = domains.iter().flatten().filter_map(|domain| domain.host(&server.name));
+            // A name of digits only is a host's name, but no domain name: it stays out.
+            let names = full.chain(server.name.as_str().parse()).map(Host::Name);
+            all.extend(names.chain(server.network.static_address().map(Host::Address)));
+        }
+        all
+    }
+}

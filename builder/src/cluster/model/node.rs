@@ -1,0 +1,73 @@
+//! Nodes.
+
+use std::collections::BTreeMap;
+
+use crate::value::{BoardSerial, Hostname, LabelKey, LabelValue, MacAddress, Role, Seat, Taint};
+
+use super::data_disk::DataDisk;
+use super::network::NodeNetwork;
+
+/// One node.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Its host name, which is also the Kubernetes node's.
+    pub name: Hostname,
+    /// Its part in forming the cluster.
+    pub seat: Seat,
+    /// Its board, a key of [`super::Cluster::boards`].
+    pub board: String,
+    /// How it is connected.
+    pub network: NodeNetwork,
+    /// The hardware address of the interface that [`Self::network`] is about.
+    pub mac: Option<MacAddress>,
+    /// The serial number of the board that the image is for.
+    pub serial: Option<BoardSerial>,
+    /// Labels that the node gives itself when it joins.
+    pub labels: BTreeMap<LabelKey, LabelValue>,
+    /// Taints that the node gives itself when it joins.
+    pub taints: Vec<Taint>,
+    /// Its data disk; none where it was switched off.
+    pub data_disk: Option<DataDisk>,
+}
+
+/// At least one node, of which exactly one is the first server.
+#[derive(Debug, Clone)]
+pub struct Nodes {
+    first: Node,
+    joining: Vec<Node>,
+}
+
+impl Nodes {
+    /// Splits the nodes of a file: the first server in it begins the cluster. `None` where there is no server.
+    pub(in crate::cluster) fn new(mut nodes: Vec<Node>) -> Option<Self> {
+        let position = nodes.iter().position(|node| node.seat.role() == Role::Server)?;
+        let mut first = nodes.remove(position);
+        first.seat = Seat::FirstServer;
+        Some(Self { first, joining: nodes })
+    }
+
+    /// The server that begins the cluster.
+    pub fn first_server(&self) -> &Node {
+        &self.first
+    }
+
+    /// All nodes: the first server, then the others as the file has them.
+    pub fn iter(&self) -> impl Iterator<Item = &Node> {
+        std::iter::once(&self.first).chain(&self.joining)
+    }
+
+    /// All servers, the first one first.
+    pub fn servers(&self) -> impl Iterator<Item = &Node> {
+        self.iter().filter(|node| node.seat.role() == Role::Server)
+    }
+
+    /// All agents.
+    pub fn agents(&self) -> impl Iterator<Item = &Node> {
+        self.iter().filter(|node| node.seat.role() == Role::Agent)
+    }
+
+    /// The node of that name.
+    pub fn get(&self, name: &str) -> Option<&Node> {
+        self.iter().find(|node| node.name.as_str() == name)
+    }
+}

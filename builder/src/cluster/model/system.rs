@@ -1,0 +1,70 @@
+//! What goes onto a node beside k3s: its base, accounts, overlays and manifests.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::board::Board;
+use crate::source::url::SourceUrl;
+use crate::value::{ObjectName, PasswordHash, SshKey, UserName};
+
+/// A board and what it is built from.
+#[derive(Debug, Clone)]
+pub struct BoardChoice {
+    /// The board's profile.
+    pub profile: Board,
+    /// The stock image that the cluster file names; else the profile's default, else the command line's.
+    pub base: Option<Base>,
+}
+
+/// A stock image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Base {
+    /// A file; relative paths begin at the cluster file's folder.
+    File(PathBuf),
+    /// An address; `<address>.sha256` lies beside it.
+    Url(SourceUrl),
+}
+
+/// An account on every node.
+#[derive(Debug, Clone)]
+pub struct User {
+    /// Its name.
+    pub name: UserName,
+    /// The keys that let it in by SSH, each once.
+    pub ssh_keys: Vec<SshKey>,
+    /// Its password for the console; none locks the password.
+    pub password: Option<PasswordHash>,
+    /// Whether it may become root.
+    pub sudo: bool,
+}
+
+/// An overlay and its parameters. Prints the parameters' names only: some values are secrets.
+#[derive(Clone)]
+pub struct Overlay {
+    /// The overlay.
+    pub name: ObjectName,
+    /// What the user set; the overlay says what it takes.
+    pub parameters: toml::Table,
+}
+
+impl fmt::Debug for Overlay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: Vec<&String> = self.parameters.keys().collect();
+        f.debug_struct("Overlay").field("name", &self.name).field("parameters", &keys).finish()
+    }
+}
+
+/// A file that k3s applies.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// Its file name, whose part before the first dot is a name that Kubernetes takes.
+    pub name: String,
+    /// The YAML or JSON; may hold Secrets and so does not print.
+    pub text: String,
+}
+
+impl fmt::Debug for Manifest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Manifest").field("name", &self.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,128 @@
+//! Problems as a person reads them: place, line, cause and cure.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::field::Span;
+use super::problem::{Problem, Problems, Severity, boundary};
+
+/// All problems of one file, errors first, each kind in the order of the file.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// The file as the user named it.
+    pub file: String,
+    /// The problems.
+    pub findings: Vec<Finding>,
+}
+
+/// One problem.
+#[derive(Debug, Clone, Serialize)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// Line, counted from 1.
+    pub line: usize,
+    /// Column in characters, counted from 1.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub cure: String,
+    /// The line of the file; absent where it would show a secret.
+    #[serde(skip)]
+    excerpt: Option<Excerpt>,
+}
+
+/// A line of the file and the characters of it that the problem is about.
+#[derive(Debug, Clone)]
+struct Excerpt {
+    line: String,
+    marked: usize,
+}
+
+/// Longer lines are cut: a terminal would wrap them, and the mark below would stand anywhere.
+const WIDEST: usize = 120;
+
+impl Report {
+    pub(super) fn new(file: &str, text: &str, problems: Problems<'_>) -> Self {
+        let Problems { mut list, hidden, .. } = problems;
+        list.sort_by_key(|problem| (problem.severity, problem.span.start));
+        let findings = list.into_iter().map(|problem| finding(text, &hidden, problem)).collect();
+        Self { file: file.to_owned(), findings }
+    }
+
+    /// How many problems of that kind there are.
+    pub fn count(&self, severity: Severity) -> usize {
+        self.findings.iter().filter(|finding| finding.severity == severity).count()
+    }
+
+    /// Whether there is nothing to say.
+    pub fn is_empty(&self) -> bool {
+        self.findings.is_empty()
+    }
+}
+
+fn finding(text: &str, hidden: &[Span], problem: Problem) -> Finding {
+    let Problem { severity, span, message, cure } = problem;
+    let start = boundary(text, span.start);
+    let before = text.get(..start).unwrap_or_default();
+    let begin = before.rfind('\n').map_or(0, |newline| newline.saturating_add(1));
+    let line = before.bytes().filter(|byte| *byte == b'\n').count().saturating_add(1);
+    let column = text.get(begin..start).map_or(0, |part| part.chars().count()).saturating_add(1);
+    let excerpt = excerpt(text, hidden, begin, &(start..span.end.max(start)));
+    Finding { severity, line, column, message, cure, excerpt }
+}
+
+/// The line that begins at `begin`, up to the first secret on it; nothing where the problem lies behind that.
+fn excerpt(text: &str, hidden: &[Span], begin: usize, span: &Span) -> Option<Excerpt> {
+    let line = text.get(begin..)?.lines().next()?;
+    let end = begin.saturating_add(line.len());
+    let secret =
+        hidden.iter().filter(|secret| secret.start < end && secret.end > begin).map(|s| s.start).min();
+    let shown = match secret {
+        Some(start) if start < span.end.min(end) => return None,
+        Some(start) => format!("{}…", text.get(begin..start)?),
+        None => line.to_owned(),
+    };
+    let marked = text.get(span.start..span.end.min(end))?.chars().count();
+    let line = match shown.char_indices().nth(WIDEST) {
+        Some((cut, _)) => format!("{}…", shown.get(..cut)?),
+        None => shown,
+    };
+    (!line.trim().is_empty()).then_some(Excerpt { line: line.replace('\t', " "), marked: marked.max(1) })
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Finding { severity, line, column, message, cure, excerpt } in &self.findings {
+            let word = match severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            };
+            writeln!(f, "{}:{line}:{column}: {word}: {message}", self.file)?;
+            if let Some(Excerpt { line: shown, marked }) = excerpt {
+                let (before, width) = (column.saturating_sub(1), shown.chars().count());
+                let marks = "^".repeat((*marked).min(width.saturating_sub(before)).max(1));
+                writeln!(f, "{line:>5} | {shown}")?;
+                if before < WIDEST {
+                    writeln!(f, "      | {:before$}{marks}", "")?;
+                }
+            }
+            if !cure.is_empty() {
+                writeln!(f, "      = {cure}")?;
+            }
+        }
+        let counts = [(Severity::Error, "error"), (Severity::Warning, "warning")]
+            .map(|(severity, word)| (self.count(severity), word));
+        let counts: Vec<String> = counts
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, word)| format!("{count} {word}{}", if count == 1 { "" } else { "s" }))
+            .collect();
+        if !counts.is_empty() {
+            write!(f, "{} in {}", counts.join(" and "), self.file)?;
+        }
+        Ok(())
+    }
+}

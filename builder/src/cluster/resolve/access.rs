@@ -1,0 +1,91 @@
+//! Who may log in, where images come from, and what k3s applies.
+
+use crate::cluster::field::Field;
+use crate::cluster::file::{ConfigTable, MirrorTable, RegistriesTable, UserTable};
+use crate::cluster::form::FileName;
+use crate::cluster::model::*;
+use crate::value::SshKey;
+
+use super::read::Reader;
+use super::{all, bare};
+
+pub(super) fn users(tables: Vec<UserTable>, reader: &mut Reader<'_, '_>) -> Vec<User> {
+    tables.into_iter().filter_map(|table| user(table, reader)).collect()
+}
+
+fn user(table: UserTable, reader: &mut Reader<'_, '_>) -> Option<User> {
+    let mut ssh_keys = all(table.ssh_keys);
+    for file in &table.ssh_key_files {
+        ssh_keys.extend(keys_of(file, reader));
+    }
+    let mut unique: Vec<SshKey> = Vec::new();
+    for key in ssh_keys {
+        if !unique.iter().any(|known| known.is_same_key(&key)) {
+            unique.push(key);
+        }
+    }
+    Some(User {
+        name: table.name?.value,
+        ssh_keys: unique,
+        password: table.password_hash.and_then(|field| reader.secret(field)),
+        sudo: bare(table.sudo).unwrap_or(true),
+    })
+}
+
+/// One key a line; empty lines and comments do not count.
+fn keys_of(field: &Field<FileName>, reader: &mut Reader<'_, '_>) -> Vec<SshKey> {
+    let Some(text) = reader.text(&field.value, &field.span) else { return Vec::new() };
+    let name = &field.value.0;
+    // A private key has many lines, none of which is a key: it is one mistake, not twenty.
+    let lines: Vec<&str> = match text.contains("PRIVATE KEY") {
+        true => vec![text.as_str()],
+        false => {
+            text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
+        }
+    };
+    if lines.is_empty() {
+        reader.problems.error(&field.span, format!("{name} holds no SSH key"), "name a .pub file");
+    }
+    let mut keys = Vec::new();
+    for line in lines {
+        match line.parse::<SshKey>() {
+            Ok(key) => keys.push(key),
+            Err(error) => {
+                reader.problems.error(&field.span, format!("in {name}: {}", error.problem()), error.cure());
+            }
+        }
+    }
+    keys
+}
+
+pub(super) fn registries(table: RegistriesTable, reader: &mut Reader<'_, '_>) -> Registries {
+    let mirror = |table: MirrorTable| Mirror {
+        endpoints: all(table.endpoint),
+        rewrite: table.rewrite.0.into_iter().map(|(from, to)| (from.value.0, to.value.0)).collect(),
+    };
+    let mirrors = table.mirrors.0.into_iter().map(|(name, table)| (name.value, mirror(table))).collect();
+    let configs = table.configs.0.into_iter();
+    Registries { mirrors, access: configs.map(|(name, table)| (name.value, access(table, reader))).collect() }
+}
+
+fn access(table: ConfigTable, reader: &mut Reader<'_, '_>) -> RegistryAccess {
+    let ConfigTable { auth, tls } = table;
+    let username = bare(auth.username).map(|word| word.0);
+    let password = auth.password.and_then(|field| reader.secret(field));
+    let token = auth.token.and_then(|field| reader.secret(field));
+    RegistryAccess {
+        auth: match (username, password, token) {
+            (Some(username), Some(password), _) => Some(RegistryAuth::Password { username, password }),
+            (_, _, token) => token.map(RegistryAuth::Token),
+        },
+        ca: tls.ca_file.as_ref().and_then(|field| reader.certificate(field)),
+        client: reader.client(tls.cert_file.as_ref(), tls.key_file.as_ref()),
+        insecure_skip_verify: bare(tls.insecure_skip_verify).unwrap_or(false),
+    }
+}
+
+pub(super) fn manifest(field: &Field<FileName>, reader: &mut Reader<'_, '_>) -> Option<Manifest> {
+    let text = reader.text(&field.value, &field.span)?;
+    let name = field.value.0.rsplit('/').next().unwrap_or_default().to_owned();
+    Some(Manifest { name, text })
+}

@@ -1,0 +1,96 @@
+//! Nodes, each with everything that holds for it.
+
+use crate::cluster::field::Field;
+use crate::cluster::file::{DataDiskTable, File, NetworkTable, NodeTable, WifiTable};
+use crate::cluster::model::*;
+use crate::value::{FolderMode, FsLabel, MountPoint, NodeAddress, Role, Seat, StaticNetwork, ValueError};
+
+use super::read::Reader;
+use super::{all, bare};
+
+/// What nodes take from the tables that are about all of them.
+struct Common<'a> {
+    network: &'a NetworkTable,
+    wifi: Option<Wifi>,
+    disk: Option<DataDisk>,
+}
+
+pub(super) fn nodes(file: &mut File, reader: &mut Reader<'_, '_>) -> Option<Nodes> {
+    let wifi = file.network.wifi.take().and_then(|table| wifi(table, reader));
+    let disk = data_disk(file.data_disk.take());
+    let common = Common { network: &file.network, wifi, disk };
+    let nodes: Option<Vec<Node>> =
+        std::mem::take(&mut file.nodes).into_iter().map(|table| node(table, &common)).collect();
+    Nodes::new(nodes?)
+}
+
+fn wifi(table: WifiTable, reader: &mut Reader<'_, '_>) -> Option<Wifi> {
+    let psk = reader.secret(table.psk?);
+    Some(Wifi {
+        ssid: table.ssid?.value,
+        psk: psk?,
+        country: table.country?.value,
+        hidden: bare(table.hidden).unwrap_or(false),
+    })
+}
+
+/// Where nobody says otherwise.
+const LABEL: &str = "k8s-data";
+const MOUNT: &str = "/k8s-data";
+
+/// The disk of all nodes. Named, it must be there; unnamed, it may be (see the decision "the data disk is optional
+/// unless named").
+fn data_disk(table: Option<DataDiskTable>) -> Option<DataDisk> {
+    let required = table.is_some();
+    let table = table.unwrap_or_default();
+    let folder = |folder: crate::cluster::file::FolderTable| {
+        Some(DataFolder {
+            path: folder.path?.value,
+            mode: bare(folder.mode).unwrap_or(FolderMode::DEFAULT),
+            uid: bare(folder.uid).unwrap_or(0),
+            gid: bare(folder.gid).unwrap_or(0),
+        })
+    };
+    Some(DataDisk {
+        label: bare(table.label).map_or_else(|| LABEL.parse::<FsLabel>(), Ok).ok()?,
+        mount: bare(table.mount).map_or_else(|| MOUNT.parse::<MountPoint>(), Ok).ok()?,
+        required,
+        format: bare(table.format).unwrap_or(Format::Never),
+        folders: table.folders.into_iter().map(folder).collect::<Option<_>>()?,
+    })
+}
+
+fn node(table: NodeTable, common: &Common<'_>) -> Option<Node> {
+    let link = match bare(table.wifi) {
+        Some(true) => Link::Wifi(common.wifi.clone()?),
+        Some(false) | None => Link::Ethernet,
+    };
+    let addressing = match bare(table.address) {
+        Some(NodeAddress::Fixed(address)) => Addressing::Static(fixed(address, common.network)?.ok()?),
+        Some(NodeAddress::Dhcp) | None => Addressing::Dhcp,
+    };
+    let has_disk = bare(table.data_disk).unwrap_or(true);
+    Some(Node {
+        name: table.name?.value,
+        seat: match table.role?.value {
+            // Which of the servers begins is settled among all nodes.
+            Role::Server => Seat::FurtherServer,
+            Role::Agent => Seat::Agent,
+        },
+        board: table.board?.value.0,
+        network: NodeNetwork { link, interface: bare(table.interface), addressing },
+        mac: bare(table.mac),
+        serial: bare(table.serial),
+        labels: table.labels.0.into_iter().map(|(key, value)| (key.value, value.value)).collect(),
+        taints: all(table.taints),
+        data_disk: common.disk.clone().filter(|_| has_disk),
+    })
+}
+
+fn fixed(address: std::net::IpAddr, network: &NetworkTable) -> Option<Result<StaticNetwork, ValueError>> {
+    let ip = |field: &Field<crate::cluster::form::Gateway>| field.value.0;
+    let subnet = network.subnet.as_ref()?;
+    let gateway = network.gateway.as_ref().map(ip);
+    let dns = network.dns.iter().map(ip).collect();
+    Some(subnet.value.host(address).and_then(|address| StaticNetwork::new(address, gateway, dns)))
+}

@@ -1,0 +1,83 @@
+//! Files that the cluster file names.
+
+use crate::cluster::field::{Field, Span};
+use crate::cluster::form::{FileName, SecretSource, SecretText};
+use crate::cluster::load::Surroundings;
+use crate::cluster::problem::Problems;
+use crate::value::Secret;
+
+/// Reads files and reports what is wrong with them at the place that names them.
+pub(super) struct Reader<'a, 'p> {
+    pub(super) surroundings: &'a Surroundings<'a>,
+    pub(super) problems: &'a mut Problems<'p>,
+}
+
+impl Reader<'_, '_> {
+    /// The text of a file.
+    pub(super) fn text(&mut self, file: &FileName, span: &Span) -> Option<String> {
+        let path = self.surroundings.folder.join(&file.0);
+        let bytes = match (self.surroundings.read)(&path) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let message = format!("{} cannot be read: {error}", file.0);
+                let folder = self.surroundings.folder.display().to_string();
+                let folder = if folder.is_empty() { String::new() } else { format!(", {folder}") };
+                self.problems.error(
+                    span,
+                    message,
+                    format!("paths begin at the cluster file's folder{folder}"),
+                );
+                return None;
+            }
+        };
+        let text = String::from_utf8(bytes).ok();
+        if text.is_none() {
+            self.problems.error(span, format!("{} is not UTF-8 text", file.0), "name the right file");
+        }
+        text
+    }
+
+    /// A secret from the cluster file or from a file of its own.
+    pub(super) fn secret<T: SecretText>(&mut self, field: Field<SecretSource<T>>) -> Option<T> {
+        let file = match field.value {
+            SecretSource::Here(secret) => return Some(secret),
+            SecretSource::File(file) => file,
+        };
+        let text = self.text(&file, &field.span)?;
+        let text =
+            text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+        match T::read(text) {
+            Ok(secret) => Some(secret),
+            Err(refusal) => {
+                self.problems.error(&field.span, format!("in {}: {}", file.0, refusal.message), refusal.cure);
+                None
+            }
+        }
+    }
+
+    /// A certificate, or several, in PEM.
+    pub(super) fn certificate(&mut self, field: &Field<FileName>) -> Option<String> {
+        self.pem(field, "-----BEGIN CERTIFICATE-----", "certificate")
+    }
+
+    /// A certificate and its key.
+    pub(super) fn client(
+        &mut self,
+        certificate: Option<&Field<FileName>>,
+        key: Option<&Field<FileName>>,
+    ) -> Option<(String, Secret)> {
+        let certificate = certificate.and_then(|field| self.certificate(field));
+        let key = key.and_then(|field| self.pem(field, "PRIVATE KEY-----", "private key"));
+        Some((certificate?, Secret::new(key?)))
+    }
+
+    fn pem(&mut self, field: &Field<FileName>, mark: &str, what: &str) -> Option<String> {
+        let text = self.text(&field.value, &field.span)?;
+        if !text.contains(mark) {
+            let cure = "name a file with a line \"-----BEGIN …-----\"";
+            self.problems.error(&field.span, format!("{} holds no {what} in PEM", field.value.0), cure);
+            return None;
+        }
+        Some(text)
+    }
+}

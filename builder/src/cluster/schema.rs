@@ -1,0 +1,44 @@
+//! The schema of the file, made from its types: for editors, for the reference, and for the reader itself.
+
+use schemars::Schema;
+use schemars::generate::SchemaSettings;
+use schemars::transform::{RecursiveTransform, Transform};
+use serde_json::Value;
+
+use super::file::File;
+
+/// The JSON schema (draft 7, which editors know best), without references.
+pub fn schema() -> Value {
+    let mut settings = SchemaSettings::draft07();
+    settings.inline_subschemas = true;
+    let mut schema = settings.into_generator().into_root_schema_for::<File>();
+    RecursiveTransform(without_null).transform(&mut schema);
+    schema.insert("title".to_owned(), "cluster.toml of hcimage".into());
+    schema.to_value()
+}
+
+/// TOML has no null: a key that may be left out is simply not there.
+fn without_null(schema: &mut Schema) {
+    if let Some(Value::Array(types)) = schema.get_mut("type") {
+        types.retain(|kind| kind != "null");
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            schema.insert("type".to_owned(), only);
+        }
+    }
+    if let Some(Value::Array(words)) = schema.get_mut("enum") {
+        words.retain(|word| !word.is_null());
+    }
+    let Some(Value::Array(alternatives)) = schema.get_mut("anyOf") else { return };
+    alternatives.retain(|one| one.get("type").is_none_or(|kind| kind != "null"));
+    if let [Value::Object(only)] = alternatives.as_slice() {
+        let only = only.clone();
+        schema.remove("anyOf");
+        for (key, value) in only {
+            // What is said at the key itself counts more than what its type says.
+            if schema.get(&key).is_none() {
+                schema.insert(key, value);
+            }
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! What was probably meant.
+
+/// The word that is nearest to what was written, if one is near: case and `_` for `-` do not count, and of other
+/// differences one for every three letters.
+pub(super) fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let plain = |text: &str| text.to_lowercase().replace('_', "-");
+    let written = plain(written);
+    let most = (written.chars().count() / 3).max(1);
+    known
+        .into_iter()
+        .map(|word| (strsim::osa_distance(&written, &plain(word)), word))
+        .filter(|(distance, word)| *distance <= most && *distance < word.chars().count())
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, word)| word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn near_words_are_found_and_far_ones_are_not() {
+        let known = ["address", "mac", "data-disk", "name"];
+        for (written, want) in [
+            ("adress", Some("address")),
+            ("ADDRESS", Some("address")),
+            ("data_disk", Some("data-disk")),
+            ("amc", Some("mac")),
+            ("nmae", Some("name")),
+            ("ip", None),
+            ("x", None),
+            ("", None),
+            ("hostname", None),
+        ] {
+            assert_eq!(nearest(written, known), want, "{written}");
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The commented cluster file that `hcimage init` writes.
+//!
+//! Prose begins with `# `, a setting to switch on with `#` and no blank: taking the `#` away gives a valid file.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use crate::value::{Host, ObjectName, Role, Subnet, UserName};
+
+/// What the file shall say.
+#[derive(Debug, Clone)]
+pub struct Wishes {
+    /// The cluster's name; nodes are named after it.
+    pub name: ObjectName,
+    /// How many servers; more than one get etcd.
+    pub servers: u32,
+    /// The board of the servers.
+    pub board: String,
+    /// How many agents.
+    pub agents: u32,
+    /// The board of the agents.
+    pub agent_board: String,
+    /// Fixed addresses; none for DHCP.
+    pub addresses: Option<FixedAddresses>,
+    /// A fixed name or address of the API.
+    pub api: Option<Host>,
+    /// An account and the file with the key to it.
+    pub user: Option<(UserName, PathBuf)>,
+}
+
+/// Addresses of a network that are given to nodes one after the other.
+#[derive(Debug, Clone, Copy)]
+pub struct FixedAddresses {
+    /// The network.
+    pub subnet: Subnet,
+    /// The router.
+    pub gateway: IpAddr,
+    /// The first node's address.
+    pub first: IpAddr,
+}
+
+impl FixedAddresses {
+    /// The address of a node, counted from 0; `None` behind the last address of all.
+    fn node(&self, index: u32) -> Option<IpAddr> {
+        Some(match self.first {
+            IpAddr::V4(first) => {
+                IpAddr::V4(std::net::Ipv4Addr::from_bits(first.to_bits().checked_add(index)?))
+            }
+            IpAddr::V6(first) => {
+                IpAddr::V6(std::net::Ipv6Addr::from_bits(first.to_bits().checked_add(index.into())?))
+            }
+        })
+    }
+}
+
+/// The file.
+pub fn template(wishes: &Wishes) -> String {
+    let mut text = format!(
+        "# The cluster {name}: `hcimage build` makes an image for each of its nodes.\n\
+         #\n\
+         # A line that begins with # and no blank is a setting that you can switch on: take the # away.\n\
+         # The reference explains every key: docs/config.md of hcimage.\n\n\
+         schema = 1\n\
+         name = {quoted}\n",
+        name = wishes.name,
+        quoted = quoted(wishes.name.as_str()),
+    );
+    top(&mut text, wishes);
+    k3s(&mut text, wishes);
+    network(&mut text, wishes);
+    nodes(&mut text, wishes);
+    text.push_str(DATA_DISK);
+    users(&mut text, wishes);
+    text.push_str(REST);
+    let board = quoted_key(&wishes.board);
+    line(
+        &mut text,
+        &format!(
+            "\n# The stock image of a board, where its default is not the right one or there is none.\n#[boards.{board}]\n#base = \"debian-12.img\""
+        ),
+    );
+    text
+}
+
+fn top(text: &mut String, wishes: &Wishes) {
+    text.push_str(
+        "\n# A name or address under which the API always answers, such as a name in your DNS.\n\
+         # The kubeconfig uses it.",
+    );
+    match (&wishes.api, &wishes.addresses) {
+        (Some(_), None) => text.push_str(" The nodes join there too, so it must lead to the first server.\n"),
+        _ => text.push('\n'),
+    }
+    match &wishes.api {
+        Some(api) => line(text, &format!("api = {}", quoted(&api.to_string()))),
+        None => line(text, "#api = \"k3s.home.lan\""),
+    }
+    text.push_str(
+        "# Further names and addresses of it.\n#tls-san = [\"k3s.example.org\"]\n\
+         #time-zone = \"Europe/Berlin\"\n\
+         # YAML files that k3s applies when the cluster starts.\n#manifests = [\"shop.yaml\"]\n",
+    );
+}
+
+fn k3s(text: &mut String, wishes: &Wishes) {
+    text.push_str("\n[k3s]\n# A release, such as v1.36.2+k3s1, or a channel: stable, latest, v1.36.\nversion = \"stable\"\n");
+    if wishes.servers > 1 {
+        text.push_str(
+            "# Several servers share their state by etcd. It needs an odd number of them, and better an SSD than a card.\n\
+             datastore = \"etcd\"\n",
+        );
+    }
+    text.push_str(
+        "# What carries packets between nodes; this one encrypts them.\n\
+         #flannel-backend = \"wireguard-native\"\n\
+         # Packaged components to leave out.\n#disable = [\"traefik\", \"servicelb\"]\n\
+         # Encrypts Kubernetes secrets in the datastore. It cannot be switched on later.\n\
+         #secrets-encryption = true\n\
+         # Settings of k3s itself, as in its config.yaml: for all servers, and for all agents.\n\
+         #server = { kubelet-arg = [\"max-pods=200\"] }\n\
+         #agent = { kubelet-arg = [\"max-pods=200\"] }\n",
+    );
+}
+
+fn network(text: &mut String, wishes: &Wishes) {
+    text.push_str("\n[network]\n");
+    if let Some(FixedAddresses { subnet, gateway, .. }) = wishes.addresses {
+        let gateway = quoted(&gateway.to_string());
+        let subnet = quoted(&subnet.to_string());
+        line(text, &format!("subnet = {subnet}\ngateway = {gateway}\ndns = [{gateway}]"));
+    }
+    text.push_str(
+        "# Time servers, where the base's own cannot be reached.\n#ntp = [\"pool.ntp.org\"]\n\
+         # The domain in which the nodes have their names.\n#domain = \"home.lan\"\n\
+         # For nodes that say `wifi = true`.\n\
+         #wifi = { ssid = \"Home\", psk = \"the password\", country = \"DE\" }\n",
+    );
+}
+
+fn nodes(text: &mut String, wishes: &Wishes) {
+    let servers = (0..wishes.servers).map(|index| (index, Role::Server));
+    let all = wishes.servers.saturating_add(wishes.agents);
+    let agents = (wishes.servers..all).map(|index| (index, Role::Agent));
+    if all > 1 {
+        text.push_str("\n# The first server begins the cluster, and the other nodes join it, in whatever order they start.");
+    }
+    for (index, role) in servers.chain(agents) {
+        let board = match role {
+            Role::Server => &wishes.board,
+            Role::Agent => &wishes.agent_board,
+        };
+        // Writing into a String cannot fail.
+        let _ = write!(
+            text,
+            "\n[[nodes]]\nname = {}\nrole = \"{role}\"\nboard = {}\n",
+            quoted(&format!("{}-{}", wishes.name, index.saturating_add(1))),
+            quoted(board),
+        );
+        if let Some(address) = wishes.addresses.and_then(|addresses| addresses.node(index)) {
+            line(text, &format!("address = {}", quoted(&address.to_string())));
+        }
+        if index == 0 {
+            text.push_str(
+                "# For boards with several network ports: the one that counts, by hardware address or by name.\n\
+                 #mac = \"dc:a6:32:01:02:03\"\n#interface = \"eth0\"\n\
+                 # What Kubernetes shall know about the node.\n\
+                 #labels = { disk = \"ssd\" }\n#taints = [\"dedicated=storage:NoSchedule\"]\n",
+            );
+        }
+    }
+}
+
+const DATA_DISK: &str = "
+# A second disk for data, on every node that does not say `data-disk = false`.
+#[data-disk]
+#label = \"k8s-data\"
+#mount = \"/k8s-data\"
+#format = \"if-blank\"
+#folders = [{ path = \"media\", uid = 1000, gid = 1000, mode = \"0755\" }]
+";
+
+fn users(text: &mut String, wishes: &Wishes) {
+    match &wishes.user {
+        Some((name, file)) => {
+            let (name, file) = (quoted(name.as_str()), quoted(&file.to_string_lossy()));
+            let _ = write!(
+                text,
+                "\n# Accounts on every node; they log in by SSH.\n[[users]]\nname = {name}\nssh-key-files = [{file}]\n#sudo = false\n"
+            );
+        }
+        None => text.push_str(
+            "\n# An account on every node, with the public key that lets it in by SSH.\n#[[users]]\n#name = \"admin\"\n\
+             #ssh-key-files = [\"admin.pub\"]\n",
+        ),
+    }
+}
+
+const REST: &str = "
+# A mirror of a registry, or a registry of your own.
+#[registries.mirrors.\"docker.io\"]
+#endpoint = [\"https://registry.home.lan:5000\"]
+
+#[registries.configs.\"registry.home.lan:5000\"]
+#auth = { username = \"pull\", password = \"the password\" }
+";
+
+fn line(text: &mut String, line: &str) {
+    text.push_str(line);
+    text.push('\n');
+}
+
+/// A key as TOML has it (toml.io, "Keys").
+fn quoted_key(text: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if !text.is_empty() && text.chars().all(bare) { text.to_owned() } else { quoted(text) }
+}
+
+/// Text as TOML has it.
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}

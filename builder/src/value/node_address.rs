@@ -1,0 +1,73 @@
+//! Where a node's address comes from, as a user writes it.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use super::address::unusable;
+use super::error::ValueError;
+
+/// `dhcp`, or an address without prefix length: the prefix is the network's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NodeAddress {
+    /// The network's DHCP server gives it.
+    Dhcp,
+    /// It is always this one.
+    Fixed(IpAddr),
+}
+
+impl FromStr for NodeAddress {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let refuse = |cause: &str, cure: &str| Err(ValueError::new("address", text, cause, cure));
+        const FORM: &str = "write \"dhcp\" or an address such as 192.168.1.11";
+        if text == "dhcp" {
+            return Ok(Self::Dhcp);
+        }
+        if let Some((address, _)) = text.split_once('/')
+            && address.parse::<IpAddr>().is_ok()
+        {
+            return refuse("has a prefix length", "leave it off: it is that of `subnet` in [network]");
+        }
+        let Ok(address) = text.parse::<IpAddr>() else {
+            return refuse("is neither \"dhcp\" nor an IP address", FORM);
+        };
+        match unusable(address) {
+            Some(cause) => refuse(cause, "give the node an address of its own network"),
+            None => Ok(Self::Fixed(address)),
+        }
+    }
+}
+
+impl fmt::Display for NodeAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dhcp => f.write_str("dhcp"),
+            Self::Fixed(address) => address.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dhcp_or_an_address() {
+        for good in ["dhcp", "192.168.1.11", "fd00::11"] {
+            assert_eq!(good.parse::<NodeAddress>().unwrap().to_string(), good);
+        }
+        for (bad, want) in [
+            ("", "neither"),
+            ("DHCP", "neither"),
+            ("192.168.1.300", "neither"),
+            ("192.168.1.11/24", "leave it off"),
+            ("127.0.0.1", "to itself"),
+            ("fe80::1", "one link only"),
+        ] {
+            let error = bad.parse::<NodeAddress>().unwrap_err().to_string();
+            assert!(error.contains(want), "{bad:?}: {error}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Registries of container images.
+
+use std::fmt;
+use std::str::FromStr;
+
+use reqwest::Url;
+
+use super::error::ValueError;
+use super::host::Host;
+
+/// A registry as image names begin with it: `docker.io`, `registry.home.lan:5000`, or `*` for every registry.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RegistryName(String);
+
+impl RegistryName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for RegistryName {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let host = match text.rsplit_once(':') {
+            Some((host, port)) if port.parse::<u16>().is_ok_and(|port| port > 0) => host,
+            _ => text,
+        };
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        // A registry on the node itself is usual.
+        let local = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok();
+        if text == "*" || local || host.parse::<Host>().is_ok() {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(ValueError::new(
+            "registry",
+            text,
+            "is not the first part of an image's name",
+            "write a host, with its port where it has one, such as docker.io or registry.home.lan:5000",
+        ))
+    }
+}
+
+impl fmt::Display for RegistryName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where a registry answers: an http or https address without user name, query and fragment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistryUrl(Url);
+
+impl RegistryUrl {
+    /// Whether what is sent can be read on the way.
+    pub fn is_plain_http(&self) -> bool {
+        self.0.scheme() == "http"
+    }
+
+    /// The host, with its port where one was written: what a registry's credentials are filed under.
+    pub fn host(&self) -> String {
+        let host = self.0.host_str().unwrap_or_default();
+        self.0.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+}
+
+impl FromStr for RegistryUrl {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // The text is not shown: it may hold a password.
+        let refuse = |cause: &str, cure: &str| ValueError::hidden("registry address", cause, cure);
+        const FORM: &str = "write something like https://registry.home.lan:5000";
+        let url = Url::parse(text).map_err(|_| refuse("is not an address", FORM))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(refuse("is neither http nor https", FORM));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(refuse(
+                "has a user name or password",
+                "move them to [registries.configs.\"<registry>\".auth]",
+            ));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(refuse("has a query or a fragment", FORM));
+        }
+        Ok(Self(url))
+    }
+}
+
+impl fmt::Display for RegistryUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str().trim_end_matches('/'))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registries_by_name() {
+        for good in [
+            "docker.io",
+            "registry.home.lan:5000",
+            "*",
+            "192.168.1.5:5000",
+            "localhost:5000",
+            "[fd00::1]:5000",
+        ] {
+            assert_eq!(good.parse::<RegistryName>().unwrap().as_str(), good);
+        }
+        for bad in ["", "https://docker.io", "docker.io/library", "a b", "docker.io:0", "docker.io:99999"] {
+            assert!(bad.parse::<RegistryName>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn registries_by_address() {
+        let url: RegistryUrl = "https://registry.home.lan:5000/".parse().unwrap();
+        assert_eq!(
+            (url.to_string().as_str(), url.host().as_str()),
+            ("https://registry.home.lan:5000", "registry.home.lan:5000")
+        );
+        assert!("http://10.0.0.1/v2".parse::<RegistryUrl>().unwrap().is_plain_http());
+        for bad in
+            ["", "registry.home.lan:5000", "ftp://x", "https://u:secret@x", "https://x?y=secret", "https://"]
+        {
+            let error = bad.parse::<RegistryUrl>().unwrap_err().to_string();
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Public keys that let a user in.
+
+use std::fmt;
+use std::str::FromStr;
+
+use ssh_key::authorized_keys::Entry;
+
+use super::error::ValueError;
+
+/// One line of `authorized_keys`: a public key, with options before it and a comment behind it where they were given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SshKey {
+    line: String,
+    /// The key alone, to know it again under another comment.
+    key: ssh_key::public::KeyData,
+}
+
+impl SshKey {
+    /// The line, without its end.
+    pub fn as_str(&self) -> &str {
+        &self.line
+    }
+
+    /// Whether both are the same key, whatever their comments.
+    pub fn is_same_key(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl FromStr for SshKey {
+    type Err = ValueError;
+
+    /// The text is never shown: what is pasted by mistake may be the secret half.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let refuse = |cause: &str, cure: &str| ValueError::hidden("SSH key", cause, cure);
+        const FORM: &str = "write the one line of a .pub file, such as ssh-ed25519 AAAA… me@laptop";
+        let line = text.trim();
+        if line.contains("PRIVATE KEY") {
+            return Err(refuse(
+                "is the private half, which must not leave its machine",
+                "write the public half: the line in the file of the same name with .pub",
+            ));
+        }
+        if line.is_empty() || line.contains(['\n', '\r']) {
+            return Err(refuse("is not one line", FORM));
+        }
+        if line.starts_with("ssh-dss") {
+            return Err(refuse(
+                "is DSA, which no SSH server takes any more",
+                "make an Ed25519 key: ssh-keygen -t ed25519",
+            ));
+        }
+        let entry: Entry = line.parse().map_err(|_| refuse("is not a public key", FORM))?;
+        Ok(Self { line: line.to_owned(), key: entry.public_key().key_data().clone() })
+    }
+}
+
+impl fmt::Display for SshKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti";
+
+    #[test]
+    fn public_keys_are_kept_as_they_were_written() {
+        for good in
+            [KEY.to_owned(), format!("{KEY} me@laptop"), format!("from=\"10.0.0.0/8\",no-pty {KEY} x")]
+        {
+            assert_eq!(good.parse::<SshKey>().unwrap().as_str(), good);
+        }
+        let (one, two): (SshKey, SshKey) = (KEY.parse().unwrap(), format!(" {KEY} x\n").parse().unwrap());
+        assert!(one.is_same_key(&two));
+    }
+
+    #[test]
+    fn what_is_no_public_key_is_not_repeated() {
+        for (bad, want) in [
+            ("", "not one line"),
+            ("~/.ssh/id_ed25519.pub", "not a public key"),
+            ("ssh-ed25519 AAAAsecret", "not a public key"),
+            ("ssh-dss AAAAsecret", "is DSA"),
+            ("-----BEGIN OPENSSH PRIVATE KEY-----\nsecret", "private half"),
+        ] {
+            let error = bad.parse::<SshKey>().unwrap_err().to_string();
+            assert!(error.contains(want) && !error.contains("secret"), "{bad:?}: {error}");
+        }
+    }
+}

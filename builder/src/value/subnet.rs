@@ -1,0 +1,126 @@
+//! A network as a whole.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+use super::address::{InterfaceAddress, bits, masked, parse_prefix};
+use super::error::ValueError;
+
+/// A network by its first address and the length of its prefix, such as `192.168.1.0/24`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Subnet {
+    first: IpAddr,
+    prefix: u8,
+}
+
+impl Subnet {
+    /// Whether an address lies inside.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.first.is_ipv4() == address.is_ipv4() && masked(address, self.prefix) == self.first
+    }
+
+    /// Whether the two have an address in common.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.contains(other.first) || other.contains(self.first)
+    }
+
+    /// Length of the prefix in bits.
+    pub fn prefix(&self) -> u8 {
+        self.prefix
+    }
+
+    /// Whether it is a network of IPv4.
+    pub fn is_ipv4(&self) -> bool {
+        self.first.is_ipv4()
+    }
+
+    /// The address that many places behind the network's own. `None` where it can be no host's.
+    pub fn address(&self, index: u32) -> Option<IpAddr> {
+        let address = match self.first {
+            IpAddr::V4(first) => IpAddr::V4(Ipv4Addr::from_bits(first.to_bits().checked_add(index)?)),
+            IpAddr::V6(first) => IpAddr::V6(Ipv6Addr::from_bits(first.to_bits().checked_add(index.into())?)),
+        };
+        self.host(address).ok().map(|host| host.ip())
+    }
+
+    /// The address of a host in this network. Refused where it lies outside or can be no host's.
+    pub fn host(&self, address: IpAddr) -> Result<InterfaceAddress, ValueError> {
+        if !self.contains(address) {
+            return Err(ValueError::new(
+                "address",
+                address,
+                format!("is not inside the network {self}"),
+                "write an address of that network, or mend the network",
+            ));
+        }
+        format!("{address}/{}", self.prefix).parse()
+    }
+}
+
+impl FromStr for Subnet {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const FORM: &str = "write it like 192.168.1.0/24";
+        let refuse = |cause: &str, cure: &str| ValueError::new("network", text, cause, cure);
+        let (first, prefix) = text.split_once('/').ok_or_else(|| refuse("has no prefix length", FORM))?;
+        let first: IpAddr = first.parse().map_err(|_| refuse("has no IP address", FORM))?;
+        let prefix = parse_prefix(prefix, bits(first))
+            .ok_or_else(|| refuse("has an impossible prefix length", FORM))?;
+        let network = Self { first: masked(first, prefix), prefix };
+        if network.first != first {
+            return Err(refuse("is a host, not a network", &format!("write {network}")));
+        }
+        Ok(network)
+    }
+}
+
+impl fmt::Display for Subnet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.first, self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subnet(text: &str) -> Subnet {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn networks_and_what_is_none() {
+        for good in ["192.168.1.0/24", "10.0.0.0/8", "fd00::/64", "10.42.0.0/16"] {
+            assert_eq!(subnet(good).to_string(), good);
+        }
+        for (bad, want) in [
+            ("192.168.1.0", "no prefix length"),
+            ("192.168.1.5/24", "write 192.168.1.0/24"),
+            ("192.168.1.0/33", "impossible prefix"),
+            ("x/24", "no IP address"),
+        ] {
+            let error = bad.parse::<Subnet>().unwrap_err().to_string();
+            assert!(error.contains(want), "{bad:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_lies_inside() {
+        assert!(subnet("10.0.0.0/8").overlaps(&subnet("10.42.0.0/16")));
+        assert!(subnet("10.42.0.0/16").overlaps(&subnet("10.0.0.0/8")));
+        assert!(!subnet("10.42.0.0/16").overlaps(&subnet("10.43.0.0/16")));
+        assert!(!subnet("fd00::/64").overlaps(&subnet("10.0.0.0/8")));
+        let home = subnet("192.168.1.0/24");
+        assert_eq!(home.address(11), "192.168.1.11".parse().ok());
+        assert_eq!((home.address(255), subnet("10.0.0.0/30").address(11)), (None, None));
+        assert_eq!(home.host("192.168.1.9".parse().unwrap()).unwrap().to_string(), "192.168.1.9/24");
+        for (bad, want) in
+            [("192.168.2.9", "not inside"), ("192.168.1.255", "broadcast"), ("fd00::1", "not inside")]
+        {
+            let error = home.host(bad.parse().unwrap()).unwrap_err().to_string();
+            assert!(error.contains(want), "{bad}: {error}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! `hcimage init` without a terminal.
+
+use std::fs;
+
+use crate::support::hcimage::{fail, hcimage, names, succeed};
+
+const KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti me@laptop\n";
+
+#[test]
+fn without_options_it_writes_one_node() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = succeed(hcimage(folder.path()).arg("init"));
+    assert!(said.contains("cluster.toml"), "{said}");
+    assert_eq!(names(folder.path()), ["cluster.toml"]);
+    let text = fs::read_to_string(folder.path().join("cluster.toml")).unwrap();
+    assert_eq!(text.matches("\n[[nodes]]").count(), 1);
+}
+
+#[test]
+fn options_say_what_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("me.pub"), KEY).unwrap();
+    let options =
+        ["lab.toml", "--name", "lab", "--agents", "3", "--subnet", "10.1.0.0/24", "--ssh-key", "me.pub"];
+    succeed(hcimage(folder.path()).arg("init").args(options));
+    let text = fs::read_to_string(folder.path().join("lab.toml")).unwrap();
+    for line in ["name = \"lab-4\"", "role = \"agent\"", "address = \"10.1.0.14\"", "gateway = \"10.1.0.1\""]
+    {
+        assert!(text.contains(line), "{line} is missing in\n{text}");
+    }
+    let path = folder.path().canonicalize().unwrap().join("me.pub");
+    assert!(text.contains(path.to_str().unwrap()), "{text}");
+}
+
+#[test]
+fn a_file_that_exists_is_kept_unless_replacing_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("cluster.toml"), "precious").unwrap();
+    fail(hcimage(folder.path()).arg("init"), 1, &["cluster.toml exists already", "--overwrite"]);
+    assert_eq!(fs::read_to_string(folder.path().join("cluster.toml")).unwrap(), "precious");
+    succeed(hcimage(folder.path()).args(["init", "--overwrite"]));
+    assert!(
+        fs::read_to_string(folder.path().join("cluster.toml")).unwrap().starts_with("# The cluster home")
+    );
+}
+
+#[test]
+fn what_makes_no_cluster_is_not_written() {
+    let folder = tempfile::tempdir().unwrap();
+    for (options, words) in [
+        (&["--agents", "2"][..], &["--subnet", "--api"][..]),
+        (&["--servers", "2", "--subnet", "10.0.0.0/24"], &["odd number"]),
+        (&["--board", "cm9"], &["\"cm9\"", "cm4, pc"]),
+        (&["--subnet", "10.42.0.0/24"], &["overlaps 10.42.0.0/16"]),
+        (&["--agents", "250", "--subnet", "10.0.0.0/24"], &["not inside the network"]),
+        (&["--ssh-key", "none.pub"], &["none.pub cannot be read"]),
+        (&["--gateway", "10.0.0.1"], &["--subnet"]),
+        (&["--name", "My Home"], &["My Home", "small letters"]),
+    ] {
+        fail(hcimage(folder.path()).arg("init").args(options), 2, words);
+        assert!(names(folder.path()).is_empty(), "{options:?}: {:?}", names(folder.path()));
+    }
+    fail(hcimage(folder.path()).args(["init", "no/such/folder.toml"]), 1, &["writing no/such/folder.toml"]);
+}

@@ -1,0 +1,166 @@
+//! What right files become.
+
+use hcimage::cluster::*;
+use hcimage::value::{Host, Role, Seat};
+
+use crate::check;
+
+const LEAST: &str = "schema = 1\nname = 'home'\n[[nodes]]\nname = 'hc-1'\nrole = 'server'\nboard = 'cm4'\n";
+
+fn cluster(text: &str) -> Cluster {
+    check(text).unwrap_or_else(|report| panic!("{report}")).cluster
+}
+
+#[test]
+fn the_least_file_is_one_server_by_dhcp() {
+    let cluster = cluster(LEAST);
+    let server = cluster.nodes.first_server();
+    assert_eq!((server.name.as_str(), server.seat), ("hc-1", Seat::FirstServer));
+    assert_eq!(server.network.addressing, Addressing::Dhcp);
+    assert!(matches!(cluster.datastore, Datastore::Sqlite));
+    let disk = server.data_disk.as_ref().unwrap();
+    assert_eq!((disk.label.as_str(), disk.mount.as_str(), disk.required), ("k8s-data", "/k8s-data", false));
+    assert_eq!(cluster.join_url(), None, "nobody joins");
+    assert_eq!(cluster.api_url(), "https://hc-1.local:6443");
+}
+
+#[test]
+fn writing_the_defaults_changes_nothing() {
+    fn defaults(schema: &serde_json::Value) -> String {
+        let properties = schema["properties"].as_object().into_iter().flatten();
+        let given = properties.filter_map(|(key, inner)| Some((key, inner.get("default")?)));
+        given.map(|(key, value)| format!("{key} = {}\n", toml::Value::try_from(value).unwrap())).collect()
+    }
+    let schema = schema();
+    let at = |pointer: &str| defaults(schema.pointer(pointer).unwrap());
+    let text = format!(
+        "{}schema = 1\nname = 'home'\n[k3s]\n{}[network]\n{}[data-disk]\n{}folders = [{{ path = 'a' }}]\n[[nodes]]\nname = 'hc-1'\n\
+         role = 'server'\nboard = 'cm4'\n{}",
+        at(""),
+        at("/properties/k3s"),
+        at("/properties/network"),
+        at("/properties/data-disk"),
+        at("/properties/nodes/items"),
+    );
+    assert!(text.lines().count() > 20, "{text}");
+    let plain =
+        format!("{LEAST}[data-disk]\nfolders = [{{ path = 'a', mode = '0755', uid = 0, gid = 0 }}]\n");
+    let (explicit, plain) = (cluster(&text), cluster(&plain));
+    // Networks and the domain are left to k3s where nobody names them.
+    let mut as_plain = explicit.clone();
+    assert_eq!(as_plain.k3s.cluster_cidr.first().unwrap().to_string(), "10.42.0.0/16");
+    as_plain.k3s.cluster_cidr.clear();
+    as_plain.k3s.service_cidr.clear();
+    as_plain.k3s.cluster_domain = None;
+    as_plain.k3s.kubeconfig_mode = None;
+    assert_eq!(format!("{as_plain:?}"), format!("{plain:?}"));
+}
+
+#[test]
+fn a_cluster_of_many_knows_who_begins_and_where_the_others_join() {
+    let text = include_str!("../../docs/examples/three-servers/cluster.toml");
+    let cluster = cluster(text);
+    assert_eq!(cluster.nodes.first_server().name.as_str(), "server-1");
+    let parts: Vec<_> = cluster.nodes.iter().map(|node| (node.name.as_str(), node.seat)).collect();
+    assert_eq!(parts[1..3], [("server-2", Seat::FurtherServer), ("server-3", Seat::FurtherServer)]);
+    assert_eq!(cluster.nodes.agents().count(), 2);
+    assert_eq!(cluster.join_url().as_deref(), Some("https://10.20.0.11:6443"));
+    assert_eq!(cluster.api_url(), "https://10.20.0.10:6443");
+    let names: Vec<String> = cluster.all_tls_san().iter().map(Host::to_string).collect();
+    for name in
+        ["10.20.0.10", "10.20.0.12", "k3s.example.org", "server-3.office.example.org", "server-1.local"]
+    {
+        assert!(names.iter().any(|known| known == name), "{name} is not in {names:?}");
+    }
+    assert!(!names.iter().any(|name| name.contains("agent") || name == "10.20.0.21"), "{names:?}");
+    assert!(matches!(cluster.k3s.settings(Role::Agent).0.get("kubelet-arg"), Some(Setting::List(_))));
+    assert!(matches!(cluster.boards["pc"].base, Some(Base::File(_))));
+}
+
+#[test]
+fn the_first_server_is_the_first_in_the_file_wherever_it_stands() {
+    let node = |name: &str, role: &str, end: u8| {
+        format!("[[nodes]]\nname = '{name}'\nrole = '{role}'\nboard = 'pc'\naddress = '10.0.0.{end}'\n")
+    };
+    let network = "[network]\nsubnet = '10.0.0.0/24'\ngateway = '10.0.0.1'\ndns = ['10.0.0.1']\n";
+    let text =
+        format!("schema = 1\nname = 'x'\n{network}{}{}", node("a", "agent", 2), node("b", "server", 3));
+    let cluster = cluster(&text);
+    assert_eq!(cluster.nodes.first_server().name.as_str(), "b");
+    assert_eq!(cluster.join_host().unwrap().to_string(), "10.0.0.3");
+    assert_eq!(cluster.nodes.get("a").unwrap().seat, Seat::Agent);
+}
+
+#[test]
+fn everything_together() {
+    let text = r#"
+schema = 1
+name = "all"
+api = "fd00::10"
+manifests = ["kube-vip.yaml"]
+[k3s]
+version = "v1.36.2+k3s1"
+datastore = "external"
+flannel-backend = "none"
+cluster-cidr = ["fd42::/56"]
+service-cidr = ["fd43::/112"]
+server = { debug = true, v = 2, resolv-conf = "/etc/x" }
+[external-datastore]
+endpoint = { file = "endpoint.txt" }
+ca-file = "home-ca.pem"
+cert-file = "cert.pem"
+key-file = "key.pem"
+[network]
+subnet = "fd00::/64"
+gateway = "fd00::1"
+dns = ["fd00::1"]
+wifi = { ssid = "Home", psk = { file = "wifi-password.txt" }, country = "DE", hidden = true }
+[[nodes]]
+name = "a"
+role = "server"
+board = "pc"
+address = "fd00::11"
+wifi = true
+data-disk = false
+[[nodes]]
+name = "b"
+role = "server"
+board = "pc"
+address = "fd00::12"
+[boards.pc]
+base = "https://example.org/debian.raw"
+[[users]]
+name = "admin"
+ssh-keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti other"]
+ssh-key-files = ["admin.pub"]
+sudo = false
+[registries.mirrors."*"]
+[registries.configs."registry.home.lan"]
+auth = { token = { file = "registry-password.txt" } }
+[overlays.longhorn]
+replicas = 2
+deep = { a = [1, 2] }
+"#;
+    let cluster = cluster(text);
+    let Datastore::External(external) = &cluster.datastore else { panic!("{:?}", cluster.datastore) };
+    assert_eq!(external.endpoint.expose(), "postgres://k3s:hunter2@db.home.lan:5432/k3s");
+    assert!(external.ca.is_some() && external.client.is_some());
+    let a = cluster.nodes.first_server();
+    let Link::Wifi(wifi) = &a.network.link else { panic!("no Wi-Fi") };
+    assert_eq!((wifi.psk.expose(), wifi.hidden), ("hunter2hunter2", true));
+    assert!(a.data_disk.is_none() && cluster.nodes.get("b").unwrap().data_disk.is_some());
+    assert_eq!(cluster.api_url(), "https://[fd00::10]:6443");
+    assert_eq!(cluster.join_url().as_deref(), Some("https://[fd00::11]:6443"));
+    assert!(matches!(cluster.boards["pc"].base, Some(Base::Url(_))));
+    let user = &cluster.users[0];
+    assert_eq!(
+        (user.ssh_keys.len(), user.sudo),
+        (1, false),
+        "the same key under another comment counts once"
+    );
+    let access = cluster.registries.unwrap().access;
+    let Some(RegistryAuth::Token(token)) = &access.values().next().unwrap().auth else { panic!("no token") };
+    assert_eq!(token.expose(), "hunter2hunter2", "without the line end of the file");
+    assert_eq!(cluster.overlays[0].parameters["deep"]["a"][1].as_integer(), Some(2));
+    assert_eq!(cluster.manifests[0].name, "kube-vip.yaml");
+}

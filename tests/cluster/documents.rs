@@ -1,0 +1,51 @@
+//! Documents that are made from the types, and the examples that they name.
+
+use std::fs;
+
+use hcimage::cluster;
+
+use crate::{check, golden, root};
+
+#[test]
+fn the_reference_is_fresh() {
+    golden(&root().join("docs/config.md"), &cluster::reference());
+}
+
+#[test]
+fn the_schema_is_fresh() {
+    let text = serde_json::to_string_pretty(&cluster::schema()).unwrap() + "\n";
+    golden(&root().join("docs/cluster.schema.json"), &text);
+}
+
+#[test]
+fn every_key_is_documented() {
+    fn walk(path: &str, schema: &serde_json::Value) {
+        for (key, inner) in schema["properties"].as_object().into_iter().flatten() {
+            let path = format!("{path}.{key}");
+            // The one key of a secret in a file of its own is explained at the top of the page.
+            let about = inner["description"].as_str().unwrap_or_default();
+            assert!(about.ends_with('.'), "{path} says {about:?}");
+            walk(&path, inner);
+            walk(&path, &inner["items"]);
+            walk(&path, &inner["additionalProperties"]);
+        }
+    }
+    walk("", &cluster::schema());
+}
+
+#[test]
+fn every_example_passes_without_a_warning() {
+    let mut names = Vec::new();
+    for folder in fs::read_dir(root().join("docs/examples")).unwrap().map(Result::unwrap) {
+        let text = fs::read_to_string(folder.path().join("cluster.toml")).unwrap();
+        let checked = check(&text).unwrap_or_else(|report| panic!("{}:\n{report}", folder.path().display()));
+        assert!(checked.warnings.is_empty(), "{}", checked.warnings);
+        names.push(folder.file_name().into_string().unwrap());
+    }
+    names.sort();
+    assert_eq!(names, ["one-pi", "three-servers", "turing-pi"]);
+    let page = cluster::reference();
+    for name in names {
+        assert!(page.contains(&format!("examples/{name}/cluster.toml")), "{name} is not in the reference");
+    }
+}

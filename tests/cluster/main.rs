@@ -1,0 +1,76 @@
+//! The cluster file: what is reported about wrong ones, what right ones become, and the documents made from the types.
+//!
+//! `HCIMAGE_BLESS=1 cargo test -p hcimage --test cluster` writes documents and expected reports anew: read the
+//! difference before it is committed.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test says what is wrong by panicking"
+)]
+
+mod accepted;
+mod documents;
+mod mistakes;
+mod properties;
+mod secrets;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use hcimage::board::Boards;
+use hcimage::cluster::{Checked, Report, Surroundings, parse};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Compares with a file of the repository, or writes it where that was asked for.
+fn golden(path: &Path, got: &str) {
+    if std::env::var_os("HCIMAGE_BLESS").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, got).unwrap();
+    }
+    let want = fs::read_to_string(path).unwrap_or_else(|error| panic!("reading {}: {error}", path.display()));
+    assert_eq!(
+        got,
+        want,
+        "{} is stale: HCIMAGE_BLESS=1 cargo test -p hcimage --test cluster",
+        path.display()
+    );
+}
+
+const KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti me@laptop\n";
+
+/// The files that the texts of these tests name.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let text = match path.file_name().and_then(|name| name.to_str()).unwrap_or_default() {
+        "admin.pub" => KEY,
+        "id_ed25519" => "-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0\n-----END OPENSSH PRIVATE KEY-----\n",
+        "home-ca.pem" | "cert.pem" => "-----BEGIN CERTIFICATE-----\nMAo=\n-----END CERTIFICATE-----\n",
+        "key.pem" => "-----BEGIN PRIVATE KEY-----\naHVudGVyMg==\n-----END PRIVATE KEY-----\n",
+        "registry-password.txt" | "wifi-password.txt" => "hunter2hunter2\r\n",
+        "endpoint.txt" => "postgres://k3s:hunter2@db.home.lan:5432/k3s\n",
+        "short-password.txt" => "hunter2",
+        "kube-vip.yaml" | "shop.yaml" => "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: shop\n",
+        _ => return Err(io::Error::from(io::ErrorKind::NotFound)),
+    };
+    Ok(text.as_bytes().to_vec())
+}
+
+/// The boards that are built in, and one that is too small for a server.
+fn boards() -> Boards {
+    let folder = tempfile::tempdir().unwrap();
+    let cm4 = include_str!("../../board-profiles/cm4.toml");
+    let small = cm4.replace("name = \"cm4\"", "name = \"zero2w\"\nroles = [\"agent\"]");
+    fs::write(folder.path().join("zero2w.toml"), small).unwrap();
+    Boards::load(Some(folder.path())).unwrap()
+}
+
+fn check(text: &str) -> Result<Checked, Report> {
+    let surroundings = Surroundings { boards: &boards(), folder: Path::new(""), read: &read };
+    parse(text, "cluster.toml", &surroundings)
+}
