@@ -10,12 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::overrides::Overrides;
 use crate::trouble::Failure;
 
-<<<<<<< HEAD
-pub use store::{Loaded, load, parse, save};
-=======
 pub(crate) use store::advice;
-pub use store::{Loaded, load, save};
->>>>>>> firstboot4
+pub use store::{Loaded, load, parse, save};
 
 /// Where the state lies on the node.
 pub const STATE_PATH: &str = "/var/lib/hcimage/state.json";
