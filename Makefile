@@ -1,6 +1,6 @@
 # `make demo` shows it, `make test` proves it. Everything below target/ and out/ can be thrown away.
 .DEFAULT_GOAL := build
-.PHONY: build setup programs bases check test boot-test ext4-matrix demo bench fuzz clean
+.PHONY: build setup programs bases lint check test boot-test ext4-matrix demo bench fuzz clean
 
 # An ordinary user's PATH lacks mkfs, fsck and their like on Debian.
 export PATH := $(PATH):/usr/sbin:/sbin
@@ -23,10 +23,13 @@ programs-and-double: setup
 bases: setup ## the base images of the tests
 	tests/bases/make.sh --all
 
-check: programs-and-double bases ## format, lints, unit and image tests
+lint: programs
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	$(CARGO) test --locked --workspace
+
+check: lint programs-and-double bases ## the quick part of test: format, lints, unit and image tests
+	$(CARGO) test --locked --workspace --lib --bins
+	$(CARGO) test --locked --package hcimage --test image --test golden --test cluster
 
 boot-test: programs-and-double bases ## images booted in QEMU
 	$(CARGO) test --locked --package hcimage --test boot -- --nocapture
@@ -34,7 +37,8 @@ boot-test: programs-and-double bases ## images booted in QEMU
 ext4-matrix: programs ## all of ext4: what an upgrade of rust-fs-ext4 must pass; more of it as root
 	scripts/ext4-matrix.sh
 
-test: check boot-test ## everything
+test: lint programs-and-double bases boot-test ## everything
+	$(CARGO) test --locked --workspace
 
 demo: ## base, build, boot, and the line that flashes it
 	scripts/demo.sh

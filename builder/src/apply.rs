@@ -20,7 +20,7 @@ pub struct Change {
     pub path: String,
     /// What it is now.
     pub now: Now,
-    /// SHA-256 of the content before, where a regular file was there.
+    /// SHA-256 of the content before, where a regular file was there that is not secret.
     pub old_sha256: Option<Sha256Digest>,
     /// Why it changed.
     pub reason: &'static str,
@@ -32,8 +32,9 @@ pub struct Change {
 pub enum Now {
     /// A regular file.
     File {
-        /// SHA-256 of its content.
-        sha256: Sha256Digest,
+        /// SHA-256 of its content; none where that is secret, since a short secret could be guessed from it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        sha256: Option<Sha256Digest>,
         /// Size in bytes.
         size: u64,
         /// Owner and mode; none on FAT, which has neither.
@@ -189,6 +190,8 @@ impl Applier<'_> {
     fn edit(&mut self, edit: &Edit) -> Result<(), ApplyError> {
         let fs = |source| ApplyError::Fs { path: edit.path.clone(), source };
         let old = self.tree.stat(&edit.path).map_err(fs)?;
+        let hidden = matches!(&edit.action, Action::Write(Content::Hidden(_), _));
+        let old = old.filter(|_| !hidden);
         let old_sha256 = digest(self.tree, &edit.path, old.as_ref()).map_err(fs)?;
         let now = match &edit.action {
             Action::Write(content, attributes) => {
@@ -256,8 +259,9 @@ impl Applier<'_> {
             .map_err(|source| ApplyError::Fs { path: edit.path.clone(), source })?;
         let (sha256, size) = match content {
             Content::Bytes(bytes) => {
-                (Sha256Digest::of(bytes), self.stream(&edit.path, bytes.as_slice(), attributes)?.0)
+                (Some(Sha256Digest::of(bytes)), self.stream(&edit.path, bytes.as_slice(), attributes)?.0)
             }
+            Content::Hidden(text) => (None, self.stream(&edit.path, text.expose().as_bytes(), attributes)?.0),
             Content::HostFile { path, sha256: expected, promised_by, .. } => {
                 let failed = |source| ApplyError::HostFile { path: path.clone(), source };
                 let file = File::open(path).map_err(failed)?;
@@ -272,7 +276,7 @@ impl Applier<'_> {
                         promised_by: promised_by.clone(),
                     });
                 }
-                (found, size)
+                (Some(found), size)
             }
         };
         Ok(Now::File { sha256, size, owner })

@@ -6,6 +6,7 @@ pub mod board;
 pub mod card;
 pub mod cli;
 pub mod cluster;
+pub mod difference;
 pub mod disk;
 pub mod edit;
 pub mod fs;

@@ -162,5 +162,5 @@ deep = { a = [1, 2] }
     let Some(RegistryAuth::Token(token)) = &access.values().next().unwrap().auth else { panic!("no token") };
     assert_eq!(token.expose(), "hunter2hunter2", "without the line end of the file");
     assert_eq!(cluster.overlays[0].parameters["deep"]["a"][1].as_integer(), Some(2));
-    assert_eq!(cluster.manifests[0].name, "kube-vip.yaml");
+    assert_eq!(cluster.manifests[0].name(), "kube-vip.yaml");
 }

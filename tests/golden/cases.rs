@@ -1,9 +1,10 @@
 //! Which editor, with which arguments, makes which golden file.
 
 use hcimage::edit::fstab::LabelMount;
-use hcimage::edit::k3s_config::ServerConfig;
+use hcimage::edit::k3s_config::{NodeConfig, ServerConfig};
 use hcimage::edit::kernel_modules::KernelModules;
 use hcimage::edit::kernel_words::CGROUP_MEMORY;
+use hcimage::edit::keyfile::Profile;
 use hcimage::edit::*;
 use hcimage::value::{Role, StaticNetwork};
 
@@ -40,17 +41,27 @@ pub(crate) const RENDERS: &[(&str, Render)] = &[
     ("hostname/hc-1", || hostname::render(&"hc-1".parse().unwrap())),
     ("k3s_config/least", || render_config(false)),
     ("k3s_config/most", || render_config(true)),
+    ("k3s_config/agent", || k3s_config::render_agent(&node_config(true))),
     ("k3s_env/plain", || k3s_env::render(None)),
     ("k3s_env/mode", || k3s_env::render(Some("0644".parse().unwrap()))),
     ("k3s_unit/server", || k3s_unit::render(Role::Server)),
     ("k3s_unit/agent", || k3s_unit::render(Role::Agent)),
-    ("keyfile/dhcp", || keyfile::render(None, None)),
-    ("keyfile/static", || keyfile::render(Some(&network()), None)),
+    ("keyfile/dhcp", || keyfile::render(&Profile::default())),
+    ("keyfile/static", || keyfile::render(&Profile { network: Some(&network()), ..Profile::default() })),
+    ("keyfile/dhcp-by-mac-with-search", || {
+        let (mac, search) = ("dc:a6:32:01:02:03".parse().unwrap(), "home.lan".parse().unwrap());
+        keyfile::render(&Profile { mac: Some(&mac), search: Some(&search), ..Profile::default() })
+    }),
     ("keyfile/named-without-gateway", || {
         let network = StaticNetwork::new("10.0.0.2/8".parse().unwrap(), None, Vec::new()).unwrap();
-        keyfile::render(Some(&network), Some(&"end0".parse().unwrap()))
+        let interface = "end0".parse().unwrap();
+        keyfile::render(&Profile {
+            network: Some(&network),
+            interface: Some(&interface),
+            ..Profile::default()
+        })
     }),
-    ("keyfile/ipv6", || keyfile::render(Some(&network_v6()), None)),
+    ("keyfile/ipv6", || keyfile::render(&Profile { network: Some(&network_v6()), ..Profile::default() })),
     ("modules_load/all", || modules_load::render(&all_modules())),
     ("rpi_swap/drop-in", rpi_swap::render),
     ("sysctl/drop-in", sysctl::render),
@@ -70,7 +81,8 @@ fn edit_grub_cfg(text: &str) -> String {
 }
 
 fn edit_dhcpcd(text: &str) -> String {
-    dhcpcd_conf::edit(text, &"eth0".parse().unwrap(), &network()).unwrap()
+    let search = "home.lan".parse().unwrap();
+    dhcpcd_conf::edit(text, &"eth0".parse().unwrap(), Some(&network()), Some(&search)).unwrap()
 }
 
 /// Both things that a build does to this file.
@@ -99,19 +111,37 @@ fn network_v6() -> StaticNetwork {
     StaticNetwork::new("fd00::10/64".parse().unwrap(), Some("fd00::1".parse().unwrap()), dns).unwrap()
 }
 
-fn render_config(most: bool) -> String {
-    let interface = "eth0".parse().unwrap();
-    let (san, disable) = (["hc-1.lan".to_owned(), "192.168.1.10".to_owned()], ["traefik".to_owned()]);
-    k3s_config::render_server(&ServerConfig {
-        node_name: &"hc-1".parse().unwrap(),
+pub(crate) fn node_config(most: bool) -> NodeConfig {
+    let some = |text: &[&str]| if most { text.iter().map(ToString::to_string).collect() } else { Vec::new() };
+    NodeConfig {
+        node_name: "hc-1".parse().unwrap(),
         node_ip: most.then(|| network().address().ip()),
-        flannel_interface: most.then_some(&interface),
-        tls_san: if most { &san } else { &[] },
-        prefer_bundled_bin: most,
+        flannel_interface: most.then(|| "eth0".parse().unwrap()),
+        labels: some(&["disk=ssd"]),
+        taints: some(&["dedicated=storage:NoSchedule"]),
         token_file: most.then_some("/etc/rancher/k3s/token"),
-        agent_token_file: most.then_some("/etc/rancher/k3s/agent-token"),
-        disable: if most { &disable } else { &[] },
-    })
+        server: most.then(|| "https://192.168.1.9:6443".to_owned()),
+        prefer_bundled_bin: most,
+    }
+}
+
+fn server_config() -> ServerConfig {
+    ServerConfig {
+        tls_san: vec!["hc-1.lan".to_owned(), "192.168.1.10".to_owned()],
+        agent_token_file: Some("/etc/rancher/k3s/agent-token"),
+        cluster_init: true,
+        flannel_backend: Some("host-gw"),
+        disable: vec!["traefik"],
+        secrets_encryption: true,
+        cluster_cidr: "10.52.0.0/16".to_owned(),
+        service_cidr: "10.53.0.0/16".to_owned(),
+        cluster_domain: Some("lab.local".to_owned()),
+    }
+}
+
+fn render_config(most: bool) -> String {
+    let server = if most { server_config() } else { ServerConfig::default() };
+    k3s_config::render_server(&node_config(most), &server)
 }
 
 fn all_modules() -> KernelModules {

@@ -5,10 +5,10 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use hcimage::edit::k3s_config::{self, ServerConfig};
+use hcimage::edit::k3s_config::{self, NodeConfig, ServerConfig};
 use proptest::prelude::*;
 
-use crate::cases::{EDITS, RENDERS};
+use crate::cases::{EDITS, RENDERS, node_config};
 use crate::read;
 
 /// Runs a program with `input` and gives back all it said.
@@ -195,7 +195,13 @@ fn the_configuration_of_k3s_says_what_was_meant() {
         ("d['node-name'], d['node-ip'], d['flannel-iface']", "hc-1 192.168.1.10 eth0\n"),
         ("d['token-file'], d['agent-token-file']", "/etc/rancher/k3s/token /etc/rancher/k3s/agent-token\n"),
         ("d['tls-san'], d['disable']", "['hc-1.lan', '192.168.1.10'] ['traefik']\n"),
-        ("d['prefer-bundled-bin'], len(d)", "True 8\n"),
+        ("d['cluster-init'], d['secrets-encryption'], d['flannel-backend']", "True True host-gw\n"),
+        (
+            "d['cluster-cidr'], d['service-cidr'], d['cluster-domain']",
+            "10.52.0.0/16 10.53.0.0/16 lab.local\n",
+        ),
+        ("d['node-label'], d['node-taint']", "['disk=ssd'] ['dedicated=storage:NoSchedule']\n"),
+        ("d['prefer-bundled-bin'], d['server'], len(d)", "True https://192.168.1.9:6443 17\n"),
     ] {
         assert_eq!(yaml(&text, path), want, "{path}");
     }
@@ -209,16 +215,9 @@ proptest! {
     fn any_text_is_a_yaml_text(texts in prop::collection::vec(any::<String>(), 1..200)) {
         let traps = ["no", "0x1", "2001-01-01", "~", ""].map(String::from);
         let texts: Vec<String> = texts.into_iter().chain(traps).collect();
-        let rendered = k3s_config::render_server(&ServerConfig {
-            node_name: &"123".parse().unwrap(),
-            node_ip: None,
-            flannel_interface: None,
-            tls_san: &texts,
-            prefer_bundled_bin: false,
-            token_file: None,
-            agent_token_file: None,
-            disable: &[],
-        });
+        let node = NodeConfig { node_name: "123".parse().unwrap(), ..node_config(false) };
+        let server = ServerConfig { tls_san: texts.clone(), ..ServerConfig::default() };
+        let rendered = k3s_config::render_server(&node, &server);
         let hex = |text: &String| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>() + "\n";
         let wanted: String = texts.iter().map(hex).collect();
         let said = yaml(&rendered, "'\\n'.join(text.encode().hex() for text in d['tls-san'])");

@@ -146,7 +146,7 @@ proptest! {
 
     #[test]
     fn dhcpcd_conf(text in text_of(DHCPCD)) {
-        let edit = |text: &str| dhcpcd_conf::edit(text, &"eth0".parse().unwrap(), &network());
+        let edit = |text: &str| dhcpcd_conf::edit(text, &"eth0".parse().unwrap(), Some(&network()), None);
         keeps_its_promises(&text, edit, |line| !line.trim_start().starts_with("static"))?;
         let edited = edit(&text).unwrap();
         let is_head = |line: &&str| line.split_ascii_whitespace().take(2).eq(["interface", "eth0"]);

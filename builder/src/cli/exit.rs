@@ -6,12 +6,13 @@ use std::process::ExitCode;
 
 use crate::apply::ApplyError;
 use crate::board::BoardError;
-use crate::cluster::ClusterError;
+use crate::cluster::{ClusterError, OldCgroup};
 use crate::disk::DiskError;
 use crate::fs::FsError;
 use crate::os::OsError;
 use crate::pipeline::BuildError;
 use crate::plan::PlanError;
+use crate::secrets::SecretsError;
 use crate::source::{Class, SourceError};
 
 use super::output::Usage;
@@ -40,6 +41,16 @@ fn classify(cause: &(dyn Error + 'static)) -> Option<Failure> {
             BoardError::Unknown { .. } => Failure::Usage,
             BoardError::Read { .. } | BoardError::Malformed { .. } => Failure::Failed,
         });
+    }
+    if cause.is::<OldCgroup>() {
+        return Some(Failure::Unsupported);
+    }
+    if let Some(error) = cause.downcast_ref::<SecretsError>() {
+        return match error {
+            SecretsError::Damaged { .. } | SecretsError::Expired { .. } => Some(Failure::BadInput),
+            SecretsError::Newer { .. } => Some(Failure::Unsupported),
+            _ => None,
+        };
     }
     if let Some(error) = cause.downcast_ref::<ClusterError>() {
         return Some(match error {
@@ -80,7 +91,7 @@ fn classify_image(cause: &(dyn Error + 'static)) -> Option<Failure> {
     if let Some(error) = cause.downcast_ref::<PlanError>() {
         return match error {
             PlanError::Architecture { .. } | PlanError::Unsupported { .. } => Some(Failure::Unsupported),
-            PlanError::SameManifest { .. } | PlanError::Seed(_) => Some(Failure::Usage),
+            PlanError::Seed(_) => Some(Failure::Usage),
             PlanError::Edit { .. } | PlanError::NotText { .. } => Some(Failure::BadInput),
         };
     }

@@ -9,6 +9,9 @@ mod inspect;
 mod ls;
 mod output;
 mod place;
+mod plan;
+mod project;
+mod rotate;
 mod run;
 
 use std::io;
@@ -40,9 +43,11 @@ Exit codes:
 enum Command {
     Init(Box<init::Args>),
     Build(Box<build::Args>),
+    Plan(Box<plan::Args>),
     Inspect(inspect::Args),
     Ls(ls::Args),
     Cat(cat::Args),
+    Rotate(rotate::Args),
     Run(run::Args),
 }
 
@@ -65,9 +70,11 @@ impl Command {
         match self {
             Self::Init(args) => args.run(),
             Self::Build(args) => args.run(),
+            Self::Plan(args) => args.run(),
             Self::Inspect(args) => args.run(),
             Self::Ls(args) => args.run(),
             Self::Cat(args) => args.run(),
+            Self::Rotate(args) => args.run(),
             Self::Run(args) => args.run(),
         }
     }

@@ -1,7 +1,7 @@
 //! What the program says on its output.
 
 use std::fmt;
-use std::io::{self, StdoutLock, Write};
+use std::io::{self, IsTerminal, StdoutLock, Write};
 
 /// A combination of arguments that makes no sense.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +21,13 @@ impl fmt::Display for ReaderGone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("nobody reads the output any more")
     }
+}
+
+/// Whether colours are welcome: on a terminal, unless the user's environment says no (no-color.org).
+pub(super) fn coloured() -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+    io::stdout().is_terminal() && !refused && !dumb
 }
 
 /// Where commands print.

@@ -18,6 +18,7 @@ mod report;
 mod resolve;
 mod schema;
 mod shape;
+mod single;
 mod suggest;
 mod template;
 
@@ -28,4 +29,5 @@ pub use problem::Severity;
 pub use reference::reference;
 pub use report::{Finding, Report};
 pub use schema::schema;
+pub use single::{BadSingle, Single, single};
 pub use template::{FixedAddresses, Wishes, template};

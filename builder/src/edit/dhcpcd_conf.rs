@@ -4,23 +4,29 @@ use std::net::IpAddr;
 
 use super::error::EditError;
 use super::lines::Lines;
-use crate::value::{InterfaceName, StaticNetwork};
+use crate::value::{DomainName, InterfaceName, StaticNetwork};
 
 /// Where the file lies.
 pub const PATH: &str = "/etc/dhcpcd.conf";
 
 /// The settings that together are the address: those of an older one must not survive beside ours.
-const KEYS: [&str; 4] = ["ip_address", "ip6_address", "routers", "domain_name_servers"];
+const KEYS: [&str; 5] = ["ip_address", "ip6_address", "routers", "domain_name_servers", "domain_search"];
 
 /// Words that begin a block; it reaches to the next of them (dhcpcd.conf(5)).
 const BLOCKS: [&str; 3] = ["interface", "profile", "ssid"];
 
-/// Gives `interface` its static address, in the block that it has or in a new one at the end. Other settings of the
-/// block stay.
+/// Gives `interface` its static address, or leaves it DHCP, and its search domain, in the block that it has or in a new
+/// one at the end. Other settings of the block stay.
 ///
 /// Refused for an IPv6 gateway, which dhcpcd learns from router advertisements only.
-pub fn edit(text: &str, interface: &InterfaceName, network: &StaticNetwork) -> Result<String, EditError> {
-    let settings = settings(network)?;
+pub fn edit(
+    text: &str,
+    interface: &InterfaceName,
+    network: Option<&StaticNetwork>,
+    search: Option<&DomainName>,
+) -> Result<String, EditError> {
+    let mut settings = network.map(settings).transpose()?.unwrap_or_default();
+    settings.extend(search.map(|domain| format!("static domain_search={domain}")));
     let mut lines = Lines::parse(text);
     remove_settings(&mut lines, interface);
     let head = lines.bodies().position(|line| begins_block_of(line, interface));
@@ -94,7 +100,7 @@ mod tests {
         let network =
             StaticNetwork::new("fd00::10/64".parse().unwrap(), Some("fd00::1".parse().unwrap()), Vec::new())
                 .unwrap();
-        let error = edit("", &"eth0".parse().unwrap(), &network).unwrap_err();
+        let error = edit("", &"eth0".parse().unwrap(), Some(&network), None).unwrap_err();
         assert!(error.to_string().contains("no setting for the IPv6 gateway fd00::1: leave it"), "{error}");
     }
 
@@ -105,6 +111,6 @@ mod tests {
                     interface eth1\nstatic routers=9.9.9.9\ninterface eth0\nstatic ip6_address=fd00::1/64\n";
         let want = "interface eth0\nstatic ip_address=10.0.0.2/8\nmetric 3\n\
                     interface eth1\nstatic routers=9.9.9.9\ninterface eth0\n";
-        assert_eq!(edit(text, &"eth0".parse().unwrap(), &network).unwrap(), want);
+        assert_eq!(edit(text, &"eth0".parse().unwrap(), Some(&network), None).unwrap(), want);
     }
 }

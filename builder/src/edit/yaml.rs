@@ -21,7 +21,7 @@ fn needs_escape(c: char) -> bool {
 }
 
 /// `key:` and a line for each item, each quoted.
-pub(super) fn list<'a>(key: &str, items: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn list<'a>(key: &str, items: impl IntoIterator<Item = &'a str>) -> String {
     let mut out = format!("{key}:\n");
     for item in items {
         out.push_str(&format!("  - {}\n", quoted(item)));

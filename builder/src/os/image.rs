@@ -72,6 +72,18 @@ impl OsImage {
         Ok(Self { file, table, root, boot, boot_folder })
     }
 
+    /// The same disk, byte for byte, in another file.
+    pub fn copied_to(&self, file: Arc<File>) -> Self {
+        let Self { file: _, table, root, boot, boot_folder } = self;
+        Self {
+            file,
+            table: table.clone(),
+            root: root.clone(),
+            boot: boot.clone(),
+            boot_folder: boot_folder.clone(),
+        }
+    }
+
     /// The partition table.
     pub fn table(&self) -> &PartitionTable {
         &self.table

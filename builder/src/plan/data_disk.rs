@@ -4,7 +4,6 @@ use crate::edit::fstab::{self, LabelMount};
 
 use super::draft::{Draft, at};
 use super::error::PlanError;
-use super::k3s::ROLE;
 use super::request::Request;
 
 /// A path in a list of paths of a unit: quoted, since a blank would end it, and with systemd's own signs escaped.
@@ -13,8 +12,10 @@ fn unit_path(path: &str) -> String {
     format!("\"{escaped}\"")
 }
 
-pub(super) fn edits(draft: &mut Draft, request: &Request) -> Result<(), PlanError> {
-    let disk = &request.data_disk;
+pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), PlanError> {
+    let Some(disk) = &request.node.data_disk else {
+        return draft.change(&at(fstab::PATH), "no swap", |text| Ok(fstab::remove_swap(text)));
+    };
     // nofail: a node that boots without its disk can still be asked what is wrong.
     let wanted =
         LabelMount { label: &disk.label, mount: &disk.mount, fstype: "ext4", options: "defaults,nofail" };
@@ -25,7 +26,7 @@ pub(super) fn edits(draft: &mut Draft, request: &Request) -> Result<(), PlanErro
     if disk.required {
         // At every start, not only on the first boot: else pods would write onto the card instead.
         let text = format!("[Unit]\nRequiresMountsFor={}\n", unit_path(disk.mount.as_str()));
-        let path = format!("/etc/systemd/system/{}.d/20-data-disk.conf", ROLE.unit());
+        let path = format!("/etc/systemd/system/{}.d/20-data-disk.conf", request.node.seat.role().unit());
         draft.text(&path, 0o644, text, "k3s starts only with its data disk");
     }
     Ok(())

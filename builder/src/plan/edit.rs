@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::fs::{Attributes, ImagePath};
 use crate::source::digest::Sha256Digest;
+use crate::value::Secret;
 
 /// What is done to an image, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub enum Action {
 pub enum Content {
     /// Bytes that are at hand.
     Bytes(Vec<u8>),
+    /// Text that is secret, or may be: never shown, nor is its digest.
+    Hidden(Secret),
     /// A file of this machine, copied and checked while it is copied.
     HostFile {
         /// Where it is.
@@ -59,6 +62,7 @@ impl Content {
     pub fn sha256(&self) -> Sha256Digest {
         match self {
             Self::Bytes(bytes) => Sha256Digest::of(bytes),
+            Self::Hidden(text) => Sha256Digest::of(text.expose().as_bytes()),
             Self::HostFile { sha256, .. } => *sha256,
         }
     }
@@ -67,6 +71,7 @@ impl Content {
     pub fn size(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            Self::Hidden(text) => u64::try_from(text.expose().len()).unwrap_or(u64::MAX),
             Self::HostFile { size, .. } => *size,
         }
     }

@@ -46,12 +46,4 @@ pub enum PlanError {
     /// What was asked for makes no good seed.
     #[error("making the seed for firstboot")]
     Seed(#[from] SeedError),
-    /// Two manifests would fight over one name.
-    #[error(
-        "two manifests are called {name}: k3s names what it deploys by the file's name up to its first dot"
-    )]
-    SameManifest {
-        /// The file name.
-        name: String,
-    },
 }

@@ -1,21 +1,11 @@
-//! The first-boot service: program, units, and the seed that tells it what to expect.
+//! The first-boot service: program, units, the seed, and the file in which a user may still change the node.
 
-use std::path::PathBuf;
-
-use hc_firstboot::seed::{
-    self, BundleFile, Clock, Cluster, FirstServer, K3s, Network, Node, Report, Role, Root, Secrets, Seed,
-    Workload,
-};
-use hc_firstboot::{PROGRAM_PATH, UNIT};
-
-use crate::os::NetworkStack;
-use crate::source::k3s_release::ReleaseFile;
-use crate::value::FolderName;
+use hc_firstboot::overrides::{OVERRIDES_FILE, OVERRIDES_TEMPLATE};
+use hc_firstboot::{PROGRAM_PATH, UNIT, seed};
 
 use super::draft::Draft;
 use super::edit::Content;
 use super::error::PlanError;
-use super::k3s::{BINARY, ROLE, images_path};
 use super::request::Request;
 
 /// Only root looks in here.
@@ -28,7 +18,7 @@ const PRESET: &str = "# Written by hcimage: firstboot enables k3s, when the node
                       disable k3s.service\n\
                       disable k3s-agent.service\n";
 
-pub(super) fn edits(draft: &mut Draft, request: &Request) -> Result<(), PlanError> {
+pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), PlanError> {
     draft.file(
         PROGRAM_PATH,
         0o755,
@@ -39,106 +29,16 @@ pub(super) fn edits(draft: &mut Draft, request: &Request) -> Result<(), PlanErro
     draft.text(&unit, 0o644, hc_firstboot::UNIT_TEXT, "runs firstboot until it is done");
     draft.link(&format!("/etc/systemd/system/multi-user.target.wants/{UNIT}"), &unit, "enabled");
     draft.text(
-        &format!("/etc/systemd/system/{}.d/10-hcimage.conf", ROLE.unit()),
+        &format!("/etc/systemd/system/{}.d/10-hcimage.conf", request.node.seat.role().unit()),
         0o644,
         hc_firstboot::CLOCK_GATE_TEXT,
         "k3s waits for a sane clock at every start",
     );
     draft.text(PRESET_PATH, 0o644, PRESET, "systemd's first boot must not enable k3s before firstboot does");
-    let seed = seed(draft, request)?.to_toml()?;
+    let overrides = format!("{}/{OVERRIDES_FILE}", draft.facts.boot_folder);
+    draft.text(&overrides, 0o644, OVERRIDES_TEMPLATE, "name and address may still be changed on the card");
+    let seed = super::seed::seed(draft, request)?.to_toml()?;
     draft.folder(SEED_FOLDER, 0o700, "for the seed");
     draft.text(seed::SEED_PATH, 0o600, seed, "what firstboot needs to know");
     Ok(())
-}
-
-/// One node that is the whole cluster.
-fn seed(draft: &Draft, request: &Request) -> Result<Seed, PlanError> {
-    Ok(Seed {
-        schema: seed::SCHEMA,
-        node: Node { hostname: request.hostname.to_string() },
-        cluster: Cluster { name: request.hostname.to_string(), api: None },
-        role: Role::FirstServer(FirstServer {
-            nodes: Vec::new(),
-            join_seconds: 0,
-            workload: Workload {
-                addons: addons(request),
-                charts: Vec::new(),
-                deployments: Vec::new(),
-                wait_seconds: 900,
-            },
-        }),
-        network: network(draft, request)?,
-        clock: Clock {
-            floor: u64::try_from(request.time).unwrap_or(0),
-            ca_not_before: None,
-            ntp: request.ntp.iter().map(ToString::to_string).collect(),
-            wait_seconds: 60,
-            require_ntp: false,
-        },
-        root: Root { grow: true },
-        data_disk: Some(data_disk(request)),
-        // A Pi with a slow card takes minutes to import the images before its node is Ready. vxlan is what k3s's
-        // network is made of unless it is told otherwise.
-        k3s: K3s { ready_seconds: 1800, modules: vec!["vxlan".to_owned()] },
-        secrets: Secrets::default(),
-        report: Report { boot_folder: PathBuf::from(draft.facts.boot_folder.as_str()) },
-        bundle: vec![
-            bundle(BINARY, &request.k3s.binary),
-            bundle(&images_path(request), &request.k3s.airgap_images),
-        ],
-    })
-}
-
-/// The names under which k3s reports that it has applied a manifest.
-fn addons(request: &Request) -> Vec<String> {
-    request.manifests.iter().map(|manifest| manifest.addon().to_owned()).collect()
-}
-
-fn network(draft: &Draft, request: &Request) -> Result<Network, PlanError> {
-    let wanted = request.network.as_ref();
-    // Both sides check an address when it is parsed; they cannot disagree about one that this side has printed.
-    let address = wanted.map(|network| network.address().to_string().parse()).transpose();
-    Ok(Network {
-        stack: stack(draft),
-        interface: None,
-        address: address.map_err(|e: seed::ValueError| unusable(&e))?,
-        gateway: wanted.and_then(|network| network.gateway()),
-        dns: wanted.map(|network| network.dns().to_vec()).unwrap_or_default(),
-        arp_probe: true,
-        wait_seconds: 120,
-    })
-}
-
-fn unusable(e: &seed::ValueError) -> PlanError {
-    let place = "network.address".to_owned();
-    PlanError::Seed(seed::SeedError::Value { place, problem: e.to_string() })
-}
-
-/// The one network service, where firstboot can write its files.
-fn stack(draft: &Draft) -> Option<seed::Stack> {
-    match draft.facts.network.as_slice() {
-        [NetworkStack::Dhcpcd] => Some(seed::Stack::Dhcpcd),
-        [NetworkStack::NetworkManager] => Some(seed::Stack::NetworkManager),
-        _ => None,
-    }
-}
-
-fn data_disk(request: &Request) -> seed::DataDisk {
-    seed::DataDisk {
-        label: request.data_disk.label.to_string(),
-        mount: request.data_disk.mount.as_path().to_owned(),
-        required: request.data_disk.required,
-        format: seed::Format::Never,
-        // From power-on: a disk on USB may need half a minute to spin up and show itself.
-        wait_seconds: if request.data_disk.required { 120 } else { 45 },
-        folders: request.data_disk.folders.iter().map(folder).collect(),
-    }
-}
-
-fn folder(folder: &FolderName) -> seed::Folder {
-    seed::Folder { path: PathBuf::from(folder.as_str()), mode: 0o755, uid: 0, gid: 0 }
-}
-
-fn bundle(path: &str, file: &ReleaseFile) -> BundleFile {
-    BundleFile { path: PathBuf::from(path), size: file.size, sha256: file.sha256.to_string() }
 }

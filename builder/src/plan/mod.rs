@@ -6,17 +6,21 @@ mod edit;
 mod error;
 mod firstboot;
 mod k3s;
+mod k3s_config;
 mod kernel;
-mod manifest;
 mod network;
+mod registries;
 mod request;
+mod secrets;
+mod seed;
+mod split;
 mod swap;
 mod system;
 
 pub use edit::{Action, Content, Edit, Plan};
 pub use error::PlanError;
-pub use manifest::{BadManifest, Manifest};
-pub use request::{DataDisk, Request};
+pub use request::{NodeSecrets, Request};
+pub use split::{Split, split};
 
 use draft::Draft;
 
@@ -24,11 +28,12 @@ use crate::os::Facts;
 
 /// All edits that make the image with these facts into the node that is asked for, in the order in which they
 /// are carried out. What an image has already, from an earlier build, is left alone when they are carried out.
-pub fn plan(facts: &Facts, request: &Request) -> Result<Plan, PlanError> {
-    if facts.arch != request.arch {
+pub fn plan(facts: &Facts, request: &Request<'_>) -> Result<Plan, PlanError> {
+    let board = request.board;
+    if facts.arch != board.architecture {
         return Err(PlanError::Architecture {
-            board: request.board.clone(),
-            needs: request.arch,
+            board: board.name.clone(),
+            needs: board.architecture,
             found: facts.arch,
         });
     }
@@ -38,7 +43,9 @@ pub fn plan(facts: &Facts, request: &Request) -> Result<Plan, PlanError> {
     network::edits(&mut draft, request)?;
     swap::edits(&mut draft)?;
     data_disk::edits(&mut draft, request)?;
-    k3s::edits(&mut draft, request)?;
+    k3s::edits(&mut draft, request);
+    registries::edits(&mut draft, request);
+    secrets::edits(&mut draft, request);
     firstboot::edits(&mut draft, request)?;
     Ok(draft.finish())
 }

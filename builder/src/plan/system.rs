@@ -7,7 +7,8 @@ use super::draft::{Draft, at};
 use super::error::PlanError;
 use super::request::Request;
 
-pub(super) fn edits(draft: &mut Draft, request: &Request) -> Result<(), PlanError> {
+pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), PlanError> {
+    known(request)?;
     name(draft, request)?;
     target(draft);
     let modules = modules_load::render(&draft.facts.modules);
@@ -20,9 +21,32 @@ pub(super) fn edits(draft: &mut Draft, request: &Request) -> Result<(), PlanErro
     Ok(())
 }
 
-fn name(draft: &mut Draft, request: &Request) -> Result<(), PlanError> {
+/// What the cluster file may ask for and no edit does yet. Left out silently it would be missed only on the running node.
+fn known(request: &Request<'_>) -> Result<(), PlanError> {
+    let cluster = request.cluster;
+    for (asked, what, cure) in [
+        (
+            cluster.time_zone.is_some(),
+            "setting the time zone",
+            "leave `time-zone` out and set it on the node",
+        ),
+        (!cluster.users.is_empty(), "making accounts", "leave [[users]] out and use those of the base image"),
+        (
+            !cluster.overlays.is_empty(),
+            "an overlay",
+            "leave [overlays] out and name the files in `manifests`",
+        ),
+    ] {
+        if asked {
+            return Err(PlanError::Unsupported { what: what.to_owned(), cure: cure.to_owned() });
+        }
+    }
+    Ok(())
+}
+
+fn name(draft: &mut Draft, request: &Request<'_>) -> Result<(), PlanError> {
     const REASON: &str = "the node's name";
-    let (new, old) = (&request.hostname, draft.facts.hostname.clone().unwrap_or_default());
+    let (new, old) = (&request.node.name, draft.facts.hostname.clone().unwrap_or_default());
     draft.text(hostname::PATH, 0o644, hostname::render(new), REASON);
     if matches!(draft.facts.files.get(&at(hosts::PATH)), FileState::Absent) {
         draft.text(hosts::PATH, 0o644, hosts::edit("127.0.0.1\tlocalhost\n", &old, new), REASON);

@@ -32,7 +32,8 @@ pub use clock::Clock;
 pub use error::{Damage, SecretsError};
 pub use kubeconfig::api_url;
 pub use node_files::{AGENT_TOKEN, NODE_PASSWORD, NodeFile, TOKEN};
-pub use rotate::{Item, Rotation};
+pub use pki::NOT_BEFORE;
+pub use rotate::{BadItem, Item, Rotation};
 
 use pki::{Authorities, CertifiedKey};
 use token::User;

@@ -26,7 +26,7 @@ use crate::value::Secret;
 /// before these certificates are made; and a node may be added later on an older base. A certificate that begins after
 /// the node's clock fails all TLS. The date is before every base that is supported. An early beginning costs no
 /// safety: a key is secret from the day on which it is made. Certificates that k3s signs begin with their CA.
-pub(super) const NOT_BEFORE: i64 = 1_577_836_800;
+pub const NOT_BEFORE: i64 = 1_577_836_800;
 
 /// Days that a CA is valid, as in k3s.
 const CA_DAYS: i64 = 10 * 365;

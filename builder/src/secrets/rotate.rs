@@ -3,6 +3,8 @@
 //! Sources: <https://docs.k3s.io/cli/token>, <https://docs.k3s.io/cli/certificate>, k3s
 //! `pkg/server/handlers/token.go` and `pkg/nodepassword`.
 
+use std::str::FromStr;
+
 use super::node_files::{AGENT_TOKEN, TOKEN};
 use super::{Secrets, SecretsError, pki};
 use crate::value::Hostname;
@@ -23,6 +25,32 @@ pub enum Item {
     Authorities,
     /// The key that signs service-account tokens.
     ServiceKey,
+}
+
+/// Not something that may be renewed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is none of admin-certificate, agent-token, server-token, node-password:NODE, authorities, service-key"
+)]
+pub struct BadItem(String);
+
+impl FromStr for Item {
+    type Err = BadItem;
+
+    fn from_str(text: &str) -> Result<Self, BadItem> {
+        let bad = || BadItem(text.to_owned());
+        Ok(match text {
+            "admin-certificate" => Self::AdminCertificate,
+            "agent-token" => Self::AgentToken,
+            "server-token" => Self::ServerToken,
+            "authorities" => Self::Authorities,
+            "service-key" => Self::ServiceKey,
+            _ => {
+                let node = text.strip_prefix("node-password:").ok_or_else(bad)?;
+                Self::NodePassword(node.parse().map_err(|_| bad())?)
+            }
+        })
+    }
 }
 
 /// What came of it.

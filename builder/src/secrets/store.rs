@@ -52,6 +52,20 @@ pub fn open(path: &Path, cluster: &str, nodes: &[Hostname], clock: Clock) -> Res
     Ok(Opened { secrets, created, added, warnings })
 }
 
+/// The secrets as [`open`] would leave them, without writing anything: where there are none, or a node is new, what is
+/// missing is made up and forgotten again.
+pub fn peek(path: &Path, cluster: &str, nodes: &[Hostname], clock: Clock) -> Result<Secrets, SecretsError> {
+    let path = &real(path);
+    let mut secrets = match read(path)? {
+        Some(secrets) => secrets,
+        None => make(cluster, clock)?,
+    };
+    of_cluster(&secrets, cluster, path)?;
+    check::validity(&secrets, clock)?;
+    secrets.add_nodes(nodes)?;
+    Ok(secrets)
+}
+
 /// Renews one thing in the secrets at `path`, as [`Secrets::rotate`] does, and saves it.
 ///
 /// # Errors

@@ -27,7 +27,7 @@ pub fn run(input: &[u8]) {
         2 => once(text, |text| grub_cfg::edit(text, &CGROUP_MEMORY).ok()),
         3 => fstab_rules(text),
         4 => once(text, |text| Some(hosts::edit(text, "raspberrypi", &parsed("pi-1")))),
-        5 => once(text, |text| dhcpcd_conf::edit(text, &parsed("eth0"), &network()).ok()),
+        5 => once(text, |text| dhcpcd_conf::edit(text, &parsed("eth0"), Some(&network()), None).ok()),
         6 => once(text, |text| Some(dphys_swapfile::edit(text))),
         7 => drop(OsRelease::parse(text).map(|release| release.get("ID").map(str::to_owned))),
         8 => drop((dpkg_status::installed_version(text, "iptables"), iptables::needs_bundled(text))),

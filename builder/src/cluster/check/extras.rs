@@ -150,18 +150,4 @@ fn manifests(manifests: &[Field<FileName>], problems: &mut Problems<'_>) {
         message,
         "rename one: the part of the name before the first dot must differ",
     );
-    for field in manifests {
-        let name = file_name(field);
-        let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        let stem = stem(&name);
-        let named =
-            !stem.is_empty() && stem.chars().all(good) && !stem.starts_with('-') && !stem.ends_with('-');
-        if !named || ![".yaml", ".yml", ".json"].iter().any(|end| name.ends_with(end)) {
-            problems.error(
-                &field.span,
-                format!("k3s does not take a manifest named {name:?}"),
-                "rename it: small letters, digits and hyphens, then .yaml, .yml or .json",
-            );
-        }
-    }
 }

@@ -2,6 +2,7 @@
 
 mod data_disk;
 mod k3s;
+mod manifest;
 mod network;
 mod node;
 mod registries;
@@ -9,10 +10,11 @@ mod system;
 
 pub use data_disk::{DataDisk, DataFolder, Format};
 pub use k3s::{Component, Datastore, External, FlannelBackend, K3s, Setting, Settings};
+pub use manifest::{BadManifest, Manifest};
 pub use network::{Addressing, Link, NodeNetwork, Wifi};
 pub use node::{Node, Nodes};
 pub use registries::{Mirror, Registries, RegistryAccess, RegistryAuth};
-pub use system::{Base, BoardChoice, Manifest, Overlay, User};
+pub use system::{Base, BoardChoice, Overlay, User};
 
 use std::collections::{BTreeMap, BTreeSet};
 

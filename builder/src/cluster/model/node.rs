@@ -46,6 +46,11 @@ impl Nodes {
         Some(Self { first, joining: nodes })
     }
 
+    /// One node alone.
+    pub(in crate::cluster) fn single(first: Node) -> Self {
+        Self { first, joining: Vec::new() }
+    }
+
     /// The server that begins the cluster.
     pub fn first_server(&self) -> &Node {
         &self.first
@@ -54,6 +59,11 @@ impl Nodes {
     /// All nodes: the first server, then the others as the file has them.
     pub fn iter(&self) -> impl Iterator<Item = &Node> {
         std::iter::once(&self.first).chain(&self.joining)
+    }
+
+    /// All nodes but the first server.
+    pub fn joining(&self) -> &[Node] {
+        &self.joining
     }
 
     /// All servers, the first one first.

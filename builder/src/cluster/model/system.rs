@@ -1,4 +1,4 @@
-//! What goes onto a node beside k3s: its base, accounts, overlays and manifests.
+//! What goes onto a node beside k3s: its base, accounts and overlays.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -51,20 +51,5 @@ impl fmt::Debug for Overlay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let keys: Vec<&String> = self.parameters.keys().collect();
         f.debug_struct("Overlay").field("name", &self.name).field("parameters", &keys).finish()
-    }
-}
-
-/// A file that k3s applies.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Manifest {
-    /// Its file name, whose part before the first dot is a name that Kubernetes takes.
-    pub name: String,
-    /// The YAML or JSON; may hold Secrets and so does not print.
-    pub text: String,
-}
-
-impl fmt::Debug for Manifest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Manifest").field("name", &self.name).finish_non_exhaustive()
     }
 }

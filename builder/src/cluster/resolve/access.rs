@@ -87,5 +87,9 @@ fn access(table: ConfigTable, reader: &mut Reader<'_, '_>) -> RegistryAccess {
 pub(super) fn manifest(field: &Field<FileName>, reader: &mut Reader<'_, '_>) -> Option<Manifest> {
     let text = reader.text(&field.value, &field.span)?;
     let name = field.value.0.rsplit('/').next().unwrap_or_default().to_owned();
-    Some(Manifest { name, text })
+    let refused = |bad: BadManifest| {
+        let cure = "k3s applies only what has all of that; see the Kubernetes documentation of the object";
+        reader.problems.error(&field.span, format!("in {}: {bad}", field.value.0), cure);
+    };
+    Manifest::new(&name, text).map_err(refused).ok()
 }

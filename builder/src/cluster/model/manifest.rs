@@ -1,12 +1,23 @@
 //! A manifest for k3s's auto-deploy folder: one that k3s will really apply.
 
+use std::fmt;
+
 use yaml_rust2::{Yaml, YamlLoader};
 
-/// A manifest whose name k3s accepts and whose text is a list of Kubernetes objects.
-#[derive(Debug, Clone, PartialEq, Eq)]
+use crate::value::Secret;
+
+/// A manifest whose name k3s accepts and whose text is a list of Kubernetes objects. May hold Secrets and so prints its
+/// name only.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Manifest {
     name: String,
-    text: String,
+    text: Secret,
+}
+
+impl fmt::Debug for Manifest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Manifest").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 /// Why k3s would not apply a manifest, or would apply it only in part.
@@ -59,7 +70,7 @@ impl Manifest {
             return Err(BadManifest::Packaged(stem.to_owned()));
         }
         check_objects(&text)?;
-        Ok(Self { name: name.to_owned(), text })
+        Ok(Self { name: name.to_owned(), text: Secret::new(text) })
     }
 
     /// The file's name.
@@ -73,7 +84,7 @@ impl Manifest {
     }
 
     /// The YAML, as it was given.
-    pub fn text(&self) -> &str {
+    pub fn text(&self) -> &Secret {
         &self.text
     }
 }
@@ -115,7 +126,7 @@ mod tests {
     fn names_are_those_that_k3s_reads() {
         for name in ["shop.yaml", "a-1.yml", "x.json", "shop.v1.yaml"] {
             let manifest = Manifest::new(name, GOOD.to_owned()).unwrap();
-            assert_eq!((manifest.name(), manifest.text()), (name, GOOD));
+            assert_eq!((manifest.name(), manifest.text().expose()), (name, GOOD));
         }
         assert_eq!(Manifest::new("shop.v1.yaml", GOOD.to_owned()).unwrap().addon(), "shop");
         for name in

@@ -1,0 +1,75 @@
+//! `hcimage rotate`.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Context;
+
+use crate::board::Boards;
+use crate::cluster;
+use crate::secrets::{Item, NOT_BEFORE, Rotation, store};
+
+use super::output;
+use super::project::{CLUSTER_FILE, clock};
+
+/// Renew a secret of a cluster, and say what to do on its nodes
+///
+/// What cannot be renewed from here is explained, with the way that k3s has for it. Only the secrets file is changed,
+/// and for admin-certificate the kubeconfig.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Args {
+    /// admin-certificate, agent-token, server-token, node-password:NODE,
+    /// authorities or service-key
+    #[arg(value_name = "WHAT")]
+    item: Item,
+    /// The cluster file
+    #[arg(value_name = "CLUSTER_FILE", default_value = CLUSTER_FILE)]
+    cluster: PathBuf,
+    /// Where the new kubeconfig goes, for admin-certificate
+    #[arg(long, value_name = "FILE", default_value = "out/kubeconfig")]
+    kubeconfig: PathBuf,
+    /// A folder with board profiles of your own
+    #[arg(long, value_name = "FOLDER")]
+    profiles: Option<PathBuf>,
+}
+
+const EXAMPLES: &str = "Examples:
+  hcimage rotate admin-certificate
+  hcimage rotate agent-token lab.toml
+  hcimage rotate node-password:lab-3";
+
+impl Args {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let boards = Boards::load(self.profiles.as_deref())?;
+        let cluster = cluster::load(&self.cluster, &boards)?.cluster;
+        let path = store::beside(&self.cluster);
+        let rotation = store::rotate(&path, cluster.name.as_str(), &self.item, clock(NOT_BEFORE)?)?;
+        let mut out = output::stdout();
+        match rotation {
+            Rotation::Renewed { secrets, steps } => {
+                writeln!(out, "renewed in {}", path.display())?;
+                if self.item == Item::AdminCertificate {
+                    let file = &self.kubeconfig;
+                    store::write_private(file, &secrets.kubeconfig(&cluster.api_url())).context(
+                        "the secrets file has the new certificate; name another --kubeconfig and try again",
+                    )?;
+                    writeln!(out, "written into {}", file.display())?;
+                }
+                print_steps(&mut out, &steps)?;
+            }
+            Rotation::NotRenewable { why, instead } => {
+                writeln!(out, "not renewed: {why}\ninstead:")?;
+                print_steps(&mut out, &instead)?;
+            }
+        }
+        Ok(out.flush()?)
+    }
+}
+
+fn print_steps(out: &mut impl Write, steps: &[String]) -> std::io::Result<()> {
+    for (number, step) in (1..).zip(steps) {
+        writeln!(out, "  {number}. {step}")?;
+    }
+    Ok(())
+}

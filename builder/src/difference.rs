@@ -1,0 +1,203 @@
+//! What a plan would change in a base image, for a person to look through.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use similar::{ChangeTag, TextDiff};
+
+use crate::disk::ByteSize;
+use crate::fs::{FsError, Kind};
+use crate::os::Tree;
+use crate::plan::{Action, Content, Edit, Plan};
+
+/// A text that is longer is shown as a line, not as a diff.
+const LONGEST_TEXT: u64 = 256 << 10;
+
+/// Lines around a change.
+const CONTEXT: usize = 3;
+
+/// What one edit would change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// The path as the running system will see it.
+    pub path: String,
+    /// Why it changes.
+    pub reason: &'static str,
+    /// What changes.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// What changes at a path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum What {
+    /// A text file.
+    Text {
+        /// Whether there was none.
+        new: bool,
+        /// A unified diff without its two heading lines.
+        diff: String,
+    },
+    /// A file that is no text, or a long one.
+    File {
+        /// Whether there was none.
+        new: bool,
+        /// Size in bytes that it will have.
+        size: u64,
+    },
+    /// A file that is secret.
+    Secret {
+        /// Whether there was none.
+        new: bool,
+    },
+    /// A symbolic link.
+    Link {
+        /// Where it will lead.
+        target: String,
+    },
+    /// A folder.
+    Folder,
+    /// What is there goes.
+    Removed,
+}
+
+/// Compares the outstanding edits of a plan with what is in the image.
+pub fn differences(tree: &Tree, plan: &Plan) -> Result<Vec<Difference>, FsError> {
+    plan.edits.iter().map(|edit| difference(tree, edit)).collect()
+}
+
+fn difference(tree: &Tree, edit: &Edit) -> Result<Difference, FsError> {
+    let old = tree.stat(&edit.path)?;
+    let new = old.is_none();
+    let what = match &edit.action {
+        Action::Write(Content::Hidden(_), _) => What::Secret { new },
+        Action::Write(content, _) => {
+            let old = match old {
+                Some(stat) if stat.kind == Kind::File && stat.size <= LONGEST_TEXT => {
+                    String::from_utf8(tree.read(&edit.path, LONGEST_TEXT)?).ok()
+                }
+                Some(_) => None,
+                None => Some(String::new()),
+            };
+            match (old, text(content)) {
+                (Some(old), Some(text)) => What::Text { new, diff: unified(&old, text) },
+                _ => What::File { new, size: content.size() },
+            }
+        }
+        Action::Link(target, _) => What::Link { target: target.clone() },
+        Action::Folder(_) => What::Folder,
+        Action::Remove => What::Removed,
+    };
+    Ok(Difference { path: edit.path.to_string(), reason: edit.reason, what })
+}
+
+fn text(content: &Content) -> Option<&str> {
+    match content {
+        Content::Bytes(bytes) if content.size() <= LONGEST_TEXT => {
+            std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0'))
+        }
+        _ => None,
+    }
+}
+
+fn unified(old: &str, new: &str) -> String {
+    let diff = TextDiff::from_lines(old, new);
+    let mut text = String::new();
+    for hunk in diff.unified_diff().context_radius(CONTEXT).iter_hunks() {
+        // Writing into a String cannot fail; the same holds below.
+        let _ = writeln!(text, "{}", hunk.header());
+        for change in hunk.iter_changes() {
+            let sign = match change.tag() {
+                ChangeTag::Equal => ' ',
+                ChangeTag::Delete => '-',
+                ChangeTag::Insert => '+',
+            };
+            let line = change.value();
+            let _ = writeln!(text, "{sign}{}", line.strip_suffix('\n').unwrap_or(line));
+            if change.missing_newline() {
+                text.push_str("\\ No newline at end of file\n");
+            }
+        }
+    }
+    text
+}
+
+const BOLD: &str = "\x1b[1m";
+const RED: &str = "\x1b[31m";
+const GREEN: &str = "\x1b[32m";
+const CYAN: &str = "\x1b[36m";
+const PLAIN: &str = "\x1b[0m";
+
+impl Difference {
+    /// Lines for a terminal, with escape sequences for colours where they are wanted.
+    pub fn shown(&self, colour: bool) -> String {
+        let paint = |style: &str, text: &str| match colour {
+            true => format!("{style}{text}{PLAIN}"),
+            false => text.to_owned(),
+        };
+        let Self { path, reason, what } = self;
+        let verb = |new: &bool| if *new { "create" } else { "change" };
+        let head = match what {
+            What::Text { new, .. } => verb(new).to_owned(),
+            What::File { new, size } => format!("{} ({})", verb(new), ByteSize(*size)),
+            What::Secret { new } => format!("{} (secret, not shown)", verb(new)),
+            What::Link { target } => format!("link to {}", printable(target)),
+            What::Folder => "folder".to_owned(),
+            What::Removed => "remove".to_owned(),
+        };
+        let mut text = format!("{}  {head}: {reason}\n", paint(BOLD, &printable(path)));
+        if let What::Text { diff, .. } = what {
+            for line in diff.lines() {
+                let style = match line.chars().next() {
+                    Some('+') => GREEN,
+                    Some('-') => RED,
+                    Some('@') => CYAN,
+                    _ => PLAIN,
+                };
+                let _ = writeln!(text, "  {}", paint(style, &printable(line)));
+            }
+        }
+        text
+    }
+}
+
+/// The base is somebody else's: nothing in it may move the cursor of whoever looks at it.
+fn printable(text: &str) -> String {
+    let tab_or_plain = |c: char| c == '\t' || !c.is_control();
+    text.chars().map(|c| if tab_or_plain(c) { c } else { '\u{fffd}' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(old: &str, new: &str) -> String {
+        let what = What::Text { new: old.is_empty(), diff: unified(old, new) };
+        Difference { path: "/etc/x".to_owned(), reason: "why", what }.shown(false)
+    }
+
+    #[test]
+    fn a_change_is_shown_among_its_neighbours() {
+        let said = shown("a\nb\nc\nd\ne\nf\ng\nh\n", "a\nb\nc\nd\nX\nf\ng\nh\n");
+        assert_eq!(
+            said,
+            "/etc/x  change: why\n  @@ -2,7 +2,7 @@\n   b\n   c\n   d\n  -e\n  +X\n   f\n   g\n   h\n"
+        );
+    }
+
+    #[test]
+    fn a_line_without_an_end_and_one_with_escapes_are_shown_as_such() {
+        let said = shown("", "\u{1b}[31mred");
+        assert!(said.contains("+\u{fffd}[31mred") && said.contains("No newline"), "{said}");
+        assert!(!said.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn colours_come_only_where_they_are_wanted() {
+        let what = What::Secret { new: true };
+        let secret = Difference { path: "/etc/token".to_owned(), reason: "lets it in", what };
+        assert_eq!(secret.shown(false), "/etc/token  create (secret, not shown): lets it in\n");
+        assert!(secret.shown(true).starts_with(BOLD));
+    }
+}

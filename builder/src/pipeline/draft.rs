@@ -1,0 +1,196 @@
+//! An image in the making: a copy without a name, which vanishes unless it is finished.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use tempfile::TempPath;
+
+use super::error::{BuildError, GrowError};
+use crate::apply::{Change, apply, outstanding};
+use crate::disk::{ByteSize, grow_last};
+use crate::fs::Space;
+use crate::fs::ext4::{self, Need, Planned};
+use crate::os::{Access, OsError, OsImage, Role};
+use crate::output::Output;
+use crate::plan::{Action, Edit, Plan};
+use crate::source::Tools;
+use crate::source::copy::copy_image;
+
+/// Room that is left for the system's own first steps (host keys, journal, package lists) after the bundle.
+const HEADROOM: u64 = 64 << 20;
+
+/// Partitions of images end on whole MiB, as partitioning tools align them.
+const ALIGNMENT: u64 = 1 << 20;
+
+/// An image in the making.
+pub(super) struct Draft<'a> {
+    tools: &'a Tools<'a>,
+    /// What it is made from, for messages.
+    base: &'a Path,
+    image: OsImage,
+    path: TempPath,
+    writing_back: WriteBack,
+    /// Size of the base in bytes.
+    before: u64,
+    changes: Vec<Change>,
+}
+
+impl<'a> Draft<'a> {
+    /// A copy of a base, in the folder of `output`.
+    pub(super) fn of_base(tools: &'a Tools<'a>, base: &'a Path, output: &Output) -> Result<Self, BuildError> {
+        let (file, path, writing_back) = copy(tools, base, output)?;
+        let image = OsImage::from_file(file).map_err(|source| in_base(base, source))?;
+        let before = image.size().map_err(|source| in_base(base, source))?.0;
+        Ok(Self { tools, base, image, path, writing_back, before, changes: Vec::new() })
+    }
+
+    /// A copy of this one, which is finished up to here, in the folder of `output`.
+    pub(super) fn copy(&self, output: &Output) -> Result<Self, BuildError> {
+        let (file, path, writing_back) = copy(self.tools, &self.path, output)?;
+        let image = self.image.copied_to(file);
+        let Self { tools, base, before, ref changes, .. } = *self;
+        Ok(Self { tools, base, image, path, writing_back, before, changes: changes.clone() })
+    }
+
+    /// The edits that an earlier build did not do already.
+    pub(super) fn outstanding(&self, common: &Plan, own: &[Plan]) -> Result<(Plan, Vec<Plan>), BuildError> {
+        let tree = self.image.tree(Access::Read).map_err(|source| in_base(self.base, source))?;
+        let own = own.iter().map(|plan| outstanding(&tree, plan)).collect::<Result<_, _>>()?;
+        Ok((outstanding(&tree, common)?, own))
+    }
+
+    /// Grows the root file system where it has less room than `common` and the largest of `own` need, and some to spare:
+    /// all images of a board have the same size.
+    pub(super) fn make_room(&mut self, common: &Plan, own: &[Plan], space: Space) -> Result<(), BuildError> {
+        let need = self.need(common, own)?;
+        let wanted = need.bytes.saturating_add(HEADROOM);
+        let missing = wanted.saturating_sub(space.bytes);
+        if missing == 0 && need.inodes <= space.inodes {
+            return Ok(());
+        }
+        let (need, free) = (ByteSize(wanted), ByteSize(space.bytes));
+        let failed = |source| BuildError::Grow { need, free, source };
+        let missing = missing.max(ALIGNMENT);
+        // A new group costs its own bitmaps, inode table and backups: about 2 %, doubled to be sure.
+        let size = self
+            .image
+            .size()
+            .map_err(|error| failed(GrowError::Reread(error)))?
+            .0
+            .saturating_add(missing)
+            .saturating_add(missing / 25)
+            .next_multiple_of(ALIGNMENT);
+        grow(&self.image, ByteSize(size)).map_err(failed)?;
+        self.image = OsImage::from_file(Arc::clone(self.image.file()))
+            .map_err(|error| failed(GrowError::Reread(error)))?;
+        Ok(())
+    }
+
+    /// What the plans take of the root file system at most.
+    fn need(&self, common: &Plan, own: &[Plan]) -> Result<Need, BuildError> {
+        let failed = |source| in_base(self.base, source);
+        let root = self.image.root_fs().map_err(failed)?;
+        let need = |plan: &Plan| {
+            let edits = plan.edits.iter();
+            let on_root = edits.filter(|edit| edit.path.below(self.image.boot_folder()).is_none());
+            root.need(on_root.filter_map(planned_file))
+                .map_err(|source| failed(OsError::Fs { role: Role::Root.as_str(), source }))
+        };
+        let mut most = Need::default();
+        for plan in own {
+            let Need { bytes, inodes } = need(plan)?;
+            most = Need { bytes: most.bytes.max(bytes), inodes: most.inodes.max(inodes) };
+        }
+        let Need { bytes, inodes } = need(common)?;
+        Ok(Need { bytes: bytes.saturating_add(most.bytes), inodes: inodes.saturating_add(most.inodes) })
+    }
+
+    /// Carries a plan out, and checks what was written.
+    pub(super) fn apply(&mut self, plan: &Plan, now: i64) -> Result<(), BuildError> {
+        if plan.edits.is_empty() {
+            return Ok(());
+        }
+        let tree = self.image.tree(Access::Write { now }).map_err(|source| in_base(self.base, source))?;
+        self.changes.extend(apply(&tree, plan, self.tools.progress, self.tools.interrupt)?);
+        tree.finish().map_err(BuildError::Check)
+    }
+
+    /// Everything is on the disk when this returns.
+    pub(super) fn finish(self, output: &Output) -> Result<Finished, BuildError> {
+        let failed = |source| output.failed(source);
+        let task = self.tools.progress.start("syncing to the disk", None);
+        let file = self.image.file();
+        self.writing_back.end().and_then(|()| file.sync_all()).map_err(failed)?;
+        task.done();
+        self.tools.interrupt.check()?;
+        let size = ByteSize(file.metadata().map_err(failed)?.len());
+        let grown = ByteSize(size.0.saturating_sub(self.before));
+        Ok(Finished { path: self.path, size, grown, changes: self.changes })
+    }
+}
+
+/// A whole image, on the disk, without its name.
+pub(super) struct Finished {
+    pub(super) path: TempPath,
+    pub(super) size: ByteSize,
+    /// By how much it is larger than its base.
+    pub(super) grown: ByteSize,
+    pub(super) changes: Vec<Change>,
+}
+
+fn copy(
+    tools: &Tools<'_>,
+    from: &Path,
+    output: &Output,
+) -> Result<(Arc<File>, TempPath, WriteBack), BuildError> {
+    let temporary = output.temporary()?;
+    copy_image(tools.progress, tools.interrupt, from, temporary.as_file(), temporary.path())?;
+    let (file, path) = temporary.into_parts();
+    let writing_back = WriteBack::start(&file).map_err(|source| output.failed(source))?;
+    Ok((Arc::new(file), path, writing_back))
+}
+
+pub(super) fn in_base(base: &Path, source: OsError) -> BuildError {
+    BuildError::Base { path: base.to_owned(), source }
+}
+
+/// Grows the root partition to the end of an image of `size` bytes, and its file system with it.
+fn grow(image: &OsImage, size: ByteSize) -> Result<(), GrowError> {
+    let partition = image.partition(Role::Root);
+    let grown = grow_last(image.file(), partition.number, size)?;
+    let image = OsImage::from_file(Arc::clone(image.file())).map_err(GrowError::Reread)?;
+    let window = image.root_window().map_err(GrowError::Reread)?;
+    ext4::grow::grow(&window, grown)?;
+    Ok(())
+}
+
+/// What an edit puts on the file system; none where it takes something away.
+fn planned_file(edit: &Edit) -> Option<Planned> {
+    let content = match &edit.action {
+        Action::Write(content, _) => ext4::Content::File { size: content.size() },
+        Action::Link(target, _) => {
+            ext4::Content::Symlink { target: u64::try_from(target.len()).unwrap_or(u64::MAX) }
+        }
+        Action::Folder(_) => ext4::Content::Folder,
+        Action::Remove => return None,
+    };
+    Some(Planned { path: edit.path.clone(), content })
+}
+
+/// The copy goes to the disk while it is edited, so that little is left to wait for at the end.
+struct WriteBack(JoinHandle<io::Result<()>>);
+
+impl WriteBack {
+    fn start(file: &File) -> io::Result<Self> {
+        let file = file.try_clone()?;
+        Ok(Self(thread::spawn(move || file.sync_data())))
+    }
+
+    /// An error in writing back is told only once for a file, so it must not be lost here.
+    fn end(self) -> io::Result<()> {
+        self.0.join().unwrap_or_else(|_| Err(io::Error::other("the thread that writes back died")))
+    }
+}

@@ -1,0 +1,75 @@
+//! Why no image was made.
+
+use std::path::PathBuf;
+
+use crate::apply::ApplyError;
+use crate::disk::{ByteSize, DiskError};
+use crate::fs::FsError;
+use crate::interrupt::Interrupted;
+use crate::os::OsError;
+use crate::output::OutputError;
+use crate::plan::PlanError;
+use crate::source::SourceError;
+
+/// Why no image was made.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The base is not one that can be used.
+    #[error("in the base image {path}")]
+    Base {
+        /// The base.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: OsError,
+    },
+    /// Board, wishes and base do not go together.
+    #[error("planning for {path}")]
+    Plan {
+        /// The base.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: PlanError,
+    },
+    /// The output cannot be made.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    /// The base could not be copied.
+    #[error(transparent)]
+    Copy(#[from] SourceError),
+    /// The bundle does not fit and the image cannot be grown.
+    #[error("the bundle needs {need} on the root file system, {free} are free, and it cannot be grown")]
+    Grow {
+        /// What is needed.
+        need: ByteSize,
+        /// What is there.
+        free: ByteSize,
+        /// Why not.
+        #[source]
+        source: GrowError,
+    },
+    /// An edit failed.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// What was written does not pass the checks.
+    #[error("checking what was written")]
+    Check(#[source] FsError),
+    /// The user pressed Ctrl-C.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+}
+
+/// Why an image could not be grown.
+#[derive(Debug, thiserror::Error)]
+pub enum GrowError {
+    /// The partition cannot be made larger.
+    #[error("growing the partition")]
+    Partition(#[from] DiskError),
+    /// The file system cannot be made larger.
+    #[error("growing the file system")]
+    FileSystem(#[from] FsError),
+    /// The image cannot be read again after it was grown.
+    #[error("reading the grown image")]
+    Reread(#[source] OsError),
+}

@@ -1,0 +1,150 @@
+//! The way from a base image to node images: copy, grow, edit, check, and only then give them their names.
+//!
+//! What the nodes of one board have in common is written once, into a golden image; each node's image is a copy of it
+//! with the node's own edits. The last node takes the golden image itself, so one node alone costs no copy more.
+
+mod draft;
+mod error;
+
+use std::path::{Path, PathBuf};
+
+use tempfile::TempPath;
+
+use crate::apply::{Change, outstanding};
+use crate::disk::ByteSize;
+use crate::manifest::Manifest;
+use crate::os::{Access, Facts, OsImage, System, Tree, probe};
+use crate::output::{Output, OutputError};
+use crate::plan::{Plan, PlanError, Request, Split, plan, split};
+use crate::source::Tools;
+
+pub use error::{BuildError, GrowError};
+
+use draft::{Draft, Finished, in_base};
+
+/// A base image, and what it is.
+#[derive(Debug)]
+pub struct Base {
+    path: PathBuf,
+    facts: Facts,
+}
+
+impl Base {
+    /// Looks at an image; writes nothing.
+    pub fn probe(path: PathBuf) -> Result<Self, BuildError> {
+        let image = OsImage::open(&path).map_err(|source| in_base(&path, source))?;
+        let facts = probe(&image).map_err(|source| in_base(&path, source))?;
+        Ok(Self { path, facts })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What it is.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Plans for a node; writes nothing.
+    pub fn plan(&self, request: &Request<'_>) -> Result<Plan, BuildError> {
+        let failed = |source: PlanError| BuildError::Plan { path: self.path.clone(), source };
+        plan(&self.facts, request).map_err(failed)
+    }
+
+    /// What a plan would still change, and the base as it is, to compare with.
+    pub fn preview(&self, plan: &Plan) -> Result<(Plan, Tree), BuildError> {
+        let failed = |source| in_base(&self.path, source);
+        let tree = OsImage::open(&self.path).and_then(|image| image.tree(Access::Read)).map_err(failed)?;
+        Ok((outstanding(&tree, plan)?, tree))
+    }
+}
+
+/// A node image to be made.
+#[derive(Debug)]
+pub struct Target {
+    /// What makes it.
+    pub plan: Plan,
+    /// Where it goes.
+    pub output: Output,
+}
+
+/// A node image that is complete, checked and on the disk, but for its name. Dropped, it vanishes.
+pub struct Ready {
+    output: Output,
+    finished: Finished,
+    manifest: TempPath,
+}
+
+/// What was made.
+#[derive(Debug)]
+pub struct Built {
+    /// The image.
+    pub image: PathBuf,
+    /// The list of changes, beside it.
+    pub manifest: PathBuf,
+    /// Size of the image in bytes, holes included.
+    pub size: ByteSize,
+    /// By how much the image was grown.
+    pub grown: ByteSize,
+    /// What was changed.
+    pub changes: Vec<Change>,
+}
+
+/// Makes images of one base for nodes of one board; `now` is the time of every change. Whatever fails, nothing is left
+/// behind, and the base is never written.
+pub fn build(
+    tools: &Tools<'_>,
+    base: &Base,
+    now: i64,
+    targets: Vec<Target>,
+) -> Result<Vec<Ready>, BuildError> {
+    for target in &targets {
+        target.output.check(Some(&base.path))?;
+    }
+    let (plans, outputs): (Vec<Plan>, Vec<Output>) =
+        targets.into_iter().map(|target| (target.plan, target.output)).unzip();
+    let Some((last, others)) = outputs.split_last() else { return Ok(Vec::new()) };
+
+    let mut golden = Draft::of_base(tools, &base.path, last)?;
+    let Split { common, own } = split(&plans);
+    let (common, own) = golden.outstanding(&common, &own)?;
+    golden.make_room(&common, &own, base.facts.space)?;
+    golden.apply(&common, now)?;
+
+    let finish = |draft: Draft<'_>, output: &Output| {
+        let finished = draft.finish(output)?;
+        let manifest = manifest(output, &base.facts.system, now, &finished.changes)?;
+        Ok::<_, BuildError>(Ready { output: output.clone(), finished, manifest })
+    };
+    let mut ready = Vec::new();
+    for (output, plan) in others.iter().zip(&own) {
+        let mut image = golden.copy(output)?;
+        image.apply(plan, now)?;
+        ready.push(finish(image, output)?);
+    }
+    if let Some(plan) = own.last() {
+        golden.apply(plan, now)?;
+    }
+    ready.push(finish(golden, last)?);
+    Ok(ready)
+}
+
+/// The list of changes, written and synced, without its final name.
+fn manifest(output: &Output, base: &System, time: i64, changes: &[Change]) -> Result<TempPath, OutputError> {
+    let temporary = output.temporary()?;
+    let failed = |source| output.failed(source);
+    Manifest { base, time, changes }.write(temporary.as_file()).map_err(failed)?;
+    temporary.as_file().sync_all().map_err(failed)?;
+    Ok(temporary.into_temp_path())
+}
+
+impl Ready {
+    /// Gives image and manifest their names.
+    pub fn publish(self) -> Result<Built, OutputError> {
+        let Self { output, finished: Finished { path, size, grown, changes }, manifest } = self;
+        output.publish(path, manifest)?;
+        Ok(Built { manifest: output.manifest(), image: output.path, size, grown, changes })
+    }
+}

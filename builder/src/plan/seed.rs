@@ -1,0 +1,147 @@
+//! What firstboot needs to know of the node and its cluster.
+
+use std::path::PathBuf;
+
+use hc_firstboot::seed::{
+    self, BundleFile, Clock, Cluster, Endpoint, FirstServer, Join, K3s, Network, Node, Report, Role, Root,
+    Secrets, Seed, ValueError, Workload,
+};
+
+use crate::cluster::{DataDisk, DataFolder, FlannelBackend, Format};
+use crate::os::NetworkStack;
+use crate::secrets::TOKEN;
+use crate::source::k3s_release::ReleaseFile;
+use crate::value::{Host, Seat};
+
+use super::draft::Draft;
+use super::error::PlanError;
+use super::k3s::{BINARY, images_path};
+use super::network::fixed;
+use super::request::Request;
+
+/// A Pi with a slow card takes minutes to import the images before its node is Ready.
+const READY_SECONDS: u64 = 1800;
+/// Boards may be switched on in any order, and somebody may still be flashing the first server's card.
+const JOIN_SECONDS: u64 = 3600;
+/// What the first server gives the others before it names those that are missing; they may join later all the same.
+const WHOLE_SECONDS: u64 = 1800;
+const WORKLOAD_SECONDS: u64 = 900;
+
+pub(super) fn seed(draft: &Draft, request: &Request<'_>) -> Result<Seed, PlanError> {
+    let (cluster, node) = (request.cluster, request.node);
+    Ok(Seed {
+        schema: seed::SCHEMA,
+        node: Node { hostname: node.name.to_string() },
+        cluster: Cluster {
+            name: cluster.name.to_string(),
+            api: cluster.api.as_ref().map(|host| endpoint("cluster.api", host)).transpose()?,
+        },
+        role: role(request)?,
+        network: network(draft, request)?,
+        clock: Clock {
+            floor: u64::try_from(request.time).unwrap_or(0),
+            ca_not_before: request.secrets.and_then(|secrets| u64::try_from(secrets.not_before).ok()),
+            ntp: cluster.ntp.iter().map(ToString::to_string).collect(),
+            wait_seconds: 60,
+            require_ntp: false,
+        },
+        root: Root { grow: true },
+        data_disk: node.data_disk.as_ref().map(data_disk),
+        k3s: K3s { ready_seconds: READY_SECONDS, modules: modules(cluster.k3s.flannel_backend) },
+        // Every start of k3s needs its token and its password again: nothing on a card is for the first boot alone.
+        secrets: Secrets::default(),
+        report: Report { boot_folder: PathBuf::from(draft.facts.boot_folder.as_str()) },
+        bundle: vec![
+            bundle(BINARY, &request.k3s.binary),
+            bundle(&images_path(request), &request.k3s.airgap_images),
+        ],
+    })
+}
+
+fn role(request: &Request<'_>) -> Result<Role, PlanError> {
+    let cluster = request.cluster;
+    let join = || -> Result<Join, PlanError> {
+        let hosts = cluster.join_host();
+        let servers = hosts.iter().map(|host| endpoint("role.servers", host)).collect::<Result<_, _>>()?;
+        Ok(Join { servers, token_file: PathBuf::from(TOKEN), wait_seconds: JOIN_SECONDS })
+    };
+    Ok(match request.node.seat {
+        Seat::FirstServer => Role::FirstServer(FirstServer {
+            nodes: cluster.nodes.joining().iter().map(|node| node.name.to_string()).collect(),
+            join_seconds: if cluster.nodes.joining().is_empty() { 0 } else { WHOLE_SECONDS },
+            workload: Workload {
+                addons: cluster.manifests.iter().map(|manifest| manifest.addon().to_owned()).collect(),
+                charts: Vec::new(),
+                deployments: Vec::new(),
+                wait_seconds: WORKLOAD_SECONDS,
+            },
+        }),
+        Seat::FurtherServer => Role::Server(join()?),
+        Seat::Agent => Role::Agent(join()?),
+    })
+}
+
+fn network(draft: &Draft, request: &Request<'_>) -> Result<Network, PlanError> {
+    let wanted = fixed(request);
+    // Both sides check an address when it is parsed; they cannot disagree about one that this side has printed.
+    let address = wanted.map(|network| network.address().to_string().parse()).transpose();
+    Ok(Network {
+        stack: stack(draft),
+        interface: request.node.network.interface.as_ref().map(ToString::to_string),
+        address: address.map_err(|e: ValueError| unusable("network.address", &e))?,
+        gateway: wanted.and_then(|network| network.gateway()),
+        dns: wanted.map(|network| network.dns().to_vec()).unwrap_or_default(),
+        arp_probe: true,
+        wait_seconds: 120,
+    })
+}
+
+fn endpoint(place: &str, host: &Host) -> Result<Endpoint, PlanError> {
+    host.to_string().parse().map_err(|e: ValueError| unusable(place, &e))
+}
+
+fn unusable(place: &str, e: &ValueError) -> PlanError {
+    PlanError::Seed(seed::SeedError::Value { place: place.to_owned(), problem: e.to_string() })
+}
+
+/// The one network service, where firstboot can write its files.
+fn stack(draft: &Draft) -> Option<seed::Stack> {
+    match draft.facts.network.as_slice() {
+        [NetworkStack::Dhcpcd] => Some(seed::Stack::Dhcpcd),
+        [NetworkStack::NetworkManager] => Some(seed::Stack::NetworkManager),
+        _ => None,
+    }
+}
+
+/// What the pod network is made of (k3s's flannel backends).
+fn modules(backend: FlannelBackend) -> Vec<String> {
+    match backend {
+        FlannelBackend::Vxlan => vec!["vxlan".to_owned()],
+        FlannelBackend::WireguardNative => vec!["wireguard".to_owned()],
+        FlannelBackend::HostGw | FlannelBackend::None => Vec::new(),
+    }
+}
+
+fn data_disk(disk: &DataDisk) -> seed::DataDisk {
+    seed::DataDisk {
+        label: disk.label.to_string(),
+        mount: disk.mount.as_path().to_owned(),
+        required: disk.required,
+        format: match disk.format {
+            Format::Never => seed::Format::Never,
+            Format::IfBlank => seed::Format::IfBlank,
+        },
+        // From power-on: a disk on USB may need half a minute to spin up and show itself.
+        wait_seconds: if disk.required { 120 } else { 45 },
+        folders: disk.folders.iter().map(folder).collect(),
+    }
+}
+
+fn folder(folder: &DataFolder) -> seed::Folder {
+    let DataFolder { path, mode, uid, gid } = folder;
+    seed::Folder { path: PathBuf::from(path.as_str()), mode: mode.bits().into(), uid: *uid, gid: *gid }
+}
+
+fn bundle(path: &str, file: &ReleaseFile) -> BundleFile {
+    BundleFile { path: PathBuf::from(path), size: file.size, sha256: file.sha256.to_string() }
+}
