@@ -11,7 +11,7 @@ use hc_firstboot::report::End;
 use crate::board::Boards;
 use crate::interrupt::Interrupt;
 use crate::progress;
-use crate::run::{Machine, Vm};
+use crate::run::{Machine, Network, Vm};
 use crate::source::copy::copy_image;
 
 /// Boot a built image in QEMU and wait for the node's report
@@ -52,7 +52,8 @@ impl Args {
             image: copy.path(),
             disks: self.data_disk.into_iter().collect(),
             memory: self.memory,
-            forward: None,
+            network: Network::Alone { forward: None },
+            clock: None,
         };
         let vm =
             Vm::start(&machine, &interrupt).with_context(|| format!("booting {}", self.image.display()))?;
