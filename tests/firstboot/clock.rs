@@ -53,8 +53,7 @@ fn a_hardware_clock_spares_the_wait_unless_it_is_behind() {
         let machine = Machine::boot(world);
         let before = machine.now.borrow().uptime;
         machine.clock_gate();
-        let waited = machine.now.borrow().uptime - before;
-        waited
+        machine.now.borrow().uptime - before
     };
     assert!(waited("1\n", false) < Duration::from_secs(10));
     assert!(waited("0\n", false) >= Duration::from_secs(20));

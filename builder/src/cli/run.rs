@@ -46,7 +46,15 @@ impl Args {
         let board = boards.get(&self.board)?;
         let interrupt = Interrupt::install()?;
         let copy = tempfile::Builder::new().prefix("hcimage-run-").suffix(".img").tempfile()?;
-        copy_image(progress::on_stderr().as_ref(), &interrupt, &self.image, copy.as_file(), copy.path())?;
+        let what = format!("copying {}", self.image.display());
+        copy_image(
+            progress::on_stderr().as_ref(),
+            &interrupt,
+            &what,
+            &self.image,
+            copy.as_file(),
+            copy.path(),
+        )?;
         let machine = Machine {
             board,
             image: copy.path(),
