@@ -1,5 +1,6 @@
 //! What a probe finds out, and all that a plan may know of an image.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
@@ -7,6 +8,7 @@ use serde::Serialize;
 use crate::arch::Arch;
 use crate::edit::kernel_modules::KernelModules;
 use crate::fs::{ImagePath, Space};
+use crate::value::TimeZone;
 
 use super::family::System;
 use super::snapshot::Snapshot;
@@ -30,6 +32,8 @@ pub struct Facts {
     pub old_iptables: bool,
     /// Whether cloud-init is installed and would overwrite names and network.
     pub cloud_init: bool,
+    /// The time zones that the image knows.
+    pub time_zones: BTreeSet<TimeZone>,
     /// The name in `/etc/hostname`.
     pub hostname: Option<String>,
     /// Room on the root file system.
