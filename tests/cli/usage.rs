@@ -39,7 +39,7 @@ fn an_invalid_hostname_is_refused() {
 #[test]
 fn an_unknown_board_is_answered_with_the_known_ones() {
     let folder = tempfile::tempdir().unwrap();
-    fail(hcimage(folder.path()).args(["build", "--board", "cm9"]), 2, &["\"cm9\"", "cm4, pc"]);
+    fail(hcimage(folder.path()).args(["build", "--board", "cm9"]), 2, &["\"cm9\"", "cm4, cm5, pc"]);
 }
 
 #[test]

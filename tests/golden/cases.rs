@@ -36,7 +36,7 @@ pub(crate) const EDITS: &[(&str, Edit)] = &[
 ];
 
 pub(crate) const RENDERS: &[(&str, Render)] = &[
-    ("cloud_init/drop-in", cloud_init::render),
+    ("cloud_init/drop-in", || cloud_init::render(true)),
     ("grub_default/drop-in", || grub_default::render(&CGROUP_MEMORY)),
     ("hostname/hc-1", || hostname::render(&"hc-1".parse().unwrap())),
     ("k3s_config/least", || render_config(false)),

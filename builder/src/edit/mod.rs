@@ -6,8 +6,10 @@
 //!
 //! Where the file's place is the same on all bases, the module names it in `PATH`.
 
+pub mod cloud_cfg;
 pub mod cloud_init;
 pub mod cmdline;
+pub mod config_txt;
 pub mod dhcpcd_conf;
 pub mod dphys_swapfile;
 pub mod dpkg_status;
