@@ -258,7 +258,10 @@ mod tests {
     #[test]
     fn an_unknown_board_is_answered_with_the_known_ones() {
         let error = Boards::load(None).unwrap().get("cm5x").unwrap_err().to_string();
-        assert_eq!(error, "there is no board \"cm5x\"; known are: cm4, cm5, pc, pc-arm64, pi3, pi4, pi5, qemu-amd64, qemu-arm64, turing-pi-2-cm4, turing-pi-2-cm5, zero2w");
+        assert_eq!(
+            error,
+            "there is no board \"cm5x\"; known are: cm4, cm5, pc, pc-arm64, pi3, pi4, pi5, qemu-amd64, qemu-arm64, turing-pi-2-cm4, turing-pi-2-cm5, zero2w"
+        );
     }
 
     #[test]

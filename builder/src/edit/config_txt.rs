@@ -27,11 +27,8 @@ pub struct Conditional {
 /// Reads the settings. `include` gives the text of a file that is included, or none where it does not exist, which
 /// the firmware passes over.
 pub fn read(text: &str, include: &dyn Fn(&str) -> Option<String>) -> Result<BootFiles, Conditional> {
-    let mut found = BootFiles {
-        prefix: String::new(),
-        cmdline: "cmdline.txt".to_owned(),
-        kernels: BTreeSet::new(),
-    };
+    let mut found =
+        BootFiles { prefix: String::new(), cmdline: "cmdline.txt".to_owned(), kernels: BTreeSet::new() };
     let mut filters = Filters::default();
     let expanded: String = text.lines().map(|line| expand(line, include)).collect();
     for line in expanded.lines().map(str::trim) {

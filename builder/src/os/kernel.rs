@@ -103,7 +103,8 @@ mod tests {
 
     #[test]
     fn grub_starts_its_first_entry() {
-        let config = "menuentry 'a' {\n\tlinux\t/vmlinuz-6.8.0-60-generic root=LABEL=x ro\n}\nlinux /vmlinuz-5 ro\n";
+        let config =
+            "menuentry 'a' {\n\tlinux\t/vmlinuz-6.8.0-60-generic root=LABEL=x ro\n}\nlinux /vmlinuz-5 ro\n";
         assert_eq!(grub_release(config), Some("6.8.0-60-generic"));
         assert_eq!(grub_release("linux /boot/vmlinuz-6.1.0-30-amd64"), Some("6.1.0-30-amd64"));
         assert_eq!(grub_release("# nothing"), None);

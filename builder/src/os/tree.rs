@@ -203,3 +203,143 @@ impl Tree {
         Ok(self.stat(&path)?.map(|stat| stat.kind))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::fs::Space;
+
+    /// Links and files by path; what is not named and lies above something is a folder.
+    struct Fake(BTreeMap<&'static str, &'static str>);
+
+    /// What a file's target is, to tell it from a link.
+    const FILE: &str = "";
+
+    impl FileSystem for Fake {
+        fn stat(&self, path: &ImagePath) -> Result<Option<Stat>> {
+            let folder = |path: &str| self.0.keys().any(|key| key.starts_with(&format!("{path}/")));
+            let kind = match self.0.get(path.as_str()) {
+                Some(&FILE) => Kind::File,
+                Some(_) => Kind::Symlink,
+                None if path.as_str() == "/" || folder(path.as_str()) => Kind::Folder,
+                None => return Ok(None),
+            };
+            let attributes = Attributes { mode: 0o644, uid: 0, gid: 0, mtime: 0 };
+            Ok(Some(Stat { kind, size: 0, attributes }))
+        }
+        fn read_link(&self, path: &ImagePath) -> Result<String> {
+            Ok(self.0[path.as_str()].to_owned())
+        }
+        fn resolve(&self, _: &ImagePath) -> Result<ImagePath> {
+            unreachable!("the tree follows links itself")
+        }
+        fn list(&self, _: &ImagePath) -> Result<Vec<Entry>> {
+            unreachable!()
+        }
+        fn copy_to(&self, _: &ImagePath, _: &mut dyn Write) -> Result<u64> {
+            unreachable!()
+        }
+        fn read(&self, _: &ImagePath, _: u64) -> Result<Vec<u8>> {
+            unreachable!()
+        }
+        fn create_folders(&self, _: &ImagePath, _: Attributes) -> Result<()> {
+            unreachable!()
+        }
+        fn write(&self, _: &ImagePath, _: &mut dyn Read, _: Attributes) -> Result<u64> {
+            unreachable!()
+        }
+        fn symlink(&self, _: &ImagePath, _: &str, _: Attributes) -> Result<()> {
+            unreachable!()
+        }
+        fn remove(&self, _: &ImagePath) -> Result<()> {
+            unreachable!()
+        }
+        fn set_attributes(&self, _: &ImagePath, _: Attributes) -> Result<()> {
+            unreachable!()
+        }
+        fn space(&self) -> Result<Space> {
+            unreachable!()
+        }
+        fn finish(self: Box<Self>) -> Result<()> {
+            unreachable!()
+        }
+    }
+
+    fn path(text: &str) -> ImagePath {
+        ImagePath::parse(text).unwrap()
+    }
+
+    /// As an Ubuntu cloud image is laid out, with links of every kind.
+    fn tree() -> Tree {
+        let fake = |entries: &[(&'static str, &'static str)]| {
+            Box::new(Fake(entries.iter().copied().collect())) as Box<dyn FileSystem>
+        };
+        let root = fake(&[
+            ("/lib", "usr/lib"),
+            ("/usr/lib/x", FILE),
+            ("/vmlinuz", "boot/vmlinuz"),
+            ("/firmware", "/boot/efi/EFI"),
+            ("/boot/hidden", FILE),
+            ("/loop", "loop"),
+            ("/out", "../../etc"),
+        ]);
+        let kernels = fake(&[
+            ("/vmlinuz", "vmlinuz-6"),
+            ("/vmlinuz-6", FILE),
+            ("/back", "/usr/lib/x"),
+            ("/up", "../lib/x"),
+        ]);
+        let esp = fake(&[("/EFI/grub.cfg", FILE)]);
+        let tree = Tree::new(root).mount(Role::Kernels, path("/boot"), kernels);
+        tree.mount(Role::Boot, path("/boot/efi"), esp)
+    }
+
+    #[test]
+    fn links_lead_across_mounts_in_both_directions() {
+        let tree = tree();
+        for (from, to) in [
+            ("/lib/x", "/usr/lib/x"),
+            ("/vmlinuz", "/boot/vmlinuz-6"),
+            ("/boot/vmlinuz", "/boot/vmlinuz-6"),
+            ("/boot/back", "/usr/lib/x"),
+            ("/boot/up", "/usr/lib/x"),
+            ("/firmware/grub.cfg", "/boot/efi/EFI/grub.cfg"),
+            ("/lib/none/y", "/usr/lib/none/y"),
+        ] {
+            assert_eq!(tree.resolve(&path(from)).unwrap(), path(to), "{from}");
+        }
+        for (there, exists) in
+            [("/boot/vmlinuz", true), ("/boot/hidden", false), ("/boot/efi/EFI/grub.cfg", true)]
+        {
+            assert_eq!(tree.exists(&path(there)).unwrap(), exists, "{there}");
+        }
+    }
+
+    #[test]
+    fn only_the_fat_has_no_owners() {
+        let tree = tree();
+        for (at, on_boot) in [
+            ("/boot/efi/new", true),
+            ("/firmware/new", true),
+            ("/boot/grub.cfg", false),
+            ("/boot/efi", false),
+            ("/etc/new", false),
+        ] {
+            assert_eq!(tree.on_boot(&path(at)).unwrap(), on_boot, "{at}");
+        }
+    }
+
+    #[test]
+    fn a_loop_and_a_way_out_are_refused() {
+        let tree = tree();
+        for (from, word) in
+            [("/loop", "loop"), ("/loop/x", "loop"), ("/out", "leads out"), ("/out/x", "leads out")]
+        {
+            let error = tree.resolve(&path(from)).unwrap_err().to_string();
+            assert!(error.contains(word), "{from}: {error}");
+        }
+        assert!(tree.stat(&path("/loop")).unwrap().is_some(), "the link itself");
+    }
+}

@@ -21,7 +21,10 @@ pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), Plan
 
 /// Any of the kernels may be the one that boots.
 fn check(kernels: &[&Kernel], backend: FlannelBackend) -> Result<(), PlanError> {
-    let none = Kernel { release: "the image, which has none in /lib/modules".to_owned(), modules: KernelModules::default() };
+    let none = Kernel {
+        release: "the image, which has none in /lib/modules".to_owned(),
+        modules: KernelModules::default(),
+    };
     let kernels = if kernels.is_empty() { vec![&none] } else { kernels.to_vec() };
     for kernel in kernels {
         let missing = modules_load::missing(&kernel.modules, backend);
@@ -43,7 +46,9 @@ fn cure(missing: &[modules_load::Module], kernel: &KernelModules) -> String {
                  (linux-modules-extra on Ubuntu) is installed";
     let [only] = missing else { return other.to_owned() };
     let backend = match only.name {
-        "vxlan" if kernel.has("wireguard") => "\"wireguard-native\", or \"host-gw\" where all nodes are in one subnet",
+        "vxlan" if kernel.has("wireguard") => {
+            "\"wireguard-native\", or \"host-gw\" where all nodes are in one subnet"
+        }
         "vxlan" => "\"host-gw\" where all nodes are in one subnet",
         "wireguard" if kernel.has("vxlan") => "\"vxlan\"",
         "wireguard" => "\"host-gw\" where all nodes are in one subnet",

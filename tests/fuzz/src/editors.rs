@@ -74,7 +74,11 @@ fn order(text: &str) {
 fn modules(text: &str) {
     let (dep, builtin) = text.split_once("\n\n").unwrap_or((text, ""));
     let kernel = KernelModules::parse(dep, builtin);
-    let _ = (kernel.has("br_netfilter"), modules_load::render(&kernel), modules_load::missing(&kernel, hcimage::cluster::FlannelBackend::Vxlan));
+    let _ = (
+        kernel.has("br_netfilter"),
+        modules_load::render(&kernel),
+        modules_load::missing(&kernel, hcimage::cluster::FlannelBackend::Vxlan),
+    );
 }
 
 /// What is printed reads back as the same.

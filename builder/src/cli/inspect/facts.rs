@@ -46,7 +46,10 @@ pub(super) fn json(facts: &Facts) -> Value {
         Bootloader::Grub { .. } => (None, &[][..]),
     };
     let strings = |items: &[crate::os::Swap]| items.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let kernels = facts.kernels.iter().map(|kernel| json!({ "release": kernel.release, "modules": kernel.modules.len() }));
+    let kernels = facts
+        .kernels
+        .iter()
+        .map(|kernel| json!({ "release": kernel.release, "modules": kernel.modules.len() }));
     json!({
         "family": facts.system.family,
         "release": facts.system.codename,

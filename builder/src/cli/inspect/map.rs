@@ -2,8 +2,8 @@
 
 use crate::disk::{ByteSize, Partition};
 
-/// Columns of the drawing.
-const WIDTH: u64 = 76;
+/// Columns of the drawing, without the edges between the boxes.
+const WIDTH: u64 = 68;
 
 /// Three lines: the boxes' edges, and between them the partitions' numbers. A box is as wide as its share of the image,
 /// but wide enough for its number; a gap of 1 MiB or more, as at the end of a disk that is to be grown, is dots.
@@ -61,7 +61,7 @@ mod tests {
         let lines: Vec<&str> = drawn.lines().collect();
         assert_eq!(lines[0], lines[2]);
         assert_eq!(lines[0].len(), lines[1].len());
-        assert!(lines[1].starts_with("  |14|   15    |"), "{drawn}");
+        assert!(lines[1].starts_with("  |14|   15   |"), "{drawn}");
         assert!(lines.iter().all(|line| line.len() <= 80), "{drawn}");
     }
 

@@ -18,12 +18,7 @@ const UNITS: [&str; 3] = ["/etc/systemd/system", "/usr/lib/systemd/system", "/li
 const GPT_SWAP: uuid::Uuid = uuid::uuid!("0657fd6d-a4ab-43c4-84e5-0933c84b4f4f");
 
 impl Probe<'_> {
-    pub(super) fn swap(
-        &self,
-        image: &OsImage,
-        files: &Snapshot,
-        status: &str,
-    ) -> Result<Vec<Swap>, OsError> {
+    pub(super) fn swap(&self, image: &OsImage, files: &Snapshot, status: &str) -> Result<Vec<Swap>, OsError> {
         let mut found = Vec::new();
         if let Some(config) = files.text(&fixed(dphys_swapfile::PATH)) {
             let file = self.swap_file(dphys_swapfile::PATH, &dphys_swapfile::swap_file(config))?;
@@ -91,8 +86,8 @@ impl Probe<'_> {
                     continue;
                 }
                 let path = folder.join(&entry.name).map_err(|bad| unit_problem(&entry.name, &bad))?;
-                let masked = entry.kind == Kind::Symlink
-                    && self.tree.read_link(&path).map_err(root)? == "/dev/null";
+                let masked =
+                    entry.kind == Kind::Symlink && self.tree.read_link(&path).map_err(root)? == "/dev/null";
                 seen.push(entry.name.clone());
                 if !masked {
                     units.push(entry.name);
