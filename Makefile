@@ -43,8 +43,9 @@ test: lint programs-and-double bases boot-test ## everything
 demo: ## base, build, boot, and the line that flashes it
 	scripts/demo.sh
 
-bench: build programs-and-double ## hcimage build against cp; the ext4 layer against debugfs and cp
+bench: build programs-and-double ## hcimage build and each further node against cp; the ext4 layer against debugfs and cp
 	tests/bench/build.sh
+	tests/bench/nodes.sh
 	$(CARGO) bench --locked --package hcimage --bench ext4
 
 FUZZ_SECONDS := 600

@@ -148,9 +148,10 @@ fn the_summary_is_json_where_asked() {
     let folder = tempfile::tempdir().unwrap();
     let said = succeed(build(folder.path(), "cm4", &base("pi-os-bookworm-like")).arg("--json"));
     let said: serde_json::Value = serde_json::from_str(&said).unwrap();
-    assert_eq!(said["hostname"], "hc-1");
-    assert_eq!(said["image"], "hc-1-cm4.img");
-    assert_eq!(said["manifest"], "hc-1-cm4.img.manifest.json");
+    let node = &said["nodes"][0];
+    assert_eq!(node["hostname"], "hc-1");
+    assert_eq!(node["image"], "hc-1-cm4.img");
+    assert_eq!(node["manifest"], "hc-1-cm4.img.manifest.json");
 }
 
 #[test]

@@ -194,7 +194,8 @@ fn a_copy_has_the_same_bytes_and_keeps_the_holes() {
     for (index, source) in [sparse, dense, all_hole, desk.write("empty.img", "")].iter().enumerate() {
         let target_path = desk.path(&format!("copy-{index}"));
         let target = std::fs::File::create_new(&target_path).unwrap();
-        copy_image(desk.tools().progress, desk.tools().interrupt, source, &target, &target_path).unwrap();
+        copy_image(desk.tools().progress, desk.tools().interrupt, "copying", source, &target, &target_path)
+            .unwrap();
         assert!(std::fs::read(source).unwrap() == std::fs::read(&target_path).unwrap(), "{source:?}");
         let blocks = |path| std::fs::metadata(path).unwrap().blocks();
         assert!(blocks(&target_path) <= blocks(source), "{source:?}");
@@ -208,7 +209,8 @@ fn a_copy_to_another_file_system_works_too() {
     let folder = tempfile::tempdir_in("/dev/shm").unwrap();
     let target_path = folder.path().join("copy.img");
     let target = std::fs::File::create_new(&target_path).unwrap();
-    copy_image(desk.tools().progress, desk.tools().interrupt, &source, &target, &target_path).unwrap();
+    copy_image(desk.tools().progress, desk.tools().interrupt, "copying", &source, &target, &target_path)
+        .unwrap();
     assert!(std::fs::read(&target_path).unwrap() == bytes);
 }
 

@@ -19,7 +19,7 @@ impl Phase for Clock {
     }
 
     fn limit(&self, cx: &Context<'_>) -> Duration {
-        Duration::from_secs(cx.seed.clock.wait_seconds)
+        timekeeping::patience(cx.sys, cx.seed, cx.last_seen)
     }
 
     fn is_true(&self, cx: &Context<'_>) -> Result<bool, Trouble> {
