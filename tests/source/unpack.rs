@@ -308,8 +308,11 @@ fn the_one_image_in_a_zip_archive_is_taken() {
     }
     // Written as a stream, with the sizes behind the data.
     let desk = Desk::new();
-    let script = "import sys,zipfile,io\nz=zipfile.ZipFile(sys.stdout.buffer.raw,'w',zipfile.ZIP_DEFLATED)\n\
-                  z.writestr('x.img', sys.stdin.buffer.read())\nz.close()";
+    let script = "import sys, zipfile\n\
+                  class Pipe:\n    def write(self, b): return sys.stdout.buffer.write(b)\n    \
+                  def flush(self): sys.stdout.buffer.flush()\n\
+                  with zipfile.ZipFile(Pipe(), 'w', zipfile.ZIP_DEFLATED) as z:\n    \
+                  z.writestr('x.img', sys.stdin.buffer.read())\n";
     let path = desk.write("streamed.zip", pack("python3", &["-c", script], &bytes));
     assert!(std::fs::read(from_file(&desk, path).unwrap().image).unwrap() == bytes);
 }

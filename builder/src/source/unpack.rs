@@ -96,6 +96,9 @@ pub(crate) fn unpack(
             let mut archive = ZipArchive::new(counted).map_err(|e| bad_archive(e, packed))?;
             let number = archive::image(&archive).map_err(|what| unsupported(packed, &what))?;
             let mut image = archive.by_index(number).map_err(|e| bad_archive(e, packed))?;
+            if !archive::KNOWN.contains(&image.compression()) {
+                return Err(unsupported(packed, archive::UNKNOWN_METHOD));
+            }
             pass.run(&mut image, &consumed, task.as_ref())?;
         }
         Format::Qcow2 => {

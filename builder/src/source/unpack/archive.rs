@@ -2,8 +2,13 @@
 
 use std::io::{Read, Seek};
 
-use zip::ZipArchive;
 use zip::result::ZipError;
+use zip::{CompressionMethod, ZipArchive};
+
+/// The methods that are in use for images.
+pub(super) const KNOWN: [CompressionMethod; 2] = [CompressionMethod::Stored, CompressionMethod::Deflated];
+/// As messages call an archive with another one.
+pub(super) const UNKNOWN_METHOD: &str = "a zip archive packed otherwise than with deflate";
 
 /// Which entry is the image. What else lies in the archive, such as a licence, is passed over.
 pub(super) fn image<R: Read + Seek>(archive: &ZipArchive<R>) -> Result<usize, String> {
@@ -27,9 +32,7 @@ pub(super) fn unsupported(error: &ZipError) -> Option<&'static str> {
         ZipError::UnsupportedArchive(_) | ZipError::InvalidPassword => {
             Some("an encrypted zip archive, or one in several parts,")
         }
-        ZipError::CompressionMethodNotSupported(_) => {
-            Some("a zip archive packed otherwise than with deflate")
-        }
+        ZipError::CompressionMethodNotSupported(_) => Some(UNKNOWN_METHOD),
         _ => None,
     }
 }
