@@ -97,7 +97,7 @@ impl<'a> Draft<'a> {
         let root = self.image.root_fs().map_err(failed)?;
         let need = |plan: &Plan| {
             let edits = plan.edits.iter();
-            let on_root = edits.filter(|edit| edit.path.below(self.image.boot_folder()).is_none());
+            let on_root = edits.filter(|edit| self.image.on_root(&edit.path));
             root.need(on_root.filter_map(planned_file))
                 .map_err(|source| failed(OsError::Fs { role: Role::Root.as_str(), source }))
         };
@@ -183,7 +183,7 @@ pub(super) fn in_base(base: &Path, source: OsError) -> BuildError {
 
 /// Grows the root partition to the end of an image of `size` bytes, and its file system with it.
 fn grow(image: &OsImage, size: ByteSize) -> Result<(), GrowError> {
-    let partition = image.partition(Role::Root);
+    let partition = image.root();
     let grown = grow_last(image.file(), partition.number, size)?;
     let image = OsImage::from_file(Arc::clone(image.file())).map_err(GrowError::Reread)?;
     let window = image.root_window().map_err(GrowError::Reread)?;
