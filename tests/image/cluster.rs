@@ -185,6 +185,18 @@ fn a_rebuild_gives_the_same_bytes(lab: &Lab) {
     assert_eq!(digests(), before);
 }
 
+/// What cannot be built leaves nothing: no image, no folder, and no secrets of a cluster that was never there.
+#[test]
+fn a_cluster_that_cannot_be_built_leaves_nothing() {
+    let lab = Lab::new();
+    let file = lab.folder.path().join("cluster.toml");
+    fs::write(&file, format!("{CLUSTER}\n[overlays.nextcloud]\n")).unwrap();
+    fail(&mut lab.command("build"), 3, &["the node lab-1", "an overlay is not supported"]);
+    fs::write(&file, CLUSTER.replace("address = \"192.168.7.13\"", "adress = \"192.168.7.13\"")).unwrap();
+    fail(&mut lab.command("build"), 2, &["did you mean `address`?"]);
+    assert_eq!(names(lab.folder.path()), ["cluster.toml", "shop.yaml"]);
+}
+
 /// Neither an image nor a secret: a plan is only looked at.
 #[test]
 fn a_plan_shows_all_and_writes_nothing() {

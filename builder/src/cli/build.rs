@@ -59,25 +59,45 @@ const KUBECONFIG: &str = "kubeconfig";
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let project = self.inputs.project()?;
-        let outputs = self.outputs(&project)?;
+        if project.file.is_none() {
+            return self.build(&project);
+        }
+        let folder = self.folder();
+        let is_new = !folder.exists();
+        std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+        self.build(&project).inspect_err(|_| {
+            if is_new {
+                // Fails where something is in it, and then it stays.
+                let _ = std::fs::remove_dir(&folder);
+            }
+        })
+    }
+
+    fn build(&self, project: &Project) -> anyhow::Result<()> {
+        let outputs = self.outputs(project)?;
         let interrupt = Interrupt::install().context("catching Ctrl-C")?;
         let progress = progress::on_stderr();
         let (fetcher, cache) = (Fetcher::new(Patience::default()), Cache::of_user()?);
         let tools =
             Tools { fetcher: &fetcher, cache: &cache, progress: progress.as_ref(), interrupt: &interrupt };
-        let ingredients = self.inputs.obtain(&project, &tools)?;
-        let secrets = open_secrets(&project, &ingredients)?;
-        let ready = build(&project, &ingredients, secrets.as_ref(), outputs, &tools)?;
+        let ingredients = self.inputs.obtain(project, &tools)?;
+        // A cluster that cannot be built gets no secrets either.
+        let throw_away = project.peek_at_secrets(&ingredients)?;
+        for node in project.cluster.nodes.iter() {
+            project.plan(node, &ingredients, throw_away.as_ref())?;
+        }
+        let secrets = open_secrets(project, &ingredients)?;
+        let ready = build(project, &ingredients, secrets.as_ref(), outputs, &tools)?;
 
         let mut built = BTreeMap::new();
         for (name, ready) in ready {
             built.insert(name, ready.publish()?);
         }
         let kubeconfig = match &secrets {
-            Some(secrets) => Some(self.write_kubeconfig(&project, secrets)?),
+            Some(secrets) => Some(self.write_kubeconfig(project, secrets)?),
             None => None,
         };
-        let report = Report { project: &project, ingredients: &ingredients, built: &built, kubeconfig };
+        let report = Report { project, ingredients: &ingredients, built: &built, kubeconfig };
         if self.json { report.json() } else { report.text() }
     }
 
@@ -85,9 +105,7 @@ impl Args {
     fn outputs(&self, project: &Project) -> anyhow::Result<BTreeMap<String, Output>> {
         let mut outputs = BTreeMap::new();
         if project.file.is_some() {
-            let folder = self.folder();
-            std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-            let kubeconfig = folder.join(KUBECONFIG);
+            let kubeconfig = self.folder().join(KUBECONFIG);
             if !self.overwrite && kubeconfig.exists() {
                 return Err(OutputError::Exists { path: kubeconfig }.into());
             }

@@ -8,14 +8,13 @@ use serde_json::json;
 use crate::difference::differences;
 use crate::interrupt::Interrupt;
 use crate::progress;
-use crate::secrets::{Secrets, store};
 use crate::source::Tools;
 use crate::source::cache::Cache;
 use crate::source::fetch::{Fetcher, Patience};
 use crate::value::Hostname;
 
 use super::output::{self, Usage};
-use super::project::{Inputs, Project, clock, earliest};
+use super::project::Inputs;
 
 /// Show what a build would change, without writing an image
 ///
@@ -54,7 +53,7 @@ impl Args {
         let tools =
             Tools { fetcher: &fetcher, cache: &cache, progress: progress.as_ref(), interrupt: &interrupt };
         let ingredients = self.inputs.obtain(&project, &tools)?;
-        let secrets = peek(&project, earliest(&ingredients))?;
+        let secrets = project.peek_at_secrets(&ingredients)?;
 
         let mut nodes = Vec::new();
         for node in project.cluster.nodes.iter() {
@@ -92,11 +91,4 @@ impl Args {
         }
         Ok(out.flush()?)
     }
-}
-
-/// The secrets as they are, or throw-away ones where there are none yet: their paths are shown and nothing in them.
-fn peek(project: &Project, build_time: i64) -> anyhow::Result<Option<Secrets>> {
-    let Some(path) = project.secrets_file() else { return Ok(None) };
-    let clock = clock(build_time)?;
-    Ok(Some(store::peek(&path, project.cluster.name.as_str(), &project.names(), clock)?))
 }

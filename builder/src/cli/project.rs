@@ -224,6 +224,16 @@ impl Project {
         self.file.as_deref().map(store::beside)
     }
 
+    /// The secrets as they are, or throw-away ones where there are none yet: for looking at plans, which hide them.
+    pub(super) fn peek_at_secrets(
+        &self,
+        ingredients: &BTreeMap<String, Ingredients>,
+    ) -> anyhow::Result<Option<Secrets>> {
+        let Some(path) = self.secrets_file() else { return Ok(None) };
+        let clock = clock(earliest(ingredients))?;
+        Ok(Some(store::peek(&path, self.cluster.name.as_str(), &self.names(), clock)?))
+    }
+
     /// The names of all nodes.
     pub(super) fn names(&self) -> Vec<Hostname> {
         self.cluster.nodes.iter().map(|node| node.name.clone()).collect()
