@@ -18,9 +18,25 @@ pub struct Guest {
 
 impl Guest {
     pub fn start(name: &str, board: &str, image: &Path, network: Network, clock: Option<&str>) -> Self {
+        Self::start_with(name, board, image, None, network, clock)
+    }
+
+    /// With the kernel of an image that is whole: that of a card whose power was cut cannot be read before it has booted.
+    pub fn restart(name: &str, board: &str, image: &Path, whole: &Path, network: Network) -> Self {
+        Self::start_with(name, board, image, Some(whole), network, None)
+    }
+
+    fn start_with(
+        name: &str,
+        board: &str,
+        image: &Path,
+        kernel_from: Option<&Path>,
+        network: Network,
+        clock: Option<&str>,
+    ) -> Self {
         let boards = Boards::load(None).unwrap();
         let board = boards.get(board).unwrap();
-        let machine = Machine { board, image, disks: Vec::new(), memory: 768, network, clock };
+        let machine = Machine { board, image, kernel_from, disks: Vec::new(), memory: 768, network, clock };
         let vm = Vm::start(&machine, &Interrupt::new()).unwrap();
         Self { vm, name: name.to_owned(), console: Vec::new() }
     }

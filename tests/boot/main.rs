@@ -204,6 +204,7 @@ impl Node {
         let machine = Machine {
             board: boards.get(self.board).unwrap(),
             image: &self.image(),
+            kernel_from: None,
             disks: disks.iter().map(|path| path.to_path_buf()).collect(),
             memory: 1024,
             network: Network::Alone {

@@ -58,6 +58,7 @@ impl Args {
         let machine = Machine {
             board,
             image: copy.path(),
+            kernel_from: None,
             disks: self.data_disk.into_iter().collect(),
             memory: self.memory,
             network: Network::Alone { forward: None },

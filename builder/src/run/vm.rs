@@ -25,6 +25,8 @@ pub struct Machine<'a> {
     pub board: &'a Board,
     /// The image; the guest writes to it.
     pub image: &'a Path,
+    /// The image to take kernel and arguments from, where `image` itself cannot be read since its power was cut.
+    pub kernel_from: Option<&'a Path>,
     /// Further disks; the guest writes to them.
     pub disks: Vec<PathBuf>,
     /// Memory in MiB.
@@ -245,7 +247,7 @@ fn accept(listener: &TcpListener, child: &mut Child) -> Result<TcpStream, VmErro
 }
 
 fn command(machine: &Machine, files: &Path) -> Result<Command, VmError> {
-    let image = OsImage::open(machine.image)?;
+    let image = OsImage::open(machine.kernel_from.unwrap_or(machine.image))?;
     let tree = image.tree(Access::Read)?;
     let (board, arch) = (machine.board, probe(&image)?.arch);
     if arch != board.architecture {
