@@ -215,7 +215,7 @@ fn secrets_are_renewed_or_it_is_said_why_not() {
         command.args(["rotate", what, "--kubeconfig", "admin.yaml"]);
         command
     };
-    support::hcimage::fail(&mut rotate("admin-certificate"), 1, &["has not been built here yet"]);
+    fail(&mut rotate("admin-certificate"), 1, &["has not been built here yet"]);
     succeed(&mut lab.command("build"));
     let before = lab.secrets();
     let said = succeed(&mut rotate("admin-certificate"));
@@ -225,5 +225,5 @@ fn secrets_are_renewed_or_it_is_said_why_not() {
     assert!(before != after, "the administrator's key is to be a new one");
     let said = succeed(&mut rotate("authorities"));
     assert!(said.starts_with("not renewed: ") && lab.secrets() == after, "{said}");
-    support::hcimage::fail(&mut rotate("everything"), 2, &["agent-token"]);
+    fail(&mut rotate("everything"), 2, &["agent-token"]);
 }
