@@ -17,10 +17,13 @@ PACKAGES=(
     # judging what we write for a node with the programs that read it there
     systemd network-manager grub-common python3-yaml dash
     # serving and fetching in tests, measuring in benches
-    openssl curl procps time
+    openssl curl procps time iproute2
     # booting what was built
     qemu-system-arm qemu-system-x86 qemu-utils ovmf
 )
+
+# A kubectl from elsewhere is as good, and Debian's package does not go beside it.
+command -v kubectl >/dev/null || PACKAGES+=(kubernetes-client)
 
 say() { printf 'setup: %s\n' "$*"; }
 

@@ -104,7 +104,10 @@ pub(crate) enum NetworkTime {
 pub(crate) fn by_network(sys: &dyn System, seed: &Seed, end: Duration) -> Result<NetworkTime, Failure> {
     let first = if seed.clock.ntp.is_empty() { by_base(sys) } else { by_ntp(sys, seed, end)? };
     match (first, seed.role.join()) {
-        (NetworkTime::None(reason), Some(join)) => by_server(sys, seed, join, end, &reason),
+        (NetworkTime::None(before), Some(join)) => Ok(match by_server(sys, seed, join, end)? {
+            NetworkTime::None(why) => NetworkTime::None(format!("{before}, the server: {why}")),
+            good => good,
+        }),
         (first, _) => Ok(first),
     }
 }
@@ -126,14 +129,13 @@ fn by_ntp(sys: &dyn System, seed: &Seed, end: Duration) -> Result<NetworkTime, F
 
 /// By the cluster's own server, over TLS with the pinned CA: to a second or so, which is enough for certificates, and
 /// the cluster's clocks agree.
-fn by_server(
+pub(crate) fn by_server(
     sys: &dyn System,
     seed: &Seed,
     join: &Join,
     end: Duration,
-    before: &str,
 ) -> Result<NetworkTime, Failure> {
-    let none = |why: &str| Ok(NetworkTime::None(format!("{before}, the server: {why}")));
+    let none = |why: &str| Ok(NetworkTime::None(why.to_owned()));
     let token = match Token::load(sys, &join.token_file) {
         Ok(token) => token,
         Err(failure) => return none(&failure.what),

@@ -12,6 +12,7 @@ build() {
     mkdir -p "$root/boot/firmware"
     write_identity "$root" raspberrypi
     write_accounts "$root"
+    write_defaults "$root"
     write_stand_ins "$root" bookworm
     write_kernel_stand_ins "$root" "$fat" 6.12.25+rpt-rpi-v8 6.12.25+rpt-rpi-2712
     choose_iptables "$root"

@@ -12,6 +12,7 @@ build() {
     mkdir -p "$root/boot"
     write_identity "$root" raspberrypi
     write_accounts "$root"
+    write_defaults "$root"
     write_stand_ins "$root" bullseye
     write_kernel_stand_ins "$root" "$fat" 6.1.21-v8+
     choose_iptables "$root"

@@ -5,7 +5,7 @@
 
 # Packages of all three; a recipe adds its own.
 PI_OS_PACKAGES=base-files,base-passwd,bash,coreutils,dash,dpkg,e2fsprogs,dosfstools,init-system-helpers,kmod
-PI_OS_PACKAGES+=,systemd-sysv,systemd-timesyncd,udev,dbus,iproute2,iptables,openssh-server,sudo,ca-certificates
+PI_OS_PACKAGES+=,systemd-sysv,systemd-timesyncd,udev,dbus,iproute2,iptables,openssh-server,sudo,ca-certificates,tzdata
 
 # The ext4 features that pi-gen's `-O ^64bit,^huge_file` comes to, spelt out: the list must not hang on this
 # machine's mke2fs.conf.
@@ -69,7 +69,7 @@ choose_iptables() {
 
 # write_accounts ROOT: Debian's own list, and `pi`, uid 1000, locked, as Pi OS has it before its first boot.
 write_accounts() {
-    local root=$1 etc=$1/etc account
+    local root=$1 etc=$1/etc account file
     {
         cat "$root/usr/share/base-passwd/passwd.master"
         echo 'messagebus:x:100:107::/nonexistent:/usr/sbin/nologin'
@@ -85,7 +85,11 @@ write_accounts() {
     for account in $(cut -d: -f1 "$etc/passwd"); do
         echo "$account:*:20500:0:99999:7:::"
     done | sed 's/^pi:\*:/pi:!:/' | write_file "$etc/shadow" 640
-    chgrp 42 "$etc/shadow" # Debian's fixed id of the group shadow
+    cut -d: -f1,4 "$etc/group" | sed 's/:/:*::/' | write_file "$etc/gshadow" 640
+    chgrp 42 "$etc/shadow" "$etc/gshadow" # Debian's fixed id of the group shadow
+    for file in subuid subgid; do
+        echo pi:100000:65536 | write_file "$etc/$file" 644
+    done
     mkdir -p "$root/home/pi"
     cp -r "$root/etc/skel/." "$root/home/pi/"
     chown -R 1000:1000 "$root/home/pi"
@@ -124,6 +128,13 @@ EOF
         write_file "$root/etc/ssh/sshd_config.d/rename_user.conf" 644
     echo 'Please note that SSH may not work until a valid user has been set up.' |
         write_file "$root/usr/share/userconf-pi/sshd_banner" 644
+}
+
+# write_defaults ROOT: what the packages' scripts put into /etc, with Pi OS's time zone.
+write_defaults() {
+    install -D -m 644 "$1/usr/share/openssh/sshd_config" "$1/etc/ssh/sshd_config"
+    ln -s /usr/share/zoneinfo/Europe/London "$1/etc/localtime"
+    echo Europe/London | write_file "$1/etc/timezone" 644
 }
 
 # write_kernel_stand_ins ROOT FAT VERSION...: names of Pi OS, contents that no machine can boot. The versions are

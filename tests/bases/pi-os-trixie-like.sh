@@ -14,6 +14,7 @@ build() {
     write_identity "$root" raspberrypi
     echo uninitialized | write_file "$root/etc/machine-id" 444
     write_accounts "$root"
+    write_defaults "$root"
     write_stand_ins "$root" trixie
     write_kernel_stand_ins "$root" "$fat" 6.12.75+rpt-rpi-v8 6.12.75+rpt-rpi-2712
     choose_iptables "$root"

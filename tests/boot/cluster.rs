@@ -4,7 +4,7 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hc_firstboot::report::End;
 use hcimage::run::Network;
@@ -106,7 +106,17 @@ impl Lab {
         let mut command = Command::new("kubectl");
         command.arg("--kubeconfig").arg(self.folder.path().join("out/kubeconfig"));
         command.arg("--server").arg(format!("https://127.0.0.1:{}", self.port));
-        command.args(["--tls-server-name", &SERVER.to_string(), "get", "nodes"]);
+        command.args([
+            "--tls-server-name",
+            &SERVER.to_string(),
+            "get",
+            "nodes",
+            "--sort-by",
+            ".metadata.name",
+        ]);
+        let ready =
+            "{range .items[*]}{.metadata.name}={.status.conditions[?(@.type==\"Ready\")].status} {end}";
+        command.args(["--output", &format!("jsonpath={ready}")]);
         run(&mut command)
     }
 }
@@ -159,9 +169,15 @@ fn all_three_are_ready(lab: &Lab) {
         let ready = conditions.iter().find(|condition| condition["type"] == "Ready").unwrap();
         assert_eq!(ready["status"], "True", "{node}");
     }
-    let listed = lab.nodes_by_kubectl();
-    let ready = listed.lines().filter(|line| line.split_whitespace().nth(1) == Some("Ready"));
-    assert_eq!(ready.count(), 3, "{listed}");
+    assert_eq!(lab.nodes_by_kubectl(), "lab-1=True lab-2=True lab-3=True ");
+    // Also those of the agent that began in 2001: the server that it joins has the time.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    for node in nodes {
+        let made = node["metadata"]["creationTimestamp"].as_str().unwrap();
+        let made: u64 =
+            run(Command::new("date").args(["--utc", "+%s", "--date", made])).trim().parse().unwrap();
+        assert!(now.abs_diff(made) < 3600, "{node}");
+    }
 }
 
 /// The card of a node is flashed anew with the image of the first time: the cluster knows it by its node password.

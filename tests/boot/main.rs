@@ -16,10 +16,12 @@
 
 mod cluster;
 mod cuts;
+mod damaged;
 mod guest;
 #[path = "../support/mod.rs"]
 mod support;
 mod switch;
+mod timing;
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};

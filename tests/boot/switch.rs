@@ -1,6 +1,7 @@
 //! A network without cables: a switch in this process, to which QEMU's netdev `stream` connects by a unix socket, and a
 //! QEMU without a machine as the router. Nothing leaves this computer.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -15,11 +16,19 @@ use tempfile::TempDir;
 const LONGEST_FRAME: usize = 128 * 1024;
 
 /// What stands in for another machine that has a node's address.
-pub const IMPOSTOR: [u8; 6] = [0x02, 0xba, 0xdb, 0xad, 0x00, 0x01];
+pub const IMPOSTOR: Mac = [0x02, 0xba, 0xdb, 0xad, 0x00, 0x01];
 
-type Ports = Arc<Mutex<Vec<UnixStream>>>;
+type Mac = [u8; 6];
 
-/// Passes each frame on to all other ports, as a hub does: enough for a handful of machines.
+/// What is plugged in, and behind which port each address was seen.
+#[derive(Default)]
+struct Ports {
+    open: Vec<(usize, UnixStream)>,
+    count: usize,
+    seen: BTreeMap<Mac, usize>,
+}
+
+/// Learns who is behind which port. A hub would not do: QEMU's router answers for whatever address it hears of.
 pub struct Switch {
     folder: TempDir,
     /// The address for which the impostor answers.
@@ -33,14 +42,14 @@ impl Switch {
         let folder = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(socket(folder.path())).unwrap();
         let taken = Arc::new(Mutex::new(None));
-        let ports = Ports::default();
+        let ports = Arc::new(Mutex::new(Ports::default()));
         let of_impostor = Arc::clone(&taken);
         // Ends with the process: a thread in `accept` cannot be asked to.
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                ports.lock().unwrap().push(stream.try_clone().unwrap());
+                let port = ports.lock().unwrap().plug_in(&stream);
                 let (ports, taken) = (Arc::clone(&ports), Arc::clone(&of_impostor));
-                thread::spawn(move || serve(stream, &ports, &taken));
+                thread::spawn(move || serve(stream, port, &ports, &taken));
             }
         });
         let router = router(&socket(folder.path()), port, to);
@@ -82,8 +91,7 @@ fn router(socket: &Path, port: u16, to: SocketAddrV4) -> Child {
 }
 
 /// One port: frames with their length before them, big endian.
-fn serve(mut stream: UnixStream, ports: &Ports, taken: &Mutex<Option<Ipv4Addr>>) {
-    let own = stream.try_clone().unwrap();
+fn serve(mut stream: UnixStream, port: usize, ports: &Mutex<Ports>, taken: &Mutex<Option<Ipv4Addr>>) {
     let mut length = [0; 4];
     while stream.read_exact(&mut length).is_ok() {
         let size = usize::try_from(u32::from_be_bytes(length)).unwrap();
@@ -93,20 +101,41 @@ fn serve(mut stream: UnixStream, ports: &Ports, taken: &Mutex<Option<Ipv4Addr>>)
             break;
         }
         if let Some(answer) = taken.lock().unwrap().and_then(|address| impostors_answer(&frame, address)) {
-            let _ = send(&own, &answer);
+            let _ = send(&stream, &answer);
         }
-        let mut ports = ports.lock().unwrap();
-        // A machine that was switched off has no port any more.
-        ports.retain(|port| same(port, &own) || send(port, &frame).is_ok());
+        ports.lock().unwrap().pass_on(port, &frame);
     }
-    ports.lock().unwrap().retain(|port| !same(port, &own));
+    ports.lock().unwrap().pull_out(port);
 }
 
-/// Both ends of one connection have the same peer; file descriptors of one socket share its inode.
-fn same(one: &UnixStream, other: &UnixStream) -> bool {
-    use std::os::fd::AsFd;
-    let inode = |stream: &UnixStream| rustix::fs::fstat(stream.as_fd()).unwrap().st_ino;
-    inode(one) == inode(other)
+impl Ports {
+    fn plug_in(&mut self, stream: &UnixStream) -> usize {
+        self.count += 1;
+        self.open.push((self.count, stream.try_clone().unwrap()));
+        self.count
+    }
+
+    fn pull_out(&mut self, port: usize) {
+        self.open.retain(|(open, _)| *open != port);
+        self.seen.retain(|_, seen| *seen != port);
+    }
+
+    /// To the port behind which the receiver is, or to all others where that is not known.
+    fn pass_on(&mut self, from: usize, frame: &[u8]) {
+        let (Some(to), Some(sender)) =
+            (frame.first_chunk::<6>(), frame.get(6..).and_then(|rest| rest.first_chunk::<6>()))
+        else {
+            return;
+        };
+        self.seen.insert(*sender, from);
+        let wanted = self.seen.get(to).copied();
+        // A machine that was switched off a moment ago takes nothing more; its own thread pulls it out.
+        for (port, stream) in &self.open {
+            if *port != from && wanted.is_none_or(|wanted| wanted == *port) {
+                let _ = send(stream, frame);
+            }
+        }
+    }
 }
 
 fn send(mut port: &UnixStream, frame: &[u8]) -> std::io::Result<()> {

@@ -1,5 +1,6 @@
 //! Which editor, with which arguments, makes which golden file.
 
+use hcimage::edit::cloud_init::OwnAffairs;
 use hcimage::edit::fstab::LabelMount;
 use hcimage::edit::k3s_config::{NodeConfig, ServerConfig};
 use hcimage::edit::kernel_modules::KernelModules;
@@ -7,6 +8,8 @@ use hcimage::edit::kernel_words::CGROUP_MEMORY;
 use hcimage::edit::keyfile::Profile;
 use hcimage::edit::*;
 use hcimage::value::{Role, StaticNetwork};
+
+use crate::accounts;
 
 type Edit = fn(&str) -> String;
 type Render = fn() -> String;
@@ -33,10 +36,27 @@ pub(crate) const EDITS: &[(&str, Edit)] = &[
     ("hosts/pios", edit_hosts),
     ("hosts/ubuntu", edit_hosts),
     ("hosts/crlf", edit_hosts),
+    ("passwd/debian", accounts::edit_passwd),
+    ("passwd/pios", accounts::edit_passwd),
+    ("passwd/nis", accounts::edit_passwd),
+    ("shadow/debian", accounts::edit_shadow),
+    ("shadow/pios", accounts::edit_shadow),
+    ("shadow/expired", accounts::edit_shadow_for_keys),
+    ("group/debian", accounts::edit_group),
+    ("group/pios", accounts::edit_group),
+    ("group/no-end", accounts::edit_group_without_sudo),
+    ("gshadow/debian", accounts::edit_gshadow),
+    ("gshadow/pios", accounts::edit_gshadow),
+    ("subids/debian", accounts::edit_subids),
+    ("subids/pios", accounts::edit_subids),
+    ("authorized_keys/new", accounts::edit_keys),
+    ("authorized_keys/there", accounts::edit_keys),
+    ("authorized_keys/others", accounts::edit_keys),
 ];
 
 pub(crate) const RENDERS: &[(&str, Render)] = &[
-    ("cloud_init/drop-in", || cloud_init::render(true)),
+    ("cloud_init/drop-in", || cloud_init::render(OwnAffairs { network: true, accounts: false })),
+    ("cloud_init/with-accounts", || cloud_init::render(OwnAffairs { network: true, accounts: true })),
     ("grub_default/drop-in", || grub_default::render(&CGROUP_MEMORY)),
     ("hostname/hc-1", || hostname::render(&"hc-1".parse().unwrap())),
     ("k3s_config/least", || render_config(false)),
@@ -64,6 +84,8 @@ pub(crate) const RENDERS: &[(&str, Render)] = &[
     ("keyfile/ipv6", || keyfile::render(&Profile { network: Some(&network_v6()), ..Profile::default() })),
     ("modules_load/all", || modules_load::render(&all_modules())),
     ("rpi_swap/drop-in", rpi_swap::render),
+    ("sshd_config/drop-in", sshd_config::render),
+    ("sudoers/two", accounts::render_sudoers),
     ("sysctl/drop-in", sysctl::render),
     ("zram_generator/empty", zram_generator::render),
 ];

@@ -12,7 +12,7 @@ use crate::cases::{EDITS, RENDERS, node_config};
 use crate::read;
 
 /// Runs a program with `input` and gives back all it said.
-fn run(package: &str, command: &mut Command, input: &str) -> Output {
+pub(crate) fn run(package: &str, command: &mut Command, input: &str) -> Output {
     let mut child = command
         .env("LC_ALL", "C")
         .stdin(Stdio::piped())
@@ -25,7 +25,7 @@ fn run(package: &str, command: &mut Command, input: &str) -> Output {
 }
 
 /// The same for a program that must be content; its standard output.
-fn content(package: &str, command: &mut Command, input: &str) -> String {
+pub(crate) fn content(package: &str, command: &mut Command, input: &str) -> String {
     let output = run(package, command, input);
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && error.is_empty(), "{command:?}: {error}\n{input}");
@@ -70,13 +70,20 @@ fn network_manager_understands_its_keyfiles() {
         (
             "keyfile/static",
             &[
-                "[ipv4]\naddress1=192.168.1.10/24,192.168.1.1\ndns=192.168.1.1;1.1.1.1;\nmethod=manual\n",
+                "[ipv4]\naddress1=192.168.1.10/24,192.168.1.1\ndad-timeout=1000\ndns=192.168.1.1;1.1.1.1;\nmethod=manual\n",
                 "dns=2606:4700:4700::1111;\nmethod=auto\n",
             ],
         ),
         (
+            "keyfile/dhcp-by-mac-with-search",
+            &["mac-address=DC:A6:32:01:02:03\n", "[ipv4]\ndns-search=home.lan;\nmethod=auto\n"],
+        ),
+        (
             "keyfile/named-without-gateway",
-            &["interface-name=end0\n", "[ipv4]\naddress1=10.0.0.2/8\nmethod=manual\nnever-default=true\n"],
+            &[
+                "interface-name=end0\n",
+                "[ipv4]\naddress1=10.0.0.2/8\ndad-timeout=1000\nmethod=manual\nnever-default=true\n",
+            ],
         ),
         (
             "keyfile/ipv6",
@@ -186,6 +193,11 @@ fn cloud_init_is_told_to_leave_things_alone() {
     let (_, text) = outputs("cloud_init").remove(0);
     let keys = "d['preserve_hostname'], d['manage_etc_hosts'], d['ssh_deletekeys'], d['network']";
     assert_eq!(yaml(&text, keys), "True False False {'config': 'disabled'}\n");
+    let with_accounts = read("cloud_init/with-accounts", "out");
+    assert_eq!(
+        yaml(&with_accounts, &format!("{keys}, d['users']")),
+        "True False False {'config': 'disabled'} []\n"
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::cases::{ensure_data_disk, network};
 
 /// Text of up to eight lines: some of these, some arbitrary, with either line end and with or without a last one.
-fn text_of(lines: &'static [&'static str]) -> impl Strategy<Value = String> {
+pub(crate) fn text_of(lines: &'static [&'static str]) -> impl Strategy<Value = String> {
     let line = prop_oneof![
         4 => prop::sample::select(lines).prop_map(str::to_owned),
         1 => "[ -~\t\r]{0,20}",
@@ -33,7 +33,7 @@ fn in_order<'a>(mut part: impl Iterator<Item = &'a str>, mut whole: impl Iterato
 }
 
 /// Editing again changes nothing; foreign lines stay in their order; the last line's end is as it was.
-fn keeps_its_promises(
+pub(crate) fn keeps_its_promises(
     text: &str,
     edit: impl Fn(&str) -> Result<String, EditError>,
     foreign: impl Fn(&str) -> bool,

@@ -4,6 +4,8 @@ use super::*;
 
 use std::collections::BTreeMap;
 
+use crate::support::hcimage::{names, text};
+
 /// One server and two agents on a Pi, one of them with labels and a taint.
 const CLUSTER: &str = "\
 schema = 1
@@ -107,8 +109,8 @@ fn a_cluster_file_becomes_a_card_for_each_node() {
     let lab = Lab::new();
     let mut command = lab.command("build");
     let said = command.output().unwrap();
-    assert!(said.status.success(), "{}", support::hcimage::text(&said));
-    lab.has_no_secret("the output", &support::hcimage::text(&said));
+    assert!(said.status.success(), "{}", text(&said));
+    lab.has_no_secret("the output", &text(&said));
     for node in NODES {
         judge(&lab.image(node), lab.folder.path());
         let hostname = lab.read(node, "/etc/hostname");
@@ -203,7 +205,7 @@ fn a_plan_shows_all_and_writes_nothing() {
     let json: Value = serde_json::from_str(&json).unwrap();
     let changes = json["nodes"][0]["changes"].as_array().unwrap();
     assert!(json["nodes"].as_array().unwrap().len() == 1 && changes.len() > 30, "{json}");
-    let left = support::hcimage::names(lab.folder.path());
+    let left = names(lab.folder.path());
     assert_eq!(left, ["cluster.toml", "shop.yaml"], "nothing may be new");
 }
 

@@ -11,6 +11,7 @@
     reason = "a test fails by panicking, and its helpers are for all its files"
 )]
 
+mod access;
 mod cluster;
 #[path = "../support/mod.rs"]
 mod support;

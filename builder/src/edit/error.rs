@@ -70,4 +70,71 @@ pub enum EditError {
         /// What was asked for.
         gateway: Ipv6Addr,
     },
+    /// A name has two lines where it can have one.
+    #[error("line {line} is the second one of {name:?}: remove one of the two")]
+    NamedTwice {
+        /// The name.
+        name: String,
+        /// Counted from 1.
+        line: usize,
+    },
+    /// A line of fields with colons between them has too many or too few.
+    #[error(
+        "line {line} has {found} fields where it must have {wanted}: restore the file from a stock image"
+    )]
+    BadRecord {
+        /// Counted from 1.
+        line: usize,
+        /// Fields that it has.
+        found: usize,
+        /// Fields that it must have.
+        wanted: usize,
+    },
+    /// An account or group has no number.
+    #[error("{name:?} has {field:?} where a number must stand: restore the file from a stock image")]
+    NoNumber {
+        /// The account or group.
+        name: String,
+        /// What was found.
+        field: String,
+    },
+    /// A name that was asked for belongs to the system.
+    #[error("{name:?} is the name of {what} of the system, with the number {id}: choose another")]
+    SystemName {
+        /// `an account` or `a group`.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// Its number.
+        id: u32,
+    },
+    /// Two accounts have one number, so each could do what the other can.
+    #[error("the accounts {name:?} and {other:?} have the same number {id}: give one of them another")]
+    SharedNumber {
+        /// The one that was asked for.
+        name: String,
+        /// The other.
+        other: String,
+        /// Their number.
+        id: u32,
+    },
+    /// An account's first group does not exist.
+    #[error(
+        "the account {name:?} has the group {gid}, which there is not: restore the file from a stock image"
+    )]
+    NoGroup {
+        /// The account.
+        name: String,
+        /// The group.
+        gid: u32,
+    },
+    /// The file has a password for an account that there is not.
+    #[error("{name:?} has a line, but there is no such account in /etc/passwd: remove the line")]
+    Orphan {
+        /// The account.
+        name: String,
+    },
+    /// All numbers are taken.
+    #[error("no number is free for another account: remove accounts from the image")]
+    NoFreeNumber,
 }

@@ -6,6 +6,8 @@
 //!
 //! Where the file's place is the same on all bases, the module names it in `PATH`.
 
+pub mod accounts;
+pub mod authorized_keys;
 pub mod cloud_cfg;
 pub mod cloud_init;
 pub mod cmdline;
@@ -29,6 +31,8 @@ pub mod modules_load;
 pub mod os_release;
 pub mod raspi_extra_cmdline;
 pub mod rpi_swap;
+pub mod sshd_config;
+pub mod sudoers;
 pub mod sysctl;
 pub mod zram_generator;
 

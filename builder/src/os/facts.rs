@@ -1,11 +1,13 @@
 //! What a probe finds out, and all that a plan may know of an image.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
 
 use crate::arch::Arch;
 use crate::fs::{ImagePath, Space};
+use crate::value::TimeZone;
 
 use super::family::System;
 use super::first_boot::{CloudInit, MachineId, RootGrowth, UserSetup};
@@ -31,6 +33,8 @@ pub struct Facts {
     pub swap: Vec<Swap>,
     /// Whether the installed iptables is too old for k3s.
     pub old_iptables: bool,
+    /// The time zones that the image knows.
+    pub time_zones: BTreeSet<TimeZone>,
     /// cloud-init, where it is installed and would overwrite names and network.
     pub cloud_init: Option<CloudInit>,
     /// What makes the first account usable; nothing on an image with accounts of its own.

@@ -4,7 +4,10 @@ mod boot;
 mod first_boot;
 mod swap;
 
+use std::collections::BTreeSet;
+
 use crate::arch::Arch;
+use crate::edit::accounts::passwd;
 use crate::edit::os_release::OsRelease;
 use crate::edit::{VersionError, dpkg_status, iptables};
 use crate::fs::{BadImagePath, FsError, ImagePath, Kind};
@@ -13,14 +16,18 @@ use super::error::OsError;
 use super::facts::{Bootloader, Facts, NetworkStack};
 use super::family::{Evidence, System};
 use super::image::{Access, OsImage, Role, fixed};
-use super::snapshot::Snapshot;
+use super::snapshot::{FileState, Snapshot};
 use super::tree::Tree;
+use crate::value::TimeZone;
 
 /// A package database of a full desktop is below 8 MiB.
 const STATUS_LIMIT: u64 = 32 << 20;
 
+/// Where tzdata keeps a file for each zone.
+const ZONES: &str = "/usr/share/zoneinfo";
+
 /// All files that an edit may look at.
-const OF_INTEREST: [&str; 24] = [
+const OF_INTEREST: [&str; 41] = [
     "/etc/fstab",
     "/etc/hostname",
     "/etc/hosts",
@@ -45,6 +52,23 @@ const OF_INTEREST: [&str; 24] = [
     "/etc/cloud/cloud.cfg",
     "/usr/lib/systemd/system/multi-user.target",
     "/lib/systemd/system/multi-user.target",
+    "/etc/passwd",
+    "/etc/shadow",
+    "/etc/group",
+    "/etc/gshadow",
+    "/etc/subuid",
+    "/etc/subgid",
+    "/etc/sudoers",
+    "/etc/ssh/sshd_config",
+    "/etc/systemd/system/ssh.service",
+    "/etc/systemd/system/multi-user.target.wants/ssh.service",
+    "/etc/systemd/system/sockets.target.wants/ssh.socket",
+    "/etc/systemd/system/getty.target.wants/getty@tty1.service",
+    "/lib/systemd/system/ssh.service",
+    "/lib/systemd/system/userconfig.service",
+    "/lib/systemd/system/getty@.service",
+    "/etc/systemd/system/userconfig.service",
+    "/etc/timezone",
 ];
 
 /// Reads everything that planning needs to know of the image.
@@ -68,6 +92,7 @@ impl Probe<'_> {
         for path in OF_INTEREST.into_iter().map(fixed).chain([bootloader.arguments_file().clone()]) {
             files.take(self.tree, &path).map_err(root)?;
         }
+        self.homes(&mut files)?;
         let cloud_init = self.cloud_init(&status)?;
         Ok(Facts {
             system,
@@ -83,12 +108,55 @@ impl Probe<'_> {
             old_iptables: iptables::needs_bundled(&status).map_err(bad_status)?,
             cloud_init,
             kernels: self.kernels()?,
+            time_zones: self.time_zones()?,
             hostname: files.text(&fixed("/etc/hostname")).map(|name| name.trim().to_owned()),
             space: self.tree.root().space().map_err(root)?,
             written: image.root_written()?,
             boot_folder: self.boot_folder.clone(),
             files,
         })
+    }
+
+    /// All home folders, with what decides who may log in there.
+    fn homes(&self, files: &mut Snapshot) -> Result<(), OsError> {
+        let mut homes = files.text(&fixed(passwd::PATH)).map(passwd::homes).unwrap_or_default();
+        let usual = fixed("/home");
+        if self.tree.kind(&usual).map_err(root)? == Some(Kind::Folder) {
+            let names = self.tree.list(&self.tree.resolve(&usual).map_err(root)?).map_err(root)?;
+            homes.extend(names.iter().map(|entry| format!("{usual}/{}", entry.name)));
+        }
+        for home in homes {
+            for path in ["", "/.ssh", "/.ssh/authorized_keys"] {
+                let Ok(path) = ImagePath::parse(&format!("{home}{path}")) else { break };
+                let FileState::Folder(_) = files.take(self.tree, &path).map_err(root)? else { break };
+            }
+        }
+        Ok(())
+    }
+
+    /// By the files themselves: since trixie the old names are in a package of their own, though the lists have them.
+    fn time_zones(&self) -> Result<BTreeSet<TimeZone>, OsError> {
+        let mut zones = BTreeSet::new();
+        let mut areas = vec![String::new()];
+        while let Some(area) = areas.pop() {
+            let folder = fixed(ZONES)
+                .join(&area)
+                .map_err(|bad| OsError::File { path: ZONES.to_owned(), problem: bad.to_string() })?;
+            let folder = self.tree.resolve(&folder).map_err(root)?;
+            if self.tree.kind(&folder).map_err(root)? != Some(Kind::Folder) {
+                continue;
+            }
+            for entry in self.tree.list(&folder).map_err(root)? {
+                let name = format!("{area}{}", entry.name);
+                // Whatever is called otherwise is no zone: lists, and the same zones with leap seconds.
+                match (name.parse::<TimeZone>(), entry.kind) {
+                    (Ok(_), Kind::Folder) => areas.push(format!("{name}/")),
+                    (Ok(zone), _) => _ = zones.insert(zone),
+                    (Err(_), _) => {}
+                }
+            }
+        }
+        Ok(zones)
     }
 
     fn evidence(&self, status: &str, bootloader: &Bootloader) -> Result<Evidence, OsError> {

@@ -18,6 +18,8 @@ pub enum FileState {
     Text(String, Attributes),
     /// A symbolic link with its target.
     Link(String),
+    /// A folder.
+    Folder(Attributes),
     /// Anything else.
     Other(Kind),
 }
@@ -36,6 +38,11 @@ impl Snapshot {
     /// What `path` held; only for paths that were taken.
     pub fn get(&self, path: &ImagePath) -> &FileState {
         debug_assert!(self.0.contains_key(path), "{path} is not in the list of paths of interest");
+        self.0.get(path).unwrap_or(&FileState::Absent)
+    }
+
+    /// What `path` held, where all that there was of its kind was taken: a path that was not is absent.
+    pub fn find(&self, path: &ImagePath) -> &FileState {
         self.0.get(path).unwrap_or(&FileState::Absent)
     }
 
@@ -64,6 +71,7 @@ fn read(tree: &Tree, path: &ImagePath) -> Result<FileState, FsError> {
             Err(_) => FileState::Other(Kind::File),
         },
         Kind::Symlink => FileState::Link(tree.read_link(path)?),
+        Kind::Folder => FileState::Folder(stat.attributes),
         kind => FileState::Other(kind),
     })
 }

@@ -3,6 +3,7 @@
 use crate::edit::EditError;
 use crate::fs::{Attributes, ImagePath};
 use crate::os::{Facts, FileState};
+use crate::value::Secret;
 
 use super::edit::{Action, Content, Edit, Plan};
 use super::error::PlanError;
@@ -28,6 +29,14 @@ impl<'a> Draft<'a> {
         Attributes { mode, uid: 0, gid: 0, mtime: self.time }
     }
 
+    /// The text of a file of the base that must be there.
+    pub(super) fn base_text(&self, path: &str) -> Result<&'a str, PlanError> {
+        match self.facts.files.get(&at(path)) {
+            FileState::Text(text, _) => Ok(text),
+            other => Err(PlanError::NotText { path: path.to_owned(), found: describe(other) }),
+        }
+    }
+
     /// A file of ours: made, or replaced whatever it held.
     pub(super) fn file(&mut self, path: &str, mode: u16, content: Content, reason: &'static str) {
         self.push(at(path), Action::Write(content, self.attributes(mode)), reason);
@@ -45,6 +54,26 @@ impl<'a> Draft<'a> {
         reason: &'static str,
         edit: impl FnOnce(&str) -> Result<String, EditError>,
     ) -> Result<(), PlanError> {
+        self.change_to(path, reason, edit, |new| Content::Bytes(new.into_bytes()))
+    }
+
+    /// The same for a text that holds secrets.
+    pub(super) fn change_hidden(
+        &mut self,
+        path: &ImagePath,
+        reason: &'static str,
+        edit: impl FnOnce(&str) -> Result<String, EditError>,
+    ) -> Result<(), PlanError> {
+        self.change_to(path, reason, edit, |new| Content::Hidden(Secret::new(new)))
+    }
+
+    fn change_to(
+        &mut self,
+        path: &ImagePath,
+        reason: &'static str,
+        edit: impl FnOnce(&str) -> Result<String, EditError>,
+        content: impl FnOnce(String) -> Content,
+    ) -> Result<(), PlanError> {
         let (old, attributes) = match self.facts.files.get(path) {
             FileState::Text(text, attributes) => (text, *attributes),
             other => return Err(PlanError::NotText { path: path.to_string(), found: describe(other) }),
@@ -52,7 +81,7 @@ impl<'a> Draft<'a> {
         let new = edit(old).map_err(|source| PlanError::Edit { path: path.to_string(), source })?;
         if new != *old {
             let attributes = Attributes { mtime: self.time, ..attributes };
-            self.push(path.clone(), Action::Write(Content::Bytes(new.into_bytes()), attributes), reason);
+            self.push(path.clone(), Action::Write(content(new), attributes), reason);
         }
         Ok(())
     }
@@ -80,6 +109,7 @@ fn describe(state: &FileState) -> &'static str {
         FileState::Absent => "missing",
         FileState::Text(..) => "a text file",
         FileState::Link(_) => "a symbolic link",
+        FileState::Folder(_) => "a folder",
         FileState::Other(_) => "not a text file",
     }
 }

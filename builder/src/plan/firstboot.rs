@@ -17,6 +17,7 @@ const PRESET: &str = "# Written by hcimage: firstboot enables k3s, when the node
                       enable hc-firstboot.service\n\
                       disable k3s.service\n\
                       disable k3s-agent.service\n";
+const PRESET_SSH: &str = "enable ssh.service\n";
 
 pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), PlanError> {
     draft.file(
@@ -34,7 +35,13 @@ pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), Plan
         hc_firstboot::CLOCK_GATE_TEXT,
         "k3s waits for a sane clock at every start",
     );
-    draft.text(PRESET_PATH, 0o644, PRESET, "systemd's first boot must not enable k3s before firstboot does");
+    let ssh = if super::ssh::is_wanted(request) { PRESET_SSH } else { "" };
+    draft.text(
+        PRESET_PATH,
+        0o644,
+        format!("{PRESET}{ssh}"),
+        "systemd's first boot must not enable k3s before firstboot does",
+    );
     let overrides = format!("{}/{OVERRIDES_FILE}", draft.facts.boot_folder);
     draft.text(&overrides, 0o644, OVERRIDES_TEMPLATE, "name and address may still be changed on the card");
     let seed = super::seed::seed(draft, request)?.to_toml()?;

@@ -15,8 +15,11 @@ mod request;
 mod secrets;
 mod seed;
 mod split;
+mod ssh;
 mod swap;
 mod system;
+mod time_zone;
+mod users;
 
 pub use edit::{Action, Content, Edit, Plan};
 pub use error::PlanError;
@@ -41,6 +44,9 @@ pub fn plan(facts: &Facts, request: &Request<'_>) -> Result<Plan, PlanError> {
     let mut draft = Draft::new(facts, request.time);
     kernel::edits(&mut draft)?;
     system::edits(&mut draft, request)?;
+    time_zone::edits(&mut draft, request)?;
+    users::edits(&mut draft, request)?;
+    ssh::edits(&mut draft, request)?;
     modules::edits(&mut draft, request)?;
     network::edits(&mut draft, request)?;
     swap::edits(&mut draft)?;

@@ -13,10 +13,15 @@ pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), Plan
     target(draft);
     draft.text(sysctl::PATH, 0o644, sysctl::render(), "kernel settings that k3s needs");
     if draft.facts.cloud_init.is_some() {
-        // Where cloud-init writes the base's network and no edit of ours does, it must go on, or there is none.
-        let by_image =
-            matches!(draft.facts.network.as_slice(), [NetworkStack::NetworkManager | NetworkStack::Dhcpcd]);
-        let text = cloud_init::render(by_image);
+        let own = cloud_init::OwnAffairs {
+            // Where cloud-init writes the base's network and no edit of ours does, it must go on, or there is none.
+            network: matches!(
+                draft.facts.network.as_slice(),
+                [NetworkStack::NetworkManager | NetworkStack::Dhcpcd]
+            ),
+            accounts: !request.cluster.users.is_empty(),
+        };
+        let text = cloud_init::render(own);
         draft.text(cloud_init::PATH, 0o644, text, "cloud-init would overwrite name and network");
     }
     Ok(())
@@ -25,22 +30,11 @@ pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), Plan
 /// What the cluster file may ask for and no edit does yet. Left out silently it would be missed only on the running node.
 fn known(request: &Request<'_>) -> Result<(), PlanError> {
     let cluster = request.cluster;
-    for (asked, what, cure) in [
-        (
-            cluster.time_zone.is_some(),
-            "setting the time zone",
-            "leave `time-zone` out and set it on the node",
-        ),
-        (!cluster.users.is_empty(), "making accounts", "leave [[users]] out and use those of the base image"),
-        (
-            !cluster.overlays.is_empty(),
-            "an overlay",
-            "leave [overlays] out and name the files in `manifests`",
-        ),
-    ] {
-        if asked {
-            return Err(PlanError::Unsupported { what: what.to_owned(), cure: cure.to_owned() });
-        }
+    if !cluster.overlays.is_empty() {
+        return Err(PlanError::Unsupported {
+            what: "an overlay".to_owned(),
+            cure: "leave [overlays] out and name the files in `manifests`".to_owned(),
+        });
     }
     Ok(())
 }

@@ -1,0 +1,8 @@
+//! The files in which a system keeps its accounts and groups.
+
+pub mod group;
+pub mod passwd;
+pub mod shadow;
+pub mod subids;
+
+mod records;

@@ -1,0 +1,192 @@
+//! The accounts of the cluster file.
+
+use crate::cluster::User;
+use crate::edit::accounts::{group, passwd, shadow, subids};
+use crate::edit::{EditError, authorized_keys, sudoers};
+use crate::fs::{Attributes, ImagePath};
+use crate::os::FileState;
+
+use super::draft::{Draft, at};
+use super::edit::{Action, Content};
+use super::error::PlanError;
+use super::request::Request;
+
+const REASON: &str = "the accounts of the cluster file";
+
+const SECONDS_OF_A_DAY: i64 = 24 * 60 * 60;
+
+/// Raspberry Pi OS lets `pi` become root by this file, whatever the cluster file says.
+const PI_RULE: &str = "/etc/sudoers.d/010_pi-nopasswd";
+
+/// One account, as the image will have it.
+struct Person<'a> {
+    user: &'a User,
+    account: passwd::Account,
+    /// Whether the base has it already.
+    known: bool,
+}
+
+pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), PlanError> {
+    let users = &request.cluster.users;
+    if users.is_empty() {
+        return Ok(());
+    }
+    let people = people(draft, users)?;
+    passwords(draft, &people, request.time.div_euclid(SECONDS_OF_A_DAY))?;
+    for person in &people {
+        home(draft, person)?;
+    }
+    sudo(draft, users)?;
+    first_user_of_the_base(draft);
+    Ok(())
+}
+
+/// Settles names and numbers, and writes them down.
+fn people<'a>(draft: &mut Draft, users: &'a [User]) -> Result<Vec<Person<'a>>, PlanError> {
+    let mut people: Vec<Person<'a>> = Vec::new();
+    let mut accounts = draft.base_text(passwd::PATH)?.to_owned();
+    let mut groups = draft.base_text(group::PATH)?.to_owned();
+    for user in users {
+        let found = passwd::find(&accounts, &user.name).map_err(within(passwd::PATH))?;
+        let known = found.is_some();
+        let account = found.map_or_else(|| new(&accounts, &groups, user), Ok)?;
+        accounts = passwd::edit(&accounts, &account);
+        groups = group::edit(&groups, &user.name, account.gid, known, &memberships(user))
+            .map_err(within(group::PATH))?;
+        people.push(Person { user, account, known });
+    }
+    let own: Vec<bool> =
+        users.iter().map(|user| matches!(group::number(&groups, &user.name), Ok(Some(_)))).collect();
+    draft.change(&at(passwd::PATH), REASON, |_| Ok(accounts))?;
+    draft.change(&at(group::PATH), REASON, |_| Ok(groups))?;
+    if !is_absent(draft, group::SHADOW_PATH) {
+        draft.change_hidden(&at(group::SHADOW_PATH), REASON, |text| {
+            let edit = |text: String, (user, own): (&User, bool)| {
+                group::edit_shadow(&text, &user.name, own, &memberships(user))
+            };
+            users.iter().zip(own).try_fold(text.to_owned(), edit)
+        })?;
+    }
+    for path in subids::PATHS {
+        if !is_absent(draft, path) {
+            draft.change(&at(path), REASON, |text| {
+                users.iter().try_fold(text.to_owned(), |text, user| subids::edit(&text, &user.name))
+            })?;
+        }
+    }
+    Ok(people)
+}
+
+/// An account with the first free number, or with the number of the group that is its own already.
+fn new(accounts: &str, groups: &str, user: &User) -> Result<passwd::Account, PlanError> {
+    let uid = group::free_number(accounts, groups).map_err(within(passwd::PATH))?;
+    let gid = group::number(groups, &user.name).map_err(within(group::PATH))?;
+    Ok(passwd::new(accounts, &user.name, uid, gid.unwrap_or(uid)))
+}
+
+/// Who may become root may also read the logs. Of somebody who may not, nothing is taken away but that.
+fn memberships(user: &User) -> Vec<(&'static str, bool)> {
+    if user.sudo { vec![("sudo", true), ("adm", true)] } else { vec![("sudo", false)] }
+}
+
+/// Root has none from now on: who may become root does so by sudo.
+fn passwords(draft: &mut Draft, people: &[Person<'_>], today: i64) -> Result<(), PlanError> {
+    draft.change_hidden(&at(shadow::PATH), REASON, |text| {
+        people.iter().try_fold(shadow::lock_root(text)?, |text, Person { user, known, .. }| {
+            shadow::edit(&text, &user.name, user.password.as_ref(), today, *known)
+        })
+    })
+}
+
+/// The home folder and the keys in it, all owned by the account: sshd passes over what others could have written
+/// (`StrictModes` in sshd_config(5)).
+fn home(draft: &mut Draft, person: &Person<'_>) -> Result<(), PlanError> {
+    let passwd::Account { name, home, uid, gid, .. } = &person.account;
+    let path = |path: String| {
+        let path = ImagePath::parse(&path).ok().filter(|_| !matches!(home.as_str(), "/" | "/nonexistent"));
+        path.ok_or_else(|| PlanError::Unsupported {
+            what: format!("the account {name} of the image, whose home folder is {home:?},"),
+            cure: "choose another name for the user".to_owned(),
+        })
+    };
+    let owned = |mode, draft: &Draft| Attributes { uid: *uid, gid: *gid, ..draft.attributes(mode) };
+    let folder = path(home.clone())?;
+    safe(draft, &folder, *uid)?;
+    draft.push(folder, Action::Folder(owned(0o700, draft)), REASON);
+    if person.user.ssh_keys.is_empty() {
+        return Ok(());
+    }
+    let (folder, file) = (path(format!("{home}/.ssh"))?, path(format!("{home}/.ssh/authorized_keys"))?);
+    safe(draft, &folder, *uid)?;
+    draft.push(folder, Action::Folder(owned(0o700, draft)), REASON);
+    let old = match draft.facts.files.find(&file) {
+        FileState::Absent => "",
+        FileState::Text(text, _) => text,
+        _ => return Err(unsafe_path(&file)),
+    };
+    let text = authorized_keys::edit(old, &person.user.ssh_keys);
+    let content = Content::Bytes(text.into_bytes());
+    draft.push(file, Action::Write(content, owned(0o600, draft)), "keys of the cluster file");
+    Ok(())
+}
+
+/// Whether a folder of the base, if it is there, can be written by nobody but its owner, who is the account or root.
+fn safe(draft: &Draft, path: &ImagePath, uid: u32) -> Result<(), PlanError> {
+    match draft.facts.files.find(path) {
+        FileState::Absent => Ok(()),
+        FileState::Folder(found) if found.mode & 0o022 == 0 && [0, uid].contains(&found.uid) => Ok(()),
+        _ => Err(unsafe_path(path)),
+    }
+}
+
+fn unsafe_path(path: &ImagePath) -> PlanError {
+    PlanError::Unsupported {
+        what: format!("{path} in the image, which belongs to somebody else or is open to others,"),
+        cure: "mend its owner and mode in the image, or choose another name for the user".to_owned(),
+    }
+}
+
+fn sudo(draft: &mut Draft, users: &[User]) -> Result<(), PlanError> {
+    draft.remove(PI_RULE, "the cluster file says who may become root");
+    let Some(first) = users.iter().find(|user| user.sudo) else {
+        return Ok(());
+    };
+    let main = draft.facts.files.text(&at(sudoers::MAIN_PATH));
+    if !main.is_some_and(sudoers::reads_folder) {
+        let (problem, cure) = match main {
+            None => ("without the package sudo", "use an image with sudo"),
+            Some(_) => ("whose /etc/sudoers does not read /etc/sudoers.d", "restore /etc/sudoers"),
+        };
+        return Err(PlanError::Unsupported {
+            what: format!("letting {} become root on an image {problem}", first.name),
+            cure: format!("{cure}, or set `sudo = false`"),
+        });
+    }
+    let rules = users.iter().filter(|user| user.sudo).map(|user| (&user.name, user.password.is_some()));
+    draft.text(sudoers::PATH, sudoers::MODE, sudoers::render(rules), "who may become root");
+    Ok(())
+}
+
+/// Raspberry Pi OS asks on the console for the name of its first user, and nobody sits there. Masked, since a first
+/// boot's preset-all would enable it again. While it waits, it keeps the console's login away.
+fn first_user_of_the_base(draft: &mut Draft) {
+    const REASON: &str = "the image has its accounts: nobody is to be asked for one";
+    if is_absent(draft, "/lib/systemd/system/userconfig.service") {
+        return;
+    }
+    draft.remove("/etc/systemd/system/multi-user.target.wants/userconfig.service", REASON);
+    draft.link("/etc/systemd/system/userconfig.service", "/dev/null", REASON);
+    draft.remove("/etc/ssh/sshd_config.d/rename_user.conf", REASON);
+    let login = "/etc/systemd/system/getty.target.wants/getty@tty1.service";
+    if is_absent(draft, login) {
+        draft.link(login, "/lib/systemd/system/getty@.service", REASON);
+    }
+}
+
+fn is_absent(draft: &Draft, path: &str) -> bool {
+    *draft.facts.files.get(&at(path)) == FileState::Absent
+}
+
+fn within(path: &'static str) -> impl Fn(EditError) -> PlanError {
+    move |source| PlanError::Edit { path: path.to_owned(), source }
+}
