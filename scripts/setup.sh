@@ -13,7 +13,7 @@ PACKAGES=(
     # making base images; qemu-user-static and binfmt-support run arm64 packages' scripts
     mmdebstrap ca-certificates qemu-user-static binfmt-support util-linux
     # making and judging file systems, tables and archives
-    fdisk gdisk e2fsprogs dosfstools mtools xz-utils zstd
+    fdisk gdisk e2fsprogs dosfstools mtools xz-utils zstd zip
     # judging what we write for a node with the programs that read it there
     systemd network-manager grub-common python3-yaml dash
     # serving and fetching in tests, measuring in benches

@@ -14,7 +14,7 @@ build() {
     unpack_system "$root" trixie netplan.io,cloud-init,cloud-guest-utils,zstd
     write_identity "$root" localhost
     write_accounts "$root"
-    sed -i '/^pi:/d' "$root"/etc/{passwd,group,shadow}
+    sed -i -e '/^pi:/d' -e 's/:pi$/:/' "$root"/etc/{passwd,group,shadow,gshadow,subuid,subgid}
     rm -r "$root/home/pi"
     choose_iptables "$root"
     mkdir -p "$root/etc/netplan" "$root/boot/efi"

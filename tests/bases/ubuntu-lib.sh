@@ -28,11 +28,9 @@ EOF
 
 # write_ubuntu_accounts ROOT: those of the system; cloud-init makes the first user.
 write_ubuntu_accounts() {
-    local root=$1 file
+    local root=$1
     write_accounts "$root"
-    for file in passwd group shadow gshadow subuid subgid; do
-        [ ! -e "$root/etc/$file" ] || sed -i -e '/^pi:/d' -e 's/:pi$/:/' "$root/etc/$file"
-    done
+    sed -i -e '/^pi:/d' -e 's/:pi$/:/' "$root"/etc/{passwd,group,shadow,gshadow,subuid,subgid}
     rm -r "$root/home/pi"
 }
 

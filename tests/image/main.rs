@@ -24,7 +24,7 @@ use std::process::Command;
 use serde_json::Value;
 use support::base::{K3S_VERSION, base, make_release};
 use support::hcimage::{build, fail, hcimage, succeed};
-use support::tools::{debugfs, debugfs_write, judge, mtype};
+use support::tools::{debugfs, debugfs_write, judge, mtype, partitions};
 use support::tree::{boot_tree, hex, root_tree};
 use tempfile::TempDir;
 
@@ -407,7 +407,9 @@ fn every_kind_of_swap_is_stopped() {
     let put = |text: &str, path: &str| {
         let file = folder.path().join("text");
         fs::write(&file, text).expect("writing a text");
-        debugfs_write(&copy, &format!("rm {path}"));
+        // It need not be there yet; where it is and stays, the next call says so.
+        let root = format!("{}?offset={}", copy.display(), partitions(&copy).0.start);
+        support::tools::run(Command::new("debugfs").args(["-w", "-R", &format!("rm {path}"), &root]));
         debugfs_write(&copy, &format!("write {} {path}", file.display()));
     };
     let fstab = "LABEL=writable / ext4 defaults 0 1\nLABEL=system-boot /boot/firmware vfat defaults 0 1\n\

@@ -15,7 +15,8 @@ pub struct DataSources {
 /// last one that says something wins. A file that is no YAML says nothing, as cloud-init passes over it too.
 pub fn datasources<'t>(files: impl IntoIterator<Item = &'t str>) -> DataSources {
     let mut found = DataSources::default();
-    for document in files.into_iter().filter_map(|text| YamlLoader::load_from_str(text).ok()).flatten() {
+    let readable = files.into_iter().filter(|text| !is_too_deep(text));
+    for document in readable.filter_map(|text| YamlLoader::load_from_str(text).ok()).flatten() {
         if let Some(list) = document["datasource_list"].as_vec() {
             found.list = list.iter().filter_map(Yaml::as_str).map(str::to_owned).collect();
         }
@@ -27,6 +28,13 @@ pub fn datasources<'t>(files: impl IntoIterator<Item = &'t str>) -> DataSources 
         }
     }
     found
+}
+
+/// The parser calls itself for each level of blocks, so a hostile file could exhaust the stack; of levels in brackets it
+/// takes 255 at most. A level of blocks costs at least a column in front of the first word of some line.
+fn is_too_deep(text: &str) -> bool {
+    const COLUMNS: usize = 256;
+    text.lines().any(|line| line.chars().take_while(|c| " -?:".contains(*c)).count() > COLUMNS)
 }
 
 #[cfg(test)]
@@ -44,5 +52,10 @@ mod tests {
         assert_eq!(pi_os.seed.as_deref(), Some("seedfrom file:///boot/firmware"));
         assert_eq!(datasources([]), DataSources::default());
         assert_eq!(datasources(["- a list\n", ""]), DataSources::default());
+        for deep in ["- ", "? ", "[", "{a: "] {
+            assert_eq!(datasources([deep.repeat(100_000).as_str()]), DataSources::default());
+        }
+        let steps: String = (0..2000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
+        assert_eq!(datasources([steps.as_str()]), DataSources::default());
     }
 }

@@ -16,20 +16,34 @@ pub struct BootFiles {
     pub kernels: BTreeSet<String>,
 }
 
-/// A setting that only some boards or pins turn on, so that the file alone does not tell which it is.
+/// Why the file alone does not tell what is loaded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{setting}` stands below the filter [{filter}], so it depends on the board: put it below [all]")]
-pub struct Conditional {
-    setting: String,
-    filter: String,
+pub enum Unclear {
+    /// A setting that only some boards or pins turn on.
+    #[error("`{setting}` stands below the filter [{filter}], so it depends on the board: put it below [all]")]
+    Conditional {
+        /// The line.
+        setting: String,
+        /// The filter above it.
+        filter: String,
+    },
+    /// More files are included than anybody has.
+    #[error("it includes more than {MAX_INCLUDES} files: put their settings into it")]
+    Includes,
 }
+
+/// Stock files include two at most; each is read for each line that includes it.
+const MAX_INCLUDES: usize = 16;
 
 /// Reads the settings. `include` gives the text of a file that is included, or none where it does not exist, which
 /// the firmware passes over.
-pub fn read(text: &str, include: &dyn Fn(&str) -> Option<String>) -> Result<BootFiles, Conditional> {
+pub fn read(text: &str, include: &dyn Fn(&str) -> Option<String>) -> Result<BootFiles, Unclear> {
     let mut found =
         BootFiles { prefix: String::new(), cmdline: "cmdline.txt".to_owned(), kernels: BTreeSet::new() };
     let mut filters = Filters::default();
+    if text.lines().filter_map(included).count() > MAX_INCLUDES {
+        return Err(Unclear::Includes);
+    }
     let expanded: String = text.lines().map(|line| expand(line, include)).collect();
     for line in expanded.lines().map(str::trim) {
         if let Some(filter) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
@@ -52,8 +66,12 @@ pub fn read(text: &str, include: &dyn Fn(&str) -> Option<String>) -> Result<Boot
 
 /// The line, or what it includes; included files do not include others here.
 fn expand(line: &str, include: &dyn Fn(&str) -> Option<String>) -> String {
-    let text = line.trim().strip_prefix("include ").map(|name| include(name.trim()).unwrap_or_default());
+    let text = included(line).map(|name| include(name).unwrap_or_default());
     format!("{}\n", text.as_deref().unwrap_or(line))
+}
+
+fn included(line: &str) -> Option<&str> {
+    line.trim().strip_prefix("include ").map(str::trim)
 }
 
 /// The filters in force.
@@ -74,10 +92,10 @@ impl Filters {
         }
     }
 
-    fn certain(&self, line: &str, value: &str) -> Result<String, Conditional> {
+    fn certain(&self, line: &str, value: &str) -> Result<String, Unclear> {
         match &self.sometimes {
             None => Ok(value.to_owned()),
-            Some(filter) => Err(Conditional { setting: line.to_owned(), filter: filter.clone() }),
+            Some(filter) => Err(Unclear::Conditional { setting: line.to_owned(), filter: filter.clone() }),
         }
     }
 }
@@ -127,5 +145,6 @@ mod tests {
         let error = read("[pi5]\nos_prefix=five/\n", &|_| None).unwrap_err().to_string();
         assert!(error.contains("os_prefix=five/") && error.contains("[pi5]"), "{error}");
         assert!(read("[cm4]\ncmdline=c.txt\n", &|_| None).is_err());
+        assert_eq!(read(&"include x\n".repeat(17), &|_| None), Err(Unclear::Includes));
     }
 }

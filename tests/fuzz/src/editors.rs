@@ -75,6 +75,8 @@ fn modules(text: &str) {
     let (dep, builtin) = text.split_once("\n\n").unwrap_or((text, ""));
     let kernel = KernelModules::parse(dep, builtin);
     let _ = (
+        hcimage::edit::config_txt::read(text, &|name| (name != "none").then(|| text.to_owned())),
+        hcimage::edit::cloud_cfg::datasources([text]),
         kernel.has("br_netfilter"),
         modules_load::render(&kernel),
         modules_load::missing(&kernel, hcimage::cluster::FlannelBackend::Vxlan),
