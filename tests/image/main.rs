@@ -12,6 +12,7 @@
 )]
 
 mod access;
+mod networks;
 #[path = "../support/mod.rs"]
 mod support;
 

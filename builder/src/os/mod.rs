@@ -5,6 +5,7 @@ mod error;
 mod facts;
 mod family;
 mod image;
+mod network;
 mod probe;
 mod snapshot;
 mod tree;

@@ -10,9 +10,10 @@ use crate::edit::{VersionError, dphys_swapfile, dpkg_status, fstab, iptables};
 use crate::fs::{BadImagePath, FsError, ImagePath, Kind};
 
 use super::error::OsError;
-use super::facts::{Bootloader, Facts, NetworkStack, Swap};
+use super::facts::{Bootloader, Facts, Swap};
 use super::family::{Evidence, System};
 use super::image::{Access, OsImage, Role, fixed};
+use super::network;
 use super::snapshot::{FileState, Snapshot};
 use super::tree::Tree;
 use crate::value::TimeZone;
@@ -24,7 +25,7 @@ const STATUS_LIMIT: u64 = 32 << 20;
 const ZONES: &str = "/usr/share/zoneinfo";
 
 /// All files that an edit may look at.
-const OF_INTEREST: [&str; 41] = [
+const OF_INTEREST: [&str; 45] = [
     "/etc/fstab",
     "/etc/hostname",
     "/etc/hosts",
@@ -66,6 +67,10 @@ const OF_INTEREST: [&str; 41] = [
     "/lib/systemd/system/getty@.service",
     "/etc/systemd/system/userconfig.service",
     "/etc/timezone",
+    "/etc/resolv.conf",
+    "/etc/network/interfaces",
+    "/etc/wpa_supplicant/wpa_supplicant.conf",
+    "/var/lib/NetworkManager/NetworkManager.state",
 ];
 
 /// Reads everything that planning needs to know of the image.
@@ -97,7 +102,9 @@ impl Probe<'_> {
             system,
             arch: self.arch()?,
             bootloader,
-            network: self.network(&files)?,
+            network: network::active(self.tree, &mut files)?,
+            resolver: network::resolver(self.tree)?,
+            wpa_supplicant: installed(&status, "wpasupplicant")?,
             swap: self.swap(&files)?,
             old_iptables: iptables::needs_bundled(&status).map_err(bad_status)?,
             cloud_init: installed(&status, "cloud-init")?,
@@ -204,23 +211,6 @@ impl Probe<'_> {
         }
     }
 
-    fn network(&self, files: &Snapshot) -> Result<Vec<NetworkStack>, OsError> {
-        let mut active = Vec::new();
-        for (unit, stack) in [
-            ("NetworkManager.service", NetworkStack::NetworkManager),
-            ("dhcpcd.service", NetworkStack::Dhcpcd),
-            ("systemd-networkd.service", NetworkStack::Networkd),
-        ] {
-            if self.is_link(&format!("/etc/systemd/system/multi-user.target.wants/{unit}"))? {
-                active.push(stack);
-            }
-        }
-        // The service may be enabled and its configuration gone; then it is not the one that sets up the network.
-        let no_dhcpcd_conf = files.text(&fixed("/etc/dhcpcd.conf")).is_none();
-        active.retain(|stack| !(*stack == NetworkStack::Dhcpcd && no_dhcpcd_conf));
-        Ok(active)
-    }
-
     /// Of all kernels together: which one a board boots is the firmware's choice.
     fn modules(&self) -> Result<KernelModules, OsError> {
         let folder = self.tree.resolve(&fixed("/lib/modules")).map_err(root)?;
@@ -272,11 +262,6 @@ impl Probe<'_> {
     fn exists(&self, path: &str) -> Result<bool, OsError> {
         self.tree.exists(&fixed(path)).map_err(root)
     }
-
-    fn is_link(&self, path: &str) -> Result<bool, OsError> {
-        let stat = self.tree.stat(&fixed(path)).map_err(root)?;
-        Ok(stat.is_some_and(|stat| stat.kind == Kind::Symlink))
-    }
 }
 
 fn installed(status: &str, package: &str) -> Result<bool, OsError> {
@@ -296,7 +281,7 @@ fn unsupported_machine(class: u8, machine: u16) -> OsError {
     OsError::Unsupported { what, cure: "use the 64-bit image (arm64 or amd64)".to_owned() }
 }
 
-fn root(source: FsError) -> OsError {
+pub(super) fn root(source: FsError) -> OsError {
     OsError::Fs { role: Role::Root.as_str(), source }
 }
 
