@@ -15,7 +15,8 @@ PACKAGES=(
     # making and judging file systems, tables and archives
     fdisk gdisk e2fsprogs dosfstools mtools xz-utils zstd zip
     # judging what we write for a node with the programs that read it there
-    systemd network-manager grub-common python3-yaml dash
+    systemd network-manager grub-common python3-yaml dash passwd sudo openssh-server openssh-client
+    netplan.io ifupdown wpasupplicant iproute2
     # serving and fetching in tests, measuring in benches
     openssl curl procps time iproute2
     # booting what was built
@@ -43,15 +44,26 @@ Run this script as root once, or install sudo."
     fi
 }
 
-# Only nmcli is wanted, to judge keyfiles; a NetworkManager that starts could take this machine's network over.
-keep_network_manager_off() {
-    [ "$(dpkg-query -W -f '${db:Status-Status}' network-manager 2>/dev/null)" != installed ] || return 0
-    local unit
-    for unit in NetworkManager NetworkManager-dispatcher NetworkManager-wait-online; do
+# Of these only their checkers are wanted: a service that starts could take this machine's network over, or let people
+# in. PACKAGE:UNIT,... of those that are not installed yet are masked before they are.
+CHECKERS_ONLY=(
+    network-manager:NetworkManager,NetworkManager-dispatcher,NetworkManager-wait-online
+    openssh-server:ssh
+    ifupdown:networking
+    wpasupplicant:wpa_supplicant
+)
+
+keep_services_off() {
+    local pair package unit
+    for pair in "${CHECKERS_ONLY[@]}"; do
+        package=${pair%%:*}
+        [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" != installed ] || continue
         as_root mkdir -p /etc/systemd/system
-        [ -e "/etc/systemd/system/$unit.service" ] || as_root ln -s /dev/null "/etc/systemd/system/$unit.service"
+        for unit in $(tr , ' ' <<<"${pair#*:}"); do
+            [ -e "/etc/systemd/system/$unit.service" ] || as_root ln -s /dev/null "/etc/systemd/system/$unit.service"
+        done
+        say "$package is installed for its checker only: its services are masked (systemctl unmask undoes it)"
     done
-    say "NetworkManager is installed for its checker only: its services are masked (systemctl unmask undoes it)"
 }
 
 # missing PACKAGE...: those that dpkg does not have as installed, one a line.
@@ -101,7 +113,7 @@ enable_arm64_programs() {
 command -v dpkg-query >/dev/null || die "this machine has no dpkg; the script knows Debian 12 only"
 case ${1-} in
 '')
-    keep_network_manager_off
+    keep_services_off
     install "${PACKAGES[@]}"
     enable_arm64_programs
     ;;

@@ -5,7 +5,7 @@
 
 # Packages of all three; a recipe adds its own.
 PI_OS_PACKAGES=base-files,base-passwd,bash,coreutils,dash,dpkg,e2fsprogs,dosfstools,init-system-helpers,kmod
-PI_OS_PACKAGES+=,systemd-sysv,systemd-timesyncd,udev,dbus,iproute2,iptables,openssh-server,sudo,ca-certificates,tzdata
+PI_OS_PACKAGES+=,systemd-sysv,systemd-timesyncd,udev,dbus,iproute2,iptables,openssh-server,sudo,ca-certificates,tzdata,wpasupplicant
 
 # The ext4 features that pi-gen's `-O ^64bit,^huge_file` comes to, spelt out: the list must not hang on this
 # machine's mke2fs.conf.
@@ -130,11 +130,19 @@ EOF
         write_file "$root/usr/share/userconf-pi/sshd_banner" 644
 }
 
-# write_defaults ROOT: what the packages' scripts put into /etc, with Pi OS's time zone.
+# write_defaults ROOT: what the packages' scripts put into /etc, with Pi OS's time zone, and what pi-gen adds.
 write_defaults() {
     install -D -m 644 "$1/usr/share/openssh/sshd_config" "$1/etc/ssh/sshd_config"
     ln -s /usr/share/zoneinfo/Europe/London "$1/etc/localtime"
     echo Europe/London | write_file "$1/etc/timezone" 644
+    # Radios are off until somebody has named a country.
+    local radio
+    for radio in platform-3f300000.mmcnr platform-fe300000.mmcnr platform-1001100000.mmc; do
+        echo 1 | write_file "$1/var/lib/systemd/rfkill/$radio:wlan" 644
+    done
+    [ ! -d "$1/etc/NetworkManager" ] ||
+        printf '[main]\nWirelessEnabled=false\n' |
+        write_file "$1/var/lib/NetworkManager/NetworkManager.state" 600
 }
 
 # write_kernel_stand_ins ROOT FAT VERSION...: names of Pi OS, contents that no machine can boot. The versions are

@@ -5,11 +5,11 @@ use hcimage::edit::fstab::LabelMount;
 use hcimage::edit::k3s_config::{NodeConfig, ServerConfig};
 use hcimage::edit::kernel_modules::KernelModules;
 use hcimage::edit::kernel_words::CGROUP_MEMORY;
-use hcimage::edit::keyfile::Profile;
+use hcimage::edit::profile::Profile;
 use hcimage::edit::*;
 use hcimage::value::{Role, StaticNetwork};
 
-use crate::accounts;
+use crate::{accounts, networks};
 
 type Edit = fn(&str) -> String;
 type Render = fn() -> String;
@@ -49,6 +49,10 @@ pub(crate) const EDITS: &[(&str, Edit)] = &[
     ("gshadow/pios", accounts::edit_gshadow),
     ("subids/debian", accounts::edit_subids),
     ("subids/pios", accounts::edit_subids),
+    ("interfaces/debian-pi", networks::edit_interfaces),
+    ("interfaces/own-stanza", networks::edit_interfaces),
+    ("interfaces/dhcp-with-search", networks::edit_interfaces_dhcp),
+    ("interfaces/ipv6", networks::edit_interfaces_v6),
     ("authorized_keys/new", accounts::edit_keys),
     ("authorized_keys/there", accounts::edit_keys),
     ("authorized_keys/others", accounts::edit_keys),
@@ -83,6 +87,19 @@ pub(crate) const RENDERS: &[(&str, Render)] = &[
     }),
     ("keyfile/ipv6", || keyfile::render(&Profile { network: Some(&network_v6()), ..Profile::default() })),
     ("modules_load/all", || modules_load::render(&all_modules())),
+    ("keyfile/wifi", || networks::wifi(|profile| keyfile::render(&profile))),
+    ("netplan/dhcp", || netplan::render(&Profile::default())),
+    ("netplan/static", || networks::fixed(|profile| netplan::render(&profile))),
+    ("netplan/ipv6", || netplan::render(&Profile { network: Some(&network_v6()), ..Profile::default() })),
+    ("netplan/by-mac", || networks::by_mac(|profile| netplan::render(&profile))),
+    ("netplan/wifi", || networks::wifi(|profile| netplan::render(&profile))),
+    ("networkd/dhcp", || networkd::render(&Profile::default())),
+    ("networkd/static", || networks::fixed(|profile| networkd::render(&profile))),
+    ("networkd/ipv6", || networkd::render(&Profile { network: Some(&network_v6()), ..Profile::default() })),
+    ("networkd/by-mac", || networks::by_mac(|profile| networkd::render(&profile))),
+    ("regdom/de", || regdom::render(&"DE".parse().unwrap())),
+    ("resolv_conf/all", || resolv_conf::render(network().dns(), Some(&"home.lan".parse().unwrap()))),
+    ("wpa_supplicant/hidden", networks::render_wpa_supplicant),
     ("rpi_swap/drop-in", rpi_swap::render),
     ("sshd_config/drop-in", sshd_config::render),
     ("sudoers/two", accounts::render_sudoers),
@@ -128,7 +145,7 @@ pub(crate) fn network() -> StaticNetwork {
     StaticNetwork::new("192.168.1.10/24".parse().unwrap(), Some(gateway), dns.to_vec()).unwrap()
 }
 
-fn network_v6() -> StaticNetwork {
+pub(crate) fn network_v6() -> StaticNetwork {
     let dns = vec!["fd00::53".parse().unwrap()];
     StaticNetwork::new("fd00::10/64".parse().unwrap(), Some("fd00::1".parse().unwrap()), dns).unwrap()
 }

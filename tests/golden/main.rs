@@ -8,6 +8,7 @@
 mod accounts;
 mod cases;
 mod judges;
+mod networks;
 mod properties;
 
 use std::collections::BTreeSet;

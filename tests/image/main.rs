@@ -13,6 +13,7 @@
 
 mod access;
 mod cluster;
+mod networks;
 #[path = "../support/mod.rs"]
 mod support;
 

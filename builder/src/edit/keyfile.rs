@@ -1,8 +1,9 @@
-//! A NetworkManager keyfile for the wired network (Raspberry Pi OS bookworm and later).
+//! A NetworkManager keyfile (Raspberry Pi OS bookworm and later). With a wireless network its text is secret.
 
 use std::fmt::Write as _;
 
-use crate::value::{DomainName, InterfaceName, MacAddress, StaticNetwork};
+use super::profile::{Profile, Wifi};
+use crate::value::StaticNetwork;
 
 /// Where the file goes. NetworkManager ignores it unless it is root's and 0600.
 pub const PATH: &str = "/etc/NetworkManager/system-connections/hcimage.nmconnection";
@@ -10,40 +11,30 @@ pub const PATH: &str = "/etc/NetworkManager/system-connections/hcimage.nmconnect
 /// Permission bits that NetworkManager insists on.
 pub const MODE: u16 = 0o600;
 
-/// What the profile says.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Profile<'a> {
-    /// The fixed address; none is DHCP.
-    pub network: Option<&'a StaticNetwork>,
-    /// The interface by its name.
-    pub interface: Option<&'a InterfaceName>,
-    /// The interface by its hardware address.
-    pub mac: Option<&'a MacAddress>,
-    /// Where names without a dot are looked up.
-    pub search: Option<&'a DomainName>,
-}
-
 /// How long NetworkManager asks whether somebody has the address already, in milliseconds. Its own default is not to ask
 /// at all in the releases that Debian 11 and 12 have; firstboot's own profile has the same.
 const DAD_TIMEOUT: u32 = 1000;
 
-/// The profile. Without an interface it is for the first wired one.
+/// The profile. Without an interface it is for the first wired one, or the first wireless one.
 ///
 /// Matching by type is the default because one board's Ethernet is `eth0` or `end0` depending on the base. The priority
 /// lets it win over the profile that NetworkManager makes up for each wired interface. There is no `uuid`: the service
 /// derives one from the file's path, the same at each boot. Without a gateway, `never-default` says that no default
 /// route is meant to come from this profile.
 pub fn render(profile: &Profile<'_>) -> String {
-    let mut text = String::from(
-        "# Written by hcimage.\n[connection]\nid=hcimage\ntype=ethernet\nautoconnect-priority=100\n",
-    );
+    let kind = if profile.wifi.is_some() { "wifi" } else { "ethernet" };
+    let mut text =
+        format!("# Written by hcimage.\n[connection]\nid=hcimage\ntype={kind}\nautoconnect-priority=100\n");
     if let Some(interface) = profile.interface {
         // Writing into a String cannot fail; the same holds below.
         let _ = writeln!(text, "interface-name={interface}");
     }
-    text.push_str("\n[ethernet]\n");
+    let _ = writeln!(text, "\n[{kind}]");
     if let Some(mac) = profile.mac {
         let _ = writeln!(text, "mac-address={mac}");
+    }
+    if let Some(wifi) = &profile.wifi {
+        text.push_str(&wireless(wifi));
     }
     for (section, v4) in [("ipv4", true), ("ipv6", false)] {
         let _ = write!(text, "\n[{section}]\n{}", family(profile.network, v4));
@@ -52,6 +43,15 @@ pub fn render(profile: &Profile<'_>) -> String {
         }
     }
     text
+}
+
+/// The rest of `[wifi]`, and its password. As a list of bytes a name can have any character; in a password a backslash
+/// begins an escape, and a blank at its begin would be cut off.
+fn wireless(wifi: &Wifi<'_>) -> String {
+    let ssid: String = wifi.ssid.as_str().bytes().map(|byte| format!("{byte};")).collect();
+    let psk = wifi.psk.expose().replace('\\', "\\\\").replace(' ', "\\s");
+    let hidden = if wifi.hidden { "hidden=true\n" } else { "" };
+    format!("mode=infrastructure\nssid={ssid}\n{hidden}\n[wifi-security]\nkey-mgmt=wpa-psk\npsk={psk}\n")
 }
 
 /// The keys of one address family.

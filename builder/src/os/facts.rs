@@ -29,6 +29,11 @@ pub struct Facts {
     pub boot_folder: ImagePath,
     /// What is enabled to set up the network; a static address needs exactly one that we edit.
     pub network: Vec<NetworkStack>,
+    /// Whether the name servers that the network service is told reach `/etc/resolv.conf`: systemd-resolved or
+    /// resolvconf sees to that. NetworkManager and dhcpcd do it themselves.
+    pub resolver: bool,
+    /// Whether wpa_supplicant is installed.
+    pub wpa_supplicant: bool,
     /// All mechanisms that would make swap.
     pub swap: Vec<Swap>,
     /// Whether the installed iptables is too old for k3s.
@@ -94,8 +99,13 @@ pub enum NetworkStack {
     Dhcpcd,
     /// Keyfiles in `/etc/NetworkManager/system-connections`.
     NetworkManager,
-    /// Files in `/etc/systemd/network`; recognised, not edited yet.
+    /// Files in `/etc/systemd/network`.
     Networkd,
+    /// Files in `/etc/netplan`, of which netplan makes those of systemd-networkd at each boot. Where it makes them for
+    /// NetworkManager, that is what counts.
+    Netplan,
+    /// `/etc/network/interfaces`, where an interface is set up there; that of the loopback is everywhere.
+    Ifupdown,
 }
 
 /// What would make swap.
@@ -140,6 +150,8 @@ impl fmt::Display for NetworkStack {
             Self::Dhcpcd => "dhcpcd",
             Self::NetworkManager => "NetworkManager",
             Self::Networkd => "systemd-networkd",
+            Self::Netplan => "netplan",
+            Self::Ifupdown => "ifupdown",
         })
     }
 }

@@ -8,6 +8,7 @@ mod first_boot;
 mod image;
 mod kernel;
 mod layout;
+mod network;
 mod probe;
 mod snapshot;
 mod tree;

@@ -13,9 +13,10 @@ use crate::edit::{VersionError, dpkg_status, iptables};
 use crate::fs::{BadImagePath, FsError, ImagePath, Kind};
 
 use super::error::OsError;
-use super::facts::{Bootloader, Facts, NetworkStack};
+use super::facts::{Bootloader, Facts};
 use super::family::{Evidence, System};
 use super::image::{Access, OsImage, Role, fixed};
+use super::network;
 use super::snapshot::{FileState, Snapshot};
 use super::tree::Tree;
 use crate::value::TimeZone;
@@ -27,7 +28,7 @@ const STATUS_LIMIT: u64 = 32 << 20;
 const ZONES: &str = "/usr/share/zoneinfo";
 
 /// All files that an edit may look at.
-const OF_INTEREST: [&str; 41] = [
+const OF_INTEREST: [&str; 45] = [
     "/etc/fstab",
     "/etc/hostname",
     "/etc/hosts",
@@ -69,6 +70,10 @@ const OF_INTEREST: [&str; 41] = [
     "/lib/systemd/system/getty@.service",
     "/etc/systemd/system/userconfig.service",
     "/etc/timezone",
+    "/etc/resolv.conf",
+    "/etc/network/interfaces",
+    "/etc/wpa_supplicant/wpa_supplicant.conf",
+    "/var/lib/NetworkManager/NetworkManager.state",
 ];
 
 /// Reads everything that planning needs to know of the image.
@@ -103,7 +108,9 @@ impl Probe<'_> {
             machine_id: self.machine_id()?,
             packages: dpkg_status::count_installed(&status),
             bootloader,
-            network: self.network(&files)?,
+            network: network::active(self.tree, &mut files)?,
+            resolver: network::resolver(self.tree)?,
+            wpa_supplicant: installed(&status, "wpasupplicant")?,
             swap: self.swap(image, &files, &status)?,
             old_iptables: iptables::needs_bundled(&status).map_err(bad_status)?,
             cloud_init,
@@ -196,23 +203,6 @@ impl Probe<'_> {
         }
     }
 
-    fn network(&self, files: &Snapshot) -> Result<Vec<NetworkStack>, OsError> {
-        let mut active = Vec::new();
-        for (unit, stack) in [
-            ("NetworkManager.service", NetworkStack::NetworkManager),
-            ("dhcpcd.service", NetworkStack::Dhcpcd),
-            ("systemd-networkd.service", NetworkStack::Networkd),
-        ] {
-            if self.is_link(&format!("/etc/systemd/system/multi-user.target.wants/{unit}"))? {
-                active.push(stack);
-            }
-        }
-        // The service may be enabled and its configuration gone; then it is not the one that sets up the network.
-        let no_dhcpcd_conf = files.text(&fixed("/etc/dhcpcd.conf")).is_none();
-        active.retain(|stack| !(*stack == NetworkStack::Dhcpcd && no_dhcpcd_conf));
-        Ok(active)
-    }
-
     fn text(&self, path: &str, limit: u64) -> Result<Option<String>, OsError> {
         let bad = |bad: BadImagePath| OsError::File { path: path.to_owned(), problem: bad.to_string() };
         let resolved = self.tree.resolve(&ImagePath::parse(path).map_err(bad)?).map_err(root)?;
@@ -252,7 +242,7 @@ fn unsupported_machine(class: u8, machine: u16) -> OsError {
     OsError::Unsupported { what, cure: "use the 64-bit image (arm64 or amd64)".to_owned() }
 }
 
-fn root(source: FsError) -> OsError {
+pub(super) fn root(source: FsError) -> OsError {
     OsError::Fs { role: Role::Root.as_str(), source }
 }
 

@@ -46,6 +46,14 @@ impl Snapshot {
         self.0.get(path).unwrap_or(&FileState::Absent)
     }
 
+    /// All paths that were taken below `folder`, and what they held.
+    pub fn below<'a>(
+        &'a self,
+        folder: &'a ImagePath,
+    ) -> impl Iterator<Item = (&'a ImagePath, &'a FileState)> {
+        self.0.iter().filter(|(path, _)| path.below(folder).is_some())
+    }
+
     /// The text of a regular file.
     pub fn text(&self, path: &ImagePath) -> Option<&str> {
         match self.get(path) {

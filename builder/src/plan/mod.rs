@@ -5,6 +5,7 @@ mod draft;
 mod edit;
 mod error;
 mod firstboot;
+mod ifupdown;
 mod k3s;
 mod k3s_config;
 mod kernel;
@@ -20,6 +21,7 @@ mod swap;
 mod system;
 mod time_zone;
 mod users;
+mod wifi;
 
 pub use edit::{Action, Content, Edit, Plan};
 pub use error::PlanError;

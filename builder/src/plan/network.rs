@@ -1,46 +1,71 @@
 //! The node's address and search domain, in the form that the image's own network service reads.
 
 use crate::cluster::{Addressing, Link};
-use crate::edit::{dhcpcd_conf, keyfile};
-use crate::os::{Bootloader, NetworkStack};
-use crate::value::StaticNetwork;
+use crate::edit::profile::{Profile, Wifi};
+use crate::edit::{dhcpcd_conf, keyfile, netplan, networkd, resolv_conf, wpa_supplicant};
+use crate::os::{Bootloader, FileState, NetworkStack};
+use crate::value::{Secret, StaticNetwork};
 
 use super::draft::{Draft, at};
+use super::edit::Content;
 use super::error::PlanError;
 use super::request::Request;
+use super::{ifupdown, wifi};
 
-const REASON: &str = "the node's address";
+pub(super) const REASON: &str = "the node's address";
+
+/// What the kernel of a Raspberry Pi calls its own interfaces, wired and wireless.
+const PI_WIRED: &str = "eth0";
+pub(super) const PI_WIRELESS: &str = "wlan0";
 
 /// Where all is as the base has it, DHCP on any wired interface, the base's files stay as they are.
 pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), PlanError> {
-    let node = request.node;
-    if let Link::Wifi(_) = node.network.link {
-        return Err(PlanError::Unsupported {
-            what: "a node on Wi-Fi".to_owned(),
-            cure: "connect it by cable and leave `wifi` out".to_owned(),
-        });
+    let profile = profile(request);
+    if as_the_base_has_it(&profile) {
+        return Ok(());
     }
-    let profile = keyfile::Profile {
+    if let Link::Wifi(link) = &request.node.network.link {
+        wifi::edits(draft, link)?;
+        named_radio(draft, &profile)?;
+    }
+    match draft.facts.network.as_slice() {
+        [NetworkStack::Dhcpcd] => dhcpcd(draft, &profile, request),
+        [NetworkStack::NetworkManager] => {
+            write(draft, keyfile::PATH, keyfile::MODE, keyfile::render(&profile), &profile);
+            Ok(())
+        }
+        [NetworkStack::Netplan] => {
+            write(draft, netplan::PATH, netplan::MODE, netplan::render(&profile), &profile);
+            names(draft, &profile)
+        }
+        [NetworkStack::Networkd] if profile.wifi.is_none() => {
+            draft.text(networkd::PATH, 0o644, networkd::render(&profile), REASON);
+            names(draft, &profile)
+        }
+        [NetworkStack::Ifupdown] if profile.wifi.is_none() => {
+            ifupdown::edits(draft, &profile)?;
+            names(draft, &profile)
+        }
+        found => Err(unsupported(found, &profile)),
+    }
+}
+
+fn profile<'a>(request: &Request<'a>) -> Profile<'a> {
+    let node = request.node;
+    Profile {
         network: fixed(request),
         interface: node.network.interface.as_ref(),
         mac: node.mac.as_ref(),
         search: request.cluster.domain.as_ref(),
-    };
-    if profile.network.is_none()
-        && profile.interface.is_none()
-        && profile.mac.is_none()
-        && profile.search.is_none()
-    {
-        return Ok(());
+        wifi: match &node.network.link {
+            Link::Ethernet => None,
+            Link::Wifi(wifi) => Some(Wifi { ssid: &wifi.ssid, psk: &wifi.psk, hidden: wifi.hidden }),
+        },
     }
-    match draft.facts.network.as_slice() {
-        [NetworkStack::Dhcpcd] => dhcpcd(draft, &profile),
-        [NetworkStack::NetworkManager] => {
-            draft.text(keyfile::PATH, keyfile::MODE, keyfile::render(&profile), REASON);
-            Ok(())
-        }
-        found => Err(unsupported(found)),
-    }
+}
+
+fn as_the_base_has_it(profile: &Profile<'_>) -> bool {
+    matches!(profile, Profile { network: None, interface: None, mac: None, search: None, wifi: None })
 }
 
 /// The fixed address; none is DHCP.
@@ -51,10 +76,39 @@ pub(super) fn fixed<'a>(request: &Request<'a>) -> Option<&'a StaticNetwork> {
     }
 }
 
-/// dhcpcd knows interfaces by name only. Raspberry Pi OS keeps the kernel's name eth0 for the Ethernet port.
-fn dhcpcd(draft: &mut Draft, profile: &keyfile::Profile<'_>) -> Result<(), PlanError> {
+/// Firstboot looks for a fixed address on an interface that it knows by name, and netplan knows radios in no other way.
+fn named_radio(draft: &Draft, profile: &Profile<'_>) -> Result<(), PlanError> {
+    let on_pi = matches!(draft.facts.bootloader, Bootloader::PiFirmware { .. });
+    let by_name = profile.network.is_some() || draft.facts.network == [NetworkStack::Netplan];
+    if let (Some(mac), [NetworkStack::Netplan]) = (profile.mac, draft.facts.network.as_slice()) {
+        return Err(PlanError::Unsupported {
+            what: format!("choosing the radio by its MAC address {mac} on an image with netplan"),
+            cure: "leave `mac` out and name the `interface`, such as wlan0".to_owned(),
+        });
+    }
+    match by_name {
+        true if profile.interface.is_none() && !on_pi => Err(PlanError::Unsupported {
+            what: "a node on Wi-Fi with this image, whose radio must be known by its name,".to_owned(),
+            cure: "name the node's `interface`, such as wlp2s0".to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// A file of ours; never shown where it holds the password of a wireless network.
+fn write(draft: &mut Draft, path: &str, mode: u16, text: String, profile: &Profile<'_>) {
+    let content = match profile.wifi {
+        Some(_) => Content::Hidden(Secret::new(text)),
+        None => Content::Bytes(text.into_bytes()),
+    };
+    draft.file(path, mode, content, REASON);
+}
+
+/// dhcpcd knows interfaces by name only. Raspberry Pi OS keeps the kernel's names.
+fn dhcpcd(draft: &mut Draft, profile: &Profile<'_>, request: &Request<'_>) -> Result<(), PlanError> {
+    let refused = || unsupported(&[NetworkStack::Dhcpcd], profile);
     if !matches!(draft.facts.bootloader, Bootloader::PiFirmware { .. }) {
-        return Err(unsupported(&[NetworkStack::Dhcpcd]));
+        return Err(refused());
     }
     if let Some(mac) = profile.mac {
         return Err(PlanError::Unsupported {
@@ -62,21 +116,55 @@ fn dhcpcd(draft: &mut Draft, profile: &keyfile::Profile<'_>) -> Result<(), PlanE
             cure: "leave `mac` out and name the `interface`, such as eth0".to_owned(),
         });
     }
-    let usual = "eth0".parse().map_err(|_| unsupported(&[NetworkStack::Dhcpcd]))?;
+    if let (Some(network), Link::Wifi(link)) = (&profile.wifi, &request.node.network.link) {
+        let text = wpa_supplicant::render(network, &link.country);
+        write(draft, wpa_supplicant::PATH, wpa_supplicant::MODE, text, profile);
+    }
+    let usual = if profile.wifi.is_some() { PI_WIRELESS } else { PI_WIRED };
+    let usual = usual.parse().map_err(|_| refused())?;
     let interface = profile.interface.unwrap_or(&usual);
     draft.change(&at(dhcpcd_conf::PATH), REASON, |text| {
         dhcpcd_conf::edit(text, interface, profile.network, profile.search)
     })
 }
 
-fn unsupported(found: &[NetworkStack]) -> PlanError {
+/// Name servers and search domain, where no program carries them from the network service to the C library.
+fn names(draft: &mut Draft, profile: &Profile<'_>) -> Result<(), PlanError> {
+    let servers = profile.network.map(StaticNetwork::dns).unwrap_or_default();
+    if draft.facts.resolver || (servers.is_empty() && profile.search.is_none()) {
+        return Ok(());
+    }
+    let is_written = matches!(draft.facts.files.get(&at(resolv_conf::PATH)), FileState::Link(_));
+    if is_written || profile.network.is_none() {
+        return Err(PlanError::Unsupported {
+            what: format!(
+                "a search domain or name servers on an image whose {} nobody we know writes",
+                resolv_conf::PATH
+            ),
+            cure: "use an image with systemd-resolved or resolvconf, or leave `domain` and `dns` out"
+                .to_owned(),
+        });
+    }
+    draft.text(resolv_conf::PATH, 0o644, resolv_conf::render(servers, profile.search), REASON);
+    Ok(())
+}
+
+fn unsupported(found: &[NetworkStack], profile: &Profile<'_>) -> PlanError {
+    let several = found.len() > 1;
     let found = match found {
         [] => "no network service that is known".to_owned(),
         stacks => stacks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and "),
     };
+    let (what, stacks) = match profile.wifi {
+        Some(_) => ("a node on Wi-Fi", "NetworkManager, netplan, or dhcpcd on a Raspberry Pi"),
+        None => (
+            "a static address, an interface or a search domain",
+            "NetworkManager, netplan, systemd-networkd, ifupdown, or dhcpcd on a Raspberry Pi",
+        ),
+    };
+    let which = if several { "exactly one of" } else { "one of" };
     PlanError::Unsupported {
-        what: format!("a static address, an interface or a search domain on an image with {found}"),
-        cure: "use an image with NetworkManager, or with dhcpcd on a Raspberry Pi, or leave the node on DHCP"
-            .to_owned(),
+        what: format!("{what} on an image with {found}"),
+        cure: format!("use an image with {which} {stacks}, or leave the node on DHCP and on its cable"),
     }
 }

@@ -7,7 +7,7 @@ use hc_firstboot::seed::{
     Secrets, Seed, ValueError, Workload,
 };
 
-use crate::cluster::{DataDisk, DataFolder, FlannelBackend, Format};
+use crate::cluster::{DataDisk, DataFolder, FlannelBackend, Format, Link};
 use crate::os::NetworkStack;
 use crate::secrets::TOKEN;
 use crate::source::k3s_release::ReleaseFile;
@@ -16,7 +16,7 @@ use crate::value::{Host, Seat};
 use super::draft::Draft;
 use super::error::PlanError;
 use super::k3s::{BINARY, images_path};
-use super::network::fixed;
+use super::network::{PI_WIRELESS, fixed};
 use super::request::Request;
 
 /// A Pi with a slow card takes minutes to import the images before its node is Ready.
@@ -86,8 +86,8 @@ fn network(draft: &Draft, request: &Request<'_>) -> Result<Network, PlanError> {
     // Both sides check an address when it is parsed; they cannot disagree about one that this side has printed.
     let address = wanted.map(|network| network.address().to_string().parse()).transpose();
     Ok(Network {
-        stack: stack(draft),
-        interface: request.node.network.interface.as_ref().map(ToString::to_string),
+        stack: stack(draft, request),
+        interface: interface(request),
         address: address.map_err(|e: ValueError| unusable("network.address", &e))?,
         gateway: wanted.and_then(|network| network.gateway()),
         dns: wanted.map(|network| network.dns().to_vec()).unwrap_or_default(),
@@ -104,9 +104,17 @@ fn unusable(place: &str, e: &ValueError) -> PlanError {
     PlanError::Seed(seed::SeedError::Value { place: place.to_owned(), problem: e.to_string() })
 }
 
-/// The one network service, where firstboot can write its files.
-fn stack(draft: &Draft) -> Option<seed::Stack> {
+/// The interface by name; without one firstboot looks for a wired one.
+fn interface(request: &Request<'_>) -> Option<String> {
+    let network = &request.node.network;
+    let usual = matches!(network.link, Link::Wifi(_)).then(|| PI_WIRELESS.to_owned());
+    network.interface.as_ref().map(ToString::to_string).or(usual.filter(|_| fixed(request).is_some()))
+}
+
+/// The one network service, where firstboot can write its files: it knows those for Ethernet.
+fn stack(draft: &Draft, request: &Request<'_>) -> Option<seed::Stack> {
     match draft.facts.network.as_slice() {
+        _ if matches!(request.node.network.link, Link::Wifi(_)) => None,
         [NetworkStack::Dhcpcd] => Some(seed::Stack::Dhcpcd),
         [NetworkStack::NetworkManager] => Some(seed::Stack::NetworkManager),
         _ => None,

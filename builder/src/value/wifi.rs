@@ -1,7 +1,11 @@
 //! What joins a wireless network.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::str::FromStr;
+
+use ring::pbkdf2;
+use zeroize::Zeroizing;
 
 use super::error::ValueError;
 use super::secret::Secret;
@@ -37,6 +41,22 @@ impl Psk {
     /// The text, to be written where the node reads it.
     pub fn expose(&self) -> &str {
         self.0.expose()
+    }
+}
+
+impl Psk {
+    /// The key that is made of the password for this network, as 64 hex digits (IEEE 802.11, annex J.4): all that joins
+    /// it, and good for no other.
+    pub fn key(&self, ssid: &Ssid) -> Secret {
+        const ROUNDS: NonZeroU32 = NonZeroU32::MIN.saturating_add(4095);
+        let psk = self.expose();
+        if psk.len() == 64 {
+            return self.0.clone();
+        }
+        let mut key = Zeroizing::new([0; 32]);
+        let method = pbkdf2::PBKDF2_HMAC_SHA1;
+        pbkdf2::derive(method, ROUNDS, ssid.as_str().as_bytes(), psk.as_bytes(), &mut *key);
+        Secret::new(key.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
     }
 }
 
@@ -104,6 +124,16 @@ mod tests {
         for bad in ["", "de", "DEU", "D1"] {
             assert!(bad.parse::<CountryCode>().is_err(), "{bad}");
         }
+    }
+
+    /// The second test vector of IEEE 802.11, annex J.4.
+    #[test]
+    fn a_key_is_that_of_the_standard() {
+        let (psk, ssid): (Psk, Ssid) = ("ThisIsAPassword".parse().unwrap(), "ThisIsASSID".parse().unwrap());
+        let key = psk.key(&ssid);
+        assert_eq!(key.expose(), "0dc0d6eb90555ed6419756b9a15ec3e3209b63df707dd508d14581f8982721af");
+        let again: Psk = key.expose().parse().unwrap();
+        assert_eq!(again.key(&ssid), key);
     }
 
     #[test]

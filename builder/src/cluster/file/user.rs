@@ -7,7 +7,8 @@ use crate::cluster::field::Field;
 use crate::cluster::form::{FileName, SecretSource};
 use crate::value::{PasswordHash, SshKey, UserName};
 
-/// An account. It needs an SSH key or a password.
+/// An account. It needs an SSH key or a password. One that the base image has already keeps its number and its folder.
+/// Where anybody has a key, the SSH server is on, and lets in by keys alone.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(extend("required" = ["name"]))]
@@ -24,7 +25,8 @@ pub(in crate::cluster) struct UserTable {
     /// A password for the console, hashed as `mkpasswd --method=yescrypt` does it. Without it there is no password.
     #[schemars(extend("examples" = [{ "file": "admin-password-hash.txt" }]))]
     pub(in crate::cluster) password_hash: Option<Field<SecretSource<PasswordHash>>>,
-    /// Whether it may become root with sudo, without a password.
+    /// Whether it may become root with sudo: with its password where it has one, else without. Root itself has no
+    /// password then.
     #[schemars(extend("default" = true, "examples" = [false]))]
     pub(in crate::cluster) sudo: Option<Field<bool>>,
 }

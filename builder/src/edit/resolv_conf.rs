@@ -1,0 +1,22 @@
+//! `/etc/resolv.conf`, where no program writes it (resolv.conf(5)).
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use crate::value::DomainName;
+
+/// Where the file lies.
+pub const PATH: &str = "/etc/resolv.conf";
+
+/// The file. The C library asks the first three servers.
+pub fn render(servers: &[IpAddr], search: Option<&DomainName>) -> String {
+    let mut text = String::from("# Written by hcimage.\n");
+    if let Some(search) = search {
+        // Writing into a String cannot fail; the same holds below.
+        let _ = writeln!(text, "search {search}");
+    }
+    for server in servers {
+        let _ = writeln!(text, "nameserver {server}");
+    }
+    text
+}

@@ -1,0 +1,99 @@
+//! Which service sets up the network, by the links that enable it and the files that it reads.
+
+use crate::edit::interfaces;
+use crate::fs::{ImagePath, Kind};
+
+use super::error::OsError;
+use super::facts::NetworkStack;
+use super::image::fixed;
+use super::probe::root;
+use super::snapshot::Snapshot;
+use super::tree::Tree;
+
+const ENABLED: &str = "/etc/systemd/system";
+
+/// All services that would set up an interface, and into `files` what those of ifupdown and wireless cards read.
+pub(super) fn active(tree: &Tree, files: &mut Snapshot) -> Result<Vec<NetworkStack>, OsError> {
+    take_all(tree, files, interfaces::FOLDER)?;
+    take_all(tree, files, "/var/lib/systemd/rfkill")?;
+    let mut active = Vec::new();
+    if enabled(tree, "NetworkManager.service")? {
+        active.push(NetworkStack::NetworkManager);
+    }
+    // The service may be enabled and its configuration gone; then it is not the one that sets up the network.
+    if enabled(tree, "dhcpcd.service")? && files.text(&fixed("/etc/dhcpcd.conf")).is_some() {
+        active.push(NetworkStack::Dhcpcd);
+    }
+    if enabled(tree, "networking.service")? && ifupdown_has_interface(files) {
+        active.push(NetworkStack::Ifupdown);
+    }
+    // netplan's generator starts systemd-networkd itself. What makes its files for another service has that enabled.
+    let netplan = exists(tree, "/usr/sbin/netplan")? && active.is_empty();
+    let own_files = !names(tree, "/etc/systemd/network", ".network")?.is_empty();
+    if netplan {
+        active.push(NetworkStack::Netplan);
+    }
+    let networkd = enabled(tree, "systemd-networkd.service")?;
+    if networkd && (!netplan || own_files) {
+        active.push(NetworkStack::Networkd);
+    }
+    Ok(active)
+}
+
+/// Whether something takes name servers from systemd-networkd or ifupdown.
+pub(super) fn resolver(tree: &Tree) -> Result<bool, OsError> {
+    for hook in [
+        "/etc/systemd/system/dbus-org.freedesktop.resolve1.service",
+        "/etc/network/if-up.d/000resolvconf",
+        "/etc/network/if-up.d/resolved",
+    ] {
+        if is_there(tree, hook)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn ifupdown_has_interface(files: &Snapshot) -> bool {
+    let main = files.text(&fixed(interfaces::PATH)).unwrap_or_default();
+    let folder = fixed(interfaces::FOLDER);
+    let others = files.below(&folder).filter_map(|(path, _)| files.text(path));
+    let others = others.filter(|_| interfaces::reads_folder(main));
+    std::iter::once(main).chain(others).any(|text| !interfaces::configured(text).is_empty())
+}
+
+fn enabled(tree: &Tree, unit: &str) -> Result<bool, OsError> {
+    for target in ["multi-user.target.wants", "network-online.target.wants"] {
+        if is_there(tree, &format!("{ENABLED}/{target}/{unit}"))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether there is such a name: a link to another partition of the running system counts too.
+fn is_there(tree: &Tree, path: &str) -> Result<bool, OsError> {
+    Ok(tree.stat(&fixed(path)).map_err(root)?.is_some())
+}
+
+fn exists(tree: &Tree, path: &str) -> Result<bool, OsError> {
+    tree.exists(&fixed(path)).map_err(root)
+}
+
+fn names(tree: &Tree, folder: &str, suffix: &str) -> Result<Vec<ImagePath>, OsError> {
+    let folder = fixed(folder);
+    if tree.kind(&folder).map_err(root)? != Some(Kind::Folder) {
+        return Ok(Vec::new());
+    }
+    let entries = tree.list(&tree.resolve(&folder).map_err(root)?).map_err(root)?;
+    let names = entries.iter().map(|entry| entry.name.as_str()).filter(|name| name.ends_with(suffix));
+    // A name that is no path is one that no program of the image can name either.
+    Ok(names.filter_map(|name| folder.join(name).ok()).collect())
+}
+
+fn take_all(tree: &Tree, files: &mut Snapshot, folder: &str) -> Result<(), OsError> {
+    for path in names(tree, folder, "")? {
+        files.take(tree, &path).map_err(root)?;
+    }
+    Ok(())
+}

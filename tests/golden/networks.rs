@@ -1,0 +1,258 @@
+//! Networks: the arguments of their golden files, and the services that judge them. systemd-networkd and ifupdown run in
+//! a network namespace of their own, where they set up stand-ins for the interfaces.
+
+use std::fs;
+use std::process::Command;
+
+use hcimage::edit::profile::{Profile, Wifi};
+use hcimage::edit::{interfaces, wpa_supplicant};
+use hcimage::value::{InterfaceName, Psk, Ssid};
+use proptest::prelude::*;
+
+use crate::cases::{network, network_v6};
+use crate::judges::{content, run};
+use crate::properties::{keeps_its_promises, text_of};
+use crate::read;
+
+const SSID: &str = "Café; \"5\" GHz";
+const PSK: &str = r##" a\b;c"d#e "##;
+
+/// A name and a password that each format has to write in its own way.
+pub(crate) fn wifi(render: impl Fn(Profile<'_>) -> String) -> String {
+    let (ssid, psk): (Ssid, Psk) = (SSID.parse().unwrap(), PSK.parse().unwrap());
+    let wifi = Wifi { ssid: &ssid, psk: &psk, hidden: true };
+    render(Profile { wifi: Some(wifi), ..Profile::default() })
+}
+
+/// Several name servers and a search domain.
+pub(crate) fn fixed(render: impl Fn(Profile<'_>) -> String) -> String {
+    let (interface, search) = (eth0(), "home.lan".parse().unwrap());
+    let network = network();
+    render(Profile {
+        network: Some(&network),
+        interface: Some(&interface),
+        search: Some(&search),
+        ..Profile::default()
+    })
+}
+
+pub(crate) fn by_mac(render: impl Fn(Profile<'_>) -> String) -> String {
+    let (mac, search) = ("dc:a6:32:01:02:03".parse().unwrap(), "home.lan".parse().unwrap());
+    render(Profile { mac: Some(&mac), search: Some(&search), ..Profile::default() })
+}
+
+fn eth0() -> InterfaceName {
+    "eth0".parse().unwrap()
+}
+
+/// What a build does to the main file of ifupdown where it is the only one.
+pub(crate) fn edit_interfaces(text: &str) -> String {
+    fixed(|profile| interfaces::edit(text, &eth0(), &profile, interfaces::is_brought_up(text, &eth0())))
+}
+
+pub(crate) fn edit_interfaces_dhcp(text: &str) -> String {
+    let search = "home.lan".parse().unwrap();
+    let profile = Profile { search: Some(&search), ..Profile::default() };
+    interfaces::edit(text, &eth0(), &profile, interfaces::is_brought_up(text, &eth0()))
+}
+
+pub(crate) fn edit_interfaces_v6(text: &str) -> String {
+    let network = network_v6();
+    let profile = Profile { network: Some(&network), ..Profile::default() };
+    interfaces::edit(text, &eth0(), &profile, interfaces::is_brought_up(text, &eth0()))
+}
+
+pub(crate) fn render_wpa_supplicant() -> String {
+    let (ssid, psk): (Ssid, Psk) = (SSID.parse().unwrap(), PSK.parse().unwrap());
+    wpa_supplicant::render(&Wifi { ssid: &ssid, psk: &psk, hidden: true }, &"DE".parse().unwrap())
+}
+
+/// What netplan makes of our file beside one that cloud-init wrote: its own files, with their names, as one text.
+fn generated_by_netplan(name: &str) -> Vec<(String, String)> {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("etc/netplan");
+    fs::create_dir_all(&folder).unwrap();
+    let cloud = "network:\n  version: 2\n  ethernets:\n    eth0: {dhcp4: true, optional: true}\n";
+    fs::write(folder.join("50-cloud-init.yaml"), cloud).unwrap();
+    fs::write(folder.join("99-hcimage.yaml"), read(name, "out")).unwrap();
+    let mut netplan = Command::new("netplan");
+    let output = run("netplan.io", netplan.arg("generate").arg("--root-dir").arg(root.path()), "");
+    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    let mut found = Vec::new();
+    for folder in ["run/systemd/network", "run/netplan"] {
+        for file in fs::read_dir(root.path().join(folder)).into_iter().flatten().map(Result::unwrap) {
+            let text = fs::read_to_string(file.path()).unwrap();
+            found.push((file.file_name().into_string().unwrap(), text));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn netplan_makes_the_first_file_of_ours() {
+    for (name, wanted) in [
+        ("netplan/dhcp", &["Name=e[nt]*\n", "DHCP=yes\n"][..]),
+        (
+            "netplan/static",
+            &[
+                "Name=eth0\n",
+                "Address=192.168.1.10/24\n",
+                "DNS=192.168.1.1\nDNS=1.1.1.1\nDNS=2606:4700:4700::1111\n",
+                "Domains=home.lan\n",
+                "Destination=0.0.0.0/0\nGateway=192.168.1.1\n",
+            ],
+        ),
+        ("netplan/ipv6", &["DHCP=ipv4\n", "Address=fd00::10/64\n", "Destination=::/0\nGateway=fd00::1\n"]),
+        ("netplan/by-mac", &["MACAddress=dc:a6:32:01:02:03\n", "DHCP=yes\n", "Domains=home.lan\n"]),
+    ] {
+        let files = generated_by_netplan(name);
+        let networks: Vec<_> = files.iter().filter(|(file, _)| file.ends_with(".network")).collect();
+        let (first, text) = networks.first().unwrap();
+        assert!(networks.len() == 2 && first == "10-netplan-00-hcimage.network", "{name}: {files:?}");
+        for words in wanted {
+            assert!(text.contains(words), "{name}: {words:?} is not in\n{text}");
+        }
+    }
+}
+
+#[test]
+fn netplan_tells_wpa_supplicant_the_wireless_network() {
+    let files = generated_by_netplan("netplan/wifi");
+    let (_, text) =
+        files.iter().find(|(name, _)| name.starts_with("wpa-")).unwrap_or_else(|| panic!("{files:?}"));
+    assert!(
+        text.contains(&format!("ssid=P\"{SSID}\"")) || text.contains(&format!("ssid=\"{SSID}\"")),
+        "{text}"
+    );
+    assert!(
+        text.contains("scan_ssid=1\n") && text.contains(&format!("psk={}\n", key_by_wpa_passphrase())),
+        "{text}"
+    );
+}
+
+/// Runs a script where it is root of a network of its own, with `eth0` in it and its other end, called as pods' are.
+fn in_a_network(package: &str, script: &str, file: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file");
+    fs::write(&path, file).unwrap();
+    let prepare = "set -e; export PATH=$PATH:/usr/sbin:/sbin; ip link set lo up; \
+                   ip link add eth0 address dc:a6:32:01:02:03 type veth peer name veth0; ip link set veth0 up; \
+                   mount -t tmpfs run /run; mkdir -p /run/systemd/network /run/network;";
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--user", "--map-root-user", "--net", "--mount", "sh", "-c"]);
+    let output = run(package, unshare.arg(format!("{prepare} {script}")).arg(&path), "");
+    let (said, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}\n{error}");
+    format!("{said}{error}")
+}
+
+/// systemd-networkd reads the file and sets the interface up. It gives up root's rights for its own account, which here
+/// must be root's: there is no other. With a read-only /sys it does not wait for udev.
+const NETWORKD: &str = "echo systemd-network:x:0:0::/:/bin/sh > /run/passwd; mount -t sysfs -o ro sys /sys; mount --bind /run/passwd /etc/passwd; cp \"$0\" /run/systemd/network/00-hcimage.network; chmod 644 /run/systemd/network/*; \
+    SYSTEMD_LOG_LEVEL=info /lib/systemd/systemd-networkd & pid=$!; \
+    for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do \
+      ip -o addr show dev eth0 | grep -q 'inet.* global' && break; sleep 0.25; done; \
+    ip -o addr; ip route; ip -6 route; kill $pid; wait $pid || true";
+
+#[test]
+fn systemd_networkd_sets_the_address() {
+    for (name, address, route) in [
+        ("networkd/static", "192.168.1.10/24", "default via 192.168.1.1 dev eth0"),
+        ("networkd/ipv6", "fd00::10/64", "default via fd00::1 dev eth0"),
+    ] {
+        let said = in_a_network("systemd", NETWORKD, &read(name, "out"));
+        assert!(said.contains(address) && said.contains(route), "{name}: {said}");
+        assert!(!said.contains("veth0: Configuring"), "{said}");
+        assert!(!said.contains("Unknown") && !said.contains("Failed to parse"), "{name}: {said}");
+    }
+    let by_mac = read("networkd/by-mac", "out").replace("DHCP=yes", "Address=10.1.2.3/8");
+    let said = in_a_network("systemd", NETWORKD, &by_mac);
+    assert!(said.contains("10.1.2.3/8"), "{said}");
+}
+
+#[test]
+fn systemd_networkd_would_complain_of_a_bad_file() {
+    let bad = read("networkd/static", "out").replace("Gateway=", "Gatway=");
+    assert!(in_a_network("systemd", NETWORKD, &bad).contains("Gatway"));
+}
+
+#[test]
+fn ifupdown_sets_the_address() {
+    // Its hooks are those of this machine: they are not asked.
+    let script = "ifup --no-scripts --interfaces=\"$0\" --state-dir=/run/network eth0; ip -o addr; ip route; ip -6 route";
+    for (name, address, route) in [
+        ("interfaces/debian-pi", "192.168.1.10/24", "default via 192.168.1.1 dev eth0"),
+        ("interfaces/own-stanza", "192.168.1.10/24", "default via 192.168.1.1 dev eth0"),
+        ("interfaces/ipv6", "fd00::10/64", "default via fd00::1 dev eth0"),
+    ] {
+        let said = in_a_network("ifupdown", script, &read(name, "out"));
+        assert!(said.contains(address) && said.contains(route), "{name}: {said}");
+    }
+    let query = "ifquery --interfaces=\"$0\" eth0; echo; ifquery --interfaces=\"$0\" --list";
+    let said = in_a_network("ifupdown", query, &read("interfaces/dhcp-with-search", "out"));
+    assert!(said.contains("dns-search: home.lan") && !said.contains("address:"), "{said}");
+    assert!(said.contains("\neth0"), "it comes up by itself: {said}");
+}
+
+/// The key as wpa_supplicant's own tool makes it.
+fn key_by_wpa_passphrase() -> String {
+    let output = run("wpasupplicant", Command::new("wpa_passphrase").arg(SSID), &format!("{PSK}\n"));
+    let said = String::from_utf8(output.stdout).unwrap();
+    let key = said.lines().find_map(|line| line.strip_prefix("\tpsk=")).unwrap_or_else(|| panic!("{said}"));
+    key.to_owned()
+}
+
+#[test]
+fn wpa_supplicant_reads_its_file() {
+    let script = "timeout 2 wpa_supplicant -dd -K -D wired -i eth0 -c \"$0\" || true";
+    let good = read("wpa_supplicant/hidden", "out");
+    let said = in_a_network("wpasupplicant", script, &good);
+    assert!(said.contains("PSK - hexdump(len=32)") && !said.contains("Failed to read"), "{said}");
+    assert!(good.contains(&format!("\tpsk={}\n", key_by_wpa_passphrase())), "{good}");
+    let hex: String = SSID.bytes().map(|byte| format!(" {byte:02x}")).collect();
+    assert!(said.contains(&hex), "{said}");
+    let bad = in_a_network("wpasupplicant", script, &good.replace("\tpsk=", "\tpks="));
+    assert!(bad.contains("Failed to read"), "{bad}");
+}
+
+/// NetworkManager's own reading of the name and the password, which nmcli shows when asked for secrets.
+#[test]
+fn network_manager_understands_the_wireless_network() {
+    let change = ["--offline", "connection", "modify", "connection.autoconnect-retries", "3"];
+    let said = content("network-manager", Command::new("nmcli").args(change), &read("keyfile/wifi", "out"));
+    for line in ["type=wifi", "hidden=true", "mode=infrastructure", "key-mgmt=wpa-psk"] {
+        assert!(said.lines().any(|found| found == line), "{line}:\n{said}");
+    }
+    let ssid: String = SSID.bytes().map(|byte| format!("{byte};")).collect();
+    assert!(said.contains(&format!("ssid={ssid}\n")), "{said}");
+    assert!(said.contains("psk=\\sa\\\\b;c\"d#e \n") || said.contains("psk=\\sa\\\\b;c\"d#e\\s\n"), "{said}");
+}
+
+const INTERFACES: &[&str] = &[
+    "",
+    "auto lo eth0",
+    "iface eth0 inet dhcp",
+    "  address 10.0.0.1/8",
+    "iface eth1 inet dhcp",
+    "# x",
+    "source /etc/network/interfaces.d/*",
+    "mapping eth0",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn interfaces_of_others_stay(text in text_of(INTERFACES)) {
+        // ifupdown does not know carriage returns.
+        let text = text.replace('\r', "");
+        let foreign = |line: &str| {
+            let first = line.split_ascii_whitespace().next().unwrap_or("#");
+            first.starts_with('#') || ["auto", "source", "mapping"].contains(&first) || line.starts_with("iface eth1")
+        };
+        keeps_its_promises(&text, |text| Ok(edit_interfaces(text)), foreign)?;
+        let edited = edit_interfaces(&text);
+        prop_assert_eq!(edited.matches("iface eth0 inet").count(), 1, "{:?}", edited);
+    }
+}

@@ -1,0 +1,166 @@
+//! The network services that no base of ours uses as it comes: a copy of one is given their links and files, by debugfs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::access::{build, cluster, dump, image, owner};
+use crate::support::base::base;
+use crate::support::hcimage::{fail, succeed};
+use crate::support::tools::{debugfs, judge, partitions, run};
+
+/// A copy of a base without NetworkManager's link, after some commands of debugfs; `FILE` stands for a file with `text`.
+fn changed(name: &str, commands: &[&str], text: &str, scratch: &Path) -> PathBuf {
+    let image = scratch.join("base.img");
+    run(Command::new("cp").arg("--sparse=always").arg(base(name)).arg(&image));
+    let file = scratch.join("file");
+    fs::write(&file, text).expect("writing a file for debugfs");
+    let start = partitions(&image).0.start;
+    let off = "unlink /etc/systemd/system/multi-user.target.wants/NetworkManager.service";
+    for command in [off].iter().chain(commands) {
+        let command = command.replace("FILE", &file.display().to_string());
+        let target = format!("{}?offset={start}", image.display());
+        run(Command::new("debugfs").args(["-w", "-R", &command]).arg(target));
+    }
+    // Taking a name away leaves the count of its links behind.
+    let target = format!("{}?offset={start}", image.display());
+    let _ = Command::new("e2fsck").args(["-fy", &target]).output().expect("running e2fsck");
+    image
+}
+
+const NETWORK: &str = "[network]\nsubnet = \"192.168.7.0/24\"\ngateway = \"192.168.7.1\"\ndns = [\"192.168.7.1\", \"1.1.1.1\"]\ndomain = \"home.lan\"\n";
+const ADDRESS: &str = "address = \"192.168.7.2\"\n";
+
+const WANTS: &str = "/etc/systemd/system/multi-user.target.wants";
+
+fn node(board: &str, network: &str, of_node: &str) -> String {
+    format!("{}{of_node}{network}", cluster(board, ""))
+}
+
+/// Built, sound, and the same when it is built once more from what was built.
+fn built(scratch: &Path, text: &str, base: &Path) -> PathBuf {
+    succeed(&mut build(scratch, text, base, "out"));
+    let first = image(scratch, "out");
+    judge(&first, scratch);
+    let kept = scratch.join("first.img");
+    fs::copy(&first, &kept).expect("a copy");
+    succeed(&mut build(scratch, text, &kept, "twice"));
+    run(Command::new("cmp").arg(&first).arg(image(scratch, "twice")));
+    first
+}
+
+#[test]
+fn ifupdown_as_on_debians_images_for_the_pi() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let scratch = folder.path();
+    let unit = format!("symlink {WANTS}/networking.service /lib/systemd/system/networking.service");
+    let base = changed(
+        "debian-pc-amd64",
+        &[
+            "mkdir /etc/network",
+            "mkdir /etc/network/interfaces.d",
+            "write FILE /etc/network/interfaces",
+            &unit,
+        ],
+        "source /etc/network/interfaces.d/*\nauto lo\niface lo inet loopback\nallow-hotplug eth0\niface eth0 inet dhcp\n",
+        scratch,
+    );
+    let image = built(scratch, &node("pc", NETWORK, ADDRESS), &base);
+    let text = dump(&image, "/etc/network/interfaces", scratch);
+    assert!(
+        text.contains("allow-hotplug eth0\niface eth0 inet static\n    address 192.168.7.2/24\n"),
+        "{text}"
+    );
+    assert!(!text.contains("dhcp") && !text.contains("auto eth0"), "{text}");
+    // Nothing on this image carries name servers there.
+    let names = dump(&image, "/etc/resolv.conf", scratch);
+    assert!(names.contains("search home.lan\nnameserver 192.168.7.1\nnameserver 1.1.1.1\n"), "{names}");
+    let seed = dump(&image, "/etc/hcimage/seed.toml", scratch);
+    assert!(!seed.contains("stack ="), "firstboot cannot write this service's files: {seed}");
+}
+
+#[test]
+fn netplan_and_systemd_networkd() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let scratch = folder.path();
+    let cloud = "network:\n  version: 2\n  ethernets:\n    eth0: {dhcp4: true}\n";
+    let commands = ["write FILE /etc/netplan/50-cloud-init.yaml"];
+    let netplan = changed("pi-os-trixie-like", &commands, cloud, scratch);
+    let node_image = built(scratch, &node("cm4", NETWORK, ADDRESS), &netplan);
+    let text = dump(&node_image, "/etc/netplan/99-hcimage.yaml", scratch);
+    assert!(text.contains("- \"192.168.7.2/24\"\n"), "{text}");
+    assert_eq!(owner(&node_image, "/etc/netplan/99-hcimage.yaml"), ("0600".into(), "0".into(), "0".into()));
+    assert_eq!(dump(&node_image, "/etc/netplan/50-cloud-init.yaml", scratch), cloud, "it is the base's");
+    let cloud = dump(&node_image, "/etc/cloud/cloud.cfg.d/99-zz-hcimage.cfg", scratch);
+    assert!(cloud.contains("network:\n  config: disabled\n"), "{cloud}");
+
+    let scratch = folder.path().join("networkd");
+    fs::create_dir(&scratch).expect("a folder");
+    let unit =
+        format!("symlink {WANTS}/systemd-networkd.service /lib/systemd/system/systemd-networkd.service");
+    let networkd = changed("debian-pc-amd64", &[&unit], "", &scratch);
+    let node_image = built(&scratch, &node("pc", NETWORK, ADDRESS), &networkd);
+    let text = dump(&node_image, "/etc/systemd/network/00-hcimage.network", &scratch);
+    assert!(text.contains("Address=192.168.7.2/24\nGateway=192.168.7.1\n"), "{text}");
+}
+
+const WIFI: &str = "[network.wifi]\nssid = \"Home\"\npsk = { file = \"psk.txt\" }\ncountry = \"DE\"\n";
+const PSK: &str = "correct horse battery";
+
+/// Whatever reads it, the password is for root alone and in no manifest, and the radio is on.
+#[test]
+fn wireless_networks() {
+    for (name, path, words) in [
+        (
+            "pi-os-bookworm-like",
+            "/etc/NetworkManager/system-connections/hcimage.nmconnection",
+            "psk=correct\\shorse\\sbattery\n",
+        ),
+        ("pi-os-bullseye-like", "/etc/wpa_supplicant/wpa_supplicant.conf", "country=DE\n"),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let scratch = folder.path();
+        fs::write(scratch.join("psk.txt"), PSK).expect("writing a password");
+        let base = base(name);
+        let said = debugfs(&base, "cat /var/lib/systemd/rfkill/platform-fe300000.mmcnr:wlan");
+        assert!(said.contains("1\n"), "the base has its radio off: {said}");
+        let image = built(
+            scratch,
+            &node("cm4", &format!("{NETWORK}{WIFI}"), &format!("{ADDRESS}wifi = true\n")),
+            &base,
+        );
+        let text = dump(&image, path, scratch);
+        assert!(text.contains(words), "{text}");
+        assert_eq!(owner(&image, path), ("0600".into(), "0".into(), "0".into()));
+        let manifest = fs::read_to_string(image.with_extension("img.manifest.json")).expect("the manifest");
+        assert!(!manifest.contains(PSK) && manifest.contains(path), "{manifest}");
+        let radio = dump(&image, "/var/lib/systemd/rfkill/platform-fe300000.mmcnr:wlan", scratch);
+        assert_eq!(radio, "0\n");
+        let rules = dump(&image, "/etc/modprobe.d/hcimage-wifi.conf", scratch);
+        assert!(rules.contains("ieee80211_regdom=DE\n"), "{rules}");
+        let seed = dump(&image, "/etc/hcimage/seed.toml", scratch);
+        assert!(seed.contains("interface = \"wlan0\"\n") && !seed.contains("stack ="), "{seed}");
+        if name == "pi-os-bookworm-like" {
+            let state = dump(&image, "/var/lib/NetworkManager/NetworkManager.state", scratch);
+            assert!(state.contains("WirelessEnabled=true\n"), "{state}");
+        } else {
+            let dhcpcd = dump(&image, "/etc/dhcpcd.conf", scratch);
+            assert!(dhcpcd.contains("interface wlan0\nstatic ip_address=192.168.7.2/24\n"), "{dhcpcd}");
+        }
+    }
+}
+
+#[test]
+fn two_services_are_refused_by_name() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let units = ["networking", "systemd-networkd"]
+        .map(|unit| format!("symlink {WANTS}/{unit}.service /lib/systemd/system/{unit}.service"));
+    let commands =
+        ["mkdir /etc/network", "write FILE /etc/network/interfaces", units[0].as_str(), units[1].as_str()];
+    let text = "auto eth0\niface eth0 inet dhcp\n";
+    let base = changed("debian-pc-amd64", &commands, text, folder.path());
+    let mut command = build(folder.path(), &node("pc", NETWORK, ADDRESS), &base, "out");
+    let code = command.output().expect("starting hcimage").status.code().expect("a code");
+    assert_ne!(code, 0);
+    fail(&mut command, code, &["on an image with ifupdown and systemd-networkd", "exactly one of"]);
+}
