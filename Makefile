@@ -1,6 +1,6 @@
 # `make demo` shows it, `make test` proves it. Everything below target/ and out/ can be thrown away.
 .DEFAULT_GOAL := build
-.PHONY: build setup programs bases lint check test boot-test ext4-matrix demo bench fuzz clean
+.PHONY: build setup programs bases lint check test boot-test simulate ext4-matrix demo bench bench-boot fuzz clean
 
 # An ordinary user's PATH lacks mkfs, fsck and their like on Debian.
 export PATH := $(PATH):/usr/sbin:/sbin
@@ -34,18 +34,25 @@ check: lint programs-and-double bases ## the quick part of test: format, lints, 
 boot-test: programs-and-double bases ## images booted in QEMU
 	$(CARGO) test --locked --package hcimage --test boot -- --nocapture
 
+simulate: build programs-and-double bases ## a cluster of a hundred nodes: images built, processes joining
+	tests/simulation/hundred-nodes.sh
+
 ext4-matrix: programs ## all of ext4: what an upgrade of rust-fs-ext4 must pass; more of it as root
 	scripts/ext4-matrix.sh
 
-test: lint programs-and-double bases boot-test ## everything
+test: lint programs-and-double bases simulate boot-test ## everything
 	$(CARGO) test --locked --workspace
 
 demo: ## base, build, boot, and the line that flashes it
 	scripts/demo.sh
 
-bench: build programs-and-double ## hcimage build against cp; the ext4 layer against debugfs and cp
+bench: build programs-and-double ## hcimage build and each further node against cp; the ext4 layer against debugfs and cp
 	tests/bench/build.sh
+	tests/bench/nodes.sh
 	$(CARGO) bench --locked --package hcimage --bench ext4
+
+bench-boot: programs-and-double bases ## how long a node takes from power-on to Ready
+	$(CARGO) test --locked --package hcimage --test boot -- --ignored --nocapture from_power_on_to_ready
 
 FUZZ_SECONDS := 600
 fuzz: ## each fuzz target for FUZZ_SECONDS; needs nightly Rust and cargo-fuzz, see tests/fuzz/README.md

@@ -18,10 +18,13 @@ PACKAGES=(
     systemd network-manager grub-common python3-yaml dash passwd sudo openssh-server openssh-client
     netplan.io ifupdown wpasupplicant iproute2
     # serving and fetching in tests, measuring in benches
-    openssl curl procps time
+    openssl curl procps time iproute2
     # booting what was built
     qemu-system-arm qemu-system-x86 qemu-utils ovmf
 )
+
+# A kubectl from elsewhere is as good, and Debian's package does not go beside it.
+command -v kubectl >/dev/null || PACKAGES+=(kubernetes-client)
 
 say() { printf 'setup: %s\n' "$*"; }
 

@@ -1,20 +1,32 @@
 //! Board profiles: one TOML file per board, compiled in, and overridden by a folder of the user's.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::arch::Arch;
+use crate::os::PiKernel;
 use crate::source::url::SourceUrl;
 use crate::value::Role;
 
 /// The profiles that are compiled in, by file name.
-const BUILT_IN: [(&str, &str); 2] = [
+const BUILT_IN: [(&str, &str); 12] = [
     ("cm4.toml", include_str!("../../board-profiles/cm4.toml")),
+    ("cm5.toml", include_str!("../../board-profiles/cm5.toml")),
     ("pc.toml", include_str!("../../board-profiles/pc.toml")),
+    ("pc-arm64.toml", include_str!("../../board-profiles/pc-arm64.toml")),
+    ("pi3.toml", include_str!("../../board-profiles/pi3.toml")),
+    ("pi4.toml", include_str!("../../board-profiles/pi4.toml")),
+    ("pi5.toml", include_str!("../../board-profiles/pi5.toml")),
+    ("qemu-amd64.toml", include_str!("../../board-profiles/qemu-amd64.toml")),
+    ("qemu-arm64.toml", include_str!("../../board-profiles/qemu-arm64.toml")),
+    ("turing-pi-2-cm4.toml", include_str!("../../board-profiles/turing-pi-2-cm4.toml")),
+    ("turing-pi-2-cm5.toml", include_str!("../../board-profiles/turing-pi-2-cm5.toml")),
+    ("zero2w.toml", include_str!("../../board-profiles/zero2w.toml")),
 ];
 
 /// What hcimage knows of a board.
@@ -37,6 +49,11 @@ pub struct Board {
     /// What its root file system lies on.
     #[serde(default)]
     pub storage: Storage,
+    /// What it can boot from.
+    #[serde(default)]
+    pub media: Vec<Medium>,
+    /// Which of the kernels on a Raspberry Pi's FAT it loads; none where the boot loader's configuration names it.
+    pub kernel: Option<PiKernel>,
     /// How QEMU stands in for it.
     pub qemu: Qemu,
     /// What the user must know before flashing.
@@ -44,7 +61,7 @@ pub struct Board {
 }
 
 /// How a board finds its kernel and the kernel's arguments.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BootMethod {
     /// The Pi's firmware reads `config.txt` and `cmdline.txt` from a FAT partition.
@@ -62,6 +79,34 @@ pub enum Storage {
     /// A hard disk or SSD.
     #[default]
     Disk,
+}
+
+/// What a board can boot from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Medium {
+    /// An SD card.
+    Sd,
+    /// Flash memory on the board.
+    Emmc,
+    /// A disk on USB.
+    Usb,
+    /// An NVMe SSD.
+    Nvme,
+    /// A disk on SATA or a virtual one.
+    Disk,
+}
+
+impl fmt::Display for Medium {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sd => "SD",
+            Self::Emmc => "eMMC",
+            Self::Usb => "USB",
+            Self::Nvme => "NVMe",
+            Self::Disk => "disk",
+        })
+    }
 }
 
 fn both_roles() -> Vec<Role> {
@@ -147,6 +192,11 @@ impl Boards {
         Ok(Self(boards))
     }
 
+    /// All boards, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Board> {
+        self.0.values()
+    }
+
     /// The names of all boards, sorted.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
@@ -197,9 +247,21 @@ mod tests {
     }
 
     #[test]
+    fn a_profile_is_complete() {
+        for board in Boards::load(None).unwrap().iter() {
+            assert!(!board.media.is_empty() && !board.qemu.console.is_empty(), "{}", board.name);
+            assert_eq!(board.kernel.is_some(), board.boot == BootMethod::RaspberryPi, "{}", board.name);
+            assert!(board.flash.is_some(), "{}: what to do with the image", board.name);
+        }
+    }
+
+    #[test]
     fn an_unknown_board_is_answered_with_the_known_ones() {
         let error = Boards::load(None).unwrap().get("cm5x").unwrap_err().to_string();
-        assert_eq!(error, "there is no board \"cm5x\"; known are: cm4, pc");
+        assert_eq!(
+            error,
+            "there is no board \"cm5x\"; known are: cm4, cm5, pc, pc-arm64, pi3, pi4, pi5, qemu-amd64, qemu-arm64, turing-pi-2-cm4, turing-pi-2-cm5, zero2w"
+        );
     }
 
     #[test]

@@ -28,10 +28,12 @@ pub fn clock_gate(sys: &dyn System) {
 }
 
 fn wait(sys: &dyn System, seed: &Seed) {
-    if let Err(e) = timekeeping::raise(sys, seed, timekeeping::last_seen(sys)) {
+    let last_seen = timekeeping::last_seen(sys);
+    let patience = timekeeping::patience(sys, seed, last_seen).min(LONGEST);
+    if let Err(e) = timekeeping::raise(sys, seed, last_seen) {
         sys.tell(&format!("hcimage: clock gate: {e}"));
     }
-    let end = sys.uptime().saturating_add(Duration::from_secs(seed.clock.wait_seconds).min(LONGEST));
+    let end = sys.uptime().saturating_add(patience);
     loop {
         let reason = match timekeeping::by_network(sys, seed, end) {
             Ok(NetworkTime::Good(_)) => return,

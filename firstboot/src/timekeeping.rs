@@ -17,6 +17,12 @@ const SETTLED_PATH: &str = "/run/hcimage/clock-settled";
 /// systemd-timesyncd makes this file when it has set the clock (systemd-timesyncd.service(8)).
 const TIMESYNCD_PATH: &str = "/run/systemd/timesync/synchronized";
 
+/// Holds `1` where the kernel set its time from this clock when it started (Documentation/ABI/testing/sysfs-class-rtc).
+const HARDWARE_CLOCK_PATH: &str = "/sys/class/rtc/rtc0/hctosys";
+
+/// With a clock of its own the board waits so long for a better one.
+const HARDWARE_CLOCK_WAIT: Duration = Duration::from_secs(3);
+
 /// How far the clock may be from what it was just set to.
 const TOLERANCE: Duration = Duration::from_secs(10);
 
@@ -33,6 +39,18 @@ pub(crate) fn floor(seed: &Seed) -> Duration {
 /// Whether the clock can be right.
 pub(crate) fn is_after_floor(sys: &dyn System, seed: &Seed) -> bool {
     sys.now() >= floor(seed)
+}
+
+/// How long it is worth waiting for network time. A board without a clock of its own starts anywhere; where the kernel
+/// took the time from a clock with a battery, and it is not earlier than it can be, network time is a correction only.
+pub(crate) fn patience(sys: &dyn System, seed: &Seed, last_seen: Option<Duration>) -> Duration {
+    let wanted = Duration::from_secs(seed.clock.wait_seconds);
+    let earliest = floor(seed).max(last_seen.unwrap_or_default());
+    let from_hardware = sys.read(Path::new(HARDWARE_CLOCK_PATH)).is_ok_and(|said| said.trim_ascii() == b"1");
+    if from_hardware && sys.now() >= earliest && !seed.clock.require_ntp {
+        return wanted.min(HARDWARE_CLOCK_WAIT);
+    }
+    wanted
 }
 
 /// Whether the clock was seen to in this boot.
@@ -86,7 +104,10 @@ pub(crate) enum NetworkTime {
 pub(crate) fn by_network(sys: &dyn System, seed: &Seed, end: Duration) -> Result<NetworkTime, Failure> {
     let first = if seed.clock.ntp.is_empty() { by_base(sys) } else { by_ntp(sys, seed, end)? };
     match (first, seed.role.join()) {
-        (NetworkTime::None(reason), Some(join)) => by_server(sys, seed, join, end, &reason),
+        (NetworkTime::None(before), Some(join)) => Ok(match by_server(sys, seed, join, end)? {
+            NetworkTime::None(why) => NetworkTime::None(format!("{before}, the server: {why}")),
+            good => good,
+        }),
         (first, _) => Ok(first),
     }
 }
@@ -108,14 +129,13 @@ fn by_ntp(sys: &dyn System, seed: &Seed, end: Duration) -> Result<NetworkTime, F
 
 /// By the cluster's own server, over TLS with the pinned CA: to a second or so, which is enough for certificates, and
 /// the cluster's clocks agree.
-fn by_server(
+pub(crate) fn by_server(
     sys: &dyn System,
     seed: &Seed,
     join: &Join,
     end: Duration,
-    before: &str,
 ) -> Result<NetworkTime, Failure> {
-    let none = |why: &str| Ok(NetworkTime::None(format!("{before}, the server: {why}")));
+    let none = |why: &str| Ok(NetworkTime::None(why.to_owned()));
     let token = match Token::load(sys, &join.token_file) {
         Ok(token) => token,
         Err(failure) => return none(&failure.what),

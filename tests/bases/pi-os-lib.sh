@@ -16,7 +16,7 @@ PI_OS_FEATURES+=,dir_nlink,extra_isize,metadata_csum
 # comes from the security archive: of a suite past its support the files go before the index does.
 unpack_system() {
     local root=$1 suite=$2 packages=$3
-    fetch_system "$root" "$suite" arm64 extract "$PI_OS_PACKAGES,$packages" --components=main \
+    fetch_system "$root" "$suite" "${ARCH:-arm64}" extract "$PI_OS_PACKAGES,$packages" --components=main \
         --setup-hook='printf "%s\n" "Package: *" "Pin: release l=Debian-Security" "Pin-Priority: -1" >"$1/etc/apt/preferences.d/no-security"' \
         --setup-hook='for d in bin lib sbin; do mkdir -p "$1/usr/$d" && ln -s "usr/$d" "$1/$d"; done' \
         --extract-hook="mkdir '$WORK/debs' && mv \"\$1\"/var/cache/apt/archives/*.deb '$WORK/debs/'"
@@ -158,9 +158,18 @@ write_kernel_stand_ins() {
     done
     for version in "$@"; do
         mkdir -p "$root/lib/modules/$version/kernel"
-        printf 'kernel/fs/overlayfs/overlay.ko.xz:\nkernel/drivers/net/vxlan/vxlan.ko.xz:\n' |
-            write_file "$root/lib/modules/$version/modules.dep" 644
+        write_module_lists "$root" "$version" xz overlay bridge br_netfilter nf_conntrack veth vxlan wireguard \
+            ip_tables iptable_nat iptable_filter
     done
+}
+
+# write_module_lists ROOT VERSION COMPRESSION MODULE...: depmod's list for a kernel of which nothing else is there.
+write_module_lists() {
+    local root=$1 version=$2 compression=$3 module
+    shift 3
+    for module in "$@"; do
+        echo "kernel/placeholder/$module.ko.$compression:"
+    done | write_file "$root/lib/modules/$version/modules.dep" 644
 }
 
 # write_config_txt FAT LINE...: the shape of Pi OS's config.txt, with the given lines of the release; it ends

@@ -14,8 +14,14 @@
     reason = "a test fails by panicking, and its helpers are for all its files"
 )]
 
+mod cluster;
+mod cuts;
+mod damaged;
+mod guest;
 #[path = "../support/mod.rs"]
 mod support;
+mod switch;
+mod timing;
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
@@ -26,7 +32,7 @@ use std::time::{Duration, Instant};
 use hc_firstboot::report::End;
 use hcimage::board::Boards;
 use hcimage::interrupt::Interrupt;
-use hcimage::run::{Forward, Machine, Vm, VmError};
+use hcimage::run::{Forward, Machine, Network, Vm, VmError};
 use support::base::base;
 use support::hcimage::{build, succeed};
 use support::tools::{debugfs, debugfs_write, judge, mtype, run};
@@ -200,7 +206,10 @@ impl Node {
             image: &self.image(),
             disks: disks.iter().map(|path| path.to_path_buf()).collect(),
             memory: 1024,
-            forward: Some(Forward { host: self.port, guest: SocketAddrV4::new(ADDRESS, 6443) }),
+            network: Network::Alone {
+                forward: Some(Forward { host: self.port, guest: SocketAddrV4::new(ADDRESS, 6443) }),
+            },
+            clock: None,
         };
         Vm::start(&machine, &Interrupt::new()).unwrap()
     }

@@ -76,7 +76,11 @@ fn file(content: &[u8]) -> Copy {
 fn what_is_no_image_is_refused() {
     file(&[b'x'; 4096]).refused("cm4", 3, &["not a disk image"]);
     file(b"").refused("cm4", 3, &["empty file"]);
-    file(b"PK\x03\x04 and so on, longer than a sector needs to be").refused("cm4", 3, &["zip"]);
+    file(b"PK\x03\x04 and so on, longer than a sector needs to be").refused(
+        "cm4",
+        4,
+        &["base.img", "unpacking"],
+    );
     // Packed, but not with what it says.
     file(b"\xfd7zXZ\0 and then nothing that xz would know").refused("cm4", 4, &["base.img", "unpacking"]);
 }

@@ -51,7 +51,7 @@ fn what_makes_no_cluster_is_not_written() {
     for (options, words) in [
         (&["--agents", "2"][..], &["--subnet", "--api"][..]),
         (&["--servers", "2", "--subnet", "10.0.0.0/24"], &["odd number"]),
-        (&["--board", "cm9"], &["\"cm9\"", "cm4, pc"]),
+        (&["--board", "cm9"], &["\"cm9\"", "cm4, cm5, pc"]),
         (&["--subnet", "10.42.0.0/24"], &["overlaps 10.42.0.0/16"]),
         (&["--agents", "250", "--subnet", "10.0.0.0/24"], &["not inside the network"]),
         (&["--ssh-key", "none.pub"], &["none.pub cannot be read"]),

@@ -39,7 +39,7 @@ fn an_invalid_hostname_is_refused() {
 #[test]
 fn an_unknown_board_is_answered_with_the_known_ones() {
     let folder = tempfile::tempdir().unwrap();
-    fail(hcimage(folder.path()).args(["build", "--board", "cm9"]), 2, &["\"cm9\"", "cm4, pc"]);
+    fail(hcimage(folder.path()).args(["build", "--board", "cm9"]), 2, &["\"cm9\"", "cm4, cm5, pc"]);
 }
 
 #[test]
@@ -148,9 +148,10 @@ fn the_summary_is_json_where_asked() {
     let folder = tempfile::tempdir().unwrap();
     let said = succeed(build(folder.path(), "cm4", &base("pi-os-bookworm-like")).arg("--json"));
     let said: serde_json::Value = serde_json::from_str(&said).unwrap();
-    assert_eq!(said["hostname"], "hc-1");
-    assert_eq!(said["image"], "hc-1-cm4.img");
-    assert_eq!(said["manifest"], "hc-1-cm4.img.manifest.json");
+    let node = &said["nodes"][0];
+    assert_eq!(node["hostname"], "hc-1");
+    assert_eq!(node["image"], "hc-1-cm4.img");
+    assert_eq!(node["manifest"], "hc-1-cm4.img.manifest.json");
 }
 
 #[test]
@@ -168,4 +169,18 @@ fn without_internet_it_says_what_to_do() {
     // Nobody listens on the discard port, so the connection is refused at once.
     command.args(["build", "--board", "cm4", "--k3s-channels", "http://127.0.0.1:9/channels", "--base"]);
     fail(command.arg(base("pi-os-bookworm-like")), 1, &["127.0.0.1:9", "--k3s FOLDER"]);
+}
+
+#[test]
+fn boards_are_listed_for_people_and_programs() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = succeed(hcimage(folder.path()).arg("boards"));
+    for word in ["cm4 ", "turing-pi-2-cm5", "zero2w", "agent only", "no default base"] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    let json = succeed(hcimage(folder.path()).args(["boards", "--json"]));
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let pi5 = json.as_array().unwrap().iter().find(|board| board["name"] == "pi5").unwrap();
+    assert_eq!(pi5["kernel"], "kernel_2712.img");
+    assert!(pi5["notes"].as_str().unwrap().contains("BOOT_ORDER"), "{pi5}");
 }

@@ -40,6 +40,26 @@ fn the_gate_ends_without_network_time_and_never_before_the_last_boot() {
     assert!(machine.said().contains("clock gate: no network time (time.example: "), "{}", machine.said());
 }
 
+/// With a clock of its own that can be right, network time is only a correction; one that is behind says nothing.
+#[test]
+fn a_hardware_clock_spares_the_wait_unless_it_is_behind() {
+    let waited = |said: &str, behind: bool| {
+        let mut world = finished();
+        world.time_served = false;
+        world.put("/sys/class/rtc/rtc0/hctosys", said);
+        if !behind {
+            world.clock_at_boot = Duration::from_secs(TRUE_TIME + 86_400);
+        }
+        let machine = Machine::boot(world);
+        let before = machine.now.borrow().uptime;
+        machine.clock_gate();
+        machine.now.borrow().uptime - before
+    };
+    assert!(waited("1\n", false) < Duration::from_secs(10));
+    assert!(waited("0\n", false) >= Duration::from_secs(20));
+    assert!(waited("1\n", true) >= Duration::from_secs(20));
+}
+
 #[test]
 fn a_restart_of_k3s_does_not_wait_again() {
     let mut world = finished();

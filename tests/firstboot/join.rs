@@ -21,6 +21,25 @@ fn a_server_that_is_late_is_waited_for() {
     assert!(machine.now.borrow().k3s_started.unwrap() >= Duration::from_secs(100), "k3s before its server");
 }
 
+/// Neither time servers nor the cluster's own server are there when it is the clock's turn: the one that comes later
+/// sets it, before k3s.
+#[test]
+fn a_late_server_sets_the_clock_too() {
+    let machine = Machine::boot(agent(|world| {
+        world.time_served = false;
+        world.server_after = Duration::from_secs(100);
+    }));
+    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    let now = machine.now.borrow();
+    let clock = (now.clock_at_boot + now.uptime).as_secs();
+    assert!(clock >= TRUE_TIME, "{clock} is before {TRUE_TIME}: the clock was left at {FLOOR}");
+    assert!(
+        machine.said().contains("the clock is set by the server that this node joins"),
+        "{}",
+        machine.said()
+    );
+}
+
 #[test]
 fn every_refusal_is_named() {
     let late = "no server let this node in within 120 s: ";

@@ -305,6 +305,9 @@ impl World {
     }
 
     pub(crate) fn put(&mut self, path: &str, content: &str) {
+        if let Some(folder) = Path::new(path).parent() {
+            self.disk.make_folders(folder);
+        }
         self.disk.write(Path::new(path), content.as_bytes(), 0o600, Duration::ZERO).unwrap();
         self.disk.sync_all();
     }

@@ -84,8 +84,8 @@ fn root_of(base: &str, suffix: &str) -> tempfile::TempDir {
     let passwd = read(&format!("passwd/{base}"), suffix);
     for line in passwd.lines() {
         let fields: Vec<&str> = line.split(':').collect();
-        fs::create_dir_all(root.path().join(fields[5].trim_start_matches('/'))).unwrap();
-        let shell = root.path().join(fields[6].trim_start_matches('/'));
+        fs::create_dir_all(root.path().join(fields.get(5).unwrap().trim_start_matches('/'))).unwrap();
+        let shell = root.path().join(fields.get(6).unwrap().trim_start_matches('/'));
         fs::create_dir_all(shell.parent().unwrap()).unwrap();
         fs::write(&shell, "").unwrap();
         fs::set_permissions(&shell, fs::Permissions::from_mode(0o755)).unwrap();

@@ -1,5 +1,6 @@
 //! Which editor, with which arguments, makes which golden file.
 
+use hcimage::edit::cloud_init::OwnAffairs;
 use hcimage::edit::fstab::LabelMount;
 use hcimage::edit::k3s_config::{NodeConfig, ServerConfig};
 use hcimage::edit::kernel_modules::KernelModules;
@@ -58,8 +59,8 @@ pub(crate) const EDITS: &[(&str, Edit)] = &[
 ];
 
 pub(crate) const RENDERS: &[(&str, Render)] = &[
-    ("cloud_init/drop-in", || cloud_init::render(false)),
-    ("cloud_init/with-accounts", || cloud_init::render(true)),
+    ("cloud_init/drop-in", || cloud_init::render(OwnAffairs { network: true, accounts: false })),
+    ("cloud_init/with-accounts", || cloud_init::render(OwnAffairs { network: true, accounts: true })),
     ("grub_default/drop-in", || grub_default::render(&CGROUP_MEMORY)),
     ("hostname/hc-1", || hostname::render(&"hc-1".parse().unwrap())),
     ("k3s_config/least", || render_config(false)),

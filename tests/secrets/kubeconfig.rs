@@ -43,7 +43,6 @@ fn a_yaml_parser_finds_what_kubectl_looks_for() {
 }
 
 #[test]
-#[ignore = "needs kubectl: Debian has it as kubernetes-client"]
 fn kubectl_reads_it() {
     let cluster = Cluster::new("home");
     let path = cluster.file("kubeconfig");

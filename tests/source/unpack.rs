@@ -129,9 +129,11 @@ fn damaged_files_are_refused_with_name_and_place() {
 #[test]
 fn what_we_do_not_unpack_is_refused_by_name() {
     let desk = Desk::new();
-    for (bytes, name) in
-        [(&b"PK\x03\x04rest"[..], "a zip archive"), (b"BZh9rest", "a bzip2 file"), (b"", "an empty file")]
-    {
+    for (bytes, name) in [
+        (&b"7z\xbc\xaf\x27\x1crest"[..], "a 7z archive"),
+        (b"BZh9rest", "a bzip2 file"),
+        (b"", "an empty file"),
+    ] {
         let error = from_file(&desk, desk.write("x", bytes)).unwrap_err();
         assert_eq!(error.class(), Class::Unsupported);
         assert!(error.to_string().contains(name), "{error}");
@@ -192,7 +194,8 @@ fn a_copy_has_the_same_bytes_and_keeps_the_holes() {
     for (index, source) in [sparse, dense, all_hole, desk.write("empty.img", "")].iter().enumerate() {
         let target_path = desk.path(&format!("copy-{index}"));
         let target = std::fs::File::create_new(&target_path).unwrap();
-        copy_image(desk.tools().progress, desk.tools().interrupt, source, &target, &target_path).unwrap();
+        copy_image(desk.tools().progress, desk.tools().interrupt, "copying", source, &target, &target_path)
+            .unwrap();
         assert!(std::fs::read(source).unwrap() == std::fs::read(&target_path).unwrap(), "{source:?}");
         let blocks = |path| std::fs::metadata(path).unwrap().blocks();
         assert!(blocks(&target_path) <= blocks(source), "{source:?}");
@@ -206,6 +209,135 @@ fn a_copy_to_another_file_system_works_too() {
     let folder = tempfile::tempdir_in("/dev/shm").unwrap();
     let target_path = folder.path().join("copy.img");
     let target = std::fs::File::create_new(&target_path).unwrap();
-    copy_image(desk.tools().progress, desk.tools().interrupt, &source, &target, &target_path).unwrap();
+    copy_image(desk.tools().progress, desk.tools().interrupt, "copying", &source, &target, &target_path)
+        .unwrap();
     assert!(std::fs::read(&target_path).unwrap() == bytes);
+}
+
+/// An image in another format, by the format's own tool.
+fn convert(desk: &Desk, bytes: &[u8], name: &str, options: &[&str]) -> PathBuf {
+    let (raw, out) = (desk.write("raw.img", bytes), desk.path(name));
+    let mut command = std::process::Command::new("qemu-img");
+    command.args(["convert", "-f", "raw", "-O", "qcow2"]).args(options).arg(&raw).arg(&out);
+    assert!(command.status().expect("qemu-img").success(), "{options:?}");
+    std::fs::remove_file(raw).unwrap();
+    out
+}
+
+#[test]
+fn qcow2_images_give_the_disk_back_in_every_form() {
+    // Not a multiple of any cluster's size.
+    let bytes = image((6 << 20) + 512);
+    for options in [
+        &[][..],
+        &["-c"],
+        &["-o", "compat=0.10"],
+        &["-c", "-o", "compat=0.10"],
+        &["-c", "-o", "compression_type=zstd"],
+        &["-o", "cluster_size=512"],
+        &["-c", "-o", "cluster_size=4096"],
+        &["-c", "-o", "cluster_size=2M"],
+        &["-S", "0"],
+        &["-o", "preallocation=metadata"],
+        &["-o", "lazy_refcounts=on,refcount_bits=64"],
+    ] {
+        let desk = Desk::new();
+        let packed = convert(&desk, &bytes, "x.img", options);
+        let base = from_file(&desk, packed).unwrap_or_else(|e| panic!("{options:?}: {e}"));
+        assert!(std::fs::read(&base.image).unwrap() == bytes, "{options:?}");
+    }
+}
+
+#[test]
+fn qcow2_images_that_are_not_whole_are_refused() {
+    let bytes = image(2 << 20);
+    let desk = Desk::new();
+    let whole = convert(&desk, &bytes, "whole.img", &[]);
+    let qemu_img = |arguments: &[&str]| {
+        let mut command = std::process::Command::new("qemu-img");
+        assert!(command.current_dir(desk.folder.path()).args(arguments).status().unwrap().success());
+    };
+    qemu_img(&["create", "-q", "-f", "qcow2", "-b", "whole.img", "-F", "qcow2", "difference.img"]);
+    qemu_img(&["create", "-q", "-f", "qcow2", "-o", "extended_l2=on", "sub.img", "1M"]);
+    qemu_img(&["create", "-q", "-f", "qcow2", "-o", "data_file=other.raw", "outside.img", "1M"]);
+    let secret = ["create", "-q", "-f", "qcow2", "--object", "secret,id=s,data=x", "-o"];
+    qemu_img(
+        &[
+            &secret[..],
+            &["encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10", "locked.img", "1M"],
+        ]
+        .concat(),
+    );
+    for (name, word) in [
+        ("difference.img", "backing file"),
+        ("sub.img", "subclusters"),
+        ("outside.img", "another file"),
+        ("locked.img", "encrypted"),
+    ] {
+        let error = from_file(&desk, desk.path(name)).unwrap_err();
+        assert_eq!(error.class(), Class::Unsupported, "{name}: {error}");
+        assert!(error.to_string().contains(word), "{name}: {error}");
+    }
+    let packed = std::fs::read(&whole).unwrap();
+    let cut = desk.write("cut.img", &packed[..packed.len() / 2]);
+    let error = from_file(&desk, cut).unwrap_err();
+    assert!(matches!(error, SourceError::Damaged { .. }), "{error:?}");
+    assert!(desk.cached().is_empty(), "{:?}", desk.cached());
+}
+
+/// Files packed by Info-ZIP's zip.
+fn zipped(desk: &Desk, files: &[(&str, &[u8])], options: &[&str]) -> PathBuf {
+    let folder = tempfile::tempdir_in(desk.folder.path()).unwrap();
+    for (name, bytes) in files {
+        std::fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    let mut command = std::process::Command::new("zip");
+    command.current_dir(folder.path()).arg("-q").args(options).arg("../packed.zip");
+    assert!(command.args(files.iter().map(|(name, _)| name)).status().expect("zip").success());
+    desk.path("packed.zip")
+}
+
+#[test]
+fn the_one_image_in_a_zip_archive_is_taken() {
+    let bytes = image(3 << 20);
+    let files = [("README.txt", &b"text"[..]), ("x.img", &bytes[..])];
+    for options in [&[][..], &["-0"], &["-9"]] {
+        let desk = Desk::new();
+        let base = from_file(&desk, zipped(&desk, &files, options)).unwrap();
+        assert!(std::fs::read(&base.image).unwrap() == bytes, "{options:?}");
+    }
+    // Written as a stream, with the sizes behind the data.
+    let desk = Desk::new();
+    let script = "import sys, zipfile\n\
+                  class Pipe:\n    def write(self, b): return sys.stdout.buffer.write(b)\n    \
+                  def flush(self): sys.stdout.buffer.flush()\n\
+                  with zipfile.ZipFile(Pipe(), 'w', zipfile.ZIP_DEFLATED) as z:\n    \
+                  z.writestr('x.img', sys.stdin.buffer.read())\n";
+    let path = desk.write("streamed.zip", pack("python3", &["-c", script], &bytes));
+    assert!(std::fs::read(from_file(&desk, path).unwrap().image).unwrap() == bytes);
+}
+
+#[test]
+fn zip_archives_without_one_sound_image_are_refused() {
+    let bytes = image(1 << 20);
+    for (files, options, word) in [
+        (&[("a.img", &bytes[..]), ("b.img", &bytes[..])][..], &[][..], "2 files"),
+        (&[("a.txt", &bytes[..])], &[], "0 files"),
+        (&[("a.img", &bytes[..])], &["-P", "secret"], "encrypted"),
+        (&[("a.img", &bytes[..])], &["-Z", "bzip2"], "deflate"),
+    ] {
+        let desk = Desk::new();
+        let error = from_file(&desk, zipped(&desk, files, options)).unwrap_err();
+        assert_eq!(error.class(), Class::Unsupported, "{word}: {error}");
+        assert!(error.to_string().contains(word), "{word}: {error}");
+    }
+    let desk = Desk::new();
+    let packed = std::fs::read(zipped(&desk, &[("a.img", &bytes[..])], &[])).unwrap();
+    let mut flipped = packed.clone();
+    flipped[packed.len() / 2] ^= 0x55;
+    for (name, packed) in [("cut.img", &packed[..packed.len() / 2]), ("flipped.img", &flipped[..])] {
+        let error = from_file(&desk, desk.write(name, packed)).unwrap_err();
+        assert!(matches!(error, SourceError::Damaged { .. }), "{name}: {error:?}");
+    }
+    assert!(desk.cached().is_empty(), "{:?}", desk.cached());
 }

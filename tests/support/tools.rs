@@ -34,7 +34,12 @@ pub fn partitions(image: &Path) -> (Range, Range) {
         let bytes = |key: &str| largest[key].as_u64().expect("a number of sectors") * 512;
         Range { start: bytes("start"), size: bytes("size") }
     };
-    let root = range(&["83", "0FC63DAF-8483-4772-8E79-3D69D8477DE4", "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"]);
+    let root = range(&[
+        "83",
+        "0FC63DAF-8483-4772-8E79-3D69D8477DE4",
+        "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709",
+        "B921B045-1DF0-41C3-AF44-4C6F280D3FAE",
+    ]);
     let boot = range(&["c", "b", "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"]);
     (root, boot)
 }

@@ -1,8 +1,11 @@
 //! `hcimage inspect`.
 
+mod facts;
+mod map;
+
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -10,11 +13,11 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::disk::{ByteSize, Partition, PartitionTable, TableKind, Window};
-use crate::os::{Bootloader, Facts, OsError, OsImage, Role, probe};
+use crate::os::{Facts, OsError, OsImage, probe};
 
 use super::output;
 
-/// Say what an image holds: partitions, system, network, swap, room
+/// Say what an image holds: partitions, system, boot, network, swap, room
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  hcimage inspect 2026-06-18-raspios-trixie-arm64-lite.img")]
 pub(super) struct Args {
@@ -48,7 +51,7 @@ impl Args {
     }
 }
 
-fn inspect(path: &std::path::Path) -> anyhow::Result<Inspection> {
+fn inspect(path: &Path) -> anyhow::Result<Inspection> {
     let file = Arc::new(File::open(path)?);
     let window = Window::whole(Arc::clone(&file))?;
     let table = PartitionTable::read(&window)?;
@@ -60,21 +63,21 @@ fn inspect(path: &std::path::Path) -> anyhow::Result<Inspection> {
 }
 
 impl Inspection {
-    fn role(&self, partition: &Partition) -> Option<String> {
+    fn mounted_at(&self, partition: &Partition) -> Option<String> {
         let (image, _) = self.system.as_ref().ok()?;
-        if partition.number == image.partition(Role::Root).number {
-            return Some("/".to_owned());
-        }
-        (partition.number == image.partition(Role::Boot).number).then(|| image.boot_folder().to_string())
+        let mounts = image.mounts();
+        let mount = mounts.iter().find(|(_, mounted, _)| mounted.number == partition.number)?;
+        Some(mount.2.to_string())
     }
 
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{}, {}", table_name(&self.table), self.size)?;
+        write!(out, "{}", map::draw(&self.table.partitions, self.size))?;
         for partition in &self.table.partitions {
-            let role = self.role(partition).unwrap_or_default();
+            let mounted_at = self.mounted_at(partition).unwrap_or_default();
             writeln!(
                 out,
-                "  {:>3}  {:14} {:>10}  at sector {:<9} {role}",
+                "  {:>3}  {:20} {:>10}  at sector {:<9} {mounted_at}",
                 partition.number,
                 partition.kind.to_string(),
                 partition.size.to_string(),
@@ -83,7 +86,7 @@ impl Inspection {
         }
         if let Ok((_, facts)) = &self.system {
             writeln!(out)?;
-            for (name, value) in rows(facts) {
+            for (name, value) in facts::rows(facts) {
                 writeln!(out, "{name:13} {value}")?;
             }
         }
@@ -97,21 +100,21 @@ impl Inspection {
             kind: String,
             start: u64,
             size: u64,
+            label: Option<String>,
+            partuuid: Option<String>,
             mounted_at: Option<String>,
         }
-        let partitions: Vec<Row> = self
-            .table
-            .partitions
-            .iter()
-            .map(|partition| Row {
-                number: partition.number,
-                kind: partition.kind.to_string(),
-                start: partition.start.0,
-                size: partition.size.0,
-                mounted_at: self.role(partition),
-            })
-            .collect();
-        let system = self.system.as_ref().ok().map(|(_, facts)| facts_json(facts));
+        let partitions = self.table.partitions.iter().map(|partition| Row {
+            number: partition.number,
+            kind: partition.kind.to_string(),
+            start: partition.start.0,
+            size: partition.size.0,
+            label: partition.label.clone(),
+            partuuid: self.table.partuuid(partition.number),
+            mounted_at: self.mounted_at(partition),
+        });
+        let partitions: Vec<Row> = partitions.collect();
+        let system = self.system.as_ref().ok().map(|(_, facts)| facts::json(facts));
         json!({ "size": self.size.0, "table": table_name(&self.table), "partitions": partitions, "system": system })
     }
 }
@@ -120,43 +123,5 @@ fn table_name(table: &PartitionTable) -> String {
     match table.kind {
         TableKind::Mbr { disk_id } => format!("MBR {disk_id:08x}"),
         TableKind::Gpt { disk_guid } => format!("GPT {disk_guid}"),
-    }
-}
-
-fn rows(facts: &Facts) -> Vec<(&'static str, String)> {
-    let list = |items: Vec<String>| if items.is_empty() { "none".to_owned() } else { items.join(", ") };
-    vec![
-        ("system", facts.system.to_string()),
-        ("architecture", facts.arch.to_string()),
-        ("kernel words", boot_file(facts).to_owned()),
-        ("network", list(facts.network.iter().map(ToString::to_string).collect())),
-        ("swap", list(facts.swap.iter().map(ToString::to_string).collect())),
-        ("cloud-init", if facts.cloud_init { "installed" } else { "none" }.to_owned()),
-        ("iptables", if facts.old_iptables { "too old, k3s brings its own" } else { "good" }.to_owned()),
-        ("hostname", facts.hostname.clone().unwrap_or_else(|| "none".to_owned())),
-        ("free", format!("{}, {} inodes", ByteSize(facts.space.bytes), facts.space.inodes)),
-    ]
-}
-
-fn facts_json(facts: &Facts) -> serde_json::Value {
-    json!({
-        "family": facts.system.family,
-        "release": facts.system.codename,
-        "architecture": facts.arch,
-        "kernel_words": boot_file(facts),
-        "network": facts.network,
-        "swap": facts.swap.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "cloud_init": facts.cloud_init,
-        "old_iptables": facts.old_iptables,
-        "hostname": facts.hostname,
-        "free_bytes": facts.space.bytes,
-        "free_inodes": facts.space.inodes,
-    })
-}
-
-fn boot_file(facts: &Facts) -> &str {
-    match &facts.bootloader {
-        Bootloader::PiFirmware { cmdline } => cmdline.as_str(),
-        Bootloader::Grub { config } => config.as_str(),
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: one file a command, each its arguments and a few lines of glue.
 
 mod ask;
+mod boards;
 mod build;
 mod cat;
 mod exit;
@@ -19,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Turn stock Raspberry Pi OS and Debian images into k3s appliances, offline.
+/// Turn stock Raspberry Pi OS, Debian and Ubuntu images into k3s appliances, offline.
 #[derive(Debug, Parser)]
 #[command(name = "hcimage", version, max_term_width = 80, after_help = EXAMPLES)]
 pub struct Cli {
@@ -44,6 +45,7 @@ enum Command {
     Init(Box<init::Args>),
     Build(Box<build::Args>),
     Plan(Box<plan::Args>),
+    Boards(boards::Args),
     Inspect(inspect::Args),
     Ls(ls::Args),
     Cat(cat::Args),
@@ -71,6 +73,7 @@ impl Command {
             Self::Init(args) => args.run(),
             Self::Build(args) => args.run(),
             Self::Plan(args) => args.run(),
+            Self::Boards(args) => args.run(),
             Self::Inspect(args) => args.run(),
             Self::Ls(args) => args.run(),
             Self::Cat(args) => args.run(),

@@ -11,7 +11,7 @@ use hc_firstboot::report::End;
 use crate::board::Boards;
 use crate::interrupt::Interrupt;
 use crate::progress;
-use crate::run::{Machine, Vm};
+use crate::run::{Machine, Network, Vm};
 use crate::source::copy::copy_image;
 
 /// Boot a built image in QEMU and wait for the node's report
@@ -46,13 +46,22 @@ impl Args {
         let board = boards.get(&self.board)?;
         let interrupt = Interrupt::install()?;
         let copy = tempfile::Builder::new().prefix("hcimage-run-").suffix(".img").tempfile()?;
-        copy_image(progress::on_stderr().as_ref(), &interrupt, &self.image, copy.as_file(), copy.path())?;
+        let what = format!("copying {}", self.image.display());
+        copy_image(
+            progress::on_stderr().as_ref(),
+            &interrupt,
+            &what,
+            &self.image,
+            copy.as_file(),
+            copy.path(),
+        )?;
         let machine = Machine {
             board,
             image: copy.path(),
             disks: self.data_disk.into_iter().collect(),
             memory: self.memory,
-            forward: None,
+            network: Network::Alone { forward: None },
+            clock: None,
         };
         let vm =
             Vm::start(&machine, &interrupt).with_context(|| format!("booting {}", self.image.display()))?;

@@ -3,18 +3,27 @@
 /// Where the file lies. The last name wins: images bring `99-…` files of their own.
 pub const PATH: &str = "/etc/cloud/cloud.cfg.d/99-zz-hcimage.cfg";
 
-/// The file, for a base whose network is set up without cloud-init. cloud-init itself goes on running: where it grows
-/// the root file system it still does. It makes an account of its own, with sudo, unless `has_accounts` says that the
-/// image has those that it is to have.
-pub fn render(has_accounts: bool) -> String {
+/// What of a node is the image's own affair, so that cloud-init leaves it alone.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OwnAffairs {
+    /// The network. False for bases where nothing else sets it up, as on Ubuntu.
+    pub network: bool,
+    /// The accounts: else cloud-init makes one of its own, with sudo.
+    pub accounts: bool,
+}
+
+/// The file. cloud-init itself goes on running: where it grows the root file system it still does.
+pub fn render(own: OwnAffairs) -> String {
     let mut text =
         "# Written by hcimage: the name, /etc/hosts, the host keys and the network are those of the image.\n\
          preserve_hostname: true\n\
          manage_etc_hosts: false\n\
-         ssh_deletekeys: false\n\
-         network:\n  config: disabled\n"
+         ssh_deletekeys: false\n"
             .to_owned();
-    if has_accounts {
+    if own.network {
+        text.push_str("network:\n  config: disabled\n");
+    }
+    if own.accounts {
         text.push_str("# So are the accounts.\nusers: []\n");
     }
     text

@@ -23,6 +23,12 @@ pub fn installed_version(status: &str, package: &str) -> Result<Option<DebianVer
     Ok(None)
 }
 
+/// How many packages are completely installed.
+pub fn count_installed(status: &str) -> usize {
+    let states = status.lines().filter_map(|line| line.strip_prefix("Status:"));
+    states.filter(|state| state.split_ascii_whitespace().nth(2) == Some("installed")).count()
+}
+
 /// The fields that matter of one paragraph.
 #[derive(Default)]
 struct Paragraph<'a> {
@@ -76,5 +82,6 @@ mod tests {
         }
         assert!(installed_version(STATUS, "odd").is_err());
         assert_eq!(installed_version("", "iptables"), Ok(None));
+        assert_eq!(count_installed(STATUS), 3);
     }
 }

@@ -54,18 +54,23 @@ pub fn remove_swap(text: &str) -> String {
     lines.render()
 }
 
-/// Whether a line switches swap on.
-pub fn has_swap(text: &str) -> bool {
-    text.lines().filter_map(Entry::parse).any(|entry| entry.fstype == "swap")
+/// What lines switch swap on: files by their path, devices as written.
+pub fn swaps(text: &str) -> Vec<String> {
+    let swaps = mounts(text).into_iter().filter(|mount| mount.fstype == "swap");
+    swaps.map(|mount| mount.device).collect()
 }
 
 /// Where a file system is mounted, and its type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
+    /// What is mounted: a tag such as `LABEL=writable`, or a device.
+    pub device: String,
     /// The mount point, without a slash at its end.
     pub point: String,
     /// The file system's type, such as `vfat`.
     pub fstype: String,
+    /// The mount options.
+    pub options: Vec<String>,
 }
 
 /// Everything that is mounted, in the file's order.
@@ -73,10 +78,12 @@ pub fn mounts(text: &str) -> Vec<Mount> {
     text.lines()
         .filter_map(Entry::parse)
         .map(|entry| {
-            let point = String::from_utf8_lossy(&unescape(entry.mount)).into_owned();
+            let plain = |field| String::from_utf8_lossy(&unescape(field)).into_owned();
+            let point = plain(entry.mount);
             let point =
                 point.strip_suffix('/').filter(|point| !point.is_empty()).unwrap_or(&point).to_owned();
-            Mount { point, fstype: entry.fstype.to_owned() }
+            let options = entry.options.split(',').map(str::to_owned).collect();
+            Mount { device: plain(entry.device), point, fstype: entry.fstype.to_owned(), options }
         })
         .collect()
 }
@@ -219,9 +226,9 @@ mod tests {
         let points: Vec<_> = mounts(text).into_iter().map(|mount| (mount.point, mount.fstype)).collect();
         let want = [("/", "ext4"), ("/boot/firmware", "vfat"), ("/my data", "ext4")];
         assert_eq!(points, want.map(|(point, fstype)| (point.to_owned(), fstype.to_owned())));
-        assert!(!has_swap(text));
-        assert!(has_swap("/swapfile none swap sw 0 0"));
-        assert!(!has_swap("#/swapfile none swap sw 0 0"));
+        assert!(swaps(text).is_empty());
+        assert_eq!(swaps("/swap.img\tnone\tswap\tsw\t0 0\nUUID=1 none swap\n"), ["/swap.img", "UUID=1"]);
+        assert!(swaps("#/swapfile none swap sw 0 0").is_empty());
     }
 
     #[test]

@@ -19,6 +19,21 @@ impl KernelModules {
     pub fn has(&self, module: &str) -> bool {
         self.names.contains(&module.replace('-', "_"))
     }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// What both kernels have.
+    pub fn common(&self, other: &Self) -> Self {
+        Self { names: self.names.intersection(&other.names).cloned().collect() }
+    }
 }
 
 fn name(path: &str) -> Option<String> {
@@ -34,15 +49,19 @@ mod tests {
     #[test]
     fn loadable_and_built_in_modules_are_found_by_name() {
         let modules = KernelModules::parse(
-            "kernel/net/bridge/br_netfilter.ko.xz: kernel/net/bridge/bridge.ko.xz\nkernel/drivers/usb-storage.ko:\n\n",
+            "kernel/net/bridge/br_netfilter.ko.xz: kernel/net/bridge/bridge.ko.xz\nkernel/drivers/usb-storage.ko:\n\n\
+             kernel/drivers/net/veth.ko.zst:\n",
             "kernel/fs/overlayfs/overlay.ko\n",
         );
-        for there in ["br_netfilter", "br-netfilter", "usb_storage", "overlay"] {
+        for there in ["br_netfilter", "br-netfilter", "usb_storage", "overlay", "veth"] {
             assert!(modules.has(there), "{there}");
         }
         for absent in ["bridge", "vxlan", ""] {
             assert!(!modules.has(absent), "{absent}");
         }
         assert_eq!(KernelModules::parse("", ""), KernelModules::default());
+        let other = KernelModules::parse("x/veth.ko:\n", "");
+        let both = modules.common(&other);
+        assert!(both.has("veth") && !both.has("overlay"));
     }
 }

@@ -8,8 +8,10 @@
 
 pub mod accounts;
 pub mod authorized_keys;
+pub mod cloud_cfg;
 pub mod cloud_init;
 pub mod cmdline;
+pub mod config_txt;
 pub mod dhcpcd_conf;
 pub mod dphys_swapfile;
 pub mod dpkg_status;

@@ -1,6 +1,7 @@
 //! `/etc/modules-load.d/hcimage-k3s.conf`: kernel modules that k3s needs and nothing else loads.
 
 use super::kernel_modules::KernelModules;
+use crate::cluster::FlannelBackend;
 
 /// Where the file lies.
 pub const PATH: &str = "/etc/modules-load.d/hcimage-k3s.conf";
@@ -32,15 +33,23 @@ const LOADED: [Module; 5] = [
     Module { name: "iptable_filter", why: "network policies, where iptables is the legacy one" },
 ];
 
-/// Without these no pod network comes up, with flannel's vxlan, k3s's default.
-const REQUIRED: [Module; 6] = [
-    OVERLAY,
-    BR_NETFILTER,
-    NF_CONNTRACK,
-    Module { name: "bridge", why: "the pods of a node meet on a bridge" },
-    Module { name: "veth", why: "each pod is wired to the bridge by a pair of them" },
-    Module { name: "vxlan", why: "pods of different nodes reach each other through it" },
-];
+const BRIDGE: Module = Module { name: "bridge", why: "the pods of a node meet on a bridge" };
+const VETH: Module = Module { name: "veth", why: "each pod is wired to its node by a pair of them" };
+const VXLAN: Module =
+    Module { name: "vxlan", why: "pods of different nodes reach each other through it, with this backend" };
+const WIREGUARD: Module =
+    Module { name: "wireguard", why: "it encrypts what pods of different nodes send, with this backend" };
+
+/// What k3s cannot do without, with this backend of flannel.
+fn required(backend: FlannelBackend) -> Vec<Module> {
+    let own: &[Module] = match backend {
+        FlannelBackend::Vxlan => &[BRIDGE, VXLAN],
+        FlannelBackend::HostGw => &[BRIDGE],
+        FlannelBackend::WireguardNative => &[BRIDGE, WIREGUARD],
+        FlannelBackend::None => &[],
+    };
+    [&[OVERLAY, BR_NETFILTER, NF_CONNTRACK, VETH], own].concat()
+}
 
 /// The file, without what the kernel does not have: a missing module would make the boot look failed
 /// (`systemd-modules-load` exits with an error), a built-in one does not.
@@ -53,8 +62,8 @@ pub fn render(kernel: &KernelModules) -> String {
 }
 
 /// What k3s cannot do without and the kernel does not have.
-pub fn missing(kernel: &KernelModules) -> Vec<Module> {
-    REQUIRED.into_iter().filter(|module| !kernel.has(module.name)).collect()
+pub fn missing(kernel: &KernelModules, backend: FlannelBackend) -> Vec<Module> {
+    required(backend).into_iter().filter(|module| !kernel.has(module.name)).collect()
 }
 
 #[cfg(test)]
@@ -67,8 +76,15 @@ mod tests {
             "kernel/net/bridge/br_netfilter.ko: x\nkernel/net/bridge/bridge.ko:\nkernel/drivers/net/veth.ko:\n",
             "kernel/fs/overlayfs/overlay.ko\n",
         );
-        let names: Vec<_> = missing(&kernel).iter().map(|module| module.name).collect();
-        assert_eq!(names, ["nf_conntrack", "vxlan"]);
+        for (backend, want) in [
+            (FlannelBackend::Vxlan, &["nf_conntrack", "vxlan"][..]),
+            (FlannelBackend::HostGw, &["nf_conntrack"]),
+            (FlannelBackend::WireguardNative, &["nf_conntrack", "wireguard"]),
+            (FlannelBackend::None, &["nf_conntrack"]),
+        ] {
+            let names: Vec<_> = missing(&kernel, backend).iter().map(|module| module.name).collect();
+            assert_eq!(names, want, "{backend:?}");
+        }
         let text = render(&kernel);
         let loaded: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
         assert_eq!(loaded, ["overlay", "br_netfilter"]);

@@ -6,11 +6,12 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::arch::Arch;
-use crate::edit::kernel_modules::KernelModules;
 use crate::fs::{ImagePath, Space};
 use crate::value::TimeZone;
 
 use super::family::System;
+use super::first_boot::{CloudInit, MachineId, RootGrowth, UserSetup};
+use super::kernel::Kernel;
 use super::snapshot::Snapshot;
 
 /// What a probe found out.
@@ -18,6 +19,8 @@ use super::snapshot::Snapshot;
 pub struct Facts {
     /// Family and release.
     pub system: System,
+    /// What the system calls itself, `Ubuntu 24.04.3 LTS`.
+    pub pretty_name: String,
     /// What its programs run on, read from an ELF header of the root file system.
     pub arch: Arch,
     /// How the kernel gets its arguments.
@@ -35,16 +38,24 @@ pub struct Facts {
     pub swap: Vec<Swap>,
     /// Whether the installed iptables is too old for k3s.
     pub old_iptables: bool,
-    /// Whether cloud-init is installed and would overwrite names and network.
-    pub cloud_init: bool,
     /// The time zones that the image knows.
     pub time_zones: BTreeSet<TimeZone>,
+    /// cloud-init, where it is installed and would overwrite names and network.
+    pub cloud_init: Option<CloudInit>,
+    /// What makes the first account usable; nothing on an image with accounts of its own.
+    pub user_setup: Vec<UserSetup>,
+    /// What grows the root on the first boot.
+    pub root_growth: Vec<RootGrowth>,
+    /// What `/etc/machine-id` holds.
+    pub machine_id: MachineId,
+    /// How many packages are installed.
+    pub packages: usize,
     /// The name in `/etc/hostname`.
     pub hostname: Option<String>,
     /// Room on the root file system.
     pub space: Space,
-    /// The modules of the image's kernels.
-    pub modules: KernelModules,
+    /// The kernels with modules, by release.
+    pub kernels: Vec<Kernel>,
     /// When the root file system was last written, in seconds since 1970.
     pub written: i64,
     /// The files that edits look at.
@@ -56,14 +67,28 @@ pub struct Facts {
 pub enum Bootloader {
     /// One line in a file on the FAT partition.
     PiFirmware {
-        /// `cmdline.txt`.
+        /// `cmdline.txt`, with the prefix in it.
         cmdline: ImagePath,
+        /// `os_prefix` of `config.txt`: `current/` on Ubuntu since 25.10, else empty.
+        prefix: String,
+        /// The kernels that `config.txt` names; none where the firmware takes its defaults.
+        kernels: Vec<String>,
     },
     /// The `linux` lines of a generated file.
     Grub {
         /// `grub.cfg`.
         config: ImagePath,
     },
+}
+
+impl Bootloader {
+    /// The file that the kernel's arguments stand in.
+    pub fn arguments_file(&self) -> &ImagePath {
+        match self {
+            Self::PiFirmware { cmdline, .. } => cmdline,
+            Self::Grub { config } => config,
+        }
+    }
 }
 
 /// What sets up the network.
@@ -93,8 +118,30 @@ pub enum Swap {
     },
     /// Raspberry Pi OS trixie's rpi-swap with zram-generator.
     RpiSwap,
-    /// Lines of type swap in fstab.
-    Fstab,
+    /// zram-generator by itself, with a device in its configuration.
+    ZramGenerator,
+    /// A service of the package zram-tools (Debian) or zram-config (Ubuntu).
+    ZramService {
+        /// The service's name.
+        unit: &'static str,
+    },
+    /// A line of type swap in fstab.
+    Fstab {
+        /// Its first field.
+        device: String,
+        /// The swap file, if it is one and exists in the image.
+        file: Option<ImagePath>,
+    },
+    /// A swap unit of systemd.
+    Unit {
+        /// Its name, `swapfile.swap`.
+        unit: String,
+    },
+    /// A partition that systemd switches on by its GPT type.
+    GptPartition {
+        /// Its number.
+        number: u32,
+    },
 }
 
 impl fmt::Display for NetworkStack {
@@ -115,7 +162,11 @@ impl fmt::Display for Swap {
             Self::DphysSwapfile { file: Some(file) } => write!(f, "dphys-swapfile ({file})"),
             Self::DphysSwapfile { file: None } => f.write_str("dphys-swapfile"),
             Self::RpiSwap => f.write_str("rpi-swap"),
-            Self::Fstab => f.write_str("fstab"),
+            Self::ZramGenerator => f.write_str("zram-generator"),
+            Self::ZramService { unit } => f.write_str(unit),
+            Self::Fstab { device, .. } => write!(f, "fstab ({device})"),
+            Self::Unit { unit } => f.write_str(unit),
+            Self::GptPartition { number } => write!(f, "partition {number}"),
         }
     }
 }

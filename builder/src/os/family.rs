@@ -16,6 +16,10 @@ pub enum Family {
     DebianPi,
     /// Debian on a PC, started by GRUB.
     DebianPc,
+    /// Ubuntu Server for Raspberry Pi.
+    UbuntuPi,
+    /// Ubuntu's server and cloud images for PCs, started by GRUB.
+    UbuntuPc,
 }
 
 /// A family and its release.
@@ -47,34 +51,44 @@ pub struct Evidence {
 }
 
 const SUPPORTED: &str = "Raspberry Pi OS bullseye, bookworm and trixie, Debian bookworm and trixie on a Raspberry Pi, \
-                         Debian bookworm and trixie on a PC";
+                         Debian bookworm and trixie on a PC, \
+                         Ubuntu Server 22.04, 24.04, 25.10 and 26.04 on a Raspberry Pi or a PC";
 
 impl System {
     /// The system that the evidence speaks for; two that fit, or none, are refused.
     pub fn recognise(evidence: &Evidence) -> Result<Self, OsError> {
-        let family = match evidence {
-            Evidence { rpi_issue: true, pi_boot_files: true, grub_cfg: false, .. } => {
-                Some(Family::RaspberryPiOs)
-            }
-            Evidence {
-                rpi_issue: false, raspi_firmware: true, pi_boot_files: true, grub_cfg: false, ..
-            } => Some(Family::DebianPi),
-            Evidence {
-                rpi_issue: false,
-                raspi_firmware: false,
-                pi_boot_files: false,
-                grub_cfg: true,
-                ..
-            } => Some(Family::DebianPc),
+        let family = match (evidence.publisher(), evidence.pi_boot_files, evidence.grub_cfg) {
+            (Some(Publisher::RaspberryPi), true, false) => Some(Family::RaspberryPiOs),
+            (Some(Publisher::Debian), true, false) if evidence.raspi_firmware => Some(Family::DebianPi),
+            (Some(Publisher::Debian), false, true) if !evidence.raspi_firmware => Some(Family::DebianPc),
+            (Some(Publisher::Ubuntu), true, false) => Some(Family::UbuntuPi),
+            (Some(Publisher::Ubuntu), false, true) => Some(Family::UbuntuPc),
             _ => None,
         };
-        // Raspberry Pi OS calls itself `raspbian` where its packages are built for armhf.
-        let known_id = matches!(evidence.id.as_str(), "debian" | "raspbian");
         match family {
-            Some(family) if known_id && family.releases().contains(&evidence.codename.as_str()) => {
+            Some(family) if family.releases().contains(&evidence.codename.as_str()) => {
                 Ok(Self { family, codename: evidence.codename.clone() })
             }
             _ => Err(OsError::System { found: evidence.to_string(), supported: SUPPORTED }),
+        }
+    }
+}
+
+/// Who builds the image.
+enum Publisher {
+    RaspberryPi,
+    Debian,
+    Ubuntu,
+}
+
+impl Evidence {
+    fn publisher(&self) -> Option<Publisher> {
+        match (self.id.as_str(), self.rpi_issue) {
+            // Raspberry Pi OS calls itself `raspbian` where its packages are built for armhf.
+            ("debian" | "raspbian", true) => Some(Publisher::RaspberryPi),
+            ("debian", false) => Some(Publisher::Debian),
+            ("ubuntu", false) => Some(Publisher::Ubuntu),
+            _ => None,
         }
     }
 }
@@ -84,6 +98,8 @@ impl Family {
         match self {
             Self::RaspberryPiOs => &["bullseye", "bookworm", "trixie"],
             Self::DebianPi | Self::DebianPc => &["bookworm", "trixie"],
+            // 22.04, 24.04, 25.10 and 26.04.
+            Self::UbuntuPi | Self::UbuntuPc => &["jammy", "noble", "questing", "resolute"],
         }
     }
 }
@@ -94,6 +110,8 @@ impl fmt::Display for Family {
             Self::RaspberryPiOs => "Raspberry Pi OS",
             Self::DebianPi => "Debian on a Raspberry Pi",
             Self::DebianPc => "Debian on a PC",
+            Self::UbuntuPi => "Ubuntu on a Raspberry Pi",
+            Self::UbuntuPc => "Ubuntu on a PC",
         })
     }
 }
@@ -145,7 +163,15 @@ mod tests {
 
         assert_eq!(family(pi()), None, "boot files of a Pi, but of nobody we know");
         assert_eq!(family(Evidence { grub_cfg: true, rpi_issue: true, ..pi() }), None, "two boot loaders");
-        assert_eq!(family(Evidence { id: "ubuntu".into(), codename: "noble".into(), ..pc.clone() }), None);
+        let ubuntu = |evidence, codename: &str| Evidence {
+            id: "ubuntu".into(),
+            codename: codename.into(),
+            ..evidence
+        };
+        assert_eq!(family(ubuntu(pc.clone(), "noble")), Some(Family::UbuntuPc));
+        assert_eq!(family(ubuntu(pi(), "jammy")), Some(Family::UbuntuPi));
+        assert_eq!(family(ubuntu(pi(), "bookworm")), None, "a release of somebody else");
+        assert_eq!(family(ubuntu(Evidence { rpi_issue: true, ..pi() }, "noble")), None);
         assert_eq!(family(Evidence { codename: "buster".into(), ..pc }), None);
     }
 
@@ -153,13 +179,13 @@ mod tests {
     fn a_refusal_tells_what_was_found() {
         let ubuntu = Evidence {
             id: "ubuntu".into(),
-            codename: "noble".into(),
-            pretty: "Ubuntu 24.04.3 LTS".into(),
+            codename: "focal".into(),
+            pretty: "Ubuntu 20.04.6 LTS".into(),
             pi_boot_files: true,
             ..Evidence::default()
         };
         let error = System::recognise(&ubuntu).unwrap_err().to_string();
-        assert!(error.contains("found Ubuntu 24.04.3 LTS (noble), with a Pi's boot files"), "{error}");
+        assert!(error.contains("found Ubuntu 20.04.6 LTS (focal), with a Pi's boot files"), "{error}");
         assert!(error.contains("supported are Raspberry Pi OS bullseye"), "{error}");
     }
 }

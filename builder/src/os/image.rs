@@ -1,16 +1,16 @@
-//! An image file opened as a disk with a system on it: which partition is what.
+//! An image file opened as a disk with a system on it.
 
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::disk::{ByteSize, DiskError, Partition, PartitionTable, PartitionType, Window};
-use crate::edit::fstab;
+use crate::disk::{ByteSize, DiskError, Partition, PartitionTable, Window};
+use crate::fs::ImagePath;
 use crate::fs::ext4::{Ext4, Ext4Options};
 use crate::fs::fat::{FatFs, FatOptions};
-use crate::fs::{FileSystem, FsError, ImagePath};
 
 use super::error::OsError;
+use super::layout::{KERNELS, Layout};
 use super::tree::Tree;
 
 /// Whether an image may be changed.
@@ -30,6 +30,8 @@ pub enum Access {
 pub enum Role {
     /// The root file system.
     Root,
+    /// An ext4 of its own at `/boot`, with kernels and `grub.cfg`.
+    Kernels,
     /// The FAT partition that the firmware reads.
     Boot,
 }
@@ -39,22 +41,19 @@ impl Role {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Root => "root",
+            Self::Kernels => KERNELS,
             Self::Boot => "boot",
         }
     }
 }
 
-/// An image with a root and a boot partition.
+/// An image with a root and a boot partition, and perhaps one for `/boot`.
 #[derive(Debug)]
 pub struct OsImage {
     file: Arc<File>,
     table: PartitionTable,
-    root: Partition,
-    boot: Partition,
-    boot_folder: ImagePath,
+    layout: Layout,
 }
-
-const EXPECTED: &str = "one ext4 partition with a system, and one FAT partition that its /etc/fstab mounts";
 
 impl OsImage {
     /// Opens an image for reading.
@@ -67,21 +66,13 @@ impl OsImage {
     pub fn from_file(file: Arc<File>) -> Result<Self, OsError> {
         let disk = whole(&file)?;
         let table = PartitionTable::read(&disk)?;
-        let root = find_root(&disk, &table)?;
-        let (boot, boot_folder) = find_boot(&disk, &table, &root)?;
-        Ok(Self { file, table, root, boot, boot_folder })
+        let layout = Layout::find(&disk, &table)?;
+        Ok(Self { file, table, layout })
     }
 
     /// The same disk, byte for byte, in another file.
     pub fn copied_to(&self, file: Arc<File>) -> Self {
-        let Self { file: _, table, root, boot, boot_folder } = self;
-        Self {
-            file,
-            table: table.clone(),
-            root: root.clone(),
-            boot: boot.clone(),
-            boot_folder: boot_folder.clone(),
-        }
+        Self { file, table: self.table.clone(), layout: self.layout.clone() }
     }
 
     /// The partition table.
@@ -89,17 +80,29 @@ impl OsImage {
         &self.table
     }
 
-    /// The partition of a role.
-    pub fn partition(&self, role: Role) -> &Partition {
-        match role {
-            Role::Root => &self.root,
-            Role::Boot => &self.boot,
-        }
+    /// The root partition.
+    pub fn root(&self) -> &Partition {
+        &self.layout.root
     }
 
-    /// Where the boot partition is mounted.
+    /// All partitions that are mounted, with their roles and mount points: the root first, and each before what is
+    /// mounted inside of it.
+    pub fn mounts(&self) -> Vec<(Role, &Partition, ImagePath)> {
+        let Layout { root, kernels, boot, boot_folder } = &self.layout;
+        let mut mounts = vec![(Role::Root, root, ImagePath::root())];
+        mounts.extend(kernels.iter().map(|kernels| (Role::Kernels, kernels, fixed(KERNELS))));
+        mounts.push((Role::Boot, boot, boot_folder.clone()));
+        mounts
+    }
+
+    /// Where the FAT partition is mounted.
     pub fn boot_folder(&self) -> &ImagePath {
-        &self.boot_folder
+        &self.layout.boot_folder
+    }
+
+    /// Whether a path, without links in it, lies on the root partition.
+    pub fn on_root(&self, path: &ImagePath) -> bool {
+        self.mounts().iter().skip(1).all(|(_, _, at)| path.below(at).is_none())
     }
 
     /// Size of the whole image in bytes.
@@ -114,12 +117,12 @@ impl OsImage {
 
     /// The bytes of the root partition.
     pub fn root_window(&self) -> Result<Window, OsError> {
-        Ok(self.root.window(&whole(&self.file)?)?)
+        Ok(self.layout.root.window(&whole(&self.file)?)?)
     }
 
     /// The root file system alone, for reading.
     pub fn root_fs(&self) -> Result<Ext4, OsError> {
-        open_ext4(self.root_window()?, Access::Read)
+        open_ext4(Role::Root.as_str(), self.root_window()?, Access::Read)
     }
 
     /// When the root file system was last written (`s_wtime` of its superblock), in seconds since 1970.
@@ -127,11 +130,20 @@ impl OsImage {
         Ok(self.root_fs()?.written())
     }
 
-    /// Both file systems, checked, as one tree.
+    /// All file systems, checked, as one tree.
     pub fn tree(&self, access: Access) -> Result<Tree, OsError> {
-        let root = open_ext4(self.root_window()?, access)?;
-        let boot = open_fat(self.boot.window(&whole(&self.file)?)?, access)?;
-        Ok(Tree::new(Box::new(root)).mount(self.boot_folder.clone(), Box::new(boot)))
+        let disk = whole(&self.file)?;
+        let mut tree = Tree::new(Box::new(open_ext4(Role::Root.as_str(), self.root_window()?, access)?));
+        for (role, partition, at) in self.mounts().into_iter().skip(1) {
+            let window = partition.window(&disk)?;
+            tree = match role {
+                Role::Boot => tree.mount(role, at, Box::new(open_fat(window, access)?)),
+                Role::Root | Role::Kernels => {
+                    tree.mount(role, at, Box::new(open_ext4(role.as_str(), window, access)?))
+                }
+            };
+        }
+        Ok(tree)
     }
 }
 
@@ -140,13 +152,13 @@ fn whole(file: &Arc<File>) -> Result<Window, DiskError> {
         .map_err(|source| DiskError::Io { what: "reading the size of the image", source })
 }
 
-fn open_ext4(window: Window, access: Access) -> Result<Ext4, OsError> {
+pub(super) fn open_ext4(role: &'static str, window: Window, access: Access) -> Result<Ext4, OsError> {
     let (now, writable) = match access {
         Access::Read => (0, false),
         Access::Write { now } => (now, true),
     };
     Ext4::open(window, Ext4Options { now, writable, replay: false })
-        .map_err(|source| OsError::Fs { role: "root", source })
+        .map_err(|source| OsError::Fs { role, source })
 }
 
 fn open_fat(window: Window, access: Access) -> Result<FatFs, OsError> {
@@ -155,76 +167,6 @@ fn open_fat(window: Window, access: Access) -> Result<FatFs, OsError> {
         Access::Write { now } => now,
     };
     FatFs::open(window, FatOptions { mtime }).map_err(|source| OsError::Fs { role: "boot", source })
-}
-
-/// The one Linux partition whose file system has an os-release. A damaged file system ends the search: to pass
-/// over it and take another would be a guess.
-fn find_root(disk: &Window, table: &PartitionTable) -> Result<Partition, OsError> {
-    let mut found = Vec::new();
-    for partition in table.partitions.iter().filter(|p| p.kind == PartitionType::Linux) {
-        let fs = open_ext4(partition.window(disk)?, Access::Read)?;
-        if has_os_release(&fs).map_err(|source| OsError::Fs { role: "root", source })? {
-            found.push(partition.clone());
-        }
-    }
-    match <[Partition; 1]>::try_from(found) {
-        Ok([root]) => Ok(root),
-        Err(found) if found.is_empty() => Err(layout(table, "no Linux partition holds a system")),
-        Err(found) => Err(layout(table, &format!("{} partitions hold a system", found.len()))),
-    }
-}
-
-fn has_os_release(fs: &dyn FileSystem) -> Result<bool, FsError> {
-    for path in ["/etc/os-release", "/usr/lib/os-release"] {
-        let path = fs.resolve(&fixed(path))?;
-        if fs.stat(&path)?.is_some() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// The one FAT partition, and where the root's fstab mounts it.
-fn find_boot(
-    disk: &Window,
-    table: &PartitionTable,
-    root: &Partition,
-) -> Result<(Partition, ImagePath), OsError> {
-    let fats: Vec<&Partition> = table.partitions.iter().filter(|p| p.kind == PartitionType::Fat).collect();
-    let [boot] = fats.as_slice() else {
-        return Err(layout(table, &format!("{} FAT partitions", fats.len())));
-    };
-    let fs = open_ext4(root.window(disk)?, Access::Read)?;
-    let text = read_text(&fs, "/etc/fstab")?;
-    let mounts = fstab::mounts(&text);
-    if let Some(separate) = mounts.iter().find(|mount| mount.point == "/boot" && mount.fstype != "vfat") {
-        return Err(OsError::Unsupported {
-            what: format!("a {} file system of its own at /boot", separate.fstype),
-            cure: "use an image that keeps /boot on the root or FAT partition".to_owned(),
-        });
-    }
-    let points: Vec<_> = mounts.iter().filter(|mount| mount.fstype == "vfat").collect();
-    let [mount] = points.as_slice() else {
-        return Err(layout(table, &format!("{} FAT mounts in /etc/fstab", points.len())));
-    };
-    let folder = ImagePath::parse(&mount.point)
-        .map_err(|bad| OsError::File { path: "/etc/fstab".to_owned(), problem: bad.to_string() })?;
-    Ok(((*boot).clone(), folder))
-}
-
-fn read_text(fs: &dyn FileSystem, path: &str) -> Result<String, OsError> {
-    let failed = |source| OsError::Fs { role: "root", source };
-    let resolved = fs.resolve(&fixed(path)).map_err(failed)?;
-    let bytes = fs.read(&resolved, 1 << 20).map_err(failed)?;
-    String::from_utf8(bytes)
-        .map_err(|_| OsError::File { path: path.to_owned(), problem: "it is not UTF-8 text".to_owned() })
-}
-
-fn layout(table: &PartitionTable, problem: &str) -> OsError {
-    let partitions: Vec<String> =
-        table.partitions.iter().map(|p| format!("{} ({}, {})", p.number, p.kind, p.size)).collect();
-    let partitions = if partitions.is_empty() { "none".to_owned() } else { partitions.join(", ") };
-    OsError::Layout { found: format!("{problem}; partitions: {partitions}"), expected: EXPECTED }
 }
 
 /// A path that is written in this program.

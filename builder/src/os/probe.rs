@@ -1,16 +1,19 @@
 //! Reads an image and says what it is. Never writes.
 
+mod boot;
+mod first_boot;
+mod swap;
+
 use std::collections::BTreeSet;
 
 use crate::arch::Arch;
 use crate::edit::accounts::passwd;
-use crate::edit::kernel_modules::KernelModules;
 use crate::edit::os_release::OsRelease;
-use crate::edit::{VersionError, dphys_swapfile, dpkg_status, fstab, iptables};
+use crate::edit::{VersionError, dpkg_status, iptables};
 use crate::fs::{BadImagePath, FsError, ImagePath, Kind};
 
 use super::error::OsError;
-use super::facts::{Bootloader, Facts, Swap};
+use super::facts::{Bootloader, Facts};
 use super::family::{Evidence, System};
 use super::image::{Access, OsImage, Role, fixed};
 use super::network;
@@ -87,28 +90,31 @@ struct Probe<'a> {
 impl Probe<'_> {
     fn facts(&self, image: &OsImage) -> Result<Facts, OsError> {
         let status = self.text("/var/lib/dpkg/status", STATUS_LIMIT)?.unwrap_or_default();
-        let system = System::recognise(&self.evidence(&status)?)?;
         let bootloader = self.bootloader()?;
+        let evidence = self.evidence(&status, &bootloader)?;
+        let system = System::recognise(&evidence)?;
         let mut files = Snapshot::default();
-        let boot_loader_file = match &bootloader {
-            Bootloader::PiFirmware { cmdline } => cmdline,
-            Bootloader::Grub { config } => config,
-        };
-        for path in OF_INTEREST.into_iter().map(fixed).chain([boot_loader_file.clone()]) {
+        for path in OF_INTEREST.into_iter().map(fixed).chain([bootloader.arguments_file().clone()]) {
             files.take(self.tree, &path).map_err(root)?;
         }
         self.homes(&mut files)?;
+        let cloud_init = self.cloud_init(&status)?;
         Ok(Facts {
             system,
+            pretty_name: evidence.pretty,
             arch: self.arch()?,
+            root_growth: self.root_growth(&bootloader, &files, &status, cloud_init.as_ref())?,
+            user_setup: self.user_setup(cloud_init.as_ref())?,
+            machine_id: self.machine_id()?,
+            packages: dpkg_status::count_installed(&status),
             bootloader,
             network: network::active(self.tree, &mut files)?,
             resolver: network::resolver(self.tree)?,
             wpa_supplicant: installed(&status, "wpasupplicant")?,
-            swap: self.swap(&files)?,
+            swap: self.swap(image, &files, &status)?,
             old_iptables: iptables::needs_bundled(&status).map_err(bad_status)?,
-            cloud_init: installed(&status, "cloud-init")?,
-            modules: self.modules()?,
+            cloud_init,
+            kernels: self.kernels()?,
             time_zones: self.time_zones()?,
             hostname: files.text(&fixed("/etc/hostname")).map(|name| name.trim().to_owned()),
             space: self.tree.root().space().map_err(root)?,
@@ -160,7 +166,7 @@ impl Probe<'_> {
         Ok(zones)
     }
 
-    fn evidence(&self, status: &str) -> Result<Evidence, OsError> {
+    fn evidence(&self, status: &str, bootloader: &Bootloader) -> Result<Evidence, OsError> {
         let release = OsRelease::parse(&self.text("/etc/os-release", 1 << 16)?.unwrap_or_default())
             .map_err(|bad| OsError::File { path: "/etc/os-release".to_owned(), problem: bad.to_string() })?;
         let field = |name: &str| release.get(name).unwrap_or_default().to_owned();
@@ -170,26 +176,12 @@ impl Probe<'_> {
             pretty: field("PRETTY_NAME"),
             rpi_issue: self.exists("/etc/rpi-issue")?,
             raspi_firmware: installed(status, "raspi-firmware")?,
-            pi_boot_files: self.boot_file("config.txt")?.is_some()
-                && self.boot_file("cmdline.txt")?.is_some(),
+            pi_boot_files: match bootloader {
+                Bootloader::PiFirmware { cmdline, .. } => self.tree.exists(cmdline).map_err(boot)?,
+                Bootloader::Grub { .. } => false,
+            },
             grub_cfg: self.exists("/boot/grub/grub.cfg")?,
         })
-    }
-
-    fn bootloader(&self) -> Result<Bootloader, OsError> {
-        Ok(match self.boot_file("cmdline.txt")? {
-            Some(cmdline) => Bootloader::PiFirmware { cmdline },
-            None => Bootloader::Grub { config: fixed("/boot/grub/grub.cfg") },
-        })
-    }
-
-    fn boot_file(&self, name: &str) -> Result<Option<ImagePath>, OsError> {
-        let path = self
-            .boot_folder
-            .join(name)
-            .map_err(|bad| OsError::File { path: self.boot_folder.to_string(), problem: bad.to_string() })?;
-        let there = self.tree.exists(&path).map_err(boot)?;
-        Ok(there.then_some(path))
     }
 
     /// From the root's own programs, since a Pi may run a 64-bit kernel under 32-bit programs.
@@ -211,42 +203,6 @@ impl Probe<'_> {
         }
     }
 
-    /// Of all kernels together: which one a board boots is the firmware's choice.
-    fn modules(&self) -> Result<KernelModules, OsError> {
-        let folder = self.tree.resolve(&fixed("/lib/modules")).map_err(root)?;
-        if self.tree.stat(&folder).map_err(root)?.is_none() {
-            return Ok(KernelModules::default());
-        }
-        let (mut dep, mut builtin) = (String::new(), String::new());
-        for kernel in self.tree.list(&folder).map_err(root)? {
-            for (list, name) in [(&mut dep, "modules.dep"), (&mut builtin, "modules.builtin")] {
-                let path = format!("{folder}/{}/{name}", kernel.name);
-                list.push_str(&self.text(&path, 8 << 20)?.unwrap_or_default());
-            }
-        }
-        Ok(KernelModules::parse(&dep, &builtin))
-    }
-
-    fn swap(&self, files: &Snapshot) -> Result<Vec<Swap>, OsError> {
-        let mut found = Vec::new();
-        if let Some(config) = files.text(&fixed("/etc/dphys-swapfile")) {
-            let file = ImagePath::parse(&dphys_swapfile::swap_file(config)).map_err(|bad| OsError::File {
-                path: "/etc/dphys-swapfile".to_owned(),
-                problem: bad.to_string(),
-            })?;
-            let made = self.tree.kind(&file).map_err(root)? == Some(Kind::File);
-            found.push(Swap::DphysSwapfile { file: made.then_some(file) });
-        }
-        // By its generator, which is what makes the swap; the package's name is only where that comes from.
-        if self.exists("/usr/lib/systemd/system-generators/rpi-swap-generator")? {
-            found.push(Swap::RpiSwap);
-        }
-        if files.text(&fixed("/etc/fstab")).is_some_and(fstab::has_swap) {
-            found.push(Swap::Fstab);
-        }
-        Ok(found)
-    }
-
     fn text(&self, path: &str, limit: u64) -> Result<Option<String>, OsError> {
         let bad = |bad: BadImagePath| OsError::File { path: path.to_owned(), problem: bad.to_string() };
         let resolved = self.tree.resolve(&ImagePath::parse(path).map_err(bad)?).map_err(root)?;
@@ -257,6 +213,11 @@ impl Probe<'_> {
         String::from_utf8(bytes)
             .map(Some)
             .map_err(|_| OsError::File { path: path.to_owned(), problem: "it is not UTF-8 text".to_owned() })
+    }
+
+    fn is_link(&self, path: &str) -> Result<bool, OsError> {
+        let stat = self.tree.stat(&fixed(path)).map_err(root)?;
+        Ok(stat.is_some_and(|stat| stat.kind == Kind::Symlink))
     }
 
     fn exists(&self, path: &str) -> Result<bool, OsError> {

@@ -1,29 +1,45 @@
-//! The file systems of an image as the running system will see them: the FAT partition at its mount point.
+//! The file systems of an image as the running system will see them: each partition at its mount point.
 
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 
 use crate::fs::{Attributes, Entry, FileSystem, FsError, ImagePath, Kind, Result, Stat};
 
-/// The root file system, and the boot file system mounted on one of its folders.
+use super::image::Role;
+
+/// Links that one path may pass, as in the kernel (`MAXSYMLINKS`); more is a loop.
+const MAX_LINKS: u32 = 40;
+
+/// The root file system, and those mounted on its folders.
 pub struct Tree {
     root: Box<dyn FileSystem>,
-    boot: Option<Mounted>,
+    /// Each before what is mounted inside of it.
+    mounts: Vec<Mounted>,
 }
 
 struct Mounted {
+    role: Role,
     at: ImagePath,
     fs: Box<dyn FileSystem>,
+}
+
+/// Whether a link in the last component is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Last {
+    Follow,
+    Keep,
 }
 
 impl Tree {
     /// The root alone.
     pub fn new(root: Box<dyn FileSystem>) -> Self {
-        Self { root, boot: None }
+        Self { root, mounts: Vec::new() }
     }
 
-    /// The same tree with `fs` mounted at `at`.
-    pub fn mount(self, at: ImagePath, fs: Box<dyn FileSystem>) -> Self {
-        Self { boot: Some(Mounted { at, fs }), ..self }
+    /// The same tree with `fs` mounted at `at`, a path without links; what lies above it is mounted already.
+    pub fn mount(mut self, role: Role, at: ImagePath, fs: Box<dyn FileSystem>) -> Self {
+        self.mounts.push(Mounted { role, at, fs });
+        self
     }
 
     /// The root file system itself.
@@ -43,16 +59,9 @@ impl Tree {
         Ok(self.stat(&path)?.is_some())
     }
 
-    /// The path with every link followed.
+    /// The path with every link followed. Components that do not exist are kept as they are.
     pub fn resolve(&self, path: &ImagePath) -> Result<ImagePath> {
-        let path = self.root.resolve(path)?;
-        match &self.boot {
-            Some(boot) if path.below(&boot.at).is_some() => {
-                let (_, inner) = self.locate(&path)?;
-                rejoin(&boot.at, &boot.fs.resolve(&inner)?)
-            }
-            _ => Ok(path),
-        }
+        self.walk(path, Last::Follow)
     }
 
     /// The target of a symbolic link.
@@ -103,48 +112,84 @@ impl Tree {
         fs.remove(&path)
     }
 
-    /// Whether the path lies on the boot file system.
+    /// Whether the path lies on the FAT partition, which knows neither owners nor modes.
     pub fn on_boot(&self, path: &ImagePath) -> Result<bool> {
-        let Some(boot) = &self.boot else { return Ok(false) };
-        Ok(self.canonical(path)?.below(&boot.at).is_some())
+        let path = self.walk(path, Last::Keep)?;
+        Ok(self.innermost(&path).is_some_and(|mounted| mounted.role == Role::Boot && path != mounted.at))
     }
 
-    /// Writes everything out and checks it.
+    /// Writes everything out and checks it, what is mounted inside first.
     pub fn finish(self) -> Result<()> {
-        if let Some(boot) = self.boot {
-            boot.fs.finish()?;
+        for mounted in self.mounts.into_iter().rev() {
+            mounted.fs.finish()?;
         }
         self.root.finish()
     }
 
     /// The file system that holds the path, and the path inside of it.
     fn locate(&self, path: &ImagePath) -> Result<(&dyn FileSystem, ImagePath)> {
-        let path = self.canonical(path)?;
-        if let Some(boot) = &self.boot {
-            if path == boot.at {
-                return Ok((boot.fs.as_ref(), ImagePath::root()));
-            }
-            if let Some(inner) = path.below(&boot.at) {
-                return Ok((boot.fs.as_ref(), parse(&format!("/{inner}"))?));
-            }
-        }
-        Ok((self.root.as_ref(), path))
+        self.inside(&self.walk(path, Last::Keep)?)
     }
 
-    /// Links in the folders above are followed, as they might lead across the mount; the last component is kept.
-    fn canonical(&self, path: &ImagePath) -> Result<ImagePath> {
-        match (path.parent(), path.name()) {
-            (Some(folder), Some(name)) => {
-                let folder = self.root.resolve(&folder)?;
-                parse(&format!("{folder}/{name}"))
+    /// As [`Tree::locate`] for a path without links in the folders above.
+    fn inside(&self, path: &ImagePath) -> Result<(&dyn FileSystem, ImagePath)> {
+        match self.innermost(path) {
+            Some(mounted) => {
+                let inner = path.below(&mounted.at).unwrap_or_default();
+                Ok((mounted.fs.as_ref(), parse(&format!("/{inner}"))?))
             }
-            _ => Ok(path.clone()),
+            None => Ok((self.root.as_ref(), path.clone())),
+        }
+    }
+
+    /// The last one mounted of those that hold the path or are mounted there.
+    fn innermost(&self, path: &ImagePath) -> Option<&Mounted> {
+        let holds = |mounted: &&Mounted| *path == mounted.at || path.below(&mounted.at).is_some();
+        self.mounts.iter().rev().find(holds)
+    }
+
+    /// Follows the links in the folders above, and in the last component if asked to: they may lead across mounts, in
+    /// either direction. A link that climbs above the root is refused, as following it would be a guess.
+    fn walk(&self, path: &ImagePath, last: Last) -> Result<ImagePath> {
+        let mut done = ImagePath::root();
+        let mut ahead: VecDeque<String> = path.components().map(str::to_owned).collect();
+        let mut links = 0;
+        while let Some(name) = ahead.pop_front() {
+            if name == ".." {
+                done = done.parent().ok_or_else(|| bad(path, "a symbolic link leads out of the root"))?;
+                continue;
+            }
+            let next = parse(&format!("{done}/{name}"))?;
+            let followed = if last == Last::Follow || !ahead.is_empty() { self.link(&next)? } else { None };
+            let Some(target) = followed else {
+                done = next;
+                continue;
+            };
+            links += 1;
+            if links > MAX_LINKS {
+                return Err(bad(path, "too many symbolic links, probably a loop"));
+            }
+            if target.starts_with('/') {
+                done = ImagePath::root();
+            }
+            let components = target.split('/').filter(|name| !name.is_empty() && *name != ".");
+            components.rev().for_each(|name| ahead.push_front(name.to_owned()));
+        }
+        Ok(done)
+    }
+
+    /// The target of the link that a path names, which has no links in the folders above.
+    fn link(&self, path: &ImagePath) -> Result<Option<String>> {
+        let (fs, inner) = self.inside(path)?;
+        match fs.stat(&inner)? {
+            Some(Stat { kind: Kind::Symlink, .. }) => fs.read_link(&inner).map(Some),
+            _ => Ok(None),
         }
     }
 }
 
-fn rejoin(at: &ImagePath, inner: &ImagePath) -> Result<ImagePath> {
-    parse(&format!("{at}{inner}"))
+fn bad(path: &ImagePath, problem: &str) -> FsError {
+    FsError::BadPath { path: path.to_string(), problem: problem.to_owned() }
 }
 
 fn parse(path: &str) -> Result<ImagePath> {
@@ -156,5 +201,145 @@ impl Tree {
     pub fn kind(&self, path: &ImagePath) -> Result<Option<Kind>> {
         let path = self.resolve(path)?;
         Ok(self.stat(&path)?.map(|stat| stat.kind))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::fs::Space;
+
+    /// Links and files by path; what is not named and lies above something is a folder.
+    struct Fake(BTreeMap<&'static str, &'static str>);
+
+    /// What a file's target is, to tell it from a link.
+    const FILE: &str = "";
+
+    impl FileSystem for Fake {
+        fn stat(&self, path: &ImagePath) -> Result<Option<Stat>> {
+            let folder = |path: &str| self.0.keys().any(|key| key.starts_with(&format!("{path}/")));
+            let kind = match self.0.get(path.as_str()) {
+                Some(&FILE) => Kind::File,
+                Some(_) => Kind::Symlink,
+                None if path.as_str() == "/" || folder(path.as_str()) => Kind::Folder,
+                None => return Ok(None),
+            };
+            let attributes = Attributes { mode: 0o644, uid: 0, gid: 0, mtime: 0 };
+            Ok(Some(Stat { kind, size: 0, attributes }))
+        }
+        fn read_link(&self, path: &ImagePath) -> Result<String> {
+            Ok(self.0[path.as_str()].to_owned())
+        }
+        fn resolve(&self, _: &ImagePath) -> Result<ImagePath> {
+            unreachable!("the tree follows links itself")
+        }
+        fn list(&self, _: &ImagePath) -> Result<Vec<Entry>> {
+            unreachable!()
+        }
+        fn copy_to(&self, _: &ImagePath, _: &mut dyn Write) -> Result<u64> {
+            unreachable!()
+        }
+        fn read(&self, _: &ImagePath, _: u64) -> Result<Vec<u8>> {
+            unreachable!()
+        }
+        fn create_folders(&self, _: &ImagePath, _: Attributes) -> Result<()> {
+            unreachable!()
+        }
+        fn write(&self, _: &ImagePath, _: &mut dyn Read, _: Attributes) -> Result<u64> {
+            unreachable!()
+        }
+        fn symlink(&self, _: &ImagePath, _: &str, _: Attributes) -> Result<()> {
+            unreachable!()
+        }
+        fn remove(&self, _: &ImagePath) -> Result<()> {
+            unreachable!()
+        }
+        fn set_attributes(&self, _: &ImagePath, _: Attributes) -> Result<()> {
+            unreachable!()
+        }
+        fn space(&self) -> Result<Space> {
+            unreachable!()
+        }
+        fn finish(self: Box<Self>) -> Result<()> {
+            unreachable!()
+        }
+    }
+
+    fn path(text: &str) -> ImagePath {
+        ImagePath::parse(text).unwrap()
+    }
+
+    /// As an Ubuntu cloud image is laid out, with links of every kind.
+    fn tree() -> Tree {
+        let fake = |entries: &[(&'static str, &'static str)]| {
+            Box::new(Fake(entries.iter().copied().collect())) as Box<dyn FileSystem>
+        };
+        let root = fake(&[
+            ("/lib", "usr/lib"),
+            ("/usr/lib/x", FILE),
+            ("/vmlinuz", "boot/vmlinuz"),
+            ("/firmware", "/boot/efi/EFI"),
+            ("/boot/hidden", FILE),
+            ("/loop", "loop"),
+            ("/out", "../../etc"),
+        ]);
+        let kernels = fake(&[
+            ("/vmlinuz", "vmlinuz-6"),
+            ("/vmlinuz-6", FILE),
+            ("/back", "/usr/lib/x"),
+            ("/up", "../lib/x"),
+        ]);
+        let esp = fake(&[("/EFI/grub.cfg", FILE)]);
+        let tree = Tree::new(root).mount(Role::Kernels, path("/boot"), kernels);
+        tree.mount(Role::Boot, path("/boot/efi"), esp)
+    }
+
+    #[test]
+    fn links_lead_across_mounts_in_both_directions() {
+        let tree = tree();
+        for (from, to) in [
+            ("/lib/x", "/usr/lib/x"),
+            ("/vmlinuz", "/boot/vmlinuz-6"),
+            ("/boot/vmlinuz", "/boot/vmlinuz-6"),
+            ("/boot/back", "/usr/lib/x"),
+            ("/boot/up", "/usr/lib/x"),
+            ("/firmware/grub.cfg", "/boot/efi/EFI/grub.cfg"),
+            ("/lib/none/y", "/usr/lib/none/y"),
+        ] {
+            assert_eq!(tree.resolve(&path(from)).unwrap(), path(to), "{from}");
+        }
+        for (there, exists) in
+            [("/boot/vmlinuz", true), ("/boot/hidden", false), ("/boot/efi/EFI/grub.cfg", true)]
+        {
+            assert_eq!(tree.exists(&path(there)).unwrap(), exists, "{there}");
+        }
+    }
+
+    #[test]
+    fn only_the_fat_has_no_owners() {
+        let tree = tree();
+        for (at, on_boot) in [
+            ("/boot/efi/new", true),
+            ("/firmware/new", true),
+            ("/boot/grub.cfg", false),
+            ("/boot/efi", false),
+            ("/etc/new", false),
+        ] {
+            assert_eq!(tree.on_boot(&path(at)).unwrap(), on_boot, "{at}");
+        }
+    }
+
+    #[test]
+    fn a_loop_and_a_way_out_are_refused() {
+        let tree = tree();
+        for (from, word) in
+            [("/loop", "loop"), ("/loop/x", "loop"), ("/out", "leads out"), ("/out/x", "leads out")]
+        {
+            let error = tree.resolve(&path(from)).unwrap_err().to_string();
+            assert!(error.contains(word), "{from}: {error}");
+        }
+        assert!(tree.stat(&path("/loop")).unwrap().is_some(), "the link itself");
     }
 }

@@ -18,6 +18,7 @@ use crate::output::Output;
 use crate::plan::{Action, Edit, Plan};
 use crate::source::Tools;
 use crate::source::copy::copy_image;
+use crate::source::file_name;
 
 /// Room that is left for the system's own first steps (host keys, journal, package lists) after the bundle.
 const HEADROOM: u64 = 64 << 20;
@@ -41,7 +42,7 @@ pub(super) struct Draft<'a> {
 impl<'a> Draft<'a> {
     /// A copy of a base, in the folder of `output`.
     pub(super) fn of_base(tools: &'a Tools<'a>, base: &'a Path, output: &Output) -> Result<Self, BuildError> {
-        let (file, path, writing_back) = copy(tools, base, output)?;
+        let (file, path, writing_back) = copy(tools, base, &format!("copying {}", file_name(base)), output)?;
         let image = OsImage::from_file(file).map_err(|source| in_base(base, source))?;
         let before = image.size().map_err(|source| in_base(base, source))?.0;
         Ok(Self { tools, base, image, path, writing_back, before, changes: Vec::new() })
@@ -49,7 +50,8 @@ impl<'a> Draft<'a> {
 
     /// A copy of this one, which is finished up to here, in the folder of `output`.
     pub(super) fn copy(&self, output: &Output) -> Result<Self, BuildError> {
-        let (file, path, writing_back) = copy(self.tools, &self.path, output)?;
+        let what = format!("copying for {}", file_name(&output.path));
+        let (file, path, writing_back) = copy(self.tools, &self.path, &what, output)?;
         let image = self.image.copied_to(file);
         let Self { tools, base, before, ref changes, .. } = *self;
         Ok(Self { tools, base, image, path, writing_back, before, changes: changes.clone() })
@@ -95,7 +97,7 @@ impl<'a> Draft<'a> {
         let root = self.image.root_fs().map_err(failed)?;
         let need = |plan: &Plan| {
             let edits = plan.edits.iter();
-            let on_root = edits.filter(|edit| edit.path.below(self.image.boot_folder()).is_none());
+            let on_root = edits.filter(|edit| self.image.on_root(&edit.path));
             root.need(on_root.filter_map(planned_file))
                 .map_err(|source| failed(OsError::Fs { role: Role::Root.as_str(), source }))
         };
@@ -118,17 +120,33 @@ impl<'a> Draft<'a> {
         tree.finish().map_err(BuildError::Check)
     }
 
+    /// Sees to it that everything gets to the disk, beside whatever is done next.
+    pub(super) fn finish(self) -> Finishing {
+        let Self { image, path, writing_back, before, changes, .. } = self;
+        let syncing = thread::spawn(move || {
+            writing_back.end()?;
+            let file = image.file();
+            file.sync_all()?;
+            Ok(file.metadata()?.len())
+        });
+        Finishing { syncing, path, before, changes }
+    }
+}
+
+/// A whole image on its way to the disk.
+pub(super) struct Finishing {
+    syncing: JoinHandle<io::Result<u64>>,
+    path: TempPath,
+    before: u64,
+    pub(super) changes: Vec<Change>,
+}
+
+impl Finishing {
     /// Everything is on the disk when this returns.
-    pub(super) fn finish(self, output: &Output) -> Result<Finished, BuildError> {
-        let failed = |source| output.failed(source);
-        let task = self.tools.progress.start("syncing to the disk", None);
-        let file = self.image.file();
-        self.writing_back.end().and_then(|()| file.sync_all()).map_err(failed)?;
-        task.done();
-        self.tools.interrupt.check()?;
-        let size = ByteSize(file.metadata().map_err(failed)?.len());
-        let grown = ByteSize(size.0.saturating_sub(self.before));
-        Ok(Finished { path: self.path, size, grown, changes: self.changes })
+    pub(super) fn wait(self, output: &Output) -> Result<Finished, BuildError> {
+        let size = joined(self.syncing).map_err(|source| output.failed(source))?;
+        let grown = ByteSize(size.saturating_sub(self.before));
+        Ok(Finished { path: self.path, size: ByteSize(size), grown, changes: self.changes })
     }
 }
 
@@ -141,13 +159,19 @@ pub(super) struct Finished {
     pub(super) changes: Vec<Change>,
 }
 
+/// What a thread of ours came to. An error in writing back is told only once for a file, so it must not be lost.
+fn joined<T>(thread: JoinHandle<io::Result<T>>) -> io::Result<T> {
+    thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread that writes back died")))
+}
+
 fn copy(
     tools: &Tools<'_>,
     from: &Path,
+    what: &str,
     output: &Output,
 ) -> Result<(Arc<File>, TempPath, WriteBack), BuildError> {
     let temporary = output.temporary()?;
-    copy_image(tools.progress, tools.interrupt, from, temporary.as_file(), temporary.path())?;
+    copy_image(tools.progress, tools.interrupt, what, from, temporary.as_file(), temporary.path())?;
     let (file, path) = temporary.into_parts();
     let writing_back = WriteBack::start(&file).map_err(|source| output.failed(source))?;
     Ok((Arc::new(file), path, writing_back))
@@ -159,7 +183,7 @@ pub(super) fn in_base(base: &Path, source: OsError) -> BuildError {
 
 /// Grows the root partition to the end of an image of `size` bytes, and its file system with it.
 fn grow(image: &OsImage, size: ByteSize) -> Result<(), GrowError> {
-    let partition = image.partition(Role::Root);
+    let partition = image.root();
     let grown = grow_last(image.file(), partition.number, size)?;
     let image = OsImage::from_file(Arc::clone(image.file())).map_err(GrowError::Reread)?;
     let window = image.root_window().map_err(GrowError::Reread)?;
@@ -189,8 +213,7 @@ impl WriteBack {
         Ok(Self(thread::spawn(move || file.sync_data())))
     }
 
-    /// An error in writing back is told only once for a file, so it must not be lost here.
     fn end(self) -> io::Result<()> {
-        self.0.join().unwrap_or_else(|_| Err(io::Error::other("the thread that writes back died")))
+        joined(self.0)
     }
 }

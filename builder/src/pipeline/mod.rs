@@ -113,21 +113,25 @@ pub fn build(
     golden.make_room(&common, &own, base.facts.space)?;
     golden.apply(&common, now)?;
 
-    let finish = |draft: Draft<'_>, output: &Output| {
-        let finished = draft.finish(output)?;
-        let manifest = manifest(output, &base.facts.system, now, &finished.changes)?;
-        Ok::<_, BuildError>(Ready { output: output.clone(), finished, manifest })
-    };
-    let mut ready = Vec::new();
+    let mut finishing = Vec::new();
     for (output, plan) in others.iter().zip(&own) {
         let mut image = golden.copy(output)?;
         image.apply(plan, now)?;
-        ready.push(finish(image, output)?);
+        finishing.push((output, image.finish()));
     }
     if let Some(plan) = own.last() {
         golden.apply(plan, now)?;
     }
-    ready.push(finish(golden, last)?);
+    finishing.push((last, golden.finish()));
+
+    let task = tools.progress.start("syncing to the disk", None);
+    let mut ready = Vec::new();
+    for (output, image) in finishing {
+        let manifest = manifest(output, &base.facts.system, now, &image.changes)?;
+        ready.push(Ready { output: output.clone(), finished: image.wait(output)?, manifest });
+    }
+    task.done();
+    tools.interrupt.check()?;
     Ok(ready)
 }
 

@@ -26,6 +26,16 @@ pub enum PlanError {
         /// What would be accepted.
         cure: String,
     },
+    /// The kernel cannot do what k3s needs of it.
+    #[error("the kernel {kernel} lacks modules that k3s needs: {missing}; {cure}")]
+    Modules {
+        /// The kernel's release.
+        kernel: String,
+        /// The modules, each with its reason.
+        missing: String,
+        /// What would help.
+        cure: String,
+    },
     /// A file of the image is not as it must be.
     #[error("editing {path} in the image")]
     Edit {

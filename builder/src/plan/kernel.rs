@@ -11,7 +11,7 @@ const REASON: &str = "k3s needs the memory cgroup";
 
 pub(super) fn edits(draft: &mut Draft) -> Result<(), PlanError> {
     match draft.facts.bootloader.clone() {
-        Bootloader::PiFirmware { cmdline } => {
+        Bootloader::PiFirmware { cmdline, .. } => {
             draft.change(&cmdline, REASON, |text| cmdline::edit(text, &CGROUP_MEMORY))?;
             if draft.facts.system.family == Family::DebianPi {
                 keep_on_kernel_updates(draft)?;

@@ -9,6 +9,7 @@ mod ifupdown;
 mod k3s;
 mod k3s_config;
 mod kernel;
+mod modules;
 mod network;
 mod registries;
 mod request;
@@ -48,6 +49,7 @@ pub fn plan(facts: &Facts, request: &Request<'_>) -> Result<Plan, PlanError> {
     time_zone::edits(&mut draft, request)?;
     users::edits(&mut draft, request)?;
     ssh::edits(&mut draft, request)?;
+    modules::edits(&mut draft, request)?;
     network::edits(&mut draft, request)?;
     swap::edits(&mut draft)?;
     data_disk::edits(&mut draft, request)?;

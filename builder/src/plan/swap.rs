@@ -15,7 +15,21 @@ pub(super) fn edits(draft: &mut Draft) -> Result<(), PlanError> {
         match swap {
             Swap::DphysSwapfile { file } => dphys(draft, file)?,
             Swap::RpiSwap => rpi(draft),
-            Swap::Fstab => {} // together with the mounts, see `data_disk`: one file, one edit
+            Swap::ZramGenerator => zram_generator(draft),
+            Swap::ZramService { unit } => mask(draft, unit),
+            Swap::Unit { unit } => mask(draft, &unit),
+            // The line goes together with the mounts, see `data_disk`: one file, one edit.
+            Swap::Fstab { file, .. } => {
+                if let Some(file) = file {
+                    draft.push(file, Action::Remove, REASON);
+                }
+            }
+            Swap::GptPartition { number } => {
+                return Err(PlanError::Unsupported {
+                    what: format!("partition {number}, which systemd switches on as swap by its type,"),
+                    cure: "remove that partition from the base image".to_owned(),
+                });
+            }
         }
     }
     Ok(())
@@ -37,11 +51,22 @@ fn dphys(draft: &mut Draft, file: Option<ImagePath>) -> Result<(), PlanError> {
     Ok(())
 }
 
+/// Not only disabled: a first boot's preset-all, or a target that wants the unit, would bring it back.
+fn mask(draft: &mut Draft, unit: &str) {
+    for target in ["multi-user.target.wants", "swap.target.wants"] {
+        draft.remove(&format!("/etc/systemd/system/{target}/{unit}"), REASON);
+    }
+    draft.link(&format!("/etc/systemd/system/{unit}"), "/dev/null", REASON);
+}
+
+fn zram_generator(draft: &mut Draft) {
+    draft.text(zram_generator::PATH, 0o644, zram_generator::render(), REASON);
+    draft.link("/etc/systemd/system-generators/zram-generator", "/dev/null", REASON);
+}
+
 /// Both its own switch and zram-generator's: either alone comes back with an update of the other.
 fn rpi(draft: &mut Draft) {
     draft.text(rpi_swap::PATH, 0o644, rpi_swap::render(), REASON);
-    draft.text(zram_generator::PATH, 0o644, zram_generator::render(), REASON);
-    for generator in ["rpi-swap-generator", "zram-generator"] {
-        draft.link(&format!("/etc/systemd/system-generators/{generator}"), "/dev/null", REASON);
-    }
+    draft.link("/etc/systemd/system-generators/rpi-swap-generator", "/dev/null", REASON);
+    zram_generator(draft);
 }

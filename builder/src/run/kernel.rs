@@ -1,6 +1,7 @@
 //! Which kernel, initial RAM disk and arguments an image would boot with.
 
 use crate::board::BootMethod;
+use crate::edit::config_txt;
 use crate::fs::{FsError, ImagePath};
 use crate::os::Tree;
 
@@ -47,16 +48,19 @@ pub fn with_console(arguments: &str, console: &str) -> String {
     words.join(" ")
 }
 
+/// What the firmware puts before the names of kernel, initial RAM disk and arguments: `os_prefix`.
 fn pi(tree: &Tree, folder: &ImagePath) -> Result<BootFiles, KernelError> {
     let config = text(tree, &below(folder, "config.txt")?)?;
+    let read = config_txt::read(&config, &|_| None).map_err(|bad| unusable(folder, &bad.to_string()))?;
+    let (prefix, cmdline) = (read.prefix, read.cmdline);
     let kernel = setting(&config, "kernel").unwrap_or("kernel8.img");
     // "initramfs FILE ADDRESS" is the one setting without an equals sign.
     let initrd = config.lines().filter_map(|line| line.trim().strip_prefix("initramfs ")).next_back();
     let initrd = initrd.and_then(|rest| rest.split_whitespace().next());
     Ok(BootFiles {
-        kernel: below(folder, kernel)?,
-        initrd: initrd.map(|name| below(folder, name)).transpose()?,
-        arguments: text(tree, &below(folder, "cmdline.txt")?)?.trim().to_owned(),
+        kernel: below(folder, &format!("{prefix}{kernel}"))?,
+        initrd: initrd.map(|name| below(folder, &format!("{prefix}{name}"))).transpose()?,
+        arguments: text(tree, &below(folder, &format!("{prefix}{cmdline}"))?)?.trim().to_owned(),
     })
 }
 
@@ -78,9 +82,14 @@ fn grub(tree: &Tree) -> Result<BootFiles, KernelError> {
         .and_then(|rest| rest.split_once(char::is_whitespace))
         .ok_or(KernelError::None { path: PATH.to_owned() })?;
     let initrd = first_command(&config, "initrd").and_then(|rest| rest.split_whitespace().next());
+    // GRUB's paths begin at the file system that holds them: the root, or one of its own at /boot.
+    let find = |path: &str| {
+        let at_boot = tree.resolve(&parse(&format!("/boot{path}"))?)?;
+        if tree.exists(&at_boot)? { Ok(at_boot) } else { Ok::<_, KernelError>(tree.resolve(&parse(path)?)?) }
+    };
     Ok(BootFiles {
-        kernel: tree.resolve(&parse(kernel)?)?,
-        initrd: initrd.map(parse).transpose()?.map(|path| tree.resolve(&path)).transpose()?,
+        kernel: find(kernel)?,
+        initrd: initrd.map(find).transpose()?,
         arguments: arguments.trim().to_owned(),
     })
 }
@@ -90,6 +99,11 @@ fn first_command<'a>(config: &'a str, command: &str) -> Option<&'a str> {
         let (word, rest) = line.trim().split_once(char::is_whitespace)?;
         (word == command).then_some(rest.trim_start())
     })
+}
+
+fn unusable(folder: &ImagePath, problem: &str) -> KernelError {
+    let path = format!("{folder}/config.txt");
+    KernelError::Fs(FsError::BadPath { path, problem: problem.to_owned() })
 }
 
 fn text(tree: &Tree, path: &ImagePath) -> Result<String, KernelError> {

@@ -7,4 +7,4 @@ mod kernel;
 mod vm;
 
 pub use kernel::{BootFiles, KernelError, boot_files, with_console};
-pub use vm::{Forward, Machine, Vm, VmError};
+pub use vm::{Forward, Machine, Network, Vm, VmError};

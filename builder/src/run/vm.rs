@@ -29,8 +29,27 @@ pub struct Machine<'a> {
     pub disks: Vec<PathBuf>,
     /// Memory in MiB.
     pub memory: u32,
-    /// A port of this machine, on 127.0.0.1 only, behind which one of the guest's is reached.
-    pub forward: Option<Forward>,
+    /// What its network card is plugged into.
+    pub network: Network,
+    /// What its clock shows at the start, as `2001-01-01`; none for this machine's time.
+    pub clock: Option<&'a str>,
+}
+
+/// What a machine's network card is plugged into.
+#[derive(Debug, Clone)]
+pub enum Network {
+    /// QEMU's own network, 10.0.2.0/24 with DHCP, on which nothing else answers.
+    Alone {
+        /// A port of this machine, on 127.0.0.1 only, behind which one of the guest's is reached.
+        forward: Option<Forward>,
+    },
+    /// A switch that listens on a socket of this machine and takes frames as QEMU's netdev `stream` sends them.
+    Switch {
+        /// The socket.
+        socket: PathBuf,
+        /// The card's own address, as `52:54:00:00:00:01`.
+        mac: String,
+    },
 }
 
 /// A port of the guest that is reachable from this machine.
@@ -114,7 +133,6 @@ pub struct Vm {
 
 impl Vm {
     /// Takes kernel, initial RAM disk and arguments from the image, and starts QEMU on it.
-    /// The guest sees a network with DHCP on which nothing but QEMU itself answers.
     pub fn start(machine: &Machine, interrupt: &Interrupt) -> Result<Self, VmError> {
         let files = tempfile::tempdir().map_err(io_error("making a temporary folder"))?;
         let mut command = command(machine, files.path())?;
@@ -262,15 +280,31 @@ fn command(machine: &Machine, files: &Path) -> Result<Command, VmError> {
         command.arg("-drive").arg(format!("file={file},format=raw,if=none,id=d{number},discard=unmap"));
         command.arg("-device").arg(format!("virtio-blk-pci,drive=d{number}"));
     }
-    let forward = machine.forward.map(|forward| {
-        let Forward { host, guest } = forward;
-        format!(",hostfwd=tcp:127.0.0.1:{host}-{}:{}", guest.ip(), guest.port())
-    });
-    command.arg("-netdev").arg(format!("user,id=n0,restrict=on{}", forward.unwrap_or_default()));
-    command.args(["-device", "virtio-net-pci,netdev=n0,romfile="]);
+    plug_in(&mut command, &machine.network);
+    if let Some(clock) = machine.clock {
+        command.arg("-rtc").arg(format!("base={clock}"));
+    }
     command.args(["-device", "virtio-rng-pci"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     Ok(command)
+}
+
+fn plug_in(command: &mut Command, network: &Network) {
+    let mut card = "virtio-net-pci,netdev=n0,romfile=".to_owned();
+    let netdev = match network {
+        Network::Alone { forward } => {
+            let forward = forward.map(|Forward { host, guest }| {
+                format!(",hostfwd=tcp:127.0.0.1:{host}-{}:{}", guest.ip(), guest.port())
+            });
+            format!("user,id=n0,restrict=on{}", forward.unwrap_or_default())
+        }
+        Network::Switch { socket, mac } => {
+            card.push_str(&format!(",mac={mac}"));
+            let path = socket.display().to_string().replace(',', ",,");
+            format!("stream,id=n0,server=off,addr.type=unix,addr.path={path}")
+        }
+    };
+    command.arg("-netdev").arg(netdev).arg("-device").arg(card);
 }
 
 fn program(machine: &Machine) -> String {

@@ -14,8 +14,8 @@ use super::{Tools, cache};
 /// Where a base image comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BaseSource {
-    /// A file of this machine: a raw image, or one packed with xz, gzip or zstd. A checksum file `<name>.sha256` beside
-    /// it must agree.
+    /// A file of this machine: a raw or qcow2 image, or one packed with xz, gzip, zstd or zip. A checksum file
+    /// `<name>.sha256` beside it must agree.
     File(PathBuf),
     /// A publisher's address. It may redirect, as Raspberry Pi's "latest" does. `<address>.sha256` or `SHA256SUMS` in
     /// the same folder must be there and agree.

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::Path;
 
-use super::error::{During, Result, SourceError, file_name};
+use super::error::{During, Result, SourceError};
 use super::space;
 use super::sparse::SparseWriter;
 use crate::interrupt::Interrupt;
@@ -13,18 +13,18 @@ use crate::progress::{Progress, Task};
 
 /// Copies `source` into `target`, a new and empty file at `target_path`, which has `source`'s size afterwards.
 ///
-/// Not synced: the caller goes on writing.
+/// Not synced: the caller goes on writing. `what` is how progress calls it.
 pub fn copy_image(
     progress: &dyn Progress,
     interrupt: &Interrupt,
+    what: &str,
     source: &Path,
     target: &File,
     target_path: &Path,
 ) -> Result<()> {
     let from = File::open(source).during("opening", source)?;
     let size = from.metadata().during("looking at", source)?.len();
-    let what = format!("copying {}", file_name(source));
-    let task = progress.start(&what, Some(size));
+    let task = progress.start(what, Some(size));
     let copy = Copy { interrupt, from: &from, target, size, source, target_path, task: task.as_ref() };
     copy.run()?;
     task.done();

@@ -19,6 +19,7 @@ mod sparse;
 mod unpack;
 pub mod url;
 
+pub(crate) use error::file_name;
 pub use error::{Class, Result, SourceError};
 
 use crate::interrupt::Interrupt;

@@ -1,13 +1,18 @@
 //! Unpacking an image: what a file is by its first bytes, and one pass from the compressed bytes to a sparse file.
 
+mod archive;
+mod qcow2;
+
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use liblzma::read::XzDecoder;
 use liblzma::stream::{CONCATENATED, Stream};
+use zip::ZipArchive;
+use zip::result::ZipError;
 
 use super::Tools;
 use super::error::{During, Result, SourceError, file_name};
@@ -31,7 +36,14 @@ pub(crate) enum Format {
     Xz,
     Gzip,
     Zstd,
+    /// An archive with one image in it.
+    Zip,
+    /// QEMU's format, compressed or not.
+    Qcow2,
 }
+
+/// What to do about a file of another kind.
+const CURE: &str = "give a raw .img, a qcow2 image, or one packed with xz, gzip, zstd or zip";
 
 impl Format {
     /// By the first bytes: names lie. `Err` names an archive that we do not unpack.
@@ -42,11 +54,11 @@ impl Format {
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Ok(Self::Zstd),
             // A skippable frame, as pzstd writes first (RFC 8878, 3.1.2).
             [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Ok(Self::Zstd),
-            [b'P', b'K', 3, 4, ..] => Err("a zip archive"),
+            [b'P', b'K', 3, 4, ..] => Ok(Self::Zip),
+            [b'Q', b'F', b'I', 0xfb, ..] => Ok(Self::Qcow2),
             [b'B', b'Z', b'h', b'1'..=b'9', ..] => Err("a bzip2 file"),
             [b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c, ..] => Err("a 7z archive"),
             [b'L', b'Z', b'I', b'P', ..] => Err("an lzip file"),
-            [b'Q', b'F', b'I', 0xfb, ..] => Err("a qcow2 image"),
             _ => Ok(Self::Raw),
         }
     }
@@ -56,15 +68,10 @@ impl Format {
         let file = File::open(path).during("opening", path)?;
         let mut start = Vec::new();
         file.take(16).read_to_end(&mut start).during("reading", path)?;
-        let unsupported = |what: &str| SourceError::Unsupported {
-            file: path.display().to_string(),
-            what: what.to_owned(),
-            cure: "give a raw .img, or one packed with xz, gzip or zstd".into(),
-        };
         if start.is_empty() {
-            return Err(unsupported("an empty file"));
+            return Err(unsupported(path, "an empty file"));
         }
-        Self::of(&start).map_err(unsupported)
+        Self::of(&start).map_err(|what| unsupported(path, what))
     }
 }
 
@@ -82,10 +89,33 @@ pub(crate) fn unpack(
     space::require(folder, compressed.saturating_add(SPACE_STEP), &what)?;
     let consumed = Arc::new(AtomicU64::new(0));
     let counted = BufReader::with_capacity(256 * 1024, Counted { inner: source, count: consumed.clone() });
-    let decoder = decoder(format, counted).map_err(|e| unreadable(e, packed, 0))?;
     let task = tools.progress.start(&what, Some(compressed));
     let mut pass = Pass { tools, packed, folder, what: &what, writer: SparseWriter::new(target), checked: 0 };
-    pass.run(decoder, &consumed, task.as_ref())?;
+    match format {
+        Format::Zip => {
+            let mut archive = ZipArchive::new(counted).map_err(|e| bad_archive(e, packed))?;
+            let number = archive::image(&archive).map_err(|what| unsupported(packed, &what))?;
+            let mut image = archive.by_index(number).map_err(|e| bad_archive(e, packed))?;
+            if !archive::KNOWN.contains(&image.compression()) {
+                return Err(unsupported(packed, archive::UNKNOWN_METHOD));
+            }
+            pass.run(&mut image, &consumed, task.as_ref())?;
+        }
+        Format::Qcow2 => {
+            let mut disk = qcow2::Qcow2::open(counted).map_err(|refused| match refused {
+                qcow2::Refused::Unsupported(what) => unsupported(packed, what),
+                qcow2::Refused::Io(error) => unreadable(error, packed, 0),
+            })?;
+            if disk.size() > MAX_IMAGE {
+                return Err(too_large(packed));
+            }
+            pass.run(&mut disk, &consumed, task.as_ref())?;
+        }
+        stream => {
+            let mut decoder = decoder(stream, counted).map_err(|e| unreadable(e, packed, 0))?;
+            pass.run(&mut decoder, &consumed, task.as_ref())?;
+        }
+    }
     let size = pass.writer.finish().during("writing the unpacked", packed)?;
     task.done();
     Ok(size)
@@ -95,7 +125,8 @@ pub(crate) fn unpack(
 /// an error of the decoders.
 fn decoder(format: Format, packed: BufReader<Counted>) -> io::Result<Box<dyn Read>> {
     Ok(match format {
-        Format::Raw => Box::new(packed),
+        // The other two are no streams: see `unpack`.
+        Format::Raw | Format::Zip | Format::Qcow2 => Box::new(packed),
         Format::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed)),
         Format::Zstd => Box::new(zstd::Decoder::with_buffer(packed)?),
         Format::Xz => {
@@ -116,7 +147,7 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    fn run(&mut self, mut decoder: Box<dyn Read>, consumed: &AtomicU64, task: &dyn Task) -> Result<()> {
+    fn run(&mut self, mut decoder: &mut dyn Read, consumed: &AtomicU64, task: &dyn Task) -> Result<()> {
         let mut piece = vec![0; PIECE];
         let mut told = 0;
         loop {
@@ -144,6 +175,19 @@ impl Pass<'_> {
             space::require(self.folder, SPACE_STEP, self.what)?;
         }
         Ok(())
+    }
+}
+
+fn unsupported(packed: &Path, what: &str) -> SourceError {
+    let file = packed.display().to_string();
+    SourceError::Unsupported { file, what: what.to_owned(), cure: CURE.into() }
+}
+
+fn bad_archive(error: ZipError, packed: &Path) -> SourceError {
+    match (archive::unsupported(&error), error) {
+        (Some(what), _) => unsupported(packed, what),
+        (None, ZipError::Io(error)) => unreadable(error, packed, 0),
+        (None, error) => unreadable(io::Error::new(io::ErrorKind::InvalidData, error), packed, 0),
     }
 }
 
@@ -195,6 +239,12 @@ impl Read for Counted {
     }
 }
 
+impl Seek for Counted {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.inner.seek(to)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,7 +256,8 @@ mod tests {
         assert_eq!(Format::of(&[0x28, 0xb5, 0x2f, 0xfd, 0]), Ok(Format::Zstd));
         assert_eq!(Format::of(&[0x5a, 0x2a, 0x4d, 0x18]), Ok(Format::Zstd));
         assert_eq!(Format::of(&[0; 16]), Ok(Format::Raw));
-        assert_eq!(Format::of(b"PK\x03\x04"), Err("a zip archive"));
+        assert_eq!(Format::of(b"PK\x03\x04"), Ok(Format::Zip));
+        assert_eq!(Format::of(b"QFI\xfb"), Ok(Format::Qcow2));
         assert_eq!(Format::of(b"BZh9"), Err("a bzip2 file"));
     }
 }

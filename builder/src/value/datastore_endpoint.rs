@@ -57,24 +57,24 @@ mod tests {
     #[test]
     fn endpoints_are_checked_and_never_shown() {
         for good in [
-            "postgres://k3s:secret@db.home.lan:5432/k3s",
-            "mysql://k3s:secret@tcp(db.home.lan:3306)/k3s",
+            "postgres://k3s:hunter2@db.home.lan:5432/k3s",
+            "mysql://k3s:hunter2@tcp(db.home.lan:3306)/k3s",
             "https://etcd-1:2379,https://etcd-2:2379",
         ] {
             let endpoint: DatastoreEndpoint = good.parse().unwrap();
             assert_eq!(endpoint.expose(), good);
-            assert!(!format!("{endpoint:?}").contains("secret"));
+            assert!(!format!("{endpoint:?}").contains("hunter2"));
         }
         for bad in [
             "",
-            "secret",
+            "hunter2",
             "postgres://",
-            "sqlite://secret",
-            "postgres://a:secret@localhost/k3s",
-            "mysql://a secret",
+            "sqlite://hunter2",
+            "postgres://a:hunter2@localhost/k3s",
+            "mysql://a hunter2",
         ] {
             let error = bad.parse::<DatastoreEndpoint>().unwrap_err().to_string();
-            assert!(!error.contains("secret"), "{error}");
+            assert!(!error.contains("hunter2"), "{error}");
         }
     }
 }

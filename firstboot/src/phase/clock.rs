@@ -19,7 +19,7 @@ impl Phase for Clock {
     }
 
     fn limit(&self, cx: &Context<'_>) -> Duration {
-        Duration::from_secs(cx.seed.clock.wait_seconds)
+        timekeeping::patience(cx.sys, cx.seed, cx.last_seen)
     }
 
     fn is_true(&self, cx: &Context<'_>) -> Result<bool, Trouble> {
@@ -54,7 +54,10 @@ impl Phase for Clock {
             Trouble::Passing(last) if !cx.seed.clock.require_ntp && is_after_floor(cx) => last,
             trouble => return Err(trouble.into_failure()),
         };
-        timekeeping::settle(cx.sys);
+        // The server that this node joins may be switched on later, and then has the time: see `join`.
+        if cx.seed.role.join().is_none() || cx.state.committed {
+            timekeeping::settle(cx.sys);
+        }
         Ok(vec![format!("{}; the clock may be late", last.what)])
     }
 }

@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::seed;
 use crate::state::PhaseName;
 use crate::supervisor::{self, Refusal, Token};
+use crate::timekeeping::{self, NetworkTime};
 use crate::trouble::{Failure, Trouble};
 
 pub(super) struct Join;
@@ -38,7 +39,9 @@ impl Phase for Join {
         let Some(join) = cx.seed.role.join() else { return Ok(Vec::new()) };
         let token = Token::load(cx.sys, &join.token_file).map_err(Trouble::Lasting)?;
         match supervisor::lets_in(cx.sys, join, &token, cx.deadline) {
-            Ok(server) => Ok(vec![format!("by {server}")]),
+            Ok(server) => {
+                Ok([Some(format!("by {server}")), clock(cx, join)?].into_iter().flatten().collect())
+            }
             Err(refusal) => Err(trouble(join, &refusal)),
         }
     }
@@ -56,6 +59,19 @@ impl Phase for Join {
             }
         }
     }
+}
+
+/// The server that answers now had perhaps not been there in the phase of the clock. k3s must not start years behind.
+fn clock(cx: &Context<'_>, join: &seed::Join) -> Result<Option<String>, Trouble> {
+    if timekeeping::is_settled(cx.sys) {
+        return Ok(None);
+    }
+    let set = timekeeping::by_server(cx.sys, cx.seed, join, cx.deadline).map_err(Trouble::Lasting)?;
+    timekeeping::settle(cx.sys);
+    Ok(Some(match set {
+        NetworkTime::Good(source) => format!("the clock is set by {source}"),
+        NetworkTime::None(why) => format!("the clock may be late ({why})"),
+    }))
 }
 
 /// What a refusal means. Another cluster's server and a token that is not taken do not mend themselves.

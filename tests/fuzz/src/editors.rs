@@ -52,7 +52,7 @@ fn fstab_rules(text: &str) {
         fstab::LabelMount { label: &label, mount: &mount, fstype: "ext4", options: "defaults,nofail" };
     once(text, |text| fstab::ensure_mount_by_label(text, wanted).ok());
     once(text, |text| Some(fstab::remove_swap(text)));
-    assert!(!fstab::has_swap(&fstab::remove_swap(text)));
+    assert!(fstab::swaps(&fstab::remove_swap(text)).is_empty());
     let _ = fstab::mounts(text);
 }
 
@@ -74,7 +74,11 @@ fn order(text: &str) {
 fn modules(text: &str) {
     let (dep, builtin) = text.split_once("\n\n").unwrap_or((text, ""));
     let kernel = KernelModules::parse(dep, builtin);
-    let _ = (kernel.has("br_netfilter"), modules_load::render(&kernel), modules_load::missing(&kernel));
+    let _ = (
+        kernel.has("br_netfilter"),
+        modules_load::render(&kernel),
+        modules_load::missing(&kernel, hcimage::cluster::FlannelBackend::Vxlan),
+    );
 }
 
 /// What is printed reads back as the same.

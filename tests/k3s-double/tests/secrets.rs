@@ -165,7 +165,6 @@ fn the_administrator_of_this_cluster_is_let_in_and_no_other() {
 }
 
 #[test]
-#[ignore = "needs kubectl: Debian has it as kubernetes-client"]
 fn kubectl_itself_works_with_it() {
     let secrets = secrets();
     let (node, running) = server(&secrets);

@@ -71,7 +71,7 @@ pub fn numbers(text: &str) -> Vec<u32> {
 pub fn homes(text: &str) -> Vec<String> {
     let records = Records::parse(text, FIELDS);
     let is_persons = |record: &Vec<&str>| {
-        record.get(2).and_then(|uid| uid.parse().ok()).is_some_and(|uid| OF_PEOPLE.contains(&uid))
+        record.get(2).and_then(|uid| uid.parse::<u32>().ok()).is_some_and(|uid| OF_PEOPLE.contains(&uid))
     };
     let home = |record: Vec<&str>| record.get(5).map(|home| (*home).to_owned());
     records.all().filter(is_persons).filter_map(home).collect()

@@ -1,0 +1,69 @@
+//! `hcimage boards`.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::board::{Board, Boards, Storage};
+use crate::value::Role;
+
+use super::output;
+
+/// List the boards that images can be built for
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  hcimage boards")]
+pub(super) struct Args {
+    /// A folder of board profiles that override the built-in ones
+    #[arg(long, value_name = "DIR")]
+    profiles: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Args {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let boards = Boards::load(self.profiles.as_deref())?;
+        let mut out = output::stdout();
+        if self.json {
+            let all: Vec<Value> = boards.iter().map(as_json).collect();
+            serde_json::to_writer_pretty(&mut out, &all)?;
+            writeln!(out)?;
+        } else {
+            let width = boards.names().map(str::len).max().unwrap_or_default();
+            for board in boards.iter() {
+                writeln!(out, "{:width$}  {}", board.name, board.title)?;
+                writeln!(out, "{:width$}  {}", "", summary(board))?;
+            }
+        }
+        Ok(out.flush()?)
+    }
+}
+
+/// What decides which board it is, in one line.
+fn summary(board: &Board) -> String {
+    let media: Vec<String> = board.media.iter().map(ToString::to_string).collect();
+    let base = match &board.base {
+        Some(base) => base.url.to_string(),
+        None => "no default base".to_owned(),
+    };
+    let only = if board.roles == [Role::Agent] { ", agent only" } else { "" };
+    format!("{} from {}{only}; {base}", board.architecture.debian(), media.join(", "))
+}
+
+fn as_json(board: &Board) -> Value {
+    json!({
+        "name": board.name,
+        "title": board.title,
+        "architecture": board.architecture,
+        "boot": board.boot,
+        "kernel": board.kernel,
+        "media": board.media,
+        "slow_storage": board.storage == Storage::Card,
+        "roles": board.roles.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "base": board.base.as_ref().map(|base| base.url.to_string()),
+        "console": board.qemu.console,
+        "notes": board.flash.as_ref().map(|flash| &flash.notes),
+    })
+}

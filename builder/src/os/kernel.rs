@@ -1,0 +1,112 @@
+//! The kernels of an image, and which of them a board would boot.
+
+use crate::edit::kernel_modules::KernelModules;
+
+use super::facts::{Bootloader, Facts};
+
+/// A kernel whose modules are in the image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kernel {
+    /// Its release, as `uname -r` says it, which names its folder in `/lib/modules`.
+    pub release: String,
+    /// Its modules.
+    pub modules: KernelModules,
+}
+
+/// Which of the kernels on a Raspberry Pi's FAT the firmware loads by default (Raspberry Pi documentation, `kernel`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+pub enum PiKernel {
+    /// For all 64-bit boards up to the Pi 4's processor.
+    #[serde(rename = "kernel8.img")]
+    Kernel8,
+    /// With pages of 16 KiB, for the Pi 5's processor, which takes `kernel8.img` where this one is missing.
+    #[serde(rename = "kernel_2712.img")]
+    Kernel2712,
+}
+
+impl PiKernel {
+    /// The ends of the releases that Raspberry Pi's packages build for it: `6.12.25+rpt-rpi-v8`, `6.1.21-v8+`.
+    fn flavours(self) -> &'static [&'static str] {
+        match self {
+            Self::Kernel8 => &["-v8", "-v8+"],
+            Self::Kernel2712 => &["-2712", "-v8-16k+"],
+        }
+    }
+}
+
+impl Facts {
+    /// The kernels that the board may boot: the one that the boot loader's configuration names, else those of the
+    /// board's flavour, else all.
+    pub fn boot_kernels(&self, pi: Option<PiKernel>) -> Vec<&Kernel> {
+        let named = match &self.bootloader {
+            Bootloader::Grub { config } => grub_release(self.files.text(config).unwrap_or_default()),
+            Bootloader::PiFirmware { kernels, .. } => match kernels.as_slice() {
+                [only] => release(only),
+                _ => None,
+            },
+        };
+        select(&self.kernels, named, pi)
+    }
+}
+
+fn select<'k>(kernels: &'k [Kernel], named: Option<&str>, pi: Option<PiKernel>) -> Vec<&'k Kernel> {
+    let named: Vec<_> = kernels.iter().filter(|kernel| named == Some(kernel.release.as_str())).collect();
+    if !named.is_empty() {
+        return named;
+    }
+    let flavours = pi.map(PiKernel::flavours).unwrap_or_default();
+    let of_board = |kernel: &&Kernel| flavours.iter().any(|end| kernel.release.ends_with(end));
+    let matching: Vec<_> = kernels.iter().filter(of_board).collect();
+    if matching.is_empty() { kernels.iter().collect() } else { matching }
+}
+
+/// The kernel of the first entry of a `grub.cfg`, which is the one that starts by default.
+fn grub_release(config: &str) -> Option<&str> {
+    let mut lines = config.lines().map(str::split_whitespace);
+    let mut words = lines.find_map(|mut words| (words.next() == Some("linux")).then_some(words))?;
+    release(words.next()?)
+}
+
+/// `vmlinuz-6.1.0-30-arm64` in any folder.
+fn release(path: &str) -> Option<&str> {
+    path.rsplit('/').next()?.strip_prefix("vmlinuz-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kernels(releases: &[&str]) -> Vec<Kernel> {
+        let kernel =
+            |release: &&str| Kernel { release: (*release).to_owned(), modules: KernelModules::default() };
+        releases.iter().map(kernel).collect()
+    }
+
+    #[test]
+    fn a_board_boots_the_kernel_that_is_named_or_its_flavour() {
+        let pi_os = kernels(&["6.12.75+rpt-rpi-2712", "6.12.75+rpt-rpi-v8"]);
+        let debian = kernels(&["6.1.0-29-arm64", "6.1.0-30-arm64"]);
+        let v8 = Some(PiKernel::Kernel8);
+        let bcm2712 = Some(PiKernel::Kernel2712);
+        for (all, named, pi, want) in [
+            (&pi_os, None, v8, &["6.12.75+rpt-rpi-v8"][..]),
+            (&pi_os, None, bcm2712, &["6.12.75+rpt-rpi-2712"]),
+            (&kernels(&["6.1.21-v8+"]), None, bcm2712, &["6.1.21-v8+"]),
+            (&debian, Some("6.1.0-30-arm64"), v8, &["6.1.0-30-arm64"]),
+            (&debian, None, v8, &["6.1.0-29-arm64", "6.1.0-30-arm64"]),
+            (&debian, Some("5.0"), None, &["6.1.0-29-arm64", "6.1.0-30-arm64"]),
+        ] {
+            let found: Vec<_> = select(all, named, pi).iter().map(|k| k.release.as_str()).collect();
+            assert_eq!(found, want, "{named:?} {pi:?}");
+        }
+    }
+
+    #[test]
+    fn grub_starts_its_first_entry() {
+        let config =
+            "menuentry 'a' {\n\tlinux\t/vmlinuz-6.8.0-60-generic root=LABEL=x ro\n}\nlinux /vmlinuz-5 ro\n";
+        assert_eq!(grub_release(config), Some("6.8.0-60-generic"));
+        assert_eq!(grub_release("linux /boot/vmlinuz-6.1.0-30-amd64"), Some("6.1.0-30-amd64"));
+        assert_eq!(grub_release("# nothing"), None);
+    }
+}

@@ -1,0 +1,150 @@
+//! Which partition is what, by what is in the partitions and by the root's own fstab.
+
+use uuid::Uuid;
+
+use crate::disk::{Partition, PartitionTable, PartitionType, Window};
+use crate::edit::fstab::{self, Mount};
+use crate::fs::ext4::Ext4;
+use crate::fs::{FileSystem, FsError, ImagePath};
+
+use super::error::OsError;
+use super::image::{Access, fixed, open_ext4};
+
+/// The partitions that matter.
+#[derive(Debug, Clone)]
+pub(super) struct Layout {
+    pub(super) root: Partition,
+    /// An ext4 of its own at `/boot`, as on Ubuntu's cloud images since 24.04.
+    pub(super) kernels: Option<Partition>,
+    pub(super) boot: Partition,
+    /// Where the FAT is mounted.
+    pub(super) boot_folder: ImagePath,
+}
+
+/// Where kernels lie, on a partition of their own or not.
+pub(super) const KERNELS: &str = "/boot";
+
+const EXPECTED: &str = "one ext4 partition with a system, and one FAT partition that its /etc/fstab mounts";
+
+impl Layout {
+    /// Reads the file systems; never writes.
+    pub(super) fn find(disk: &Window, table: &PartitionTable) -> Result<Self, OsError> {
+        let root = find_root(disk, table)?;
+        let fs = open_ext4("root", root.window(disk)?, Access::Read)?;
+        let mounts = fstab::mounts(&read_text(&fs, fstab::PATH)?);
+        let kernels = find_kernels(disk, table, &root, &mounts)?;
+        let (boot, boot_folder) = find_boot(table, &mounts)?;
+        Ok(Self { root, kernels, boot, boot_folder })
+    }
+}
+
+/// The one Linux partition whose file system has an os-release. A damaged file system ends the search: to pass
+/// over it and take another would be a guess.
+fn find_root(disk: &Window, table: &PartitionTable) -> Result<Partition, OsError> {
+    let mut found = Vec::new();
+    for partition in table.partitions.iter().filter(|p| p.kind == PartitionType::Linux) {
+        let fs = open_ext4("root", partition.window(disk)?, Access::Read)?;
+        if has_os_release(&fs).map_err(|source| OsError::Fs { role: "root", source })? {
+            found.push(partition.clone());
+        }
+    }
+    match <[Partition; 1]>::try_from(found) {
+        Ok([root]) => Ok(root),
+        Err(found) if found.is_empty() => Err(unknown(table, "no Linux partition holds a system")),
+        Err(found) => Err(unknown(table, &format!("{} partitions hold a system", found.len()))),
+    }
+}
+
+fn has_os_release(fs: &dyn FileSystem) -> Result<bool, FsError> {
+    for path in ["/etc/os-release", "/usr/lib/os-release"] {
+        let path = fs.resolve(&fixed(path))?;
+        if fs.stat(&path)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The partition that fstab mounts at `/boot`, where that is not the FAT.
+fn find_kernels(
+    disk: &Window,
+    table: &PartitionTable,
+    root: &Partition,
+    mounts: &[Mount],
+) -> Result<Option<Partition>, OsError> {
+    let Some(mount) = mounts.iter().find(|mount| mount.point == KERNELS && mount.fstype != "vfat") else {
+        return Ok(None);
+    };
+    if mount.fstype != "ext4" {
+        return Err(OsError::Unsupported {
+            what: format!("a file system of its own at {KERNELS} of type {}", mount.fstype),
+            cure: "use an image that has ext4 there, or none of its own".to_owned(),
+        });
+    }
+    let linux = [PartitionType::Linux, PartitionType::ExtendedBoot];
+    let mut found = Vec::new();
+    for partition in table.partitions.iter().filter(|p| linux.contains(&p.kind) && p.number != root.number) {
+        let fs = open_ext4(KERNELS, partition.window(disk)?, Access::Read)?;
+        if is_named(&mount.device, partition, table, &fs) {
+            found.push(partition.clone());
+        }
+    }
+    match <[Partition; 1]>::try_from(found) {
+        Ok([kernels]) => Ok(Some(kernels)),
+        Err(found) => {
+            let problem = format!(
+                "{} ext4 partitions are {}, which /etc/fstab mounts at {KERNELS}",
+                found.len(),
+                mount.device
+            );
+            Err(unknown(table, &problem))
+        }
+    }
+}
+
+/// Whether fstab's first field (fstab(5)) means this partition. A kernel's name such as `/dev/sda2` depends on the
+/// machine, so it means none.
+fn is_named(device: &str, partition: &Partition, table: &PartitionTable, fs: &Ext4) -> bool {
+    let by_link = device.strip_prefix("/dev/disk/by-").and_then(|rest| rest.split_once('/'));
+    let Some((tag, value)) = device.split_once('=').or(by_link) else { return false };
+    let value = value.trim_matches('"');
+    match tag.to_ascii_lowercase().as_str() {
+        "label" => fs.label() == value,
+        "uuid" => Uuid::parse_str(value).is_ok_and(|uuid| *uuid.as_bytes() == fs.uuid()),
+        "partuuid" => {
+            table.partuuid(partition.number).is_some_and(|partuuid| partuuid.eq_ignore_ascii_case(value))
+        }
+        "partlabel" => partition.label.as_deref() == Some(value),
+        _ => false,
+    }
+}
+
+/// The one FAT partition, and where the root's fstab mounts it.
+fn find_boot(table: &PartitionTable, mounts: &[Mount]) -> Result<(Partition, ImagePath), OsError> {
+    let fats: Vec<&Partition> = table.partitions.iter().filter(|p| p.kind == PartitionType::Fat).collect();
+    let [boot] = fats.as_slice() else {
+        return Err(unknown(table, &format!("{} FAT partitions", fats.len())));
+    };
+    let points: Vec<_> = mounts.iter().filter(|mount| mount.fstype == "vfat").collect();
+    let [mount] = points.as_slice() else {
+        return Err(unknown(table, &format!("{} FAT mounts in /etc/fstab", points.len())));
+    };
+    let folder = ImagePath::parse(&mount.point)
+        .map_err(|bad| OsError::File { path: fstab::PATH.to_owned(), problem: bad.to_string() })?;
+    Ok(((*boot).clone(), folder))
+}
+
+fn read_text(fs: &dyn FileSystem, path: &str) -> Result<String, OsError> {
+    let failed = |source| OsError::Fs { role: "root", source };
+    let resolved = fs.resolve(&fixed(path)).map_err(failed)?;
+    let bytes = fs.read(&resolved, 1 << 20).map_err(failed)?;
+    String::from_utf8(bytes)
+        .map_err(|_| OsError::File { path: path.to_owned(), problem: "it is not UTF-8 text".to_owned() })
+}
+
+fn unknown(table: &PartitionTable, problem: &str) -> OsError {
+    let partitions: Vec<String> =
+        table.partitions.iter().map(|p| format!("{} ({}, {})", p.number, p.kind, p.size)).collect();
+    let partitions = if partitions.is_empty() { "none".to_owned() } else { partitions.join(", ") };
+    OsError::Layout { found: format!("{problem}; partitions: {partitions}"), expected: EXPECTED }
+}

@@ -1,0 +1,77 @@
+//! How the image boots: boot loader, its files, and the kernels.
+
+use std::cell::RefCell;
+
+use crate::edit::config_txt;
+use crate::edit::kernel_modules::KernelModules;
+use crate::fs::{ImagePath, Kind};
+
+use super::super::error::OsError;
+use super::super::facts::Bootloader;
+use super::super::image::fixed;
+use super::super::kernel::Kernel;
+use super::{Probe, boot, root};
+
+/// Configuration files on the FAT are a few kilobytes.
+const LIMIT: u64 = 1 << 20;
+
+/// Lists of modules have below 2 MiB.
+const MODULES_LIMIT: u64 = 8 << 20;
+
+impl Probe<'_> {
+    /// GRUB where there is no `config.txt`; whether either is complete is for the recognition to say.
+    pub(super) fn bootloader(&self) -> Result<Bootloader, OsError> {
+        let config_path = self.below_boot("config.txt")?;
+        let Some(config) = self.text(config_path.as_str(), LIMIT)? else {
+            return Ok(Bootloader::Grub { config: fixed("/boot/grub/grub.cfg") });
+        };
+        let bad = |problem: String| OsError::File { path: config_path.to_string(), problem };
+        let failed = RefCell::new(None);
+        let include = |name: &str| {
+            let text = self.below_boot(name).and_then(|path| self.text(path.as_str(), LIMIT));
+            text.unwrap_or_else(|error| {
+                failed.borrow_mut().get_or_insert(error);
+                None
+            })
+        };
+        let files = config_txt::read(&config, &include).map_err(|error| bad(error.to_string()))?;
+        if let Some(error) = failed.into_inner() {
+            return Err(error);
+        }
+        let config_txt::BootFiles { prefix, cmdline, kernels } = files;
+        // The firmware drops a prefix with which it finds no kernel; then another file than ours would count.
+        let needed = kernels.iter().chain([&cmdline]).map(|name| format!("{prefix}{name}"));
+        for name in needed.filter(|_| !prefix.is_empty()) {
+            if !self.tree.exists(&self.below_boot(&name)?).map_err(boot)? {
+                return Err(bad(format!("it has os_prefix={prefix}, but {name} does not exist")));
+            }
+        }
+        let cmdline = self.below_boot(&format!("{prefix}{cmdline}"))?;
+        Ok(Bootloader::PiFirmware { cmdline, prefix, kernels: kernels.into_iter().collect() })
+    }
+
+    pub(super) fn below_boot(&self, name: &str) -> Result<ImagePath, OsError> {
+        self.boot_folder
+            .join(name)
+            .map_err(|bad| OsError::File { path: self.boot_folder.to_string(), problem: bad.to_string() })
+    }
+
+    /// The kernels with modules, by release.
+    pub(super) fn kernels(&self) -> Result<Vec<Kernel>, OsError> {
+        let folder = self.tree.resolve(&fixed("/lib/modules")).map_err(root)?;
+        if self.tree.stat(&folder).map_err(root)?.is_none() {
+            return Ok(Vec::new());
+        }
+        let mut kernels = Vec::new();
+        for entry in self.tree.list(&folder).map_err(root)? {
+            let list = |name: &str| self.text(&format!("{folder}/{}/{name}", entry.name), MODULES_LIMIT);
+            if entry.kind == Kind::Folder {
+                let dep = list("modules.dep")?.unwrap_or_default();
+                let builtin = list("modules.builtin")?.unwrap_or_default();
+                let modules = KernelModules::parse(&dep, &builtin);
+                kernels.push(Kernel { release: entry.name, modules });
+            }
+        }
+        Ok(kernels)
+    }
+}

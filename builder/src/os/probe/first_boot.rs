@@ -1,0 +1,86 @@
+//! What the system does on its first boot.
+
+use crate::edit::{cloud_cfg, fstab};
+
+use super::super::error::OsError;
+use super::super::facts::Bootloader;
+use super::super::first_boot::{CloudInit, MachineId, RootGrowth, UserSetup};
+use super::super::image::fixed;
+use super::super::snapshot::Snapshot;
+use super::{Probe, installed, root};
+
+/// No file of cloud-init's configuration is larger.
+const LIMIT: u64 = 1 << 20;
+
+impl Probe<'_> {
+    pub(super) fn cloud_init(&self, status: &str) -> Result<Option<CloudInit>, OsError> {
+        if !installed(status, "cloud-init")? {
+            return Ok(None);
+        }
+        let mut texts = vec![self.text("/etc/cloud/cloud.cfg", LIMIT)?.unwrap_or_default()];
+        let folder = self.tree.resolve(&fixed("/etc/cloud/cloud.cfg.d")).map_err(root)?;
+        if self.tree.stat(&folder).map_err(root)?.is_some() {
+            // Sorted already, as cloud-init reads them.
+            for entry in self.tree.list(&folder).map_err(root)? {
+                if entry.name.ends_with(".cfg") {
+                    texts.push(self.text(&format!("{folder}/{}", entry.name), LIMIT)?.unwrap_or_default());
+                }
+            }
+        }
+        let cloud_cfg::DataSources { list, seed } = cloud_cfg::datasources(texts.iter().map(String::as_str));
+        let disabled = self.exists("/etc/cloud/cloud-init.disabled")?;
+        Ok(Some(CloudInit { disabled, datasources: list, seed }))
+    }
+
+    pub(super) fn user_setup(&self, cloud_init: Option<&CloudInit>) -> Result<Vec<UserSetup>, OsError> {
+        let mut found = Vec::new();
+        if self.is_link("/etc/systemd/system/multi-user.target.wants/userconfig.service")? {
+            found.push(UserSetup::Userconf);
+        }
+        if cloud_init.is_some_and(|cloud| !cloud.disabled) {
+            found.push(UserSetup::CloudInit);
+        }
+        Ok(found)
+    }
+
+    pub(super) fn root_growth(
+        &self,
+        bootloader: &Bootloader,
+        files: &Snapshot,
+        status: &str,
+        cloud_init: Option<&CloudInit>,
+    ) -> Result<Vec<RootGrowth>, OsError> {
+        let mut found = Vec::new();
+        if let Bootloader::PiFirmware { cmdline, .. } = bootloader {
+            for word in files.text(cmdline).unwrap_or_default().split_whitespace() {
+                found.extend(growth_word(word));
+            }
+        }
+        if cloud_init.is_some_and(|cloud| !cloud.disabled) && installed(status, "cloud-guest-utils")? {
+            found.push(RootGrowth::CloudInit);
+        }
+        let mounts = fstab::mounts(files.text(&fixed(fstab::PATH)).unwrap_or_default());
+        let grown = |mount: &fstab::Mount| mount.options.iter().any(|option| option == "x-systemd.growfs");
+        if mounts.iter().any(|mount| mount.point == "/" && grown(mount)) {
+            found.push(RootGrowth::Growfs);
+        }
+        if self.exists("/etc/systemd/system/rpi-resizerootfs.service")? {
+            found.push(RootGrowth::ResizeService);
+        }
+        Ok(found)
+    }
+
+    pub(super) fn machine_id(&self) -> Result<MachineId, OsError> {
+        Ok(MachineId::of(self.text("/etc/machine-id", 4096)?.as_deref()))
+    }
+}
+
+fn growth_word(word: &str) -> Option<RootGrowth> {
+    match word {
+        "resize" => Some(RootGrowth::ResizeWord),
+        "init=/usr/lib/raspberrypi-sys-mods/firstboot" | "init=/usr/lib/raspi-config/init_resize.sh" => {
+            Some(RootGrowth::InitProgram)
+        }
+        _ => None,
+    }
+}

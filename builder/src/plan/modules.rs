@@ -1,0 +1,92 @@
+//! The kernel's modules: what k3s needs is there, for the kernel that the board boots, or there is no node.
+
+use crate::cluster::FlannelBackend;
+use crate::edit::kernel_modules::KernelModules;
+use crate::edit::modules_load;
+use crate::os::Kernel;
+
+use super::draft::Draft;
+use super::error::PlanError;
+use super::request::Request;
+
+pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), PlanError> {
+    let kernels = draft.facts.boot_kernels(request.board.kernel);
+    check(&kernels, request.cluster.k3s.flannel_backend)?;
+    // What only one of them has would make the boot of the other look failed.
+    let common = kernels.iter().map(|kernel| kernel.modules.clone()).reduce(|a, b| a.common(&b));
+    let text = modules_load::render(&common.unwrap_or_default());
+    draft.text(modules_load::PATH, 0o644, text, "kernel modules that k3s needs");
+    Ok(())
+}
+
+/// Any of the kernels may be the one that boots.
+fn check(kernels: &[&Kernel], backend: FlannelBackend) -> Result<(), PlanError> {
+    let none = Kernel {
+        release: "the image, which has none in /lib/modules".to_owned(),
+        modules: KernelModules::default(),
+    };
+    let kernels = if kernels.is_empty() { vec![&none] } else { kernels.to_vec() };
+    for kernel in kernels {
+        let missing = modules_load::missing(&kernel.modules, backend);
+        if !missing.is_empty() {
+            let list = missing.iter().map(|module| format!("{} ({})", module.name, module.why));
+            return Err(PlanError::Modules {
+                kernel: kernel.release.clone(),
+                missing: list.collect::<Vec<_>>().join(", "),
+                cure: cure(&missing, &kernel.modules),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Another backend helps only where it is the backend's own module that is missing.
+fn cure(missing: &[modules_load::Module], kernel: &KernelModules) -> String {
+    let other = "take another base image, or one in which the package with further modules \
+                 (linux-modules-extra on Ubuntu) is installed";
+    let [only] = missing else { return other.to_owned() };
+    let backend = match only.name {
+        "vxlan" if kernel.has("wireguard") => {
+            "\"wireguard-native\", or \"host-gw\" where all nodes are in one subnet"
+        }
+        "vxlan" => "\"host-gw\" where all nodes are in one subnet",
+        "wireguard" if kernel.has("vxlan") => "\"vxlan\"",
+        "wireguard" => "\"host-gw\" where all nodes are in one subnet",
+        _ => return other.to_owned(),
+    };
+    format!("set flannel-backend in [k3s] to {backend}, or {other}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kernel(modules: &[&str]) -> Kernel {
+        let list: String = modules.iter().map(|name| format!("kernel/{name}.ko.zst:\n")).collect();
+        Kernel { release: "5.15.0-1061-raspi".to_owned(), modules: KernelModules::parse(&list, "") }
+    }
+
+    const MOST: [&str; 5] = ["overlay", "br_netfilter", "nf_conntrack", "veth", "bridge"];
+
+    #[test]
+    fn a_missing_module_is_named_with_its_kernel_and_a_cure() {
+        let bare = kernel(&MOST);
+        let error = check(&[&bare], FlannelBackend::Vxlan).unwrap_err().to_string();
+        for word in ["5.15.0-1061-raspi", "vxlan (pods", "\"host-gw\"", "linux-modules-extra"] {
+            assert!(error.contains(word), "{word}: {error}");
+        }
+        assert!(!error.contains("wireguard-native"), "it has none: {error}");
+        assert!(check(&[&bare], FlannelBackend::HostGw).is_ok());
+
+        let guarded = kernel(&[&MOST[..], &["wireguard"]].concat());
+        let error = check(&[&guarded], FlannelBackend::Vxlan).unwrap_err().to_string();
+        assert!(error.contains("wireguard-native"), "{error}");
+        assert!(check(&[&guarded], FlannelBackend::WireguardNative).is_ok());
+        assert!(check(&[&guarded, &bare], FlannelBackend::WireguardNative).is_err(), "either may boot");
+
+        let error = check(&[&kernel(&["overlay"])], FlannelBackend::Vxlan).unwrap_err().to_string();
+        assert!(error.contains("another base") && !error.contains("flannel-backend"), "{error}");
+        let error = check(&[], FlannelBackend::None).unwrap_err().to_string();
+        assert!(error.contains("/lib/modules"), "{error}");
+    }
+}

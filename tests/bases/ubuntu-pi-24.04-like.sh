@@ -1,0 +1,17 @@
+# The shape of Ubuntu Server 24.04 for Raspberry Pi, arm64. It does not boot.
+# shellcheck shell=bash
+PROVES="Ubuntu 24.04's shape on a Pi: labels, cloud-init with netplan and networkd, flat boot folder"
+source "$HERE/pi-os-lib.sh"
+source "$HERE/ubuntu-lib.sh"
+
+DISK_ID=5a0b7c24
+
+build() {
+    ROOT=$WORK/root FAT=$WORK/fat
+    mkdir -p "$FAT"
+    unpack_system "$ROOT" trixie "$UBUNTU_PACKAGES"
+    write_os_release "$ROOT" 24.04 "24.04.3 LTS" noble "Noble Numbat"
+    write_ubuntu_boot_files "$FAT" ""
+    write_ubuntu_config_txt "$FAT"
+    build_ubuntu_pi "$UBUNTU_FEATURES" 6.8.0-1031-raspi zst vxlan wireguard
+}

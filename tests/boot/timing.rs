@@ -1,0 +1,61 @@
+//! How long a node takes from power-on to Ready, and which part of it is firstboot's own: `make bench-boot`.
+//!
+//! Prints and asserts nothing: QEMU without hardware help is many times slower than a board, and so are all the numbers
+//! but those of waiting.
+
+use std::fs;
+use std::process::Command;
+use std::time::Instant;
+
+use hc_firstboot::report::End;
+use hcimage::run::Network;
+use serde_json::Value;
+
+use crate::guest::Guest;
+use crate::support::base::{K3S_VERSION, base, k3s_release};
+use crate::support::hcimage::{hcimage, succeed};
+use crate::support::tools::{debugfs, run};
+
+/// What the network or k3s causes; all else is firstboot's own.
+const OTHERS: [&str; 7] = ["network", "clock", "join", "k3s", "ready", "nodes", "workloads"];
+
+#[test]
+#[ignore = "measures and asserts nothing: make bench-boot"]
+fn from_power_on_to_ready() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = format!(
+        "schema = 1\nname = \"lab\"\n\n[network]\nsubnet = \"10.0.2.0/24\"\ngateway = \"10.0.2.2\"\n\n[[nodes]]\n\
+         name = \"lab-1\"\nrole = \"server\"\nboard = \"pc\"\naddress = \"10.0.2.11\"\ndata-disk = false\n\n\
+         [boards.pc]\nbase = {:?}\n",
+        base("debian-pc-amd64")
+    );
+    fs::write(folder.path().join("cluster.toml"), file).unwrap();
+    succeed(hcimage(folder.path()).args(["build", "--k3s"]).arg(k3s_release().join(K3S_VERSION)));
+    let image = folder.path().join("out/lab-1.img");
+
+    let begin = Instant::now();
+    let mut guest = Guest::start("lab-1", "pc", &image, Network::Alone { forward: None }, None);
+    guest.wait_for("hcimage: [");
+    let firstboot = begin.elapsed();
+    guest.wait_for_end(End::Ready);
+    let ready = begin.elapsed();
+    guest.power_off();
+
+    let dumped = folder.path().join("state.json");
+    debugfs(&image, &format!("dump /var/lib/hcimage/state.json {}", dumped.display()));
+    let state: Value = serde_json::from_str(&fs::read_to_string(dumped).unwrap()).unwrap();
+    println!("from power-on, with the stand-in for k3s, in QEMU without hardware help:");
+    println!("  {:6.1} s  firstboot begins", firstboot.as_secs_f64());
+    println!("  {:6.1} s  the node is Ready and the report written", ready.as_secs_f64());
+    println!("firstboot's phases, in whole seconds:");
+    let (mut own, mut others) = (0, 0);
+    for phase in state["phases"].as_array().unwrap() {
+        let (name, seconds) = (phase["name"].as_str().unwrap(), phase["seconds"].as_u64().unwrap());
+        let by_others = OTHERS.contains(&name);
+        *(if by_others { &mut others } else { &mut own }) += seconds;
+        println!("  {seconds:6} s  {name}{}", if by_others { "  (network or k3s)" } else { "" });
+    }
+    println!("  {own:6} s  its own work;  {others} s for network and k3s");
+    let load = run(&mut Command::new("uptime"));
+    println!("this machine meanwhile:{load}");
+}

@@ -1,0 +1,231 @@
+//! Images of a cluster: what is on which card, and what is nowhere.
+
+use super::*;
+
+use std::collections::BTreeMap;
+
+use crate::support::hcimage::{names, text};
+
+/// One server and two agents on a Pi, one of them with labels and a taint.
+const CLUSTER: &str = "\
+schema = 1
+name = \"lab\"
+api = \"lab.home.lan\"
+manifests = [\"shop.yaml\"]
+
+[k3s]
+disable = [\"traefik\"]
+
+[network]
+subnet = \"192.168.7.0/24\"
+gateway = \"192.168.7.1\"
+dns = [\"192.168.7.1\"]
+domain = \"home.lan\"
+
+[[nodes]]
+name = \"lab-1\"
+role = \"server\"
+board = \"cm4\"
+address = \"192.168.7.11\"
+
+[[nodes]]
+name = \"lab-2\"
+role = \"agent\"
+board = \"cm4\"
+address = \"192.168.7.12\"
+labels = { disk = \"ssd\" }
+taints = [\"dedicated=storage:NoSchedule\"]
+
+[[nodes]]
+name = \"lab-3\"
+role = \"agent\"
+board = \"cm4\"
+address = \"192.168.7.13\"
+
+[registries.configs.\"registry.home.lan\"]
+auth = { username = \"pull\", password = \"very-secret-password\" }
+";
+
+const NODES: [&str; 3] = ["lab-1", "lab-2", "lab-3"];
+
+struct Lab {
+    folder: TempDir,
+}
+
+impl Lab {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        fs::write(folder.path().join("cluster.toml"), CLUSTER).unwrap();
+        fs::write(folder.path().join("shop.yaml"), MANIFEST).unwrap();
+        Self { folder }
+    }
+
+    fn command(&self, name: &str) -> Command {
+        let mut command = hcimage(self.folder.path());
+        command.arg(name).arg("--base").arg(base("pi-os-bookworm-like"));
+        command.arg("--k3s").arg(support::base::k3s_release().join(K3S_VERSION));
+        command
+    }
+
+    fn image(&self, node: &str) -> PathBuf {
+        self.folder.path().join("out").join(format!("{node}.img"))
+    }
+
+    fn read(&self, node: &str, path: &str) -> String {
+        let dumped = self.folder.path().join("dumped");
+        let said = debugfs(&self.image(node), &format!("dump {path} {}", dumped.display()));
+        assert!(!said.contains("not found"), "{said}");
+        fs::read_to_string(dumped).unwrap()
+    }
+
+    /// The secrets in the secrets file: everything in it that is long enough to be one.
+    fn secrets(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.folder.path().join("cluster.secrets.toml")).unwrap();
+        let mut certificate = false;
+        let mut secrets = vec!["very-secret-password".to_owned()];
+        for line in text.lines() {
+            // Certificates are public.
+            certificate =
+                (certificate || line.contains("BEGIN CERTIFICATE")) && !line.contains("END CERTIFICATE");
+            let value = line.split_once(" = ").map_or(line, |(_, value)| value).trim_matches('"');
+            let is_word = value.len() >= 32 && !value.contains(' ');
+            if is_word && !certificate && !value.contains("CERTIFICATE") {
+                secrets.push(value.to_owned());
+            }
+        }
+        assert!(secrets.len() > 20, "the secrets file was not understood");
+        secrets
+    }
+
+    fn has_no_secret(&self, what: &str, text: &str) {
+        for secret in self.secrets() {
+            assert!(!text.contains(&secret), "a secret is in {what}");
+        }
+    }
+}
+
+#[test]
+fn a_cluster_file_becomes_a_card_for_each_node() {
+    let lab = Lab::new();
+    let mut command = lab.command("build");
+    let said = command.output().unwrap();
+    assert!(said.status.success(), "{}", text(&said));
+    lab.has_no_secret("the output", &text(&said));
+    for node in NODES {
+        judge(&lab.image(node), lab.folder.path());
+        let hostname = lab.read(node, "/etc/hostname");
+        assert_eq!(hostname.trim(), node);
+    }
+    authorities_are_on_the_first_server_only(&lab);
+    agents_hold_an_agents_token(&lab);
+    for node in NODES {
+        let manifest = fs::read_to_string(lab.image(node).with_extension("img.manifest.json")).unwrap();
+        lab.has_no_secret("a manifest", &manifest);
+        for name in boot_tree(&lab.image(node), lab.folder.path())
+            .keys()
+            .filter(|name| name.ends_with(".txt") || name.ends_with(".toml"))
+        {
+            lab.has_no_secret(name, &String::from_utf8_lossy(&mtype(&lab.image(node), name)));
+        }
+    }
+    kubeconfig_is_the_owners(&lab);
+    a_rebuild_gives_the_same_bytes(&lab);
+}
+
+fn authorities_are_on_the_first_server_only(lab: &Lab) {
+    let trees: BTreeMap<&str, _> = NODES.iter().map(|node| (*node, root_tree(&lab.image(node)))).collect();
+    let server = &trees["lab-1"];
+    for name in ["server-ca", "client-ca", "request-header-ca", "etcd/peer-ca", "etcd/server-ca"] {
+        let key = &server[&format!("/var/lib/rancher/k3s/server/tls/{name}.key")];
+        assert_eq!((key.mode, key.uid), (0o600, 0), "{name}");
+    }
+    assert_eq!(server["/var/lib/rancher/k3s/server/tls"].mode, 0o700);
+    for agent in ["lab-2", "lab-3"] {
+        let forbidden =
+            |path: &&String| path.starts_with("/var/lib/rancher/k3s/server") || path.contains("agent-token");
+        assert_eq!(trees[agent].keys().find(forbidden), None, "{agent}");
+    }
+}
+
+fn agents_hold_an_agents_token(lab: &Lab) {
+    let server = lab.read("lab-1", "/etc/rancher/k3s/token");
+    assert!(server.starts_with("K10") && server.contains("::server:"), "a pinned server token is expected");
+    let passwords = NODES.map(|node| lab.read(node, "/etc/rancher/node/password"));
+    assert!(passwords[0] != passwords[1] && passwords[1] != passwords[2]);
+    for agent in ["lab-2", "lab-3"] {
+        let token = lab.read(agent, "/etc/rancher/k3s/token");
+        assert!(token.starts_with("K10") && token.contains("::node:"), "a pinned agent token is expected");
+        let password = server.rsplit(':').next().unwrap().trim();
+        for path in ["/etc/rancher/k3s/token", "/etc/rancher/k3s/config.yaml", "/etc/hcimage/seed.toml"] {
+            assert!(!lab.read(agent, path).contains(password), "the server token is in {path}");
+        }
+        let config = lab.read(agent, "/etc/rancher/k3s/config.yaml");
+        assert!(config.contains("server: \"https://192.168.7.11:6443\""), "{config}");
+        assert!(!config.contains("disable") && !config.contains("tls-san"), "{config}");
+    }
+    assert!(lab.read("lab-2", "/etc/rancher/k3s/config.yaml").contains("dedicated=storage:NoSchedule"));
+    let config = lab.read("lab-1", "/etc/rancher/k3s/config.yaml");
+    assert!(config.contains("lab.home.lan") && config.contains("\"traefik\""), "{config}");
+}
+
+fn kubeconfig_is_the_owners(lab: &Lab) {
+    use std::os::unix::fs::PermissionsExt as _;
+    for name in ["out/kubeconfig", "cluster.secrets.toml"] {
+        let mode = fs::metadata(lab.folder.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+    let text = fs::read_to_string(lab.folder.path().join("out/kubeconfig")).unwrap();
+    assert!(text.contains("https://lab.home.lan:6443"), "the fixed name of the API is expected");
+}
+
+fn a_rebuild_gives_the_same_bytes(lab: &Lab) {
+    let digests = || NODES.map(|node| hex(&fs::read(lab.image(node)).unwrap()));
+    let before = digests();
+    succeed(lab.command("build").arg("--overwrite"));
+    assert_eq!(digests(), before);
+}
+
+/// Neither an image nor a secret: a plan is only looked at.
+#[test]
+fn a_plan_shows_all_and_writes_nothing() {
+    let lab = Lab::new();
+    let said = succeed(&mut lab.command("plan"));
+    for words in [
+        "node lab-2, agent, for cm4",
+        "  -raspberrypi\n  +lab-2\n",
+        "/etc/rancher/k3s/token  create (secret, not shown)",
+        "  +server: \"https://192.168.7.11:6443\"",
+        "/etc/rancher/k3s/registries.yaml  create (secret, not shown)",
+    ] {
+        assert!(said.contains(words), "{words:?} is missing in\n{said}");
+    }
+    assert!(!said.contains("very-secret") && !said.contains('\u{1b}'), "{said}");
+    let json = succeed(lab.command("plan").args(["--json", "--only", "lab-3"]));
+    assert!(!json.contains("very-secret"), "{json}");
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let changes = json["nodes"][0]["changes"].as_array().unwrap();
+    assert!(json["nodes"].as_array().unwrap().len() == 1 && changes.len() > 30, "{json}");
+    let left = names(lab.folder.path());
+    assert_eq!(left, ["cluster.toml", "shop.yaml"], "nothing may be new");
+}
+
+#[test]
+fn secrets_are_renewed_or_it_is_said_why_not() {
+    let lab = Lab::new();
+    let rotate = |what: &str| {
+        let mut command = hcimage(lab.folder.path());
+        command.args(["rotate", what, "--kubeconfig", "admin.yaml"]);
+        command
+    };
+    fail(&mut rotate("admin-certificate"), 1, &["has not been built here yet"]);
+    succeed(&mut lab.command("build"));
+    let before = lab.secrets();
+    let said = succeed(&mut rotate("admin-certificate"));
+    assert!(said.contains("written into admin.yaml"), "{said}");
+    lab.has_no_secret("what is said", &said);
+    let after = lab.secrets();
+    assert!(before != after, "the administrator's key is to be a new one");
+    let said = succeed(&mut rotate("authorities"));
+    assert!(said.starts_with("not renewed: ") && lab.secrets() == after, "{said}");
+    fail(&mut rotate("everything"), 2, &["agent-token"]);
+}
