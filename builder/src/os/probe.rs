@@ -215,6 +215,11 @@ impl Probe<'_> {
             .map_err(|_| OsError::File { path: path.to_owned(), problem: "it is not UTF-8 text".to_owned() })
     }
 
+    fn is_link(&self, path: &str) -> Result<bool, OsError> {
+        let stat = self.tree.stat(&fixed(path)).map_err(root)?;
+        Ok(stat.is_some_and(|stat| stat.kind == Kind::Symlink))
+    }
+
     fn exists(&self, path: &str) -> Result<bool, OsError> {
         self.tree.exists(&fixed(path)).map_err(root)
     }

@@ -20,10 +20,10 @@ pub(super) const PI_WIRELESS: &str = "wlan0";
 
 /// Where all is as the base has it, DHCP on any wired interface, the base's files stay as they are.
 pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), PlanError> {
-    let profile = profile(request);
-    if as_the_base_has_it(&profile) {
+    if !is_ours(request) {
         return Ok(());
     }
+    let profile = profile(request);
     if let Link::Wifi(link) = &request.node.network.link {
         wifi::edits(draft, link)?;
         named_radio(draft, &profile)?;
@@ -64,8 +64,10 @@ fn profile<'a>(request: &Request<'a>) -> Profile<'a> {
     }
 }
 
-fn as_the_base_has_it(profile: &Profile<'_>) -> bool {
-    matches!(profile, Profile { network: None, interface: None, mac: None, search: None, wifi: None })
+/// Whether anything is to be other than the base has it.
+pub(super) fn is_ours(request: &Request<'_>) -> bool {
+    let Profile { network, interface, mac, search, wifi } = profile(request);
+    network.is_some() || interface.is_some() || mac.is_some() || search.is_some() || wifi.is_some()
 }
 
 /// The fixed address; none is DHCP.

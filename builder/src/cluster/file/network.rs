@@ -30,7 +30,8 @@ pub(in crate::cluster) struct NetworkTable {
     pub(in crate::cluster) wifi: Option<WifiTable>,
 }
 
-/// The wireless network of the nodes that say `wifi = true`.
+/// The wireless network of the nodes that say `wifi = true`. Their base image needs NetworkManager or netplan, or dhcpcd
+/// on a Raspberry Pi; a fixed address on a cable also works with systemd-networkd and ifupdown.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(extend("required" = ["ssid", "psk", "country"]))]
