@@ -223,11 +223,6 @@ impl Probe<'_> {
     fn exists(&self, path: &str) -> Result<bool, OsError> {
         self.tree.exists(&fixed(path)).map_err(root)
     }
-
-    fn is_link(&self, path: &str) -> Result<bool, OsError> {
-        let stat = self.tree.stat(&fixed(path)).map_err(root)?;
-        Ok(stat.is_some_and(|stat| stat.kind == Kind::Symlink))
-    }
 }
 
 fn installed(status: &str, package: &str) -> Result<bool, OsError> {
