@@ -5,6 +5,7 @@ use crate::os::{FileState, NetworkStack};
 
 use super::draft::{Draft, at};
 use super::error::PlanError;
+use super::network;
 use super::request::Request;
 
 pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), PlanError> {
@@ -14,11 +15,13 @@ pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), Plan
     draft.text(sysctl::PATH, 0o644, sysctl::render(), "kernel settings that k3s needs");
     if draft.facts.cloud_init.is_some() {
         let own = cloud_init::OwnAffairs {
-            // Where cloud-init writes the base's network and no edit of ours does, it must go on, or there is none.
-            network: matches!(
-                draft.facts.network.as_slice(),
-                [NetworkStack::NetworkManager | NetworkStack::Dhcpcd]
-            ),
+            // Where cloud-init writes the base's network and no edit of ours does, it must go on, or there is none;
+            // where an edit does, both would set up the same interface.
+            network: network::is_ours(request)
+                || matches!(
+                    draft.facts.network.as_slice(),
+                    [NetworkStack::NetworkManager | NetworkStack::Dhcpcd]
+                ),
             accounts: !request.cluster.users.is_empty(),
         };
         let text = cloud_init::render(own);
