@@ -15,7 +15,8 @@ pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), Plan
     draft.text(sysctl::PATH, 0o644, sysctl::render(), "kernel settings that k3s needs");
     if draft.facts.cloud_init.is_some() {
         let own = cloud_init::OwnAffairs {
-            // Where cloud-init writes the base's network and no edit of ours does, it must go on, or there is none.
+            // Where cloud-init writes the base's network and no edit of ours does, it must go on, or there is none;
+            // where an edit does, both would set up the same interface.
             network: network::is_ours(request)
                 || matches!(
                     draft.facts.network.as_slice(),
