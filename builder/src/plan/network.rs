@@ -50,11 +50,6 @@ pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), Plan
     }
 }
 
-/// Whether the node's network is written by [`edits`] and no longer the base's.
-pub(super) fn is_ours(request: &Request<'_>) -> bool {
-    !as_the_base_has_it(&profile(request))
-}
-
 fn profile<'a>(request: &Request<'a>) -> Profile<'a> {
     let node = request.node;
     Profile {
