@@ -260,14 +260,11 @@ fn qcow2_images_that_are_not_whole_are_refused() {
     qemu_img(&["create", "-q", "-f", "qcow2", "-b", "whole.img", "-F", "qcow2", "difference.img"]);
     qemu_img(&["create", "-q", "-f", "qcow2", "-o", "extended_l2=on", "sub.img", "1M"]);
     qemu_img(&["create", "-q", "-f", "qcow2", "-o", "data_file=other.raw", "outside.img", "1M"]);
-    let secret = ["create", "-q", "-f", "qcow2", "--object", "secret,id=s,data=x", "-o"];
-    qemu_img(
-        &[
-            &secret[..],
-            &["encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10", "locked.img", "1M"],
-        ]
-        .concat(),
-    );
+    // qemu-img times its key derivation when it encrypts, and on a busy machine gives up: the mark in the header is what
+    // counts (crypt_method, 32 bytes from the beginning; 2 is LUKS).
+    let mut locked = std::fs::read(&whole).unwrap();
+    locked[32..36].copy_from_slice(&2_u32.to_be_bytes());
+    desk.write("locked.img", &locked);
     for (name, word) in [
         ("difference.img", "backing file"),
         ("sub.img", "subclusters"),
