@@ -18,7 +18,7 @@ PACKAGES=(
     systemd network-manager grub-common python3-yaml dash passwd sudo openssh-server openssh-client
     netplan.io ifupdown wpasupplicant iproute2
     # serving and fetching in tests, measuring in benches
-    openssl curl procps time iproute2
+    openssl curl procps time
     # booting what was built
     qemu-system-arm qemu-system-x86 qemu-utils ovmf
 )
