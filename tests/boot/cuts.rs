@@ -133,8 +133,9 @@ impl Node<'_> {
     /// The card's last boot, without a cut: Ready, and nothing was made twice.
     fn finish(&self) {
         let mut guest = self.start();
-        // Ready already, it says nothing any more; so systemd has to. (A prompt to log in is no line.)
-        guest.wait_for("Multi-User System");
+        // Ready already, firstboot says nothing any more: systemd does, when it starts k3s. It says no more once there
+        // is a prompt to log in, which is no line.
+        guest.wait_for("Lightweight Kubernetes");
         guest.power_off();
         self.judge();
         let built = self.files(&self.folder.path().join("out/lab-1.img"));
