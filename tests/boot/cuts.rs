@@ -20,6 +20,9 @@ const CUTS: usize = 20;
 /// The first words of firstboot on the console: from here on it may hurt.
 const BEGINS: &str = "hcimage: [";
 
+/// What systemd says when it starts k3s.
+const K3S_STARTS: &str = "Lightweight Kubernetes";
+
 /// The longest that a boot may go on after those.
 const LONGEST: u64 = 40_000;
 
@@ -33,6 +36,7 @@ struct Node<'a> {
 }
 
 #[test]
+#[ignore = "takes a quarter of an hour and more: make power-cuts"]
 fn a_node_survives_twenty_power_cuts() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(
@@ -115,7 +119,15 @@ impl Node<'_> {
     /// One boot that ends with a cut at a random instant after firstboot began. Says whether the node was done before.
     fn boot_and_cut(&self, random: &mut u64, cuts: &mut usize) -> bool {
         let mut guest = self.start();
-        guest.wait_for(BEGINS);
+        guest.wait_for_either(BEGINS, K3S_STARTS);
+        // k3s may come first where it is enabled already; firstboot follows within seconds, or is over for good: the power
+        // was cut between its last write and its last word.
+        if !guest.said(BEGINS) {
+            assert!(guest.watch(Duration::from_secs(30)), "it ended by itself");
+            if !guest.said(BEGINS) {
+                return true;
+            }
+        }
         let instant = Duration::from_millis(next(random) % LONGEST);
         assert!(guest.watch(instant), "it ended by itself");
         let console = guest.cut_power();
@@ -135,7 +147,7 @@ impl Node<'_> {
         let mut guest = self.start();
         // Ready already, firstboot says nothing any more: systemd does, when it starts k3s. It says no more once there
         // is a prompt to log in, which is no line.
-        guest.wait_for("Lightweight Kubernetes");
+        guest.wait_for(K3S_STARTS);
         guest.power_off();
         self.judge();
         let built = self.files(&self.folder.path().join("out/lab-1.img"));

@@ -43,7 +43,7 @@ impl Guest {
 
     /// Waits for a line with these words; it may have come already.
     pub fn wait_for(&mut self, words: &str) {
-        if self.console.iter().any(|line| line.contains(words)) {
+        if self.said(words) {
             return;
         }
         let console = &mut self.console;
@@ -57,6 +57,22 @@ impl Guest {
             self.name,
             self.console.join("\n")
         );
+    }
+
+    /// Waits for a line with the ones or the others.
+    pub fn wait_for_either(&mut self, one: &str, other: &str) {
+        let console = &mut self.console;
+        let waited = self.vm.wait_for("say what is waited for", REPORT, |line| {
+            console.push(line.to_owned());
+            line.contains(one) || line.contains(other)
+        });
+        let all = || self.console.join("\n");
+        assert!(waited.is_ok(), "{} said neither {one:?} nor {other:?}: {waited:?}\n{}", self.name, all());
+    }
+
+    /// Whether a line with these words has come.
+    pub fn said(&self, words: &str) -> bool {
+        self.console.iter().any(|line| line.contains(words))
     }
 
     /// Waits for the end of the first boot.

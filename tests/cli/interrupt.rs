@@ -21,6 +21,23 @@ fn signal(name: &str, child: &Child) {
     run(Command::new("kill").arg(format!("-{name}")).arg(child.id().to_string()));
 }
 
+/// The same command where SIGINT does what it usually does: whoever runs the tests in the background may have it ignored,
+/// and hcimage respects that.
+fn with_default_interrupt(command: &Command) -> Command {
+    let mut wrapped = Command::new("env");
+    wrapped.arg("--default-signal=INT").arg(command.get_program()).args(command.get_args());
+    if let Some(folder) = command.get_current_dir() {
+        wrapped.current_dir(folder);
+    }
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapped.env(name, value),
+            None => wrapped.env_remove(name),
+        };
+    }
+    wrapped
+}
+
 /// Bytes of the images in the bundle.
 const IMAGES: u64 = 700_000_000;
 
@@ -30,6 +47,7 @@ fn half_way(folder: &Path, release: &Path) -> Option<Child> {
     let base = base("pi-os-bookworm-like");
     let mut command = hcimage(folder);
     command.args(["build", "--board", "cm4", "--base"]).arg(&base).arg("--k3s").arg(release);
+    let mut command = with_default_interrupt(&command);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let deadline = Instant::now() + Duration::from_secs(120);
     while partial_blocks(folder) == 0 {

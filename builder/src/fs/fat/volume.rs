@@ -322,6 +322,8 @@ impl FileSystem for FatFs {
         check(&self.window, &layout)?;
         let free = self.table()?.free(&layout);
         match free_hint(&self.window, &layout)? {
+            // `fatfs` does not count where an edit before was refused by it.
+            Some((_, UNKNOWN)) if self.edited.get() => self.correct_hint(),
             Some((_, hint)) if self.edited.get() && hint != free => {
                 Err(corrupt(format!("{hint} clusters are said to be free, {free} are")))
             }
@@ -329,6 +331,9 @@ impl FileSystem for FatFs {
         }
     }
 }
+
+/// Stands for a count of free clusters that nobody has made (Microsoft's FAT specification, `FSI_Free_Count`).
+const UNKNOWN: u32 = u32::MAX;
 
 /// Holds the content until its size is known, and refuses it if it is larger than `room`.
 fn spool(content: &mut dyn Read, room: u64, path: &ImagePath) -> Result<(impl Read + use<>, u64)> {
