@@ -259,7 +259,7 @@ impl Applier<'_> {
             .map_err(|source| ApplyError::Fs { path: edit.path.clone(), source })?;
         let (sha256, size) = match content {
             Content::Bytes(bytes) => {
-                (Some(Sha256Digest::of(bytes)), self.stream(&edit.path, bytes.as_slice(), attributes)?.0)
+                (Some(Sha256Digest::of(bytes)), self.stream(&edit.path, bytes.as_ref(), attributes)?.0)
             }
             Content::Hidden(text) => (None, self.stream(&edit.path, text.expose().as_bytes(), attributes)?.0),
             Content::HostFile { path, sha256: expected, promised_by, .. } => {

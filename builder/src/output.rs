@@ -1,10 +1,11 @@
 //! Where an image goes: its names, and how they are given only to what is complete.
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, TempPath};
+
+use crate::source::cache::sync_folder;
 
 /// Where an image goes.
 #[derive(Debug, Clone)]
@@ -113,15 +114,4 @@ impl Output {
     pub fn failed(&self, source: io::Error) -> OutputError {
         OutputError::Io { path: self.path.clone(), source }
     }
-}
-
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-/// Windows has no way to sync a folder; its journal keeps renames in order.
-#[cfg(not(unix))]
-fn sync_folder(_folder: &Path) -> io::Result<()> {
-    Ok(())
 }

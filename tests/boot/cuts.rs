@@ -9,9 +9,7 @@ use hc_firstboot::report::End;
 use hcimage::run::Network;
 use tempfile::TempDir;
 
-use crate::guest::Guest;
-use crate::support::base::{K3S_VERSION, base, k3s_release};
-use crate::support::hcimage::{hcimage, succeed};
+use crate::guest::{Guest, one_server};
 use crate::support::tools::{debugfs, extract, partitions, run};
 
 /// As many power cuts as are made.
@@ -38,19 +36,7 @@ struct Node<'a> {
 #[test]
 #[ignore = "takes a quarter of an hour and more: make power-cuts"]
 fn a_node_survives_twenty_power_cuts() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(
-        folder.path().join("cluster.toml"),
-        format!(
-            "schema = 1\nname = \"lab\"\n\n[network]\nsubnet = \"10.0.2.0/24\"\ngateway = \"10.0.2.2\"\n\n[[nodes]]\n\
-             name = \"lab-1\"\nrole = \"server\"\nboard = \"pc\"\naddress = \"10.0.2.11\"\n\n[boards.pc]\nbase = {:?}\n",
-            base("debian-pc-amd64")
-        ),
-    )
-    .unwrap();
-    let mut command = hcimage(folder.path());
-    succeed(command.args(["build", "--k3s"]).arg(k3s_release().join(K3S_VERSION)));
-
+    let folder = one_server("");
     let seed = seed();
     eprintln!("power cuts by the seed HCIMAGE_CUTS_SEED={seed}");
     // Two cards at a time, since a boot leaves a processor idle half of the time.

@@ -1,13 +1,17 @@
 //! A machine that runs, with everything that its console said.
 
+use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hc_firstboot::report::End;
 use hcimage::board::Boards;
 use hcimage::interrupt::Interrupt;
 use hcimage::run::{Machine, Network, Vm, VmError};
+use tempfile::TempDir;
 
+use crate::support::base::{K3S_VERSION, base, k3s_release};
+use crate::support::hcimage::{hcimage, succeed};
 use crate::{POWER_OFF, REPORT};
 
 pub struct Guest {
@@ -41,33 +45,31 @@ impl Guest {
         Self { vm, name: name.to_owned(), console: Vec::new() }
     }
 
+    /// Reads the console until a line is the right one.
+    fn read_until(&mut self, within: Duration, mut right: impl FnMut(&str) -> bool) -> Result<(), VmError> {
+        let console = &mut self.console;
+        self.vm.wait_for("say what is waited for", within, |line| {
+            console.push(line.to_owned());
+            right(line)
+        })
+    }
+
+    /// As [`Self::read_until`], for as long as a boot may take.
+    fn expect(&mut self, what: &str, right: impl FnMut(&str) -> bool) {
+        let waited = self.read_until(REPORT, right);
+        assert!(waited.is_ok(), "{} did not say {what}: {waited:?}\n{}", self.name, self.console.join("\n"));
+    }
+
     /// Waits for a line with these words; it may have come already.
     pub fn wait_for(&mut self, words: &str) {
-        if self.said(words) {
-            return;
+        if !self.said(words) {
+            self.expect(&format!("{words:?}"), |line| line.contains(words));
         }
-        let console = &mut self.console;
-        let waited = self.vm.wait_for("say what is waited for", REPORT, |line| {
-            console.push(line.to_owned());
-            line.contains(words)
-        });
-        assert!(
-            waited.is_ok(),
-            "{} did not say {words:?}: {waited:?}\n{}",
-            self.name,
-            self.console.join("\n")
-        );
     }
 
     /// Waits for a line with the ones or the others.
     pub fn wait_for_either(&mut self, one: &str, other: &str) {
-        let console = &mut self.console;
-        let waited = self.vm.wait_for("say what is waited for", REPORT, |line| {
-            console.push(line.to_owned());
-            line.contains(one) || line.contains(other)
-        });
-        let all = || self.console.join("\n");
-        assert!(waited.is_ok(), "{} said neither {one:?} nor {other:?}: {waited:?}\n{}", self.name, all());
+        self.expect(&format!("{one:?} or {other:?}"), |line| line.contains(one) || line.contains(other));
     }
 
     /// Whether a line with these words has come.
@@ -77,31 +79,21 @@ impl Guest {
 
     /// Waits for the end of the first boot.
     pub fn wait_for_end(&mut self, wanted: End) {
-        let is_end =
-            |line: &String| [End::Ready, End::Failed].into_iter().find(|end| line.trim() == end.sentinel());
-        let mut end = self.console.iter().find_map(is_end);
+        let end_in =
+            |line: &str| [End::Ready, End::Failed].into_iter().find(|end| line.trim() == end.sentinel());
+        let mut end = self.console.iter().find_map(|line| end_in(line));
         if end.is_none() {
-            let console = &mut self.console;
-            let waited = self.vm.wait_for("report", REPORT, |line| {
-                console.push(line.to_owned());
-                end = is_end(&line.to_owned());
+            self.expect("its report", |line| {
+                end = end_in(line);
                 end.is_some()
             });
-            assert!(waited.is_ok(), "{}: {waited:?}\n{}", self.name, self.console.join("\n"));
         }
         assert_eq!(end, Some(wanted), "{}\n{}", self.name, self.console.join("\n"));
     }
 
     /// Reads the console for so long; says whether the machine still runs.
     pub fn watch(&mut self, time: Duration) -> bool {
-        let end = Instant::now() + time;
-        let console = &mut self.console;
-        let watched =
-            self.vm.wait_for("say anything", end.saturating_duration_since(Instant::now()), |line| {
-                console.push(line.to_owned());
-                false
-            });
-        match watched {
+        match self.read_until(time, |_| false) {
             Err(VmError::Timeout { .. }) => true,
             Err(VmError::Ended { .. }) => false,
             other => panic!("{}: {other:?}", self.name),
@@ -122,4 +114,18 @@ impl Guest {
             console.join("\n")
         );
     }
+}
+
+/// Builds a cluster of one server on a PC, `out/lab-1.img`, in a new folder; `more` are further keys of the node.
+pub fn one_server(more: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let file = format!(
+        "schema = 1\nname = \"lab\"\n\n[network]\nsubnet = \"10.0.2.0/24\"\ngateway = \"10.0.2.2\"\n\n[[nodes]]\n\
+         name = \"lab-1\"\nrole = \"server\"\nboard = \"pc\"\naddress = \"10.0.2.11\"\n{more}\n\n\
+         [boards.pc]\nbase = {:?}\n",
+        base("debian-pc-amd64")
+    );
+    fs::write(folder.path().join("cluster.toml"), file).unwrap();
+    succeed(hcimage(folder.path()).args(["build", "--k3s"]).arg(k3s_release().join(K3S_VERSION)));
+    folder
 }

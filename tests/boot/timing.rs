@@ -11,9 +11,7 @@ use hc_firstboot::report::End;
 use hcimage::run::Network;
 use serde_json::Value;
 
-use crate::guest::Guest;
-use crate::support::base::{K3S_VERSION, base, k3s_release};
-use crate::support::hcimage::{hcimage, succeed};
+use crate::guest::{Guest, one_server};
 use crate::support::tools::{debugfs, run};
 
 /// What the network or k3s causes; all else is firstboot's own.
@@ -22,15 +20,7 @@ const OTHERS: [&str; 7] = ["network", "clock", "join", "k3s", "ready", "nodes", 
 #[test]
 #[ignore = "measures and asserts nothing: make bench-boot"]
 fn from_power_on_to_ready() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = format!(
-        "schema = 1\nname = \"lab\"\n\n[network]\nsubnet = \"10.0.2.0/24\"\ngateway = \"10.0.2.2\"\n\n[[nodes]]\n\
-         name = \"lab-1\"\nrole = \"server\"\nboard = \"pc\"\naddress = \"10.0.2.11\"\ndata-disk = false\n\n\
-         [boards.pc]\nbase = {:?}\n",
-        base("debian-pc-amd64")
-    );
-    fs::write(folder.path().join("cluster.toml"), file).unwrap();
-    succeed(hcimage(folder.path()).args(["build", "--k3s"]).arg(k3s_release().join(K3S_VERSION)));
+    let folder = one_server("data-disk = false\n");
     let image = folder.path().join("out/lab-1.img");
 
     let begin = Instant::now();

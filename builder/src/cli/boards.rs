@@ -25,17 +25,14 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let boards = Boards::load(self.profiles.as_deref())?;
-        let mut out = output::stdout();
         if self.json {
-            let all: Vec<Value> = boards.iter().map(as_json).collect();
-            serde_json::to_writer_pretty(&mut out, &all)?;
-            writeln!(out)?;
-        } else {
-            let width = boards.names().map(str::len).max().unwrap_or_default();
-            for board in boards.iter() {
-                writeln!(out, "{:width$}  {}", board.name, board.title)?;
-                writeln!(out, "{:width$}  {}", "", summary(board))?;
-            }
+            return output::print_json(&boards.iter().map(as_json).collect::<Vec<Value>>());
+        }
+        let mut out = output::stdout();
+        let width = boards.names().map(str::len).max().unwrap_or_default();
+        for board in boards.iter() {
+            writeln!(out, "{:width$}  {}", board.name, board.title)?;
+            writeln!(out, "{:width$}  {}", "", summary(board))?;
         }
         Ok(out.flush()?)
     }

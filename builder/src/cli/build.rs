@@ -7,17 +7,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde_json::{Value, json};
 
-use crate::interrupt::Interrupt;
 use crate::output::{Output, OutputError};
 use crate::pipeline::{self, Built, Ready, Target};
-use crate::progress;
 use crate::secrets::{Secrets, store};
 use crate::source::Tools;
-use crate::source::cache::Cache;
-use crate::source::fetch::{Fetcher, Patience};
 
 use super::output;
-use super::project::{Ingredients, Inputs, Project, clock, earliest};
+use super::project::{Equipment, Ingredients, Inputs, Project, clock, earliest};
 
 /// Make the images of a cluster's nodes, or of one node alone
 ///
@@ -75,11 +71,8 @@ impl Args {
 
     fn build(&self, project: &Project) -> anyhow::Result<()> {
         let outputs = self.outputs(project)?;
-        let interrupt = Interrupt::install().context("catching Ctrl-C")?;
-        let progress = progress::on_stderr();
-        let (fetcher, cache) = (Fetcher::new(Patience::default()), Cache::of_user()?);
-        let tools =
-            Tools { fetcher: &fetcher, cache: &cache, progress: progress.as_ref(), interrupt: &interrupt };
+        let equipment = Equipment::of_user()?;
+        let tools = equipment.tools();
         let ingredients = self.inputs.obtain(project, &tools)?;
         // A cluster that cannot be built gets no secrets either.
         let throw_away = project.peek_at_secrets(&ingredients)?;
@@ -223,10 +216,7 @@ impl Report<'_> {
             members.insert("kubeconfig".to_owned(), json!(path));
             members.insert("api".to_owned(), json!(self.project.cluster.api_url()));
         }
-        let mut out = output::stdout();
-        serde_json::to_writer_pretty(&mut out, &summary)?;
-        writeln!(out)?;
-        Ok(out.flush()?)
+        output::print_json(&summary)
     }
 
     fn text(&self) -> anyhow::Result<()> {

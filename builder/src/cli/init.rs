@@ -11,7 +11,7 @@ use crate::cluster::{self, FixedAddresses, Surroundings, Wishes};
 use crate::value::{Host, ObjectName, Subnet, UserName};
 
 use super::ask::Dialogue;
-use super::output::Usage;
+use super::output::{self, Usage};
 
 /// Write a commented cluster file to begin with
 ///
@@ -122,7 +122,7 @@ fn report(path: &Path, warnings: &cluster::Report) -> anyhow::Result<()> {
     if !warnings.is_empty() {
         writeln!(io::stderr().lock(), "{warnings}")?;
     }
-    let mut out = io::stdout().lock();
+    let mut out = output::stdout();
     writeln!(out, "{} is ready: look through it, then run hcimage build", path.display())?;
     Ok(out.flush()?)
 }

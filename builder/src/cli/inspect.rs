@@ -39,14 +39,13 @@ impl Args {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let context = || format!("inspecting {}", self.image.display());
         let inspection = inspect(&self.image).with_context(context)?;
-        let mut out = output::stdout();
         if self.json {
-            serde_json::to_writer_pretty(&mut out, &inspection.json())?;
-            writeln!(out)?;
+            output::print_json(&inspection.json())?;
         } else {
+            let mut out = output::stdout();
             inspection.print(&mut out)?;
+            out.flush()?;
         }
-        out.flush()?;
         inspection.system.map(drop).with_context(context)
     }
 }

@@ -40,14 +40,12 @@ impl Args {
         let tree = self.place.open()?;
         let lines = lines(&tree, &self.place.path)
             .with_context(|| format!("listing {} in {}", self.place.path, self.place.image.display()))?;
-        let mut out = output::stdout();
         if self.json {
-            serde_json::to_writer_pretty(&mut out, &lines)?;
-            writeln!(out)?;
-        } else {
-            for line in lines {
-                line.print(&mut out)?;
-            }
+            return output::print_json(&lines);
+        }
+        let mut out = output::stdout();
+        for line in lines {
+            line.print(&mut out)?;
         }
         Ok(out.flush()?)
     }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io::{self, IsTerminal, StdoutLock, Write};
 
+use serde::Serialize;
+
 /// A combination of arguments that makes no sense.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -33,6 +35,14 @@ pub(super) fn coloured() -> bool {
 /// Where commands print.
 pub(super) fn stdout() -> Output {
     Output(io::stdout().lock())
+}
+
+/// Prints a value as indented JSON with a newline at the end.
+pub(super) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+    let mut out = stdout();
+    serde_json::to_writer_pretty(&mut out, value)?;
+    writeln!(out)?;
+    Ok(out.flush()?)
 }
 
 impl Write for Output {

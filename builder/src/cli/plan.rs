@@ -1,20 +1,17 @@
 //! `hcimage plan`.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use anyhow::Context;
 use serde_json::json;
 
+use crate::apply::outstanding;
 use crate::difference::differences;
-use crate::interrupt::Interrupt;
-use crate::progress;
-use crate::source::Tools;
-use crate::source::cache::Cache;
-use crate::source::fetch::{Fetcher, Patience};
 use crate::value::Hostname;
 
 use super::output::{self, Usage};
-use super::project::Inputs;
+use super::project::{Equipment, Inputs};
 
 /// Show what a build would change, without writing an image
 ///
@@ -47,35 +44,34 @@ impl Args {
             let known = project.names().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             return Err(Usage(format!("--only {name}: there is no such node; there are {known}")).into());
         }
-        let interrupt = Interrupt::install().context("catching Ctrl-C")?;
-        let progress = progress::on_stderr();
-        let (fetcher, cache) = (Fetcher::new(Patience::default()), Cache::of_user()?);
-        let tools =
-            Tools { fetcher: &fetcher, cache: &cache, progress: progress.as_ref(), interrupt: &interrupt };
+        let equipment = Equipment::of_user()?;
+        let tools = equipment.tools();
         let ingredients = self.inputs.obtain(&project, &tools)?;
         let secrets = project.peek_at_secrets(&ingredients)?;
 
+        let mut trees = BTreeMap::new();
+        for (board, made_from) in &ingredients {
+            trees.insert(board, made_from.base.tree()?);
+        }
         let mut nodes = Vec::new();
         for node in project.cluster.nodes.iter() {
             if self.only.as_ref().is_some_and(|only| *only != node.name) {
                 continue;
             }
-            let (made_from, plan) = project.plan(node, &ingredients, secrets.as_ref())?;
-            let (plan, tree) = made_from.base.preview(&plan)?;
-            nodes.push((node, differences(&tree, &plan).context("comparing with the base image")?));
+            let (_, plan) = project.plan(node, &ingredients, secrets.as_ref())?;
+            let tree = trees.get(&node.board).with_context(|| format!("{} has no base", node.board))?;
+            let plan = outstanding(tree, &plan)?;
+            nodes.push((node, differences(tree, &plan).context("comparing with the base image")?));
         }
 
-        let mut out = output::stdout();
         if self.json {
             let nodes: Vec<_> = nodes
                 .iter()
                 .map(|(node, changes)| json!({ "hostname": node.name.as_str(), "changes": changes }))
                 .collect();
-            serde_json::to_writer_pretty(&mut out, &json!({ "schema": 1, "nodes": nodes }))?;
-            writeln!(out)?;
-            return Ok(out.flush()?);
+            return output::print_json(&json!({ "schema": 1, "nodes": nodes }));
         }
-        let colour = output::coloured();
+        let (mut out, colour) = (output::stdout(), output::coloured());
         for (node, changes) in &nodes {
             writeln!(
                 out,

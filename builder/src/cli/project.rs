@@ -14,11 +14,15 @@ use crate::card;
 use crate::cluster::{
     self, Addressing, Checked, Cluster, DataDisk, DataFolder, Format, Manifest, Node, Single, check_base,
 };
+use crate::interrupt::Interrupt;
 use crate::pipeline::Base;
 use crate::plan::{NodeSecrets, Plan, Request};
+use crate::progress::{self, Progress};
 use crate::secrets::{Clock, NOT_BEFORE, Secrets, store};
 use crate::source::Tools;
 use crate::source::base::{self, BaseSource};
+use crate::source::cache::Cache;
+use crate::source::fetch::{Fetcher, Patience};
 use crate::source::k3s_release::{self, K3sBundle, K3sSource};
 use crate::source::k3s_version::{K3sVersion, K3sWanted};
 use crate::source::lock::Lock;
@@ -114,6 +118,31 @@ pub(super) struct Project {
     pub(super) cluster: Cluster,
     /// The cluster file; none for one node alone.
     pub(super) file: Option<PathBuf>,
+}
+
+/// What a command obtains its inputs with.
+pub(super) struct Equipment {
+    interrupt: Interrupt,
+    progress: Box<dyn Progress>,
+    fetcher: Fetcher,
+    cache: Cache,
+}
+
+impl Equipment {
+    /// The user's cache, progress on stderr, and Ctrl-C caught from now on.
+    pub(super) fn of_user() -> anyhow::Result<Self> {
+        Ok(Self {
+            interrupt: Interrupt::install().context("catching Ctrl-C")?,
+            progress: progress::on_stderr(),
+            fetcher: Fetcher::new(Patience::default()),
+            cache: Cache::of_user()?,
+        })
+    }
+
+    pub(super) fn tools(&self) -> Tools<'_> {
+        let Self { interrupt, progress, fetcher, cache } = self;
+        Tools { fetcher, cache, progress: progress.as_ref(), interrupt }
+    }
 }
 
 /// A board's inputs, on this machine and verified.

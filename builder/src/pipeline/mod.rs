@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempPath;
 
-use crate::apply::{Change, outstanding};
+use crate::apply::Change;
 use crate::disk::ByteSize;
 use crate::manifest::Manifest;
 use crate::os::{Access, Facts, OsImage, System, Tree, probe};
@@ -53,11 +53,10 @@ impl Base {
         plan(&self.facts, request).map_err(failed)
     }
 
-    /// What a plan would still change, and the base as it is, to compare with.
-    pub fn preview(&self, plan: &Plan) -> Result<(Plan, Tree), BuildError> {
-        let failed = |source| in_base(&self.path, source);
-        let tree = OsImage::open(&self.path).and_then(|image| image.tree(Access::Read)).map_err(failed)?;
-        Ok((outstanding(&tree, plan)?, tree))
+    /// The base as it is, to compare plans with.
+    pub fn tree(&self) -> Result<Tree, BuildError> {
+        let tree = OsImage::open(&self.path).and_then(|image| image.tree(Access::Read));
+        tree.map_err(|source| in_base(&self.path, source))
     }
 }
 

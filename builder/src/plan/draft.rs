@@ -44,7 +44,7 @@ impl<'a> Draft<'a> {
 
     /// A text of ours.
     pub(super) fn text(&mut self, path: &str, mode: u16, text: impl Into<String>, reason: &'static str) {
-        self.file(path, mode, Content::Bytes(text.into().into_bytes()), reason);
+        self.file(path, mode, Content::Bytes(text.into().into_bytes().into()), reason);
     }
 
     /// A text of the base, changed by `edit`; its owner and mode stay.
@@ -54,7 +54,7 @@ impl<'a> Draft<'a> {
         reason: &'static str,
         edit: impl FnOnce(&str) -> Result<String, EditError>,
     ) -> Result<(), PlanError> {
-        self.change_to(path, reason, edit, |new| Content::Bytes(new.into_bytes()))
+        self.change_to(path, reason, edit, |new| Content::Bytes(new.into_bytes().into()))
     }
 
     /// The same for a text that holds secrets.

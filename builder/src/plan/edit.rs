@@ -1,5 +1,6 @@
 //! The edits that a plan is made of.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use crate::fs::{Attributes, ImagePath};
@@ -40,8 +41,8 @@ pub enum Action {
 /// What a file will hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
-    /// Bytes that are at hand.
-    Bytes(Vec<u8>),
+    /// Bytes that are at hand; a program that is compiled in is not copied for each node.
+    Bytes(Cow<'static, [u8]>),
     /// Text that is secret, or may be: never shown, nor is its digest.
     Hidden(Secret),
     /// A file of this machine, copied and checked while it is copied.

@@ -23,7 +23,7 @@ pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), Plan
     draft.file(
         PROGRAM_PATH,
         0o755,
-        Content::Bytes(request.firstboot.to_vec()),
+        Content::Bytes(request.firstboot.into()),
         "finishes the node on its first boot",
     );
     let unit = format!("/etc/systemd/system/{UNIT}");

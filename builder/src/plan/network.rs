@@ -101,7 +101,7 @@ fn named_radio(draft: &Draft, profile: &Profile<'_>) -> Result<(), PlanError> {
 fn write(draft: &mut Draft, path: &str, mode: u16, text: String, profile: &Profile<'_>) {
     let content = match profile.wifi {
         Some(_) => Content::Hidden(Secret::new(text)),
-        None => Content::Bytes(text.into_bytes()),
+        None => Content::Bytes(text.into_bytes().into()),
     };
     draft.file(path, mode, content, REASON);
 }

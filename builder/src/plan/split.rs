@@ -46,7 +46,7 @@ mod tests {
     const ROOT: Attributes = Attributes { mode: 0o600, uid: 0, gid: 0, mtime: 1 };
 
     fn write(path: &str, text: &str) -> Edit {
-        let content = Content::Bytes(text.as_bytes().to_vec());
+        let content = Content::Bytes(text.as_bytes().to_vec().into());
         Edit { path: ImagePath::parse(path).unwrap(), action: Action::Write(content, ROOT), reason: "test" }
     }
 

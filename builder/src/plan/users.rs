@@ -125,7 +125,7 @@ fn home(draft: &mut Draft, person: &Person<'_>) -> Result<(), PlanError> {
         _ => return Err(unsafe_path(&file)),
     };
     let text = authorized_keys::edit(old, &person.user.ssh_keys);
-    let content = Content::Bytes(text.into_bytes());
+    let content = Content::Bytes(text.into_bytes().into());
     draft.push(file, Action::Write(content, owned(0o600, draft)), "keys of the cluster file");
     Ok(())
 }

@@ -39,6 +39,21 @@ pub fn beside(cluster_file: &Path) -> PathBuf {
 pub fn open(path: &Path, cluster: &str, nodes: &[Hostname], clock: Clock) -> Result<Opened, SecretsError> {
     let path = &real(path);
     let _lock = lock(path)?;
+    let opened = complete(path, cluster, nodes, clock)?;
+    if opened.created || !opened.added.is_empty() {
+        write(path, &file::render(&opened.secrets), !opened.created)?;
+    }
+    Ok(opened)
+}
+
+/// The secrets as [`open`] would leave them, without writing anything: where there are none, or a node is new, what is
+/// missing is made up and forgotten again.
+pub fn peek(path: &Path, cluster: &str, nodes: &[Hostname], clock: Clock) -> Result<Secrets, SecretsError> {
+    Ok(complete(&real(path), cluster, nodes, clock)?.secrets)
+}
+
+/// What is in the file, checked, and what is missing in it; nothing is written.
+fn complete(path: &Path, cluster: &str, nodes: &[Hostname], clock: Clock) -> Result<Opened, SecretsError> {
     let (mut secrets, created) = match read(path)? {
         Some(secrets) => (secrets, false),
         None => (make(cluster, clock)?, true),
@@ -46,24 +61,7 @@ pub fn open(path: &Path, cluster: &str, nodes: &[Hostname], clock: Clock) -> Res
     of_cluster(&secrets, cluster, path)?;
     let warnings = check::validity(&secrets, clock)?;
     let added = secrets.add_nodes(nodes)?;
-    if created || !added.is_empty() {
-        write(path, &file::render(&secrets), !created)?;
-    }
     Ok(Opened { secrets, created, added, warnings })
-}
-
-/// The secrets as [`open`] would leave them, without writing anything: where there are none, or a node is new, what is
-/// missing is made up and forgotten again.
-pub fn peek(path: &Path, cluster: &str, nodes: &[Hostname], clock: Clock) -> Result<Secrets, SecretsError> {
-    let path = &real(path);
-    let mut secrets = match read(path)? {
-        Some(secrets) => secrets,
-        None => make(cluster, clock)?,
-    };
-    of_cluster(&secrets, cluster, path)?;
-    check::validity(&secrets, clock)?;
-    secrets.add_nodes(nodes)?;
-    Ok(secrets)
 }
 
 /// Renews one thing in the secrets at `path`, as [`Secrets::rotate`] does, and saves it.
