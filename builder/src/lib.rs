@@ -11,6 +11,8 @@ pub mod disk;
 pub mod edit;
 pub mod fs;
 pub mod interrupt;
+#[cfg(test)]
+mod judges;
 pub mod manifest;
 pub mod os;
 pub mod output;

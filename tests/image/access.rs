@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::support::base::{K3S_VERSION, base, k3s_release};
 use crate::support::hcimage::{fail, hcimage, succeed};
-use crate::support::tools::{debugfs, judge, run};
+use crate::support::tools::{assert_same_bytes, debugfs, judge, run};
 use crate::support::tree::root_tree;
 
 const KEY: &str =
@@ -181,7 +181,7 @@ fn accounts_on_raspberry_pi_os() {
         let first = image.with_file_name("first.img");
         fs::rename(&image, &first).expect("moving the image");
         succeed(&mut build(scratch, &cluster("cm4", &users("")), &first, "twice"));
-        run(Command::new("cmp").arg(&first).arg(self::image(scratch, "twice")));
+        assert_same_bytes(&first, &self::image(scratch, "twice"));
     }
 }
 

@@ -25,7 +25,7 @@ use std::process::Command;
 use serde_json::Value;
 use support::base::{K3S_VERSION, base, make_release};
 use support::hcimage::{build, fail, hcimage, succeed};
-use support::tools::{debugfs, debugfs_write, judge, mtype, partitions};
+use support::tools::{assert_same_bytes, debugfs, debugfs_write, judge, mtype, partitions};
 use support::tree::{boot_tree, hex, root_tree};
 use tempfile::TempDir;
 
@@ -222,7 +222,7 @@ impl Node {
         let mut command = build(self.folder.path(), self.case.board, &self.base);
         succeed(command.args(self.case.arguments).args(["--output", "again.img"]));
         let again = self.folder.path().join("again.img");
-        support::tools::run(Command::new("cmp").arg(&self.image).arg(&again));
+        assert_same_bytes(&self.image, &again);
         fs::remove_file(again).expect("removing the second image");
     }
 
@@ -234,7 +234,7 @@ impl Node {
         let manifest = self.folder.path().join("twice.img.manifest.json");
         assert_eq!(said["nodes"][0]["changes"], 0, "{}", fs::read_to_string(manifest).unwrap_or_default());
         let twice = self.folder.path().join("twice.img");
-        support::tools::run(Command::new("cmp").arg(&self.image).arg(&twice));
+        assert_same_bytes(&self.image, &twice);
         fs::remove_file(twice).expect("removing the third image");
     }
 
@@ -499,7 +499,7 @@ fn an_image_that_is_too_small_is_grown() {
         let path = format!("/var/lib/rancher/k3s/agent/images/{archive}");
         debugfs(&image, &format!("dump {path} {}", folder.path().join("dumped").display()));
         let original = release.path().join(K3S_VERSION).join(&archive);
-        support::tools::run(Command::new("cmp").arg(original).arg(folder.path().join("dumped")));
+        assert_same_bytes(&original, &folder.path().join("dumped"));
     }
 }
 

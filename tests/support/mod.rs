@@ -3,5 +3,6 @@
 
 pub mod base;
 pub mod hcimage;
+mod sparse;
 pub mod tools;
 pub mod tree;

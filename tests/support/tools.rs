@@ -1,11 +1,13 @@
 //! Other people's tools as judges. One that is missing fails the test: `make setup` installs them all.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
+
+use super::sparse;
 
 /// Runs a tool and returns what it printed; anything but success fails the test.
 pub fn run(command: &mut Command) -> String {
@@ -64,25 +66,29 @@ fn table_is_gpt(image: &Path) -> bool {
     run(Command::new("sfdisk").arg("-J").arg(image)).contains("\"gpt\"")
 }
 
-/// A partition as a file of its own, with holes where it has only zeros.
+/// A partition as a file of its own, with holes where it has them.
 pub fn extract(image: &Path, range: Range, out: &Path) {
-    let mut source = File::open(image).expect("opening the image");
-    source.seek(SeekFrom::Start(range.start)).expect("seeking in the image");
-    let mut source = source.take(range.size);
-    let mut out = File::create(out).expect("creating a copy");
+    let source = File::open(image).expect("opening the image");
+    let copy = File::create(out).expect("creating a copy");
+    copy.set_len(range.size).expect("sizing a copy");
     let mut buffer = vec![0; 1 << 20];
-    loop {
-        let count = source.read(&mut buffer).expect("reading the image");
-        if count == 0 {
-            break;
-        }
-        if buffer[..count].iter().all(|byte| *byte == 0) {
-            out.seek(SeekFrom::Current(count as i64)).expect("seeking in a copy");
-        } else {
-            out.write_all(&buffer[..count]).expect("writing a copy");
-        }
+    for piece in sparse::data(&source, range.start, range.start + range.size) {
+        let bytes = sparse::read(&source, &piece, &mut buffer);
+        copy.write_all_at(bytes, piece.start - range.start).expect("writing a copy");
     }
-    out.set_len(range.size).expect("sizing a copy");
+}
+
+/// Both files hold the same bytes, whatever of them is a hole. `cmp` says the same, but reads every hole.
+pub fn assert_same_bytes(one: &Path, other: &Path) {
+    let [a, b] =
+        [one, other].map(|path| File::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display())));
+    let [len, other_len] = [&a, &b].map(|file| file.metadata().expect("stat of an image").len());
+    assert_eq!(len, other_len, "sizes of {} and {}", one.display(), other.display());
+    let (mut from_a, mut from_b) = (vec![0; 1 << 20], vec![0; 1 << 20]);
+    for piece in sparse::data(&a, 0, len).chain(sparse::data(&b, 0, len)) {
+        let same = sparse::read(&a, &piece, &mut from_a) == sparse::read(&b, &piece, &mut from_b);
+        assert!(same, "{} and {} differ in bytes {piece:?}", one.display(), other.display());
+    }
 }
 
 /// What debugfs says to a command on the root file system.

@@ -73,7 +73,7 @@ fn walk(ext4: &Ext4, folder: &Ext4PathBuf, tree: &mut BTreeMap<String, Node>) {
             continue;
         }
         let path = entry.path();
-        let data = ext4.symlink_metadata(&path).expect("ext4-view stats a path");
+        let data = entry.metadata().expect("ext4-view stats an entry");
         let content = match data.file_type() {
             FileType::Regular => hex(&ext4.read(&path).expect("ext4-view reads a file")),
             FileType::Symlink => ext4.read_link(&path).expect("ext4-view reads a link").display().to_string(),

@@ -3,10 +3,11 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::sync::Arc;
 
 use super::Window;
+use crate::judges::program;
 
 /// A scratch image that is removed with its folder.
 pub(crate) struct Scratch {
@@ -46,11 +47,8 @@ impl Scratch {
 
 /// Runs a judge and returns what it said, good or bad.
 pub(crate) fn judge(package: &str, tool: &str, arguments: &[&str], stdin: &[u8]) -> Output {
-    // Debian keeps some of them where a plain user does not look.
-    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
-    let mut child = Command::new(tool)
+    let mut child = program(tool)
         .args(arguments)
-        .env("PATH", path)
         .env("LC_ALL", "C.UTF-8")
         .env("MTOOLS_SKIP_CHECK", "1")
         .stdin(Stdio::piped())

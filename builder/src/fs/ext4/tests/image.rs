@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 use std::sync::Arc;
 
 use tempfile::TempDir;
@@ -13,6 +13,7 @@ use crate::disk::{ByteOffset, ByteSize, Window};
 use crate::fs::ext4::scratch::scratch;
 use crate::fs::ext4::{Ext4, Ext4Options};
 use crate::fs::{Attributes, FileSystem, FsError, ImagePath};
+use crate::judges::program;
 
 /// Where the partition begins. What lies before and behind it must never change.
 pub(super) const OFFSET: u64 = 4 << 20;
@@ -41,9 +42,8 @@ pub(super) struct Image {
 
 /// Runs a tool of e2fsprogs and returns what it said; a missing tool names its package.
 pub(super) fn tool(name: &str, arguments: &[&str]) -> Output {
-    let path = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin";
-    let mut command = Command::new(name);
-    command.args(arguments).env("PATH", path).env("LC_ALL", "C").env("TZ", "UTC");
+    let mut command = program(name);
+    command.args(arguments).env("LC_ALL", "C").env("TZ", "UTC");
     // The same UUIDs, hash seeds and times each time.
     command.env("MKE2FS_DETERMINISTIC", "1").env("E2FSPROGS_FAKE_TIME", "1500000000");
     command.output().unwrap_or_else(|error| panic!("{name}: {error}; install the package e2fsprogs"))

@@ -8,13 +8,13 @@ mod refused;
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 
 use super::super::scratch::scratch;
 use super::{Grown, grow};
 use crate::disk::{ByteSize, Window};
 use crate::fs::Result;
+use crate::judges;
 
 /// A file system alone in a file, and the folder that its files were made from.
 struct Image {
@@ -24,10 +24,8 @@ struct Image {
 
 /// Runs a tool to its end; its output and exit code.
 fn run(program: &str, args: &[&str]) -> (i32, String) {
-    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
-    let out = Command::new(program)
+    let out = judges::program(program)
         .args(args)
-        .env("PATH", path)
         .env("LC_ALL", "C")
         .output()
         .unwrap_or_else(|error| panic!("running {program} (Debian package e2fsprogs or mount): {error}"));
