@@ -32,14 +32,16 @@ has_musl_target() {
 
 # cargo_build WAY TARGET RUSTFLAGS PACKAGE...: each way has a folder of its own, since they use different
 # compilers; RUSTFLAGS count for TARGET only, so that build scripts and macros still build for this machine.
+# One package a call: two in one share the features of their dependencies, so that hc-firstboot with the double beside
+# it would be another program than alone, and be built anew each time.
 cargo_build() {
     local way=$1 target=$2 flags=$3 package
     shift 3
-    local packages=()
-    for package in "$@"; do packages+=(--package "$package" --bin "$package"); done
-    (cd "$root" && CARGO_TARGET_DIR=$build_dir/card-$way RUSTFLAGS=$flags \
-        cargo build --locked --quiet --profile card --target "$target" "${packages[@]}") ||
-        die "building $* for $target failed (see above)"
+    for package in "$@"; do
+        (cd "$root" && CARGO_TARGET_DIR=$build_dir/card-$way RUSTFLAGS=$flags \
+            cargo build --locked --quiet --profile card --target "$target" --package "$package" --bin "$package") ||
+            die "building $package for $target failed (see above)"
+    done
     built=$build_dir/card-$way/$target/card
 }
 
