@@ -33,12 +33,16 @@ has_musl_target() {
 # cargo_build WAY TARGET RUSTFLAGS PACKAGE...: each way has a folder of its own, since they use different
 # compilers; RUSTFLAGS count for TARGET only, so that build scripts and macros still build for this machine.
 # One package a call: two in one share the features of their dependencies, so that hc-firstboot with the double beside
-# it would be another program than alone, and be built anew each time.
+# it would be another program than alone, and be built anew each time. For the same reason the linker is named for
+# TARGET only.
 cargo_build() {
-    local way=$1 target=$2 flags=$3 package
+    local way=$1 target=$2 flags=$3 gcc=${2%%-*}-linux-gnu-gcc package
     shift 3
+    command -v "$gcc" >/dev/null || die "$gcc is not installed; run scripts/setup.sh"
+    local upper=${target^^} tools
+    tools=("CC_${target//-/_}=$gcc" "CARGO_TARGET_${upper//-/_}_LINKER=$gcc")
     for package in "$@"; do
-        (cd "$root" && CARGO_TARGET_DIR=$build_dir/card-$way RUSTFLAGS=$flags \
+        (cd "$root" && env "${tools[@]}" CARGO_TARGET_DIR="$build_dir/card-$way" RUSTFLAGS="$flags" \
             cargo build --locked --quiet --profile card --target "$target" --package "$package" --bin "$package") ||
             die "building $package for $target failed (see above)"
     done
@@ -47,11 +51,8 @@ cargo_build() {
 
 # build ARCH PACKAGE...: sets `built` to the folder with the programs.
 build() {
-    local arch=$1 gcc=$1-linux-gnu-gcc
+    local arch=$1
     shift
-    export "CC_${arch}_unknown_linux_musl=$gcc" "CC_${arch}_unknown_linux_gnu=$gcc"
-    export "CARGO_TARGET_${arch^^}_UNKNOWN_LINUX_MUSL_LINKER=$gcc" "CARGO_TARGET_${arch^^}_UNKNOWN_LINUX_GNU_LINKER=$gcc"
-    command -v "$gcc" >/dev/null || die "$gcc is not installed; run scripts/setup.sh"
     if has_musl_target "$arch-unknown-linux-musl"; then
         say "building $* for $arch (musl)"
         cargo_build musl "$arch-unknown-linux-musl" "-C target-feature=+crt-static" "$@"
