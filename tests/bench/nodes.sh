@@ -59,7 +59,7 @@ for ((round = 1; round <= rounds; round++)); do
     build "$few"
     build "$many"
     rm -f "$work/copy"
-    timed "$work/copy" bash -c 'cp --sparse=always "$0" "$1" && sync "$1"' "$work/$few/out/n-1.img" "$work/copy"
+    timed "$work/copy" bash -c 'cp --reflink=never --sparse=always "$0" "$1" && sync "$1"' "$work/$few/out/n-1.img" "$work/copy"
 done
 
 median() { sort -n "$work/$1.s" | sed -n "$(((rounds + 1) / 2))p"; }
