@@ -9,7 +9,7 @@ use hc_firstboot::report::End;
 use hcimage::run::Network;
 use tempfile::TempDir;
 
-use crate::guest::{Guest, one_server};
+use crate::guest::{Guest, K3S_IS, one_server, say_what_becomes_of_k3s};
 use crate::support::tools::{debugfs, extract, partitions, run};
 
 /// As many power cuts as are made.
@@ -17,9 +17,6 @@ const CUTS: usize = 20;
 
 /// The first words of firstboot on the console: from here on it may hurt.
 const BEGINS: &str = "hcimage: [";
-
-/// What systemd says when it starts k3s.
-const K3S_STARTS: &str = "Lightweight Kubernetes";
 
 /// The longest that a boot may go on after those.
 const LONGEST: u64 = 40_000;
@@ -37,6 +34,7 @@ struct Node<'a> {
 #[ignore = "takes a quarter of an hour and more: make power-cuts"]
 fn a_node_survives_twenty_power_cuts() {
     let folder = one_server("");
+    say_what_becomes_of_k3s(&folder.path().join("out/lab-1.img"), folder.path());
     let seed = seed();
     eprintln!("power cuts by the seed HCIMAGE_CUTS_SEED={seed}");
     // Two cards at a time, since a boot leaves a processor idle half of the time.
@@ -105,7 +103,7 @@ impl Node<'_> {
     /// One boot that ends with a cut at a random instant after firstboot began. Says whether the node was done before.
     fn boot_and_cut(&self, random: &mut u64, cuts: &mut usize) -> bool {
         let mut guest = self.start();
-        guest.wait_for_either(BEGINS, K3S_STARTS);
+        guest.wait_for_either(BEGINS, K3S_IS);
         // k3s may come first where it is enabled already; firstboot follows within seconds, or is over for good: the power
         // was cut between its last write and its last word.
         if !guest.said(BEGINS) {
@@ -131,9 +129,8 @@ impl Node<'_> {
     /// The card's last boot, without a cut: Ready, and nothing was made twice.
     fn finish(&self) {
         let mut guest = self.start();
-        // Ready already, firstboot says nothing any more: systemd does, when it starts k3s. It says no more once there
-        // is a prompt to log in, which is no line.
-        guest.wait_for(K3S_STARTS);
+        // Ready already, firstboot says nothing any more.
+        guest.wait_for(&format!("{K3S_IS}active"));
         guest.power_off();
         self.judge();
         let built = self.files(&self.folder.path().join("out/lab-1.img"));

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use crate::support::base::{K3S_VERSION, base, k3s_release};
 use crate::support::hcimage::{hcimage, succeed};
+use crate::support::tools::debugfs_write;
 use crate::{POWER_OFF, REPORT};
 
 pub struct Guest {
@@ -114,6 +115,29 @@ impl Guest {
             console.join("\n")
         );
     }
+}
+
+/// What the unit of [`say_what_becomes_of_k3s`] says at every boot; the state follows.
+pub const K3S_IS: &str = "PROBE-K3S-IS-";
+
+/// Adds a unit of the test's own to an image, and starts it at every boot; the text of the unit goes through a file in
+/// `scratch`.
+pub fn add_unit(image: &Path, scratch: &Path, name: &str, text: &str) {
+    let file = scratch.join(name);
+    fs::write(&file, text).unwrap();
+    let path = format!("/etc/systemd/system/{name}");
+    debugfs_write(image, &format!("write {} {path}", file.display()));
+    let link = format!("/etc/systemd/system/multi-user.target.wants/{name}");
+    debugfs_write(image, &format!("symlink {link} {path}"));
+}
+
+/// What systemd itself says of it on the console cannot be relied on: it is silent once there is a prompt to log in.
+pub fn say_what_becomes_of_k3s(image: &Path, scratch: &Path) {
+    let unit = format!(
+        "[Unit]\nAfter=k3s.service\n[Service]\nType=exec\n\
+         ExecStart=/bin/sh -c 'echo {K3S_IS}$(systemctl is-active k3s.service) >/dev/console'\n"
+    );
+    add_unit(image, scratch, "late.service", &unit);
 }
 
 /// Builds a cluster of one server on a PC, `out/lab-1.img`, in a new folder; `more` are further keys of the node.

@@ -23,19 +23,20 @@ mod support;
 mod switch;
 mod timing;
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use guest::{K3S_IS, add_unit, say_what_becomes_of_k3s};
 use hc_firstboot::report::End;
 use hcimage::board::Boards;
 use hcimage::interrupt::Interrupt;
 use hcimage::run::{Forward, Machine, Network, Vm, VmError};
 use support::base::base;
 use support::hcimage::{build, succeed};
-use support::tools::{debugfs, debugfs_write, judge, mtype, run};
+use support::tools::{debugfs, judge, mtype, partitions, run};
 use tempfile::TempDir;
 
 /// QEMU without hardware help is slow, and so is a busy machine: these only end what hangs.
@@ -45,9 +46,14 @@ const POWER_OFF: Duration = Duration::from_secs(300);
 /// In QEMU's own network, but not the address that its DHCP would give.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 50);
 
+/// By how much the card is larger than the image on it, in bytes.
+const CARD_IS_LARGER: u64 = 1 << 30;
+
+/// Where a partition may end before the end of its disk: whole MiB, and the second GPT.
+const ALIGNMENT: u64 = 1 << 20;
+
 /// What the test's own unit says at its end.
 const PROBE_DONE: &str = "PROBE-DONE";
-const K3S_IS: &str = "PROBE-K3S-IS-";
 
 struct Node {
     folder: TempDir,
@@ -99,7 +105,9 @@ impl Node {
     /// Two units of the test's own: one keeps what only the running kernel knows and says when it has, the other says
     /// at every boot what became of k3s.
     fn add_probes(&self) {
-        self.add_unit(
+        add_unit(
+            &self.image(),
+            self.folder.path(),
             "probe.service",
             &format!(
                 "[Service]\nType=exec\nExecStart=/bin/sh -c 'until test -e /var/lib/hcimage/finished; \
@@ -109,22 +117,7 @@ impl Node {
                  echo {PROBE_DONE} >/dev/console'\n"
             ),
         );
-        self.add_unit(
-            "late.service",
-            &format!(
-                "[Unit]\nAfter=k3s.service\n[Service]\nType=exec\n\
-                 ExecStart=/bin/sh -c 'echo {K3S_IS}$(systemctl is-active k3s.service) >/dev/console'\n"
-            ),
-        );
-    }
-
-    fn add_unit(&self, name: &str, text: &str) {
-        let file = self.folder.path().join(name);
-        fs::write(&file, text).unwrap();
-        let path = format!("/etc/systemd/system/{name}");
-        debugfs_write(&self.image(), &format!("write {} {path}", file.display()));
-        let link = format!("/etc/systemd/system/multi-user.target.wants/{name}");
-        debugfs_write(&self.image(), &format!("symlink {link} {path}"));
+        say_what_becomes_of_k3s(&self.image(), self.folder.path());
     }
 
     fn wait_for_probe(&self, vm: &Vm, console: &mut Vec<String>) {
@@ -159,6 +152,7 @@ impl Node {
         let data = self.data_disk();
         let mut console = Vec::new();
         self.add_probes();
+        self.flash_onto_a_larger_card();
         let vm = self.start(&[&data]);
         self.wait_for_end(&vm, &mut console, End::Ready);
         self.wait_for_probe(&vm, &mut console);
@@ -190,6 +184,28 @@ impl Node {
         let last = console.last().map(String::as_str).unwrap_or_default();
         assert!(waited.is_ok() && last.contains("inactive"), "{waited:?}\n{}", console.join("\n"));
         self.power_off(vm, &mut console);
+    }
+
+    fn flash_onto_a_larger_card(&self) {
+        let image = OpenOptions::new().write(true).open(self.image()).unwrap();
+        image.set_len(image.metadata().unwrap().len() + CARD_IS_LARGER).unwrap();
+    }
+
+    /// The root partition ends where the card does, and its file system where the partition does.
+    fn judge_growth(&self) {
+        let card = fs::metadata(self.image()).unwrap().len();
+        let (root, _) = partitions(&self.image());
+        let unused = card - (root.start + root.size);
+        assert!(unused <= ALIGNMENT, "{unused} bytes behind the root partition are unused");
+        let place = format!("{}?offset={}", self.image().display(), root.start);
+        let superblock = run(Command::new("dumpe2fs").arg("-h").arg(place));
+        let number = |name: &str| -> u64 {
+            let line = superblock.lines().find_map(|line| line.strip_prefix(name));
+            line.unwrap_or_else(|| panic!("no {name} in {superblock}")).trim().parse().unwrap()
+        };
+        let block = number("Block size:");
+        let outside = root.size - number("Block count:") * block;
+        assert!(outside < block, "the file system leaves {outside} bytes of its partition unused");
     }
 
     fn data_disk(&self) -> PathBuf {
@@ -252,6 +268,7 @@ impl Node {
 
     fn judge_first_boot(&self, data: &Path) {
         judge(&self.image(), self.folder.path());
+        self.judge_growth();
         run(Command::new("e2fsck").arg("-fn").arg(data));
         assert!(self.status().contains("node hc-1 Ready"), "{}", self.status());
         assert!(self.enabled(), "firstboot enables k3s");

@@ -41,10 +41,9 @@ impl Profile {
 pub(super) fn all() -> Vec<Profile> {
     let mut profiles = Vec::new();
     for inode in [256, 128] {
-        for block in [1024, 4096] {
+        for block in [1024, 2048, 4096] {
             profiles.extend([BULLSEYE, TRIXIE, OLDER].map(|set| Profile::new(set, &[], block, inode)));
         }
-        profiles.push(Profile::new(OLDER, &[], 2048, inode));
     }
     for less in [
         &["64bit"][..],
