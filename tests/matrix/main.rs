@@ -1,0 +1,300 @@
+//! Every base for every board that could boot it: built, judged by the checkers of its file systems and partitions,
+//! and its network and boot files by the programs that read them on the node.
+//!
+//! What is asserted of single files is in tests/image; here it is that no combination falls through.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    missing_docs,
+    reason = "a test fails by panicking, and its helpers are for all its files"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use hcimage::board::{Board, Boards, BootMethod};
+use hcimage::value::Role;
+use support::base::{K3S_VERSION, base, k3s_release};
+use support::hcimage::{fail, hcimage, succeed};
+use support::proof::{Level, Proof};
+use support::tools::{debugfs, judge, partitions, run};
+
+/// A base and what decides which boards boot it.
+struct Base {
+    name: &'static str,
+    arch: &'static str,
+    boot: BootMethod,
+    network: Stack,
+    /// Boards that it is refused for, and what the message says.
+    refused: &'static [(&'static str, &'static [&'static str])],
+}
+
+/// What sets up the base's network.
+#[derive(Debug, Clone, Copy)]
+enum Stack {
+    NetworkManager,
+    Netplan,
+    Dhcpcd,
+}
+
+const PI: BootMethod = BootMethod::RaspberryPi;
+
+#[test]
+fn debian_for_the_pi() {
+    prove(&Base::new("debian-pi-arm64", "arm64", PI, Stack::NetworkManager));
+}
+
+#[test]
+fn raspberry_pi_os_bullseye() {
+    prove(&Base::new("pi-os-bullseye-like", "arm64", PI, Stack::Dhcpcd));
+}
+
+#[test]
+fn raspberry_pi_os_bookworm() {
+    prove(&Base::new("pi-os-bookworm-like", "arm64", PI, Stack::NetworkManager));
+}
+
+#[test]
+fn raspberry_pi_os_trixie() {
+    prove(&Base::new("pi-os-trixie-like", "arm64", PI, Stack::NetworkManager));
+}
+
+/// Its kernel for the Pi has no vxlan in its main package, whatever the board.
+#[test]
+fn ubuntu_22_04_for_the_pi() {
+    let base = Base::new("ubuntu-pi-22.04-like", "arm64", PI, Stack::Netplan);
+    let boards = Boards::load(None).unwrap();
+    for board in base.boards(&boards) {
+        base.prove_refusal(board, &["vxlan", "host-gw", "linux-modules-extra"]);
+    }
+}
+
+#[test]
+fn ubuntu_24_04_for_the_pi() {
+    prove(&Base::new("ubuntu-pi-24.04-like", "arm64", PI, Stack::Netplan));
+}
+
+#[test]
+fn ubuntu_26_04_for_the_pi() {
+    prove(&Base::new("ubuntu-pi-26.04-like", "arm64", PI, Stack::Netplan));
+}
+
+#[test]
+fn debian_for_pcs() {
+    prove(&Base::new("debian-pc-amd64", "amd64", BootMethod::Grub, Stack::NetworkManager));
+}
+
+#[test]
+fn ubuntu_cloud_image() {
+    prove(&Base::new("ubuntu-cloud-24.04-like", "amd64", BootMethod::Grub, Stack::Netplan));
+}
+
+#[test]
+fn debian_cloud_image_for_arm64() {
+    prove(&Base::new("debian-cloud-arm64-like", "arm64", BootMethod::Grub, Stack::Netplan));
+}
+
+/// A recipe without a test here would be a base without a row in the table.
+#[test]
+fn every_recipe_is_in_the_matrix() {
+    let recipes = run(Command::new(support::base::root().join("tests/bases/make.sh")).arg("--list"));
+    let here = include_str!("main.rs");
+    for name in recipes.lines().filter_map(|line| line.split_whitespace().next()) {
+        assert!(here.contains(&format!("(\"{name}\"")), "{name} is not built for any board");
+    }
+}
+
+fn prove(base: &Base) {
+    let boards = Boards::load(None).unwrap();
+    let refused = |board: &Board| base.refused.iter().find(|(name, _)| *name == board.name);
+    let (no, yes): (Vec<&Board>, Vec<&Board>) =
+        base.boards(&boards).into_iter().partition(|board| refused(board).is_some());
+    for board in no {
+        base.prove_refusal(board, refused(board).unwrap().1);
+    }
+    base.prove_images(&yes);
+}
+
+impl Base {
+    const fn new(name: &'static str, arch: &'static str, boot: BootMethod, network: Stack) -> Self {
+        Self { name, arch, boot, network, refused: &[] }
+    }
+
+    /// The boards that have its processor and find their kernel where it lies.
+    fn boards<'a>(&self, boards: &'a Boards) -> Vec<&'a Board> {
+        let all = boards.iter();
+        all.filter(|board| board.architecture.debian() == self.arch && board.boot == self.boot).collect()
+    }
+
+    /// One cluster with a node on each of the boards: the first that may be a server is one.
+    fn prove_images(&self, boards: &[&Board]) {
+        let proofs: Vec<Proof> =
+            boards.iter().map(|board| Proof::begin(Level::Edited, self.name, &board.name)).collect();
+        let folder = tempfile::tempdir().unwrap();
+        succeed(&mut self.build(boards, folder.path()));
+        for board in boards {
+            let image = image_of(board, folder.path());
+            judge(&image, folder.path());
+            self.judge_boot(&image, folder.path());
+            self.judge_network(&image, &address_of(board, boards), folder.path());
+        }
+        proofs.into_iter().for_each(Proof::holds);
+    }
+
+    fn prove_refusal(&self, board: &Board, words: &[&str]) {
+        let proof = Proof::begin(Level::Refused, self.name, &board.name);
+        let folder = tempfile::tempdir().unwrap();
+        let boards = Boards::load(None).unwrap();
+        let server = boards.get("cm4").unwrap();
+        let nodes = if board.roles == [Role::Agent] { vec![server, board] } else { vec![board] };
+        fail(&mut self.build(&nodes, folder.path()), 3, words);
+        assert!(!folder.path().join("out").exists(), "nothing half-done is left behind");
+        proof.holds();
+    }
+
+    fn build(&self, boards: &[&Board], folder: &Path) -> Command {
+        let mut file = "schema = 1\nname = \"lab\"\n\n[network]\nsubnet = \"192.168.7.0/24\"\n\
+                        gateway = \"192.168.7.1\"\ndns = [\"192.168.7.1\", \"1.1.1.1\"]\ndomain = \"home.lan\"\n"
+            .to_owned();
+        let first = boards.iter().position(|board| board.roles.contains(&Role::Server)).expect("a server");
+        for (number, board) in boards.iter().enumerate() {
+            let (name, role) = (&board.name, if number == first { "server" } else { "agent" });
+            let address = address_of(board, boards);
+            write!(
+                file,
+                "\n[[nodes]]\nname = \"{name}\"\nrole = \"{role}\"\nboard = \"{name}\"\naddress = \"{address}\"\n\
+                 [boards.{name}]\nbase = {:?}\n",
+                base(self.name)
+            )
+            .unwrap();
+        }
+        fs::write(folder.join("cluster.toml"), file).unwrap();
+        let mut command = hcimage(folder);
+        command.env("SOURCE_DATE_EPOCH", "1790000000").args(["build", "--output", "out", "--k3s"]);
+        command.arg(k3s_release().join(K3S_VERSION));
+        command
+    }
+
+    /// The kernel gets the words for cgroups, by the file that this base's boot loader reads.
+    fn judge_boot(&self, image: &Path, scratch: &Path) {
+        const WORDS: &str = "cgroup_memory=1 cgroup_enable=memory";
+        match self.boot {
+            BootMethod::RaspberryPi => {
+                let (_, boot) = partitions(image);
+                let drive = format!("{}@@{}", image.display(), boot.start);
+                let words = ["cmdline.txt", "current/cmdline.txt"].map(|name| {
+                    let output = Command::new("mtype").args(["-i", &drive, &format!("::{name}")]).output();
+                    String::from_utf8(output.expect("running mtype").stdout).unwrap()
+                });
+                // Ubuntu 26.04 has it in the folder that `os_prefix` names, and none above.
+                assert!(words.iter().any(|line| line.trim_end().ends_with(WORDS)), "{words:?}");
+            }
+            BootMethod::Grub => {
+                // On Ubuntu's cloud image `/boot` is a file system of its own, which tests/image looks at.
+                let menu = dump(image, "/boot/grub/grub.cfg", scratch);
+                if let Some(menu) = menu {
+                    run_with_input(&mut Command::new("grub-script-check"), &menu);
+                    assert!(menu.contains(WORDS), "{menu}");
+                }
+                let defaults = dump(image, "/etc/default/grub.d/90-hcimage.cfg", scratch).expect("defaults");
+                let script =
+                    format!("GRUB_CMDLINE_LINUX='quiet'\n{defaults}printf %s \"$GRUB_CMDLINE_LINUX\"\n");
+                assert_eq!(run_with_input(&mut Command::new("sh"), &script), format!("quiet {WORDS}"));
+            }
+        }
+    }
+
+    /// The address is in the file that sets up the network, as the service itself reads it.
+    fn judge_network(&self, image: &Path, address: &str, scratch: &Path) {
+        let with_prefix = format!("{address}/24");
+        match self.network {
+            Stack::NetworkManager => {
+                let path = "/etc/NetworkManager/system-connections/hcimage.nmconnection";
+                let keyfile = dump(image, path, scratch).expect("a keyfile");
+                // `modify` must change something: the retries are not in the file.
+                let change = ["--offline", "connection", "modify", "connection.autoconnect-retries", "3"];
+                let read = run_with_input(Command::new("nmcli").args(change), &keyfile);
+                assert!(read.contains(&format!("address1={with_prefix},192.168.7.1\n")), "{read}");
+                assert!(read.contains("dns=192.168.7.1;1.1.1.1;\n"), "{read}");
+                assert!(read.contains("dns-search=home.lan;\n"), "{read}");
+            }
+            Stack::Netplan => {
+                let root = scratch.join("netplan");
+                fs::create_dir_all(root.join("etc")).unwrap();
+                debugfs(image, &format!("rdump /etc/netplan {}", root.join("etc").display()));
+                run(Command::new("netplan").args(["generate", "--root-dir"]).arg(&root));
+                // What netplan makes for networkd, in the order in which networkd looks for the first that matches.
+                let made = fs::read_dir(root.join("run/systemd/network")).expect("files of networkd");
+                let mut networks: Vec<PathBuf> = made
+                    .map(|entry| entry.unwrap().path())
+                    .filter(|path| path.extension().is_some_and(|ending| ending == "network"))
+                    .collect();
+                networks.sort();
+                let read = fs::read_to_string(networks.first().expect("a network")).unwrap();
+                for line in [
+                    &format!("Address={with_prefix}\n"),
+                    "Gateway=192.168.7.1\n",
+                    "DNS=192.168.7.1\n",
+                    "DNS=1.1.1.1\n",
+                    "Domains=home.lan\n",
+                ] {
+                    assert!(read.contains(line), "no {line:?} in {read}");
+                }
+                let cloud = dump(image, "/etc/cloud/cloud.cfg.d/99-zz-hcimage.cfg", scratch).expect("a file");
+                assert!(cloud.contains("network:\n  config: disabled\n"), "{cloud}");
+                fs::remove_dir_all(root).unwrap();
+            }
+            Stack::Dhcpcd => {
+                let conf = dump(image, "/etc/dhcpcd.conf", scratch).expect("dhcpcd.conf");
+                let block: Vec<&str> = conf.lines().skip_while(|line| *line != "interface eth0").collect();
+                for line in [
+                    &format!("static ip_address={with_prefix}"),
+                    "static routers=192.168.7.1",
+                    "static domain_name_servers=192.168.7.1 1.1.1.1",
+                    "static domain_search=home.lan",
+                ] {
+                    assert!(block.contains(&line), "no {line:?} below `interface eth0` in {conf}");
+                }
+            }
+        }
+    }
+}
+
+fn image_of(board: &Board, folder: &Path) -> PathBuf {
+    folder.join(format!("out/{}.img", board.name))
+}
+
+/// Each board's node has an address of its own.
+fn address_of(board: &Board, boards: &[&Board]) -> String {
+    let number = boards.iter().position(|other| other.name == board.name).expect("one of them");
+    format!("192.168.7.{}", 10 + number)
+}
+
+/// A file of the root file system, where it is there.
+fn dump(image: &Path, path: &str, scratch: &Path) -> Option<String> {
+    let file = scratch.join("dumped");
+    debugfs(image, &format!("dump {path} {}", file.display()));
+    let text = fs::read_to_string(&file).ok().filter(|text| !text.is_empty());
+    let _ = fs::remove_file(&file);
+    text
+}
+
+/// Runs a program that must succeed and reads its input to the end; what it printed.
+fn run_with_input(command: &mut Command, text: &str) -> String {
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = piped.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}; run `make setup`"));
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}\n{text}", support::hcimage::text(&output));
+    String::from_utf8(output.stdout).unwrap()
+}
