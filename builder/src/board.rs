@@ -54,6 +54,9 @@ pub struct Board {
     pub media: Vec<Medium>,
     /// Which of the kernels on a Raspberry Pi's FAT it loads; none where the boot loader's configuration names it.
     pub kernel: Option<PiKernel>,
+    /// How the names of the device trees for its processor begin: a Raspberry Pi boots no image that has none of them.
+    #[serde(default, rename = "device-trees")]
+    pub device_trees: Vec<String>,
     /// How QEMU stands in for it.
     pub qemu: Qemu,
     /// What the user must know before flashing.

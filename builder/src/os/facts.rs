@@ -73,6 +73,8 @@ pub enum Bootloader {
         prefix: String,
         /// The kernels that `config.txt` names; none where the firmware takes its defaults.
         kernels: Vec<String>,
+        /// The names of the device trees beside the kernels, such as `bcm2711-rpi-4-b.dtb`.
+        device_trees: Vec<String>,
     },
     /// The `linux` lines of a generated file.
     Grub {

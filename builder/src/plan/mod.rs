@@ -1,6 +1,7 @@
 //! From facts and wishes to a list of edits. Pure: nothing is read, written or asked here.
 
 mod data_disk;
+mod device_tree;
 mod draft;
 mod edit;
 mod error;
@@ -43,6 +44,7 @@ pub fn plan(facts: &Facts, request: &Request<'_>) -> Result<Plan, PlanError> {
             found: facts.arch,
         });
     }
+    device_tree::check(facts, board)?;
     let mut draft = Draft::new(facts, request.time);
     kernel::edits(&mut draft)?;
     system::edits(&mut draft, request)?;

@@ -47,7 +47,18 @@ impl Probe<'_> {
             }
         }
         let cmdline = self.below_boot(&format!("{prefix}{cmdline}"))?;
-        Ok(Bootloader::PiFirmware { cmdline, prefix, kernels: kernels.into_iter().collect() })
+        let device_trees = self.device_trees(&prefix)?;
+        Ok(Bootloader::PiFirmware { cmdline, prefix, kernels: kernels.into_iter().collect(), device_trees })
+    }
+
+    /// In the folder that the prefix leads to; the firmware looks nowhere else.
+    fn device_trees(&self, prefix: &str) -> Result<Vec<String>, OsError> {
+        let folder = match prefix.rsplit_once('/') {
+            Some((folder, _)) => self.below_boot(folder)?,
+            None => self.boot_folder.clone(),
+        };
+        let names = self.tree.list(&folder).map_err(boot)?.into_iter().map(|entry| entry.name);
+        Ok(names.filter(|name| name.ends_with(".dtb")).collect())
     }
 
     pub(super) fn below_boot(&self, name: &str) -> Result<ImagePath, OsError> {
