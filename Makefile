@@ -1,6 +1,6 @@
 # `make demo` shows it, `make test` proves it. Everything below target/ and out/ can be thrown away.
 .DEFAULT_GOAL := build
-.PHONY: build setup programs bases lint check test boot-test simulate ext4-matrix demo bench power-cuts bench-boot fuzz clean
+.PHONY: build setup programs bases lint check test boot-test simulate ext4-matrix support-table demo bench power-cuts bench-boot fuzz clean
 
 # An ordinary user's PATH lacks mkfs, fsck and their like on Debian.
 export PATH := $(PATH):/usr/sbin:/sbin
@@ -42,6 +42,10 @@ ext4-matrix: programs ## all of ext4: what an upgrade of rust-fs-ext4 must pass;
 
 test: lint programs-and-double bases simulate boot-test ## everything
 	$(CARGO) test --locked --workspace
+	scripts/support-table.sh --check
+
+support-table: ## the table of what is supported, in the README and for `hcimage boards`: from what the last tests proved
+	scripts/support-table.sh
 
 demo: ## base, build, boot, and the line that flashes it
 	scripts/demo.sh

@@ -19,6 +19,7 @@ pub mod output;
 pub mod pipeline;
 pub mod plan;
 pub mod progress;
+pub mod proof;
 pub mod run;
 pub mod secrets;
 pub mod source;

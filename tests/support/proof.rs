@@ -23,15 +23,16 @@ pub struct Proof(PathBuf);
 
 impl Proof {
     pub fn begin(level: Level, base: &str, board: &str) -> Self {
-        let level = match level {
-            Level::Edited => "edited",
-            Level::Booted => "booted",
-            Level::Refused => "refused",
+        let path = |level: &str| root().join("target/proofs").join(level).join(base).join(board);
+        let (here, against) = match level {
+            Level::Edited => ("edited", "refused"),
+            Level::Booted => ("booted", "refused"),
+            Level::Refused => ("refused", "edited"),
         };
-        let path = root().join("target/proofs").join(level).join(base).join(board);
-        // It is not there at the first run.
-        let _ = fs::remove_file(&path);
-        Self(path)
+        // They are not there at the first run.
+        let _ = fs::remove_file(path(here));
+        let _ = fs::remove_file(path(against));
+        Self(path(here))
     }
 
     pub fn holds(self) {

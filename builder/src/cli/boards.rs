@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::board::{Board, Boards, Storage};
+use crate::proof::{self, Level};
 use crate::value::Role;
 
 use super::output;
@@ -33,6 +34,7 @@ impl Args {
         for board in boards.iter() {
             writeln!(out, "{:width$}  {}", board.name, board.title)?;
             writeln!(out, "{:width$}  {}", "", summary(board))?;
+            writeln!(out, "{:width$}  {}", "", proved(&board.name))?;
         }
         Ok(out.flush()?)
     }
@@ -49,6 +51,22 @@ fn summary(board: &Board) -> String {
     format!("{} from {}{only}; {base}", board.architecture.debian(), media.join(", "))
 }
 
+/// How far the tests came, in one line.
+fn proved(board: &str) -> String {
+    let proofs = proof::of_board(board);
+    let bases = |level: Level| {
+        let bases = proofs.iter().filter(|proof| proof.level == level).map(|proof| proof.base);
+        bases.collect::<Vec<_>>().join(", ")
+    };
+    let (booted, edited) = (bases(Level::Booted), bases(Level::Edited));
+    match (booted.as_str(), edited.as_str()) {
+        ("", "") => "tested: not at all".to_owned(),
+        ("", edited) => format!("tested: images built from {edited}"),
+        (booted, "") => format!("tested: boots in QEMU from {booted}"),
+        (booted, edited) => format!("tested: boots in QEMU from {booted}; images built from {edited}"),
+    }
+}
+
 fn as_json(board: &Board) -> Value {
     json!({
         "name": board.name,
@@ -61,6 +79,7 @@ fn as_json(board: &Board) -> Value {
         "roles": board.roles.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "base": board.base.as_ref().map(|base| base.url.to_string()),
         "console": board.qemu.console,
+        "proofs": proof::of_board(&board.name),
         "notes": board.flash.as_ref().map(|flash| &flash.notes),
     })
 }

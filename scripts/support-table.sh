@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# What is supported, from what the tests proved (tests/support/proof.rs): board-profiles/proofs.tsv, which is compiled
+# into hcimage, and the table in the README.
+#
+#   support-table.sh           writes both
+#   support-table.sh --check   fails where they say something else than the tests
+set -euo pipefail
+export LC_ALL=C
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+proofs=$root/target/proofs
+tsv=$root/board-profiles/proofs.tsv
+readme=$root/README.md
+
+die() {
+    printf 'support-table: %s\n' "$*" >&2
+    exit 1
+}
+
+# Base, board, and the highest level that was reached.
+lines() {
+    local level path
+    printf '# base\tboard\twhat the tests proved: booted, edited or refused; written by `make support-table`\n'
+    for level in booted edited refused; do
+        [ -d "$proofs/$level" ] || die "nothing is proved to be $level here: run make test first"
+        for path in "$proofs/$level"/*/*; do
+            path=${path#"$proofs/$level/"}
+            printf '%s\t%s\t%s\n' "${path%/*}" "${path#*/}" "$level"
+        done
+    done | sort --stable --unique --key=1,2
+}
+
+title() {
+    case $1 in
+    debian-pi-arm64) echo "Debian 12 for the Raspberry Pi (raspi-firmware), arm64" ;;
+    debian-pi-dhcpcd-arm64) echo "the same with dhcpcd" ;;
+    debian-pi-netplan-arm64) echo "the same with cloud-init and netplan" ;;
+    debian-pc-amd64) echo "Debian 12 for PCs, amd64" ;;
+    debian-cloud-arm64-like) echo "Debian 13 cloud image, arm64 (look-alike)" ;;
+    pi-os-bullseye-like) echo "Raspberry Pi OS Lite bullseye, arm64 (look-alike)" ;;
+    pi-os-bookworm-like) echo "Raspberry Pi OS Lite bookworm, arm64 (look-alike)" ;;
+    pi-os-trixie-like) echo "Raspberry Pi OS Lite trixie, arm64 (look-alike)" ;;
+    ubuntu-cloud-24.04-like) echo "Ubuntu 24.04 cloud image, amd64 (look-alike)" ;;
+    ubuntu-pi-*-like) echo "Ubuntu Server ${1:10:5} for the Raspberry Pi, arm64 (look-alike)" ;;
+    *) die "there is no title for the base $1 in $0" ;;
+    esac
+}
+
+table() {
+    local base level cell
+    echo '| base | boots in QEMU, its node Ready | image built and judged | refused, with the reason |'
+    echo '|---|---|---|---|'
+    for base in $(grep -v '^#' "$1" | cut -f1 | sort -u); do
+        printf '| %s |' "$(title "$base")"
+        for level in booted edited refused; do
+            cell=$(awk -F'\t' -v base="$base" -v level="$level" '
+                $1 == base && $3 == level { list = list (list ? ", " : "") $2 } END { print list }' "$1")
+            printf ' %s |' "${cell:-–}"
+        done
+        echo
+    done
+}
+
+# The README with the table between its two marks.
+readme() {
+    awk -v table="$1" '
+        /<!-- support: end -->/ { inside = 0 }
+        !inside { print }
+        /<!-- support: begin/ { inside = 1; while ((getline line < table) > 0) print line }' "$readme"
+}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+lines >"$work/tsv"
+table "$work/tsv" >"$work/table"
+readme "$work/table" >"$work/readme"
+case ${1-} in
+'')
+    cp "$work/tsv" "$tsv"
+    cp "$work/readme" "$readme"
+    ;;
+--check)
+    diff -u "$tsv" "$work/tsv" && diff -u "$readme" "$work/readme" ||
+        die "the tests proved something else than is written: run make support-table, and look at the difference"
+    ;;
+*)
+    sed -n '2,6s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+    ;;
+esac
