@@ -12,6 +12,7 @@ use crate::fs::FsError;
 use crate::os::OsError;
 use crate::pipeline::BuildError;
 use crate::plan::PlanError;
+use crate::run::UefiError;
 use crate::secrets::SecretsError;
 use crate::source::{Class, SourceError};
 
@@ -41,6 +42,9 @@ fn classify(cause: &(dyn Error + 'static)) -> Option<Failure> {
             BoardError::Unknown { .. } => Failure::Usage,
             BoardError::Read { .. } | BoardError::Malformed { .. } => Failure::Failed,
         });
+    }
+    if let Some(UefiError::Board { .. }) = cause.downcast_ref::<UefiError>() {
+        return Some(Failure::Usage);
     }
     if cause.is::<OldCgroup>() {
         return Some(Failure::Unsupported);

@@ -11,7 +11,7 @@ use hc_firstboot::report::End;
 use crate::board::Boards;
 use crate::interrupt::Interrupt;
 use crate::progress;
-use crate::run::{Machine, Network, Vm};
+use crate::run::{Machine, Network, Start, Vm};
 use crate::source::copy::copy_image;
 
 /// Boot a built image in QEMU and wait for the node's report
@@ -32,6 +32,9 @@ pub(super) struct Args {
     /// A second disk; the machine writes to it
     #[arg(long, value_name = "FILE")]
     data_disk: Option<PathBuf>,
+    /// Start a PC by UEFI firmware and the image's own GRUB; else QEMU loads the image's kernel itself
+    #[arg(long)]
+    uefi: bool,
     /// Memory in MiB
     #[arg(long, default_value_t = 1024)]
     memory: u32,
@@ -58,7 +61,7 @@ impl Args {
         let machine = Machine {
             board,
             image: copy.path(),
-            kernel_from: None,
+            start: if self.uefi { Start::Uefi } else { Start::Kernel { from: None } },
             disks: self.data_disk.into_iter().collect(),
             memory: self.memory,
             network: Network::Alone { forward: None },

@@ -1,10 +1,8 @@
 //! A QEMU process: its console as lines, its power button, and its end with its owner's.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, ExitStatus};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,56 +10,12 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::arch::Arch;
-use crate::board::Board;
 use crate::interrupt::{Interrupt, Interrupted};
-use crate::os::{Access, OsError, OsImage, probe};
+use crate::os::OsError;
 
-use super::kernel::{KernelError, boot_files, with_console};
-
-/// What to start.
-#[derive(Debug, Clone)]
-pub struct Machine<'a> {
-    /// Whose stand-in it is.
-    pub board: &'a Board,
-    /// The image; the guest writes to it.
-    pub image: &'a Path,
-    /// The image to take kernel and arguments from, where `image` itself cannot be read since its power was cut.
-    pub kernel_from: Option<&'a Path>,
-    /// Further disks; the guest writes to them.
-    pub disks: Vec<PathBuf>,
-    /// Memory in MiB.
-    pub memory: u32,
-    /// What its network card is plugged into.
-    pub network: Network,
-    /// What its clock shows at the start, as `2001-01-01`; none for this machine's time.
-    pub clock: Option<&'a str>,
-}
-
-/// What a machine's network card is plugged into.
-#[derive(Debug, Clone)]
-pub enum Network {
-    /// QEMU's own network, 10.0.2.0/24 with DHCP, on which nothing else answers.
-    Alone {
-        /// A port of this machine, on 127.0.0.1 only, behind which one of the guest's is reached.
-        forward: Option<Forward>,
-    },
-    /// A switch that listens on a socket of this machine and takes frames as QEMU's netdev `stream` sends them.
-    Switch {
-        /// The socket.
-        socket: PathBuf,
-        /// The card's own address, as `52:54:00:00:00:01`.
-        mac: String,
-    },
-}
-
-/// A port of the guest that is reachable from this machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Forward {
-    /// The port on 127.0.0.1.
-    pub host: u16,
-    /// Where the guest listens; QEMU's network is 10.0.2.0/24, and its DHCP gives 10.0.2.15.
-    pub guest: SocketAddrV4,
-}
+use super::kernel::KernelError;
+use super::machine::{Machine, command, program};
+use super::uefi::UefiError;
 
 /// Why a machine did not start or did not do what was expected.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +26,9 @@ pub enum VmError {
     /// The image's kernel cannot be found.
     #[error("looking for the image's kernel")]
     Kernel(#[from] KernelError),
+    /// There is no UEFI firmware for it.
+    #[error("looking for UEFI firmware")]
+    Uefi(#[from] UefiError),
     /// A file or pipe failed.
     #[error("{what}")]
     Io {
@@ -134,7 +91,7 @@ pub struct Vm {
 }
 
 impl Vm {
-    /// Takes kernel, initial RAM disk and arguments from the image, and starts QEMU on it.
+    /// Starts QEMU on the image.
     pub fn start(machine: &Machine, interrupt: &Interrupt) -> Result<Self, VmError> {
         let files = tempfile::tempdir().map_err(io_error("making a temporary folder"))?;
         let mut command = command(machine, files.path())?;
@@ -246,73 +203,6 @@ fn accept(listener: &TcpListener, child: &mut Child) -> Result<TcpStream, VmErro
     Err(VmError::Timeout { what: WHAT, within })
 }
 
-fn command(machine: &Machine, files: &Path) -> Result<Command, VmError> {
-    let image = OsImage::open(machine.kernel_from.unwrap_or(machine.image))?;
-    let tree = image.tree(Access::Read)?;
-    let (board, arch) = (machine.board, probe(&image)?.arch);
-    if arch != board.architecture {
-        return Err(VmError::Architecture {
-            image: arch,
-            board: board.name.clone(),
-            needs: board.architecture,
-        });
-    }
-    let boot = boot_files(&tree, machine.board.boot, image.boot_folder())?;
-    let qemu = &machine.board.qemu;
-    let mut command = Command::new(program(machine));
-    command.args(["-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot"]);
-    command.args(["-M", &qemu.machine, "-cpu", &qemu.cpu, "-smp", "2", "-m"]).arg(machine.memory.to_string());
-    // Not KVM, even where /dev/kvm is: nested or restricted ones start and then hang, and a boot that only some
-    // machines can do proves less than a slower one that all can.
-    command.args(["-accel", "tcg,thread=multi"]);
-    for (option, path) in [("-kernel", Some(&boot.kernel)), ("-initrd", boot.initrd.as_ref())] {
-        if let Some(path) = path {
-            let file = files.join(option.trim_start_matches('-'));
-            let mut out = File::create(&file).map_err(io_error("copying the image's kernel"))?;
-            tree.copy_to(path, &mut out).map_err(KernelError::Fs)?;
-            command.arg(option).arg(file);
-        }
-    }
-    command.arg("-append").arg(with_console(&boot.arguments, &qemu.console));
-    for (number, disk) in
-        [machine.image].into_iter().chain(machine.disks.iter().map(PathBuf::as_path)).enumerate()
-    {
-        // A comma in a path is written twice in QEMU's options.
-        let file = disk.display().to_string().replace(',', ",,");
-        command.arg("-drive").arg(format!("file={file},format=raw,if=none,id=d{number},discard=unmap"));
-        command.arg("-device").arg(format!("virtio-blk-pci,drive=d{number}"));
-    }
-    plug_in(&mut command, &machine.network);
-    if let Some(clock) = machine.clock {
-        command.arg("-rtc").arg(format!("base={clock}"));
-    }
-    command.args(["-device", "virtio-rng-pci"]);
-    command.stdin(Stdio::null()).stdout(Stdio::piped());
-    Ok(command)
-}
-
-fn plug_in(command: &mut Command, network: &Network) {
-    let mut card = "virtio-net-pci,netdev=n0,romfile=".to_owned();
-    let netdev = match network {
-        Network::Alone { forward } => {
-            let forward = forward.map(|Forward { host, guest }| {
-                format!(",hostfwd=tcp:127.0.0.1:{host}-{}:{}", guest.ip(), guest.port())
-            });
-            format!("user,id=n0,restrict=on{}", forward.unwrap_or_default())
-        }
-        Network::Switch { socket, mac } => {
-            card.push_str(&format!(",mac={mac}"));
-            let path = socket.display().to_string().replace(',', ",,");
-            format!("stream,id=n0,server=off,addr.type=unix,addr.path={path}")
-        }
-    };
-    command.arg("-netdev").arg(netdev).arg("-device").arg(card);
-}
-
-fn program(machine: &Machine) -> String {
-    format!("qemu-system-{}", machine.board.architecture)
-}
-
 fn not_started(machine: &Machine, source: io::Error) -> VmError {
     let program = program(machine);
     if source.kind() == io::ErrorKind::NotFound {
@@ -322,6 +212,6 @@ fn not_started(machine: &Machine, source: io::Error) -> VmError {
     VmError::Io { what: format!("starting {program}"), source }
 }
 
-fn io_error(what: &'static str) -> impl Fn(io::Error) -> VmError {
+pub(super) fn io_error(what: &'static str) -> impl Fn(io::Error) -> VmError {
     move |source| VmError::Io { what: what.to_owned(), source }
 }

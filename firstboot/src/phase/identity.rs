@@ -25,6 +25,10 @@ const K3S_OVERRIDES: &str = "/etc/rancher/k3s/config.yaml.d/90-hcimage-toml.yaml
 const SSHD: &str = "/usr/sbin/sshd";
 const SSH_FOLDER: &str = "/etc/ssh";
 
+/// How long an RSA key takes is chance, and a board is busy at its first boot: where an emulated one had little of its
+/// machine, a minute was too short.
+const KEYGEN_LIMIT: Duration = Duration::from_secs(300);
+
 pub(super) struct Identity;
 
 impl Phase for Identity {
@@ -194,7 +198,8 @@ fn make_host_keys(cx: &Context<'_>) -> Result<(), Trouble> {
                 .map_err(|e| failed(&format!("removing the empty {}", path.display()), &e))?;
         }
     }
-    let command = Command::new("ssh-keygen", ["-A"]);
+    let mut command = Command::new("ssh-keygen", ["-A"]);
+    command.limit = KEYGEN_LIMIT;
     let output = systemd::run(cx.sys, &command)?;
     // A key that is there and not on the card yet would be empty after a power cut.
     cx.sys.sync_all().map_err(|e| failed("writing the host keys", &e))?;

@@ -1,0 +1,172 @@
+//! What a machine consists of, and how QEMU is told.
+
+use std::fs::File;
+use std::net::SocketAddrV4;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::board::Board;
+use crate::os::{Access, OsImage, probe};
+
+use super::kernel::{KernelError, boot_files, with_console};
+use super::uefi;
+use super::vm::{VmError, io_error};
+
+/// What to start.
+#[derive(Debug, Clone)]
+pub struct Machine<'a> {
+    /// Whose stand-in it is.
+    pub board: &'a Board,
+    /// The image; the guest writes to it.
+    pub image: &'a Path,
+    /// What starts its kernel.
+    pub start: Start<'a>,
+    /// Further disks; the guest writes to them.
+    pub disks: Vec<PathBuf>,
+    /// Memory in MiB.
+    pub memory: u32,
+    /// What its network card is plugged into.
+    pub network: Network,
+    /// What its clock shows at the start, as `2001-01-01`; none for this machine's time.
+    pub clock: Option<&'a str>,
+}
+
+/// What starts a machine's kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start<'a> {
+    /// QEMU itself: quick, and without the board's firmware and boot loader. The console is the board's stand-in's.
+    Kernel {
+        /// The image to take kernel and arguments from, where the one that is booted cannot be read since its power
+        /// was cut.
+        from: Option<&'a Path>,
+    },
+    /// UEFI firmware, which runs the boot loader on the image's ESP; that reads its own configuration, unchanged.
+    Uefi,
+}
+
+/// What a machine's network card is plugged into.
+#[derive(Debug, Clone)]
+pub enum Network {
+    /// QEMU's own network, 10.0.2.0/24 with DHCP, on which nothing else answers.
+    Alone {
+        /// A port of this machine, on 127.0.0.1 only, behind which one of the guest's is reached.
+        forward: Option<Forward>,
+    },
+    /// A switch that listens on a socket of this machine and takes frames as QEMU's netdev `stream` sends them.
+    Switch {
+        /// The socket.
+        socket: PathBuf,
+        /// The card's own address, as `52:54:00:00:00:01`.
+        mac: String,
+    },
+}
+
+/// A port of the guest that is reachable from this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Forward {
+    /// The port on 127.0.0.1.
+    pub host: u16,
+    /// Where the guest listens; QEMU's network is 10.0.2.0/24, and its DHCP gives 10.0.2.15.
+    pub guest: SocketAddrV4,
+}
+
+/// QEMU's command line; what it needs besides the image and the disks is put into the folder `files`.
+pub(super) fn command(machine: &Machine, files: &Path) -> Result<Command, VmError> {
+    let qemu = &machine.board.qemu;
+    let mut command = Command::new(program(machine));
+    command.args(["-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot"]);
+    command.args(["-M", &qemu.machine, "-cpu", &qemu.cpu, "-smp", "2", "-m"]).arg(machine.memory.to_string());
+    // Not KVM, even where /dev/kvm is: nested or restricted ones start and then hang, and a boot that only some
+    // machines can do proves less than a slower one that all can.
+    command.args(["-accel", "tcg,thread=multi"]);
+    match machine.start {
+        Start::Kernel { from } => {
+            load_kernel(&mut command, machine, &open(machine, from.unwrap_or(machine.image))?, files)?;
+        }
+        Start::Uefi => {
+            open(machine, machine.image)?;
+            uefi::plug_in(&mut command, machine.board, files)?;
+        }
+    }
+    plug_in_disks(&mut command, machine);
+    plug_in_network(&mut command, &machine.network);
+    if let Some(clock) = machine.clock {
+        command.arg("-rtc").arg(format!("base={clock}"));
+    }
+    command.args(["-device", "virtio-rng-pci"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    Ok(command)
+}
+
+/// The image, if it is for the board's processors.
+fn open(machine: &Machine, path: &Path) -> Result<OsImage, VmError> {
+    let image = OsImage::open(path)?;
+    let (board, arch) = (machine.board, probe(&image)?.arch);
+    if arch != board.architecture {
+        return Err(VmError::Architecture {
+            image: arch,
+            board: board.name.clone(),
+            needs: board.architecture,
+        });
+    }
+    Ok(image)
+}
+
+/// The kernel that the image's boot loader would load, with its arguments.
+fn load_kernel(
+    command: &mut Command,
+    machine: &Machine,
+    image: &OsImage,
+    files: &Path,
+) -> Result<(), VmError> {
+    let tree = image.tree(Access::Read)?;
+    let boot = boot_files(&tree, machine.board.boot, image.boot_folder())?;
+    for (option, path) in [("-kernel", Some(&boot.kernel)), ("-initrd", boot.initrd.as_ref())] {
+        if let Some(path) = path {
+            let file = files.join(option.trim_start_matches('-'));
+            let mut out = File::create(&file).map_err(io_error("copying the image's kernel"))?;
+            tree.copy_to(path, &mut out).map_err(KernelError::Fs)?;
+            command.arg(option).arg(file);
+        }
+    }
+    command.arg("-append").arg(with_console(&boot.arguments, &machine.board.qemu.console));
+    Ok(())
+}
+
+/// The image is the first of them, and UEFI looks at it first.
+fn plug_in_disks(command: &mut Command, machine: &Machine) {
+    let disks = [machine.image].into_iter().chain(machine.disks.iter().map(PathBuf::as_path));
+    for (number, disk) in disks.enumerate() {
+        let file = escaped(disk);
+        command.arg("-drive").arg(format!("file={file},format=raw,if=none,id=d{number},discard=unmap"));
+        // Else it may try the network before. A kernel that QEMU loads has the place of the first disk.
+        let order = if machine.start == Start::Uefi { format!(",bootindex={number}") } else { String::new() };
+        command.arg("-device").arg(format!("virtio-blk-pci,drive=d{number}{order}"));
+    }
+}
+
+/// A comma in a path is written twice in QEMU's options.
+pub(super) fn escaped(path: &Path) -> String {
+    path.display().to_string().replace(',', ",,")
+}
+
+fn plug_in_network(command: &mut Command, network: &Network) {
+    let mut card = "virtio-net-pci,netdev=n0,romfile=".to_owned();
+    let netdev = match network {
+        Network::Alone { forward } => {
+            let forward = forward.map(|Forward { host, guest }| {
+                format!(",hostfwd=tcp:127.0.0.1:{host}-{}:{}", guest.ip(), guest.port())
+            });
+            format!("user,id=n0,restrict=on{}", forward.unwrap_or_default())
+        }
+        Network::Switch { socket, mac } => {
+            card.push_str(&format!(",mac={mac}"));
+            format!("stream,id=n0,server=off,addr.type=unix,addr.path={}", escaped(socket))
+        }
+    };
+    command.arg("-netdev").arg(netdev).arg("-device").arg(card);
+}
+
+pub(super) fn program(machine: &Machine) -> String {
+    format!("qemu-system-{}", machine.board.architecture)
+}
