@@ -1,6 +1,6 @@
 # `make demo` shows it, `make test` proves it. Everything below target/ and out/ can be thrown away.
 .DEFAULT_GOAL := build
-.PHONY: build setup programs bases lint check test boot-test simulate ext4-matrix support-table demo bench power-cuts bench-boot fuzz clean
+.PHONY: build setup programs bases lint check test boot-test simulate real-image ext4-matrix support-table demo bench power-cuts bench-boot fuzz clean
 
 # An ordinary user's PATH lacks mkfs, fsck and their like on Debian.
 export PATH := $(PATH):/usr/sbin:/sbin
@@ -36,6 +36,12 @@ boot-test: programs-and-double bases ## images booted in QEMU
 
 simulate: build programs-and-double bases ## a cluster of a hundred nodes: images built, processes joining
 	tests/simulation/hundred-nodes.sh
+
+real-image: programs ## what the look-alikes pass, for a downloaded image: IMAGE=... BOARD=...
+	$(if $(IMAGE),,$(error IMAGE is missing: make real-image IMAGE=2026-06-18-raspios-trixie-arm64-lite.img.xz BOARD=cm4))
+	$(if $(BOARD),,$(error BOARD is missing: make real-image IMAGE=$(IMAGE) BOARD=cm4))
+	HCIMAGE_REAL_IMAGE=$(abspath $(IMAGE)) HCIMAGE_REAL_BOARD=$(BOARD) \
+		$(CARGO) test --locked --package hcimage --test image -- --ignored --nocapture a_real_image
 
 ext4-matrix: programs ## all of ext4: what an upgrade of rust-fs-ext4 must pass; more of it as root
 	scripts/ext4-matrix.sh

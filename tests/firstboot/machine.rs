@@ -332,7 +332,10 @@ impl System for Machine {
 
     fn arp_probe(&self, interface: &str, address: Ipv4Addr) -> io::Result<Option<Mac>> {
         self.step();
-        assert_eq!((interface, address), ("eth0", Ipv4Addr::new(10, 0, 0, 9)));
+        let world = self.world.borrow();
+        let wanted = world.seed.network.interface.as_deref().unwrap_or("eth0");
+        assert_eq!((interface, address), (wanted, Ipv4Addr::new(10, 0, 0, 9)));
+        drop(world);
         self.now.borrow_mut().uptime += Duration::from_millis(900);
         let conflict = self.now.borrow().uptime < self.world.borrow().conflict_until;
         Ok(conflict.then_some(Mac([2, 0, 0, 0, 0xab, 1])))

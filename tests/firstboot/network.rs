@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hc_firstboot::Ending;
-use hc_firstboot::seed::Stack;
+use hc_firstboot::seed::{PORT_UUID, Stack};
 
 use crate::failures::{flashed, report_of};
 use crate::machine::Machine;
@@ -78,6 +78,44 @@ fn a_conflict_with_an_address_that_is_set_already_holds_k3s_back() {
         assert!(started.is_none_or(|at| at >= Duration::from_secs(40)), "{started:?}");
         assert_eq!(started.is_some(), until == 40);
     }
+}
+
+fn in_vlan(seed: &mut hc_firstboot::seed::Seed) {
+    seed.network.interface = Some("vlan20".into());
+    seed.network.vlan = Some(20);
+}
+
+#[test]
+fn an_address_in_a_vlan_is_claimed_on_its_interface() {
+    let machine = Machine::boot(flashed(
+        |_| (),
+        |seed| {
+            with_address(Some(Stack::NetworkManager))(seed);
+            in_vlan(seed);
+        },
+    ));
+    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    assert!(machine.said().contains("network: nobody else has 10.0.0.9/24: setting it on vlan20"));
+    let keyfile = machine.text(KEYFILE);
+    let profile = format!(
+        "type=vlan\nautoconnect-priority=100\ninterface-name=vlan20\n\n[vlan]\nid=20\nparent={PORT_UUID}\n\n[ipv4]\nmethod=manual\n"
+    );
+    assert!(keyfile.contains(&profile), "{keyfile}");
+}
+
+#[test]
+fn a_vlan_by_dhcp() {
+    let machine = Machine::boot(flashed(|_| (), in_vlan));
+    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+}
+
+#[test]
+fn a_vlan_that_does_not_come_to_the_port_is_named() {
+    let text = report_of(flashed(|world| world.vlan_reaches = false, in_vlan));
+    assert!(text.contains("no network: no address by DHCP"), "{text}");
+    assert!(text.contains("check that the switch sends VLAN 20 to the port, and with its tag"), "{text}");
+    let text = report_of(flashed(|world| world.vlan = false, in_vlan));
+    assert!(text.contains("no network: the interface vlan20 of VLAN 20 is not there"), "{text}");
 }
 
 #[test]

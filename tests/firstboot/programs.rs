@@ -26,7 +26,10 @@ impl World {
         let unit = self.seed.role.unit();
         match line {
             "ip -j addr show" => good(self.addresses(now)),
-            "ip -j -4 route show default" => good(r#"[{"dst":"default","gateway":"10.0.0.1","dev":"eth0"}]"#),
+            "ip -j -4 route show default" => {
+                let dev = self.seed.network.interface.as_deref().unwrap_or("eth0");
+                good(format!(r#"[{{"dst":"default","gateway":"10.0.0.1","dev":"{dev}"}}]"#))
+            }
             "ip -j -6 route show default" => good(""),
             "modprobe --quiet vxlan" if self.no_module == "vxlan" => bad(""),
             "modprobe --quiet vxlan" => good(""),
@@ -108,11 +111,19 @@ impl World {
             .into_iter()
             .map(|ip| format!(r#"{{"family":"inet","local":"{ip}","prefixlen":24,"scope":"global"}}"#))
             .collect();
+        // A VLAN's interface has the address that the port has not; it is there where the network service made it.
+        let port_set = if self.seed.network.vlan.is_some() { String::new() } else { set.join(",") };
+        let vlan = match (&self.seed.network.interface, self.seed.network.vlan) {
+            (Some(name), Some(_)) if self.vlan => format!(
+                r#",{{"link":"eth0","ifname":"{name}","link_type":"ether","flags":["UP","{up}"],"addr_info":[{}]}}"#,
+                if self.vlan_reaches { set.join(",") } else { String::new() }
+            ),
+            _ => String::new(),
+        };
         format!(
             r#"[{{"ifname":"lo","link_type":"loopback","flags":["LOOPBACK","UP","LOWER_UP"],"addr_info":[]}},
                 {{"ifname":"wlan0","link_type":"ether","flags":["NO-CARRIER","UP"],"addr_info":[]}},
-                {{"ifname":"eth0","link_type":"ether","flags":["UP","{up}"],"addr_info":[{}]}}]"#,
-            set.join(",")
+                {{"ifname":"eth0","link_type":"ether","flags":["UP","{up}"],"addr_info":[{port_set}]}}{vlan}]"#
         )
     }
 

@@ -125,6 +125,9 @@ pub(crate) struct World {
     pub(crate) time_served: bool,
     pub(crate) timesyncd: bool,
     pub(crate) carrier: bool,
+    /// Whether the network service made the VLAN's interface, and whether the switch sends the VLAN.
+    pub(crate) vlan: bool,
+    pub(crate) vlan_reaches: bool,
     pub(crate) disk_after: Duration,
     pub(crate) disk_is_sound: bool,
     pub(crate) foreign_disk: bool,
@@ -159,6 +162,7 @@ pub(crate) fn seed() -> Seed {
         network: Network {
             stack: None,
             interface: None,
+            vlan: None,
             address: None,
             gateway: None,
             dns: Vec::new(),
@@ -267,6 +271,8 @@ impl World {
             time_served: true,
             timesyncd: false,
             carrier: true,
+            vlan: true,
+            vlan_reaches: true,
             disk_after: Duration::from_secs(15),
             disk_is_sound: true,
             foreign_disk: false,

@@ -233,6 +233,7 @@ fn network_of_any_kind() -> impl Strategy<Value = Network> {
     let interface = proptest::option::of("[a-z][a-z0-9]{0,14}");
     (stack, interface, address, dns, any::<bool>(), 0..=86_400_u64).prop_map(
         |(stack, interface, address, dns, arp_probe, wait_seconds)| Network {
+            vlan: interface.as_ref().map(|_| 20),
             stack,
             interface,
             address,

@@ -89,6 +89,28 @@ fn network_manager_understands_its_keyfiles() {
             "keyfile/ipv6",
             &["[ipv4]\nmethod=auto\n", "address1=fd00::10/64,fd00::1\ndns=fd00::53;\nmethod=manual\n"],
         ),
+        (
+            "keyfile/vlan",
+            &[
+                "interface-name=vlan20\n",
+                "id=20\nparent=7d0c3c0e-52a4-4c1b-9a39-6f1f4b8f3a10\n",
+                "address1=192.168.1.10/24,192.168.1.1\n",
+            ],
+        ),
+        (
+            "keyfile/vlan-port",
+            &[
+                "uuid=7d0c3c0e-52a4-4c1b-9a39-6f1f4b8f3a10\n",
+                "interface-name=eth0\n",
+                "mac-address=DC:A6:32:01:02:03\n",
+                "[ipv4]\nmethod=disabled\n",
+                "method=disabled\n",
+            ],
+        ),
+        (
+            "keyfile/vlan-first-port",
+            &["uuid=7d0c3c0e-52a4-4c1b-9a39-6f1f4b8f3a10\n", "[ipv4]\nmethod=disabled\n"],
+        ),
     ];
     let outputs: Vec<_> =
         outputs("keyfile").into_iter().filter(|(name, _)| *name != "keyfile/wifi").collect();
@@ -99,7 +121,12 @@ fn network_manager_understands_its_keyfiles() {
         let (said, error) =
             (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "{name}: {error}");
-        for key in ["id=hcimage\n", "type=ethernet\n", "autoconnect-priority=100\n"].iter().chain(*keys) {
+        let (id, kind) = match *name {
+            "keyfile/vlan" => ("id=hcimage\n", "type=vlan\n"),
+            name if name.ends_with("port") => ("id=hcimage-port\n", "type=ethernet\n"),
+            _ => ("id=hcimage\n", "type=ethernet\n"),
+        };
+        for key in [id, kind, "autoconnect-priority=100\n"].iter().chain(*keys) {
             assert!(said.contains(key), "{name}: {key:?} is not in\n{said}");
         }
     }

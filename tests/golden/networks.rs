@@ -4,9 +4,10 @@
 use std::fs;
 use std::process::Command;
 
+use hcimage::edit::interfaces::Up;
 use hcimage::edit::profile::{Profile, Wifi};
-use hcimage::edit::{interfaces, wpa_supplicant};
-use hcimage::value::{InterfaceName, Psk, Ssid};
+use hcimage::edit::{interfaces, networkd, wpa_supplicant};
+use hcimage::value::{InterfaceName, Psk, Ssid, VlanId};
 use proptest::prelude::*;
 
 use crate::cases::{network, network_v6};
@@ -41,25 +42,61 @@ pub(crate) fn by_mac(render: impl Fn(Profile<'_>) -> String) -> String {
     render(Profile { mac: Some(&mac), search: Some(&search), ..Profile::default() })
 }
 
+pub(crate) fn vlan_20() -> VlanId {
+    VlanId::try_from(20).unwrap()
+}
+
+/// An address in a VLAN, and all that the port below it could be known by.
+pub(crate) fn in_vlan(render: impl Fn(Profile<'_>) -> String) -> String {
+    let (interface, search) = (eth0(), "home.lan".parse().unwrap());
+    let (network, mac) = (network(), "dc:a6:32:01:02:03".parse().unwrap());
+    render(Profile {
+        network: Some(&network),
+        interface: Some(&interface),
+        mac: Some(&mac),
+        search: Some(&search),
+        vlan: Some(vlan_20()),
+        ..Profile::default()
+    })
+}
+
+pub(crate) fn vlan_by_dhcp(render: impl Fn(Profile<'_>) -> String) -> String {
+    render(Profile { vlan: Some(vlan_20()), ..Profile::default() })
+}
+
+/// What a build does to the main file of ifupdown for a VLAN on the first port.
+pub(crate) fn edit_interfaces_vlan(text: &str) -> String {
+    let (port, interface) = (eth0(), vlan_20().interface_on(&eth0()).unwrap());
+    let brought_up = |interface| interfaces::brought_up(text, interface);
+    let up = Up { already: brought_up(&interface).is_some(), by: brought_up(&port).unwrap_or_default() };
+    let network = network();
+    let profile = Profile { network: Some(&network), vlan: Some(vlan_20()), ..Profile::default() };
+    interfaces::edit(text, &interface, Some(&port), &profile, up)
+}
+
+fn up(text: &str) -> Up {
+    Up { already: interfaces::brought_up(text, &eth0()).is_some(), ..Up::default() }
+}
+
 fn eth0() -> InterfaceName {
     "eth0".parse().unwrap()
 }
 
 /// What a build does to the main file of ifupdown where it is the only one.
 pub(crate) fn edit_interfaces(text: &str) -> String {
-    fixed(|profile| interfaces::edit(text, &eth0(), &profile, interfaces::is_brought_up(text, &eth0())))
+    fixed(|profile| interfaces::edit(text, &eth0(), None, &profile, up(text)))
 }
 
 pub(crate) fn edit_interfaces_dhcp(text: &str) -> String {
     let search = "home.lan".parse().unwrap();
     let profile = Profile { search: Some(&search), ..Profile::default() };
-    interfaces::edit(text, &eth0(), &profile, interfaces::is_brought_up(text, &eth0()))
+    interfaces::edit(text, &eth0(), None, &profile, up(text))
 }
 
 pub(crate) fn edit_interfaces_v6(text: &str) -> String {
     let network = network_v6();
     let profile = Profile { network: Some(&network), ..Profile::default() };
-    interfaces::edit(text, &eth0(), &profile, interfaces::is_brought_up(text, &eth0()))
+    interfaces::edit(text, &eth0(), None, &profile, up(text))
 }
 
 pub(crate) fn render_wpa_supplicant() -> String {
@@ -69,17 +106,23 @@ pub(crate) fn render_wpa_supplicant() -> String {
 
 /// What netplan makes of our file beside one that cloud-init wrote: its own files, with their names, as one text.
 fn generated_by_netplan(name: &str) -> Vec<(String, String)> {
+    generated_for(name, "networkd", ["run/systemd/network", "run/netplan"])
+}
+
+fn generated_for<const N: usize>(name: &str, renderer: &str, folders: [&str; N]) -> Vec<(String, String)> {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("etc/netplan");
     fs::create_dir_all(&folder).unwrap();
-    let cloud = "network:\n  version: 2\n  ethernets:\n    eth0: {dhcp4: true, optional: true}\n";
+    let cloud = format!(
+        "network:\n  version: 2\n  renderer: {renderer}\n  ethernets:\n    eth0: {{dhcp4: true, optional: true}}\n"
+    );
     fs::write(folder.join("50-cloud-init.yaml"), cloud).unwrap();
     fs::write(folder.join("99-hcimage.yaml"), read(name, "out")).unwrap();
     let mut netplan = Command::new("netplan");
     let output = run("netplan.io", netplan.arg("generate").arg("--root-dir").arg(root.path()), "");
     assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     let mut found = Vec::new();
-    for folder in ["run/systemd/network", "run/netplan"] {
+    for folder in folders {
         for file in fs::read_dir(root.path().join(folder)).into_iter().flatten().map(Result::unwrap) {
             let text = fs::read_to_string(file.path()).unwrap();
             found.push((file.file_name().into_string().unwrap(), text));
@@ -114,6 +157,42 @@ fn netplan_makes_the_first_file_of_ours() {
             assert!(text.contains(words), "{name}: {words:?} is not in\n{text}");
         }
     }
+}
+
+/// The port's file comes before the one of the base, and the address is on the VLAN alone.
+#[test]
+fn netplan_puts_the_vlan_on_our_port() {
+    for (name, matched, address) in [
+        ("netplan/vlan", "PermanentMACAddress=dc:a6:32:01:02:03\n", "Address=192.168.1.10/24\n"),
+        ("netplan/vlan-by-dhcp", "Name=e[nt]*\n", "DHCP=yes\n"),
+    ] {
+        let files = generated_by_netplan(name);
+        let text = |wanted: &str| {
+            let found = files.iter().find(|(name, _)| name == wanted);
+            found.unwrap_or_else(|| panic!("{name}: no {wanted} in {files:?}")).1.as_str()
+        };
+        let port = text("10-netplan-00-hcimage.network");
+        let (first, _) = files.iter().find(|(name, _)| name.ends_with(".network")).unwrap();
+        assert_eq!(first, "10-netplan-00-hcimage.network", "{name}");
+        assert!(port.contains(matched) && port.contains("VLAN=vlan20\n"), "{name}: {port}");
+        assert!(
+            port.contains("RequiredForOnline=no\n") && port.contains("LinkLocalAddressing=no\n"),
+            "{port}"
+        );
+        assert!(!port.contains("DHCP=") && !port.contains("\nAddress="), "{name}: {port}");
+        assert!(text("10-netplan-vlan20.netdev").contains("Kind=vlan\n\n[VLAN]\nId=20\n"), "{files:?}");
+        let vlan = text("10-netplan-vlan20.network");
+        assert!(vlan.contains("Name=vlan20\n") && vlan.contains(address), "{name}: {vlan}");
+        assert!(!vlan.contains("RequiredForOnline=no"), "k3s waits for it: {vlan}");
+    }
+    // Where netplan's files are for NetworkManager.
+    let folders = ["run/NetworkManager/system-connections"];
+    let files = generated_for("netplan/vlan-by-dhcp", "NetworkManager", folders);
+    let text = |wanted: &str| &files.iter().find(|(name, _)| name == wanted).unwrap().1;
+    let port = text("netplan-00-hcimage.nmconnection");
+    let uuid = port.lines().find_map(|line| line.strip_prefix("uuid=")).unwrap_or_else(|| panic!("{port}"));
+    let vlan = text("netplan-vlan20.nmconnection");
+    assert!(vlan.contains(&format!("[vlan]\nid=20\nparent={uuid}\n")), "{vlan}");
 }
 
 #[test]
@@ -175,6 +254,66 @@ fn systemd_networkd_sets_the_address() {
 fn systemd_networkd_would_complain_of_a_bad_file() {
     let bad = read("networkd/static", "out").replace("Gateway=", "Gatway=");
     assert!(in_a_network("systemd", NETWORKD, &bad).contains("Gatway"));
+}
+
+/// Not every kernel that tests run on can make a VLAN: what systemd-networkd reads and asks of it is judged.
+#[test]
+fn systemd_networkd_asks_for_the_vlan_on_the_port() {
+    let more = "SYSTEMD_LOG_LEVEL=debug";
+    let script = NETWORKD.replace("SYSTEMD_LOG_LEVEL=info", more).replace(
+        "chmod 644",
+        "grep -v '^==' \"$0\" > /dev/null; cd /run/systemd/network; rm *; \
+         awk '/^== /{file=$2; next} {print > file}' \"$0\"; chmod 644",
+    );
+    let file = |place: &str, name: &str| {
+        let name_of_file = place.rsplit('/').next().unwrap();
+        format!("== {name_of_file}\n{}", read(name, "out"))
+    };
+    let files = file(networkd::PATH, "networkd/vlan")
+        + &file(networkd::PORT_PATH, "networkd/vlan-port")
+        + &file(networkd::NETDEV_PATH, "networkd/vlan-netdev");
+    let said = in_a_network("systemd", &script, &files);
+    for words in [
+        "vlan20: loaded \"vlan\"",
+        "eth0: found matching network '/run/systemd/network/00-hcimage-port.network'",
+        "eth0: Requested stacked netdev 'vlan20'",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    for complaint in ["Unknown key", "Unknown section", "Failed to parse"] {
+        assert!(!said.contains(complaint), "{said}");
+    }
+    let bad = in_a_network("systemd", &script, &files.replace("\nId=20", "\nId=4095"));
+    assert!(!bad.contains("vlan20: loaded"), "{bad}");
+
+    // The same files beside a stand-in for the VLAN's interface: it gets the address, and the port none.
+    let stand_in = "ip link add vlan20 type veth peer name other0; ip link set other0 up;";
+    let script = format!("{stand_in} {}", script.replace("dev eth0 |", "dev vlan20 |"));
+    let said = in_a_network("systemd", &script, files.split("== 00-hcimage.netdev").next().unwrap());
+    assert!(
+        said.contains("192.168.1.10/24") && said.contains("default via 192.168.1.1 dev vlan20"),
+        "{said}"
+    );
+    let of_port = said.lines().filter(|line| line.contains(": eth0 ") || line.contains(": eth0@"));
+    assert!(!of_port.clone().any(|line| line.contains("inet")), "{said}");
+}
+
+/// What ifup would run: it makes the VLAN's interface itself, of its name.
+#[test]
+fn ifupdown_makes_the_vlan_when_its_port_comes_up() {
+    let text = read("interfaces/vlan", "out");
+    let script = "mount -t sysfs sys /sys; \
+                  ifup --no-scripts --no-act --verbose -a --allow=hotplug --interfaces=\"$0\" --state-dir=/run/network";
+    let said = in_a_network("ifupdown", script, &text.replace("source", "#"));
+    for words in [
+        "ip link add link eth0 name eth0.20 type vlan id 20",
+        "ip addr add 192.168.1.10/255.255.255.0 broadcast 192.168.1.255",
+        "dev eth0.20 label eth0.20",
+        "ip route add default via 192.168.1.1  dev eth0.20",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(!said.contains("dhclient") && !said.contains("dhcpcd"), "the port has no address: {said}");
 }
 
 #[test]

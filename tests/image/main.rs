@@ -14,6 +14,7 @@
 mod access;
 mod cluster;
 mod networks;
+mod real;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -461,6 +462,41 @@ fn every_kind_of_swap_is_stopped() {
     let left: Vec<&str> =
         after["system"]["swap"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
     assert_eq!(left, ["zramswap.service"], "the package is still there, its service is masked");
+}
+
+/// systemd switches a partition of this type on whatever fstab says, and no edit of a file keeps it from that.
+#[test]
+fn a_swap_partition_on_a_gpt_is_refused_by_name() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let copy = folder.path().join("base.img");
+    support::tools::run(Command::new("cp").arg("--sparse=always").arg(base("debian-pc-amd64")).arg(&copy));
+    let file = fs::OpenOptions::new().write(true).open(&copy).expect("the copy");
+    file.set_len(size(&copy) + (64 << 20)).expect("room for a partition");
+    support::tools::run(Command::new("sgdisk").args(["-e", "-n", "9:0:0", "-t", "9:8200"]).arg(&copy));
+    let inspected = succeed(hcimage(folder.path()).args(["inspect", "--json"]).arg(&copy));
+    let inspected: Value = serde_json::from_str(&inspected).expect("JSON");
+    let swap = inspected["system"]["swap"].to_string();
+    assert!(swap.contains("partition 9"), "{swap}");
+    let words = ["partition 9, which systemd switches on as swap by its type", "remove that partition"];
+    fail(&mut build(folder.path(), "pc", &copy), 3, &words);
+}
+
+/// Packed images are built from as they are, but `inspect` reads in place: it says what unpacks each of them.
+#[test]
+fn inspect_says_how_to_unpack() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let plain = folder.path().join("plain");
+    fs::write(&plain, vec![7; 4096]).expect("a file");
+    for (command, cure) in [
+        ("xz -c plain > packed", "xz -dk"),
+        ("gzip -c plain > packed", "gzip -dk"),
+        ("zstd -qc plain > packed", "zstd -dk"),
+        ("rm -f packed; zip -q - plain > packed", "unzip"),
+        ("qemu-img create -q -f qcow2 packed 1M", "qemu-img convert -O raw"),
+    ] {
+        support::tools::run(Command::new("sh").args(["-ec", command]).current_dir(folder.path()));
+        fail(hcimage(folder.path()).args(["inspect", "packed"]), 3, &["packed", cure]);
+    }
 }
 
 fn dump(image: &Path, path: &str, scratch: &Path) -> String {

@@ -106,6 +106,100 @@ fn netplan_and_systemd_networkd() {
     assert!(text.contains("Address=192.168.7.2/24\nGateway=192.168.7.1\n"), "{text}");
 }
 
+/// The modules of Debian's own kernel, which the look-alikes do not list.
+const VLAN_MODULE: &str = "kernel/net/8021q/8021q.ko.xz:\n";
+
+/// On a port that has no address itself, whatever service sets it up; firstboot and k3s are told of the VLAN's interface.
+#[test]
+fn a_vlan_on_every_service_that_knows_them() {
+    const ON_PORT: &str = "address = \"192.168.7.2\"\nvlan = 20\n";
+    let service = |name: &str| format!("symlink {WANTS}/{name}.service /lib/systemd/system/{name}.service");
+    let networkd = service("systemd-networkd");
+    let (networking, folder) = (service("networking"), "mkdir /etc/network");
+    for (commands, interface, wanted) in [
+        (
+            &[networkd.as_str()][..],
+            "vlan20",
+            &[
+                ("/etc/systemd/network/00-hcimage.netdev", "Kind=vlan\n\n[VLAN]\nId=20\n"),
+                ("/etc/systemd/network/00-hcimage-port.network", "VLAN=vlan20\n"),
+                ("/etc/systemd/network/00-hcimage.network", "Name=vlan20\n"),
+            ][..],
+        ),
+        (
+            &[folder, "write FILE /etc/network/interfaces", networking.as_str()][..],
+            "eth0.20",
+            &[(
+                "/etc/network/interfaces",
+                "auto eth0\nauto eth0.20\niface eth0 inet manual\niface eth0.20 inet static\n    address 192.168.7.2/24\n",
+            )][..],
+        ),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let scratch = folder.path();
+        let base = changed("debian-pc-amd64", commands, "auto eth0\niface eth0 inet dhcp\n", scratch);
+        judge_vlan(scratch, &node("pc", NETWORK, ON_PORT), &base, interface, wanted);
+    }
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let path = "/etc/NetworkManager/system-connections/hcimage";
+    let (main, port) = (format!("{path}.nmconnection"), format!("{path}-port.nmconnection"));
+    let by_mac = format!("{ON_PORT}mac = \"dc:a6:32:01:02:03\"\n");
+    let wanted = [
+        (main.as_str(), "interface-name=vlan20\n\n[vlan]\nid=20\nparent=7d0c3c0e-"),
+        (port.as_str(), "mac-address=dc:a6:32:01:02:03\n\n[ipv4]\nmethod=disabled\n"),
+    ];
+    let base = base("debian-pi-arm64");
+    let made = judge_vlan(folder.path(), &node("cm4", NETWORK, &by_mac), &base, "vlan20", &wanted);
+    assert_eq!(owner(&made, &port), ("0600".into(), "0".into(), "0".into()));
+}
+
+fn judge_vlan(scratch: &Path, text: &str, base: &Path, interface: &str, wanted: &[(&str, &str)]) -> PathBuf {
+    let made = built(scratch, text, base);
+    for (path, words) in wanted {
+        let text = dump(&made, path, scratch);
+        assert!(text.contains(words), "{path}: {text}");
+    }
+    let seed = dump(&made, "/etc/hcimage/seed.toml", scratch);
+    assert!(seed.contains(&format!("interface = \"{interface}\"\nvlan = 20\n")), "{seed}");
+    let k3s = dump(&made, "/etc/rancher/k3s/config.yaml", scratch);
+    assert!(k3s.contains(&format!("flannel-iface: \"{interface}\"\n")), "{k3s}");
+    made
+}
+
+/// dhcpcd makes no VLAN, and a kernel without the module none at all.
+#[test]
+fn a_vlan_that_the_image_cannot_have_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let scratch = folder.path();
+    let refuse = |base: &Path, code: i32, words: &[&str]| {
+        fail(&mut build(scratch, &node("cm4", "", "vlan = 20\n"), base, "out"), code, words);
+    };
+    refuse(
+        &base("pi-os-bullseye-like"),
+        3,
+        &["8021q (the node's address is in a VLAN)", "another base image"],
+    );
+    let with_module = scratch.join("with-module.img");
+    run(Command::new("cp").arg("--sparse=always").arg(base("pi-os-bullseye-like")).arg(&with_module));
+    let place = format!("{}?offset={}", with_module.display(), partitions(&with_module).0.start);
+    for kernel in modules_of(&with_module) {
+        let path = format!("/lib/modules/{kernel}/modules.dep");
+        let text = dump(&with_module, &path, scratch) + VLAN_MODULE;
+        fs::write(scratch.join("modules.dep"), text).expect("a list of modules");
+        let write = format!("write {} {path}", scratch.join("modules.dep").display());
+        for command in [format!("rm {path}"), write] {
+            run(Command::new("debugfs").args(["-w", "-R", &command, &place]));
+        }
+    }
+    refuse(&with_module, 3, &["VLAN 20 on an image with dhcpcd", "bookworm or later", "without a tag"]);
+}
+
+fn modules_of(image: &Path) -> Vec<String> {
+    let listed = debugfs(image, "ls -p /lib/modules");
+    let names = listed.lines().filter_map(|line| line.split('/').nth(5));
+    names.filter(|name| name.starts_with(|c: char| c.is_ascii_digit())).map(str::to_owned).collect()
+}
+
 const WIFI: &str = "[network.wifi]\nssid = \"Home\"\npsk = { file = \"psk.txt\" }\ncountry = \"DE\"\n";
 const PSK: &str = "correct horse battery";
 

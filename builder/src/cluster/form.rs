@@ -193,6 +193,18 @@ impl Form for u32 {
     }
 }
 
+impl Form for VlanId {
+    type Raw = u32;
+
+    fn from_raw(raw: u32) -> Result<Self, Refusal> {
+        Self::try_from(raw).map_err(Into::into)
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": "integer", "minimum": Self::LEAST, "maximum": Self::MOST })
+    }
+}
+
 /// Forms that are one of a few words.
 macro_rules! choices {
     ($($type:ty { $($word:literal => $value:expr),* $(,)? })*) => {

@@ -53,8 +53,11 @@ pub fn single(wanted: Single) -> Result<Cluster, BadSingle> {
     }
     let name: ObjectName = wanted.hostname.as_str().parse()?;
     let board = wanted.board.name.clone();
-    let network =
-        NodeNetwork { link: Link::Ethernet, interface: None, addressing: wanted.addressing.clone() };
+    let network = NodeNetwork {
+        link: Link::Ethernet { vlan: None },
+        interface: None,
+        addressing: wanted.addressing.clone(),
+    };
     let api_host = match network.static_address() {
         Some(address) => Host::Address(address),
         None => DomainName::local()

@@ -33,12 +33,35 @@ pub fn configured(text: &str) -> Vec<&str> {
     text.lines().filter_map(name).filter(|name| *name != "lo").collect()
 }
 
-/// Whether some file brings the interface up by itself.
-pub fn is_brought_up(text: &str, interface: &InterfaceName) -> bool {
-    text.lines().any(|line| {
+/// When an interface comes up by itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Start {
+    /// When the network starts.
+    #[default]
+    Auto,
+    /// When it shows itself: one on USB may be late.
+    Hotplug,
+}
+
+/// What brings the interface up.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Up {
+    /// Some file does already.
+    pub already: bool,
+    /// When it is to come up, where none does.
+    pub by: Start,
+}
+
+/// When some file brings the interface up by itself, if it does.
+pub fn brought_up(text: &str, interface: &InterfaceName) -> Option<Start> {
+    text.lines().find_map(|line| {
         let mut words = line.split_ascii_whitespace();
-        let automatic = matches!(words.next(), Some("auto" | "allow-auto" | "allow-hotplug"));
-        automatic && words.any(|word| word == interface.as_str())
+        let start = match words.next()? {
+            "auto" | "allow-auto" => Start::Auto,
+            "allow-hotplug" => Start::Hotplug,
+            _ => return None,
+        };
+        words.any(|word| word == interface.as_str()).then_some(start)
     })
 }
 
@@ -51,7 +74,7 @@ pub fn reads_folder(main: &str) -> bool {
     })
 }
 
-/// The text without what it says of the interface's addresses: two stanzas for one interface would both hold.
+/// The text without what it says of an interface's addresses: two stanzas for one interface would both hold.
 pub fn without(text: &str, interface: &InterfaceName) -> String {
     let mut lines = Lines::parse(text);
     let stanzas = stanzas_of(&lines, interface);
@@ -59,15 +82,27 @@ pub fn without(text: &str, interface: &InterfaceName) -> String {
     lines.render()
 }
 
-/// The main file with the interface's stanza at its end. `up` says that some file brings the interface up already,
-/// at its own time: `allow-hotplug` waits for one on USB, `auto` does not.
-pub fn edit(text: &str, interface: &InterfaceName, profile: &Profile<'_>, up: bool) -> String {
+/// The main file with the interface's stanza at its end. Where a file brings the interface up already, it does so at its
+/// own time. A VLAN's interface is named after its `port`, by which ifupdown makes it; the port has no address then.
+pub fn edit(
+    text: &str,
+    interface: &InterfaceName,
+    port: Option<&InterfaceName>,
+    profile: &Profile<'_>,
+    up: Up,
+) -> String {
     let mut lines = Lines::parse(text);
-    let old = stanzas_of(&lines, interface);
-    if !up {
-        lines.push(format!("auto {interface}"));
+    let old: Vec<usize> =
+        port.into_iter().chain([interface]).flat_map(|name| stanzas_of(&lines, name)).collect();
+    if !up.already {
+        let word = match up.by {
+            Start::Auto => "auto",
+            Start::Hotplug => "allow-hotplug",
+        };
+        lines.push(format!("{word} {interface}"));
     }
-    for line in stanza(interface, profile) {
+    let without_address = port.map(|port| format!("iface {port} inet manual"));
+    for line in without_address.into_iter().chain(stanza(interface, profile)) {
         lines.push(line);
     }
     lines.retain(|number, _| !old.contains(&number));

@@ -4,9 +4,13 @@ use std::fmt::Write as _;
 
 use super::profile::{Profile, Wifi};
 use crate::value::StaticNetwork;
+use hc_firstboot::seed::PORT_UUID;
 
 /// Where the file goes. NetworkManager ignores it unless it is root's and 0600.
 pub const PATH: &str = "/etc/NetworkManager/system-connections/hcimage.nmconnection";
+
+/// Where the file for the port below a VLAN goes.
+pub const PORT_PATH: &str = "/etc/NetworkManager/system-connections/hcimage-port.nmconnection";
 
 /// Permission bits that NetworkManager insists on.
 pub const MODE: u16 = 0o600;
@@ -15,16 +19,47 @@ pub const MODE: u16 = 0o600;
 /// at all in the releases that Debian 11 and 12 have; firstboot's own profile has the same.
 const DAD_TIMEOUT: u32 = 1000;
 
-/// The profile. Without an interface it is for the first wired one, or the first wireless one.
+const PRIORITY: &str = "autoconnect-priority=100\n";
+
+/// The profile. Without an interface it is for the first wired one, or the first wireless one. With a VLAN it needs
+/// [`render_port`] beside it.
 ///
 /// Matching by type is the default because one board's Ethernet is `eth0` or `end0` depending on the base. The priority
 /// lets it win over the profile that NetworkManager makes up for each wired interface. There is no `uuid`: the service
 /// derives one from the file's path, the same at each boot. Without a gateway, `never-default` says that no default
 /// route is meant to come from this profile.
 pub fn render(profile: &Profile<'_>) -> String {
-    let kind = if profile.wifi.is_some() { "wifi" } else { "ethernet" };
-    let mut text =
-        format!("# Written by hcimage.\n[connection]\nid=hcimage\ntype={kind}\nautoconnect-priority=100\n");
+    let mut text = String::from("# Written by hcimage.\n[connection]\nid=hcimage\n");
+    text.push_str(&match (profile.vlan, &profile.wifi) {
+        (Some(vlan), _) => format!(
+            "type=vlan\n{PRIORITY}interface-name={}\n\n[vlan]\nid={vlan}\nparent={PORT_UUID}\n",
+            vlan.interface()
+        ),
+        (None, Some(wifi)) => hardware("wifi", profile) + &wireless(wifi),
+        (None, None) => hardware("ethernet", profile),
+    });
+    for (section, v4) in [("ipv4", true), ("ipv6", false)] {
+        let _ = write!(text, "\n[{section}]\n{}", family(profile.network, v4));
+        if let Some(search) = profile.search {
+            let _ = writeln!(text, "dns-search={search};");
+        }
+    }
+    text
+}
+
+/// The profile of the port below a VLAN: it is up and has no address. By its `uuid` the VLAN's profile names it as its
+/// parent, whatever the port is called.
+pub fn render_port(profile: &Profile<'_>) -> String {
+    let hardware = hardware("ethernet", profile);
+    format!(
+        "# Written by hcimage.\n[connection]\nid=hcimage-port\nuuid={PORT_UUID}\n{hardware}\n\
+         [ipv4]\nmethod=disabled\n\n[ipv6]\nmethod=disabled\n"
+    )
+}
+
+/// Which piece of hardware a profile is for: the end of `[connection]`, and the section of its kind.
+fn hardware(kind: &str, profile: &Profile<'_>) -> String {
+    let mut text = format!("type={kind}\n{PRIORITY}");
     if let Some(interface) = profile.interface {
         // Writing into a String cannot fail; the same holds below.
         let _ = writeln!(text, "interface-name={interface}");
@@ -32,15 +67,6 @@ pub fn render(profile: &Profile<'_>) -> String {
     let _ = writeln!(text, "\n[{kind}]");
     if let Some(mac) = profile.mac {
         let _ = writeln!(text, "mac-address={mac}");
-    }
-    if let Some(wifi) = &profile.wifi {
-        text.push_str(&wireless(wifi));
-    }
-    for (section, v4) in [("ipv4", true), ("ipv6", false)] {
-        let _ = write!(text, "\n[{section}]\n{}", family(profile.network, v4));
-        if let Some(search) = profile.search {
-            let _ = writeln!(text, "dns-search={search};");
-        }
     }
     text
 }

@@ -40,6 +40,8 @@ const VXLAN: Module =
 const WIREGUARD: Module =
     Module { name: "wireguard", why: "it encrypts what pods of different nodes send, with this backend" };
 
+const VLAN: Module = Module { name: "8021q", why: "the node's address is in a VLAN" };
+
 /// What k3s cannot do without, with this backend of flannel.
 fn required(backend: FlannelBackend) -> Vec<Module> {
     let own: &[Module] = match backend {
@@ -61,9 +63,13 @@ pub fn render(kernel: &KernelModules) -> String {
     text
 }
 
-/// What k3s cannot do without and the kernel does not have.
-pub fn missing(kernel: &KernelModules, backend: FlannelBackend) -> Vec<Module> {
-    required(backend).into_iter().filter(|module| !kernel.has(module.name)).collect()
+/// What the node cannot do without and the kernel does not have.
+pub fn missing(kernel: &KernelModules, backend: FlannelBackend, vlan: bool) -> Vec<Module> {
+    required(backend)
+        .into_iter()
+        .chain(vlan.then_some(VLAN))
+        .filter(|module| !kernel.has(module.name))
+        .collect()
 }
 
 #[cfg(test)]
@@ -82,7 +88,7 @@ mod tests {
             (FlannelBackend::WireguardNative, &["nf_conntrack", "wireguard"]),
             (FlannelBackend::None, &["nf_conntrack"]),
         ] {
-            let names: Vec<_> = missing(&kernel, backend).iter().map(|module| module.name).collect();
+            let names: Vec<_> = missing(&kernel, backend, false).iter().map(|module| module.name).collect();
             assert_eq!(names, want, "{backend:?}");
         }
         let text = render(&kernel);

@@ -47,8 +47,20 @@ pub fn render(profile: &Profile<'_>) -> String {
     text
 }
 
-/// The kind of the interface, and which one it is.
+/// The kind of the interface, and which one it is. Below a VLAN the port has no address, and none is waited for.
 fn selected(profile: &Profile<'_>) -> String {
+    let port = hardware(profile);
+    match profile.vlan {
+        None => port,
+        Some(vlan) => format!(
+            "{port}      dhcp4: false\n      dhcp6: false\n      accept-ra: false\n      link-local: []\n      \
+             optional: true\n  vlans:\n    {}:\n      id: {vlan}\n      link: {ID}\n",
+            vlan.interface()
+        ),
+    }
+}
+
+fn hardware(profile: &Profile<'_>) -> String {
     let name = profile.interface.map(|name| name.as_str());
     if profile.wifi.is_some() {
         return format!("  wifis:\n    {}:\n", quoted(name.unwrap_or(WIRELESS)));

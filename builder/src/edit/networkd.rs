@@ -3,20 +3,24 @@
 use std::fmt::Write as _;
 
 use super::profile::{ETHERNET, Profile};
+use crate::value::VlanId;
 
 /// Where the file goes. Of all files that match an interface the first one by name holds, and bases have a `10-…`.
 pub const PATH: &str = "/etc/systemd/network/00-hcimage.network";
 
-/// The file, for Ethernet. Without an interface it is for those that are wired.
+const HEADER: &str = "# Written by hcimage.\n";
+
+/// Where the files for a VLAN go: the one for the port below it, and the one that makes its interface.
+pub const PORT_PATH: &str = "/etc/systemd/network/00-hcimage-port.network";
+/// See [`PORT_PATH`]; systemd.netdev(5).
+pub const NETDEV_PATH: &str = "/etc/systemd/network/00-hcimage.netdev";
+
+/// The file, for Ethernet. Without an interface it is for those that are wired. With a VLAN it is for the VLAN's, and
+/// needs [`render_port`] and [`render_netdev`] beside it.
 pub fn render(profile: &Profile<'_>) -> String {
-    let mut text = String::from("# Written by hcimage.\n[Match]\n");
-    // Writing into a String cannot fail; the same holds below.
-    let _ = match (profile.interface, profile.mac) {
-        (None, None) => writeln!(text, "Name={ETHERNET}"),
-        (Some(name), None) => writeln!(text, "Name={name}"),
-        // By type too: interfaces of other kinds inherit the address of the one below them.
-        (None, Some(mac)) => writeln!(text, "MACAddress={mac}\nType=ether\nName={ETHERNET}"),
-        (Some(name), Some(mac)) => writeln!(text, "MACAddress={mac}\nType=ether\nName={name}"),
+    let mut text = match profile.vlan {
+        Some(vlan) => format!("{HEADER}[Match]\nName={}\n", vlan.interface()),
+        None => matched(profile),
     };
     text.push_str("\n[Network]\n");
     text.push_str(match profile.network.map(|network| network.address().ip().is_ipv4()) {
@@ -26,6 +30,7 @@ pub fn render(profile: &Profile<'_>) -> String {
         Some(false) => "DHCP=ipv4\n",
     });
     if let Some(network) = profile.network {
+        // Writing into a String cannot fail; the same holds below.
         let _ = writeln!(text, "Address={}", network.address());
         if let Some(gateway) = network.gateway() {
             let _ = writeln!(text, "Gateway={gateway}");
@@ -38,4 +43,30 @@ pub fn render(profile: &Profile<'_>) -> String {
         let _ = writeln!(text, "Domains={search}");
     }
     text
+}
+
+/// The file for the port below a VLAN: it is up and has no address, and nothing waits until it has.
+pub fn render_port(profile: &Profile<'_>, vlan: VlanId) -> String {
+    format!(
+        "{}\n[Link]\nRequiredForOnline=no\n\n[Network]\nVLAN={}\nDHCP=no\nIPv6AcceptRA=no\nLinkLocalAddressing=no\n",
+        matched(profile),
+        vlan.interface()
+    )
+}
+
+/// The file that makes the VLAN's interface.
+pub fn render_netdev(vlan: VlanId) -> String {
+    format!("{HEADER}[NetDev]\nName={}\nKind=vlan\n\n[VLAN]\nId={vlan}\n", vlan.interface())
+}
+
+/// The beginning of a file for a port.
+fn matched(profile: &Profile<'_>) -> String {
+    let lines = match (profile.interface, profile.mac) {
+        (None, None) => format!("Name={ETHERNET}"),
+        (Some(name), None) => format!("Name={name}"),
+        // By type too: interfaces of other kinds inherit the address of the one below them.
+        (None, Some(mac)) => format!("MACAddress={mac}\nType=ether\nName={ETHERNET}"),
+        (Some(name), Some(mac)) => format!("MACAddress={mac}\nType=ether\nName={name}"),
+    };
+    format!("{HEADER}[Match]\n{lines}\n")
 }

@@ -1,6 +1,6 @@
 //! What a network service is told, whatever form it reads.
 
-use crate::value::{DomainName, InterfaceName, MacAddress, Psk, Ssid, StaticNetwork};
+use crate::value::{DomainName, InterfaceName, MacAddress, Psk, Ssid, StaticNetwork, VlanId};
 
 /// One interface and its address.
 #[derive(Debug, Clone, Copy, Default)]
@@ -13,6 +13,8 @@ pub struct Profile<'a> {
     pub mac: Option<&'a MacAddress>,
     /// Where names without a dot are looked up.
     pub search: Option<&'a DomainName>,
+    /// The VLAN of the address, on an Ethernet port: then interface and hardware address are the port's.
+    pub vlan: Option<VlanId>,
     /// The wireless network; none is Ethernet.
     pub wifi: Option<Wifi<'a>>,
 }

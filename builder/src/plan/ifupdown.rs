@@ -1,6 +1,6 @@
 //! The node's address where ifupdown sets it up. It knows interfaces by name only.
 
-use crate::edit::interfaces;
+use crate::edit::interfaces::{self, Up};
 use crate::edit::profile::Profile;
 use crate::fs::ImagePath;
 use crate::value::InterfaceName;
@@ -20,15 +20,40 @@ pub(super) fn edits(draft: &mut Draft, profile: &Profile<'_>) -> Result<(), Plan
     let others = others(draft);
     let texts: Vec<&str> =
         others.iter().chain([&main]).filter_map(|path| draft.facts.files.text(path)).collect();
-    let interface = match profile.interface {
-        Some(interface) => interface.clone(),
-        None => only_wired(&texts)?,
-    };
-    let up = texts.iter().any(|text| interfaces::is_brought_up(text, &interface));
+    let port = port(&texts, profile)?;
+    let interface = interface_on(&port, profile)?;
+    let brought_up = |interface| texts.iter().find_map(|text| interfaces::brought_up(text, interface));
+    // A VLAN comes up when its port does.
+    let up = Up { already: brought_up(&interface).is_some(), by: brought_up(&port).unwrap_or_default() };
     for path in others {
-        draft.change(&path, REASON, |text| Ok(interfaces::without(text, &interface)))?;
+        draft.change(&path, REASON, |text| {
+            Ok(interfaces::without(&interfaces::without(text, &port), &interface))
+        })?;
     }
-    draft.change(&main, REASON, |text| Ok(interfaces::edit(text, &interface, profile, up)))
+    draft.change(&main, REASON, |text| {
+        Ok(interfaces::edit(text, &interface, profile.vlan.map(|_| &port), profile, up))
+    })
+}
+
+/// The interface that will have the address.
+pub(super) fn interface(draft: &Draft, profile: &Profile<'_>) -> Result<InterfaceName, PlanError> {
+    let (main, others) = (at(interfaces::PATH), others(draft));
+    let texts: Vec<&str> =
+        others.iter().chain([&main]).filter_map(|path| draft.facts.files.text(path)).collect();
+    interface_on(&port(&texts, profile)?, profile)
+}
+
+fn interface_on(port: &InterfaceName, profile: &Profile<'_>) -> Result<InterfaceName, PlanError> {
+    let Some(vlan) = profile.vlan else { return Ok(port.clone()) };
+    vlan.interface_on(port).map_err(|_| PlanError::Unsupported {
+        what: format!("VLAN {vlan} on the port {port}, whose names are longer than the kernel's together,"),
+        cure: "rename the port in the image (systemd.link(5)), or use an image with another network service"
+            .to_owned(),
+    })
+}
+
+fn port(texts: &[&str], profile: &Profile<'_>) -> Result<InterfaceName, PlanError> {
+    profile.interface.cloned().map_or_else(|| only_wired(texts), Ok)
 }
 
 /// The further files, where the main one reads them.
@@ -45,7 +70,8 @@ fn others(draft: &Draft) -> Vec<ImagePath> {
 /// The one that the base itself sets up.
 fn only_wired(texts: &[&str]) -> Result<InterfaceName, PlanError> {
     let mut names: Vec<&str> = texts.iter().flat_map(|text| interfaces::configured(text)).collect();
-    names.retain(|name| !name.starts_with("wl"));
+    // Radios, and VLANs above a port.
+    names.retain(|name| !name.starts_with("wl") && !name.contains('.'));
     names.sort_unstable();
     names.dedup();
     let only = match names.as_slice() {

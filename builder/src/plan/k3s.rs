@@ -6,6 +6,7 @@ use crate::value::{Role, Seat};
 
 use super::draft::Draft;
 use super::edit::Content;
+use super::error::PlanError;
 use super::k3s_config;
 use super::request::Request;
 
@@ -16,7 +17,7 @@ pub(super) const IMAGES: &str = "/var/lib/rancher/k3s/agent/images";
 /// Where k3s looks for what it is to apply.
 const MANIFESTS: &str = "/var/lib/rancher/k3s/server/manifests";
 
-pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) {
+pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), PlanError> {
     let role = request.node.seat.role();
     draft.file(BINARY, 0o755, host_file(&request.k3s.binary), "k3s itself");
     for name in ["kubectl", "crictl", "ctr"] {
@@ -26,11 +27,12 @@ pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) {
     // Only a server writes a kubeconfig.
     let mode = request.cluster.k3s.kubeconfig_mode.filter(|_| role == Role::Server);
     draft.text(&k3s_env::path(role), k3s_env::MODE, k3s_env::render(mode), "environment of k3s");
-    k3s_config::edits(draft, request);
+    k3s_config::edits(draft, request)?;
     images(draft, request);
     if request.node.seat == Seat::FirstServer {
         manifests(draft, request);
     }
+    Ok(())
 }
 
 /// k3s skips unchanged archives at later starts only where `.cache.json` exists.

@@ -10,6 +10,8 @@ use crate::value::{Role, Seat, Secret};
 
 use super::draft::Draft;
 use super::edit::Content;
+use super::error::PlanError;
+use super::network;
 use super::request::Request;
 
 /// Beside `config.yaml` and read after it; what may hold passwords stays out of what `hcimage plan` shows.
@@ -19,8 +21,8 @@ const DATABASE_CA: &str = "/etc/rancher/k3s/datastore/ca.pem";
 const DATABASE_CERTIFICATE: &str = "/etc/rancher/k3s/datastore/client.pem";
 const DATABASE_KEY: &str = "/etc/rancher/k3s/datastore/client.key";
 
-pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) {
-    let node = node(draft, request);
+pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), PlanError> {
+    let node = node(draft, request)?;
     let text = match request.node.seat.role() {
         Role::Server => k3s_config::render_server(&node, &server(request)),
         Role::Agent => k3s_config::render_agent(&node),
@@ -33,20 +35,21 @@ pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) {
     if request.node.seat.role() == Role::Server {
         database_files(draft, request);
     }
+    Ok(())
 }
 
-fn node(draft: &Draft, request: &Request<'_>) -> NodeConfig {
+fn node(draft: &Draft, request: &Request<'_>) -> Result<NodeConfig, PlanError> {
     let node = request.node;
-    NodeConfig {
+    Ok(NodeConfig {
         node_name: node.name.clone(),
         node_ip: node.network.static_address(),
-        flannel_interface: node.network.interface.clone(),
+        flannel_interface: network::interface(draft, request)?,
         labels: node.labels.iter().map(|(key, value)| format!("{key}={value}")).collect(),
         taints: node.taints.iter().map(ToString::to_string).collect(),
         token_file: request.secrets.map(|_| TOKEN),
         server: joins(request).then(|| request.cluster.join_url()).flatten(),
         prefer_bundled_bin: draft.facts.old_iptables,
-    }
+    })
 }
 
 /// Servers that share a database find each other in it (<https://docs.k3s.io/datastore/ha>); all others are told where.

@@ -55,7 +55,7 @@ pub fn plan(facts: &Facts, request: &Request<'_>) -> Result<Plan, PlanError> {
     network::edits(&mut draft, request)?;
     swap::edits(&mut draft)?;
     data_disk::edits(&mut draft, request)?;
-    k3s::edits(&mut draft, request);
+    k3s::edits(&mut draft, request)?;
     registries::edits(&mut draft, request);
     secrets::edits(&mut draft, request);
     firstboot::edits(&mut draft, request)?;

@@ -1,6 +1,6 @@
 //! The kernel's modules: what k3s needs is there, for the kernel that the board boots, or there is no node.
 
-use crate::cluster::FlannelBackend;
+use crate::cluster::{FlannelBackend, Link};
 use crate::edit::kernel_modules::KernelModules;
 use crate::edit::modules_load;
 use crate::os::Kernel;
@@ -11,7 +11,8 @@ use super::request::Request;
 
 pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), PlanError> {
     let kernels = draft.facts.boot_kernels(request.board.kernel);
-    check(&kernels, request.cluster.k3s.flannel_backend)?;
+    let vlan = matches!(request.node.network.link, Link::Ethernet { vlan: Some(_) });
+    check(&kernels, request.cluster.k3s.flannel_backend, vlan)?;
     // What only one of them has would make the boot of the other look failed.
     let common = kernels.iter().map(|kernel| kernel.modules.clone()).reduce(|a, b| a.common(&b));
     let text = modules_load::render(&common.unwrap_or_default());
@@ -20,14 +21,14 @@ pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), Plan
 }
 
 /// Any of the kernels may be the one that boots.
-fn check(kernels: &[&Kernel], backend: FlannelBackend) -> Result<(), PlanError> {
+fn check(kernels: &[&Kernel], backend: FlannelBackend, vlan: bool) -> Result<(), PlanError> {
     let none = Kernel {
         release: "the image, which has none in /lib/modules".to_owned(),
         modules: KernelModules::default(),
     };
     let kernels = if kernels.is_empty() { vec![&none] } else { kernels.to_vec() };
     for kernel in kernels {
-        let missing = modules_load::missing(&kernel.modules, backend);
+        let missing = modules_load::missing(&kernel.modules, backend, vlan);
         if !missing.is_empty() {
             let list = missing.iter().map(|module| format!("{} ({})", module.name, module.why));
             return Err(PlanError::Modules {
@@ -71,22 +72,27 @@ mod tests {
     #[test]
     fn a_missing_module_is_named_with_its_kernel_and_a_cure() {
         let bare = kernel(&MOST);
-        let error = check(&[&bare], FlannelBackend::Vxlan).unwrap_err().to_string();
+        let error = check(&[&bare], FlannelBackend::Vxlan, false).unwrap_err().to_string();
         for word in ["5.15.0-1061-raspi", "vxlan (pods", "\"host-gw\"", "linux-modules-extra"] {
             assert!(error.contains(word), "{word}: {error}");
         }
         assert!(!error.contains("wireguard-native"), "it has none: {error}");
-        assert!(check(&[&bare], FlannelBackend::HostGw).is_ok());
+        assert!(check(&[&bare], FlannelBackend::HostGw, false).is_ok());
 
         let guarded = kernel(&[&MOST[..], &["wireguard"]].concat());
-        let error = check(&[&guarded], FlannelBackend::Vxlan).unwrap_err().to_string();
+        let error = check(&[&guarded], FlannelBackend::Vxlan, false).unwrap_err().to_string();
         assert!(error.contains("wireguard-native"), "{error}");
-        assert!(check(&[&guarded], FlannelBackend::WireguardNative).is_ok());
-        assert!(check(&[&guarded, &bare], FlannelBackend::WireguardNative).is_err(), "either may boot");
+        assert!(check(&[&guarded], FlannelBackend::WireguardNative, false).is_ok());
+        assert!(
+            check(&[&guarded, &bare], FlannelBackend::WireguardNative, false).is_err(),
+            "either may boot"
+        );
 
-        let error = check(&[&kernel(&["overlay"])], FlannelBackend::Vxlan).unwrap_err().to_string();
+        let error = check(&[&kernel(&["overlay"])], FlannelBackend::Vxlan, false).unwrap_err().to_string();
         assert!(error.contains("another base") && !error.contains("flannel-backend"), "{error}");
-        let error = check(&[], FlannelBackend::None).unwrap_err().to_string();
+        let error = check(&[&guarded], FlannelBackend::Vxlan, true).unwrap_err().to_string();
+        assert!(error.contains("8021q (the node's address") && error.contains("another base"), "{error}");
+        let error = check(&[], FlannelBackend::None, false).unwrap_err().to_string();
         assert!(error.contains("/lib/modules"), "{error}");
     }
 }

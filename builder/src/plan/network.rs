@@ -4,7 +4,7 @@ use crate::cluster::{Addressing, Link};
 use crate::edit::profile::{Profile, Wifi};
 use crate::edit::{dhcpcd_conf, keyfile, netplan, networkd, resolv_conf, wpa_supplicant};
 use crate::os::{Bootloader, FileState, NetworkStack};
-use crate::value::{Secret, StaticNetwork};
+use crate::value::{InterfaceName, Secret, StaticNetwork};
 
 use super::draft::{Draft, at};
 use super::edit::Content;
@@ -13,6 +13,7 @@ use super::request::Request;
 use super::{ifupdown, wifi};
 
 pub(super) const REASON: &str = "the node's address";
+const PORT_REASON: &str = "the VLAN and the port below it";
 
 /// What the kernel of a Raspberry Pi calls its own interfaces, wired and wireless.
 const PI_WIRED: &str = "eth0";
@@ -31,6 +32,9 @@ pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), Plan
     match draft.facts.network.as_slice() {
         [NetworkStack::Dhcpcd] => dhcpcd(draft, &profile, request),
         [NetworkStack::NetworkManager] => {
+            if profile.vlan.is_some() {
+                draft.text(keyfile::PORT_PATH, keyfile::MODE, keyfile::render_port(&profile), PORT_REASON);
+            }
             write(draft, keyfile::PATH, keyfile::MODE, keyfile::render(&profile), &profile);
             Ok(())
         }
@@ -39,6 +43,10 @@ pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), Plan
             names(draft, &profile)
         }
         [NetworkStack::Networkd] if profile.wifi.is_none() => {
+            if let Some(vlan) = profile.vlan {
+                draft.text(networkd::NETDEV_PATH, 0o644, networkd::render_netdev(vlan), PORT_REASON);
+                draft.text(networkd::PORT_PATH, 0o644, networkd::render_port(&profile, vlan), PORT_REASON);
+            }
             draft.text(networkd::PATH, 0o644, networkd::render(&profile), REASON);
             names(draft, &profile)
         }
@@ -57,8 +65,12 @@ fn profile<'a>(request: &Request<'a>) -> Profile<'a> {
         interface: node.network.interface.as_ref(),
         mac: node.mac.as_ref(),
         search: request.cluster.domain.as_ref(),
+        vlan: match &node.network.link {
+            Link::Ethernet { vlan } => *vlan,
+            Link::Wifi(_) => None,
+        },
         wifi: match &node.network.link {
-            Link::Ethernet => None,
+            Link::Ethernet { .. } => None,
             Link::Wifi(wifi) => Some(Wifi { ssid: &wifi.ssid, psk: &wifi.psk, hidden: wifi.hidden }),
         },
     }
@@ -66,8 +78,23 @@ fn profile<'a>(request: &Request<'a>) -> Profile<'a> {
 
 /// Whether anything is to be other than the base has it.
 pub(super) fn is_ours(request: &Request<'_>) -> bool {
-    let Profile { network, interface, mac, search, wifi } = profile(request);
-    network.is_some() || interface.is_some() || mac.is_some() || search.is_some() || wifi.is_some()
+    let Profile { network, interface, mac, search, vlan, wifi } = profile(request);
+    network.is_some()
+        || interface.is_some()
+        || mac.is_some()
+        || search.is_some()
+        || vlan.is_some()
+        || wifi.is_some()
+}
+
+/// The interface that has the node's address, where its name is known: a VLAN's own, or the one that the user named.
+pub(super) fn interface(draft: &Draft, request: &Request<'_>) -> Result<Option<InterfaceName>, PlanError> {
+    let profile = profile(request);
+    match (profile.vlan, draft.facts.network.as_slice()) {
+        (Some(_), [NetworkStack::Ifupdown]) => ifupdown::interface(draft, &profile).map(Some),
+        (Some(vlan), _) => Ok(Some(vlan.interface())),
+        (None, _) => Ok(profile.interface.cloned()),
+    }
 }
 
 /// The fixed address; none is DHCP.
@@ -111,6 +138,14 @@ fn dhcpcd(draft: &mut Draft, profile: &Profile<'_>, request: &Request<'_>) -> Re
     let refused = || unsupported(&[NetworkStack::Dhcpcd], profile);
     if !matches!(draft.facts.bootloader, Bootloader::PiFirmware { .. }) {
         return Err(refused());
+    }
+    if let Some(vlan) = profile.vlan {
+        return Err(PlanError::Unsupported {
+            what: format!("VLAN {vlan} on an image with dhcpcd, which makes no interface for it,"),
+            cure: "use an image with NetworkManager, such as Raspberry Pi OS bookworm or later, or give the port the \
+                   VLAN without a tag at the switch and leave `vlan` out"
+                .to_owned(),
+        });
     }
     if let Some(mac) = profile.mac {
         return Err(PlanError::Unsupported {
@@ -157,9 +192,10 @@ fn unsupported(found: &[NetworkStack], profile: &Profile<'_>) -> PlanError {
         [] => "no network service that is known".to_owned(),
         stacks => stacks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and "),
     };
-    let (what, stacks) = match profile.wifi {
-        Some(_) => ("a node on Wi-Fi", "NetworkManager, netplan, or dhcpcd on a Raspberry Pi"),
-        None => (
+    let (what, stacks) = match (&profile.wifi, profile.vlan) {
+        (None, Some(_)) => ("a VLAN", "NetworkManager, netplan, systemd-networkd, ifupdown"),
+        (Some(_), _) => ("a node on Wi-Fi", "NetworkManager, netplan, or dhcpcd on a Raspberry Pi"),
+        (None, None) => (
             "a static address, an interface or a search domain",
             "NetworkManager, netplan, systemd-networkd, ifupdown, or dhcpcd on a Raspberry Pi",
         ),

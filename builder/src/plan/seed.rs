@@ -11,12 +11,12 @@ use crate::cluster::{DataDisk, DataFolder, FlannelBackend, Format, Link};
 use crate::os::NetworkStack;
 use crate::secrets::TOKEN;
 use crate::source::k3s_release::ReleaseFile;
-use crate::value::{Host, Seat};
+use crate::value::{Host, Seat, VlanId};
 
 use super::draft::Draft;
 use super::error::PlanError;
 use super::k3s::{BINARY, images_path};
-use super::network::{PI_WIRELESS, fixed};
+use super::network::{self, PI_WIRELESS, fixed};
 use super::request::Request;
 
 /// A Pi with a slow card takes minutes to import the images before its node is Ready.
@@ -87,7 +87,11 @@ fn network(draft: &Draft, request: &Request<'_>) -> Result<Network, PlanError> {
     let address = wanted.map(|network| network.address().to_string().parse()).transpose();
     Ok(Network {
         stack: stack(draft, request),
-        interface: interface(request),
+        interface: interface(draft, request)?,
+        vlan: match &request.node.network.link {
+            Link::Ethernet { vlan } => vlan.map(VlanId::get),
+            Link::Wifi(_) => None,
+        },
         address: address.map_err(|e: ValueError| unusable("network.address", &e))?,
         gateway: wanted.and_then(|network| network.gateway()),
         dns: wanted.map(|network| network.dns().to_vec()).unwrap_or_default(),
@@ -105,10 +109,10 @@ fn unusable(place: &str, e: &ValueError) -> PlanError {
 }
 
 /// The interface by name; without one firstboot looks for a wired one.
-fn interface(request: &Request<'_>) -> Option<String> {
-    let network = &request.node.network;
-    let usual = matches!(network.link, Link::Wifi(_)).then(|| PI_WIRELESS.to_owned());
-    network.interface.as_ref().map(ToString::to_string).or(usual.filter(|_| fixed(request).is_some()))
+fn interface(draft: &Draft, request: &Request<'_>) -> Result<Option<String>, PlanError> {
+    let radio = matches!(request.node.network.link, Link::Wifi(_)) && fixed(request).is_some();
+    let known = network::interface(draft, request)?.map(|name| name.to_string());
+    Ok(known.or(radio.then(|| PI_WIRELESS.to_owned())))
 }
 
 /// The one network service, where firstboot can write its files: it knows those for Ethernet.

@@ -29,6 +29,7 @@ mod taint;
 mod time_server;
 mod time_zone;
 mod user_name;
+mod vlan_id;
 mod wifi;
 
 pub use address::InterfaceAddress;
@@ -60,4 +61,5 @@ pub use taint::Taint;
 pub use time_server::TimeServer;
 pub use time_zone::TimeZone;
 pub use user_name::UserName;
+pub use vlan_id::VlanId;
 pub use wifi::{CountryCode, Psk, Ssid};

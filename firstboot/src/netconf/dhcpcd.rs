@@ -68,6 +68,7 @@ mod tests {
         let network = Network {
             stack: None,
             interface: None,
+            vlan: None,
             address: None,
             gateway: Some("10.0.0.1".parse().unwrap()),
             dns: vec!["10.0.0.1".parse().unwrap(), "1.1.1.1".parse().unwrap()],

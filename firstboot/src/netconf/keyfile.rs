@@ -1,21 +1,25 @@
 //! A NetworkManager keyfile (nm-settings-keyfile(5)).
 
-use crate::seed::{Address, Network};
+use crate::seed::{Address, Network, PORT_UUID};
 
 /// The file that the builder writes too, so that there is never a second profile.
 pub(super) const PATH: &str = "/etc/NetworkManager/system-connections/hcimage.nmconnection";
 
-/// The profile for the interface of the seed, or for the first wired one. The priority lets it win over the profile
+/// The profile for the interface of the seed, or for the first wired one. With a VLAN the builder has written the one of
+/// the port below. The priority lets it win over the profile
 /// that NetworkManager makes up for each wired interface. `dad-timeout`: the service itself probes for the address on
 /// later boots, and does not take it where somebody else has it.
 pub(super) fn render(address: Address, network: &Network) -> String {
-    let mut text = String::from(
-        "# Written by hcimage.\n[connection]\nid=hcimage\ntype=ethernet\nautoconnect-priority=100\n",
-    );
+    let kind = if network.vlan.is_some() { "vlan" } else { "ethernet" };
+    let mut text =
+        format!("# Written by hcimage.\n[connection]\nid=hcimage\ntype={kind}\nautoconnect-priority=100\n");
     if let Some(interface) = &network.interface {
         text.push_str(&format!("interface-name={interface}\n"));
     }
-    text.push_str("\n[ethernet]\n");
+    text.push_str(&match network.vlan {
+        Some(id) => format!("\n[vlan]\nid={id}\nparent={PORT_UUID}\n"),
+        None => "\n[ethernet]\n".to_owned(),
+    });
     for (section, v4) in [("ipv4", true), ("ipv6", false)] {
         text.push_str(&format!("\n[{section}]\n{}", family(address, network, v4)));
     }

@@ -60,7 +60,8 @@ impl Phase for Network {
         let routes_v6: Vec<Route> = ask(cx, ["-j", "-6", "route", "show", "default"])?;
         routes.extend(routes_v6);
         let wanted = network.address.map(|address| address.ip());
-        let online = judge(&links, &routes, wanted).map_err(Trouble::Passing)?;
+        let links = of_vlan(links, &network)?;
+        let online = judge(&links, &routes, wanted).map_err(|failure| in_vlan(failure, &network))?;
         // Once more where the address was claimed a moment ago: a switch may have held the first probes back.
         probe(cx, &network, &online.link)?;
         Ok(vec![format!("{} on {}", online.address, online.link)])
@@ -169,6 +170,26 @@ fn ask<T: DeserializeOwned, const N: usize>(cx: &Context<'_>, args: [&str; N]) -
         return Err(Trouble::passing(what, advice));
     }
     serde_json::from_str(text).map_err(|e| Trouble::passing(format!("running {command}: {e}"), advice))
+}
+
+/// With a VLAN only its own interface counts: the port below may have got an address too.
+fn of_vlan(mut links: Vec<Link>, network: &seed::Network) -> Result<Vec<Link>, Trouble> {
+    let (Some(id), Some(name)) = (network.vlan, &network.interface) else { return Ok(links) };
+    links.retain(|link| link.ifname == *name);
+    if links.is_empty() {
+        let what = format!("no network: the interface {name} of VLAN {id} is not there");
+        let advice = "check that the cable is in the right port; see what `journalctl -b` says about the network service";
+        return Err(Trouble::passing(what, advice));
+    }
+    Ok(links)
+}
+
+/// Nothing but silence tells that the switch does not send the VLAN to the port.
+fn in_vlan(failure: crate::Failure, network: &seed::Network) -> Trouble {
+    let Some(id) = network.vlan else { return Trouble::Passing(failure) };
+    let advice =
+        format!("{}; check that the switch sends VLAN {id} to the port, and with its tag", failure.advice);
+    Trouble::Passing(crate::Failure { advice, ..failure })
 }
 
 /// How the node is reached.

@@ -107,6 +107,14 @@ impl Network {
         if let Some(name) = self.interface.as_deref().filter(|name| !is_interface(name)) {
             return Err(value("network.interface", format!("{name:?} is not the name of an interface")));
         }
+        if let Some(id) = self.vlan {
+            if !(1..=4094).contains(&id) {
+                return Err(value("network.vlan", format!("{id} is not from 1 to 4094")));
+            }
+            if self.interface.is_none() {
+                return Err(value("network.vlan", "a VLAN needs network.interface"));
+            }
+        }
         let Some(gateway) = self.gateway else { return Ok(()) };
         let Some(address) = self.address else {
             return Err(value("network.gateway", "a gateway needs network.address"));

@@ -74,6 +74,9 @@ pub struct Cluster {
     pub api: Option<Endpoint>,
 }
 
+/// What builder and firstboot call NetworkManager's profile of the port below a VLAN. No other machine sees it.
+pub const PORT_UUID: &str = "7d0c3c0e-52a4-4c1b-9a39-6f1f4b8f3a10";
+
 /// How the node is connected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -84,6 +87,8 @@ pub struct Network {
     pub stack: Option<Stack>,
     /// The interface that must carry the address; none: the first wired one.
     pub interface: Option<String>,
+    /// The VLAN that [`Self::interface`] is of, 1 to 4094, above a port that [`PORT_UUID`] names to NetworkManager.
+    pub vlan: Option<u16>,
     /// The static address with its prefix, as `10.0.0.7/24`; none means DHCP.
     pub address: Option<Address>,
     /// The default gateway of a static address.

@@ -79,7 +79,7 @@ fn modules(text: &str) {
         hcimage::edit::cloud_cfg::datasources([text]),
         kernel.has("br_netfilter"),
         modules_load::render(&kernel),
-        modules_load::missing(&kernel, hcimage::cluster::FlannelBackend::Vxlan),
+        modules_load::missing(&kernel, hcimage::cluster::FlannelBackend::Vxlan, true),
     );
 }
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::cluster::field::Field;
-use crate::cluster::file::File;
+use crate::cluster::file::{File, NodeTable};
 use crate::cluster::problem::Problems;
 use crate::value::{Host, NodeAddress, Role, StaticNetwork};
 
@@ -27,6 +27,7 @@ pub(super) fn check(file: &File, problems: &mut Problems<'_>) {
     api(file, problems);
     if problems.is_whole() {
         wifi(file, problems);
+        vlans(file, problems);
         join(file, problems);
     }
 }
@@ -128,6 +129,49 @@ fn wifi(file: &File, problems: &mut Problems<'_>) {
             );
         }
         Some(_) => {}
+    }
+}
+
+/// A VLAN is one of the cable's, and has an interface of its own above the port's.
+fn vlans(file: &File, problems: &mut Problems<'_>) {
+    for node in &file.nodes {
+        let Some(vlan) = &node.vlan else { continue };
+        if node.wifi.as_ref().is_some_and(|wifi| wifi.value) {
+            problems.error(
+                &vlan.span,
+                "a wireless network has no VLAN tags",
+                "leave `vlan` out, or `wifi`; the access point decides what VLAN its network is",
+            );
+        }
+        if let Some(port) = node.interface.as_ref().filter(|port| port.value == vlan.value.interface()) {
+            problems.error(
+                &port.span,
+                format!("{} will be the interface of the VLAN itself", port.value),
+                "name the port that the cable is in, such as eth0, or leave `interface` out",
+            );
+        }
+    }
+    one_network(file, problems);
+}
+
+/// All fixed addresses are of one subnet, which is hardly spread over several VLANs. A node without a VLAN is nothing
+/// odd: its port may give it the same one without a tag.
+fn one_network(file: &File, problems: &mut Problems<'_>) {
+    let fixed = |node: &&NodeTable| {
+        matches!(node.address.as_ref().map(|field| field.value), Some(NodeAddress::Fixed(_)))
+    };
+    let mut vlans = file.nodes.iter().filter(fixed).filter_map(|node| node.vlan.as_ref());
+    let Some(first) = vlans.next() else { return };
+    if let Some(other) = vlans.find(|vlan| vlan.value != first.value) {
+        problems.warning(
+            &other.span,
+            format!(
+                "nodes of one subnet are in different VLANs, {} and {}: they reach each other only where something \
+                 bridges the two",
+                first.value, other.value
+            ),
+            "write the same `vlan` for all of them",
+        );
     }
 }
 

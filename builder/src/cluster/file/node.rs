@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::cluster::field::{Entries, Field};
 use crate::cluster::form::BoardName;
 use crate::value::{
-    BoardSerial, Hostname, InterfaceName, LabelKey, LabelValue, MacAddress, NodeAddress, Role, Taint,
+    BoardSerial, Hostname, InterfaceName, LabelKey, LabelValue, MacAddress, NodeAddress, Role, Taint, VlanId,
 };
 
 /// One node.
@@ -36,6 +36,11 @@ pub(in crate::cluster) struct NodeTable {
     /// The network port by name, where the first Ethernet port (or the Wi-Fi) is not the right one.
     #[schemars(extend("examples" = ["eth0"]))]
     pub(in crate::cluster) interface: Option<Field<InterfaceName>>,
+    /// The VLAN that the node's address is in, from 1 to 4094, where the switch sends it tagged (IEEE 802.1Q) to the
+    /// node's port. The port itself gets no address. Its base image needs NetworkManager, netplan, systemd-networkd or
+    /// ifupdown.
+    #[schemars(extend("examples" = [20]))]
+    pub(in crate::cluster) vlan: Option<Field<VlanId>>,
     /// Whether the node uses the wireless network of `[network.wifi]`.
     #[schemars(extend("default" = false, "examples" = [true]))]
     pub(in crate::cluster) wifi: Option<Field<bool>>,

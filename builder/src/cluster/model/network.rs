@@ -2,14 +2,14 @@
 
 use std::net::IpAddr;
 
-use crate::value::{CountryCode, InterfaceName, Psk, Ssid, StaticNetwork};
+use crate::value::{CountryCode, InterfaceName, Psk, Ssid, StaticNetwork, VlanId};
 
 /// How a node is connected.
 #[derive(Debug, Clone)]
 pub struct NodeNetwork {
     /// By wire or by air.
     pub link: Link,
-    /// The interface, where the user named it; else the first of the link's kind.
+    /// The interface, where the user named it; else the first of the link's kind. With a VLAN it is the port below.
     pub interface: Option<InterfaceName>,
     /// Where its address comes from.
     pub addressing: Addressing,
@@ -29,7 +29,10 @@ impl NodeNetwork {
 #[derive(Debug, Clone)]
 pub enum Link {
     /// Ethernet.
-    Ethernet,
+    Ethernet {
+        /// The VLAN that the address is in; none is what comes without a tag.
+        vlan: Option<VlanId>,
+    },
     /// A wireless network.
     Wifi(Wifi),
 }

@@ -63,7 +63,7 @@ fn data_disk(table: Option<DataDiskTable>) -> Option<DataDisk> {
 fn node(table: NodeTable, common: &Common<'_>) -> Option<Node> {
     let link = match bare(table.wifi) {
         Some(true) => Link::Wifi(common.wifi.clone()?),
-        Some(false) | None => Link::Ethernet,
+        Some(false) | None => Link::Ethernet { vlan: bare(table.vlan) },
     };
     let addressing = match bare(table.address) {
         Some(NodeAddress::Fixed(address)) => Addressing::Static(fixed(address, common.network)?.ok()?),
