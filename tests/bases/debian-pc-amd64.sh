@@ -3,7 +3,7 @@
 PROVES="boots: Debian cloud image's layout, GPT with BIOS boot and ESP, root by UUID, GRUB, no swap"
 
 PACKAGES=systemd-sysv,systemd-timesyncd,udev,dbus,kmod,iproute2,network-manager,openssh-server,iptables
-PACKAGES+=,dosfstools,e2fsprogs,zstd,ca-certificates,linux-image-amd64,grub-efi-amd64,grub-efi-amd64-signed
+PACKAGES+=,dosfstools,e2fsprogs,fdisk,zstd,ca-certificates,linux-image-amd64,grub-efi-amd64,grub-efi-amd64-signed
 PACKAGES+=,shim-signed
 
 # The numbers of Debian's image: 14 and 15 lie before 1.

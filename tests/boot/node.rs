@@ -1,0 +1,296 @@
+//! A single node: built, booted, and judged by what is on its powered-off card.
+
+use std::fs::{self, File, OpenOptions};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use hc_firstboot::report::End;
+use hcimage::board::Boards;
+use hcimage::interrupt::Interrupt;
+use hcimage::run::{Forward, Machine, Network, Start, Vm, VmError};
+use tempfile::TempDir;
+
+use crate::guest::{K3S_IS, add_unit, keep, say_what_becomes_of_k3s};
+use crate::support::base::base;
+use crate::support::hcimage::{build, succeed};
+use crate::support::tools::{debugfs, judge, mtype, partitions, run};
+use crate::{BY_KERNEL, POWER_OFF, REPORT};
+
+/// In QEMU's own network, but not the address that its DHCP would give.
+const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 50);
+
+/// So many bytes the card is larger than the image.
+const LARGER: u64 = 256 << 20;
+
+/// What the test's own unit says at its end.
+const PROBE_DONE: &str = "PROBE-DONE";
+
+pub struct Node {
+    folder: TempDir,
+    board: &'static str,
+    port: u16,
+}
+
+impl Node {
+    /// Built with an address and a data disk.
+    pub fn build(base_name: &str, board: &'static str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = build(folder.path(), board, &base(base_name));
+        command.args([
+            "--output",
+            "node.img",
+            "--address",
+            &format!("{ADDRESS}/24"),
+            "--gateway",
+            "10.0.2.2",
+        ]);
+        command.args(["--data-disk", "k8s-data", "--data-folder", "media/photos"]);
+        succeed(&mut command);
+        // Free at this moment; another program may take it first, and then QEMU says so.
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let node = Self { folder, board, port };
+        node.add_probes();
+        node
+    }
+
+    /// As if the image were flashed to one.
+    pub fn move_to_larger_card(&self) {
+        let image = OpenOptions::new().write(true).open(self.image()).unwrap();
+        image.set_len(image.metadata().unwrap().len() + LARGER).unwrap();
+    }
+
+    /// Two units of the test's own: one keeps what only the running kernel knows and says when it has, the other says
+    /// at every boot what became of k3s.
+    fn add_probes(&self) {
+        add_unit(
+            &self.image(),
+            self.folder.path(),
+            "probe.service",
+            &format!(
+                "[Service]\nType=exec\nExecStart=/bin/sh -c 'until test -e /var/lib/hcimage/finished; \
+                 do sleep 1; done; cat /proc/swaps >/var/log/probe.swaps; \
+                 cat /proc/cmdline >/var/log/probe.cmdline; cat /proc/mounts >/var/log/probe.mounts; \
+                 cat /sys/fs/cgroup/cgroup.controllers >/var/log/probe.cgroups; \
+                 ip -oneline -4 address show scope global >/var/log/probe.addresses; \
+                 ls /sys/firmware >/var/log/probe.firmware; \
+                 sync; \
+                 echo {PROBE_DONE} >/dev/console'\n"
+            ),
+        );
+        say_what_becomes_of_k3s(&self.image(), self.folder.path());
+    }
+
+    fn wait_for_probe(&self, vm: &Vm, console: &mut Vec<String>) {
+        // It may have come before the last line of the report.
+        if console.iter().any(|line| line.contains(PROBE_DONE)) {
+            return;
+        }
+        let waited = vm.wait_for("run the test's probe", REPORT, |line| {
+            keep(console, line);
+            line.contains(PROBE_DONE)
+        });
+        assert!(waited.is_ok(), "{waited:?}\n{}", console.join("\n"));
+    }
+
+    /// What the kernel itself said while the node was up.
+    fn judge_probe(&self) {
+        let swaps = self.read("/var/log/probe.swaps");
+        assert_eq!(swaps.lines().count(), 1, "only the heading: {swaps}");
+        let cmdline = self.read("/var/log/probe.cmdline");
+        assert!(cmdline.contains("cgroup_memory=1") && cmdline.contains("cgroup_enable=memory"), "{cmdline}");
+        let mounts = self.read("/var/log/probe.mounts");
+        assert!(mounts.lines().any(|line| line.contains(" /k8s-data ext4 ")), "{mounts}");
+        let cgroups = self.read("/var/log/probe.cgroups");
+        assert!(cgroups.split_whitespace().any(|word| word == "memory"), "{cgroups}");
+        // None by DHCP beside it, which QEMU's network offers.
+        let addresses = self.read("/var/log/probe.addresses");
+        assert!(
+            addresses.contains(&format!(" {ADDRESS}/24 ")) && addresses.lines().count() == 1,
+            "{addresses}"
+        );
+    }
+
+    /// GRUB was started by the firmware, and gave the kernel the arguments of its own configuration.
+    pub fn judge_uefi(&self) {
+        let firmware = self.read("/var/log/probe.firmware");
+        assert!(firmware.lines().any(|name| name == "efi"), "{firmware}");
+        let cmdline = self.read("/var/log/probe.cmdline");
+        assert!(cmdline.starts_with("BOOT_IMAGE=/boot/vmlinuz-"), "{cmdline}");
+        assert!(cmdline.contains("console=tty0 console=ttyS0,115200"), "{cmdline}");
+    }
+
+    /// The root reaches to the end of the card, but for the second GPT and what alignment costs.
+    pub fn judge_growth(&self) {
+        let (image, (root, _)) = (self.image(), partitions(&self.image()));
+        let card = fs::metadata(&image).unwrap().len();
+        assert!(card - (root.start + root.size) < 2 << 20, "{root:?} on a card of {card} bytes");
+        let blocks = debugfs(&image, "show_super_stats -h");
+        let blocks = blocks.lines().find_map(|line| line.strip_prefix("Block count:")).unwrap();
+        let bytes = blocks.trim().parse::<u64>().unwrap() * 4096;
+        // A last group that would be too small is left out.
+        assert!(root.size - bytes < 16 << 20, "{bytes} bytes of {root:?}");
+    }
+
+    fn image(&self) -> PathBuf {
+        self.folder.path().join("node.img")
+    }
+
+    /// The first boot: everything that was asked for is there, and the card is as it should be afterwards.
+    pub fn prove_first_boot(&self, by: Start) {
+        let data = self.data_disk();
+        let mut console = Vec::new();
+        let vm = self.start(by, &[&data]);
+        self.wait_for_end(&vm, &mut console, End::Ready);
+        self.wait_for_probe(&vm, &mut console);
+        self.ping(&vm, &mut console);
+        self.power_off(vm, &mut console);
+        self.judge_first_boot(&data);
+    }
+
+    /// The boots after it: firstboot has nothing to do any more, and k3s waits for its disk.
+    pub fn prove_later_boots(&self) {
+        let state = self.read("/var/lib/hcimage/state.json");
+        let status = self.status();
+        let mut console = Vec::new();
+        let vm = self.start(BY_KERNEL, &[&self.data_path()]);
+        self.ping(&vm, &mut console);
+        self.power_off(vm, &mut console);
+        assert!(!console.iter().any(|line| line.contains("HCIMAGE-REPORT")), "firstboot acted again");
+        assert_eq!(self.read("/var/lib/hcimage/state.json"), state, "firstboot acted again");
+        assert_eq!(self.status(), status);
+        judge(&self.image(), self.folder.path());
+        self.prove_that_k3s_waits_for_its_disk();
+    }
+
+    /// A later boot without the disk: k3s must not write onto the card in its place.
+    fn prove_that_k3s_waits_for_its_disk(&self) {
+        let mut console = Vec::new();
+        let vm = self.start(BY_KERNEL, &[]);
+        let waited = vm.wait_for("give k3s up", REPORT, |line| {
+            keep(&mut console, line);
+            line.contains(K3S_IS)
+        });
+        let last = console.last().map(String::as_str).unwrap_or_default();
+        assert!(waited.is_ok() && last.contains("inactive"), "{waited:?}\n{}", console.join("\n"));
+        self.power_off(vm, &mut console);
+    }
+
+    fn data_path(&self) -> PathBuf {
+        self.folder.path().join("data.img")
+    }
+
+    fn data_disk(&self) -> PathBuf {
+        let path = self.data_path();
+        File::create(&path).unwrap().set_len(64 << 20).unwrap();
+        run(Command::new("mkfs.ext4").args(["-q", "-L", "k8s-data"]).arg(&path));
+        path
+    }
+
+    pub fn start(&self, by: Start, disks: &[&Path]) -> Vm {
+        let boards = Boards::load(None).unwrap();
+        let machine = Machine {
+            board: boards.get(self.board).unwrap(),
+            image: &self.image(),
+            start: by,
+            disks: disks.iter().map(|path| path.to_path_buf()).collect(),
+            memory: 1024,
+            network: Network::Alone {
+                forward: Some(Forward { host: self.port, guest: SocketAddrV4::new(ADDRESS, 6443) }),
+            },
+            clock: None,
+        };
+        Vm::start(&machine, &Interrupt::new()).unwrap()
+    }
+
+    pub fn wait_for_end(&self, vm: &Vm, console: &mut Vec<String>, wanted: End) {
+        let mut end = None;
+        let waited = vm.wait_for("report", REPORT, |line| {
+            keep(console, line);
+            end = [End::Ready, End::Failed].into_iter().find(|end| line.trim() == end.sentinel());
+            end.is_some()
+        });
+        assert!(waited.is_ok() && end == Some(wanted), "{waited:?} {end:?}\n{}", console.join("\n"));
+    }
+
+    /// Waits until the API behind the forwarded port answers.
+    fn ping(&self, vm: &Vm, console: &mut Vec<String>) {
+        let deadline = Instant::now() + REPORT;
+        loop {
+            let url = format!("https://127.0.0.1:{}/ping", self.port);
+            let output = Command::new("curl").args(["-sk", "--max-time", "5", &url]).output().unwrap();
+            if output.stdout == b"pong" {
+                return;
+            }
+            assert!(Instant::now() < deadline, "the API did not answer\n{}", console.join("\n"));
+            match vm.wait_for("say more", Duration::from_secs(1), |line| {
+                keep(console, line);
+                false
+            }) {
+                Err(VmError::Timeout { .. }) => {}
+                other => panic!("{other:?}\n{}", console.join("\n")),
+            }
+        }
+    }
+
+    pub fn power_off(&self, vm: Vm, console: &mut Vec<String>) {
+        let status = vm.power_off(POWER_OFF, |line| keep(console, line));
+        assert!(status.as_ref().is_ok_and(|status| status.success()), "{status:?}\n{}", console.join("\n"));
+    }
+
+    fn judge_first_boot(&self, data: &Path) {
+        judge(&self.image(), self.folder.path());
+        run(Command::new("e2fsck").arg("-fn").arg(data));
+        assert!(self.status().contains("node hc-1 Ready"), "{}", self.status());
+        assert!(self.enabled(), "firstboot enables k3s");
+        let folder = run(Command::new("debugfs").args(["-R", "stat /media/photos"]).arg(data));
+        assert!(folder.contains("Type: directory"), "{folder}");
+
+        let keys = debugfs(&self.image(), "ls -p /etc/ssh");
+        assert!(keys.contains("/ssh_host_ed25519_key/"), "{keys}");
+        self.judge_probe();
+        let journal = self.journal();
+        let at = |text: &str| journal.find(text).unwrap_or_else(|| panic!("no {text:?} in\n{journal}"));
+        // Only after the bundle was looked at, so by firstboot and not by the boot itself.
+        assert!(at("bundle: done") < at("Starting k3s.service"), "{journal}");
+        at("Started k3s.service");
+        // The base's own keys are not made twice at once.
+        if let Some(made) = journal.find(" - Generate SSH host keys on the first boot.") {
+            assert!(made < at("Started hc-firstboot.service"), "{journal}");
+        }
+        at(&format!("{ADDRESS}"));
+        let swap = debugfs(&self.image(), "stat /var/swap");
+        assert!(swap.contains("File not found"), "{swap}");
+    }
+
+    pub fn enabled(&self) -> bool {
+        debugfs(&self.image(), "ls -p /etc/systemd/system/multi-user.target.wants").contains("/k3s.service/")
+    }
+
+    pub fn status(&self) -> String {
+        String::from_utf8(mtype(&self.image(), "hcimage-status.txt")).unwrap()
+    }
+
+    fn read(&self, path: &str) -> String {
+        let file = self.folder.path().join("dumped");
+        debugfs(&self.image(), &format!("dump {path} {}", file.display()));
+        let text = fs::read_to_string(&file).unwrap();
+        fs::remove_file(file).unwrap();
+        text
+    }
+
+    /// The journal of the first boot, read by journalctl from the powered-off disk.
+    fn journal(&self) -> String {
+        let folder = self.folder.path().join("journal");
+        fs::create_dir(&folder).unwrap();
+        debugfs(&self.image(), &format!("rdump /var/log/journal {}", folder.display()));
+        let text = run(Command::new("journalctl").arg("-D").arg(folder.join("journal")).args([
+            "--no-pager",
+            "-o",
+            "short",
+        ]));
+        fs::remove_dir_all(folder).unwrap();
+        text
+    }
+}
