@@ -3,7 +3,7 @@
 PROVES="boots: Debian's Raspberry Pi layout, MBR, root by label, NetworkManager, dphys-swapfile with a swap file"
 
 PACKAGES=systemd-sysv,systemd-timesyncd,udev,dbus,kmod,iproute2,network-manager,openssh-server,iptables
-PACKAGES+=,dosfstools,e2fsprogs,zstd,ca-certificates,linux-image-arm64,raspi-firmware,dphys-swapfile
+PACKAGES+=,dosfstools,e2fsprogs,fdisk,zstd,ca-certificates,linux-image-arm64,raspi-firmware,dphys-swapfile
 
 FAT_START=8192 # 4 MiB, as in Debian's image
 FAT_SECTORS=1040384
