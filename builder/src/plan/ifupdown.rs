@@ -18,8 +18,7 @@ pub(super) fn edits(draft: &mut Draft, profile: &Profile<'_>) -> Result<(), Plan
     }
     let main = at(interfaces::PATH);
     let others = others(draft);
-    let texts: Vec<&str> =
-        others.iter().chain([&main]).filter_map(|path| draft.facts.files.text(path)).collect();
+    let texts = texts(draft, &others);
     let port = port(&texts, profile)?;
     let interface = interface_on(&port, profile)?;
     let brought_up = |interface| texts.iter().find_map(|text| interfaces::brought_up(text, interface));
@@ -37,10 +36,13 @@ pub(super) fn edits(draft: &mut Draft, profile: &Profile<'_>) -> Result<(), Plan
 
 /// The interface that will have the address.
 pub(super) fn interface(draft: &Draft, profile: &Profile<'_>) -> Result<InterfaceName, PlanError> {
-    let (main, others) = (at(interfaces::PATH), others(draft));
-    let texts: Vec<&str> =
-        others.iter().chain([&main]).filter_map(|path| draft.facts.files.text(path)).collect();
-    interface_on(&port(&texts, profile)?, profile)
+    interface_on(&port(&texts(draft, &others(draft)), profile)?, profile)
+}
+
+/// What the further files and the main one say.
+fn texts<'a>(draft: &Draft<'a>, others: &[ImagePath]) -> Vec<&'a str> {
+    let facts = draft.facts;
+    others.iter().chain([&at(interfaces::PATH)]).filter_map(|path| facts.files.text(path)).collect()
 }
 
 fn interface_on(port: &InterfaceName, profile: &Profile<'_>) -> Result<InterfaceName, PlanError> {

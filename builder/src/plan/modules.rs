@@ -1,6 +1,6 @@
 //! The kernel's modules: what k3s needs is there, for the kernel that the board boots, or there is no node.
 
-use crate::cluster::{FlannelBackend, Link};
+use crate::cluster::FlannelBackend;
 use crate::edit::kernel_modules::KernelModules;
 use crate::edit::modules_load;
 use crate::os::Kernel;
@@ -11,7 +11,7 @@ use super::request::Request;
 
 pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), PlanError> {
     let kernels = draft.facts.boot_kernels(request.board.kernel);
-    let vlan = matches!(request.node.network.link, Link::Ethernet { vlan: Some(_) });
+    let vlan = request.node.network.vlan().is_some();
     check(&kernels, request.cluster.k3s.flannel_backend, vlan)?;
     // What only one of them has would make the boot of the other look failed.
     let common = kernels.iter().map(|kernel| kernel.modules.clone()).reduce(|a, b| a.common(&b));

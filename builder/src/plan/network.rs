@@ -65,10 +65,7 @@ fn profile<'a>(request: &Request<'a>) -> Profile<'a> {
         interface: node.network.interface.as_ref(),
         mac: node.mac.as_ref(),
         search: request.cluster.domain.as_ref(),
-        vlan: match &node.network.link {
-            Link::Ethernet { vlan } => *vlan,
-            Link::Wifi(_) => None,
-        },
+        vlan: node.network.vlan(),
         wifi: match &node.network.link {
             Link::Ethernet { .. } => None,
             Link::Wifi(wifi) => Some(Wifi { ssid: &wifi.ssid, psk: &wifi.psk, hidden: wifi.hidden }),

@@ -88,10 +88,7 @@ fn network(draft: &Draft, request: &Request<'_>) -> Result<Network, PlanError> {
     Ok(Network {
         stack: stack(draft, request),
         interface: interface(draft, request)?,
-        vlan: match &request.node.network.link {
-            Link::Ethernet { vlan } => vlan.map(VlanId::get),
-            Link::Wifi(_) => None,
-        },
+        vlan: request.node.network.vlan().map(VlanId::get),
         address: address.map_err(|e: ValueError| unusable("network.address", &e))?,
         gateway: wanted.and_then(|network| network.gateway()),
         dns: wanted.map(|network| network.dns().to_vec()).unwrap_or_default(),

@@ -16,6 +16,14 @@ pub struct NodeNetwork {
 }
 
 impl NodeNetwork {
+    /// The VLAN that its address is in.
+    pub fn vlan(&self) -> Option<VlanId> {
+        match self.link {
+            Link::Ethernet { vlan } => vlan,
+            Link::Wifi(_) => None,
+        }
+    }
+
     /// The fixed address, if it has one.
     pub fn static_address(&self) -> Option<IpAddr> {
         match &self.addressing {
