@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::support::base::{K3S_VERSION, base, k3s_release};
 use crate::support::hcimage::{fail, hcimage, succeed};
-use crate::support::tools::{assert_same_bytes, debugfs, judge, run};
+use crate::support::tools::{self, assert_same_bytes, debugfs, judge, run};
 use crate::support::tree::root_tree;
 
 const KEY: &str =
@@ -42,11 +42,7 @@ pub fn image(folder: &Path, output: &str) -> PathBuf {
 
 /// A file of an image, as text.
 pub fn dump(image: &Path, path: &str, scratch: &Path) -> String {
-    let file = scratch.join("dumped");
-    debugfs(image, &format!("dump {path} {}", file.display()));
-    let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{path}: {error}"));
-    fs::remove_file(&file).expect("removing a dump");
-    text
+    tools::dump(image, path, scratch).unwrap_or_else(|| panic!("{path} is not in {}", image.display()))
 }
 
 /// Mode, owner and group, by debugfs.

@@ -102,14 +102,10 @@ fn node(case: Case) -> Node {
 
 impl Node {
     fn text(&self, path: &str) -> String {
-        let file = self.folder.path().join("dumped");
         if let Some(name) = path.strip_prefix(&format!("{}/", self.case.boot)) {
             return String::from_utf8(mtype(&self.image, name)).expect("a text");
         }
-        debugfs(&self.image, &format!("dump {path} {}", file.display()));
-        let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{path}: {error}"));
-        fs::remove_file(&file).expect("removing a dump");
-        text
+        access::dump(&self.image, path, self.folder.path())
     }
 
     /// Everything that is the same for every base.

@@ -27,7 +27,7 @@ use hcimage::value::Role;
 use support::base::{K3S_VERSION, base, k3s_release};
 use support::hcimage::{fail, hcimage, succeed};
 use support::proof::{Level, Proof};
-use support::tools::{debugfs, judge, partitions, run};
+use support::tools::{debugfs, dump, judge, partitions, run};
 
 /// A base and what decides which boards boot it.
 struct Base<'a> {
@@ -281,15 +281,6 @@ fn image_of(board: &Board, folder: &Path) -> PathBuf {
 fn address_of(board: &Board, boards: &[&Board]) -> String {
     let number = boards.iter().position(|other| other.name == board.name).expect("one of them");
     format!("192.168.7.{}", 10 + number)
-}
-
-/// A file of the root file system, where it is there.
-fn dump(image: &Path, path: &str, scratch: &Path) -> Option<String> {
-    let file = scratch.join("dumped");
-    debugfs(image, &format!("dump {path} {}", file.display()));
-    let text = fs::read_to_string(&file).ok().filter(|text| !text.is_empty());
-    let _ = fs::remove_file(&file);
-    text
 }
 
 /// Runs a program that must succeed and reads its input to the end; what it printed.

@@ -101,6 +101,15 @@ pub fn debugfs(image: &Path, request: &str) -> String {
     )))
 }
 
+/// A file of the root file system as text, by way of a file in `scratch`; none where it is not there.
+pub fn dump(image: &Path, path: &str, scratch: &Path) -> Option<String> {
+    let file = scratch.join("dumped");
+    debugfs(image, &format!("dump {path} {}", file.display()));
+    let text = std::fs::read_to_string(&file).ok()?;
+    std::fs::remove_file(&file).expect("removing a dump");
+    Some(text)
+}
+
 /// As [`debugfs`], but it may write.
 pub fn debugfs_write(image: &Path, request: &str) {
     let (root, _) = partitions(image);
