@@ -55,7 +55,21 @@ datasource:
   NoCloud:
     fs_label: system-boot
 EOF
-    printf '#cloud-config\nchpasswd:\n  expire: true\n' >"$fat/user-data"
+    write_file "$fat/user-data" 644 <<'EOF'
+#cloud-config
+# What Ubuntu's own says, in the words of a test base: one account, with a password that everybody knows.
+chpasswd:
+  expire: true
+  users:
+  - name: ubuntu
+    password: ubuntu
+    type: text
+
+# Log in by password
+ssh_pwauth: true
+
+#hostname: ubuntu
+EOF
     echo 'instance-id: cloud-image' >"$fat/meta-data"
     write_file "$fat/network-config" 644 <<'EOF'
 version: 2

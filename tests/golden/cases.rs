@@ -60,8 +60,10 @@ pub(crate) const EDITS: &[(&str, Edit)] = &[
 ];
 
 pub(crate) const RENDERS: &[(&str, Render)] = &[
-    ("cloud_init/drop-in", || cloud_init::render(OwnAffairs { network: true, accounts: false })),
-    ("cloud_init/with-accounts", || cloud_init::render(OwnAffairs { network: true, accounts: true })),
+    ("cloud_init/drop-in", || cloud_init::render(OwnAffairs { network: true, ..OwnAffairs::default() })),
+    ("cloud_init/with-accounts", || {
+        cloud_init::render(OwnAffairs { network: true, accounts: true, time_zone: false })
+    }),
     ("grub_default/drop-in", || grub_default::render(&CGROUP_MEMORY)),
     ("hostname/hc-1", || hostname::render(&"hc-1".parse().unwrap())),
     ("k3s_config/least", || render_config(false)),

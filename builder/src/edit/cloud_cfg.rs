@@ -32,7 +32,7 @@ pub fn datasources<'t>(files: impl IntoIterator<Item = &'t str>) -> DataSources 
 
 /// The parser calls itself for each level of blocks, so a hostile file could exhaust the stack; of levels in brackets it
 /// takes 255 at most. A level of blocks costs at least a column in front of the first word of some line.
-fn is_too_deep(text: &str) -> bool {
+pub(super) fn is_too_deep(text: &str) -> bool {
     const COLUMNS: usize = 256;
     text.lines().any(|line| line.chars().take_while(|c| " -?:".contains(*c)).count() > COLUMNS)
 }

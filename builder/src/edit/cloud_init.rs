@@ -10,6 +10,8 @@ pub struct OwnAffairs {
     pub network: bool,
     /// The accounts: else cloud-init makes one of its own, with sudo.
     pub accounts: bool,
+    /// The time zone.
+    pub time_zone: bool,
 }
 
 /// The file. cloud-init itself goes on running: where it grows the root file system it still does.

@@ -134,6 +134,18 @@ pub enum EditError {
         /// The account.
         name: String,
     },
+    /// A text that should be YAML is none, or not of the form that it must have.
+    #[error("it cannot be read as YAML ({problem}): mend it in the image")]
+    BadYaml {
+        /// What the parser says.
+        problem: String,
+    },
+    /// A setting that cannot be taken out of a YAML text line by line.
+    #[error("its {key:?} is written so that it cannot be taken out: write the file with one key a line")]
+    UnusualYaml {
+        /// The key.
+        key: String,
+    },
     /// All numbers are taken.
     #[error("no number is free for another account: remove accounts from the image")]
     NoFreeNumber,

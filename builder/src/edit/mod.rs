@@ -41,6 +41,7 @@ pub mod rpi_swap;
 pub mod sshd_config;
 pub mod sudoers;
 pub mod sysctl;
+pub mod user_data;
 pub mod wpa_supplicant;
 pub mod zram_generator;
 

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use crate::arch::Arch;
 use crate::edit::accounts::passwd;
 use crate::edit::os_release::OsRelease;
-use crate::edit::{VersionError, dpkg_status, iptables};
+use crate::edit::{VersionError, dpkg_status, iptables, user_data};
 use crate::fs::{BadImagePath, FsError, ImagePath, Kind};
 
 use super::error::OsError;
@@ -94,7 +94,8 @@ impl Probe<'_> {
         let evidence = self.evidence(&status, &bootloader)?;
         let system = System::recognise(&evidence)?;
         let mut files = Snapshot::default();
-        for path in OF_INTEREST.into_iter().map(fixed).chain([bootloader.arguments_file().clone()]) {
+        let of_boot = [bootloader.arguments_file().clone(), self.below_boot(user_data::NAME)?];
+        for path in OF_INTEREST.into_iter().map(fixed).chain(of_boot) {
             files.take(self.tree, &path).map_err(root)?;
         }
         self.homes(&mut files)?;

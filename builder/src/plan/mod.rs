@@ -1,5 +1,6 @@
 //! From facts and wishes to a list of edits. Pure: nothing is read, written or asked here.
 
+mod cloud_init;
 mod data_disk;
 mod device_tree;
 mod draft;
@@ -48,6 +49,7 @@ pub fn plan(facts: &Facts, request: &Request<'_>) -> Result<Plan, PlanError> {
     let mut draft = Draft::new(facts, request.time);
     kernel::edits(&mut draft)?;
     system::edits(&mut draft, request)?;
+    cloud_init::edits(&mut draft, request)?;
     time_zone::edits(&mut draft, request)?;
     users::edits(&mut draft, request)?;
     ssh::edits(&mut draft, request)?;

@@ -1,11 +1,10 @@
 //! What every node needs, whatever its network: name, target, modules, kernel settings.
 
-use crate::edit::{cloud_init, hostname, hosts, sysctl};
-use crate::os::{FileState, NetworkStack};
+use crate::edit::{hostname, hosts, sysctl};
+use crate::os::FileState;
 
 use super::draft::{Draft, at};
 use super::error::PlanError;
-use super::network;
 use super::request::Request;
 
 pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), PlanError> {
@@ -13,20 +12,6 @@ pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), Plan
     name(draft, request)?;
     target(draft);
     draft.text(sysctl::PATH, 0o644, sysctl::render(), "kernel settings that k3s needs");
-    if draft.facts.cloud_init.is_some() {
-        let own = cloud_init::OwnAffairs {
-            // Where cloud-init writes the base's network and no edit of ours does, it must go on, or there is none;
-            // where an edit does, both would set up the same interface.
-            network: network::is_ours(request)
-                || matches!(
-                    draft.facts.network.as_slice(),
-                    [NetworkStack::NetworkManager | NetworkStack::Dhcpcd]
-                ),
-            accounts: !request.cluster.users.is_empty(),
-        };
-        let text = cloud_init::render(own);
-        draft.text(cloud_init::PATH, 0o644, text, "cloud-init would overwrite name and network");
-    }
     Ok(())
 }
 

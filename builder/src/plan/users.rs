@@ -29,7 +29,7 @@ struct Person<'a> {
 pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), PlanError> {
     let users = &request.cluster.users;
     if users.is_empty() {
-        return Ok(());
+        return close_open(draft);
     }
     let people = people(draft, users)?;
     passwords(draft, &people, request.time.div_euclid(SECONDS_OF_A_DAY))?;
@@ -92,10 +92,22 @@ fn memberships(user: &User) -> Vec<(&'static str, bool)> {
 /// Root has none from now on: who may become root does so by sudo.
 fn passwords(draft: &mut Draft, people: &[Person<'_>], today: i64) -> Result<(), PlanError> {
     draft.change_hidden(&at(shadow::PATH), REASON, |text| {
-        people.iter().try_fold(shadow::lock_root(text)?, |text, Person { user, known, .. }| {
-            shadow::edit(&text, &user.name, user.password.as_ref(), today, *known)
-        })
+        people.iter().try_fold(
+            shadow::lock_root(&shadow::close_open(text))?,
+            |text, Person { user, known, .. }| {
+                shadow::edit(&text, &user.name, user.password.as_ref(), today, *known)
+            },
+        )
     })
+}
+
+/// Accounts that the image's owner has made are kept; none is open to everybody.
+fn close_open(draft: &mut Draft) -> Result<(), PlanError> {
+    if is_absent(draft, shadow::PATH) {
+        return Ok(());
+    }
+    let reason = "nobody may log in without a password";
+    draft.change_hidden(&at(shadow::PATH), reason, |text| Ok(shadow::close_open(text)))
 }
 
 /// The home folder and the keys in it, all owned by the account: sshd passes over what others could have written

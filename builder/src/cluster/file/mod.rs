@@ -62,7 +62,9 @@ pub(super) struct File {
     /// One table a node, in any order. The first server in the file begins the cluster; all others join it.
     pub(super) nodes: Vec<NodeTable>,
     pub(super) data_disk: Option<DataDiskTable>,
-    /// Accounts on every node. Without any, nobody can log in to a node, and `kubectl` is the only way in.
+    /// Accounts on every node. Without any, nobody can log in to a node but by accounts that you have put into the image
+    /// yourself, and `kubectl` is the only way in: the default account of the base is not made, and an empty password is
+    /// taken away.
     pub(super) users: Vec<UserTable>,
     pub(super) registries: Option<RegistriesTable>,
     /// What a board's images are built from, by the board's name. Without it the board's default base is downloaded.

@@ -59,3 +59,29 @@ pub fn lock_root(text: &str) -> Result<String, EditError> {
     records.put(&record);
     Ok(records.render())
 }
+
+/// Takes away the empty password of every account that has one, with which anybody could log in on the console:
+/// Debian's own images for the Raspberry Pi have such a root.
+pub fn close_open(text: &str) -> String {
+    let close = |line: &str| match line.split_once("::") {
+        // A line of NIS is no account.
+        Some((name, rest)) if !name.is_empty() && !name.contains(':') && !name.starts_with(['+', '-']) => {
+            format!("{name}:{NONE}:{rest}")
+        }
+        _ => line.to_owned(),
+    };
+    text.split_inclusive('\n').map(close).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_password_is_closed_and_nothing_else_changes() {
+        let text = "root::20000:0:99999:7:::\ndaemon:*:20000:0:99999:7:::\n+::::::::\nanna:$y$j9T$x$y:20000::::::\nlast:::";
+        let closed = "root:*:20000:0:99999:7:::\ndaemon:*:20000:0:99999:7:::\n+::::::::\nanna:$y$j9T$x$y:20000::::::\nlast:*::";
+        assert_eq!(close_open(text), closed);
+        assert_eq!(close_open(closed), closed);
+    }
+}
