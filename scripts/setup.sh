@@ -17,6 +17,7 @@ PACKAGES=(
     # judging what we write for a node with the programs that read it there
     systemd network-manager grub-common python3-yaml dash passwd sudo openssh-server openssh-client
     netplan.io ifupdown wpasupplicant iproute2
+    cloud-init # for what it needs: the base's own runs, as it lies in the image
     # serving and fetching in tests, measuring in benches
     openssl curl procps time
     # booting what was built
@@ -51,6 +52,7 @@ CHECKERS_ONLY=(
     openssh-server:ssh
     ifupdown:networking
     wpasupplicant:wpa_supplicant
+    cloud-init:cloud-init-local,cloud-init,cloud-config,cloud-final
 )
 
 keep_services_off() {

@@ -49,12 +49,25 @@ enum Stack {
 
 const PI: BootMethod = BootMethod::RaspberryPi;
 
+/// Debian 12's kernel 6.1 knows no Pi 5; trixie's 6.12 does.
+const NO_PI_5: [(&str, &[&str]); 3] = {
+    const WHY: &[&str] = &["without a device tree", "bcm2712*.dtb", "newer"];
+    [("cm5", WHY), ("pi5", WHY), ("turing-pi-2-cm5", WHY)]
+};
+
 #[test]
 fn debian_for_the_pi() {
-    // Its kernel 6.1 knows no Pi 5; trixie's 6.12 does.
-    let refused: [(&str, &[&str]); 3] = ["cm5", "pi5", "turing-pi-2-cm5"]
-        .map(|board| (board, &["without a device tree", "bcm2712*.dtb", "newer"][..]));
-    prove(&Base { refused: &refused, ..Base::new("debian-pi-arm64", "arm64", PI, Stack::NetworkManager) });
+    prove(&Base { refused: &NO_PI_5, ..Base::new("debian-pi-arm64", "arm64", PI, Stack::NetworkManager) });
+}
+
+#[test]
+fn debian_for_the_pi_with_dhcpcd() {
+    prove(&Base { refused: &NO_PI_5, ..Base::new("debian-pi-dhcpcd-arm64", "arm64", PI, Stack::Dhcpcd) });
+}
+
+#[test]
+fn debian_for_the_pi_with_netplan() {
+    prove(&Base { refused: &NO_PI_5, ..Base::new("debian-pi-netplan-arm64", "arm64", PI, Stack::Netplan) });
 }
 
 #[test]
@@ -151,6 +164,8 @@ impl Base<'_> {
             self.judge_boot(&image, folder.path());
             self.judge_network(&image, &address_of(board, boards), folder.path());
         }
+        // The same for all of them.
+        judge_cloud_init(&image_of(boards[0], folder.path()), folder.path());
         proofs.into_iter().for_each(Proof::holds);
     }
 
@@ -269,6 +284,42 @@ impl Base<'_> {
                     assert!(block.contains(&line), "no {line:?} below `interface eth0` in {conf}");
                 }
             }
+        }
+    }
+}
+
+/// What is left of the seed and what we add to cloud-init's configuration is right for the cloud-init of this very base,
+/// which runs here as it lies in the image.
+fn judge_cloud_init(image: &Path, scratch: &Path) {
+    let Some(ours) = dump(image, "/etc/cloud/cloud.cfg.d/99-zz-hcimage.cfg", scratch) else { return };
+    let program = scratch.join("cloud-init");
+    fs::create_dir(&program).unwrap();
+    debugfs(image, &format!("rdump /usr/lib/python3/dist-packages/cloudinit {}", program.display()));
+    let is_valid = |text: &str| {
+        let file = scratch.join("cloud-config.yaml");
+        fs::write(&file, text).unwrap();
+        let mut command = Command::new("/usr/bin/python3");
+        command.env("PYTHONPATH", &program).args(["-m", "cloudinit.cmd.main", "schema", "--config-file"]);
+        let output = command.arg(&file).output().expect("running python3");
+        (output.status.success(), support::hcimage::text(&output))
+    };
+    // The network is none of what user data can set, and so not in the schema.
+    let bare = format!("#cloud-config\n{}", ours.replace("network:\n  config: disabled\n", ""));
+    let (valid, said) = is_valid(&bare);
+    assert!(valid, "{said}\n{bare}");
+    let (valid, said) = is_valid("#cloud-config\nusers: 5\n");
+    assert!(!valid && said.contains("users"), "it judges nothing: {said}");
+    let (_, boot) = partitions(image);
+    let drive = format!("{}@@{}", image.display(), boot.start);
+    let seed = Command::new("mtype").args(["-i", &drive, "::user-data"]).output().expect("running mtype");
+    if seed.status.success() {
+        let seed = String::from_utf8(seed.stdout).unwrap();
+        let (valid, said) = is_valid(&seed);
+        assert!(valid, "{said}\n{seed}");
+        // Else there would be an account with a password that everybody knows.
+        assert!(ours.contains("\nusers: []\n"), "{ours}");
+        for word in ["chpasswd:", "password:", "ssh_pwauth:"] {
+            assert!(!seed.contains(word), "{seed}");
         }
     }
 }
