@@ -24,11 +24,10 @@ pub(super) fn edits(draft: &mut Draft) -> Result<(), PlanError> {
                     draft.push(file, Action::Remove, REASON);
                 }
             }
-            Swap::GptPartition { number } => {
-                return Err(PlanError::Unsupported {
-                    what: format!("partition {number}, which systemd switches on as swap by its type,"),
-                    cure: "remove that partition from the base image".to_owned(),
-                });
+            // Whatever fstab says, systemd would switch it on by its type (systemd-gpt-auto-generator(8)). What else the
+            // generator finds, the image's own fstab names.
+            Swap::GptPartition { .. } => {
+                draft.link("/etc/systemd/system-generators/systemd-gpt-auto-generator", "/dev/null", REASON);
             }
         }
     }
