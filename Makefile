@@ -1,6 +1,6 @@
 # `make demo` shows it, `make test` proves it. Everything below target/ and out/ can be thrown away.
 .DEFAULT_GOAL := build
-.PHONY: build setup programs bases lint check test boot-test simulate real-image ext4-matrix support-table demo bench power-cuts bench-boot fuzz clean
+.PHONY: build setup programs bases lint check test boot-test simulate real-image ext4-matrix support-table demo bench power-cuts boot-raspi3b bench-boot fuzz clean
 
 # An ordinary user's PATH lacks mkfs, fsck and their like on Debian.
 export PATH := $(PATH):/usr/sbin:/sbin
@@ -63,6 +63,9 @@ bench: build programs-and-double ## hcimage build and each further node against 
 
 power-cuts: programs-and-double bases ## a node whose power is cut twenty times on its first boots
 	$(CARGO) test --locked --package hcimage --test boot -- --ignored --nocapture a_node_survives_twenty_power_cuts
+
+boot-raspi3b: programs-and-double bases ## a Raspberry Pi 3 as QEMU has it, from its SD card
+	$(CARGO) test --locked --package hcimage --test boot -- --ignored --nocapture a_pi_3_boots_from_its_card
 
 bench-boot: programs-and-double bases ## how long a node takes from power-on to Ready
 	$(CARGO) test --locked --package hcimage --test boot -- --ignored --nocapture from_power_on_to_ready

@@ -46,6 +46,8 @@ pub struct Board {
     /// The roles that a node on it can have; both where the profile does not say.
     #[serde(default = "both_roles")]
     pub roles: Vec<Role>,
+    /// What whoever plans a node on it must know.
+    pub warning: Option<Warning>,
     /// What its root file system lies on.
     #[serde(default)]
     pub storage: Storage,
@@ -134,6 +136,20 @@ pub struct Qemu {
     pub cpu: String,
     /// The device behind the first serial port, for `console=`.
     pub console: String,
+    /// Where QEMU's machine is the board itself and no stand-in: which of the image's device trees describes it. Its disks
+    /// and network are then on SD and USB.
+    #[serde(rename = "device-tree")]
+    pub device_tree: Option<String>,
+}
+
+/// What whoever plans a node on a board must know.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Warning {
+    /// What is the matter, without a full stop.
+    pub message: String,
+    /// What to do about it, likewise.
+    pub cure: String,
 }
 
 /// What the user must know before flashing.

@@ -157,12 +157,16 @@ pub fn say_what_becomes_of_k3s(image: &Path, scratch: &Path) {
 
 /// Builds a cluster of one server on a PC, `out/lab-1.img`, in a new folder; `more` are further keys of the node.
 pub fn one_server(more: &str) -> TempDir {
+    one_server_from(&base("debian-pc-amd64"), more)
+}
+
+/// As [`one_server`], from a base of the test's own.
+pub fn one_server_from(base: &Path, more: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let file = format!(
         "schema = 1\nname = \"lab\"\n\n[network]\nsubnet = \"10.0.2.0/24\"\ngateway = \"10.0.2.2\"\n\n[[nodes]]\n\
          name = \"lab-1\"\nrole = \"server\"\nboard = \"pc\"\naddress = \"10.0.2.11\"\n{more}\n\n\
-         [boards.pc]\nbase = {:?}\n",
-        base("debian-pc-amd64")
+         [boards.pc]\nbase = {base:?}\n"
     );
     fs::write(folder.path().join("cluster.toml"), file).unwrap();
     succeed(hcimage(folder.path()).args(["build", "--k3s"]).arg(k3s_release().join(K3S_VERSION)));

@@ -21,10 +21,12 @@ mod cuts;
 mod damaged;
 mod guest;
 mod node;
+mod raspi3b;
 #[path = "../support/mod.rs"]
 mod support;
 mod switch;
 mod timing;
+mod vlan;
 
 use std::time::Duration;
 
@@ -41,13 +43,34 @@ const POWER_OFF: Duration = Duration::from_secs(300);
 const BY_KERNEL: Start<'static> = Start::Kernel { from: None };
 
 #[test]
-fn a_pi_image_boots_and_its_node_is_ready() {
+fn a_pi_with_network_manager_is_ready() {
     let proof = Proof::begin(Level::Booted, "debian-pi-arm64", "cm4");
     let node = Node::build("debian-pi-arm64", "cm4");
     node.move_to_larger_card();
     node.prove_first_boot(BY_KERNEL);
     node.judge_growth();
     node.prove_later_boots();
+    proof.holds();
+}
+
+#[test]
+fn a_pi_with_dhcpcd_is_ready() {
+    let base = "debian-pi-dhcpcd-arm64";
+    let proof = Proof::begin(Level::Booted, base, "cm4");
+    Node::build(base, "cm4").prove_first_boot(BY_KERNEL);
+    proof.holds();
+}
+
+/// The seed of cloud-init on the FAT wants DHCP: the node has its static address only if that is not followed.
+#[test]
+fn a_pi_with_cloud_init_and_netplan_is_ready() {
+    let base = "debian-pi-netplan-arm64";
+    let proof = Proof::begin(Level::Booted, base, "cm4");
+    let node = Node::build(base, "cm4");
+    node.move_to_larger_card();
+    node.prove_first_boot(BY_KERNEL);
+    node.judge_growth();
+    node.judge_cloud_init();
     proof.holds();
 }
 

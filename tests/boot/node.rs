@@ -7,15 +7,16 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use hc_firstboot::report::End;
-use hcimage::board::Boards;
+use hcimage::board::{Board, Boards};
 use hcimage::interrupt::Interrupt;
 use hcimage::run::{Forward, Machine, Network, Start, Vm, VmError};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::guest::{K3S_IS, add_unit, keep, say_what_becomes_of_k3s};
 use crate::support::base::base;
 use crate::support::hcimage::{build, succeed};
-use crate::support::tools::{debugfs, judge, mtype, partitions, run};
+use crate::support::tools::{debugfs, debugfs_write, judge, mtype, partitions, run};
 use crate::{BY_KERNEL, POWER_OFF, REPORT};
 
 /// In QEMU's own network, but not the address that its DHCP would give.
@@ -29,15 +30,19 @@ const PROBE_DONE: &str = "PROBE-DONE";
 
 pub struct Node {
     folder: TempDir,
-    board: &'static str,
+    board: Board,
     port: u16,
 }
 
 impl Node {
-    /// Built with an address and a data disk.
-    pub fn build(base_name: &str, board: &'static str) -> Self {
+    pub fn build(base_name: &str, board: &str) -> Self {
+        Self::build_for(base_name, Boards::load(None).unwrap().get(board).unwrap().clone())
+    }
+
+    /// Built with an address and a data disk; a profile of the test's own says how QEMU stands in for the board.
+    pub fn build_for(base_name: &str, board: Board) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut command = build(folder.path(), board, &base(base_name));
+        let mut command = build(folder.path(), &board.name, &base(base_name));
         command.args([
             "--output",
             "node.img",
@@ -57,8 +62,13 @@ impl Node {
 
     /// As if the image were flashed to one.
     pub fn move_to_larger_card(&self) {
+        self.resize_card(|image| image + LARGER);
+    }
+
+    /// As if the image were flashed to a card of this size, larger than the image.
+    pub fn resize_card(&self, size: impl Fn(u64) -> u64) {
         let image = OpenOptions::new().write(true).open(self.image()).unwrap();
-        image.set_len(image.metadata().unwrap().len() + LARGER).unwrap();
+        image.set_len(size(image.metadata().unwrap().len())).unwrap();
     }
 
     /// Two units of the test's own: one keeps what only the running kernel knows and says when it has, the other says
@@ -75,7 +85,8 @@ impl Node {
                  cat /sys/fs/cgroup/cgroup.controllers >/var/log/probe.cgroups; \
                  ip -oneline -4 address show scope global >/var/log/probe.addresses; \
                  ls /sys/firmware >/var/log/probe.firmware; \
-                 sync; \
+                 cat /proc/device-tree/model >/var/log/probe.model; \
+                 if command -v cloud-init; then cloud-init status --wait; fi; sync; \
                  echo {PROBE_DONE} >/dev/console'\n"
             ),
         );
@@ -119,6 +130,44 @@ impl Node {
         let cmdline = self.read("/var/log/probe.cmdline");
         assert!(cmdline.starts_with("BOOT_IMAGE=/boot/vmlinuz-"), "{cmdline}");
         assert!(cmdline.contains("console=tty0 console=ttyS0,115200"), "{cmdline}");
+    }
+
+    /// The kernel found the board itself, and its card.
+    pub fn judge_raspberry_pi_3(&self) {
+        let model = self.read("/var/log/probe.model");
+        assert!(model.starts_with("Raspberry Pi 3 Model B"), "{model}");
+        let mounts = self.read("/var/log/probe.mounts");
+        assert!(
+            mounts.lines().any(|line| line.starts_with("/dev/mmcblk0p1 /boot/firmware vfat ")),
+            "{mounts}"
+        );
+        let cmdline = self.read("/var/log/probe.cmdline");
+        assert!(cmdline.contains("root=LABEL=RASPIROOT"), "{cmdline}");
+    }
+
+    /// systemd starts the watchdog when it shuts down, and QEMU's Raspberry Pi takes that for a restart, with the root
+    /// still mounted.
+    pub fn leave_the_watchdog_off(&self) {
+        let file = self.folder.path().join("watchdog.conf");
+        fs::write(&file, "[Manager]\nRebootWatchdogSec=off\n").unwrap();
+        let folder = "/etc/systemd/system.conf.d";
+        debugfs_write(&self.image(), &format!("mkdir {folder}"));
+        debugfs_write(&self.image(), &format!("write {} {folder}/watchdog.conf", file.display()));
+    }
+
+    /// cloud-init ran from the seed on the FAT, without trouble, kept off the network and made no account.
+    pub fn judge_cloud_init(&self) {
+        let result: Value = serde_json::from_str(&self.read("/var/lib/cloud/data/result.json")).unwrap();
+        let source = result["v1"]["datasource"].as_str().unwrap();
+        assert!(source.starts_with("DataSourceNoCloud"), "{result}");
+        assert_eq!(result["v1"]["errors"].as_array().map(Vec::len), Some(0), "{result}");
+        let netplan = debugfs(&self.image(), "ls -p /etc/netplan");
+        assert!(netplan.contains("hcimage.yaml/") && !netplan.contains("cloud-init"), "{netplan}");
+        // The seed gives the default account a password that everybody knows.
+        let accounts = self.read("/etc/passwd");
+        assert!(!accounts.contains("/home/"), "{accounts}");
+        let sshd = debugfs(&self.image(), "ls -p /etc/ssh/sshd_config.d");
+        assert!(!sshd.contains("cloud-init"), "{sshd}");
     }
 
     /// The root reaches to the end of the card, but for the second GPT and what alignment costs.
@@ -188,10 +237,36 @@ impl Node {
         path
     }
 
+    /// QEMU's Raspberry Pi may lose what is plugged into its USB while the driver starts. Then it is started once more,
+    /// from the same card.
     pub fn start(&self, by: Start, disks: &[&Path]) -> Vm {
-        let boards = Boards::load(None).unwrap();
+        if self.board.qemu.device_tree.is_none() {
+            return self.start_once(by, disks);
+        }
+        let copy = |from: &Path, to: &Path| run(Command::new("cp").arg("--sparse=always").args([from, to]));
+        let kept = self.folder.path().join("kept.img");
+        copy(&self.image(), &kept);
+        for _ in 0..5 {
+            let vm = self.start_once(by, disks);
+            let mut lost = false;
+            let found = vm.wait_for("find its USB devices", REPORT, |line| {
+                lost = line.contains("dwc2 ") && line.contains("Not connected");
+                lost || line.contains("usb 1-1: New USB device found")
+            });
+            found.unwrap();
+            if !lost {
+                return vm;
+            }
+            eprintln!("QEMU has lost the USB devices of its Raspberry Pi: it is started once more");
+            drop(vm);
+            copy(&kept, &self.image());
+        }
+        panic!("QEMU lost the USB devices of its Raspberry Pi each time");
+    }
+
+    fn start_once(&self, by: Start, disks: &[&Path]) -> Vm {
         let machine = Machine {
-            board: boards.get(self.board).unwrap(),
+            board: &self.board,
             image: &self.image(),
             start: by,
             disks: disks.iter().map(|path| path.to_path_buf()).collect(),
@@ -247,6 +322,8 @@ impl Node {
         let folder = run(Command::new("debugfs").args(["-R", "stat /media/photos"]).arg(data));
         assert!(folder.contains("Type: directory"), "{folder}");
 
+        let passwords = self.read("/etc/shadow");
+        assert!(!passwords.contains(":$") && !passwords.contains("root::"), "{passwords}");
         let keys = debugfs(&self.image(), "ls -p /etc/ssh");
         assert!(keys.contains("/ssh_host_ed25519_key/"), "{keys}");
         self.judge_probe();

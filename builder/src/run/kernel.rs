@@ -16,6 +16,15 @@ pub struct BootFiles {
     pub arguments: String,
 }
 
+impl BootFiles {
+    /// A file in the kernel's folder, where the firmware of a Raspberry Pi looks for the device tree too.
+    pub(super) fn beside(&self, name: &str) -> Result<ImagePath, KernelError> {
+        let path = self.kernel.as_str();
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        parse(&format!("{folder}/{name}"))
+    }
+}
+
 /// Why an image's kernel cannot be found.
 #[derive(Debug, thiserror::Error)]
 pub enum KernelError {

@@ -9,8 +9,8 @@ use crate::board::Board;
 use crate::os::{Access, OsImage, probe};
 
 use super::kernel::{KernelError, boot_files, with_console};
-use super::uefi;
 use super::vm::{VmError, io_error};
+use super::{raspberry_pi, uefi};
 
 /// What to start.
 #[derive(Debug, Clone)]
@@ -74,8 +74,8 @@ pub struct Forward {
 pub(super) fn command(machine: &Machine, files: &Path) -> Result<Command, VmError> {
     let qemu = &machine.board.qemu;
     let mut command = Command::new(program(machine));
-    command.args(["-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot"]);
-    command.args(["-M", &qemu.machine, "-cpu", &qemu.cpu, "-smp", "2", "-m"]).arg(machine.memory.to_string());
+    command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
+    command.args(["-M", &qemu.machine, "-cpu", &qemu.cpu, "-m"]).arg(machine.memory.to_string());
     // Not KVM, even where /dev/kvm is: nested or restricted ones start and then hang, and a boot that only some
     // machines can do proves less than a slower one that all can.
     command.args(["-accel", "tcg,thread=multi"]);
@@ -88,12 +88,17 @@ pub(super) fn command(machine: &Machine, files: &Path) -> Result<Command, VmErro
             uefi::plug_in(&mut command, machine.board, files)?;
         }
     }
-    plug_in_disks(&mut command, machine);
-    plug_in_network(&mut command, &machine.network);
+    if qemu.device_tree.is_some() {
+        raspberry_pi::plug_in(&mut command, machine);
+    } else {
+        command.args(["-smp", "2", "-serial", "stdio", "-device", "virtio-rng-pci"]);
+        plug_in_disks(&mut command, machine);
+        let card = netdev(&mut command, &machine.network);
+        command.arg("-device").arg(format!("virtio-net-pci,romfile=,{card}"));
+    }
     if let Some(clock) = machine.clock {
         command.arg("-rtc").arg(format!("base={clock}"));
     }
-    command.args(["-device", "virtio-rng-pci"]);
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     Ok(command)
 }
@@ -129,6 +134,12 @@ fn load_kernel(
             command.arg(option).arg(file);
         }
     }
+    if let Some(name) = &machine.board.qemu.device_tree {
+        let tree_file = files.join("device-tree");
+        let mut out = File::create(&tree_file).map_err(io_error("copying the image's device tree"))?;
+        tree.copy_to(&boot.beside(name)?, &mut out).map_err(KernelError::Fs)?;
+        command.arg("-dtb").arg(tree_file);
+    }
     command.arg("-append").arg(with_console(&boot.arguments, &machine.board.qemu.console));
     Ok(())
 }
@@ -150,21 +161,23 @@ pub(super) fn escaped(path: &Path) -> String {
     path.display().to_string().replace(',', ",,")
 }
 
-fn plug_in_network(command: &mut Command, network: &Network) {
-    let mut card = "virtio-net-pci,netdev=n0,romfile=".to_owned();
-    let netdev = match network {
+/// The network behind a card, and what the card's own option needs of it.
+pub(super) fn netdev(command: &mut Command, network: &Network) -> String {
+    let (netdev, card) = match network {
         Network::Alone { forward } => {
             let forward = forward.map(|Forward { host, guest }| {
                 format!(",hostfwd=tcp:127.0.0.1:{host}-{}:{}", guest.ip(), guest.port())
             });
-            format!("user,id=n0,restrict=on{}", forward.unwrap_or_default())
+            let netdev = format!("user,id=n0,restrict=on{}", forward.unwrap_or_default());
+            (netdev, "netdev=n0".to_owned())
         }
         Network::Switch { socket, mac } => {
-            card.push_str(&format!(",mac={mac}"));
-            format!("stream,id=n0,server=off,addr.type=unix,addr.path={}", escaped(socket))
+            let netdev = format!("stream,id=n0,server=off,addr.type=unix,addr.path={}", escaped(socket));
+            (netdev, format!("netdev=n0,mac={mac}"))
         }
     };
-    command.arg("-netdev").arg(netdev).arg("-device").arg(card);
+    command.arg("-netdev").arg(netdev);
+    card
 }
 
 pub(super) fn program(machine: &Machine) -> String {

@@ -86,9 +86,19 @@ pub struct Vm {
     child: Child,
     lines: Receiver<String>,
     monitor: TcpStream,
+    button: &'static str,
     interrupt: Interrupt,
     _files: TempDir,
 }
+
+/// The power button.
+const BUTTON: &str = r#"{"execute":"system_powerdown"}"#;
+
+/// Where there is none, as on a Raspberry Pi: systemd restarts, and QEMU ends at that.
+const CTRL_ALT_DELETE: &str = concat!(
+    r#"{"execute":"send-key","arguments":{"keys":[{"type":"qcode","data":"ctrl"},"#,
+    r#"{"type":"qcode","data":"alt"},{"type":"qcode","data":"delete"}]}}"#
+);
 
 impl Vm {
     /// Starts QEMU on the image.
@@ -107,8 +117,9 @@ impl Vm {
             let _ = child.kill();
             let _ = child.wait();
         })?;
-        let mut vm = Self { child, lines, monitor, interrupt: interrupt.clone(), _files: files };
-        vm.tell("qmp_capabilities")?;
+        let button = if machine.board.qemu.device_tree.is_some() { CTRL_ALT_DELETE } else { BUTTON };
+        let mut vm = Self { child, lines, monitor, button, interrupt: interrupt.clone(), _files: files };
+        vm.tell(r#"{"execute":"qmp_capabilities"}"#)?;
         Ok(vm)
     }
 
@@ -137,10 +148,10 @@ impl Vm {
         }
     }
 
-    /// Presses the power button and waits for the guest to shut down.
+    /// Presses the power button, or what the machine has for one, and waits for the guest to shut down.
     pub fn power_off(mut self, within: Duration, mut see: impl FnMut(&str)) -> Result<ExitStatus, VmError> {
         const WHAT: &str = "power off";
-        self.tell("system_powerdown")?;
+        self.tell(self.button)?;
         match self.wait_for(WHAT, within, |line| {
             see(line);
             false
@@ -152,7 +163,7 @@ impl Vm {
     }
 
     fn tell(&mut self, command: &str) -> Result<(), VmError> {
-        writeln!(self.monitor, "{{\"execute\":\"{command}\"}}").map_err(io_error("telling QEMU what to do"))
+        writeln!(self.monitor, "{command}").map_err(io_error("telling QEMU what to do"))
     }
 }
 

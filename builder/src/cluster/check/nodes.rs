@@ -56,7 +56,11 @@ fn twice(file: &File, problems: &mut Problems<'_>) {
 fn board(node: &NodeTable, boards: &Boards, problems: &mut Problems<'_>) {
     let Some(board) = &node.board else { return };
     unknown_board(&board.value.0, &board.span, boards, problems);
-    let (Ok(profile), Some(role)) = (boards.get(&board.value.0), &node.role) else { return };
+    let Ok(profile) = boards.get(&board.value.0) else { return };
+    if let Some(warning) = &profile.warning {
+        problems.warning(&board.span, &warning.message, &warning.cure);
+    }
+    let Some(role) = &node.role else { return };
     if !profile.roles.contains(&role.value) {
         let can = profile.roles.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
         problems.error(
