@@ -67,6 +67,18 @@ fn raspberry_pi_os_bookworm() {
     prove(&Base::new("pi-os-bookworm-like", "arm64", PI, Stack::NetworkManager));
 }
 
+/// 32-bit programs: for a Pi 2, and refused for all that need arm64, though its 64-bit kernel would start them.
+#[test]
+fn raspberry_pi_os_bookworm_armhf() {
+    let base = Base::new("pi-os-bookworm-armhf-like", "armhf", PI, Stack::NetworkManager);
+    let boards = Boards::load(None).unwrap();
+    let others = boards.iter().filter(|board| board.architecture.debian() == "arm64" && board.boot == PI);
+    for board in others {
+        base.prove_refusal(board, &["needs an image for aarch64 (arm64)", "armhf", "take"]);
+    }
+    prove(&base);
+}
+
 #[test]
 fn raspberry_pi_os_trixie() {
     prove(&Base::new("pi-os-trixie-like", "arm64", PI, Stack::NetworkManager));
