@@ -31,7 +31,7 @@ build() {
 }
 
 # unpack_armhf ROOT PACKAGES: as unpack_system, but the security archive, from which nothing comes there either, is not
-# even asked: its index for armhf and the mirrors' copies of it have been seen not to match for days.
+# even asked: its index for armhf and the mirrors' copies of it have been seen not to match.
 unpack_armhf() {
     local root=$1 packages=$2
     fetch_system "$root" bookworm armhf extract "$packages" --components=main \
