@@ -10,7 +10,9 @@ fn main() {
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/card"), PathBuf::from);
     println!("cargo::rerun-if-env-changed=HCIMAGE_CARD_PROGRAMS");
     let mut source = String::new();
-    for (arch, constant) in [("aarch64", "FIRSTBOOT_AARCH64"), ("x86_64", "FIRSTBOOT_X86_64")] {
+    for (arch, constant) in
+        [("aarch64", "FIRSTBOOT_AARCH64"), ("armv7", "FIRSTBOOT_ARMV7"), ("x86_64", "FIRSTBOOT_X86_64")]
+    {
         let program = folder.join(arch).join("hc-firstboot");
         println!("cargo::rerun-if-changed={}", program.display());
         let value = if program.is_file() {

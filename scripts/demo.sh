@@ -27,7 +27,8 @@ hcimage=${CARGO_TARGET_DIR:-target}/release/hcimage
 release=target/demo-k3s/v1.36.2+k3s1
 rm -rf target/demo-k3s
 tests/k3s-double/make-release.sh "$release" \
-    --bin-aarch64 target/card/aarch64/k3s-double --bin-x86_64 target/card/x86_64/k3s-double >&2
+    --bin-aarch64 target/card/aarch64/k3s-double --bin-armv7 target/card/armv7/k3s-double \
+    --bin-x86_64 target/card/x86_64/k3s-double >&2
 say "NOTE: k3s in this demo is k3s-double, a stand-in that only shows that the image boots and joins up"
 
 say "hcimage build --board cm4"

@@ -2,14 +2,15 @@
 # Installs what building, testing and the demo need and this machine lacks. Made for Debian 12; needs root or
 # sudo, and only where something is missing. Says nothing when there is nothing to do.
 #
-#   setup.sh                     all of that
-#   setup.sh debian-rust-arm64   Debian's Rust with its arm64 standard library, for where rustup has no network
+#   setup.sh               all of that
+#   setup.sh debian-rust   Debian's Rust and the source of its standard library, for where rustup has no network
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin # an ordinary user's PATH lacks them on Debian
 
 PACKAGES=(
-    # building: the compiler that Rust links with, and the cross compiler for the programs on the card
-    gcc libc6-dev make gcc-aarch64-linux-gnu libc6-dev-arm64-cross binutils
+    # building: the compiler that Rust links with, and the cross compilers for the programs on the card
+    gcc libc6-dev make binutils
+    gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross
     # making base images; qemu-user-static and binfmt-support run arm64 packages' scripts
     mmdebstrap ca-certificates qemu-user-static binfmt-support util-linux
     # making and judging file systems, tables and archives
@@ -78,23 +79,31 @@ missing() {
 
 # install PACKAGE...: those of them that are missing.
 install() {
-    local wanted=$# missing log
+    local wanted=$# missing
     mapfile -t missing < <(missing "$@")
     [ ${#missing[@]} -gt 0 ] || return 0
     say "${#missing[@]} of $wanted packages are missing: ${missing[*]}"
+    apt_install "${missing[@]}"
+}
+
+# apt_install PACKAGE...: their newest versions.
+apt_install() {
+    local log
     say "reading the package lists (apt-get update)"
     # One broken source of many, not Debian's, must not stop this: what matters is whether the install succeeds.
     as_root apt-get -qq -o Acquire::Retries=3 update || say "apt-get update had errors; going on"
     say "installing; this takes a few minutes on a new machine"
     log=$(mktemp)
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 \
-        install --no-install-recommends "${missing[@]}" >"$log" 2>&1 || {
+        install --no-install-recommends "$@" >"$log" 2>&1 || {
         tail -n 20 "$log" >&2
         die "apt-get could not install these packages; its whole output is in $log. This script knows Debian 12"
     }
     rm -f "$log"
     say "installed"
 }
+
+version() { dpkg-query -W -f '${Version}' "$1"; }
 
 # arm64 programs run here through qemu-user, which the kernel finds by /proc/sys/fs/binfmt_misc.
 enable_arm64_programs() {
@@ -119,9 +128,10 @@ case ${1-} in
     install "${PACKAGES[@]}"
     enable_arm64_programs
     ;;
-debian-rust-arm64)
-    dpkg --print-foreign-architectures | grep -qx arm64 || as_root dpkg --add-architecture arm64
-    install rustc-web libstd-rust-web-dev:arm64 gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+debian-rust)
+    install rustc-web rust-web-src
+    # One that was there before may be older, and the source is for one compiler.
+    [ "$(version rustc-web)" = "$(version rust-web-src)" ] || apt_install rustc-web rust-web-src
     ;;
-*) die "usage: setup.sh [debian-rust-arm64]" ;;
+*) die "usage: setup.sh [debian-rust]" ;;
 esac

@@ -39,6 +39,7 @@ title() {
     debian-cloud-arm64-like) echo "Debian 13 cloud image, arm64 (look-alike)" ;;
     pi-os-bullseye-like) echo "Raspberry Pi OS Lite bullseye, arm64 (look-alike)" ;;
     pi-os-bookworm-like) echo "Raspberry Pi OS Lite bookworm, arm64 (look-alike)" ;;
+    pi-os-bookworm-armhf-like) echo "Raspberry Pi OS Lite bookworm, armhf (look-alike)" ;;
     pi-os-trixie-like) echo "Raspberry Pi OS Lite trixie, arm64 (look-alike)" ;;
     ubuntu-cloud-24.04-like) echo "Ubuntu 24.04 cloud image, amd64 (look-alike)" ;;
     ubuntu-pi-*-like) echo "Ubuntu Server ${1:10:5} for the Raspberry Pi, arm64 (look-alike)" ;;

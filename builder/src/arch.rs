@@ -10,16 +10,21 @@ pub enum Arch {
     /// 64-bit Arm.
     #[serde(rename = "aarch64")]
     Aarch64,
+    /// 32-bit Arm with hardware for floating point. Raspberry Pi OS's programs for it run on an ARMv6 too, those of k3s
+    /// and firstboot need an ARMv7.
+    #[serde(rename = "armv7")]
+    Armv7,
     /// 64-bit x86.
     #[serde(rename = "x86_64")]
     X86_64,
 }
 
 impl Arch {
-    /// As the kernel and Rust say it.
+    /// As Rust's targets begin; the kernel says the same, but for the `l` at the end of `armv7l`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Aarch64 => "aarch64",
+            Self::Armv7 => "armv7",
             Self::X86_64 => "x86_64",
         }
     }
@@ -28,15 +33,8 @@ impl Arch {
     pub fn debian(self) -> &'static str {
         match self {
             Self::Aarch64 => "arm64",
+            Self::Armv7 => "armhf",
             Self::X86_64 => "amd64",
-        }
-    }
-
-    /// The `e_machine` of its ELF programs (`EM_AARCH64`, `EM_X86_64` of the System V ABI).
-    pub fn elf_machine(self) -> u16 {
-        match self {
-            Self::Aarch64 => 183,
-            Self::X86_64 => 62,
         }
     }
 }

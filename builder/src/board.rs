@@ -14,11 +14,12 @@ use crate::source::url::SourceUrl;
 use crate::value::Role;
 
 /// The profiles that are compiled in, by file name.
-const BUILT_IN: [(&str, &str); 12] = [
+const BUILT_IN: [(&str, &str); 13] = [
     ("cm4.toml", include_str!("../../board-profiles/cm4.toml")),
     ("cm5.toml", include_str!("../../board-profiles/cm5.toml")),
     ("pc.toml", include_str!("../../board-profiles/pc.toml")),
     ("pc-arm64.toml", include_str!("../../board-profiles/pc-arm64.toml")),
+    ("pi2.toml", include_str!("../../board-profiles/pi2.toml")),
     ("pi3.toml", include_str!("../../board-profiles/pi3.toml")),
     ("pi4.toml", include_str!("../../board-profiles/pi4.toml")),
     ("pi5.toml", include_str!("../../board-profiles/pi5.toml")),
@@ -279,7 +280,7 @@ mod tests {
         let error = Boards::load(None).unwrap().get("cm5x").unwrap_err().to_string();
         assert_eq!(
             error,
-            "there is no board \"cm5x\"; known are: cm4, cm5, pc, pc-arm64, pi3, pi4, pi5, qemu-amd64, qemu-arm64, turing-pi-2-cm4, turing-pi-2-cm5, zero2w"
+            "there is no board \"cm5x\"; known are: cm4, cm5, pc, pc-arm64, pi2, pi3, pi4, pi5, qemu-amd64, qemu-arm64, turing-pi-2-cm4, turing-pi-2-cm5, zero2w"
         );
     }
 

@@ -17,6 +17,7 @@ pub struct NoProgram {
 pub fn firstboot(arch: Arch) -> Result<&'static [u8], NoProgram> {
     let program = match arch {
         Arch::Aarch64 => FIRSTBOOT_AARCH64,
+        Arch::Armv7 => FIRSTBOOT_ARMV7,
         Arch::X86_64 => FIRSTBOOT_X86_64,
     };
     program.ok_or(NoProgram { arch })

@@ -120,6 +120,29 @@ fn an_image_for_another_processor_is_refused() {
     copy("debian-pc-amd64").refused("cm4", 3, &["board cm4", "arm64", "amd64"]);
 }
 
+/// By what its programs are, since a kernel of 64 bits may run all of these.
+#[test]
+fn an_image_of_other_32_bits_is_refused_by_name() {
+    const MACHINE: u64 = 18;
+    const FLAGS: u64 = 36;
+    let copy = copy("pi-os-bookworm-armhf-like");
+    copy.refused("cm4", 3, &["board cm4", "arm64", "armhf", "take"]);
+    let program = copy.folder.path().join("cache");
+    copy.debugfs(&[&format!("dump /usr/bin/dpkg {}", program.display())]);
+    let mut bytes = fs::read(&program).unwrap();
+    let mut refused_with = |at: u64, number: u8, word: &str| {
+        bytes[usize::try_from(at).unwrap()] = number;
+        fs::write(&program, &bytes).unwrap();
+        copy.debugfs(&["rm /usr/bin/dpkg", &format!("write {} /usr/bin/dpkg", program.display())]);
+        fs::remove_file(&program).unwrap();
+        copy.refused("pi2", 3, &[word, "take an image for arm64, armhf or amd64"]);
+        let _ = fs::remove_dir_all(&program);
+    };
+    // EF_ARM_ABI_FLOAT_HARD is bit 2 of the second byte of the flags.
+    refused_with(FLAGS + 1, 2, "armel");
+    refused_with(MACHINE, 3, "i386");
+}
+
 #[test]
 fn a_dirty_file_system_is_refused() {
     let copy = copy("pi-os-bookworm-like");

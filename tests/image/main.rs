@@ -286,6 +286,35 @@ fn raspberry_pi_os_bookworm() {
     }
 }
 
+/// 32-bit programs below a kernel that may be a 64-bit one.
+#[test]
+fn raspberry_pi_os_bookworm_of_32_bits() {
+    let node = node(Case::new("pi-os-bookworm-armhf-like", "pi2", "/boot/firmware"));
+    node.judge();
+    node.judge_cmdline();
+    judge_keyfile(&node);
+    for path in ["/usr/local/bin/k3s", "/usr/local/lib/hcimage/hc-firstboot"] {
+        let program = node.folder.path().join("program");
+        debugfs(&node.image, &format!("dump {path} {}", program.display()));
+        let header = support::tools::run(Command::new("readelf").arg("-hW").arg(&program));
+        for words in ["ELF32", "ARM\n", "Version5 EABI, hard-float ABI"] {
+            assert!(header.contains(words), "{path}: no {words:?} in {header}");
+        }
+        let segments = support::tools::run(Command::new("readelf").arg("-lW").arg(&program));
+        assert!(!segments.contains("INTERP"), "{path} would need the image's C library");
+    }
+    let images = "/var/lib/rancher/k3s/agent/images/k3s-airgap-images-arm.tar.zst";
+    let archive = node.folder.path().join("images");
+    debugfs(&node.image, &format!("dump {images} {}", archive.display()));
+    assert_same_bytes(
+        &support::base::k3s_release().join(K3S_VERSION).join("k3s-airgap-images-arm.tar.zst"),
+        &archive,
+    );
+    // Either revision of the board starts, with one of two kernels.
+    let needed = node.text("/etc/modules-load.d/hcimage-k3s.conf");
+    assert!(needed.contains("br_netfilter"), "{needed}");
+}
+
 #[test]
 fn raspberry_pi_os_bullseye() {
     let node = node(Case::new("pi-os-bullseye-like", "cm4", "/boot"));
@@ -560,6 +589,7 @@ fn inspect_ls_and_cat_read_any_base() {
     for (name, boot, system) in [
         ("debian-pi-arm64", "/boot/firmware", "Debian on a Raspberry Pi bookworm"),
         ("pi-os-bookworm-like", "/boot/firmware", "Raspberry Pi OS bookworm"),
+        ("pi-os-bookworm-armhf-like", "/boot/firmware", "Raspberry Pi OS bookworm"),
         ("pi-os-bullseye-like", "/boot", "Raspberry Pi OS bullseye"),
         ("debian-pc-amd64", "/boot/efi", "Debian on a PC bookworm"),
         ("ubuntu-pi-22.04-like", "/boot/firmware", "Ubuntu on a Raspberry Pi jammy"),
@@ -577,7 +607,11 @@ fn inspect_ls_and_cat_read_any_base() {
         // Through a link in the middle, and on either partition.
         let shell =
             succeed(hcimage(folder.path()).arg("cat").arg(format!("{}:/etc/os-release", base.display())));
-        let id = if name.starts_with("ubuntu") { "ID=ubuntu" } else { "ID=debian" };
+        let id = match name {
+            "pi-os-bookworm-armhf-like" => "ID=raspbian",
+            _ if name.starts_with("ubuntu") => "ID=ubuntu",
+            _ => "ID=debian",
+        };
         assert!(shell.contains(id), "{shell}");
     }
 }
@@ -603,6 +637,18 @@ fn inspect_tells_how_a_base_behaves() {
             serde_json::json!({
                 "machine_id": "empty", "user_setup": ["userconf"], "cloud_init": null,
                 "root_growth": ["init-program"], "swap": ["dphys-swapfile (/var/swap)"],
+            }),
+        ),
+        (
+            "pi-os-bookworm-armhf-like",
+            serde_json::json!({
+                "pretty_name": "Raspbian GNU/Linux 12 (bookworm)", "architecture": "armv7",
+                "kernels": [
+                    { "release": "6.12.25+rpt-rpi-v6", "modules": 10 },
+                    { "release": "6.12.25+rpt-rpi-v7", "modules": 10 },
+                    { "release": "6.12.25+rpt-rpi-v7l", "modules": 10 },
+                    { "release": "6.12.25+rpt-rpi-v8", "modules": 10 },
+                ],
             }),
         ),
         (

@@ -5,11 +5,13 @@ set -euo pipefail
 
 usage() {
     cat <<'EOF'
-usage: make-release.sh OUT_DIR --bin-aarch64 FILE --bin-x86_64 FILE [--pad-binary BYTES] [--pad-images BYTES]
+usage: make-release.sh OUT_DIR --bin-aarch64 FILE --bin-armv7 FILE --bin-x86_64 FILE
+                       [--pad-binary BYTES] [--pad-images BYTES]
 
   OUT_DIR             made here; must be empty or not there
   --bin-aarch64 FILE  k3s-double, static, for aarch64
-  --bin-x86_64 FILE   k3s-double, static, for x86_64
+  --bin-armv7 FILE    the same for 32-bit Arm
+  --bin-x86_64 FILE   the same for x86_64
   --pad-binary BYTES  grow each binary to BYTES with incompressible bytes behind its end (it still runs)
   --pad-images BYTES  add an incompressible file of BYTES to each image archive
 EOF
@@ -77,10 +79,10 @@ sums() {
 }
 
 image=docker.io/rancher/k3s-double:v1.36.2-k3s1
-out_dir='' bin_aarch64='' bin_x86_64='' pad_binary=0 pad_images=0
+out_dir='' bin_aarch64='' bin_armv7='' bin_x86_64='' pad_binary=0 pad_images=0
 while [ $# -gt 0 ]; do
     case $1 in
-    --bin-aarch64 | --bin-x86_64 | --pad-binary | --pad-images)
+    --bin-aarch64 | --bin-armv7 | --bin-x86_64 | --pad-binary | --pad-images)
         [ $# -ge 2 ] || fail "$1 needs a value" 2
         name=${1#--}
         printf -v "${name//-/_}" '%s' "$2"
@@ -95,11 +97,11 @@ while [ $# -gt 0 ]; do
         ;;
     esac
 done
-[ -n "$out_dir" ] && [ -n "$bin_aarch64" ] && [ -n "$bin_x86_64" ] || { usage >&2 && exit 2; }
+[ -n "$out_dir" ] && [ -n "$bin_aarch64" ] && [ -n "$bin_armv7" ] && [ -n "$bin_x86_64" ] || { usage >&2 && exit 2; }
 for number in "$pad_binary" "$pad_images"; do
     [[ $number =~ ^[0-9]+$ ]] || fail "$number is not a number of bytes" 2
 done
-for file in "$bin_aarch64" "$bin_x86_64"; do
+for file in "$bin_aarch64" "$bin_armv7" "$bin_x86_64"; do
     [ -f "$file" ] || fail "$file: no such file"
 done
 need zstd zstd
@@ -111,10 +113,13 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 make_binary "$bin_aarch64" "$out_dir/k3s-arm64"
+make_binary "$bin_armv7" "$out_dir/k3s-armhf"
 make_binary "$bin_x86_64" "$out_dir/k3s"
-for arch in arm64 amd64; do
+# As k3s has it: the program for 32-bit Arm is called armhf, what goes with it arm.
+for arch in arm64 arm amd64; do
     make_images "$arch" "$out_dir/k3s-airgap-images-$arch.tar.zst"
 done
 echo "$image" >"$out_dir/k3s-images.txt"
 sums arm64 k3s-airgap-images-arm64.tar.zst k3s-arm64 k3s-images.txt
+sums arm k3s-airgap-images-arm.tar.zst k3s-armhf k3s-images.txt
 sums amd64 k3s k3s-airgap-images-amd64.tar.zst k3s-images.txt

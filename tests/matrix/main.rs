@@ -80,6 +80,19 @@ fn raspberry_pi_os_bookworm() {
     prove(&Base::new("pi-os-bookworm-like", "arm64", PI, Stack::NetworkManager));
 }
 
+/// 32-bit programs: for a Pi 2, and refused for all that need arm64, though its 64-bit kernel would start them.
+#[test]
+fn raspberry_pi_os_bookworm_armhf() {
+    let base = Base::new("pi-os-bookworm-armhf-like", "armhf", PI, Stack::NetworkManager);
+    let boards = Boards::load(None).unwrap();
+    let others = boards.iter().filter(|board| board.architecture.debian() == "arm64" && board.boot == PI);
+    for board in others {
+        let named = format!("the board {} needs an image for aarch64 (arm64)", board.name);
+        base.prove_refusal(board, &[&named, "this one is for armv7 (armhf)", "image for arm64"]);
+    }
+    prove(&base);
+}
+
 #[test]
 fn raspberry_pi_os_trixie() {
     prove(&Base::new("pi-os-trixie-like", "arm64", PI, Stack::NetworkManager));
@@ -173,7 +186,8 @@ impl Base<'_> {
         let proof = Proof::begin(Level::Refused, self.name, &board.name);
         let folder = tempfile::tempdir().unwrap();
         let boards = Boards::load(None).unwrap();
-        let server = boards.get("cm4").unwrap();
+        let server = self.boards(&boards).into_iter().find(|board| board.roles.contains(&Role::Server));
+        let server = server.expect("a board for the server");
         let nodes = if board.roles == [Role::Agent] { vec![server, board] } else { vec![board] };
         fail(&mut self.build(&nodes, folder.path()), 3, words);
         assert!(!folder.path().join("out").exists(), "nothing half-done is left behind");

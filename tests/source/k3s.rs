@@ -146,6 +146,27 @@ fn a_folder_is_used_in_place_with_the_digests_promised_there() {
     assert!(changed.binary.promised_by.ends_with("sha256sum-arm64.txt"), "{changed:?}");
 }
 
+/// Each architecture has names of its own, and 32-bit Arm two of them.
+#[test]
+fn every_architecture_finds_its_files() {
+    let desk = Desk::new();
+    for (arch, program, suffix) in [
+        (Arch::Aarch64, "k3s-arm64", "arm64"),
+        (Arch::Armv7, "k3s-armhf", "arm"),
+        (Arch::X86_64, "k3s", "amd64"),
+    ] {
+        let images = format!("k3s-airgap-images-{suffix}.tar.zst");
+        let files: [(&str, &[u8]); 2] = [(program, program.as_bytes()), (&images, suffix.as_bytes())];
+        for (name, bytes) in files {
+            desk.write(&format!("{VERSION}/{name}"), bytes);
+        }
+        desk.write(&format!("{VERSION}/sha256sum-{suffix}.txt"), sums(&files));
+        let bundle = from_folder(&desk, arch).unwrap();
+        assert_eq!((bundle.binary.name.as_str(), &bundle.airgap_images.name), (program, &images));
+        assert_eq!(bundle.binary.sha256, Sha256Digest::of(program.as_bytes()));
+    }
+}
+
 #[test]
 fn a_folder_that_is_not_complete_names_what_is_missing() {
     let desk = Desk::new();

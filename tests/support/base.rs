@@ -47,6 +47,8 @@ pub fn make_release(arguments: &[&str]) -> TempDir {
         .arg(folder.path().join(K3S_VERSION))
         .arg("--bin-aarch64")
         .arg(card.join("aarch64/k3s-double"))
+        .arg("--bin-armv7")
+        .arg(card.join("armv7/k3s-double"))
         .arg("--bin-x86_64")
         .arg(card.join("x86_64/k3s-double"))
         .args(arguments)

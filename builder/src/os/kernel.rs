@@ -16,6 +16,10 @@ pub struct Kernel {
 /// Which of the kernels on a Raspberry Pi's FAT the firmware loads by default (Raspberry Pi documentation, `kernel`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub enum PiKernel {
+    /// For the 32-bit boards with an ARMv7. A Pi 2 of revision 1.2 has a 64-bit processor, so that `arm_64bit=1` in
+    /// `config.txt`, as in Raspberry Pi OS since bookworm, has it take `kernel8.img`, below 32-bit programs too.
+    #[serde(rename = "kernel7.img")]
+    Kernel7,
     /// For all 64-bit boards up to the Pi 4's processor.
     #[serde(rename = "kernel8.img")]
     Kernel8,
@@ -28,6 +32,7 @@ impl PiKernel {
     /// The ends of the releases that Raspberry Pi's packages build for it: `6.12.25+rpt-rpi-v8`, `6.1.21-v8+`.
     fn flavours(self) -> &'static [&'static str] {
         match self {
+            Self::Kernel7 => &["-v7", "-v7+", "-v8", "-v8+"],
             Self::Kernel8 => &["-v8", "-v8+"],
             Self::Kernel2712 => &["-2712", "-v8-16k+"],
         }
@@ -86,12 +91,24 @@ mod tests {
     fn a_board_boots_the_kernel_that_is_named_or_its_flavour() {
         let pi_os = kernels(&["6.12.75+rpt-rpi-2712", "6.12.75+rpt-rpi-v8"]);
         let debian = kernels(&["6.1.0-29-arm64", "6.1.0-30-arm64"]);
+        let pi_os_32 = kernels(&[
+            "6.12.25+rpt-rpi-v6",
+            "6.12.25+rpt-rpi-v7",
+            "6.12.25+rpt-rpi-v7l",
+            "6.12.25+rpt-rpi-v8",
+        ]);
+        let bullseye_32 = kernels(&["6.1.21+", "6.1.21-v7+", "6.1.21-v7l+", "6.1.21-v8+"]);
+        let v7 = Some(PiKernel::Kernel7);
         let v8 = Some(PiKernel::Kernel8);
         let bcm2712 = Some(PiKernel::Kernel2712);
         for (all, named, pi, want) in [
             (&pi_os, None, v8, &["6.12.75+rpt-rpi-v8"][..]),
             (&pi_os, None, bcm2712, &["6.12.75+rpt-rpi-2712"]),
             (&kernels(&["6.1.21-v8+"]), None, bcm2712, &["6.1.21-v8+"]),
+            // Either revision of a Pi 2 takes one of its own; v6 and v7l are those of a Pi 1 and a Pi 4.
+            (&pi_os_32, None, v7, &["6.12.25+rpt-rpi-v7", "6.12.25+rpt-rpi-v8"]),
+            (&bullseye_32, None, v7, &["6.1.21-v7+", "6.1.21-v8+"]),
+            (&pi_os_32, None, v8, &["6.12.25+rpt-rpi-v8"]),
             (&debian, Some("6.1.0-30-arm64"), v8, &["6.1.0-30-arm64"]),
             (&debian, None, v8, &["6.1.0-29-arm64", "6.1.0-30-arm64"]),
             (&debian, Some("5.0"), None, &["6.1.0-29-arm64", "6.1.0-30-arm64"]),

@@ -1,6 +1,7 @@
 //! Reads an image and says what it is. Never writes.
 
 mod boot;
+mod elf;
 mod first_boot;
 mod swap;
 
@@ -20,6 +21,7 @@ use super::network;
 use super::snapshot::{FileState, Snapshot};
 use super::tree::Tree;
 use crate::value::TimeZone;
+use elf::Unfit;
 
 /// A package database of a full desktop is below 8 MiB.
 const STATUS_LIMIT: u64 = 32 << 20;
@@ -188,20 +190,18 @@ impl Probe<'_> {
     /// From the root's own programs, since a Pi may run a 64-bit kernel under 32-bit programs.
     fn arch(&self) -> Result<Arch, OsError> {
         const PROGRAM: &str = "/usr/bin/dpkg";
-        let problem = |problem: String| OsError::File { path: PROGRAM.to_owned(), problem };
         let path = self.tree.resolve(&fixed(PROGRAM)).map_err(root)?;
-        let header = self.tree.read(&path, 8 << 20).map_err(root)?;
-        // ELF64 header: magic, class 2, little-endian, then e_machine at byte 18.
-        match header.get(..20) {
-            Some([0x7f, b'E', b'L', b'F', class, 1, .., low, high]) => {
-                let machine = u16::from_le_bytes([*low, *high]);
-                [Arch::Aarch64, Arch::X86_64]
-                    .into_iter()
-                    .find(|arch| *class == 2 && arch.elf_machine() == machine)
-                    .ok_or_else(|| unsupported_machine(*class, machine))
-            }
-            _ => Err(problem("it is no little-endian ELF program".to_owned())),
-        }
+        let program = self.tree.read(&path, 8 << 20).map_err(root)?;
+        elf::architecture(&program).map_err(|unfit| match unfit {
+            Unfit::NotElf => OsError::File {
+                path: PROGRAM.to_owned(),
+                problem: "it is no little-endian ELF program".to_owned(),
+            },
+            Unfit::Other(what) => OsError::Unsupported {
+                what,
+                cure: "take an image for arm64, armhf or amd64, as the board needs it".to_owned(),
+            },
+        })
     }
 
     fn text(&self, path: &str, limit: u64) -> Result<Option<String>, OsError> {
@@ -232,15 +232,6 @@ fn installed(status: &str, package: &str) -> Result<bool, OsError> {
 
 fn bad_status(bad: VersionError) -> OsError {
     OsError::File { path: dpkg_status::PATH.to_owned(), problem: bad.to_string() }
-}
-
-fn unsupported_machine(class: u8, machine: u16) -> OsError {
-    let what = match (class, machine) {
-        (1, 40) => "a 32-bit Arm system".to_owned(),
-        (1, 3) => "a 32-bit x86 system".to_owned(),
-        _ => format!("a system for ELF machine {machine}"),
-    };
-    OsError::Unsupported { what, cure: "use the 64-bit image (arm64 or amd64)".to_owned() }
 }
 
 pub(super) fn root(source: FsError) -> OsError {

@@ -9,7 +9,12 @@ use crate::edit::EditError;
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// Board and image do not go together.
-    #[error("the board {board} needs an image for {needs} ({}), this one is for {found} ({})", needs.debian(), found.debian())]
+    #[error(
+        "the board {board} needs an image for {needs} ({0}), this one is for {found} ({1}): take its publisher's image \
+         for {0}, or the board that this one is for",
+        needs.debian(),
+        found.debian()
+    )]
     Architecture {
         /// The board.
         board: String,

@@ -1,9 +1,9 @@
 //! Which kernel, initial RAM disk and arguments an image would boot with.
 
-use crate::board::BootMethod;
+use crate::board::{Board, BootMethod};
 use crate::edit::config_txt;
 use crate::fs::{FsError, ImagePath};
-use crate::os::Tree;
+use crate::os::{PiKernel, Tree};
 
 /// What the boot loader would load.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,9 +40,9 @@ pub enum KernelError {
 }
 
 /// What the image's own boot loader configuration says.
-pub fn boot_files(tree: &Tree, boot: BootMethod, boot_folder: &ImagePath) -> Result<BootFiles, KernelError> {
-    match boot {
-        BootMethod::RaspberryPi => pi(tree, boot_folder),
+pub fn boot_files(tree: &Tree, board: &Board, boot_folder: &ImagePath) -> Result<BootFiles, KernelError> {
+    match board.boot {
+        BootMethod::RaspberryPi => pi(tree, board, boot_folder),
         BootMethod::Grub => grub(tree),
     }
 }
@@ -58,11 +58,13 @@ pub fn with_console(arguments: &str, console: &str) -> String {
 }
 
 /// What the firmware puts before the names of kernel, initial RAM disk and arguments: `os_prefix`.
-fn pi(tree: &Tree, folder: &ImagePath) -> Result<BootFiles, KernelError> {
+fn pi(tree: &Tree, board: &Board, folder: &ImagePath) -> Result<BootFiles, KernelError> {
     let config = text(tree, &below(folder, "config.txt")?)?;
     let read = config_txt::read(&config, &|_| None).map_err(|bad| unusable(folder, &bad.to_string()))?;
     let (prefix, cmdline) = (read.prefix, read.cmdline);
-    let kernel = setting(&config, "kernel").unwrap_or("kernel8.img");
+    // The stand-in for a Pi 5's processor takes the kernel with small pages as well.
+    let default = if board.kernel == Some(PiKernel::Kernel7) { "kernel7.img" } else { "kernel8.img" };
+    let kernel = setting(&config, "kernel").unwrap_or(default);
     // "initramfs FILE ADDRESS" is the one setting without an equals sign.
     let initrd = config.lines().filter_map(|line| line.trim().strip_prefix("initramfs ")).next_back();
     let initrd = initrd.and_then(|rest| rest.split_whitespace().next());

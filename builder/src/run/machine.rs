@@ -5,6 +5,7 @@ use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::arch::Arch;
 use crate::board::Board;
 use crate::os::{Access, OsImage, probe};
 
@@ -73,7 +74,7 @@ pub struct Forward {
 /// QEMU's command line; what it needs besides the image and the disks is put into the folder `files`.
 pub(super) fn command(machine: &Machine, files: &Path) -> Result<Command, VmError> {
     let qemu = &machine.board.qemu;
-    let mut command = Command::new(program(machine));
+    let mut command = Command::new(program(machine).0);
     command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
     command.args(["-M", &qemu.machine, "-cpu", &qemu.cpu, "-m"]).arg(machine.memory.to_string());
     // Not KVM, even where /dev/kvm is: nested or restricted ones start and then hang, and a boot that only some
@@ -125,7 +126,7 @@ fn load_kernel(
     files: &Path,
 ) -> Result<(), VmError> {
     let tree = image.tree(Access::Read)?;
-    let boot = boot_files(&tree, machine.board.boot, image.boot_folder())?;
+    let boot = boot_files(&tree, machine.board, image.boot_folder())?;
     for (option, path) in [("-kernel", Some(&boot.kernel)), ("-initrd", boot.initrd.as_ref())] {
         if let Some(path) = path {
             let file = files.join(option.trim_start_matches('-'));
@@ -180,6 +181,11 @@ pub(super) fn netdev(command: &mut Command, network: &Network) -> String {
     card
 }
 
-pub(super) fn program(machine: &Machine) -> String {
-    format!("qemu-system-{}", machine.board.architecture)
+/// QEMU for the board's processors, and Debian's package that has it.
+pub(super) fn program(machine: &Machine) -> (&'static str, &'static str) {
+    match machine.board.architecture {
+        Arch::Aarch64 => ("qemu-system-aarch64", "qemu-system-arm"),
+        Arch::Armv7 => ("qemu-system-arm", "qemu-system-arm"),
+        Arch::X86_64 => ("qemu-system-x86_64", "qemu-system-x86"),
+    }
 }

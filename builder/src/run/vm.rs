@@ -42,7 +42,7 @@ pub enum VmError {
     #[error("{program} is not installed; on Debian: apt install {package}")]
     NoQemu {
         /// The program.
-        program: String,
+        program: &'static str,
         /// The package that has it.
         package: &'static str,
     },
@@ -215,9 +215,8 @@ fn accept(listener: &TcpListener, child: &mut Child) -> Result<TcpStream, VmErro
 }
 
 fn not_started(machine: &Machine, source: io::Error) -> VmError {
-    let program = program(machine);
+    let (program, package) = program(machine);
     if source.kind() == io::ErrorKind::NotFound {
-        let package = if program.ends_with("aarch64") { "qemu-system-arm" } else { "qemu-system-x86" };
         return VmError::NoQemu { program, package };
     }
     VmError::Io { what: format!("starting {program}"), source }

@@ -3,8 +3,9 @@
 //! Their digests come from the release's checksum file or from the lock. A download is checked as it arrives; every
 //! file is checked once more as it is copied into an image, which is why nothing here reads a local file for it.
 //!
-//! Names and layout are those of the releases of k3s-io/k3s: `k3s` (amd64) or `k3s-arm64`,
-//! `k3s-airgap-images-<arch>.tar[.zst|.gz]` and `sha256sum-<arch>.txt`, below `<releases>/<version>/`.
+//! Names and layout are those of the releases of k3s-io/k3s: `k3s` (amd64), `k3s-arm64` or `k3s-armhf`,
+//! `k3s-airgap-images-<arch>.tar[.zst|.gz]` and `sha256sum-<arch>.txt`, below `<releases>/<version>/`. Only the program
+//! is called armhf there; its images and checksums are called arm (k3s-io/k3s issue 572 lists a release's files).
 
 use std::path::{Path, PathBuf};
 
@@ -86,6 +87,15 @@ impl Names {
                     "k3s-airgap-images-arm64.tar",
                 ],
                 checksums: "sha256sum-arm64.txt",
+            },
+            Arch::Armv7 => Self {
+                binary: "k3s-armhf",
+                airgap_images: [
+                    "k3s-airgap-images-arm.tar.zst",
+                    "k3s-airgap-images-arm.tar.gz",
+                    "k3s-airgap-images-arm.tar",
+                ],
+                checksums: "sha256sum-arm.txt",
             },
             Arch::X86_64 => Self {
                 binary: "k3s",

@@ -14,7 +14,7 @@ use support::{Node, PROGRAM, succeed, tool};
 fn script(out: &Path, more: &[&str]) -> Command {
     let mut command = tool("bash", "bash");
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("make-release.sh")).arg(out);
-    command.args(["--bin-aarch64", PROGRAM, "--bin-x86_64", PROGRAM]).args(more);
+    command.args(["--bin-aarch64", PROGRAM, "--bin-armv7", PROGRAM, "--bin-x86_64", PROGRAM]).args(more);
     command
 }
 
@@ -28,7 +28,7 @@ fn release(folder: &Path, name: &str, more: &[&str]) -> PathBuf {
 fn has_the_names_and_sums_of_a_real_release() {
     let folder = tempfile::tempdir().unwrap();
     let out = release(folder.path(), "release", &[]);
-    for arch in ["arm64", "amd64"] {
+    for arch in ["arm64", "arm", "amd64"] {
         succeed(
             tool("sha256sum", "coreutils")
                 .args(["--strict", "-c", &format!("sha256sum-{arch}.txt")])
@@ -39,8 +39,10 @@ fn has_the_names_and_sums_of_a_real_release() {
         let names = succeed(tool("tar", "tar").arg("--zstd").arg("-tf").arg(&archive));
         assert!(names.lines().any(|name| name == "manifest.json"), "{names}");
     }
-    let sums = fs::read_to_string(out.join("sha256sum-arm64.txt")).unwrap();
-    assert!(sums.lines().any(|line| line.ends_with("  k3s-arm64")), "{sums}");
+    for (arch, program) in [("arm64", "k3s-arm64"), ("arm", "k3s-armhf"), ("amd64", "k3s")] {
+        let sums = fs::read_to_string(out.join(format!("sha256sum-{arch}.txt"))).unwrap();
+        assert!(sums.lines().any(|line| line.ends_with(&format!("  {program}"))), "{sums}");
+    }
 }
 
 #[test]

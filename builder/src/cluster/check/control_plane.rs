@@ -1,5 +1,6 @@
 //! Servers, their number and what their state lies on.
 
+use crate::arch::Arch;
 use crate::board::{Boards, Storage};
 use crate::cluster::file::File;
 use crate::cluster::form::DatastoreKind;
@@ -91,6 +92,14 @@ pub(super) fn storage(file: &File, boards: &Boards, problems: &mut Problems<'_>)
                 format!(
                     "give the servers a [data-disk] with mount = \"{STATE}\", or boot the board from an SSD"
                 ),
+            );
+        }
+        if boards.get(&board.value.0).is_ok_and(|board| board.architecture == Arch::Armv7) {
+            // 32-bit Arm was unstable for etcd 3.5 and is in the list no more (its documentation, "Supported platforms").
+            problems.warning(
+                &board.span,
+                "etcd is not supported by its makers on 32-bit processors",
+                "give the role of a server to boards with 64 bits, or take sqlite with this one as the only server",
             );
         }
         let by_dhcp = node.address.as_ref().is_none_or(|address| address.value == NodeAddress::Dhcp);
