@@ -36,12 +36,13 @@ title() {
     debian-pi-dhcpcd-arm64) echo "the same with dhcpcd" ;;
     debian-pi-netplan-arm64) echo "the same with cloud-init and netplan" ;;
     debian-pc-amd64) echo "Debian 12 for PCs, amd64" ;;
-    debian-cloud-arm64-like) echo "Debian 13 cloud image, arm64 (look-alike)" ;;
+    debian-pi-trixie-like) echo "Debian 13 for the Raspberry Pi (raspi-firmware), arm64 (look-alike)" ;;
+    debian-cloud-*-like) echo "Debian 13 cloud image, ${1:13:5} (look-alike)" ;;
     pi-os-bullseye-like) echo "Raspberry Pi OS Lite bullseye, arm64 (look-alike)" ;;
     pi-os-bookworm-like) echo "Raspberry Pi OS Lite bookworm, arm64 (look-alike)" ;;
     pi-os-bookworm-armhf-like) echo "Raspberry Pi OS Lite bookworm, armhf (look-alike)" ;;
     pi-os-trixie-like) echo "Raspberry Pi OS Lite trixie, arm64 (look-alike)" ;;
-    ubuntu-cloud-24.04-like) echo "Ubuntu 24.04 cloud image, amd64 (look-alike)" ;;
+    ubuntu-cloud-*-like) echo "Ubuntu 24.04 cloud image, ${1:13:5} (look-alike)" ;;
     ubuntu-pi-*-like) echo "Ubuntu Server ${1:10:5} for the Raspberry Pi, arm64 (look-alike)" ;;
     *) die "there is no title for the base $1 in $0" ;;
     esac

@@ -1,8 +1,10 @@
 # What the look-alikes of cloud images share: GPT, an ESP, GRUB's configuration without GRUB. They do not boot.
-# Sourced after pi-os-lib.sh.
+# A recipe sets ARCH and DISK_ID. Sourced after pi-os-lib.sh and, for Ubuntu's, ubuntu-lib.sh.
 # shellcheck shell=bash
 
-ROOT_TYPE=0FC63DAF-8483-4772-8E79-3D69D8477DE4
+LINUX_TYPE=0FC63DAF-8483-4772-8E79-3D69D8477DE4
+ROOT_AMD64_TYPE=4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709
+ROOT_ARM64_TYPE=B921B045-1DF0-41C3-AF44-4C6F280D3FAE
 BIOS_TYPE=21686148-6449-6E6F-744E-656564454649
 ESP_TYPE=C12A7328-F81F-11D2-BA4B-00A0C93EC93B
 XBOOT_TYPE=BC13C2FF-59E6-4262-A352-B275FD6F7172
@@ -60,4 +62,109 @@ fill_esp() {
     for name in BOOTX64.EFI BOOTAA64.EFI grub.cfg; do
         echo "placeholder for $name" >"$1/EFI/BOOT/$name"
     done
+}
+
+# bios_boot NUMBER START SECTORS: the line of the partition for GRUB's core where the firmware is a BIOS, on amd64 only.
+bios_boot() {
+    [ "$ARCH" != amd64 ] || echo "$1: start=$2, size=$3, uuid=${DISK_ID^^}-0000-4000-8000-000000000014, type=$BIOS_TYPE"
+}
+
+# build_debian_cloud RELEASE: of trixie.
+build_debian_cloud() {
+    local release=$1 root=$WORK/root
+    unpack_system "$root" trixie netplan.io,cloud-init,cloud-guest-utils,zstd
+    write_identity "$root" localhost
+    write_accounts "$root"
+    sed -i -e '/^pi:/d' -e 's/:pi$/:/' "$root"/etc/{passwd,group,shadow,gshadow,subuid,subgid}
+    rm -r "$root/home/pi"
+    choose_iptables "$root"
+    mkdir -p "$root/etc/netplan" "$root/boot/efi"
+    enable_units "$root" systemd-networkd.service cloud-init-local.service cloud-config.service cloud-final.service
+    write_module_lists "$root" "$release" xz overlay bridge br_netfilter nf_conntrack veth vxlan wireguard ip_tables
+    write_file "$root/etc/fstab" 644 <<EOF
+UUID=$DISK_ID-0000-4000-8000-000000000001 / ext4 rw,discard,errors=remount-ro,x-systemd.growfs 0 1
+UUID=5A0B-7CD3 /boot/efi vfat defaults 0 0
+EOF
+    write_kernel_files "$root/boot" "$release"
+    write_grub_cfg "$root/boot/grub/grub.cfg" /boot "$release" \
+        PARTUUID="$DISK_ID-0000-4000-8000-000000000011" "console=tty0 console=ttyS0,115200"
+    fill_esp "$WORK/esp"
+    assemble_debian_cloud "$root"
+}
+
+assemble_debian_cloud() {
+    local root=$1 kib type=$ROOT_ARM64_TYPE esp_start=8192 esp_sectors=253952 root_start=262144
+    [ "$ARCH" != amd64 ] || type=$ROOT_AMD64_TYPE
+    kib=$(root_kib "$root")
+    new_fat32 "$WORK/fat" $esp_sectors "$WORK/esp" ESP "$DISK_ID" -s 1
+    new_ext4 "$WORK/ext4" "$kib" "$root" -O "none,$PI_OS_FEATURES,64bit,huge_file,orphan_file,metadata_csum_seed" \
+        -U "$DISK_ID-0000-4000-8000-000000000001" -E "hash_seed=$DISK_ID-0000-4000-8000-000000000002"
+    new_disk $((root_start + kib * 2 + 2048)) <<EOF
+label: gpt
+label-id: ${DISK_ID^^}-0000-4000-8000-000000000003
+1: start=$root_start, size=$((kib * 2)), uuid=${DISK_ID^^}-0000-4000-8000-000000000011, type=$type
+$(bios_boot 14 2048 6144)
+15: start=$esp_start, size=$esp_sectors, uuid=${DISK_ID^^}-0000-4000-8000-000000000015, type=$ESP_TYPE
+EOF
+    lay $esp_start "$WORK/fat"
+    lay $root_start "$WORK/ext4"
+    judge_gpt
+    judge_fat $esp_start $esp_sectors
+    judge_ext4 $root_start
+}
+
+# build_ubuntu_cloud RELEASE: of 24.04.
+build_ubuntu_cloud() {
+    local release=$1 root=$WORK/root
+    unpack_system "$root" trixie "$UBUNTU_PACKAGES"
+    write_os_release "$root" 24.04 "24.04.3 LTS" noble "Noble Numbat"
+    configure_ubuntu "$root"
+    write_module_lists "$root" "$release" zst overlay bridge br_netfilter nf_conntrack veth vxlan wireguard ip_tables \
+        iptable_nat iptable_filter
+    write_file "$root/etc/fstab" 644 <<'EOF'
+LABEL=cloudimg-rootfs	/	 ext4	discard,commit=30,errors=remount-ro	0 1
+LABEL=BOOT	/boot	ext4	defaults	0 2
+LABEL=UEFI	/boot/efi	vfat	umask=0077	0 1
+EOF
+    write_file "$root/etc/default/grub.d/50-cloudimg-settings.cfg" 644 <<'EOF'
+# Written for a test base: the variables that Ubuntu's file sets.
+GRUB_TIMEOUT=0
+GRUB_CMDLINE_LINUX_DEFAULT="console=tty1 console=ttyS0"
+GRUB_TERMINAL=console
+EOF
+    write_file "$root/etc/cloud/cloud.cfg.d/90_dpkg.cfg" 644 <<'EOF'
+datasource_list: [ NoCloud, ConfigDrive, OpenNebula, Azure, OpenStack, Ec2, None ]
+EOF
+    write_kernel_files "$WORK/boot" "$release"
+    write_grub_cfg "$WORK/boot/grub/grub.cfg" "" "$release" LABEL=cloudimg-rootfs "console=tty1 console=ttyS0"
+    mkdir -p "$root/boot" "$WORK/boot/efi"
+    fill_esp "$WORK/esp"
+    assemble_ubuntu_cloud "$root"
+}
+
+assemble_ubuntu_cloud() {
+    local root=$1 kib esp_start=10240 esp_sectors=217088
+    local boot_start=$((esp_start + esp_sectors)) boot_sectors=1869824 # 913 MiB
+    local root_start=$((boot_start + boot_sectors))
+    kib=$(root_kib "$root")
+    new_fat32 "$WORK/fat" $esp_sectors "$WORK/esp" UEFI "$DISK_ID" -s 1
+    new_ext4 "$WORK/boot.ext4" $((boot_sectors / 2)) "$WORK/boot" -O "none,$UBUNTU_FEATURES" -L BOOT \
+        -U "$DISK_ID-0000-4000-8000-000000000016" -E "hash_seed=$DISK_ID-0000-4000-8000-000000000017"
+    new_ext4 "$WORK/ext4" "$kib" "$root" -O "none,$UBUNTU_FEATURES" -L cloudimg-rootfs \
+        -U "$DISK_ID-0000-4000-8000-000000000001" -E "hash_seed=$DISK_ID-0000-4000-8000-000000000002"
+    new_disk $((root_start + kib * 2 + 2048)) <<EOF
+label: gpt
+label-id: ${DISK_ID^^}-0000-4000-8000-000000000003
+1: start=$root_start, size=$((kib * 2)), uuid=${DISK_ID^^}-0000-4000-8000-000000000011, type=$LINUX_TYPE
+$(bios_boot 14 2048 8192)
+15: start=$esp_start, size=$esp_sectors, uuid=${DISK_ID^^}-0000-4000-8000-000000000015, type=$ESP_TYPE
+16: start=$boot_start, size=$boot_sectors, uuid=${DISK_ID^^}-0000-4000-8000-000000000018, type=$XBOOT_TYPE
+EOF
+    lay $esp_start "$WORK/fat"
+    lay $boot_start "$WORK/boot.ext4"
+    lay $root_start "$WORK/ext4"
+    judge_gpt
+    judge_fat $esp_start $esp_sectors
+    judge_ext4 $boot_start
+    judge_ext4 $root_start
 }

@@ -17,7 +17,11 @@ build_debian_pi() {
     local packages=$1 root=$WORK/root common
     can_run_arm64
     common=$(common_system_path)
+    # Another recipe may be making it.
+    exec 8>"${common%-*}.lock"
+    flock 8
     [ -e "$common" ] || make_common_system "$common"
+    exec 8>&-
     # Only these packages are fetched: the rest is there already, as the hook unpacks it.
     fetch_system "$root" bookworm arm64 custom "$packages" \
         --components=main,non-free-firmware --setup-hook="tar -C \"\$1\" -xpf '$common'"
@@ -44,7 +48,6 @@ make_common_system() {
     make_boot_files "$root"
     tar -C "$root" --numeric-owner -cf "$WORK/common.tar" .
     rm -rf --one-file-system "$root"
-    # Two recipes at once make it twice; either is as good.
     mv "$WORK/common.tar" "$path"
 }
 

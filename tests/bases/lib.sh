@@ -31,7 +31,8 @@ LEFT_OUT=(
 SECTOR=512
 MIB=$((1024 * 1024))
 
-log() { printf '  %s\n' "$*" >&2; }
+# Several recipes may run at once.
+log() { printf '  %s: %s\n' "${NAME:-base image}" "$*" >&2; }
 
 die() {
     printf 'base image: %s\n' "$*" >&2
@@ -42,6 +43,7 @@ die() {
 # $WORK/disk.img; everything in $WORK goes away afterwards, however it ends.
 run_recipe() {
     local name=$1 out=$2
+    NAME=$name
     need mmdebstrap:mmdebstrap sfdisk:fdisk sgdisk:gdisk mke2fs:e2fsprogs mkfs.vfat:dosfstools mcopy:mtools
     WORK=$(mktemp -d "$(dirname "$out")/.$name.XXXXXX")
     chmod 755 "$WORK" # apt drops its rights while it fetches

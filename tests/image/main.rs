@@ -62,7 +62,7 @@ struct Node {
 }
 
 /// The base whose `/boot` is a file system of its own, from this sector on.
-const UBUNTU_CLOUD: &str = "ubuntu-cloud-24.04-like";
+const UBUNTU_CLOUD: &str = "ubuntu-cloud-amd64-like";
 const UBUNTU_CLOUD_BOOT: u64 = 227_328;
 
 /// What a node is to be whose address the network gives.
@@ -593,7 +593,7 @@ fn inspect_ls_and_cat_read_any_base() {
         ("pi-os-bullseye-like", "/boot", "Raspberry Pi OS bullseye"),
         ("debian-pc-amd64", "/boot/efi", "Debian on a PC bookworm"),
         ("ubuntu-pi-22.04-like", "/boot/firmware", "Ubuntu on a Raspberry Pi jammy"),
-        ("ubuntu-cloud-24.04-like", "/boot/efi", "Ubuntu on a PC noble"),
+        ("ubuntu-cloud-amd64-like", "/boot/efi", "Ubuntu on a PC noble"),
     ] {
         let base = base(name);
         let said = succeed(hcimage(folder.path()).arg("inspect").arg(&base));
@@ -676,7 +676,7 @@ fn inspect_tells_how_a_base_behaves() {
         }
     }
     let json =
-        succeed(hcimage(folder.path()).args(["inspect", "--json"]).arg(base("ubuntu-cloud-24.04-like")));
+        succeed(hcimage(folder.path()).args(["inspect", "--json"]).arg(base("ubuntu-cloud-amd64-like")));
     let json: Value = serde_json::from_str(&json).expect("JSON");
     let mounts: Vec<_> = json["partitions"].as_array().expect("a list").iter().collect();
     let at = |number: u64| {

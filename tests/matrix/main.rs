@@ -45,6 +45,7 @@ enum Stack {
     NetworkManager,
     Netplan,
     Dhcpcd,
+    Ifupdown,
 }
 
 const PI: BootMethod = BootMethod::RaspberryPi;
@@ -68,6 +69,11 @@ fn debian_for_the_pi_with_dhcpcd() {
 #[test]
 fn debian_for_the_pi_with_netplan() {
     prove(&Base { refused: &NO_PI_5, ..Base::new("debian-pi-netplan-arm64", "arm64", PI, Stack::Netplan) });
+}
+
+#[test]
+fn debian_13_for_the_pi() {
+    prove(&Base::new("debian-pi-trixie-like", "arm64", PI, Stack::Ifupdown));
 }
 
 #[test]
@@ -114,6 +120,11 @@ fn ubuntu_24_04_for_the_pi() {
 }
 
 #[test]
+fn ubuntu_25_10_for_the_pi() {
+    prove(&Base::new("ubuntu-pi-25.10-like", "arm64", PI, Stack::Netplan));
+}
+
+#[test]
 fn ubuntu_26_04_for_the_pi() {
     prove(&Base::new("ubuntu-pi-26.04-like", "arm64", PI, Stack::Netplan));
 }
@@ -125,7 +136,17 @@ fn debian_for_pcs() {
 
 #[test]
 fn ubuntu_cloud_image() {
-    prove(&Base::new("ubuntu-cloud-24.04-like", "amd64", BootMethod::Grub, Stack::Netplan));
+    prove(&Base::new("ubuntu-cloud-amd64-like", "amd64", BootMethod::Grub, Stack::Netplan));
+}
+
+#[test]
+fn ubuntu_cloud_image_for_arm64() {
+    prove(&Base::new("ubuntu-cloud-arm64-like", "arm64", BootMethod::Grub, Stack::Netplan));
+}
+
+#[test]
+fn debian_cloud_image() {
+    prove(&Base::new("debian-cloud-amd64-like", "amd64", BootMethod::Grub, Stack::Netplan));
 }
 
 #[test]
@@ -297,6 +318,22 @@ impl Base<'_> {
                 ] {
                     assert!(block.contains(&line), "no {line:?} below `interface eth0` in {conf}");
                 }
+            }
+            Stack::Ifupdown => {
+                let folder = scratch.join("ifupdown");
+                fs::create_dir_all(&folder).unwrap();
+                debugfs(image, &format!("rdump /etc/network/interfaces.d {}", folder.display()));
+                let main = dump(image, "/etc/network/interfaces", scratch).expect("interfaces");
+                let file = folder.join("interfaces");
+                fs::write(&file, main.replace("/etc/network/interfaces.d", "interfaces.d")).unwrap();
+                let ask = |words: &[&str]| run(Command::new("ifquery").arg("-i").arg(&file).args(words));
+                assert!(ask(&["--list"]).lines().any(|name| name == "eth0"), "{main}");
+                let read = ask(&["eth0"]);
+                let one = |key: &str| read.lines().filter(|line| line.starts_with(key)).count() == 1;
+                assert!(read.contains(&format!("address: {address}\n")) && one("address: 192"), "{read}");
+                assert!(read.contains("gateway: 192.168.7.1\n") && one("gateway: 192"), "{read}");
+                assert!(read.contains("netmask: 255.255.255.0\n") && !read.contains("dhcp"), "{read}");
+                fs::remove_dir_all(folder).unwrap();
             }
         }
     }
