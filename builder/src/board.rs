@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::arch::Arch;
+use crate::edit::config_txt::Setting;
 use crate::os::PiKernel;
 use crate::source::url::SourceUrl;
 use crate::value::Role;
@@ -60,6 +61,12 @@ pub struct Board {
     /// How the names of the device trees for its processor begin: a Raspberry Pi boots no image that has none of them.
     #[serde(default, rename = "device-trees")]
     pub device_trees: Vec<String>,
+    /// The serial port that a person or the board's manager listens on, as the kernel's arguments of stock images name
+    /// it: `serial0,115200`.
+    pub console: Option<String>,
+    /// What a Raspberry Pi's `config.txt` must say for it, besides what stock images say.
+    #[serde(default, rename = "config-txt")]
+    pub config_txt: Vec<Setting>,
     /// How QEMU stands in for it.
     pub qemu: Qemu,
     /// What the user must know before flashing.
@@ -272,6 +279,7 @@ mod tests {
             assert!(!board.media.is_empty() && !board.qemu.console.is_empty(), "{}", board.name);
             assert_eq!(board.kernel.is_some(), board.boot == BootMethod::RaspberryPi, "{}", board.name);
             assert!(board.flash.is_some(), "{}: what to do with the image", board.name);
+            assert!(board.console.is_some() || board.name.starts_with("pc"), "{}: its console", board.name);
         }
     }
 

@@ -19,6 +19,7 @@ build() {
     rm -r "$root/home/pi"
     sed -i 's/^root:[^:]*:/root::/' "$root/etc/shadow"
     choose_iptables "$root"
+    echo 'source /etc/network/interfaces.d/*' | write_file "$root/etc/network/interfaces" 644
     write_file "$root/etc/network/interfaces.d/eth0" 644 <<'EOF'
 auto eth0
 

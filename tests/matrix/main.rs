@@ -196,6 +196,7 @@ impl Base<'_> {
             let image = image_of(board, folder.path());
             judge(&image, folder.path());
             self.judge_boot(&image, folder.path());
+            judge_config_txt(&image, board);
             self.judge_network(&image, &address_of(board, boards), folder.path());
         }
         // The same for all of them.
@@ -339,6 +340,19 @@ impl Base<'_> {
     }
 }
 
+/// What the board's profile wants of the firmware stands below no filter but [all], and nothing behind it.
+fn judge_config_txt(image: &Path, board: &Board) {
+    for setting in &board.config_txt {
+        let setting = setting.to_string();
+        let text = String::from_utf8(support::tools::mtype(image, "config.txt")).unwrap();
+        let (above, below) = text.rsplit_once(&setting).unwrap_or_else(|| panic!("no {setting} in {text}"));
+        let filter = above.lines().rfind(|line| line.starts_with('['));
+        assert!(filter.is_none_or(|filter| filter == "[all]"), "{filter:?} in {text}");
+        let key = setting.split('=').next().unwrap();
+        assert!(!below.contains(key), "{text}");
+    }
+}
+
 /// What is left of the seed and what we add to cloud-init's configuration is right for the cloud-init of this very base,
 /// which runs here as it lies in the image.
 fn judge_cloud_init(image: &Path, scratch: &Path) {
@@ -357,7 +371,9 @@ fn judge_cloud_init(image: &Path, scratch: &Path) {
     // The network is none of what user data can set, and so not in the schema.
     let bare = format!("#cloud-config\n{}", ours.replace("network:\n  config: disabled\n", ""));
     let (valid, said) = is_valid(&bare);
-    assert!(valid, "{said}\n{bare}");
+    // The schema of 22.4 wants a user at least, which its own code does not: tests/boot starts an image with it.
+    let only_by_schema = said.contains("schema errors: users: [] is too short\n");
+    assert!(valid || only_by_schema, "{said}\n{bare}");
     let (valid, said) = is_valid("#cloud-config\nusers: 5\n");
     assert!(!valid && said.contains("users"), "it judges nothing: {said}");
     let (_, boot) = partitions(image);
@@ -365,8 +381,11 @@ fn judge_cloud_init(image: &Path, scratch: &Path) {
     let seed = Command::new("mtype").args(["-i", &drive, "::user-data"]).output().expect("running mtype");
     if seed.status.success() {
         let seed = String::from_utf8(seed.stdout).unwrap();
-        let (valid, said) = is_valid(&seed);
-        assert!(valid, "{said}\n{seed}");
+        // Raspberry Pi's own says nothing at all, which the schema takes for no settings.
+        if seed.lines().any(|line| !line.is_empty() && !line.starts_with('#')) {
+            let (valid, said) = is_valid(&seed);
+            assert!(valid, "{said}\n{seed}");
+        }
         // Else there would be an account with a password that everybody knows.
         assert!(ours.contains("\nusers: []\n"), "{ours}");
         for word in ["chpasswd:", "password:", "ssh_pwauth:"] {

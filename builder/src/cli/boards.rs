@@ -34,6 +34,9 @@ impl Args {
         for board in boards.iter() {
             writeln!(out, "{:width$}  {}", board.name, board.title)?;
             writeln!(out, "{:width$}  {}", "", summary(board))?;
+            if let Some(console) = console(board) {
+                writeln!(out, "{:width$}  {console}", "")?;
+            }
             writeln!(out, "{:width$}  {}", "", proved(&board.name))?;
         }
         Ok(out.flush()?)
@@ -49,6 +52,13 @@ fn summary(board: &Board) -> String {
     };
     let only = if board.roles == [Role::Agent] { ", agent only" } else { "" };
     format!("{} from {}{only}; {base}", board.architecture.debian(), media.join(", "))
+}
+
+/// Where a person listens, and what is set for it.
+fn console(board: &Board) -> Option<String> {
+    let settings: Vec<String> = board.config_txt.iter().map(ToString::to_string).collect();
+    let set = if settings.is_empty() { String::new() } else { format!("; sets {}", settings.join(", ")) };
+    board.console.as_ref().map(|console| format!("console {console}{set}"))
 }
 
 /// How far the tests came, in one line.
@@ -78,7 +88,8 @@ fn as_json(board: &Board) -> Value {
         "slow_storage": board.storage == Storage::Card,
         "roles": board.roles.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "base": board.base.as_ref().map(|base| base.url.to_string()),
-        "console": board.qemu.console,
+        "console": board.console,
+        "config_txt": board.config_txt.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "proofs": proof::of_board(&board.name),
         "notes": board.flash.as_ref().map(|flash| &flash.notes),
     })

@@ -1,9 +1,98 @@
-//! `config.txt`: what a Raspberry Pi's firmware loads. Read only.
+//! `config.txt`: what a Raspberry Pi's firmware loads, and settings that a board needs.
 //!
 //! The format is the firmware's own: a line is a setting, a filter in brackets or a comment. A filter holds until the
 //! next one of its type, `[all]` ends them all (Raspberry Pi documentation, "Conditional filters").
 
 use std::collections::BTreeSet;
+use std::str::FromStr;
+
+use serde::Deserialize;
+
+/// Its name in the boot folder.
+pub const NAME: &str = "config.txt";
+
+/// What Debian's raspi-firmware puts at the end of each new `config.txt`, which it writes at every kernel update (its
+/// `/etc/default/raspi-firmware`). The file need not exist.
+pub const CUSTOM_PATH: &str = "/etc/default/raspi-firmware-custom";
+
+/// A setting, `enable_uart=1`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Setting {
+    key: String,
+    value: String,
+}
+
+impl FromStr for Setting {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bad = || format!("{text:?} is no setting of config.txt: write `key=value`");
+        let (key, value) = text.split_once('=').ok_or_else(bad)?;
+        let plain = |part: &str| {
+            !part.is_empty() && part.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '#' | '[' | ']'))
+        };
+        if !plain(key) || !plain(value) {
+            return Err(bad());
+        }
+        Ok(Self { key: key.to_owned(), value: value.to_owned() })
+    }
+}
+
+impl TryFrom<String> for Setting {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl std::fmt::Display for Setting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}={}", self.key, self.value)
+    }
+}
+
+/// The text with the settings in force on every board, added at its end where they are not.
+pub fn edit(text: &str, settings: &[Setting]) -> String {
+    let missing: Vec<String> = settings
+        .iter()
+        .filter(|setting| !is_in_force(text, setting))
+        .map(|setting| format!("{setting}\n"))
+        .collect();
+    if missing.is_empty() {
+        return text.to_owned();
+    }
+    let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    let all = if filters_at_end(text).is_none() { "" } else { "[all]\n" };
+    format!("{text}{end}{all}{}", missing.concat())
+}
+
+/// Whether the last word on it is the right one, whatever the board.
+fn is_in_force(text: &str, setting: &Setting) -> bool {
+    let (mut filters, mut holds) = (Filters::default(), false);
+    for line in text.lines().map(str::trim) {
+        if let Some(filter) = filter_of(line) {
+            filters.set(filter);
+        } else if let Some((key, value)) = line.split_once('=')
+            && key.trim() == setting.key
+            && !filters.never
+        {
+            let right = value.trim() == setting.value;
+            holds = right && (holds || filters.sometimes.is_none());
+        }
+    }
+    holds
+}
+
+/// The filter below which a line at the end would stand.
+fn filters_at_end(text: &str) -> Option<&str> {
+    text.lines().filter_map(|line| filter_of(line.trim())).next_back().filter(|filter| *filter != "all")
+}
+
+fn filter_of(line: &str) -> Option<&str> {
+    line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).map(str::trim)
+}
 
 /// What the firmware loads in a normal boot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,8 +135,8 @@ pub fn read(text: &str, include: &dyn Fn(&str) -> Option<String>) -> Result<Boot
     }
     let expanded: String = text.lines().map(|line| expand(line, include)).collect();
     for line in expanded.lines().map(str::trim) {
-        if let Some(filter) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            filters.set(filter.trim());
+        if let Some(filter) = filter_of(line) {
+            filters.set(filter);
             continue;
         }
         let Some((key, value)) = line.split_once('=').filter(|_| !filters.never) else { continue };
@@ -130,6 +219,36 @@ mod tests {
             ("os_prefix=a/\nos_prefix=b/\n", plain("b/", "cmdline.txt", &[])),
         ] {
             assert_eq!(read_alone(text), want, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn settings_are_added_once_where_they_hold_on_every_board() {
+        let uart: [Setting; 1] = ["enable_uart=1".parse().unwrap()];
+        for (text, want) in [
+            ("", "enable_uart=1\n"),
+            ("[all]\narm_64bit=1", "[all]\narm_64bit=1\nenable_uart=1\n"),
+            ("enable_uart=1\n[cm4]\notg_mode=1\n", "enable_uart=1\n[cm4]\notg_mode=1\n"),
+            (
+                "[all]\nos_prefix=a/\n[tryboot]\nos_prefix=b/\n",
+                "[all]\nos_prefix=a/\n[tryboot]\nos_prefix=b/\n[all]\nenable_uart=1\n",
+            ),
+            ("[cm4]\nenable_uart=1\n", "[cm4]\nenable_uart=1\n[all]\nenable_uart=1\n"),
+            (
+                "enable_uart=1\n[cm4]\nenable_uart=0\n",
+                "enable_uart=1\n[cm4]\nenable_uart=0\n[all]\nenable_uart=1\n",
+            ),
+            (
+                "enable_uart=1\n[none]\nenable_uart=0\n[all]\n",
+                "enable_uart=1\n[none]\nenable_uart=0\n[all]\n",
+            ),
+            ("#enable_uart=1\nenable_uart=0\n", "#enable_uart=1\nenable_uart=0\nenable_uart=1\n"),
+        ] {
+            assert_eq!(edit(text, &uart), want, "{text:?}");
+            assert_eq!(edit(want, &uart), want);
+        }
+        for bad in ["enable_uart", "=1", "a=", "a=b c", "[all]=1", "a=1\nb=2"] {
+            assert!(bad.parse::<Setting>().is_err(), "{bad:?}");
         }
     }
 

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use crate::arch::Arch;
 use crate::edit::accounts::passwd;
 use crate::edit::os_release::OsRelease;
-use crate::edit::{VersionError, dpkg_status, iptables, user_data};
+use crate::edit::{VersionError, config_txt, dpkg_status, iptables, user_data};
 use crate::fs::{BadImagePath, FsError, ImagePath, Kind};
 
 use super::error::OsError;
@@ -30,13 +30,14 @@ const STATUS_LIMIT: u64 = 32 << 20;
 const ZONES: &str = "/usr/share/zoneinfo";
 
 /// All files that an edit may look at.
-const OF_INTEREST: [&str; 45] = [
+const OF_INTEREST: [&str; 46] = [
     "/etc/fstab",
     "/etc/hostname",
     "/etc/hosts",
     "/etc/dhcpcd.conf",
     "/etc/dphys-swapfile",
     "/etc/default/raspi-extra-cmdline",
+    "/etc/default/raspi-firmware-custom",
     "/etc/default/grub.d/90-hcimage.cfg",
     "/etc/systemd/system/default.target",
     "/etc/systemd/system/dphys-swapfile.service",
@@ -96,7 +97,11 @@ impl Probe<'_> {
         let evidence = self.evidence(&status, &bootloader)?;
         let system = System::recognise(&evidence)?;
         let mut files = Snapshot::default();
-        let of_boot = [bootloader.arguments_file().clone(), self.below_boot(user_data::NAME)?];
+        let of_boot = [
+            bootloader.arguments_file().clone(),
+            self.below_boot(user_data::NAME)?,
+            self.below_boot(config_txt::NAME)?,
+        ];
         for path in OF_INTEREST.into_iter().map(fixed).chain(of_boot) {
             files.take(self.tree, &path).map_err(root)?;
         }

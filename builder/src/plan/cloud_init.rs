@@ -5,7 +5,7 @@ use crate::edit::user_data;
 use crate::fs::ImagePath;
 use crate::os::{Facts, FileState, NetworkStack};
 
-use super::draft::Draft;
+use super::draft::{Draft, at};
 use super::error::PlanError;
 use super::network;
 use super::request::Request;
@@ -41,7 +41,7 @@ pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), Plan
 
 /// The user data beside the boot files, where it is a text.
 fn seed(facts: &Facts) -> Option<(ImagePath, String)> {
-    let path = facts.boot_folder.join(user_data::NAME).ok()?;
+    let path = at(&format!("{}/{}", facts.boot_folder, user_data::NAME));
     match facts.files.find(&path) {
         FileState::Text(text, _) => Some((path, text.clone())),
         _ => None,

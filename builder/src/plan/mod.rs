@@ -1,6 +1,7 @@
 //! From facts and wishes to a list of edits. Pure: nothing is read, written or asked here.
 
 mod cloud_init;
+mod config_txt;
 mod data_disk;
 mod device_tree;
 mod draft;
@@ -48,6 +49,7 @@ pub fn plan(facts: &Facts, request: &Request<'_>) -> Result<Plan, PlanError> {
     device_tree::check(facts, board)?;
     let mut draft = Draft::new(facts, request.time);
     kernel::edits(&mut draft)?;
+    config_txt::edits(&mut draft, request)?;
     system::edits(&mut draft, request)?;
     cloud_init::edits(&mut draft, request)?;
     time_zone::edits(&mut draft, request)?;

@@ -1,11 +1,13 @@
 //! The machine itself.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -16,7 +18,10 @@ use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
 use super::{Command, Kind, Output, Space, Stat, System, TlsError, Trust, arp, folder, tls};
 use crate::arp::Mac;
 
-/// Where a person looks who has a screen or a serial cable.
+/// The names of the kernel's consoles: a screen, a serial port that a person or the board's manager reads, or both.
+const CONSOLES: &str = "/sys/class/tty/console/active";
+
+/// The last of them, where that list cannot be read.
 const CONSOLE: &str = "/dev/console";
 
 /// How long one message may take on the console.
@@ -204,15 +209,32 @@ impl System for RealSystem {
         // Whoever cannot be told must not stop the node from coming up.
         let _ = io::stdout().write_all(line.as_bytes());
         let _ = io::stdout().flush();
-        let _ = tell_console(line.as_bytes());
+        tell_consoles(line.as_bytes());
     }
 }
 
-/// Writes to the console, but never waits longer than [`CONSOLE_LIMIT`]: a serial line may be slow, and a screen
-/// that somebody stopped with Ctrl-S may never go on.
-fn tell_console(mut text: &[u8]) -> io::Result<()> {
+/// Tells all consoles. One that does not take it is left out from then on, so that it costs its time once only.
+fn tell_consoles(text: &[u8]) {
+    static SILENT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    let mut silent = SILENT.lock().unwrap_or_else(PoisonError::into_inner);
+    for console in consoles(&fs::read_to_string(CONSOLES).unwrap_or_default()) {
+        if !silent.contains(&console) && tell_console(&console, text).is_err() {
+            silent.insert(console);
+        }
+    }
+}
+
+/// Their devices, of a list such as `tty0 ttyS0`.
+fn consoles(active: &str) -> Vec<PathBuf> {
+    let devices: Vec<PathBuf> = active.split_whitespace().map(|name| Path::new("/dev").join(name)).collect();
+    if devices.is_empty() { vec![PathBuf::from(CONSOLE)] } else { devices }
+}
+
+/// Writes to a console, but never waits longer than [`CONSOLE_LIMIT`]: a serial line may be slow, and a screen that
+/// somebody stopped with Ctrl-S may never go on.
+fn tell_console(console: &Path, mut text: &[u8]) -> io::Result<()> {
     let flags = i32::try_from((OFlags::NOCTTY | OFlags::NONBLOCK).bits()).map_err(io::Error::other)?;
-    let mut console = OpenOptions::new().write(true).custom_flags(flags).open(CONSOLE)?;
+    let mut console = OpenOptions::new().write(true).custom_flags(flags).open(console)?;
     let start = Instant::now();
     while !text.is_empty() {
         match console.write(text) {
@@ -239,6 +261,12 @@ fn lossy(name: &OsStr) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_console_is_told() {
+        assert_eq!(consoles("tty1 ttyS0\n"), [Path::new("/dev/tty1"), Path::new("/dev/ttyS0")]);
+        assert_eq!(consoles(""), [Path::new("/dev/console")]);
+    }
 
     #[test]
     fn a_file_is_replaced_in_small_steps() {
