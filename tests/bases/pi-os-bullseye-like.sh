@@ -15,6 +15,8 @@ build() {
     write_defaults "$root"
     write_stand_ins "$root" bullseye
     write_kernel_stand_ins "$root" "$fat" 6.1.21-v8+
+    # Its last kernel is of April 2023, older than the Pi 5.
+    rm "$fat"/{bcm2712-rpi-5-b.dtb,kernel_2712.img,initramfs_2712}
     choose_iptables "$root"
     enable_units "$root" dhcpcd.service systemd-timesyncd.service
     set_up_dphys_swapfile "$root" 100
