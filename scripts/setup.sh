@@ -53,7 +53,7 @@ CHECKERS_ONLY=(
     openssh-server:ssh
     ifupdown:networking
     wpasupplicant:wpa_supplicant
-    cloud-init:cloud-init-local,cloud-init,cloud-config,cloud-final
+    cloud-init:cloud-init-local,cloud-init,cloud-config,cloud-final,cloud-init-hotplugd
 )
 
 keep_services_off() {

@@ -61,8 +61,8 @@ pub struct Board {
     /// How the names of the device trees for its processor begin: a Raspberry Pi boots no image that has none of them.
     #[serde(default, rename = "device-trees")]
     pub device_trees: Vec<String>,
-    /// The serial port that a person or the board's manager listens on, as the kernel's arguments of stock images name
-    /// it: `serial0,115200`.
+    /// The serial port that a person or the board's manager listens on, as Raspberry Pi OS and Ubuntu name it among the
+    /// kernel's arguments: `serial0,115200`. For people; it is put nowhere.
     pub console: Option<String>,
     /// What a Raspberry Pi's `config.txt` must say for it, besides what stock images say.
     #[serde(default, rename = "config-txt")]

@@ -29,7 +29,7 @@ recipes() {
     grep -l '^PROVES=' "$here"/*.sh | xargs -n1 basename | sed 's/\.sh$//'
 }
 
-# Of those that share debian-pi-lib.sh, where nearly all time goes, one comes first, and the others when it is done.
+# Of those that share debian-pi-lib.sh, where nearly all time goes, one comes first, and the others last: they wait for it.
 in_order() {
     local shared='debian-pi-.*arm64'
     recipes | grep -x "$shared" | head -n 1

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use hc_firstboot::report::End;
-use hcimage::board::{Board, Boards};
+use hcimage::board::{Board, Boards, Storage};
 use hcimage::interrupt::Interrupt;
 use hcimage::run::{Forward, Machine, Network, Start, Vm, VmError};
 use serde_json::Value;
@@ -112,7 +112,10 @@ impl Node {
         let cmdline = self.read("/var/log/probe.cmdline");
         assert!(cmdline.contains("cgroup_memory=1") && cmdline.contains("cgroup_enable=memory"), "{cmdline}");
         let mounts = self.read("/var/log/probe.mounts");
-        assert!(mounts.lines().any(|line| line.contains(" /k8s-data ext4 ")), "{mounts}");
+        assert!(mounts.lines().any(|line| line.contains(" /k8s-data ext4 rw,noatime")), "{mounts}");
+        if self.board.storage == Storage::Card {
+            assert!(mounts.lines().any(|line| line.contains(" / ext4 rw,noatime")), "{mounts}");
+        }
         let cgroups = self.read("/var/log/probe.cgroups");
         assert!(cgroups.split_whitespace().any(|word| word == "memory"), "{cgroups}");
         // None by DHCP beside it, which QEMU's network offers.
@@ -332,6 +335,10 @@ impl Node {
         // Only after the bundle was looked at, so by firstboot and not by the boot itself.
         assert!(at("bundle: done") < at("Starting k3s.service"), "{journal}");
         at("Started k3s.service");
+        if self.board.storage == Storage::Card {
+            // What journald itself says of its limit.
+            at("max 64.0M");
+        }
         // The base's own keys are not made twice at once.
         if let Some(made) = journal.find(" - Generate SSH host keys on the first boot.") {
             assert!(made < at("Started hc-firstboot.service"), "{journal}");

@@ -116,6 +116,7 @@ pub(crate) const RENDERS: &[(&str, Render)] = &[
     ("rpi_swap/drop-in", rpi_swap::render),
     ("sshd_config/drop-in", sshd_config::render),
     ("sudoers/two", accounts::render_sudoers),
+    ("journald/drop-in", journald::render),
     ("sysctl/drop-in", sysctl::render),
     ("zram_generator/empty", zram_generator::render),
 ];
@@ -171,6 +172,7 @@ pub(crate) fn node_config(most: bool) -> NodeConfig {
         flannel_interface: most.then(|| "eth0".parse().unwrap()),
         labels: some(&["disk=ssd"]),
         taints: some(&["dedicated=storage:NoSchedule"]),
+        kubelet_args: some(&["image-gc-high-threshold=75", "container-log-max-files=3"]),
         token_file: most.then_some("/etc/rancher/k3s/token"),
         server: most.then(|| "https://192.168.1.9:6443".to_owned()),
         prefer_bundled_bin: most,

@@ -241,7 +241,8 @@ fn the_configuration_of_k3s_says_what_was_meant() {
             "10.52.0.0/16 10.53.0.0/16 lab.local\n",
         ),
         ("d['node-label'], d['node-taint']", "['disk=ssd'] ['dedicated=storage:NoSchedule']\n"),
-        ("d['prefer-bundled-bin'], d['server'], len(d)", "True https://192.168.1.9:6443 17\n"),
+        ("d['kubelet-arg']", "['image-gc-high-threshold=75', 'container-log-max-files=3']\n"),
+        ("d['prefer-bundled-bin'], d['server'], len(d)", "True https://192.168.1.9:6443 18\n"),
     ] {
         assert_eq!(yaml(&text, path), want, "{path}");
     }

@@ -356,7 +356,10 @@ fn judge_config_txt(image: &Path, board: &Board) {
 /// What is left of the seed and what we add to cloud-init's configuration is right for the cloud-init of this very base,
 /// which runs here as it lies in the image.
 fn judge_cloud_init(image: &Path, scratch: &Path) {
-    let Some(ours) = dump(image, "/etc/cloud/cloud.cfg.d/99-zz-hcimage.cfg", scratch) else { return };
+    if dump(image, "/etc/cloud/cloud.cfg", scratch).is_none() {
+        return;
+    }
+    let ours = dump(image, "/etc/cloud/cloud.cfg.d/99-zz-hcimage.cfg", scratch).expect("our drop-in");
     let program = scratch.join("cloud-init");
     fs::create_dir(&program).unwrap();
     debugfs(image, &format!("rdump /usr/lib/python3/dist-packages/cloudinit {}", program.display()));

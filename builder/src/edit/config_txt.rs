@@ -55,39 +55,64 @@ impl std::fmt::Display for Setting {
 
 /// The text with the settings in force on every board, added at its end where they are not.
 pub fn edit(text: &str, settings: &[Setting]) -> String {
-    let missing: Vec<String> = settings
-        .iter()
-        .filter(|setting| !is_in_force(text, setting))
-        .map(|setting| format!("{setting}\n"))
-        .collect();
+    edit_below(text, settings, false)
+}
+
+/// The same for a text that is put behind another one, which may end below any filter.
+pub fn edit_custom(text: &str, settings: &[Setting]) -> String {
+    edit_below(text, settings, true)
+}
+
+fn edit_below(text: &str, settings: &[Setting], filtered: bool) -> String {
+    let missing: Vec<&Setting> =
+        settings.iter().filter(|setting| !is_in_force(text, setting, filtered)).collect();
     if missing.is_empty() {
         return text.to_owned();
     }
     let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-    let all = if filters_at_end(text).is_none() { "" } else { "[all]\n" };
-    format!("{text}{end}{all}{}", missing.concat())
+    let all = if ends_below_all(text, filtered) { "" } else { "[all]\n" };
+    // Behind an overlay a parameter would be that overlay's, unless an empty one ends it.
+    let overlay = text.lines().any(|line| line.trim().starts_with("dtoverlay="));
+    let base =
+        if overlay && missing.iter().any(|setting| setting.key == "dtparam") { "dtoverlay=\n" } else { "" };
+    let lines: String = missing.iter().map(|setting| format!("{setting}\n")).collect();
+    format!("{text}{end}{all}{base}{lines}")
 }
 
-/// Whether the last word on it is the right one, whatever the board.
-fn is_in_force(text: &str, setting: &Setting) -> bool {
-    let (mut filters, mut holds) = (Filters::default(), false);
+/// Whether the last word on it is the right one, whatever the board. Of overlays and parameters each line is one more.
+fn is_in_force(text: &str, setting: &Setting, filtered: bool) -> bool {
+    let is_list = matches!(setting.key.as_str(), "dtparam" | "dtoverlay");
+    let mut filters = Filters { sometimes: filtered.then(String::new), ..Filters::default() };
+    let (mut holds, mut overlay) = (false, false);
     for line in text.lines().map(str::trim) {
         if let Some(filter) = filter_of(line) {
             filters.set(filter);
-        } else if let Some((key, value)) = line.split_once('=')
-            && key.trim() == setting.key
-            && !filters.never
-        {
-            let right = value.trim() == setting.value;
-            holds = right && (holds || filters.sometimes.is_none());
+            continue;
+        }
+        let Some((key, value)) = line.split_once('=').filter(|_| !filters.never) else { continue };
+        let (key, value) = (key.trim(), value.trim());
+        if key == setting.key {
+            let of_the_base = key != "dtparam" || !overlay;
+            let right = value == setting.value && of_the_base;
+            holds = if is_list {
+                holds || right && filters.sometimes.is_none()
+            } else {
+                right && (holds || filters.sometimes.is_none())
+            };
+        }
+        if key == "dtoverlay" {
+            overlay = !value.is_empty();
         }
     }
     holds
 }
 
-/// The filter below which a line at the end would stand.
-fn filters_at_end(text: &str) -> Option<&str> {
-    text.lines().filter_map(|line| filter_of(line.trim())).next_back().filter(|filter| *filter != "all")
+/// Whether a line at the end would hold on every board. What a file that is included ends below, nobody knows.
+fn ends_below_all(text: &str, filtered: bool) -> bool {
+    text.lines().map(str::trim).fold(!filtered, |all, line| match filter_of(line) {
+        Some(filter) => filter == "all",
+        None => all && included(line).is_none(),
+    })
 }
 
 fn filter_of(line: &str) -> Option<&str> {
@@ -247,6 +272,23 @@ mod tests {
             assert_eq!(edit(text, &uart), want, "{text:?}");
             assert_eq!(edit(want, &uart), want);
         }
+        let param: [Setting; 2] =
+            ["dtparam=uart0_console", "dtparam=pciex1"].map(|text| text.parse().unwrap());
+        for (text, want) in [
+            ("dtparam=audio=on\n", "dtparam=audio=on\ndtparam=uart0_console\ndtparam=pciex1\n"),
+            (
+                "dtparam=pciex1\ndtoverlay=dwc2,dr_mode=host\n",
+                "dtparam=pciex1\ndtoverlay=dwc2,dr_mode=host\ndtoverlay=\ndtparam=uart0_console\n",
+            ),
+        ] {
+            assert_eq!(edit(text, &param), want, "{text:?}");
+            assert_eq!(edit(want, &param), want);
+        }
+        assert_eq!(edit("include usercfg.txt\n", &uart), "include usercfg.txt\n[all]\nenable_uart=1\n");
+        let custom = "enable_uart=1\n[all]\nenable_uart=1\n";
+        assert_eq!(edit_custom("enable_uart=1\n", &uart), custom);
+        assert_eq!(edit_custom(custom, &uart), custom);
+        assert_eq!(edit_custom("", &uart), "[all]\nenable_uart=1\n");
         for bad in ["enable_uart", "=1", "a=", "a=b c", "[all]=1", "a=1\nb=2"] {
             assert!(bad.parse::<Setting>().is_err(), "{bad:?}");
         }

@@ -47,6 +47,34 @@ pub fn ensure_mount_by_label(text: &str, wanted: LabelMount<'_>) -> Result<Strin
     Ok(lines.render())
 }
 
+/// Mounts the root without access times, each of which would be a write, unless its line says what to do about them.
+pub fn without_access_times(text: &str) -> String {
+    let mut lines = Lines::parse(text);
+    for line in lines.bodies_mut() {
+        let Some(entry) = Entry::parse(line).filter(|entry| entry.mount == "/") else { continue };
+        let said = ["noatime", "relatime", "strictatime", "norelatime", "atime"];
+        if entry.options.split(',').any(|option| said.contains(&option)) {
+            continue;
+        }
+        if let Some((head, tail)) = around_options(line) {
+            *line = format!("{head}{},noatime{tail}", entry.options);
+        }
+    }
+    lines.render()
+}
+
+/// What stands before and behind the fourth field of a line that has one.
+fn around_options(line: &str) -> Option<(&str, &str)> {
+    let is_blank = |c: char| c == ' ' || c == '\t';
+    let mut rest = line.trim_start_matches(is_blank);
+    for _ in 0..3 {
+        rest = rest.get(rest.find(is_blank)?..)?.trim_start_matches(is_blank);
+    }
+    let end = rest.find(is_blank).unwrap_or(rest.len());
+    let head = line.get(..line.len().checked_sub(rest.len())?)?;
+    Some((head, rest.get(end..)?)).filter(|_| end > 0)
+}
+
 /// Drops the lines that switch swap on. k3s starts with swap, but its pods' memory limits do not hold then.
 pub fn remove_swap(text: &str) -> String {
     let mut lines = Lines::parse(text);
@@ -180,6 +208,28 @@ fn octal(bytes: &[u8]) -> Option<(u8, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_root_has_no_access_times_where_nothing_is_said_of_them() {
+        for (text, want) in [
+            (
+                "LABEL=writable\t/\t ext4\tdefaults\t0 1\n",
+                "LABEL=writable\t/\t ext4\tdefaults,noatime\t0 1\n",
+            ),
+            ("LABEL=R / ext4 rw", "LABEL=R / ext4 rw,noatime"),
+            ("LABEL=R / ext4 defaults,noatime 0 1\n", "LABEL=R / ext4 defaults,noatime 0 1\n"),
+            ("LABEL=R / ext4 strictatime 0 1\n", "LABEL=R / ext4 strictatime 0 1\n"),
+            (
+                "# LABEL=R / ext4 rw\nLABEL=B /boot ext4 rw 0 2\n",
+                "# LABEL=R / ext4 rw\nLABEL=B /boot ext4 rw 0 2\n",
+            ),
+            // Without options there is nothing to add to: mount(8) takes its defaults.
+            ("LABEL=R / ext4\n", "LABEL=R / ext4\n"),
+        ] {
+            assert_eq!(without_access_times(text), want, "{text:?}");
+            assert_eq!(without_access_times(want), want);
+        }
+    }
 
     fn ensured(text: &str, mount: &str) -> Result<String, EditError> {
         ensure_mount_by_label(

@@ -24,6 +24,8 @@ pub struct NodeConfig {
     pub labels: Vec<String>,
     /// Taints that it gives itself when it joins, as `key=value:Effect`.
     pub taints: Vec<String>,
+    /// Arguments for the kubelet, each `flag=value`.
+    pub kubelet_args: Vec<String>,
     /// The file with the token that it joins with, if it was made when building.
     pub token_file: Option<&'static str>,
     /// The address of the server that it joins; none for the first server.
@@ -97,6 +99,7 @@ pub fn render_agent(node: &NodeConfig) -> String {
     }
     write_list(&mut text, "node-label", node.labels.iter().map(String::as_str));
     write_list(&mut text, "node-taint", node.taints.iter().map(String::as_str));
+    write_list(&mut text, "kubelet-arg", node.kubelet_args.iter().map(String::as_str));
     if node.prefer_bundled_bin {
         text.push_str(
             "# The base's iptables is too old for Kubernetes (before 1.8.6).\nprefer-bundled-bin: true\n",

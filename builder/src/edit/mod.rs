@@ -22,6 +22,7 @@ pub mod hostname;
 pub mod hosts;
 pub mod interfaces;
 pub mod iptables;
+pub mod journald;
 pub mod k3s_config;
 pub mod k3s_env;
 pub mod k3s_unit;

@@ -44,19 +44,23 @@ pub fn edit(text: &str, own: OwnAffairs) -> Result<String, EditError> {
     if !is_cloud_config(text) {
         return Ok(text.to_owned());
     }
-    let is_ours = |key: &str| {
+    let is_ours = |key: &str, value: &Yaml| {
         OF_THE_NODE.contains(&key)
             || own.accounts && OF_ACCOUNTS.contains(&key)
             || own.time_zone && key == "timezone"
+            || has_plain_password(key, value)
     };
     let mut wanted = parse(text)?;
-    let ours: Vec<Yaml> = wanted.keys().filter(|key| key.as_str().is_some_and(is_ours)).cloned().collect();
-    let Some(first) = ours.first().and_then(Yaml::as_str) else {
+    let ours: Vec<String> = wanted
+        .iter()
+        .filter_map(|(key, value)| key.as_str().filter(|key| is_ours(key, value)))
+        .map(str::to_owned)
+        .collect();
+    let Some(first) = ours.first().cloned() else {
         return Ok(text.to_owned());
     };
-    let first = first.to_owned();
-    ours.iter().for_each(|key| _ = wanted.remove(key));
-    let mut edited = without_blocks(text, is_ours);
+    ours.iter().for_each(|key| _ = wanted.remove(&Yaml::String(key.clone())));
+    let mut edited = without_blocks(text, |key| ours.iter().any(|ours| ours == key));
     if wanted.is_empty() {
         // cloud-init warns of one that says nothing.
         edited.push_str(if edited.ends_with('\n') { "{}\n" } else { "\n{}\n" });
@@ -66,6 +70,27 @@ pub fn edit(text: &str, own: OwnAffairs) -> Result<String, EditError> {
         Ok(edited)
     } else {
         Err(EditError::UnusualYaml { key: first })
+    }
+}
+
+/// Whether it gives an account a password that whoever has the image can read, as Ubuntu's own does. Taken out even where
+/// the owner's accounts are kept: a key that was added beside it does not make it safe.
+fn has_plain_password(key: &str, value: &Yaml) -> bool {
+    let is_hash = |password: &str| password.starts_with('$');
+    match key {
+        "password" => value.as_str().is_none_or(|password| !is_hash(password)),
+        "chpasswd" => {
+            let list = match &value["list"] {
+                Yaml::Array(lines) => lines.iter().filter_map(Yaml::as_str).collect(),
+                Yaml::String(lines) => lines.lines().collect(),
+                _ => Vec::new(),
+            };
+            let in_list =
+                list.iter().any(|line| line.split_once(':').is_some_and(|(_, p)| !is_hash(p.trim())));
+            let users = value["users"].as_vec().map(Vec::as_slice).unwrap_or_default();
+            in_list || users.iter().any(|user| !user["password"].as_str().is_none_or(is_hash))
+        }
+        _ => false,
     }
 }
 
@@ -95,7 +120,8 @@ fn is_cloud_config(text: &str) -> bool {
         Some(rest) => rest.trim_start(),
         None => text,
     };
-    text.lines().next().is_some_and(|line| line.trim_end().eq_ignore_ascii_case("#cloud-config"))
+    let first = text.lines().next().unwrap_or_default().to_ascii_lowercase();
+    first.starts_with("#cloud-config") && !first.starts_with("#cloud-config-")
 }
 
 fn parse(text: &str) -> Result<Hash, EditError> {
@@ -154,6 +180,31 @@ mod tests {
         assert_eq!(edit(&gone, ALL).unwrap(), gone);
     }
 
+    /// Ubuntu's seed with a key added to it: the key lets the owner in, and nobody else may come by the password.
+    #[test]
+    fn a_password_that_everybody_knows_goes_even_where_accounts_stay() {
+        for (open, closed) in [
+            (
+                "#cloud-config\nchpasswd:\n  expire: true\n  users:\n  - name: ubuntu\n    password: ubuntu\n    type: text\n\
+                 ssh_import_id: [lp:me]\n",
+                "#cloud-config\nssh_import_id: [lp:me]\n",
+            ),
+            (
+                "#cloud-config\nssh_authorized_keys: [k]\nchpasswd:\n  list: |\n    ubuntu:ubuntu\n",
+                "#cloud-config\nssh_authorized_keys: [k]\n",
+            ),
+            ("#cloud-config\npassword: x\nuser: anna\n", "#cloud-config\nuser: anna\n"),
+        ] {
+            assert!(makes_accounts(open));
+            assert_eq!(edit(open, NODE_ONLY).as_deref(), Ok(closed));
+        }
+        for hashed in ["password: $6$x$y\nuser: anna\n", "chpasswd: {list: ['anna:$6$x$y'], expire: false}\n"]
+        {
+            let text = format!("#cloud-config\n{hashed}");
+            assert_eq!(edit(&text, NODE_ONLY).as_deref(), Ok(text.as_str()));
+        }
+    }
+
     #[test]
     fn what_makes_accounts_is_told_from_what_only_opens_the_default_one() {
         for (text, want) in [
@@ -187,6 +238,11 @@ mod tests {
         ] {
             assert_eq!(edit(text, ALL).as_deref(), Ok(text));
         }
+        // By its beginning, as cloud-init does it.
+        assert_eq!(
+            edit("#Cloud-Config # mine\nusers: []\nb: 1\n", ALL).unwrap(),
+            "#Cloud-Config # mine\nb: 1\n"
+        );
         let template = "## template: jinja\n#cloud-config\nhostname: '{{ v1.x }}'\nlocale: C\n";
         assert_eq!(edit(template, ALL).unwrap(), "## template: jinja\n#cloud-config\nlocale: C\n");
         assert_eq!(edit("#cloud-config\nusers: []", ALL).unwrap(), "#cloud-config\n{}\n");
@@ -206,7 +262,7 @@ mod tests {
                 "{text}: {error}"
             );
         }
-        for text in ["a: b: c\n", "- a list\n", "a: 1\n---\nb: 2\n"] {
+        for text in ["a: b: c\n", "- a list\n", "a: 1\n---\nb: 2\n", "users: [a]\nusers: [b]\n"] {
             let error = edit(&format!("#cloud-config\n{text}"), ALL).unwrap_err();
             assert!(matches!(error, EditError::BadYaml { .. }), "{text}: {error}");
         }

@@ -20,10 +20,9 @@ pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), Plan
     if draft.facts.system.family == Family::DebianPi {
         let custom = at(CUSTOM_PATH);
         if draft.facts.files.text(&custom).is_some() {
-            return draft.change(&custom, REASON, |text| Ok(config_txt::edit(text, settings)));
+            return draft.change(&custom, REASON, |text| Ok(config_txt::edit_custom(text, settings)));
         }
-        // What stands above it in the new file may end below any filter.
-        draft.text(CUSTOM_PATH, 0o644, format!("[all]\n{}", config_txt::edit("", settings)), REASON);
+        draft.text(CUSTOM_PATH, 0o644, config_txt::edit_custom("", settings), REASON);
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use crate::edit::fstab::{self, LabelMount};
 
+use super::card_care;
 use super::draft::{Draft, at};
 use super::error::PlanError;
 use super::request::Request;
@@ -14,13 +15,15 @@ fn unit_path(path: &str) -> String {
 
 pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), PlanError> {
     let Some(disk) = &request.node.data_disk else {
-        return draft.change(&at(fstab::PATH), "no swap", |text| Ok(fstab::remove_swap(text)));
+        return draft.change(&at(fstab::PATH), "no swap, no access times on a card", |text| {
+            Ok(card_care::mounts(&fstab::remove_swap(text), request))
+        });
     };
     // nofail: a node that boots without its disk can still be asked what is wrong.
-    let wanted =
-        LabelMount { label: &disk.label, mount: &disk.mount, fstype: "ext4", options: "defaults,nofail" };
-    draft.change(&at(fstab::PATH), "data disk by label, no swap", |text| {
-        fstab::ensure_mount_by_label(&fstab::remove_swap(text), wanted)
+    let (label, mount) = (&disk.label, &disk.mount);
+    let wanted = LabelMount { label, mount, fstype: "ext4", options: "defaults,noatime,nofail" };
+    draft.change(&at(fstab::PATH), "data disk by label, no swap, no access times on a card", |text| {
+        fstab::ensure_mount_by_label(&card_care::mounts(&fstab::remove_swap(text), request), wanted)
     })?;
     draft.folder(disk.mount.as_str(), 0o755, "mount point of the data disk");
     if disk.required {

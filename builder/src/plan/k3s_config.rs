@@ -8,6 +8,7 @@ use crate::edit::yaml::{list, quoted};
 use crate::secrets::{AGENT_TOKEN, TOKEN};
 use crate::value::{Role, Seat, Secret};
 
+use super::card_care;
 use super::draft::Draft;
 use super::edit::Content;
 use super::error::PlanError;
@@ -46,6 +47,11 @@ fn node(draft: &Draft, request: &Request<'_>) -> Result<NodeConfig, PlanError> {
         flannel_interface: network::interface(draft, request)?,
         labels: node.labels.iter().map(|(key, value)| format!("{key}={value}")).collect(),
         taints: node.taints.iter().map(ToString::to_string).collect(),
+        // Where the user has some of their own, all are in the other file.
+        kubelet_args: match card_care::user_args(request) {
+            Some(_) => Vec::new(),
+            None => card_care::kubelet_args(request),
+        },
         token_file: request.secrets.map(|_| TOKEN),
         server: joins(request).then(|| request.cluster.join_url()).flatten(),
         prefer_bundled_bin: draft.facts.old_iptables,
@@ -103,6 +109,10 @@ fn more(request: &Request<'_>) -> Secret {
         }
     }
     for (key, value) in &request.cluster.k3s.settings(role).0 {
+        if key == card_care::KUBELET_ARG {
+            text.push_str(&list(key, card_care::kubelet_args(request).iter().map(String::as_str)));
+            continue;
+        }
         let _ = match value {
             Setting::Text(value) => writeln!(text, "{key}: {}", quoted(value)),
             Setting::Number(value) => writeln!(text, "{key}: {value}"),

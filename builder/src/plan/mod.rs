@@ -1,5 +1,6 @@
 //! From facts and wishes to a list of edits. Pure: nothing is read, written or asked here.
 
+mod card_care;
 mod cloud_init;
 mod config_txt;
 mod data_disk;
@@ -58,6 +59,7 @@ pub fn plan(facts: &Facts, request: &Request<'_>) -> Result<Plan, PlanError> {
     modules::edits(&mut draft, request)?;
     network::edits(&mut draft, request)?;
     swap::edits(&mut draft)?;
+    card_care::edits(&mut draft, request);
     data_disk::edits(&mut draft, request)?;
     k3s::edits(&mut draft, request)?;
     registries::edits(&mut draft, request);

@@ -24,8 +24,8 @@ pub(super) fn edits(draft: &mut Draft) -> Result<(), PlanError> {
                     draft.push(file, Action::Remove, REASON);
                 }
             }
-            // Whatever fstab says, systemd would switch it on by its type (systemd-gpt-auto-generator(8)). What else the
-            // generator finds, the image's own fstab names.
+            // Without a line in fstab, which is removed, systemd switches it on by its type (systemd-gpt-auto-generator(8)).
+            // The generator then finds nothing else either: stock images name in fstab what they mount.
             Swap::GptPartition { .. } => {
                 draft.link("/etc/systemd/system-generators/systemd-gpt-auto-generator", "/dev/null", REASON);
             }

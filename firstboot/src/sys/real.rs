@@ -213,12 +213,15 @@ impl System for RealSystem {
     }
 }
 
-/// Tells all consoles. One that does not take it is left out from then on, so that it costs its time once only.
+/// Tells all consoles. One that takes nothing for so long is left out from then on: it costs its time once only. Other
+/// errors pass, as when a terminal is hung up since a login begins on it.
 fn tell_consoles(text: &[u8]) {
     static SILENT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
     let mut silent = SILENT.lock().unwrap_or_else(PoisonError::into_inner);
     for console in consoles(&fs::read_to_string(CONSOLES).unwrap_or_default()) {
-        if !silent.contains(&console) && tell_console(&console, text).is_err() {
+        if !silent.contains(&console)
+            && tell_console(&console, text).is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock)
+        {
             silent.insert(console);
         }
     }

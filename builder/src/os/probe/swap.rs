@@ -13,7 +13,7 @@ use crate::disk::PartitionType;
 /// Where a unit of the image may lie; the first one that has it counts (systemd.unit(5)).
 const UNITS: [&str; 3] = ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
 
-/// systemd's GPT generator switches on what has this type, whatever fstab says (Discoverable Partitions
+/// systemd's GPT generator switches on what has this type where fstab has no line for it (Discoverable Partitions
 /// Specification).
 const GPT_SWAP: uuid::Uuid = uuid::uuid!("0657fd6d-a4ab-43c4-84e5-0933c84b4f4f");
 
