@@ -1,5 +1,6 @@
 //! Every base for every board that could boot it: built, judged by the checkers of its file systems and partitions,
-//! and its network and boot files by the programs that read them on the node.
+//! and its network and boot files by the programs that read them on the node, those of the base itself where releases
+//! differ.
 //!
 //! What is asserted of single files is in tests/image; here it is that no combination falls through.
 
@@ -26,6 +27,7 @@ use hcimage::board::{Board, Boards, BootMethod};
 use hcimage::value::Role;
 use support::base::{K3S_VERSION, base, k3s_release};
 use support::hcimage::{fail, hcimage, succeed};
+use support::own::OwnPrograms;
 use support::proof::{Level, Proof};
 use support::tools::{debugfs, dump, judge, partitions, run};
 
@@ -192,14 +194,15 @@ impl Base<'_> {
             boards.iter().map(|board| Proof::begin(Level::Edited, self.name, &board.name)).collect();
         let folder = tempfile::tempdir().unwrap();
         succeed(&mut self.build(boards, folder.path()));
+        // The same on all of them.
+        let own = OwnPrograms::of(&image_of(boards[0], folder.path()), self.arch, folder.path());
         for board in boards {
             let image = image_of(board, folder.path());
             judge(&image, folder.path());
             self.judge_boot(&image, folder.path());
             judge_config_txt(&image, board);
-            self.judge_network(&image, &address_of(board, boards), folder.path());
+            self.judge_network(&image, &address_of(board, boards), &own, folder.path());
         }
-        // The same for all of them.
         judge_cloud_init(&image_of(boards[0], folder.path()), folder.path());
         proofs.into_iter().for_each(Proof::holds);
     }
@@ -269,7 +272,7 @@ impl Base<'_> {
     }
 
     /// The address is in the file that sets up the network, as the service itself reads it.
-    fn judge_network(&self, image: &Path, address: &str, scratch: &Path) {
+    fn judge_network(&self, image: &Path, address: &str, own: &OwnPrograms, scratch: &Path) {
         let with_prefix = format!("{address}/24");
         match self.network {
             Stack::NetworkManager => {
@@ -277,8 +280,12 @@ impl Base<'_> {
                 let keyfile = dump(image, path, scratch).expect("a keyfile");
                 // `modify` must change something: the retries are not in the file.
                 let change = ["--offline", "connection", "modify", "connection.autoconnect-retries", "3"];
-                let read = run_with_input(Command::new("nmcli").args(change), &keyfile);
-                assert!(read.contains(&format!("address1={with_prefix},192.168.7.1\n")), "{read}");
+                let mut nmcli = own.command(image, &["/usr/bin/nmcli"]);
+                let read = run_with_input(nmcli.args(change), &keyfile);
+                // Since 1.52 it writes the gateway apart.
+                let one = format!("address1={with_prefix},192.168.7.1\n");
+                let apart = [&format!("address1={with_prefix}\n"), "gateway=192.168.7.1\n"];
+                assert!(read.contains(&one) || apart.iter().all(|line| read.contains(*line)), "{read}");
                 assert!(read.contains("dns=192.168.7.1;1.1.1.1;\n"), "{read}");
                 assert!(read.contains("dns-search=home.lan;\n"), "{read}");
             }
@@ -286,7 +293,8 @@ impl Base<'_> {
                 let root = scratch.join("netplan");
                 fs::create_dir_all(root.join("etc")).unwrap();
                 debugfs(image, &format!("rdump /etc/netplan {}", root.join("etc").display()));
-                run(Command::new("netplan").args(["generate", "--root-dir"]).arg(&root));
+                let places = ["/usr/libexec/netplan/generate", "/usr/lib/netplan/generate"];
+                run(own.command(image, &places).arg("--root-dir").arg(&root));
                 // What netplan makes for networkd, in the order in which networkd looks for the first that matches.
                 let made = fs::read_dir(root.join("run/systemd/network")).expect("files of networkd");
                 let mut networks: Vec<PathBuf> = made

@@ -3,6 +3,7 @@
 
 pub mod base;
 pub mod hcimage;
+pub mod own;
 pub mod proof;
 mod sparse;
 pub mod tools;
