@@ -9,10 +9,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::arch::Arch;
-use crate::edit::config_txt::Setting;
 use crate::os::PiKernel;
 use crate::source::url::SourceUrl;
-use crate::value::Role;
+use crate::value::{FirmwareSetting, Role};
 
 /// The profiles that are compiled in, by file name.
 const BUILT_IN: [(&str, &str); 13] = [
@@ -66,7 +65,7 @@ pub struct Board {
     pub console: Option<String>,
     /// What a Raspberry Pi's `config.txt` must say for it, besides what stock images say.
     #[serde(default, rename = "config-txt")]
-    pub config_txt: Vec<Setting>,
+    pub config_txt: Vec<FirmwareSetting>,
     /// How QEMU stands in for it.
     pub qemu: Qemu,
     /// What the user must know before flashing.

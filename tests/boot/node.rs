@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::guest::{K3S_IS, add_unit, keep, say_what_becomes_of_k3s};
 use crate::support::base::base;
 use crate::support::hcimage::{build, succeed};
-use crate::support::tools::{debugfs, debugfs_write, judge, mtype, partitions, run};
+use crate::support::tools::{debugfs, debugfs_write, dump, judge, mtype, partitions, run};
 use crate::{BY_KERNEL, POWER_OFF, REPORT};
 
 /// In QEMU's own network, but not the address that its DHCP would give.
@@ -357,11 +357,7 @@ impl Node {
     }
 
     fn read(&self, path: &str) -> String {
-        let file = self.folder.path().join("dumped");
-        debugfs(&self.image(), &format!("dump {path} {}", file.display()));
-        let text = fs::read_to_string(&file).unwrap();
-        fs::remove_file(file).unwrap();
-        text
+        dump(&self.image(), path, self.folder.path()).unwrap_or_else(|| panic!("no {path}"))
     }
 
     /// The journal of the first boot, read by journalctl from the powered-off disk.

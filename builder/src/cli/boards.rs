@@ -89,7 +89,7 @@ fn as_json(board: &Board) -> Value {
         "roles": board.roles.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "base": board.base.as_ref().map(|base| base.url.to_string()),
         "console": board.console,
-        "config_txt": board.config_txt.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "config_txt": board.config_txt,
         "proofs": proof::of_board(&board.name),
         "notes": board.flash.as_ref().map(|flash| &flash.notes),
     })

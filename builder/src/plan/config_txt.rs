@@ -18,11 +18,7 @@ pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), Plan
     let path = at(&format!("{}/{}", draft.facts.boot_folder, config_txt::NAME));
     draft.change(&path, REASON, |text| Ok(config_txt::edit(text, settings)))?;
     if draft.facts.system.family == Family::DebianPi {
-        let custom = at(CUSTOM_PATH);
-        if draft.facts.files.text(&custom).is_some() {
-            return draft.change(&custom, REASON, |text| Ok(config_txt::edit_custom(text, settings)));
-        }
-        draft.text(CUSTOM_PATH, 0o644, config_txt::edit_custom("", settings), REASON);
+        draft.change_or_make(CUSTOM_PATH, REASON, |text| Ok(config_txt::edit_custom(text, settings)))?;
     }
     Ok(())
 }

@@ -67,6 +67,21 @@ impl<'a> Draft<'a> {
         self.change_to(path, reason, edit, |new| Content::Hidden(Secret::new(new)))
     }
 
+    /// The same for a text that need not be there: `edit` is given an empty one then, for a new file.
+    pub(super) fn change_or_make(
+        &mut self,
+        path: &str,
+        reason: &'static str,
+        edit: impl FnOnce(&str) -> Result<String, EditError>,
+    ) -> Result<(), PlanError> {
+        if self.facts.files.text(&at(path)).is_some() {
+            return self.change(&at(path), reason, edit);
+        }
+        let new = edit("").map_err(|source| PlanError::Edit { path: path.to_owned(), source })?;
+        self.text(path, 0o644, new, reason);
+        Ok(())
+    }
+
     fn change_to(
         &mut self,
         path: &ImagePath,

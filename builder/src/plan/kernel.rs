@@ -4,7 +4,7 @@ use crate::edit::kernel_words::CGROUP_MEMORY;
 use crate::edit::{cmdline, grub_cfg, grub_default, raspi_extra_cmdline};
 use crate::os::{Bootloader, Family};
 
-use super::draft::{Draft, at};
+use super::draft::Draft;
 use super::error::PlanError;
 
 const REASON: &str = "k3s needs the memory cgroup";
@@ -28,12 +28,7 @@ pub(super) fn edits(draft: &mut Draft) -> Result<(), PlanError> {
 
 /// Debian's raspi-firmware writes cmdline.txt anew at every kernel update and takes further words from here.
 fn keep_on_kernel_updates(draft: &mut Draft) -> Result<(), PlanError> {
-    use raspi_extra_cmdline::PATH;
-    if draft.facts.files.text(&at(PATH)).is_some() {
-        return draft.change(&at(PATH), REASON, |text| raspi_extra_cmdline::edit(text, &CGROUP_MEMORY));
-    }
-    let text = raspi_extra_cmdline::edit("", &CGROUP_MEMORY)
-        .map_err(|source| PlanError::Edit { path: PATH.to_owned(), source })?;
-    draft.text(PATH, 0o644, text, REASON);
-    Ok(())
+    draft.change_or_make(raspi_extra_cmdline::PATH, REASON, |text| {
+        raspi_extra_cmdline::edit(text, &CGROUP_MEMORY)
+    })
 }
