@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use hc_firstboot::report::End;
@@ -12,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::support::base::{K3S_VERSION, base, k3s_release};
 use crate::support::hcimage::{hcimage, succeed};
-use crate::support::tools::debugfs_write;
+use crate::support::tools::{debugfs_write, run};
 use crate::{POWER_OFF, REPORT};
 
 /// Keeps a line of a console. A kernel that has panicked says nothing more, so it is not waited for: where QEMU gets too
@@ -136,10 +137,13 @@ impl Guest {
 pub const K3S_IS: &str = "PROBE-K3S-IS-";
 
 /// Adds a unit of the test's own to an image, and starts it at every boot; the text of the unit goes through a file in
-/// `scratch`.
+/// `scratch`. It must be without fault: systemd prints a line that it finds fault with, and with it the words that the
+/// unit is to say at its end.
 pub fn add_unit(image: &Path, scratch: &Path, name: &str, text: &str) {
     let file = scratch.join(name);
     fs::write(&file, text).unwrap();
+    let said = run(Command::new("systemd-analyze").arg("verify").arg(&file));
+    assert!(!said.contains(name), "{said}");
     let path = format!("/etc/systemd/system/{name}");
     debugfs_write(image, &format!("write {} {path}", file.display()));
     let link = format!("/etc/systemd/system/multi-user.target.wants/{name}");

@@ -9,7 +9,7 @@ use hcimage::run::Network;
 
 use crate::guest::{Guest, add_unit, one_server_from};
 use crate::support::base::base;
-use crate::support::tools::{dump, judge, run};
+use crate::support::tools::{debugfs, dump, judge, run};
 
 /// What the test's own unit says at its end.
 const DONE: &str = "PROBE-DONE";
@@ -32,7 +32,7 @@ fn a_pc_with_a_swap_partition_is_ready_on_a_vlan() {
          cat /proc/swaps >/var/log/probe.swaps; ip -details -oneline link show type vlan >/var/log/probe.vlans; \
          ip -oneline -4 address show scope global >/var/log/probe.addresses; \
          mkdir /run/probe; /lib/systemd/system-generators/systemd-gpt-auto-generator /run/probe /run/probe /run/probe; \
-         find /run/probe -name \\*.swap >/var/log/probe.generated; sync; echo {DONE} >/dev/console'\n"
+         find /run/probe -type f >/var/log/probe.generated; sync; echo {DONE} >/dev/console'\n"
     );
     add_unit(&image, folder.path(), "probe.service", &unit);
 
@@ -41,7 +41,11 @@ fn a_pc_with_a_swap_partition_is_ready_on_a_vlan() {
     guest.wait_for(DONE);
     guest.power_off();
     judge(&image, folder.path());
-    let read = |name: &str| dump(&image, &format!("/var/log/probe.{name}"), folder.path()).unwrap();
+    let read = |name: &str| {
+        dump(&image, &format!("/var/log/probe.{name}"), folder.path()).unwrap_or_else(|| {
+            panic!("no probe.{name} in:\n{}", debugfs(&image, "ls -l /var/log"));
+        })
+    };
 
     let vlans = read("vlans");
     assert!(vlans.lines().count() == 1 && vlans.contains(" vlan protocol 802.1Q id 20 "), "{vlans}");

@@ -101,13 +101,16 @@ pub fn debugfs(image: &Path, request: &str) -> String {
     )))
 }
 
-/// A file of the root file system as text, by way of a file in `scratch`; none where it is not there.
+/// A file of the root file system as text, by way of a file in `scratch`; none where debugfs does not find it.
 pub fn dump(image: &Path, path: &str, scratch: &Path) -> Option<String> {
     let file = scratch.join("dumped");
-    debugfs(image, &format!("dump {path} {}", file.display()));
-    let text = std::fs::read_to_string(&file).ok()?;
+    let said = debugfs(image, &format!("dump {path} {}", file.display()));
+    if said.contains("File not found by ext2_lookup") {
+        return None;
+    }
+    let bytes = std::fs::read(&file).unwrap_or_else(|error| panic!("{path}: {error}; debugfs said:\n{said}"));
     std::fs::remove_file(&file).expect("removing a dump");
-    Some(text)
+    Some(String::from_utf8(bytes).unwrap_or_else(|error| panic!("{path}: {error}")))
 }
 
 /// As [`debugfs`], but it may write.
