@@ -314,6 +314,78 @@ fn the_one_image_in_a_zip_archive_is_taken() {
     assert!(std::fs::read(from_file(&desk, path).unwrap().image).unwrap() == bytes);
 }
 
+/// An archive by GNU's tar; the image has holes in its own file.
+fn tarred(desk: &Desk, files: &[(&str, &[u8])], options: &[&str]) -> Vec<u8> {
+    let folder = tempfile::tempdir_in(desk.folder.path()).unwrap();
+    for (name, bytes) in files {
+        let sparse = "cp --sparse=always /dev/stdin \"$0\"";
+        let path = folder.path().join(name);
+        assert_eq!(pack("sh", &["-c", sparse, path.to_str().unwrap()], bytes), b"");
+    }
+    let names = files.iter().map(|(name, _)| *name);
+    let mut command = std::process::Command::new("tar");
+    let output =
+        command.current_dir(folder.path()).args(options).arg("-c").args(names).output().expect("tar");
+    assert!(output.status.success(), "{output:?}");
+    output.stdout
+}
+
+/// Debian packs its cloud images like that, in xz, with the name `disk.raw`.
+#[test]
+fn the_one_image_in_a_tar_archive_is_taken() {
+    let bytes = image(3 << 20);
+    let files = [("README.txt", &b"text"[..]), ("disk.raw", &bytes[..]), ("SHA256SUMS", b"text")];
+    for options in [&["--format=gnu"][..], &["--format=gnu", "-S"], &["--format=posix"], &["--format=ustar"]]
+    {
+        let desk = Desk::new();
+        let archive = tarred(&desk, &files, options);
+        for (packer, arguments) in
+            [("cat", &[][..]), ("xz", &["-c"]), ("gzip", &["-c"]), ("zstd", &["-q", "-c"])]
+        {
+            let desk = Desk::new();
+            let path = desk.write("x", pack(packer, arguments, &archive));
+            let base = from_file(&desk, path).unwrap_or_else(|e| panic!("{packer} {options:?}: {e}"));
+            assert!(std::fs::read(&base.image).unwrap() == bytes, "{packer} {options:?}");
+            let blocks = std::fs::metadata(&base.image).unwrap().blocks();
+            assert!(blocks * 512 < base.size, "{packer} {options:?}: no holes");
+        }
+    }
+}
+
+#[test]
+fn tar_archives_without_one_sound_image_are_refused() {
+    let bytes = image(1 << 20);
+    for (files, options, word) in [
+        (&[("a.img", &bytes[..]), ("b.raw", &bytes[..])][..], &[][..], "2 files"),
+        (&[("a.txt", &bytes[..])], &[], "0 files"),
+        (&[("a.img", &bytes[..])], &["--format=posix", "-S"], "format posix with holes"),
+    ] {
+        let desk = Desk::new();
+        let path = desk.write("x.tar.xz", pack("xz", &["-c"], &tarred(&desk, files, options)));
+        let error = from_file(&desk, path).unwrap_err();
+        assert_eq!(error.class(), Class::Unsupported, "{word}: {error}");
+        assert!(error.to_string().contains(word), "{word}: {error}");
+        assert!(desk.cached().is_empty(), "{word}: {:?}", desk.cached());
+    }
+    let desk = Desk::new();
+    let whole = tarred(&desk, &[("a.img", &bytes[..])], &["--format=gnu"]);
+    let packed = pack("xz", &["-c"], &whole);
+    let mut flipped = packed.clone();
+    flipped[packed.len() / 2] ^= 0x40;
+    for (case, archive) in [
+        ("cut", whole[..whole.len() / 2].to_vec()),
+        ("cut in its compressed form", packed[..packed.len() / 2].to_vec()),
+        // The last bytes of xz hold its index: the image has been read whole by then.
+        ("cut behind the image", packed[..packed.len() - 8].to_vec()),
+        ("flipped", flipped),
+    ] {
+        let desk = Desk::new();
+        let error = from_file(&desk, desk.write("x.tar", archive)).unwrap_err();
+        assert!(matches!(error, SourceError::Damaged { .. }), "{case}: {error:?}");
+        assert!(desk.cached().is_empty(), "{case}: {:?}", desk.cached());
+    }
+}
+
 #[test]
 fn zip_archives_without_one_sound_image_are_refused() {
     let bytes = image(1 << 20);

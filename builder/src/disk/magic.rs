@@ -22,12 +22,13 @@ const fn magic(
 }
 
 /// Anything that can stand where an image was expected, whether or not it has a boot signature.
-const FOREIGN: [Magic; 8] = [
+const FOREIGN: [Magic; 9] = [
     magic(0, b"\xfd7zXZ\0", "an xz archive", Some("unpack it with `xz -dk`")),
     magic(0, b"\x1f\x8b", "a gzip archive", Some("unpack it with `gzip -dk`")),
     magic(0, b"\x28\xb5\x2f\xfd", "a zstd archive", Some("unpack it with `zstd -dk`")),
     magic(0, b"BZh", "a bzip2 archive", Some("unpack it with `bzip2 -dk`")),
     magic(0, b"PK\x03\x04", "a zip archive", Some("unpack it with `unzip`")),
+    magic(257, b"ustar", "a tar archive", Some("unpack it with `tar -xf`")),
     magic(0, b"QFI\xfb", "a qcow2 image", Some("convert it with `qemu-img convert -O raw`")),
     magic(0, b"conectix", "a VHD image", Some("convert it with `qemu-img convert -O raw`")),
     magic(0x8001, b"CD001", "an ISO installer image", Some("use a preinstalled image instead")),

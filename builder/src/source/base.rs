@@ -14,7 +14,7 @@ use super::{Tools, cache};
 /// Where a base image comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BaseSource {
-    /// A file of this machine: a raw or qcow2 image, or one packed with xz, gzip, zstd or zip. A checksum file
+    /// A file of this machine: a raw or qcow2 image, or one packed with xz, gzip, zstd, tar or zip. A checksum file
     /// `<name>.sha256` beside it must agree.
     File(PathBuf),
     /// A publisher's address. It may redirect, as Raspberry Pi's "latest" does. `<address>.sha256` or `SHA256SUMS` in
@@ -49,6 +49,14 @@ pub fn obtain(
     match source {
         BaseSource::File(path) => from_file(tools, path),
         BaseSource::Url(url) => from_url(tools, url, lock_name, lock),
+    }
+}
+
+/// A local image as a raw one, to look at: itself, or what it unpacks to, once.
+pub fn unpacked(tools: &Tools<'_>, path: &Path) -> Result<PathBuf> {
+    match Format::of_file(path)? {
+        Format::Raw => Ok(path.to_owned()),
+        _ => from_file(tools, path).map(|base| base.image),
     }
 }
 

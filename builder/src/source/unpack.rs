@@ -38,12 +38,14 @@ pub(crate) enum Format {
     Zstd,
     /// An archive with one image in it.
     Zip,
+    /// The same, packed or not; in a packed one it is seen when unpacking begins.
+    Tar,
     /// QEMU's format, compressed or not.
     Qcow2,
 }
 
 /// What to do about a file of another kind.
-const CURE: &str = "give a raw .img, a qcow2 image, or one packed with xz, gzip, zstd or zip";
+const CURE: &str = "give a raw .img, a qcow2 image, or one packed with xz, gzip, zstd, tar or zip";
 
 impl Format {
     /// By the first bytes: names lie. `Err` names an archive that we do not unpack.
@@ -59,6 +61,7 @@ impl Format {
             [b'B', b'Z', b'h', b'1'..=b'9', ..] => Err("a bzip2 file"),
             [b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c, ..] => Err("a 7z archive"),
             [b'L', b'Z', b'I', b'P', ..] => Err("an lzip file"),
+            tar if archive::is_tar(tar) => Ok(Self::Tar),
             _ => Ok(Self::Raw),
         }
     }
@@ -67,7 +70,7 @@ impl Format {
     pub(crate) fn of_file(path: &Path) -> Result<Self> {
         let file = File::open(path).during("opening", path)?;
         let mut start = Vec::new();
-        file.take(16).read_to_end(&mut start).during("reading", path)?;
+        file.take(archive::TAR_BLOCK).read_to_end(&mut start).during("reading", path)?;
         if start.is_empty() {
             return Err(unsupported(path, "an empty file"));
         }
@@ -113,7 +116,14 @@ pub(crate) fn unpack(
         }
         stream => {
             let mut decoder = decoder(stream, counted).map_err(|e| unreadable(e, packed, 0))?;
-            pass.run(&mut decoder, &consumed, task.as_ref())?;
+            let start = archive::start(&mut decoder).map_err(|e| unreadable(e, packed, 0))?;
+            let is_tar = archive::is_tar(&start);
+            let mut whole = io::Cursor::new(start).chain(decoder);
+            if is_tar {
+                pass.run_tar(&mut whole, &consumed, task.as_ref())?;
+            } else {
+                pass.run(&mut whole, &consumed, task.as_ref())?;
+            }
         }
     }
     let size = pass.writer.finish().during("writing the unpacked", packed)?;
@@ -125,8 +135,8 @@ pub(crate) fn unpack(
 /// an error of the decoders.
 fn decoder(format: Format, packed: BufReader<Counted>) -> io::Result<Box<dyn Read>> {
     Ok(match format {
-        // The other two are no streams: see `unpack`.
-        Format::Raw | Format::Zip | Format::Qcow2 => Box::new(packed),
+        // Zip and qcow2 are no streams: see `unpack`.
+        Format::Raw | Format::Tar | Format::Zip | Format::Qcow2 => Box::new(packed),
         Format::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed)),
         Format::Zstd => Box::new(zstd::Decoder::with_buffer(packed)?),
         Format::Xz => {
@@ -147,6 +157,33 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
+    /// The one image in a tar archive. What lies behind it is read as well: it may be a second one, and a compressed
+    /// archive that breaks off is known only at its end.
+    fn run_tar(&mut self, whole: &mut dyn Read, consumed: &AtomicU64, task: &dyn Task) -> Result<()> {
+        let damaged = |e, unpacked| unreadable(e, self.packed, unpacked);
+        let mut archive = tar::Archive::new(&mut *whole);
+        let mut images = 0;
+        for entry in archive.entries().map_err(|e| damaged(e, 0))? {
+            let mut entry = entry.map_err(|e| damaged(e, self.writer.position()))?;
+            let kind = entry.header().entry_type();
+            if !(kind.is_file() || kind.is_gnu_sparse()) || !archive::is_image(&entry.path_bytes()) {
+                continue;
+            }
+            if archive::is_pax_sparse(&mut entry).map_err(|e| damaged(e, 0))? {
+                return Err(unsupported(self.packed, archive::PAX_SPARSE));
+            }
+            images += 1;
+            if images == 1 {
+                self.run(&mut entry, consumed, task)?;
+            }
+        }
+        if images != 1 {
+            return Err(unsupported(self.packed, &archive::other_than_one("tar", images)));
+        }
+        io::copy(whole, &mut io::sink()).map_err(|e| unreadable(e, self.packed, self.writer.position()))?;
+        Ok(())
+    }
+
     fn run(&mut self, mut decoder: &mut dyn Read, consumed: &AtomicU64, task: &dyn Task) -> Result<()> {
         let mut piece = vec![0; PIECE];
         let mut told = 0;
@@ -259,5 +296,7 @@ mod tests {
         assert_eq!(Format::of(b"PK\x03\x04"), Ok(Format::Zip));
         assert_eq!(Format::of(b"QFI\xfb"), Ok(Format::Qcow2));
         assert_eq!(Format::of(b"BZh9"), Err("a bzip2 file"));
+        let tar = [[b'x'; 257].as_slice(), b"ustar\x0000"].concat();
+        assert_eq!(Format::of(&tar), Ok(Format::Tar));
     }
 }
