@@ -23,6 +23,9 @@ pub enum UserSetup {
     Userconf,
     /// cloud-init's `users`.
     CloudInit,
+    /// systemd's question for root's password on the console, before anything else starts: Debian's Raspberry Pi image
+    /// since trixie.
+    SystemdFirstboot,
 }
 
 /// What grows the root to the size of the disk.
@@ -57,6 +60,11 @@ pub enum MachineId {
 }
 
 impl MachineId {
+    /// Whether systemd takes the first boot for one.
+    pub fn makes_a_first_boot(self) -> bool {
+        matches!(self, Self::Absent | Self::Uninitialized)
+    }
+
     /// By the file's text.
     pub(super) fn of(text: Option<&str>) -> Self {
         match text.map(str::trim) {
@@ -86,6 +94,7 @@ impl fmt::Display for UserSetup {
         f.write_str(match self {
             Self::Userconf => "userconf",
             Self::CloudInit => "cloud-init",
+            Self::SystemdFirstboot => "systemd-firstboot",
         })
     }
 }

@@ -30,7 +30,7 @@ const STATUS_LIMIT: u64 = 32 << 20;
 const ZONES: &str = "/usr/share/zoneinfo";
 
 /// All files that an edit may look at.
-const OF_INTEREST: [&str; 46] = [
+const OF_INTEREST: [&str; 47] = [
     "/etc/fstab",
     "/etc/hostname",
     "/etc/hosts",
@@ -70,6 +70,7 @@ const OF_INTEREST: [&str; 46] = [
     "/etc/systemd/system/getty.target.wants/getty@tty1.service",
     "/lib/systemd/system/ssh.service",
     "/lib/systemd/system/userconfig.service",
+    "/lib/systemd/system/systemd-firstboot.service",
     "/lib/systemd/system/getty@.service",
     "/etc/systemd/system/userconfig.service",
     "/etc/timezone",
@@ -112,7 +113,7 @@ impl Probe<'_> {
             pretty_name: evidence.pretty,
             arch: self.arch()?,
             root_growth: self.root_growth(&bootloader, &files, &status, cloud_init.as_ref())?,
-            user_setup: self.user_setup(cloud_init.as_ref())?,
+            user_setup: self.user_setup(&files, cloud_init.as_ref())?,
             machine_id: self.machine_id()?,
             packages: dpkg_status::count_installed(&status),
             bootloader,

@@ -11,6 +11,7 @@ pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), Plan
     known(request)?;
     name(draft, request)?;
     target(draft);
+    questions(draft);
     draft.text(sysctl::PATH, 0o644, sysctl::render(), "kernel settings that k3s needs");
     Ok(())
 }
@@ -52,4 +53,15 @@ fn target(draft: &mut Draft) {
         "/usr/lib/systemd/system/multi-user.target",
         "no desktop on a node",
     );
+}
+
+/// Where it has no machine id, systemd asks on the console for what it misses, such as root's password and the time zone
+/// (systemd-firstboot(1)). It waits without end, and nothing starts before.
+fn questions(draft: &mut Draft) {
+    let asks =
+        *draft.facts.files.get(&at("/lib/systemd/system/systemd-firstboot.service")) != FileState::Absent;
+    if asks && draft.facts.machine_id.makes_a_first_boot() {
+        let unit = "/etc/systemd/system/systemd-firstboot.service";
+        draft.link(unit, "/dev/null", "nobody sits there to answer its questions");
+    }
 }

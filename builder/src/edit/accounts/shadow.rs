@@ -60,6 +60,11 @@ pub fn lock_root(text: &str) -> Result<String, EditError> {
     Ok(records.render())
 }
 
+/// Whether root's password is systemd's word for one that it is to ask for on the first boot (systemd-firstboot(1)).
+pub fn root_is_unprovisioned(text: &str) -> bool {
+    text.lines().any(|line| line.starts_with("root:!unprovisioned:"))
+}
+
 /// Takes away the empty password of every account that has one, with which anybody could log in on the console:
 /// Debian's own images for the Raspberry Pi have such a root.
 pub fn close_open(text: &str) -> String {

@@ -1,5 +1,6 @@
 //! What the system does on its first boot.
 
+use crate::edit::accounts::shadow;
 use crate::edit::{cloud_cfg, fstab};
 
 use super::super::error::OsError;
@@ -32,13 +33,21 @@ impl Probe<'_> {
         Ok(Some(CloudInit { disabled, datasources: list, seed }))
     }
 
-    pub(super) fn user_setup(&self, cloud_init: Option<&CloudInit>) -> Result<Vec<UserSetup>, OsError> {
+    pub(super) fn user_setup(
+        &self,
+        files: &Snapshot,
+        cloud_init: Option<&CloudInit>,
+    ) -> Result<Vec<UserSetup>, OsError> {
         let mut found = Vec::new();
         if self.is_link("/etc/systemd/system/multi-user.target.wants/userconfig.service")? {
             found.push(UserSetup::Userconf);
         }
         if cloud_init.is_some_and(|cloud| !cloud.disabled) {
             found.push(UserSetup::CloudInit);
+        }
+        let shadow = files.text(&fixed(shadow::PATH)).unwrap_or_default();
+        if self.machine_id()?.makes_a_first_boot() && shadow::root_is_unprovisioned(shadow) {
+            found.push(UserSetup::SystemdFirstboot);
         }
         Ok(found)
     }
