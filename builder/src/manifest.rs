@@ -14,6 +14,9 @@ pub struct Manifest<'a> {
     pub base: &'a System,
     /// The build time in seconds since 1970.
     pub time: i64,
+    /// What was changed of the partition table itself, besides its growth.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partition_table: Option<&'static str>,
     /// What was changed, in order.
     pub changes: &'a [Change],
 }

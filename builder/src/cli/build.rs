@@ -206,6 +206,7 @@ impl Report<'_> {
                     "manifest": built.manifest,
                     "size": built.size.0,
                     "grown": built.grown.0,
+                    "partition_table": built.partition_table,
                     "changes": built.changes.len(),
                     "k3s": made_from.k3s.version.to_string(),
                 })
@@ -229,6 +230,9 @@ impl Report<'_> {
             writeln!(out, "{}  {}", built.image.display(), built.size)?;
             writeln!(out, "  node {}, {}, {address}, for {}", node.name, node.seat.role(), node.board)?;
             writeln!(out, "  from {}, k3s {version}", facts.system)?;
+            if let Some(change) = built.partition_table {
+                writeln!(out, "  {change}")?;
+            }
             writeln!(out, "  {} changes, each listed in {}", built.changes.len(), built.manifest.display())?;
         }
         for choice in self.project.cluster.boards.values() {

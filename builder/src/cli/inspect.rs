@@ -16,12 +16,13 @@ use crate::disk::{ByteSize, Partition, PartitionTable, TableKind, Window};
 use crate::os::{Facts, OsError, OsImage, probe};
 
 use super::output;
+use super::project::Equipment;
 
 /// Say what an image holds: partitions, system, boot, network, swap, room
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  hcimage inspect 2026-06-18-raspios-trixie-arm64-lite.img")]
+#[command(after_help = "Example:\n  hcimage inspect 2026-06-18-raspios-trixie-arm64-lite.img.xz")]
 pub(super) struct Args {
-    /// The image, not compressed
+    /// The image; a packed one is unpacked into the cache, where a build finds it
     image: PathBuf,
     /// Print JSON
     #[arg(long)]
@@ -38,7 +39,8 @@ struct Inspection {
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let context = || format!("inspecting {}", self.image.display());
-        let inspection = inspect(&self.image).with_context(context)?;
+        let image = Equipment::unpacked(&self.image).with_context(context)?;
+        let inspection = inspect(&image).with_context(context)?;
         if self.json {
             output::print_json(&inspection.json())?;
         } else {
@@ -121,6 +123,7 @@ impl Inspection {
 fn table_name(table: &PartitionTable) -> String {
     match table.kind {
         TableKind::Mbr { disk_id } => format!("MBR {disk_id:08x}"),
-        TableKind::Gpt { disk_guid } => format!("GPT {disk_guid}"),
+        TableKind::Gpt { disk_guid, hybrid: false } => format!("GPT {disk_guid}"),
+        TableKind::Gpt { disk_guid, hybrid: true } => format!("GPT {disk_guid} with a hybrid MBR"),
     }
 }

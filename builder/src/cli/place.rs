@@ -8,6 +8,8 @@ use anyhow::Context;
 use crate::fs::ImagePath;
 use crate::os::{Access, OsImage, Tree};
 
+use super::project::Equipment;
+
 /// A path inside an image.
 #[derive(Debug, Clone)]
 pub(super) struct Place {
@@ -30,10 +32,11 @@ impl FromStr for Place {
 }
 
 impl Place {
-    /// Opens the image for reading.
+    /// Opens the image for reading; a packed one is unpacked.
     pub(super) fn open(&self) -> anyhow::Result<Tree> {
         let context = || format!("opening {}", self.image.display());
-        OsImage::open(&self.image).and_then(|image| image.tree(Access::Read)).with_context(context)
+        let image = Equipment::unpacked(&self.image).with_context(context)?;
+        OsImage::open(&image).and_then(|image| image.tree(Access::Read)).with_context(context)
     }
 }
 

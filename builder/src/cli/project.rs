@@ -139,6 +139,11 @@ impl Equipment {
         })
     }
 
+    /// An image as it can be looked at: a packed one is unpacked, once.
+    pub(super) fn unpacked(path: &Path) -> anyhow::Result<PathBuf> {
+        Ok(base::unpacked(&Self::of_user()?.tools(), path)?)
+    }
+
     pub(super) fn tools(&self) -> Tools<'_> {
         let Self { interrupt, progress, fetcher, cache } = self;
         Tools { fetcher, cache, progress: progress.as_ref(), interrupt }

@@ -31,8 +31,8 @@ pub(super) struct Headers {
     pub(super) backup: Header,
 }
 
-/// Reads the table of an image that has a protective MBR.
-pub(super) fn read(image: &Window) -> Result<PartitionTable> {
+/// Reads the table of an image that has a protective MBR, or a hybrid one.
+pub(super) fn read(image: &Window, hybrid: bool) -> Result<PartitionTable> {
     let headers = read_headers(image)?;
     let header = &headers.primary;
     let entries = partition::file_read_partitions(&mut image.cursor(), header, LogicalBlockSize::Lb512)
@@ -42,7 +42,7 @@ pub(super) fn read(image: &Window) -> Result<PartitionTable> {
         .filter(|(_, entry)| entry.is_used())
         .map(|(number, entry)| partition(*number, entry, header))
         .collect::<Result<_>>()?;
-    Ok(PartitionTable { kind: TableKind::Gpt { disk_guid: header.disk_guid }, partitions })
+    Ok(PartitionTable { kind: TableKind::Gpt { disk_guid: header.disk_guid, hybrid }, partitions })
 }
 
 /// Reads and checks both headers. Neither copy is used in place of the other: somebody has to look first.

@@ -89,8 +89,10 @@ impl Plan {
                 Ok(Self { sector: mbr::with_end(&sector, partition.number, sectors)?, gpt: None })
             }
             TableKind::Gpt { .. } => {
-                let gpt = Some(GptPlan::new(image, partition, sectors)?);
-                Ok(Self { sector: mbr::with_guard(&sector, sectors)?, gpt })
+                let gpt = GptPlan::new(image, partition, sectors)?;
+                let (start, end) =
+                    (partition.start.0 / SECTOR, gpt.headers.primary.last_usable.saturating_add(1));
+                Ok(Self { sector: mbr::beside_gpt(&sector, start, end, sectors)?, gpt: Some(gpt) })
             }
         }
     }

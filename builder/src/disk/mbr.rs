@@ -12,12 +12,18 @@ use super::units::{ByteOffset, ByteSize};
 /// The type of the entry that guards a GPT against programs that know only the MBR.
 const PROTECTIVE: u8 = 0xee;
 
+/// Places for entries, and the index of the third.
+const PLACES: usize = 4;
+const THIRD: usize = 2;
+
 /// What a first sector holds.
 pub(super) enum Found {
     /// A table of its own.
     Table(PartitionTable),
     /// Only the guard of a GPT.
     Protective,
+    /// Guards of a GPT, and what it shows of that to programs that know only the MBR.
+    Hybrid(Vec<Partition>),
 }
 
 /// Reads a first sector whose signature has been seen.
@@ -27,7 +33,7 @@ pub(super) fn parse(sector: &[u8; 512]) -> Result<Found> {
     if used.iter().any(|(_, entry)| entry.sys == PROTECTIVE) {
         return match used.as_slice() {
             [_] => Ok(Found::Protective),
-            _ => Err(DiskError::unsupported("a hybrid MBR (MBR partitions beside a GPT)")),
+            _ => hybrid(&used),
         };
     }
     if let Some((number, _)) = used.iter().find(|(_, entry)| entry.is_extended()) {
@@ -37,6 +43,16 @@ pub(super) fn parse(sector: &[u8; 512]) -> Result<Found> {
         used.into_iter().map(|(number, entry)| partition(number, entry)).collect::<Result<_>>()?;
     let disk_id = u32::from_le_bytes(header.disk_signature);
     Ok(Found::Table(PartitionTable { kind: TableKind::Mbr { disk_id }, partitions }))
+}
+
+/// Linux reads the GPT where one guard begins at sector 1, in whatever place it stands (`is_pmbr_valid` in
+/// `block/partitions/efi.c`), and else the MBR: with that, the two tables would be two different disks.
+fn hybrid(used: &[(usize, &MBRPartitionEntry)]) -> Result<Found> {
+    if !used.iter().any(|(_, entry)| entry.sys == PROTECTIVE && entry.starting_lba == 1) {
+        return Err(DiskError::unsupported("a hybrid MBR without a guard of the GPT at sector 1"));
+    }
+    let shown = used.iter().filter(|(_, entry)| entry.sys != PROTECTIVE);
+    shown.map(|(number, entry)| partition(*number, entry)).collect::<Result<_>>().map(Found::Hybrid)
 }
 
 fn header(sector: &[u8; 512]) -> Result<MBRHeader> {
@@ -74,15 +90,60 @@ pub(super) fn with_end(sector: &[u8; 512], number: u32, end: u64) -> Result<[u8;
     })
 }
 
-/// The sector with the guard of a GPT on a disk of so many sectors (UEFI specification 2.10, table 5.4).
-pub(super) fn with_guard(sector: &[u8; 512], disk_sectors: u64) -> Result<[u8; 512]> {
-    edit(sector, |header| {
-        let sectors = u32::try_from(disk_sectors.saturating_sub(1)).unwrap_or(u32::MAX);
-        for (_, entry) in header.iter_mut().filter(|(_, entry)| entry.sys == PROTECTIVE) {
-            entry.sectors = sectors;
+/// The sector beside a GPT whose partition from sector `start` on is made to end at `end`, on a disk of so many sectors
+/// (UEFI specification 2.10, table 5.4): a guard that stands alone covers the disk. Of a hybrid MBR, the last guard
+/// reaches to the end, and the partition's own entry, if it has one, grows with it.
+pub(super) fn beside_gpt(sector: &[u8; 512], start: u64, end: u64, disk_sectors: u64) -> Result<[u8; 512]> {
+    let header = header(sector)?;
+    let used: Vec<_> = header.iter().filter(|(_, entry)| entry.is_used()).collect();
+    let is_last =
+        |entry: &MBRPartitionEntry| used.iter().all(|(_, other)| other.starting_lba <= entry.starting_lba);
+    let shown = used.iter().find(|(_, e)| e.sys != PROTECTIVE && u64::from(e.starting_lba) == start);
+    let guard = used.iter().find(|(_, entry)| entry.sys == PROTECTIVE && is_last(entry));
+    let sector = match shown {
+        Some((number, _)) => with_end(sector, u32::try_from(*number).unwrap_or(u32::MAX), end)?,
+        None => *sector,
+    };
+    let Some((number, _)) = guard else { return Ok(sector) };
+    edit(&sector, |header| {
+        if let Some(entry) = header.get_mut(*number) {
+            let sectors = disk_sectors.saturating_sub(entry.starting_lba.into());
+            entry.sectors = u32::try_from(sectors).unwrap_or(u32::MAX);
         }
         Ok(())
     })
+}
+
+/// A hybrid MBR with its entries where a Raspberry Pi's firmware finds its way: the FAT first, and no guard of the GPT
+/// before the third place. With one in the second, as Debian 13's image has it, start4.elf takes the disk for one that
+/// it cannot read, and stops (the bug report is in docs/decisions/0012). None where it is so already.
+pub(super) fn firmware_order(sector: &[u8; 512]) -> Result<Option<[u8; 512]>> {
+    let old = header(sector)?;
+    let mut places: Vec<_> = old.iter().map(|(_, entry)| entry.clone()).filter(|e| e.is_used()).collect();
+    places.sort_by_key(|entry| match PartitionType::of_mbr(entry.sys) {
+        PartitionType::Fat => 0,
+        _ if entry.sys == PROTECTIVE => 2,
+        _ => 1,
+    });
+    if !places.first().is_some_and(|entry| PartitionType::of_mbr(entry.sys) == PartitionType::Fat) {
+        return Err(DiskError::unsupported("a hybrid MBR that does not show the FAT partition"));
+    }
+    let shown = places.iter().take_while(|entry| entry.sys != PROTECTIVE).count();
+    let empty = THIRD.saturating_sub(shown);
+    if places.len().saturating_add(empty) > PLACES {
+        return Err(DiskError::unsupported("a hybrid MBR with three guards of the GPT"));
+    }
+    places.splice(shown..shown, std::iter::repeat_n(MBRPartitionEntry::empty(), empty));
+    places.resize_with(PLACES, MBRPartitionEntry::empty);
+    let new = edit(sector, |header| {
+        for (number, entry) in (1..).zip(places) {
+            if let Some(place) = header.get_mut(number) {
+                *place = entry;
+            }
+        }
+        Ok(())
+    })?;
+    Ok((new != *sector).then_some(new))
 }
 
 fn edit(sector: &[u8; 512], change: impl FnOnce(&mut MBRHeader) -> Result<()>) -> Result<[u8; 512]> {

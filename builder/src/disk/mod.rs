@@ -3,6 +3,7 @@
 mod error;
 mod gpt;
 mod grow;
+mod hybrid;
 mod kind;
 mod magic;
 mod mbr;
@@ -16,6 +17,7 @@ mod window;
 
 pub use error::{DiskError, Result};
 pub use grow::grow_last;
+pub use hybrid::order_for_firmware;
 pub use kind::PartitionType;
 pub use table::{Partition, PartitionTable, TableKind};
 pub use units::{ByteOffset, ByteSize, SECTOR};

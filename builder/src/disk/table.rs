@@ -20,6 +20,8 @@ pub enum TableKind {
     Gpt {
         /// The disk's GUID.
         disk_guid: Uuid,
+        /// Whether some of its partitions stand in the MBR as well, for a Raspberry Pi's firmware.
+        hybrid: bool,
     },
 }
 
@@ -66,7 +68,8 @@ impl PartitionTable {
     /// Reads and checks the table of an image with 512-byte sectors.
     ///
     /// Every partition of the answer has at least a sector, lies inside `image` and overlaps no other. Extended
-    /// MBR partitions, hybrid tables and damaged GPT headers (also where the other copy is good) are refused.
+    /// MBR partitions and damaged GPT headers (also where the other copy is good) are refused, as is an MBR beside a GPT
+    /// that names other partitions than the GPT does.
     pub fn read(image: &Window) -> Result<Self> {
         let head = read_head(image)?;
         if let Some(error) = magic::foreign(&head) {
@@ -79,7 +82,12 @@ impl PartitionTable {
                 refuse_hidden_gpt(&head)?;
                 table
             }
-            mbr::Found::Protective => gpt::read(image)?,
+            mbr::Found::Protective => gpt::read(image, false)?,
+            mbr::Found::Hybrid(shown) => {
+                let table = gpt::read(image, true)?;
+                table.agrees_with(&shown)?;
+                table
+            }
         };
         table.check(image.len())?;
         Ok(table)
@@ -98,6 +106,20 @@ impl PartitionTable {
         match self.kind {
             TableKind::Mbr { disk_id } => Some(format!("{disk_id:08x}-{number:02x}")),
             TableKind::Gpt { .. } => partition.guid.map(|guid| guid.hyphenated().to_string()),
+        }
+    }
+
+    /// Whether an MBR beside this GPT shows partitions of it, and nothing else.
+    fn agrees_with(&self, shown: &[Partition]) -> Result<()> {
+        let known = |entry: &&Partition| {
+            self.partitions.iter().any(|p| p.start == entry.start && p.size == entry.size)
+        };
+        match shown.iter().find(|entry| !known(entry)) {
+            None => Ok(()),
+            Some(entry) => Err(DiskError::Corrupt {
+                what: format!("MBR partition {} is none of the GPT's, in a hybrid MBR", entry.number),
+                cure: Some("make the MBR anew with `gdisk` (recovery menu: h, then w)"),
+            }),
         }
     }
 

@@ -40,6 +40,37 @@ fn cloud() -> Scratch {
     gpt(CLOUD, &[&[disk][..], &parts, &types, &guids].concat())
 }
 
+/// A GPT with another MBR beside it, made as Debian makes that of its images for the Raspberry Pi.
+fn hybrid(gpt: &dyn Fn() -> Scratch, entries: &str) -> Scratch {
+    let scratch = gpt();
+    let script = format!("label: dos\nlabel-id: 0x00000000\nunit: sectors\n{entries}");
+    tool("fdisk", "sfdisk", &["--quiet", "--label-nested", "dos", text(&scratch.path())], &script);
+    scratch
+}
+
+/// The layout of Debian 13's image for the Raspberry Pi, made smaller.
+fn debian_pi() -> Scratch {
+    let gpt =
+        || gpt(CLOUD, &["--new=15:2048:+8M", "--new=1:20480:0", "--typecode=15:ef00", "--typecode=1:8305"]);
+    let entries =
+        "2 : start=1,size=2047,type=ee\n1 : start=2048,size=16384,type=c\n3 : start=20480,type=ee\n";
+    hybrid(&gpt, entries)
+}
+
+/// The MBR beside a GPT, as sfdisk reads it: place, start, size and type of each entry.
+fn nested(scratch: &Scratch) -> Vec<[String; 4]> {
+    let path = scratch.path();
+    let dump = tool("fdisk", "sfdisk", &["--label-nested", "dos", "--dump", text(&path)], "");
+    let entries = dump.lines().filter_map(|line| line.strip_prefix(text(&path)));
+    let entries = entries.map(|line| {
+        let (place, fields) = line.split_once(':').unwrap();
+        let fields: Vec<&str> =
+            fields.split(',').map(|field| field.split_once('=').unwrap().1.trim()).collect();
+        [place.trim(), fields[0], fields[1], fields[2]].map(str::to_owned)
+    });
+    entries.collect()
+}
+
 fn read(scratch: &Scratch) -> Result<PartitionTable> {
     PartitionTable::read(&scratch.window())
 }
@@ -180,12 +211,89 @@ fn refuses_damaged_gpts_with_the_cure() {
 
 #[test]
 fn refuses_mixed_tables_by_name() {
-    let hybrid = cloud();
-    tool("gdisk", "sgdisk", &["--hybrid=15:EE", text(&hybrid.path())], "");
-    assert!(error(&hybrid).contains("a hybrid MBR"), "{}", error(&hybrid));
+    for (mbr, want) in [
+        (
+            "start=2,size=2046,type=ee\nstart=8192,size=8192,type=c\n",
+            "without a guard of the GPT at sector 1",
+        ),
+        ("start=1,size=8191,type=ee\nstart=8192,size=4096,type=c\n", "MBR partition 2 is none of the GPT's"),
+        ("start=1,size=20479,type=ee\nstart=20480,size=45023,type=83\n", "does not show the FAT"),
+        (
+            "start=8192,size=8192,type=c\nstart=1,size=2047,type=ee\nstart=16384,size=1024,type=ee\n\
+             start=20480,type=ee\n",
+            "three guards",
+        ),
+    ] {
+        let scratch = hybrid(&cloud, mbr);
+        let before = fs::read(scratch.path()).unwrap();
+        let message = order_for_firmware(&scratch.open()).unwrap_err().to_string();
+        assert!(message.contains(want), "{message}");
+        assert!(before == fs::read(scratch.path()).unwrap());
+    }
     let unprotected = cloud();
     poke(&unprotected, 446, &[0; 64]);
     assert!(error(&unprotected).contains("the MBR does not protect it"));
+}
+
+#[test]
+fn reads_a_hybrid_mbr_as_linux_does() {
+    let scratch = debian_pi();
+    let table = read(&scratch).unwrap();
+    assert!(matches!(table.kind, TableKind::Gpt { hybrid: true, .. }), "{table:?}");
+    assert_eq!(table.partitions.iter().map(|p| p.number).collect::<Vec<_>>(), [1, 15]);
+    agrees_with_sfdisk(&scratch);
+    let gdisk = hybrid(&cloud, "1 : start=8192,size=8192,type=c\n2 : start=1,size=8191,type=ee\n");
+    assert_eq!(read(&gdisk).unwrap().partitions.len(), 3);
+}
+
+#[test]
+fn a_hybrid_mbr_grows_with_its_gpt() {
+    let scratch = debian_pi();
+    grow_last(&scratch.open(), 1, ByteSize(48 * MIB)).unwrap();
+    agrees_with_sfdisk(&scratch);
+    let verdict = tool("gdisk", "sgdisk", &["--verify", text(&scratch.path())], "");
+    assert!(verdict.contains("No problems found"), "{verdict}");
+    let entries = nested(&scratch);
+    let guard = 48 * MIB / SECTOR - 20480;
+    let wanted =
+        [["1", "2048", "16384", "c"], ["2", "1", "2047", "ee"], ["3", "20480", &guard.to_string(), "ee"]];
+    assert_eq!(entries, wanted);
+
+    // The grown partition may stand in the MBR itself.
+    let gpt = || gpt(CLOUD, &["--new=1:2048:+8M", "--new=2:20480:0", "--typecode=1:ef00"]);
+    let both = "start=2048,size=16384,type=c\nstart=20480,size=45023,type=83\nstart=1,size=2047,type=ee\n";
+    let scratch = hybrid(&gpt, both);
+    grow_last(&scratch.open(), 2, ByteSize(48 * MIB)).unwrap();
+    agrees_with_sfdisk(&scratch);
+    assert_eq!(nested(&scratch)[1], ["2", "20480", &(guard - 33).to_string(), "83"]);
+    assert_eq!(nested(&scratch)[2], ["3", "1", "2047", "ee"]);
+}
+
+#[test]
+fn the_firmware_finds_the_fat_and_linux_its_gpt() {
+    let scratch = debian_pi();
+    poke(&scratch, 0, &[0xfa; 440]);
+    let before = fs::read(scratch.path()).unwrap();
+    let table = read(&scratch).unwrap();
+    assert!(order_for_firmware(&scratch.open()).unwrap());
+    assert_eq!(
+        nested(&scratch),
+        [["1", "2048", "16384", "c"], ["3", "1", "2047", "ee"], ["4", "20480", "45056", "ee"]]
+    );
+    assert_eq!(read(&scratch).unwrap(), table);
+    agrees_with_sfdisk(&scratch);
+    let after = fs::read(scratch.path()).unwrap();
+    assert!(changed(&before, &after).iter().all(|at| (446 & !15..512).contains(at)));
+    // blkid's library, which udev asks, sees the GPT as well.
+    let seen =
+        tool("fdisk", "partx", &["--raw", "--noheadings", "--output", "NR,START", text(&scratch.path())], "");
+    assert_eq!(seen.split_whitespace().collect::<Vec<_>>(), ["1", "20480", "15", "2048"]);
+
+    assert!(!order_for_firmware(&scratch.open()).unwrap());
+    assert!(after == fs::read(scratch.path()).unwrap());
+    for other in [cloud(), pi_os()] {
+        assert!(!order_for_firmware(&other.open()).unwrap());
+    }
 }
 
 /// Everything that differs, as ranges of whole 16-byte groups.
@@ -327,11 +435,12 @@ fn the_judge_does_notice() {
     assert!(!String::from_utf8_lossy(&output.stdout).contains("No problems found"));
 }
 
-/// The first sectors of a small GPT disk and of an MBR disk, made by their tools once.
-fn seeds() -> [Vec<u8>; 2] {
-    let small_gpt = gpt(2 * MIB, &["--new=2:2048:+100K", "--new=1:0:0"]);
+/// A small GPT disk, an MBR disk and one with both, made by their tools once.
+fn seeds() -> [Vec<u8>; 3] {
+    let small_gpt = || gpt(2 * MIB, &["--new=2:2048:+100K", "--new=1:0:0"]);
+    let both = hybrid(&small_gpt, "1 : start=2048,size=200,type=c\n2 : start=1,size=2047,type=ee\n");
     let small_mbr = mbr(2 * MIB, "label: dos\nstart=1024,size=512,type=c\nstart=2048,type=83\n");
-    [fs::read(small_gpt.path()).unwrap(), fs::read(small_mbr.path()).unwrap()]
+    [small_gpt(), small_mbr, both].map(|scratch| fs::read(scratch.path()).unwrap())
 }
 
 #[test]
@@ -339,12 +448,12 @@ fn mutated_tables_never_panic() {
     let seeds = seeds();
     let place = prop_oneof![440..512_usize, 512..604_usize, 1024..1280_usize, 0..2_usize << 20];
     let patches = prop::collection::vec((place, any::<u8>()), 1..8);
-    proptest!(ProptestConfig::with_cases(256), |(which in 0..2_usize, patches in patches, mend in any::<bool>())| {
+    proptest!(ProptestConfig::with_cases(256), |(which in 0..3_usize, patches in patches, mend in any::<bool>())| {
         let mut image = seeds[which].clone();
         for (place, byte) in patches {
             image[place] = byte;
         }
-        if mend && which == 0 {
+        if mend && which != 1 {
             // With the right checksum, the fields themselves are judged.
             image[528..532].fill(0);
             let crc = crc32(&image[512..604]);
@@ -357,6 +466,7 @@ fn mutated_tables_never_panic() {
             }
         }
         let _ = grow_last(&scratch.open(), 1, ByteSize(4 << 20));
+        let _ = order_for_firmware(&scratch.open());
     });
 }
 

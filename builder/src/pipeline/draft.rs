@@ -10,7 +10,7 @@ use tempfile::TempPath;
 
 use super::error::{BuildError, GrowError};
 use crate::apply::{Change, apply, outstanding};
-use crate::disk::{ByteSize, grow_last};
+use crate::disk::{ByteSize, grow_last, order_for_firmware};
 use crate::fs::Space;
 use crate::fs::ext4::{self, Need, Planned};
 use crate::os::{Access, OsError, OsImage, Role};
@@ -46,6 +46,11 @@ impl<'a> Draft<'a> {
         let image = OsImage::from_file(file).map_err(|source| in_base(base, source))?;
         let before = image.size().map_err(|source| in_base(base, source))?.0;
         Ok(Self { tools, base, image, path, writing_back, before, changes: Vec::new() })
+    }
+
+    /// Puts a hybrid MBR into the order of a Raspberry Pi's firmware; tells whether there was something to do.
+    pub(super) fn order_for_firmware(&self) -> Result<bool, BuildError> {
+        order_for_firmware(self.image.file()).map_err(|source| in_base(self.base, source.into()))
     }
 
     /// A copy of this one, which is finished up to here, in the folder of `output`.

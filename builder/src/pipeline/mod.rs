@@ -13,7 +13,7 @@ use tempfile::TempPath;
 use crate::apply::Change;
 use crate::disk::ByteSize;
 use crate::manifest::Manifest;
-use crate::os::{Access, Facts, OsImage, System, Tree, probe};
+use crate::os::{Access, Bootloader, Facts, OsImage, Tree, probe};
 use crate::output::{Output, OutputError};
 use crate::plan::{Plan, PlanError, Request, Split, plan, split};
 use crate::source::Tools;
@@ -21,6 +21,10 @@ use crate::source::Tools;
 pub use error::{BuildError, GrowError};
 
 use draft::{Draft, Finished, in_base};
+
+/// For the manifest and the user.
+const FIRMWARE_ORDER: &str =
+    "hybrid MBR: FAT first, guards of the GPT last, as the Raspberry Pi's firmware needs it";
 
 /// A base image, and what it is.
 #[derive(Debug)]
@@ -74,6 +78,7 @@ pub struct Ready {
     output: Output,
     finished: Finished,
     manifest: TempPath,
+    partition_table: Option<&'static str>,
 }
 
 /// What was made.
@@ -87,6 +92,8 @@ pub struct Built {
     pub size: ByteSize,
     /// By how much the image was grown.
     pub grown: ByteSize,
+    /// What was changed of the partition table itself, besides its growth.
+    pub partition_table: Option<&'static str>,
     /// What was changed.
     pub changes: Vec<Change>,
 }
@@ -107,6 +114,8 @@ pub fn build(
     let Some((last, others)) = outputs.split_last() else { return Ok(Vec::new()) };
 
     let mut golden = Draft::of_base(tools, &base.path, last)?;
+    let is_pi = matches!(base.facts.bootloader, Bootloader::PiFirmware { .. });
+    let partition_table = (is_pi && golden.order_for_firmware()?).then_some(FIRMWARE_ORDER);
     let Split { common, own } = split(&plans);
     let (common, own) = golden.outstanding(&common, &own)?;
     golden.make_room(&common, &own, base.facts.space)?;
@@ -126,8 +135,15 @@ pub fn build(
     let task = tools.progress.start("syncing to the disk", None);
     let mut ready = Vec::new();
     for (output, image) in finishing {
-        let manifest = manifest(output, &base.facts.system, now, &image.changes)?;
-        ready.push(Ready { output: output.clone(), finished: image.wait(output)?, manifest });
+        let content =
+            Manifest { base: &base.facts.system, time: now, partition_table, changes: &image.changes };
+        let manifest = write(output, &content)?;
+        ready.push(Ready {
+            output: output.clone(),
+            finished: image.wait(output)?,
+            manifest,
+            partition_table,
+        });
     }
     task.done();
     tools.interrupt.check()?;
@@ -135,10 +151,10 @@ pub fn build(
 }
 
 /// The list of changes, written and synced, without its final name.
-fn manifest(output: &Output, base: &System, time: i64, changes: &[Change]) -> Result<TempPath, OutputError> {
+fn write(output: &Output, manifest: &Manifest<'_>) -> Result<TempPath, OutputError> {
     let temporary = output.temporary()?;
     let failed = |source| output.failed(source);
-    Manifest { base, time, changes }.write(temporary.as_file()).map_err(failed)?;
+    manifest.write(temporary.as_file()).map_err(failed)?;
     temporary.as_file().sync_all().map_err(failed)?;
     Ok(temporary.into_temp_path())
 }
@@ -146,8 +162,9 @@ fn manifest(output: &Output, base: &System, time: i64, changes: &[Change]) -> Re
 impl Ready {
     /// Gives image and manifest their names.
     pub fn publish(self) -> Result<Built, OutputError> {
-        let Self { output, finished: Finished { path, size, grown, changes }, manifest } = self;
+        let Self { output, finished: Finished { path, size, grown, changes }, manifest, partition_table } =
+            self;
         output.publish(path, manifest)?;
-        Ok(Built { manifest: output.manifest(), image: output.path, size, grown, changes })
+        Ok(Built { manifest: output.manifest(), image: output.path, size, grown, partition_table, changes })
     }
 }

@@ -146,6 +146,9 @@ mod tests {
 
     const MIB: u64 = 1024 * 1024;
 
+    /// The MBR beside the GPT of Debian's image for the Raspberry Pi.
+    const HYBRID: &str = "label: dos\n1: start=2048, size=20480, type=c\n3: start=1, size=2047, type=ee\n4: start=22528, type=ee\n";
+
     fn sh(script: &str, path: &str, args: &[&str]) -> String {
         let output =
             Process::new("sh").args(["-c", script, "sh"]).args(args).env("PATH", path).output().unwrap();
@@ -158,7 +161,7 @@ mod tests {
     /// partx is a stand-in: a file has no partitions in the kernel.
     #[test]
     fn the_partition_grows_to_the_end_and_the_others_stay() {
-        for label in ["dos", "gpt"] {
+        for (label, nested) in [("dos", ""), ("gpt", ""), ("gpt", HYBRID)] {
             let folder = tempfile::tempdir().unwrap();
             let path = format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", folder.path().display());
             let partx = folder.path().join("partx");
@@ -169,6 +172,14 @@ mod tests {
             card.set_len(64 * MIB).unwrap();
             let shown = image.to_str().unwrap();
             sh("printf '2048,20480\\n22528,+\\n' | sfdisk -q -X \"$1\" \"$2\"", &path, &[label, shown]);
+            if !nested.is_empty() {
+                sh("printf \"$1\" | sfdisk -q --label-nested dos \"$2\"", &path, &[nested, shown]);
+            }
+            let shown_to_firmware = || {
+                let dump = sh("sfdisk --label-nested dos --dump \"$1\"", &path, &[shown]);
+                dump.lines().filter(|line| line.contains("type=c")).map(str::to_owned).collect::<Vec<_>>()
+            };
+            let firmware = shown_to_firmware();
             card.set_len(256 * MIB).unwrap();
             for _again in 0..2 {
                 sh(GROW, &path, &[shown, "2"]);
@@ -180,6 +191,10 @@ mod tests {
                 let left = 256 * MIB / 512 - 22528 - size.unwrap().parse::<u64>().unwrap();
                 assert!(left < super::WORTH, "{left} sectors are left: {dump}");
             }
+            assert_eq!(
+                (shown_to_firmware(), firmware.len()),
+                (firmware.clone(), nested.lines().count().min(1))
+            );
             let told = fs::read_to_string(folder.path().join("told")).unwrap();
             assert_eq!(told, format!("--update --nr 2 {shown}\n"));
         }
