@@ -35,6 +35,7 @@ title() {
     debian-pi-arm64) echo "Debian 12 for the Raspberry Pi (raspi-firmware), arm64" ;;
     debian-pi-dhcpcd-arm64) echo "the same with dhcpcd" ;;
     debian-pi-netplan-arm64) echo "the same with cloud-init and netplan" ;;
+    debian-pi-hybrid-arm64) echo "the same with a hybrid MBR, as Debian 13's image has" ;;
     debian-pc-amd64) echo "Debian 12 for PCs, amd64" ;;
     debian-pi-trixie-like) echo "Debian 13 for the Raspberry Pi (raspi-firmware), arm64 (look-alike)" ;;
     debian-cloud-*-like) echo "Debian 13 cloud image, ${1:13:5} (look-alike)" ;;

@@ -74,6 +74,20 @@ fn a_pi_with_cloud_init_and_netplan_is_ready() {
     proof.holds();
 }
 
+/// Linux takes the GPT, whatever place its guard in the MBR has; nobody answers what systemd would ask; the disk has room
+/// for the root to grow into, behind a hybrid MBR that sfdisk must leave alone.
+#[test]
+fn a_pi_with_a_hybrid_mbr_is_ready() {
+    let base = "debian-pi-hybrid-arm64";
+    let proof = Proof::begin(Level::Booted, base, "cm4");
+    let node = Node::build(base, "cm4");
+    node.move_to_larger_card();
+    node.prove_first_boot(BY_KERNEL);
+    node.judge_growth();
+    node.judge_hybrid_mbr();
+    proof.holds();
+}
+
 /// Firmware, shim, GRUB and its configuration, with the arguments that the build has put there.
 #[test]
 fn a_pc_started_by_uefi_is_ready() {

@@ -173,6 +173,20 @@ impl Node {
         assert!(!sshd.contains("cloud-init"), "{sshd}");
     }
 
+    /// The FAT is where a Raspberry Pi's firmware looks for it, and Linux has the partitions of the GPT.
+    pub fn judge_hybrid_mbr(&self) {
+        let mut sfdisk = Command::new("sfdisk");
+        let dump = run(sfdisk.args(["--label-nested", "dos", "--dump"]).arg(self.image()));
+        let dump: String = dump.chars().filter(|c| *c != ' ').collect();
+        assert!(dump.contains("node.img1:start=2048,size=1046528,type=c"), "{dump}");
+        assert!(
+            dump.contains("node.img3:start=1,size=2047,type=ee") && !dump.contains("node.img2:"),
+            "{dump}"
+        );
+        let mounts = self.read("/var/log/probe.mounts");
+        assert!(mounts.lines().any(|line| line.starts_with("/dev/vda15 /boot/firmware vfat ")), "{mounts}");
+    }
+
     /// The root reaches to the end of the card, but for the second GPT and what alignment costs.
     pub fn judge_growth(&self) {
         let (image, (root, _)) = (self.image(), partitions(&self.image()));

@@ -229,6 +229,7 @@ impl Node {
         command.args(self.case.arguments).args(["--output", "twice.img", "--json"]);
         let said: Value = serde_json::from_str(&succeed(&mut command)).expect("JSON");
         let manifest = self.folder.path().join("twice.img.manifest.json");
+        assert_eq!(said["nodes"][0]["partition_table"], Value::Null);
         assert_eq!(said["nodes"][0]["changes"], 0, "{}", fs::read_to_string(manifest).unwrap_or_default());
         let twice = self.folder.path().join("twice.img");
         assert_same_bytes(&self.image, &twice);
@@ -271,6 +272,32 @@ fn debian_on_a_pi() {
     assert!(extra.contains("cgroup_memory=1 cgroup_enable=memory"), "{extra}");
     judge_keyfile(&node);
     assert!(node.masked("dphys-swapfile.service") && !node.exists("/var/swap"));
+}
+
+/// The table of Debian 13's image: see docs/decisions/0012.
+#[test]
+fn debian_on_a_pi_with_a_hybrid_mbr() {
+    let node = node(Case::new("debian-pi-hybrid-arm64", "cm4", "/boot/firmware"));
+    node.judge();
+    node.judge_cmdline();
+    let change = node.manifest["partition_table"].as_str().expect("a change of the table");
+    assert!(change.contains("FAT first"), "{change}");
+    let read = |image: &Path, options: &[&str]| {
+        let dump = support::tools::run(Command::new("sfdisk").args(options).arg("--dump").arg(image));
+        let entries = dump.lines().filter_map(|line| line.strip_prefix(image.to_str()?));
+        entries.map(|entry| entry.replace(' ', "")).collect::<Vec<_>>()
+    };
+    let [before, after] = [&node.base, &node.image].map(|image| read(image, &["--label-nested", "dos"]));
+    let started = |entries: &[String]| -> Vec<String> {
+        entries.iter().map(|entry| entry.split(",size").next().unwrap_or_default().to_owned()).collect()
+    };
+    assert_eq!(started(&before), ["1:start=2048", "2:start=1", "3:start=1048576"]);
+    assert_eq!(started(&after), ["1:start=2048", "3:start=1", "4:start=1048576"]);
+    // The partitions themselves, with their ids, are those of the base.
+    assert_eq!(read(&node.base, &[]), read(&node.image, &[]));
+    assert!(node.text("/etc/fstab").contains("PARTUUID=5a0b7c1e-0000-4000-8000-000000000011 / ext4 "));
+    assert!(node.masked("systemd-firstboot.service"));
+    assert!(!node.exists("/etc/cloud"), "there is no cloud-init to be kept from anything");
 }
 
 #[test]
@@ -518,9 +545,26 @@ fn a_swap_partition_on_a_gpt_is_stopped() {
     assert!(masked.contains("Fast link dest: \"/dev/null\""), "{masked}");
 }
 
-/// Packed images are built from as they are, but `inspect` reads in place: it says what unpacks each of them.
+/// What is published is packed: it can be looked at as it is, and is unpacked once.
 #[test]
-fn inspect_says_how_to_unpack() {
+fn a_packed_image_is_inspected_as_it_is() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let base = base("pi-os-bullseye-like");
+    let raw = succeed(hcimage(folder.path()).arg("inspect").arg(&base));
+    let mut archive = Command::new("tar");
+    archive.args(["--sparse", "--zstd", "-cf", "image.tar.zst", "--transform", "s/.*/disk.raw/"]);
+    archive.arg("--absolute-names").arg(&base).current_dir(folder.path());
+    support::tools::run(&mut archive);
+    let run = |arguments: &[&str]| support::tools::run(hcimage(folder.path()).args(arguments));
+    let first = run(&["inspect", "image.tar.zst"]);
+    assert!(first.contains(&raw) && first.contains("unpacking image.tar.zst"), "{first}");
+    let again = run(&["cat", "image.tar.zst:/etc/hostname"]);
+    assert!(again.contains("raspberrypi") && !again.contains("unpacking"), "{again}");
+}
+
+/// QEMU boots a raw image: what is none is told from a damaged one, with what unpacks it.
+#[test]
+fn run_says_how_to_unpack() {
     let folder = tempfile::tempdir().expect("a folder for the test");
     let plain = folder.path().join("plain");
     fs::write(&plain, vec![7; 4096]).expect("a file");
@@ -528,11 +572,12 @@ fn inspect_says_how_to_unpack() {
         ("xz -c plain > packed", "xz -dk"),
         ("gzip -c plain > packed", "gzip -dk"),
         ("zstd -qc plain > packed", "zstd -dk"),
+        ("tar -cf packed plain", "tar -xf"),
         ("rm -f packed; zip -q - plain > packed", "unzip"),
         ("qemu-img create -q -f qcow2 packed 1M", "qemu-img convert -O raw"),
     ] {
         support::tools::run(Command::new("sh").args(["-ec", command]).current_dir(folder.path()));
-        fail(hcimage(folder.path()).args(["inspect", "packed"]), 3, &["packed", cure]);
+        fail(hcimage(folder.path()).args(["run", "--board", "cm4", "packed"]), 3, &["packed", cure]);
     }
 }
 
@@ -656,6 +701,13 @@ fn inspect_tells_how_a_base_behaves() {
                 "cloud_init": { "disabled": false, "datasources": ["NoCloud", "None"], "seed": "fs_label system-boot" },
                 "user_setup": ["cloud-init"], "root_growth": ["cloud-init"], "memory_cgroup_word": false,
                 "swap": [],
+            }),
+        ),
+        (
+            "debian-pi-hybrid-arm64",
+            serde_json::json!({
+                "machine_id": "uninitialized", "user_setup": ["systemd-firstboot"], "root_growth": ["growfs"],
+                "cloud_init": null,
             }),
         ),
         (
