@@ -32,6 +32,16 @@ impl VlanId {
     pub fn interface_on(self, port: &InterfaceName) -> Result<InterfaceName, ValueError> {
         format!("{port}.{self}").parse()
     }
+
+    /// The VLAN that an interface is for, if it is called as VLANs' are: `vlan20`, or `eth0.20` and then its port as well.
+    pub fn of_interface(name: &InterfaceName) -> Option<(Option<&str>, Self)> {
+        let (port, number) = match name.as_str().rsplit_once('.') {
+            Some((port, number)) => (Some(port), number),
+            None => (None, name.as_str().strip_prefix("vlan")?),
+        };
+        let id = Self::try_from(number.parse::<u32>().ok()?).ok()?;
+        Some((port, id))
+    }
 }
 
 impl TryFrom<u32> for VlanId {
@@ -59,6 +69,19 @@ impl fmt::Display for VlanId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn interfaces_of_vlans_are_known_by_their_names() {
+        let of = |name: &str| {
+            let name: InterfaceName = name.parse().unwrap();
+            VlanId::of_interface(&name).map(|(port, id)| (port.map(str::to_owned), id.get()))
+        };
+        assert_eq!(of("eth0.20"), Some((Some("eth0".to_owned()), 20)));
+        assert_eq!(of("vlan20"), Some((None, 20)));
+        for other in ["eth0", "end0", "vlan", "vlanx", "eth0.lan", "eth0.4095", "enp1s0"] {
+            assert_eq!(of(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn numbers_and_names() {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::cluster::field::Field;
 use crate::cluster::file::{File, NodeTable};
 use crate::cluster::problem::Problems;
-use crate::value::{Host, NodeAddress, Role, StaticNetwork};
+use crate::value::{Host, NodeAddress, Role, StaticNetwork, VlanId};
 
 use super::of_role;
 
@@ -135,7 +135,20 @@ fn wifi(file: &File, problems: &mut Problems<'_>) {
 /// A VLAN is one of the cable's, and has an interface of its own above the port's.
 fn vlans(file: &File, problems: &mut Problems<'_>) {
     for node in &file.nodes {
-        let Some(vlan) = &node.vlan else { continue };
+        let own =
+            node.interface.as_ref().and_then(|field| Some((field, VlanId::of_interface(&field.value)?)));
+        let Some(vlan) = &node.vlan else {
+            if let Some((interface, (port, id))) = own {
+                let instead = port
+                    .map_or("leave `interface` out".to_owned(), |port| format!("`interface = \"{port}\"`"));
+                problems.error(
+                    &interface.span,
+                    format!("{} is the interface of VLAN {id}, and nothing makes it", interface.value),
+                    format!("write `vlan = {id}` and {instead}"),
+                );
+            }
+            continue;
+        };
         if node.wifi.as_ref().is_some_and(|wifi| wifi.value) {
             problems.error(
                 &vlan.span,
@@ -143,10 +156,10 @@ fn vlans(file: &File, problems: &mut Problems<'_>) {
                 "leave `vlan` out, or `wifi`; the access point decides what VLAN its network is",
             );
         }
-        if let Some(port) = node.interface.as_ref().filter(|port| port.value == vlan.value.interface()) {
+        if let Some((interface, _)) = own {
             problems.error(
-                &port.span,
-                format!("{} will be the interface of the VLAN itself", port.value),
+                &interface.span,
+                format!("{} is the interface of a VLAN itself", interface.value),
                 "name the port that the cable is in, such as eth0, or leave `interface` out",
             );
         }
