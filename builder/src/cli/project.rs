@@ -201,7 +201,11 @@ impl Inputs {
             let board = &choice.profile;
             let source = self.base_source(board, choice.base.as_ref())?;
             let obtained = base::obtain(tools, &source, &format!("base.{name}"), &mut lock)?;
-            bases.push((board, Base::probe(obtained.image)?));
+            let shown = match &source {
+                BaseSource::File(path) => path.display().to_string(),
+                BaseSource::Url(_) => obtained.name,
+            };
+            bases.push((board, Base::probe(obtained.image, shown)?));
         }
         let k3s = self.k3s_source(&project.cluster)?;
         let mut releases: BTreeMap<&'static str, K3sBundle> = BTreeMap::new();

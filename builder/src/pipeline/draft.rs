@@ -8,6 +8,7 @@ use std::thread::{self, JoinHandle};
 
 use tempfile::TempPath;
 
+use super::Base;
 use super::error::{BuildError, GrowError};
 use crate::apply::{Change, apply, outstanding};
 use crate::disk::{ByteSize, grow_last, order_for_firmware};
@@ -30,7 +31,7 @@ const ALIGNMENT: u64 = 1 << 20;
 pub(super) struct Draft<'a> {
     tools: &'a Tools<'a>,
     /// What it is made from, for messages.
-    base: &'a Path,
+    base: &'a Base,
     image: OsImage,
     path: TempPath,
     writing_back: WriteBack,
@@ -41,16 +42,17 @@ pub(super) struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     /// A copy of a base, in the folder of `output`.
-    pub(super) fn of_base(tools: &'a Tools<'a>, base: &'a Path, output: &Output) -> Result<Self, BuildError> {
-        let (file, path, writing_back) = copy(tools, base, &format!("copying {}", file_name(base)), output)?;
-        let image = OsImage::from_file(file).map_err(|source| in_base(base, source))?;
-        let before = image.size().map_err(|source| in_base(base, source))?.0;
+    pub(super) fn of_base(tools: &'a Tools<'a>, base: &'a Base, output: &Output) -> Result<Self, BuildError> {
+        let what = format!("copying {}", file_name(Path::new(&base.name)));
+        let (file, path, writing_back) = copy(tools, &base.path, &what, output)?;
+        let image = OsImage::from_file(file).map_err(|source| base.failed(source))?;
+        let before = image.size().map_err(|source| base.failed(source))?.0;
         Ok(Self { tools, base, image, path, writing_back, before, changes: Vec::new() })
     }
 
     /// Puts a hybrid MBR into the order of a Raspberry Pi's firmware; tells whether there was something to do.
     pub(super) fn order_for_firmware(&self) -> Result<bool, BuildError> {
-        order_for_firmware(self.image.file()).map_err(|source| in_base(self.base, source.into()))
+        order_for_firmware(self.image.file()).map_err(|source| self.base.failed(source.into()))
     }
 
     /// A copy of this one, which is finished up to here, in the folder of `output`.
@@ -64,7 +66,7 @@ impl<'a> Draft<'a> {
 
     /// The edits that an earlier build did not do already.
     pub(super) fn outstanding(&self, common: &Plan, own: &[Plan]) -> Result<(Plan, Vec<Plan>), BuildError> {
-        let tree = self.image.tree(Access::Read).map_err(|source| in_base(self.base, source))?;
+        let tree = self.image.tree(Access::Read).map_err(|source| self.base.failed(source))?;
         let own = own.iter().map(|plan| outstanding(&tree, plan)).collect::<Result<_, _>>()?;
         Ok((outstanding(&tree, common)?, own))
     }
@@ -98,7 +100,7 @@ impl<'a> Draft<'a> {
 
     /// What the plans take of the root file system at most.
     fn need(&self, common: &Plan, own: &[Plan]) -> Result<Need, BuildError> {
-        let failed = |source| in_base(self.base, source);
+        let failed = |source| self.base.failed(source);
         let root = self.image.root_fs().map_err(failed)?;
         let need = |plan: &Plan| {
             let edits = plan.edits.iter();
@@ -120,7 +122,7 @@ impl<'a> Draft<'a> {
         if plan.edits.is_empty() {
             return Ok(());
         }
-        let tree = self.image.tree(Access::Write { now }).map_err(|source| in_base(self.base, source))?;
+        let tree = self.image.tree(Access::Write { now }).map_err(|source| self.base.failed(source))?;
         self.changes.extend(apply(&tree, plan, self.tools.progress, self.tools.interrupt)?);
         tree.finish().map_err(BuildError::Check)
     }
@@ -180,10 +182,6 @@ fn copy(
     let (file, path) = temporary.into_parts();
     let writing_back = WriteBack::start(&file).map_err(|source| output.failed(source))?;
     Ok((Arc::new(file), path, writing_back))
-}
-
-pub(super) fn in_base(base: &Path, source: OsError) -> BuildError {
-    BuildError::Base { path: base.to_owned(), source }
 }
 
 /// Grows the root partition to the end of an image of `size` bytes, and its file system with it.

@@ -1,7 +1,5 @@
 //! Why no image was made.
 
-use std::path::PathBuf;
-
 use crate::apply::ApplyError;
 use crate::disk::{ByteSize, DiskError};
 use crate::fs::FsError;
@@ -15,19 +13,19 @@ use crate::source::SourceError;
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The base is not one that can be used.
-    #[error("in the base image {path}")]
+    #[error("in the base image {base}")]
     Base {
-        /// The base.
-        path: PathBuf,
+        /// The base, as the user knows it.
+        base: String,
         /// Why not.
         #[source]
         source: OsError,
     },
     /// Board, wishes and base do not go together.
-    #[error("planning for {path}")]
+    #[error("planning for {base}")]
     Plan {
-        /// The base.
-        path: PathBuf,
+        /// The base, as the user knows it.
+        base: String,
         /// Why not.
         #[source]
         source: PlanError,

@@ -13,14 +13,14 @@ use tempfile::TempPath;
 use crate::apply::Change;
 use crate::disk::ByteSize;
 use crate::manifest::Manifest;
-use crate::os::{Access, Bootloader, Facts, OsImage, Tree, probe};
+use crate::os::{Access, Bootloader, Facts, OsError, OsImage, Tree, probe};
 use crate::output::{Output, OutputError};
 use crate::plan::{Plan, PlanError, Request, Split, plan, split};
 use crate::source::Tools;
 
 pub use error::{BuildError, GrowError};
 
-use draft::{Draft, Finished, in_base};
+use draft::{Draft, Finished};
 
 /// For the manifest and the user.
 const FIRMWARE_ORDER: &str =
@@ -30,15 +30,18 @@ const FIRMWARE_ORDER: &str =
 #[derive(Debug)]
 pub struct Base {
     path: PathBuf,
+    name: String,
     facts: Facts,
 }
 
 impl Base {
-    /// Looks at an image; writes nothing.
-    pub fn probe(path: PathBuf) -> Result<Self, BuildError> {
-        let image = OsImage::open(&path).map_err(|source| in_base(&path, source))?;
-        let facts = probe(&image).map_err(|source| in_base(&path, source))?;
-        Ok(Self { path, facts })
+    /// Looks at an image; writes nothing. `name` is what messages call it: a packed one lies in the cache, where nobody
+    /// knows it.
+    pub fn probe(path: PathBuf, name: String) -> Result<Self, BuildError> {
+        match OsImage::open(&path).and_then(|image| probe(&image)) {
+            Ok(facts) => Ok(Self { path, name, facts }),
+            Err(source) => Err(BuildError::Base { base: name, source }),
+        }
     }
 
     /// Where it is.
@@ -53,14 +56,18 @@ impl Base {
 
     /// Plans for a node; writes nothing.
     pub fn plan(&self, request: &Request<'_>) -> Result<Plan, BuildError> {
-        let failed = |source: PlanError| BuildError::Plan { path: self.path.clone(), source };
+        let failed = |source: PlanError| BuildError::Plan { base: self.name.clone(), source };
         plan(&self.facts, request).map_err(failed)
     }
 
     /// The base as it is, to compare plans with.
     pub fn tree(&self) -> Result<Tree, BuildError> {
         let tree = OsImage::open(&self.path).and_then(|image| image.tree(Access::Read));
-        tree.map_err(|source| in_base(&self.path, source))
+        tree.map_err(|source| self.failed(source))
+    }
+
+    fn failed(&self, source: OsError) -> BuildError {
+        BuildError::Base { base: self.name.clone(), source }
     }
 }
 
@@ -113,7 +120,7 @@ pub fn build(
         targets.into_iter().map(|target| (target.plan, target.output)).unzip();
     let Some((last, others)) = outputs.split_last() else { return Ok(Vec::new()) };
 
-    let mut golden = Draft::of_base(tools, &base.path, last)?;
+    let mut golden = Draft::of_base(tools, base, last)?;
     let is_pi = matches!(base.facts.bootloader, Bootloader::PiFirmware { .. });
     let partition_table = (is_pi && golden.order_for_firmware()?).then_some(FIRMWARE_ORDER);
     let Split { common, own } = split(&plans);
