@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::access::{build, cluster, dump, image, owner};
 use crate::support::base::base;
-use crate::support::hcimage::{fail, succeed};
+use crate::support::hcimage::{build as build_node, fail, succeed};
 use crate::support::tools::{assert_same_bytes, debugfs, judge, partitions, run};
 
 /// A copy of a base without NetworkManager's link, after some commands of debugfs; `FILE` stands for a file with `text`.
@@ -179,19 +179,36 @@ fn a_vlan_that_the_image_cannot_have_is_refused() {
         3,
         &["8021q (the node's address is in a VLAN)", "another base image"],
     );
-    let with_module = scratch.join("with-module.img");
-    run(Command::new("cp").arg("--sparse=always").arg(base("pi-os-bullseye-like")).arg(&with_module));
-    let place = format!("{}?offset={}", with_module.display(), partitions(&with_module).0.start);
-    for kernel in modules_of(&with_module) {
+    let with_module = with_module("pi-os-bullseye-like", VLAN_MODULE, scratch);
+    refuse(&with_module, 3, &["VLAN 20 on an image with dhcpcd", "bookworm or later", "without a tag"]);
+}
+
+/// A base whose kernels have one module more, a line of modules.dep.
+fn with_module(name: &str, line: &str, scratch: &Path) -> PathBuf {
+    let image = scratch.join("with-module.img");
+    run(Command::new("cp").arg("--sparse=always").arg(base(name)).arg(&image));
+    let place = format!("{}?offset={}", image.display(), partitions(&image).0.start);
+    for kernel in modules_of(&image) {
         let path = format!("/lib/modules/{kernel}/modules.dep");
-        let text = dump(&with_module, &path, scratch) + VLAN_MODULE;
+        let text = dump(&image, &path, scratch) + line;
         fs::write(scratch.join("modules.dep"), text).expect("a list of modules");
         let write = format!("write {} {path}", scratch.join("modules.dep").display());
         for command in [format!("rm {path}"), write] {
             run(Command::new("debugfs").args(["-w", "-R", &command, &place]));
         }
     }
-    refuse(&with_module, 3, &["VLAN 20 on an image with dhcpcd", "bookworm or later", "without a tag"]);
+    image
+}
+
+/// Debian 13 as it is, is refused: see tests/matrix.
+#[test]
+fn debian_with_the_driver_of_a_pi_5s_network_is_taken_for_one() {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let driver = "kernel/drivers/misc/rp1/rp1_pci.ko.xz:\n";
+    let base = with_module("debian-pi-trixie-like", driver, folder.path());
+    for board in ["pi5", "cm5"] {
+        succeed(build_node(folder.path(), board, &base).args(["--output", &format!("{board}.img")]));
+    }
 }
 
 fn modules_of(image: &Path) -> Vec<String> {

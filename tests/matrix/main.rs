@@ -78,9 +78,12 @@ fn debian_for_the_pi_with_a_hybrid_mbr() {
     prove(&Base { refused: &NO_PI_5, ..Base::new("debian-pi-hybrid-arm64", "arm64", PI, Stack::Netplan) });
 }
 
+/// Its kernel 6.12 starts a Pi 5, without a network.
 #[test]
 fn debian_13_for_the_pi() {
-    prove(&Base::new("debian-pi-trixie-like", "arm64", PI, Stack::Ifupdown));
+    const WHY: &[&str] = &["6.12.43+deb13-arm64", "rp1_pci", "Linux 6.17 or later"];
+    let refused = ["cm5", "pi5", "turing-pi-2-cm5"].map(|board| (board, WHY));
+    prove(&Base { refused: &refused, ..Base::new("debian-pi-trixie-like", "arm64", PI, Stack::Ifupdown) });
 }
 
 #[test]

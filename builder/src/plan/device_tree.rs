@@ -1,13 +1,24 @@
 //! The image is made for the board's processor: Debian 12 for the Pi, for one, knows no Pi 5.
 
 use crate::board::Board;
-use crate::os::{Bootloader, Facts};
+use crate::os::{Bootloader, Facts, Family};
 
 use super::error::PlanError;
 
-/// The firmware hands the kernel a description of the board, which lies beside the kernel, and stops where there is none.
+/// How the device trees for the processor of a Pi 5 and a CM5 begin.
+const BCM2712: &str = "bcm2712";
+/// The driver of the chip beside that processor, as Linux has it since 6.17 (`drivers/misc/rp1`) and as Raspberry Pi's own
+/// kernels have it (`drivers/mfd/rp1.c`).
+const RP1: [&str; 2] = ["rp1_pci", "rp1"];
+
 pub(super) fn check(facts: &Facts, board: &Board) -> Result<(), PlanError> {
     let Bootloader::PiFirmware { device_trees, .. } = &facts.bootloader else { return Ok(()) };
+    has_device_tree(device_trees, board)?;
+    has_rp1(facts, board)
+}
+
+/// The firmware hands the kernel a description of the board, which lies beside the kernel, and stops where there is none.
+fn has_device_tree(device_trees: &[String], board: &Board) -> Result<(), PlanError> {
     let wanted = &board.device_trees;
     let is_wanted = |name: &String| wanted.iter().any(|start| name.starts_with(start));
     if wanted.is_empty() || device_trees.iter().any(is_wanted) {
@@ -21,5 +32,26 @@ pub(super) fn check(facts: &Facts, board: &Board) -> Result<(), PlanError> {
         ),
         cure: "the board would not start; take an image whose publisher names this board, such as a newer release"
             .to_owned(),
+    })
+}
+
+/// Ethernet and USB of a Pi 5 are on the RP1. Linux had device trees for the board before it had a driver for that:
+/// Debian 13 starts there, and has no network. Raspberry Pi OS and Ubuntu have Raspberry Pi's kernel, which had it first.
+fn has_rp1(facts: &Facts, board: &Board) -> Result<(), PlanError> {
+    let is_wanted = board.device_trees.iter().any(|start| start.starts_with(BCM2712));
+    if !is_wanted || facts.system.family != Family::DebianPi {
+        return Ok(());
+    }
+    let kernels = facts.boot_kernels(board.kernel);
+    let lacking = kernels.iter().find(|kernel| !RP1.iter().any(|driver| kernel.modules.has(driver)));
+    let Some(kernel) = lacking else { return Ok(()) };
+    Err(PlanError::Unsupported {
+        what: format!(
+            "the kernel {}, which has no driver (rp1_pci) for Ethernet and USB of {},",
+            kernel.release, board.title
+        ),
+        cure:
+            "take Raspberry Pi OS or Ubuntu for this board, or a release of Debian with Linux 6.17 or later"
+                .to_owned(),
     })
 }
