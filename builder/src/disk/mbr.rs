@@ -22,7 +22,7 @@ pub(super) enum Found {
     Table(PartitionTable),
     /// Only the guard of a GPT.
     Protective,
-    /// Guards of a GPT, and what it shows of that to programs that know only the MBR.
+    /// Guards of a GPT, and the partitions that programs see that know only the MBR.
     Hybrid(Vec<Partition>),
 }
 
@@ -45,8 +45,8 @@ pub(super) fn parse(sector: &[u8; 512]) -> Result<Found> {
     Ok(Found::Table(PartitionTable { kind: TableKind::Mbr { disk_id }, partitions }))
 }
 
-/// Linux reads the GPT where one guard begins at sector 1, in whatever place it stands (`is_pmbr_valid` in
-/// `block/partitions/efi.c`), and else the MBR: with that, the two tables would be two different disks.
+/// Linux reads the GPT only where a guard begins at sector 1, in whatever place of the four it stands (`is_pmbr_valid` in
+/// `block/partitions/efi.c`). Where none does, the MBR counts, and the two tables may be of two different disks.
 fn hybrid(used: &[(usize, &MBRPartitionEntry)]) -> Result<Found> {
     if !used.iter().any(|(_, entry)| entry.sys == PROTECTIVE && entry.starting_lba == 1) {
         return Err(DiskError::unsupported("a hybrid MBR without a guard of the GPT at sector 1"));
@@ -98,12 +98,13 @@ pub(super) fn beside_gpt(sector: &[u8; 512], start: u64, end: u64, disk_sectors:
     let used: Vec<_> = header.iter().filter(|(_, entry)| entry.is_used()).collect();
     let is_last =
         |entry: &MBRPartitionEntry| used.iter().all(|(_, other)| other.starting_lba <= entry.starting_lba);
-    let shown = used.iter().find(|(_, e)| e.sys != PROTECTIVE && u64::from(e.starting_lba) == start);
     let guard = used.iter().find(|(_, entry)| entry.sys == PROTECTIVE && is_last(entry));
-    let sector = match shown {
-        Some((number, _)) => with_end(sector, u32::try_from(*number).unwrap_or(u32::MAX), end)?,
-        None => *sector,
-    };
+    let mut sector = *sector;
+    for (number, entry) in &used {
+        if entry.sys != PROTECTIVE && u64::from(entry.starting_lba) == start {
+            sector = with_end(&sector, u32::try_from(*number).unwrap_or(u32::MAX), end)?;
+        }
+    }
     let Some((number, _)) = guard else { return Ok(sector) };
     edit(&sector, |header| {
         if let Some(entry) = header.get_mut(*number) {

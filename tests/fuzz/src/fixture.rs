@@ -62,5 +62,5 @@ fixtures! {
 }
 fixtures! {
     /// One of each kind.
-    TABLES: "mbr" "gpt"
+    TABLES: "mbr" "gpt" "hybrid"
 }

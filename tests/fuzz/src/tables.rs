@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use crc::{CRC_32_ISO_HDLC, Crc};
-use hcimage::disk::{ByteSize, DiskError, PartitionTable, SECTOR, Window, grow_last};
+use hcimage::disk::{ByteSize, DiskError, PartitionTable, SECTOR, Window, grow_last, order_for_firmware};
 
 use crate::fixture::TABLES;
 use crate::reader::Reader;
@@ -38,6 +38,24 @@ pub fn run(input: &[u8]) {
     let number = u32::from(number % 18);
     let grown = grow_last(&file, number, ByteSize(size));
     check_growth(&file, &script, &content, before, number, size, grown);
+    check_order(&file);
+}
+
+/// Whatever a hybrid MBR holds, Linux sees the same partitions once it is in order, and there is nothing more to do.
+fn check_order(file: &Arc<File>) {
+    let before = read(file);
+    let mut sectors = [[0; 512]; 2];
+    let mut read_first = |which: usize| file.read_exact_at(&mut sectors[which], 0);
+    read_first(0).expect("reading the scratch file");
+    let ordered = order_for_firmware(file);
+    read_first(1).expect("reading the scratch file");
+    match ordered {
+        Ok(true) => {
+            assert_eq!(read(file), before);
+            assert!(!order_for_firmware(file).expect("it is in order"), "it was put in order twice");
+        }
+        Ok(false) | Err(_) => assert_eq!(sectors[0], sectors[1]),
+    }
 }
 
 /// Reads the table and holds it to its promises.
