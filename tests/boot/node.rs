@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::guest::{K3S_IS, add_unit, keep, say_what_becomes_of_k3s};
 use crate::support::base::base;
 use crate::support::hcimage::{build, succeed};
-use crate::support::tools::{debugfs, debugfs_write, dump, judge, mtype, partitions, run};
+use crate::support::tools::{debugfs, debugfs_write, dump, entries, judge, mtype, partitions, run};
 use crate::{BY_KERNEL, POWER_OFF, REPORT};
 
 /// In QEMU's own network, but not the address that its DHCP would give.
@@ -175,14 +175,10 @@ impl Node {
 
     /// The FAT is where a Raspberry Pi's firmware looks for it, and Linux has the partitions of the GPT.
     pub fn judge_hybrid_mbr(&self) {
-        let mut sfdisk = Command::new("sfdisk");
-        let dump = run(sfdisk.args(["--label-nested", "dos", "--dump"]).arg(self.image()));
-        let dump: String = dump.chars().filter(|c| *c != ' ').collect();
-        assert!(dump.contains("node.img1:start=2048,size=1046528,type=c"), "{dump}");
-        assert!(
-            dump.contains("node.img3:start=1,size=2047,type=ee") && !dump.contains("node.img2:"),
-            "{dump}"
-        );
+        let shown = entries(&self.image(), true);
+        let has = |start: &str| shown.iter().any(|entry| entry.starts_with(start));
+        assert!(has("1:start=2048,size=1046528,type=c"), "{shown:?}");
+        assert!(has("3:start=1,size=2047,type=ee") && !has("2:"), "{shown:?}");
         let mounts = self.read("/var/log/probe.mounts");
         assert!(mounts.lines().any(|line| line.starts_with("/dev/vda15 /boot/firmware vfat ")), "{mounts}");
     }

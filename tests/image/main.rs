@@ -23,10 +23,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use access::dump;
 use serde_json::Value;
 use support::base::{K3S_VERSION, base, make_release};
 use support::hcimage::{build, fail, hcimage, succeed};
-use support::tools::{assert_same_bytes, debugfs, debugfs_write, judge, mtype, partitions};
+use support::tools::{assert_same_bytes, debugfs, debugfs_put, entries, judge, mtype};
 use support::tree::{boot_tree, hex, root_tree};
 use tempfile::TempDir;
 
@@ -105,7 +106,7 @@ impl Node {
         if let Some(name) = path.strip_prefix(&format!("{}/", self.case.boot)) {
             return String::from_utf8(mtype(&self.image, name)).expect("a text");
         }
-        access::dump(&self.image, path, self.folder.path())
+        dump(&self.image, path, self.folder.path())
     }
 
     /// Everything that is the same for every base.
@@ -282,19 +283,14 @@ fn debian_on_a_pi_with_a_hybrid_mbr() {
     node.judge_cmdline();
     let change = node.manifest["partition_table"].as_str().expect("a change of the table");
     assert!(change.contains("FAT first"), "{change}");
-    let read = |image: &Path, options: &[&str]| {
-        let dump = support::tools::run(Command::new("sfdisk").args(options).arg("--dump").arg(image));
-        let entries = dump.lines().filter_map(|line| line.strip_prefix(image.to_str()?));
-        entries.map(|entry| entry.replace(' ', "")).collect::<Vec<_>>()
-    };
-    let [before, after] = [&node.base, &node.image].map(|image| read(image, &["--label-nested", "dos"]));
+    let [before, after] = [&node.base, &node.image].map(|image| entries(image, true));
     let started = |entries: &[String]| -> Vec<String> {
         entries.iter().map(|entry| entry.split(",size").next().unwrap_or_default().to_owned()).collect()
     };
     assert_eq!(started(&before), ["1:start=2048", "2:start=1", "3:start=1048576"]);
     assert_eq!(started(&after), ["1:start=2048", "3:start=1", "4:start=1048576"]);
     // The partitions themselves, with their ids, are those of the base.
-    assert_eq!(read(&node.base, &[]), read(&node.image, &[]));
+    assert_eq!(entries(&node.base, false), entries(&node.image, false));
     assert!(node.text("/etc/fstab").contains("PARTUUID=5a0b7c1e-0000-4000-8000-000000000011 / ext4 "));
     assert!(node.masked("systemd-firstboot.service"));
     assert!(!node.exists("/etc/cloud"), "there is no cloud-init to be kept from anything");
@@ -475,14 +471,7 @@ fn every_kind_of_swap_is_stopped() {
     support::tools::run(
         Command::new("cp").arg("--sparse=always").arg(base("ubuntu-pi-24.04-like")).arg(&copy),
     );
-    let put = |text: &str, path: &str| {
-        let file = folder.path().join("text");
-        fs::write(&file, text).expect("writing a text");
-        // It need not be there yet; where it is and stays, the next call says so.
-        let root = format!("{}?offset={}", copy.display(), partitions(&copy).0.start);
-        support::tools::run(Command::new("debugfs").args(["-w", "-R", &format!("rm {path}"), &root]));
-        debugfs_write(&copy, &format!("write {} {path}", file.display()));
-    };
+    let put = |text: &str, path: &str| debugfs_put(&copy, text, path, folder.path());
     let fstab = "LABEL=writable / ext4 defaults 0 1\nLABEL=system-boot /boot/firmware vfat defaults 0 1\n\
                  /swap.img\tnone\tswap\tsw\t0\t0\nUUID=6b86b273-ff34-4ce1-9d6b-804eff5a3f57 none swap sw 0 0\n";
     put(fstab, "/etc/fstab");
@@ -579,14 +568,6 @@ fn run_says_how_to_unpack() {
         support::tools::run(Command::new("sh").args(["-ec", command]).current_dir(folder.path()));
         fail(hcimage(folder.path()).args(["run", "--board", "cm4", "packed"]), 3, &["packed", cure]);
     }
-}
-
-fn dump(image: &Path, path: &str, scratch: &Path) -> String {
-    let file = scratch.join("dumped");
-    debugfs(image, &format!("dump {path} {}", file.display()));
-    let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{path}: {error}"));
-    fs::remove_file(&file).expect("removing a dump");
-    text
 }
 
 fn judge_keyfile(node: &Node) {

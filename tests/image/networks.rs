@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::access::{build, cluster, dump, image, owner};
 use crate::support::base::base;
 use crate::support::hcimage::{build as build_node, fail, succeed};
-use crate::support::tools::{assert_same_bytes, debugfs, judge, partitions, run};
+use crate::support::tools::{assert_same_bytes, debugfs, debugfs_put, judge, partitions, run};
 
 /// A copy of a base without NetworkManager's link, after some commands of debugfs; `FILE` stands for a file with `text`.
 fn changed(name: &str, commands: &[&str], text: &str, scratch: &Path) -> PathBuf {
@@ -187,15 +187,9 @@ fn a_vlan_that_the_image_cannot_have_is_refused() {
 fn with_module(name: &str, line: &str, scratch: &Path) -> PathBuf {
     let image = scratch.join("with-module.img");
     run(Command::new("cp").arg("--sparse=always").arg(base(name)).arg(&image));
-    let place = format!("{}?offset={}", image.display(), partitions(&image).0.start);
     for kernel in modules_of(&image) {
         let path = format!("/lib/modules/{kernel}/modules.dep");
-        let text = dump(&image, &path, scratch) + line;
-        fs::write(scratch.join("modules.dep"), text).expect("a list of modules");
-        let write = format!("write {} {path}", scratch.join("modules.dep").display());
-        for command in [format!("rm {path}"), write] {
-            run(Command::new("debugfs").args(["-w", "-R", &command, &place]));
-        }
+        debugfs_put(&image, &(dump(&image, &path, scratch) + line), &path, scratch);
     }
     image
 }

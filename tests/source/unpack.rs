@@ -15,6 +15,12 @@ fn from_file(desk: &Desk, path: PathBuf) -> Result<UnpackedBase, SourceError> {
     obtain(&desk.tools(), &BaseSource::File(path), "base.test", &mut desk.lock())
 }
 
+fn is_unsupported(desk: &Desk, path: PathBuf, word: &str) {
+    let error = from_file(desk, path).unwrap_err();
+    assert_eq!(error.class(), Class::Unsupported, "{word}: {error}");
+    assert!(error.to_string().contains(word), "{word}: {error}");
+}
+
 #[test]
 fn every_packing_gives_the_image_back() {
     let bytes = image(6 << 20);
@@ -134,9 +140,7 @@ fn what_we_do_not_unpack_is_refused_by_name() {
         (b"BZh9rest", "a bzip2 file"),
         (b"", "an empty file"),
     ] {
-        let error = from_file(&desk, desk.write("x", bytes)).unwrap_err();
-        assert_eq!(error.class(), Class::Unsupported);
-        assert!(error.to_string().contains(name), "{error}");
+        is_unsupported(&desk, desk.write("x", bytes), name);
     }
     let error = from_file(&desk, desk.path("absent.img")).unwrap_err();
     assert!(error.to_string().contains("absent.img"), "{error}");
@@ -271,9 +275,7 @@ fn qcow2_images_that_are_not_whole_are_refused() {
         ("outside.img", "another file"),
         ("locked.img", "encrypted"),
     ] {
-        let error = from_file(&desk, desk.path(name)).unwrap_err();
-        assert_eq!(error.class(), Class::Unsupported, "{name}: {error}");
-        assert!(error.to_string().contains(word), "{name}: {error}");
+        is_unsupported(&desk, desk.path(name), word);
     }
     let packed = std::fs::read(&whole).unwrap();
     let cut = desk.write("cut.img", &packed[..packed.len() / 2]);
@@ -362,9 +364,7 @@ fn tar_archives_without_one_sound_image_are_refused() {
     ] {
         let desk = Desk::new();
         let path = desk.write("x.tar.xz", pack("xz", &["-c"], &tarred(&desk, files, options)));
-        let error = from_file(&desk, path).unwrap_err();
-        assert_eq!(error.class(), Class::Unsupported, "{word}: {error}");
-        assert!(error.to_string().contains(word), "{word}: {error}");
+        is_unsupported(&desk, path, word);
         assert!(desk.cached().is_empty(), "{word}: {:?}", desk.cached());
     }
     let desk = Desk::new();
@@ -396,9 +396,7 @@ fn zip_archives_without_one_sound_image_are_refused() {
         (&[("a.img", &bytes[..])], &["-Z", "bzip2"], "deflate"),
     ] {
         let desk = Desk::new();
-        let error = from_file(&desk, zipped(&desk, files, options)).unwrap_err();
-        assert_eq!(error.class(), Class::Unsupported, "{word}: {error}");
-        assert!(error.to_string().contains(word), "{word}: {error}");
+        is_unsupported(&desk, zipped(&desk, files, options), word);
     }
     let desk = Desk::new();
     let packed = std::fs::read(zipped(&desk, &[("a.img", &bytes[..])], &[])).unwrap();

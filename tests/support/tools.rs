@@ -123,6 +123,25 @@ pub fn debugfs_write(image: &Path, request: &str) {
     assert!(said.lines().all(usual), "{request}: {said}");
 }
 
+/// Puts a text at a path of the root file system, by way of a file in `scratch`, in place of a file that may be there.
+pub fn debugfs_put(image: &Path, text: &str, path: &str, scratch: &Path) {
+    let file = scratch.join("text");
+    std::fs::write(&file, text).expect("writing a text");
+    // Where it is there and stays, the next call says so.
+    let root = format!("{}?offset={}", image.display(), partitions(image).0.start);
+    run(Command::new("debugfs").args(["-w", "-R", &format!("rm {path}"), &root]));
+    debugfs_write(image, &format!("write {} {path}", file.display()));
+}
+
+/// The entries of a partition table as sfdisk dumps it, without the image's name and blanks: `1:start=2048,size=...`. Of
+/// a GPT's hybrid MBR with `nested`.
+pub fn entries(image: &Path, nested: bool) -> Vec<String> {
+    let nested = if nested { &["--label-nested", "dos"][..] } else { &[] };
+    let dump = run(Command::new("sfdisk").args(nested).arg("--dump").arg(image));
+    let entries = dump.lines().filter_map(|line| line.strip_prefix(image.to_str()?));
+    entries.map(|entry| entry.replace(' ', "")).collect()
+}
+
 /// A file of the FAT partition as mtools reads it.
 pub fn mtype(image: &Path, path: &str) -> Vec<u8> {
     let (_, boot) = partitions(image);

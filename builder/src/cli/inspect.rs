@@ -16,7 +16,7 @@ use crate::disk::{ByteSize, Partition, PartitionTable, TableKind, Window};
 use crate::os::{Facts, OsError, OsImage, probe};
 
 use super::output;
-use super::project::Equipment;
+use super::project::unpacked;
 
 /// Say what an image holds: partitions, system, boot, network, swap, room
 #[derive(Debug, clap::Args)]
@@ -39,7 +39,7 @@ struct Inspection {
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let context = || format!("inspecting {}", self.image.display());
-        let image = Equipment::unpacked(&self.image).with_context(context)?;
+        let image = unpacked(&self.image).with_context(context)?;
         let inspection = inspect(&image).with_context(context)?;
         if self.json {
             output::print_json(&inspection.json())?;

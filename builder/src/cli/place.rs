@@ -8,7 +8,7 @@ use anyhow::Context;
 use crate::fs::ImagePath;
 use crate::os::{Access, OsImage, Tree};
 
-use super::project::Equipment;
+use super::project::unpacked;
 
 /// A path inside an image.
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ impl Place {
     /// Opens the image for reading; a packed one is unpacked.
     pub(super) fn open(&self) -> anyhow::Result<Tree> {
         let context = || format!("opening {}", self.image.display());
-        let image = Equipment::unpacked(&self.image).with_context(context)?;
+        let image = unpacked(&self.image).with_context(context)?;
         OsImage::open(&image).and_then(|image| image.tree(Access::Read)).with_context(context)
     }
 }

@@ -139,15 +139,18 @@ impl Equipment {
         })
     }
 
-    /// An image as it can be looked at: a packed one is unpacked, once.
-    pub(super) fn unpacked(path: &Path) -> anyhow::Result<PathBuf> {
-        Ok(base::unpacked(&Self::of_user()?.tools(), path)?)
-    }
-
     pub(super) fn tools(&self) -> Tools<'_> {
         let Self { interrupt, progress, fetcher, cache } = self;
         Tools { fetcher, cache, progress: progress.as_ref(), interrupt }
     }
+}
+
+/// An image as it can be looked at: a raw one itself, which takes no equipment; a packed one is unpacked, once.
+pub(super) fn unpacked(image: &Path) -> anyhow::Result<PathBuf> {
+    if !base::is_packed(image)? {
+        return Ok(image.to_owned());
+    }
+    Ok(base::obtain_file(&Equipment::of_user()?.tools(), image)?.image)
 }
 
 /// A board's inputs, on this machine and verified.

@@ -22,15 +22,14 @@ const LAST_LBA: usize = 40;
 /// is still true on MBR and mendable on GPT; nothing is synced. Boot code, ids and all other entries are kept.
 /// What is in the partition is not touched: its file system has to be grown by whoever knows it.
 pub fn grow_last(file: &File, number: u32, new_size: ByteSize) -> Result<ByteSize> {
-    let file = file.try_clone().map_err(DiskError::io("opening the image once more"))?;
-    let before = whole(&file)?;
+    let before = whole(file)?;
     let table = PartitionTable::read(&before)?;
     let partition = last_partition(&table, number)?;
     check_size(before.len(), new_size)?;
     let plan = Plan::new(&before, &table, partition, new_size)?;
 
     file.set_len(new_size.0).map_err(DiskError::io("making the image longer"))?;
-    let image = whole(&file)?;
+    let image = whole(file)?;
     plan.carry_out(&image)?;
 
     let after = PartitionTable::read(&image)?;
@@ -38,7 +37,8 @@ pub fn grow_last(file: &File, number: u32, new_size: ByteSize) -> Result<ByteSiz
     Ok(grown.size)
 }
 
-fn whole(file: &File) -> Result<Window> {
+/// The bytes of an open image.
+pub(super) fn whole(file: &File) -> Result<Window> {
     let file = file.try_clone().map_err(DiskError::io("opening the image once more"))?;
     Window::whole(Arc::new(file)).map_err(DiskError::io("reading the size of the image"))
 }
@@ -82,8 +82,7 @@ struct GptPlan {
 impl Plan {
     fn new(image: &Window, table: &PartitionTable, partition: &Partition, size: ByteSize) -> Result<Self> {
         let sectors = size.0 / SECTOR;
-        let mut sector = [0; 512];
-        image.read_exact_at(&mut sector, 0).map_err(DiskError::io("reading the boot sector"))?;
+        let sector = mbr::read(image)?;
         match table.kind {
             TableKind::Mbr { .. } => {
                 Ok(Self { sector: mbr::with_end(&sector, partition.number, sectors)?, gpt: None })
@@ -101,7 +100,7 @@ impl Plan {
         if let Some(gpt) = self.gpt {
             gpt.carry_out(image)?;
         }
-        image.write_all_at(&self.sector, 0).map_err(DiskError::io("writing the boot sector"))
+        mbr::write(image, &self.sector)
     }
 }
 

@@ -8,6 +8,7 @@ use super::error::{DiskError, Result};
 use super::kind::PartitionType;
 use super::table::{Partition, PartitionTable, TableKind};
 use super::units::{ByteOffset, ByteSize};
+use super::window::Window;
 
 /// The type of the entry that guards a GPT against programs that know only the MBR.
 const PROTECTIVE: u8 = 0xee;
@@ -55,6 +56,18 @@ fn hybrid(used: &[(usize, &MBRPartitionEntry)]) -> Result<Found> {
     shown.map(|(number, entry)| partition(*number, entry)).collect::<Result<_>>().map(Found::Hybrid)
 }
 
+/// The first sector of an image.
+pub(super) fn read(image: &Window) -> Result<[u8; 512]> {
+    let mut sector = [0; 512];
+    image.read_exact_at(&mut sector, 0).map_err(DiskError::io("reading the boot sector"))?;
+    Ok(sector)
+}
+
+/// Puts it back, changed.
+pub(super) fn write(image: &Window, sector: &[u8; 512]) -> Result<()> {
+    image.write_all_at(sector, 0).map_err(DiskError::io("writing the boot sector"))
+}
+
 fn header(sector: &[u8; 512]) -> Result<MBRHeader> {
     MBRHeader::read_from(&mut Cursor::new(sector.as_slice()))
         .map_err(|error| DiskError::corrupt(format!("the boot sector: {error}")))
@@ -72,21 +85,26 @@ fn partition(number: usize, entry: &MBRPartitionEntry) -> Result<Partition> {
     })
 }
 
+/// Makes a partition end at `end`, in sectors.
+fn end_at(entry: &mut MBRPartitionEntry, number: usize, end: u64) -> Result<()> {
+    // The last address, end - 1, must fit as well as the count: both are 32 bits.
+    let last = end.checked_sub(1).and_then(|last| u32::try_from(last).ok());
+    let last = last.ok_or_else(|| {
+        DiskError::unsupported("an MBR partition that ends beyond 2 TiB (the table has 32-bit sectors)")
+    })?;
+    let sectors = u64::from(last).checked_sub(entry.starting_lba.into()).and_then(|n| n.checked_add(1));
+    let sectors = sectors.and_then(|n| u32::try_from(n).ok());
+    entry.sectors = sectors.ok_or_else(|| DiskError::corrupt(format!("partition {number}")))?;
+    entry.last_chs = chs(last);
+    Ok(())
+}
+
 /// The sector with one partition ending at `end`, in sectors; nothing else is changed.
 pub(super) fn with_end(sector: &[u8; 512], number: u32, end: u64) -> Result<[u8; 512]> {
     edit(sector, |header| {
-        let entry = usize::try_from(number).ok().and_then(|number| header.get_mut(number));
-        let entry = entry.ok_or_else(|| DiskError::unsupported(format!("MBR partition {number}")))?;
-        // The last address, end - 1, must fit as well as the count: both are 32 bits.
-        let last = end.checked_sub(1).and_then(|last| u32::try_from(last).ok());
-        let last = last.ok_or_else(|| {
-            DiskError::unsupported("an MBR partition that ends beyond 2 TiB (the table has 32-bit sectors)")
-        })?;
-        let sectors = u64::from(last).checked_sub(entry.starting_lba.into()).and_then(|n| n.checked_add(1));
-        let sectors = sectors.and_then(|n| u32::try_from(n).ok());
-        entry.sectors = sectors.ok_or_else(|| DiskError::corrupt(format!("partition {number}")))?;
-        entry.last_chs = chs(last);
-        Ok(())
+        let missing = || DiskError::unsupported(format!("MBR partition {number}"));
+        let number = usize::try_from(number).map_err(|_| missing())?;
+        end_at(header.get_mut(number).ok_or_else(missing)?, number, end)
     })
 }
 
@@ -94,22 +112,19 @@ pub(super) fn with_end(sector: &[u8; 512], number: u32, end: u64) -> Result<[u8;
 /// (UEFI specification 2.10, table 5.4): a guard that stands alone covers the disk. Of a hybrid MBR, the last guard
 /// reaches to the end, and the partition's own entry, if it has one, grows with it.
 pub(super) fn beside_gpt(sector: &[u8; 512], start: u64, end: u64, disk_sectors: u64) -> Result<[u8; 512]> {
-    let header = header(sector)?;
-    let used: Vec<_> = header.iter().filter(|(_, entry)| entry.is_used()).collect();
-    let is_last =
-        |entry: &MBRPartitionEntry| used.iter().all(|(_, other)| other.starting_lba <= entry.starting_lba);
-    let guard = used.iter().find(|(_, entry)| entry.sys == PROTECTIVE && is_last(entry));
-    let mut sector = *sector;
-    for (number, entry) in &used {
-        if entry.sys != PROTECTIVE && u64::from(entry.starting_lba) == start {
-            sector = with_end(&sector, u32::try_from(*number).unwrap_or(u32::MAX), end)?;
-        }
-    }
-    let Some((number, _)) = guard else { return Ok(sector) };
-    edit(&sector, |header| {
-        if let Some(entry) = header.get_mut(*number) {
-            let sectors = disk_sectors.saturating_sub(entry.starting_lba.into());
-            entry.sectors = u32::try_from(sectors).unwrap_or(u32::MAX);
+    edit(sector, |header| {
+        let used = || header.iter().filter(|(_, entry)| entry.is_used());
+        let last = used().map(|(_, entry)| entry.starting_lba).max();
+        let is_guard =
+            |entry: &MBRPartitionEntry| entry.sys == PROTECTIVE && Some(entry.starting_lba) == last;
+        let guard = used().find(|(_, entry)| is_guard(entry)).map(|(number, _)| number);
+        for (number, entry) in header.iter_mut().filter(|(_, entry)| entry.is_used()) {
+            if Some(number) == guard {
+                let sectors = disk_sectors.saturating_sub(entry.starting_lba.into());
+                entry.sectors = u32::try_from(sectors).unwrap_or(u32::MAX);
+            } else if entry.sys != PROTECTIVE && u64::from(entry.starting_lba) == start {
+                end_at(entry, number, end)?;
+            }
         }
         Ok(())
     })
@@ -137,10 +152,8 @@ pub(super) fn firmware_order(sector: &[u8; 512]) -> Result<Option<[u8; 512]>> {
     places.splice(shown..shown, std::iter::repeat_n(MBRPartitionEntry::empty(), empty));
     places.resize_with(PLACES, MBRPartitionEntry::empty);
     let new = edit(sector, |header| {
-        for (number, entry) in (1..).zip(places) {
-            if let Some(place) = header.get_mut(number) {
-                *place = entry;
-            }
+        for ((_, place), entry) in header.iter_mut().zip(places) {
+            *place = entry;
         }
         Ok(())
     })?;

@@ -108,13 +108,14 @@ impl Probe<'_> {
         }
         self.homes(&mut files)?;
         let cloud_init = self.cloud_init(&status)?;
+        let machine_id = self.machine_id()?;
         Ok(Facts {
             system,
             pretty_name: evidence.pretty,
             arch: self.arch()?,
             root_growth: self.root_growth(&bootloader, &files, &status, cloud_init.as_ref())?,
-            user_setup: self.user_setup(&files, cloud_init.as_ref())?,
-            machine_id: self.machine_id()?,
+            user_setup: self.user_setup(&files, machine_id, cloud_init.as_ref())?,
+            machine_id,
             packages: dpkg_status::count_installed(&status),
             bootloader,
             network: network::active(self.tree, &mut files)?,

@@ -47,20 +47,18 @@ pub fn obtain(
     lock: &mut Lock,
 ) -> Result<UnpackedBase> {
     match source {
-        BaseSource::File(path) => from_file(tools, path),
+        BaseSource::File(path) => obtain_file(tools, path),
         BaseSource::Url(url) => from_url(tools, url, lock_name, lock),
     }
 }
 
-/// A local image as a raw one, to look at: itself, or what it unpacks to, once.
-pub fn unpacked(tools: &Tools<'_>, path: &Path) -> Result<PathBuf> {
-    match Format::of_file(path)? {
-        Format::Raw => Ok(path.to_owned()),
-        _ => from_file(tools, path).map(|base| base.image),
-    }
+/// Whether a local image must be unpacked before it can be looked at.
+pub fn is_packed(path: &Path) -> Result<bool> {
+    Ok(Format::of_file(path)? != Format::Raw)
 }
 
-fn from_file(tools: &Tools<'_>, path: &Path) -> Result<UnpackedBase> {
+/// The same for a local file, which is not locked.
+pub fn obtain_file(tools: &Tools<'_>, path: &Path) -> Result<UnpackedBase> {
     let metadata = std::fs::metadata(path).during("opening the base image", path)?;
     if metadata.is_dir() {
         return Err(SourceError::Invalid {

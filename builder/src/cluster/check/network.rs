@@ -135,34 +135,28 @@ fn wifi(file: &File, problems: &mut Problems<'_>) {
 /// A VLAN is one of the cable's, and has an interface of its own above the port's.
 fn vlans(file: &File, problems: &mut Problems<'_>) {
     for node in &file.nodes {
-        let own =
-            node.interface.as_ref().and_then(|field| Some((field, VlanId::of_interface(&field.value)?)));
-        let Some(vlan) = &node.vlan else {
-            if let Some((interface, (port, id))) = own {
-                let instead = port
-                    .map_or("leave `interface` out".to_owned(), |port| format!("`interface = \"{port}\"`"));
-                problems.error(
-                    &interface.span,
-                    format!("{} is the interface of VLAN {id}, and nothing makes it", interface.value),
-                    format!("write `vlan = {id}` and {instead}"),
-                );
-            }
-            continue;
-        };
-        if node.wifi.as_ref().is_some_and(|wifi| wifi.value) {
+        let vlan = node.vlan.as_ref();
+        if let Some(vlan) = vlan.filter(|_| node.wifi.as_ref().is_some_and(|wifi| wifi.value)) {
             problems.error(
                 &vlan.span,
                 "a wireless network has no VLAN tags",
                 "leave `vlan` out, or `wifi`; the access point decides what VLAN its network is",
             );
         }
-        if let Some((interface, _)) = own {
-            problems.error(
-                &interface.span,
-                format!("{} is the interface of a VLAN itself", interface.value),
-                "name the port that the cable is in, such as eth0, or leave `interface` out",
-            );
-        }
+        let Some(interface) = &node.interface else { continue };
+        let Some((port, id)) = VlanId::of_interface(&interface.value) else { continue };
+        let (what, cure) = match (vlan, port) {
+            (Some(_), _) => (
+                "a VLAN itself".to_owned(),
+                "name the port that the cable is in, such as eth0, or leave `interface` out".to_owned(),
+            ),
+            (None, port) => {
+                let instead = port
+                    .map_or("leave `interface` out".to_owned(), |port| format!("`interface = \"{port}\"`"));
+                (format!("VLAN {id}, and nothing makes it"), format!("write `vlan = {id}` and {instead}"))
+            }
+        };
+        problems.error(&interface.span, format!("{} is the interface of {what}", interface.value), cure);
     }
     one_network(file, problems);
 }

@@ -36,6 +36,7 @@ impl Probe<'_> {
     pub(super) fn user_setup(
         &self,
         files: &Snapshot,
+        machine_id: MachineId,
         cloud_init: Option<&CloudInit>,
     ) -> Result<Vec<UserSetup>, OsError> {
         let mut found = Vec::new();
@@ -46,7 +47,7 @@ impl Probe<'_> {
             found.push(UserSetup::CloudInit);
         }
         let shadow = files.text(&fixed(shadow::PATH)).unwrap_or_default();
-        if self.machine_id()?.makes_a_first_boot() && shadow::root_is_unprovisioned(shadow) {
+        if machine_id.makes_a_first_boot() && shadow::root_is_unprovisioned(shadow) {
             found.push(UserSetup::SystemdFirstboot);
         }
         Ok(found)
