@@ -15,11 +15,11 @@ use crate::source::digest::{Hasher, HashingReader, Sha256Digest};
 
 /// What an edit did to a path, for `manifest.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Change {
+pub struct ChangeRecord {
     /// The path as the running system will see it.
     pub path: String,
     /// What it is now.
-    pub now: Now,
+    pub now: NewState,
     /// SHA-256 of the content before, where a regular file was there that is not secret.
     pub old_sha256: Option<Sha256Digest>,
     /// Why it changed.
@@ -29,7 +29,7 @@ pub struct Change {
 /// What a changed path is now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Now {
+pub enum NewState {
     /// A regular file.
     File {
         /// SHA-256 of its content; none where that is secret, since a short secret could be guessed from it.
@@ -46,8 +46,8 @@ pub enum Now {
         /// Where it leads.
         target: String,
     },
-    /// A folder that was not there before.
-    Folder {
+    /// A directory that was not there before.
+    Dir {
         /// Owner and mode; none on FAT.
         #[serde(flatten)]
         owner: Option<Owner>,
@@ -120,7 +120,7 @@ pub fn apply(
     plan: &Plan,
     progress: &dyn Progress,
     interrupt: &Interrupt,
-) -> Result<Vec<Change>, ApplyError> {
+) -> Result<Vec<ChangeRecord>, ApplyError> {
     let total = plan.edits.iter().map(|edit| edit.size()).sum();
     let task = progress.start("writing into the image", Some(total));
     let mut applier = Applier { tree, task: task.as_ref(), interrupt, changes: Vec::new() };
@@ -143,7 +143,7 @@ impl Edit {
 }
 
 /// The edits of a plan that an earlier build did not do already, so that building on a built image changes nothing.
-pub fn outstanding(tree: &Tree, plan: &Plan) -> Result<Plan, ApplyError> {
+pub fn pending_edits(tree: &Tree, plan: &Plan) -> Result<Plan, ApplyError> {
     let mut edits = Vec::new();
     for edit in &plan.edits {
         let done =
@@ -164,7 +164,7 @@ fn is_done(tree: &Tree, edit: &Edit) -> Result<bool, FsError> {
             && (tree.on_boot(&edit.path)? || old.attributes.same_but_time(wanted))
             && digest(tree, &edit.path, Some(&old))? == Some(content.sha256())),
         Action::Link(target, _) => Ok(old.kind == Kind::Symlink && tree.read_link(&edit.path)? == *target),
-        Action::Folder(_) => Ok(old.kind == Kind::Folder),
+        Action::Dir(_) => Ok(old.kind == Kind::Dir),
         Action::Remove => Ok(false),
     }
 }
@@ -183,77 +183,72 @@ struct Applier<'a> {
     tree: &'a Tree,
     task: &'a dyn Task,
     interrupt: &'a Interrupt,
-    changes: Vec<Change>,
+    changes: Vec<ChangeRecord>,
 }
 
 impl Applier<'_> {
     fn edit(&mut self, edit: &Edit) -> Result<(), ApplyError> {
         let fs = |source| ApplyError::Fs { path: edit.path.clone(), source };
         let old = self.tree.stat(&edit.path).map_err(fs)?;
-        let hidden = matches!(&edit.action, Action::Write(Content::Hidden(_), _));
+        let hidden = matches!(&edit.action, Action::Write(Content::Secret(_), _));
         let old = old.filter(|_| !hidden);
         let old_sha256 = digest(self.tree, &edit.path, old.as_ref()).map_err(fs)?;
         let now = match &edit.action {
             Action::Write(content, attributes) => {
-                self.folders_above(edit, *attributes).map_err(fs)?;
+                self.dirs_above(edit, *attributes).map_err(fs)?;
                 self.write(edit, content, *attributes)?
             }
             Action::Link(target, attributes) => {
-                self.folders_above(edit, *attributes).map_err(fs)?;
+                self.dirs_above(edit, *attributes).map_err(fs)?;
                 self.tree.symlink(&edit.path, target, *attributes).map_err(fs)?;
-                Now::Link { target: target.clone() }
+                NewState::Link { target: target.clone() }
             }
-            Action::Folder(attributes) => {
-                self.folders_above(edit, *attributes).map_err(fs)?;
-                return self.folder(&edit.path, *attributes, edit.reason).map_err(fs);
+            Action::Dir(attributes) => {
+                self.dirs_above(edit, *attributes).map_err(fs)?;
+                return self.dir(&edit.path, *attributes, edit.reason).map_err(fs);
             }
             Action::Remove => {
                 self.tree.remove(&edit.path).map_err(fs)?;
-                Now::Removed
+                NewState::Removed
             }
         };
-        self.changes.push(Change { path: edit.path.to_string(), now, old_sha256, reason: edit.reason });
+        self.changes.push(ChangeRecord { path: edit.path.to_string(), now, old_sha256, reason: edit.reason });
         Ok(())
     }
 
-    /// Makes what is missing above the path, one folder a change, so that the manifest lists each.
-    fn folders_above(&mut self, edit: &Edit, attributes: Attributes) -> Result<(), FsError> {
+    /// Makes what is missing above the path, one directory a change, so that the manifest lists each.
+    fn dirs_above(&mut self, edit: &Edit, attributes: Attributes) -> Result<(), FsError> {
         let mut missing = Vec::new();
         let mut above = edit.path.parent();
-        while let Some(folder) = above {
-            if self.tree.exists(&folder)? {
+        while let Some(dir) = above {
+            if self.tree.exists(&dir)? {
                 break;
             }
-            above = folder.parent();
-            missing.push(folder);
+            above = dir.parent();
+            missing.push(dir);
         }
-        for folder in missing.into_iter().rev() {
-            self.folder(&folder, Attributes { mode: 0o755, ..attributes }, edit.reason)?;
+        for dir in missing.into_iter().rev() {
+            self.dir(&dir, Attributes { mode: 0o755, ..attributes }, edit.reason)?;
         }
         Ok(())
     }
 
-    fn folder(
-        &mut self,
-        path: &ImagePath,
-        attributes: Attributes,
-        reason: &'static str,
-    ) -> Result<(), FsError> {
+    fn dir(&mut self, path: &ImagePath, attributes: Attributes, reason: &'static str) -> Result<(), FsError> {
         match self.tree.kind(path)? {
-            Some(Kind::Folder) => return Ok(()),
+            Some(Kind::Dir) => return Ok(()),
             Some(_) => {
-                let problem = "a folder is to be there, and it is something else".to_owned();
+                let problem = "a directory is to be there, and it is something else".to_owned();
                 return Err(FsError::BadPath { path: path.to_string(), problem });
             }
             None => {}
         }
-        self.tree.create_folders(path, attributes)?;
-        let now = Now::Folder { owner: self.owner(path, attributes)? };
-        self.changes.push(Change { path: path.to_string(), now, old_sha256: None, reason });
+        self.tree.create_dirs(path, attributes)?;
+        let now = NewState::Dir { owner: self.owner(path, attributes)? };
+        self.changes.push(ChangeRecord { path: path.to_string(), now, old_sha256: None, reason });
         Ok(())
     }
 
-    fn write(&self, edit: &Edit, content: &Content, attributes: Attributes) -> Result<Now, ApplyError> {
+    fn write(&self, edit: &Edit, content: &Content, attributes: Attributes) -> Result<NewState, ApplyError> {
         let owner = self
             .owner(&edit.path, attributes)
             .map_err(|source| ApplyError::Fs { path: edit.path.clone(), source })?;
@@ -261,7 +256,7 @@ impl Applier<'_> {
             Content::Bytes(bytes) => {
                 (Some(Sha256Digest::of(bytes)), self.stream(&edit.path, bytes.as_ref(), attributes)?.0)
             }
-            Content::Hidden(text) => (None, self.stream(&edit.path, text.expose().as_bytes(), attributes)?.0),
+            Content::Secret(text) => (None, self.stream(&edit.path, text.expose().as_bytes(), attributes)?.0),
             Content::HostFile { path, sha256: expected, promised_by, .. } => {
                 let failed = |source| ApplyError::HostFile { path: path.clone(), source };
                 let file = File::open(path).map_err(failed)?;
@@ -279,7 +274,7 @@ impl Applier<'_> {
                 (Some(found), size)
             }
         };
-        Ok(Now::File { sha256, size, owner })
+        Ok(NewState::File { sha256, size, owner })
     }
 
     fn stream<R: Read>(

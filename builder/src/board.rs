@@ -1,4 +1,4 @@
-//! Board profiles: one TOML file per board, compiled in, and overridden by a folder of the user's.
+//! Board profiles: one TOML file per board, compiled in, and overridden by a directory of the user's.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -156,7 +156,7 @@ pub struct Warning {
     /// What is the matter, without a full stop.
     pub message: String,
     /// What to do about it, likewise.
-    pub cure: String,
+    pub hint: String,
 }
 
 /// What the user must know before flashing.
@@ -181,7 +181,7 @@ pub enum BoardError {
     /// A profile cannot be read.
     #[error("reading the board profile {path}")]
     Read {
-        /// The file or folder.
+        /// The file or directory.
         path: PathBuf,
         /// Why not.
         #[source]
@@ -203,15 +203,15 @@ pub enum BoardError {
 pub struct Boards(BTreeMap<String, Board>);
 
 impl Boards {
-    /// The compiled-in profiles, and over them those of `folder`, if one is given.
-    pub fn load(folder: Option<&Path>) -> Result<Self, BoardError> {
+    /// The compiled-in profiles, and over them those of `dir`, if one is given.
+    pub fn load(dir: Option<&Path>) -> Result<Self, BoardError> {
         let mut boards = BTreeMap::new();
         for (file, text) in BUILT_IN {
             let board = parse(Path::new(file), text)?;
             boards.insert(board.name.clone(), board);
         }
-        if let Some(folder) = folder {
-            for board in read_folder(folder)? {
+        if let Some(dir) = dir {
+            for board in read_dir(dir)? {
                 boards.insert(board.name.clone(), board);
             }
         }
@@ -242,14 +242,14 @@ fn parse(path: &Path, text: &str) -> Result<Board, BoardError> {
         .map_err(|source| BoardError::Malformed { path: path.to_owned(), source: Box::new(source) })
 }
 
-fn read_folder(folder: &Path) -> Result<Vec<Board>, BoardError> {
+fn read_dir(dir: &Path) -> Result<Vec<Board>, BoardError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| BoardError::Read { path, source }
     };
     let mut boards = Vec::new();
-    for entry in fs::read_dir(folder).map_err(failed(folder))? {
-        let path = entry.map_err(failed(folder))?.path();
+    for entry in fs::read_dir(dir).map_err(failed(dir))? {
+        let path = entry.map_err(failed(dir))?.path();
         if path.extension().is_some_and(|extension| extension == "toml") {
             let text = fs::read_to_string(&path).map_err(failed(&path))?;
             boards.push(parse(&path, &text)?);
@@ -293,14 +293,14 @@ mod tests {
 
     #[test]
     fn a_users_profile_overrides_and_a_typo_in_it_is_shown() {
-        let folder = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().unwrap();
         let mine = include_str!("../../board-profiles/cm4.toml").replace("CM4 Lite", "mine");
-        fs::write(folder.path().join("x.toml"), mine).unwrap();
-        let boards = Boards::load(Some(folder.path())).unwrap();
+        fs::write(dir.path().join("x.toml"), mine).unwrap();
+        let boards = Boards::load(Some(dir.path())).unwrap();
         assert!(boards.get("cm4").unwrap().title.contains("mine"));
 
-        fs::write(folder.path().join("y.toml"), "name = \"y\"\ntitel = \"typo\"\n").unwrap();
-        let error = Boards::load(Some(folder.path())).unwrap_err();
+        fs::write(dir.path().join("y.toml"), "name = \"y\"\ntitel = \"typo\"\n").unwrap();
+        let error = Boards::load(Some(dir.path())).unwrap_err();
         let BoardError::Malformed { source, .. } = error else { panic!("{error}") };
         assert!(source.to_string().contains("titel"), "{source}");
     }

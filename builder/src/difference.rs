@@ -56,8 +56,8 @@ pub enum What {
         /// Where it will lead.
         target: String,
     },
-    /// A folder.
-    Folder,
+    /// A directory.
+    Dir,
     /// What is there goes.
     Removed,
 }
@@ -71,7 +71,7 @@ fn difference(tree: &Tree, edit: &Edit) -> Result<Difference, FsError> {
     let old = tree.stat(&edit.path)?;
     let new = old.is_none();
     let what = match &edit.action {
-        Action::Write(Content::Hidden(_), _) => What::Secret { new },
+        Action::Write(Content::Secret(_), _) => What::Secret { new },
         Action::Write(content, _) => {
             let old = match old {
                 Some(stat) if stat.kind == Kind::File && stat.size <= LONGEST_TEXT => {
@@ -86,7 +86,7 @@ fn difference(tree: &Tree, edit: &Edit) -> Result<Difference, FsError> {
             }
         }
         Action::Link(target, _) => What::Link { target: target.clone() },
-        Action::Folder(_) => What::Folder,
+        Action::Dir(_) => What::Dir,
         Action::Remove => What::Removed,
     };
     Ok(Difference { path: edit.path.to_string(), reason: edit.reason, what })
@@ -143,7 +143,7 @@ impl Difference {
             What::File { new, size } => format!("{} ({})", verb(new), ByteSize(*size)),
             What::Secret { new } => format!("{} (secret, not shown)", verb(new)),
             What::Link { target } => format!("link to {}", printable(target)),
-            What::Folder => "folder".to_owned(),
+            What::Dir => "folder".to_owned(),
             What::Removed => "remove".to_owned(),
         };
         let mut text = format!("{}  {head}: {reason}\n", paint(BOLD, &printable(path)));

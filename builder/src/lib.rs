@@ -3,24 +3,24 @@
 pub mod apply;
 pub mod arch;
 pub mod board;
-pub mod card;
+pub mod change_manifest;
 pub mod cli;
 pub mod cluster;
 pub mod difference;
 pub mod disk;
-pub mod edit;
+#[cfg(test)]
+mod external_tools;
+pub mod formats;
 pub mod fs;
 pub mod interrupt;
-#[cfg(test)]
-mod judges;
-pub mod manifest;
 pub mod os;
 pub mod output;
+pub mod payload;
 pub mod pipeline;
 pub mod plan;
 pub mod progress;
-pub mod proof;
 pub mod run;
 pub mod secrets;
 pub mod source;
+pub mod support_matrix;
 pub mod value;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, TempPath};
 
-use crate::source::cache::sync_folder;
+use crate::source::cache::sync_dir;
 
 /// Where an image goes.
 #[derive(Debug, Clone)]
@@ -31,7 +31,7 @@ pub enum OutputError {
         /// The output.
         path: PathBuf,
     },
-    /// A folder, a device or the like has the name.
+    /// A directory, a device or the like has the name.
     #[error(
         "{path} is no file that could be replaced; name a file with --output. An image is written to a card after \
          it was built"
@@ -77,13 +77,13 @@ impl Output {
         name.into()
     }
 
-    /// A file in the same folder, which vanishes unless it is given its final name. Only its owner may read it: an
+    /// A file in the same directory, which vanishes unless it is given its final name. Only its owner may read it: an
     /// image holds the secrets of its node.
     pub fn temporary(&self) -> Result<NamedTempFile> {
         tempfile::Builder::new()
             .prefix(".hcimage-")
             .suffix(".partial")
-            .tempfile_in(self.folder())
+            .tempfile_in(self.dir())
             .map_err(|source| self.failed(source))
     }
 
@@ -98,7 +98,7 @@ impl Output {
                 let _ = std::fs::remove_file(self.manifest());
             }
         })?;
-        sync_folder(self.folder()).map_err(|source| self.failed(source))
+        sync_dir(self.dir()).map_err(|source| self.failed(source))
     }
 
     fn name(&self, temporary: TempPath, path: &Path) -> Result<()> {
@@ -106,8 +106,8 @@ impl Output {
         named.map_err(|error| OutputError::Io { path: path.to_owned(), source: error.error })
     }
 
-    fn folder(&self) -> &Path {
-        self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    fn dir(&self) -> &Path {
+        self.path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
     }
 
     /// An error while the output was written.

@@ -110,11 +110,11 @@ impl Disk {
             let mut pairs = known.lines().filter_map(|line| line.split_once('='));
             pairs.find(|(name, value)| *name == key && !value.is_empty()).map(|(_, value)| value.to_owned())
         };
-        let folder = format!("{CLASS}/{}/device", self.name);
-        let model = property("ID_MODEL").or_else(|| text(sys, &format!("{folder}/model")));
+        let dir = format!("{CLASS}/{}/device", self.name);
+        let model = property("ID_MODEL").or_else(|| text(sys, &format!("{dir}/model")));
         let serial = property("ID_SERIAL_SHORT")
             .or_else(|| property("ID_SERIAL"))
-            .or_else(|| text(sys, &format!("{folder}/serial")))
+            .or_else(|| text(sys, &format!("{dir}/serial")))
             .or_else(|| text(sys, &format!("{CLASS}/{}/serial", self.name)));
         let unknown = || "unknown".to_owned();
         let (model, serial) = (model.unwrap_or_else(unknown), serial.unwrap_or_else(unknown));

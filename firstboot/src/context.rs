@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use crate::overrides::OVERRIDES_FILE;
+use crate::phase_error::{Failure, PhaseError};
 use crate::seed::{Network, Seed};
 use crate::state::{self, PhaseName, State};
 use crate::sys::System;
-use crate::trouble::{Failure, Trouble};
 
 /// What a phase may use.
 pub struct Context<'a> {
@@ -34,12 +34,12 @@ impl Context<'_> {
     }
 
     /// How the node is to be connected, as the user may have changed it.
-    pub fn network(&self) -> Result<Network, Trouble> {
+    pub fn network(&self) -> Result<Network, PhaseError> {
         self.state.overrides.network(self.seed).map_err(|problem| {
-            let what = format!("{}: {problem}", self.seed.report.boot_folder.join(OVERRIDES_FILE).display());
-            Trouble::lasting(
+            let what = format!("{}: {problem}", self.seed.report.boot_dir.join(OVERRIDES_FILE).display());
+            PhaseError::abort(
                 what,
-                "mend the file with any text editor, or delete it, then power the node off and on",
+                "fix the file with any text editor, or delete it, then power the node off and on",
             )
         })
     }
@@ -51,7 +51,7 @@ impl Context<'_> {
             return Ok(());
         }
         record.progress = Some(text.to_owned());
-        self.sys.tell(&format!("hcimage: {}: {text}", name.text()));
+        self.sys.log(&format!("hcimage: {}: {text}", name.text()));
         self.save()
     }
 
@@ -64,12 +64,12 @@ impl Context<'_> {
     }
 
     /// From here on, another seed is refused.
-    pub fn commit(&mut self) -> Result<(), Trouble> {
+    pub fn commit(&mut self) -> Result<(), PhaseError> {
         if self.state.committed {
             return Ok(());
         }
         self.state.committed = true;
-        self.save().map_err(Trouble::Lasting)
+        self.save().map_err(PhaseError::Abort)
     }
 
     /// Writes the state durably.

@@ -5,15 +5,15 @@ use std::path::Path;
 
 use crate::sys::System;
 
-/// Writes to a second file in the same folder, syncs it, renames it, syncs the folder. A second file left by a
+/// Writes to a second file in the same directory, syncs it, renames it, syncs the directory. A second file left by a
 /// power cut is overwritten.
 pub(crate) fn replace(sys: &dyn System, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    let dir = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     let mut name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
     name.push(".new");
-    let new = folder.join(name);
+    let new = dir.join(name);
     sys.write(&new, content, mode)?;
     sys.sync_file(&new)?;
     sys.rename(&new, path)?;
-    sys.sync_folder(folder)
+    sys.sync_dir(dir)
 }

@@ -4,34 +4,34 @@
 //! durable state, so that a power cut at any instant resumes. [`clock_gate`] is all that later boots need.
 
 pub mod arp;
+pub mod join_probe;
 pub mod overrides;
 pub mod phase;
 pub mod report;
 pub mod seed;
 pub mod sntp;
 pub mod state;
-pub mod supervisor;
 pub mod sys;
 
 mod block;
+mod clock;
+mod clock_gate;
 mod context;
 mod durable;
-mod gate;
 mod http;
 mod k3s_log;
 mod kube;
 mod mounts;
 mod netconf;
+mod phase_error;
 mod resolve;
 mod run;
 mod systemd;
-mod timekeeping;
-mod trouble;
 
+pub use clock_gate::clock_gate;
 pub use context::Context;
-pub use gate::clock_gate;
-pub use run::{Ending, first_boot};
-pub use trouble::{Failure, Trouble};
+pub use phase_error::{Failure, PhaseError};
+pub use run::{RunOutcome, first_boot};
 
 /// The unit that the builder enables in the image, and that disables itself at the end.
 pub const UNIT: &str = "hc-firstboot.service";

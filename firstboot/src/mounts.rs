@@ -17,9 +17,9 @@ pub(crate) struct Mount {
     pub(crate) read_only: bool,
 }
 
-/// What is mounted at a folder; the last one, which hides those before it. None too where the list is unreadable.
-pub(crate) fn at(sys: &dyn System, folder: &Path) -> Option<Mount> {
-    find(sys, |mount| mount.at == folder)
+/// What is mounted at a directory; the last one, which hides those before it. None too where the list is unreadable.
+pub(crate) fn at(sys: &dyn System, dir: &Path) -> Option<Mount> {
+    find(sys, |mount| mount.at == dir)
 }
 
 /// Where a device, by its `major:minor`, is mounted.

@@ -45,8 +45,8 @@ pub struct Overrides {
 
 impl Overrides {
     /// Reads the file from the FAT partition; none there is the same as an empty one. The message names the line.
-    pub fn load(sys: &dyn System, boot_folder: &Path) -> Result<Self, String> {
-        let path = boot_folder.join(OVERRIDES_FILE);
+    pub fn load(sys: &dyn System, boot_dir: &Path) -> Result<Self, String> {
+        let path = boot_dir.join(OVERRIDES_FILE);
         let failed = |e: io::Error| format!("reading {}: {e}", path.display());
         match sys.stat(&path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),

@@ -5,21 +5,21 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use crate::clock;
 use crate::context::Context;
 use crate::phase::{Phase, all};
-use crate::report::{self, End};
+use crate::phase_error::{Failure, PhaseError};
+use crate::report::{self, ReportStatus};
 use crate::seed::{SEED_PATH, Seed};
 use crate::state::{self, FINISHED_PATH, Loaded, Outcome, PhaseName, STATE_PATH, State, Status};
 use crate::sys::System;
-use crate::timekeeping;
-use crate::trouble::{Failure, Trouble};
 
 /// The first and the longest pause between two tries.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 
 /// How a start ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub enum RunOutcome {
     /// The node is Ready, and this never runs again.
     Ready,
     /// Stopped with a report; the next boot tries again.
@@ -28,7 +28,7 @@ pub enum Ending {
     NothingToDo,
 }
 
-impl Ending {
+impl RunOutcome {
     /// What the process tells systemd: 0, or 1 where the run stopped.
     pub fn exit_code(self) -> u8 {
         match self {
@@ -39,13 +39,13 @@ impl Ending {
 }
 
 /// Goes through the phases from wherever an earlier start was interrupted.
-pub fn first_boot(sys: &dyn System) -> Ending {
+pub fn first_boot(sys: &dyn System) -> RunOutcome {
     if sys.stat(Path::new(FINISHED_PATH)).is_ok() {
-        sys.tell(&format!("hcimage: the first boot is over ({FINISHED_PATH} is there): nothing to do"));
-        return Ending::NothingToDo;
+        sys.log(&format!("hcimage: the first boot is over ({FINISHED_PATH} is there): nothing to do"));
+        return RunOutcome::NothingToDo;
     }
     // Before anything writes the state: the clock may be wrong until its phase.
-    let last_seen = timekeeping::last_seen(sys);
+    let last_seen = clock::last_seen(sys);
     let (seed, digest) = match read_seed(sys) {
         Ok(read) => read,
         Err(failure) => return stop(sys, None, &mut State::new(String::new()), failure),
@@ -92,21 +92,21 @@ fn resume(sys: &dyn System, digest: &str) -> Result<State, Failure> {
     }
 }
 
-fn go(mut cx: Context<'_>) -> Ending {
+fn go(mut cx: Context<'_>) -> RunOutcome {
     let phases: Vec<_> = all().into_iter().filter(|phase| phase.applies(&cx)).collect();
     for (i, phase) in phases.iter().enumerate() {
         let place = format!("[{}/{}] {}", i.saturating_add(1), phases.len(), phase.name().text());
-        cx.sys.tell(&format!("hcimage: {place}: started"));
+        cx.sys.log(&format!("hcimage: {place}: started"));
         match one_phase(&mut cx, phase.as_ref()) {
-            Ok(summary) => cx.sys.tell(&format!("hcimage: {place}: done{summary}")),
+            Ok(summary) => cx.sys.log(&format!("hcimage: {place}: done{summary}")),
             Err(failure) => {
-                cx.sys.tell(&format!("hcimage: {place}: FAILED"));
+                cx.sys.log(&format!("hcimage: {place}: FAILED"));
                 return stop(cx.sys, Some(cx.seed), &mut cx.state, failure);
             }
         }
     }
-    tell_report(cx.sys, &report_text(cx.sys, Some(cx.seed), &cx.state), End::Ready);
-    Ending::Ready
+    log_report(cx.sys, &report_text(cx.sys, Some(cx.seed), &cx.state), ReportStatus::Ready);
+    RunOutcome::Ready
 }
 
 /// One phase with its state written before and after. Gives back how long it took and its notes, in words.
@@ -120,7 +120,7 @@ fn one_phase(cx: &mut Context<'_>, phase: &dyn Phase) -> Result<String, Failure>
         record.status = Status::Running;
     }
     cx.save()?;
-    let result = until_true(cx, phase, start);
+    let result = until_done(cx, phase, start);
     let seconds = cx.sys.uptime().saturating_sub(start).as_secs();
     let record = cx.state.record_mut(name);
     record.seconds = seconds;
@@ -156,18 +156,18 @@ fn summary(seconds: u64, notes: &[String]) -> String {
 type Notes = Option<Vec<String>>;
 
 /// Tries until the phase's goal is reached, a lasting trouble shows or its time is over.
-fn until_true(cx: &mut Context<'_>, phase: &dyn Phase, start: Duration) -> Result<Notes, Failure> {
+fn until_done(cx: &mut Context<'_>, phase: &dyn Phase, start: Duration) -> Result<Notes, Failure> {
     let end = start.saturating_add(phase.limit(cx));
     cx.deadline = end;
     let mut pause = PAUSES.0;
     loop {
         let failure = match one_try(cx, phase) {
             Ok(notes) => return Ok(notes),
-            Err(lasting @ Trouble::Lasting(_)) => return phase.give_up(cx, lasting).map(Some),
-            Err(Trouble::Passing(failure)) => failure,
+            Err(abort @ PhaseError::Abort(_)) => return phase.on_timeout(cx, abort).map(Some),
+            Err(PhaseError::Retry(failure)) => failure,
         };
         if cx.sys.uptime().saturating_add(pause) > end {
-            return phase.give_up(cx, Trouble::Passing(failure)).map(Some);
+            return phase.on_timeout(cx, PhaseError::Retry(failure)).map(Some);
         }
         cx.progress(phase.name(), &format!("waiting: {}", failure.what))?;
         cx.sys.sleep(pause);
@@ -175,34 +175,34 @@ fn until_true(cx: &mut Context<'_>, phase: &dyn Phase, start: Duration) -> Resul
     }
 }
 
-fn one_try(cx: &mut Context<'_>, phase: &dyn Phase) -> Result<Notes, Trouble> {
-    if phase.is_true(cx)? {
+fn one_try(cx: &mut Context<'_>, phase: &dyn Phase) -> Result<Notes, PhaseError> {
+    if phase.is_done(cx)? {
         return Ok(None);
     }
-    phase.act(cx)?;
+    phase.apply(cx)?;
     phase.verify(cx).map(Some)
 }
 
 /// The end that nobody wants: state, report and sentinel.
-fn stop(sys: &dyn System, seed: Option<&Seed>, state: &mut State, failure: Failure) -> Ending {
+fn stop(sys: &dyn System, seed: Option<&Seed>, state: &mut State, failure: Failure) -> RunOutcome {
     state.outcome = Outcome::Failed(failure);
     // Only a state that phases have worked on is this program's to write.
     if !state.phases.is_empty()
         && let Err(failure) = state::save(sys, state)
     {
-        sys.tell(&format!("hcimage: {failure}"));
+        sys.log(&format!("hcimage: {failure}"));
     }
     let text = report_text(sys, seed, state);
-    let folder = seed.map(|seed| seed.report.boot_folder.clone()).or_else(|| report::guess_folder(sys));
-    let published = match folder {
-        Some(folder) => report::publish(sys, &folder, &text, End::Failed),
+    let dir = seed.map(|seed| seed.report.boot_dir.clone()).or_else(|| report::guess_dir(sys));
+    let published = match dir {
+        Some(dir) => report::publish(sys, &dir, &text, ReportStatus::Failed),
         None => Err(format!("no {}: no boot partition is mounted", report::STATUS_FILE)),
     };
     if let Err(reason) = published {
-        sys.tell(&format!("hcimage: {reason}"));
+        sys.log(&format!("hcimage: {reason}"));
     }
-    tell_report(sys, &text, End::Failed);
-    Ending::Failed
+    log_report(sys, &text, ReportStatus::Failed);
+    RunOutcome::Failed
 }
 
 fn report_text(sys: &dyn System, seed: Option<&Seed>, state: &State) -> String {
@@ -210,6 +210,6 @@ fn report_text(sys: &dyn System, seed: Option<&Seed>, state: &State) -> String {
 }
 
 /// Begins with a line end, because the cursor of a console may stand behind a login prompt.
-fn tell_report(sys: &dyn System, text: &str, end: End) {
-    sys.tell(&format!("\n{text}\n{}", end.sentinel()));
+fn log_report(sys: &dyn System, text: &str, end: ReportStatus) {
+    sys.log(&format!("\n{text}\n{}", end.sentinel()));
 }

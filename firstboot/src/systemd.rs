@@ -1,8 +1,8 @@
 //! Asking systemd about a unit.
 
+use crate::phase_error::PhaseError;
 use crate::report::mask;
 use crate::sys::{Command, System};
-use crate::trouble::Trouble;
 
 /// What `systemctl show` says about a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub(crate) struct Unit {
 
 impl Unit {
     /// Asks systemd.
-    pub(crate) fn show(sys: &dyn System, unit: &str) -> Result<Self, Trouble> {
+    pub(crate) fn show(sys: &dyn System, unit: &str) -> Result<Self, PhaseError> {
         let wanted = "--property=ActiveState,SubState,Result,NRestarts,ExecMainStatus,NeedDaemonReload";
         Ok(Self::parse(&systemctl(sys, ["show", wanted, unit])?))
     }
@@ -44,28 +44,31 @@ impl Unit {
 }
 
 /// Whether a unit starts by itself at boot.
-pub(crate) fn is_enabled(sys: &dyn System, unit: &str) -> Result<bool, Trouble> {
+pub(crate) fn is_enabled(sys: &dyn System, unit: &str) -> Result<bool, PhaseError> {
     // The exit status says the same as the word, and is not zero for "disabled".
     let output = run(sys, &Command::new("systemctl", ["is-enabled", unit]))?;
     Ok(output.stdout.trim() == "enabled")
 }
 
 /// Runs systemctl, which must succeed; gives back what it printed.
-pub(crate) fn systemctl<const N: usize>(sys: &dyn System, args: [&str; N]) -> Result<String, Trouble> {
+pub(crate) fn systemctl<const N: usize>(sys: &dyn System, args: [&str; N]) -> Result<String, PhaseError> {
     let command = Command::new("systemctl", args);
     let output = run(sys, &command)?;
     if output.success {
         return Ok(output.stdout);
     }
     let complaint = last_line(&output.stderr);
-    Err(Trouble::passing(format!("running {command}: {complaint}"), "see what `journalctl -b` says about it"))
+    Err(PhaseError::retry(
+        format!("running {command}: {complaint}"),
+        "see what `journalctl -b` says about it",
+    ))
 }
 
 /// Runs a command whose exit status the caller judges.
-pub(crate) fn run(sys: &dyn System, command: &Command) -> Result<crate::sys::Output, Trouble> {
+pub(crate) fn run(sys: &dyn System, command: &Command) -> Result<crate::sys::Output, PhaseError> {
     sys.run(command).map_err(|e| {
         let advice = format!("check that `{}` is installed in the image and works", command.program);
-        Trouble::passing(format!("running {command}: {e}"), advice)
+        PhaseError::retry(format!("running {command}: {e}"), advice)
     })
 }
 

@@ -1,7 +1,7 @@
 //! `make bench`: editing an ext4 image with our layer, with debugfs, and copying the same bytes plainly.
 //!
-//! All do the same work in the same run: 300 small files in 40 folders, ten replacements, 20 links, 2,000 files in one
-//! folder, and files of 75 and 250 MB, in an image of 2 GB. Ours includes the checks before the first and after the
+//! All do the same work in the same run: 300 small files in 40 directories, ten replacements, 20 links, 2,000 files in one
+//! directory, and files of 75 and 250 MB, in an image of 2 GB. Ours includes the checks before the first and after the
 //! last write, which the others do not make. The plain copy is `cp -r` of the same files; as the least that there
 //! can be, their bytes are also written into one file. Each way is taken several times in turns, ours in a process
 //! of its own, and the medians are compared. Prints; asserts only that e2fsck finds every image clean.
@@ -24,14 +24,14 @@ use hcimage::fs::{Attributes, FileSystem, ImagePath, Source};
 const IMAGE: u64 = 2 << 30;
 /// How often each way is taken.
 const RUNS: usize = 5;
-/// Numbers of files in one folder that the curve shows.
+/// Numbers of files in one directory that the curve shows.
 const CURVE: [u32; 6] = [100, 1_000, 5_000, 10_000, 20_000, 50_000];
 const FILE: Attributes = Attributes { mode: 0o644, uid: 0, gid: 0, mtime: 1_600_000_000 };
-const FOLDER: Attributes = Attributes { mode: 0o755, ..FILE };
+const DIR: Attributes = Attributes { mode: 0o755, ..FILE };
 
 /// One change to the image.
 enum Step {
-    Folder(String),
+    Dir(String),
     /// A new file with the content of a file of this machine.
     File(String, PathBuf),
     /// As [`Step::File`], for a name that is taken.
@@ -107,7 +107,7 @@ fn compare() {
     ] {
         println!("  {name:31} {:6.3} s, ours is {:.2} of it{goal}", time.as_secs_f64(), ratio(time));
     }
-    println!("ext4, empty files in one folder");
+    println!("ext4, empty files in one directory");
     for count in CURVE {
         let image = fresh(&base);
         let (time, kib) = run_child(&["many", image.to_str().unwrap(), &count.to_string()]);
@@ -122,12 +122,14 @@ fn mib(kib: u64) -> f64 {
 }
 
 fn steps(source: &Path) -> Vec<Step> {
-    let mut steps: Vec<Step> = (0..40).map(|n| Step::Folder(format!("/opt/folder-{n}"))).collect();
+    let mut steps: Vec<Step> = (0..40).map(|n| Step::Dir(format!("/opt/directory-{n}"))).collect();
     let small = |n: u32| source.join(format!("small-{n}"));
-    steps.extend((0..300).map(|n| Step::File(format!("/opt/folder-{}/small-{n}", n % 40), small(n))));
+    steps.extend((0..300).map(|n| Step::File(format!("/opt/directory-{}/small-{n}", n % 40), small(n))));
     steps.extend((0..10).map(|n| Step::Replace(format!("/etc/small-{n}"), small(n + 20))));
-    steps.extend((0..20).map(|n| Step::Link(format!("/opt/link-{n}"), format!("/opt/folder-{n}/small-{n}"))));
-    steps.push(Step::Folder("/opt/many".into()));
+    steps.extend(
+        (0..20).map(|n| Step::Link(format!("/opt/link-{n}"), format!("/opt/directory-{n}/small-{n}"))),
+    );
+    steps.push(Step::Dir("/opt/many".into()));
     steps.extend(
         (0..2000).map(|n| Step::File(format!("/opt/many/a-name-of-usual-length-{n}"), source.join("tiny"))),
     );
@@ -161,8 +163,8 @@ fn noise(len: usize) -> Vec<u8> {
 
 fn make_base(base: &Path, source: &Path) {
     let tree = tempfile::tempdir().unwrap();
-    for folder in ["etc", "opt"] {
-        fs::create_dir(tree.path().join(folder)).unwrap();
+    for dir in ["etc", "opt"] {
+        fs::create_dir(tree.path().join(dir)).unwrap();
     }
     for n in 0..10 {
         fs::copy(source.join(format!("small-{n}")), tree.path().join(format!("etc/small-{n}"))).unwrap();
@@ -189,7 +191,7 @@ fn edit(image: &Path, steps: &[Step]) {
     let path = |text: &str| ImagePath::parse(text).unwrap();
     for step in steps {
         match step {
-            Step::Folder(at) => fs.create_folders(&path(at), FOLDER).unwrap(),
+            Step::Dir(at) => fs.create_dirs(&path(at), DIR).unwrap(),
             Step::File(at, from) | Step::Replace(at, from) => {
                 fs.write(&path(at), &mut Source::streamed(&mut File::open(from).unwrap()), FILE)
                     .map(drop)
@@ -221,7 +223,7 @@ fn by_debugfs(image: &Path, dir: &Path, steps: &[Step]) -> Duration {
 
 fn debugfs_line(step: &Step) -> String {
     match step {
-        Step::Folder(at) => format!("mkdir {at}\n"),
+        Step::Dir(at) => format!("mkdir {at}\n"),
         Step::File(at, from) => format!("write {} {at}\n", from.display()),
         Step::Replace(at, from) => format!("rm {at}\nwrite {} {at}\n", from.display()),
         Step::Link(at, target) => format!("symlink {at} {target}\n"),

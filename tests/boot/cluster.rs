@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use hc_firstboot::report::End;
+use hc_firstboot::report::ReportStatus;
 use hcimage::run::Network;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -40,31 +40,31 @@ fn cluster_file() -> String {
 }
 
 struct Lab {
-    folder: TempDir,
+    dir: TempDir,
     switch: Switch,
     port: u16,
 }
 
 impl Lab {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("cluster.toml"), cluster_file()).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("cluster.toml"), cluster_file()).unwrap();
         let shop = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: shop\n";
-        fs::write(folder.path().join("shop.yaml"), shop).unwrap();
+        fs::write(dir.path().join("shop.yaml"), shop).unwrap();
         // Free at this moment; another program may take it first, and then QEMU says so.
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         let switch = Switch::new(port, SocketAddrV4::new(SERVER, 6443));
-        Self { folder, switch, port }
+        Self { dir, switch, port }
     }
 
     fn build(&self, output: &str) {
-        let mut command = hcimage(self.folder.path());
+        let mut command = hcimage(self.dir.path());
         command.args(["build", "--output", output, "--k3s"]).arg(k3s_release().join(K3S_VERSION));
         succeed(&mut command);
     }
 
     fn image(&self, output: &str, node: &str) -> PathBuf {
-        self.folder.path().join(output).join(format!("{node}.img"))
+        self.dir.path().join(output).join(format!("{node}.img"))
     }
 
     fn start(&self, output: &str, node: &str, clock: Option<&str>) -> Guest {
@@ -85,8 +85,8 @@ impl Lab {
             let program = "import sys, yaml, base64\nd = yaml.safe_load(open(sys.argv[1]))\n\
                            v = eval(sys.argv[2])\nsys.stdout.buffer.write(base64.b64decode(v))";
             let mut command = Command::new("python3");
-            command.args(["-c", program]).arg(self.folder.path().join("out/kubeconfig")).arg(path);
-            let file = self.folder.path().join(format!("{}.pem", path.len()));
+            command.args(["-c", program]).arg(self.dir.path().join("out/kubeconfig")).arg(path);
+            let file = self.dir.path().join(format!("{}.pem", path.len()));
             fs::write(&file, run(&mut command)).unwrap();
             file
         };
@@ -104,7 +104,7 @@ impl Lab {
     /// The same by kubectl, which takes the kubeconfig as it is but for the forwarded port.
     fn nodes_by_kubectl(&self) -> String {
         let mut command = Command::new("kubectl");
-        command.arg("--kubeconfig").arg(self.folder.path().join("out/kubeconfig"));
+        command.arg("--kubeconfig").arg(self.dir.path().join("out/kubeconfig"));
         command.arg("--server").arg(format!("https://127.0.0.1:{}", self.port));
         command.args([
             "--tls-server-name",
@@ -141,9 +141,9 @@ fn a_cluster_forms_whoever_is_switched_on_first() {
     second.wait_for("10.0.2.11:6443");
     assert!(second.watch(LATE), "an agent must wait for its server");
     let mut server = lab.start("out", "lab-1", None);
-    server.wait_for_end(End::Ready);
-    first.wait_for_end(End::Ready);
-    second.wait_for_end(End::Ready);
+    server.wait_for_end(ReportStatus::Ready);
+    first.wait_for_end(ReportStatus::Ready);
+    second.wait_for_end(ReportStatus::Ready);
 
     all_three_are_ready(&lab);
     first.power_off();
@@ -152,7 +152,7 @@ fn a_cluster_forms_whoever_is_switched_on_first() {
     an_agent_of_another_cluster_is_refused(&lab);
     server.power_off();
     for node in ["lab-1", "lab-2", "lab-3"] {
-        judge(&lab.image("out", node), lab.folder.path());
+        judge(&lab.image("out", node), lab.dir.path());
         let status = lab.status("out", node);
         assert!(status.contains(&format!("node {node} Ready")), "{status}");
     }
@@ -183,16 +183,16 @@ fn all_three_are_ready(lab: &Lab) {
 /// The card of a node is flashed anew with the image of the first time: the cluster knows it by its node password.
 fn an_agent_joins_again(lab: &Lab) {
     let mut agent = lab.start("flashed-again", "lab-3", None);
-    agent.wait_for_end(End::Ready);
+    agent.wait_for_end(ReportStatus::Ready);
     agent.power_off();
 }
 
 /// Built with other secrets: its token pins another authority than the server's.
 fn an_agent_of_another_cluster_is_refused(lab: &Lab) {
-    fs::rename(lab.folder.path().join("cluster.secrets.toml"), lab.folder.path().join("first.toml")).unwrap();
+    fs::rename(lab.dir.path().join("cluster.secrets.toml"), lab.dir.path().join("first.toml")).unwrap();
     lab.build("other");
     let mut stranger = lab.start("other", "lab-3", None);
-    stranger.wait_for_end(End::Failed);
+    stranger.wait_for_end(ReportStatus::Failed);
     stranger.power_off();
     let status = lab.status("other", "lab-3");
     assert!(status.contains("it belongs to another cluster"), "{status}");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use hc_firstboot::report::End;
+use hc_firstboot::report::ReportStatus;
 use hcimage::run::Network;
 use tempfile::TempDir;
 
@@ -24,24 +24,24 @@ const LONGEST: u64 = 40_000;
 /// So many are tested at the same time.
 const CARDS: u64 = 2;
 
-/// A card that is flashed again and again, in a folder with the built image.
+/// A card that is flashed again and again, in a directory with the built image.
 struct Node<'a> {
-    folder: &'a TempDir,
+    dir: &'a TempDir,
     card: u64,
 }
 
 #[test]
 #[ignore = "takes a quarter of an hour and more: make power-cuts"]
 fn a_node_survives_twenty_power_cuts() {
-    let folder = one_server("");
-    say_what_becomes_of_k3s(&folder.path().join("out/lab-1.img"), folder.path());
+    let dir = one_server("");
+    say_what_becomes_of_k3s(&dir.path().join("out/lab-1.img"), dir.path());
     let seed = seed();
     eprintln!("power cuts by the seed HCIMAGE_CUTS_SEED={seed}");
     // Two cards at a time, since a boot leaves a processor idle half of the time.
     let cuts: usize = std::thread::scope(|scope| {
         let cards: Vec<_> = (0..CARDS)
             .map(|card| {
-                let node = Node { folder: &folder, card };
+                let node = Node { dir: &dir, card };
                 scope.spawn(move || node.suffer(seed.wrapping_add(card)))
             })
             .collect();
@@ -75,7 +75,7 @@ impl Node<'_> {
 
     /// A file of this card's own.
     fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(format!("{}-{name}", self.card))
+        self.dir.path().join(format!("{}-{name}", self.card))
     }
 
     /// Its share of the power cuts; says how many there were.
@@ -91,12 +91,12 @@ impl Node<'_> {
     }
 
     fn flash(&self) {
-        let built = self.folder.path().join("out/lab-1.img");
+        let built = self.dir.path().join("out/lab-1.img");
         run(Command::new("cp").arg("--sparse=always").arg(built).arg(self.image()));
     }
 
     fn start(&self) -> Guest {
-        let built = self.folder.path().join("out/lab-1.img");
+        let built = self.dir.path().join("out/lab-1.img");
         Guest::restart("lab-1", "pc", &self.image(), &built, Network::Alone { forward: None })
     }
 
@@ -115,10 +115,14 @@ impl Node<'_> {
         let instant = Duration::from_millis(next(random) % LONGEST);
         assert!(guest.watch(instant), "it ended by itself");
         let console = guest.cut_power();
-        if console.iter().any(|line| line.trim() == End::Ready.sentinel()) {
+        if console.iter().any(|line| line.trim() == ReportStatus::Ready.sentinel()) {
             return true;
         }
-        assert!(!console.iter().any(|line| line.trim() == End::Failed.sentinel()), "{}", console.join("\n"));
+        assert!(
+            !console.iter().any(|line| line.trim() == ReportStatus::Failed.sentinel()),
+            "{}",
+            console.join("\n")
+        );
         let last = console.iter().rev().find_map(|line| line.split_once(BEGINS));
         let phase = last.map_or_else(|| "at the start".to_owned(), |(_, words)| format!("[{words}"));
         *cuts += 1;
@@ -133,7 +137,7 @@ impl Node<'_> {
         guest.wait_for(&format!("{K3S_IS}active"));
         guest.power_off();
         self.judge();
-        let built = self.files(&self.folder.path().join("out/lab-1.img"));
+        let built = self.files(&self.dir.path().join("out/lab-1.img"));
         assert!(
             self.files(&self.image()) == built,
             "token, password and authority must be those of the build"
@@ -141,21 +145,21 @@ impl Node<'_> {
     }
 
     /// Both file systems are whole. The base does not check its ESP at boot, so the mark of the cut may still be on it:
-    /// that mark, and its copy, is all that fsck.fat finds to mend.
+    /// that mark, and its copy, is all that fsck.fat finds to fix.
     fn judge(&self) {
         let (root, boot) = partitions(&self.image());
         let part = |name: &str| self.path(name);
         extract(&self.image(), root, &part("root"));
         run(Command::new("e2fsck").arg("-fn").arg(part("root")));
         extract(&self.image(), boot, &part("boot"));
-        run(Command::new("cp").arg(part("boot")).arg(part("mended")));
-        let status = Command::new("fsck.fat").arg("-a").arg(part("mended")).output().unwrap().status;
+        run(Command::new("cp").arg(part("boot")).arg(part("fixed")));
+        let status = Command::new("fsck.fat").arg("-a").arg(part("fixed")).output().unwrap().status;
         assert!(matches!(status.code(), Some(0 | 1)), "{status}");
-        run(Command::new("fsck.fat").arg("-n").arg(part("mended")));
-        let found = Command::new("cmp").arg("-l").arg(part("boot")).arg(part("mended")).output().unwrap();
+        run(Command::new("fsck.fat").arg("-n").arg(part("fixed")));
+        let found = Command::new("cmp").arg("-l").arg(part("boot")).arg(part("fixed")).output().unwrap();
         let found = String::from_utf8(found.stdout).unwrap();
         assert!(found.lines().count() <= 2, "fsck.fat changed more than the mark: {found}");
-        for name in ["root", "boot", "mended"] {
+        for name in ["root", "boot", "fixed"] {
             fs::remove_file(part(name)).unwrap();
         }
     }

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use hc_firstboot::report::End;
+use hc_firstboot::report::ReportStatus;
 use hcimage::run::Network;
 
 use crate::guest::Guest;
@@ -17,14 +17,14 @@ const BLOCK: u64 = 4096;
 
 #[test]
 fn a_flipped_byte_in_the_bundle_stops_the_node() {
-    let folder = tempfile::tempdir().unwrap();
-    let image = folder.path().join("node.img");
-    let mut command = build(folder.path(), "pc", &base("debian-pc-amd64"));
+    let dir = tempfile::tempdir().unwrap();
+    let image = dir.path().join("node.img");
+    let mut command = build(dir.path(), "pc", &base("debian-pc-amd64"));
     succeed(command.args(["--output", "node.img", "--address", "10.0.2.50/24", "--gateway", "10.0.2.2"]));
     flip_a_byte_of(&image, "/usr/local/bin/k3s");
 
     let mut guest = Guest::start("hc-1", "pc", &image, Network::Alone { forward: None }, None);
-    guest.wait_for_end(End::Failed);
+    guest.wait_for_end(ReportStatus::Failed);
     guest.power_off();
     let status = String::from_utf8(mtype(&image, "hcimage-status.txt")).unwrap();
     assert!(status.contains("the bundle is damaged: /usr/local/bin/k3s"), "{status}");

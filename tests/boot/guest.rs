@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use hc_firstboot::report::End;
+use hc_firstboot::report::ReportStatus;
 use hcimage::board::Boards;
 use hcimage::interrupt::Interrupt;
 use hcimage::run::{Machine, Network, Start, Vm, VmError};
@@ -95,9 +95,10 @@ impl Guest {
     }
 
     /// Waits for the end of the first boot.
-    pub fn wait_for_end(&mut self, wanted: End) {
-        let end_in =
-            |line: &str| [End::Ready, End::Failed].into_iter().find(|end| line.trim() == end.sentinel());
+    pub fn wait_for_end(&mut self, wanted: ReportStatus) {
+        let end_in = |line: &str| {
+            [ReportStatus::Ready, ReportStatus::Failed].into_iter().find(|end| line.trim() == end.sentinel())
+        };
         let mut end = self.console.iter().find_map(|line| end_in(line));
         if end.is_none() {
             self.expect("its report", |line| {
@@ -159,20 +160,20 @@ pub fn say_what_becomes_of_k3s(image: &Path, scratch: &Path) {
     add_unit(image, scratch, "late.service", &unit);
 }
 
-/// Builds a cluster of one server on a PC, `out/lab-1.img`, in a new folder; `more` are further keys of the node.
+/// Builds a cluster of one server on a PC, `out/lab-1.img`, in a new directory; `more` are further keys of the node.
 pub fn one_server(more: &str) -> TempDir {
     one_server_from(&base("debian-pc-amd64"), more)
 }
 
 /// As [`one_server`], from a base of the test's own.
 pub fn one_server_from(base: &Path, more: &str) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let file = format!(
         "schema = 1\nname = \"lab\"\n\n[network]\nsubnet = \"10.0.2.0/24\"\ngateway = \"10.0.2.2\"\n\n[[nodes]]\n\
          name = \"lab-1\"\nrole = \"server\"\nboard = \"pc\"\naddress = \"10.0.2.11\"\n{more}\n\n\
          [boards.pc]\nbase = {base:?}\n"
     );
-    fs::write(folder.path().join("cluster.toml"), file).unwrap();
-    succeed(hcimage(folder.path()).args(["build", "--k3s"]).arg(k3s_release().join(K3S_VERSION)));
-    folder
+    fs::write(dir.path().join("cluster.toml"), file).unwrap();
+    succeed(hcimage(dir.path()).args(["build", "--k3s"]).arg(k3s_release().join(K3S_VERSION)));
+    dir
 }

@@ -30,7 +30,7 @@ mod vlan;
 
 use std::time::Duration;
 
-use hc_firstboot::report::End;
+use hc_firstboot::report::ReportStatus;
 use hcimage::run::Start;
 use node::Node;
 use support::proof::{Level, Proof};
@@ -106,7 +106,7 @@ fn a_pc_started_by_uefi_is_ready() {
 fn a_node_without_its_data_disk_says_so() {
     let node = Node::build("debian-pc-amd64", "pc");
     let (vm, mut console) = (node.start(BY_KERNEL, &[]), Vec::new());
-    node.wait_for_end(&vm, &mut console, End::Failed);
+    node.wait_for_end(&vm, &mut console, ReportStatus::Failed);
     node.power_off(vm, &mut console);
     let status = node.status();
     assert!(status.contains("k8s-data"), "{status}");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use hc_firstboot::report::End;
+use hc_firstboot::report::ReportStatus;
 use hcimage::board::{Board, Boards, Storage};
 use hcimage::interrupt::Interrupt;
 use hcimage::run::{Forward, Machine, Network, Start, Vm, VmError};
@@ -29,7 +29,7 @@ const LARGER: u64 = 256 << 20;
 const PROBE_DONE: &str = "PROBE-DONE";
 
 pub struct Node {
-    folder: TempDir,
+    dir: TempDir,
     board: Board,
     port: u16,
 }
@@ -41,8 +41,8 @@ impl Node {
 
     /// Built with an address and a data disk; a profile of the test's own says how QEMU stands in for the board.
     pub fn build_for(base_name: &str, board: Board) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut command = build(folder.path(), &board.name, &base(base_name));
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = build(dir.path(), &board.name, &base(base_name));
         command.args([
             "--output",
             "node.img",
@@ -55,7 +55,7 @@ impl Node {
         succeed(&mut command);
         // Free at this moment; another program may take it first, and then QEMU says so.
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-        let node = Self { folder, board, port };
+        let node = Self { dir, board, port };
         node.add_probes();
         node
     }
@@ -76,7 +76,7 @@ impl Node {
     fn add_probes(&self) {
         add_unit(
             &self.image(),
-            self.folder.path(),
+            self.dir.path(),
             "probe.service",
             &format!(
                 "[Service]\nType=exec\nExecStart=/bin/sh -c 'until test -e /var/lib/hcimage/finished; \
@@ -90,7 +90,7 @@ impl Node {
                  echo {PROBE_DONE} >/dev/console'\n"
             ),
         );
-        say_what_becomes_of_k3s(&self.image(), self.folder.path());
+        say_what_becomes_of_k3s(&self.image(), self.dir.path());
     }
 
     fn wait_for_probe(&self, vm: &Vm, console: &mut Vec<String>) {
@@ -151,11 +151,11 @@ impl Node {
     /// systemd starts the watchdog when it shuts down, and QEMU's Raspberry Pi takes that for a restart, with the root
     /// still mounted.
     pub fn leave_the_watchdog_off(&self) {
-        let file = self.folder.path().join("watchdog.conf");
+        let file = self.dir.path().join("watchdog.conf");
         fs::write(&file, "[Manager]\nRebootWatchdogSec=off\n").unwrap();
-        let folder = "/etc/systemd/system.conf.d";
-        debugfs_write(&self.image(), &format!("mkdir {folder}"));
-        debugfs_write(&self.image(), &format!("write {} {folder}/watchdog.conf", file.display()));
+        let dir = "/etc/systemd/system.conf.d";
+        debugfs_write(&self.image(), &format!("mkdir {dir}"));
+        debugfs_write(&self.image(), &format!("write {} {dir}/watchdog.conf", file.display()));
     }
 
     /// cloud-init ran from the seed on the FAT, without trouble, kept off the network and made no account.
@@ -196,7 +196,7 @@ impl Node {
     }
 
     fn image(&self) -> PathBuf {
-        self.folder.path().join("node.img")
+        self.dir.path().join("node.img")
     }
 
     /// The first boot: everything that was asked for is there, and the card is as it should be afterwards.
@@ -204,7 +204,7 @@ impl Node {
         let data = self.data_disk();
         let mut console = Vec::new();
         let vm = self.start(by, &[&data]);
-        self.wait_for_end(&vm, &mut console, End::Ready);
+        self.wait_for_end(&vm, &mut console, ReportStatus::Ready);
         self.wait_for_probe(&vm, &mut console);
         self.ping(&vm, &mut console);
         self.power_off(vm, &mut console);
@@ -222,7 +222,7 @@ impl Node {
         assert!(!console.iter().any(|line| line.contains("HCIMAGE-REPORT")), "firstboot acted again");
         assert_eq!(self.read("/var/lib/hcimage/state.json"), state, "firstboot acted again");
         assert_eq!(self.status(), status);
-        judge(&self.image(), self.folder.path());
+        judge(&self.image(), self.dir.path());
         self.prove_that_k3s_waits_for_its_disk();
     }
 
@@ -240,7 +240,7 @@ impl Node {
     }
 
     fn data_path(&self) -> PathBuf {
-        self.folder.path().join("data.img")
+        self.dir.path().join("data.img")
     }
 
     fn data_disk(&self) -> PathBuf {
@@ -257,7 +257,7 @@ impl Node {
             return self.start_once(by, disks);
         }
         let copy = |from: &Path, to: &Path| run(Command::new("cp").arg("--sparse=always").args([from, to]));
-        let kept = self.folder.path().join("kept.img");
+        let kept = self.dir.path().join("kept.img");
         copy(&self.image(), &kept);
         for _ in 0..5 {
             let vm = self.start_once(by, disks);
@@ -292,11 +292,13 @@ impl Node {
         Vm::start(&machine, &Interrupt::new()).unwrap()
     }
 
-    pub fn wait_for_end(&self, vm: &Vm, console: &mut Vec<String>, wanted: End) {
+    pub fn wait_for_end(&self, vm: &Vm, console: &mut Vec<String>, wanted: ReportStatus) {
         let mut end = None;
         let waited = vm.wait_for("report", REPORT, |line| {
             keep(console, line);
-            end = [End::Ready, End::Failed].into_iter().find(|end| line.trim() == end.sentinel());
+            end = [ReportStatus::Ready, ReportStatus::Failed]
+                .into_iter()
+                .find(|end| line.trim() == end.sentinel());
             end.is_some()
         });
         assert!(waited.is_ok() && end == Some(wanted), "{waited:?} {end:?}\n{}", console.join("\n"));
@@ -328,12 +330,12 @@ impl Node {
     }
 
     fn judge_first_boot(&self, data: &Path) {
-        judge(&self.image(), self.folder.path());
+        judge(&self.image(), self.dir.path());
         run(Command::new("e2fsck").arg("-fn").arg(data));
         assert!(self.status().contains("node hc-1 Ready"), "{}", self.status());
         assert!(self.enabled(), "firstboot enables k3s");
-        let folder = run(Command::new("debugfs").args(["-R", "stat /media/photos"]).arg(data));
-        assert!(folder.contains("Type: directory"), "{folder}");
+        let dir = run(Command::new("debugfs").args(["-R", "stat /media/photos"]).arg(data));
+        assert!(dir.contains("Type: directory"), "{dir}");
 
         let passwords = self.read("/etc/shadow");
         assert!(!passwords.contains(":$") && !passwords.contains("root::"), "{passwords}");
@@ -367,20 +369,20 @@ impl Node {
     }
 
     fn read(&self, path: &str) -> String {
-        dump(&self.image(), path, self.folder.path()).unwrap_or_else(|| panic!("no {path}"))
+        dump(&self.image(), path, self.dir.path()).unwrap_or_else(|| panic!("no {path}"))
     }
 
     /// The journal of the first boot, read by journalctl from the powered-off disk.
     fn journal(&self) -> String {
-        let folder = self.folder.path().join("journal");
-        fs::create_dir(&folder).unwrap();
-        debugfs(&self.image(), &format!("rdump /var/log/journal {}", folder.display()));
-        let text = run(Command::new("journalctl").arg("-D").arg(folder.join("journal")).args([
+        let dir = self.dir.path().join("journal");
+        fs::create_dir(&dir).unwrap();
+        debugfs(&self.image(), &format!("rdump /var/log/journal {}", dir.display()));
+        let text = run(Command::new("journalctl").arg("-D").arg(dir.join("journal")).args([
             "--no-pager",
             "-o",
             "short",
         ]));
-        fs::remove_dir_all(folder).unwrap();
+        fs::remove_dir_all(dir).unwrap();
         text
     }
 }

@@ -20,9 +20,9 @@ fn a_pi_3_boots_from_its_card() {
     let profile = include_str!("../../board-profiles/pi3.toml");
     let (before, rest) = profile.split_once("[qemu]").unwrap();
     let (_, after) = rest.split_once("\n[").unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("pi3.toml"), format!("{before}{QEMU}\n[{after}")).unwrap();
-    let boards = Boards::load(Some(folder.path())).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("pi3.toml"), format!("{before}{QEMU}\n[{after}")).unwrap();
+    let boards = Boards::load(Some(dir.path())).unwrap();
 
     let node = Node::build_for("debian-pi-arm64", boards.get("pi3").unwrap().clone());
     node.resize_card(u64::next_power_of_two);

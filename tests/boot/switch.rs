@@ -30,7 +30,7 @@ struct Ports {
 
 /// Learns who is behind which port. A hub would not do: QEMU's router answers for whatever address it hears of.
 pub struct Switch {
-    folder: TempDir,
+    dir: TempDir,
     /// The address for which the impostor answers.
     taken: Arc<Mutex<Option<Ipv4Addr>>>,
     router: Child,
@@ -39,8 +39,8 @@ pub struct Switch {
 impl Switch {
     /// With a router at 10.0.2.2 that forwards `port` of 127.0.0.1 to `to`.
     pub fn new(port: u16, to: SocketAddrV4) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let listener = UnixListener::bind(socket(folder.path())).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(socket(dir.path())).unwrap();
         let taken = Arc::new(Mutex::new(None));
         let ports = Arc::new(Mutex::new(Ports::default()));
         let of_impostor = Arc::clone(&taken);
@@ -52,13 +52,13 @@ impl Switch {
                 thread::spawn(move || serve(stream, port, &ports, &taken));
             }
         });
-        let router = router(&socket(folder.path()), port, to);
-        Self { folder, taken, router }
+        let router = router(&socket(dir.path()), port, to);
+        Self { dir, taken, router }
     }
 
     /// Where machines are plugged in.
     pub fn socket(&self) -> PathBuf {
-        socket(self.folder.path())
+        socket(self.dir.path())
     }
 
     /// Lets another machine have `address`, or none any more.
@@ -74,8 +74,8 @@ impl Drop for Switch {
     }
 }
 
-fn socket(folder: &Path) -> PathBuf {
-    folder.join("switch")
+fn socket(dir: &Path) -> PathBuf {
+    dir.join("switch")
 }
 
 /// QEMU's own network behind a port of the switch, without a machine.

@@ -7,7 +7,7 @@ use std::fs;
 use std::process::Command;
 use std::time::Instant;
 
-use hc_firstboot::report::End;
+use hc_firstboot::report::ReportStatus;
 use hcimage::run::Network;
 use serde_json::Value;
 
@@ -20,18 +20,18 @@ const OTHERS: [&str; 7] = ["network", "clock", "join", "k3s", "ready", "nodes", 
 #[test]
 #[ignore = "measures and asserts nothing: make bench-boot"]
 fn from_power_on_to_ready() {
-    let folder = one_server("data-disk = false\n");
-    let image = folder.path().join("out/lab-1.img");
+    let dir = one_server("data-disk = false\n");
+    let image = dir.path().join("out/lab-1.img");
 
     let begin = Instant::now();
     let mut guest = Guest::start("lab-1", "pc", &image, Network::Alone { forward: None }, None);
     guest.wait_for("hcimage: [");
     let firstboot = begin.elapsed();
-    guest.wait_for_end(End::Ready);
+    guest.wait_for_end(ReportStatus::Ready);
     let ready = begin.elapsed();
     guest.power_off();
 
-    let dumped = folder.path().join("state.json");
+    let dumped = dir.path().join("state.json");
     debugfs(&image, &format!("dump /var/lib/hcimage/state.json {}", dumped.display()));
     let state: Value = serde_json::from_str(&fs::read_to_string(dumped).unwrap()).unwrap();
     println!("from power-on, with the stand-in for k3s, in QEMU without hardware help:");

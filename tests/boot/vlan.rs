@@ -4,7 +4,7 @@
 use std::fs::OpenOptions;
 use std::process::Command;
 
-use hc_firstboot::report::End;
+use hc_firstboot::report::ReportStatus;
 use hcimage::run::Network;
 
 use crate::guest::{Guest, add_unit, one_server_from};
@@ -25,8 +25,8 @@ fn a_pc_with_a_swap_partition_is_ready_on_a_vlan() {
     run(Command::new("sgdisk").args(["-e", "-n", "9:0:0", "-t", "9:8200"]).arg(&base_with_swap));
     make_swap(&base_with_swap, scratch.path());
 
-    let folder = one_server_from(&base_with_swap, "data-disk = false\nvlan = 20\n");
-    let image = folder.path().join("out/lab-1.img");
+    let dir = one_server_from(&base_with_swap, "data-disk = false\nvlan = 20\n");
+    let image = dir.path().join("out/lab-1.img");
     let unit = format!(
         "[Service]\nType=exec\nExecStart=/bin/sh -c 'until test -e /var/lib/hcimage/finished; do sleep 1; done; \
          cat /proc/swaps >/var/log/probe.swaps; ip -details -oneline link show type vlan >/var/log/probe.vlans; \
@@ -34,15 +34,15 @@ fn a_pc_with_a_swap_partition_is_ready_on_a_vlan() {
          mkdir /run/probe; /lib/systemd/system-generators/systemd-gpt-auto-generator /run/probe /run/probe /run/probe; \
          find /run/probe -type f >/var/log/probe.generated; sync; echo {DONE} >/dev/console'\n"
     );
-    add_unit(&image, folder.path(), "probe.service", &unit);
+    add_unit(&image, dir.path(), "probe.service", &unit);
 
     let mut guest = Guest::start("lab-1", "pc", &image, Network::Alone { forward: None }, None);
-    guest.wait_for_end(End::Ready);
+    guest.wait_for_end(ReportStatus::Ready);
     guest.wait_for(DONE);
     guest.power_off();
-    judge(&image, folder.path());
+    judge(&image, dir.path());
     let read = |name: &str| {
-        dump(&image, &format!("/var/log/probe.{name}"), folder.path()).unwrap_or_else(|| {
+        dump(&image, &format!("/var/log/probe.{name}"), dir.path()).unwrap_or_else(|| {
             panic!("no probe.{name} in:\n{}", debugfs(&image, "ls -l /var/log"));
         })
     };

@@ -11,24 +11,24 @@ use crate::support::base::{K3S_VERSION, base, k3s_release, make_release};
 use crate::support::hcimage::{build, fail, hcimage, names};
 use crate::support::tools::{Range, partitions, run};
 
-/// A writable copy of a base, in a folder of its own.
+/// A writable copy of a base, in a directory of its own.
 struct Copy {
-    folder: TempDir,
+    dir: TempDir,
     image: PathBuf,
 }
 
 fn copy(name: &str) -> Copy {
-    let folder = tempfile::tempdir().unwrap();
-    let image = folder.path().join("base.img");
+    let dir = tempfile::tempdir().unwrap();
+    let image = dir.path().join("base.img");
     run(Command::new("cp").arg("--sparse=always").arg(base(name)).arg(&image));
-    Copy { folder, image }
+    Copy { dir, image }
 }
 
 impl Copy {
     /// Refused with this code and these words, and nothing but the base and the cache is there afterwards.
     fn refused(&self, board: &str, code: i32, words: &[&str]) {
-        fail(&mut build(self.folder.path(), board, &self.image), code, words);
-        nothing_left(self.folder.path());
+        fail(&mut build(self.dir.path(), board, &self.image), code, words);
+        nothing_left(self.dir.path());
     }
 
     fn root(&self) -> Range {
@@ -59,17 +59,17 @@ impl Copy {
     }
 }
 
-fn nothing_left(folder: &Path) {
+fn nothing_left(dir: &Path) {
     let left: Vec<String> =
-        names(folder).into_iter().filter(|name| !["base.img", "cache"].contains(&name.as_str())).collect();
+        names(dir).into_iter().filter(|name| !["base.img", "cache"].contains(&name.as_str())).collect();
     assert!(left.is_empty(), "left behind: {left:?}");
 }
 
 fn file(content: &[u8]) -> Copy {
-    let folder = tempfile::tempdir().unwrap();
-    let image = folder.path().join("base.img");
+    let dir = tempfile::tempdir().unwrap();
+    let image = dir.path().join("base.img");
     fs::write(&image, content).unwrap();
-    Copy { folder, image }
+    Copy { dir, image }
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn an_unknown_partition_layout_is_refused() {
 #[test]
 fn an_unknown_system_is_refused() {
     let copy = copy("pi-os-bookworm-like");
-    let release = copy.folder.path().join("cache");
+    let release = copy.dir.path().join("cache");
     fs::write(&release, "ID=ubuntu\nVERSION_CODENAME=noble\nPRETTY_NAME=\"Ubuntu 24.04.3 LTS\"\n").unwrap();
     copy.debugfs(&["rm /usr/lib/os-release", &format!("write {} /usr/lib/os-release", release.display())]);
     fs::remove_file(release).unwrap();
@@ -127,7 +127,7 @@ fn an_image_of_other_32_bits_is_refused_by_name() {
     const FLAGS: u64 = 36;
     let copy = copy("pi-os-bookworm-armhf-like");
     copy.refused("cm4", 3, &["board cm4", "arm64", "armhf", "take"]);
-    let program = copy.folder.path().join("cache");
+    let program = copy.dir.path().join("cache");
     copy.debugfs(&[&format!("dump /usr/bin/dpkg {}", program.display())]);
     let mut bytes = fs::read(&program).unwrap();
     let mut refused_with = |at: u64, number: u8, word: &str| {
@@ -170,11 +170,11 @@ fn a_full_image_that_cannot_grow_is_refused() {
     append.args(["-c", "echo \"start=$1, type=da\" | sfdisk --append \"$0\""]).arg(&copy.image);
     run(append.arg((size / 512).to_string()));
     let release = make_release(&["--pad-images", "700000000"]);
-    let mut command = hcimage(copy.folder.path());
+    let mut command = hcimage(copy.dir.path());
     command.args(["build", "--board", "cm4", "--base"]).arg(&copy.image);
     command.arg("--k3s").arg(release.path().join(K3S_VERSION));
     fail(&mut command, 3, &["cannot be grown", "MiB", "partition 3"]);
-    nothing_left(copy.folder.path());
+    nothing_left(copy.dir.path());
 }
 
 #[test]
@@ -195,15 +195,15 @@ fn a_k3s_with_another_digest_is_refused() {
 }
 
 fn copied_release(copy: &Copy) -> PathBuf {
-    let release = copy.folder.path().join("cache").join(K3S_VERSION);
-    fs::create_dir(copy.folder.path().join("cache")).unwrap();
+    let release = copy.dir.path().join("cache").join(K3S_VERSION);
+    fs::create_dir(copy.dir.path().join("cache")).unwrap();
     run(Command::new("cp").arg("-r").arg(k3s_release().join(K3S_VERSION)).arg(&release));
     release
 }
 
 fn fail_with_release(copy: &Copy, release: &Path, code: i32, words: &[&str]) {
-    let mut command = hcimage(copy.folder.path());
+    let mut command = hcimage(copy.dir.path());
     command.args(["build", "--board", "cm4", "--base"]).arg(&copy.image).arg("--k3s").arg(release);
     fail(&mut command, code, words);
-    nothing_left(copy.folder.path());
+    nothing_left(copy.dir.path());
 }

@@ -11,12 +11,12 @@ use crate::support::hcimage::{fail, hcimage, names, succeed};
 use crate::support::tools::run;
 
 const FILE: &str = "2026-06-18-raspios-trixie-arm64-lite.img.xz";
-const FOLDER: &str = "/raspios_lite_arm64/images/raspios_lite_arm64-2026-06-19";
+const DIR: &str = "/raspios_lite_arm64/images/raspios_lite_arm64-2026-06-19";
 
 /// The two publishers, and a profile that names them instead of the real ones.
 struct World {
     server: Server,
-    folder: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 /// How the base is packed: a name, and the command that does it.
@@ -43,9 +43,9 @@ fn packed((name, command): Packing) -> Vec<u8> {
 
 fn world(packing: Packing) -> World {
     let server = Server::start();
-    let folder = tempfile::tempdir().unwrap();
-    server.file_with_sum(&format!("{FOLDER}/{FILE}"), &packed(packing));
-    server.redirect("/raspios_lite_arm64_latest", &format!("{FOLDER}/{FILE}"));
+    let dir = tempfile::tempdir().unwrap();
+    server.file_with_sum(&format!("{DIR}/{FILE}"), &packed(packing));
+    server.redirect("/raspios_lite_arm64_latest", &format!("{DIR}/{FILE}"));
 
     server.redirect("/channels/stable", &format!("/tag/{}", K3S_VERSION.replace('+', "%2B")));
     server.file(&format!("/tag/{}", K3S_VERSION.replace('+', "%2B")), "a page");
@@ -58,14 +58,14 @@ fn world(packing: Packing) -> World {
     let url = server.url("/raspios_lite_arm64_latest").to_string();
     let profile = profile.replace("https://downloads.raspberrypi.com/raspios_lite_arm64_latest", &url);
     assert!(profile.contains(&url), "the profile's address changed");
-    fs::create_dir(folder.path().join("profiles")).unwrap();
-    fs::write(folder.path().join("profiles/cm4.toml"), profile).unwrap();
-    World { server, folder }
+    fs::create_dir(dir.path().join("profiles")).unwrap();
+    fs::write(dir.path().join("profiles/cm4.toml"), profile).unwrap();
+    World { server, dir }
 }
 
 impl World {
     fn build(&self) -> Command {
-        let mut command = hcimage(self.folder.path());
+        let mut command = hcimage(self.dir.path());
         command.args(["build", "--board", "cm4", "--profiles", "profiles", "--overwrite", "--k3s-releases"]);
         command.arg(self.server.url("/releases").to_string()).arg("--k3s-channels");
         command.arg(self.server.url("/channels").to_string());
@@ -73,11 +73,11 @@ impl World {
     }
 
     fn lock(&self) -> String {
-        fs::read_to_string(self.folder.path().join("hcimage.lock")).unwrap()
+        fs::read_to_string(self.dir.path().join("hcimage.lock")).unwrap()
     }
 
     fn image(&self) -> String {
-        let image = self.folder.path().join("hc-1-cm4.img");
+        let image = self.dir.path().join("hc-1-cm4.img");
         let said = run(Command::new("sha256sum").arg(image));
         said.split(' ').next().unwrap().to_owned()
     }
@@ -87,7 +87,7 @@ impl World {
 fn base_and_k3s_are_fetched_verified_and_locked() {
     let world = world(MULTI_BLOCK);
     // The first answer only tells where the address leads. Then the line drops in the middle of the base; the rest is fetched, not all of it again.
-    world.server.faults(&format!("{FOLDER}/{FILE}"), &[Fault::CutAfter(1000), Fault::CutAfter(10_000_000)]);
+    world.server.faults(&format!("{DIR}/{FILE}"), &[Fault::CutAfter(1000), Fault::CutAfter(10_000_000)]);
     let said = succeed(&mut world.build());
     let asked = world.server.take_requests();
     let ranges: Vec<_> =
@@ -126,19 +126,19 @@ fn a_publisher_that_changes_its_mind_is_noticed() {
     let lock = world.lock();
     let sha = lock.lines().find_map(|line| line.strip_prefix("sha256 = \"")).unwrap();
     let other = lock.replacen(sha, &format!("{}\"", "0".repeat(64)), 1);
-    fs::write(world.folder.path().join("hcimage.lock"), other).unwrap();
-    fs::remove_dir_all(world.folder.path().join("cache")).unwrap();
-    fs::remove_file(world.folder.path().join("hc-1-cm4.img")).unwrap();
+    fs::write(world.dir.path().join("hcimage.lock"), other).unwrap();
+    fs::remove_dir_all(world.dir.path().join("cache")).unwrap();
+    fs::remove_file(world.dir.path().join("hc-1-cm4.img")).unwrap();
     fail(&mut world.build(), 4, &["hcimage.lock", "remove the entry"]);
-    assert!(!world.folder.path().join("hc-1-cm4.img").exists());
+    assert!(!world.dir.path().join("hc-1-cm4.img").exists());
 }
 
 #[test]
 fn a_wrong_checksum_is_refused() {
     let world = world(MULTI_BLOCK);
-    world.server.file(&format!("{FOLDER}/{FILE}.sha256"), format!("{}  {FILE}\n", "0".repeat(64)));
+    world.server.file(&format!("{DIR}/{FILE}.sha256"), format!("{}  {FILE}\n", "0".repeat(64)));
     fail(&mut world.build(), 4, &[FILE, "SHA-256", ".sha256"]);
-    assert!(!names(world.folder.path()).iter().any(|name| name.ends_with(".img")));
+    assert!(!names(world.dir.path()).iter().any(|name| name.ends_with(".img")));
 }
 
 #[test]
@@ -146,5 +146,5 @@ fn a_release_without_the_file_is_refused() {
     let world = world(MULTI_BLOCK);
     world.server.remove(&format!("/releases/{}/k3s-arm64", K3S_VERSION.replace('+', "%2B")));
     fail(&mut world.build(), 1, &["k3s-arm64", "404"]);
-    assert!(!names(world.folder.path()).iter().any(|name| name.ends_with(".img")));
+    assert!(!names(world.dir.path()).iter().any(|name| name.ends_with(".img")));
 }

@@ -9,45 +9,43 @@ const KEY: &str =
 
 #[test]
 fn without_options_it_writes_one_node() {
-    let folder = tempfile::tempdir().unwrap();
-    let said = succeed(hcimage(folder.path()).arg("init"));
+    let dir = tempfile::tempdir().unwrap();
+    let said = succeed(hcimage(dir.path()).arg("init"));
     assert!(said.contains("cluster.toml"), "{said}");
-    assert_eq!(names(folder.path()), ["cluster.toml"]);
-    let text = fs::read_to_string(folder.path().join("cluster.toml")).unwrap();
+    assert_eq!(names(dir.path()), ["cluster.toml"]);
+    let text = fs::read_to_string(dir.path().join("cluster.toml")).unwrap();
     assert_eq!(text.matches("\n[[nodes]]").count(), 1);
 }
 
 #[test]
 fn options_say_what_is_written() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("me.pub"), KEY).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("me.pub"), KEY).unwrap();
     let options =
         ["lab.toml", "--name", "lab", "--agents", "3", "--subnet", "10.1.0.0/24", "--ssh-key", "me.pub"];
-    succeed(hcimage(folder.path()).arg("init").args(options));
-    let text = fs::read_to_string(folder.path().join("lab.toml")).unwrap();
+    succeed(hcimage(dir.path()).arg("init").args(options));
+    let text = fs::read_to_string(dir.path().join("lab.toml")).unwrap();
     for line in ["name = \"lab-4\"", "role = \"agent\"", "address = \"10.1.0.14\"", "gateway = \"10.1.0.1\""]
     {
         assert!(text.contains(line), "{line} is missing in\n{text}");
     }
-    let path = folder.path().canonicalize().unwrap().join("me.pub");
+    let path = dir.path().canonicalize().unwrap().join("me.pub");
     assert!(text.contains(path.to_str().unwrap()), "{text}");
 }
 
 #[test]
 fn a_file_that_exists_is_kept_unless_replacing_is_asked_for() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("cluster.toml"), "precious").unwrap();
-    fail(hcimage(folder.path()).arg("init"), 1, &["cluster.toml exists already", "--overwrite"]);
-    assert_eq!(fs::read_to_string(folder.path().join("cluster.toml")).unwrap(), "precious");
-    succeed(hcimage(folder.path()).args(["init", "--overwrite"]));
-    assert!(
-        fs::read_to_string(folder.path().join("cluster.toml")).unwrap().starts_with("# The cluster home")
-    );
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("cluster.toml"), "precious").unwrap();
+    fail(hcimage(dir.path()).arg("init"), 1, &["cluster.toml exists already", "--overwrite"]);
+    assert_eq!(fs::read_to_string(dir.path().join("cluster.toml")).unwrap(), "precious");
+    succeed(hcimage(dir.path()).args(["init", "--overwrite"]));
+    assert!(fs::read_to_string(dir.path().join("cluster.toml")).unwrap().starts_with("# The cluster home"));
 }
 
 #[test]
 fn what_makes_no_cluster_is_not_written() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     for (options, words) in [
         (&["--agents", "2"][..], &["--subnet", "--api"][..]),
         (&["--servers", "2", "--subnet", "10.0.0.0/24"], &["odd number"]),
@@ -58,8 +56,12 @@ fn what_makes_no_cluster_is_not_written() {
         (&["--gateway", "10.0.0.1"], &["--subnet"]),
         (&["--name", "My Home"], &["My Home", "small letters"]),
     ] {
-        fail(hcimage(folder.path()).arg("init").args(options), 2, words);
-        assert!(names(folder.path()).is_empty(), "{options:?}: {:?}", names(folder.path()));
+        fail(hcimage(dir.path()).arg("init").args(options), 2, words);
+        assert!(names(dir.path()).is_empty(), "{options:?}: {:?}", names(dir.path()));
     }
-    fail(hcimage(folder.path()).args(["init", "no/such/folder.toml"]), 1, &["writing no/such/folder.toml"]);
+    fail(
+        hcimage(dir.path()).args(["init", "no/such/directory.toml"]),
+        1,
+        &["writing no/such/directory.toml"],
+    );
 }

@@ -11,9 +11,9 @@ use crate::support::hcimage::{hcimage, names, text};
 use crate::support::tools::run;
 
 /// What the output's temporary file takes of the disk, in units of 512 bytes.
-fn partial_blocks(folder: &Path) -> u64 {
-    let partial = names(folder).into_iter().find(|name| name.ends_with(".partial"));
-    partial.and_then(|name| folder.join(name).metadata().ok()).map_or(0, |metadata| metadata.blocks())
+fn partial_blocks(dir: &Path) -> u64 {
+    let partial = names(dir).into_iter().find(|name| name.ends_with(".partial"));
+    partial.and_then(|name| dir.join(name).metadata().ok()).map_or(0, |metadata| metadata.blocks())
 }
 
 /// Sends a signal to a process that this test has started.
@@ -26,8 +26,8 @@ fn signal(name: &str, child: &Child) {
 fn with_default_interrupt(command: &Command) -> Command {
     let mut wrapped = Command::new("env");
     wrapped.arg("--default-signal=INT").arg(command.get_program()).args(command.get_args());
-    if let Some(folder) = command.get_current_dir() {
-        wrapped.current_dir(folder);
+    if let Some(dir) = command.get_current_dir() {
+        wrapped.current_dir(dir);
     }
     for (name, value) in command.get_envs() {
         match value {
@@ -43,14 +43,14 @@ const IMAGES: u64 = 700_000_000;
 
 /// A build that stands still while its output is half-written. A fast machine may be done before anybody looks: such a
 /// build proves nothing, so it is thrown away.
-fn half_way(folder: &Path, release: &Path) -> Option<Child> {
+fn half_way(dir: &Path, release: &Path) -> Option<Child> {
     let base = base("pi-os-bookworm-like");
-    let mut command = hcimage(folder);
+    let mut command = hcimage(dir);
     command.args(["build", "--board", "cm4", "--base"]).arg(&base).arg("--k3s").arg(release);
     let mut command = with_default_interrupt(&command);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let deadline = Instant::now() + Duration::from_secs(120);
-    while partial_blocks(folder) == 0 {
+    while partial_blocks(dir) == 0 {
         assert!(Instant::now() < deadline, "the temporary file does not grow");
         if child.try_wait().unwrap().is_some() {
             return None;
@@ -59,7 +59,7 @@ fn half_way(folder: &Path, release: &Path) -> Option<Child> {
     }
     signal("STOP", &child);
     let half = base.metadata().unwrap().blocks() + IMAGES / 2 / 512;
-    if (1..half).contains(&partial_blocks(folder)) {
+    if (1..half).contains(&partial_blocks(dir)) {
         return Some(child);
     }
     child.kill().unwrap();
@@ -71,15 +71,15 @@ fn half_way(folder: &Path, release: &Path) -> Option<Child> {
 fn an_interrupted_build_leaves_nothing() {
     let release = make_release(&["--pad-images", &IMAGES.to_string()]);
     let found = (0..10).find_map(|_| {
-        let folder = tempfile::tempdir().unwrap();
-        half_way(folder.path(), &release.path().join(K3S_VERSION)).map(|child| (folder, child))
+        let dir = tempfile::tempdir().unwrap();
+        half_way(dir.path(), &release.path().join(K3S_VERSION)).map(|child| (dir, child))
     });
-    let (folder, child) = found.expect("ten builds were done before they could be stopped half-way");
+    let (dir, child) = found.expect("ten builds were done before they could be stopped half-way");
     signal("INT", &child);
     signal("CONT", &child);
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     assert!(text(&output).contains("interrupted: nothing was left behind"), "{}", text(&output));
-    let left: Vec<String> = names(folder.path()).into_iter().filter(|name| name != "cache").collect();
+    let left: Vec<String> = names(dir.path()).into_iter().filter(|name| name != "cache").collect();
     assert!(left.is_empty(), "left behind: {left:?}");
 }

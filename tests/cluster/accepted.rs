@@ -1,7 +1,7 @@
 //! What right files become.
 
 use hcimage::cluster::*;
-use hcimage::value::{Host, Role, Seat};
+use hcimage::value::{BootstrapRole, Host, Role};
 
 use crate::check;
 
@@ -14,8 +14,8 @@ fn cluster(text: &str) -> Cluster {
 #[test]
 fn the_least_file_is_one_server_by_dhcp() {
     let cluster = cluster(LEAST);
-    let server = cluster.nodes.first_server();
-    assert_eq!((server.name.as_str(), server.seat), ("hc-1", Seat::FirstServer));
+    let server = cluster.nodes.init_server();
+    assert_eq!((server.name.as_str(), server.bootstrap_role), ("hc-1", BootstrapRole::InitServer));
     assert_eq!(server.network.addressing, Addressing::Dhcp);
     assert!(matches!(cluster.datastore, Datastore::Sqlite));
     let disk = server.data_disk.as_ref().unwrap();
@@ -60,9 +60,12 @@ fn writing_the_defaults_changes_nothing() {
 fn a_cluster_of_many_knows_who_begins_and_where_the_others_join() {
     let text = include_str!("../../docs/examples/three-servers/cluster.toml");
     let cluster = cluster(text);
-    assert_eq!(cluster.nodes.first_server().name.as_str(), "server-1");
-    let parts: Vec<_> = cluster.nodes.iter().map(|node| (node.name.as_str(), node.seat)).collect();
-    assert_eq!(parts[1..3], [("server-2", Seat::FurtherServer), ("server-3", Seat::FurtherServer)]);
+    assert_eq!(cluster.nodes.init_server().name.as_str(), "server-1");
+    let parts: Vec<_> = cluster.nodes.iter().map(|node| (node.name.as_str(), node.bootstrap_role)).collect();
+    assert_eq!(
+        parts[1..3],
+        [("server-2", BootstrapRole::JoinServer), ("server-3", BootstrapRole::JoinServer)]
+    );
     assert_eq!(cluster.nodes.agents().count(), 2);
     assert_eq!(cluster.join_url().as_deref(), Some("https://10.20.0.11:6443"));
     assert_eq!(cluster.api_url(), "https://10.20.0.10:6443");
@@ -86,9 +89,9 @@ fn the_first_server_is_the_first_in_the_file_wherever_it_stands() {
     let text =
         format!("schema = 1\nname = 'x'\n{network}{}{}", node("a", "agent", 2), node("b", "server", 3));
     let cluster = cluster(&text);
-    assert_eq!(cluster.nodes.first_server().name.as_str(), "b");
+    assert_eq!(cluster.nodes.init_server().name.as_str(), "b");
     assert_eq!(cluster.join_host().unwrap().to_string(), "10.0.0.3");
-    assert_eq!(cluster.nodes.get("a").unwrap().seat, Seat::Agent);
+    assert_eq!(cluster.nodes.get("a").unwrap().bootstrap_role, BootstrapRole::Agent);
 }
 
 #[test]
@@ -145,7 +148,7 @@ deep = { a = [1, 2] }
     let Datastore::External(external) = &cluster.datastore else { panic!("{:?}", cluster.datastore) };
     assert_eq!(external.endpoint.expose(), "postgres://k3s:hunter2@db.home.lan:5432/k3s");
     assert!(external.ca.is_some() && external.client.is_some());
-    let a = cluster.nodes.first_server();
+    let a = cluster.nodes.init_server();
     let Link::Wifi(wifi) = &a.network.link else { panic!("no Wi-Fi") };
     assert_eq!((wifi.psk.expose(), wifi.hidden), ("hunter2hunter2", true));
     assert!(a.data_disk.is_none() && cluster.nodes.get("b").unwrap().data_disk.is_some());

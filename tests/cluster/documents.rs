@@ -36,11 +36,11 @@ fn every_key_is_documented() {
 #[test]
 fn every_example_passes_without_a_warning() {
     let mut names = Vec::new();
-    for folder in fs::read_dir(root().join("docs/examples")).unwrap().map(Result::unwrap) {
-        let text = fs::read_to_string(folder.path().join("cluster.toml")).unwrap();
-        let checked = check(&text).unwrap_or_else(|report| panic!("{}:\n{report}", folder.path().display()));
+    for dir in fs::read_dir(root().join("docs/examples")).unwrap().map(Result::unwrap) {
+        let text = fs::read_to_string(dir.path().join("cluster.toml")).unwrap();
+        let checked = check(&text).unwrap_or_else(|report| panic!("{}:\n{report}", dir.path().display()));
         assert!(checked.warnings.is_empty(), "{}", checked.warnings);
-        names.push(folder.file_name().into_string().unwrap());
+        names.push(dir.file_name().into_string().unwrap());
     }
     names.sort();
     assert_eq!(names, ["one-pi", "three-servers", "turing-pi"]);

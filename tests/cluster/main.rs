@@ -21,7 +21,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use hcimage::board::Boards;
-use hcimage::cluster::{Checked, Report, Surroundings, parse};
+use hcimage::cluster::{Checked, LoadContext, Report, parse};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -63,14 +63,14 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 
 /// The boards that are built in, and one that is too small for a server.
 fn boards() -> Boards {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let cm4 = include_str!("../../board-profiles/cm4.toml");
     let small = cm4.replace("name = \"cm4\"", "name = \"zero2w\"\nroles = [\"agent\"]");
-    fs::write(folder.path().join("zero2w.toml"), small).unwrap();
-    Boards::load(Some(folder.path())).unwrap()
+    fs::write(dir.path().join("zero2w.toml"), small).unwrap();
+    Boards::load(Some(dir.path())).unwrap()
 }
 
 fn check(text: &str) -> Result<Checked, Report> {
-    let surroundings = Surroundings { boards: &boards(), folder: Path::new(""), read: &read };
-    parse(text, "cluster.toml", &surroundings)
+    let context = LoadContext { boards: &boards(), dir: Path::new(""), read: &read };
+    parse(text, "cluster.toml", &context)
 }

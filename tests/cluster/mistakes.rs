@@ -29,8 +29,8 @@ fn every_mistake_gets_its_report() {
         };
         assert!(!report.is_empty(), "{name} is no mistake");
         assert!(
-            report.findings.iter().all(|finding| !finding.cure.is_empty()),
-            "{name} has no cure:\n{report}"
+            report.findings.iter().all(|finding| !finding.hint.is_empty()),
+            "{name} has no fix:\n{report}"
         );
         golden(&root().join(format!("tests/cluster/mistakes/{name}.out")), &format!("{report}\n"));
     }

@@ -3,12 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
-use hcimage::cluster::{FixedAddresses, Report, Severity, Wishes, template};
+use hcimage::cluster::{FixedAddresses, Report, Severity, TemplateOptions, template};
 use proptest::prelude::*;
 
 use crate::check;
 
-fn wishes() -> impl Strategy<Value = Wishes> {
+fn options() -> impl Strategy<Value = TemplateOptions> {
     let addresses = prop_oneof![
         Just(None),
         (1_u8..=200, 1_u8..=100).prop_map(|(third, first)| {
@@ -19,7 +19,7 @@ fn wishes() -> impl Strategy<Value = Wishes> {
     ];
     let board = prop_oneof![Just("cm4"), Just("pc")];
     ("[a-z][a-z0-9-]{0,20}[a-z0-9]", 0_u32..3, board.clone(), 0_u32..20, board, addresses, any::<[bool; 2]>())
-        .prop_map(|(name, half, board, agents, agent_board, addresses, [api, user])| Wishes {
+        .prop_map(|(name, half, board, agents, agent_board, addresses, [api, user])| TemplateOptions {
             name: name.parse().unwrap(),
             servers: half * 2 + 1,
             board: board.to_owned(),
@@ -72,13 +72,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn every_template_passes_and_so_does_each_switch_in_it(wishes in wishes()) {
-        let text = template(&wishes);
+    fn every_template_passes_and_so_does_each_switch_in_it(options in options()) {
+        let text = template(&options);
         let checked = check(&text).unwrap_or_else(|report| panic!("{text}\n{report}"));
-        let etcd_on_card = wishes.servers > 1 && (wishes.board == "cm4" || wishes.addresses.is_none());
+        let etcd_on_card = options.servers > 1 && (options.board == "cm4" || options.addresses.is_none());
         prop_assert_eq!(checked.warnings.is_empty(), !etcd_on_card, "{}", checked.warnings);
-        prop_assert_eq!(checked.cluster.nodes.servers().count(), usize::try_from(wishes.servers).unwrap());
-        prop_assert_eq!(checked.cluster.nodes.agents().count(), usize::try_from(wishes.agents).unwrap());
+        prop_assert_eq!(checked.cluster.nodes.servers().count(), usize::try_from(options.servers).unwrap());
+        prop_assert_eq!(checked.cluster.nodes.agents().count(), usize::try_from(options.agents).unwrap());
         let switches = switches(&text);
         prop_assert!(switches.len() >= 15, "{text}");
         for lines in switches {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hc_firstboot::Ending;
+use hc_firstboot::RunOutcome;
 use hc_firstboot::seed::SEED_PATH;
 
 use crate::machine::Machine;
@@ -11,7 +11,7 @@ use crate::scenario::{FLOOR, STATUS, TRUE_TIME, World, seed};
 /// A node after its first boot, switched off.
 fn finished() -> World {
     let machine = Machine::boot(World::flashed(&seed()));
-    assert_eq!(machine.first_boot(), Ending::Ready);
+    assert_eq!(machine.first_boot(), RunOutcome::Ready);
     machine.off().shut_down()
 }
 
@@ -76,7 +76,7 @@ fn the_first_boot_leaves_nothing_for_the_gate_to_wait_for() {
     let mut world = World::flashed(&seed());
     world.time_served = false;
     let machine = Machine::boot(world);
-    assert_eq!(machine.first_boot(), Ending::Ready);
+    assert_eq!(machine.first_boot(), RunOutcome::Ready);
     let before = machine.now.borrow().uptime;
     machine.clock_gate();
     assert!(machine.now.borrow().uptime - before < Duration::from_secs(1));
@@ -126,12 +126,12 @@ fn without_servers_the_systems_own_time_service_is_waited_for() {
     let mut world = World::flashed(&seed);
     world.timesyncd = true;
     let machine = Machine::boot(world.clone());
-    assert_eq!(machine.first_boot(), Ending::Ready);
+    assert_eq!(machine.first_boot(), RunOutcome::Ready);
     assert!(machine.said().contains("clock: set by the system's time service"));
 
     world.timesyncd = false;
     let machine = Machine::boot(world);
-    assert_eq!(machine.first_boot(), Ending::Ready);
+    assert_eq!(machine.first_boot(), RunOutcome::Ready);
     assert!(machine.text(STATUS).contains("the system's time service has not set the clock"));
     assert!(clock(&machine) >= FLOOR);
 }
@@ -142,7 +142,7 @@ fn a_clock_in_the_future_is_set_back_by_the_network() {
     let mut world = World::flashed(&seed());
     world.clock_at_boot = Duration::from_secs(TRUE_TIME + 1_000_000_000);
     let machine = Machine::boot(world);
-    assert_eq!(machine.first_boot(), Ending::Ready);
+    assert_eq!(machine.first_boot(), RunOutcome::Ready);
     assert!(clock(&machine) < TRUE_TIME + 1000);
     let machine = Machine::boot(machine.off().shut_down());
     machine.clock_gate();

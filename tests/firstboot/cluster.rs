@@ -1,6 +1,6 @@
 //! The first server waits for its cluster.
 
-use hc_firstboot::Ending;
+use hc_firstboot::RunOutcome;
 
 use crate::failures::report_of;
 use crate::machine::Machine;
@@ -16,7 +16,7 @@ fn nodes_that_do_not_come_are_named_and_do_not_fail_the_server() {
         let mut world = World::full();
         world.others = others;
         let machine = Machine::boot(world);
-        assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+        assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
         let status = machine.text(STATUS);
         assert!(status.contains(note) || note.contains("but not Ready"), "{note}\n{status}");
     }
@@ -44,10 +44,10 @@ fn a_workload_that_gets_there_later_ends_well() {
     let mut world = World::full();
     world.workload_is_good = false;
     let machine = Machine::boot(world);
-    assert_eq!(machine.first_boot(), Ending::Failed);
+    assert_eq!(machine.first_boot(), RunOutcome::Failed);
     let mut world = machine.off().shut_down();
     world.workload_is_good = true;
     let machine = Machine::boot(world);
-    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
     assert_eq!(machine.now.borrow().k3s_start_commands, 0);
 }

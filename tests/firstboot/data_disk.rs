@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hc_firstboot::Ending;
+use hc_firstboot::RunOutcome;
 use hc_firstboot::seed::Format;
 
 use crate::failures::{flashed, report_of};
@@ -24,7 +24,7 @@ fn formats(machine: &Machine) -> usize {
 #[test]
 fn a_blank_disk_is_formatted_once_and_named() {
     let machine = Machine::boot(without_label(SecondDisk::Blank));
-    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
     assert_eq!(formats(&machine), 1);
     let said = "data disk: formatting the blank disk /dev/sdb (model Samsung_T7, serial S5XYZ, 1.0 TB) as \"k8s-data\"";
     assert!(machine.said().contains(said), "{}", machine.said());
@@ -36,7 +36,7 @@ fn nothing_is_formatted_before_all_disks_have_shown_up() {
     let mut world = without_label(SecondDisk::Blank);
     world.disk_after = Duration::from_secs(28);
     let machine = Machine::boot(world);
-    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
     assert_eq!(formats(&machine), 0);
     assert!(
         machine.said().contains("a blank one is formatted only when all have shown up"),
@@ -93,7 +93,7 @@ fn an_optional_disk_never_stops_the_boot() {
     for (change, why) in table {
         let machine =
             Machine::boot(flashed(change, |seed| seed.data_disk.as_mut().unwrap().required = false));
-        assert_eq!(machine.first_boot(), Ending::Ready, "{why}: {}", machine.said());
+        assert_eq!(machine.first_boot(), RunOutcome::Ready, "{why}: {}", machine.said());
         let note = format!("gone on without the data disk: {why}");
         assert!(machine.text(STATUS).contains(&note), "{note}\n{}", machine.text(STATUS));
     }
@@ -111,7 +111,7 @@ fn a_disk_that_never_comes_costs_no_more_than_the_wait() {
         (disk.required, disk.wait_seconds) = (false, 45);
     };
     let machine = Machine::boot(flashed(change, optional));
-    assert_eq!(machine.first_boot(), Ending::Ready);
+    assert_eq!(machine.first_boot(), RunOutcome::Ready);
     let started = machine.now.borrow().k3s_started.unwrap();
     assert!((Duration::from_secs(38)..Duration::from_secs(47)).contains(&started), "{started:?}");
 }

@@ -1,7 +1,7 @@
 //! A card that forgets what was not synced.
 //!
 //! Content and names are durable separately, as POSIX has it: a file's content after `sync_file`, the names in a
-//! folder after `sync_folder`. A real file system often keeps more; the two kinds of power cut are the extremes.
+//! directory after `sync_dir`. A real file system often keeps more; the two kinds of power cut are the extremes.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -45,7 +45,7 @@ impl Disk {
 
     fn add(&mut self, path: &Path, kind: Kind, mode: u32, now: Duration) -> io::Result<usize> {
         let parent = path.parent().unwrap();
-        if parent != Path::new("/") && self.stat(parent)?.kind != Kind::Folder {
+        if parent != Path::new("/") && self.stat(parent)?.kind != Kind::Dir {
             return Err(io::ErrorKind::NotADirectory.into());
         }
         let stat = Stat { kind, size: 0, mode, uid: 0, gid: 0, modified: now };
@@ -96,8 +96,8 @@ impl Disk {
         self.inodes.iter().any(|inode| holds(&inode.live) || holds(&inode.durable))
     }
 
-    pub(crate) fn names_in(&self, folder: &Path) -> Vec<String> {
-        let names = self.live.keys().filter(|path| path.parent() == Some(folder));
+    pub(crate) fn names_in(&self, dir: &Path) -> Vec<String> {
+        let names = self.live.keys().filter(|path| path.parent() == Some(dir));
         names.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect()
     }
 
@@ -107,11 +107,11 @@ impl Disk {
         Ok(())
     }
 
-    pub(crate) fn make_folders(&mut self, path: &Path) {
+    pub(crate) fn make_dirs(&mut self, path: &Path) {
         let parts: Vec<_> = path.ancestors().filter(|part| *part != Path::new("/")).collect();
         for part in parts.into_iter().rev() {
             if !self.live.contains_key(part) {
-                self.add(part, Kind::Folder, 0o755, Duration::ZERO).unwrap();
+                self.add(part, Kind::Dir, 0o755, Duration::ZERO).unwrap();
             }
         }
     }
@@ -127,9 +127,9 @@ impl Disk {
         Ok(())
     }
 
-    pub(crate) fn sync_folder(&mut self, folder: &Path) {
-        self.durable.retain(|path, _| path.parent() != Some(folder));
-        let here = self.live.iter().filter(|(path, _)| path.parent() == Some(folder));
+    pub(crate) fn sync_dir(&mut self, dir: &Path) {
+        self.durable.retain(|path, _| path.parent() != Some(dir));
+        let here = self.live.iter().filter(|(path, _)| path.parent() == Some(dir));
         self.durable.extend(here.map(|(path, &at)| (path.clone(), at)));
     }
 
@@ -144,7 +144,7 @@ impl Disk {
             Cut::NamesKept => self.durable = self.live.clone(),
         }
         self.inodes.iter_mut().for_each(|inode| inode.live = inode.durable.clone());
-        // A name whose folder is lost is lost.
+        // A name whose directory is lost is lost.
         let names = self.live.clone();
         let whole = |path: &Path| {
             path.ancestors().skip(1).all(|part| part == Path::new("/") || names.contains_key(part))
@@ -154,12 +154,12 @@ impl Disk {
         self.forget_below(Path::new("/run"));
     }
 
-    pub(crate) fn forget_below(&mut self, folder: &Path) {
-        self.live.retain(|path, _| !path.starts_with(folder) || path == folder);
+    pub(crate) fn forget_below(&mut self, dir: &Path) {
+        self.live.retain(|path, _| !path.starts_with(dir) || path == dir);
     }
 
-    pub(crate) fn names_below(&self, folder: &Path) -> Vec<PathBuf> {
-        self.live.keys().filter(|path| path.starts_with(folder) && *path != folder).cloned().collect()
+    pub(crate) fn names_below(&self, dir: &Path) -> Vec<PathBuf> {
+        self.live.keys().filter(|path| path.starts_with(dir) && *path != dir).cloned().collect()
     }
 
     pub(crate) fn text(&self, path: &str) -> String {

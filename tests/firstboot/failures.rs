@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use hc_firstboot::Ending;
+use hc_firstboot::RunOutcome;
 use hc_firstboot::seed::Seed;
 
 use crate::machine::Machine;
@@ -12,8 +12,8 @@ use crate::scenario::{Cluster, MARKER, STATUS, World, seed};
 /// A run that must fail; the report on the card, with the line ends of this system.
 pub(crate) fn report_of(world: World) -> String {
     let machine = Machine::boot(world);
-    assert_eq!(machine.first_boot(), Ending::Failed);
-    assert_eq!(Ending::Failed.exit_code(), 1);
+    assert_eq!(machine.first_boot(), RunOutcome::Failed);
+    assert_eq!(RunOutcome::Failed.exit_code(), 1);
     let text = machine.text(STATUS).replace("\r\n", "\n");
     assert!(text.ends_with("\nHCIMAGE-REPORT-END failed\n"), "{text}");
     assert!(format!("{}\n", machine.said()).ends_with(&text), "console and card differ");
@@ -148,10 +148,10 @@ fn a_card_that_cannot_take_the_state() {
 #[test]
 fn a_failed_run_resumes_at_the_next_boot() {
     let machine = Machine::boot(flashed(|world| world.disk_after = Duration::MAX, |_| ()));
-    assert_eq!(machine.first_boot(), Ending::Failed);
+    assert_eq!(machine.first_boot(), RunOutcome::Failed);
     let mut world = machine.off().shut_down();
     world.disk_after = Duration::ZERO;
     let machine = Machine::boot(world);
-    assert_eq!(machine.first_boot(), Ending::Ready);
+    assert_eq!(machine.first_boot(), RunOutcome::Ready);
     assert!(!machine.text(STATUS).contains("What is wrong"));
 }

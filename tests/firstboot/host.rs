@@ -1,6 +1,6 @@
-//! What is missing in the machine itself, each with its cure.
+//! What is missing in the machine itself, each with its fix.
 
-use hc_firstboot::Ending;
+use hc_firstboot::RunOutcome;
 
 use crate::failures::{flashed, must_say, report_of};
 use crate::machine::Machine;
@@ -15,7 +15,7 @@ fn too_little_memory() {
     let mut world = World::flashed(&agent_seed());
     world.memory = 430_000;
     let machine = Machine::boot(world);
-    assert_eq!(machine.first_boot(), Ending::Ready, "enough for an agent, and said");
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "enough for an agent, and said");
     assert!(machine.text(STATUS).contains("419 MiB of memory is little for k3s"), "{}", machine.text(STATUS));
 }
 
@@ -63,7 +63,7 @@ fn room_is_not_asked_for_again_once_k3s_has_unpacked() {
     let mut world = machine.off().shut_down();
     world.free = 0;
     let machine = Machine::boot(world);
-    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
 }
 
 /// What a base does whose first boot applies systemd's presets.
@@ -74,7 +74,7 @@ fn a_k3s_that_was_started_before_its_time_is_stopped() {
     world.disk.link(link.as_ref(), "../k3s.service");
     let machine = Machine::boot(world);
     assert!(machine.now.borrow().k3s_started.is_some());
-    assert_eq!(machine.first_boot(), Ending::Ready);
+    assert_eq!(machine.first_boot(), RunOutcome::Ready);
     let status = machine.text(STATUS);
     assert!(status.contains("the base had started k3s.service before its time"), "{status}");
     let commands = machine.commands.borrow();

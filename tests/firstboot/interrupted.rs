@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hc_firstboot::Ending;
+use hc_firstboot::RunOutcome;
 use hc_firstboot::state::State;
 
 use crate::disk::Cut;
@@ -18,7 +18,7 @@ const KINDS: [fn() -> World; 3] = [World::full, || World::flashed(&seed()), || W
 
 fn steps_of_a_whole_run(world: World) -> u64 {
     let machine = Machine::boot(world);
-    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
     machine.steps()
 }
 
@@ -33,8 +33,8 @@ fn cut_at(world: World, step: u64, cut: Cut) -> World {
 fn must_end_well(world: World, story: &str) {
     let wanted = world.seed.clone();
     let machine = Machine::boot(world);
-    let ending = machine.first_boot();
-    assert_ne!(ending, Ending::Failed, "{story}: {}", machine.said());
+    let outcome = machine.first_boot();
+    assert_ne!(outcome, RunOutcome::Failed, "{story}: {}", machine.said());
     assert!(machine.now.borrow().k3s_start_commands <= 1, "{story}: k3s was started twice");
     assert!(
         !machine.said().contains(PASSWORD) && !machine.said().contains(SECRET),
@@ -53,7 +53,7 @@ fn must_end_well(world: World, story: &str) {
     assert_eq!(world.disk.stat(Path::new("/.data/cloud/db")).unwrap().mode, 0o750, "{story}");
     assert!(
         world.disk.names_below(Path::new("/k8s-data")).is_empty(),
-        "{story}: folders beside the data disk"
+        "{story}: directories beside the data disk"
     );
     for kind in ["rsa", "ed25519"] {
         let key = world.disk.text(&format!("/etc/ssh/ssh_host_{kind}_key"));
@@ -115,7 +115,7 @@ fn what_was_verified_is_not_done_again() {
     machine.first_boot_until(steps - 40);
     assert!(machine.said().contains("k3s: done"), "the cut is late enough: {}", machine.said());
     let machine = Machine::boot(machine.off().power_cut(Cut::NamesKept));
-    assert_eq!(machine.first_boot(), Ending::Ready);
+    assert_eq!(machine.first_boot(), RunOutcome::Ready);
     assert!(!machine.said().contains("bundle: file 1 of 2"), "the digests were taken again");
     assert!(!machine.commands.borrow().iter().any(|line| line.contains(" enable ")));
     assert_eq!(machine.now.borrow().k3s_start_commands, 0, "k3s starts by itself: it is enabled");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hc_firstboot::Ending;
+use hc_firstboot::RunOutcome;
 
 use crate::failures::{flashed, report_of};
 use crate::machine::Machine;
@@ -15,7 +15,7 @@ fn agent(change: impl FnOnce(&mut World)) -> World {
 #[test]
 fn a_server_that_is_late_is_waited_for() {
     let machine = Machine::boot(agent(|world| world.server_after = Duration::from_secs(100)));
-    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
     let said = "hcimage: join: waiting: the server 10.0.0.1:6443: it does not answer (connection refused)";
     assert!(machine.said().contains(said), "{}", machine.said());
     assert!(machine.now.borrow().k3s_started.unwrap() >= Duration::from_secs(100), "k3s before its server");
@@ -29,7 +29,7 @@ fn a_late_server_sets_the_clock_too() {
         world.time_served = false;
         world.server_after = Duration::from_secs(100);
     }));
-    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
     let now = machine.now.borrow();
     let clock = (now.clock_at_boot + now.uptime).as_secs();
     assert!(clock >= TRUE_TIME, "{clock} is before {TRUE_TIME}: the clock was left at {FLOOR}");
@@ -71,10 +71,10 @@ fn every_refusal_is_named() {
 #[test]
 fn a_failed_join_begins_again_at_the_next_boot() {
     let machine = Machine::boot(agent(|world| world.server = Server::OtherCluster));
-    assert_eq!(machine.first_boot(), Ending::Failed);
+    assert_eq!(machine.first_boot(), RunOutcome::Failed);
     let mut world = machine.off().shut_down();
     world.server = Server::Good;
-    assert_eq!(Machine::boot(world).first_boot(), Ending::Ready);
+    assert_eq!(Machine::boot(world).first_boot(), RunOutcome::Ready);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn clock(machine: &Machine) -> u64 {
 #[test]
 fn an_agent_takes_the_time_of_its_server() {
     let machine = Machine::boot(agent(|world| world.time_served = false));
-    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
     assert!(
         machine.text(STATUS).contains("set by the server that this node joins"),
         "{}",
@@ -142,7 +142,7 @@ fn a_server_of_another_cluster_does_not_set_the_clock() {
         world.server = Server::OtherCluster;
     };
     let machine = Machine::boot(agent(change));
-    assert_eq!(machine.first_boot(), Ending::Failed);
+    assert_eq!(machine.first_boot(), RunOutcome::Failed);
     assert!(
         machine.text(STATUS).contains("the server: it belongs to another cluster"),
         "{}",

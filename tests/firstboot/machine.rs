@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use hc_firstboot::arp::Mac;
 use hc_firstboot::sys::{Command, Output, Space, Stat, System, TlsError, Trust};
-use hc_firstboot::{Ending, clock_gate, first_boot};
+use hc_firstboot::{RunOutcome, clock_gate, first_boot};
 
 use crate::disk::Disk;
 use crate::scenario::{KEYFILE, MOUNT, SecondDisk, World};
@@ -69,16 +69,16 @@ impl Machine {
     }
 
     /// Runs the first boot; none where the power failed at the step chosen.
-    pub(crate) fn first_boot_until(&self, step: u64) -> Option<Ending> {
+    pub(crate) fn first_boot_until(&self, step: u64) -> Option<RunOutcome> {
         self.power_until.set(step);
         match catch_unwind(AssertUnwindSafe(|| first_boot(self))) {
-            Ok(ending) => Some(ending),
+            Ok(outcome) => Some(outcome),
             Err(thrown) if thrown.is::<PowerCut>() => None,
             Err(thrown) => resume_unwind(thrown),
         }
     }
 
-    pub(crate) fn first_boot(&self) -> Ending {
+    pub(crate) fn first_boot(&self) -> RunOutcome {
         first_boot(self)
     }
 
@@ -202,11 +202,11 @@ impl System for Machine {
         found.map(PathBuf::from).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         self.step();
         let world = self.world.borrow();
         let second = world.second_disk != SecondDisk::None;
-        let mut names: Vec<&str> = match folder.to_str() {
+        let mut names: Vec<&str> = match dir.to_str() {
             Some("/dev/disk/by-label") => vec!["bootfs", "rootfs"],
             Some("/sys/class/block") => vec!["loop0", "mmcblk0", "mmcblk0p1", "mmcblk0p2", "sda", "sda1"],
             Some("/sys/block") => vec!["loop0", "mmcblk0", "mmcblk0boot0", "sda", "zram0"],
@@ -214,12 +214,12 @@ impl System for Machine {
             Some("/sys/class/block/sda") => vec!["sda1", "size"],
             Some("/sys/class/block/sdb") if second => vec!["size"],
             Some("/sys/class/block/sdb/holders") if second => vec![],
-            _ => return Ok(world.disk.names_in(folder)),
+            _ => return Ok(world.disk.names_in(dir)),
         };
-        if second && folder == Path::new("/sys/block") {
+        if second && dir == Path::new("/sys/block") {
             names.push("sdb");
         }
-        if world.behind_root && folder == Path::new("/sys/class/block/mmcblk0") {
+        if world.behind_root && dir == Path::new("/sys/class/block/mmcblk0") {
             names.push("mmcblk0p3");
         }
         Ok(names.iter().map(|name| (*name).to_owned()).collect())
@@ -243,8 +243,8 @@ impl System for Machine {
         self.on_disk(from, |disk, from| disk.rename(from, &to))
     }
 
-    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
-        self.on_disk(folder, Disk::sync_folder);
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.on_disk(dir, Disk::sync_dir);
         Ok(())
     }
 
@@ -253,16 +253,16 @@ impl System for Machine {
         Ok(())
     }
 
-    fn make_folders(&self, path: &Path) -> io::Result<()> {
-        self.on_disk(path, Disk::make_folders);
+    fn make_dirs(&self, path: &Path) -> io::Result<()> {
+        self.on_disk(path, Disk::make_dirs);
         Ok(())
     }
 
-    fn make_owned_folder(&self, below: &Path, path: &Path, mode: u32, uid: u32, gid: u32) -> io::Result<()> {
+    fn make_owned_dir(&self, below: &Path, path: &Path, mode: u32, uid: u32, gid: u32) -> io::Result<()> {
         self.on_disk(&below.join(path), |disk, path| {
-            disk.make_folders(path);
+            disk.make_dirs(path);
             disk.own(path, mode, uid, gid);
-            path.ancestors().for_each(|part| disk.sync_folder(part));
+            path.ancestors().for_each(|part| disk.sync_dir(part));
         });
         Ok(())
     }
@@ -352,14 +352,14 @@ impl System for Machine {
         self.step();
         assert_eq!((server, name), ("10.0.0.1:6443".parse().unwrap(), "10.0.0.1"));
         let (clock, uptime) = (self.clock(), self.now.borrow().uptime);
-        let answer = self.world.borrow().supervisor(trust, request, clock, uptime);
+        let answer = self.world.borrow().join_probe(trust, request, clock, uptime);
         if answer.is_err() {
             self.now.borrow_mut().uptime += wait;
         }
         answer
     }
 
-    fn tell(&self, text: &str) {
+    fn log(&self, text: &str) {
         self.step();
         self.console.borrow_mut().push(text.to_owned());
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hc_firstboot::Ending;
+use hc_firstboot::RunOutcome;
 use hc_firstboot::seed::{PORT_UUID, Stack};
 
 use crate::failures::{flashed, report_of};
@@ -21,7 +21,7 @@ fn with_address(of_stack: Option<Stack>) -> impl FnOnce(&mut hc_firstboot::seed:
 #[test]
 fn an_address_that_is_free_is_claimed() {
     let machine = Machine::boot(flashed(|_| (), with_address(Some(Stack::NetworkManager))));
-    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
     assert!(machine.said().contains("network: nobody else has 10.0.0.9/24: setting it on eth0"));
     let keyfile = machine.text(KEYFILE);
     assert!(keyfile.contains("\n[ipv4]\nmethod=manual\naddress1=10.0.0.9/24,10.0.0.1\n"), "{keyfile}");
@@ -37,7 +37,7 @@ const CONFLICT: &str = "the address 10.0.0.9 belongs to another machine already,
 fn a_conflict_is_waited_out_and_named() {
     let change = |world: &mut World| world.conflict_until = Duration::from_secs(40);
     let machine = Machine::boot(flashed(change, with_address(Some(Stack::NetworkManager))));
-    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
     assert!(machine.said().contains(&format!("hcimage: network: waiting: {CONFLICT}")));
 }
 
@@ -70,7 +70,7 @@ fn a_conflict_with_an_address_that_is_set_already_holds_k3s_back() {
             world.conflict_until = Duration::from_secs(until);
         };
         let machine = Machine::boot(flashed(change, with_address(Some(Stack::NetworkManager))));
-        let expected = if until == 40 { Ending::Ready } else { Ending::Failed };
+        let expected = if until == 40 { RunOutcome::Ready } else { RunOutcome::Failed };
         assert_eq!(machine.first_boot(), expected, "{}", machine.said());
         assert!(machine.said().contains(CONFLICT), "{}", machine.said());
         assert_eq!(machine.text(KEYFILE), "address1=10.0.0.9/24,10.0.0.1\n", "the base's own file stays");
@@ -94,7 +94,7 @@ fn an_address_in_a_vlan_is_claimed_on_its_interface() {
             in_vlan(seed);
         },
     ));
-    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
     assert!(machine.said().contains("network: nobody else has 10.0.0.9/24: setting it on vlan20"));
     let keyfile = machine.text(KEYFILE);
     let profile = format!(
@@ -106,7 +106,7 @@ fn an_address_in_a_vlan_is_claimed_on_its_interface() {
 #[test]
 fn a_vlan_by_dhcp() {
     let machine = Machine::boot(flashed(|_| (), in_vlan));
-    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn networks_with_proxy_arp_are_not_probed() {
     with_address(Some(Stack::NetworkManager))(&mut seed);
     seed.network.arp_probe = false;
     let machine = Machine::boot(flashed(change, |of| *of = seed));
-    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
 }
 
 #[test]

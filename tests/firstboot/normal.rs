@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hc_firstboot::Ending;
+use hc_firstboot::RunOutcome;
 
 use crate::machine::Machine;
 use crate::scenario::{FLOOR, MARKER, PASSWORD, SECRET, STATUS, TRUE_TIME, World, agent_seed, seed};
@@ -10,8 +10,8 @@ use crate::scenario::{FLOOR, MARKER, PASSWORD, SECRET, STATUS, TRUE_TIME, World,
 #[test]
 fn a_flashed_card_becomes_a_ready_node() {
     let machine = Machine::boot(World::flashed(&seed()));
-    assert_eq!(machine.first_boot(), Ending::Ready);
-    assert_eq!(Ending::Ready.exit_code(), 0);
+    assert_eq!(machine.first_boot(), RunOutcome::Ready);
+    assert_eq!(RunOutcome::Ready.exit_code(), 0);
 
     let status = machine.text(STATUS);
     assert!(status.contains("Result:  node hc-1 Ready\r\n"), "{status}");
@@ -34,14 +34,14 @@ fn a_flashed_card_becomes_a_ready_node() {
     assert!(world.is_enabled());
     let made = world.disk.stat(Path::new("/.data/cloud/db")).unwrap();
     assert_eq!((made.mode, made.uid, made.gid), (0o750, 33, 34));
-    assert!(world.disk.names_below(Path::new("/k8s-data")).is_empty(), "folders beside the data disk");
+    assert!(world.disk.names_below(Path::new("/k8s-data")).is_empty(), "directories beside the data disk");
 }
 
 /// The first server of three nodes, with everything in its seed.
 #[test]
 fn a_cluster_of_three_becomes_whole() {
     let machine = Machine::boot(World::full());
-    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
     let status = machine.text(STATUS).replace("\r\n", "\n");
     for line in [
         "Cluster: home, as first server; API at https://k3s.example:6443",
@@ -66,7 +66,7 @@ fn a_cluster_of_three_becomes_whole() {
 #[test]
 fn an_agent_joins() {
     let machine = Machine::boot(World::flashed(&agent_seed()));
-    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
     let status = machine.text(STATUS);
     assert!(status.contains("join       done           0  by 10.0.0.1:6443\r\n"), "{status}");
     assert!(!status.contains("nodes ") && !status.contains("workloads"), "{status}");
@@ -82,8 +82,8 @@ fn the_second_boot_does_nothing() {
 
     let before = world.disk.names_below(Path::new("/")).len();
     let machine = Machine::boot(world);
-    assert_eq!(machine.first_boot(), Ending::NothingToDo);
-    assert_eq!(Ending::NothingToDo.exit_code(), 0);
+    assert_eq!(machine.first_boot(), RunOutcome::NothingToDo);
+    assert_eq!(RunOutcome::NothingToDo.exit_code(), 0);
     assert!(machine.commands.borrow().is_empty());
     assert!(machine.said().contains(MARKER));
     assert_eq!(machine.off().disk.names_below(Path::new("/")).len(), before);
@@ -92,7 +92,7 @@ fn the_second_boot_does_nothing() {
 #[test]
 fn an_agent_asks_with_the_kubelets_own_configuration() {
     let machine = Machine::boot(World::flashed(&agent_seed()));
-    assert_eq!(machine.first_boot(), Ending::Ready);
+    assert_eq!(machine.first_boot(), RunOutcome::Ready);
     let asked = "/usr/local/bin/k3s kubectl get node hc-1 -o json \
                  --kubeconfig /var/lib/rancher/k3s/agent/kubelet.kubeconfig";
     assert!(machine.commands.borrow().iter().any(|line| line == asked));
@@ -103,7 +103,7 @@ fn a_node_without_a_data_disk_needs_none() {
     let mut seed = seed();
     seed.data_disk = None;
     let machine = Machine::boot(World::flashed(&seed));
-    assert_eq!(machine.first_boot(), Ending::Ready);
+    assert_eq!(machine.first_boot(), RunOutcome::Ready);
     assert!(!machine.commands.borrow().iter().any(|line| line.starts_with("mount")));
 }
 
@@ -114,7 +114,7 @@ fn an_optional_data_disk_that_is_missing_is_a_note() {
     let mut world = World::flashed(&seed);
     world.disk_after = std::time::Duration::MAX;
     let machine = Machine::boot(world);
-    assert_eq!(machine.first_boot(), Ending::Ready);
+    assert_eq!(machine.first_boot(), RunOutcome::Ready);
     assert!(
         machine.text(STATUS).contains("gone on without the data disk: no disk with the label \"k8s-data\"")
     );
@@ -126,7 +126,7 @@ fn the_machine_id_is_waited_for() {
     let mut world = World::flashed(&seed());
     world.machine_id_after = std::time::Duration::from_secs(20);
     let machine = Machine::boot(world);
-    assert_eq!(machine.first_boot(), Ending::Ready);
+    assert_eq!(machine.first_boot(), RunOutcome::Ready);
     assert!(machine.said().contains("hcimage: identity: waiting: /etc/machine-id holds no machine id yet"));
 }
 
@@ -135,7 +135,7 @@ fn a_boot_partition_that_is_not_mounted_costs_the_report_only() {
     let mut world = World::flashed(&seed());
     world.boot_mounted = false;
     let machine = Machine::boot(world);
-    assert_eq!(machine.first_boot(), Ending::Ready);
+    assert_eq!(machine.first_boot(), RunOutcome::Ready);
     assert_eq!(machine.text(STATUS), "");
     assert!(machine.said().contains("no hcimage-status.txt: /boot/firmware is not mounted"));
 }
@@ -145,7 +145,7 @@ fn without_network_time_the_floor_is_enough() {
     let mut world = World::flashed(&seed());
     world.time_served = false;
     let machine = Machine::boot(world);
-    assert_eq!(machine.first_boot(), Ending::Ready);
+    assert_eq!(machine.first_boot(), RunOutcome::Ready);
     assert!(machine.text(STATUS).contains("no network time (time.example: "), "{}", machine.text(STATUS));
     assert!(machine.now.borrow().clock_at_boot.as_secs() >= FLOOR - 60);
 }

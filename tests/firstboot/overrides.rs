@@ -1,6 +1,6 @@
 //! `hcimage.toml` on the small partition: what the user changed with a text editor.
 
-use hc_firstboot::Ending;
+use hc_firstboot::RunOutcome;
 use hc_firstboot::seed::Stack;
 
 use crate::failures::{flashed, report_of};
@@ -12,7 +12,7 @@ const K3S: &str = "/etc/rancher/k3s/config.yaml.d/90-hcimage-toml.yaml";
 fn with(text: &str) -> World {
     flashed(
         |world| {
-            world.disk.make_folders("/boot/firmware".as_ref());
+            world.disk.make_dirs("/boot/firmware".as_ref());
             world.put(OVERRIDES, text);
         },
         |seed| seed.network.stack = Some(Stack::NetworkManager),
@@ -23,7 +23,7 @@ fn with(text: &str) -> World {
 fn name_and_address_are_taken_over_everywhere() {
     let text = "hostname = \"kitchen\"\r\naddress = \"10.0.0.9/24\"\r\ngateway = \"10.0.0.1\"\r\n";
     let machine = Machine::boot(with(text));
-    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
     assert_eq!(machine.text("/etc/hostname"), "kitchen\n");
     assert_eq!(machine.text("/etc/hosts"), "127.0.0.1 localhost\n127.0.1.1\tkitchen\n");
     assert!(machine.text(KEYFILE).contains("address1=10.0.0.9/24,10.0.0.1\n"));
@@ -40,7 +40,7 @@ fn name_and_address_are_taken_over_everywhere() {
 #[test]
 fn nothing_set_changes_nothing() {
     let machine = Machine::boot(with(hc_firstboot::overrides::OVERRIDES_TEMPLATE));
-    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
     assert_eq!(machine.text(K3S), "");
     assert_eq!(machine.text("/etc/hostname"), "hc-1\n");
 }
@@ -64,7 +64,7 @@ fn a_bad_file_stops_the_run_and_names_the_line() {
             "{why}\n{report}"
         );
         assert!(
-            report.contains("What to do:     mend the file with any text editor, or delete it"),
+            report.contains("What to do:     fix the file with any text editor, or delete it"),
             "{report}"
         );
     }
@@ -76,12 +76,12 @@ fn a_bad_file_stops_the_run_and_names_the_line() {
 #[test]
 fn a_mended_file_is_read_again_until_k3s_was_started() {
     let machine = Machine::boot(with("hostname = \n"));
-    assert_eq!(machine.first_boot(), Ending::Failed);
+    assert_eq!(machine.first_boot(), RunOutcome::Failed);
     let mut world = machine.off().shut_down();
     world.put(OVERRIDES, "hostname = \"kitchen\"\n");
     world.cluster = Cluster::NeverReady;
     let machine = Machine::boot(world);
-    assert_eq!(machine.first_boot(), Ending::Failed, "after the commit point");
+    assert_eq!(machine.first_boot(), RunOutcome::Failed, "after the commit point");
     assert_eq!(machine.text("/etc/hostname"), "kitchen\n");
 
     // From here on another name would be another node of the cluster.
@@ -90,7 +90,7 @@ fn a_mended_file_is_read_again_until_k3s_was_started() {
     world.disk.remove("/etc/hostname".as_ref());
     world.cluster = Cluster::Good;
     let machine = Machine::boot(world);
-    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
     assert_eq!(machine.text("/etc/hostname"), "kitchen\n");
     let note = "hcimage.toml was changed after k3s was started: not read any more";
     assert!(machine.text(STATUS).contains(note), "{}", machine.text(STATUS));
@@ -101,12 +101,12 @@ fn a_removed_override_leaves_no_settings_behind() {
     let mut world = with("hostname = \"kitchen\"\n");
     world.disk_is_sound = false;
     let machine = Machine::boot(world);
-    assert_eq!(machine.first_boot(), Ending::Failed);
+    assert_eq!(machine.first_boot(), RunOutcome::Failed);
     assert!(machine.text(K3S).contains("kitchen"));
     let mut world = machine.off().shut_down();
     world.disk.remove(OVERRIDES.as_ref());
     world.disk_is_sound = true;
     let machine = Machine::boot(world);
-    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
     assert_eq!((machine.text(K3S).as_str(), machine.text("/etc/hostname").as_str()), ("", "hc-1\n"));
 }

@@ -249,7 +249,7 @@ impl World {
     }
 
     /// The server that this node joins: k3s's supervisor.
-    pub(crate) fn supervisor(
+    pub(crate) fn join_probe(
         &self,
         trust: &Trust,
         request: &[u8],

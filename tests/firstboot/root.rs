@@ -1,6 +1,6 @@
 //! The growth of the root file system.
 
-use hc_firstboot::Ending;
+use hc_firstboot::RunOutcome;
 
 use crate::machine::Machine;
 use crate::scenario::{STATUS, World, seed};
@@ -14,7 +14,7 @@ fn world() -> World {
 #[track_caller]
 fn must_end(world: World, note: &str) -> Machine {
     let machine = Machine::boot(world);
-    assert_eq!(machine.first_boot(), Ending::Ready, "{}", machine.said());
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
     let status = machine.text(STATUS);
     assert!(status.contains(note), "{note}\n{status}");
     machine

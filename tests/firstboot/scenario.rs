@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use hc_firstboot::seed::{
-    BundleFile, Clock, Cluster as ClusterName, DataDisk, FirstServer, Folder, Format, Join, K3s, Network,
-    Node, Report, Role, Root, SCHEMA, SEED_PATH, Secrets, Seed, Stack, Workload,
+    BundleFile, Clock, Cluster as ClusterName, DataDisk, Dir, Format, InitServer, Join, K3s, Network, Node,
+    Report, Role, Root, SCHEMA, SEED_PATH, Secrets, Seed, Stack, Workload,
 };
 use sha2::{Digest, Sha256};
 
@@ -149,7 +149,7 @@ pub(crate) fn seed() -> Seed {
         schema: SCHEMA,
         node: Node { hostname: "hc-1".into() },
         cluster: ClusterName { name: "home".into(), api: None },
-        role: Role::FirstServer(FirstServer {
+        role: Role::InitServer(InitServer {
             nodes: Vec::new(),
             join_seconds: 60,
             workload: Workload {
@@ -183,11 +183,11 @@ pub(crate) fn seed() -> Seed {
             required: true,
             format: Format::Never,
             wait_seconds: 40,
-            folders: vec![Folder { path: "cloud/db".into(), mode: 0o750, uid: 33, gid: 34 }],
+            dirs: vec![Dir { path: "cloud/db".into(), mode: 0o750, uid: 33, gid: 34 }],
         }),
         k3s: K3s { ready_seconds: 300, modules: Vec::new() },
         secrets: Secrets::default(),
-        report: Report { boot_folder: "/boot/firmware".into() },
+        report: Report { boot_dir: "/boot/firmware".into() },
         bundle: vec![
             file("/usr/local/bin/k3s", b"the binary"),
             file("/var/lib/rancher/k3s/agent/images/a.tar.zst", b"the images"),
@@ -206,7 +206,7 @@ pub(crate) fn agent_seed() -> Seed {
 pub(crate) fn full_seed() -> Seed {
     let mut seed = seed();
     seed.cluster.api = Some("k3s.example".parse().unwrap());
-    seed.role = Role::FirstServer(FirstServer {
+    seed.role = Role::InitServer(InitServer {
         nodes: vec!["hc-2".into(), "hc-3".into()],
         join_seconds: 60,
         workload: Workload {
@@ -238,7 +238,7 @@ impl World {
     /// A card just flashed, in a board without a clock, everything around it in order.
     pub(crate) fn flashed(seed: &Seed) -> Self {
         let mut disk = Disk::default();
-        let folders = [
+        let dirs = [
             "/boot/firmware",
             "/usr/local/bin",
             "/usr/sbin",
@@ -248,7 +248,7 @@ impl World {
             "/var/lib/rancher/k3s/agent/images",
             "/etc/hcimage",
         ];
-        folders.iter().chain(&[WANTS, MOUNT, "/.data", "/run"]).for_each(|f| disk.make_folders(Path::new(f)));
+        dirs.iter().chain(&[WANTS, MOUNT, "/.data", "/run"]).for_each(|f| disk.make_dirs(Path::new(f)));
         let files = [
             ("/etc/hostname", "raspberrypi\n"),
             ("/etc/machine-id", "0123456789abcdef0123456789abcdef\n"),
@@ -311,8 +311,8 @@ impl World {
     }
 
     pub(crate) fn put(&mut self, path: &str, content: &str) {
-        if let Some(folder) = Path::new(path).parent() {
-            self.disk.make_folders(folder);
+        if let Some(dir) = Path::new(path).parent() {
+            self.disk.make_dirs(dir);
         }
         self.disk.write(Path::new(path), content.as_bytes(), 0o600, Duration::ZERO).unwrap();
         self.disk.sync_all();

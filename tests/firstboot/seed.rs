@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use hc_firstboot::seed::{
-    Address, BundleFile, Clock, Cluster, DataDisk, Endpoint, FirstServer, Folder, Format, Join, K3s, Network,
-    Node, ObjectName, Report, Role, Root, SCHEMA, Secrets, Seed, SeedError, Stack, Workload,
+    Address, BundleFile, Clock, Cluster, DataDisk, Dir, Endpoint, Format, InitServer, Join, K3s,
+    NamespacedName, Network, Node, Report, Role, Root, SCHEMA, Secrets, Seed, SeedError, Stack, Workload,
 };
 use proptest::prelude::*;
 
@@ -29,9 +29,9 @@ fn network(change: impl FnOnce(&mut Network)) -> String {
     error(|seed| change(&mut seed.network))
 }
 
-fn first(change: impl FnOnce(&mut FirstServer)) -> String {
+fn first(change: impl FnOnce(&mut InitServer)) -> String {
     error(|seed| match &mut seed.role {
-        Role::FirstServer(first) => change(first),
+        Role::InitServer(first) => change(first),
         other => panic!("{other:?}"),
     })
 }
@@ -95,10 +95,10 @@ fn wrong_values_are_named_with_their_place() {
         (join(|j| j.wait_seconds = 90_000), "role.agent.wait_seconds: 90000 seconds is more than a day"),
         (error(|s| s.k3s.ready_seconds = 0), "k3s.ready_seconds: 0 gives"),
         (
-            error(|s| s.report.boot_folder = "boot".into()),
+            error(|s| s.report.boot_dir = "boot".into()),
             "report.boot_folder: \"boot\" is not an absolute path",
         ),
-        (error(|s| s.report.boot_folder = "/a/../b".into()), "report.boot_folder: \"/a/../b\" is not"),
+        (error(|s| s.report.boot_dir = "/a/../b".into()), "report.boot_folder: \"/a/../b\" is not"),
         (error(|s| s.bundle[1].path = "x".into()), "bundle[1].path: \"x\" is not an absolute path"),
         (error(|s| s.bundle[1].sha256 = "AB".into()), "bundle[1].sha256: \"AB\" is not 64 lower-case hex"),
         (disk(|d| d.label.clear()), "data_disk.label: \"\" has 0 bytes"),
@@ -108,13 +108,10 @@ fn wrong_values_are_named_with_their_place() {
         ),
         (disk(|d| d.label = "a/b".into()), "data_disk.label: \"a/b\" has a slash"),
         (disk(|d| d.mount = "/".into()), "data_disk.mount: the data disk cannot"),
-        (
-            disk(|d| d.folders[0].path = "../a".into()),
-            "data_disk.folders[0].path: \"../a\" is not a path below",
-        ),
-        (disk(|d| d.folders[0].path = "/a".into()), "data_disk.folders[0].path: \"/a\" is not a path below"),
-        (disk(|d| d.folders[0].path = "".into()), "data_disk.folders[0].path: \"\" is not a path below"),
-        (disk(|d| d.folders[0].mode = 0o10000), "data_disk.folders[0].mode: 10000 has more"),
+        (disk(|d| d.dirs[0].path = "../a".into()), "data_disk.folders[0].path: \"../a\" is not a path below"),
+        (disk(|d| d.dirs[0].path = "/a".into()), "data_disk.folders[0].path: \"/a\" is not a path below"),
+        (disk(|d| d.dirs[0].path = "".into()), "data_disk.folders[0].path: \"\" is not a path below"),
+        (disk(|d| d.dirs[0].mode = 0o10000), "data_disk.folders[0].mode: 10000 has more"),
     ];
     for (found, expected) in table {
         assert!(found.starts_with(expected), "{found}");
@@ -157,9 +154,9 @@ fn absolute() -> impl Strategy<Value = PathBuf> {
     proptest::collection::vec(part(), 1..4).prop_map(|parts| PathBuf::from(format!("/{}", parts.join("/"))))
 }
 
-fn folder() -> impl Strategy<Value = Folder> {
+fn dir() -> impl Strategy<Value = Dir> {
     let path = proptest::collection::vec(part(), 1..3).prop_map(|parts| PathBuf::from(parts.join("/")));
-    (path, 0..=0o7777_u32, any::<u32>(), any::<u32>()).prop_map(|(path, mode, uid, gid)| Folder {
+    (path, 0..=0o7777_u32, any::<u32>(), any::<u32>()).prop_map(|(path, mode, uid, gid)| Dir {
         path,
         mode,
         uid,
@@ -168,16 +165,16 @@ fn folder() -> impl Strategy<Value = Folder> {
 }
 
 fn data_disk() -> impl Strategy<Value = DataDisk> {
-    let folders = proptest::collection::vec(folder(), 0..3);
+    let dirs = proptest::collection::vec(dir(), 0..3);
     let format = prop_oneof![Just(Format::Never), Just(Format::IfBlank)];
-    ("[a-zA-Z0-9 &\"-]{1,16}", absolute(), any::<bool>(), 0..=86_400_u64, folders, format).prop_map(
-        |(label, mount, required, wait_seconds, folders, format)| DataDisk {
+    ("[a-zA-Z0-9 &\"-]{1,16}", absolute(), any::<bool>(), 0..=86_400_u64, dirs, format).prop_map(
+        |(label, mount, required, wait_seconds, dirs, format)| DataDisk {
             label,
             mount,
             required,
             format,
             wait_seconds,
-            folders,
+            dirs,
         },
     )
 }
@@ -199,7 +196,7 @@ fn endpoint() -> impl Strategy<Value = Endpoint> {
         .prop_map(|(host, port)| format!("{host}:{port}").parse().unwrap())
 }
 
-fn object() -> impl Strategy<Value = ObjectName> {
+fn object() -> impl Strategy<Value = NamespacedName> {
     (label(), label()).prop_map(|(namespace, name)| format!("{namespace}/{name}").parse().unwrap())
 }
 
@@ -211,13 +208,13 @@ fn role() -> impl Strategy<Value = Role> {
     let workload = (proptest::collection::vec(label(), 0..3), names(), names(), 0..=86_400_u64).prop_map(
         |(addons, charts, deployments, wait_seconds)| Workload { addons, charts, deployments, wait_seconds },
     );
-    let first = (0..=86_400_u64, workload).prop_map(|(join_seconds, workload)| FirstServer {
+    let first = (0..=86_400_u64, workload).prop_map(|(join_seconds, workload)| InitServer {
         nodes: vec!["other-0".into(), "other-1".into()],
         join_seconds,
         workload,
     });
     prop_oneof![
-        first.prop_map(Role::FirstServer),
+        first.prop_map(Role::InitServer),
         join.clone().prop_map(Role::Server),
         join.prop_map(Role::Agent)
     ]
@@ -274,7 +271,7 @@ fn any_seed() -> impl Strategy<Value = Seed> {
             data_disk: rest.0,
             k3s: K3s { ready_seconds: rest.2, modules: rest.1 },
             secrets: Secrets { remove: files.1 },
-            report: Report { boot_folder: rest.3 },
+            report: Report { boot_dir: rest.3 },
             bundle: files.0,
         },
     )

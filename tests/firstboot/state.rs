@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hc_firstboot::Ending;
+use hc_firstboot::RunOutcome;
 use hc_firstboot::seed::SEED_PATH;
 
 use crate::disk::Cut;
@@ -18,10 +18,10 @@ fn a_damaged_state_is_not_a_first_start() {
         ("\0\0\0\0", "expected value"),
     ] {
         let mut world = World::flashed(&seed());
-        world.disk.make_folders(Path::new("/var/lib/hcimage"));
+        world.disk.make_dirs(Path::new("/var/lib/hcimage"));
         world.put(STATE, content);
         let machine = Machine::boot(world);
-        assert_eq!(machine.first_boot(), Ending::Failed);
+        assert_eq!(machine.first_boot(), RunOutcome::Failed);
         let text = machine.text(STATUS);
         assert!(text.contains("/var/lib/hcimage/state.json is damaged ("), "{text}");
         assert!(text.contains(reason), "{text}");
@@ -40,7 +40,7 @@ fn failed_world(committed: bool) -> World {
         world.disk_is_sound = false;
     }
     let machine = Machine::boot(world);
-    assert_eq!(machine.first_boot(), Ending::Failed);
+    assert_eq!(machine.first_boot(), RunOutcome::Failed);
     let mut world = machine.off().shut_down();
     world.cluster = Cluster::Good;
     world.disk_is_sound = true;
@@ -55,7 +55,7 @@ fn another_seed_after_the_commit_point_is_refused() {
     world.put_seed(&other);
     let before = world.disk.text(STATE);
     let machine = Machine::boot(world);
-    assert_eq!(machine.first_boot(), Ending::Failed);
+    assert_eq!(machine.first_boot(), RunOutcome::Failed);
     let text = machine.text(STATUS);
     let what = "/etc/hcimage/seed.toml was changed after k3s was started for the first time\r\n";
     assert!(text.contains(what), "{text}");
@@ -63,7 +63,7 @@ fn another_seed_after_the_commit_point_is_refused() {
 
     let mut world = machine.off().shut_down();
     world.put_seed(&seed());
-    assert_eq!(Machine::boot(world).first_boot(), Ending::Ready, "the old seed put back goes on");
+    assert_eq!(Machine::boot(world).first_boot(), RunOutcome::Ready, "the old seed put back goes on");
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn another_seed_before_the_commit_point_begins_again() {
     other.network.wait_seconds += 1;
     world.put_seed(&other);
     let machine = Machine::boot(world);
-    assert_eq!(machine.first_boot(), Ending::Ready);
+    assert_eq!(machine.first_boot(), RunOutcome::Ready);
     let note = "Note:    the seed was changed before k3s was started: begun again\r\n";
     assert!(machine.text(STATUS).contains(note), "{}", machine.text(STATUS));
 }
@@ -88,7 +88,7 @@ fn a_seed_that_cannot_be_used_is_reported_where_the_boot_partition_most_likely_i
         let mut world = World::flashed(&seed());
         world.put(SEED_PATH, content);
         let machine = Machine::boot(world);
-        assert_eq!(machine.first_boot(), Ending::Failed);
+        assert_eq!(machine.first_boot(), RunOutcome::Failed);
         let text = machine.text(STATUS);
         assert!(text.contains(what), "{text}");
         assert!(text.contains("Node:    unknown\r\n"), "{text}");
@@ -100,8 +100,8 @@ fn a_seed_that_cannot_be_used_is_reported_where_the_boot_partition_most_likely_i
 #[test]
 fn the_marker_alone_decides_even_without_a_state() {
     let mut world = World::flashed(&seed());
-    world.disk.make_folders(Path::new("/var/lib/hcimage"));
+    world.disk.make_dirs(Path::new("/var/lib/hcimage"));
     world.put(MARKER, "");
     let machine = Machine::boot(world.power_cut(Cut::NamesLost));
-    assert_eq!(machine.first_boot(), Ending::NothingToDo);
+    assert_eq!(machine.first_boot(), RunOutcome::NothingToDo);
 }

@@ -12,10 +12,10 @@ const K3S_UNIT: &str = "[Unit]\nDescription=stand-in for the unit of k3s\n\
                         [Service]\nType=notify\nExecStartPre=-/bin/true\nExecStart=/bin/true\n";
 
 /// `systemd-analyze verify` looks for the program too; a stand-in lies where the units are told that it is.
-fn verify(folder: &Path, unit: &str) {
+fn verify(dir: &Path, unit: &str) {
     let output = Command::new("systemd-analyze")
         .args(["verify", "--man=no", "--recursive-errors=no"])
-        .arg(folder.join(unit))
+        .arg(dir.join(unit))
         .output()
         .expect("systemd-analyze is needed: install the package systemd");
     let complaint = String::from_utf8_lossy(&output.stderr);
@@ -28,34 +28,34 @@ fn put(path: &Path, text: &str) {
 }
 
 /// The units with the program's path replaced by that of a stand-in: nothing else is changed.
-fn folder_with_units() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let program = folder.path().join("hc-firstboot");
+fn dir_with_units() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("hc-firstboot");
     put(&program, "#!/bin/sh\n");
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     let adapted = |text: &str| {
         assert!(text.contains(&format!("{PROGRAM_PATH} ")));
         text.replace(PROGRAM_PATH, program.to_str().unwrap())
     };
-    put(&folder.path().join(UNIT), &adapted(UNIT_TEXT));
-    put(&folder.path().join("k3s.service"), K3S_UNIT);
-    put(&folder.path().join("k3s.service.d/10-hcimage.conf"), &adapted(CLOCK_GATE_TEXT));
-    folder
+    put(&dir.path().join(UNIT), &adapted(UNIT_TEXT));
+    put(&dir.path().join("k3s.service"), K3S_UNIT);
+    put(&dir.path().join("k3s.service.d/10-hcimage.conf"), &adapted(CLOCK_GATE_TEXT));
+    dir
 }
 
 #[test]
 fn systemd_accepts_the_units() {
-    let folder = folder_with_units();
-    verify(folder.path(), UNIT);
-    verify(folder.path(), "k3s.service");
+    let dir = dir_with_units();
+    verify(dir.path(), UNIT);
+    verify(dir.path(), "k3s.service");
 }
 
 #[test]
 #[should_panic(expected = "hc-firstboot.service: ")]
 fn the_judge_sees_a_wrong_unit() {
-    let folder = folder_with_units();
-    put(&folder.path().join(UNIT), &UNIT_TEXT.replace("Type=exec", "Tpye=exec"));
-    verify(folder.path(), UNIT);
+    let dir = dir_with_units();
+    put(&dir.path().join(UNIT), &UNIT_TEXT.replace("Type=exec", "Tpye=exec"));
+    verify(dir.path(), UNIT);
 }
 
 /// What the words of the design hang on.

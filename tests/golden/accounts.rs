@@ -5,12 +5,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use hcimage::edit::accounts::{group, passwd, shadow, subids};
-use hcimage::edit::{EditError, authorized_keys, sshd_config, sudoers};
+use hcimage::formats::accounts::{group, passwd, shadow, subids};
+use hcimage::formats::{EditError, authorized_keys, sshd_config, sudoers};
 use hcimage::value::{PasswordHash, UserName};
 use proptest::prelude::*;
 
-use crate::judges::{content, run};
+use crate::external_tools::{content, run};
 use crate::properties::{keeps_its_promises, text_of};
 use crate::read;
 
@@ -74,7 +74,7 @@ pub(crate) fn render_sudoers() -> String {
     sudoers::render([(&admin, false), (&guest, true)])
 }
 
-/// The four files of one base and the folders that they name, as a root of its own.
+/// The four files of one base and the directories that they name, as a root of its own.
 fn root_of(base: &str, suffix: &str) -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
     fs::create_dir(root.path().join("etc")).unwrap();
@@ -145,9 +145,9 @@ fn visudo_reads_the_rules() {
 
 /// What sshd makes of a main file that includes ours before it says the contrary.
 fn understood_by_sshd(drop_in: &str) -> String {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let (main, key, ours) =
-        (folder.path().join("main"), folder.path().join("key"), folder.path().join("00-hcimage.conf"));
+        (dir.path().join("main"), dir.path().join("key"), dir.path().join("00-hcimage.conf"));
     fs::write(&ours, drop_in).unwrap();
     let quiet = ["-q", "-t", "ed25519", "-N", "", "-f"];
     content("openssh-client", Command::new("ssh-keygen").args(quiet).arg(&key), "");
@@ -158,7 +158,7 @@ fn understood_by_sshd(drop_in: &str) -> String {
         key.display()
     );
     fs::write(&main, text).unwrap();
-    // sshd wants its folder in /run, which is there only while it runs: it gets a /run of its own.
+    // sshd wants its directory in /run, which is there only while it runs: it gets a /run of its own.
     let script = "mount -t tmpfs run /run && mkdir /run/sshd && exec /usr/sbin/sshd -T -f \"$0\"";
     let mut sshd = Command::new("unshare");
     sshd.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]).arg(&main);

@@ -1,12 +1,12 @@
 //! Which editor, with which arguments, makes which golden file.
 
-use hcimage::edit::cloud_init::OwnAffairs;
-use hcimage::edit::fstab::LabelMount;
-use hcimage::edit::k3s_config::{NodeConfig, ServerConfig};
-use hcimage::edit::kernel_modules::KernelModules;
-use hcimage::edit::kernel_words::CGROUP_MEMORY;
-use hcimage::edit::profile::Profile;
-use hcimage::edit::*;
+use hcimage::formats::cloud_init::CloudInitOverrides;
+use hcimage::formats::fstab::LabelMount;
+use hcimage::formats::k3s_config::{NodeConfig, ServerConfig};
+use hcimage::formats::kernel_args::CGROUP_MEMORY;
+use hcimage::formats::kernel_modules::KernelModules;
+use hcimage::formats::profile::Profile;
+use hcimage::formats::*;
 use hcimage::value::{Role, StaticNetwork};
 
 use crate::{accounts, networks};
@@ -60,9 +60,11 @@ pub(crate) const EDITS: &[(&str, Edit)] = &[
 ];
 
 pub(crate) const RENDERS: &[(&str, Render)] = &[
-    ("cloud_init/drop-in", || cloud_init::render(OwnAffairs { network: true, ..OwnAffairs::default() })),
+    ("cloud_init/drop-in", || {
+        cloud_init::render(CloudInitOverrides { network: true, ..CloudInitOverrides::default() })
+    }),
     ("cloud_init/with-accounts", || {
-        cloud_init::render(OwnAffairs { network: true, accounts: true, time_zone: false })
+        cloud_init::render(CloudInitOverrides { network: true, accounts: true, time_zone: false })
     }),
     ("grub_default/drop-in", || grub_default::render(&CGROUP_MEMORY)),
     ("hostname/hc-1", || hostname::render(&"hc-1".parse().unwrap())),

@@ -1,13 +1,13 @@
 //! Editors and renderers against files that are compared byte for byte: `<editor>/<case>.in` and `.out`.
 //!
 //! `HCIMAGE_BLESS=1 cargo test -p hcimage --test golden` writes the `.out` files anew: read the difference before it is
-//! committed. `judges.rs` asks the programs that read such files on a node; `properties.rs` tries arbitrary text.
+//! committed. `external_tools.rs` asks the programs that read such files on a node; `properties.rs` tries arbitrary text.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test says what is wrong by panicking")]
 
 mod accounts;
 mod cases;
-mod judges;
+mod external_tools;
 mod networks;
 mod properties;
 
@@ -17,19 +17,19 @@ use std::path::{Path, PathBuf};
 
 use cases::{EDITS, RENDERS};
 
-fn folder() -> PathBuf {
+fn dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden")
 }
 
 fn read(name: &str, suffix: &str) -> String {
-    let path = folder().join(format!("{name}.{suffix}"));
+    let path = dir().join(format!("{name}.{suffix}"));
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("reading {}: {error}", path.display()))
 }
 
 /// Compares with the `.out` file, or writes it where that was asked for.
 fn check(name: &str, got: &str) {
     if std::env::var_os("HCIMAGE_BLESS").is_some() {
-        let path = folder().join(format!("{name}.out"));
+        let path = dir().join(format!("{name}.out"));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, got).unwrap();
     }
@@ -58,7 +58,7 @@ fn every_golden_file_belongs_to_a_case() {
     let of_renders = RENDERS.iter().map(|(name, _)| format!("{name}.out"));
     let wanted: BTreeSet<String> = of_edits.chain(of_renders).collect();
     let mut found = BTreeSet::new();
-    for editor in fs::read_dir(folder()).unwrap().map(Result::unwrap).filter(|e| e.path().is_dir()) {
+    for editor in fs::read_dir(dir()).unwrap().map(Result::unwrap).filter(|e| e.path().is_dir()) {
         for file in fs::read_dir(editor.path()).unwrap().map(Result::unwrap) {
             found.insert(format!("{}/{}", editor.file_name().display(), file.file_name().display()));
         }

@@ -4,14 +4,14 @@
 use std::fs;
 use std::process::Command;
 
-use hcimage::edit::interfaces::Up;
-use hcimage::edit::profile::{Profile, Wifi};
-use hcimage::edit::{interfaces, networkd, wpa_supplicant};
+use hcimage::formats::interfaces::Up;
+use hcimage::formats::profile::{Profile, Wifi};
+use hcimage::formats::{interfaces, networkd, wpa_supplicant};
 use hcimage::value::{InterfaceName, Psk, Ssid, VlanId};
 use proptest::prelude::*;
 
 use crate::cases::{network, network_v6};
-use crate::judges::{content, run};
+use crate::external_tools::{content, run};
 use crate::properties::{keeps_its_promises, text_of};
 use crate::read;
 
@@ -109,21 +109,21 @@ fn generated_by_netplan(name: &str) -> Vec<(String, String)> {
     generated_for(name, "networkd", ["run/systemd/network", "run/netplan"])
 }
 
-fn generated_for<const N: usize>(name: &str, renderer: &str, folders: [&str; N]) -> Vec<(String, String)> {
+fn generated_for<const N: usize>(name: &str, renderer: &str, dirs: [&str; N]) -> Vec<(String, String)> {
     let root = tempfile::tempdir().unwrap();
-    let folder = root.path().join("etc/netplan");
-    fs::create_dir_all(&folder).unwrap();
+    let dir = root.path().join("etc/netplan");
+    fs::create_dir_all(&dir).unwrap();
     let cloud = format!(
         "network:\n  version: 2\n  renderer: {renderer}\n  ethernets:\n    eth0: {{dhcp4: true, optional: true}}\n"
     );
-    fs::write(folder.join("50-cloud-init.yaml"), cloud).unwrap();
-    fs::write(folder.join("99-hcimage.yaml"), read(name, "out")).unwrap();
+    fs::write(dir.join("50-cloud-init.yaml"), cloud).unwrap();
+    fs::write(dir.join("99-hcimage.yaml"), read(name, "out")).unwrap();
     let mut netplan = Command::new("netplan");
     let output = run("netplan.io", netplan.arg("generate").arg("--root-dir").arg(root.path()), "");
     assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     let mut found = Vec::new();
-    for folder in folders {
-        for file in fs::read_dir(root.path().join(folder)).into_iter().flatten().map(Result::unwrap) {
+    for dir in dirs {
+        for file in fs::read_dir(root.path().join(dir)).into_iter().flatten().map(Result::unwrap) {
             let text = fs::read_to_string(file.path()).unwrap();
             found.push((file.file_name().into_string().unwrap(), text));
         }
@@ -186,8 +186,8 @@ fn netplan_puts_the_vlan_on_our_port() {
         assert!(!vlan.contains("RequiredForOnline=no"), "k3s waits for it: {vlan}");
     }
     // Where netplan's files are for NetworkManager.
-    let folders = ["run/NetworkManager/system-connections"];
-    let files = generated_for("netplan/vlan-by-dhcp", "NetworkManager", folders);
+    let dirs = ["run/NetworkManager/system-connections"];
+    let files = generated_for("netplan/vlan-by-dhcp", "NetworkManager", dirs);
     let text = |wanted: &str| &files.iter().find(|(name, _)| name == wanted).unwrap().1;
     let port = text("netplan-00-hcimage.nmconnection");
     let uuid = port.lines().find_map(|line| line.strip_prefix("uuid=")).unwrap_or_else(|| panic!("{port}"));
@@ -212,8 +212,8 @@ fn netplan_tells_wpa_supplicant_the_wireless_network() {
 
 /// Runs a script where it is root of a network of its own, with `eth0` in it and its other end, called as pods' are.
 fn in_a_network(package: &str, script: &str, file: &str) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("file");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
     fs::write(&path, file).unwrap();
     let prepare = "set -e; export PATH=$PATH:/usr/sbin:/sbin; ip link set lo up; \
                    ip link add eth0 address dc:a6:32:01:02:03 type veth peer name veth0; ip link set veth0 up; \

@@ -1,7 +1,7 @@
 //! What every editor promises, over arbitrary text made of lines that it has to tell apart.
 
-use hcimage::edit::kernel_words::CGROUP_MEMORY;
-use hcimage::edit::*;
+use hcimage::formats::kernel_args::CGROUP_MEMORY;
+use hcimage::formats::*;
 use proptest::prelude::*;
 
 use crate::cases::{ensure_data_disk, network};

@@ -23,17 +23,17 @@ pub fn cluster(board: &str, more: &str) -> String {
 }
 
 /// `hcimage build` of that cluster file.
-pub fn build(folder: &Path, text: &str, base: &Path, output: &str) -> Command {
-    fs::write(folder.join("cluster.toml"), text).expect("writing a cluster file");
-    let mut command = hcimage(folder);
+pub fn build(dir: &Path, text: &str, base: &Path, output: &str) -> Command {
+    fs::write(dir.join("cluster.toml"), text).expect("writing a cluster file");
+    let mut command = hcimage(dir);
     command.env("SOURCE_DATE_EPOCH", "1790000000").args(["build", "--output", output, "--base"]).arg(base);
     command.arg("--k3s").arg(k3s_release().join(K3S_VERSION));
     command
 }
 
-/// The one image in the output folder.
-pub fn image(folder: &Path, output: &str) -> PathBuf {
-    let names = fs::read_dir(folder.join(output)).expect("the output folder");
+/// The one image in the output directory.
+pub fn image(dir: &Path, output: &str) -> PathBuf {
+    let names = fs::read_dir(dir.join(output)).expect("the output directory");
     let mut images = names
         .map(|name| name.expect("a name").path())
         .filter(|path| path.extension().is_some_and(|e| e == "img"));
@@ -62,7 +62,7 @@ fn users(rest: &str) -> String {
     )
 }
 
-/// The accounts' files and folders of an image in a folder, so that pwck and grpck can look at them as a root.
+/// The accounts' files and directories of an image in a directory, so that pwck and grpck can look at them as a root.
 fn judge_accounts(image: &Path, scratch: &Path) {
     let root = scratch.join("root");
     fs::create_dir_all(root.join("etc")).expect("a root");
@@ -76,7 +76,7 @@ fn judge_accounts(image: &Path, scratch: &Path) {
         command.args(["--user", "--map-root-user", program, "--quiet", "--read-only", "--root"]).arg(&root);
         let output = command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").output().expect("running unshare");
         let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-        // What the base has is not in this root: shells, and folders of packages.
+        // What the base has is not in this root: shells, and directories of packages.
         let of_ours = said
             .lines()
             .filter(|line| ["admin", "guest", "delete line", "sudo"].iter().any(|w| line.contains(w)));
@@ -130,8 +130,8 @@ fn accounts_on_raspberry_pi_os() {
     for (name, timezone) in
         [("pi-os-bookworm-like", true), ("pi-os-bullseye-like", true), ("pi-os-trixie-like", true)]
     {
-        let folder = tempfile::tempdir().expect("a folder for the test");
-        let scratch = folder.path();
+        let dir = tempfile::tempdir().expect("a directory for the test");
+        let scratch = dir.path();
         fs::write(scratch.join("hash.txt"), HASH).expect("writing a hash");
         let base = base(name);
         succeed(&mut build(scratch, &cluster("cm4", &users("")), &base, "out"));
@@ -184,8 +184,8 @@ fn accounts_on_raspberry_pi_os() {
 /// `pi` itself is asked for, without sudo: the rule by which the base lets it become root goes away.
 #[test]
 fn the_account_that_the_base_has() {
-    let folder = tempfile::tempdir().expect("a folder for the test");
-    let scratch = folder.path();
+    let dir = tempfile::tempdir().expect("a directory for the test");
+    let scratch = dir.path();
     let text = cluster("cm4", &format!("[[users]]\nname = \"pi\"\nsudo = false\nssh-keys = [\"{KEY}\"]\n"));
     succeed(&mut build(scratch, &text, &base("pi-os-bookworm-like"), "out"));
     let image = image(scratch, "out");
@@ -198,7 +198,7 @@ fn the_account_that_the_base_has() {
 
 #[test]
 fn what_the_image_cannot_have_is_refused() {
-    let folder = tempfile::tempdir().expect("a folder for the test");
+    let dir = tempfile::tempdir().expect("a directory for the test");
     let (pc, pi) = (base("debian-pc-amd64"), base("pi-os-bookworm-like"));
     for (base, board, more, words) in [
         (
@@ -220,16 +220,16 @@ fn what_the_image_cannot_have_is_refused() {
             ["belongs to the system", "choose another"],
         ),
     ] {
-        fs::write(folder.path().join("hash.txt"), HASH).expect("writing a hash");
-        let mut command = build(folder.path(), &cluster(board, &more), base, "out");
+        fs::write(dir.path().join("hash.txt"), HASH).expect("writing a hash");
+        let mut command = build(dir.path(), &cluster(board, &more), base, "out");
         let output = command.output().expect("starting hcimage");
         let code = output.status.code().expect("a code");
         assert_ne!(code, 0);
         fail(&mut command, code, &words);
     }
     // Debian on a PC has all but sudo.
-    fs::write(folder.path().join("hash.txt"), HASH).expect("writing a hash");
+    fs::write(dir.path().join("hash.txt"), HASH).expect("writing a hash");
     let text = cluster("pc", &users("sudo = false"));
-    succeed(&mut build(folder.path(), &text, &pc, "pc"));
-    judge_access(&image(folder.path(), "pc"), &pc, folder.path());
+    succeed(&mut build(dir.path(), &text, &pc, "pc"));
+    judge_access(&image(dir.path(), "pc"), &pc, dir.path());
 }

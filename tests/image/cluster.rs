@@ -49,30 +49,30 @@ auth = { username = \"pull\", password = \"very-secret-password\" }
 const NODES: [&str; 3] = ["lab-1", "lab-2", "lab-3"];
 
 struct Lab {
-    folder: TempDir,
+    dir: TempDir,
 }
 
 impl Lab {
     fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder for the test");
-        fs::write(folder.path().join("cluster.toml"), CLUSTER).unwrap();
-        fs::write(folder.path().join("shop.yaml"), MANIFEST).unwrap();
-        Self { folder }
+        let dir = tempfile::tempdir().expect("a directory for the test");
+        fs::write(dir.path().join("cluster.toml"), CLUSTER).unwrap();
+        fs::write(dir.path().join("shop.yaml"), MANIFEST).unwrap();
+        Self { dir }
     }
 
     fn command(&self, name: &str) -> Command {
-        let mut command = hcimage(self.folder.path());
+        let mut command = hcimage(self.dir.path());
         command.arg(name).arg("--base").arg(base("pi-os-bookworm-like"));
         command.arg("--k3s").arg(support::base::k3s_release().join(K3S_VERSION));
         command
     }
 
     fn image(&self, node: &str) -> PathBuf {
-        self.folder.path().join("out").join(format!("{node}.img"))
+        self.dir.path().join("out").join(format!("{node}.img"))
     }
 
     fn read(&self, node: &str, path: &str) -> String {
-        let dumped = self.folder.path().join("dumped");
+        let dumped = self.dir.path().join("dumped");
         let said = debugfs(&self.image(node), &format!("dump {path} {}", dumped.display()));
         assert!(!said.contains("not found"), "{said}");
         fs::read_to_string(dumped).unwrap()
@@ -80,7 +80,7 @@ impl Lab {
 
     /// The secrets in the secrets file: everything in it that is long enough to be one.
     fn secrets(&self) -> Vec<String> {
-        let text = fs::read_to_string(self.folder.path().join("cluster.secrets.toml")).unwrap();
+        let text = fs::read_to_string(self.dir.path().join("cluster.secrets.toml")).unwrap();
         let mut certificate = false;
         let mut secrets = vec!["very-secret-password".to_owned()];
         for line in text.lines() {
@@ -112,7 +112,7 @@ fn a_cluster_file_becomes_a_card_for_each_node() {
     assert!(said.status.success(), "{}", text(&said));
     lab.has_no_secret("the output", &text(&said));
     for node in NODES {
-        judge(&lab.image(node), lab.folder.path());
+        judge(&lab.image(node), lab.dir.path());
         let hostname = lab.read(node, "/etc/hostname");
         assert_eq!(hostname.trim(), node);
     }
@@ -121,7 +121,7 @@ fn a_cluster_file_becomes_a_card_for_each_node() {
     for node in NODES {
         let manifest = fs::read_to_string(lab.image(node).with_extension("img.manifest.json")).unwrap();
         lab.has_no_secret("a manifest", &manifest);
-        for name in boot_tree(&lab.image(node), lab.folder.path())
+        for name in boot_tree(&lab.image(node), lab.dir.path())
             .keys()
             .filter(|name| name.ends_with(".txt") || name.ends_with(".toml"))
         {
@@ -171,10 +171,10 @@ fn agents_hold_an_agents_token(lab: &Lab) {
 fn kubeconfig_is_the_owners(lab: &Lab) {
     use std::os::unix::fs::PermissionsExt as _;
     for name in ["out/kubeconfig", "cluster.secrets.toml"] {
-        let mode = fs::metadata(lab.folder.path().join(name)).unwrap().permissions().mode();
+        let mode = fs::metadata(lab.dir.path().join(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
-    let text = fs::read_to_string(lab.folder.path().join("out/kubeconfig")).unwrap();
+    let text = fs::read_to_string(lab.dir.path().join("out/kubeconfig")).unwrap();
     assert!(text.contains("https://lab.home.lan:6443"), "the fixed name of the API is expected");
 }
 
@@ -185,16 +185,16 @@ fn a_rebuild_gives_the_same_bytes(lab: &Lab) {
     assert_eq!(digests(), before);
 }
 
-/// What cannot be built leaves nothing: no image, no folder, and no secrets of a cluster that was never there.
+/// What cannot be built leaves nothing: no image, no directory, and no secrets of a cluster that was never there.
 #[test]
 fn a_cluster_that_cannot_be_built_leaves_nothing() {
     let lab = Lab::new();
-    let file = lab.folder.path().join("cluster.toml");
+    let file = lab.dir.path().join("cluster.toml");
     fs::write(&file, format!("{CLUSTER}\n[overlays.nextcloud]\n")).unwrap();
     fail(&mut lab.command("build"), 3, &["the node lab-1", "an overlay is not supported"]);
     fs::write(&file, CLUSTER.replace("address = \"192.168.7.13\"", "adress = \"192.168.7.13\"")).unwrap();
     fail(&mut lab.command("build"), 2, &["did you mean `address`?"]);
-    assert_eq!(names(lab.folder.path()), ["cluster.toml", "shop.yaml"]);
+    assert_eq!(names(lab.dir.path()), ["cluster.toml", "shop.yaml"]);
 }
 
 /// Neither an image nor a secret: a plan is only looked at.
@@ -217,7 +217,7 @@ fn a_plan_shows_all_and_writes_nothing() {
     let json: Value = serde_json::from_str(&json).unwrap();
     let changes = json["nodes"][0]["changes"].as_array().unwrap();
     assert!(json["nodes"].as_array().unwrap().len() == 1 && changes.len() > 30, "{json}");
-    let left = names(lab.folder.path());
+    let left = names(lab.dir.path());
     assert_eq!(left, ["cluster.toml", "shop.yaml"], "nothing may be new");
 }
 
@@ -225,7 +225,7 @@ fn a_plan_shows_all_and_writes_nothing() {
 fn secrets_are_renewed_or_it_is_said_why_not() {
     let lab = Lab::new();
     let rotate = |what: &str| {
-        let mut command = hcimage(lab.folder.path());
+        let mut command = hcimage(lab.dir.path());
         command.args(["rotate", what, "--kubeconfig", "admin.yaml"]);
         command
     };

@@ -55,7 +55,7 @@ impl Case {
 
 /// A node image and what was said of it.
 struct Node {
-    folder: TempDir,
+    dir: TempDir,
     base: PathBuf,
     image: PathBuf,
     manifest: Value,
@@ -88,17 +88,17 @@ const ARGUMENTS: [&str; 12] = [
 ];
 
 fn node(case: Case) -> Node {
-    let folder = tempfile::tempdir().expect("a folder for the test");
+    let dir = tempfile::tempdir().expect("a directory for the test");
     let base = base(case.base);
-    fs::write(folder.path().join("shop.yaml"), MANIFEST).expect("writing a manifest");
-    let mut command = build(folder.path(), case.board, &base);
+    fs::write(dir.path().join("shop.yaml"), MANIFEST).expect("writing a manifest");
+    let mut command = build(dir.path(), case.board, &base);
     command.args(case.arguments).args(["--output", "node.img"]);
     succeed(&mut command);
-    let image = folder.path().join("node.img");
-    let manifest = fs::read_to_string(folder.path().join("node.img.manifest.json"))
-        .expect("the manifest beside the image");
+    let image = dir.path().join("node.img");
+    let manifest =
+        fs::read_to_string(dir.path().join("node.img.manifest.json")).expect("the manifest beside the image");
     let manifest = serde_json::from_str(&manifest).expect("the manifest is JSON");
-    Node { folder, base, image, manifest, case }
+    Node { dir, base, image, manifest, case }
 }
 
 impl Node {
@@ -106,12 +106,12 @@ impl Node {
         if let Some(name) = path.strip_prefix(&format!("{}/", self.case.boot)) {
             return String::from_utf8(mtype(&self.image, name)).expect("a text");
         }
-        dump(&self.image, path, self.folder.path())
+        dump(&self.image, path, self.dir.path())
     }
 
     /// Everything that is the same for every base.
     fn judge(&self) {
-        judge(&self.image, self.folder.path());
+        judge(&self.image, self.dir.path());
         self.nothing_else_changed();
         self.same_bytes_again();
         self.nothing_is_done_twice();
@@ -183,7 +183,7 @@ impl Node {
                 "{path} changed, but is not listed"
             );
         }
-        let scratch = self.folder.path();
+        let scratch = self.dir.path();
         let (before, after) = (boot_tree(&self.base, scratch), boot_tree(&self.image, scratch));
         let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
         for name in names {
@@ -194,7 +194,7 @@ impl Node {
         }
     }
 
-    /// A first boot of Raspberry Pi OS changes the disk's id, and mends only what its own files say of it.
+    /// A first boot of Raspberry Pi OS changes the disk's id, and fixes only what its own files say of it.
     fn names_no_disk_id(&self, path: &str) {
         let small = self.manifest["changes"].as_array().is_some_and(|changes| {
             let size = changes.iter().find(|change| change["path"] == path);
@@ -209,7 +209,7 @@ impl Node {
 
     /// The digest of a file of the base.
     fn dumped(&self, path: &str) -> String {
-        let file = self.folder.path().join("dumped");
+        let file = self.dir.path().join("dumped");
         debugfs(&self.base, &format!("dump {path} {}", file.display()));
         let digest = hex(&fs::read(&file).expect("reading a dump"));
         fs::remove_file(&file).expect("removing a dump");
@@ -217,22 +217,22 @@ impl Node {
     }
 
     fn same_bytes_again(&self) {
-        let mut command = build(self.folder.path(), self.case.board, &self.base);
+        let mut command = build(self.dir.path(), self.case.board, &self.base);
         succeed(command.args(self.case.arguments).args(["--output", "again.img"]));
-        let again = self.folder.path().join("again.img");
+        let again = self.dir.path().join("again.img");
         assert_same_bytes(&self.image, &again);
         fs::remove_file(again).expect("removing the second image");
     }
 
     /// Built once more from what was built: nothing is left to do.
     fn nothing_is_done_twice(&self) {
-        let mut command = build(self.folder.path(), self.case.board, &self.image);
+        let mut command = build(self.dir.path(), self.case.board, &self.image);
         command.args(self.case.arguments).args(["--output", "twice.img", "--json"]);
         let said: Value = serde_json::from_str(&succeed(&mut command)).expect("JSON");
-        let manifest = self.folder.path().join("twice.img.manifest.json");
+        let manifest = self.dir.path().join("twice.img.manifest.json");
         assert_eq!(said["nodes"][0]["partition_table"], Value::Null);
         assert_eq!(said["nodes"][0]["changes"], 0, "{}", fs::read_to_string(manifest).unwrap_or_default());
-        let twice = self.folder.path().join("twice.img");
+        let twice = self.dir.path().join("twice.img");
         assert_same_bytes(&self.image, &twice);
         fs::remove_file(twice).expect("removing the third image");
     }
@@ -317,7 +317,7 @@ fn raspberry_pi_os_bookworm_of_32_bits() {
     node.judge_cmdline();
     judge_keyfile(&node);
     for path in ["/usr/local/bin/k3s", "/usr/local/lib/hcimage/hc-firstboot"] {
-        let program = node.folder.path().join("program");
+        let program = node.dir.path().join("program");
         debugfs(&node.image, &format!("dump {path} {}", program.display()));
         let header = support::tools::run(Command::new("readelf").arg("-hW").arg(&program));
         for words in ["ELF32", "ARM\n", "Version5 EABI, hard-float ABI"] {
@@ -327,7 +327,7 @@ fn raspberry_pi_os_bookworm_of_32_bits() {
         assert!(!segments.contains("INTERP"), "{path} would need the image's C library");
     }
     let images = "/var/lib/rancher/k3s/agent/images/k3s-airgap-images-arm.tar.zst";
-    let archive = node.folder.path().join("images");
+    let archive = node.dir.path().join("images");
     debugfs(&node.image, &format!("dump {images} {}", archive.display()));
     assert_same_bytes(
         &support::base::k3s_release().join(K3S_VERSION).join("k3s-airgap-images-arm.tar.zst"),
@@ -381,7 +381,7 @@ fn debian_on_a_pc() {
 }
 
 #[test]
-fn ubuntu_on_a_pi_with_a_flat_boot_folder() {
+fn ubuntu_on_a_pi_with_a_flat_boot_dir() {
     let node = node(Case::new("ubuntu-pi-24.04-like", "pi4", "/boot/firmware"));
     node.judge();
     node.judge_cmdline();
@@ -403,7 +403,7 @@ fn ubuntu_on_a_pi_with_a_flat_boot_folder() {
     assert!(settings == ["{}"] && seed.contains("#hostname: ubuntu"), "{seed}");
 }
 
-/// The words go into the folder that `os_prefix` names, and nothing into the one of a trial.
+/// The words go into the directory that `os_prefix` names, and nothing into the one of a trial.
 #[test]
 fn ubuntu_on_a_pi_with_a_boot_prefix() {
     let node = node(Case::by_dhcp("ubuntu-pi-26.04-like", "pi5", "/boot/firmware"));
@@ -418,19 +418,19 @@ fn judge_cloud_network(node: &Node) {
     assert!(cloud.contains("preserve_hostname: true") && !cloud.contains("network:"), "{cloud}");
 }
 
-/// 22.04's kernel for the Pi has no vxlan in its main package: refused by name, with both cures.
+/// 22.04's kernel for the Pi has no vxlan in its main package: refused by name, with both fixes.
 #[test]
 fn a_kernel_without_vxlan_is_refused() {
-    let folder = tempfile::tempdir().expect("a folder for the test");
-    let mut command = build(folder.path(), "cm4", &base("ubuntu-pi-22.04-like"));
+    let dir = tempfile::tempdir().expect("a directory for the test");
+    let mut command = build(dir.path(), "cm4", &base("ubuntu-pi-22.04-like"));
     let words = ["5.15.0-1061-raspi", "vxlan", "host-gw", "wireguard-native", "linux-modules-extra"];
     fail(&mut command, 3, &words);
 
     // Where the cluster does without it, it is good enough.
     let cluster = "schema = 1\nname = \"lab\"\n\n[k3s]\nflannel-backend = \"host-gw\"\n\n\
                    [[nodes]]\nname = \"lab-1\"\nrole = \"server\"\nboard = \"cm4\"\n";
-    fs::write(folder.path().join("cluster.toml"), cluster).expect("writing a cluster file");
-    let mut command = hcimage(folder.path());
+    fs::write(dir.path().join("cluster.toml"), cluster).expect("writing a cluster file");
+    let mut command = hcimage(dir.path());
     command.args(["plan", "--k3s"]).arg(support::base::k3s_release().join(K3S_VERSION));
     succeed(command.arg("--base").arg(base("ubuntu-pi-22.04-like")));
 }
@@ -466,12 +466,12 @@ fn judge_grub(config: &str, entries: usize) {
 /// All that could switch swap on, in one base: found, and stopped for good.
 #[test]
 fn every_kind_of_swap_is_stopped() {
-    let folder = tempfile::tempdir().expect("a folder for the test");
-    let copy = folder.path().join("base.img");
+    let dir = tempfile::tempdir().expect("a directory for the test");
+    let copy = dir.path().join("base.img");
     support::tools::run(
         Command::new("cp").arg("--sparse=always").arg(base("ubuntu-pi-24.04-like")).arg(&copy),
     );
-    let put = |text: &str, path: &str| debugfs_put(&copy, text, path, folder.path());
+    let put = |text: &str, path: &str| debugfs_put(&copy, text, path, dir.path());
     let fstab = "LABEL=writable / ext4 defaults 0 1\nLABEL=system-boot /boot/firmware vfat defaults 0 1\n\
                  /swap.img\tnone\tswap\tsw\t0\t0\nUUID=6b86b273-ff34-4ce1-9d6b-804eff5a3f57 none swap sw 0 0\n";
     put(fstab, "/etc/fstab");
@@ -479,12 +479,12 @@ fn every_kind_of_swap_is_stopped() {
     put("[Swap]\nWhat=/extra\n", "/etc/systemd/system/extra.swap");
     put("[zram0]\n", "/etc/systemd/zram-generator.conf");
     put("placeholder", "/usr/lib/systemd/system-generators/zram-generator");
-    let status = dump(&copy, "/var/lib/dpkg/status", folder.path());
+    let status = dump(&copy, "/var/lib/dpkg/status", dir.path());
     put(
         &format!("{status}\nPackage: zram-tools\nStatus: install ok installed\nVersion: 0.3.7-1\n"),
         "/var/lib/dpkg/status",
     );
-    let inspected = succeed(hcimage(folder.path()).args(["inspect", "--json"]).arg(&copy));
+    let inspected = succeed(hcimage(dir.path()).args(["inspect", "--json"]).arg(&copy));
     let inspected: Value = serde_json::from_str(&inspected).expect("JSON");
     let wanted = [
         "zram-generator",
@@ -495,10 +495,10 @@ fn every_kind_of_swap_is_stopped() {
     ];
     assert_eq!(inspected["system"]["swap"], serde_json::json!(wanted));
 
-    succeed(build(folder.path(), "pi4", &copy).args(["--output", "node.img"]));
-    let image = folder.path().join("node.img");
-    judge(&image, folder.path());
-    assert!(!dump(&image, "/etc/fstab", folder.path()).contains("swap"));
+    succeed(build(dir.path(), "pi4", &copy).args(["--output", "node.img"]));
+    let image = dir.path().join("node.img");
+    judge(&image, dir.path());
+    assert!(!dump(&image, "/etc/fstab", dir.path()).contains("swap"));
     assert!(debugfs(&image, "stat /swap.img").contains("File not found"));
     for path in [
         "/etc/systemd/system/extra.swap",
@@ -508,7 +508,7 @@ fn every_kind_of_swap_is_stopped() {
         let stat = debugfs(&image, &format!("stat {path}"));
         assert!(stat.contains("Fast link dest: \"/dev/null\""), "{path}: {stat}");
     }
-    let after = succeed(hcimage(folder.path()).args(["inspect", "--json"]).arg(&image));
+    let after = succeed(hcimage(dir.path()).args(["inspect", "--json"]).arg(&image));
     let after: Value = serde_json::from_str(&after).expect("JSON");
     let left: Vec<&str> =
         after["system"]["swap"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
@@ -518,33 +518,33 @@ fn every_kind_of_swap_is_stopped() {
 /// systemd would switch a partition of this type on without a line in fstab; tests/boot/vlan.rs asks a running kernel.
 #[test]
 fn a_swap_partition_on_a_gpt_is_stopped() {
-    let folder = tempfile::tempdir().expect("a folder for the test");
-    let copy = folder.path().join("base.img");
+    let dir = tempfile::tempdir().expect("a directory for the test");
+    let copy = dir.path().join("base.img");
     support::tools::run(Command::new("cp").arg("--sparse=always").arg(base("debian-pc-amd64")).arg(&copy));
     let file = fs::OpenOptions::new().write(true).open(&copy).expect("the copy");
     file.set_len(size(&copy) + (64 << 20)).expect("room for a partition");
     support::tools::run(Command::new("sgdisk").args(["-e", "-n", "9:0:0", "-t", "9:8200"]).arg(&copy));
-    let inspected = succeed(hcimage(folder.path()).args(["inspect", "--json"]).arg(&copy));
+    let inspected = succeed(hcimage(dir.path()).args(["inspect", "--json"]).arg(&copy));
     let inspected: Value = serde_json::from_str(&inspected).expect("JSON");
     let swap = inspected["system"]["swap"].to_string();
     assert!(swap.contains("partition 9"), "{swap}");
-    succeed(build(folder.path(), "pc", &copy).args(["--output", "node.img"]));
+    succeed(build(dir.path(), "pc", &copy).args(["--output", "node.img"]));
     let masked = "stat /etc/systemd/system-generators/systemd-gpt-auto-generator";
-    let masked = debugfs(&folder.path().join("node.img"), masked);
+    let masked = debugfs(&dir.path().join("node.img"), masked);
     assert!(masked.contains("Fast link dest: \"/dev/null\""), "{masked}");
 }
 
 /// What is published is packed: it can be looked at as it is, and is unpacked once.
 #[test]
 fn a_packed_image_is_inspected_as_it_is() {
-    let folder = tempfile::tempdir().expect("a folder for the test");
+    let dir = tempfile::tempdir().expect("a directory for the test");
     let base = base("pi-os-bullseye-like");
-    let raw = succeed(hcimage(folder.path()).arg("inspect").arg(&base));
+    let raw = succeed(hcimage(dir.path()).arg("inspect").arg(&base));
     let mut archive = Command::new("tar");
     archive.args(["--sparse", "--zstd", "-cf", "image.tar.zst", "--transform", "s/.*/disk.raw/"]);
-    archive.arg("--absolute-names").arg(&base).current_dir(folder.path());
+    archive.arg("--absolute-names").arg(&base).current_dir(dir.path());
     support::tools::run(&mut archive);
-    let run = |arguments: &[&str]| support::tools::run(hcimage(folder.path()).args(arguments));
+    let run = |arguments: &[&str]| support::tools::run(hcimage(dir.path()).args(arguments));
     let first = run(&["inspect", "image.tar.zst"]);
     assert!(first.contains(&raw) && first.contains("unpacking image.tar.zst"), "{first}");
     let again = run(&["cat", "image.tar.zst:/etc/hostname"]);
@@ -554,10 +554,10 @@ fn a_packed_image_is_inspected_as_it_is() {
 /// QEMU boots a raw image: what is none is told from a damaged one, with what unpacks it.
 #[test]
 fn run_says_how_to_unpack() {
-    let folder = tempfile::tempdir().expect("a folder for the test");
-    let plain = folder.path().join("plain");
+    let dir = tempfile::tempdir().expect("a directory for the test");
+    let plain = dir.path().join("plain");
     fs::write(&plain, vec![7; 4096]).expect("a file");
-    for (command, cure) in [
+    for (command, hint) in [
         ("xz -c plain > packed", "xz -dk"),
         ("gzip -c plain > packed", "gzip -dk"),
         ("zstd -qc plain > packed", "zstd -dk"),
@@ -565,8 +565,8 @@ fn run_says_how_to_unpack() {
         ("rm -f packed; zip -q - plain > packed", "unzip"),
         ("qemu-img create -q -f qcow2 packed 1M", "qemu-img convert -O raw"),
     ] {
-        support::tools::run(Command::new("sh").args(["-ec", command]).current_dir(folder.path()));
-        fail(hcimage(folder.path()).args(["run", "--board", "cm4", "packed"]), 3, &["packed", cure]);
+        support::tools::run(Command::new("sh").args(["-ec", command]).current_dir(dir.path()));
+        fail(hcimage(dir.path()).args(["run", "--board", "cm4", "packed"]), 3, &["packed", hint]);
     }
 }
 
@@ -583,22 +583,22 @@ fn judge_keyfile(node: &Node) {
 fn an_image_that_is_too_small_is_grown() {
     let release = make_release(&["--pad-images", "700000000"]);
     for (name, board) in [("pi-os-bookworm-like", "cm4"), ("debian-pc-amd64", "pc")] {
-        let folder = tempfile::tempdir().expect("a folder for the test");
+        let dir = tempfile::tempdir().expect("a directory for the test");
         let base = base(name);
-        let mut command = hcimage(folder.path());
+        let mut command = hcimage(dir.path());
         command.args(["build", "--board", board, "--output", "node.img", "--base"]).arg(&base);
         let said = succeed(command.arg("--k3s").arg(release.path().join(K3S_VERSION)).arg("--json"));
         let said: Value = serde_json::from_str(&said).expect("JSON");
-        let image = folder.path().join("node.img");
+        let image = dir.path().join("node.img");
         let grown = said["nodes"][0]["grown"].as_u64().expect("a number of bytes");
         assert!(grown > 0 && size(&image) == size(&base) + grown, "{said}");
-        judge(&image, folder.path());
+        judge(&image, dir.path());
         let arch = if board == "pc" { "amd64" } else { "arm64" };
         let archive = format!("k3s-airgap-images-{arch}.tar.zst");
         let path = format!("/var/lib/rancher/k3s/agent/images/{archive}");
-        debugfs(&image, &format!("dump {path} {}", folder.path().join("dumped").display()));
+        debugfs(&image, &format!("dump {path} {}", dir.path().join("dumped").display()));
         let original = release.path().join(K3S_VERSION).join(&archive);
-        assert_same_bytes(&original, &folder.path().join("dumped"));
+        assert_same_bytes(&original, &dir.path().join("dumped"));
     }
 }
 
@@ -608,7 +608,7 @@ fn size(path: &Path) -> u64 {
 
 #[test]
 fn inspect_ls_and_cat_read_any_base() {
-    let folder = tempfile::tempdir().expect("a folder for the test");
+    let dir = tempfile::tempdir().expect("a directory for the test");
     for (name, boot, system) in [
         ("debian-pi-arm64", "/boot/firmware", "Debian on a Raspberry Pi bookworm"),
         ("pi-os-bookworm-like", "/boot/firmware", "Raspberry Pi OS bookworm"),
@@ -619,17 +619,17 @@ fn inspect_ls_and_cat_read_any_base() {
         ("ubuntu-cloud-amd64-like", "/boot/efi", "Ubuntu on a PC noble"),
     ] {
         let base = base(name);
-        let said = succeed(hcimage(folder.path()).arg("inspect").arg(&base));
+        let said = succeed(hcimage(dir.path()).arg("inspect").arg(&base));
         assert!(said.contains(system) && said.contains(boot), "{said}");
-        let json = succeed(hcimage(folder.path()).args(["inspect", "--json"]).arg(&base));
+        let json = succeed(hcimage(dir.path()).args(["inspect", "--json"]).arg(&base));
         let json: Value = serde_json::from_str(&json).expect("JSON");
         assert!(json["system"]["free_bytes"].as_u64().is_some_and(|free| free > 0), "{json}");
-        let listed = succeed(hcimage(folder.path()).arg("ls").arg(format!("{}:{boot}", base.display())));
+        let listed = succeed(hcimage(dir.path()).arg("ls").arg(format!("{}:{boot}", base.display())));
         let wanted = if boot == "/boot/efi" { "EFI" } else { "config.txt" };
         assert!(listed.contains(wanted), "{listed}");
         // Through a link in the middle, and on either partition.
         let shell =
-            succeed(hcimage(folder.path()).arg("cat").arg(format!("{}:/etc/os-release", base.display())));
+            succeed(hcimage(dir.path()).arg("cat").arg(format!("{}:/etc/os-release", base.display())));
         let id = match name {
             "pi-os-bookworm-armhf-like" => "ID=raspbian",
             _ if name.starts_with("ubuntu") => "ID=ubuntu",
@@ -642,7 +642,7 @@ fn inspect_ls_and_cat_read_any_base() {
 /// Every fact of base-os-facts, as `inspect` tells it.
 #[test]
 fn inspect_tells_how_a_base_behaves() {
-    let folder = tempfile::tempdir().expect("a folder for the test");
+    let dir = tempfile::tempdir().expect("a directory for the test");
     for (name, wanted) in [
         (
             "pi-os-trixie-like",
@@ -699,14 +699,13 @@ fn inspect_tells_how_a_base_behaves() {
             }),
         ),
     ] {
-        let json = succeed(hcimage(folder.path()).args(["inspect", "--json"]).arg(base(name)));
+        let json = succeed(hcimage(dir.path()).args(["inspect", "--json"]).arg(base(name)));
         let json: Value = serde_json::from_str(&json).expect("JSON");
         for (key, value) in wanted.as_object().expect("an object") {
             assert_eq!(&json["system"][key], value, "{name}: {key}");
         }
     }
-    let json =
-        succeed(hcimage(folder.path()).args(["inspect", "--json"]).arg(base("ubuntu-cloud-amd64-like")));
+    let json = succeed(hcimage(dir.path()).args(["inspect", "--json"]).arg(base("ubuntu-cloud-amd64-like")));
     let json: Value = serde_json::from_str(&json).expect("JSON");
     let mounts: Vec<_> = json["partitions"].as_array().expect("a list").iter().collect();
     let at = |number: u64| {

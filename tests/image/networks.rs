@@ -42,8 +42,9 @@ fn built(scratch: &Path, text: &str, base: &Path) -> PathBuf {
     succeed(&mut build(scratch, text, base, "out"));
     let first = scratch.join("first.img");
     let made = image(scratch, "out");
-    for ending in ["img", "img.manifest.json"] {
-        fs::rename(made.with_extension(ending), first.with_extension(ending)).expect("moving what was built");
+    for outcome in ["img", "img.manifest.json"] {
+        fs::rename(made.with_extension(outcome), first.with_extension(outcome))
+            .expect("moving what was built");
     }
     judge(&first, scratch);
     succeed(&mut build(scratch, text, &first, "twice"));
@@ -53,8 +54,8 @@ fn built(scratch: &Path, text: &str, base: &Path) -> PathBuf {
 
 #[test]
 fn ifupdown_as_on_debians_images_for_the_pi() {
-    let folder = tempfile::tempdir().expect("a folder for the test");
-    let scratch = folder.path();
+    let dir = tempfile::tempdir().expect("a directory for the test");
+    let scratch = dir.path();
     let unit = format!("symlink {WANTS}/networking.service /lib/systemd/system/networking.service");
     let base = changed(
         "debian-pc-amd64",
@@ -83,8 +84,8 @@ fn ifupdown_as_on_debians_images_for_the_pi() {
 
 #[test]
 fn netplan_and_systemd_networkd() {
-    let folder = tempfile::tempdir().expect("a folder for the test");
-    let scratch = folder.path();
+    let dir = tempfile::tempdir().expect("a directory for the test");
+    let scratch = dir.path();
     let cloud = "network:\n  version: 2\n  ethernets:\n    eth0: {dhcp4: true}\n";
     let commands = ["write FILE /etc/netplan/50-cloud-init.yaml"];
     let netplan = changed("pi-os-trixie-like", &commands, cloud, scratch);
@@ -96,8 +97,8 @@ fn netplan_and_systemd_networkd() {
     let cloud = dump(&node_image, "/etc/cloud/cloud.cfg.d/99-zz-hcimage.cfg", scratch);
     assert!(cloud.contains("network:\n  config: disabled\n"), "{cloud}");
 
-    let scratch = folder.path().join("networkd");
-    fs::create_dir(&scratch).expect("a folder");
+    let scratch = dir.path().join("networkd");
+    fs::create_dir(&scratch).expect("a directory");
     let unit =
         format!("symlink {WANTS}/systemd-networkd.service /lib/systemd/system/systemd-networkd.service");
     let networkd = changed("debian-pc-amd64", &[&unit], "", &scratch);
@@ -115,7 +116,7 @@ fn a_vlan_on_every_service_that_knows_them() {
     const ON_PORT: &str = "address = \"192.168.7.2\"\nvlan = 20\n";
     let service = |name: &str| format!("symlink {WANTS}/{name}.service /lib/systemd/system/{name}.service");
     let networkd = service("systemd-networkd");
-    let (networking, folder) = (service("networking"), "mkdir /etc/network");
+    let (networking, dir) = (service("networking"), "mkdir /etc/network");
     for (commands, interface, wanted) in [
         (
             &[networkd.as_str()][..],
@@ -127,7 +128,7 @@ fn a_vlan_on_every_service_that_knows_them() {
             ][..],
         ),
         (
-            &[folder, "write FILE /etc/network/interfaces", networking.as_str()][..],
+            &[dir, "write FILE /etc/network/interfaces", networking.as_str()][..],
             "eth0.20",
             &[(
                 "/etc/network/interfaces",
@@ -135,12 +136,12 @@ fn a_vlan_on_every_service_that_knows_them() {
             )][..],
         ),
     ] {
-        let folder = tempfile::tempdir().expect("a folder for the test");
-        let scratch = folder.path();
+        let dir = tempfile::tempdir().expect("a directory for the test");
+        let scratch = dir.path();
         let base = changed("debian-pc-amd64", commands, "auto eth0\niface eth0 inet dhcp\n", scratch);
         judge_vlan(scratch, &node("pc", NETWORK, ON_PORT), &base, interface, wanted);
     }
-    let folder = tempfile::tempdir().expect("a folder for the test");
+    let dir = tempfile::tempdir().expect("a directory for the test");
     let path = "/etc/NetworkManager/system-connections/hcimage";
     let (main, port) = (format!("{path}.nmconnection"), format!("{path}-port.nmconnection"));
     let by_mac = format!("{ON_PORT}mac = \"dc:a6:32:01:02:03\"\n");
@@ -149,7 +150,7 @@ fn a_vlan_on_every_service_that_knows_them() {
         (port.as_str(), "mac-address=dc:a6:32:01:02:03\n\n[ipv4]\nmethod=disabled\n"),
     ];
     let base = base("debian-pi-arm64");
-    let made = judge_vlan(folder.path(), &node("cm4", NETWORK, &by_mac), &base, "vlan20", &wanted);
+    let made = judge_vlan(dir.path(), &node("cm4", NETWORK, &by_mac), &base, "vlan20", &wanted);
     assert_eq!(owner(&made, &port), ("0600".into(), "0".into(), "0".into()));
 }
 
@@ -169,8 +170,8 @@ fn judge_vlan(scratch: &Path, text: &str, base: &Path, interface: &str, wanted: 
 /// dhcpcd makes no VLAN, and a kernel without the module none at all.
 #[test]
 fn a_vlan_that_the_image_cannot_have_is_refused() {
-    let folder = tempfile::tempdir().expect("a folder for the test");
-    let scratch = folder.path();
+    let dir = tempfile::tempdir().expect("a directory for the test");
+    let scratch = dir.path();
     let refuse = |base: &Path, code: i32, words: &[&str]| {
         fail(&mut build(scratch, &node("cm4", "", "vlan = 20\n"), base, "out"), code, words);
     };
@@ -197,11 +198,11 @@ fn with_module(name: &str, line: &str, scratch: &Path) -> PathBuf {
 /// Debian 13 as it is, is refused: see tests/matrix.
 #[test]
 fn debian_with_the_driver_of_a_pi_5s_network_is_taken_for_one() {
-    let folder = tempfile::tempdir().expect("a folder for the test");
+    let dir = tempfile::tempdir().expect("a directory for the test");
     let driver = "kernel/drivers/misc/rp1/rp1_pci.ko.xz:\n";
-    let base = with_module("debian-pi-trixie-like", driver, folder.path());
+    let base = with_module("debian-pi-trixie-like", driver, dir.path());
     for board in ["pi5", "cm5"] {
-        succeed(build_node(folder.path(), board, &base).args(["--output", &format!("{board}.img")]));
+        succeed(build_node(dir.path(), board, &base).args(["--output", &format!("{board}.img")]));
     }
 }
 
@@ -225,8 +226,8 @@ fn wireless_networks() {
         ),
         ("pi-os-bullseye-like", "/etc/wpa_supplicant/wpa_supplicant.conf", "country=DE\n"),
     ] {
-        let folder = tempfile::tempdir().expect("a folder for the test");
-        let scratch = folder.path();
+        let dir = tempfile::tempdir().expect("a directory for the test");
+        let scratch = dir.path();
         fs::write(scratch.join("psk.txt"), PSK).expect("writing a password");
         let base = base(name);
         let said = debugfs(&base, "cat /var/lib/systemd/rfkill/platform-fe300000.mmcnr:wlan");
@@ -259,14 +260,14 @@ fn wireless_networks() {
 
 #[test]
 fn two_services_are_refused_by_name() {
-    let folder = tempfile::tempdir().expect("a folder for the test");
+    let dir = tempfile::tempdir().expect("a directory for the test");
     let units = ["networking", "systemd-networkd"]
         .map(|unit| format!("symlink {WANTS}/{unit}.service /lib/systemd/system/{unit}.service"));
     let commands =
         ["mkdir /etc/network", "write FILE /etc/network/interfaces", units[0].as_str(), units[1].as_str()];
     let text = "auto eth0\niface eth0 inet dhcp\n";
-    let base = changed("debian-pc-amd64", &commands, text, folder.path());
-    let mut command = build(folder.path(), &node("pc", NETWORK, ADDRESS), &base, "out");
+    let base = changed("debian-pc-amd64", &commands, text, dir.path());
+    let mut command = build(dir.path(), &node("pc", NETWORK, ADDRESS), &base, "out");
     let code = command.output().expect("starting hcimage").status.code().expect("a code");
     assert_ne!(code, 0);
     fail(&mut command, code, &["on an image with ifupdown and systemd-networkd", "exactly one of"]);

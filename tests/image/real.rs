@@ -20,21 +20,21 @@ fn given(variable: &str) -> String {
 #[ignore = "skipped: needs a downloaded image, make real-image IMAGE=... BOARD=..."]
 fn a_real_image_passes_what_its_look_alike_passes() {
     let (base, board) = (PathBuf::from(given("HCIMAGE_REAL_IMAGE")), given("HCIMAGE_REAL_BOARD"));
-    let folder = tempfile::tempdir().expect("a folder for the test");
-    fs::write(folder.path().join("shop.yaml"), MANIFEST).expect("writing a manifest");
-    let [first, again, twice] = ["node.img", "again.img", "twice.img"].map(|name| folder.path().join(name));
+    let dir = tempfile::tempdir().expect("a directory for the test");
+    fs::write(dir.path().join("shop.yaml"), MANIFEST).expect("writing a manifest");
+    let [first, again, twice] = ["node.img", "again.img", "twice.img"].map(|name| dir.path().join(name));
     for (from, to) in [(&base, &first), (&base, &again), (&first, &twice)] {
-        let mut command = build(folder.path(), &board, from);
+        let mut command = build(dir.path(), &board, from);
         succeed(command.args(BY_DHCP).arg("--output").arg(to));
     }
-    judge(&first, folder.path());
+    judge(&first, dir.path());
     assert_same_bytes(&first, &again);
     assert_same_bytes(&first, &twice);
-    let text = fs::read_to_string(folder.path().join("twice.img.manifest.json")).expect("a manifest");
+    let text = fs::read_to_string(dir.path().join("twice.img.manifest.json")).expect("a manifest");
     let manifest: Value = serde_json::from_str(&text).expect("the manifest is JSON");
     assert_eq!(manifest["changes"], serde_json::json!([]), "nothing is left to do");
 
-    let said = succeed(hcimage(folder.path()).args(["inspect", "--json"]).arg(&first));
+    let said = succeed(hcimage(dir.path()).args(["inspect", "--json"]).arg(&first));
     let said: Value = serde_json::from_str(&said).expect("JSON");
     assert!(said["system"]["free_bytes"].as_u64().is_some_and(|free| free > 0), "{said}");
     println!("{}: {} for {board}", base.display(), said["system"]["pretty_name"]);

@@ -200,34 +200,34 @@ impl Base<'_> {
     fn prove_images(&self, boards: &[&Board]) {
         let proofs: Vec<Proof> =
             boards.iter().map(|board| Proof::begin(Level::Edited, self.name, &board.name)).collect();
-        let folder = tempfile::tempdir().unwrap();
-        succeed(&mut self.build(boards, folder.path()));
+        let dir = tempfile::tempdir().unwrap();
+        succeed(&mut self.build(boards, dir.path()));
         // The same on all of them.
-        let own = OwnPrograms::of(&image_of(boards[0], folder.path()), self.arch, folder.path());
+        let own = OwnPrograms::of(&image_of(boards[0], dir.path()), self.arch, dir.path());
         for board in boards {
-            let image = image_of(board, folder.path());
-            judge(&image, folder.path());
-            self.judge_boot(&image, folder.path());
+            let image = image_of(board, dir.path());
+            judge(&image, dir.path());
+            self.judge_boot(&image, dir.path());
             judge_config_txt(&image, board);
-            self.judge_network(&image, &address_of(board, boards), &own, folder.path());
+            self.judge_network(&image, &address_of(board, boards), &own, dir.path());
         }
-        judge_cloud_init(&image_of(boards[0], folder.path()), folder.path());
+        judge_cloud_init(&image_of(boards[0], dir.path()), dir.path());
         proofs.into_iter().for_each(Proof::holds);
     }
 
     fn prove_refusal(&self, board: &Board, words: &[&str]) {
         let proof = Proof::begin(Level::Refused, self.name, &board.name);
-        let folder = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().unwrap();
         let boards = Boards::load(None).unwrap();
         let server = self.boards(&boards).into_iter().find(|board| board.roles.contains(&Role::Server));
         let server = server.expect("a board for the server");
         let nodes = if board.roles == [Role::Agent] { vec![server, board] } else { vec![board] };
-        fail(&mut self.build(&nodes, folder.path()), 3, words);
-        assert!(!folder.path().join("out").exists(), "nothing half-done is left behind");
+        fail(&mut self.build(&nodes, dir.path()), 3, words);
+        assert!(!dir.path().join("out").exists(), "nothing half-done is left behind");
         proof.holds();
     }
 
-    fn build(&self, boards: &[&Board], folder: &Path) -> Command {
+    fn build(&self, boards: &[&Board], dir: &Path) -> Command {
         let mut file = "schema = 1\nname = \"lab\"\n\n[network]\nsubnet = \"192.168.7.0/24\"\n\
                         gateway = \"192.168.7.1\"\ndns = [\"192.168.7.1\", \"1.1.1.1\"]\ndomain = \"home.lan\"\n"
             .to_owned();
@@ -243,8 +243,8 @@ impl Base<'_> {
             )
             .unwrap();
         }
-        fs::write(folder.join("cluster.toml"), file).unwrap();
-        let mut command = hcimage(folder);
+        fs::write(dir.join("cluster.toml"), file).unwrap();
+        let mut command = hcimage(dir);
         command.env("SOURCE_DATE_EPOCH", "1790000000").args(["build", "--output", "out", "--k3s"]);
         command.arg(k3s_release().join(K3S_VERSION));
         command
@@ -261,7 +261,7 @@ impl Base<'_> {
                     let output = Command::new("mtype").args(["-i", &drive, &format!("::{name}")]).output();
                     String::from_utf8(output.expect("running mtype").stdout).unwrap()
                 });
-                // Ubuntu 26.04 has it in the folder that `os_prefix` names, and none above.
+                // Ubuntu 26.04 has it in the directory that `os_prefix` names, and none above.
                 assert!(words.iter().any(|line| line.trim_end().ends_with(WORDS)), "{words:?}");
             }
             BootMethod::Grub => {
@@ -307,7 +307,7 @@ impl Base<'_> {
                 let made = fs::read_dir(root.join("run/systemd/network")).expect("files of networkd");
                 let mut networks: Vec<PathBuf> = made
                     .map(|entry| entry.unwrap().path())
-                    .filter(|path| path.extension().is_some_and(|ending| ending == "network"))
+                    .filter(|path| path.extension().is_some_and(|outcome| outcome == "network"))
                     .collect();
                 networks.sort();
                 let read = fs::read_to_string(networks.first().expect("a network")).unwrap();
@@ -340,11 +340,11 @@ impl Base<'_> {
                 }
             }
             Stack::Ifupdown => {
-                let folder = scratch.join("ifupdown");
-                fs::create_dir_all(&folder).unwrap();
-                debugfs(image, &format!("rdump /etc/network/interfaces.d {}", folder.display()));
+                let dir = scratch.join("ifupdown");
+                fs::create_dir_all(&dir).unwrap();
+                debugfs(image, &format!("rdump /etc/network/interfaces.d {}", dir.display()));
                 let main = dump(image, "/etc/network/interfaces", scratch).expect("interfaces");
-                let file = folder.join("interfaces");
+                let file = dir.join("interfaces");
                 fs::write(&file, main.replace("/etc/network/interfaces.d", "interfaces.d")).unwrap();
                 let ask = |words: &[&str]| run(Command::new("ifquery").arg("-i").arg(&file).args(words));
                 assert!(ask(&["--list"]).lines().any(|name| name == "eth0"), "{main}");
@@ -353,7 +353,7 @@ impl Base<'_> {
                 assert!(read.contains(&format!("address: {address}\n")) && one("address: 192"), "{read}");
                 assert!(read.contains("gateway: 192.168.7.1\n") && one("gateway: 192"), "{read}");
                 assert!(read.contains("netmask: 255.255.255.0\n") && !read.contains("dhcp"), "{read}");
-                fs::remove_dir_all(folder).unwrap();
+                fs::remove_dir_all(dir).unwrap();
             }
         }
     }
@@ -416,8 +416,8 @@ fn judge_cloud_init(image: &Path, scratch: &Path) {
     }
 }
 
-fn image_of(board: &Board, folder: &Path) -> PathBuf {
-    folder.join(format!("out/{}.img", board.name))
+fn image_of(board: &Board, dir: &Path) -> PathBuf {
+    dir.join(format!("out/{}.img", board.name))
 }
 
 /// Each board's node has an address of its own.

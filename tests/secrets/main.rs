@@ -23,7 +23,7 @@ use std::sync::LazyLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hcimage::secrets::{Clock, Seat, Secrets, store};
+use hcimage::secrets::{BootstrapRole, Clock, Secrets, store};
 use hcimage::value::Hostname;
 
 /// Now: the judges look at the real clock.
@@ -34,30 +34,30 @@ static NOW: LazyLock<i64> = LazyLock::new(|| {
 
 /// A cluster that was made, written and read back: what a later build works with.
 struct Cluster {
-    folder: tempfile::TempDir,
+    dir: tempfile::TempDir,
     secrets: Secrets,
 }
 
 impl Cluster {
     fn new(name: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("cluster.secrets.toml");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cluster.secrets.toml");
         let clock = Clock { now: *NOW, build_time: *NOW - 86_400 };
         store::open(&path, name, &[first()], clock).unwrap();
-        let cluster = Self { secrets: store::open(&path, name, &[first()], clock).unwrap().secrets, folder };
+        let cluster = Self { secrets: store::open(&path, name, &[first()], clock).unwrap().secrets, dir };
         cluster.unpack();
         cluster
     }
 
-    /// Lays out the first server's files under the folder as under a root, and the administrator's beside them.
+    /// Lays out the first server's files under the directory as under a root, and the administrator's beside them.
     fn unpack(&self) {
-        for file in self.secrets.node_files(&first(), Seat::FirstServer).unwrap() {
-            let path = self.folder.path().join(file.path.trim_start_matches('/'));
+        for file in self.secrets.node_files(&first(), BootstrapRole::InitServer).unwrap() {
+            let path = self.dir.path().join(file.path.trim_start_matches('/'));
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, file.content.expose()).unwrap();
         }
         for (key, name) in [("client-certificate-data", "admin.crt"), ("client-key-data", "admin.key")] {
-            fs::write(self.folder.path().join(name), self.kubeconfig_value(key)).unwrap();
+            fs::write(self.dir.path().join(name), self.kubeconfig_value(key)).unwrap();
         }
     }
 
@@ -70,11 +70,11 @@ impl Cluster {
 
     /// A file of the authorities, such as `server-ca.crt`.
     fn tls(&self, name: &str) -> PathBuf {
-        self.folder.path().join("var/lib/rancher/k3s/server/tls").join(name)
+        self.dir.path().join("var/lib/rancher/k3s/server/tls").join(name)
     }
 
     fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.dir.path().join(name)
     }
 }
 

@@ -2,19 +2,19 @@
 
 use hcimage::source::base::{BaseSource, UnpackedBase, obtain};
 use hcimage::source::digest::Sha256Digest;
-use hcimage::source::{Class, SourceError};
+use hcimage::source::{ErrorClass, SourceError};
 
 use crate::desk::{Desk, image, pack};
 use crate::server::{Fault, Server};
 
 const LATEST: &str = "/raspios_lite_arm64_latest";
-const FOLDER: &str = "/raspios_lite_arm64/images/raspios_lite_arm64-2026-06-19";
+const DIR: &str = "/raspios_lite_arm64/images/raspios_lite_arm64-2026-06-19";
 const NAME: &str = "2026-06-18-raspios-trixie-arm64-lite.img.xz";
 
 /// Raspberry Pi's server: "latest" leads to the current image.
 fn publish(server: &Server, name: &str, bytes: &[u8]) -> Vec<u8> {
     let packed = pack("xz", &["-T2", "--block-size=1MiB", "-c"], bytes);
-    let path = format!("{FOLDER}/{name}");
+    let path = format!("{DIR}/{name}");
     server.file_with_sum(&path, &packed);
     server.redirect(LATEST, &path);
     packed
@@ -30,7 +30,7 @@ fn first_use_locks_and_later_uses_do_not_ask_for_the_latest() {
     let packed = publish(&server, NAME, &bytes);
     let base = from_latest(&desk, &server).unwrap();
     assert!(std::fs::read(&base.image).unwrap() == bytes);
-    let end = server.url(&format!("{FOLDER}/{NAME}"));
+    let end = server.url(&format!("{DIR}/{NAME}"));
     assert_eq!((base.name.as_str(), base.url.as_ref()), (NAME, Some(&end)));
     let lock = desk.lock();
     let locked = lock.input("base.cm4").unwrap();
@@ -47,7 +47,7 @@ fn first_use_locks_and_later_uses_do_not_ask_for_the_latest() {
     let other = Desk::new();
     std::fs::copy(desk.path("hcimage.lock"), other.path("hcimage.lock")).unwrap();
     assert!(std::fs::read(from_latest(&other, &server).unwrap().image).unwrap() == bytes);
-    assert_eq!(server.take_paths(), [format!("{FOLDER}/{NAME}")]);
+    assert_eq!(server.take_paths(), [format!("{DIR}/{NAME}")]);
     assert_eq!(
         std::fs::read(desk.path("hcimage.lock")).unwrap(),
         std::fs::read(other.path("hcimage.lock")).unwrap()
@@ -65,13 +65,13 @@ fn a_file_that_changed_under_the_lock_is_refused() {
 
     let same_size = vec![b'x'; usize::try_from(locked.size).unwrap()];
     for (bytes, what) in [(same_size, "sha256"), (b"short".to_vec(), "size")] {
-        server.file_with_sum(&format!("{FOLDER}/{NAME}"), &bytes);
+        server.file_with_sum(&format!("{DIR}/{NAME}"), &bytes);
         let error = from_latest(&other, &server).unwrap_err();
         assert!(
             matches!(&error, SourceError::LockMismatch { what: found, .. } if *found == what),
             "{error:?}"
         );
-        assert_eq!(error.class(), Class::Unverified);
+        assert_eq!(error.class(), ErrorClass::Unverified);
         let text = error.to_string();
         for part in ["base.cm4", "hcimage.lock", "remove the entry"] {
             assert!(text.contains(part), "{text}");
@@ -79,7 +79,7 @@ fn a_file_that_changed_under_the_lock_is_refused() {
         assert!(other.cached().iter().all(|file| file.starts_with("downloads/")), "{:?}", other.cached());
     }
 
-    server.remove(&format!("{FOLDER}/{NAME}"));
+    server.remove(&format!("{DIR}/{NAME}"));
     let error = from_latest(&other, &server).unwrap_err().to_string();
     assert!(error.contains("404") && error.contains("remove the entry"), "{error}");
 }
@@ -97,7 +97,7 @@ fn another_address_must_have_the_locked_bytes() {
 }
 
 #[test]
-fn ubuntu_has_one_list_for_a_folder() {
+fn ubuntu_has_one_list_for_a_dir() {
     let (desk, server, bytes) = (Desk::new(), Server::start(), image(1 << 20));
     let packed = pack("xz", &["-c"], &bytes);
     let name = "ubuntu-26.04.1-preinstalled-server-arm64+raspi.img.xz";
@@ -114,17 +114,17 @@ fn ubuntu_has_one_list_for_a_folder() {
 fn without_a_good_checksum_nothing_is_fetched_or_locked() {
     let (desk, server) = (Desk::new(), Server::start());
     publish(&server, NAME, &image(1 << 20));
-    let path = format!("{FOLDER}/{NAME}");
+    let path = format!("{DIR}/{NAME}");
     let sum = format!("{path}.sha256");
     for text in ["", "<!DOCTYPE html>", &format!("{}  other.img.xz\n", Sha256Digest::of(b""))] {
         server.file(&sum, text);
         let error = from_latest(&desk, &server).unwrap_err();
-        assert_eq!(error.class(), Class::Unverified, "{error:?}");
+        assert_eq!(error.class(), ErrorClass::Unverified, "{error:?}");
         assert!(error.to_string().contains(&sum), "{error}");
     }
     server.remove(&sum);
     let error = from_latest(&desk, &server).unwrap_err();
-    assert_eq!(error.class(), Class::Unverified, "{error:?}");
+    assert_eq!(error.class(), ErrorClass::Unverified, "{error:?}");
     assert!(error.to_string().contains("SHA256SUMS"), "{error}");
     assert!(desk.cached().is_empty() && !desk.path("hcimage.lock").exists());
 }
@@ -133,7 +133,7 @@ fn without_a_good_checksum_nothing_is_fetched_or_locked() {
 fn a_wrong_checksum_is_refused_and_nothing_is_locked() {
     let (desk, server) = (Desk::new(), Server::start());
     publish(&server, NAME, &image(1 << 20));
-    server.file(&format!("{FOLDER}/{NAME}.sha256"), format!("{}  {NAME}\n", Sha256Digest::of(b"other")));
+    server.file(&format!("{DIR}/{NAME}.sha256"), format!("{}  {NAME}\n", Sha256Digest::of(b"other")));
     let error = from_latest(&desk, &server).unwrap_err();
     assert!(matches!(error, SourceError::WrongDigest(_)), "{error:?}");
     assert!(desk.cached().is_empty() && !desk.path("hcimage.lock").exists(), "{:?}", desk.cached());
@@ -162,7 +162,7 @@ fn after_an_interrupt_only_the_partial_download_remains() {
     let (desk, server) = (Desk::new(), Server::start());
     let packed = publish(&server, NAME, &image(2 << 20));
     server.faults(
-        &format!("{FOLDER}/{NAME}"),
+        &format!("{DIR}/{NAME}"),
         &[Fault::NoRange, Fault::StallAfter(70_000, std::time::Duration::from_secs(60))],
     );
     let (interrupt, downloads) = (desk.interrupt.clone(), desk.cache.root().join("downloads"));

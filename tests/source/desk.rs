@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use hcimage::interrupt::Interrupt;
 use hcimage::progress::Silent;
-use hcimage::source::Tools;
+use hcimage::source::SourceContext;
 use hcimage::source::cache::Cache;
-use hcimage::source::fetch::{Fetcher, Patience};
+use hcimage::source::fetch::{Fetcher, RetryPolicy};
 use hcimage::source::lock::Lock;
 
 pub struct Desk {
-    pub folder: tempfile::TempDir,
+    pub dir: tempfile::TempDir,
     pub cache: Cache,
     pub fetcher: Fetcher,
     pub interrupt: Interrupt,
@@ -20,14 +20,20 @@ pub struct Desk {
 
 impl Desk {
     pub fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::at(folder.path().join("cache"));
-        let patience = Patience { tries: 3, pause: Duration::from_millis(1), stall: Duration::from_secs(2) };
-        Self { folder, cache, fetcher: Fetcher::new(patience), interrupt: Interrupt::new() }
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::at(dir.path().join("cache"));
+        let retry_policy =
+            RetryPolicy { tries: 3, pause: Duration::from_millis(1), stall: Duration::from_secs(2) };
+        Self { dir, cache, fetcher: Fetcher::new(retry_policy), interrupt: Interrupt::new() }
     }
 
-    pub fn tools(&self) -> Tools<'_> {
-        Tools { fetcher: &self.fetcher, cache: &self.cache, progress: &Silent, interrupt: &self.interrupt }
+    pub fn tools(&self) -> SourceContext<'_> {
+        SourceContext {
+            fetcher: &self.fetcher,
+            cache: &self.cache,
+            progress: &Silent,
+            interrupt: &self.interrupt,
+        }
     }
 
     pub fn lock(&self) -> Lock {
@@ -35,7 +41,7 @@ impl Desk {
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.dir.path().join(name)
     }
 
     pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
@@ -49,16 +55,16 @@ impl Desk {
     pub fn cached(&self) -> Vec<String> {
         let root = self.cache.root();
         let mut files = Vec::new();
-        for folder in ["downloads", "files", "images"] {
-            list(&root.join(folder), root, &mut files);
+        for dir in ["downloads", "files", "images"] {
+            list(&root.join(dir), root, &mut files);
         }
         files.sort();
         files
     }
 }
 
-fn list(folder: &Path, root: &Path, files: &mut Vec<String>) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
+fn list(dir: &Path, root: &Path, files: &mut Vec<String>) {
+    let Ok(entries) = std::fs::read_dir(dir) else { return };
     for path in entries.map(|entry| entry.unwrap().path()) {
         if path.is_dir() {
             list(&path, root, files);

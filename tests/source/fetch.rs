@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use hcimage::progress::Silent;
 use hcimage::source::digest::Sha256Digest;
-use hcimage::source::fetch::Wanted;
-use hcimage::source::{Class, SourceError};
+use hcimage::source::fetch::DownloadSpec;
+use hcimage::source::{ErrorClass, SourceError};
 
 use crate::desk::{Desk, chain, image};
 use crate::server::{Fault, Server};
@@ -14,7 +14,7 @@ const PATH: &str = "/dir/x.img.xz";
 
 fn download(desk: &Desk, server: &Server, bytes: &[u8], size: Option<u64>) -> Result<Vec<u8>, SourceError> {
     let url = server.url(PATH);
-    let wanted = Wanted { url: &url, sha256: Sha256Digest::of(bytes), size, promised_by: "the test" };
+    let wanted = DownloadSpec { url: &url, sha256: Sha256Digest::of(bytes), size, promised_by: "the test" };
     let partial = desk.path("x.partial");
     let (path, size) = desk.fetcher.download(&wanted, &partial, &Silent, &desk.interrupt)?;
     assert_eq!(path, partial);
@@ -87,7 +87,7 @@ fn an_endless_fault_ends_after_the_given_tries_and_the_next_run_resumes() {
     server.faults(PATH, &[Fault::CutAfter(100), Fault::CutAfter(100), Fault::CutAfter(100)]);
     let error = download(&desk, &server, &bytes, None).unwrap_err();
     assert!(matches!(error, SourceError::Network { .. }), "{error:?}");
-    assert_eq!(error.class(), Class::Failed);
+    assert_eq!(error.class(), ErrorClass::Failed);
     assert!(chain(&error).contains(PATH), "{}", chain(&error));
     assert_eq!(server.take_requests().len(), 3);
     assert_eq!(std::fs::metadata(desk.path("x.partial")).unwrap().len(), 300);
@@ -145,7 +145,7 @@ fn wrong_bytes_are_refused_and_thrown_away() {
     let (desk, server) = (Desk::new(), Server::start());
     server.file(PATH, "wrong");
     let error = download(&desk, &server, b"right", None).unwrap_err();
-    assert_eq!(error.class(), Class::Unverified);
+    assert_eq!(error.class(), ErrorClass::Unverified);
     let text = error.to_string();
     for part in [Sha256Digest::of(b"right"), Sha256Digest::of(b"wrong")].map(|digest| digest.to_string()) {
         assert!(text.contains(&part), "{text}");

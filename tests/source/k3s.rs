@@ -1,4 +1,4 @@
-//! k3s releases: from a server with the publisher's layout, and from a folder.
+//! k3s releases: from a server with the publisher's layout, and from a directory.
 
 use hcimage::arch::Arch;
 use hcimage::source::SourceError;
@@ -42,8 +42,8 @@ fn from_server(desk: &Desk, server: &Server, wanted: &str) -> Result<K3sBundle, 
     obtain(&desk.tools(), &source, Arch::Aarch64, &mut desk.lock())
 }
 
-fn from_folder(desk: &Desk, arch: Arch) -> Result<K3sBundle, SourceError> {
-    let source = K3sSource::Folder { path: desk.path(VERSION), version: None };
+fn from_dir(desk: &Desk, arch: Arch) -> Result<K3sBundle, SourceError> {
+    let source = K3sSource::Dir { path: desk.path(VERSION), version: None };
     obtain(&desk.tools(), &source, arch, &mut desk.lock())
 }
 
@@ -124,24 +124,24 @@ fn a_locked_file_that_changed_is_refused() {
 }
 
 #[test]
-fn a_folder_is_used_in_place_with_the_digests_promised_there() {
+fn a_dir_is_used_in_place_with_the_digests_promised_there() {
     let desk = Desk::new();
     for (name, bytes) in files() {
         desk.write(&format!("{VERSION}/{name}"), bytes);
     }
     desk.write(&format!("{VERSION}/sha256sum-arm64.txt"), sums(&files()));
-    let bundle = from_folder(&desk, Arch::Aarch64).unwrap();
+    let bundle = from_dir(&desk, Arch::Aarch64).unwrap();
     assert_eq!(bundle.version.to_string(), VERSION);
     assert_eq!(bundle.binary.path, desk.path(&format!("{VERSION}/k3s-arm64")));
     assert_eq!(bundle.airgap_images.name, "k3s-airgap-images-arm64.tar.zst");
     assert!(desk.cached().is_empty() && !desk.path("hcimage.lock").exists());
 
-    let error = from_folder(&desk, Arch::X86_64).unwrap_err().to_string();
+    let error = from_dir(&desk, Arch::X86_64).unwrap_err().to_string();
     assert!(error.contains("sha256sum-amd64.txt") && error.contains("k3s-arm64"), "{error}");
 
     desk.write(&format!("{VERSION}/k3s-arm64"), "changed");
     // What the file holds is checked as it is copied into an image; here it counts what is promised.
-    let changed = from_folder(&desk, Arch::Aarch64).unwrap();
+    let changed = from_dir(&desk, Arch::Aarch64).unwrap();
     assert_eq!(changed.binary.sha256, Sha256Digest::of(b"the binary"));
     assert!(changed.binary.promised_by.ends_with("sha256sum-arm64.txt"), "{changed:?}");
 }
@@ -161,16 +161,16 @@ fn every_architecture_finds_its_files() {
             desk.write(&format!("{VERSION}/{name}"), bytes);
         }
         desk.write(&format!("{VERSION}/sha256sum-{suffix}.txt"), sums(&files));
-        let bundle = from_folder(&desk, arch).unwrap();
+        let bundle = from_dir(&desk, arch).unwrap();
         assert_eq!((bundle.binary.name.as_str(), &bundle.airgap_images.name), (program, &images));
         assert_eq!(bundle.binary.sha256, Sha256Digest::of(program.as_bytes()));
     }
 }
 
 #[test]
-fn a_folder_that_is_not_complete_names_what_is_missing() {
+fn a_dir_that_is_not_complete_names_what_is_missing() {
     let desk = Desk::new();
-    let error = from_folder(&desk, Arch::Aarch64).unwrap_err().to_string();
+    let error = from_dir(&desk, Arch::Aarch64).unwrap_err().to_string();
     assert!(error.contains(VERSION), "{error}");
     for (name, bytes, missing) in [
         ("README", &b"x"[..], "sha256sum-arm64.txt"),
@@ -178,11 +178,11 @@ fn a_folder_that_is_not_complete_names_what_is_missing() {
         ("k3s-arm64", b"the binary", "k3s-airgap-images-arm64.tar.zst"),
     ] {
         desk.write(&format!("{VERSION}/{name}"), bytes);
-        let error = from_folder(&desk, Arch::Aarch64).unwrap_err();
+        let error = from_dir(&desk, Arch::Aarch64).unwrap_err();
         assert!(matches!(error, SourceError::Missing { .. }), "{error:?}");
         let text = error.to_string();
         assert!(text.contains(&format!("{missing}: not found")) && text.contains("README"), "{text}");
     }
     desk.write(&format!("{VERSION}/k3s-airgap-images-arm64.tar"), "tar");
-    from_folder(&desk, Arch::Aarch64).unwrap();
+    from_dir(&desk, Arch::Aarch64).unwrap();
 }

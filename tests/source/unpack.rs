@@ -7,7 +7,7 @@ use hcimage::progress::Silent;
 use hcimage::source::base::{BaseSource, UnpackedBase, obtain};
 use hcimage::source::copy::copy_image;
 use hcimage::source::digest::Sha256Digest;
-use hcimage::source::{Class, SourceError};
+use hcimage::source::{ErrorClass, SourceError};
 
 use crate::desk::{Desk, image, pack};
 
@@ -17,7 +17,7 @@ fn from_file(desk: &Desk, path: PathBuf) -> Result<UnpackedBase, SourceError> {
 
 fn is_unsupported(desk: &Desk, path: PathBuf, word: &str) {
     let error = from_file(desk, path).unwrap_err();
-    assert_eq!(error.class(), Class::Unsupported, "{word}: {error}");
+    assert_eq!(error.class(), ErrorClass::Unsupported, "{word}: {error}");
     assert!(error.to_string().contains(word), "{word}: {error}");
 }
 
@@ -96,7 +96,7 @@ fn a_checksum_file_beside_it_must_agree() {
         assert!(matches!(error, SourceError::WrongDigest(_)), "{error:?}");
         assert!(error.to_string().contains(&format!("{name}.sha256")), "{error}");
         std::fs::write(&sums, format!("{}  other.img\n", Sha256Digest::of(&bytes))).unwrap();
-        assert_eq!(from_file(&desk, path).unwrap_err().class(), Class::Unverified);
+        assert_eq!(from_file(&desk, path).unwrap_err().class(), ErrorClass::Unverified);
     }
 }
 
@@ -125,7 +125,7 @@ fn damaged_files_are_refused_with_name_and_place() {
             let error =
                 from_file(&desk, path).map(drop).expect_err(&format!("{program} {arguments:?}: {case}"));
             assert!(matches!(error, SourceError::Damaged { .. }), "{program}: {case}: {error:?}");
-            assert_eq!(error.class(), Class::Unverified);
+            assert_eq!(error.class(), ErrorClass::Unverified);
             assert!(error.to_string().contains("bad.img"), "{error}");
             assert!(desk.cached().is_empty(), "{program}: {case}: {:?}", desk.cached());
         }
@@ -144,8 +144,8 @@ fn what_we_do_not_unpack_is_refused_by_name() {
     }
     let error = from_file(&desk, desk.path("absent.img")).unwrap_err();
     assert!(error.to_string().contains("absent.img"), "{error}");
-    let error = from_file(&desk, desk.folder.path().to_owned()).unwrap_err();
-    assert!(error.to_string().contains("a folder"), "{error}");
+    let error = from_file(&desk, desk.dir.path().to_owned()).unwrap_err();
+    assert!(error.to_string().contains("a directory"), "{error}");
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn an_interrupt_leaves_no_half_image() {
         let desk = Desk::new();
         let path = desk.write("x.img.xz", pack("xz", arguments, &image(4 << 20)));
         let sums = AfterVerifying(desk.interrupt.clone());
-        let tools = hcimage::source::Tools { progress: &sums, ..desk.tools() };
+        let tools = hcimage::source::SourceContext { progress: &sums, ..desk.tools() };
         let error = obtain(&tools, &BaseSource::File(path), "base.test", &mut desk.lock()).unwrap_err();
         assert!(matches!(error, SourceError::Interrupted(_)), "{error:?}");
         assert!(desk.cached().is_empty(), "{:?}", desk.cached());
@@ -210,8 +210,8 @@ fn a_copy_has_the_same_bytes_and_keeps_the_holes() {
 fn a_copy_to_another_file_system_works_too() {
     let (desk, bytes) = (Desk::new(), image(2 << 20));
     let source = desk.write("x.img", &bytes);
-    let folder = tempfile::tempdir_in("/dev/shm").unwrap();
-    let target_path = folder.path().join("copy.img");
+    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+    let target_path = dir.path().join("copy.img");
     let target = std::fs::File::create_new(&target_path).unwrap();
     copy_image(desk.tools().progress, desk.tools().interrupt, "copying", &source, &target, &target_path)
         .unwrap();
@@ -259,7 +259,7 @@ fn qcow2_images_that_are_not_whole_are_refused() {
     let whole = convert(&desk, &bytes, "whole.img", &[]);
     let qemu_img = |arguments: &[&str]| {
         let mut command = std::process::Command::new("qemu-img");
-        assert!(command.current_dir(desk.folder.path()).args(arguments).status().unwrap().success());
+        assert!(command.current_dir(desk.dir.path()).args(arguments).status().unwrap().success());
     };
     qemu_img(&["create", "-q", "-f", "qcow2", "-b", "whole.img", "-F", "qcow2", "difference.img"]);
     qemu_img(&["create", "-q", "-f", "qcow2", "-o", "extended_l2=on", "sub.img", "1M"]);
@@ -286,12 +286,12 @@ fn qcow2_images_that_are_not_whole_are_refused() {
 
 /// Files packed by Info-ZIP's zip.
 fn zipped(desk: &Desk, files: &[(&str, &[u8])], options: &[&str]) -> PathBuf {
-    let folder = tempfile::tempdir_in(desk.folder.path()).unwrap();
+    let dir = tempfile::tempdir_in(desk.dir.path()).unwrap();
     for (name, bytes) in files {
-        std::fs::write(folder.path().join(name), bytes).unwrap();
+        std::fs::write(dir.path().join(name), bytes).unwrap();
     }
     let mut command = std::process::Command::new("zip");
-    command.current_dir(folder.path()).arg("-q").args(options).arg("../packed.zip");
+    command.current_dir(dir.path()).arg("-q").args(options).arg("../packed.zip");
     assert!(command.args(files.iter().map(|(name, _)| name)).status().expect("zip").success());
     desk.path("packed.zip")
 }
@@ -318,16 +318,15 @@ fn the_one_image_in_a_zip_archive_is_taken() {
 
 /// An archive by GNU's tar; the image has holes in its own file.
 fn tarred(desk: &Desk, files: &[(&str, &[u8])], options: &[&str]) -> Vec<u8> {
-    let folder = tempfile::tempdir_in(desk.folder.path()).unwrap();
+    let dir = tempfile::tempdir_in(desk.dir.path()).unwrap();
     for (name, bytes) in files {
         let sparse = "cp --sparse=always /dev/stdin \"$0\"";
-        let path = folder.path().join(name);
+        let path = dir.path().join(name);
         assert_eq!(pack("sh", &["-c", sparse, path.to_str().unwrap()], bytes), b"");
     }
     let names = files.iter().map(|(name, _)| *name);
     let mut command = std::process::Command::new("tar");
-    let output =
-        command.current_dir(folder.path()).args(options).arg("-c").args(names).output().expect("tar");
+    let output = command.current_dir(dir.path()).args(options).arg("-c").args(names).output().expect("tar");
     assert!(output.status.success(), "{output:?}");
     output.stdout
 }

@@ -11,7 +11,7 @@ pub const K3S_VERSION: &str = "v1.36.2+k3s1";
 
 /// The project's root.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the builder has a folder above").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the builder has a directory above").to_owned()
 }
 
 /// The path of a base image, made by its recipe if it is not in the cache.
@@ -25,26 +25,26 @@ pub fn base(name: &str) -> PathBuf {
     PathBuf::from(String::from_utf8(output.stdout).expect("a path is UTF-8 here").trim())
 }
 
-/// A folder that holds a k3s release in [`K3S_VERSION`]. The binary in it is `k3s-double`, which says of itself that it
+/// A directory that holds a k3s release in [`K3S_VERSION`]. The binary in it is `k3s-double`, which says of itself that it
 /// is a stand-in: nothing about the real k3s is proved by it but what tests/k3s-double/README.md names.
 pub fn k3s_release() -> &'static Path {
-    // In a folder that outlives the process, since statics are not dropped, but that the next run replaces.
+    // In a directory that outlives the process, since statics are not dropped, but that the next run replaces.
     static RELEASE: OnceLock<PathBuf> = OnceLock::new();
     RELEASE.get_or_init(|| {
-        let folder = root().join("target/k3s-double-release");
+        let dir = root().join("target/k3s-double-release");
         let fresh = make_release(&[]).keep();
-        let _ = std::fs::remove_dir_all(&folder);
-        std::fs::rename(&fresh, &folder).expect("putting the release in its place");
-        folder
+        let _ = std::fs::remove_dir_all(&dir);
+        std::fs::rename(&fresh, &dir).expect("putting the release in its place");
+        dir
     })
 }
 
 /// Such a release with more in it, by further arguments of make-release.sh.
 pub fn make_release(arguments: &[&str]) -> TempDir {
     let card = root().join("target/card");
-    let folder = TempDir::new_in(root().join("target")).expect("a folder for the release");
+    let dir = TempDir::new_in(root().join("target")).expect("a directory for the release");
     let status = Command::new(root().join("tests/k3s-double/make-release.sh"))
-        .arg(folder.path().join(K3S_VERSION))
+        .arg(dir.path().join(K3S_VERSION))
         .arg("--bin-aarch64")
         .arg(card.join("aarch64/k3s-double"))
         .arg("--bin-armv7")
@@ -59,5 +59,5 @@ pub fn make_release(arguments: &[&str]) -> TempDir {
         status.success(),
         "no k3s release for the tests; `make programs-and-double` builds what it needs"
     );
-    folder
+    dir
 }

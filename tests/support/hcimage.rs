@@ -6,16 +6,16 @@ use std::process::{Command, Output};
 
 use super::base::{K3S_VERSION, k3s_release};
 
-/// hcimage in `folder`, with a cache of its own there.
-pub fn hcimage(folder: &Path) -> Command {
+/// hcimage in `dir`, with a cache of its own there.
+pub fn hcimage(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hcimage"));
-    command.current_dir(folder).env("HCIMAGE_CACHE", folder.join("cache")).env_remove("SOURCE_DATE_EPOCH");
+    command.current_dir(dir).env("HCIMAGE_CACHE", dir.join("cache")).env_remove("SOURCE_DATE_EPOCH");
     command
 }
 
 /// `hcimage build` of a base with the stand-in for k3s.
-pub fn build(folder: &Path, board: &str, base: &Path) -> Command {
-    let mut command = hcimage(folder);
+pub fn build(dir: &Path, board: &str, base: &Path) -> Command {
+    let mut command = hcimage(dir);
     command
         .args(["build", "--board", board, "--base"])
         .arg(base)
@@ -47,11 +47,11 @@ pub fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// The names in a folder, sorted.
-pub fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> = std::fs::read_dir(folder)
-        .expect("reading a test's folder")
-        .map(|entry| entry.expect("reading a test's folder").file_name())
+/// The names in a directory, sorted.
+pub fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(dir)
+        .expect("reading a test's directory")
+        .map(|entry| entry.expect("reading a test's directory").file_name())
         .map(|name| OsStr::to_string_lossy(&name).into_owned())
         .collect();
     names.sort();

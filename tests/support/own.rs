@@ -15,7 +15,7 @@ pub struct OwnPrograms {
 }
 
 impl OwnPrograms {
-    /// Of an image for `arch`, as Debian calls it, in a new folder in `scratch`.
+    /// Of an image for `arch`, as Debian calls it, in a new directory in `scratch`.
     pub fn of(image: &Path, arch: &str, scratch: &Path) -> Self {
         let (emulator, libraries, interpreter) = match arch {
             "arm64" => ("qemu-aarch64-static", "aarch64-linux-gnu", "lib/ld-linux-aarch64.so.1"),

@@ -36,7 +36,8 @@ impl Proof {
     }
 
     pub fn holds(self) {
-        fs::create_dir_all(self.0.parent().expect("a folder above")).expect("making a folder for the proof");
+        fs::create_dir_all(self.0.parent().expect("a directory above"))
+            .expect("making a directory for the proof");
         fs::write(&self.0, "").expect("keeping the proof");
     }
 }

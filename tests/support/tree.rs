@@ -39,20 +39,20 @@ pub fn boot_tree(image: &Path, scratch: &Path) -> BTreeMap<String, String> {
     let (_, boot) = partitions(image);
     let (fat, out) = (scratch.join("boot.fat"), scratch.join("boot"));
     extract(image, boot, &fat);
-    fs::create_dir(&out).expect("making a folder for the FAT's files");
+    fs::create_dir(&out).expect("making a directory for the FAT's files");
     run(Command::new("mcopy").args(["-s", "-n", "-i"]).arg(&fat).arg("::*").arg(&out));
     let mut files = BTreeMap::new();
-    digest_folder(&out, &out, &mut files);
+    digest_dir(&out, &out, &mut files);
     fs::remove_dir_all(&out).expect("removing the FAT's files");
     fs::remove_file(&fat).expect("removing the FAT");
     files
 }
 
-fn digest_folder(top: &Path, folder: &Path, files: &mut BTreeMap<String, String>) {
-    for entry in fs::read_dir(folder).expect("reading the FAT's files") {
+fn digest_dir(top: &Path, dir: &Path, files: &mut BTreeMap<String, String>) {
+    for entry in fs::read_dir(dir).expect("reading the FAT's files") {
         let path = entry.expect("reading the FAT's files").path();
         if path.is_dir() {
-            digest_folder(top, &path, files);
+            digest_dir(top, &path, files);
         } else {
             let name = path.strip_prefix(top).expect("below the top").to_string_lossy().into_owned();
             files.insert(name, hex(&fs::read(&path).expect("reading a file of the FAT")));
@@ -65,8 +65,8 @@ pub fn hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn walk(ext4: &Ext4, folder: &Ext4PathBuf, tree: &mut BTreeMap<String, Node>) {
-    for entry in ext4.read_dir(folder).expect("ext4-view lists a folder") {
+fn walk(ext4: &Ext4, dir: &Ext4PathBuf, tree: &mut BTreeMap<String, Node>) {
+    for entry in ext4.read_dir(dir).expect("ext4-view lists a directory") {
         let entry = entry.expect("ext4-view reads an entry");
         let name = entry.file_name();
         if name.as_ref() == b"." || name.as_ref() == b".." {

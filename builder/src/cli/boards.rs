@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::board::{Board, Boards, Storage};
-use crate::proof::{self, Level};
+use crate::support_matrix::{self, Level};
 use crate::value::Role;
 
 use super::output;
@@ -15,7 +15,7 @@ use super::output;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  hcimage boards")]
 pub(super) struct Args {
-    /// A folder of board profiles that override the built-in ones
+    /// A directory of board profiles that override the built-in ones
     #[arg(long, value_name = "DIR")]
     profiles: Option<PathBuf>,
     /// Print JSON
@@ -63,9 +63,12 @@ fn console(board: &Board) -> Option<String> {
 
 /// How far the tests came, in one line.
 fn proved(board: &str) -> String {
-    let proofs = proof::of_board(board);
+    let proofs = support_matrix::of_board(board);
     let bases = |level: Level| {
-        let bases = proofs.iter().filter(|proof| proof.level == level).map(|proof| proof.base);
+        let bases = proofs
+            .iter()
+            .filter(|support_matrix| support_matrix.level == level)
+            .map(|support_matrix| support_matrix.base);
         bases.collect::<Vec<_>>().join(", ")
     };
     let (booted, edited) = (bases(Level::Booted), bases(Level::Edited));
@@ -90,7 +93,7 @@ fn as_json(board: &Board) -> Value {
         "base": board.base.as_ref().map(|base| base.url.to_string()),
         "console": board.console,
         "config_txt": board.config_txt,
-        "proofs": proof::of_board(&board.name),
+        "proofs": support_matrix::of_board(&board.name),
         "notes": board.flash.as_ref().map(|flash| &flash.notes),
     })
 }

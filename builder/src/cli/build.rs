@@ -10,22 +10,22 @@ use serde_json::{Value, json};
 use crate::output::{Output, OutputError};
 use crate::pipeline::{self, Built, Ready, Target};
 use crate::secrets::{Secrets, store};
-use crate::source::Tools;
+use crate::source::SourceContext;
 
 use super::output;
-use super::project::{Equipment, Ingredients, Inputs, Project, clock, earliest};
+use super::project::{BoardInputs, BuildArgs, Project, Session, clock, earliest};
 
 /// Make the images of a cluster's nodes, or of one node alone
 ///
-/// With a cluster file there is an image for each node in the output folder, and a kubeconfig. With --board it is one
+/// With a cluster file there is an image for each node in the output directory, and a kubeconfig. With --board it is one
 /// image. What the cluster file and --base do not name is downloaded; all is verified, and what was found is kept in
 /// hcimage.lock, so that the next build takes the same. The base image is never written.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
-    inputs: Inputs,
-    /// Where the images go: a folder, or with --board the image itself
+    build_args: BuildArgs,
+    /// Where the images go: a directory, or with --board the image itself
     /// [default: out, or <hostname>-<board>.img]
     #[arg(long, short, value_name = "PATH")]
     output: Option<PathBuf>,
@@ -47,40 +47,40 @@ const EXAMPLES: &str = "Examples:
       --manifest shop.yaml --data-disk k8s-data";
 
 /// Where a cluster's images go where nobody says.
-const FOLDER: &str = "out";
+const DIR: &str = "out";
 
 /// What is made beside the images of a cluster.
 const KUBECONFIG: &str = "kubeconfig";
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let project = self.inputs.project()?;
+        let project = self.build_args.project()?;
         if project.file.is_none() {
             return self.build(&project);
         }
-        let folder = self.folder();
-        let is_new = !folder.exists();
-        std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+        let dir = self.dir();
+        let is_new = !dir.exists();
+        std::fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
         self.build(&project).inspect_err(|_| {
             if is_new {
                 // Fails where something is in it, and then it stays.
-                let _ = std::fs::remove_dir(&folder);
+                let _ = std::fs::remove_dir(&dir);
             }
         })
     }
 
     fn build(&self, project: &Project) -> anyhow::Result<()> {
         let outputs = self.outputs(project)?;
-        let equipment = Equipment::of_user()?;
-        let tools = equipment.tools();
-        let ingredients = self.inputs.obtain(project, &tools)?;
+        let session = Session::of_user()?;
+        let cx = session.cx();
+        let inputs = self.build_args.obtain(project, &cx)?;
         // A cluster that cannot be built gets no secrets either.
-        let throw_away = project.peek_at_secrets(&ingredients)?;
+        let throw_away = project.secrets_or_ephemeral(&inputs)?;
         for node in project.cluster.nodes.iter() {
-            project.plan(node, &ingredients, throw_away.as_ref())?;
+            project.plan(node, &inputs, throw_away.as_ref())?;
         }
-        let secrets = open_secrets(project, &ingredients)?;
-        let ready = build(project, &ingredients, secrets.as_ref(), outputs, &tools)?;
+        let secrets = open_secrets(project, &inputs)?;
+        let ready = build(project, &inputs, secrets.as_ref(), outputs, &cx)?;
 
         let mut built = BTreeMap::new();
         for (name, ready) in ready {
@@ -90,7 +90,7 @@ impl Args {
             Some(secrets) => Some(self.write_kubeconfig(project, secrets)?),
             None => None,
         };
-        let report = Report { project, ingredients: &ingredients, built: &built, kubeconfig };
+        let report = Report { project, inputs: &inputs, built: &built, kubeconfig };
         if self.json { report.json() } else { report.text() }
     }
 
@@ -98,30 +98,30 @@ impl Args {
     fn outputs(&self, project: &Project) -> anyhow::Result<BTreeMap<String, Output>> {
         let mut outputs = BTreeMap::new();
         if project.file.is_some() {
-            let kubeconfig = self.folder().join(KUBECONFIG);
+            let kubeconfig = self.dir().join(KUBECONFIG);
             if !self.overwrite && kubeconfig.exists() {
                 return Err(OutputError::Exists { path: kubeconfig }.into());
             }
         }
         for node in project.cluster.nodes.iter() {
             let path = match (&project.file, &self.output) {
-                (Some(_), _) => self.folder().join(format!("{}.img", node.name)),
+                (Some(_), _) => self.dir().join(format!("{}.img", node.name)),
                 (None, Some(path)) => path.clone(),
                 (None, None) => PathBuf::from(format!("{}-{}.img", node.name, node.board)),
             };
             let output = Output { path, overwrite: self.overwrite };
-            output.check(self.inputs.given_base())?;
+            output.check(self.build_args.given_base())?;
             outputs.insert(node.name.to_string(), output);
         }
         Ok(outputs)
     }
 
-    fn folder(&self) -> PathBuf {
-        self.output.clone().unwrap_or_else(|| FOLDER.into())
+    fn dir(&self) -> PathBuf {
+        self.output.clone().unwrap_or_else(|| DIR.into())
     }
 
     fn write_kubeconfig(&self, project: &Project, secrets: &Secrets) -> anyhow::Result<PathBuf> {
-        let path = self.folder().join(KUBECONFIG);
+        let path = self.dir().join(KUBECONFIG);
         store::write_private(&path, &secrets.kubeconfig(&project.cluster.api_url()))?;
         Ok(path)
     }
@@ -130,10 +130,10 @@ impl Args {
 /// The cluster's secrets, made now where there are none; none for one node alone.
 fn open_secrets(
     project: &Project,
-    ingredients: &BTreeMap<String, Ingredients>,
+    inputs: &BTreeMap<String, BoardInputs>,
 ) -> anyhow::Result<Option<Secrets>> {
     let Some(path) = project.secrets_file() else { return Ok(None) };
-    let clock = clock(earliest(ingredients))?;
+    let clock = clock(earliest(inputs))?;
     let opened = store::open(&path, project.cluster.name.as_str(), &project.names(), clock)?;
     let mut err = io::stderr().lock();
     for warning in &opened.warnings {
@@ -154,15 +154,15 @@ fn open_secrets(
 /// Builds all images, board by board. None has its name yet.
 fn build(
     project: &Project,
-    ingredients: &BTreeMap<String, Ingredients>,
+    inputs: &BTreeMap<String, BoardInputs>,
     secrets: Option<&Secrets>,
     mut outputs: BTreeMap<String, Output>,
-    tools: &Tools<'_>,
+    cx: &SourceContext<'_>,
 ) -> anyhow::Result<Vec<(String, Ready)>> {
     // Everything is planned before anything is written.
-    let mut batches: BTreeMap<&str, (&Ingredients, Vec<String>, Vec<Target>)> = BTreeMap::new();
+    let mut batches: BTreeMap<&str, (&BoardInputs, Vec<String>, Vec<Target>)> = BTreeMap::new();
     for node in project.cluster.nodes.iter() {
-        let (made_from, plan) = project.plan(node, ingredients, secrets)?;
+        let (made_from, plan) = project.plan(node, inputs, secrets)?;
         let name = node.name.to_string();
         let output = outputs.remove(&name).with_context(|| format!("{name} has no output"))?;
         let batch = batches.entry(&node.board).or_insert_with(|| (made_from, Vec::new(), Vec::new()));
@@ -171,7 +171,7 @@ fn build(
     }
     let mut all = Vec::new();
     for (made_from, names, targets) in batches.into_values() {
-        let ready = pipeline::build(tools, &made_from.base, made_from.time, targets)?;
+        let ready = pipeline::build(cx, &made_from.base, made_from.time, targets)?;
         all.extend(names.into_iter().zip(ready));
     }
     Ok(all)
@@ -180,16 +180,16 @@ fn build(
 /// What was made, for a person or a program.
 struct Report<'a> {
     project: &'a Project,
-    ingredients: &'a BTreeMap<String, Ingredients>,
+    inputs: &'a BTreeMap<String, BoardInputs>,
     built: &'a BTreeMap<String, Built>,
     kubeconfig: Option<PathBuf>,
 }
 
 impl Report<'_> {
-    fn nodes(&self) -> impl Iterator<Item = (&crate::cluster::Node, &Ingredients, &Built)> {
+    fn nodes(&self) -> impl Iterator<Item = (&crate::cluster::Node, &BoardInputs, &Built)> {
         self.project.cluster.nodes.iter().filter_map(|node| {
             let built = self.built.get(node.name.as_str())?;
-            Some((node, self.ingredients.get(&node.board)?, built))
+            Some((node, self.inputs.get(&node.board)?, built))
         })
     }
 
@@ -199,7 +199,7 @@ impl Report<'_> {
             .map(|(node, made_from, built)| {
                 json!({
                     "hostname": node.name.as_str(),
-                    "role": node.seat.role().to_string(),
+                    "role": node.bootstrap_role.role().to_string(),
                     "board": node.board,
                     "address": node.network.static_address(),
                     "image": built.image,
@@ -228,7 +228,13 @@ impl Report<'_> {
             let address = node.network.static_address();
             let address = address.map_or_else(|| "by DHCP".to_owned(), |address| address.to_string());
             writeln!(out, "{}  {}", built.image.display(), built.size)?;
-            writeln!(out, "  node {}, {}, {address}, for {}", node.name, node.seat.role(), node.board)?;
+            writeln!(
+                out,
+                "  node {}, {}, {address}, for {}",
+                node.name,
+                node.bootstrap_role.role(),
+                node.board
+            )?;
             writeln!(out, "  from {}, k3s {version}", facts.system)?;
             if let Some(change) = built.partition_table {
                 writeln!(out, "  {change}")?;

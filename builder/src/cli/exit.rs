@@ -14,7 +14,7 @@ use crate::pipeline::BuildError;
 use crate::plan::PlanError;
 use crate::run::UefiError;
 use crate::secrets::SecretsError;
-use crate::source::{Class, SourceError};
+use crate::source::{ErrorClass, SourceError};
 
 use super::output::Usage;
 
@@ -76,9 +76,9 @@ fn classify(cause: &(dyn Error + 'static)) -> Option<Failure> {
 
 fn classify_source(error: &SourceError) -> Option<Failure> {
     match error.class() {
-        Class::Unverified => Some(Failure::BadInput),
-        Class::Unsupported => Some(Failure::Unsupported),
-        Class::Failed => None,
+        ErrorClass::Unverified => Some(Failure::BadInput),
+        ErrorClass::Unsupported => Some(Failure::Unsupported),
+        ErrorClass::Failed => None,
     }
 }
 
@@ -126,7 +126,7 @@ pub(super) fn print_chain(out: &mut dyn Write, error: &anyhow::Error) -> io::Res
     let unreachable =
         |cause: &(dyn Error + 'static)| matches!(cause.downcast_ref(), Some(SourceError::Network { .. }));
     if error.chain().any(unreachable) {
-        writeln!(out, "  without internet: name local files with --base FILE and --k3s FOLDER")?;
+        writeln!(out, "  without internet: name local files with --base FILE and --k3s DIR")?;
     }
     Ok(())
 }

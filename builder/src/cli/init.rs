@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf, absolute};
 use anyhow::Context;
 
 use crate::board::Boards;
-use crate::cluster::{self, FixedAddresses, Surroundings, Wishes};
-use crate::value::{Host, ObjectName, Subnet, UserName};
+use crate::cluster::{self, FixedAddresses, LoadContext, TemplateOptions};
+use crate::value::{DnsLabel, Host, Subnet, UserName};
 
 use super::ask::Dialogue;
 use super::output::{self, Usage};
@@ -30,8 +30,8 @@ pub(super) struct Args {
     no_questions: bool,
     #[command(flatten)]
     given: Given,
-    /// A folder with board profiles of your own
-    #[arg(long, value_name = "FOLDER")]
+    /// A directory with board profiles of your own
+    #[arg(long, value_name = "DIR")]
     profiles: Option<PathBuf>,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct Args {
 struct Given {
     /// The cluster's name; nodes are named after it [default: home]
     #[arg(long)]
-    name: Option<ObjectName>,
+    name: Option<DnsLabel>,
     /// The board of the servers, such as cm4 or pc [default: cm4]
     #[arg(long)]
     board: Option<String>,
@@ -94,10 +94,10 @@ impl Args {
                 .context("asking what the cluster shall be")?,
             false => self.given,
         };
-        let text = cluster::template(&given.wishes(&boards)?);
-        let folder = self.output.parent().unwrap_or(Path::new(""));
-        let surroundings = Surroundings { boards: &boards, folder, read: &|file| std::fs::read(file) };
-        let checked = cluster::parse(&text, &self.output.display().to_string(), &surroundings)
+        let text = cluster::template(&given.options(&boards)?);
+        let dir = self.output.parent().unwrap_or(Path::new(""));
+        let context = LoadContext { boards: &boards, dir, read: &|file| std::fs::read(file) };
+        let checked = cluster::parse(&text, &self.output.display().to_string(), &context)
             .map_err(|report| Usage(format!("what was asked for makes no cluster\n{report}")))?;
         write(&self.output, &text, self.overwrite)
             .with_context(|| format!("writing {}", self.output.display()))?;
@@ -107,11 +107,11 @@ impl Args {
 
 /// Complete under its name, or not there; without `overwrite` never in another file's place.
 fn write(path: &Path, text: &str, overwrite: bool) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
+    let dir = match path.parent() {
+        Some(dir) if dir != Path::new("") => dir,
         _ => Path::new("."),
     };
-    let mut file = tempfile::Builder::new().prefix(".cluster-").tempfile_in(folder)?;
+    let mut file = tempfile::Builder::new().prefix(".cluster-").tempfile_in(dir)?;
     file.write_all(text.as_bytes())?;
     file.as_file().sync_all()?;
     let placed = if overwrite { file.persist(path) } else { file.persist_noclobber(path) };
@@ -212,15 +212,15 @@ impl Given {
         self.servers.unwrap_or(1).saturating_add(self.agents.unwrap_or(0))
     }
 
-    fn wishes(self, boards: &Boards) -> anyhow::Result<Wishes> {
+    fn options(self, boards: &Boards) -> anyhow::Result<TemplateOptions> {
         if self.nodes() > MOST_NODES {
             return Err(Usage(format!("{} nodes are more than {MOST_NODES}", self.nodes())).into());
         }
-        odd(self.servers.unwrap_or(1)).map_err(|cure| Usage(format!("--servers: {cure}")))?;
+        odd(self.servers.unwrap_or(1)).map_err(|hint| Usage(format!("--servers: {hint}")))?;
         let addresses = self.addresses()?;
         if addresses.is_none() && self.api.is_none() && self.nodes() > 1 {
-            let cure = "give --subnet for fixed addresses, or --api with a name or address that leads to the first server";
-            return Err(Usage(format!("the nodes could not find each other by DHCP alone: {cure}")).into());
+            let hint = "give --subnet for fixed addresses, or --api with a name or address that leads to the first server";
+            return Err(Usage(format!("the nodes could not find each other by DHCP alone: {hint}")).into());
         }
         let board = self.board.unwrap_or_else(|| "cm4".to_owned());
         let agent_board = self.agent_board.unwrap_or_else(|| board.clone());
@@ -234,7 +234,7 @@ impl Given {
                 Some((name, absolute(&key).with_context(|| format!("finding {}", key.display()))?))
             }
         };
-        Ok(Wishes {
+        Ok(TemplateOptions {
             name: self.name.map_or_else(|| "home".parse(), Ok)?,
             servers: self.servers.unwrap_or(1),
             board,
@@ -261,27 +261,27 @@ impl Given {
 mod tests {
     use super::*;
 
-    fn answer(lines: &str) -> (Wishes, String) {
+    fn answer(lines: &str) -> (TemplateOptions, String) {
         let (boards, mut out) = (Boards::load(None).unwrap(), Vec::new());
         let given = ask(Given::default(), &boards, &mut lines.as_bytes(), &mut out).unwrap();
-        (given.wishes(&boards).unwrap(), String::from_utf8(out).unwrap())
+        (given.options(&boards).unwrap(), String::from_utf8(out).unwrap())
     }
 
     #[test]
     fn empty_answers_make_one_node_with_dhcp() {
-        let (wishes, said) = answer("\n\n\n\n\n\n");
-        assert_eq!((wishes.name.as_str(), wishes.servers, wishes.agents), ("home", 1, 0));
-        assert!(wishes.addresses.is_none() && wishes.api.is_none() && wishes.user.is_none());
+        let (options, said) = answer("\n\n\n\n\n\n");
+        assert_eq!((options.name.as_str(), options.servers, options.agents), ("home", 1, 0));
+        assert!(options.addresses.is_none() && options.api.is_none() && options.user.is_none());
         assert_eq!(said.matches(": ").count(), 6, "{said}");
     }
 
     #[test]
     fn answers_make_a_cluster_and_bad_ones_are_asked_again() {
-        let (wishes, said) =
+        let (options, said) =
             answer("lab\n2\n3\ncm9\npc\n2\ncm4\n10.0.0.0/24\n10.1.0.1\n\n10.0.0.50\n/none\n\n");
-        assert_eq!((wishes.servers, wishes.agents), (3, 2));
-        assert_eq!((wishes.board.as_str(), wishes.agent_board.as_str()), ("pc", "cm4"));
-        let addresses = wishes.addresses.unwrap();
+        assert_eq!((options.servers, options.agents), (3, 2));
+        assert_eq!((options.board.as_str(), options.agent_board.as_str()), ("pc", "cm4"));
+        let addresses = options.addresses.unwrap();
         assert_eq!(addresses.gateway.to_string(), "10.0.0.1");
         assert_eq!(addresses.first.to_string(), "10.0.0.50");
         for again in
@@ -293,10 +293,10 @@ mod tests {
 
     #[test]
     fn by_dhcp_several_nodes_need_a_name() {
-        let (wishes, _) = answer("\n\n\n2\n\ndhcp\nk3s.home.lan\n\n");
-        assert_eq!(wishes.api.unwrap().to_string(), "k3s.home.lan");
+        let (options, _) = answer("\n\n\n2\n\ndhcp\nk3s.home.lan\n\n");
+        assert_eq!(options.api.unwrap().to_string(), "k3s.home.lan");
         let given = Given { agents: Some(2), ..Given::default() };
-        let error = given.wishes(&Boards::load(None).unwrap()).unwrap_err();
+        let error = given.options(&Boards::load(None).unwrap()).unwrap_err();
         assert!(error.to_string().contains("--subnet"), "{error}");
     }
 }

@@ -11,7 +11,7 @@ use crate::os::Tree;
 use super::output;
 use super::place::Place;
 
-/// List a folder or file of an image
+/// List a directory or file of an image
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  hcimage ls pi.img:/boot/firmware")]
 pub(super) struct Args {
@@ -51,10 +51,10 @@ impl Args {
     }
 }
 
-/// A folder's entries, or the one line of a file.
+/// A directory's entries, or the one line of a file.
 fn lines(tree: &Tree, path: &ImagePath) -> Result<Vec<Line>> {
     let resolved = tree.resolve(path)?;
-    if tree.kind(&resolved)? == Some(Kind::Folder) {
+    if tree.kind(&resolved)? == Some(Kind::Dir) {
         return tree
             .list(&resolved)?
             .into_iter()
@@ -62,18 +62,18 @@ fn lines(tree: &Tree, path: &ImagePath) -> Result<Vec<Line>> {
             .collect();
     }
     let name = path.name().unwrap_or("/").to_owned();
-    let folder = path.parent().unwrap_or_else(ImagePath::root);
-    Ok(vec![line(tree, &folder, name)?])
+    let dir = path.parent().unwrap_or_else(ImagePath::root);
+    Ok(vec![line(tree, &dir, name)?])
 }
 
-fn line(tree: &Tree, folder: &ImagePath, name: String) -> Result<Line> {
-    let not_found = || crate::fs::FsError::NotFound { path: format!("{folder}/{name}").replace("//", "/") };
-    let path = folder.join(&name).map_err(|_| not_found())?;
+fn line(tree: &Tree, dir: &ImagePath, name: String) -> Result<Line> {
+    let not_found = || crate::fs::FsError::NotFound { path: format!("{dir}/{name}").replace("//", "/") };
+    let path = dir.join(&name).map_err(|_| not_found())?;
     let Stat { kind, size, attributes } = tree.stat(&path)?.ok_or_else(not_found)?;
     let target = if kind == Kind::Symlink { Some(tree.read_link(&path)?) } else { None };
     let kind = match kind {
         Kind::File => "file",
-        Kind::Folder => "folder",
+        Kind::Dir => "folder",
         Kind::Symlink => "link",
         Kind::Special => "special",
     };

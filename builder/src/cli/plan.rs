@@ -6,12 +6,12 @@ use std::io::Write;
 use anyhow::Context;
 use serde_json::json;
 
-use crate::apply::outstanding;
+use crate::apply::pending_edits;
 use crate::difference::differences;
 use crate::value::Hostname;
 
 use super::output::{self, Usage};
-use super::project::{Equipment, Inputs};
+use super::project::{BuildArgs, Session};
 
 /// Show what a build would change, without writing an image
 ///
@@ -21,7 +21,7 @@ use super::project::{Equipment, Inputs};
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
     #[command(flatten)]
-    inputs: Inputs,
+    build_args: BuildArgs,
     /// Only this node of the cluster
     #[arg(long, value_name = "NAME", conflicts_with = "board")]
     only: Option<Hostname>,
@@ -37,20 +37,20 @@ const EXAMPLES: &str = "Examples:
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let project = self.inputs.project()?;
+        let project = self.build_args.project()?;
         if let Some(name) =
             self.only.as_ref().filter(|name| project.cluster.nodes.get(name.as_str()).is_none())
         {
             let known = project.names().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             return Err(Usage(format!("--only {name}: there is no such node; there are {known}")).into());
         }
-        let equipment = Equipment::of_user()?;
-        let tools = equipment.tools();
-        let ingredients = self.inputs.obtain(&project, &tools)?;
-        let secrets = project.peek_at_secrets(&ingredients)?;
+        let session = Session::of_user()?;
+        let cx = session.cx();
+        let inputs = self.build_args.obtain(&project, &cx)?;
+        let secrets = project.secrets_or_ephemeral(&inputs)?;
 
         let mut trees = BTreeMap::new();
-        for (board, made_from) in &ingredients {
+        for (board, made_from) in &inputs {
             trees.insert(board, made_from.base.tree()?);
         }
         let mut nodes = Vec::new();
@@ -58,9 +58,9 @@ impl Args {
             if self.only.as_ref().is_some_and(|only| *only != node.name) {
                 continue;
             }
-            let (_, plan) = project.plan(node, &ingredients, secrets.as_ref())?;
+            let (_, plan) = project.plan(node, &inputs, secrets.as_ref())?;
             let tree = trees.get(&node.board).with_context(|| format!("{} has no base", node.board))?;
-            let plan = outstanding(tree, &plan)?;
+            let plan = pending_edits(tree, &plan)?;
             nodes.push((node, differences(tree, &plan).context("comparing with the base image")?));
         }
 
@@ -77,7 +77,7 @@ impl Args {
                 out,
                 "node {}, {}, for {}: {} changes",
                 node.name,
-                node.seat.role(),
+                node.bootstrap_role.role(),
                 node.board,
                 changes.len()
             )?;

@@ -10,25 +10,25 @@ use anyhow::Context;
 
 use crate::arch::Arch;
 use crate::board::{Board, Boards};
-use crate::card;
 use crate::cluster::{
-    self, Addressing, Checked, Cluster, DataDisk, DataFolder, Format, Manifest, Node, Single, check_base,
+    self, Addressing, Checked, Cluster, DataDir, DataDisk, Format, Manifest, Node, SingleNode, check_base,
 };
 use crate::interrupt::Interrupt;
+use crate::payload;
 use crate::pipeline::Base;
 use crate::plan::{NodeSecrets, Plan, Request};
 use crate::progress::{self, Progress};
 use crate::secrets::{Clock, NOT_BEFORE, Secrets, store};
-use crate::source::Tools;
+use crate::source::SourceContext;
 use crate::source::base::{self, BaseSource};
 use crate::source::cache::Cache;
-use crate::source::fetch::{Fetcher, Patience};
+use crate::source::fetch::{Fetcher, RetryPolicy};
 use crate::source::k3s_release::{self, K3sBundle, K3sSource};
-use crate::source::k3s_version::{K3sVersion, K3sWanted};
+use crate::source::k3s_version::{K3sVersion, K3sVersionReq};
 use crate::source::lock::Lock;
 use crate::source::url::SourceUrl;
 use crate::value::{
-    FolderMode, FolderName, FsLabel, Hostname, InterfaceAddress, KubeconfigMode, MountPoint, StaticNetwork,
+    DirMode, DirName, FsLabel, Hostname, InterfaceAddress, KubeconfigMode, MountPoint, StaticNetwork,
     TimeServer,
 };
 
@@ -39,7 +39,7 @@ pub(super) const CLUSTER_FILE: &str = "cluster.toml";
 
 /// What is to be built, and from what.
 #[derive(Debug, clap::Args)]
-pub(super) struct Inputs {
+pub(super) struct BuildArgs {
     /// The cluster file [default: cluster.toml]
     #[arg(value_name = "CLUSTER_FILE", conflicts_with = "board")]
     cluster: Option<PathBuf>,
@@ -49,19 +49,19 @@ pub(super) struct Inputs {
     /// A stock image of your own: .img, or packed as .xz, .gz or .zst
     #[arg(long, value_name = "FILE")]
     base: Option<PathBuf>,
-    /// k3s: a channel, a version, or a folder with a release's files
+    /// k3s: a channel, a version, or a directory with a release's files
     ///
     /// Without it the cluster file decides, or else the channel stable.
     #[arg(long, value_name = "WHAT")]
     k3s: Option<String>,
-    /// The version of the k3s in that folder, where its name does not say
+    /// The version of the k3s in that directory, where its name does not say
     #[arg(long, value_name = "VERSION", requires = "k3s")]
     k3s_version: Option<K3sVersion>,
     /// Where what was resolved is kept
     #[arg(long, value_name = "FILE", default_value = "hcimage.lock")]
     lock: PathBuf,
-    /// A folder with board profiles of your own
-    #[arg(long, value_name = "FOLDER")]
+    /// A directory with board profiles of your own
+    #[arg(long, value_name = "DIR")]
     profiles: Option<PathBuf>,
     /// A mirror of the k3s releases, laid out like the original
     #[arg(long, value_name = "URL", default_value = "https://github.com/k3s-io/k3s/releases/download")]
@@ -94,9 +94,9 @@ struct NodeArgs {
     /// Without this option a disk labelled k8s-data is used if it is there.
     #[arg(long, value_name = "LABEL", requires = "board")]
     data_disk: Option<FsLabel>,
-    /// A folder to make on the data disk; may be given several times
+    /// A directory to make on the data disk; may be given several times
     #[arg(long, value_name = "PATH", requires = "board")]
-    data_folder: Vec<FolderName>,
+    data_dir: Vec<DirName>,
     /// Permissions of the kubeconfig on the node [default: k3s's own 0600]
     #[arg(long, value_name = "MODE", requires = "board")]
     kubeconfig_mode: Option<KubeconfigMode>,
@@ -121,27 +121,27 @@ pub(super) struct Project {
 }
 
 /// What a command obtains its inputs with.
-pub(super) struct Equipment {
+pub(super) struct Session {
     interrupt: Interrupt,
     progress: Box<dyn Progress>,
     fetcher: Fetcher,
     cache: Cache,
 }
 
-impl Equipment {
+impl Session {
     /// The user's cache, progress on stderr, and Ctrl-C caught from now on.
     pub(super) fn of_user() -> anyhow::Result<Self> {
         Ok(Self {
             interrupt: Interrupt::install().context("catching Ctrl-C")?,
             progress: progress::on_stderr(),
-            fetcher: Fetcher::new(Patience::default()),
+            fetcher: Fetcher::new(RetryPolicy::default()),
             cache: Cache::of_user()?,
         })
     }
 
-    pub(super) fn tools(&self) -> Tools<'_> {
+    pub(super) fn cx(&self) -> SourceContext<'_> {
         let Self { interrupt, progress, fetcher, cache } = self;
-        Tools { fetcher, cache, progress: progress.as_ref(), interrupt }
+        SourceContext { fetcher, cache, progress: progress.as_ref(), interrupt }
     }
 }
 
@@ -150,11 +150,11 @@ pub(super) fn unpacked(image: &Path) -> anyhow::Result<PathBuf> {
     if !base::is_packed(image)? {
         return Ok(image.to_owned());
     }
-    Ok(base::obtain_file(&Equipment::of_user()?.tools(), image)?.image)
+    Ok(base::obtain_file(&Session::of_user()?.cx(), image)?.image)
 }
 
 /// A board's inputs, on this machine and verified.
-pub(super) struct Ingredients {
+pub(super) struct BoardInputs {
     pub(super) base: Base,
     pub(super) k3s: K3sBundle,
     firstboot: &'static [u8],
@@ -162,12 +162,12 @@ pub(super) struct Ingredients {
     pub(super) time: i64,
 }
 
-impl Inputs {
+impl BuildArgs {
     /// Reads what is to be built. Warnings go to stderr.
     pub(super) fn project(&self) -> anyhow::Result<Project> {
         let boards = Boards::load(self.profiles.as_deref())?;
         if let Some(name) = &self.board {
-            let cluster = cluster::single(self.node.single(boards.get(name)?.clone())?);
+            let cluster = cluster::single_node(self.node.single_node(boards.get(name)?.clone())?);
             let cluster = cluster.map_err(|bad| Usage(bad.to_string()))?;
             return Ok(Project { cluster, file: None });
         }
@@ -195,15 +195,15 @@ impl Inputs {
     pub(super) fn obtain(
         &self,
         project: &Project,
-        tools: &Tools<'_>,
-    ) -> anyhow::Result<BTreeMap<String, Ingredients>> {
+        cx: &SourceContext<'_>,
+    ) -> anyhow::Result<BTreeMap<String, BoardInputs>> {
         let mut lock = Lock::load(&self.lock)?;
         let epoch = source_date_epoch()?;
         let mut bases = Vec::new();
         for (name, choice) in &project.cluster.boards {
             let board = &choice.profile;
             let source = self.base_source(board, choice.base.as_ref())?;
-            let obtained = base::obtain(tools, &source, &format!("base.{name}"), &mut lock)?;
+            let obtained = base::obtain(cx, &source, &format!("base.{name}"), &mut lock)?;
             let shown = match &source {
                 BaseSource::File(path) => path.display().to_string(),
                 BaseSource::Url(_) => obtained.name,
@@ -218,15 +218,15 @@ impl Inputs {
             let k3s = match releases.get(arch.debian()) {
                 Some(k3s) => k3s.clone(),
                 None => {
-                    let obtained = k3s_release::obtain(tools, &k3s, arch, &mut lock)?;
+                    let obtained = k3s_release::obtain(cx, &k3s, arch, &mut lock)?;
                     releases.insert(arch.debian(), obtained.clone());
                     obtained
                 }
             };
             check_base(&k3s.version, base.facts())?;
             let time = epoch.unwrap_or(base.facts().written);
-            let firstboot = card::firstboot(arch)?;
-            all.insert(board.name.clone(), Ingredients { base, k3s, firstboot, time });
+            let firstboot = payload::firstboot(arch)?;
+            all.insert(board.name.clone(), BoardInputs { base, k3s, firstboot, time });
         }
         Ok(all)
     }
@@ -245,16 +245,17 @@ impl Inputs {
         }
     }
 
-    /// A folder that exists is one; everything else must be a version or a channel.
+    /// A directory that exists is one; everything else must be a version or a channel.
     fn k3s_source(&self, cluster: &Cluster) -> anyhow::Result<K3sSource> {
         let (releases_url, channels_url) = (self.k3s_releases.clone(), self.k3s_channels.clone());
         let release = |wanted| K3sSource::Release { wanted, releases_url, channels_url };
         let Some(given) = &self.k3s else { return Ok(release(cluster.k3s.version.clone())) };
         let path = Path::new(given);
         if path.is_dir() {
-            return Ok(K3sSource::Folder { path: path.to_owned(), version: self.k3s_version.clone() });
+            return Ok(K3sSource::Dir { path: path.to_owned(), version: self.k3s_version.clone() });
         }
-        let wanted: K3sWanted = given.parse().map_err(|bad| Usage(format!("--k3s: no folder, and {bad}")))?;
+        let wanted: K3sVersionReq =
+            given.parse().map_err(|bad| Usage(format!("--k3s: no directory, and {bad}")))?;
         Ok(release(wanted))
     }
 }
@@ -266,12 +267,12 @@ impl Project {
     }
 
     /// The secrets as they are, or throw-away ones where there are none yet: for looking at plans, which hide them.
-    pub(super) fn peek_at_secrets(
+    pub(super) fn secrets_or_ephemeral(
         &self,
-        ingredients: &BTreeMap<String, Ingredients>,
+        inputs: &BTreeMap<String, BoardInputs>,
     ) -> anyhow::Result<Option<Secrets>> {
         let Some(path) = self.secrets_file() else { return Ok(None) };
-        let clock = clock(earliest(ingredients))?;
+        let clock = clock(earliest(inputs))?;
         Ok(Some(store::peek(&path, self.cluster.name.as_str(), &self.names(), clock)?))
     }
 
@@ -284,15 +285,15 @@ impl Project {
     pub(super) fn plan<'i>(
         &self,
         node: &Node,
-        ingredients: &'i BTreeMap<String, Ingredients>,
+        inputs: &'i BTreeMap<String, BoardInputs>,
         secrets: Option<&Secrets>,
-    ) -> anyhow::Result<(&'i Ingredients, Plan)> {
+    ) -> anyhow::Result<(&'i BoardInputs, Plan)> {
         // The cluster has a board for each node, and there are ingredients for each of its boards.
-        let found = ingredients.get(&node.board).zip(self.cluster.boards.get(&node.board));
+        let found = inputs.get(&node.board).zip(self.cluster.boards.get(&node.board));
         let (made_from, choice) =
             found.with_context(|| format!("nothing was obtained for {}", node.board))?;
         let secrets = secrets
-            .map(|secrets| secrets.node_files(&node.name, node.seat))
+            .map(|secrets| secrets.node_files(&node.name, node.bootstrap_role))
             .transpose()?
             .map(|files| NodeSecrets { files, not_before: NOT_BEFORE });
         let request = Request {
@@ -317,14 +318,14 @@ pub(super) fn clock(build_time: i64) -> anyhow::Result<Clock> {
 }
 
 /// The earliest build time: what the certificates must have begun at.
-pub(super) fn earliest(ingredients: &BTreeMap<String, Ingredients>) -> i64 {
-    ingredients.values().map(|board| board.time).min().unwrap_or_default()
+pub(super) fn earliest(inputs: &BTreeMap<String, BoardInputs>) -> i64 {
+    inputs.values().map(|board| board.time).min().unwrap_or_default()
 }
 
 impl NodeArgs {
-    fn single(&self, board: Board) -> anyhow::Result<Single> {
+    fn single_node(&self, board: Board) -> anyhow::Result<SingleNode> {
         let default_name = || HOSTNAME.parse::<Hostname>();
-        Ok(Single {
+        Ok(SingleNode {
             board,
             hostname: self.hostname.clone().map_or_else(default_name, Ok)?,
             addressing: self.addressing()?,
@@ -332,7 +333,7 @@ impl NodeArgs {
             kubeconfig_mode: self.kubeconfig_mode,
             ntp: self.ntp.clone(),
             manifests: self.manifest.iter().map(|path| read_manifest(path)).collect::<Result<_, _>>()?,
-            k3s: K3sWanted::Channel("stable".to_owned()),
+            k3s: K3sVersionReq::Channel("stable".to_owned()),
         })
     }
 
@@ -348,14 +349,13 @@ impl NodeArgs {
 
     fn data_disk(&self) -> anyhow::Result<DataDisk> {
         let default = || DATA_LABEL.parse::<FsLabel>();
-        let folder =
-            |path: &FolderName| DataFolder { path: path.clone(), mode: FolderMode::DEFAULT, uid: 0, gid: 0 };
+        let dir = |path: &DirName| DataDir { path: path.clone(), mode: DirMode::DEFAULT, uid: 0, gid: 0 };
         Ok(DataDisk {
             label: self.data_disk.clone().map_or_else(default, Ok)?,
             mount: DATA_MOUNT.parse::<MountPoint>()?,
             required: self.data_disk.is_some(),
             format: Format::Never,
-            folders: self.data_folder.iter().map(folder).collect(),
+            dirs: self.data_dir.iter().map(dir).collect(),
         })
     }
 }

@@ -29,8 +29,8 @@ pub(super) struct Args {
     /// Where the new kubeconfig goes, for admin-certificate
     #[arg(long, value_name = "FILE", default_value = "out/kubeconfig")]
     kubeconfig: PathBuf,
-    /// A folder with board profiles of your own
-    #[arg(long, value_name = "FOLDER")]
+    /// A directory with board profiles of your own
+    #[arg(long, value_name = "DIR")]
     profiles: Option<PathBuf>,
 }
 

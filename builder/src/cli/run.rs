@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use hc_firstboot::report::End;
+use hc_firstboot::report::ReportStatus;
 
 use crate::board::Boards;
 use crate::interrupt::Interrupt;
@@ -26,8 +26,8 @@ pub(super) struct Args {
     board: String,
     /// The image
     image: PathBuf,
-    /// A folder with board profiles of your own
-    #[arg(long, value_name = "FOLDER")]
+    /// A directory with board profiles of your own
+    #[arg(long, value_name = "DIR")]
     profiles: Option<PathBuf>,
     /// A second disk; the machine writes to it
     #[arg(long, value_name = "FILE")]
@@ -72,8 +72,8 @@ impl Args {
         let mut ready = false;
         vm.wait_for("report", Duration::from_secs(self.wait), |line| {
             let _ = writeln!(io::stderr(), "{line}");
-            ready = line.trim() == End::Ready.sentinel();
-            ready || line.trim() == End::Failed.sentinel()
+            ready = line.trim() == ReportStatus::Ready.sentinel();
+            ready || line.trim() == ReportStatus::Failed.sentinel()
         })?;
         if !ready {
             bail!("the node reported that it failed; its report is above");

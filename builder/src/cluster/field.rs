@@ -10,7 +10,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_spanned::Spanned;
 
-use super::form::Form;
+use super::field_type::FieldType;
 
 /// Bytes of the file, from and up to.
 pub(super) type Span = Range<usize>;
@@ -22,7 +22,7 @@ pub(super) struct Field<T> {
     pub(super) span: Span,
 }
 
-impl<T: Form> Field<T> {
+impl<T: FieldType> Field<T> {
     fn new<E: serde::de::Error>(raw: Spanned<T::Raw>) -> Result<Self, E> {
         let span = raw.span();
         let value = T::from_raw(raw.into_inner()).map_err(|refusal| E::custom(refusal.message))?;
@@ -30,13 +30,13 @@ impl<T: Form> Field<T> {
     }
 }
 
-impl<'de, T: Form> Deserialize<'de> for Field<T> {
+impl<'de, T: FieldType> Deserialize<'de> for Field<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::new(Spanned::deserialize(deserializer)?)
     }
 }
 
-impl<T: Form> JsonSchema for Field<T> {
+impl<T: FieldType> JsonSchema for Field<T> {
     fn schema_name() -> Cow<'static, str> {
         std::any::type_name::<Self>().into()
     }
@@ -60,11 +60,11 @@ impl<K, V> Default for Entries<K, V> {
     }
 }
 
-impl<'de, K: Form<Raw = String>, V: Deserialize<'de>> Deserialize<'de> for Entries<K, V> {
+impl<'de, K: FieldType<Raw = String>, V: Deserialize<'de>> Deserialize<'de> for Entries<K, V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Pairs<K, V>(PhantomData<(K, V)>);
 
-        impl<'de, K: Form<Raw = String>, V: Deserialize<'de>> Visitor<'de> for Pairs<K, V> {
+        impl<'de, K: FieldType<Raw = String>, V: Deserialize<'de>> Visitor<'de> for Pairs<K, V> {
             type Value = Entries<K, V>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -83,7 +83,7 @@ impl<'de, K: Form<Raw = String>, V: Deserialize<'de>> Deserialize<'de> for Entri
     }
 }
 
-impl<K: Form, V: JsonSchema> JsonSchema for Entries<K, V> {
+impl<K: FieldType, V: JsonSchema> JsonSchema for Entries<K, V> {
     fn schema_name() -> Cow<'static, str> {
         std::any::type_name::<Self>().into()
     }

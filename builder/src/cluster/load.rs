@@ -13,14 +13,14 @@ use super::file::File;
 use super::model::Cluster;
 use super::problem::{Problems, boundary};
 use super::report::Report;
-use super::{check, resolve, schema, shape};
+use super::{check, resolve, schema, validate};
 
 /// What a cluster file is read among.
-pub struct Surroundings<'a> {
+pub struct LoadContext<'a> {
     /// The boards that exist.
     pub boards: &'a Boards,
-    /// The folder in which relative paths begin.
-    pub folder: &'a Path,
+    /// The directory in which relative paths begin.
+    pub dir: &'a Path,
     /// Reads a file that the cluster file names.
     pub read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
 }
@@ -47,36 +47,36 @@ pub enum ClusterError {
         source: io::Error,
     },
     /// The file is wrong: everything that is, in one report.
-    #[error("the cluster file has to be mended first\n{0}")]
+    #[error("the cluster file has to be fixed first\n{0}")]
     Invalid(Report),
 }
 
-/// Reads and checks a cluster file. Files that it names are found from its folder.
+/// Reads and checks a cluster file. Files that it names are found from its directory.
 pub fn load(path: &Path, boards: &Boards) -> Result<Checked, ClusterError> {
     let failed = |source| ClusterError::Read { path: path.to_owned(), source };
     let text = std::fs::read_to_string(path).map_err(failed)?;
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let surroundings = Surroundings { boards, folder, read: &|file| std::fs::read(file) };
-    parse(&text, &path.display().to_string(), &surroundings).map_err(ClusterError::Invalid)
+    let dir = path.parent().unwrap_or(Path::new(""));
+    let context = LoadContext { boards, dir, read: &|file| std::fs::read(file) };
+    parse(&text, &path.display().to_string(), &context).map_err(ClusterError::Invalid)
 }
 
-/// Checks the text of a cluster file; `name` is what reports call it. Nothing is read but what `surroundings` reads.
+/// Checks the text of a cluster file; `name` is what reports call it. Nothing is read but what `context` reads.
 ///
 /// # Errors
 /// All problems together, where at least one is an error.
-pub fn parse(text: &str, name: &str, surroundings: &Surroundings<'_>) -> Result<Checked, Report> {
+pub fn parse(text: &str, name: &str, context: &LoadContext<'_>) -> Result<Checked, Report> {
     let mut problems = Problems::new(text);
-    let cluster = read(text, surroundings, &mut problems);
+    let cluster = read(text, context, &mut problems);
     let failed = problems.has_errors();
     match cluster {
         Some(cluster) if !failed => Ok(Checked { cluster, warnings: Report::new(name, text, problems) }),
         _ => {
             if !failed {
-                let cure = "please report it, with the file but without its secrets";
+                let hint = "please report it, with the file but without its secrets";
                 problems.error(
                     &(0..0),
                     "the file passes all checks but makes no cluster: this is a fault of hcimage",
-                    cure,
+                    hint,
                 );
             }
             Err(Report::new(name, text, problems))
@@ -84,22 +84,22 @@ pub fn parse(text: &str, name: &str, surroundings: &Surroundings<'_>) -> Result<
     }
 }
 
-fn read(text: &str, surroundings: &Surroundings<'_>, problems: &mut Problems<'_>) -> Option<Cluster> {
+fn read(text: &str, context: &LoadContext<'_>, problems: &mut Problems<'_>) -> Option<Cluster> {
     let (mut table, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         syntax(text, &errors, problems);
         return None;
     }
     if let Some((version, span)) = other_version(table.get_ref()) {
-        let cure = "use a newer hcimage, or write schema = 1 and the keys of that format";
+        let hint = "use a newer hcimage, or write schema = 1 and the keys of that format";
         problems.error(
             &span,
             format!("the file is of format {version}, and this hcimage reads format 1"),
-            cure,
+            hint,
         );
         return None;
     }
-    shape::check(&schema(), &mut table, problems);
+    validate::check(&schema(), &mut table, problems);
     problems.shape_is_known();
     let file = match File::deserialize(Deserializer::from(table)) {
         Ok(file) => file,
@@ -108,8 +108,8 @@ fn read(text: &str, surroundings: &Surroundings<'_>, problems: &mut Problems<'_>
             return None;
         }
     };
-    check::all(&file, surroundings.boards, problems);
-    resolve::cluster(file, surroundings, problems)
+    check::all(&file, context.boards, problems);
+    resolve::cluster(file, context, problems)
 }
 
 /// A version that this program does not read: nothing else in such a file may be judged.
@@ -119,15 +119,15 @@ fn other_version(table: &DeTable<'_>) -> Option<(String, Span)> {
     (number != "1").then(|| (number, version.span()))
 }
 
-/// One fault makes several errors where the parser finds its way again: the first of each line is the one to mend.
+/// One fault makes several errors where the parser finds its way again: the first of each line is the one to fix.
 fn syntax(text: &str, errors: &[toml::de::Error], problems: &mut Problems<'_>) {
     let mut lines = std::collections::BTreeSet::new();
     for error in errors {
         let span = error.span().unwrap_or(0..0);
         if lines.insert(problems.line(&span)) {
             hide_values(text, span.start, problems);
-            let cure = "see https://toml.io for how text, lists and tables are written";
-            problems.error(&span, format!("this is not TOML: {}", error.message()), cure);
+            let hint = "see https://toml.io for how text, lists and tables are written";
+            problems.error(&span, format!("this is not TOML: {}", error.message()), hint);
         }
     }
 }

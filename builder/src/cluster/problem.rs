@@ -17,24 +17,24 @@ pub enum Severity {
 
 /// Why a value was refused, and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(super) struct InvalidValue {
     pub(super) message: String,
-    pub(super) cure: String,
+    pub(super) hint: String,
 }
 
-impl Refusal {
-    pub(super) fn new(message: impl Into<String>, cure: impl Into<String>) -> Self {
-        Self { message: message.into(), cure: cure.into() }
+impl InvalidValue {
+    pub(super) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: hint.into() }
     }
 }
 
-impl From<ValueError> for Refusal {
+impl From<ValueError> for InvalidValue {
     fn from(error: ValueError) -> Self {
-        Self::new(error.problem(), error.cure())
+        Self::new(error.problem(), error.hint())
     }
 }
 
-impl From<BadWanted> for Refusal {
+impl From<BadWanted> for InvalidValue {
     fn from(error: BadWanted) -> Self {
         Self::new(error.to_string(), "write stable, latest, v1.36 or a release such as v1.36.2+k3s1")
     }
@@ -46,7 +46,7 @@ pub(super) struct Problem {
     pub(super) severity: Severity,
     pub(super) span: Span,
     pub(super) message: String,
-    pub(super) cure: String,
+    pub(super) hint: String,
 }
 
 /// All problems of a file so far, and the places that no message may show.
@@ -69,22 +69,22 @@ impl<'a> Problems<'a> {
         Self { text, list: Vec::new(), hidden: Vec::new(), lacks_parts: false }
     }
 
-    pub(super) fn error(&mut self, span: &Span, message: impl Into<String>, cure: impl Into<String>) {
-        self.push(Severity::Error, span, message.into(), cure.into());
+    pub(super) fn error(&mut self, span: &Span, message: impl Into<String>, hint: impl Into<String>) {
+        self.push(Severity::Error, span, message.into(), hint.into());
     }
 
-    pub(super) fn warning(&mut self, span: &Span, message: impl Into<String>, cure: impl Into<String>) {
-        self.push(Severity::Warning, span, message.into(), cure.into());
+    pub(super) fn warning(&mut self, span: &Span, message: impl Into<String>, hint: impl Into<String>) {
+        self.push(Severity::Warning, span, message.into(), hint.into());
     }
 
-    fn push(&mut self, severity: Severity, span: &Span, message: String, cure: String) {
-        self.list.push(Problem { severity, span: span.clone(), message, cure });
+    fn push(&mut self, severity: Severity, span: &Span, message: String, hint: String) {
+        self.list.push(Problem { severity, span: span.clone(), message, hint });
     }
 
     /// A value that is not of its form.
-    pub(super) fn refused(&mut self, span: &Span, refusal: impl Into<Refusal>) {
-        let Refusal { message, cure } = refusal.into();
-        self.error(span, message, cure);
+    pub(super) fn refused(&mut self, span: &Span, refusal: impl Into<InvalidValue>) {
+        let InvalidValue { message, hint } = refusal.into();
+        self.error(span, message, hint);
     }
 
     /// Keeps a place out of every message.

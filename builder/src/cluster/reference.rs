@@ -32,7 +32,7 @@ const OPENING: &str = "\
 
 const INTRODUCTION: &str = "\
 The form is [TOML](https://toml.io). Unknown keys are errors, so that a slip of the pen is found. The whole file is
-checked before any work is done, and all problems are reported together, each with its line and a cure.
+checked before any work is done, and all problems are reported together, each with its line and a fix.
 
 Editors that know JSON schemas complete and check the file while you write: give them
 [cluster.schema.json](cluster.schema.json), for example by a first line `#:schema ./cluster.schema.json`.

@@ -1,4 +1,4 @@
-//! Problems as a person reads them: place, line, cause and cure.
+//! Problems as a person reads them: place, line, cause and fix.
 
 use std::fmt;
 
@@ -28,7 +28,7 @@ pub struct Finding {
     /// What is wrong.
     pub message: String,
     /// What to do.
-    pub cure: String,
+    pub hint: String,
     /// The line of the file; absent where it would show a secret.
     #[serde(skip)]
     excerpt: Option<Excerpt>,
@@ -64,14 +64,14 @@ impl Report {
 }
 
 fn finding(text: &str, hidden: &[Span], problem: Problem) -> Finding {
-    let Problem { severity, span, message, cure } = problem;
+    let Problem { severity, span, message, hint } = problem;
     let start = boundary(text, span.start);
     let before = text.get(..start).unwrap_or_default();
     let begin = before.rfind('\n').map_or(0, |newline| newline.saturating_add(1));
     let line = before.bytes().filter(|byte| *byte == b'\n').count().saturating_add(1);
     let column = text.get(begin..start).map_or(0, |part| part.chars().count()).saturating_add(1);
     let excerpt = excerpt(text, hidden, begin, &(start..span.end.max(start)));
-    Finding { severity, line, column, message, cure, excerpt }
+    Finding { severity, line, column, message, hint, excerpt }
 }
 
 /// The line that begins at `begin`, up to the first secret on it; nothing where the problem lies behind that.
@@ -95,7 +95,7 @@ fn excerpt(text: &str, hidden: &[Span], begin: usize, span: &Span) -> Option<Exc
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Finding { severity, line, column, message, cure, excerpt } in &self.findings {
+        for Finding { severity, line, column, message, hint, excerpt } in &self.findings {
             let word = match severity {
                 Severity::Error => "error",
                 Severity::Warning => "warning",
@@ -109,8 +109,8 @@ impl fmt::Display for Report {
                     writeln!(f, "      | {:before$}{marks}", "")?;
                 }
             }
-            if !cure.is_empty() {
-                writeln!(f, "      = {cure}")?;
+            if !hint.is_empty() {
+                writeln!(f, "      = {hint}")?;
             }
         }
         let counts = [(Severity::Error, "error"), (Severity::Warning, "warning")]

@@ -6,13 +6,13 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use crate::value::{Host, ObjectName, Role, Subnet, UserName};
+use crate::value::{DnsLabel, Host, Role, Subnet, UserName};
 
 /// What the file shall say.
 #[derive(Debug, Clone)]
-pub struct Wishes {
+pub struct TemplateOptions {
     /// The cluster's name; nodes are named after it.
-    pub name: ObjectName,
+    pub name: DnsLabel,
     /// How many servers; more than one get etcd.
     pub servers: u32,
     /// The board of the servers.
@@ -55,7 +55,7 @@ impl FixedAddresses {
 }
 
 /// The file.
-pub fn template(wishes: &Wishes) -> String {
+pub fn template(options: &TemplateOptions) -> String {
     let mut text = format!(
         "# The cluster {name}: `hcimage build` makes an image for each of its nodes.\n\
          #\n\
@@ -63,17 +63,17 @@ pub fn template(wishes: &Wishes) -> String {
          # The reference explains every key: docs/config.md of hcimage.\n\n\
          schema = 1\n\
          name = {quoted}\n",
-        name = wishes.name,
-        quoted = quoted(wishes.name.as_str()),
+        name = options.name,
+        quoted = quoted(options.name.as_str()),
     );
-    top(&mut text, wishes);
-    k3s(&mut text, wishes);
-    network(&mut text, wishes);
-    nodes(&mut text, wishes);
+    top(&mut text, options);
+    k3s(&mut text, options);
+    network(&mut text, options);
+    nodes(&mut text, options);
     text.push_str(DATA_DISK);
-    users(&mut text, wishes);
+    users(&mut text, options);
     text.push_str(REST);
-    let board = quoted_key(&wishes.board);
+    let board = quoted_key(&options.board);
     line(
         &mut text,
         &format!(
@@ -83,16 +83,16 @@ pub fn template(wishes: &Wishes) -> String {
     text
 }
 
-fn top(text: &mut String, wishes: &Wishes) {
+fn top(text: &mut String, options: &TemplateOptions) {
     text.push_str(
         "\n# A name or address under which the API always answers, such as a name in your DNS.\n\
          # The kubeconfig uses it.",
     );
-    match (&wishes.api, &wishes.addresses) {
+    match (&options.api, &options.addresses) {
         (Some(_), None) => text.push_str(" The nodes join there too, so it must lead to the first server.\n"),
         _ => text.push('\n'),
     }
-    match &wishes.api {
+    match &options.api {
         Some(api) => line(text, &format!("api = {}", quoted(&api.to_string()))),
         None => line(text, "#api = \"k3s.home.lan\""),
     }
@@ -103,9 +103,9 @@ fn top(text: &mut String, wishes: &Wishes) {
     );
 }
 
-fn k3s(text: &mut String, wishes: &Wishes) {
+fn k3s(text: &mut String, options: &TemplateOptions) {
     text.push_str("\n[k3s]\n# A release, such as v1.36.2+k3s1, or a channel: stable, latest, v1.36.\nversion = \"stable\"\n");
-    if wishes.servers > 1 {
+    if options.servers > 1 {
         text.push_str(
             "# Several servers share their state by etcd. It needs an odd number of them, and better an SSD than a card.\n\
              datastore = \"etcd\"\n",
@@ -123,9 +123,9 @@ fn k3s(text: &mut String, wishes: &Wishes) {
     );
 }
 
-fn network(text: &mut String, wishes: &Wishes) {
+fn network(text: &mut String, options: &TemplateOptions) {
     text.push_str("\n[network]\n");
-    if let Some(FixedAddresses { subnet, gateway, .. }) = wishes.addresses {
+    if let Some(FixedAddresses { subnet, gateway, .. }) = options.addresses {
         let gateway = quoted(&gateway.to_string());
         let subnet = quoted(&subnet.to_string());
         line(text, &format!("subnet = {subnet}\ngateway = {gateway}\ndns = [{gateway}]"));
@@ -138,26 +138,26 @@ fn network(text: &mut String, wishes: &Wishes) {
     );
 }
 
-fn nodes(text: &mut String, wishes: &Wishes) {
-    let servers = (0..wishes.servers).map(|index| (index, Role::Server));
-    let all = wishes.servers.saturating_add(wishes.agents);
-    let agents = (wishes.servers..all).map(|index| (index, Role::Agent));
+fn nodes(text: &mut String, options: &TemplateOptions) {
+    let servers = (0..options.servers).map(|index| (index, Role::Server));
+    let all = options.servers.saturating_add(options.agents);
+    let agents = (options.servers..all).map(|index| (index, Role::Agent));
     if all > 1 {
         text.push_str("\n# The first server begins the cluster, and the other nodes join it, in whatever order they start.");
     }
     for (index, role) in servers.chain(agents) {
         let board = match role {
-            Role::Server => &wishes.board,
-            Role::Agent => &wishes.agent_board,
+            Role::Server => &options.board,
+            Role::Agent => &options.agent_board,
         };
         // Writing into a String cannot fail.
         let _ = write!(
             text,
             "\n[[nodes]]\nname = {}\nrole = \"{role}\"\nboard = {}\n",
-            quoted(&format!("{}-{}", wishes.name, index.saturating_add(1))),
+            quoted(&format!("{}-{}", options.name, index.saturating_add(1))),
             quoted(board),
         );
-        if let Some(address) = wishes.addresses.and_then(|addresses| addresses.node(index)) {
+        if let Some(address) = options.addresses.and_then(|addresses| addresses.node(index)) {
             line(text, &format!("address = {}", quoted(&address.to_string())));
         }
         if index == 0 {
@@ -180,8 +180,8 @@ const DATA_DISK: &str = "
 #folders = [{ path = \"media\", uid = 1000, gid = 1000, mode = \"0755\" }]
 ";
 
-fn users(text: &mut String, wishes: &Wishes) {
-    match &wishes.user {
+fn users(text: &mut String, options: &TemplateOptions) {
+    match &options.user {
         Some((name, file)) => {
             let (name, file) = (quoted(name.as_str()), quoted(&file.to_string_lossy()));
             let _ = write!(

@@ -20,12 +20,12 @@ pub enum DiskError {
         source: io::Error,
     },
     /// The file does not begin like a disk.
-    #[error("this is not a disk image with a partition table, but {found}{}", advice(cure))]
+    #[error("this is not a disk image with a partition table, but {found}{}", advice(hint))]
     NotAnImage {
         /// What the first bytes look like.
         found: &'static str,
         /// How to get an image from it.
-        cure: Option<&'static str>,
+        hint: Option<&'static str>,
     },
     /// The table is sound, but of a kind that is not edited here.
     #[error("{what} is not supported")]
@@ -34,12 +34,12 @@ pub enum DiskError {
         what: String,
     },
     /// The table contradicts itself.
-    #[error("the partition table is damaged: {what}{}", advice(cure))]
+    #[error("the partition table is damaged: {what}{}", advice(hint))]
     Corrupt {
         /// The structure, and what was found.
         what: String,
-        /// The command that mends it.
-        cure: Option<&'static str>,
+        /// The command that fixes it.
+        hint: Option<&'static str>,
     },
     /// The table describes more than the file has.
     #[error("the image is truncated: {what} ends at {end} bytes, but the image has {size}; fetch it again")]
@@ -61,8 +61,8 @@ pub enum DiskError {
     },
 }
 
-fn advice(cure: &Option<&'static str>) -> String {
-    cure.map(|cure| format!("; {cure}")).unwrap_or_default()
+fn advice(hint: &Option<&'static str>) -> String {
+    hint.map(|hint| format!("; {hint}")).unwrap_or_default()
 }
 
 impl DiskError {
@@ -72,7 +72,7 @@ impl DiskError {
     }
 
     pub(super) fn corrupt(what: impl Into<String>) -> Self {
-        Self::Corrupt { what: what.into(), cure: None }
+        Self::Corrupt { what: what.into(), hint: None }
     }
 
     pub(super) fn unsupported(what: impl Into<String>) -> Self {

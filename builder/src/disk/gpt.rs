@@ -60,7 +60,7 @@ pub(super) fn read_headers(image: &Window) -> Result<Headers> {
     let backup = header_at(image, primary.backup_lba)
         .and_then(|backup| check(&backup, primary.backup_lba).map(|()| backup))
         .and_then(|backup| agree(&primary, &backup).map(|()| backup))
-        .map_err(|error| with_cure(error, MEND_BACKUP))?;
+        .map_err(|error| with_hint(error, MEND_BACKUP))?;
     check_last_usable(&primary, &backup)?;
     Ok(Headers { primary, backup })
 }
@@ -145,18 +145,18 @@ fn damaged_primary(image: &Window, sectors: u64, error: DiskError) -> DiskError 
     }
     let backup = sectors.checked_sub(1).filter(|last| *last > PRIMARY);
     match backup.map(|last| header_at(image, last)) {
-        Some(Ok(_)) => with_cure(error, MEND_PRIMARY),
+        Some(Ok(_)) => with_hint(error, MEND_PRIMARY),
         _ => error,
     }
 }
 
 fn damaged_entries(error: &io::Error) -> DiskError {
-    DiskError::Corrupt { what: format!("the entries of the GPT: {error}"), cure: Some(MEND_PRIMARY) }
+    DiskError::Corrupt { what: format!("the entries of the GPT: {error}"), hint: Some(MEND_PRIMARY) }
 }
 
-fn with_cure(error: DiskError, cure: &'static str) -> DiskError {
+fn with_hint(error: DiskError, hint: &'static str) -> DiskError {
     match error {
-        DiskError::Corrupt { what, .. } => DiskError::Corrupt { what, cure: Some(cure) },
+        DiskError::Corrupt { what, .. } => DiskError::Corrupt { what, hint: Some(hint) },
         other => other,
     }
 }

@@ -9,16 +9,16 @@ struct Magic {
     offset: usize,
     bytes: &'static [u8],
     found: &'static str,
-    cure: Option<&'static str>,
+    hint: Option<&'static str>,
 }
 
 const fn magic(
     offset: usize,
     bytes: &'static [u8],
     found: &'static str,
-    cure: Option<&'static str>,
+    hint: Option<&'static str>,
 ) -> Magic {
-    Magic { offset, bytes, found, cure }
+    Magic { offset, bytes, found, hint }
 }
 
 /// Anything that can stand where an image was expected, whether or not it has a boot signature.
@@ -51,7 +51,7 @@ pub(super) fn foreign(head: &[u8]) -> Option<DiskError> {
     if found.offset == 0x438 && signed(head) {
         return None;
     }
-    Some(DiskError::NotAnImage { found: found.found, cure: found.cure })
+    Some(DiskError::NotAnImage { found: found.found, hint: found.hint })
 }
 
 /// Whether the first sector ends with 0x55 0xaa.
@@ -68,5 +68,5 @@ pub(super) fn unsigned(head: &[u8]) -> DiskError {
     } else {
         "something without a boot sector (it lacks 0x55 0xaa at byte 510)"
     };
-    DiskError::NotAnImage { found, cure: None }
+    DiskError::NotAnImage { found, hint: None }
 }

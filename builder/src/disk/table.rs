@@ -118,7 +118,7 @@ impl PartitionTable {
             None => Ok(()),
             Some(entry) => Err(DiskError::Corrupt {
                 what: format!("MBR partition {} is none of the GPT's, in a hybrid MBR", entry.number),
-                cure: Some("make the MBR anew with `gdisk` (recovery menu: h, then w)"),
+                hint: Some("make the MBR anew with `gdisk` (recovery menu: h, then w)"),
             }),
         }
     }
@@ -166,7 +166,7 @@ fn refuse_hidden_gpt(head: &[u8]) -> Result<()> {
     if head.get(512..520) == Some(b"EFI PART") {
         return Err(DiskError::Corrupt {
             what: "there is a GPT, but the MBR does not protect it".to_owned(),
-            cure: Some("remove the one that is left over with `gdisk` (expert menu: z, or n and w)"),
+            hint: Some("remove the one that is left over with `gdisk` (expert menu: z, or n and w)"),
         });
     }
     Ok(())

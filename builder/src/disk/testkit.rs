@@ -7,9 +7,9 @@ use std::process::{Output, Stdio};
 use std::sync::Arc;
 
 use super::Window;
-use crate::judges::program;
+use crate::external_tools::program;
 
-/// A scratch image that is removed with its folder.
+/// A scratch image that is removed with its directory.
 pub(crate) struct Scratch {
     dir: tempfile::TempDir,
 }
@@ -31,7 +31,7 @@ impl Scratch {
         self.beside("image")
     }
 
-    /// Another file in the same folder.
+    /// Another file in the same directory.
     pub(crate) fn beside(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }

@@ -448,12 +448,12 @@ fn mutated_tables_never_panic() {
     let seeds = seeds();
     let place = prop_oneof![440..512_usize, 512..604_usize, 1024..1280_usize, 0..2_usize << 20];
     let patches = prop::collection::vec((place, any::<u8>()), 1..8);
-    proptest!(ProptestConfig::with_cases(256), |(which in 0..3_usize, patches in patches, mend in any::<bool>())| {
+    proptest!(ProptestConfig::with_cases(256), |(which in 0..3_usize, patches in patches, fix in any::<bool>())| {
         let mut image = seeds[which].clone();
         for (place, byte) in patches {
             image[place] = byte;
         }
-        if mend && which != 1 {
+        if fix && which != 1 {
             // With the right checksum, the fields themselves are judged.
             image[528..532].fill(0);
             let crc = crc32(&image[512..604]);

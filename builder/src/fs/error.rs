@@ -22,20 +22,20 @@ pub enum FsError {
         what: String,
     },
     /// A structure on the disk contradicts itself.
-    #[error("the file system is damaged: {what}{}", cure.map(|c| format!("; {c}")).unwrap_or_default())]
+    #[error("the file system is damaged: {what}{}", hint.map(|c| format!("; {c}")).unwrap_or_default())]
     Corrupt {
         /// The structure and what was found.
         what: String,
-        /// The command that mends it.
-        cure: Option<&'static str>,
+        /// The command that fixes it.
+        hint: Option<&'static str>,
     },
     /// The file system is sound, but was not cleanly unmounted.
-    #[error("the file system was not cleanly unmounted: {what}; {cure}")]
+    #[error("the file system was not cleanly unmounted: {what}; {hint}")]
     Dirty {
         /// What was found.
         what: String,
-        /// The command that mends it.
-        cure: &'static str,
+        /// The command that fixes it.
+        hint: &'static str,
     },
     /// Too little room.
     #[error("no space: {what} needs {need} bytes, {free} are free")]

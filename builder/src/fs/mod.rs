@@ -20,8 +20,8 @@ pub use source::Source;
 pub enum Kind {
     /// A regular file.
     File,
-    /// A folder.
-    Folder,
+    /// A directory.
+    Dir,
     /// A symbolic link.
     Symlink,
     /// A device node, socket or FIFO.
@@ -59,7 +59,7 @@ pub struct Stat {
     pub attributes: Attributes,
 }
 
-/// One name in a folder.
+/// One name in a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The name; bytes that are not UTF-8 are shown as U+FFFD.
@@ -92,7 +92,7 @@ pub trait FileSystem {
     /// The target of a symbolic link, as stored.
     fn read_link(&self, path: &ImagePath) -> Result<String>;
 
-    /// The names in a folder, sorted, without `.` and `..`.
+    /// The names in a directory, sorted, without `.` and `..`.
     fn list(&self, path: &ImagePath) -> Result<Vec<Entry>>;
 
     /// Writes the content of a regular file to `out` in pieces, and returns its size in bytes.
@@ -101,10 +101,10 @@ pub trait FileSystem {
     /// The content of a regular file that may have at most `limit` bytes.
     fn read(&self, path: &ImagePath, limit: u64) -> Result<Vec<u8>>;
 
-    /// Makes a folder and those above it that are missing, all with `attributes`; one that exists is left as it is.
-    fn create_folders(&self, path: &ImagePath, attributes: Attributes) -> Result<()>;
+    /// Makes a directory and those above it that are missing, all with `attributes`; one that exists is left as it is.
+    fn create_dirs(&self, path: &ImagePath, attributes: Attributes) -> Result<()>;
 
-    /// Creates or replaces a regular file from `content`, streamed, and returns its size in bytes. The folder
+    /// Creates or replaces a regular file from `content`, streamed, and returns its size in bytes. The directory
     /// above must exist. A link of that name is replaced, not followed.
     fn write(&self, path: &ImagePath, content: &mut dyn Read, attributes: Attributes) -> Result<u64>;
 
@@ -127,7 +127,7 @@ pub trait FileSystem {
     /// Creates or replaces a symbolic link.
     fn symlink(&self, path: &ImagePath, target: &str, attributes: Attributes) -> Result<()>;
 
-    /// Removes a file or link; a folder is refused.
+    /// Removes a file or link; a directory is refused.
     fn remove(&self, path: &ImagePath) -> Result<()>;
 
     /// Sets owner, permissions and times.

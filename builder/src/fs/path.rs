@@ -55,13 +55,13 @@ impl ImagePath {
         self.0.split('/').filter(|c| !c.is_empty())
     }
 
-    /// The folder above; none above the root.
+    /// The directory above; none above the root.
     pub fn parent(&self) -> Option<Self> {
-        let (folder, name) = self.0.rsplit_once('/')?;
+        let (dir, name) = self.0.rsplit_once('/')?;
         if name.is_empty() {
             return None;
         }
-        Some(if folder.is_empty() { Self::root() } else { Self(folder.to_owned()) })
+        Some(if dir.is_empty() { Self::root() } else { Self(dir.to_owned()) })
     }
 
     /// The last component; none for the root.
@@ -74,12 +74,12 @@ impl ImagePath {
         Self::parse(&format!("{}/{relative}", self.0))
     }
 
-    /// What is left of the path below `folder`, without a leading slash; none if it is not below.
-    pub fn below(&self, folder: &Self) -> Option<&str> {
-        if folder.0 == "/" {
+    /// What is left of the path below `dir`, without a leading slash; none if it is not below.
+    pub fn below(&self, dir: &Self) -> Option<&str> {
+        if dir.0 == "/" {
             return self.0.strip_prefix('/').filter(|rest| !rest.is_empty());
         }
-        self.0.strip_prefix(folder.0.as_str())?.strip_prefix('/')
+        self.0.strip_prefix(dir.0.as_str())?.strip_prefix('/')
     }
 }
 
@@ -108,10 +108,10 @@ mod tests {
     #[test]
     fn parent_name_and_below_agree() {
         let path = ImagePath::parse("/boot/firmware/cmdline.txt").unwrap();
-        let folder = path.parent().unwrap();
-        assert_eq!(folder.as_str(), "/boot/firmware");
+        let dir = path.parent().unwrap();
+        assert_eq!(dir.as_str(), "/boot/firmware");
         assert_eq!(path.name(), Some("cmdline.txt"));
-        assert_eq!(path.below(&folder), Some("cmdline.txt"));
+        assert_eq!(path.below(&dir), Some("cmdline.txt"));
         assert_eq!(path.below(&ImagePath::root()), Some("boot/firmware/cmdline.txt"));
         assert_eq!(path.below(&ImagePath::parse("/boot/firm").unwrap()), None);
         assert_eq!(ImagePath::root().parent(), None);

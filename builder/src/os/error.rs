@@ -35,12 +35,12 @@ pub enum OsError {
         supported: &'static str,
     },
     /// The system is known, but has something that we cannot edit.
-    #[error("{what} is not supported: {cure}")]
+    #[error("{what} is not supported: {hint}")]
     Unsupported {
         /// What was found.
         what: String,
         /// What would be accepted.
-        cure: String,
+        hint: String,
     },
     /// A file that must be there is missing or not readable as text.
     #[error("{path} in the image: {problem}")]

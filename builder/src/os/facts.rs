@@ -25,8 +25,8 @@ pub struct Facts {
     pub arch: Arch,
     /// How the kernel gets its arguments.
     pub bootloader: Bootloader,
-    /// The folder where the FAT partition is mounted.
-    pub boot_folder: ImagePath,
+    /// The directory where the FAT partition is mounted.
+    pub boot_dir: ImagePath,
     /// What is enabled to set up the network; a static address needs exactly one that we edit.
     pub network: Vec<NetworkStack>,
     /// Whether the name servers that the network service is told reach `/etc/resolv.conf`: systemd-resolved or

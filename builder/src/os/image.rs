@@ -27,7 +27,7 @@ pub enum Access {
 
 /// What a partition is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub enum PartitionRole {
     /// The root file system.
     Root,
     /// An ext4 of its own at `/boot`, with kernels and `grub.cfg`.
@@ -36,7 +36,7 @@ pub enum Role {
     Boot,
 }
 
-impl Role {
+impl PartitionRole {
     /// As messages call it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -87,17 +87,17 @@ impl OsImage {
 
     /// All partitions that are mounted, with their roles and mount points: the root first, and each before what is
     /// mounted inside of it.
-    pub fn mounts(&self) -> Vec<(Role, &Partition, ImagePath)> {
-        let Layout { root, kernels, boot, boot_folder } = &self.layout;
-        let mut mounts = vec![(Role::Root, root, ImagePath::root())];
-        mounts.extend(kernels.iter().map(|kernels| (Role::Kernels, kernels, fixed(KERNELS))));
-        mounts.push((Role::Boot, boot, boot_folder.clone()));
+    pub fn mounts(&self) -> Vec<(PartitionRole, &Partition, ImagePath)> {
+        let Layout { root, kernels, boot, boot_dir } = &self.layout;
+        let mut mounts = vec![(PartitionRole::Root, root, ImagePath::root())];
+        mounts.extend(kernels.iter().map(|kernels| (PartitionRole::Kernels, kernels, fixed(KERNELS))));
+        mounts.push((PartitionRole::Boot, boot, boot_dir.clone()));
         mounts
     }
 
     /// Where the FAT partition is mounted.
-    pub fn boot_folder(&self) -> &ImagePath {
-        &self.layout.boot_folder
+    pub fn boot_dir(&self) -> &ImagePath {
+        &self.layout.boot_dir
     }
 
     /// Whether a path, without links in it, lies on the root partition.
@@ -122,7 +122,7 @@ impl OsImage {
 
     /// The root file system alone, for reading.
     pub fn root_fs(&self) -> Result<Ext4, OsError> {
-        open_ext4(Role::Root.as_str(), self.root_window()?, Access::Read)
+        open_ext4(PartitionRole::Root.as_str(), self.root_window()?, Access::Read)
     }
 
     /// When the root file system was last written (`s_wtime` of its superblock), in seconds since 1970.
@@ -133,12 +133,13 @@ impl OsImage {
     /// All file systems, checked, as one tree.
     pub fn tree(&self, access: Access) -> Result<Tree, OsError> {
         let disk = whole(&self.file)?;
-        let mut tree = Tree::new(Box::new(open_ext4(Role::Root.as_str(), self.root_window()?, access)?));
+        let mut tree =
+            Tree::new(Box::new(open_ext4(PartitionRole::Root.as_str(), self.root_window()?, access)?));
         for (role, partition, at) in self.mounts().into_iter().skip(1) {
             let window = partition.window(&disk)?;
             tree = match role {
-                Role::Boot => tree.mount(role, at, Box::new(open_fat(window, access)?)),
-                Role::Root | Role::Kernels => {
+                PartitionRole::Boot => tree.mount(role, at, Box::new(open_fat(window, access)?)),
+                PartitionRole::Root | PartitionRole::Kernels => {
                     tree.mount(role, at, Box::new(open_ext4(role.as_str(), window, access)?))
                 }
             };

@@ -1,13 +1,13 @@
 //! The kernels of an image, and which of them a board would boot.
 
-use crate::edit::kernel_modules::KernelModules;
+use crate::formats::kernel_modules::KernelModules;
 
 use super::facts::{Bootloader, Facts};
 
 /// A kernel whose modules are in the image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kernel {
-    /// Its release, as `uname -r` says it, which names its folder in `/lib/modules`.
+    /// Its release, as `uname -r` says it, which names its directory in `/lib/modules`.
     pub release: String,
     /// Its modules.
     pub modules: KernelModules,
@@ -72,7 +72,7 @@ fn grub_release(config: &str) -> Option<&str> {
     release(words.next()?)
 }
 
-/// `vmlinuz-6.1.0-30-arm64` in any folder.
+/// `vmlinuz-6.1.0-30-arm64` in any directory.
 fn release(path: &str) -> Option<&str> {
     path.rsplit('/').next()?.strip_prefix("vmlinuz-")
 }

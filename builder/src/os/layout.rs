@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::disk::{Partition, PartitionTable, PartitionType, Window};
-use crate::edit::fstab::{self, Mount};
+use crate::formats::fstab::{self, Mount};
 use crate::fs::ext4::Ext4;
 use crate::fs::{FileSystem, FsError, ImagePath};
 
@@ -18,7 +18,7 @@ pub(super) struct Layout {
     pub(super) kernels: Option<Partition>,
     pub(super) boot: Partition,
     /// Where the FAT is mounted.
-    pub(super) boot_folder: ImagePath,
+    pub(super) boot_dir: ImagePath,
 }
 
 /// Where kernels lie, on a partition of their own or not.
@@ -33,8 +33,8 @@ impl Layout {
         let fs = open_ext4("root", root.window(disk)?, Access::Read)?;
         let mounts = fstab::mounts(&read_text(&fs, fstab::PATH)?);
         let kernels = find_kernels(disk, table, &root, &mounts)?;
-        let (boot, boot_folder) = find_boot(table, &mounts)?;
-        Ok(Self { root, kernels, boot, boot_folder })
+        let (boot, boot_dir) = find_boot(table, &mounts)?;
+        Ok(Self { root, kernels, boot, boot_dir })
     }
 }
 
@@ -78,7 +78,7 @@ fn find_kernels(
     if mount.fstype != "ext4" {
         return Err(OsError::Unsupported {
             what: format!("a file system of its own at {KERNELS} of type {}", mount.fstype),
-            cure: "use an image that has ext4 there, or none of its own".to_owned(),
+            hint: "use an image that has ext4 there, or none of its own".to_owned(),
         });
     }
     let linux = [PartitionType::Linux, PartitionType::ExtendedBoot];
@@ -129,9 +129,9 @@ fn find_boot(table: &PartitionTable, mounts: &[Mount]) -> Result<(Partition, Ima
     let [mount] = points.as_slice() else {
         return Err(unknown(table, &format!("{} FAT mounts in /etc/fstab", points.len())));
     };
-    let folder = ImagePath::parse(&mount.point)
+    let dir = ImagePath::parse(&mount.point)
         .map_err(|bad| OsError::File { path: fstab::PATH.to_owned(), problem: bad.to_string() })?;
-    Ok(((*boot).clone(), folder))
+    Ok(((*boot).clone(), dir))
 }
 
 fn read_text(fs: &dyn FileSystem, path: &str) -> Result<String, OsError> {

@@ -18,7 +18,7 @@ pub use error::OsError;
 pub use facts::{Bootloader, Facts, NetworkStack, Swap};
 pub use family::{Evidence, Family, System};
 pub use first_boot::{CloudInit, MachineId, RootGrowth, UserSetup};
-pub use image::{Access, OsImage, Role};
+pub use image::{Access, OsImage, PartitionRole};
 pub use kernel::{Kernel, PiKernel};
 pub use probe::probe;
 pub use snapshot::{FileState, Snapshot};

@@ -1,6 +1,6 @@
 //! Which service sets up the network, by the links that enable it and the files that it reads.
 
-use crate::edit::interfaces;
+use crate::formats::interfaces;
 use crate::fs::{ImagePath, Kind};
 
 use super::error::OsError;
@@ -14,7 +14,7 @@ const ENABLED: &str = "/etc/systemd/system";
 
 /// All services that would set up an interface, and into `files` what those of ifupdown and wireless cards read.
 pub(super) fn active(tree: &Tree, files: &mut Snapshot) -> Result<Vec<NetworkStack>, OsError> {
-    take_all(tree, files, interfaces::FOLDER)?;
+    take_all(tree, files, interfaces::DIR)?;
     take_all(tree, files, "/var/lib/systemd/rfkill")?;
     let mut active = Vec::new();
     if enabled(tree, "NetworkManager.service")? {
@@ -56,9 +56,9 @@ pub(super) fn resolver(tree: &Tree) -> Result<bool, OsError> {
 
 fn ifupdown_has_interface(files: &Snapshot) -> bool {
     let main = files.text(&fixed(interfaces::PATH)).unwrap_or_default();
-    let folder = fixed(interfaces::FOLDER);
-    let others = files.below(&folder).filter_map(|(path, _)| files.text(path));
-    let others = others.filter(|_| interfaces::reads_folder(main));
+    let dir = fixed(interfaces::DIR);
+    let others = files.below(&dir).filter_map(|(path, _)| files.text(path));
+    let others = others.filter(|_| interfaces::reads_dir(main));
     std::iter::once(main).chain(others).any(|text| !interfaces::configured(text).is_empty())
 }
 
@@ -80,19 +80,19 @@ fn exists(tree: &Tree, path: &str) -> Result<bool, OsError> {
     tree.exists(&fixed(path)).map_err(root)
 }
 
-fn names(tree: &Tree, folder: &str, suffix: &str) -> Result<Vec<ImagePath>, OsError> {
-    let folder = fixed(folder);
-    if tree.kind(&folder).map_err(root)? != Some(Kind::Folder) {
+fn names(tree: &Tree, dir: &str, suffix: &str) -> Result<Vec<ImagePath>, OsError> {
+    let dir = fixed(dir);
+    if tree.kind(&dir).map_err(root)? != Some(Kind::Dir) {
         return Ok(Vec::new());
     }
-    let entries = tree.list(&tree.resolve(&folder).map_err(root)?).map_err(root)?;
+    let entries = tree.list(&tree.resolve(&dir).map_err(root)?).map_err(root)?;
     let names = entries.iter().map(|entry| entry.name.as_str()).filter(|name| name.ends_with(suffix));
     // A name that is no path is one that no program of the image can name either.
-    Ok(names.filter_map(|name| folder.join(name).ok()).collect())
+    Ok(names.filter_map(|name| dir.join(name).ok()).collect())
 }
 
-fn take_all(tree: &Tree, files: &mut Snapshot, folder: &str) -> Result<(), OsError> {
-    for path in names(tree, folder, "")? {
+fn take_all(tree: &Tree, files: &mut Snapshot, dir: &str) -> Result<(), OsError> {
+    for path in names(tree, dir, "")? {
         files.take(tree, &path).map_err(root)?;
     }
     Ok(())

@@ -18,8 +18,8 @@ pub enum FileState {
     Text(String, Attributes),
     /// A symbolic link with its target.
     Link(String),
-    /// A folder.
-    Folder(Attributes),
+    /// A directory.
+    Dir(Attributes),
     /// Anything else.
     Other(Kind),
 }
@@ -46,12 +46,9 @@ impl Snapshot {
         self.0.get(path).unwrap_or(&FileState::Absent)
     }
 
-    /// All paths that were taken below `folder`, and what they held.
-    pub fn below<'a>(
-        &'a self,
-        folder: &'a ImagePath,
-    ) -> impl Iterator<Item = (&'a ImagePath, &'a FileState)> {
-        self.0.iter().filter(|(path, _)| path.below(folder).is_some())
+    /// All paths that were taken below `dir`, and what they held.
+    pub fn below<'a>(&'a self, dir: &'a ImagePath) -> impl Iterator<Item = (&'a ImagePath, &'a FileState)> {
+        self.0.iter().filter(|(path, _)| path.below(dir).is_some())
     }
 
     /// The text of a regular file.
@@ -79,7 +76,7 @@ fn read(tree: &Tree, path: &ImagePath) -> Result<FileState, FsError> {
             Err(_) => FileState::Other(Kind::File),
         },
         Kind::Symlink => FileState::Link(tree.read_link(path)?),
-        Kind::Folder => FileState::Folder(stat.attributes),
+        Kind::Dir => FileState::Dir(stat.attributes),
         kind => FileState::Other(kind),
     })
 }

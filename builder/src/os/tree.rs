@@ -5,12 +5,12 @@ use std::io::{Read, Write};
 
 use crate::fs::{Attributes, Entry, FileSystem, FsError, ImagePath, Kind, Result, Stat};
 
-use super::image::Role;
+use super::image::PartitionRole;
 
 /// Links that one path may pass, as in the kernel (`MAXSYMLINKS`); more is a loop.
 const MAX_LINKS: u32 = 40;
 
-/// The root file system, and those mounted on its folders.
+/// The root file system, and those mounted on its directories.
 pub struct Tree {
     root: Box<dyn FileSystem>,
     /// Each before what is mounted inside of it.
@@ -18,7 +18,7 @@ pub struct Tree {
 }
 
 struct Mounted {
-    role: Role,
+    role: PartitionRole,
     at: ImagePath,
     fs: Box<dyn FileSystem>,
 }
@@ -37,7 +37,7 @@ impl Tree {
     }
 
     /// The same tree with `fs` mounted at `at`, a path without links; what lies above it is mounted already.
-    pub fn mount(mut self, role: Role, at: ImagePath, fs: Box<dyn FileSystem>) -> Self {
+    pub fn mount(mut self, role: PartitionRole, at: ImagePath, fs: Box<dyn FileSystem>) -> Self {
         self.mounts.push(Mounted { role, at, fs });
         self
     }
@@ -70,7 +70,7 @@ impl Tree {
         fs.read_link(&path)
     }
 
-    /// The names in a folder, sorted.
+    /// The names in a directory, sorted.
     pub fn list(&self, path: &ImagePath) -> Result<Vec<Entry>> {
         let (fs, path) = self.locate(path)?;
         fs.list(&path)
@@ -88,10 +88,10 @@ impl Tree {
         fs.copy_to(&path, out)
     }
 
-    /// Makes a folder and those above it.
-    pub fn create_folders(&self, path: &ImagePath, attributes: Attributes) -> Result<()> {
+    /// Makes a directory and those above it.
+    pub fn create_dirs(&self, path: &ImagePath, attributes: Attributes) -> Result<()> {
         let (fs, path) = self.locate(path)?;
-        fs.create_folders(&path, attributes)
+        fs.create_dirs(&path, attributes)
     }
 
     /// Creates or replaces a regular file.
@@ -115,7 +115,9 @@ impl Tree {
     /// Whether the path lies on the FAT partition, which knows neither owners nor modes.
     pub fn on_boot(&self, path: &ImagePath) -> Result<bool> {
         let path = self.walk(path, Last::Keep)?;
-        Ok(self.innermost(&path).is_some_and(|mounted| mounted.role == Role::Boot && path != mounted.at))
+        Ok(self
+            .innermost(&path)
+            .is_some_and(|mounted| mounted.role == PartitionRole::Boot && path != mounted.at))
     }
 
     /// Writes everything out and checks it, what is mounted inside first.
@@ -131,7 +133,7 @@ impl Tree {
         self.inside(&self.walk(path, Last::Keep)?)
     }
 
-    /// As [`Tree::locate`] for a path without links in the folders above.
+    /// As [`Tree::locate`] for a path without links in the directories above.
     fn inside(&self, path: &ImagePath) -> Result<(&dyn FileSystem, ImagePath)> {
         match self.innermost(path) {
             Some(mounted) => {
@@ -148,7 +150,7 @@ impl Tree {
         self.mounts.iter().rev().find(holds)
     }
 
-    /// Follows the links in the folders above, and in the last component if asked to: they may lead across mounts, in
+    /// Follows the links in the directories above, and in the last component if asked to: they may lead across mounts, in
     /// either direction. A link that climbs above the root is refused, as following it would be a guess.
     fn walk(&self, path: &ImagePath, last: Last) -> Result<ImagePath> {
         let mut done = ImagePath::root();
@@ -178,7 +180,7 @@ impl Tree {
         Ok(done)
     }
 
-    /// The target of the link that a path names, which has no links in the folders above.
+    /// The target of the link that a path names, which has no links in the directories above.
     fn link(&self, path: &ImagePath) -> Result<Option<String>> {
         let (fs, inner) = self.inside(path)?;
         match fs.stat(&inner)? {
@@ -211,7 +213,7 @@ mod tests {
     use super::*;
     use crate::fs::Space;
 
-    /// Links and files by path; what is not named and lies above something is a folder.
+    /// Links and files by path; what is not named and lies above something is a directory.
     struct Fake(BTreeMap<&'static str, &'static str>);
 
     /// What a file's target is, to tell it from a link.
@@ -219,11 +221,11 @@ mod tests {
 
     impl FileSystem for Fake {
         fn stat(&self, path: &ImagePath) -> Result<Option<Stat>> {
-            let folder = |path: &str| self.0.keys().any(|key| key.starts_with(&format!("{path}/")));
+            let dir = |path: &str| self.0.keys().any(|key| key.starts_with(&format!("{path}/")));
             let kind = match self.0.get(path.as_str()) {
                 Some(&FILE) => Kind::File,
                 Some(_) => Kind::Symlink,
-                None if path.as_str() == "/" || folder(path.as_str()) => Kind::Folder,
+                None if path.as_str() == "/" || dir(path.as_str()) => Kind::Dir,
                 None => return Ok(None),
             };
             let attributes = Attributes { mode: 0o644, uid: 0, gid: 0, mtime: 0 };
@@ -244,7 +246,7 @@ mod tests {
         fn read(&self, _: &ImagePath, _: u64) -> Result<Vec<u8>> {
             unreachable!()
         }
-        fn create_folders(&self, _: &ImagePath, _: Attributes) -> Result<()> {
+        fn create_dirs(&self, _: &ImagePath, _: Attributes) -> Result<()> {
             unreachable!()
         }
         fn write(&self, _: &ImagePath, _: &mut dyn Read, _: Attributes) -> Result<u64> {
@@ -292,8 +294,8 @@ mod tests {
             ("/up", "../lib/x"),
         ]);
         let esp = fake(&[("/EFI/grub.cfg", FILE)]);
-        let tree = Tree::new(root).mount(Role::Kernels, path("/boot"), kernels);
-        tree.mount(Role::Boot, path("/boot/efi"), esp)
+        let tree = Tree::new(root).mount(PartitionRole::Kernels, path("/boot"), kernels);
+        tree.mount(PartitionRole::Boot, path("/boot/efi"), esp)
     }
 
     #[test]

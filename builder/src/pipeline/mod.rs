@@ -3,24 +3,24 @@
 //! What the nodes of one board have in common is written once, into a golden image; each node's image is a copy of it
 //! with the node's own edits. The last node takes the golden image itself, so one node alone costs no copy more.
 
-mod draft;
 mod error;
+mod image_draft;
 
 use std::path::{Path, PathBuf};
 
 use tempfile::TempPath;
 
-use crate::apply::Change;
+use crate::apply::ChangeRecord;
+use crate::change_manifest::Manifest;
 use crate::disk::ByteSize;
-use crate::manifest::Manifest;
 use crate::os::{Access, Bootloader, Facts, OsError, OsImage, Tree, probe};
 use crate::output::{Output, OutputError};
-use crate::plan::{Plan, PlanError, Request, Split, plan, split};
-use crate::source::Tools;
+use crate::plan::{Plan, PlanError, Request, SharedPlan, plan, split};
+use crate::source::SourceContext;
 
 pub use error::{BuildError, GrowError};
 
-use draft::{Draft, Finished};
+use image_draft::{Finished, ImageDraft};
 
 /// For the manifest and the user.
 const FIRMWARE_ORDER: &str =
@@ -102,13 +102,13 @@ pub struct Built {
     /// What was changed of the partition table itself, besides its growth.
     pub partition_table: Option<&'static str>,
     /// What was changed.
-    pub changes: Vec<Change>,
+    pub changes: Vec<ChangeRecord>,
 }
 
 /// Makes images of one base for nodes of one board; `now` is the time of every change. Whatever fails, nothing is left
 /// behind, and the base is never written.
 pub fn build(
-    tools: &Tools<'_>,
+    cx: &SourceContext<'_>,
     base: &Base,
     now: i64,
     targets: Vec<Target>,
@@ -120,26 +120,26 @@ pub fn build(
         targets.into_iter().map(|target| (target.plan, target.output)).unzip();
     let Some((last, others)) = outputs.split_last() else { return Ok(Vec::new()) };
 
-    let mut golden = Draft::of_base(tools, base, last)?;
+    let mut golden = ImageDraft::of_base(cx, base, last)?;
     let is_pi = matches!(base.facts.bootloader, Bootloader::PiFirmware { .. });
     let partition_table = (is_pi && golden.order_for_firmware()?).then_some(FIRMWARE_ORDER);
-    let Split { common, own } = split(&plans);
-    let (common, own) = golden.outstanding(&common, &own)?;
-    golden.make_room(&common, &own, base.facts.space)?;
-    golden.apply(&common, now)?;
+    let SharedPlan { shared, per_node } = split(&plans);
+    let (shared, per_node) = golden.pending_edits(&shared, &per_node)?;
+    golden.make_room(&shared, &per_node, base.facts.space)?;
+    golden.apply(&shared, now)?;
 
     let mut finishing = Vec::new();
-    for (output, plan) in others.iter().zip(&own) {
+    for (output, plan) in others.iter().zip(&per_node) {
         let mut image = golden.copy(output)?;
         image.apply(plan, now)?;
         finishing.push((output, image.finish()));
     }
-    if let Some(plan) = own.last() {
+    if let Some(plan) = per_node.last() {
         golden.apply(plan, now)?;
     }
     finishing.push((last, golden.finish()));
 
-    let task = tools.progress.start("syncing to the disk", None);
+    let task = cx.progress.start("syncing to the disk", None);
     let mut ready = Vec::new();
     for (output, image) in finishing {
         let content =
@@ -153,7 +153,7 @@ pub fn build(
         });
     }
     task.done();
-    tools.interrupt.check()?;
+    cx.interrupt.check()?;
     Ok(ready)
 }
 

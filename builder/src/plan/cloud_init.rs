@@ -1,26 +1,26 @@
 //! cloud-init, which goes on running, since it grows the root on many bases: it must not undo what the image says.
 
-use crate::edit::cloud_init::{self, OwnAffairs};
-use crate::edit::user_data;
+use crate::formats::cloud_init::{self, CloudInitOverrides};
+use crate::formats::user_data;
 use crate::fs::ImagePath;
 use crate::os::{Facts, FileState, NetworkStack};
 
-use super::draft::{Draft, at};
+use super::builder::{PlanBuilder, at};
 use super::error::PlanError;
 use super::network;
 use super::request::Request;
 
-pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), PlanError> {
-    if draft.facts.cloud_init.is_none() {
+pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanError> {
+    if builder.facts.cloud_init.is_none() {
         return Ok(());
     }
-    let seed = seed(draft.facts);
-    let own = OwnAffairs {
+    let seed = seed(builder.facts);
+    let overrides = CloudInitOverrides {
         // Where cloud-init writes the base's network and no edit of ours does, it must go on, or there is none;
         // where an edit does, both would set up the same interface.
         network: network::is_ours(request)
             || matches!(
-                draft.facts.network.as_slice(),
+                builder.facts.network.as_slice(),
                 [NetworkStack::NetworkManager | NetworkStack::Dhcpcd]
             ),
         // Ubuntu's seed for the Pi opens an account with a password that everybody knows. Only accounts that the
@@ -29,19 +29,19 @@ pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), Plan
             || seed.as_ref().is_some_and(|(_, text)| !user_data::makes_accounts(text)),
         time_zone: request.cluster.time_zone.is_some(),
     };
-    let text = cloud_init::render(own);
-    draft.text(cloud_init::PATH, 0o644, text, "cloud-init would overwrite name and network");
+    let text = cloud_init::render(overrides);
+    builder.text(cloud_init::PATH, 0o644, text, "cloud-init would overwrite name and network");
     if let Some((path, _)) = seed {
         let reason = "cloud-init would give the node another name, or accounts that nobody asked for";
         // It may hold passwords.
-        draft.change_hidden(&path, reason, |text| user_data::edit(text, own))?;
+        builder.change_secret(&path, reason, |text| user_data::edit(text, overrides))?;
     }
     Ok(())
 }
 
 /// The user data beside the boot files, where it is a text.
 fn seed(facts: &Facts) -> Option<(ImagePath, String)> {
-    let path = at(&format!("{}/{}", facts.boot_folder, user_data::NAME));
+    let path = at(&format!("{}/{}", facts.boot_dir, user_data::NAME));
     match facts.files.find(&path) {
         FileState::Text(text, _) => Some((path, text.clone())),
         _ => None,

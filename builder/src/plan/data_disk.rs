@@ -1,10 +1,10 @@
 //! The data disk: mounted by label, wherever it is plugged in.
 
-use crate::edit::fstab::{self, LabelMount};
+use crate::formats::fstab::{self, LabelMount};
 
-use super::card_care;
-use super::draft::{Draft, at};
+use super::builder::{PlanBuilder, at};
 use super::error::PlanError;
+use super::flash_wear;
 use super::request::Request;
 
 /// A path in a list of paths of a unit: quoted, since a blank would end it, and with systemd's own signs escaped.
@@ -13,24 +13,25 @@ fn unit_path(path: &str) -> String {
     format!("\"{escaped}\"")
 }
 
-pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), PlanError> {
+pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanError> {
     let Some(disk) = &request.node.data_disk else {
-        return draft.change(&at(fstab::PATH), "no swap, no access times on a card", |text| {
-            Ok(card_care::mounts(&fstab::remove_swap(text), request))
+        return builder.change(&at(fstab::PATH), "no swap, no access times on a card", |text| {
+            Ok(flash_wear::mounts(&fstab::remove_swap(text), request))
         });
     };
     // nofail: a node that boots without its disk can still be asked what is wrong.
     let (label, mount) = (&disk.label, &disk.mount);
     let wanted = LabelMount { label, mount, fstype: "ext4", options: "defaults,noatime,nofail" };
-    draft.change(&at(fstab::PATH), "data disk by label, no swap, no access times on a card", |text| {
-        fstab::ensure_mount_by_label(&card_care::mounts(&fstab::remove_swap(text), request), wanted)
+    builder.change(&at(fstab::PATH), "data disk by label, no swap, no access times on a card", |text| {
+        fstab::ensure_mount_by_label(&flash_wear::mounts(&fstab::remove_swap(text), request), wanted)
     })?;
-    draft.folder(disk.mount.as_str(), 0o755, "mount point of the data disk");
+    builder.dir(disk.mount.as_str(), 0o755, "mount point of the data disk");
     if disk.required {
         // At every start, not only on the first boot: else pods would write onto the card instead.
         let text = format!("[Unit]\nRequiresMountsFor={}\n", unit_path(disk.mount.as_str()));
-        let path = format!("/etc/systemd/system/{}.d/20-data-disk.conf", request.node.seat.role().unit());
-        draft.text(&path, 0o644, text, "k3s starts only with its data disk");
+        let path =
+            format!("/etc/systemd/system/{}.d/20-data-disk.conf", request.node.bootstrap_role.role().unit());
+        builder.text(&path, 0o644, text, "k3s starts only with its data disk");
     }
     Ok(())
 }

@@ -30,7 +30,7 @@ fn has_device_tree(device_trees: &[String], board: &Board) -> Result<(), PlanErr
             board.title,
             wanted.join("*.dtb or ")
         ),
-        cure: "the board would not start; take an image whose publisher names this board, such as a newer release"
+        hint: "the board would not start; take an image whose publisher names this board, such as a newer release"
             .to_owned(),
     })
 }
@@ -50,7 +50,7 @@ fn has_rp1(facts: &Facts, board: &Board) -> Result<(), PlanError> {
             "the kernel {}, which has no driver (rp1_pci) for Ethernet and USB of {},",
             kernel.release, board.title
         ),
-        cure:
+        hint:
             "take Raspberry Pi OS or Ubuntu for this board, or a release of Debian with Linux 6.17 or later"
                 .to_owned(),
     })

@@ -28,12 +28,12 @@ pub struct Edit {
 /// What is done to a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// A regular file is made or replaced; folders above it are made as needed.
+    /// A regular file is made or replaced; directories above it are made as needed.
     Write(Content, Attributes),
     /// A symbolic link is made or replaced.
     Link(String, Attributes),
-    /// A folder is made, with those above it.
-    Folder(Attributes),
+    /// A directory is made, with those above it.
+    Dir(Attributes),
     /// A file or link is removed, if it is there.
     Remove,
 }
@@ -44,7 +44,7 @@ pub enum Content {
     /// Bytes that are at hand; a program that is compiled in is not copied for each node.
     Bytes(Cow<'static, [u8]>),
     /// Text that is secret, or may be: never shown, nor is its digest.
-    Hidden(Secret),
+    Secret(Secret),
     /// A file of this machine, copied and checked while it is copied.
     HostFile {
         /// Where it is.
@@ -63,7 +63,7 @@ impl Content {
     pub fn sha256(&self) -> Sha256Digest {
         match self {
             Self::Bytes(bytes) => Sha256Digest::of(bytes),
-            Self::Hidden(text) => Sha256Digest::of(text.expose().as_bytes()),
+            Self::Secret(text) => Sha256Digest::of(text.expose().as_bytes()),
             Self::HostFile { sha256, .. } => *sha256,
         }
     }
@@ -72,7 +72,7 @@ impl Content {
     pub fn size(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
-            Self::Hidden(text) => u64::try_from(text.expose().len()).unwrap_or(u64::MAX),
+            Self::Secret(text) => u64::try_from(text.expose().len()).unwrap_or(u64::MAX),
             Self::HostFile { size, .. } => *size,
         }
     }

@@ -3,7 +3,7 @@
 use hc_firstboot::seed::SeedError;
 
 use crate::arch::Arch;
-use crate::edit::EditError;
+use crate::formats::EditError;
 
 /// Why there is no plan for an image.
 #[derive(Debug, thiserror::Error)]
@@ -24,22 +24,22 @@ pub enum PlanError {
         found: Arch,
     },
     /// The image has something that we cannot edit.
-    #[error("{what} is not supported: {cure}")]
+    #[error("{what} is not supported: {hint}")]
     Unsupported {
         /// What was found.
         what: String,
         /// What would be accepted.
-        cure: String,
+        hint: String,
     },
     /// The kernel cannot do what k3s needs of it.
-    #[error("the kernel {kernel} lacks modules that k3s needs: {missing}; {cure}")]
+    #[error("the kernel {kernel} lacks modules that k3s needs: {missing}; {hint}")]
     Modules {
         /// The kernel's release.
         kernel: String,
         /// The modules, each with its reason.
         missing: String,
         /// What would help.
-        cure: String,
+        hint: String,
     },
     /// A file of the image is not as it must be.
     #[error("editing {path} in the image")]

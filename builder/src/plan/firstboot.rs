@@ -3,13 +3,13 @@
 use hc_firstboot::overrides::{OVERRIDES_FILE, OVERRIDES_TEMPLATE};
 use hc_firstboot::{PROGRAM_PATH, UNIT, seed};
 
-use super::draft::Draft;
+use super::builder::PlanBuilder;
 use super::edit::Content;
 use super::error::PlanError;
 use super::request::Request;
 
 /// Only root looks in here.
-const SEED_FOLDER: &str = "/etc/hcimage";
+const SEED_DIR: &str = "/etc/hcimage";
 
 /// systemd enables everything that has an [Install] section when it finds no machine id, unless a preset says no.
 const PRESET_PATH: &str = "/etc/systemd/system-preset/00-hcimage.preset";
@@ -19,33 +19,33 @@ const PRESET: &str = "# Written by hcimage: firstboot enables k3s, when the node
                       disable k3s-agent.service\n";
 const PRESET_SSH: &str = "enable ssh.service\n";
 
-pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), PlanError> {
-    draft.file(
+pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanError> {
+    builder.file(
         PROGRAM_PATH,
         0o755,
         Content::Bytes(request.firstboot.into()),
         "finishes the node on its first boot",
     );
     let unit = format!("/etc/systemd/system/{UNIT}");
-    draft.text(&unit, 0o644, hc_firstboot::UNIT_TEXT, "runs firstboot until it is done");
-    draft.link(&format!("/etc/systemd/system/multi-user.target.wants/{UNIT}"), &unit, "enabled");
-    draft.text(
-        &format!("/etc/systemd/system/{}.d/10-hcimage.conf", request.node.seat.role().unit()),
+    builder.text(&unit, 0o644, hc_firstboot::UNIT_TEXT, "runs firstboot until it is done");
+    builder.link(&format!("/etc/systemd/system/multi-user.target.wants/{UNIT}"), &unit, "enabled");
+    builder.text(
+        &format!("/etc/systemd/system/{}.d/10-hcimage.conf", request.node.bootstrap_role.role().unit()),
         0o644,
         hc_firstboot::CLOCK_GATE_TEXT,
         "k3s waits for a sane clock at every start",
     );
     let ssh = if super::ssh::is_wanted(request) { PRESET_SSH } else { "" };
-    draft.text(
+    builder.text(
         PRESET_PATH,
         0o644,
         format!("{PRESET}{ssh}"),
         "systemd's first boot must not enable k3s before firstboot does",
     );
-    let overrides = format!("{}/{OVERRIDES_FILE}", draft.facts.boot_folder);
-    draft.text(&overrides, 0o644, OVERRIDES_TEMPLATE, "name and address may still be changed on the card");
-    let seed = super::seed::seed(draft, request)?.to_toml()?;
-    draft.folder(SEED_FOLDER, 0o700, "for the seed");
-    draft.text(seed::SEED_PATH, 0o600, seed, "what firstboot needs to know");
+    let overrides = format!("{}/{OVERRIDES_FILE}", builder.facts.boot_dir);
+    builder.text(&overrides, 0o644, OVERRIDES_TEMPLATE, "name and address may still be changed on the card");
+    let seed = super::seed::seed(builder, request)?.to_toml()?;
+    builder.dir(SEED_DIR, 0o700, "for the seed");
+    builder.text(seed::SEED_PATH, 0o600, seed, "what firstboot needs to know");
     Ok(())
 }

@@ -1,47 +1,47 @@
 //! The node's address where ifupdown sets it up. It knows interfaces by name only.
 
-use crate::edit::interfaces::{self, Up};
-use crate::edit::profile::Profile;
+use crate::formats::interfaces::{self, Up};
+use crate::formats::profile::Profile;
 use crate::fs::ImagePath;
 use crate::value::InterfaceName;
 
-use super::draft::{Draft, at};
+use super::builder::{PlanBuilder, at};
 use super::error::PlanError;
 use super::network::REASON;
 
-pub(super) fn edits(draft: &mut Draft, profile: &Profile<'_>) -> Result<(), PlanError> {
+pub(super) fn edits(builder: &mut PlanBuilder, profile: &Profile<'_>) -> Result<(), PlanError> {
     if let Some(mac) = profile.mac {
         return Err(PlanError::Unsupported {
             what: format!("choosing the interface by its MAC address {mac} on an image with ifupdown"),
-            cure: "leave `mac` out and name the `interface`, such as eth0".to_owned(),
+            hint: "leave `mac` out and name the `interface`, such as eth0".to_owned(),
         });
     }
     let main = at(interfaces::PATH);
-    let others = others(draft);
-    let texts = texts(draft, &others);
+    let others = others(builder);
+    let texts = texts(builder, &others);
     let port = port(&texts, profile)?;
     let interface = interface_on(&port, profile)?;
     let brought_up = |interface| texts.iter().find_map(|text| interfaces::brought_up(text, interface));
     // A VLAN comes up when its port does.
     let up = Up { already: brought_up(&interface).is_some(), by: brought_up(&port).unwrap_or_default() };
     for path in others {
-        draft.change(&path, REASON, |text| {
+        builder.change(&path, REASON, |text| {
             Ok(interfaces::without(&interfaces::without(text, &port), &interface))
         })?;
     }
-    draft.change(&main, REASON, |text| {
+    builder.change(&main, REASON, |text| {
         Ok(interfaces::edit(text, &interface, profile.vlan.map(|_| &port), profile, up))
     })
 }
 
 /// The interface that will have the address.
-pub(super) fn interface(draft: &Draft, profile: &Profile<'_>) -> Result<InterfaceName, PlanError> {
-    interface_on(&port(&texts(draft, &others(draft)), profile)?, profile)
+pub(super) fn interface(builder: &PlanBuilder, profile: &Profile<'_>) -> Result<InterfaceName, PlanError> {
+    interface_on(&port(&texts(builder, &others(builder)), profile)?, profile)
 }
 
 /// What the further files and the main one say.
-fn texts<'a>(draft: &Draft<'a>, others: &[ImagePath]) -> Vec<&'a str> {
-    let facts = draft.facts;
+fn texts<'a>(builder: &PlanBuilder<'a>, others: &[ImagePath]) -> Vec<&'a str> {
+    let facts = builder.facts;
     others.iter().chain([&at(interfaces::PATH)]).filter_map(|path| facts.files.text(path)).collect()
 }
 
@@ -49,7 +49,7 @@ fn interface_on(port: &InterfaceName, profile: &Profile<'_>) -> Result<Interface
     let Some(vlan) = profile.vlan else { return Ok(port.clone()) };
     vlan.interface_on(port).map_err(|_| PlanError::Unsupported {
         what: format!("VLAN {vlan} on the port {port}, whose names are longer than the kernel's together,"),
-        cure: "rename the port in the image (systemd.link(5)), or use an image with another network service"
+        hint: "rename the port in the image (systemd.link(5)), or use an image with another network service"
             .to_owned(),
     })
 }
@@ -59,14 +59,14 @@ fn port(texts: &[&str], profile: &Profile<'_>) -> Result<InterfaceName, PlanErro
 }
 
 /// The further files, where the main one reads them.
-fn others(draft: &Draft) -> Vec<ImagePath> {
-    let main = draft.facts.files.text(&at(interfaces::PATH));
-    if !main.is_some_and(interfaces::reads_folder) {
+fn others(builder: &PlanBuilder) -> Vec<ImagePath> {
+    let main = builder.facts.files.text(&at(interfaces::PATH));
+    if !main.is_some_and(interfaces::reads_dir) {
         return Vec::new();
     }
-    let folder = at(interfaces::FOLDER);
-    let files = draft.facts.files.below(&folder).map(|(path, _)| path.clone());
-    files.filter(|path| draft.facts.files.text(path).is_some()).collect()
+    let dir = at(interfaces::DIR);
+    let files = builder.facts.files.below(&dir).map(|(path, _)| path.clone());
+    files.filter(|path| builder.facts.files.text(path).is_some()).collect()
 }
 
 /// The one that the base itself sets up.
@@ -85,6 +85,6 @@ fn only_wired(texts: &[&str]) -> Result<InterfaceName, PlanError> {
             "choosing among the interfaces that ifupdown sets up in the image ({})",
             names.join(", ")
         ),
-        cure: "name the node's `interface`".to_owned(),
+        hint: "name the node's `interface`".to_owned(),
     })
 }

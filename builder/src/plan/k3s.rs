@@ -1,10 +1,10 @@
 //! k3s as its own installer would lay it down: program, links, unit, configuration, images, manifests.
 
-use crate::edit::{k3s_env, k3s_unit};
+use crate::formats::{k3s_env, k3s_unit};
 use crate::source::k3s_release::ReleaseFile;
-use crate::value::{Role, Seat};
+use crate::value::{BootstrapRole, Role};
 
-use super::draft::Draft;
+use super::builder::PlanBuilder;
 use super::edit::Content;
 use super::error::PlanError;
 use super::k3s_config;
@@ -17,29 +17,29 @@ pub(super) const IMAGES: &str = "/var/lib/rancher/k3s/agent/images";
 /// Where k3s looks for what it is to apply.
 const MANIFESTS: &str = "/var/lib/rancher/k3s/server/manifests";
 
-pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), PlanError> {
-    let role = request.node.seat.role();
-    draft.file(BINARY, 0o755, host_file(&request.k3s.binary), "k3s itself");
+pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanError> {
+    let role = request.node.bootstrap_role.role();
+    builder.file(BINARY, 0o755, host_file(&request.k3s.binary), "k3s itself");
     for name in ["kubectl", "crictl", "ctr"] {
-        draft.link(&format!("/usr/local/bin/{name}"), "k3s", "k3s is also these tools");
+        builder.link(&format!("/usr/local/bin/{name}"), "k3s", "k3s is also these tools");
     }
-    draft.text(&k3s_unit::path(role), 0o644, k3s_unit::render(role), "runs k3s; firstboot enables it");
+    builder.text(&k3s_unit::path(role), 0o644, k3s_unit::render(role), "runs k3s; firstboot enables it");
     // Only a server writes a kubeconfig.
     let mode = request.cluster.k3s.kubeconfig_mode.filter(|_| role == Role::Server);
-    draft.text(&k3s_env::path(role), k3s_env::MODE, k3s_env::render(mode), "environment of k3s");
-    k3s_config::edits(draft, request)?;
-    images(draft, request);
-    if request.node.seat == Seat::FirstServer {
-        manifests(draft, request);
+    builder.text(&k3s_env::path(role), k3s_env::MODE, k3s_env::render(mode), "environment of k3s");
+    k3s_config::edits(builder, request)?;
+    images(builder, request);
+    if request.node.bootstrap_role == BootstrapRole::InitServer {
+        manifests(builder, request);
     }
     Ok(())
 }
 
 /// k3s skips unchanged archives at later starts only where `.cache.json` exists.
-fn images(draft: &mut Draft, request: &Request<'_>) {
+fn images(builder: &mut PlanBuilder, request: &Request<'_>) {
     let images = &request.k3s.airgap_images;
-    draft.file(&images_path(request), 0o644, host_file(images), "images, so that no network is needed");
-    draft.text(&format!("{IMAGES}/.cache.json"), 0o644, "", "unchanged images are not imported again");
+    builder.file(&images_path(request), 0o644, host_file(images), "images, so that no network is needed");
+    builder.text(&format!("{IMAGES}/.cache.json"), 0o644, "", "unchanged images are not imported again");
 }
 
 /// Where the archive goes on the node; the ending tells k3s how it is packed.
@@ -48,10 +48,10 @@ pub(super) fn images_path(request: &Request<'_>) -> String {
 }
 
 /// On the first server only: what is applied is kept in the datastore, which is everybody's.
-fn manifests(draft: &mut Draft, request: &Request<'_>) {
+fn manifests(builder: &mut PlanBuilder, request: &Request<'_>) {
     for manifest in &request.cluster.manifests {
-        let content = Content::Hidden(manifest.text().clone());
-        draft.file(
+        let content = Content::Secret(manifest.text().clone());
+        builder.file(
             &format!("{MANIFESTS}/{}", manifest.name()),
             0o600,
             content,

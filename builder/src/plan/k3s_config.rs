@@ -3,15 +3,15 @@
 use std::fmt::Write as _;
 
 use crate::cluster::{Datastore, FlannelBackend, Setting};
-use crate::edit::k3s_config::{self, NodeConfig, ServerConfig};
-use crate::edit::yaml::{list, quoted};
+use crate::formats::k3s_config::{self, NodeConfig, ServerConfig};
+use crate::formats::yaml::{list, quoted};
 use crate::secrets::{AGENT_TOKEN, TOKEN};
-use crate::value::{Role, Seat, Secret};
+use crate::value::{BootstrapRole, Role, Secret};
 
-use super::card_care;
-use super::draft::Draft;
+use super::builder::PlanBuilder;
 use super::edit::Content;
 use super::error::PlanError;
+use super::flash_wear;
 use super::network;
 use super::request::Request;
 
@@ -22,47 +22,47 @@ const DATABASE_CA: &str = "/etc/rancher/k3s/datastore/ca.pem";
 const DATABASE_CERTIFICATE: &str = "/etc/rancher/k3s/datastore/client.pem";
 const DATABASE_KEY: &str = "/etc/rancher/k3s/datastore/client.key";
 
-pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), PlanError> {
-    let node = node(draft, request)?;
-    let text = match request.node.seat.role() {
+pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanError> {
+    let node = node(builder, request)?;
+    let text = match request.node.bootstrap_role.role() {
         Role::Server => k3s_config::render_server(&node, &server(request)),
         Role::Agent => k3s_config::render_agent(&node),
     };
-    draft.text(k3s_config::PATH, 0o600, text, "configuration of k3s");
+    builder.text(k3s_config::PATH, 0o600, text, "configuration of k3s");
     let more = more(request);
     if !more.expose().is_empty() {
-        draft.file(MORE, 0o600, Content::Hidden(more), "further settings of k3s, which may be secret");
+        builder.file(MORE, 0o600, Content::Secret(more), "further settings of k3s, which may be secret");
     }
-    if request.node.seat.role() == Role::Server {
-        database_files(draft, request);
+    if request.node.bootstrap_role.role() == Role::Server {
+        database_files(builder, request);
     }
     Ok(())
 }
 
-fn node(draft: &Draft, request: &Request<'_>) -> Result<NodeConfig, PlanError> {
+fn node(builder: &PlanBuilder, request: &Request<'_>) -> Result<NodeConfig, PlanError> {
     let node = request.node;
     Ok(NodeConfig {
         node_name: node.name.clone(),
         node_ip: node.network.static_address(),
-        flannel_interface: network::interface(draft, request)?,
+        flannel_interface: network::interface(builder, request)?,
         labels: node.labels.iter().map(|(key, value)| format!("{key}={value}")).collect(),
         taints: node.taints.iter().map(ToString::to_string).collect(),
         // Where the user has some of their own, all are in the other file.
-        kubelet_args: match card_care::user_args(request) {
+        kubelet_args: match flash_wear::user_args(request) {
             Some(_) => Vec::new(),
-            None => card_care::kubelet_args(request),
+            None => flash_wear::kubelet_args(request),
         },
         token_file: request.secrets.map(|_| TOKEN),
         server: joins(request).then(|| request.cluster.join_url()).flatten(),
-        prefer_bundled_bin: draft.facts.old_iptables,
+        prefer_bundled_bin: builder.facts.old_iptables,
     })
 }
 
 /// Servers that share a database find each other in it (<https://docs.k3s.io/datastore/ha>); all others are told where.
 fn joins(request: &Request<'_>) -> bool {
-    match (request.node.seat, &request.cluster.datastore) {
-        (Seat::FirstServer, _) | (Seat::FurtherServer, Datastore::External(_)) => false,
-        (Seat::FurtherServer | Seat::Agent, _) => true,
+    match (request.node.bootstrap_role, &request.cluster.datastore) {
+        (BootstrapRole::InitServer, _) | (BootstrapRole::JoinServer, Datastore::External(_)) => false,
+        (BootstrapRole::JoinServer | BootstrapRole::Agent, _) => true,
     }
 }
 
@@ -80,7 +80,7 @@ fn server(request: &Request<'_>) -> ServerConfig {
             Vec::new()
         },
         agent_token_file: with_secrets.then_some(AGENT_TOKEN),
-        cluster_init: matches!(cluster.datastore, Datastore::Etcd) && !request.node.seat.joins(),
+        cluster_init: matches!(cluster.datastore, Datastore::Etcd) && !request.node.bootstrap_role.joins(),
         flannel_backend: (k3s.flannel_backend != FlannelBackend::Vxlan).then(|| k3s.flannel_backend.as_str()),
         disable: k3s.disable.iter().map(|component| component.as_str()).collect(),
         secrets_encryption: k3s.secrets_encryption,
@@ -92,7 +92,7 @@ fn server(request: &Request<'_>) -> ServerConfig {
 
 /// The user's own settings, and how to get into the database.
 fn more(request: &Request<'_>) -> Secret {
-    let role = request.node.seat.role();
+    let role = request.node.bootstrap_role.role();
     let mut text = String::new();
     if let (Role::Server, Datastore::External(external)) = (role, &request.cluster.datastore) {
         // Writing into a String cannot fail; the same holds below.
@@ -109,8 +109,8 @@ fn more(request: &Request<'_>) -> Secret {
         }
     }
     for (key, value) in &request.cluster.k3s.settings(role).0 {
-        if key == card_care::KUBELET_ARG {
-            text.push_str(&list(key, card_care::kubelet_args(request).iter().map(String::as_str)));
+        if key == flash_wear::KUBELET_ARG {
+            text.push_str(&list(key, flash_wear::kubelet_args(request).iter().map(String::as_str)));
             continue;
         }
         let _ = match value {
@@ -123,14 +123,14 @@ fn more(request: &Request<'_>) -> Secret {
     Secret::new(text)
 }
 
-fn database_files(draft: &mut Draft, request: &Request<'_>) {
+fn database_files(builder: &mut PlanBuilder, request: &Request<'_>) {
     let Datastore::External(external) = &request.cluster.datastore else { return };
     const REASON: &str = "for the database of the cluster";
     if let Some(ca) = &external.ca {
-        draft.text(DATABASE_CA, 0o600, ca.clone(), REASON);
+        builder.text(DATABASE_CA, 0o600, ca.clone(), REASON);
     }
     if let Some((certificate, key)) = &external.client {
-        draft.text(DATABASE_CERTIFICATE, 0o600, certificate.clone(), REASON);
-        draft.file(DATABASE_KEY, 0o600, Content::Hidden(key.clone()), REASON);
+        builder.text(DATABASE_CERTIFICATE, 0o600, certificate.clone(), REASON);
+        builder.file(DATABASE_KEY, 0o600, Content::Secret(key.clone()), REASON);
     }
 }

@@ -1,14 +1,14 @@
 //! From facts and wishes to a list of edits. Pure: nothing is read, written or asked here.
 
-mod card_care;
+mod builder;
 mod cloud_init;
 mod config_txt;
 mod data_disk;
 mod device_tree;
-mod draft;
 mod edit;
 mod error;
 mod firstboot;
+mod flash_wear;
 mod ifupdown;
 mod k3s;
 mod k3s_config;
@@ -19,7 +19,7 @@ mod registries;
 mod request;
 mod secrets;
 mod seed;
-mod split;
+mod shared_plan;
 mod ssh;
 mod swap;
 mod system;
@@ -30,9 +30,9 @@ mod wifi;
 pub use edit::{Action, Content, Edit, Plan};
 pub use error::PlanError;
 pub use request::{NodeSecrets, Request};
-pub use split::{Split, split};
+pub use shared_plan::{SharedPlan, split};
 
-use draft::Draft;
+use builder::PlanBuilder;
 
 use crate::os::Facts;
 
@@ -48,22 +48,22 @@ pub fn plan(facts: &Facts, request: &Request<'_>) -> Result<Plan, PlanError> {
         });
     }
     device_tree::check(facts, board)?;
-    let mut draft = Draft::new(facts, request.time);
-    kernel::edits(&mut draft)?;
-    config_txt::edits(&mut draft, request)?;
-    system::edits(&mut draft, request)?;
-    cloud_init::edits(&mut draft, request)?;
-    time_zone::edits(&mut draft, request)?;
-    users::edits(&mut draft, request)?;
-    ssh::edits(&mut draft, request)?;
-    modules::edits(&mut draft, request)?;
-    network::edits(&mut draft, request)?;
-    swap::edits(&mut draft)?;
-    card_care::edits(&mut draft, request);
-    data_disk::edits(&mut draft, request)?;
-    k3s::edits(&mut draft, request)?;
-    registries::edits(&mut draft, request);
-    secrets::edits(&mut draft, request);
-    firstboot::edits(&mut draft, request)?;
-    Ok(draft.finish())
+    let mut builder = PlanBuilder::new(facts, request.time);
+    kernel::edits(&mut builder)?;
+    config_txt::edits(&mut builder, request)?;
+    system::edits(&mut builder, request)?;
+    cloud_init::edits(&mut builder, request)?;
+    time_zone::edits(&mut builder, request)?;
+    users::edits(&mut builder, request)?;
+    ssh::edits(&mut builder, request)?;
+    modules::edits(&mut builder, request)?;
+    network::edits(&mut builder, request)?;
+    swap::edits(&mut builder)?;
+    flash_wear::edits(&mut builder, request);
+    data_disk::edits(&mut builder, request)?;
+    k3s::edits(&mut builder, request)?;
+    registries::edits(&mut builder, request);
+    secrets::edits(&mut builder, request);
+    firstboot::edits(&mut builder, request)?;
+    Ok(builder.finish())
 }

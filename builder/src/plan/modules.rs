@@ -1,22 +1,22 @@
 //! The kernel's modules: what k3s needs is there, for the kernel that the board boots, or there is no node.
 
 use crate::cluster::FlannelBackend;
-use crate::edit::kernel_modules::KernelModules;
-use crate::edit::modules_load;
+use crate::formats::kernel_modules::KernelModules;
+use crate::formats::modules_load;
 use crate::os::Kernel;
 
-use super::draft::Draft;
+use super::builder::PlanBuilder;
 use super::error::PlanError;
 use super::request::Request;
 
-pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), PlanError> {
-    let kernels = draft.facts.boot_kernels(request.board.kernel);
+pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanError> {
+    let kernels = builder.facts.boot_kernels(request.board.kernel);
     let vlan = request.node.network.vlan().is_some();
     check(&kernels, request.cluster.k3s.flannel_backend, vlan)?;
     // What only one of them has would make the boot of the other look failed.
     let common = kernels.iter().map(|kernel| kernel.modules.clone()).reduce(|a, b| a.common(&b));
     let text = modules_load::render(&common.unwrap_or_default());
-    draft.text(modules_load::PATH, 0o644, text, "kernel modules that k3s needs");
+    builder.text(modules_load::PATH, 0o644, text, "kernel modules that k3s needs");
     Ok(())
 }
 
@@ -34,7 +34,7 @@ fn check(kernels: &[&Kernel], backend: FlannelBackend, vlan: bool) -> Result<(),
             return Err(PlanError::Modules {
                 kernel: kernel.release.clone(),
                 missing: list.collect::<Vec<_>>().join(", "),
-                cure: cure(&missing, &kernel.modules),
+                hint: hint(&missing, &kernel.modules),
             });
         }
     }
@@ -42,7 +42,7 @@ fn check(kernels: &[&Kernel], backend: FlannelBackend, vlan: bool) -> Result<(),
 }
 
 /// Another backend helps only where it is the backend's own module that is missing.
-fn cure(missing: &[modules_load::Module], kernel: &KernelModules) -> String {
+fn hint(missing: &[modules_load::Module], kernel: &KernelModules) -> String {
     let other = "take another base image, or one in which the package with further modules \
                  (linux-modules-extra on Ubuntu) is installed";
     let [only] = missing else { return other.to_owned() };

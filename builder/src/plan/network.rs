@@ -1,12 +1,12 @@
 //! The node's address and search domain, in the form that the image's own network service reads.
 
 use crate::cluster::{Addressing, Link};
-use crate::edit::profile::{Profile, Wifi};
-use crate::edit::{dhcpcd_conf, keyfile, netplan, networkd, resolv_conf, wpa_supplicant};
+use crate::formats::profile::{Profile, Wifi};
+use crate::formats::{dhcpcd_conf, keyfile, netplan, networkd, resolv_conf, wpa_supplicant};
 use crate::os::{Bootloader, FileState, NetworkStack};
 use crate::value::{InterfaceName, Secret, StaticNetwork};
 
-use super::draft::{Draft, at};
+use super::builder::{PlanBuilder, at};
 use super::edit::Content;
 use super::error::PlanError;
 use super::request::Request;
@@ -20,39 +20,39 @@ const PI_WIRED: &str = "eth0";
 pub(super) const PI_WIRELESS: &str = "wlan0";
 
 /// Where all is as the base has it, DHCP on any wired interface, the base's files stay as they are.
-pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), PlanError> {
+pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanError> {
     if !is_ours(request) {
         return Ok(());
     }
     let profile = profile(request);
     if let Link::Wifi(link) = &request.node.network.link {
-        wifi::edits(draft, link)?;
-        named_radio(draft, &profile)?;
+        wifi::edits(builder, link)?;
+        named_radio(builder, &profile)?;
     }
-    match draft.facts.network.as_slice() {
-        [NetworkStack::Dhcpcd] => dhcpcd(draft, &profile, request),
+    match builder.facts.network.as_slice() {
+        [NetworkStack::Dhcpcd] => dhcpcd(builder, &profile, request),
         [NetworkStack::NetworkManager] => {
             if profile.vlan.is_some() {
-                draft.text(keyfile::PORT_PATH, keyfile::MODE, keyfile::render_port(&profile), PORT_REASON);
+                builder.text(keyfile::PORT_PATH, keyfile::MODE, keyfile::render_port(&profile), PORT_REASON);
             }
-            write(draft, keyfile::PATH, keyfile::MODE, keyfile::render(&profile), &profile);
+            write(builder, keyfile::PATH, keyfile::MODE, keyfile::render(&profile), &profile);
             Ok(())
         }
         [NetworkStack::Netplan] => {
-            write(draft, netplan::PATH, netplan::MODE, netplan::render(&profile), &profile);
-            names(draft, &profile)
+            write(builder, netplan::PATH, netplan::MODE, netplan::render(&profile), &profile);
+            names(builder, &profile)
         }
         [NetworkStack::Networkd] if profile.wifi.is_none() => {
             if let Some(vlan) = profile.vlan {
-                draft.text(networkd::NETDEV_PATH, 0o644, networkd::render_netdev(vlan), PORT_REASON);
-                draft.text(networkd::PORT_PATH, 0o644, networkd::render_port(&profile, vlan), PORT_REASON);
+                builder.text(networkd::NETDEV_PATH, 0o644, networkd::render_netdev(vlan), PORT_REASON);
+                builder.text(networkd::PORT_PATH, 0o644, networkd::render_port(&profile, vlan), PORT_REASON);
             }
-            draft.text(networkd::PATH, 0o644, networkd::render(&profile), REASON);
-            names(draft, &profile)
+            builder.text(networkd::PATH, 0o644, networkd::render(&profile), REASON);
+            names(builder, &profile)
         }
         [NetworkStack::Ifupdown] if profile.wifi.is_none() => {
-            ifupdown::edits(draft, &profile)?;
-            names(draft, &profile)
+            ifupdown::edits(builder, &profile)?;
+            names(builder, &profile)
         }
         found => Err(unsupported(found, &profile)),
     }
@@ -85,10 +85,13 @@ pub(super) fn is_ours(request: &Request<'_>) -> bool {
 }
 
 /// The interface that has the node's address, where its name is known: a VLAN's own, or the one that the user named.
-pub(super) fn interface(draft: &Draft, request: &Request<'_>) -> Result<Option<InterfaceName>, PlanError> {
+pub(super) fn interface(
+    builder: &PlanBuilder,
+    request: &Request<'_>,
+) -> Result<Option<InterfaceName>, PlanError> {
     let profile = profile(request);
-    match (profile.vlan, draft.facts.network.as_slice()) {
-        (Some(_), [NetworkStack::Ifupdown]) => ifupdown::interface(draft, &profile).map(Some),
+    match (profile.vlan, builder.facts.network.as_slice()) {
+        (Some(_), [NetworkStack::Ifupdown]) => ifupdown::interface(builder, &profile).map(Some),
         (Some(vlan), _) => Ok(Some(vlan.interface())),
         (None, _) => Ok(profile.interface.cloned()),
     }
@@ -103,43 +106,43 @@ pub(super) fn fixed<'a>(request: &Request<'a>) -> Option<&'a StaticNetwork> {
 }
 
 /// Firstboot looks for a fixed address on an interface that it knows by name, and netplan knows radios in no other way.
-fn named_radio(draft: &Draft, profile: &Profile<'_>) -> Result<(), PlanError> {
-    let on_pi = matches!(draft.facts.bootloader, Bootloader::PiFirmware { .. });
-    let by_name = profile.network.is_some() || draft.facts.network == [NetworkStack::Netplan];
-    if let (Some(mac), [NetworkStack::Netplan]) = (profile.mac, draft.facts.network.as_slice()) {
+fn named_radio(builder: &PlanBuilder, profile: &Profile<'_>) -> Result<(), PlanError> {
+    let on_pi = matches!(builder.facts.bootloader, Bootloader::PiFirmware { .. });
+    let by_name = profile.network.is_some() || builder.facts.network == [NetworkStack::Netplan];
+    if let (Some(mac), [NetworkStack::Netplan]) = (profile.mac, builder.facts.network.as_slice()) {
         return Err(PlanError::Unsupported {
             what: format!("choosing the radio by its MAC address {mac} on an image with netplan"),
-            cure: "leave `mac` out and name the `interface`, such as wlan0".to_owned(),
+            hint: "leave `mac` out and name the `interface`, such as wlan0".to_owned(),
         });
     }
     match by_name {
         true if profile.interface.is_none() && !on_pi => Err(PlanError::Unsupported {
             what: "a node on Wi-Fi with this image, whose radio must be known by its name,".to_owned(),
-            cure: "name the node's `interface`, such as wlp2s0".to_owned(),
+            hint: "name the node's `interface`, such as wlp2s0".to_owned(),
         }),
         _ => Ok(()),
     }
 }
 
 /// A file of ours; never shown where it holds the password of a wireless network.
-fn write(draft: &mut Draft, path: &str, mode: u16, text: String, profile: &Profile<'_>) {
+fn write(builder: &mut PlanBuilder, path: &str, mode: u16, text: String, profile: &Profile<'_>) {
     let content = match profile.wifi {
-        Some(_) => Content::Hidden(Secret::new(text)),
+        Some(_) => Content::Secret(Secret::new(text)),
         None => Content::Bytes(text.into_bytes().into()),
     };
-    draft.file(path, mode, content, REASON);
+    builder.file(path, mode, content, REASON);
 }
 
 /// dhcpcd knows interfaces by name only. Raspberry Pi OS keeps the kernel's names.
-fn dhcpcd(draft: &mut Draft, profile: &Profile<'_>, request: &Request<'_>) -> Result<(), PlanError> {
+fn dhcpcd(builder: &mut PlanBuilder, profile: &Profile<'_>, request: &Request<'_>) -> Result<(), PlanError> {
     let refused = || unsupported(&[NetworkStack::Dhcpcd], profile);
-    if !matches!(draft.facts.bootloader, Bootloader::PiFirmware { .. }) {
+    if !matches!(builder.facts.bootloader, Bootloader::PiFirmware { .. }) {
         return Err(refused());
     }
     if let Some(vlan) = profile.vlan {
         return Err(PlanError::Unsupported {
             what: format!("VLAN {vlan} on an image with dhcpcd, which makes no interface for it,"),
-            cure: "use an image with NetworkManager, such as Raspberry Pi OS bookworm or later, or give the port the \
+            hint: "use an image with NetworkManager, such as Raspberry Pi OS bookworm or later, or give the port the \
                    VLAN without a tag at the switch and leave `vlan` out"
                 .to_owned(),
         });
@@ -147,39 +150,39 @@ fn dhcpcd(draft: &mut Draft, profile: &Profile<'_>, request: &Request<'_>) -> Re
     if let Some(mac) = profile.mac {
         return Err(PlanError::Unsupported {
             what: format!("choosing the interface by its MAC address {mac} on an image with dhcpcd"),
-            cure: "leave `mac` out and name the `interface`, such as eth0".to_owned(),
+            hint: "leave `mac` out and name the `interface`, such as eth0".to_owned(),
         });
     }
     if let (Some(network), Link::Wifi(link)) = (&profile.wifi, &request.node.network.link) {
         let text = wpa_supplicant::render(network, &link.country);
-        write(draft, wpa_supplicant::PATH, wpa_supplicant::MODE, text, profile);
+        write(builder, wpa_supplicant::PATH, wpa_supplicant::MODE, text, profile);
     }
     let usual = if profile.wifi.is_some() { PI_WIRELESS } else { PI_WIRED };
     let usual = usual.parse().map_err(|_| refused())?;
     let interface = profile.interface.unwrap_or(&usual);
-    draft.change(&at(dhcpcd_conf::PATH), REASON, |text| {
+    builder.change(&at(dhcpcd_conf::PATH), REASON, |text| {
         dhcpcd_conf::edit(text, interface, profile.network, profile.search)
     })
 }
 
 /// Name servers and search domain, where no program carries them from the network service to the C library.
-fn names(draft: &mut Draft, profile: &Profile<'_>) -> Result<(), PlanError> {
+fn names(builder: &mut PlanBuilder, profile: &Profile<'_>) -> Result<(), PlanError> {
     let servers = profile.network.map(StaticNetwork::dns).unwrap_or_default();
-    if draft.facts.resolver || (servers.is_empty() && profile.search.is_none()) {
+    if builder.facts.resolver || (servers.is_empty() && profile.search.is_none()) {
         return Ok(());
     }
-    let is_written = matches!(draft.facts.files.get(&at(resolv_conf::PATH)), FileState::Link(_));
+    let is_written = matches!(builder.facts.files.get(&at(resolv_conf::PATH)), FileState::Link(_));
     if is_written || profile.network.is_none() {
         return Err(PlanError::Unsupported {
             what: format!(
                 "a search domain or name servers on an image whose {} nobody we know writes",
                 resolv_conf::PATH
             ),
-            cure: "use an image with systemd-resolved or resolvconf, or leave `domain` and `dns` out"
+            hint: "use an image with systemd-resolved or resolvconf, or leave `domain` and `dns` out"
                 .to_owned(),
         });
     }
-    draft.text(resolv_conf::PATH, 0o644, resolv_conf::render(servers, profile.search), REASON);
+    builder.text(resolv_conf::PATH, 0o644, resolv_conf::render(servers, profile.search), REASON);
     Ok(())
 }
 
@@ -200,6 +203,6 @@ fn unsupported(found: &[NetworkStack], profile: &Profile<'_>) -> PlanError {
     let which = if several { "exactly one of" } else { "one of" };
     PlanError::Unsupported {
         what: format!("{what} on an image with {found}"),
-        cure: format!("use an image with {which} {stacks}, or leave the node on DHCP and on its cable"),
+        hint: format!("use an image with {which} {stacks}, or leave the node on DHCP and on its cable"),
     }
 }

@@ -5,31 +5,31 @@
 use std::fmt::Write as _;
 
 use crate::cluster::{Registries, RegistryAccess, RegistryAuth};
-use crate::edit::yaml::quoted;
+use crate::formats::yaml::quoted;
 use crate::value::Secret;
 
-use super::draft::Draft;
+use super::builder::PlanBuilder;
 use super::edit::Content;
 use super::request::Request;
 
 const PATH: &str = "/etc/rancher/k3s/registries.yaml";
-const FOLDER: &str = "/etc/rancher/k3s/registries";
+const DIR: &str = "/etc/rancher/k3s/registries";
 const REASON: &str = "private registries";
 
-pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) {
+pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) {
     let Some(registries) = &request.cluster.registries else { return };
     // Names of registries have colons and stars in them; numbers make better file names.
     for (number, access) in registries.access.values().enumerate() {
-        let file = |kind: &str| format!("{FOLDER}/{number}-{kind}.pem");
+        let file = |kind: &str| format!("{DIR}/{number}-{kind}.pem");
         if let Some(ca) = &access.ca {
-            draft.text(&file("ca"), 0o600, ca.clone(), REASON);
+            builder.text(&file("ca"), 0o600, ca.clone(), REASON);
         }
         if let Some((certificate, key)) = &access.client {
-            draft.text(&file("client"), 0o600, certificate.clone(), REASON);
-            draft.file(&file("key"), 0o600, Content::Hidden(key.clone()), REASON);
+            builder.text(&file("client"), 0o600, certificate.clone(), REASON);
+            builder.file(&file("key"), 0o600, Content::Secret(key.clone()), REASON);
         }
     }
-    draft.file(PATH, 0o600, Content::Hidden(render(registries)), REASON);
+    builder.file(PATH, 0o600, Content::Secret(render(registries)), REASON);
 }
 
 // Writing into a String cannot fail, here and below.
@@ -81,7 +81,7 @@ fn render_access(number: usize, access: &RegistryAccess) -> String {
         ("key_file", "key", access.client.is_some()),
     ];
     for (key, kind, _) in files.iter().filter(|(_, _, there)| *there) {
-        let _ = writeln!(tls, "      {key}: {}", quoted(&format!("{FOLDER}/{number}-{kind}.pem")));
+        let _ = writeln!(tls, "      {key}: {}", quoted(&format!("{DIR}/{number}-{kind}.pem")));
     }
     if access.insecure_skip_verify {
         tls.push_str("      insecure_skip_verify: true\n");

@@ -3,17 +3,17 @@
 use std::path::PathBuf;
 
 use hc_firstboot::seed::{
-    self, BundleFile, Clock, Cluster, Endpoint, FirstServer, Join, K3s, Network, Node, Report, Role, Root,
+    self, BundleFile, Clock, Cluster, Endpoint, InitServer, Join, K3s, Network, Node, Report, Role, Root,
     Secrets, Seed, ValueError, Workload,
 };
 
-use crate::cluster::{DataDisk, DataFolder, FlannelBackend, Format, Link};
+use crate::cluster::{DataDir, DataDisk, FlannelBackend, Format, Link};
 use crate::os::NetworkStack;
 use crate::secrets::TOKEN;
 use crate::source::k3s_release::ReleaseFile;
-use crate::value::{Host, Seat, VlanId};
+use crate::value::{BootstrapRole, Host, VlanId};
 
-use super::draft::Draft;
+use super::builder::PlanBuilder;
 use super::error::PlanError;
 use super::k3s::{BINARY, images_path};
 use super::network::{self, PI_WIRELESS, fixed};
@@ -27,7 +27,7 @@ const JOIN_SECONDS: u64 = 3600;
 const WHOLE_SECONDS: u64 = 1800;
 const WORKLOAD_SECONDS: u64 = 900;
 
-pub(super) fn seed(draft: &Draft, request: &Request<'_>) -> Result<Seed, PlanError> {
+pub(super) fn seed(builder: &PlanBuilder, request: &Request<'_>) -> Result<Seed, PlanError> {
     let (cluster, node) = (request.cluster, request.node);
     Ok(Seed {
         schema: seed::SCHEMA,
@@ -37,7 +37,7 @@ pub(super) fn seed(draft: &Draft, request: &Request<'_>) -> Result<Seed, PlanErr
             api: cluster.api.as_ref().map(|host| endpoint("cluster.api", host)).transpose()?,
         },
         role: role(request)?,
-        network: network(draft, request)?,
+        network: network(builder, request)?,
         clock: Clock {
             floor: u64::try_from(request.time).unwrap_or(0),
             ca_not_before: request.secrets.and_then(|secrets| u64::try_from(secrets.not_before).ok()),
@@ -50,7 +50,7 @@ pub(super) fn seed(draft: &Draft, request: &Request<'_>) -> Result<Seed, PlanErr
         k3s: K3s { ready_seconds: READY_SECONDS, modules: modules(cluster.k3s.flannel_backend) },
         // Every start of k3s needs its token and its password again: nothing on a card is for the first boot alone.
         secrets: Secrets::default(),
-        report: Report { boot_folder: PathBuf::from(draft.facts.boot_folder.as_str()) },
+        report: Report { boot_dir: PathBuf::from(builder.facts.boot_dir.as_str()) },
         bundle: vec![
             bundle(BINARY, &request.k3s.binary),
             bundle(&images_path(request), &request.k3s.airgap_images),
@@ -65,8 +65,8 @@ fn role(request: &Request<'_>) -> Result<Role, PlanError> {
         let servers = hosts.iter().map(|host| endpoint("role.servers", host)).collect::<Result<_, _>>()?;
         Ok(Join { servers, token_file: PathBuf::from(TOKEN), wait_seconds: JOIN_SECONDS })
     };
-    Ok(match request.node.seat {
-        Seat::FirstServer => Role::FirstServer(FirstServer {
+    Ok(match request.node.bootstrap_role {
+        BootstrapRole::InitServer => Role::InitServer(InitServer {
             nodes: cluster.nodes.joining().iter().map(|node| node.name.to_string()).collect(),
             join_seconds: if cluster.nodes.joining().is_empty() { 0 } else { WHOLE_SECONDS },
             workload: Workload {
@@ -76,18 +76,18 @@ fn role(request: &Request<'_>) -> Result<Role, PlanError> {
                 wait_seconds: WORKLOAD_SECONDS,
             },
         }),
-        Seat::FurtherServer => Role::Server(join()?),
-        Seat::Agent => Role::Agent(join()?),
+        BootstrapRole::JoinServer => Role::Server(join()?),
+        BootstrapRole::Agent => Role::Agent(join()?),
     })
 }
 
-fn network(draft: &Draft, request: &Request<'_>) -> Result<Network, PlanError> {
+fn network(builder: &PlanBuilder, request: &Request<'_>) -> Result<Network, PlanError> {
     let wanted = fixed(request);
     // Both sides check an address when it is parsed; they cannot disagree about one that this side has printed.
     let address = wanted.map(|network| network.address().to_string().parse()).transpose();
     Ok(Network {
-        stack: stack(draft, request),
-        interface: interface(draft, request)?,
+        stack: stack(builder, request),
+        interface: interface(builder, request)?,
         vlan: request.node.network.vlan().map(VlanId::get),
         address: address.map_err(|e: ValueError| unusable("network.address", &e))?,
         gateway: wanted.and_then(|network| network.gateway()),
@@ -106,15 +106,15 @@ fn unusable(place: &str, e: &ValueError) -> PlanError {
 }
 
 /// The interface by name; without one firstboot looks for a wired one.
-fn interface(draft: &Draft, request: &Request<'_>) -> Result<Option<String>, PlanError> {
+fn interface(builder: &PlanBuilder, request: &Request<'_>) -> Result<Option<String>, PlanError> {
     let radio = matches!(request.node.network.link, Link::Wifi(_)) && fixed(request).is_some();
-    let known = network::interface(draft, request)?.map(|name| name.to_string());
+    let known = network::interface(builder, request)?.map(|name| name.to_string());
     Ok(known.or(radio.then(|| PI_WIRELESS.to_owned())))
 }
 
 /// The one network service, where firstboot can write its files: it knows those for Ethernet.
-fn stack(draft: &Draft, request: &Request<'_>) -> Option<seed::Stack> {
-    match draft.facts.network.as_slice() {
+fn stack(builder: &PlanBuilder, request: &Request<'_>) -> Option<seed::Stack> {
+    match builder.facts.network.as_slice() {
         _ if matches!(request.node.network.link, Link::Wifi(_)) => None,
         [NetworkStack::Dhcpcd] => Some(seed::Stack::Dhcpcd),
         [NetworkStack::NetworkManager] => Some(seed::Stack::NetworkManager),
@@ -142,13 +142,13 @@ fn data_disk(disk: &DataDisk) -> seed::DataDisk {
         },
         // From power-on: a disk on USB may need half a minute to spin up and show itself.
         wait_seconds: if disk.required { 120 } else { 45 },
-        folders: disk.folders.iter().map(folder).collect(),
+        dirs: disk.dirs.iter().map(dir).collect(),
     }
 }
 
-fn folder(folder: &DataFolder) -> seed::Folder {
-    let DataFolder { path, mode, uid, gid } = folder;
-    seed::Folder { path: PathBuf::from(path.as_str()), mode: mode.bits().into(), uid: *uid, gid: *gid }
+fn dir(dir: &DataDir) -> seed::Dir {
+    let DataDir { path, mode, uid, gid } = dir;
+    seed::Dir { path: PathBuf::from(path.as_str()), mode: mode.bits().into(), uid: *uid, gid: *gid }
 }
 
 fn bundle(path: &str, file: &ReleaseFile) -> BundleFile {

@@ -1,9 +1,9 @@
 //! The SSH server: on where the cluster file gives accounts keys, and then by keys alone.
 
-use crate::edit::sshd_config;
+use crate::formats::sshd_config;
 use crate::os::FileState;
 
-use super::draft::{Draft, at};
+use super::builder::{PlanBuilder, at};
 use super::error::PlanError;
 use super::request::Request;
 
@@ -18,33 +18,33 @@ pub(super) fn is_wanted(request: &Request<'_>) -> bool {
     request.cluster.users.iter().any(|user| !user.ssh_keys.is_empty())
 }
 
-pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), PlanError> {
+pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanError> {
     if !is_wanted(request) {
         return Ok(());
     }
-    let state = |path: &str| draft.facts.files.get(&at(path));
+    let state = |path: &str| builder.facts.files.get(&at(path));
     if *state(UNIT) == FileState::Absent {
         return Err(PlanError::Unsupported {
             what: "an account with SSH keys on an image without the package openssh-server".to_owned(),
-            cure: "use an image with an SSH server, or leave `ssh-keys` out and set `password-hash`"
+            hint: "use an image with an SSH server, or leave `ssh-keys` out and set `password-hash`"
                 .to_owned(),
         });
     }
-    if !sshd_config::reads_folder_first(draft.base_text(sshd_config::MAIN_PATH)?) {
+    if !sshd_config::reads_dir_first(builder.base_text(sshd_config::MAIN_PATH)?) {
         return Err(PlanError::Unsupported {
             what: format!("{} of the image, which sets who may log in itself,", sshd_config::MAIN_PATH),
-            cure: "restore the stock file, whose first line includes /etc/ssh/sshd_config.d/*.conf"
+            hint: "restore the stock file, whose first line includes /etc/ssh/sshd_config.d/*.conf"
                 .to_owned(),
         });
     }
-    enable(draft);
-    draft.text(sshd_config::PATH, 0o644, sshd_config::render(), "by keys alone, and nobody as root");
+    enable(builder);
+    builder.text(sshd_config::PATH, 0o644, sshd_config::render(), "by keys alone, and nobody as root");
     Ok(())
 }
 
 /// Raspberry Pi OS leaves the service disabled.
-fn enable(draft: &mut Draft) {
-    let state = |path: &str| draft.facts.files.get(&at(path));
+fn enable(builder: &mut PlanBuilder) {
+    let state = |path: &str| builder.facts.files.get(&at(path));
     let is_masked =
         matches!(state("/etc/systemd/system/ssh.service"), FileState::Link(target) if target == "/dev/null");
     let enabled = |path: &str| matches!(state(path), FileState::Link(_));
@@ -52,10 +52,10 @@ fn enable(draft: &mut Draft) {
     // By its socket, as on Ubuntu, it is as good.
     let on = enabled(wants) || enabled("/etc/systemd/system/sockets.target.wants/ssh.socket");
     if is_masked {
-        draft.remove("/etc/systemd/system/ssh.service", REASON);
+        builder.remove("/etc/systemd/system/ssh.service", REASON);
     }
     if !on {
-        draft.link(wants, UNIT, REASON);
-        draft.link(ALIAS, UNIT, REASON);
+        builder.link(wants, UNIT, REASON);
+        builder.link(ALIAS, UNIT, REASON);
     }
 }

@@ -1,33 +1,37 @@
 //! Swap off, for good: the kubelet's memory limits mean nothing with it, and it wears a card.
 
-use crate::edit::{dphys_swapfile, rpi_swap, zram_generator};
+use crate::formats::{dphys_swapfile, rpi_swap, zram_generator};
 use crate::fs::ImagePath;
 use crate::os::Swap;
 
-use super::draft::{Draft, at};
+use super::builder::{PlanBuilder, at};
 use super::edit::Action;
 use super::error::PlanError;
 
 const REASON: &str = "k3s runs without swap";
 
-pub(super) fn edits(draft: &mut Draft) -> Result<(), PlanError> {
-    for swap in draft.facts.swap.clone() {
+pub(super) fn edits(builder: &mut PlanBuilder) -> Result<(), PlanError> {
+    for swap in builder.facts.swap.clone() {
         match swap {
-            Swap::DphysSwapfile { file } => dphys(draft, file)?,
-            Swap::RpiSwap => rpi(draft),
-            Swap::ZramGenerator => zram_generator(draft),
-            Swap::ZramService { unit } => mask(draft, unit),
-            Swap::Unit { unit } => mask(draft, &unit),
+            Swap::DphysSwapfile { file } => dphys(builder, file)?,
+            Swap::RpiSwap => rpi(builder),
+            Swap::ZramGenerator => zram_generator(builder),
+            Swap::ZramService { unit } => mask(builder, unit),
+            Swap::Unit { unit } => mask(builder, &unit),
             // The line goes together with the mounts, see `data_disk`: one file, one edit.
             Swap::Fstab { file, .. } => {
                 if let Some(file) = file {
-                    draft.push(file, Action::Remove, REASON);
+                    builder.push(file, Action::Remove, REASON);
                 }
             }
             // Without a line in fstab, which is removed, systemd switches it on by its type (systemd-gpt-auto-generator(8)).
             // The generator then finds nothing else either: stock images name in fstab what they mount.
             Swap::GptPartition { .. } => {
-                draft.link("/etc/systemd/system-generators/systemd-gpt-auto-generator", "/dev/null", REASON);
+                builder.link(
+                    "/etc/systemd/system-generators/systemd-gpt-auto-generator",
+                    "/dev/null",
+                    REASON,
+                );
             }
         }
     }
@@ -35,37 +39,37 @@ pub(super) fn edits(draft: &mut Draft) -> Result<(), PlanError> {
 }
 
 /// Masked, since a first boot's preset-all would enable it again where only the links are gone.
-fn dphys(draft: &mut Draft, file: Option<ImagePath>) -> Result<(), PlanError> {
+fn dphys(builder: &mut PlanBuilder, file: Option<ImagePath>) -> Result<(), PlanError> {
     for target in ["multi-user.target.wants", "local-fs.target.wants"] {
-        draft.remove(&format!("/etc/systemd/system/{target}/dphys-swapfile.service"), REASON);
+        builder.remove(&format!("/etc/systemd/system/{target}/dphys-swapfile.service"), REASON);
     }
     for level in ["rc0.d/K01", "rc1.d/K01", "rc2.d/S01", "rc3.d/S01", "rc4.d/S01", "rc5.d/S01", "rc6.d/K01"] {
-        draft.remove(&format!("/etc/{level}dphys-swapfile"), REASON);
+        builder.remove(&format!("/etc/{level}dphys-swapfile"), REASON);
     }
-    draft.link("/etc/systemd/system/dphys-swapfile.service", "/dev/null", REASON);
-    draft.change(&at(dphys_swapfile::PATH), REASON, |text| Ok(dphys_swapfile::edit(text)))?;
+    builder.link("/etc/systemd/system/dphys-swapfile.service", "/dev/null", REASON);
+    builder.change(&at(dphys_swapfile::PATH), REASON, |text| Ok(dphys_swapfile::edit(text)))?;
     if let Some(file) = file {
-        draft.push(file, Action::Remove, REASON);
+        builder.push(file, Action::Remove, REASON);
     }
     Ok(())
 }
 
 /// Not only disabled: a first boot's preset-all, or a target that wants the unit, would bring it back.
-fn mask(draft: &mut Draft, unit: &str) {
+fn mask(builder: &mut PlanBuilder, unit: &str) {
     for target in ["multi-user.target.wants", "swap.target.wants"] {
-        draft.remove(&format!("/etc/systemd/system/{target}/{unit}"), REASON);
+        builder.remove(&format!("/etc/systemd/system/{target}/{unit}"), REASON);
     }
-    draft.link(&format!("/etc/systemd/system/{unit}"), "/dev/null", REASON);
+    builder.link(&format!("/etc/systemd/system/{unit}"), "/dev/null", REASON);
 }
 
-fn zram_generator(draft: &mut Draft) {
-    draft.text(zram_generator::PATH, 0o644, zram_generator::render(), REASON);
-    draft.link("/etc/systemd/system-generators/zram-generator", "/dev/null", REASON);
+fn zram_generator(builder: &mut PlanBuilder) {
+    builder.text(zram_generator::PATH, 0o644, zram_generator::render(), REASON);
+    builder.link("/etc/systemd/system-generators/zram-generator", "/dev/null", REASON);
 }
 
 /// Both its own switch and zram-generator's: either alone comes back with an update of the other.
-fn rpi(draft: &mut Draft) {
-    draft.text(rpi_swap::PATH, 0o644, rpi_swap::render(), REASON);
-    draft.link("/etc/systemd/system-generators/rpi-swap-generator", "/dev/null", REASON);
-    zram_generator(draft);
+fn rpi(builder: &mut PlanBuilder) {
+    builder.text(rpi_swap::PATH, 0o644, rpi_swap::render(), REASON);
+    builder.link("/etc/systemd/system-generators/rpi-swap-generator", "/dev/null", REASON);
+    zram_generator(builder);
 }

@@ -1,18 +1,18 @@
 //! What every node needs, whatever its network: name, target, modules, kernel settings.
 
-use crate::edit::{hostname, hosts, sysctl};
+use crate::formats::{hostname, hosts, sysctl};
 use crate::os::FileState;
 
-use super::draft::{Draft, at};
+use super::builder::{PlanBuilder, at};
 use super::error::PlanError;
 use super::request::Request;
 
-pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), PlanError> {
+pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanError> {
     known(request)?;
-    name(draft, request)?;
-    target(draft);
-    questions(draft);
-    draft.text(sysctl::PATH, 0o644, sysctl::render(), "kernel settings that k3s needs");
+    name(builder, request)?;
+    target(builder);
+    questions(builder);
+    builder.text(sysctl::PATH, 0o644, sysctl::render(), "kernel settings that k3s needs");
     Ok(())
 }
 
@@ -22,33 +22,33 @@ fn known(request: &Request<'_>) -> Result<(), PlanError> {
     if !cluster.overlays.is_empty() {
         return Err(PlanError::Unsupported {
             what: "an overlay".to_owned(),
-            cure: "leave [overlays] out and name the files in `manifests`".to_owned(),
+            hint: "leave [overlays] out and name the files in `manifests`".to_owned(),
         });
     }
     Ok(())
 }
 
-fn name(draft: &mut Draft, request: &Request<'_>) -> Result<(), PlanError> {
+fn name(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanError> {
     const REASON: &str = "the node's name";
-    let (new, old) = (&request.node.name, draft.facts.hostname.clone().unwrap_or_default());
-    draft.text(hostname::PATH, 0o644, hostname::render(new), REASON);
-    if matches!(draft.facts.files.get(&at(hosts::PATH)), FileState::Absent) {
-        draft.text(hosts::PATH, 0o644, hosts::edit("127.0.0.1\tlocalhost\n", &old, new), REASON);
+    let (new, old) = (&request.node.name, builder.facts.hostname.clone().unwrap_or_default());
+    builder.text(hostname::PATH, 0o644, hostname::render(new), REASON);
+    if matches!(builder.facts.files.get(&at(hosts::PATH)), FileState::Absent) {
+        builder.text(hosts::PATH, 0o644, hosts::edit("127.0.0.1\tlocalhost\n", &old, new), REASON);
         return Ok(());
     }
-    draft.change(&at(hosts::PATH), REASON, |text| Ok(hosts::edit(text, &old, new)))
+    builder.change(&at(hosts::PATH), REASON, |text| Ok(hosts::edit(text, &old, new)))
 }
 
 /// Nobody sits in front of a node: a desktop would only take memory.
-fn target(draft: &mut Draft) {
+fn target(builder: &mut PlanBuilder) {
     // The link of the base may be relative or lead through /lib: any that ends there is as good.
     const NAME: &str = "/multi-user.target";
-    if let FileState::Link(target) = draft.facts.files.get(&at("/etc/systemd/system/default.target"))
+    if let FileState::Link(target) = builder.facts.files.get(&at("/etc/systemd/system/default.target"))
         && target.ends_with(NAME)
     {
         return;
     }
-    draft.link(
+    builder.link(
         "/etc/systemd/system/default.target",
         "/usr/lib/systemd/system/multi-user.target",
         "no desktop on a node",
@@ -57,11 +57,11 @@ fn target(draft: &mut Draft) {
 
 /// Where it has no machine id, systemd asks on the console for what it misses, such as root's password and the time zone
 /// (systemd-firstboot(1)). It waits without end, and nothing starts before.
-fn questions(draft: &mut Draft) {
+fn questions(builder: &mut PlanBuilder) {
     let asks =
-        *draft.facts.files.get(&at("/lib/systemd/system/systemd-firstboot.service")) != FileState::Absent;
-    if asks && draft.facts.machine_id.makes_a_first_boot() {
+        *builder.facts.files.get(&at("/lib/systemd/system/systemd-firstboot.service")) != FileState::Absent;
+    if asks && builder.facts.machine_id.makes_a_first_boot() {
         let unit = "/etc/systemd/system/systemd-firstboot.service";
-        draft.link(unit, "/dev/null", "nobody sits there to answer its questions");
+        builder.link(unit, "/dev/null", "nobody sits there to answer its questions");
     }
 }

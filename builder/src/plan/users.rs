@@ -1,12 +1,12 @@
 //! The accounts of the cluster file.
 
 use crate::cluster::User;
-use crate::edit::accounts::{group, passwd, shadow, subids};
-use crate::edit::{EditError, authorized_keys, sudoers};
+use crate::formats::accounts::{group, passwd, shadow, subids};
+use crate::formats::{EditError, authorized_keys, sudoers};
 use crate::fs::{Attributes, ImagePath};
 use crate::os::FileState;
 
-use super::draft::{Draft, at};
+use super::builder::{PlanBuilder, at};
 use super::edit::{Action, Content};
 use super::error::PlanError;
 use super::request::Request;
@@ -26,26 +26,26 @@ struct Person<'a> {
     known: bool,
 }
 
-pub(super) fn edits(draft: &mut Draft, request: &Request<'_>) -> Result<(), PlanError> {
+pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanError> {
     let users = &request.cluster.users;
     if users.is_empty() {
-        return close_open(draft);
+        return close_open(builder);
     }
-    let people = people(draft, users)?;
-    passwords(draft, &people, request.time.div_euclid(SECONDS_OF_A_DAY))?;
+    let people = people(builder, users)?;
+    passwords(builder, &people, request.time.div_euclid(SECONDS_OF_A_DAY))?;
     for person in &people {
-        home(draft, person)?;
+        home(builder, person)?;
     }
-    sudo(draft, users)?;
-    first_user_of_the_base(draft);
+    sudo(builder, users)?;
+    first_user_of_the_base(builder);
     Ok(())
 }
 
 /// Settles names and numbers, and writes them down.
-fn people<'a>(draft: &mut Draft, users: &'a [User]) -> Result<Vec<Person<'a>>, PlanError> {
+fn people<'a>(builder: &mut PlanBuilder, users: &'a [User]) -> Result<Vec<Person<'a>>, PlanError> {
     let mut people: Vec<Person<'a>> = Vec::new();
-    let mut accounts = draft.base_text(passwd::PATH)?.to_owned();
-    let mut groups = draft.base_text(group::PATH)?.to_owned();
+    let mut accounts = builder.base_text(passwd::PATH)?.to_owned();
+    let mut groups = builder.base_text(group::PATH)?.to_owned();
     for user in users {
         let found = passwd::find(&accounts, &user.name).map_err(within(passwd::PATH))?;
         let known = found.is_some();
@@ -57,10 +57,10 @@ fn people<'a>(draft: &mut Draft, users: &'a [User]) -> Result<Vec<Person<'a>>, P
     }
     let own: Vec<bool> =
         users.iter().map(|user| matches!(group::number(&groups, &user.name), Ok(Some(_)))).collect();
-    draft.change(&at(passwd::PATH), REASON, |_| Ok(accounts))?;
-    draft.change(&at(group::PATH), REASON, |_| Ok(groups))?;
-    if !is_absent(draft, group::SHADOW_PATH) {
-        draft.change_hidden(&at(group::SHADOW_PATH), REASON, |text| {
+    builder.change(&at(passwd::PATH), REASON, |_| Ok(accounts))?;
+    builder.change(&at(group::PATH), REASON, |_| Ok(groups))?;
+    if !is_absent(builder, group::SHADOW_PATH) {
+        builder.change_secret(&at(group::SHADOW_PATH), REASON, |text| {
             let edit = |text: String, (user, own): (&User, bool)| {
                 group::edit_shadow(&text, &user.name, own, &memberships(user))
             };
@@ -68,8 +68,8 @@ fn people<'a>(draft: &mut Draft, users: &'a [User]) -> Result<Vec<Person<'a>>, P
         })?;
     }
     for path in subids::PATHS {
-        if !is_absent(draft, path) {
-            draft.change(&at(path), REASON, |text| {
+        if !is_absent(builder, path) {
+            builder.change(&at(path), REASON, |text| {
                 users.iter().try_fold(text.to_owned(), |text, user| subids::edit(&text, &user.name))
             })?;
         }
@@ -90,8 +90,8 @@ fn memberships(user: &User) -> Vec<(&'static str, bool)> {
 }
 
 /// Root has none from now on: who may become root does so by sudo.
-fn passwords(draft: &mut Draft, people: &[Person<'_>], today: i64) -> Result<(), PlanError> {
-    draft.change_hidden(&at(shadow::PATH), REASON, |text| {
+fn passwords(builder: &mut PlanBuilder, people: &[Person<'_>], today: i64) -> Result<(), PlanError> {
+    builder.change_secret(&at(shadow::PATH), REASON, |text| {
         people.iter().try_fold(
             shadow::lock_root(&shadow::close_open(text))?,
             |text, Person { user, known, .. }| {
@@ -102,51 +102,51 @@ fn passwords(draft: &mut Draft, people: &[Person<'_>], today: i64) -> Result<(),
 }
 
 /// Accounts that the image's owner has made are kept; none is open to everybody.
-fn close_open(draft: &mut Draft) -> Result<(), PlanError> {
-    if is_absent(draft, shadow::PATH) {
+fn close_open(builder: &mut PlanBuilder) -> Result<(), PlanError> {
+    if is_absent(builder, shadow::PATH) {
         return Ok(());
     }
     let reason = "nobody may log in without a password";
-    draft.change_hidden(&at(shadow::PATH), reason, |text| Ok(shadow::close_open(text)))
+    builder.change_secret(&at(shadow::PATH), reason, |text| Ok(shadow::close_open(text)))
 }
 
-/// The home folder and the keys in it, all owned by the account: sshd passes over what others could have written
+/// The home directory and the keys in it, all owned by the account: sshd passes over what others could have written
 /// (`StrictModes` in sshd_config(5)).
-fn home(draft: &mut Draft, person: &Person<'_>) -> Result<(), PlanError> {
+fn home(builder: &mut PlanBuilder, person: &Person<'_>) -> Result<(), PlanError> {
     let passwd::Account { name, home, uid, gid, .. } = &person.account;
     let path = |path: String| {
         let path = ImagePath::parse(&path).ok().filter(|_| !matches!(home.as_str(), "/" | "/nonexistent"));
         path.ok_or_else(|| PlanError::Unsupported {
-            what: format!("the account {name} of the image, whose home folder is {home:?},"),
-            cure: "choose another name for the user".to_owned(),
+            what: format!("the account {name} of the image, whose home directory is {home:?},"),
+            hint: "choose another name for the user".to_owned(),
         })
     };
-    let owned = |mode, draft: &Draft| Attributes { uid: *uid, gid: *gid, ..draft.attributes(mode) };
-    let folder = path(home.clone())?;
-    safe(draft, &folder, *uid)?;
-    draft.push(folder, Action::Folder(owned(0o700, draft)), REASON);
+    let owned = |mode, builder: &PlanBuilder| Attributes { uid: *uid, gid: *gid, ..builder.attributes(mode) };
+    let dir = path(home.clone())?;
+    safe(builder, &dir, *uid)?;
+    builder.push(dir, Action::Dir(owned(0o700, builder)), REASON);
     if person.user.ssh_keys.is_empty() {
         return Ok(());
     }
-    let (folder, file) = (path(format!("{home}/.ssh"))?, path(format!("{home}/.ssh/authorized_keys"))?);
-    safe(draft, &folder, *uid)?;
-    draft.push(folder, Action::Folder(owned(0o700, draft)), REASON);
-    let old = match draft.facts.files.find(&file) {
+    let (dir, file) = (path(format!("{home}/.ssh"))?, path(format!("{home}/.ssh/authorized_keys"))?);
+    safe(builder, &dir, *uid)?;
+    builder.push(dir, Action::Dir(owned(0o700, builder)), REASON);
+    let old = match builder.facts.files.find(&file) {
         FileState::Absent => "",
         FileState::Text(text, _) => text,
         _ => return Err(unsafe_path(&file)),
     };
     let text = authorized_keys::edit(old, &person.user.ssh_keys);
     let content = Content::Bytes(text.into_bytes().into());
-    draft.push(file, Action::Write(content, owned(0o600, draft)), "keys of the cluster file");
+    builder.push(file, Action::Write(content, owned(0o600, builder)), "keys of the cluster file");
     Ok(())
 }
 
-/// Whether a folder of the base, if it is there, can be written by nobody but its owner, who is the account or root.
-fn safe(draft: &Draft, path: &ImagePath, uid: u32) -> Result<(), PlanError> {
-    match draft.facts.files.find(path) {
+/// Whether a directory of the base, if it is there, can be written by nobody but its owner, who is the account or root.
+fn safe(builder: &PlanBuilder, path: &ImagePath, uid: u32) -> Result<(), PlanError> {
+    match builder.facts.files.find(path) {
         FileState::Absent => Ok(()),
-        FileState::Folder(found) if found.mode & 0o022 == 0 && [0, uid].contains(&found.uid) => Ok(()),
+        FileState::Dir(found) if found.mode & 0o022 == 0 && [0, uid].contains(&found.uid) => Ok(()),
         _ => Err(unsafe_path(path)),
     }
 }
@@ -154,49 +154,49 @@ fn safe(draft: &Draft, path: &ImagePath, uid: u32) -> Result<(), PlanError> {
 fn unsafe_path(path: &ImagePath) -> PlanError {
     PlanError::Unsupported {
         what: format!("{path} in the image, which belongs to somebody else or is open to others,"),
-        cure: "mend its owner and mode in the image, or choose another name for the user".to_owned(),
+        hint: "fix its owner and mode in the image, or choose another name for the user".to_owned(),
     }
 }
 
-fn sudo(draft: &mut Draft, users: &[User]) -> Result<(), PlanError> {
-    draft.remove(PI_RULE, "the cluster file says who may become root");
+fn sudo(builder: &mut PlanBuilder, users: &[User]) -> Result<(), PlanError> {
+    builder.remove(PI_RULE, "the cluster file says who may become root");
     let Some(first) = users.iter().find(|user| user.sudo) else {
         return Ok(());
     };
-    let main = draft.facts.files.text(&at(sudoers::MAIN_PATH));
-    if !main.is_some_and(sudoers::reads_folder) {
-        let (problem, cure) = match main {
+    let main = builder.facts.files.text(&at(sudoers::MAIN_PATH));
+    if !main.is_some_and(sudoers::reads_dir) {
+        let (problem, hint) = match main {
             None => ("without the package sudo", "use an image with sudo"),
             Some(_) => ("whose /etc/sudoers does not read /etc/sudoers.d", "restore /etc/sudoers"),
         };
         return Err(PlanError::Unsupported {
             what: format!("letting {} become root on an image {problem}", first.name),
-            cure: format!("{cure}, or set `sudo = false`"),
+            hint: format!("{hint}, or set `sudo = false`"),
         });
     }
     let rules = users.iter().filter(|user| user.sudo).map(|user| (&user.name, user.password.is_some()));
-    draft.text(sudoers::PATH, sudoers::MODE, sudoers::render(rules), "who may become root");
+    builder.text(sudoers::PATH, sudoers::MODE, sudoers::render(rules), "who may become root");
     Ok(())
 }
 
 /// Raspberry Pi OS asks on the console for the name of its first user, and nobody sits there. Masked, since a first
 /// boot's preset-all would enable it again. While it waits, it keeps the console's login away.
-fn first_user_of_the_base(draft: &mut Draft) {
+fn first_user_of_the_base(builder: &mut PlanBuilder) {
     const REASON: &str = "the image has its accounts: nobody is to be asked for one";
-    if is_absent(draft, "/lib/systemd/system/userconfig.service") {
+    if is_absent(builder, "/lib/systemd/system/userconfig.service") {
         return;
     }
-    draft.remove("/etc/systemd/system/multi-user.target.wants/userconfig.service", REASON);
-    draft.link("/etc/systemd/system/userconfig.service", "/dev/null", REASON);
-    draft.remove("/etc/ssh/sshd_config.d/rename_user.conf", REASON);
+    builder.remove("/etc/systemd/system/multi-user.target.wants/userconfig.service", REASON);
+    builder.link("/etc/systemd/system/userconfig.service", "/dev/null", REASON);
+    builder.remove("/etc/ssh/sshd_config.d/rename_user.conf", REASON);
     let login = "/etc/systemd/system/getty.target.wants/getty@tty1.service";
-    if is_absent(draft, login) {
-        draft.link(login, "/lib/systemd/system/getty@.service", REASON);
+    if is_absent(builder, login) {
+        builder.link(login, "/lib/systemd/system/getty@.service", REASON);
     }
 }
 
-fn is_absent(draft: &Draft, path: &str) -> bool {
-    *draft.facts.files.get(&at(path)) == FileState::Absent
+fn is_absent(builder: &PlanBuilder, path: &str) -> bool {
+    *builder.facts.files.get(&at(path)) == FileState::Absent
 }
 
 fn within(path: &'static str) -> impl Fn(EditError) -> PlanError {

@@ -1,11 +1,11 @@
 //! The radio: rules of the country, and switched on. The network itself is in the profile, see `network`.
 
 use crate::cluster::Wifi;
-use crate::edit::{network_manager_state, regdom};
+use crate::formats::{network_manager_state, regdom};
 use crate::fs::ImagePath;
 use crate::os::FileState;
 
-use super::draft::{Draft, at};
+use super::builder::{PlanBuilder, at};
 use super::error::PlanError;
 
 const REASON: &str = "the radio is switched on";
@@ -13,28 +13,28 @@ const REASON: &str = "the radio is switched on";
 /// Where systemd keeps what was blocked, a file for each radio; its name ends with the kind.
 const RFKILL: &str = "/var/lib/systemd/rfkill";
 
-pub(super) fn edits(draft: &mut Draft, wifi: &Wifi) -> Result<(), PlanError> {
-    if !draft.facts.wpa_supplicant {
+pub(super) fn edits(builder: &mut PlanBuilder, wifi: &Wifi) -> Result<(), PlanError> {
+    if !builder.facts.wpa_supplicant {
         return Err(PlanError::Unsupported {
             what: "a node on Wi-Fi, with an image without the package wpasupplicant,".to_owned(),
-            cure: "use an image that has it, or connect the node by cable and leave `wifi` out".to_owned(),
+            hint: "use an image that has it, or connect the node by cable and leave `wifi` out".to_owned(),
         });
     }
-    draft.text(regdom::PATH, 0o644, regdom::render(&wifi.country), "the country's rules for radio");
+    builder.text(regdom::PATH, 0o644, regdom::render(&wifi.country), "the country's rules for radio");
     let state = at(network_manager_state::PATH);
-    if draft.facts.files.text(&state).is_some() {
-        draft.change(&state, REASON, |text| Ok(network_manager_state::edit(text)))?;
+    if builder.facts.files.text(&state).is_some() {
+        builder.change(&state, REASON, |text| Ok(network_manager_state::edit(text)))?;
     }
-    for radio in blocked(draft) {
-        draft.change(&radio, REASON, |_| Ok("0\n".to_owned()))?;
+    for radio in blocked(builder) {
+        builder.change(&radio, REASON, |_| Ok("0\n".to_owned()))?;
     }
     Ok(())
 }
 
-fn blocked(draft: &Draft) -> Vec<ImagePath> {
-    let folder = at(RFKILL);
+fn blocked(builder: &PlanBuilder) -> Vec<ImagePath> {
+    let dir = at(RFKILL);
     let is_blocked = |state: &FileState| matches!(state, FileState::Text(text, _) if text.trim() == "1");
-    let all = draft.facts.files.below(&folder);
+    let all = builder.facts.files.below(&dir);
     let blocked = all.filter(|(path, state)| path.as_str().ends_with(":wlan") && is_blocked(state));
     blocked.map(|(path, _)| path.clone()).collect()
 }

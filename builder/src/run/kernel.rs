@@ -1,7 +1,7 @@
 //! Which kernel, initial RAM disk and arguments an image would boot with.
 
 use crate::board::{Board, BootMethod};
-use crate::edit::config_txt;
+use crate::formats::config_txt;
 use crate::fs::{FsError, ImagePath};
 use crate::os::{PiKernel, Tree};
 
@@ -17,11 +17,11 @@ pub struct BootFiles {
 }
 
 impl BootFiles {
-    /// A file in the kernel's folder, where the firmware of a Raspberry Pi looks for the device tree too.
+    /// A file in the kernel's directory, where the firmware of a Raspberry Pi looks for the device tree too.
     pub(super) fn beside(&self, name: &str) -> Result<ImagePath, KernelError> {
         let path = self.kernel.as_str();
-        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-        parse(&format!("{folder}/{name}"))
+        let dir = path.rsplit_once('/').map_or("", |(dir, _)| dir);
+        parse(&format!("{dir}/{name}"))
     }
 }
 
@@ -40,9 +40,9 @@ pub enum KernelError {
 }
 
 /// What the image's own boot loader configuration says.
-pub fn boot_files(tree: &Tree, board: &Board, boot_folder: &ImagePath) -> Result<BootFiles, KernelError> {
+pub fn boot_files(tree: &Tree, board: &Board, boot_dir: &ImagePath) -> Result<BootFiles, KernelError> {
     match board.boot {
-        BootMethod::RaspberryPi => pi(tree, board, boot_folder),
+        BootMethod::RaspberryPi => pi(tree, board, boot_dir),
         BootMethod::Grub => grub(tree),
     }
 }
@@ -58,9 +58,9 @@ pub fn with_console(arguments: &str, console: &str) -> String {
 }
 
 /// What the firmware puts before the names of kernel, initial RAM disk and arguments: `os_prefix`.
-fn pi(tree: &Tree, board: &Board, folder: &ImagePath) -> Result<BootFiles, KernelError> {
-    let config = text(tree, &below(folder, "config.txt")?)?;
-    let read = config_txt::read(&config, &|_| None).map_err(|bad| unusable(folder, &bad.to_string()))?;
+fn pi(tree: &Tree, board: &Board, dir: &ImagePath) -> Result<BootFiles, KernelError> {
+    let config = text(tree, &below(dir, "config.txt")?)?;
+    let read = config_txt::read(&config, &|_| None).map_err(|bad| unusable(dir, &bad.to_string()))?;
     let (prefix, cmdline) = (read.prefix, read.cmdline);
     // The stand-in for a Pi 5's processor takes the kernel with small pages as well.
     let default = if board.kernel == Some(PiKernel::Kernel7) { "kernel7.img" } else { "kernel8.img" };
@@ -69,9 +69,9 @@ fn pi(tree: &Tree, board: &Board, folder: &ImagePath) -> Result<BootFiles, Kerne
     let initrd = config.lines().filter_map(|line| line.trim().strip_prefix("initramfs ")).next_back();
     let initrd = initrd.and_then(|rest| rest.split_whitespace().next());
     Ok(BootFiles {
-        kernel: below(folder, &format!("{prefix}{kernel}"))?,
-        initrd: initrd.map(|name| below(folder, &format!("{prefix}{name}"))).transpose()?,
-        arguments: text(tree, &below(folder, &format!("{prefix}{cmdline}"))?)?.trim().to_owned(),
+        kernel: below(dir, &format!("{prefix}{kernel}"))?,
+        initrd: initrd.map(|name| below(dir, &format!("{prefix}{name}"))).transpose()?,
+        arguments: text(tree, &below(dir, &format!("{prefix}{cmdline}"))?)?.trim().to_owned(),
     })
 }
 
@@ -112,8 +112,8 @@ fn first_command<'a>(config: &'a str, command: &str) -> Option<&'a str> {
     })
 }
 
-fn unusable(folder: &ImagePath, problem: &str) -> KernelError {
-    let path = format!("{folder}/config.txt");
+fn unusable(dir: &ImagePath, problem: &str) -> KernelError {
+    let path = format!("{dir}/config.txt");
     KernelError::Fs(FsError::BadPath { path, problem: problem.to_owned() })
 }
 
@@ -127,8 +127,8 @@ fn text(tree: &Tree, path: &ImagePath) -> Result<String, KernelError> {
     })
 }
 
-fn below(folder: &ImagePath, name: &str) -> Result<ImagePath, KernelError> {
-    parse(&format!("{folder}/{name}"))
+fn below(dir: &ImagePath, name: &str) -> Result<ImagePath, KernelError> {
+    parse(&format!("{dir}/{name}"))
 }
 
 fn parse(path: &str) -> Result<ImagePath, KernelError> {

@@ -71,7 +71,7 @@ pub struct Forward {
     pub guest: SocketAddrV4,
 }
 
-/// QEMU's command line; what it needs besides the image and the disks is put into the folder `files`.
+/// QEMU's command line; what it needs besides the image and the disks is put into the directory `files`.
 pub(super) fn command(machine: &Machine, files: &Path) -> Result<Command, VmError> {
     let qemu = &machine.board.qemu;
     let mut command = Command::new(program(machine).0);
@@ -126,7 +126,7 @@ fn load_kernel(
     files: &Path,
 ) -> Result<(), VmError> {
     let tree = image.tree(Access::Read)?;
-    let boot = boot_files(&tree, machine.board, image.boot_folder())?;
+    let boot = boot_files(&tree, machine.board, image.boot_dir())?;
     for (option, path) in [("-kernel", Some(&boot.kernel)), ("-initrd", boot.initrd.as_ref())] {
         if let Some(path) = path {
             let file = files.join(option.trim_start_matches('-'));

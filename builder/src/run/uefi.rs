@@ -31,7 +31,7 @@ pub enum UefiError {
     Missing,
 }
 
-/// Gives the machine the firmware, and a variable store of its own in the folder `files`.
+/// Gives the machine the firmware, and a variable store of its own in the directory `files`.
 pub(super) fn plug_in(command: &mut Command, board: &Board, files: &Path) -> Result<(), VmError> {
     let (code, empty) = find(board, Path::new("/"))?;
     let variables = files.join("uefi-variables");
@@ -66,12 +66,12 @@ mod tests {
         let boards = Boards::load(None).unwrap();
         let (pc, root) = (boards.get("pc").unwrap(), tempfile::tempdir().unwrap());
         assert_eq!(find(pc, root.path()), Err(UefiError::Missing));
-        let folder = root.path().join("usr/share/OVMF");
-        fs::create_dir_all(&folder).unwrap();
+        let dir = root.path().join("usr/share/OVMF");
+        fs::create_dir_all(&dir).unwrap();
         for file in ["OVMF_CODE_4M.fd", "OVMF_CODE.fd", "OVMF_VARS.fd"] {
-            fs::write(folder.join(file), file).unwrap();
+            fs::write(dir.join(file), file).unwrap();
         }
-        assert_eq!(find(pc, root.path()), Ok((folder.join("OVMF_CODE.fd"), folder.join("OVMF_VARS.fd"))));
+        assert_eq!(find(pc, root.path()), Ok((dir.join("OVMF_CODE.fd"), dir.join("OVMF_VARS.fd"))));
     }
 
     #[test]

@@ -103,7 +103,7 @@ const CTRL_ALT_DELETE: &str = concat!(
 impl Vm {
     /// Starts QEMU on the image.
     pub fn start(machine: &Machine, interrupt: &Interrupt) -> Result<Self, VmError> {
-        let files = tempfile::tempdir().map_err(io_error("making a temporary folder"))?;
+        let files = tempfile::tempdir().map_err(io_error("making a temporary directory"))?;
         let mut command = command(machine, files.path())?;
         // QEMU connects to us: no race on who is first, and nothing but the loopback address is used.
         let listener =
@@ -119,7 +119,7 @@ impl Vm {
         })?;
         let button = if machine.board.qemu.device_tree.is_some() { CTRL_ALT_DELETE } else { BUTTON };
         let mut vm = Self { child, lines, monitor, button, interrupt: interrupt.clone(), _files: files };
-        vm.tell(r#"{"execute":"qmp_capabilities"}"#)?;
+        vm.qmp_send(r#"{"execute":"qmp_capabilities"}"#)?;
         Ok(vm)
     }
 
@@ -151,7 +151,7 @@ impl Vm {
     /// Presses the power button, or what the machine has for one, and waits for the guest to shut down.
     pub fn power_off(mut self, within: Duration, mut see: impl FnMut(&str)) -> Result<ExitStatus, VmError> {
         const WHAT: &str = "power off";
-        self.tell(self.button)?;
+        self.qmp_send(self.button)?;
         match self.wait_for(WHAT, within, |line| {
             see(line);
             false
@@ -162,7 +162,7 @@ impl Vm {
         }
     }
 
-    fn tell(&mut self, command: &str) -> Result<(), VmError> {
+    fn qmp_send(&mut self, command: &str) -> Result<(), VmError> {
         writeln!(self.monitor, "{command}").map_err(io_error("telling QEMU what to do"))
     }
 }

@@ -26,13 +26,13 @@ pub struct Warning {
     certificate: &'static str,
     ends: OffsetDateTime,
     over: bool,
-    cure: &'static str,
+    hint: &'static str,
 }
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ends = if self.over { "ended" } else { "ends" };
-        write!(f, "{} {ends} on {}: {}", self.certificate, date(self.ends), self.cure)
+        write!(f, "{} {ends} on {}: {}", self.certificate, date(self.ends), self.hint)
     }
 }
 
@@ -92,14 +92,14 @@ pub(super) fn validity(secrets: &Secrets, clock: Clock) -> Result<Vec<Warning>, 
             return Err(SecretsError::Expired { certificate, ended: date(ends) });
         }
         if ends - now <= WARN_AUTHORITY {
-            let cure = "plan for `k3s certificate rotate-ca` or a new cluster before that day";
-            warnings.push(Warning { certificate, ends, over: false, cure });
+            let hint = "plan for `k3s certificate rotate-ca` or a new cluster before that day";
+            warnings.push(Warning { certificate, ends, over: false, hint });
         }
     }
     let (_, ends) = period(&secrets.admin, ADMIN)?;
     if ends - now <= WARN_ADMIN {
-        let cure = "`hcimage rotate admin-certificate` makes a new one; the nodes need nothing";
-        warnings.push(Warning { certificate: ADMIN, ends, over: ends <= now, cure });
+        let hint = "`hcimage rotate admin-certificate` makes a new one; the nodes need nothing";
+        warnings.push(Warning { certificate: ADMIN, ends, over: ends <= now, hint });
     }
     Ok(warnings)
 }

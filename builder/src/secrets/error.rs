@@ -22,7 +22,7 @@ pub enum SecretsError {
     /// Others than the owner may read the file.
     #[error(
         "{}: others may read it (mode {mode:04o}), and who reads it owns the cluster: run `chmod 600 {}`; if the file \
-         system knows no permissions, keep the folder on one that does",
+         system knows no permissions, keep the directory on one that does",
         path.display(), path.display()
     )]
     TooOpen {
@@ -56,7 +56,7 @@ pub enum SecretsError {
     /// The file belongs to another cluster.
     #[error(
         "{}: these are the secrets of the cluster {found:?}, not of {wanted:?}: if it was renamed, change the line \
-         `cluster` in this file too; if it is another cluster, give it a folder of its own",
+         `cluster` in this file too; if it is another cluster, give it a directory of its own",
         path.display()
     )]
     OtherCluster {

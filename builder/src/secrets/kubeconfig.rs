@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::pki::CertifiedKey;
-use crate::edit::yaml::quoted;
+use crate::formats::yaml::quoted;
 use crate::value::Secret;
 
 /// Where k3s serves the API and lets nodes join.

@@ -26,7 +26,7 @@ mod secret;
 pub mod store;
 mod token;
 
-pub use crate::value::{Seat, Secret};
+pub use crate::value::{BootstrapRole, Secret};
 pub use check::Warning;
 pub use clock::Clock;
 pub use error::{Damage, SecretsError};

@@ -6,9 +6,9 @@
 
 use super::pki::Authority;
 use super::{Secrets, SecretsError};
-use crate::value::{Hostname, Seat, Secret};
+use crate::value::{BootstrapRole, Hostname, Secret};
 
-/// `token-file` of every node (see [`crate::edit::k3s_config`]): what it joins with, pinned.
+/// `token-file` of every node (see [`crate::formats::k3s_config`]): what it joins with, pinned.
 pub const TOKEN: &str = "/etc/rancher/k3s/token";
 
 /// `agent-token-file` of a server: the password that agents join with. A server compares it and needs no pin.
@@ -38,17 +38,21 @@ impl Secrets {
     ///
     /// # Errors
     /// When there is no password for `node`: [`Secrets::add_nodes`] makes it.
-    pub fn node_files(&self, node: &Hostname, seat: Seat) -> Result<Vec<NodeFile>, SecretsError> {
+    pub fn node_files(
+        &self,
+        node: &Hostname,
+        bootstrap_role: BootstrapRole,
+    ) -> Result<Vec<NodeFile>, SecretsError> {
         let password = self.node_passwords.get(node);
         let password = password.ok_or_else(|| SecretsError::UnknownNode { name: node.clone() })?;
         let mut files = vec![private(NODE_PASSWORD, line(password), "by it the cluster knows a node again")];
-        match seat {
-            Seat::FirstServer => {
+        match bootstrap_role {
+            BootstrapRole::InitServer => {
                 files.extend(self.server_tokens());
                 files.extend(self.authority_files());
             }
-            Seat::FurtherServer => files.extend(self.server_tokens()),
-            Seat::Agent => {
+            BootstrapRole::JoinServer => files.extend(self.server_tokens()),
+            BootstrapRole::Agent => {
                 let reason = "lets this agent in, and no other cluster's server deceive it";
                 files.push(private(TOKEN, line(&self.agent_token()), reason));
             }

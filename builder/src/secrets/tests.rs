@@ -38,9 +38,9 @@ fn every_secret(secrets: &Secrets) -> Vec<String> {
 /// All that a build takes from the secrets, as bytes.
 fn outputs(secrets: &Secrets) -> Vec<u8> {
     let mut bytes = secrets.kubeconfig("https://hc-1:6443").expose().as_bytes().to_vec();
-    for seat in [Seat::FirstServer, Seat::FurtherServer, Seat::Agent] {
+    for bootstrap_role in [BootstrapRole::InitServer, BootstrapRole::JoinServer, BootstrapRole::Agent] {
         for node in names() {
-            for file in secrets.node_files(&node, seat).unwrap() {
+            for file in secrets.node_files(&node, bootstrap_role).unwrap() {
                 bytes.extend(format!("{} {:o}\n{}", file.path, file.mode, file.content.expose()).bytes());
             }
         }
@@ -85,7 +85,7 @@ fn new_nodes_get_passwords_and_the_others_keep_theirs() {
 #[test]
 fn nothing_secret_is_printed() {
     let mut printed = format!("{:?} {:#?}", *SECRETS, *SECRETS);
-    printed += &format!("{:?}", SECRETS.node_files(&name("hc-1"), Seat::FirstServer).unwrap());
+    printed += &format!("{:?}", SECRETS.node_files(&name("hc-1"), BootstrapRole::InitServer).unwrap());
     printed += &format!("{:?} {:?}", SECRETS.kubeconfig("https://hc-1:6443"), render(&SECRETS));
     printed += &format!("{:?}", SECRETS.rotate(&Item::ServerToken, NOW).unwrap());
     for secret in every_secret(&SECRETS) {
@@ -94,21 +94,21 @@ fn nothing_secret_is_printed() {
     assert!(printed.contains("<secret>"));
 }
 
-fn paths_and_modes(seat: Seat) -> Vec<(&'static str, u16)> {
-    let files = SECRETS.node_files(&name("hc-2"), seat).unwrap();
+fn paths_and_modes(bootstrap_role: BootstrapRole) -> Vec<(&'static str, u16)> {
+    let files = SECRETS.node_files(&name("hc-2"), bootstrap_role).unwrap();
     files.into_iter().map(|file| (file.path, file.mode)).collect()
 }
 
 #[test]
 fn each_seat_gets_its_files_and_no_others() {
     let agent = [("/etc/rancher/node/password", 0o600), ("/etc/rancher/k3s/token", 0o600)];
-    assert_eq!(paths_and_modes(Seat::Agent), agent);
+    assert_eq!(paths_and_modes(BootstrapRole::Agent), agent);
     let server = [
         ("/etc/rancher/node/password", 0o600),
         ("/etc/rancher/k3s/token", 0o600),
         ("/etc/rancher/k3s/agent-token", 0o600),
     ];
-    assert_eq!(paths_and_modes(Seat::FurtherServer), server);
+    assert_eq!(paths_and_modes(BootstrapRole::JoinServer), server);
     let mut first = server.to_vec();
     for (certificate, key) in [
         ("/var/lib/rancher/k3s/server/tls/server-ca.crt", "/var/lib/rancher/k3s/server/tls/server-ca.key"),
@@ -129,21 +129,21 @@ fn each_seat_gets_its_files_and_no_others() {
         first.extend([(certificate, 0o644), (key, 0o600)]);
     }
     first.push(("/var/lib/rancher/k3s/server/tls/service.key", 0o600));
-    assert_eq!(paths_and_modes(Seat::FirstServer), first);
+    assert_eq!(paths_and_modes(BootstrapRole::InitServer), first);
 }
 
 /// The bytes of an agent's card, searched for every secret there is: its own two are in it, and no other.
 #[test]
 fn an_agent_learns_nothing_but_its_own() {
     let node = name("hc-2");
-    let files = SECRETS.node_files(&node, Seat::Agent).unwrap();
+    let files = SECRETS.node_files(&node, BootstrapRole::Agent).unwrap();
     let card: String = files.iter().map(|file| file.content.expose()).collect();
     let own = [SECRETS.agent_password.expose(), SECRETS.node_passwords[&node].expose()];
     for secret in every_secret(&SECRETS) {
         assert_eq!(card.contains(&secret), own.contains(&secret.as_str()));
     }
     assert!(!card.contains("PRIVATE KEY") && !card.contains("::server:"));
-    let servers = SECRETS.node_files(&node, Seat::FurtherServer).unwrap();
+    let servers = SECRETS.node_files(&node, BootstrapRole::JoinServer).unwrap();
     assert!(
         servers.iter().all(|file| !file.content.expose().contains("PRIVATE KEY")),
         "servers fetch the keys"
@@ -154,11 +154,11 @@ fn an_agent_learns_nothing_but_its_own() {
 fn tokens_pin_the_authority_and_end_with_a_newline_in_their_files() {
     let hash = Sha256Digest::of(SECRETS.server_ca().as_bytes());
     assert_eq!(SECRETS.ca_hash(), hash);
-    let files = SECRETS.node_files(&name("hc-1"), Seat::FirstServer).unwrap();
+    let files = SECRETS.node_files(&name("hc-1"), BootstrapRole::InitServer).unwrap();
     let content = |path| files.iter().find(|file| file.path == path).unwrap().content.expose();
     assert_eq!(content(TOKEN), format!("K10{hash}::server:{}\n", SECRETS.server_password.expose()));
     assert_eq!(content(AGENT_TOKEN), format!("{}\n", SECRETS.agent_password.expose()));
-    let agent = SECRETS.node_files(&name("hc-2"), Seat::Agent).unwrap();
+    let agent = SECRETS.node_files(&name("hc-2"), BootstrapRole::Agent).unwrap();
     let token = format!("K10{hash}::node:{}\n", SECRETS.agent_password.expose());
     assert!(agent.iter().any(|file| file.path == TOKEN && file.content.expose() == token));
     assert_eq!(content(NODE_PASSWORD).len(), 33);
@@ -167,7 +167,7 @@ fn tokens_pin_the_authority_and_end_with_a_newline_in_their_files() {
 
 #[test]
 fn a_node_that_nobody_named_is_an_error() {
-    let error = SECRETS.node_files(&name("hc-9"), Seat::Agent).unwrap_err();
+    let error = SECRETS.node_files(&name("hc-9"), BootstrapRole::Agent).unwrap_err();
     assert!(error.to_string().contains("hc-9"), "{error}");
 }
 
@@ -326,10 +326,10 @@ fn what_cannot_be_renewed_says_why_and_what_instead() {
         (Item::Authorities, "trusts", "rotate-ca"),
         (Item::ServiceKey, "signed", "rotate-ca"),
     ];
-    for (item, reason, cure) in cases {
+    for (item, reason, hint) in cases {
         let Rotation::NotRenewable { why, instead } = SECRETS.rotate(&item, NOW).unwrap() else {
             panic!("{item:?} was renewed")
         };
-        assert!(why.contains(reason) && instead[0].contains(cure), "{why} {instead:?}");
+        assert!(why.contains(reason) && instead[0].contains(hint), "{why} {instead:?}");
     }
 }

@@ -4,12 +4,12 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::digest::Sha256Digest;
-use super::error::{During, Result, SourceError, Wrong, file_name};
+use super::error::{IoContext, Result, SourceError, Wrong, file_name};
 use super::input::{self, Published, digest_file, read_checksums};
 use super::lock::Lock;
 use super::unpack::{Format, unpack};
 use super::url::SourceUrl;
-use super::{Tools, cache};
+use super::{SourceContext, cache};
 
 /// Where a base image comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub enum BaseSource {
     /// `<name>.sha256` beside it must agree.
     File(PathBuf),
     /// A publisher's address. It may redirect, as Raspberry Pi's "latest" does. `<address>.sha256` or `SHA256SUMS` in
-    /// the same folder must be there and agree.
+    /// the same directory must be there and agree.
     Url(SourceUrl),
 }
 
@@ -41,14 +41,14 @@ pub struct UnpackedBase {
 
 /// Obtains the base image. `lock_name` is its entry in the lock file, such as `base.cm4`; local files are not locked.
 pub fn obtain(
-    tools: &Tools<'_>,
+    cx: &SourceContext<'_>,
     source: &BaseSource,
     lock_name: &str,
     lock: &mut Lock,
 ) -> Result<UnpackedBase> {
     match source {
-        BaseSource::File(path) => obtain_file(tools, path),
-        BaseSource::Url(url) => from_url(tools, url, lock_name, lock),
+        BaseSource::File(path) => obtain_file(cx, path),
+        BaseSource::Url(url) => from_url(cx, url, lock_name, lock),
     }
 }
 
@@ -58,24 +58,23 @@ pub fn is_packed(path: &Path) -> Result<bool> {
 }
 
 /// The same for a local file, which is not locked.
-pub fn obtain_file(tools: &Tools<'_>, path: &Path) -> Result<UnpackedBase> {
-    let metadata = std::fs::metadata(path).during("opening the base image", path)?;
+pub fn obtain_file(cx: &SourceContext<'_>, path: &Path) -> Result<UnpackedBase> {
+    let metadata = std::fs::metadata(path).context("opening the base image", path)?;
     if metadata.is_dir() {
         return Err(SourceError::Invalid {
             what: path.display().to_string(),
-            problem: "a folder, not a base image".into(),
+            problem: "a directory, not a base image".into(),
         });
     }
     let format = Format::of_file(path)?;
     let name = file_name(path);
     let promise = promised_beside(path, &name)?;
-    let sha256 =
-        if format == Format::Raw && promise.is_none() { None } else { Some(digest_file(tools, path)?) };
+    let sha256 = if format == Format::Raw && promise.is_none() { None } else { Some(digest_file(cx, path)?) };
     if let (Some(promise), Some(actual)) = (promise, sha256) {
         promise.verify(path, actual)?;
     }
     let (image, size) = match sha256.filter(|_| format != Format::Raw) {
-        Some(sha256) => unpack_once(tools, path, format, sha256)?,
+        Some(sha256) => unpack_once(cx, path, format, sha256)?,
         None => (path.to_owned(), metadata.len()),
     };
     Ok(UnpackedBase { image, size, name, sha256, url: None })
@@ -97,7 +96,7 @@ impl Promise {
             actual,
             expected: self.sha256,
             promised_by: self.by.display().to_string(),
-            cure: "fetch the file again",
+            hint: "fetch the file again",
         })))
     }
 }
@@ -112,28 +111,33 @@ fn promised_beside(path: &Path, name: &str) -> Result<Option<Promise>> {
     Ok(Some(Promise { sha256, by }))
 }
 
-fn from_url(tools: &Tools<'_>, asked: &SourceUrl, lock_name: &str, lock: &mut Lock) -> Result<UnpackedBase> {
-    let file = input::obtain(tools, lock, lock_name, asked, || published(tools, asked))?;
+fn from_url(
+    cx: &SourceContext<'_>,
+    asked: &SourceUrl,
+    lock_name: &str,
+    lock: &mut Lock,
+) -> Result<UnpackedBase> {
+    let file = input::obtain(cx, lock, lock_name, asked, || published(cx, asked))?;
     let name = file.url.file_name()?;
     let (image, size) = match Format::of_file(&file.path)? {
         Format::Raw => (file.path, file.size),
-        format => unpack_once(tools, &file.path, format, file.sha256)?,
+        format => unpack_once(cx, &file.path, format, file.sha256)?,
     };
     Ok(UnpackedBase { image, size, name, sha256: Some(file.sha256), url: Some(file.url) })
 }
 
 /// Where the address leads today, and what the publisher's checksum file says about it.
-fn published(tools: &Tools<'_>, asked: &SourceUrl) -> Result<Published> {
-    let end = tools.fetcher.resolve(asked, tools.interrupt)?;
+fn published(cx: &SourceContext<'_>, asked: &SourceUrl) -> Result<Published> {
+    let end = cx.fetcher.resolve(asked, cx.interrupt)?;
     // An address with a query is mostly signed for some minutes: useless in a lock file.
     let url = if end.has_query() { asked.clone() } else { end };
     let name = url.file_name()?;
     let beside = url.beside(".sha256");
     let sums = url.sibling("SHA256SUMS");
-    let (checksums, by) = match input::fetch_checksums(tools, &beside) {
+    let (checksums, by) = match input::fetch_checksums(cx, &beside) {
         Ok(checksums) => (checksums, beside),
         Err(e) if e.is_not_found() => {
-            (input::fetch_checksums(tools, &sums).map_err(|e| no_checksum(e, &url))?, sums)
+            (input::fetch_checksums(cx, &sums).map_err(|e| no_checksum(e, &url))?, sums)
         }
         Err(e) => return Err(e),
     };
@@ -156,27 +160,27 @@ fn no_checksum(error: SourceError, url: &SourceUrl) -> SourceError {
 
 /// The unpacked image in the cache. Its name holds the digest of the packed file and its own size.
 fn unpack_once(
-    tools: &Tools<'_>,
+    cx: &SourceContext<'_>,
     packed: &Path,
     format: Format,
     sha256: Sha256Digest,
 ) -> Result<(PathBuf, u64)> {
-    let images = tools.cache.images();
-    let _lock = tools.cache.lock(&format!("{sha256}.img"), tools.progress, tools.interrupt)?;
+    let images = cx.cache.images();
+    let _lock = cx.cache.lock(&format!("{sha256}.img"), cx.progress, cx.interrupt)?;
     if let Some(found) = find_unpacked(&images, &sha256)? {
         return Ok(found);
     }
-    std::fs::create_dir_all(&images).during("making the folder", &images)?;
+    std::fs::create_dir_all(&images).context("making the directory", &images)?;
     // A fixed name: what a power cut left is overwritten. The lock makes it ours.
     let temporary = tempfile::TempPath::try_from_path(images.join(format!("{sha256}.unpacking")))
-        .during("making a name in", &images)?;
-    let target = File::create(&temporary).during("creating", &temporary)?;
-    let size = unpack(tools, packed, format, &target, &images)?;
-    target.sync_all().during("syncing", &temporary)?;
-    make_read_only(&target).during("protecting", &temporary)?;
+        .context("making a name in", &images)?;
+    let target = File::create(&temporary).context("creating", &temporary)?;
+    let size = unpack(cx, packed, format, &target, &images)?;
+    target.sync_all().context("syncing", &temporary)?;
+    make_read_only(&target).context("protecting", &temporary)?;
     let image = images.join(format!("{sha256}.{size}.img"));
-    temporary.persist(&image).map_err(|e| e.error).during("renaming to", &image)?;
-    cache::sync_folder(&images).during("syncing", &images)?;
+    temporary.persist(&image).map_err(|e| e.error).context("renaming to", &image)?;
+    cache::sync_dir(&images).context("syncing", &images)?;
     Ok((image, size))
 }
 
@@ -185,16 +189,16 @@ fn find_unpacked(images: &Path, sha256: &Sha256Digest) -> Result<Option<(PathBuf
     let entries = match std::fs::read_dir(images) {
         Ok(entries) => entries,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(e).during("reading the folder", images),
+        Err(e) => return Err(e).context("reading the directory", images),
     };
     for entry in entries {
-        let entry = entry.during("reading the folder", images)?;
+        let entry = entry.context("reading the directory", images)?;
         let Some(size) = size_in_name(&entry.file_name().to_string_lossy(), sha256) else { continue };
         let path = entry.path();
-        if entry.metadata().during("looking at", &path)?.len() == size {
+        if entry.metadata().context("looking at", &path)?.len() == size {
             return Ok(Some((path, size)));
         }
-        std::fs::remove_file(&path).during("removing the damaged", &path)?;
+        std::fs::remove_file(&path).context("removing the damaged", &path)?;
     }
     Ok(None)
 }

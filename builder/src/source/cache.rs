@@ -1,4 +1,4 @@
-//! The folder that keeps what was fetched and unpacked, for all clusters of a user.
+//! The directory that keeps what was fetched and unpacked, for all clusters of a user.
 //!
 //! ```text
 //! downloads/<digest of the address>-<name>.partial   what has come so far, resumed next time
@@ -15,12 +15,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::digest::Sha256Digest;
-use super::error::{During, Result, SourceError};
+use super::error::{IoContext, Result, SourceError};
 use super::url::SourceUrl;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 
-/// The cache. Cheap to make: folders come into being when something is put there.
+/// The cache. Cheap to make: directories come into being when something is put there.
 #[derive(Debug, Clone)]
 pub struct Cache {
     root: PathBuf,
@@ -31,21 +31,21 @@ pub struct Cache {
 pub(crate) struct CacheLock(#[expect(dead_code, reason = "held for its drop")] File);
 
 impl Cache {
-    /// The cache in the folder `root`.
+    /// The cache in the directory `root`.
     pub fn at(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
 
-    /// The user's cache: `$HCIMAGE_CACHE`, else `hcimage` in the folder that the system has for caches.
+    /// The user's cache: `$HCIMAGE_CACHE`, else `hcimage` in the directory that the system has for caches.
     pub fn of_user() -> Result<Self> {
         let root = root_from(|name| std::env::var_os(name)).ok_or_else(|| SourceError::Missing {
-            what: "the folder for cached downloads".into(),
-            cure: "set HCIMAGE_CACHE to a folder with a few gigabytes of room".into(),
+            what: "the directory for cached downloads".into(),
+            hint: "set HCIMAGE_CACHE to a directory with a few gigabytes of room".into(),
         })?;
         Ok(Self { root })
     }
 
-    /// The folder.
+    /// The directory.
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -62,7 +62,7 @@ impl Cache {
         self.root.join("downloads").join(format!("{key}-{name}.partial"))
     }
 
-    /// The folder of unpacked images.
+    /// The directory of unpacked images.
     pub(crate) fn images(&self) -> PathBuf {
         self.root.join("images")
     }
@@ -77,13 +77,13 @@ impl Cache {
         let path = self.root.join("locks").join(key);
         make_parent(&path)?;
         tag(&self.root);
-        let file = File::options().create(true).append(true).open(&path).during("opening", &path)?;
+        let file = File::options().create(true).append(true).open(&path).context("opening", &path)?;
         let mut waiting = None;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(CacheLock(file)),
                 Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(e)) => return Err(e).during("locking", &path),
+                Err(TryLockError::Error(e)) => return Err(e).context("locking", &path),
             }
             waiting.get_or_insert_with(|| {
                 progress.start("waiting for another hcimage that uses the cache", None)
@@ -94,7 +94,7 @@ impl Cache {
     }
 }
 
-/// Backup programs leave out folders with this file (<https://bford.info/cachedir/>); without it nothing breaks.
+/// Backup programs leave out directories with this file (<https://bford.info/cachedir/>); without it nothing breaks.
 fn tag(root: &Path) {
     let path = root.join("CACHEDIR.TAG");
     if !path.exists() {
@@ -102,23 +102,23 @@ fn tag(root: &Path) {
     }
 }
 
-/// Makes the folder that `path` lies in.
+/// Makes the directory that `path` lies in.
 pub(crate) fn make_parent(path: &Path) -> Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder).during("making the folder", folder)
+    let dir = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(dir).context("making the directory", dir)
 }
 
 /// Gives a complete file its final name, for good.
 pub(crate) fn publish(file: &Path, name: &Path) -> Result<()> {
     make_parent(name)?;
-    std::fs::rename(file, name).during("renaming to", name)?;
-    let folder = name.parent().unwrap_or(Path::new("."));
-    sync_folder(folder).during("syncing", folder)
+    std::fs::rename(file, name).context("renaming to", name)?;
+    let dir = name.parent().unwrap_or(Path::new("."));
+    sync_dir(dir).context("syncing", dir)
 }
 
-/// Makes a rename in `folder` survive a power cut. Other systems than Unix do it with the file.
-pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+/// Makes a rename in `dir` survive a power cut. Other systems than Unix do it with the file.
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
 }
 
 /// Where the cache is, by the environment. Relative paths in XDG variables are ignored, as the XDG specification says.
@@ -161,8 +161,8 @@ mod tests {
 
     #[test]
     fn a_lock_excludes_and_can_be_interrupted() {
-        let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::at(folder.path());
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::at(dir.path());
         let interrupt = Interrupt::new();
         let held = cache.lock("a", &Silent, &interrupt).unwrap();
         cache.lock("b", &Silent, &interrupt).unwrap();

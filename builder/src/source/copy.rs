@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::Path;
 
-use super::error::{During, Result, SourceError};
+use super::error::{IoContext, Result, SourceError};
 use super::space;
 use super::sparse::SparseWriter;
 use crate::interrupt::Interrupt;
@@ -22,8 +22,8 @@ pub fn copy_image(
     target: &File,
     target_path: &Path,
 ) -> Result<()> {
-    let from = File::open(source).during("opening", source)?;
-    let size = from.metadata().during("looking at", source)?.len();
+    let from = File::open(source).context("opening", source)?;
+    let size = from.metadata().context("looking at", source)?.len();
     let task = progress.start(what, Some(size));
     let copy = Copy { interrupt, from: &from, target, size, source, target_path, task: task.as_ref() };
     copy.run()?;
@@ -61,7 +61,7 @@ impl Copy<'_> {
     #[cfg(target_os = "linux")]
     fn has_holes(&self) -> Result<bool> {
         use std::os::unix::fs::MetadataExt;
-        let allocated = self.from.metadata().during("looking at", self.source)?.blocks().saturating_mul(512);
+        let allocated = self.from.metadata().context("looking at", self.source)?.blocks().saturating_mul(512);
         Ok(allocated < self.size)
     }
 
@@ -77,7 +77,7 @@ impl Copy<'_> {
                 // Nothing but a hole up to the end.
                 Err(rustix::io::Errno::NXIO) => self.size,
                 Err(_) if position == 0 => return Ok(false),
-                Err(e) => return Err(e.into()).during("reading", self.source),
+                Err(e) => return Err(e.into()).context("reading", self.source),
             };
             let start = start.min(self.size);
             self.task.advance(start - position);
@@ -85,7 +85,7 @@ impl Copy<'_> {
                 break;
             }
             let end = seek(self.from, SeekFrom::Hole(start)).map_err(std::io::Error::from);
-            let end = end.during("reading", self.source)?;
+            let end = end.context("reading", self.source)?;
             let end = end.min(self.size);
             if !self.copy_extent(start, end)? {
                 return Ok(false);
@@ -128,14 +128,14 @@ impl Copy<'_> {
     fn copy_by_hand(&self) -> Result<()> {
         let mut from = self.from;
         let mut target = self.target;
-        from.rewind().during("reading", self.source)?;
+        from.rewind().context("reading", self.source)?;
         target.rewind().map_err(|e| self.write_failed(e))?;
         let mut writer = SparseWriter::new(self.target);
         // Small enough to stay in the processor's cache between the look and the write.
         let mut piece = vec![0; 256 * 1024];
         loop {
             self.interrupt.check()?;
-            let n = from.read(&mut piece).during("reading", self.source)?;
+            let n = from.read(&mut piece).context("reading", self.source)?;
             let Some(bytes) = piece.get(..n).filter(|bytes| !bytes.is_empty()) else { break };
             writer.append(bytes).map_err(|e| self.write_failed(e))?;
             self.task.advance(n as u64);
@@ -150,7 +150,7 @@ impl Copy<'_> {
     }
 
     fn write_failed(&self, error: std::io::Error) -> SourceError {
-        let folder = self.target_path.parent().unwrap_or(Path::new("."));
-        space::write_failed(error, folder, &format!("writing {}", self.target_path.display()), self.size)
+        let dir = self.target_path.parent().unwrap_or(Path::new("."));
+        space::write_failed(error, dir, &format!("writing {}", self.target_path.display()), self.size)
     }
 }

@@ -12,7 +12,7 @@ pub type Result<T> = std::result::Result<T, SourceError>;
 /// Each kind tells what it was about; [`SourceError::class`] tells what it means for the exit code.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// A local file or folder could not be read or written.
+    /// A local file or directory could not be read or written.
     #[error("{what}")]
     Io {
         /// What was being done, in the gerund, with the file's name.
@@ -55,28 +55,28 @@ pub enum SourceError {
         problem: String,
     },
     /// A local file that has to be there is not.
-    #[error("{what}: not found; {cure}")]
+    #[error("{what}: not found; {hint}")]
     Missing {
         /// The file.
         what: String,
         /// What was found instead, and what to do.
-        cure: String,
+        hint: String,
     },
     /// The file is sound, but of a kind that we do not read.
-    #[error("{file}: {what} is not supported; {cure}")]
+    #[error("{file}: {what} is not supported; {hint}")]
     Unsupported {
         /// The file.
         file: String,
         /// What it is.
         what: String,
         /// What would be accepted.
-        cure: String,
+        hint: String,
     },
     /// The bytes are not those that were promised.
-    #[error("{} has SHA-256 {}, but {} says {}; {}", .0.file, .0.actual, .0.promised_by, .0.expected, .0.cure)]
+    #[error("{} has SHA-256 {}, but {} says {}; {}", .0.file, .0.actual, .0.promised_by, .0.expected, .0.hint)]
     WrongDigest(Box<Wrong<Sha256Digest>>),
     /// The file is not as long as was promised, in bytes.
-    #[error("{} has {} bytes, but {} says {}; {}", .0.file, .0.actual, .0.promised_by, .0.expected, .0.cure)]
+    #[error("{} has {} bytes, but {} says {}; {}", .0.file, .0.actual, .0.promised_by, .0.expected, .0.hint)]
     WrongSize(Box<Wrong<u64>>),
     /// An input is not the one that the lock file fixed.
     #[error(
@@ -115,7 +115,7 @@ pub enum SourceError {
     },
     /// The disk is too full.
     #[error(
-        "{what}: no space on the disk: {need} bytes are needed, {free} are free; free some, or set HCIMAGE_CACHE to a folder on another disk"
+        "{what}: no space on the disk: {need} bytes are needed, {free} are free; free some, or set HCIMAGE_CACHE to a directory on another disk"
     )]
     NoSpace {
         /// What was being done, in the gerund, with the file's name.
@@ -142,12 +142,12 @@ pub struct Wrong<T> {
     /// Who says so.
     pub promised_by: String,
     /// What to do.
-    pub cure: &'static str,
+    pub hint: &'static str,
 }
 
 /// What an error means for the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
+pub enum ErrorClass {
     /// Something failed; trying again may help.
     Failed,
     /// What was given is not supported.
@@ -158,15 +158,15 @@ pub enum Class {
 
 impl SourceError {
     /// What the error means for the exit code.
-    pub fn class(&self) -> Class {
+    pub fn class(&self) -> ErrorClass {
         match self {
             Self::WrongDigest(_)
             | Self::WrongSize(_)
             | Self::LockMismatch { .. }
             | Self::BadRecord { .. }
-            | Self::Damaged { .. } => Class::Unverified,
-            Self::Unsupported { .. } => Class::Unsupported,
-            _ => Class::Failed,
+            | Self::Damaged { .. } => ErrorClass::Unverified,
+            Self::Unsupported { .. } => ErrorClass::Unsupported,
+            _ => ErrorClass::Failed,
         }
     }
 
@@ -177,13 +177,13 @@ impl SourceError {
 }
 
 /// Tells what was being done when an I/O error came.
-pub(crate) trait During<T> {
+pub(crate) trait IoContext<T> {
     /// `what` in the gerund; the file's name follows it.
-    fn during(self, what: &str, path: &Path) -> Result<T>;
+    fn context(self, what: &str, path: &Path) -> Result<T>;
 }
 
-impl<T> During<T> for io::Result<T> {
-    fn during(self, what: &str, path: &Path) -> Result<T> {
+impl<T> IoContext<T> for io::Result<T> {
+    fn context(self, what: &str, path: &Path) -> Result<T> {
         self.map_err(|source| SourceError::Io { what: format!("{what} {}", path.display()), source })
     }
 }

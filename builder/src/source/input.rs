@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use super::checksum_file::{ChecksumError, ChecksumFile};
 use super::digest::Sha256Digest;
-use super::error::{During, Result, SourceError};
-use super::fetch::Wanted;
+use super::error::{IoContext, Result, SourceError};
+use super::fetch::DownloadSpec;
 use super::lock::{Lock, LockedInput};
 use super::url::SourceUrl;
-use super::{Tools, cache};
+use super::{SourceContext, cache};
 
 /// Checksum files are small: Ubuntu's has a few kilobytes.
 const CHECKSUM_LIMIT: u64 = 1 << 20;
@@ -35,14 +35,14 @@ pub(crate) struct Published {
 /// The input `name`, asked for at `asked`. Once locked it is taken as locked, without asking the publisher; an entry
 /// that was made for another address holds only if the publisher there promises the same digest.
 pub(crate) fn obtain(
-    tools: &Tools<'_>,
+    cx: &SourceContext<'_>,
     lock: &mut Lock,
     name: &str,
     asked: &SourceUrl,
     published: impl FnOnce() -> Result<Published>,
 ) -> Result<CachedFile> {
     let Some(locked) = lock.input(name).cloned() else {
-        let file = obtain_published(tools, &published()?, None)?;
+        let file = obtain_published(cx, &published()?, None)?;
         let (url, size, sha256) = (file.url.clone(), file.size, file.sha256);
         lock.record(name, LockedInput { asked: asked.clone(), url, size, sha256 })?;
         return Ok(file);
@@ -55,7 +55,7 @@ pub(crate) fn obtain(
             return Err(lock.mismatch(name, "sha256", &locked.sha256, &source.sha256));
         }
     }
-    obtain_published(tools, &source, Some(locked.size)).map_err(|error| as_mismatch(error, lock, name))
+    obtain_published(cx, &source, Some(locked.size)).map_err(|error| as_mismatch(error, lock, name))
 }
 
 /// What came is not what was locked: say how to change the lock.
@@ -74,52 +74,57 @@ fn as_mismatch(error: SourceError, lock: &Lock, name: &str) -> SourceError {
     }
 }
 
-fn obtain_published(tools: &Tools<'_>, source: &Published, size: Option<u64>) -> Result<CachedFile> {
+fn obtain_published(cx: &SourceContext<'_>, source: &Published, size: Option<u64>) -> Result<CachedFile> {
     let file_name = source.url.file_name()?;
-    let path = tools.cache.file(&source.sha256, &file_name);
-    let _lock = tools.cache.lock(&source.sha256.to_string(), tools.progress, tools.interrupt)?;
+    let path = cx.cache.file(&source.sha256, &file_name);
+    let _lock = cx.cache.lock(&source.sha256.to_string(), cx.progress, cx.interrupt)?;
     let found =
         |size| CachedFile { path: path.clone(), url: source.url.clone(), size, sha256: source.sha256 };
-    if let Some(size) = intact(tools, &path, source.sha256, size)? {
+    if let Some(size) = intact(cx, &path, source.sha256, size)? {
         return Ok(found(size));
     }
     let Published { url, sha256, promised_by } = source;
-    let wanted = Wanted { url, sha256: *sha256, size, promised_by };
-    let partial = tools.cache.partial(url, &file_name);
-    let (partial, size) = tools.fetcher.download(&wanted, &partial, tools.progress, tools.interrupt)?;
+    let wanted = DownloadSpec { url, sha256: *sha256, size, promised_by };
+    let partial = cx.cache.partial(url, &file_name);
+    let (partial, size) = cx.fetcher.download(&wanted, &partial, cx.progress, cx.interrupt)?;
     cache::publish(&partial, &path)?;
     Ok(found(size))
 }
 
 /// The size of the file in the cache, if it is there and whole. Where nobody knows the size, the bytes are digested.
-fn intact(tools: &Tools<'_>, path: &Path, sha256: Sha256Digest, size: Option<u64>) -> Result<Option<u64>> {
+fn intact(
+    cx: &SourceContext<'_>,
+    path: &Path,
+    sha256: Sha256Digest,
+    size: Option<u64>,
+) -> Result<Option<u64>> {
     let length = match std::fs::metadata(path) {
         Ok(metadata) => metadata.len(),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(e).during("looking at", path),
+        Err(e) => return Err(e).context("looking at", path),
     };
     let whole = match size {
         Some(size) => size == length,
-        None => digest_file(tools, path)? == sha256,
+        None => digest_file(cx, path)? == sha256,
     };
     Ok(whole.then_some(length))
 }
 
 /// The digest of a local file, with progress.
-pub(crate) fn digest_file(tools: &Tools<'_>, path: &Path) -> Result<Sha256Digest> {
-    let file = std::fs::File::open(path).during("opening", path)?;
-    let size = file.metadata().during("looking at", path)?.len();
-    let task = tools.progress.start(&format!("verifying {}", super::error::file_name(path)), Some(size));
+pub(crate) fn digest_file(cx: &SourceContext<'_>, path: &Path) -> Result<Sha256Digest> {
+    let file = std::fs::File::open(path).context("opening", path)?;
+    let size = file.metadata().context("looking at", path)?.len();
+    let task = cx.progress.start(&format!("verifying {}", super::error::file_name(path)), Some(size));
     let digest = Sha256Digest::of_reader::<DigestStop>(file, |n| {
         task.advance(n);
-        Ok(tools.interrupt.check()?)
+        Ok(cx.interrupt.check()?)
     });
     match digest {
         Ok(digest) => {
             task.done();
             Ok(digest)
         }
-        Err(DigestStop::Io(e)) => Err(e).during("reading", path),
+        Err(DigestStop::Io(e)) => Err(e).context("reading", path),
         Err(DigestStop::Interrupted(e)) => Err(e.into()),
     }
 }
@@ -133,14 +138,14 @@ enum DigestStop {
 }
 
 /// Fetches and reads a checksum file.
-pub(crate) fn fetch_checksums(tools: &Tools<'_>, url: &SourceUrl) -> Result<ChecksumFile> {
-    let text = tools.fetcher.text(url, CHECKSUM_LIMIT, tools.interrupt)?;
+pub(crate) fn fetch_checksums(cx: &SourceContext<'_>, url: &SourceUrl) -> Result<ChecksumFile> {
+    let text = cx.fetcher.text(url, CHECKSUM_LIMIT, cx.interrupt)?;
     ChecksumFile::parse(&text).map_err(|e| bad_checksums(url, &e))
 }
 
 /// Reads a checksum file of this machine.
 pub(crate) fn read_checksums(path: &Path) -> Result<ChecksumFile> {
-    let text = std::fs::read_to_string(path).during("reading", path)?;
+    let text = std::fs::read_to_string(path).context("reading", path)?;
     ChecksumFile::parse(&text).map_err(|e| bad_checksums(path.display(), &e))
 }
 

@@ -9,12 +9,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Tools;
+use super::SourceContext;
 use super::checksum_file::{ChecksumFile, list};
 use super::digest::Sha256Digest;
-use super::error::{During, Result, SourceError};
+use super::error::{IoContext, Result, SourceError};
 use super::input::{self, Published, bad_checksums, read_checksums};
-use super::k3s_version::{K3sVersion, K3sWanted};
+use super::k3s_version::{K3sVersion, K3sVersionReq};
 use super::lock::Lock;
 use super::url::SourceUrl;
 use crate::arch::Arch;
@@ -22,10 +22,10 @@ use crate::arch::Arch;
 /// Where k3s comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum K3sSource {
-    /// A folder with the files of a release, downloaded by hand. Its name must be the version, such as `v1.36.2+k3s1`,
+    /// A directory with the files of a release, downloaded by hand. Its name must be the version, such as `v1.36.2+k3s1`,
     /// unless `version` tells it.
-    Folder {
-        /// The folder.
+    Dir {
+        /// The directory.
         path: PathBuf,
         /// The version of the files in it.
         version: Option<K3sVersion>,
@@ -33,7 +33,7 @@ pub enum K3sSource {
     /// The publisher's server, or a mirror with the same layout.
     Release {
         /// A version or channel.
-        wanted: K3sWanted,
+        wanted: K3sVersionReq,
         /// What stands before `/<version>/<file>`: `https://github.com/k3s-io/k3s/releases/download`.
         releases_url: SourceUrl,
         /// What stands before `/<channel>`: `https://update.k3s.io/v1-release/channels`.
@@ -111,31 +111,31 @@ impl Names {
 }
 
 /// Obtains k3s for `arch`. Entries in the lock file: `k3s.<channel>` and `k3s.<version>.<file>`.
-pub fn obtain(tools: &Tools<'_>, source: &K3sSource, arch: Arch, lock: &mut Lock) -> Result<K3sBundle> {
+pub fn obtain(cx: &SourceContext<'_>, source: &K3sSource, arch: Arch, lock: &mut Lock) -> Result<K3sBundle> {
     let names = Names::of(arch);
     match source {
-        K3sSource::Folder { path, version } => from_folder(path, version.as_ref(), names),
+        K3sSource::Dir { path, version } => from_dir(path, version.as_ref(), names),
         K3sSource::Release { wanted, releases_url, channels_url } => {
             let version = match wanted {
-                K3sWanted::Version(version) => version.clone(),
-                K3sWanted::Channel(channel) => resolve_channel(tools, channels_url, channel, lock)?,
+                K3sVersionReq::Version(version) => version.clone(),
+                K3sVersionReq::Channel(channel) => resolve_channel(cx, channels_url, channel, lock)?,
             };
             let release = releases_url.below(&version.to_string());
-            Release { tools, url: release, version, names, checksums: None }.obtain(lock)
+            Release { cx, url: release, version, names, checksums: None }.obtain(lock)
         }
     }
 }
 
-fn from_folder(folder: &Path, version: Option<&K3sVersion>, names: Names) -> Result<K3sBundle> {
-    let found = list_folder(folder)?;
-    let version = version.cloned().map_or_else(|| version_of_folder(folder), Ok)?;
-    let missing = |name: &str, cure: &str| SourceError::Missing {
-        what: folder.join(name).display().to_string(),
-        cure: format!("found there: {}; {cure}", list(found.iter())),
+fn from_dir(dir: &Path, version: Option<&K3sVersion>, names: Names) -> Result<K3sBundle> {
+    let found = list_dir(dir)?;
+    let version = version.cloned().map_or_else(|| version_of_dir(dir), Ok)?;
+    let missing = |name: &str, hint: &str| SourceError::Missing {
+        what: dir.join(name).display().to_string(),
+        hint: format!("found there: {}; {hint}", list(found.iter())),
     };
     let has = |name: &&str| found.iter().any(|found| found == name);
     let fetch = "fetch it from the same k3s release";
-    let checksums = has(&names.checksums).then(|| folder.join(names.checksums));
+    let checksums = has(&names.checksums).then(|| dir.join(names.checksums));
     let checksums = checksums.ok_or_else(|| {
         missing(names.checksums, "it verifies the others: fetch it from the same k3s release")
     })?;
@@ -145,35 +145,35 @@ fn from_folder(folder: &Path, version: Option<&K3sVersion>, names: Names) -> Res
     let airgap_images = names.airgap_images.into_iter().find(has);
     let airgap_images = airgap_images.ok_or_else(|| missing(names.airgap_images[0], fetch))?;
     let sums = read_checksums(&checksums)?;
-    let file = |name| file_in_folder(folder, name, &sums, &checksums);
+    let file = |name| file_in_dir(dir, name, &sums, &checksums);
     Ok(K3sBundle { version, binary: file(names.binary)?, airgap_images: file(airgap_images)? })
 }
 
-fn list_folder(folder: &Path) -> Result<Vec<String>> {
-    let entries = std::fs::read_dir(folder).during("reading the k3s release folder", folder)?;
+fn list_dir(dir: &Path) -> Result<Vec<String>> {
+    let entries = std::fs::read_dir(dir).context("reading the k3s release directory", dir)?;
     let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
     let mut names =
-        names.collect::<std::io::Result<Vec<_>>>().during("reading the k3s release folder", folder)?;
+        names.collect::<std::io::Result<Vec<_>>>().context("reading the k3s release directory", dir)?;
     names.sort();
     Ok(names)
 }
 
 /// Browsers and curl may leave the `+` as the address has it, `%2B`.
-fn version_of_folder(folder: &Path) -> Result<K3sVersion> {
-    let full = std::path::absolute(folder).during("resolving", folder)?;
+fn version_of_dir(dir: &Path) -> Result<K3sVersion> {
+    let full = std::path::absolute(dir).context("resolving", dir)?;
     let name = super::error::file_name(&full).replace("%2B", "+");
     name.parse().map_err(|_| SourceError::Invalid {
-        what: folder.display().to_string(),
-        problem: "the folder's name does not tell the version of k3s in it: \
+        what: dir.display().to_string(),
+        problem: "the directory's name does not tell the version of k3s in it: \
                   name it like the release, v1.36.2+k3s1, or give --k3s-version"
             .into(),
     })
 }
 
-fn file_in_folder(folder: &Path, name: &str, sums: &ChecksumFile, sums_path: &Path) -> Result<ReleaseFile> {
-    let path = folder.join(name);
+fn file_in_dir(dir: &Path, name: &str, sums: &ChecksumFile, sums_path: &Path) -> Result<ReleaseFile> {
+    let path = dir.join(name);
     let sha256 = sums.digest_of(name).map_err(|e| bad_checksums(sums_path.display(), &e))?;
-    let size = std::fs::metadata(&path).during("looking at", &path)?.len();
+    let size = std::fs::metadata(&path).context("looking at", &path)?.len();
     Ok(ReleaseFile {
         name: name.to_owned(),
         path,
@@ -185,7 +185,7 @@ fn file_in_folder(folder: &Path, name: &str, sums: &ChecksumFile, sums_path: &Pa
 
 /// The version that a channel stands for: locked, or the last element of the address that it redirects to.
 fn resolve_channel(
-    tools: &Tools<'_>,
+    cx: &SourceContext<'_>,
     channels_url: &SourceUrl,
     channel: &str,
     lock: &mut Lock,
@@ -198,7 +198,7 @@ fn resolve_channel(
     }
     let mut url = asked.clone();
     for _ in 0..HOPS {
-        url = tools.fetcher.redirect(&url, tools.interrupt)?;
+        url = cx.fetcher.redirect(&url, cx.interrupt)?;
         if let Some(version) = url.file_name().ok().and_then(|name| name.parse::<K3sVersion>().ok()) {
             lock.record_channel(&name, asked, version.clone())?;
             return Ok(version);
@@ -210,7 +210,7 @@ fn resolve_channel(
 
 /// A release on a server.
 struct Release<'a> {
-    tools: &'a Tools<'a>,
+    cx: &'a SourceContext<'a>,
     url: SourceUrl,
     version: K3sVersion,
     names: Names,
@@ -239,8 +239,8 @@ impl Release<'_> {
     fn file(&mut self, name: &str, lock: &mut Lock) -> Result<ReleaseFile> {
         let url = self.url.below(name);
         let lock_name = self.lock_name(name);
-        let tools = self.tools;
-        let file = input::obtain(tools, lock, &lock_name, &url, || self.published(name))?;
+        let cx = self.cx;
+        let file = input::obtain(cx, lock, &lock_name, &url, || self.published(name))?;
         Ok(ReleaseFile {
             name: name.to_owned(),
             path: file.path,
@@ -263,7 +263,7 @@ impl Release<'_> {
     fn checksums(&mut self) -> Result<&ChecksumFile> {
         let sums = match self.checksums.take() {
             Some(sums) => sums,
-            None => input::fetch_checksums(self.tools, &self.url.below(self.names.checksums))?,
+            None => input::fetch_checksums(self.cx, &self.url.below(self.names.checksums))?,
         };
         Ok(self.checksums.insert(sums))
     }
@@ -274,11 +274,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_tells_its_version() {
+    fn a_dir_tells_its_version() {
         for good in ["/x/v1.36.2+k3s1", "v1.36.2%2Bk3s1/"] {
-            assert_eq!(version_of_folder(Path::new(good)).unwrap().to_string(), "v1.36.2+k3s1");
+            assert_eq!(version_of_dir(Path::new(good)).unwrap().to_string(), "v1.36.2+k3s1");
         }
-        let error = version_of_folder(Path::new("/x/k3s")).unwrap_err().to_string();
+        let error = version_of_dir(Path::new("/x/k3s")).unwrap_err().to_string();
         assert!(error.contains("v1.36.2+k3s1"), "{error}");
     }
 }

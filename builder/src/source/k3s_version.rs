@@ -87,7 +87,7 @@ impl From<K3sVersion> for String {
 /// What a user may ask for: one version, or what a channel stands for.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub enum K3sWanted {
+pub enum K3sVersionReq {
     /// Exactly this one.
     Version(K3sVersion),
     /// A channel of k3s's channel server: `stable`, `latest`, `v1.36`.
@@ -99,7 +99,7 @@ pub enum K3sWanted {
 #[error("\"{0}\" is neither a version of k3s (v1.36.2+k3s1) nor one of its channels (stable, latest, v1.36)")]
 pub struct BadWanted(String);
 
-impl FromStr for K3sWanted {
+impl FromStr for K3sVersionReq {
     type Err = BadWanted;
 
     fn from_str(text: &str) -> Result<Self, BadWanted> {
@@ -115,7 +115,7 @@ impl FromStr for K3sWanted {
     }
 }
 
-impl TryFrom<String> for K3sWanted {
+impl TryFrom<String> for K3sVersionReq {
     type Error = BadWanted;
 
     fn try_from(text: String) -> Result<Self, BadWanted> {
@@ -123,11 +123,11 @@ impl TryFrom<String> for K3sWanted {
     }
 }
 
-impl From<K3sWanted> for String {
-    fn from(wanted: K3sWanted) -> Self {
+impl From<K3sVersionReq> for String {
+    fn from(wanted: K3sVersionReq) -> Self {
         match wanted {
-            K3sWanted::Version(version) => version.to_string(),
-            K3sWanted::Channel(channel) => channel,
+            K3sVersionReq::Version(version) => version.to_string(),
+            K3sVersionReq::Channel(channel) => channel,
         }
     }
 }
@@ -185,11 +185,11 @@ mod tests {
 
     #[test]
     fn wanted_is_a_version_or_a_channel() {
-        assert_eq!("stable".parse(), Ok(K3sWanted::Channel("stable".into())));
-        assert_eq!("v1.36".parse(), Ok(K3sWanted::Channel("v1.36".into())));
-        assert!(matches!("v1.36.2+k3s1".parse(), Ok(K3sWanted::Version(_))));
+        assert_eq!("stable".parse(), Ok(K3sVersionReq::Channel("stable".into())));
+        assert_eq!("v1.36".parse(), Ok(K3sVersionReq::Channel("v1.36".into())));
+        assert!(matches!("v1.36.2+k3s1".parse(), Ok(K3sVersionReq::Version(_))));
         for bad in ["", "Stable", "v1", "1.36", "v1.36.2", "../stable", "v1.36/x"] {
-            assert!(bad.parse::<K3sWanted>().is_err(), "{bad}");
+            assert!(bad.parse::<K3sVersionReq>().is_err(), "{bad}");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::digest::Sha256Digest;
-use super::error::{During, Result, SourceError};
+use super::error::{IoContext, Result, SourceError};
 use super::k3s_version::K3sVersion;
 use super::url::SourceUrl;
 
@@ -55,7 +55,7 @@ impl Lock {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 Ok(Self { path: path.into(), inputs: BTreeMap::new(), channels: BTreeMap::new() })
             }
-            Err(e) => Err(e).during("reading", path),
+            Err(e) => Err(e).context("reading", path),
         }
     }
 
@@ -162,24 +162,24 @@ impl Lock {
 
     /// Replaces the file at once and for good.
     fn save(&self) -> Result<()> {
-        let text = self.text().map_err(std::io::Error::other).during("writing", &self.path)?;
-        write_atomically(&self.path, text.as_bytes()).during("writing", &self.path)
+        let text = self.text().map_err(std::io::Error::other).context("writing", &self.path)?;
+        write_atomically(&self.path, text.as_bytes()).context("writing", &self.path)
     }
 }
 
 /// After a power cut there is the old file or the new one, never a part.
 fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     builder.prefix(".hcimage-lock");
     // Nothing in it is secret, and it belongs under version control: like any file, less what the umask takes.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder)?;
+    let mut file = builder.tempfile_in(dir)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|e| e.error)?;
-    super::cache::sync_folder(folder)
+    super::cache::sync_dir(dir)
 }
 
 #[derive(Serialize, Deserialize)]
@@ -221,14 +221,14 @@ mod tests {
     }
 
     fn scratch() -> (tempfile::TempDir, PathBuf) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("hcimage.lock");
-        (folder, path)
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("hcimage.lock");
+        (dir, path)
     }
 
     #[test]
     fn text_is_sorted_and_reads_back() {
-        let (_folder, path) = scratch();
+        let (_dir, path) = scratch();
         let mut lock = Lock::load(&path).unwrap();
         let asked = "https://example.org/latest".parse().unwrap();
         lock.record("k3s.v1.36.2+k3s1.k3s-arm64", input("b")).unwrap();
@@ -254,13 +254,13 @@ mod tests {
 
     #[test]
     fn a_second_use_must_match() {
-        let (_folder, path) = scratch();
+        let (_dir, path) = scratch();
         let mut lock = Lock::load(&path).unwrap();
         lock.record("base.cm4", input("a")).unwrap();
         lock.record("base.cm4", input("a")).unwrap();
         let before = std::fs::read(&path).unwrap();
         let error = lock.record("base.cm4", input("b")).unwrap_err();
-        assert_eq!(error.class(), super::super::Class::Unverified);
+        assert_eq!(error.class(), super::super::ErrorClass::Unverified);
         let text = error.to_string();
         for part in ["base.cm4", "hcimage.lock", "ca978112", "3e23e816", "remove the entry"] {
             assert!(text.contains(part), "{part} is missing in: {text}");
@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_channel_of_another_server_is_refused() {
-        let (_folder, path) = scratch();
+        let (_dir, path) = scratch();
         let mut lock = Lock::load(&path).unwrap();
         let (one, two): (SourceUrl, SourceUrl) =
             ("https://one.example/stable".parse().unwrap(), "https://two.example/stable".parse().unwrap());

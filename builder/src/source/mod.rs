@@ -20,14 +20,14 @@ mod unpack;
 pub mod url;
 
 pub(crate) use error::file_name;
-pub use error::{Class, Result, SourceError};
+pub use error::{ErrorClass, Result, SourceError};
 
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 
 /// What obtaining an input needs besides its address.
 #[derive(Clone, Copy)]
-pub struct Tools<'a> {
+pub struct SourceContext<'a> {
     /// Fetches over the network.
     pub fetcher: &'a fetch::Fetcher,
     /// Keeps what was fetched and unpacked.

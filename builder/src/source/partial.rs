@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::cache::make_parent;
 use super::digest::{Hasher, Sha256Digest};
-use super::error::{During, Result, SourceError};
+use super::error::{IoContext, Result, SourceError};
 use super::space;
 use crate::interrupt::Interrupt;
 
@@ -26,8 +26,13 @@ impl Partial {
     pub(crate) fn open(path: &Path, interrupt: &Interrupt) -> Result<Self> {
         make_parent(path)?;
         let mut options = File::options();
-        let file =
-            options.read(true).write(true).create(true).truncate(false).open(path).during("opening", path)?;
+        let file = options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .context("opening", path)?;
         let mut partial =
             Self { path: path.into(), file, hasher: Hasher::default(), length: 0, inherited: false };
         if partial.validator().is_some() {
@@ -43,7 +48,7 @@ impl Partial {
         let mut length = 0;
         let mut reader = BufReader::with_capacity(1 << 20, &self.file);
         loop {
-            let bytes = std::io::BufRead::fill_buf(&mut reader).during("reading", &self.path)?;
+            let bytes = std::io::BufRead::fill_buf(&mut reader).context("reading", &self.path)?;
             if bytes.is_empty() {
                 break;
             }
@@ -67,8 +72,8 @@ impl Partial {
         self.inherited
     }
 
-    /// The folder that it lies in.
-    pub(crate) fn folder(&self) -> &Path {
+    /// The directory that it lies in.
+    pub(crate) fn dir(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new("."))
     }
 
@@ -88,7 +93,7 @@ impl Partial {
         self.restart()?;
         let path = self.validator_path();
         match validator {
-            Some(validator) => std::fs::write(&path, validator).during("writing", &path),
+            Some(validator) => std::fs::write(&path, validator).context("writing", &path),
             None => Ok(()),
         }
     }
@@ -96,8 +101,8 @@ impl Partial {
     /// Begins again from nothing.
     pub(crate) fn restart(&mut self) -> Result<()> {
         remove(&self.validator_path())?;
-        self.file.set_len(0).during("emptying", &self.path)?;
-        self.file.rewind().during("emptying", &self.path)?;
+        self.file.set_len(0).context("emptying", &self.path)?;
+        self.file.rewind().context("emptying", &self.path)?;
         (self.hasher, self.length, self.inherited) = (Hasher::default(), 0, false);
         Ok(())
     }
@@ -106,7 +111,7 @@ impl Partial {
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<()> {
         self.file.write_all(bytes).map_err(|e| {
             let what = format!("writing {}", self.path.display());
-            space::write_failed(e, self.folder(), &what, bytes.len() as u64)
+            space::write_failed(e, self.dir(), &what, bytes.len() as u64)
         })?;
         self.hasher.update(bytes);
         self.length += bytes.len() as u64;
@@ -120,7 +125,7 @@ impl Partial {
 
     /// Makes the bytes durable and gives the file back, ready to be renamed.
     pub(crate) fn complete(self) -> Result<PathBuf> {
-        self.file.sync_all().during("syncing", &self.path)?;
+        self.file.sync_all().context("syncing", &self.path)?;
         remove(&self.validator_path())?;
         Ok(self.path)
     }

@@ -34,11 +34,11 @@ impl SourceUrl {
         Self(url)
     }
 
-    /// Another file of the same folder.
+    /// Another file of the same directory.
     pub fn sibling(&self, name: &str) -> Self {
         let mut url = self.0.clone();
-        let folder = self.0.path().rsplit_once('/').map_or("", |(folder, _)| folder);
-        url.set_path(&format!("{folder}/{}", percent_encode(name)));
+        let dir = self.0.path().rsplit_once('/').map_or("", |(dir, _)| dir);
+        url.set_path(&format!("{dir}/{}", percent_encode(name)));
         url.set_query(None);
         Self(url)
     }

@@ -60,7 +60,7 @@ impl FromStr for InterfaceAddress {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refuse = |cause: &str, cure: &str| ValueError::new(KIND, text, cause, cure);
+        let refuse = |cause: &str, hint: &str| ValueError::new(KIND, text, cause, hint);
         let (address, prefix) = text.split_once('/').ok_or_else(|| refuse("has no prefix length", FORM))?;
         let address: IpAddr = address.parse().map_err(|_| refuse("is not an IP address", FORM))?;
         let prefix = parse_prefix(prefix, bits(address))

@@ -24,8 +24,8 @@ impl FromStr for BoardSerial {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let refuse = |cause: &str| {
-            let cure = "write it as `cat /proc/device-tree/serial-number` shows it, such as 10000000a1b2c3d4";
-            Err(ValueError::new("serial number", text, cause, cure))
+            let hint = "write it as `cat /proc/device-tree/serial-number` shows it, such as 10000000a1b2c3d4";
+            Err(ValueError::new("serial number", text, cause, hint))
         };
         if text.is_empty() || text.len() > LONGEST {
             return refuse("is not 1 to 64 characters long");

@@ -23,7 +23,7 @@ impl FromStr for DatastoreEndpoint {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refuse = |cause: &str, cure: &str| Err(ValueError::hidden("datastore endpoint", cause, cure));
+        let refuse = |cause: &str, hint: &str| Err(ValueError::hidden("datastore endpoint", cause, hint));
         if text.starts_with("sqlite://") {
             return refuse(
                 "is SQLite, which is not external",

@@ -35,7 +35,7 @@ impl FromStr for DomainName {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refuse = |cause: &str, cure: &str| Err(ValueError::new("name", text, cause, cure));
+        let refuse = |cause: &str, hint: &str| Err(ValueError::new("name", text, cause, hint));
         if text.bytes().any(|b| b.is_ascii_uppercase()) {
             return refuse("has capital letters", "write it in lower case");
         }

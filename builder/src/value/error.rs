@@ -9,7 +9,7 @@ pub struct ValueError {
     /// Absent where it must not be shown.
     value: Option<String>,
     cause: String,
-    cure: String,
+    hint: String,
 }
 
 impl ValueError {
@@ -17,14 +17,14 @@ impl ValueError {
         kind: &'static str,
         value: impl ToString,
         cause: impl Into<String>,
-        cure: impl Into<String>,
+        hint: impl Into<String>,
     ) -> Self {
-        Self { kind, value: Some(value.to_string()), cause: cause.into(), cure: cure.into() }
+        Self { kind, value: Some(value.to_string()), cause: cause.into(), hint: hint.into() }
     }
 
     /// For a value that nobody may read in a message.
-    pub(super) fn hidden(kind: &'static str, cause: impl Into<String>, cure: impl Into<String>) -> Self {
-        Self { kind, value: None, cause: cause.into(), cure: cure.into() }
+    pub(super) fn hidden(kind: &'static str, cause: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { kind, value: None, cause: cause.into(), hint: hint.into() }
     }
 }
 
@@ -39,14 +39,14 @@ impl ValueError {
     }
 
     /// What to write instead.
-    pub fn cure(&self) -> &str {
-        &self.cure
+    pub fn hint(&self) -> &str {
+        &self.hint
     }
 }
 
 impl fmt::Display for ValueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.problem(), self.cure)
+        write!(f, "{}: {}", self.problem(), self.hint)
     }
 }
 

@@ -37,12 +37,12 @@ impl FromStr for FirmwareSetting {
         match text.split_once('=').filter(|(key, value)| plain(key) && plain(value)) {
             Some((key, value)) => Ok(Self { key: key.to_owned(), value: value.to_owned() }),
             None => {
-                let cure = "write it like enable_uart=1";
+                let hint = "write it like enable_uart=1";
                 Err(ValueError::new(
                     "firmware setting",
                     text,
                     "is no line of config.txt with a key and a value",
-                    cure,
+                    hint,
                 ))
             }
         }

@@ -27,7 +27,7 @@ impl FromStr for FsLabel {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refuse = |cause: &str, cure: &str| Err(ValueError::new("file system label", text, cause, cure));
+        let refuse = |cause: &str, hint: &str| Err(ValueError::new("file system label", text, cause, hint));
         if text.is_empty() {
             return refuse("is empty", "write a label such as k8s-data");
         }

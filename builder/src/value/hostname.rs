@@ -28,7 +28,7 @@ impl FromStr for Hostname {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refuse = |cause: &str, cure: &str| Err(ValueError::new("host name", text, cause, cure));
+        let refuse = |cause: &str, hint: &str| Err(ValueError::new("host name", text, cause, hint));
         if text.is_empty() {
             return refuse("is empty", "write a name such as hc-1");
         }

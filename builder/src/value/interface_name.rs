@@ -27,7 +27,7 @@ impl FromStr for InterfaceName {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refuse = |cause: &str, cure: &str| Err(ValueError::new("interface name", text, cause, cure));
+        let refuse = |cause: &str, hint: &str| Err(ValueError::new("interface name", text, cause, hint));
         if text.is_empty() || text == "." || text == ".." {
             return refuse("names no interface", "write a name such as eth0");
         }

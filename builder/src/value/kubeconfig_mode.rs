@@ -23,7 +23,7 @@ impl FromStr for KubeconfigMode {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refuse = |cause: &str, cure: &str| Err(ValueError::new("kubeconfig mode", text, cause, cure));
+        let refuse = |cause: &str, hint: &str| Err(ValueError::new("kubeconfig mode", text, cause, hint));
         if text.len() != 4 || !text.bytes().all(|b| matches!(b, b'0'..=b'7')) {
             return refuse("is not four octal digits", "write a mode such as 0600 or 0644");
         }

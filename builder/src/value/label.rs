@@ -90,7 +90,7 @@ impl FromStr for LabelKey {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refuse = |cause: &str, cure: &str| Err(ValueError::new("label key", text, cause, cure));
+        let refuse = |cause: &str, hint: &str| Err(ValueError::new("label key", text, cause, hint));
         if !is_qualified_name(text) {
             return refuse(
                 "is not one that Kubernetes takes",

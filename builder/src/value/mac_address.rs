@@ -21,8 +21,8 @@ impl FromStr for MacAddress {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let refuse = |cause: &str| {
-            let cure = "write it as the board's label or `ip link` shows it, such as dc:a6:32:01:02:03";
-            ValueError::new("MAC address", text, cause, cure)
+            let hint = "write it as the board's label or `ip link` shows it, such as dc:a6:32:01:02:03";
+            ValueError::new("MAC address", text, cause, hint)
         };
         let separator = if text.contains('-') { '-' } else { ':' };
         let byte = |part: &str| {

@@ -13,7 +13,7 @@ use super::error::{ValueError, text_value};
 #[serde(try_from = "String", into = "String")]
 pub struct MountPoint(String);
 
-/// Folders of the system: a disk mounted on one would hide what the node boots from.
+/// Directories of the system: a disk mounted on one would hide what the node boots from.
 const SYSTEM: [&str; 14] = [
     "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/tmp",
     "/usr", "/var",
@@ -38,25 +38,25 @@ impl FromStr for MountPoint {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refuse = |cause: &str, cure: &str| Err(ValueError::new("mount point", text, cause, cure));
+        let refuse = |cause: &str, hint: &str| Err(ValueError::new("mount point", text, cause, hint));
         let Some(inside) = text.strip_prefix('/') else {
             return refuse("is not absolute", "begin it with a slash, such as /k8s-data");
         };
         let inside = inside.strip_suffix('/').unwrap_or(inside);
         if inside.is_empty() {
-            return refuse("is the root of the system", "name a folder of its own, such as /k8s-data");
+            return refuse("is the root of the system", "name a directory of its own, such as /k8s-data");
         }
         if text.chars().any(char::is_control) {
-            return refuse("has a control character", "name a plain folder, such as /k8s-data");
+            return refuse("has a control character", "name a plain directory, such as /k8s-data");
         }
         if inside.split('/').any(|part| matches!(part, "" | "." | "..")) {
             return refuse("is not a plain path", "leave out '.', '..' and doubled slashes");
         }
         let path = format!("/{inside}");
-        if SYSTEM.contains(&path.as_str()) || VIRTUAL.iter().any(|folder| path.starts_with(folder)) {
+        if SYSTEM.contains(&path.as_str()) || VIRTUAL.iter().any(|dir| path.starts_with(dir)) {
             return refuse(
                 "would hide a part of the system",
-                "name a folder of its own, such as /k8s-data or /srv/data",
+                "name a directory of its own, such as /k8s-data or /srv/data",
             );
         }
         Ok(Self(path))

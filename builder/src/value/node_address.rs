@@ -20,7 +20,7 @@ impl FromStr for NodeAddress {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refuse = |cause: &str, cure: &str| Err(ValueError::new("address", text, cause, cure));
+        let refuse = |cause: &str, hint: &str| Err(ValueError::new("address", text, cause, hint));
         const FORM: &str = "write \"dhcp\" or an address such as 192.168.1.11";
         if text == "dhcp" {
             return Ok(Self::Dhcp);

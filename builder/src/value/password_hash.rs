@@ -24,8 +24,8 @@ impl FromStr for PasswordHash {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let refuse = |cause: &str| {
-            let cure = "write what `mkpasswd --method=yescrypt` or `openssl passwd -6` prints";
-            Err(ValueError::hidden("password hash", cause, cure))
+            let hint = "write what `mkpasswd --method=yescrypt` or `openssl passwd -6` prints";
+            Err(ValueError::hidden("password hash", cause, hint))
         };
         if !METHODS.iter().any(|method| text.starts_with(method)) {
             return refuse("does not begin with a method such as $y$ or $6$");

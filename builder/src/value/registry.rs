@@ -70,7 +70,7 @@ impl FromStr for RegistryUrl {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         // The text is not shown: it may hold a password.
-        let refuse = |cause: &str, cure: &str| ValueError::hidden("registry address", cause, cure);
+        let refuse = |cause: &str, hint: &str| ValueError::hidden("registry address", cause, hint);
         const FORM: &str = "write something like https://registry.home.lan:5000";
         let url = Url::parse(text).map_err(|_| refuse("is not an address", FORM))?;
         if !matches!(url.scheme(), "http" | "https") {

@@ -32,7 +32,7 @@ impl FromStr for SshKey {
 
     /// The text is never shown: what is pasted by mistake may be the secret half.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refuse = |cause: &str, cure: &str| ValueError::hidden("SSH key", cause, cure);
+        let refuse = |cause: &str, hint: &str| ValueError::hidden("SSH key", cause, hint);
         const FORM: &str = "write the one line of a .pub file, such as ssh-ed25519 AAAA… me@laptop";
         let line = text.trim();
         if line.contains("PRIVATE KEY") {

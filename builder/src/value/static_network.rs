@@ -67,11 +67,11 @@ impl TryFrom<Raw> for StaticNetwork {
 }
 
 fn check_gateway(address: InterfaceAddress, gateway: IpAddr) -> Result<(), ValueError> {
-    let refuse = |cause: String, cure: &str| Err(ValueError::new("gateway", gateway, cause, cure));
+    let refuse = |cause: String, hint: &str| Err(ValueError::new("gateway", gateway, cause, hint));
     if !address.contains(gateway) {
         return refuse(
             format!("is not inside {}/{}", address.network(), address.prefix()),
-            "write the router's address in the node's own network, or mend the prefix length",
+            "write the router's address in the node's own network, or fix the prefix length",
         );
     }
     if gateway == address.ip() {

@@ -51,7 +51,7 @@ impl Subnet {
                 "address",
                 address,
                 format!("is not inside the network {self}"),
-                "write an address of that network, or mend the network",
+                "write an address of that network, or fix the network",
             ));
         }
         format!("{address}/{}", self.prefix).parse()
@@ -63,7 +63,7 @@ impl FromStr for Subnet {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         const FORM: &str = "write it like 192.168.1.0/24";
-        let refuse = |cause: &str, cure: &str| ValueError::new("network", text, cause, cure);
+        let refuse = |cause: &str, hint: &str| ValueError::new("network", text, cause, hint);
         let (first, prefix) = text.split_once('/').ok_or_else(|| refuse("has no prefix length", FORM))?;
         let first: IpAddr = first.parse().map_err(|_| refuse("has no IP address", FORM))?;
         let prefix = parse_prefix(prefix, bits(first))

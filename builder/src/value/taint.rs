@@ -27,7 +27,7 @@ impl FromStr for Taint {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refuse = |cause: &str, cure: &str| ValueError::new("taint", text, cause, cure);
+        let refuse = |cause: &str, hint: &str| ValueError::new("taint", text, cause, hint);
         const FORM: &str = "write it like dedicated=storage:NoSchedule";
         let (left, effect) = text.rsplit_once(':').ok_or_else(|| refuse("has no effect", FORM))?;
         let effect = EFFECTS.into_iter().find(|known| *known == effect).ok_or_else(|| {

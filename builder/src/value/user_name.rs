@@ -49,7 +49,7 @@ impl FromStr for UserName {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refuse = |cause: &str, cure: &str| Err(ValueError::new("user name", text, cause, cure));
+        let refuse = |cause: &str, hint: &str| Err(ValueError::new("user name", text, cause, hint));
         let plain = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
         if !text.starts_with(|c: char| c.is_ascii_lowercase()) || !text.bytes().all(plain) {
             return refuse(

@@ -26,8 +26,8 @@ impl FromStr for Ssid {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.is_empty() || text.len() > 32 || text.chars().any(char::is_control) {
-            let cure = "write the network's name as the router shows it";
-            return Err(ValueError::new("SSID", text, "is not 1 to 32 bytes of text", cure));
+            let hint = "write the network's name as the router shows it";
+            return Err(ValueError::new("SSID", text, "is not 1 to 32 bytes of text", hint));
         }
         Ok(Self(text.to_owned()))
     }
@@ -93,8 +93,8 @@ impl FromStr for CountryCode {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.len() != 2 || !text.bytes().all(|b| b.is_ascii_uppercase()) {
-            let cure = "write the country where the node stands, such as DE or US";
-            return Err(ValueError::new("country", text, "is not two capital letters", cure));
+            let hint = "write the country where the node stands, such as DE or US";
+            return Err(ValueError::new("country", text, "is not two capital letters", hint));
         }
         Ok(Self(text.to_owned()))
     }

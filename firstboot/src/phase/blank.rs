@@ -10,11 +10,11 @@ use std::time::Duration;
 use crate::block::Disk;
 use crate::context::Context;
 use crate::mounts;
+use crate::phase_error::PhaseError;
 use crate::seed::DataDisk;
 use crate::state::PhaseName;
 use crate::sys::{Command, System};
 use crate::systemd;
-use crate::trouble::Trouble;
 
 /// How much of either end must be zero.
 const END: usize = 1024 * 1024;
@@ -27,9 +27,9 @@ pub(super) const SETTLED: Duration = Duration::from_secs(30);
 const FORMAT_LIMIT: Duration = Duration::from_secs(1200);
 
 /// Formats the blank disk, or the one whose formatting was interrupted.
-pub(super) fn format(cx: &mut Context<'_>, wanted: &DataDisk) -> Result<(), Trouble> {
+pub(super) fn format(cx: &mut Context<'_>, wanted: &DataDisk) -> Result<(), PhaseError> {
     if cx.sys.uptime() < SETTLED {
-        return Err(Trouble::passing(
+        return Err(PhaseError::retry(
             format!(
                 "no disk has the label {:?} yet; a blank one is formatted only when all have shown up",
                 wanted.label
@@ -42,13 +42,13 @@ pub(super) fn format(cx: &mut Context<'_>, wanted: &DataDisk) -> Result<(), Trou
     let device = disk.path().display().to_string();
     let text = format!("formatting the blank disk {device} ({description}) as {:?}", wanted.label);
     // Also writes the state: after a power cut in the middle the disk is no longer blank.
-    cx.note(PhaseName::DataDisk, &text).map_err(Trouble::Lasting)?;
+    cx.note(PhaseName::DataDisk, &text).map_err(PhaseError::Abort)?;
     let output = systemd::run(cx.sys, &mkfs(&wanted.label, &device))?;
     if output.success {
         return Ok(());
     }
     let what = format!("formatting {device} ({description}): {}", systemd::last_line(&output.stderr));
-    Err(Trouble::passing(what, "replace the disk if it happens twice"))
+    Err(PhaseError::retry(what, "replace the disk if it happens twice"))
 }
 
 /// `-F`: a whole disk, and nobody there to ask (mke2fs(8)).
@@ -59,7 +59,7 @@ fn mkfs(label: &str, device: &str) -> Command {
 }
 
 /// The one disk to format, with its description; any doubt is a refusal that says what was seen.
-fn choose(cx: &Context<'_>, wanted: &DataDisk) -> Result<(Disk, String), Trouble> {
+fn choose(cx: &Context<'_>, wanted: &DataDisk) -> Result<(Disk, String), PhaseError> {
     let (mut blank, mut others) = (Vec::new(), Vec::new());
     for disk in Disk::all(cx.sys) {
         let description = disk.description(cx.sys);
@@ -70,7 +70,7 @@ fn choose(cx: &Context<'_>, wanted: &DataDisk) -> Result<(Disk, String), Trouble
         }
     }
     let what = match blank.as_slice() {
-        [_] => return blank.pop().ok_or_else(|| Trouble::passing("no blank disk", "plug one in")),
+        [_] => return blank.pop().ok_or_else(|| PhaseError::retry("no blank disk", "plug one in")),
         [] if others.is_empty() => "no disk was found".to_owned(),
         [] => format!("no disk has the label {:?}, and none is blank: {}", wanted.label, others.join("; ")),
         several => {
@@ -88,7 +88,7 @@ fn choose(cx: &Context<'_>, wanted: &DataDisk) -> Result<(Disk, String), Trouble
          is needed any more, make it blank: wipefs --all and zeros over its first and last MiB",
         wanted.label
     );
-    Err(Trouble::passing(what, advice))
+    Err(PhaseError::retry(what, advice))
 }
 
 /// Why the disk is out of the question whatever is on it.
@@ -163,8 +163,8 @@ mod tests {
 
     /// Runs `script` with the path of an image file of zeros as `$1`, and judges the file as a disk.
     fn judge(script: &str) -> Option<String> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("disk");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("disk");
         File::create(&path).unwrap().set_len(BYTES).unwrap();
         let mut command = Process::new("sh");
         command.args(["-ec", script, "sh"]).arg(&path).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
@@ -217,8 +217,8 @@ mod tests {
     /// The command that formats, as it stands above, on a file: the label is found by others' tools.
     #[test]
     fn a_formatted_disk_has_its_label() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("disk");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("disk");
         File::create(&path).unwrap().set_len(BYTES).unwrap();
         let shown = path.to_str().unwrap();
         let output = RealSystem.run(&mkfs("k8s-data", shown)).unwrap();

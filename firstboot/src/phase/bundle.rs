@@ -7,10 +7,10 @@ use sha2::{Digest, Sha256};
 
 use super::Phase;
 use crate::context::Context;
+use crate::phase_error::PhaseError;
 use crate::seed::BundleFile;
 use crate::state::PhaseName;
 use crate::sys::{Kind, System};
-use crate::trouble::Trouble;
 
 /// Bytes read at once: enough for a card's speed, little memory.
 const PIECE: usize = 256 * 1024;
@@ -28,22 +28,22 @@ impl Phase for Bundle {
     }
 
     /// After the digests were good once, the sizes are enough.
-    fn is_true(&self, cx: &Context<'_>) -> Result<bool, Trouble> {
+    fn is_done(&self, cx: &Context<'_>) -> Result<bool, PhaseError> {
         Ok(cx.state.is_done(PhaseName::Bundle) && cx.seed.bundle.iter().all(|file| has_size(cx.sys, file)))
     }
 
-    fn act(&self, cx: &mut Context<'_>) -> Result<(), Trouble> {
+    fn apply(&self, cx: &mut Context<'_>) -> Result<(), PhaseError> {
         let files = &cx.seed.bundle;
         for (i, file) in files.iter().enumerate() {
             let progress =
                 format!("file {} of {}: {}", i.saturating_add(1), files.len(), file.path.display());
-            cx.progress(PhaseName::Bundle, &progress).map_err(Trouble::Lasting)?;
+            cx.progress(PhaseName::Bundle, &progress).map_err(PhaseError::Abort)?;
             check(cx.sys, file).map_err(|why| damaged(file, &why))?;
         }
         Ok(())
     }
 
-    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, Trouble> {
+    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, PhaseError> {
         Ok(vec![format!("{} files", cx.seed.bundle.len())])
     }
 }
@@ -81,7 +81,7 @@ fn digest(mut reader: Box<dyn Read>) -> std::io::Result<String> {
     }
 }
 
-fn damaged(file: &BundleFile, why: &str) -> Trouble {
+fn damaged(file: &BundleFile, why: &str) -> PhaseError {
     let what = format!("the bundle is damaged: {}: {why}", file.path.display());
-    Trouble::lasting(what, "flash the card again, on another card if it happens twice")
+    PhaseError::abort(what, "flash the card again, on another card if it happens twice")
 }

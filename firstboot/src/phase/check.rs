@@ -7,11 +7,11 @@ use super::Phase;
 use crate::context::Context;
 use crate::durable;
 use crate::kube::K3S;
+use crate::phase_error::{Failure, PhaseError};
 use crate::report::mask;
 use crate::state::PhaseName;
 use crate::sys::Command;
 use crate::systemd;
-use crate::trouble::{Failure, Trouble};
 
 /// Where it is kept.
 const PATH: &str = "/var/lib/hcimage/check-config.txt";
@@ -27,27 +27,27 @@ impl Phase for Check {
         Duration::ZERO
     }
 
-    fn is_true(&self, cx: &Context<'_>) -> Result<bool, Trouble> {
+    fn is_done(&self, cx: &Context<'_>) -> Result<bool, PhaseError> {
         Ok(cx.state.is_done(PhaseName::Check))
     }
 
     /// It exits with an error where something is missing: what it says is wanted in any case.
-    fn act(&self, cx: &mut Context<'_>) -> Result<(), Trouble> {
+    fn apply(&self, cx: &mut Context<'_>) -> Result<(), PhaseError> {
         let mut command = Command::new(K3S, ["check-config"]);
         command.limit = Duration::from_secs(120);
         let output = systemd::run(cx.sys, &command)?;
         let said = plain(&format!("{}{}", output.stdout, output.stderr));
         durable::replace(cx.sys, Path::new(PATH), said.as_bytes(), 0o644)
-            .map_err(|e| Trouble::lasting(format!("writing {PATH}: {e}"), crate::state::advice(&e)))
+            .map_err(|e| PhaseError::abort(format!("writing {PATH}: {e}"), crate::state::advice(&e)))
     }
 
-    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, Trouble> {
+    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, PhaseError> {
         let bytes = cx.sys.read(Path::new(PATH)).unwrap_or_default();
         Ok(vec![format!("{}; all of it in {PATH}", summary(&String::from_utf8_lossy(&bytes)))])
     }
 
     /// The node is Ready: what checks it may be missing.
-    fn give_up(&self, _cx: &mut Context<'_>, last: Trouble) -> Result<Vec<String>, Failure> {
+    fn on_timeout(&self, _cx: &mut Context<'_>, last: PhaseError) -> Result<Vec<String>, Failure> {
         Ok(vec![last.into_failure().what])
     }
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::Phase;
+use crate::clock::{self, NetworkTime};
 use crate::context::Context;
+use crate::phase_error::{Failure, PhaseError};
 use crate::state::PhaseName;
-use crate::timekeeping::{self, NetworkTime};
-use crate::trouble::{Failure, Trouble};
 
 const ADVICE: &str =
     "check that UDP port 123 to the time servers is open, or name a server that can be reached";
@@ -19,49 +19,51 @@ impl Phase for Clock {
     }
 
     fn limit(&self, cx: &Context<'_>) -> Duration {
-        timekeeping::patience(cx.sys, cx.seed, cx.last_seen)
+        clock::patience(cx.sys, cx.seed, cx.last_seen)
     }
 
-    fn is_true(&self, cx: &Context<'_>) -> Result<bool, Trouble> {
-        Ok(timekeeping::is_settled(cx.sys) && cx.state.is_done(PhaseName::Clock) && is_after_floor(cx))
+    fn is_done(&self, cx: &Context<'_>) -> Result<bool, PhaseError> {
+        Ok(clock::is_settled(cx.sys) && cx.state.is_done(PhaseName::Clock) && is_after_floor(cx))
     }
 
-    fn act(&self, cx: &mut Context<'_>) -> Result<(), Trouble> {
-        timekeeping::raise(cx.sys, cx.seed, cx.last_seen).map_err(Trouble::Lasting)?;
-        match timekeeping::by_network(cx.sys, cx.seed, cx.deadline).map_err(Trouble::Lasting)? {
+    fn apply(&self, cx: &mut Context<'_>) -> Result<(), PhaseError> {
+        clock::raise(cx.sys, cx.seed, cx.last_seen).map_err(PhaseError::Abort)?;
+        match clock::by_network(cx.sys, cx.seed, cx.deadline).map_err(PhaseError::Abort)? {
             NetworkTime::Good(source) => {
                 // From here on the last boot's time says nothing: this clock is right, and may be earlier.
                 cx.last_seen = None;
-                cx.progress(PhaseName::Clock, &format!("set by {source}")).map_err(Trouble::Lasting)
+                cx.progress(PhaseName::Clock, &format!("set by {source}")).map_err(PhaseError::Abort)
             }
-            NetworkTime::None(reason) => Err(Trouble::passing(format!("no network time ({reason})"), ADVICE)),
+            NetworkTime::None(reason) => {
+                Err(PhaseError::retry(format!("no network time ({reason})"), ADVICE))
+            }
         }
     }
 
-    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, Trouble> {
+    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, PhaseError> {
         if !is_after_floor(cx) {
             let what = "the clock is not set: it is earlier than the build of this image";
-            return Err(Trouble::passing(what, "look for a program that sets the clock back"));
+            return Err(PhaseError::retry(what, "look for a program that sets the clock back"));
         }
-        timekeeping::settle(cx.sys);
+        clock::settle(cx.sys);
         // Who set it, as act said.
         Ok(cx.state.record(PhaseName::Clock).and_then(|record| record.progress.clone()).into_iter().collect())
     }
 
     /// A clock at the floor is good enough for the certificates made with the image.
-    fn give_up(&self, cx: &mut Context<'_>, last: Trouble) -> Result<Vec<String>, Failure> {
+    fn on_timeout(&self, cx: &mut Context<'_>, last: PhaseError) -> Result<Vec<String>, Failure> {
         let last = match last {
-            Trouble::Passing(last) if !cx.seed.clock.require_ntp && is_after_floor(cx) => last,
-            trouble => return Err(trouble.into_failure()),
+            PhaseError::Retry(last) if !cx.seed.clock.require_ntp && is_after_floor(cx) => last,
+            phase_error => return Err(phase_error.into_failure()),
         };
         // The server that this node joins may be switched on later, and then has the time: see `join`.
         if cx.seed.role.join().is_none() || cx.state.committed {
-            timekeeping::settle(cx.sys);
+            clock::settle(cx.sys);
         }
         Ok(vec![format!("{}; the clock may be late", last.what)])
     }
 }
 
 fn is_after_floor(cx: &Context<'_>) -> bool {
-    timekeeping::is_after_floor(cx.sys, cx.seed)
+    clock::is_after_floor(cx.sys, cx.seed)
 }

@@ -1,4 +1,4 @@
-//! The data disk is mounted, and its folders are there.
+//! The data disk is mounted, and its directories are there.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -6,11 +6,11 @@ use std::time::Duration;
 use super::{Phase, blank};
 use crate::context::Context;
 use crate::mounts;
-use crate::seed::{self, Folder, Format};
+use crate::phase_error::{Failure, PhaseError};
+use crate::seed::{self, Dir, Format};
 use crate::state::PhaseName;
 use crate::sys::{Command, Kind};
 use crate::systemd;
-use crate::trouble::{Failure, Trouble};
 
 /// Looking twice is worth it in any case; a blank disk needs a try after all disks have shown up.
 const LEAST: Duration = Duration::from_secs(5);
@@ -39,13 +39,13 @@ impl Phase for DataDisk {
         wait.saturating_sub(uptime).max(settled.saturating_sub(uptime).saturating_add(LEAST))
     }
 
-    fn is_true(&self, cx: &Context<'_>) -> Result<bool, Trouble> {
+    fn is_done(&self, cx: &Context<'_>) -> Result<bool, PhaseError> {
         let Some(disk) = &cx.seed.data_disk else { return Ok(true) };
         let Some(device) = find(cx, &disk.label) else { return Ok(false) };
-        Ok(is_mounted(cx, disk, &device)? && disk.folders.iter().all(|folder| is_made(cx, disk, folder)))
+        Ok(is_mounted(cx, disk, &device)? && disk.dirs.iter().all(|dir| is_made(cx, disk, dir)))
     }
 
-    fn act(&self, cx: &mut Context<'_>) -> Result<(), Trouble> {
+    fn apply(&self, cx: &mut Context<'_>) -> Result<(), PhaseError> {
         let seed = cx.seed;
         let Some(disk) = &seed.data_disk else { return Ok(()) };
         // What udev has not yet worked off may be the disk; its failure shows as a missing label.
@@ -54,31 +54,31 @@ impl Phase for DataDisk {
             blank::format(cx, disk)?;
             let _ = cx.sys.run(&Command::new("udevadm", ["settle", "--timeout=10"]));
         }
-        let device = find(cx, &disk.label).ok_or_else(|| Trouble::Passing(no_label(cx, disk)))?;
+        let device = find(cx, &disk.label).ok_or_else(|| PhaseError::Retry(no_label(cx, disk)))?;
         if cx.state.formatting.take().is_some() {
-            cx.save().map_err(Trouble::Lasting)?;
+            cx.save().map_err(PhaseError::Abort)?;
         }
         if !is_mounted(cx, disk, &device)? {
             mount(cx, disk)?;
         }
-        // Asked again: without the mount the folders would be made on the card.
+        // Asked again: without the mount the directories would be made on the card.
         if !is_mounted(cx, disk, &device)? {
             let what = format!("{} is not mounted although `mount` succeeded", disk.mount.display());
-            return Err(Trouble::passing(what, "look into `journalctl -b` for what unmounted it"));
+            return Err(PhaseError::retry(what, "look into `journalctl -b` for what unmounted it"));
         }
-        disk.folders.iter().try_for_each(|folder| make(cx, disk, folder))
+        disk.dirs.iter().try_for_each(|dir| make(cx, disk, dir))
     }
 
-    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, Trouble> {
+    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, PhaseError> {
         let Some(disk) = &cx.seed.data_disk else { return Ok(Vec::new()) };
-        if !self.is_true(cx)? {
+        if !self.is_done(cx)? {
             let what = format!("the data disk at {} does not stay as it was set up", disk.mount.display());
-            return Err(Trouble::passing(what, "look into `journalctl -b` for what changes it"));
+            return Err(PhaseError::retry(what, "look into `journalctl -b` for what changes it"));
         }
         Ok(vec![format!("{} at {}", disk.label, disk.mount.display())])
     }
 
-    fn give_up(&self, cx: &mut Context<'_>, last: Trouble) -> Result<Vec<String>, Failure> {
+    fn on_timeout(&self, cx: &mut Context<'_>, last: PhaseError) -> Result<Vec<String>, Failure> {
         match &cx.seed.data_disk {
             Some(disk) if !disk.required => {
                 Ok(vec![format!("gone on without the data disk: {}", last.into_failure().what)])
@@ -111,22 +111,22 @@ fn udev_name(label: &str) -> String {
     label.chars().map(|c| if plain(c) { c.to_string() } else { format!("\\x{:02x}", u32::from(c)) }).collect()
 }
 
-/// Whether the disk is mounted where it should be; another one there, or a read-only one, is not to be mended.
-fn is_mounted(cx: &Context<'_>, disk: &seed::DataDisk, device: &Device) -> Result<bool, Trouble> {
+/// Whether the disk is mounted where it should be; another one there, or a read-only one, is not to be fixed.
+fn is_mounted(cx: &Context<'_>, disk: &seed::DataDisk, device: &Device) -> Result<bool, PhaseError> {
     let Some(mount) = mounts::at(cx.sys, &disk.mount) else { return Ok(false) };
     let at = disk.mount.display();
     if device.number.as_ref() != Some(&mount.device) {
         let what = format!("at {at} another disk is mounted (device {}) than {}", mount.device, device.name);
-        return Err(Trouble::lasting(what, "check /etc/fstab, and that no two disks have the same label"));
+        return Err(PhaseError::abort(what, "check /etc/fstab, and that no two disks have the same label"));
     }
     if mount.read_only {
         let what = format!("the data disk {} at {at} is read-only", device.name);
-        return Err(Trouble::lasting(what, "check it with fsck on another machine, or replace it"));
+        return Err(PhaseError::abort(what, "check it with fsck on another machine, or replace it"));
     }
     Ok(true)
 }
 
-fn mount(cx: &Context<'_>, disk: &seed::DataDisk) -> Result<(), Trouble> {
+fn mount(cx: &Context<'_>, disk: &seed::DataDisk) -> Result<(), PhaseError> {
     let at = disk.mount.display().to_string();
     let command = Command::new("mount", [at.as_str()]);
     let output = systemd::run(cx.sys, &command)?;
@@ -135,23 +135,23 @@ fn mount(cx: &Context<'_>, disk: &seed::DataDisk) -> Result<(), Trouble> {
     }
     let what =
         format!("mounting the data disk {} at {at}: {}", disk.label, systemd::last_line(&output.stderr));
-    Err(Trouble::passing(
+    Err(PhaseError::retry(
         what,
         "check that it holds a whole ext4 file system (fsck), and its line in /etc/fstab",
     ))
 }
 
-fn make(cx: &Context<'_>, disk: &seed::DataDisk, folder: &Folder) -> Result<(), Trouble> {
-    let Folder { path, mode, uid, gid } = folder;
-    cx.sys.make_owned_folder(&disk.mount, path, *mode, *uid, *gid).map_err(|e| {
-        let what = format!("making the folder {}: {e}", disk.mount.join(path).display());
-        Trouble::lasting(what, "remove what is in its place on the data disk, or free space there")
+fn make(cx: &Context<'_>, disk: &seed::DataDisk, dir: &Dir) -> Result<(), PhaseError> {
+    let Dir { path, mode, uid, gid } = dir;
+    cx.sys.make_owned_dir(&disk.mount, path, *mode, *uid, *gid).map_err(|e| {
+        let what = format!("making the directory {}: {e}", disk.mount.join(path).display());
+        PhaseError::abort(what, "remove what is in its place on the data disk, or free space there")
     })
 }
 
-fn is_made(cx: &Context<'_>, disk: &seed::DataDisk, folder: &Folder) -> bool {
-    cx.sys.stat(&disk.mount.join(&folder.path)).is_ok_and(|stat| {
-        stat.kind == Kind::Folder && (stat.mode, stat.uid, stat.gid) == (folder.mode, folder.uid, folder.gid)
+fn is_made(cx: &Context<'_>, disk: &seed::DataDisk, dir: &Dir) -> bool {
+    cx.sys.stat(&disk.mount.join(&dir.path)).is_ok_and(|stat| {
+        stat.kind == Kind::Dir && (stat.mode, stat.uid, stat.gid) == (dir.mode, dir.uid, dir.gid)
     })
 }
 

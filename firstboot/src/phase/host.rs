@@ -8,10 +8,10 @@ use std::time::Duration;
 use super::Phase;
 use crate::context::Context;
 use crate::mounts;
+use crate::phase_error::PhaseError;
 use crate::state::PhaseName;
 use crate::sys::Command;
 use crate::systemd::{self, Unit, is_enabled, systemctl};
-use crate::trouble::Trouble;
 
 /// MiB of memory below which k3s does not get up, and below which it gets up and then struggles: of a server, of an
 /// agent. k3s's own figures are 2 GiB and 512 MiB; a board has less than its label says, because the firmware and
@@ -34,11 +34,11 @@ impl Phase for Host {
     }
 
     /// Quick, and another kernel may have been booted.
-    fn is_true(&self, _cx: &Context<'_>) -> Result<bool, Trouble> {
+    fn is_done(&self, _cx: &Context<'_>) -> Result<bool, PhaseError> {
         Ok(false)
     }
 
-    fn act(&self, cx: &mut Context<'_>) -> Result<(), Trouble> {
+    fn apply(&self, cx: &mut Context<'_>) -> Result<(), PhaseError> {
         hold_back_k3s(cx)?;
         // One that is built in counts as loaded; one that is missing shows in verify.
         for name in &cx.seed.k3s.modules {
@@ -47,7 +47,7 @@ impl Phase for Host {
         Ok(())
     }
 
-    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, Trouble> {
+    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, PhaseError> {
         root_is_writable(cx)?;
         cgroups(cx)?;
         modules(cx)?;
@@ -57,7 +57,7 @@ impl Phase for Host {
 
 /// A base that applies systemd's presets on its first boot may have enabled k3s, and started it before its time.
 /// Before the commit point it has no business to run.
-fn hold_back_k3s(cx: &mut Context<'_>) -> Result<(), Trouble> {
+fn hold_back_k3s(cx: &mut Context<'_>) -> Result<(), PhaseError> {
     let unit = cx.unit();
     if cx.state.committed {
         return Ok(());
@@ -70,26 +70,26 @@ fn hold_back_k3s(cx: &mut Context<'_>) -> Result<(), Trouble> {
     let started = if runs { "started" } else { "enabled" };
     let text =
         format!("the base had {started} {unit} before its time (a systemd preset?): stopped until then");
-    cx.note(PhaseName::Host, &text).map_err(Trouble::Lasting)
+    cx.note(PhaseName::Host, &text).map_err(PhaseError::Abort)
 }
 
-fn root_is_writable(cx: &Context<'_>) -> Result<(), Trouble> {
+fn root_is_writable(cx: &Context<'_>) -> Result<(), PhaseError> {
     match mounts::at(cx.sys, Path::new("/")) {
         Some(root) if root.read_only => {
             let e = std::io::ErrorKind::ReadOnlyFilesystem.into();
-            Err(Trouble::lasting("the root file system is read-only", crate::state::advice(&e)))
+            Err(PhaseError::abort("the root file system is read-only", crate::state::advice(&e)))
         }
         _ => Ok(()),
     }
 }
 
-fn cgroups(cx: &Context<'_>) -> Result<(), Trouble> {
+fn cgroups(cx: &Context<'_>) -> Result<(), PhaseError> {
     let missing: Vec<&str> = match text(cx, "/sys/fs/cgroup/cgroup.controllers") {
         Some(there) => {
             let has = |name: &&&str| there.split_whitespace().any(|word| word == **name);
             CONTROLLERS.iter().filter(|name| !has(name)).copied().collect()
         }
-        // The older hierarchies, each a folder; the kernel knows of memory there, or not.
+        // The older hierarchies, each a directory; the kernel knows of memory there, or not.
         None if cx.sys.stat(Path::new("/sys/fs/cgroup/memory")).is_ok() => Vec::new(),
         None => vec!["memory"],
     };
@@ -97,17 +97,17 @@ fn cgroups(cx: &Context<'_>) -> Result<(), Trouble> {
         return Ok(());
     }
     let what = format!("the kernel's control groups lack what k3s needs: {}", missing.join(", "));
-    Err(Trouble::lasting(
+    Err(PhaseError::abort(
         what,
         "the kernel's command line needs cgroup_memory=1 cgroup_enable=memory (on a Pi in cmdline.txt on the small \
          partition, all on its one line)",
     ))
 }
 
-fn modules(cx: &Context<'_>) -> Result<(), Trouble> {
+fn modules(cx: &Context<'_>) -> Result<(), PhaseError> {
     let there = |name: &&String| {
         cx.sys.stat(Path::new(&format!("/sys/module/{name}"))).is_ok()
-            // Built in, and without parameters that would give it a folder: modprobe knows.
+            // Built in, and without parameters that would give it a directory: modprobe knows.
             || systemd::run(cx.sys, &Command::new("modprobe", ["--quiet", name])).is_ok_and(|out| out.success)
     };
     let missing: Vec<_> = cx.seed.k3s.modules.iter().filter(|name| !there(name)).cloned().collect();
@@ -115,7 +115,7 @@ fn modules(cx: &Context<'_>) -> Result<(), Trouble> {
         return Ok(());
     }
     let what = format!("the kernel has no module {}", missing.join(", no "));
-    Err(Trouble::lasting(
+    Err(PhaseError::abort(
         what,
         "install the package with the kernel's other modules (Ubuntu: linux-modules-extra-raspi), or build the image \
          with another flannel backend (host-gw)",
@@ -123,13 +123,13 @@ fn modules(cx: &Context<'_>) -> Result<(), Trouble> {
 }
 
 /// Fails where it is hopeless; a note where it will be slow.
-fn memory(cx: &Context<'_>) -> Result<Option<String>, Trouble> {
+fn memory(cx: &Context<'_>) -> Result<Option<String>, PhaseError> {
     let Some(mib) = text(cx, "/proc/meminfo").and_then(|text| total_mib(&text)) else { return Ok(None) };
     let [server, agent] = MEMORY;
     let (least, enough) = if cx.seed.role.is_agent() { agent } else { server };
     if mib < least {
         let what = format!("this machine has {mib} MiB of memory; k3s needs at least {least} here");
-        return Err(Trouble::lasting(what, "use a board with more memory, or make this node an agent"));
+        return Err(PhaseError::abort(what, "use a board with more memory, or make this node an agent"));
     }
     Ok((mib < enough).then(|| format!("{mib} MiB of memory is little for k3s: expect it to be slow")))
 }

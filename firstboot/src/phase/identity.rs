@@ -7,10 +7,10 @@ use super::Phase;
 use crate::context::Context;
 use crate::durable;
 use crate::overrides::{OVERRIDES_FILE, Overrides};
+use crate::phase_error::PhaseError;
 use crate::state::{self, PhaseName};
 use crate::sys::Command;
 use crate::systemd;
-use crate::trouble::Trouble;
 
 const HOSTNAME_PATH: &str = "/etc/hostname";
 const HOSTS_PATH: &str = "/etc/hosts";
@@ -23,7 +23,7 @@ const OWN_ADDRESS: &str = "127.0.1.1";
 const K3S_OVERRIDES: &str = "/etc/rancher/k3s/config.yaml.d/90-hcimage-toml.yaml";
 
 const SSHD: &str = "/usr/sbin/sshd";
-const SSH_FOLDER: &str = "/etc/ssh";
+const SSH_DIR: &str = "/etc/ssh";
 
 /// How long an RSA key takes is chance, and a board is busy at its first boot: where an emulated one had little of its
 /// machine, a minute was too short.
@@ -41,18 +41,18 @@ impl Phase for Identity {
         Duration::from_secs(60)
     }
 
-    fn is_true(&self, cx: &Context<'_>) -> Result<bool, Trouble> {
+    fn is_done(&self, cx: &Context<'_>) -> Result<bool, PhaseError> {
         let read = cx.state.committed || cx.state.overrides == overrides(cx)?;
         Ok(read && is_named(cx) && settings_are_right(cx)? && has_machine_id(cx) && has_host_keys(cx))
     }
 
     /// Names the machine now and for later boots (cloud-init may have put back another name).
-    fn act(&self, cx: &mut Context<'_>) -> Result<(), Trouble> {
+    fn apply(&self, cx: &mut Context<'_>) -> Result<(), PhaseError> {
         if !cx.state.committed {
             cx.state.overrides = overrides(cx)?;
             // Judged here, where nothing depends on it yet.
             cx.network()?;
-            cx.save().map_err(Trouble::Lasting)?;
+            cx.save().map_err(PhaseError::Abort)?;
         }
         let name = cx.hostname();
         for (path, wanted) in
@@ -69,24 +69,24 @@ impl Phase for Identity {
         make_host_keys(cx)
     }
 
-    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, Trouble> {
+    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, PhaseError> {
         if !is_named(cx) {
             let what = format!("the host name is {} and not {}", cx.sys.hostname(), cx.hostname());
-            return Err(Trouble::passing(
+            return Err(PhaseError::retry(
                 what,
                 "look for a program that sets another one (cloud-init, DHCP)",
             ));
         }
         if !has_machine_id(cx) {
             let what = format!("{MACHINE_ID_PATH} holds no machine id yet");
-            return Err(Trouble::passing(
+            return Err(PhaseError::retry(
                 what,
                 "check that /etc is writable, then power the node off and on",
             ));
         }
         if !has_host_keys(cx) {
-            let what = format!("{SSH_FOLDER} holds no host keys after `ssh-keygen -A`");
-            return Err(Trouble::passing(
+            let what = format!("{SSH_DIR} holds no host keys after `ssh-keygen -A`");
+            return Err(PhaseError::retry(
                 what,
                 "check that /etc is writable, then power the node off and on",
             ));
@@ -97,15 +97,15 @@ impl Phase for Identity {
 
 /// What the user wrote. A file that cannot be understood stops the run: under another name or address than the user
 /// meant, the node would join a cluster that then knows it by the wrong one.
-fn overrides(cx: &Context<'_>) -> Result<Overrides, Trouble> {
-    Overrides::load(cx.sys, &cx.seed.report.boot_folder).map_err(|what| {
-        let advice = "mend the file with any text editor, or delete it, then power the node off and on";
-        Trouble::lasting(what, advice)
+fn overrides(cx: &Context<'_>) -> Result<Overrides, PhaseError> {
+    Overrides::load(cx.sys, &cx.seed.report.boot_dir).map_err(|what| {
+        let advice = "fix the file with any text editor, or delete it, then power the node off and on";
+        PhaseError::abort(what, advice)
     })
 }
 
 fn notes(cx: &Context<'_>) -> Vec<String> {
-    let now = Overrides::load(cx.sys, &cx.seed.report.boot_folder).ok();
+    let now = Overrides::load(cx.sys, &cx.seed.report.boot_dir).ok();
     if cx.state.committed && now.is_some_and(|now| now != cx.state.overrides) {
         return vec![format!("{OVERRIDES_FILE} was changed after k3s was started: not read any more")];
     }
@@ -148,16 +148,16 @@ fn settings(cx: &Context<'_>) -> Option<String> {
     (!lines.is_empty()).then(|| format!("# From {OVERRIDES_FILE} on the small partition.\n{lines}"))
 }
 
-fn settings_are_right(cx: &Context<'_>) -> Result<bool, Trouble> {
+fn settings_are_right(cx: &Context<'_>) -> Result<bool, PhaseError> {
     Ok(settings(cx).unwrap_or_default() == text(cx, K3S_OVERRIDES))
 }
 
-fn write_settings(cx: &Context<'_>) -> Result<(), Trouble> {
+fn write_settings(cx: &Context<'_>) -> Result<(), PhaseError> {
     if settings_are_right(cx)? {
         return Ok(());
     }
-    if let Some(folder) = Path::new(K3S_OVERRIDES).parent() {
-        cx.sys.make_folders(folder).map_err(|e| failed(&format!("making {}", folder.display()), &e))?;
+    if let Some(dir) = Path::new(K3S_OVERRIDES).parent() {
+        cx.sys.make_dirs(dir).map_err(|e| failed(&format!("making {}", dir.display()), &e))?;
     }
     // An empty one is as good as none, and is replaced as durably as a full one.
     replace(cx, K3S_OVERRIDES, &settings(cx).unwrap_or_default(), 0o600)
@@ -176,22 +176,21 @@ fn has_host_keys(cx: &Context<'_>) -> bool {
     if cx.sys.stat(Path::new(SSHD)).is_err() {
         return true;
     }
-    let names = cx.sys.list(Path::new(SSH_FOLDER)).unwrap_or_default();
+    let names = cx.sys.list(Path::new(SSH_DIR)).unwrap_or_default();
     let keys = names.iter().filter(|name| name.starts_with("ssh_host_") && name.ends_with("_key"));
-    let mut sizes =
-        keys.map(|name| cx.sys.stat(&Path::new(SSH_FOLDER).join(name)).map_or(0, |stat| stat.size));
+    let mut sizes = keys.map(|name| cx.sys.stat(&Path::new(SSH_DIR).join(name)).map_or(0, |stat| stat.size));
     sizes.next().is_some_and(|first| first > 0 && sizes.all(|size| size > 0))
 }
 
 /// The base's own service ran before this one (the unit is ordered so); where there is none, or it failed, the keys
 /// are made here. An empty one is in the way: ssh-keygen makes only those that are not there.
-fn make_host_keys(cx: &Context<'_>) -> Result<(), Trouble> {
+fn make_host_keys(cx: &Context<'_>) -> Result<(), PhaseError> {
     if has_host_keys(cx) {
         return Ok(());
     }
-    let folder = Path::new(SSH_FOLDER);
-    for name in cx.sys.list(folder).unwrap_or_default() {
-        let path = folder.join(&name);
+    let dir = Path::new(SSH_DIR);
+    for name in cx.sys.list(dir).unwrap_or_default() {
+        let path = dir.join(&name);
         if name.starts_with("ssh_host_") && cx.sys.stat(&path).is_ok_and(|stat| stat.size == 0) {
             cx.sys
                 .remove(&path)
@@ -207,16 +206,16 @@ fn make_host_keys(cx: &Context<'_>) -> Result<(), Trouble> {
         return Ok(());
     }
     let what = format!("running {command}: {}", systemd::last_line(&output.stderr));
-    Err(Trouble::passing(what, "check that the card is not full or worn out (dmesg)"))
+    Err(PhaseError::retry(what, "check that the card is not full or worn out (dmesg)"))
 }
 
-fn replace(cx: &Context<'_>, path: &str, content: &str, mode: u32) -> Result<(), Trouble> {
+fn replace(cx: &Context<'_>, path: &str, content: &str, mode: u32) -> Result<(), PhaseError> {
     durable::replace(cx.sys, Path::new(path), content.as_bytes(), mode)
         .map_err(|e| failed(&format!("writing {path}"), &e))
 }
 
-fn failed(what: &str, e: &std::io::Error) -> Trouble {
-    Trouble::lasting(format!("{what}: {e}"), state::advice(e))
+fn failed(what: &str, e: &std::io::Error) -> PhaseError {
+    PhaseError::abort(format!("{what}: {e}"), state::advice(e))
 }
 
 /// The content; empty where the file is missing, which is judged the same.

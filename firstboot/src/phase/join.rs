@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use super::Phase;
+use crate::clock::{self, NetworkTime};
 use crate::context::Context;
+use crate::join_probe::{self, JoinError, Token};
+use crate::phase_error::{Failure, PhaseError};
 use crate::seed;
 use crate::state::PhaseName;
-use crate::supervisor::{self, Refusal, Token};
-use crate::timekeeping::{self, NetworkTime};
-use crate::trouble::{Failure, Trouble};
 
 pub(super) struct Join;
 
@@ -27,29 +27,29 @@ impl Phase for Join {
     }
 
     /// Once k3s was started it asks by itself, with what it got at its first join.
-    fn is_true(&self, cx: &Context<'_>) -> Result<bool, Trouble> {
+    fn is_done(&self, cx: &Context<'_>) -> Result<bool, PhaseError> {
         Ok(cx.state.committed)
     }
 
-    fn act(&self, _cx: &mut Context<'_>) -> Result<(), Trouble> {
+    fn apply(&self, _cx: &mut Context<'_>) -> Result<(), PhaseError> {
         Ok(())
     }
 
-    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, Trouble> {
+    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, PhaseError> {
         let Some(join) = cx.seed.role.join() else { return Ok(Vec::new()) };
-        let token = Token::load(cx.sys, &join.token_file).map_err(Trouble::Lasting)?;
-        match supervisor::lets_in(cx.sys, join, &token, cx.deadline) {
+        let token = Token::load(cx.sys, &join.token_file).map_err(PhaseError::Abort)?;
+        match join_probe::lets_in(cx.sys, join, &token, cx.deadline) {
             Ok(server) => {
                 Ok([Some(format!("by {server}")), clock(cx, join)?].into_iter().flatten().collect())
             }
-            Err(refusal) => Err(trouble(join, &refusal)),
+            Err(refusal) => Err(phase_error(join, &refusal)),
         }
     }
 
-    fn give_up(&self, cx: &mut Context<'_>, last: Trouble) -> Result<Vec<String>, Failure> {
+    fn on_timeout(&self, cx: &mut Context<'_>, last: PhaseError) -> Result<Vec<String>, Failure> {
         match last {
-            Trouble::Lasting(failure) => Err(failure),
-            Trouble::Passing(failure) => {
+            PhaseError::Abort(failure) => Err(failure),
+            PhaseError::Retry(failure) => {
                 let what = format!(
                     "no server let this node in within {} s: {}",
                     self.limit(cx).as_secs(),
@@ -62,38 +62,40 @@ impl Phase for Join {
 }
 
 /// The server that answers now had perhaps not been there in the phase of the clock. k3s must not start years behind.
-fn clock(cx: &Context<'_>, join: &seed::Join) -> Result<Option<String>, Trouble> {
-    if timekeeping::is_settled(cx.sys) {
+fn clock(cx: &Context<'_>, join: &seed::Join) -> Result<Option<String>, PhaseError> {
+    if clock::is_settled(cx.sys) {
         return Ok(None);
     }
-    let set = timekeeping::by_server(cx.sys, cx.seed, join, cx.deadline).map_err(Trouble::Lasting)?;
-    timekeeping::settle(cx.sys);
+    let set = clock::by_server(cx.sys, cx.seed, join, cx.deadline).map_err(PhaseError::Abort)?;
+    clock::settle(cx.sys);
     Ok(Some(match set {
         NetworkTime::Good(source) => format!("the clock is set by {source}"),
         NetworkTime::None(why) => format!("the clock may be late ({why})"),
     }))
 }
 
-/// What a refusal means. Another cluster's server and a token that is not taken do not mend themselves.
-fn trouble(join: &seed::Join, refusal: &Refusal) -> Trouble {
+/// What a refusal means. Another cluster's server and a token that is not taken do not fix themselves.
+fn phase_error(join: &seed::Join, refusal: &JoinError) -> PhaseError {
     let names: Vec<String> = join.servers.iter().map(ToString::to_string).collect();
     let at = format!("the server {}", names.join(" or "));
     let reach = "switch the server on; check its address in the cluster file, the cable, and any firewall on port 6443";
     let what = format!("{at}: {refusal}");
     match refusal {
-        Refusal::Name(_) => Trouble::passing(what, "check the name and the name server, or use an address"),
-        Refusal::Connect(_) => Trouble::passing(what, reach),
-        Refusal::Starting => Trouble::passing(what, "wait, or see its own report"),
-        Refusal::Time => Trouble::passing(what, "check the clock of this node and of the server"),
-        Refusal::WrongName => {
-            Trouble::passing(what, "add the name or address to tls-san in the cluster file")
+        JoinError::Name(_) => {
+            PhaseError::retry(what, "check the name and the name server, or use an address")
         }
-        Refusal::Talk(_) => Trouble::passing(what, "check that the address is the k3s server"),
-        Refusal::WrongCluster => Trouble::lasting(
+        JoinError::Connect(_) => PhaseError::retry(what, reach),
+        JoinError::Starting => PhaseError::retry(what, "wait, or see its own report"),
+        JoinError::Time => PhaseError::retry(what, "check the clock of this node and of the server"),
+        JoinError::WrongName => {
+            PhaseError::retry(what, "add the name or address to tls-san in the cluster file")
+        }
+        JoinError::Talk(_) => PhaseError::retry(what, "check that the address is the k3s server"),
+        JoinError::WrongCluster => PhaseError::abort(
             what,
             "check that the address is the right machine; build all nodes of a cluster from one secrets file",
         ),
-        Refusal::Token => Trouble::lasting(
+        JoinError::Token => PhaseError::abort(
             what,
             "build all nodes of a cluster from one secrets file, and flash this one again",
         ),

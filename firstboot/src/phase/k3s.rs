@@ -4,12 +4,12 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use super::Phase;
+use crate::clock;
 use crate::context::Context;
 use crate::k3s_log;
+use crate::phase_error::{Failure, PhaseError};
 use crate::state::PhaseName;
 use crate::systemd::{self, Unit, is_enabled, systemctl};
-use crate::timekeeping;
-use crate::trouble::{Failure, Trouble};
 
 /// So many restarts after the first look mean that k3s does not get up by itself. One or two are usual where a
 /// server is late.
@@ -29,15 +29,15 @@ impl Phase for K3s {
         Duration::from_secs(cx.seed.k3s.ready_seconds)
     }
 
-    fn is_true(&self, cx: &Context<'_>) -> Result<bool, Trouble> {
+    fn is_done(&self, cx: &Context<'_>) -> Result<bool, PhaseError> {
         let unit = cx.unit();
         Ok(cx.state.committed && is_enabled(cx.sys, unit)? && Unit::show(cx.sys, unit)?.active == "active")
     }
 
-    fn act(&self, cx: &mut Context<'_>) -> Result<(), Trouble> {
-        if !timekeeping::is_after_floor(cx.sys, cx.seed) {
+    fn apply(&self, cx: &mut Context<'_>) -> Result<(), PhaseError> {
+        if !clock::is_after_floor(cx.sys, cx.seed) {
             let what = "the clock is before the certificates of the cluster, so k3s is not started";
-            return Err(Trouble::passing(what, "look for a program that sets the clock back"));
+            return Err(PhaseError::retry(what, "look for a program that sets the clock back"));
         }
         // First the commit, then the start: a power cut between them must not let another seed in.
         cx.commit()?;
@@ -54,19 +54,19 @@ impl Phase for K3s {
         Ok(())
     }
 
-    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, Trouble> {
+    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, PhaseError> {
         let unit = self.watch.look(cx)?;
         if unit.active == "active" {
             return Ok(Vec::new());
         }
         let what = format!("{} is {} ({})", cx.unit(), unit.active, unit.sub);
-        Err(Trouble::Passing(explained(cx, what, &systemd::last_lines(cx.sys, cx.unit()))))
+        Err(PhaseError::Retry(explained(cx, what, &systemd::last_lines(cx.sys, cx.unit()))))
     }
 
-    fn give_up(&self, cx: &mut Context<'_>, last: Trouble) -> Result<Vec<String>, Failure> {
+    fn on_timeout(&self, cx: &mut Context<'_>, last: PhaseError) -> Result<Vec<String>, Failure> {
         let last = match last {
-            Trouble::Passing(last) => last,
-            Trouble::Lasting(failure) => return Err(failure),
+            PhaseError::Retry(last) => last,
+            PhaseError::Abort(failure) => return Err(failure),
         };
         let what = format!("k3s did not come up within {} s: {}", cx.seed.k3s.ready_seconds, last.what);
         Err(Failure { what, log: systemd::last_lines(cx.sys, cx.unit()), ..last })
@@ -92,14 +92,14 @@ impl Watch {
     }
 
     /// Asks systemd; a unit that failed, stopped or restarts again and again is a lasting trouble.
-    pub(super) fn look(&self, cx: &Context<'_>) -> Result<Unit, Trouble> {
+    pub(super) fn look(&self, cx: &Context<'_>) -> Result<Unit, PhaseError> {
         let unit = Unit::show(cx.sys, cx.unit())?;
         let first = self.first.get().unwrap_or(unit.restarts);
         self.first.set(Some(first));
         // A start that was only just asked for may still show as inactive.
         let died = unit.active == "failed" || (unit.active == "inactive" && unit.result != "success");
         if died || unit.restarts.saturating_sub(first) >= TOO_MANY_RESTARTS {
-            return Err(Trouble::Lasting(exits(cx, &unit)));
+            return Err(PhaseError::Abort(exits(cx, &unit)));
         }
         Ok(unit)
     }

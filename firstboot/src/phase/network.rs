@@ -12,11 +12,11 @@ use super::Phase;
 use crate::context::Context;
 use crate::durable;
 use crate::netconf;
+use crate::phase_error::PhaseError;
 use crate::seed;
 use crate::state::PhaseName;
 use crate::sys::Command;
 use crate::systemd;
-use crate::trouble::Trouble;
 
 /// What a conflict is told with.
 const CONFLICT: &str = "give one of the two another address (this node: `hcimage.toml` on the small partition), or \
@@ -33,7 +33,7 @@ impl Phase for Network {
         Duration::from_secs(cx.seed.network.wait_seconds)
     }
 
-    fn is_true(&self, _cx: &Context<'_>) -> Result<bool, Trouble> {
+    fn is_done(&self, _cx: &Context<'_>) -> Result<bool, PhaseError> {
         // Verifying notes the address of this boot, and a conflict may be new.
         Ok(false)
     }
@@ -41,7 +41,7 @@ impl Phase for Network {
     /// Where the static address is not set, it is claimed here: after a probe, and never while somebody else has it.
     /// Whatever address the node has by then stays, so that it can be reached. An address that the base has set
     /// already is only judged, in verify.
-    fn act(&self, cx: &mut Context<'_>) -> Result<(), Trouble> {
+    fn apply(&self, cx: &mut Context<'_>) -> Result<(), PhaseError> {
         let network = cx.network()?;
         let (Some(stack), Some(address)) = (network.stack, network.address) else { return Ok(()) };
         let links: Vec<Link> = ask(cx, ["-j", "addr", "show"])?;
@@ -53,7 +53,7 @@ impl Phase for Network {
         claim(cx, stack, &network, &link.ifname)
     }
 
-    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, Trouble> {
+    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, PhaseError> {
         let network = cx.network()?;
         let links: Vec<Link> = ask(cx, ["-j", "addr", "show"])?;
         let mut routes: Vec<Route> = ask(cx, ["-j", "-4", "route", "show", "default"])?;
@@ -70,7 +70,7 @@ impl Phase for Network {
 
 /// Asks whether somebody else has the static address. IPv6 needs no question: the kernel itself detects duplicates
 /// (RFC 4862, 5.4), and such an address is not counted as good.
-fn probe(cx: &Context<'_>, network: &seed::Network, link: &str) -> Result<(), Trouble> {
+fn probe(cx: &Context<'_>, network: &seed::Network, link: &str) -> Result<(), PhaseError> {
     let Some(IpAddr::V4(address)) = network.address.map(|address| address.ip()).filter(|_| network.arp_probe)
     else {
         return Ok(());
@@ -79,11 +79,11 @@ fn probe(cx: &Context<'_>, network: &seed::Network, link: &str) -> Result<(), Tr
         Ok(None) => Ok(()),
         Ok(Some(other)) => {
             let what = format!("the address {address} belongs to another machine already, {other} on {link}");
-            Err(Trouble::passing(what, CONFLICT))
+            Err(PhaseError::retry(what, CONFLICT))
         }
         Err(e) => {
             let what = format!("asking on {link} who has {address}: {e}");
-            Err(Trouble::passing(what, "check the cable; see what `dmesg` says about the interface"))
+            Err(PhaseError::retry(what, "check the cable; see what `dmesg` says about the interface"))
         }
     }
 }
@@ -94,7 +94,7 @@ fn claim(
     stack: seed::Stack,
     network: &seed::Network,
     link: &str,
-) -> Result<(), Trouble> {
+) -> Result<(), PhaseError> {
     let path = Path::new(netconf::path(stack));
     let old = match cx.sys.read(path) {
         Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
@@ -108,19 +108,19 @@ fn claim(
     }
     let address = network.address.map(|address| address.to_string()).unwrap_or_default();
     cx.progress(PhaseName::Network, &format!("nobody else has {address}: setting it on {link}"))
-        .map_err(Trouble::Lasting)?;
+        .map_err(PhaseError::Abort)?;
     for command in &wanted.commands {
         let output = systemd::run(cx.sys, command)?;
         if !output.success {
             let what = format!("running {command}: {}", systemd::last_line(&output.stderr));
-            return Err(Trouble::passing(what, "see what `journalctl -b` says about the network service"));
+            return Err(PhaseError::retry(what, "see what `journalctl -b` says about the network service"));
         }
     }
     Ok(())
 }
 
-fn unwritable(path: &Path, e: &io::Error) -> Trouble {
-    Trouble::lasting(format!("writing {}: {e}", path.display()), crate::state::advice(e))
+fn unwritable(path: &Path, e: &io::Error) -> PhaseError {
+    PhaseError::abort(format!("writing {}: {e}", path.display()), crate::state::advice(e))
 }
 
 /// One interface, as `ip -j addr` prints it.
@@ -156,7 +156,7 @@ struct Route {
     dev: Option<String>,
 }
 
-fn ask<T: DeserializeOwned, const N: usize>(cx: &Context<'_>, args: [&str; N]) -> Result<Vec<T>, Trouble> {
+fn ask<T: DeserializeOwned, const N: usize>(cx: &Context<'_>, args: [&str; N]) -> Result<Vec<T>, PhaseError> {
     let command = Command::new("ip", args);
     let output = systemd::run(cx.sys, &command)?;
     let text = output.stdout.trim();
@@ -167,29 +167,29 @@ fn ask<T: DeserializeOwned, const N: usize>(cx: &Context<'_>, args: [&str; N]) -
     let advice = "check that iproute2 in the image is whole";
     if !output.success {
         let what = format!("running {command}: {}", systemd::last_line(&output.stderr));
-        return Err(Trouble::passing(what, advice));
+        return Err(PhaseError::retry(what, advice));
     }
-    serde_json::from_str(text).map_err(|e| Trouble::passing(format!("running {command}: {e}"), advice))
+    serde_json::from_str(text).map_err(|e| PhaseError::retry(format!("running {command}: {e}"), advice))
 }
 
 /// With a VLAN only its own interface counts: the port below may have got an address too.
-fn of_vlan(mut links: Vec<Link>, network: &seed::Network) -> Result<Vec<Link>, Trouble> {
+fn of_vlan(mut links: Vec<Link>, network: &seed::Network) -> Result<Vec<Link>, PhaseError> {
     let (Some(id), Some(name)) = (network.vlan, &network.interface) else { return Ok(links) };
     links.retain(|link| link.ifname == *name);
     if links.is_empty() {
         let what = format!("no network: the interface {name} of VLAN {id} is not there");
         let advice = "check that the cable is in the right port; see what `journalctl -b` says about the network service";
-        return Err(Trouble::passing(what, advice));
+        return Err(PhaseError::retry(what, advice));
     }
     Ok(links)
 }
 
 /// Nothing but silence tells that the switch does not send the VLAN to the port.
-fn in_vlan(failure: crate::Failure, network: &seed::Network) -> Trouble {
-    let Some(id) = network.vlan else { return Trouble::Passing(failure) };
+fn in_vlan(failure: crate::Failure, network: &seed::Network) -> PhaseError {
+    let Some(id) = network.vlan else { return PhaseError::Retry(failure) };
     let advice =
         format!("{}; check that the switch sends VLAN {id} to the port, and with its tag", failure.advice);
-    Trouble::Passing(crate::Failure { advice, ..failure })
+    PhaseError::Retry(crate::Failure { advice, ..failure })
 }
 
 /// How the node is reached.

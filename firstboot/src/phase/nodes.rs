@@ -7,8 +7,8 @@ use serde::Deserialize;
 use super::Phase;
 use crate::context::Context;
 use crate::kube::{self, Condition, Meta, condition};
+use crate::phase_error::{Failure, PhaseError};
 use crate::state::PhaseName;
-use crate::trouble::{Failure, Trouble};
 
 pub(super) struct Nodes;
 
@@ -18,33 +18,33 @@ impl Phase for Nodes {
     }
 
     fn applies(&self, cx: &Context<'_>) -> bool {
-        cx.seed.role.first_server().is_some_and(|first| !first.nodes.is_empty())
+        cx.seed.role.init_server().is_some_and(|first| !first.nodes.is_empty())
     }
 
     fn limit(&self, cx: &Context<'_>) -> Duration {
-        Duration::from_secs(cx.seed.role.first_server().map_or(0, |first| first.join_seconds))
+        Duration::from_secs(cx.seed.role.init_server().map_or(0, |first| first.join_seconds))
     }
 
-    fn is_true(&self, cx: &Context<'_>) -> Result<bool, Trouble> {
+    fn is_done(&self, cx: &Context<'_>) -> Result<bool, PhaseError> {
         Ok(cx.state.is_done(PhaseName::Nodes))
     }
 
-    fn act(&self, _cx: &mut Context<'_>) -> Result<(), Trouble> {
+    fn apply(&self, _cx: &mut Context<'_>) -> Result<(), PhaseError> {
         Ok(())
     }
 
-    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, Trouble> {
-        let Some(first) = cx.seed.role.first_server() else { return Ok(Vec::new()) };
+    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, PhaseError> {
+        let Some(first) = cx.seed.role.init_server() else { return Ok(Vec::new()) };
         let advice = "switch the nodes on and see what their own reports say";
-        let nodes: Vec<Node> = kube::list(cx, ["nodes"]).map_err(|why| Trouble::passing(why, advice))?;
+        let nodes: Vec<Node> = kube::list(cx, ["nodes"]).map_err(|why| PhaseError::retry(why, advice))?;
         match missing(&nodes, &first.nodes) {
             None => Ok(vec![format!("{} joined and Ready", first.nodes.len())]),
-            Some(what) => Err(Trouble::passing(what, advice)),
+            Some(what) => Err(PhaseError::retry(what, advice)),
         }
     }
 
     /// This server is Ready, and the others may come later: they join by themselves.
-    fn give_up(&self, _cx: &mut Context<'_>, last: Trouble) -> Result<Vec<String>, Failure> {
+    fn on_timeout(&self, _cx: &mut Context<'_>, last: PhaseError) -> Result<Vec<String>, Failure> {
         Ok(vec![format!("{}; they may still join later", last.into_failure().what)])
     }
 }

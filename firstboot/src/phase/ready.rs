@@ -8,10 +8,10 @@ use serde::Deserialize;
 use super::{Phase, k3s};
 use crate::context::Context;
 use crate::kube::{self, Condition, condition};
+use crate::phase_error::{Failure, PhaseError};
 use crate::state::PhaseName;
 use crate::sys::{Command, Output};
 use crate::systemd;
-use crate::trouble::{Failure, Trouble};
 
 /// With what an agent's kubelet talks to the server, through the load balancer on 127.0.0.1.
 const AGENT_CONFIG: &str = "/var/lib/rancher/k3s/agent/kubelet.kubeconfig";
@@ -34,17 +34,17 @@ impl Phase for Ready {
         Duration::from_secs(cx.seed.k3s.ready_seconds.saturating_sub(spent))
     }
 
-    fn is_true(&self, _cx: &Context<'_>) -> Result<bool, Trouble> {
+    fn is_done(&self, _cx: &Context<'_>) -> Result<bool, PhaseError> {
         // Whether k3s still lives is part of the answer, so it is always looked for in verify.
         Ok(false)
     }
 
     /// The kubelet acts; here it is waited for.
-    fn act(&self, _cx: &mut Context<'_>) -> Result<(), Trouble> {
+    fn apply(&self, _cx: &mut Context<'_>) -> Result<(), PhaseError> {
         Ok(())
     }
 
-    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, Trouble> {
+    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, PhaseError> {
         let unit = self.watch.look(cx)?;
         let output = systemd::run(cx.sys, &question(cx))?;
         let boot_id = cx.sys.read(Path::new(BOOT_ID_PATH)).unwrap_or_default();
@@ -56,10 +56,10 @@ impl Phase for Ready {
         Err(not_ready(cx, &format!("{} is {} ({})", cx.unit(), unit.active, unit.sub)))
     }
 
-    fn give_up(&self, cx: &mut Context<'_>, last: Trouble) -> Result<Vec<String>, Failure> {
+    fn on_timeout(&self, cx: &mut Context<'_>, last: PhaseError) -> Result<Vec<String>, Failure> {
         let last = match last {
-            Trouble::Passing(last) => last,
-            Trouble::Lasting(failure) => return Err(failure),
+            PhaseError::Retry(last) => last,
+            PhaseError::Abort(failure) => return Err(failure),
         };
         let what = format!("Ready was not reached within {} s: {}", cx.seed.k3s.ready_seconds, last.what);
         Err(Failure { what, log: systemd::last_lines(cx.sys, cx.unit()), ..last })
@@ -74,9 +74,9 @@ fn question(cx: &Context<'_>) -> Command {
     command
 }
 
-fn not_ready(cx: &Context<'_>, seen: &str) -> Trouble {
+fn not_ready(cx: &Context<'_>, seen: &str) -> PhaseError {
     let what = format!("node {} is not Ready: {seen}", cx.hostname());
-    Trouble::passing(what, k3s::advice(cx))
+    PhaseError::retry(what, k3s::advice(cx))
 }
 
 /// The part of a Node that matters here (core/v1 NodeStatus).

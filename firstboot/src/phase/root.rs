@@ -7,10 +7,10 @@ use super::Phase;
 use crate::block::{self, Disk, Partition, SECTOR, size};
 use crate::context::Context;
 use crate::mounts;
+use crate::phase_error::{Failure, PhaseError};
 use crate::state::PhaseName;
 use crate::sys::Command;
 use crate::systemd;
-use crate::trouble::{Failure, Trouble};
 
 /// Less room than this behind a partition is alignment, the second GPT, or not worth a change: 64 MiB in sectors.
 const WORTH: u64 = 131_072;
@@ -39,11 +39,11 @@ impl Phase for Root {
         Duration::from_secs(60)
     }
 
-    fn is_true(&self, cx: &Context<'_>) -> Result<bool, Trouble> {
+    fn is_done(&self, cx: &Context<'_>) -> Result<bool, PhaseError> {
         Ok(cx.state.is_done(PhaseName::Root))
     }
 
-    fn act(&self, cx: &mut Context<'_>) -> Result<(), Trouble> {
+    fn apply(&self, cx: &mut Context<'_>) -> Result<(), PhaseError> {
         let place = Place::find(cx)?;
         if place.room() >= WORTH && place.behind().is_none() {
             grow_partition(cx, &place)?;
@@ -51,7 +51,7 @@ impl Phase for Root {
         grow_file_system(cx, &place)
     }
 
-    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, Trouble> {
+    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, PhaseError> {
         let place = Place::find(cx)?;
         let bytes = size(place.partition.sectors.saturating_mul(SECTOR));
         if let Some(behind) = place.behind() {
@@ -60,13 +60,13 @@ impl Phase for Root {
         if place.room() >= WORTH {
             let free = size(place.room().saturating_mul(SECTOR));
             let what = format!("{free} behind the root partition {} are still unused", place.partition.name);
-            return Err(Trouble::passing(what, ADVICE));
+            return Err(PhaseError::retry(what, ADVICE));
         }
         Ok(vec![format!("{bytes}, all of its disk")])
     }
 
     /// A small root may be large enough: whether it is, the phase room finds out.
-    fn give_up(&self, _cx: &mut Context<'_>, last: Trouble) -> Result<Vec<String>, Failure> {
+    fn on_timeout(&self, _cx: &mut Context<'_>, last: PhaseError) -> Result<Vec<String>, Failure> {
         Ok(vec![format!("not grown: {}", last.into_failure())])
     }
 }
@@ -79,7 +79,7 @@ struct Place {
 }
 
 impl Place {
-    fn find(cx: &Context<'_>) -> Result<Self, Trouble> {
+    fn find(cx: &Context<'_>) -> Result<Self, PhaseError> {
         let found = || {
             let mount = mounts::at(cx.sys, Path::new("/"))?;
             let disk = Disk::read(cx.sys, &block::disk_of(cx.sys, &mount.device)?)?;
@@ -88,7 +88,7 @@ impl Place {
             Some(Self { partition, disk, fstype: mount.fstype })
         };
         found().ok_or_else(|| {
-            Trouble::lasting(
+            PhaseError::abort(
                 "the root file system is not on a partition of a disk",
                 "grow it by its own tools",
             )
@@ -106,24 +106,24 @@ impl Place {
     }
 }
 
-fn grow_partition(cx: &mut Context<'_>, place: &Place) -> Result<(), Trouble> {
+fn grow_partition(cx: &mut Context<'_>, place: &Place) -> Result<(), PhaseError> {
     let (disk, number) = (place.disk.path().display().to_string(), place.partition.number.to_string());
     cx.progress(PhaseName::Root, &format!("growing {} to the end of {disk}", place.partition.name))
-        .map_err(Trouble::Lasting)?;
+        .map_err(PhaseError::Abort)?;
     let command = Command::new("sh", ["-c", GROW, "sh", &disk, &number]);
     let output = systemd::run(cx.sys, &command)?;
     if output.success {
         return Ok(());
     }
     let said = systemd::last_line(&output.stderr);
-    Err(Trouble::passing(format!("growing the partition {}: {said}", place.partition.name), ADVICE))
+    Err(PhaseError::retry(format!("growing the partition {}: {said}", place.partition.name), ADVICE))
 }
 
 /// Online; says that there is nothing to do where there is nothing (resize2fs(8)).
-fn grow_file_system(cx: &Context<'_>, place: &Place) -> Result<(), Trouble> {
+fn grow_file_system(cx: &Context<'_>, place: &Place) -> Result<(), PhaseError> {
     if place.fstype != "ext4" {
         let what = format!("the root is {}, which is not grown from here", place.fstype);
-        return Err(Trouble::lasting(what, "grow it by its own tools"));
+        return Err(PhaseError::abort(what, "grow it by its own tools"));
     }
     let device = Path::new("/dev").join(&place.partition.name).display().to_string();
     let mut command = Command::new("resize2fs", [device.as_str()]);
@@ -133,7 +133,7 @@ fn grow_file_system(cx: &Context<'_>, place: &Place) -> Result<(), Trouble> {
         return Ok(());
     }
     let what = format!("growing the file system on {device}: {}", systemd::last_line(&output.stderr));
-    Err(Trouble::passing(what, ADVICE))
+    Err(PhaseError::retry(what, ADVICE))
 }
 
 #[cfg(test)]
@@ -162,12 +162,12 @@ mod tests {
     #[test]
     fn the_partition_grows_to_the_end_and_the_others_stay() {
         for (label, nested) in [("dos", ""), ("gpt", ""), ("gpt", HYBRID)] {
-            let folder = tempfile::tempdir().unwrap();
-            let path = format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", folder.path().display());
-            let partx = folder.path().join("partx");
+            let dir = tempfile::tempdir().unwrap();
+            let path = format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", dir.path().display());
+            let partx = dir.path().join("partx");
             fs::write(&partx, "#!/bin/sh\necho \"$@\" > \"$(dirname \"$0\")/told\"\n").unwrap();
             fs::set_permissions(&partx, fs::Permissions::from_mode(0o755)).unwrap();
-            let image = folder.path().join("card");
+            let image = dir.path().join("card");
             let card = fs::File::create(&image).unwrap();
             card.set_len(64 * MIB).unwrap();
             let shown = image.to_str().unwrap();
@@ -193,7 +193,7 @@ mod tests {
             }
             assert_eq!(shown_to_firmware(), firmware);
             assert_eq!(firmware.len(), usize::from(!nested.is_empty()));
-            let told = fs::read_to_string(folder.path().join("told")).unwrap();
+            let told = fs::read_to_string(dir.path().join("told")).unwrap();
             assert_eq!(told, format!("--update --nr 2 {shown}\n"));
         }
     }

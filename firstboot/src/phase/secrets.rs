@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::Phase;
 use crate::context::Context;
+use crate::phase_error::{Failure, PhaseError};
 use crate::state::PhaseName;
 use crate::sys::Kind;
-use crate::trouble::{Failure, Trouble};
 
 pub(super) struct Secrets;
 
@@ -25,26 +25,26 @@ impl Phase for Secrets {
         Duration::ZERO
     }
 
-    fn is_true(&self, cx: &Context<'_>) -> Result<bool, Trouble> {
+    fn is_done(&self, cx: &Context<'_>) -> Result<bool, PhaseError> {
         Ok(cx.state.is_done(PhaseName::Secrets)
             && cx.seed.secrets.remove.iter().all(|path| is_gone(cx, path)))
     }
 
-    fn act(&self, cx: &mut Context<'_>) -> Result<(), Trouble> {
+    fn apply(&self, cx: &mut Context<'_>) -> Result<(), PhaseError> {
         for path in &cx.seed.secrets.remove {
             remove(cx, path).map_err(|e| {
                 let what = format!("removing the secret {}: {e}", path.display());
-                Trouble::lasting(what, crate::state::advice(&e))
+                PhaseError::abort(what, crate::state::advice(&e))
             })?;
         }
         Ok(())
     }
 
-    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, Trouble> {
+    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, PhaseError> {
         let left: Vec<_> = cx.seed.secrets.remove.iter().filter(|path| !is_gone(cx, path)).collect();
         if let Some(path) = left.first() {
             let what = format!("the secret {} is still there after it was removed", path.display());
-            return Err(Trouble::lasting(
+            return Err(PhaseError::abort(
                 what,
                 "look for a program that puts it back, and delete it by hand",
             ));
@@ -54,7 +54,7 @@ impl Phase for Secrets {
     }
 
     /// The node is Ready, and stays so; but a person must know.
-    fn give_up(&self, _cx: &mut Context<'_>, last: Trouble) -> Result<Vec<String>, Failure> {
+    fn on_timeout(&self, _cx: &mut Context<'_>, last: PhaseError) -> Result<Vec<String>, Failure> {
         let failure = last.into_failure();
         Ok(vec![format!("{}: delete it by hand", failure.what)])
     }
@@ -79,8 +79,8 @@ fn remove(cx: &Context<'_>, path: &Path) -> io::Result<()> {
 
 /// Also where the file is gone already: a power cut may have come before the name was durably gone.
 fn sync_above(cx: &Context<'_>, path: &Path) -> io::Result<()> {
-    match path.parent().filter(|folder| cx.sys.stat(folder).is_ok()) {
-        Some(folder) => cx.sys.sync_folder(folder),
+    match path.parent().filter(|dir| cx.sys.stat(dir).is_ok()) {
+        Some(dir) => cx.sys.sync_dir(dir),
         None => Ok(()),
     }
 }

@@ -7,10 +7,10 @@ use serde::Deserialize;
 use super::Phase;
 use crate::context::Context;
 use crate::kube::{self, Condition, Meta, condition};
+use crate::phase_error::{Failure, PhaseError};
 use crate::report::mask;
-use crate::seed::{ObjectName, Workload};
+use crate::seed::{NamespacedName, Workload};
 use crate::state::PhaseName;
-use crate::trouble::{Failure, Trouble};
 
 const ADVICE: &str = "see `k3s kubectl get events -A` and, for a chart, the log of its job in its namespace";
 
@@ -22,27 +22,27 @@ impl Phase for Workloads {
     }
 
     fn applies(&self, cx: &Context<'_>) -> bool {
-        cx.seed.role.first_server().is_some_and(|first| {
+        cx.seed.role.init_server().is_some_and(|first| {
             let Workload { addons, charts, deployments, .. } = &first.workload;
             !(addons.is_empty() && charts.is_empty() && deployments.is_empty())
         })
     }
 
     fn limit(&self, cx: &Context<'_>) -> Duration {
-        Duration::from_secs(cx.seed.role.first_server().map_or(0, |first| first.workload.wait_seconds))
+        Duration::from_secs(cx.seed.role.init_server().map_or(0, |first| first.workload.wait_seconds))
     }
 
-    fn is_true(&self, cx: &Context<'_>) -> Result<bool, Trouble> {
+    fn is_done(&self, cx: &Context<'_>) -> Result<bool, PhaseError> {
         Ok(cx.state.is_done(PhaseName::Workloads))
     }
 
     /// k3s and its controllers act.
-    fn act(&self, _cx: &mut Context<'_>) -> Result<(), Trouble> {
+    fn apply(&self, _cx: &mut Context<'_>) -> Result<(), PhaseError> {
         Ok(())
     }
 
-    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, Trouble> {
-        let Some(first) = cx.seed.role.first_server() else { return Ok(Vec::new()) };
+    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, PhaseError> {
+        let Some(first) = cx.seed.role.init_server() else { return Ok(Vec::new()) };
         let Workload { addons, charts, deployments, .. } = &first.workload;
         let steps = [
             addons_applied(cx, addons),
@@ -51,7 +51,7 @@ impl Phase for Workloads {
         ];
         let missing: Vec<String> = steps.into_iter().flatten().collect();
         if !missing.is_empty() {
-            return Err(Trouble::passing(missing.join("; "), ADVICE));
+            return Err(PhaseError::retry(missing.join("; "), ADVICE));
         }
         let counts =
             [("manifests", addons.len()), ("charts", charts.len()), ("deployments", deployments.len())];
@@ -59,7 +59,7 @@ impl Phase for Workloads {
         Ok(vec![counts.map(|(what, count)| format!("{what}: {count}")).collect::<Vec<_>>().join(", ")])
     }
 
-    fn give_up(&self, cx: &mut Context<'_>, last: Trouble) -> Result<Vec<String>, Failure> {
+    fn on_timeout(&self, cx: &mut Context<'_>, last: PhaseError) -> Result<Vec<String>, Failure> {
         let failure = last.into_failure();
         let what =
             format!("the workload is not complete after {} s: {}", self.limit(cx).as_secs(), failure.what);
@@ -156,7 +156,7 @@ struct JobStatus {
 }
 
 /// The job of a chart is in the chart's namespace, and its name is in the chart's status.
-fn charts_installed(cx: &Context<'_>, wanted: &[ObjectName]) -> Option<String> {
+fn charts_installed(cx: &Context<'_>, wanted: &[NamespacedName]) -> Option<String> {
     if wanted.is_empty() {
         return None;
     }
@@ -168,17 +168,17 @@ fn charts_installed(cx: &Context<'_>, wanted: &[ObjectName]) -> Option<String> {
         Ok(read) => read,
         Err(why) => return Some(why),
     };
-    let job_of = |wanted: &ObjectName| {
+    let job_of = |wanted: &NamespacedName| {
         let chart = charts.iter().find(|chart| is(&chart.metadata, wanted))?;
         let name = &chart.status.job_name;
         jobs.iter().find(|job| job.metadata.namespace == wanted.namespace() && job.metadata.name == *name)
     };
-    let done = |wanted: &&ObjectName| {
+    let done = |wanted: &&NamespacedName| {
         job_of(wanted)
             .and_then(|job| condition(&job.status.conditions, "Complete"))
             .is_some_and(|complete| complete.status == "True")
     };
-    let missing: Vec<&ObjectName> = wanted.iter().filter(|name| !done(name)).collect();
+    let missing: Vec<&NamespacedName> = wanted.iter().filter(|name| !done(name)).collect();
     let first = missing.first()?;
     let failed = job_of(first).and_then(|job| condition(&job.status.conditions, "Failed"));
     Some(format!("charts not installed: {}{}", names(&missing), reason(&first.to_string(), failed)))
@@ -201,7 +201,7 @@ struct DeploymentStatus {
     conditions: Vec<Condition>,
 }
 
-fn deployments_available(cx: &Context<'_>, wanted: &[ObjectName]) -> Option<String> {
+fn deployments_available(cx: &Context<'_>, wanted: &[NamespacedName]) -> Option<String> {
     if wanted.is_empty() {
         return None;
     }
@@ -209,20 +209,20 @@ fn deployments_available(cx: &Context<'_>, wanted: &[ObjectName]) -> Option<Stri
         Ok(all) => all,
         Err(why) => return Some(why),
     };
-    let find = |name: &ObjectName| all.iter().find(|one| is(&one.metadata, name));
-    let available = |name: &&ObjectName| {
+    let find = |name: &NamespacedName| all.iter().find(|one| is(&one.metadata, name));
+    let available = |name: &&NamespacedName| {
         find(name).is_some_and(|one| {
             one.status.observed_generation >= one.metadata.generation
                 && condition(&one.status.conditions, "Available").is_some_and(|c| c.status == "True")
         })
     };
-    let missing: Vec<&ObjectName> = wanted.iter().filter(|name| !available(name)).collect();
+    let missing: Vec<&NamespacedName> = wanted.iter().filter(|name| !available(name)).collect();
     let first = missing.first()?;
     let why = find(first).and_then(|one| condition(&one.status.conditions, "Available"));
     Some(format!("deployments not available: {}{}", names(&missing), reason(&first.to_string(), why)))
 }
 
-fn is(meta: &Meta, wanted: &ObjectName) -> bool {
+fn is(meta: &Meta, wanted: &NamespacedName) -> bool {
     meta.namespace == wanted.namespace() && meta.name == wanted.name()
 }
 

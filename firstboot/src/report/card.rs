@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::End;
+use super::ReportStatus;
 use crate::durable;
 use crate::mounts;
 use crate::sys::System;
@@ -11,23 +11,23 @@ use crate::sys::System;
 pub const STATUS_FILE: &str = "hcimage-status.txt";
 
 /// Where bases mount their FAT partition, for when the seed cannot say.
-const USUAL_FOLDERS: [&str; 3] = ["/boot/firmware", "/boot", "/boot/efi"];
+const USUAL_DIRS: [&str; 3] = ["/boot/firmware", "/boot", "/boot/efi"];
 
 /// Where the FAT partition most likely is mounted.
-pub fn guess_folder(sys: &dyn System) -> Option<PathBuf> {
-    USUAL_FOLDERS.iter().map(PathBuf::from).find(|folder| mounts::at(sys, folder).is_some())
+pub fn guess_dir(sys: &dyn System) -> Option<PathBuf> {
+    USUAL_DIRS.iter().map(PathBuf::from).find(|dir| mounts::at(sys, dir).is_some())
 }
 
 /// Writes the report and its last line to the card. The reason where it cannot: no failure of the node, but a person should know.
-pub fn publish(sys: &dyn System, folder: &Path, text: &str, end: End) -> Result<(), String> {
-    let shown = folder.display();
-    let mount = mounts::at(sys, folder).ok_or_else(|| format!("no {STATUS_FILE}: {shown} is not mounted"))?;
+pub fn publish(sys: &dyn System, dir: &Path, text: &str, end: ReportStatus) -> Result<(), String> {
+    let shown = dir.display();
+    let mount = mounts::at(sys, dir).ok_or_else(|| format!("no {STATUS_FILE}: {shown} is not mounted"))?;
     if mount.read_only {
         return Err(format!("no {STATUS_FILE}: {shown} is mounted read-only"));
     }
     // CRLF for the simplest editors of other systems.
     let text = format!("{text}\n{}\n", end.sentinel()).replace('\n', "\r\n");
-    let path = folder.join(STATUS_FILE);
+    let path = dir.join(STATUS_FILE);
     durable::replace(sys, &path, text.as_bytes(), 0o644)
         .map_err(|e| format!("writing {}: {e}", path.display()))
 }

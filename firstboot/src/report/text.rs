@@ -4,20 +4,20 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::date;
+use crate::phase_error::Failure;
 use crate::seed::{Role, Seed};
 use crate::state::{Outcome, PhaseName, Record, STATE_PATH, State, Status};
-use crate::trouble::Failure;
 
 /// How the run ended; its text is the last line of every report, which programs wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum ReportStatus {
     /// The node is Ready.
     Ready,
     /// The run stopped.
     Failed,
 }
 
-impl End {
+impl ReportStatus {
     /// The last line of the report.
     pub fn sentinel(self) -> &'static str {
         match self {
@@ -52,7 +52,7 @@ pub fn render(state: &State, seed: Option<&Seed>, now: Duration) -> String {
 /// `home, as first server; API at https://k3s.example:6443`
 fn cluster(seed: &Seed) -> String {
     let role = match &seed.role {
-        Role::FirstServer(_) => "first server",
+        Role::InitServer(_) => "first server",
         Role::Server(_) => "further server",
         Role::Agent(_) => "agent",
     };

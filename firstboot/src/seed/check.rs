@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::{Component, Path};
 
 use super::value::{is_interface, is_label, is_subdomain};
-use super::{BundleFile, DataDisk, FirstServer, Folder, Join, Network, Role, Seed, SeedError, Stack};
+use super::{BundleFile, DataDisk, Dir, InitServer, Join, Network, Role, Seed, SeedError, Stack};
 use crate::sntp::Server;
 
 /// Bytes in the label of an ext4 file system (`s_volume_name`), the longest that a data disk may have.
@@ -24,7 +24,7 @@ impl Seed {
             return Err(value("cluster.name", "it is empty or has a control character"));
         }
         match &self.role {
-            Role::FirstServer(first) => first_server(first, &self.node.hostname)?,
+            Role::InitServer(first) => init_server(first, &self.node.hostname)?,
             Role::Server(join) => check_join("role.server", join)?,
             Role::Agent(join) => check_join("role.agent", join)?,
         }
@@ -37,7 +37,7 @@ impl Seed {
         for (i, path) in self.secrets.remove.iter().enumerate() {
             absolute(&format!("secrets.remove[{i}]"), path)?;
         }
-        absolute("report.boot_folder", &self.report.boot_folder)?;
+        absolute("report.boot_folder", &self.report.boot_dir)?;
         self.bundle.iter().enumerate().try_for_each(|(i, file)| bundle_file(i, file))
     }
 
@@ -72,7 +72,7 @@ impl Seed {
     }
 }
 
-fn first_server(first: &FirstServer, own: &str) -> Checked {
+fn init_server(first: &InitServer, own: &str) -> Checked {
     let mut seen = BTreeSet::from([own]);
     for (i, name) in first.nodes.iter().enumerate() {
         let place = format!("role.first-server.nodes[{i}]");
@@ -184,18 +184,18 @@ fn data_disk(disk: &DataDisk) -> Checked {
         return Err(value("data_disk.mount", "the data disk cannot be mounted over the root"));
     }
     wait("data_disk.wait_seconds", disk.wait_seconds)?;
-    disk.folders.iter().enumerate().try_for_each(|(i, made)| folder(i, made))
+    disk.dirs.iter().enumerate().try_for_each(|(i, made)| dir(i, made))
 }
 
-fn folder(i: usize, folder: &Folder) -> Checked {
-    let path = &folder.path;
+fn dir(i: usize, dir: &Dir) -> Checked {
+    let path = &dir.path;
     let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
     if !plain || path.as_os_str().is_empty() || !printable(path) {
         let problem = format!("{path:?} is not a path below the mount point (relative, without `..`)");
         return Err(value(format!("data_disk.folders[{i}].path"), problem));
     }
-    if folder.mode > 0o7777 {
-        let problem = format!("{:o} has more than permission bits (7777)", folder.mode);
+    if dir.mode > 0o7777 {
+        let problem = format!("{:o} has more than permission bits (7777)", dir.mode);
         return Err(value(format!("data_disk.folders[{i}].mode"), problem));
     }
     Ok(())

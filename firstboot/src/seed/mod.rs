@@ -13,10 +13,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use role::{FirstServer, Join, Role, Workload};
+pub use role::{InitServer, Join, Role, Workload};
 pub use text::SeedError;
 pub(crate) use value::is_label;
-pub use value::{Address, Endpoint, ObjectName, ValueError};
+pub use value::{Address, Endpoint, NamespacedName, ValueError};
 
 /// The version of the schema that this crate reads and writes.
 pub const SCHEMA: u32 = 2;
@@ -154,9 +154,9 @@ pub struct DataDisk {
     pub format: Format,
     /// How long after power-on the disk may take to appear, in seconds.
     pub wait_seconds: u64,
-    /// Folders to make on it.
+    /// Directories to make on it.
     #[serde(default)]
-    pub folders: Vec<Folder>,
+    pub dirs: Vec<Dir>,
 }
 
 /// Whether a disk may be formatted.
@@ -169,10 +169,10 @@ pub enum Format {
     IfBlank,
 }
 
-/// A folder on the data disk.
+/// A directory on the data disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Folder {
+pub struct Dir {
     /// Relative to the mount point; `..` is refused.
     pub path: PathBuf,
     /// Permission bits.
@@ -208,8 +208,8 @@ pub struct Secrets {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Report {
-    /// The folder where the FAT partition is mounted, for `hcimage-status.txt` and `hcimage.toml`.
-    pub boot_folder: PathBuf,
+    /// The directory where the FAT partition is mounted, for `hcimage-status.txt` and `hcimage.toml`.
+    pub boot_dir: PathBuf,
 }
 
 /// A file that must be on the card exactly as the builder wrote it.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::value::{Endpoint, ObjectName};
+use super::value::{Endpoint, NamespacedName};
 
 /// The unit of a server, as k3s's own installer names it.
 const SERVER_UNIT: &str = "k3s.service";
@@ -17,7 +17,7 @@ const AGENT_UNIT: &str = "k3s-agent.service";
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// The server that makes the cluster; it also waits until the cluster is whole.
-    FirstServer(FirstServer),
+    InitServer(InitServer),
     /// A server that joins the first one.
     Server(Join),
     /// A node without a control plane.
@@ -27,7 +27,7 @@ pub enum Role {
 /// What the first server waits for after its own node is Ready.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct FirstServer {
+pub struct InitServer {
     /// The names of all other nodes of the cluster. Those missing at the end of the wait are named in the report,
     /// and do not make it a failure: they may be switched on later.
     #[serde(default)]
@@ -47,10 +47,10 @@ pub struct Workload {
     pub addons: Vec<String>,
     /// HelmCharts whose job must be done, as `namespace/name`.
     #[serde(default)]
-    pub charts: Vec<ObjectName>,
+    pub charts: Vec<NamespacedName>,
     /// Deployments that must be available, as `namespace/name`.
     #[serde(default)]
-    pub deployments: Vec<ObjectName>,
+    pub deployments: Vec<NamespacedName>,
     /// How long all of it may take, in seconds.
     pub wait_seconds: u64,
 }
@@ -82,15 +82,15 @@ impl Role {
     /// How it joins; none for the first server.
     pub fn join(&self) -> Option<&Join> {
         match self {
-            Self::FirstServer(_) => None,
+            Self::InitServer(_) => None,
             Self::Server(join) | Self::Agent(join) => Some(join),
         }
     }
 
     /// What the first server waits for; none for the others.
-    pub fn first_server(&self) -> Option<&FirstServer> {
+    pub fn init_server(&self) -> Option<&InitServer> {
         match self {
-            Self::FirstServer(first) => Some(first),
+            Self::InitServer(first) => Some(first),
             Self::Server(_) | Self::Agent(_) => None,
         }
     }

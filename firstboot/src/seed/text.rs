@@ -27,7 +27,7 @@ pub enum SeedError {
     /// The form is right, a value is not.
     #[error("reading {SEED_PATH}: {place}: {problem}")]
     Value {
-        /// The key, for example `data_disk.folders[0].path`.
+        /// The key, for example `data_disk.dirs[0].path`.
         place: String,
         /// What is wrong with the value and what would be right.
         problem: String,

@@ -20,7 +20,7 @@ pub enum ValueError {
     Endpoint(String),
     /// Not a namespace and a name.
     #[error("{0:?} is not `namespace/name` of a Kubernetes object (RFC 1123 names)")]
-    ObjectName(String),
+    NamespacedName(String),
 }
 
 /// An address of an interface with the length of its network's prefix.
@@ -134,12 +134,12 @@ impl fmt::Display for Endpoint {
 /// Namespace and name of a Kubernetes object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct ObjectName {
+pub struct NamespacedName {
     namespace: String,
     name: String,
 }
 
-impl ObjectName {
+impl NamespacedName {
     /// The namespace.
     pub fn namespace(&self) -> &str {
         &self.namespace
@@ -151,7 +151,7 @@ impl ObjectName {
     }
 }
 
-impl FromStr for ObjectName {
+impl FromStr for NamespacedName {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
@@ -159,12 +159,12 @@ impl FromStr for ObjectName {
             Some((namespace, name)) if is_label(namespace) && is_subdomain(name) => {
                 Ok(Self { namespace: namespace.to_owned(), name: name.to_owned() })
             }
-            _ => Err(ValueError::ObjectName(text.to_owned())),
+            _ => Err(ValueError::NamespacedName(text.to_owned())),
         }
     }
 }
 
-impl fmt::Display for ObjectName {
+impl fmt::Display for NamespacedName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)
     }
@@ -208,7 +208,7 @@ macro_rules! as_text {
     )*};
 }
 
-as_text!(Address, Endpoint, ObjectName);
+as_text!(Address, Endpoint, NamespacedName);
 
 #[cfg(test)]
 mod tests {
@@ -255,9 +255,9 @@ mod tests {
 
     #[test]
     fn objects() {
-        assert_eq!("kube-system/traefik".parse::<ObjectName>().unwrap().name(), "traefik");
+        assert_eq!("kube-system/traefik".parse::<NamespacedName>().unwrap().name(), "traefik");
         for text in ["", "traefik", "a/", "/a", "A/b", "a/b/c", "a.b/c"] {
-            assert!(text.parse::<ObjectName>().is_err(), "{text}");
+            assert!(text.parse::<NamespacedName>().is_err(), "{text}");
         }
     }
 }

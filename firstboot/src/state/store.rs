@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use super::{STATE_PATH, State, VERSION};
 use crate::durable;
+use crate::phase_error::Failure;
 use crate::sys::System;
-use crate::trouble::Failure;
 
 /// What was found where the state lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,10 +68,10 @@ fn write(sys: &dyn System, state: &State) -> io::Result<()> {
     let mut text = serde_json::to_vec_pretty(state)?;
     text.push(b'\n');
     let path = Path::new(STATE_PATH);
-    if let Some(folder) = path.parent() {
-        sys.make_folders(folder)?;
-        if let Some(above) = folder.parent() {
-            sys.sync_folder(above)?;
+    if let Some(dir) = path.parent() {
+        sys.make_dirs(dir)?;
+        if let Some(above) = dir.parent() {
+            sys.sync_dir(above)?;
         }
     }
     durable::replace(sys, path, &text, 0o600)

@@ -15,7 +15,7 @@ use rustix::fs::OFlags;
 use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
 
-use super::{Command, Kind, Output, Space, Stat, System, TlsError, Trust, arp, folder, tls};
+use super::{Command, Kind, Output, Space, Stat, System, TlsError, Trust, arp, dir, tls};
 use crate::arp::Mac;
 
 /// The names of the kernel's consoles: a screen, a serial port that a person or the board's manager reads, or both.
@@ -70,7 +70,7 @@ impl System for RealSystem {
         let meta = path.symlink_metadata()?;
         let kind = match meta.file_type() {
             t if t.is_file() => Kind::File,
-            t if t.is_dir() => Kind::Folder,
+            t if t.is_dir() => Kind::Dir,
             t if t.is_symlink() => Kind::Link,
             _ => Kind::Other,
         };
@@ -83,8 +83,8 @@ impl System for RealSystem {
         fs::read_link(path)
     }
 
-    fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
-        let names = fs::read_dir(folder)?.map(|entry| Ok(lossy(&entry?.file_name())));
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let names = fs::read_dir(dir)?.map(|entry| Ok(lossy(&entry?.file_name())));
         let mut names: Vec<String> = names.collect::<io::Result<_>>()?;
         names.sort();
         Ok(names)
@@ -117,8 +117,8 @@ impl System for RealSystem {
         fs::rename(from, to)
     }
 
-    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
-        File::open(folder)?.sync_all()
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        File::open(dir)?.sync_all()
     }
 
     fn sync_all(&self) -> io::Result<()> {
@@ -126,12 +126,12 @@ impl System for RealSystem {
         Ok(())
     }
 
-    fn make_folders(&self, path: &Path) -> io::Result<()> {
+    fn make_dirs(&self, path: &Path) -> io::Result<()> {
         fs::create_dir_all(path)
     }
 
-    fn make_owned_folder(&self, below: &Path, path: &Path, mode: u32, uid: u32, gid: u32) -> io::Result<()> {
-        folder::make_owned(below, path, mode, uid, gid)
+    fn make_owned_dir(&self, below: &Path, path: &Path, mode: u32, uid: u32, gid: u32) -> io::Result<()> {
+        dir::make_owned(below, path, mode, uid, gid)
     }
 
     fn run(&self, command: &Command) -> io::Result<Output> {
@@ -204,7 +204,7 @@ impl System for RealSystem {
         tls::ask(server, name, trust, request, wait)
     }
 
-    fn tell(&self, text: &str) {
+    fn log(&self, text: &str) {
         let line = format!("{text}\n");
         // Whoever cannot be told must not stop the node from coming up.
         let _ = io::stdout().write_all(line.as_bytes());
@@ -273,14 +273,14 @@ mod tests {
 
     #[test]
     fn a_file_is_replaced_in_small_steps() {
-        let folder = tempfile::tempdir().unwrap();
-        let (new, path) = (folder.path().join("deep/a.new"), folder.path().join("deep/a"));
-        RealSystem.make_folders(path.parent().unwrap()).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let (new, path) = (dir.path().join("deep/a.new"), dir.path().join("deep/a"));
+        RealSystem.make_dirs(path.parent().unwrap()).unwrap();
         for content in ["a longer text", "short"] {
             RealSystem.write(&new, content.as_bytes(), 0o600).unwrap();
             RealSystem.sync_file(&new).unwrap();
             RealSystem.rename(&new, &path).unwrap();
-            RealSystem.sync_folder(path.parent().unwrap()).unwrap();
+            RealSystem.sync_dir(path.parent().unwrap()).unwrap();
             assert_eq!(RealSystem.read(&path).unwrap(), content.as_bytes());
         }
         let stat = RealSystem.stat(&path).unwrap();
@@ -290,39 +290,39 @@ mod tests {
 
     #[test]
     fn a_link_is_seen_and_not_written_through() {
-        let folder = tempfile::tempdir().unwrap();
-        let link = folder.path().join("link");
+        let dir = tempfile::tempdir().unwrap();
+        let link = dir.path().join("link");
         std::os::unix::fs::symlink("target", &link).unwrap();
         assert_eq!(RealSystem.stat(&link).unwrap().kind, Kind::Link);
         assert_eq!(RealSystem.read_link(&link).unwrap(), Path::new("target"));
         assert!(RealSystem.write(&link, b"x", 0o600).is_err());
-        assert_eq!(RealSystem.list(folder.path()).unwrap(), ["link"]);
+        assert_eq!(RealSystem.list(dir.path()).unwrap(), ["link"]);
     }
 
     #[test]
     fn a_secret_is_overwritten_where_it_lies() {
-        let folder = tempfile::tempdir().unwrap();
-        let (path, other) = (folder.path().join("a"), folder.path().join("b"));
+        let dir = tempfile::tempdir().unwrap();
+        let (path, other) = (dir.path().join("a"), dir.path().join("b"));
         RealSystem.write(&path, b"secret", 0o600).unwrap();
         // Another name of the same inode shows what became of the old bytes.
         fs::hard_link(&path, &other).unwrap();
         RealSystem.wipe(&path).unwrap();
         RealSystem.remove(&path).unwrap();
         assert_eq!(RealSystem.read(&other).unwrap(), [0; 6]);
-        assert_eq!(RealSystem.list(folder.path()).unwrap(), ["b"]);
+        assert_eq!(RealSystem.list(dir.path()).unwrap(), ["b"]);
         std::os::unix::fs::symlink(&other, &path).unwrap();
         assert!(RealSystem.wipe(&path).is_err(), "a link is not written through");
     }
 
     #[test]
     fn pieces_of_a_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
         RealSystem.write(&path, b"0123456789", 0o600).unwrap();
         for (offset, length, expected) in [(0, 3, "012"), (8, 5, "89"), (10, 1, ""), (99, 1, "")] {
             assert_eq!(RealSystem.read_at(&path, offset, length).unwrap(), expected.as_bytes());
         }
-        assert!(RealSystem.space(folder.path()).unwrap().total > 0);
+        assert!(RealSystem.space(dir.path()).unwrap().total > 0);
     }
 
     #[test]

@@ -4,10 +4,10 @@ use std::cmp::Ordering;
 use std::fmt::Debug;
 use std::path::Path;
 
-use hcimage::edit::kernel_modules::KernelModules;
-use hcimage::edit::kernel_words::CGROUP_MEMORY;
-use hcimage::edit::os_release::OsRelease;
-use hcimage::edit::{
+use hcimage::formats::kernel_args::CGROUP_MEMORY;
+use hcimage::formats::kernel_modules::KernelModules;
+use hcimage::formats::os_release::OsRelease;
+use hcimage::formats::{
     DebianVersion, cmdline, dhcpcd_conf, dphys_swapfile, dpkg_status, fstab, grub_cfg, hosts, iptables,
     modules_load, raspi_extra_cmdline,
 };
@@ -75,8 +75,8 @@ fn modules(text: &str) {
     let (dep, builtin) = text.split_once("\n\n").unwrap_or((text, ""));
     let kernel = KernelModules::parse(dep, builtin);
     let _ = (
-        hcimage::edit::config_txt::read(text, &|name| (name != "none").then(|| text.to_owned())),
-        hcimage::edit::cloud_cfg::datasources([text]),
+        hcimage::formats::config_txt::read(text, &|name| (name != "none").then(|| text.to_owned())),
+        hcimage::formats::cloud_cfg::datasources([text]),
         kernel.has("br_netfilter"),
         modules_load::render(&kernel),
         modules_load::missing(&kernel, hcimage::cluster::FlannelBackend::Vxlan, true),

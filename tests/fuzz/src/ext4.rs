@@ -101,7 +101,7 @@ fn planned(operation: &Operation) -> Option<Planned> {
     let (path, content) = match operation {
         Operation::Write(path, bytes, _) => (path, Content::File { size: bytes.len() as u64 }),
         Operation::Symlink(path, target, _) => (path, Content::Symlink { target: target.len() as u64 }),
-        Operation::Folders(path, _) => (path, Content::Folder),
+        Operation::Dirs(path, _) => (path, Content::Dir),
         _ => return None,
     };
     Some(Planned { path: path.clone(), content })

@@ -35,8 +35,8 @@ pub enum Ext4Operation {
     HardLink(ImagePath, ImagePath),
     /// Removes all.
     RemoveTree(ImagePath),
-    /// Removes an empty folder.
-    RemoveFolder(ImagePath),
+    /// Removes an empty directory.
+    RemoveDir(ImagePath),
     /// Writes behind the end.
     Append(ImagePath, &'static [u8]),
     /// Writes another content.
@@ -57,7 +57,7 @@ impl Ext4Operation {
             0 | 1 => Self::Rename(own, path(input.u8()?)),
             2 => Self::HardLink(own, path(input.u8()?)),
             3 | 4 => Self::RemoveTree(own),
-            5 => Self::RemoveFolder(own),
+            5 => Self::RemoveDir(own),
             6..9 => Self::Append(own, content(length(input.u16()?), kind)),
             9 | 10 => Self::Replace(own, content(length(input.u16()?), kind)),
             11..14 => {
@@ -101,7 +101,7 @@ impl Ext4Operation {
                 Ok(())
             }
             Self::RemoveTree(path) => gone(fs, path, touched, fs.remove_tree(path)),
-            Self::RemoveFolder(path) => gone(fs, path, touched, fs.remove_folder(path)),
+            Self::RemoveDir(path) => gone(fs, path, touched, fs.remove_dir(path)),
             Self::Append(path, bytes) => append(fs, path, bytes, touched),
             Self::Replace(path, bytes) => {
                 touch(fs, path, touched);
@@ -179,7 +179,7 @@ impl fmt::Debug for Ext4Operation {
             Self::Rename(from, to) => write!(f, "rename {from} to {to}"),
             Self::HardLink(existing, new) => write!(f, "link {existing} as {new}"),
             Self::RemoveTree(path) => write!(f, "remove all of {path}"),
-            Self::RemoveFolder(path) => write!(f, "remove folder {path}"),
+            Self::RemoveDir(path) => write!(f, "remove directory {path}"),
             Self::Append(path, bytes) => write!(f, "append {} bytes to {path}", bytes.len()),
             Self::Replace(path, bytes) => write!(f, "replace {path} by {} bytes", bytes.len()),
             Self::SetXattr(path, name, value) => write!(f, "set {name} of {path}, {} bytes", value.len()),

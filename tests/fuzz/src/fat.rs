@@ -21,7 +21,7 @@ pub fn run(input: &[u8]) {
     let tree = Tree::of(&fs);
     tree.explore(&fs);
     let mut touched = Vec::new();
-    // Each operation reads the table and the folders anew, and FAT32 has 65,525 clusters at least.
+    // Each operation reads the table and the directories anew, and FAT32 has 65,525 clusters at least.
     let most = if script.image.len > 16 << 20 { 4 } else { usize::MAX };
     let affordable = |operation: &&Operation| !matches!(operation, Operation::Fill(_, 17..));
     for operation in script.operations.iter().filter(affordable).take(most) {

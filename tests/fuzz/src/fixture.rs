@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use crate::sparse::Sparse;
 
-/// Bytes of a piece that a change can name: an inode, a few entries of a folder.
+/// Bytes of a piece that a change can name: an inode, a few entries of a directory.
 pub(crate) const PIECE: usize = 256;
 
 /// An image as its recipe made it.

@@ -10,8 +10,8 @@ use hcimage::fs::{Attributes, FileSystem, FsError, ImagePath, Kind};
 use crate::ext4_operation::Ext4Operation;
 use crate::reader::Reader;
 
-/// Folders of the fixtures, links to them, files in their place, and such as are not there.
-const FOLDERS: [&str; 16] = [
+/// Directories of the fixtures, links to them, files in their place, and such as are not there.
+const DIRS: [&str; 16] = [
     "",
     "/etc",
     "/usr/lib",
@@ -30,7 +30,7 @@ const FOLDERS: [&str; 16] = [
     "/deep",
 ];
 
-/// Names in them; the empty one means the folder itself.
+/// Names in them; the empty one means the directory itself.
 const NAMES: [&str; 16] = [
     "",
     "hostname",
@@ -63,13 +63,13 @@ pub enum Operation {
     Write(ImagePath, &'static [u8], Attributes),
     /// Creates or replaces a link.
     Symlink(ImagePath, String, Attributes),
-    /// Makes folders.
-    Folders(ImagePath, Attributes),
+    /// Makes directories.
+    Dirs(ImagePath, Attributes),
     /// Removes a name.
     Remove(ImagePath),
     /// Sets owner, mode and time.
     Attributes(ImagePath, Attributes),
-    /// Makes many small files in a folder: it grows, and inodes run out.
+    /// Makes many small files in a directory: it grows, and inodes run out.
     Fill(ImagePath, u8),
     /// What FAT does not have.
     Ext4(Ext4Operation),
@@ -91,7 +91,7 @@ impl fmt::Debug for Operation {
             Self::Symlink(path, target, attributes) => {
                 write!(f, "link {path} to {} bytes, {attributes:?}", target.len())
             }
-            Self::Folders(path, attributes) => write!(f, "make {path}, {attributes:?}"),
+            Self::Dirs(path, attributes) => write!(f, "make {path}, {attributes:?}"),
             Self::Remove(path) => write!(f, "remove {path}"),
             Self::Attributes(path, attributes) => write!(f, "set {path}, {attributes:?}"),
             Self::Fill(path, count) => write!(f, "{count} files in {path}"),
@@ -114,7 +114,7 @@ impl Operation {
                 Self::Write(path, content(length(size), place ^ detail), attributes(detail))
             }
             3 => Self::Symlink(path, target(input.u8()?), attributes(detail)),
-            4 => Self::Folders(path, attributes(detail)),
+            4 => Self::Dirs(path, attributes(detail)),
             5 => Self::Remove(path),
             7 => Self::Attributes(path, attributes(input.u8()?)),
             _ => Self::Fill(path, input.u8()? % 64),
@@ -138,10 +138,10 @@ impl Operation {
                 assert_eq!(&fs.read_link(path)?, target, "{path}");
                 Ok(())
             }
-            Self::Folders(path, attributes) => {
-                fs.create_folders(path, *attributes)?;
-                let made = fs.stat(&fs.resolve(path)?)?.expect("the folder exists");
-                assert_eq!(made.kind, Kind::Folder, "{path}");
+            Self::Dirs(path, attributes) => {
+                fs.create_dirs(path, *attributes)?;
+                let made = fs.stat(&fs.resolve(path)?)?.expect("the directory exists");
+                assert_eq!(made.kind, Kind::Dir, "{path}");
                 Ok(())
             }
             Self::Remove(path) => {
@@ -211,10 +211,10 @@ fn check_attributes(path: &ImagePath, kind: Kind, got: Attributes, want: Attribu
     }
 }
 
-/// The folder is resolved, the last name is not: that is what every call of the trait changes.
+/// The directory is resolved, the last name is not: that is what every call of the trait changes.
 pub(crate) fn touch(fs: &dyn FileSystem, path: &ImagePath, touched: &mut Vec<Touched>) {
-    let Some((folder, name)) = path.parent().zip(path.name()) else { return };
-    if let Ok(path) = fs.resolve(&folder).map(|folder| folder.join(name).expect("a name is a name")) {
+    let Some((dir, name)) = path.parent().zip(path.name()) else { return };
+    if let Ok(path) = fs.resolve(&dir).map(|dir| dir.join(name).expect("a name is a name")) {
         touched.push(Touched { path });
     }
 }
@@ -229,8 +229,8 @@ impl Touched {
 }
 
 pub(crate) fn path(byte: u8) -> ImagePath {
-    let (folder, name) = (FOLDERS[usize::from(byte >> 4)], NAMES[usize::from(byte & 15)]);
-    ImagePath::parse(&format!("{folder}/{name}")).expect("the names are names")
+    let (dir, name) = (DIRS[usize::from(byte >> 4)], NAMES[usize::from(byte & 15)]);
+    ImagePath::parse(&format!("{dir}/{name}")).expect("the names are names")
 }
 
 /// From nothing to more than fits.
@@ -266,10 +266,10 @@ impl Read for Pieces<'_> {
     }
 }
 
-/// Targets in the inode, at the boundary, in a block, too long for one; to folders, loops and out of the root.
+/// Targets in the inode, at the boundary, in a block, too long for one; to directories, loops and out of the root.
 fn target(byte: u8) -> String {
     match byte {
-        0..16 => FOLDERS[usize::from(byte)].trim_start_matches('/').to_owned(),
+        0..16 => DIRS[usize::from(byte)].trim_start_matches('/').to_owned(),
         16..24 => "../".repeat(usize::from(byte) - 15),
         255 => "x/".repeat(2100),
         len => "t".repeat(usize::from(len) * 5 - 60),

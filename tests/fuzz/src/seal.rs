@@ -1,7 +1,7 @@
 //! Makes the checksums of a damaged ext4 right again, so that the damage gets past them: superblock, bitmaps, group
 //! descriptors (`uninit_bg` and `metadata_csum`) and inodes.
 //!
-//! [Checksums](https://docs.kernel.org/filesystems/ext4/checksums.html). Folders and extent blocks are left out: one
+//! [Checksums](https://docs.kernel.org/filesystems/ext4/checksums.html). Directories and extent blocks are left out: one
 //! has to know whose they are.
 
 use std::ops::Range;

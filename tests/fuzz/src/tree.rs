@@ -10,20 +10,20 @@ use crate::operation::Touched;
 const COMPARED: u64 = 64 << 10;
 /// Where reading of larger files ends.
 const READ: usize = 200 << 10;
-/// Names and depth at most: a mutated folder may name another one any number of times.
+/// Names and depth at most: a mutated directory may name another one any number of times.
 const NAMES: usize = 1000;
 const DEPTH: usize = 8;
 
 /// What a path names; errors are all alike.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Seen {
-    Folder,
+    Dir,
     File(Option<Vec<u8>>),
     Link(Option<String>),
     Special,
 }
 
-/// What was seen, in the order of the paths; a damaged folder may hold a name twice.
+/// What was seen, in the order of the paths; a damaged directory may hold a name twice.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Tree {
     seen: Vec<(String, Seen)>,
@@ -34,7 +34,7 @@ pub(crate) struct Tree {
 impl Tree {
     pub(crate) fn of(fs: &dyn FileSystem) -> Self {
         let mut tree = Self::default();
-        tree.folder(fs, &ImagePath::root(), 0);
+        tree.dir(fs, &ImagePath::root(), 0);
         tree.seen.sort_by(|a, b| a.0.cmp(&b.0));
         tree
     }
@@ -48,22 +48,22 @@ impl Tree {
         let _ = fs.space();
     }
 
-    fn folder(&mut self, fs: &dyn FileSystem, folder: &ImagePath, depth: usize) {
-        for entry in fs.list(folder).unwrap_or_default() {
+    fn dir(&mut self, fs: &dyn FileSystem, dir: &ImagePath, depth: usize) {
+        for entry in fs.list(dir).unwrap_or_default() {
             if self.seen.len() >= NAMES || depth > DEPTH {
                 self.cut = true;
                 return;
             }
             // A mutated name may hold a slash; nothing can be reached by it.
-            let Ok(path) = folder.join(&entry.name) else { continue };
-            if path.name() != Some(&entry.name) || path.parent().as_ref() != Some(folder) {
+            let Ok(path) = dir.join(&entry.name) else { continue };
+            if path.name() != Some(&entry.name) || path.parent().as_ref() != Some(dir) {
                 continue;
             }
             let seen = look(fs, &path, &entry);
-            let is_folder = seen == Seen::Folder;
+            let is_dir = seen == Seen::Dir;
             self.seen.push((path.as_str().to_owned(), seen));
-            if is_folder {
-                self.folder(fs, &path, depth + 1);
+            if is_dir {
+                self.dir(fs, &path, depth + 1);
             }
         }
     }
@@ -101,7 +101,7 @@ impl Seen {
 
 fn look(fs: &dyn FileSystem, path: &ImagePath, entry: &Entry) -> Seen {
     match entry.kind {
-        Kind::Folder => Seen::Folder,
+        Kind::Dir => Seen::Dir,
         Kind::Special => Seen::Special,
         Kind::Symlink => Seen::Link(fs.read_link(path).ok()),
         Kind::File => {

@@ -17,8 +17,8 @@ const HANGS: Duration = Duration::from_secs(20);
 fn inputs(target: &str) -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut inputs = Vec::new();
-    for folder in ["corpus", "regressions"] {
-        let Ok(entries) = fs::read_dir(root.join(folder).join(target)) else { continue };
+    for dir in ["corpus", "regressions"] {
+        let Ok(entries) = fs::read_dir(root.join(dir).join(target)) else { continue };
         inputs.extend(entries.map(|entry| entry.unwrap().path()));
     }
     assert!(!inputs.is_empty(), "{target} has no corpus");
@@ -68,8 +68,8 @@ fn every_target_is_replayed() {
 /// What e2fsck (Debian package `e2fsprogs`) calls clean before edits, it calls clean after them.
 #[test]
 fn e2fsck_agrees() {
-    let folder = tempfile::tempdir().unwrap();
-    let image = folder.path().join("image");
+    let dir = tempfile::tempdir().unwrap();
+    let image = dir.path().join("image");
     let is_clean = |bytes: Vec<u8>| {
         fs::write(&image, bytes).unwrap();
         let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());

@@ -118,13 +118,13 @@ impl Agent {
     }
 
     fn write_files(&self, local: &ServerUrl, ca: &str, identity: &Identity) -> Result<()> {
-        let folder: PathBuf = self.node.data.join("agent");
+        let dir: PathBuf = self.node.data.join("agent");
         let write =
-            |name: &str, mode, text: &str| files::write_atomic(&folder.join(name), mode, text.as_bytes());
+            |name: &str, mode, text: &str| files::write_atomic(&dir.join(name), mode, text.as_bytes());
         write("server-ca.crt", 0o644, ca)?;
         write("client-kubelet.crt", 0o644, &identity.chain)?;
         write("client-kubelet.key", 0o600, &identity.key)?;
-        write("kubelet.kubeconfig", 0o600, &kubeconfig::kubelet(local, &folder))
+        write("kubelet.kubeconfig", 0o600, &kubeconfig::kubelet(local, &dir))
     }
 
     /// Registers the node as not ready, tells systemd, then reports for ever.

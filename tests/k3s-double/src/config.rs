@@ -22,12 +22,12 @@ impl Config {
     /// When a file cannot be read or is not a mapping of names to scalars and lists.
     pub(crate) fn load(path: &Path, required: bool) -> Result<Self> {
         let mut config = Self::default();
-        let folder = PathBuf::from(format!("{}.d", path.display()));
+        let dir = PathBuf::from(format!("{}.d", path.display()));
         match files::read_optional(path)? {
             Some(text) => config.merge(&text).with_context(|| format!("reading {}", path.display()))?,
             None => ensure!(!required, "reading {}: no such file", path.display()),
         }
-        for file in files_in(&folder)? {
+        for file in files_in(&dir)? {
             let text = files::read_optional(&file)?.unwrap_or_default();
             config.merge(&text).with_context(|| format!("reading {}", file.display()))?;
         }
@@ -74,13 +74,13 @@ impl Config {
     }
 }
 
-fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = match fs::read_dir(folder) {
+fn files_in(dir: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(dir) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.and_then(Iterator::collect::<std::io::Result<Vec<_>>>),
     };
     let mut paths: Vec<PathBuf> = entries
-        .with_context(|| format!("reading {}", folder.display()))?
+        .with_context(|| format!("reading {}", dir.display()))?
         .into_iter()
         .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|end| end == "yaml" || end == "yml"))
@@ -161,10 +161,10 @@ mod tests {
     }
 
     #[test]
-    fn files_of_the_folder_come_after_in_the_order_of_their_names() {
-        let folder = tempfile::tempdir().unwrap();
-        let main = folder.path().join("config.yaml");
-        let dropins = folder.path().join("config.yaml.d");
+    fn files_of_the_dir_come_after_in_the_order_of_their_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let main = dir.path().join("config.yaml");
+        let dropins = dir.path().join("config.yaml.d");
         fs::create_dir(&dropins).unwrap();
         fs::write(&main, "node-name: main\n").unwrap();
         fs::write(dropins.join("20-b.yaml"), "node-name: b\n").unwrap();
@@ -172,6 +172,6 @@ mod tests {
         fs::write(dropins.join("30-c.txt"), "node-name: c\n").unwrap();
         let config = Config::load(&main, true).unwrap();
         assert_eq!(config.into_arguments(Role::Agent), ["--node-name=b"]);
-        assert!(Config::load(&folder.path().join("none.yaml"), true).is_err());
+        assert!(Config::load(&dir.path().join("none.yaml"), true).is_err());
     }
 }

@@ -21,24 +21,24 @@ pub(crate) fn read_optional(path: &Path) -> Result<Option<String>> {
 
 /// Writes a file under a temporary name beside it, syncs it and renames it into place.
 ///
-/// Missing folders are made. `mode` is the permission bits, not narrowed by the umask.
+/// Missing directories are made. `mode` is the permission bits, not narrowed by the umask.
 ///
 /// # Errors
-/// When a folder cannot be made or the file cannot be written.
+/// When a directory cannot be made or the file cannot be written.
 pub(crate) fn write_atomic(path: &Path, mode: u32, bytes: &[u8]) -> Result<()> {
     replace(path, mode, bytes).with_context(|| format!("writing {}", path.display()))
 }
 
 fn replace(path: &Path, mode: u32, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().ok_or(ErrorKind::InvalidInput)?;
-    fs::create_dir_all(folder)?;
+    let dir = path.parent().ok_or(ErrorKind::InvalidInput)?;
+    fs::create_dir_all(dir)?;
     let mut name = path.file_name().ok_or(ErrorKind::InvalidInput)?.to_os_string();
     name.push(".new");
-    let temporary = folder.join(name);
+    let temporary = dir.join(name);
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&temporary)?;
     file.set_permissions(fs::Permissions::from_mode(mode))?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&temporary, path)?;
-    File::open(folder)?.sync_all()
+    File::open(dir)?.sync_all()
 }

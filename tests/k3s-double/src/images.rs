@@ -22,16 +22,16 @@ const CACHE: &str = ".cache.json";
 /// What tells that an archive changed: its size and the time it was last written, in nanoseconds since 1970.
 type Stamp = (u64, u64);
 
-/// "Imports" each archive in the folder and returns the names of its images. A failure is only logged.
+/// "Imports" each archive in the directory and returns the names of its images. A failure is only logged.
 ///
 /// # Errors
-/// When the folder is there but cannot be read, or the cache cannot be written.
-pub(crate) fn import(folder: &Path) -> Result<Vec<String>> {
-    let cache_path = folder.join(CACHE);
+/// When the directory is there but cannot be read, or the cache cannot be written.
+pub(crate) fn import(dir: &Path) -> Result<Vec<String>> {
+    let cache_path = dir.join(CACHE);
     let cached = files::read_optional(&cache_path)?;
     let mut record = cached.as_deref().map(read_cache).unwrap_or_default();
     let mut images = Vec::new();
-    for archive in archives_in(folder)? {
+    for archive in archives_in(dir)? {
         let shown = archive.display().to_string();
         let stamp = stamp(&archive)?;
         match record.get(&shown) {
@@ -61,17 +61,17 @@ fn import_one(archive: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// All archives and lists below the folder, sorted by path.
-fn archives_in(folder: &Path) -> Result<Vec<PathBuf>> {
+/// All archives and lists below the directory, sorted by path.
+fn archives_in(dir: &Path) -> Result<Vec<PathBuf>> {
     const SUFFIXES: [&str; 8] =
         [".tar", ".tar.lz4", ".tar.bz2", ".tar.gz", ".tgz", ".tar.zst", ".tzst", ".txt"];
     let mut found = Vec::new();
-    let entries = match fs::read_dir(folder) {
+    let entries = match fs::read_dir(dir) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(found),
-        entries => entries.with_context(|| format!("reading {}", folder.display()))?,
+        entries => entries.with_context(|| format!("reading {}", dir.display()))?,
     };
     for entry in entries {
-        let path = entry.with_context(|| format!("reading {}", folder.display()))?.path();
+        let path = entry.with_context(|| format!("reading {}", dir.display()))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if path.is_dir() {
             found.append(&mut archives_in(&path)?);
@@ -194,11 +194,11 @@ mod tests {
     }
 
     fn imported(files: &[(&str, Vec<u8>)]) -> Vec<String> {
-        let folder = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().unwrap();
         for (name, bytes) in files {
-            fs::write(folder.path().join(name), bytes).unwrap();
+            fs::write(dir.path().join(name), bytes).unwrap();
         }
-        import(folder.path()).unwrap()
+        import(dir.path()).unwrap()
     }
 
     #[test]
@@ -228,26 +228,26 @@ mod tests {
 
     #[test]
     fn without_a_cache_file_none_is_made_and_with_one_it_is_filled() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("a.tar"), tar_of("manifest.json", DOCKER)).unwrap();
-        import(folder.path()).unwrap();
-        let cache = folder.path().join(CACHE);
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a.tar"), tar_of("manifest.json", DOCKER)).unwrap();
+        import(dir.path()).unwrap();
+        let cache = dir.path().join(CACHE);
         assert!(!cache.exists());
         fs::write(&cache, "").unwrap();
-        let first = import(folder.path()).unwrap();
+        let first = import(dir.path()).unwrap();
         let record = read_cache(&fs::read_to_string(&cache).unwrap());
         assert_eq!(record.len(), 1);
-        assert_eq!(import(folder.path()).unwrap(), first);
+        assert_eq!(import(dir.path()).unwrap(), first);
     }
 
     #[test]
     fn an_archive_in_the_cache_is_not_read_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let archive = folder.path().join("a.tar");
+        let dir = tempfile::tempdir().unwrap();
+        let archive = dir.path().join("a.tar");
         fs::write(&archive, "not a tar").unwrap();
         let record =
             BTreeMap::from([(archive.display().to_string(), (stamp(&archive).unwrap(), vec!["x:1".into()]))]);
-        fs::write(folder.path().join(CACHE), write_cache(&record)).unwrap();
-        assert_eq!(import(folder.path()).unwrap(), ["x:1"]);
+        fs::write(dir.path().join(CACHE), write_cache(&record)).unwrap();
+        assert_eq!(import(dir.path()).unwrap(), ["x:1"]);
     }
 }

@@ -115,8 +115,8 @@ fn path(kind: &str, names: &[&str], place: &Place) -> Result<String> {
 
 /// A list or a single object, one line each.
 fn table(object: &Value) -> String {
-    let single = std::slice::from_ref(object);
-    let items = object.get("items").and_then(Value::as_array).map_or(single, Vec::as_slice);
+    let single_node = std::slice::from_ref(object);
+    let items = object.get("items").and_then(Value::as_array).map_or(single_node, Vec::as_slice);
     let mut text = format!("{:<24} {:<10} VERSION\n", "NAME", "STATUS");
     for item in items {
         let field = |pointer| item.pointer(pointer).and_then(Value::as_str).unwrap_or("-");

@@ -29,13 +29,13 @@ struct Addon {
 }
 
 impl Addons {
-    /// Looks at the folder again: takes what is new or changed, and says once of each bad file what is wrong.
+    /// Looks at the directory again: takes what is new or changed, and says once of each bad file what is wrong.
     /// Like k3s it forgets nothing when a file disappears.
     ///
     /// # Errors
-    /// When the folder is there but cannot be read.
-    pub(crate) fn scan(&mut self, folder: &Path, workload: &mut Workload) -> Result<()> {
-        for path in manifests_in(folder)? {
+    /// When the directory is there but cannot be read.
+    pub(crate) fn scan(&mut self, dir: &Path, workload: &mut Workload) -> Result<()> {
+        for path in manifests_in(dir)? {
             match self.deploy(&path, workload) {
                 Ok(()) => {
                     self.complained.remove(&path);
@@ -121,16 +121,16 @@ impl Addons {
     }
 }
 
-/// All manifests below the folder, sorted by path; without dotfiles, and without those that a `.skip` beside
+/// All manifests below the directory, sorted by path; without dotfiles, and without those that a `.skip` beside
 /// them switches off.
-fn manifests_in(folder: &Path) -> Result<Vec<PathBuf>> {
+fn manifests_in(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    let entries = match fs::read_dir(folder) {
+    let entries = match fs::read_dir(dir) {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(found),
-        entries => entries.with_context(|| format!("reading {}", folder.display()))?,
+        entries => entries.with_context(|| format!("reading {}", dir.display()))?,
     };
     for entry in entries {
-        let path = entry.with_context(|| format!("reading {}", folder.display()))?.path();
+        let path = entry.with_context(|| format!("reading {}", dir.display()))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if name.starts_with('.') {
             continue;
@@ -138,7 +138,7 @@ fn manifests_in(folder: &Path) -> Result<Vec<PathBuf>> {
         let manifest = [".yaml", ".yml", ".json"].iter().any(|suffix| name.ends_with(suffix));
         if path.is_dir() {
             found.append(&mut manifests_in(&path)?);
-        } else if manifest && !folder.join(format!("{name}.skip")).exists() {
+        } else if manifest && !dir.join(format!("{name}.skip")).exists() {
             found.push(path);
         }
     }
@@ -182,11 +182,11 @@ mod tests {
 
     #[test]
     fn a_bad_file_is_an_addon_without_checksum_and_an_event() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("a.yaml"), GOOD).unwrap();
-        fs::write(folder.path().join("b.yaml"), "a: [\n").unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a.yaml"), GOOD).unwrap();
+        fs::write(dir.path().join("b.yaml"), "a: [\n").unwrap();
         let mut addons = Addons::default();
-        addons.scan(folder.path(), &mut workload()).unwrap();
+        addons.scan(dir.path(), &mut workload()).unwrap();
         let sums = |workload: &Workload| {
             let sum = |item: &Value| item["spec"]["checksum"].as_str().unwrap().len();
             addons.items(Some("kube-system"), workload).iter().map(sum).collect::<Vec<_>>()
@@ -200,14 +200,14 @@ mod tests {
     }
 
     fn scan(files: &[(&str, &str)]) -> Vec<String> {
-        let folder = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().unwrap();
         for (name, text) in files {
-            let path = folder.path().join(name);
+            let path = dir.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
         let mut addons = Addons::default();
-        addons.scan(folder.path(), &mut workload()).unwrap();
+        addons.scan(dir.path(), &mut workload()).unwrap();
         addons.deployed.into_keys().collect()
     }
 
@@ -232,26 +232,26 @@ mod tests {
 
     #[test]
     fn of_two_files_for_one_name_the_first_by_path_stays() {
-        let folder = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().unwrap();
         for name in ["a.yaml", "a.yml"] {
-            fs::write(folder.path().join(name), GOOD).unwrap();
+            fs::write(dir.path().join(name), GOOD).unwrap();
         }
         let mut addons = Addons::default();
-        addons.scan(folder.path(), &mut workload()).unwrap();
-        assert_eq!(addons.deployed["a"].source, folder.path().join("a.yaml"));
-        assert!(addons.complained[&folder.path().join("a.yml")].contains("already comes from"));
+        addons.scan(dir.path(), &mut workload()).unwrap();
+        assert_eq!(addons.deployed["a"].source, dir.path().join("a.yaml"));
+        assert!(addons.complained[&dir.path().join("a.yml")].contains("already comes from"));
     }
 
     #[test]
     fn a_file_mended_later_is_taken_then() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.yaml");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.yaml");
         fs::write(&path, "a: [\n").unwrap();
         let mut addons = Addons::default();
-        addons.scan(folder.path(), &mut workload()).unwrap();
+        addons.scan(dir.path(), &mut workload()).unwrap();
         assert!(addons.deployed.is_empty());
         fs::write(&path, GOOD).unwrap();
-        addons.scan(folder.path(), &mut workload()).unwrap();
+        addons.scan(dir.path(), &mut workload()).unwrap();
         assert!(addons.deployed.contains_key("a") && addons.complained.is_empty());
     }
 }

@@ -45,8 +45,8 @@ mod tests {
 
     #[test]
     fn reaches_a_socket_by_path() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("notify");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("notify");
         let listener = UnixDatagram::bind(&path).unwrap();
         send(&path.into_os_string(), b"READY=1\n").unwrap();
         assert_eq!(receive(&listener), "READY=1\n");

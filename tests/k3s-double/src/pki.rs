@@ -204,39 +204,39 @@ mod tests {
         5BlX52aisWi+RdHepu1RBUjzGeriJhDlZg==\n\
         -----END EC PRIVATE KEY-----\n";
 
-    fn made(folder: &Path) -> Ca {
-        Ca::load_or_make(&folder.join("server-ca"), "server-ca").unwrap()
+    fn made(dir: &Path) -> Ca {
+        Ca::load_or_make(&dir.join("server-ca"), "server-ca").unwrap()
     }
 
     #[test]
     fn a_made_ca_is_taken_again_byte_for_byte() {
-        let folder = tempfile::tempdir().unwrap();
-        let first = made(folder.path());
-        assert_eq!(first.pem, made(folder.path()).pem);
+        let dir = tempfile::tempdir().unwrap();
+        let first = made(dir.path());
+        assert_eq!(first.pem, made(dir.path()).pem);
     }
 
     #[test]
     fn half_a_pair_is_made_new() {
-        let folder = tempfile::tempdir().unwrap();
-        let first = made(folder.path());
-        std::fs::remove_file(folder.path().join("server-ca.key")).unwrap();
-        assert_ne!(first.pem, made(folder.path()).pem);
+        let dir = tempfile::tempdir().unwrap();
+        let first = made(dir.path());
+        std::fs::remove_file(dir.path().join("server-ca.key")).unwrap();
+        assert_ne!(first.pem, made(dir.path()).pem);
     }
 
     #[test]
     fn a_key_of_another_ca_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        made(folder.path());
+        let dir = tempfile::tempdir().unwrap();
+        made(dir.path());
         let other = KeyPair::generate().unwrap();
-        std::fs::write(folder.path().join("server-ca.key"), other.serialize_pem()).unwrap();
-        let error = Ca::load_or_make(&folder.path().join("server-ca"), "server-ca").err().unwrap();
+        std::fs::write(dir.path().join("server-ca.key"), other.serialize_pem()).unwrap();
+        let error = Ca::load_or_make(&dir.path().join("server-ca"), "server-ca").err().unwrap();
         assert!(format!("{error:#}").contains("does not match"), "{error:#}");
     }
 
     #[test]
     fn a_leaf_starts_when_its_ca_starts() {
-        let folder = tempfile::tempdir().unwrap();
-        let ca = made(folder.path());
+        let dir = tempfile::tempdir().unwrap();
+        let ca = made(dir.path());
         let leaf = ca.sign_client(&ADMIN).unwrap();
         let der = CertificateDer::from_pem_slice(leaf.chain.as_bytes()).unwrap();
         let (_, parsed) = X509Certificate::from_der(&der).unwrap();
@@ -246,14 +246,14 @@ mod tests {
 
     #[test]
     fn a_request_cannot_choose_its_own_name() {
-        let folder = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().unwrap();
         let (_, request) = request("system:admin").unwrap();
         let node = Subject { name: "system:node:a", organization: "system:nodes" };
-        let chain = made(folder.path()).sign_request(&request, &node).unwrap();
+        let chain = made(dir.path()).sign_request(&request, &node).unwrap();
         let der = CertificateDer::from_pem_slice(chain.as_bytes()).unwrap();
         let (_, parsed) = X509Certificate::from_der(&der).unwrap();
         assert_eq!(parsed.subject().to_string(), "O=system:nodes, CN=system:node:a");
-        assert!(made(folder.path()).sign_request(b"garbage", &node).is_err());
+        assert!(made(dir.path()).sign_request(b"garbage", &node).is_err());
     }
 
     #[test]

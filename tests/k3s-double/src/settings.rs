@@ -14,7 +14,7 @@ use crate::secret::Secret;
 use crate::token::Token;
 use crate::url::ServerUrl;
 
-/// Where k3s keeps its configuration. Tests point `K3S_DOUBLE_ETC` at a folder of their own.
+/// Where k3s keeps its configuration. Tests point `K3S_DOUBLE_ETC` at a directory of their own.
 pub(crate) fn etc() -> PathBuf {
     std::env::var_os("K3S_DOUBLE_ETC").unwrap_or_else(|| OsString::from("/etc/rancher")).into()
 }

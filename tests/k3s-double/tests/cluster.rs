@@ -17,7 +17,7 @@ use std::fs;
 use serde_json::Value;
 use support::{Node, Running, sha256sum};
 
-fn first_server(faults: &str) -> (Node, Running) {
+fn init_server(faults: &str) -> (Node, Running) {
     let node = Node::server("hc-1");
     node.config("30-token.yaml", "token: server-pass\nagent-token: agent-pass\ncluster-init: true\n");
     node.faults(&format!("ready-delay=0\nnode-ready-delay=0\n{faults}"));
@@ -41,7 +41,7 @@ fn items(node: &Node, what: &[&str]) -> Vec<Value> {
 
 #[test]
 fn a_second_server_takes_the_cas_and_shows_the_same_cluster() {
-    let (first, _running) = first_server("");
+    let (first, _running) = init_server("");
     let token = fs::read_to_string(first.data().join("server/token")).unwrap();
     let second = further_server("hc-2", &first, token.trim());
     let running = second.start("server");
@@ -66,7 +66,7 @@ fn a_second_server_takes_the_cas_and_shows_the_same_cluster() {
 
 #[test]
 fn a_further_server_waits_for_the_first_and_needs_the_server_token() {
-    let (first, running) = first_server("");
+    let (first, running) = init_server("");
     let hash = sha256sum(&first.data().join("server/tls/server-ca.crt"));
     let second = further_server("hc-2", &first, "agent-pass");
     let refused = second.start("server");
@@ -91,7 +91,7 @@ fn a_further_server_waits_for_the_first_and_needs_the_server_token() {
 
 #[test]
 fn cas_are_handed_out_for_the_server_token_only() {
-    let (first, _running) = first_server("");
+    let (first, _running) = init_server("");
     let ask = |credentials: &str| {
         let basic = [OsStr::new("--user"), OsStr::new(credentials)];
         first.curl("/v1-k3s/server-bootstrap", &basic)

@@ -16,8 +16,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use hc_firstboot::join_probe::{JoinError, Token, lets_in, time};
 use hc_firstboot::seed::Join;
-use hc_firstboot::supervisor::{Refusal, Token, lets_in, time};
 use hc_firstboot::sys::{RealSystem, System, TlsError, Trust};
 use support::{Node, Running, tool};
 
@@ -52,11 +52,11 @@ fn end() -> Duration {
     RealSystem.uptime() + Duration::from_secs(20)
 }
 
-fn ask(join: &Join) -> Result<(), Refusal> {
+fn ask(join: &Join) -> Result<(), JoinError> {
     lets_in(&RealSystem, join, &token(&join.token_file), end()).map(|_| ())
 }
 
-fn time_of(join: &Join) -> Result<Duration, Refusal> {
+fn time_of(join: &Join) -> Result<Duration, JoinError> {
     time(&RealSystem, join, &token(&join.token_file), end())
 }
 
@@ -77,27 +77,27 @@ fn every_refusal_is_told_apart() {
     let good = join(&node, "127.0.0.1");
     let text = fs::read_to_string(&good.token_file).unwrap();
     let with = |text: &str| {
-        let path = node.folder.path().join("token");
+        let path = node.dir.path().join("token");
         fs::write(&path, text).unwrap();
         Join { token_file: path, ..good.clone() }
     };
-    assert_eq!(ask(&with(&text.replace("agent-pass", "other"))), Err(Refusal::Token));
+    assert_eq!(ask(&with(&text.replace("agent-pass", "other"))), Err(JoinError::Token));
     let hash = text.split_once("::").unwrap().0;
     let other = with(&text.replace(hash, &format!("K10{}", "0".repeat(64))));
-    assert_eq!(ask(&other), Err(Refusal::WrongCluster));
-    assert_eq!(time_of(&other), Err(Refusal::WrongCluster), "its time is not taken either");
+    assert_eq!(ask(&other), Err(JoinError::WrongCluster));
+    assert_eq!(time_of(&other), Err(JoinError::WrongCluster), "its time is not taken either");
     // 127.0.0.2 is this machine too, and in no certificate.
-    assert_eq!(ask(&join(&node, "127.0.0.2")), Err(Refusal::WrongName));
+    assert_eq!(ask(&join(&node, "127.0.0.2")), Err(JoinError::WrongName));
     let nowhere = Join { servers: vec!["no-such-host.invalid".parse().unwrap()], ..good.clone() };
-    assert!(matches!(ask(&nowhere), Err(Refusal::Name(_))));
+    assert!(matches!(ask(&nowhere), Err(JoinError::Name(_))));
     drop(running);
-    assert!(matches!(ask(&good), Err(Refusal::Connect(why)) if why.contains("refused")));
+    assert!(matches!(ask(&good), Err(JoinError::Connect(why)) if why.contains("refused")));
 }
 
 #[test]
 fn a_server_that_starts_is_waited_for() {
     let (node, _running) = server("never-ready\n");
-    assert_eq!(ask(&join(&node, "127.0.0.1")), Err(Refusal::Starting));
+    assert_eq!(ask(&join(&node, "127.0.0.1")), Err(JoinError::Starting));
     assert!(time_of(&join(&node, "127.0.0.1")).is_ok(), "the time is there before k3s is ready");
 }
 
@@ -124,7 +124,7 @@ fn certificates_are_judged_at_the_time_in_question() {
 #[test]
 fn somebody_in_between_cannot_set_the_clock() {
     let (node, _running) = server("");
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let ca = fs::read_to_string(node.data().join("server/tls/server-ca.crt")).unwrap();
     let answer = |body: &str| {
         format!(
@@ -132,10 +132,10 @@ fn somebody_in_between_cannot_set_the_clock() {
             body.len()
         )
     };
-    fs::write(folder.path().join("cacerts"), answer(&ca)).unwrap();
-    fs::write(folder.path().join("ping"), answer("pong")).unwrap();
+    fs::write(dir.path().join("cacerts"), answer(&ca)).unwrap();
+    fs::write(dir.path().join("ping"), answer("pong")).unwrap();
     let own = "req -x509 -newkey rsa:2048 -nodes -keyout k -out c -days 9000 -subj /CN=x -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=IP:127.0.0.1";
-    support::succeed(tool("openssl", "openssl").args(own.split(' ')).current_dir(&folder));
+    support::succeed(tool("openssl", "openssl").args(own.split(' ')).current_dir(&dir));
     // A port that was free a moment ago.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut between = tool("openssl", "openssl")
@@ -150,7 +150,7 @@ fn somebody_in_between_cannot_set_the_clock() {
             "-accept",
             &format!("127.0.0.1:{port}"),
         ])
-        .current_dir(&folder)
+        .current_dir(&dir)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -160,7 +160,7 @@ fn somebody_in_between_cannot_set_the_clock() {
         Join { servers: vec![format!("127.0.0.1:{port}").parse().unwrap()], ..join(&node, "127.0.0.1") };
     let mut answer = time_of(&join);
     for _ in 0..100 {
-        if !matches!(answer, Err(Refusal::Connect(_))) {
+        if !matches!(answer, Err(JoinError::Connect(_))) {
             break;
         }
         std::thread::sleep(Duration::from_millis(50));
@@ -168,6 +168,6 @@ fn somebody_in_between_cannot_set_the_clock() {
     }
     between.kill().unwrap();
     between.wait().unwrap();
-    let Err(Refusal::Talk(why)) = answer else { panic!("{answer:?}") };
+    let Err(JoinError::Talk(why)) = answer else { panic!("{answer:?}") };
     assert!(why.contains("certificate is not accepted (") && why.contains("UnknownIssuer"), "{why}");
 }

@@ -1,4 +1,4 @@
-//! make-release.sh: a release folder that sha256sum, zstd, tar and the stand-in itself accept.
+//! make-release.sh: a release directory that sha256sum, zstd, tar and the stand-in itself accept.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
@@ -18,16 +18,16 @@ fn script(out: &Path, more: &[&str]) -> Command {
     command
 }
 
-fn release(folder: &Path, name: &str, more: &[&str]) -> PathBuf {
-    let out = folder.join(name);
+fn release(dir: &Path, name: &str, more: &[&str]) -> PathBuf {
+    let out = dir.join(name);
     succeed(&mut script(&out, more));
     out
 }
 
 #[test]
 fn has_the_names_and_sums_of_a_real_release() {
-    let folder = tempfile::tempdir().unwrap();
-    let out = release(folder.path(), "release", &[]);
+    let dir = tempfile::tempdir().unwrap();
+    let out = release(dir.path(), "release", &[]);
     for arch in ["arm64", "arm", "amd64"] {
         succeed(
             tool("sha256sum", "coreutils")
@@ -47,21 +47,21 @@ fn has_the_names_and_sums_of_a_real_release() {
 
 #[test]
 fn padding_has_the_size_asked_for_and_the_binary_still_runs() {
-    let folder = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let size = fs::metadata(PROGRAM).unwrap().len() + 12_345;
     let more = ["--pad-binary", &size.to_string(), "--pad-images", "500000"];
-    let out = release(folder.path(), "one", &more);
+    let out = release(dir.path(), "one", &more);
     assert_eq!(fs::metadata(out.join("k3s")).unwrap().len(), size);
     assert!(fs::metadata(out.join("k3s-airgap-images-amd64.tar.zst")).unwrap().len() > 500_000);
     assert!(succeed(Command::new(out.join("k3s")).arg("--version")).contains("stand-in"));
-    let again = release(folder.path(), "two", &more);
+    let again = release(dir.path(), "two", &more);
     succeed(tool("diff", "diffutils").arg("-r").arg(&out).arg(&again));
 }
 
 #[test]
 fn the_stand_in_imports_its_image_and_its_node_shows_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let out = release(folder.path(), "release", &[]);
+    let dir = tempfile::tempdir().unwrap();
+    let out = release(dir.path(), "release", &[]);
     let node = Node::server("hc-1");
     let images = node.data().join("agent/images");
     fs::create_dir_all(&images).unwrap();
@@ -80,8 +80,8 @@ fn the_stand_in_imports_its_image_and_its_node_shows_it() {
 
 #[test]
 fn wrong_calls_leave_nothing_behind() {
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("out");
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
     let status = |command: &mut Command| command.output().unwrap().status.code();
     assert_eq!(status(&mut script(&out, &["--no-such-option"])), Some(2));
     assert_eq!(status(&mut script(&out, &["--pad-images", "many"])), Some(2));

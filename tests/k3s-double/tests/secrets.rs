@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Output;
 
-use hcimage::secrets::{AGENT_TOKEN, Item, NODE_PASSWORD, Rotation, Seat, Secrets, TOKEN, store};
+use hcimage::secrets::{AGENT_TOKEN, BootstrapRole, Item, NODE_PASSWORD, Rotation, Secrets, TOKEN, store};
 use support::{Node, Running, sha256sum, tool};
 
 /// A cluster with a first server and an agent.
@@ -20,7 +20,7 @@ fn secrets() -> Secrets {
         .unwrap()
 }
 
-/// Where a path of a node lies in the folders of the stand-in.
+/// Where a path of a node lies in the directories of the stand-in.
 fn on(node: &Node, path: &str) -> PathBuf {
     if let Some(rest) = path.strip_prefix("/etc/rancher/") {
         return node.etc().join(rest);
@@ -29,8 +29,8 @@ fn on(node: &Node, path: &str) -> PathBuf {
 }
 
 /// Lays the secrets of a node down as its card has them.
-fn seed(node: &Node, secrets: &Secrets, seat: Seat) {
-    for file in secrets.node_files(&node.name.parse().unwrap(), seat).unwrap() {
+fn seed(node: &Node, secrets: &Secrets, bootstrap_role: BootstrapRole) {
+    for file in secrets.node_files(&node.name.parse().unwrap(), bootstrap_role).unwrap() {
         let path = on(node, file.path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, file.content.expose()).unwrap();
@@ -40,7 +40,7 @@ fn seed(node: &Node, secrets: &Secrets, seat: Seat) {
 
 fn server(secrets: &Secrets) -> (Node, Running) {
     let node = Node::server("hc-1");
-    seed(&node, secrets, Seat::FirstServer);
+    seed(&node, secrets, BootstrapRole::InitServer);
     let (token, agent) = (on(&node, TOKEN), on(&node, AGENT_TOKEN));
     node.config(
         "30-token.yaml",
@@ -58,7 +58,7 @@ fn server(secrets: &Secrets) -> (Node, Running) {
 /// An agent with the secrets of `secrets`, which may be those of another cluster.
 fn agent(secrets: &Secrets, server: &Node) -> Node {
     let node = Node::new("hc-2");
-    seed(&node, secrets, Seat::Agent);
+    seed(&node, secrets, BootstrapRole::Agent);
     let token = on(&node, TOKEN);
     node.config("20-agent.yaml", &format!("server: {}\ntoken-file: {}\n", server.url(), token.display()));
     node
@@ -69,11 +69,11 @@ fn the_first_server_keeps_what_it_was_given() {
     let secrets = secrets();
     let (node, running) = server(&secrets);
     node.wait_ready("hc-1", &running);
-    for file in secrets.node_files(&"hc-1".parse().unwrap(), Seat::FirstServer).unwrap() {
+    for file in secrets.node_files(&"hc-1".parse().unwrap(), BootstrapRole::InitServer).unwrap() {
         assert_eq!(fs::read_to_string(on(&node, file.path)).unwrap(), file.content.expose(), "{}", file.path);
     }
     assert!(!running.log().contains("making a new CA"), "{}", running.log());
-    let served = node.folder.path().join("served");
+    let served = node.dir.path().join("served");
     node.curl("/cacerts", &["--output".as_ref(), served.as_os_str()]);
     assert_eq!(sha256sum(&served), secrets.ca_hash().to_string());
     // What k3s itself would tell an administrator to join with.
@@ -136,7 +136,7 @@ fn a_renewed_agent_token_keeps_agents_out_until_the_servers_have_it() {
     drop(waiting);
     // As the rotation says: first the servers, then the agents.
     drop(running);
-    seed(&server, &renewed, Seat::FirstServer);
+    seed(&server, &renewed, BootstrapRole::InitServer);
     let again = server.start("server");
     again.wait_notified();
     let node = agent(&renewed, &server);
@@ -145,7 +145,7 @@ fn a_renewed_agent_token_keeps_agents_out_until_the_servers_have_it() {
 
 /// kubectl or curl as the administrator, with the kubeconfig that hcimage wrote.
 fn administrator(server: &Node, secrets: &Secrets) -> PathBuf {
-    let path = server.folder.path().join("kubeconfig");
+    let path = server.dir.path().join("kubeconfig");
     store::write_private(&path, &secrets.kubeconfig(&server.url())).unwrap();
     path
 }
@@ -171,7 +171,7 @@ fn kubectl_itself_works_with_it() {
     node.wait_ready("hc-1", &running);
     let kubeconfig = administrator(&node, &secrets);
     let mut command = tool("kubectl", "kubernetes-client");
-    command.env("HOME", node.folder.path()).arg("--kubeconfig").arg(&kubeconfig);
+    command.env("HOME", node.dir.path()).arg("--kubeconfig").arg(&kubeconfig);
     let text = support::succeed(command.args(["get", "--raw", "/api/v1/nodes"]));
     assert!(text.contains("\"hc-1\""), "{text}");
 }

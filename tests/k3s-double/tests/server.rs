@@ -13,8 +13,8 @@ use std::path::Path;
 
 use support::{Node, sha256sum, succeed, tool};
 
-fn openssl(arguments: &str, folder: &Path) {
-    succeed(tool("openssl", "openssl").args(arguments.split(' ')).current_dir(folder));
+fn openssl(arguments: &str, dir: &Path) {
+    succeed(tool("openssl", "openssl").args(arguments.split(' ')).current_dir(dir));
 }
 
 /// The five CAs of k3s, made by openssl, keys in SEC1 as k3s itself writes them.
@@ -99,7 +99,7 @@ fn the_token_pins_the_bytes_served_at_cacerts() {
     node.config("30-token.yaml", "token: server-pass\nagent-token: agent-pass\n");
     let server = node.start("server");
     server.wait_notified();
-    let served = node.folder.path().join("served");
+    let served = node.dir.path().join("served");
     node.curl("/cacerts", &[OsStr::new("--output"), served.as_os_str()]);
     let read = |name| fs::read_to_string(node.data().join("server").join(name)).unwrap();
     let hash = sha256sum(&served);
@@ -248,7 +248,7 @@ fn a_link_named_kubectl_is_kubectl() {
     let node = Node::server("hc-1");
     let server = node.start("server");
     server.wait_notified();
-    let link = node.folder.path().join("kubectl");
+    let link = node.dir.path().join("kubectl");
     std::os::unix::fs::symlink(support::PROGRAM, &link).unwrap();
     let mut command = std::process::Command::new(link);
     let text = succeed(command.args(["get", "--raw", "/readyz"]).env("K3S_DOUBLE_ETC", node.etc()));

@@ -56,7 +56,7 @@ pub(super) fn json(facts: &Facts) -> Value {
         "pretty_name": facts.pretty_name,
         "architecture": facts.arch,
         "kernel_words": facts.bootloader.arguments_file().as_str(),
-        "boot_folder": facts.boot_folder.as_str(),
+        "boot_folder": facts.boot_dir.as_str(),
         "os_prefix": prefix,
         "named_kernels": named,
         "kernels": kernels.collect::<Vec<_>>(),

@@ -2,8 +2,8 @@
 
 use crate::arch::Arch;
 use crate::board::{Boards, Storage};
+use crate::cluster::field_type::DatastoreKind;
 use crate::cluster::file::File;
-use crate::cluster::form::DatastoreKind;
 use crate::cluster::problem::Problems;
 use crate::value::{NodeAddress, Role};
 

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use crate::cluster::field::{Field, Span};
+use crate::cluster::field_type::FileName;
 use crate::cluster::file::{ConfigTable, DataDiskTable, ExternalTable, File, TlsTable, UserTable};
-use crate::cluster::form::FileName;
 use crate::cluster::problem::Problems;
 
 use super::unique;
 
-/// The folder of k3s, where the image brings the program's archives, and what below it may be a disk of its own.
+/// The directory of k3s, where the image brings the program's archives, and what below it may be a disk of its own.
 const K3S: &str = "/var/lib/rancher/k3s";
 const MAY_BE_DISKS: [&str; 3] = ["server/db", "storage", "agent/containerd"];
 
@@ -31,12 +31,11 @@ pub(super) fn check(file: &File, problems: &mut Problems<'_>) {
 }
 
 fn data_disk(disk: &DataDiskTable, problems: &mut Problems<'_>) {
-    let paths =
-        disk.folders.iter().filter_map(|folder| folder.path.as_ref()).map(|path| (&path.value, &path.span));
-    unique::check(problems, paths, |path| format!("there is a folder {path} already"), "name it once");
+    let paths = disk.dirs.iter().filter_map(|dir| dir.path.as_ref()).map(|path| (&path.value, &path.span));
+    unique::check(problems, paths, |path| format!("there is a directory {path} already"), "name it once");
     let Some(mount) = &disk.mount else { return };
     let path = mount.value.as_str();
-    let hides = |folder: &str| path == folder || folder.starts_with(&format!("{path}/"));
+    let hides = |dir: &str| path == dir || dir.starts_with(&format!("{path}/"));
     let inside = path.strip_prefix(K3S).and_then(|rest| rest.strip_prefix('/'));
     let allowed = inside.is_some_and(|inside| MAY_BE_DISKS.contains(&inside));
     if hides(K3S) || (inside.is_some() && !allowed) {
@@ -92,14 +91,14 @@ fn registry(span: &Span, name: &str, config: &ConfigTable, problems: &mut Proble
     let TlsTable { ca_file, cert_file, key_file, insecure_skip_verify } = &config.tls;
     pair(cert_file.as_ref(), key_file.as_ref(), problems);
     if let Some(insecure) = insecure_skip_verify.as_ref().filter(|field| field.value) {
-        let (message, cure) = match ca_file {
+        let (message, hint) = match ca_file {
             Some(_) => ("the certificate is not checked in spite of `ca-file`", "leave one of the two out"),
             None => (
                 "anybody on the way to the registry can put other images in",
                 "give its authority as `ca-file`",
             ),
         };
-        problems.warning(&insecure.span, message, cure);
+        problems.warning(&insecure.span, message, hint);
     }
     if name == "*" {
         problems.error(span, "credentials for every registry would go to whoever asks", "name the registry");

@@ -70,7 +70,7 @@ fn static_network(
                 .error(
                     &field.span,
                     format!("the node has the address {address} of the router"),
-                    "give the node another, or mend `gateway` in [network]",
+                    "give the node another, or fix `gateway` in [network]",
                 ),
             Ok(_) => {}
         }
@@ -145,7 +145,7 @@ fn vlans(file: &File, problems: &mut Problems<'_>) {
         }
         let Some(interface) = &node.interface else { continue };
         let Some((port, id)) = VlanId::of_interface(&interface.value) else { continue };
-        let (what, cure) = match (vlan, port) {
+        let (what, hint) = match (vlan, port) {
             (Some(_), _) => (
                 "a VLAN itself".to_owned(),
                 "name the port that the cable is in, such as eth0, or leave `interface` out".to_owned(),
@@ -156,7 +156,7 @@ fn vlans(file: &File, problems: &mut Problems<'_>) {
                 (format!("VLAN {id}, and nothing makes it"), format!("write `vlan = {id}` and {instead}"))
             }
         };
-        problems.error(&interface.span, format!("{} is the interface of {what}", interface.value), cure);
+        problems.error(&interface.span, format!("{} is the interface of {what}", interface.value), hint);
     }
     one_network(file, problems);
 }
@@ -186,15 +186,15 @@ fn one_network(file: &File, problems: &mut Problems<'_>) {
 fn api(file: &File, problems: &mut Problems<'_>) {
     let Some(api) = &file.api else { return };
     let Host::Address(address) = api.value else { return };
-    let cure = "write an address of the first server, a name, or a virtual address that nobody else has";
+    let hint = "write an address of the first server, a name, or a virtual address that nobody else has";
     if file.network.gateway.as_ref().is_some_and(|gateway| gateway.value.0 == address) {
-        problems.error(&api.span, format!("the API cannot be at {address}, which is the router"), cure);
+        problems.error(&api.span, format!("the API cannot be at {address}, which is the router"), hint);
     }
     for agent in of_role(file, Role::Agent) {
         if let Some(NodeAddress::Fixed(own)) = agent.address.as_ref().map(|field| field.value)
             && own == address
         {
-            problems.error(&api.span, format!("the API cannot be at {address}, which is an agent"), cure);
+            problems.error(&api.span, format!("the API cannot be at {address}, which is an agent"), hint);
         }
     }
 }

@@ -58,7 +58,7 @@ fn board(node: &NodeTable, boards: &Boards, problems: &mut Problems<'_>) {
     unknown_board(&board.value.0, &board.span, boards, problems);
     let Ok(profile) = boards.get(&board.value.0) else { return };
     if let Some(warning) = &profile.warning {
-        problems.warning(&board.span, &warning.message, &warning.cure);
+        problems.warning(&board.span, &warning.message, &warning.hint);
     }
     let Some(role) = &node.role else { return };
     if !profile.roles.contains(&role.value) {
@@ -73,11 +73,11 @@ fn board(node: &NodeTable, boards: &Boards, problems: &mut Problems<'_>) {
 
 fn unknown_board(name: &str, span: &std::ops::Range<usize>, boards: &Boards, problems: &mut Problems<'_>) {
     if boards.get(name).is_err() {
-        let cure = match nearest(name, boards.names()) {
+        let hint = match nearest(name, boards.names()) {
             Some(near) => format!("did you mean \"{near}\"?"),
             None => format!("known are: {}", boards.names().collect::<Vec<_>>().join(", ")),
         };
-        problems.error(span, format!("there is no board {name:?}"), cure);
+        problems.error(span, format!("there is no board {name:?}"), hint);
     }
 }
 

@@ -1,8 +1,8 @@
 //! Settings that go to k3s as they are.
 
 use crate::cluster::field::Entries;
+use crate::cluster::field_type::SettingKey;
 use crate::cluster::file::{File, SettingValue};
-use crate::cluster::form::SettingKey;
 use crate::cluster::k3s_keys::{self, Standing};
 use crate::cluster::model::FlannelBackend;
 use crate::cluster::problem::Problems;
@@ -37,14 +37,14 @@ fn keys(settings: &Entries<SettingKey, SettingValue>, role: Role, problems: &mut
                 "move it to [k3s.server]",
             ),
             Standing::Unknown => {
-                let cure = match nearest(name, k3s_keys::free(role)) {
+                let hint = match nearest(name, k3s_keys::free(role)) {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => format!("make sure that your release of k3s has the flag --{name}"),
                 };
                 problems.warning(
                     &key.span,
                     format!("k3s is not known to have a key `{name}` for {role}s"),
-                    cure,
+                    hint,
                 );
             }
         }

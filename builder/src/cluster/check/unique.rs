@@ -10,12 +10,12 @@ pub(super) fn check<'a, T: Ord>(
     problems: &mut Problems<'_>,
     values: impl IntoIterator<Item = (T, &'a Span)>,
     message: impl Fn(&T) -> String,
-    cure: &str,
+    hint: &str,
 ) {
     let mut seen: BTreeMap<T, usize> = BTreeMap::new();
     for (value, span) in values {
         if let Some(line) = seen.get(&value) {
-            problems.error(span, format!("{}, as in line {line}", message(&value)), cure);
+            problems.error(span, format!("{}, as in line {line}", message(&value)), hint);
         } else {
             let line = problems.line(span);
             seen.insert(value, line);

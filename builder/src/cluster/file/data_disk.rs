@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::cluster::field::Field;
 use crate::cluster::model::Format;
-use crate::value::{FolderMode, FolderName, FsLabel, MountPoint};
+use crate::value::{DirMode, DirName, FsLabel, MountPoint};
 
 /// A second disk for data, found by its label, on every node that does not say `data-disk = false`. A node does not
 /// start without it.
@@ -24,21 +24,21 @@ pub(in crate::cluster) struct DataDiskTable {
     /// signature, no partition table and no data at either end, and refuses every other.
     #[schemars(extend("default" = "never", "examples" = ["if-blank"]))]
     pub(in crate::cluster) format: Option<Field<Format>>,
-    /// Folders to make on it.
-    pub(in crate::cluster) folders: Vec<FolderTable>,
+    /// Directories to make on it.
+    pub(in crate::cluster) dirs: Vec<DirTable>,
 }
 
-/// A folder on the data disk. One that exists keeps its owner and mode.
+/// A directory on the data disk. One that exists keeps its owner and mode.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(extend("required" = ["path"]))]
-pub(in crate::cluster) struct FolderTable {
+pub(in crate::cluster) struct DirTable {
     /// Its path below the mount point.
     #[schemars(extend("examples" = ["media/photos"]))]
-    pub(in crate::cluster) path: Option<Field<FolderName>>,
+    pub(in crate::cluster) path: Option<Field<DirName>>,
     /// Its permissions, four octal digits.
     #[schemars(extend("default" = "0755"))]
-    pub(in crate::cluster) mode: Option<Field<FolderMode>>,
+    pub(in crate::cluster) mode: Option<Field<DirMode>>,
     /// The number of the user that owns it, as the containers that write there have it.
     #[schemars(extend("default" = 0, "examples" = [1000]))]
     pub(in crate::cluster) uid: Option<Field<u32>>,

@@ -4,10 +4,10 @@ use schemars::{JsonSchema, Schema, json_schema};
 use serde::Deserialize;
 
 use crate::cluster::field::{Entries, Field};
-use crate::cluster::form::{DatastoreKind, FileName, Form, SecretSource, SettingKey};
+use crate::cluster::field_type::{DatastoreKind, FieldType, FileName, SecretSource, SettingKey};
 use crate::cluster::model::{Component, FlannelBackend, Setting};
-use crate::cluster::problem::Refusal;
-use crate::source::k3s_version::K3sWanted;
+use crate::cluster::problem::InvalidValue;
+use crate::source::k3s_version::K3sVersionReq;
 use crate::value::{DatastoreEndpoint, DomainName, KubeconfigMode, Secret, Subnet};
 
 /// k3s itself. Most of it cannot be changed once the cluster exists.
@@ -17,7 +17,7 @@ pub(in crate::cluster) struct K3sTable {
     /// A release, such as `v1.36.2+k3s1`, or a channel: `stable`, `latest`, `v1.36`. What a channel led to is kept in
     /// `hcimage.lock`, so that all nodes, and later builds, get the same.
     #[schemars(extend("default" = "stable", "examples" = ["v1.36.2+k3s1"]))]
-    pub(in crate::cluster) version: Option<Field<K3sWanted>>,
+    pub(in crate::cluster) version: Option<Field<K3sVersionReq>>,
     /// Where the cluster keeps its state: `sqlite` for one server; `etcd` for three, five or more servers (an odd
     /// number), of which a minority may fail; `external` for a database of your own, see `[external-datastore]`.
     #[schemars(extend("default" = "sqlite", "examples" = ["etcd"]))]
@@ -86,10 +86,10 @@ pub(in crate::cluster) enum RawSetting {
     List(Vec<String>),
 }
 
-impl Form for Setting {
+impl FieldType for Setting {
     type Raw = RawSetting;
 
-    fn from_raw(raw: RawSetting) -> Result<Self, Refusal> {
+    fn from_raw(raw: RawSetting) -> Result<Self, InvalidValue> {
         Ok(match raw {
             RawSetting::Switch(on) => Self::Switch(on),
             RawSetting::Number(number) => Self::Number(number),

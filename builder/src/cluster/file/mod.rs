@@ -7,7 +7,7 @@ mod node;
 mod registries;
 mod user;
 
-pub(super) use data_disk::{DataDiskTable, FolderTable};
+pub(super) use data_disk::{DataDiskTable, DirTable};
 pub(super) use k3s::{ExternalTable, K3sTable, SettingValue};
 pub(super) use network::{NetworkTable, WifiTable};
 pub(super) use node::NodeTable;
@@ -19,14 +19,14 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
-use crate::value::{Host, ObjectName, TimeZone};
+use crate::value::{DnsLabel, Host, TimeZone};
 
 use super::field::{Entries, Field};
-use super::form::{BoardName, FileName};
+use super::field_type::{BoardName, FileName};
 
 /// One file describes a whole cluster. `hcimage init` writes a commented one.
 ///
-/// Paths are relative to the folder of the cluster file. A secret may stand in the file itself or in a file of its
+/// Paths are relative to the directory of the cluster file. A secret may stand in the file itself or in a file of its
 /// own: `psk = { file = "wifi-password.txt" }`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
@@ -37,7 +37,7 @@ pub(super) struct File {
     pub(super) schema: Option<Field<u32>>,
     /// What the cluster is called. It is also the name of the kubeconfig's context.
     #[schemars(extend("examples" = ["home"]))]
-    pub(super) name: Option<Field<ObjectName>>,
+    pub(super) name: Option<Field<DnsLabel>>,
     /// A fixed name or address under which the API always answers: a name of your DNS, a reservation of your DHCP
     /// server, or a virtual address. The kubeconfig uses it.
     ///
@@ -71,7 +71,7 @@ pub(super) struct File {
     pub(super) boards: Entries<BoardName, BoardTable>,
     /// Overlays, by name, each with its parameters. An overlay adds one capability; its own page says what it takes.
     #[schemars(extend("examples" = [{ "longhorn": { "replicas": 2 } }]))]
-    pub(super) overlays: Entries<ObjectName, Parameters>,
+    pub(super) overlays: Entries<DnsLabel, Parameters>,
 }
 
 /// What the images of one board are built from.

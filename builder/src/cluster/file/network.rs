@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::cluster::field::Field;
-use crate::cluster::form::{Gateway, SecretSource};
+use crate::cluster::field_type::{Gateway, SecretSource};
 use crate::value::{CountryCode, DomainName, Psk, Ssid, Subnet, TimeServer};
 
 /// The network that all nodes are in. With DHCP everywhere, nothing here is needed.

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::cluster::field::{Entries, Field};
-use crate::cluster::form::BoardName;
+use crate::cluster::field_type::BoardName;
 use crate::value::{
     BoardSerial, Hostname, InterfaceName, LabelKey, LabelValue, MacAddress, NodeAddress, Role, Taint, VlanId,
 };

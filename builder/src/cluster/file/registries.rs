@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::cluster::field::{Entries, Field};
-use crate::cluster::form::{FileName, Word};
+use crate::cluster::field_type::{FileName, Word};
 use crate::value::{RegistryName, RegistryUrl};
 
 use super::k3s::SecretField;

@@ -4,10 +4,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::cluster::field::Field;
-use crate::cluster::form::{FileName, SecretSource};
+use crate::cluster::field_type::{FileName, SecretSource};
 use crate::value::{PasswordHash, SshKey, UserName};
 
-/// An account. It needs an SSH key or a password. One that the base image has already keeps its number and its folder.
+/// An account. It needs an SSH key or a password. One that the base image has already keeps its number and its directory.
 /// Where anybody has a key, the SSH server is on, and lets in by keys alone.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]

@@ -1,6 +1,6 @@
 //! A disk for data.
 
-use crate::value::{FolderMode, FolderName, FsLabel, MountPoint};
+use crate::value::{DirMode, DirName, FsLabel, MountPoint};
 
 /// A disk for data, found by its label.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,8 +13,8 @@ pub struct DataDisk {
     pub required: bool,
     /// Whether a disk may be formatted.
     pub format: Format,
-    /// Folders to make on it.
-    pub folders: Vec<DataFolder>,
+    /// Directories to make on it.
+    pub dirs: Vec<DataDir>,
 }
 
 /// Whether a disk may be formatted.
@@ -26,13 +26,13 @@ pub enum Format {
     IfBlank,
 }
 
-/// A folder on the data disk.
+/// A directory on the data disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DataFolder {
+pub struct DataDir {
     /// Its path below the mount point.
-    pub path: FolderName,
+    pub path: DirName,
     /// Its permissions.
-    pub mode: FolderMode,
+    pub mode: DirMode,
     /// Number of the user that owns it.
     pub uid: u32,
     /// Number of the group that owns it.

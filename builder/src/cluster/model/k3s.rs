@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::source::k3s_version::K3sWanted;
+use crate::source::k3s_version::K3sVersionReq;
 use crate::value::{DatastoreEndpoint, DomainName, KubeconfigMode, Role, Secret, Subnet};
 
 /// What all nodes' k3s is told.
 #[derive(Debug, Clone)]
 pub struct K3s {
     /// The release.
-    pub version: K3sWanted,
+    pub version: K3sVersionReq,
     /// What carries packets between the pods of different nodes.
     pub flannel_backend: FlannelBackend,
     /// Packaged components that are left out, each once.

@@ -1,4 +1,4 @@
-//! A manifest for k3s's auto-deploy folder: one that k3s will really apply.
+//! A manifest for k3s's auto-deploy directory: one that k3s will really apply.
 
 use std::fmt;
 
@@ -50,7 +50,7 @@ pub enum BadManifest {
     Empty,
 }
 
-/// What k3s stages into the folder by itself (`manifests/` in its source, 1.36), by the name before the first dot.
+/// What k3s stages into the directory by itself (`manifests/` in its source, 1.36), by the name before the first dot.
 const PACKAGED: [&str; 6] = ["ccm", "coredns", "local-storage", "rolebindings", "runtimes", "traefik"];
 
 impl Manifest {

@@ -8,7 +8,7 @@ mod node;
 mod registries;
 mod system;
 
-pub use data_disk::{DataDisk, DataFolder, Format};
+pub use data_disk::{DataDir, DataDisk, Format};
 pub use k3s::{Component, Datastore, External, FlannelBackend, K3s, Setting, Settings};
 pub use manifest::{BadManifest, Manifest};
 pub use network::{Addressing, Link, NodeNetwork, Wifi};
@@ -19,7 +19,7 @@ pub use system::{Base, BoardChoice, Overlay, User};
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::secrets::api_url;
-use crate::value::{DomainName, Host, ObjectName, TimeServer, TimeZone};
+use crate::value::{DnsLabel, DomainName, Host, TimeServer, TimeZone};
 
 /// A whole cluster.
 ///
@@ -28,7 +28,7 @@ use crate::value::{DomainName, Host, ObjectName, TimeServer, TimeZone};
 #[derive(Debug, Clone)]
 pub struct Cluster {
     /// The cluster's name, also that of the kubeconfig's context.
-    pub name: ObjectName,
+    pub name: DnsLabel,
     /// The fixed name or address of the API that the user gave.
     pub api: Option<Host>,
     /// What the kubeconfig uses: see [`Self::api_host`].
@@ -63,7 +63,7 @@ impl Cluster {
     /// Where joining nodes reach the first server: its own fixed address, else what the user calls the API. `None`
     /// only where no node joins.
     pub fn join_host(&self) -> Option<Host> {
-        match self.nodes.first_server().network.static_address() {
+        match self.nodes.init_server().network.static_address() {
             Some(address) => Some(Host::Address(address)),
             None => self.api.clone(),
         }

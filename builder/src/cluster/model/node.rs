@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::value::{BoardSerial, Hostname, LabelKey, LabelValue, MacAddress, Role, Seat, Taint};
+use crate::value::{BoardSerial, BootstrapRole, Hostname, LabelKey, LabelValue, MacAddress, Role, Taint};
 
 use super::data_disk::DataDisk;
 use super::network::NodeNetwork;
@@ -13,7 +13,7 @@ pub struct Node {
     /// Its host name, which is also the Kubernetes node's.
     pub name: Hostname,
     /// Its part in forming the cluster.
-    pub seat: Seat,
+    pub bootstrap_role: BootstrapRole,
     /// Its board, a key of [`super::Cluster::boards`].
     pub board: String,
     /// How it is connected.
@@ -40,19 +40,19 @@ pub struct Nodes {
 impl Nodes {
     /// Splits the nodes of a file: the first server in it begins the cluster. `None` where there is no server.
     pub(in crate::cluster) fn new(mut nodes: Vec<Node>) -> Option<Self> {
-        let position = nodes.iter().position(|node| node.seat.role() == Role::Server)?;
+        let position = nodes.iter().position(|node| node.bootstrap_role.role() == Role::Server)?;
         let mut first = nodes.remove(position);
-        first.seat = Seat::FirstServer;
+        first.bootstrap_role = BootstrapRole::InitServer;
         Some(Self { first, joining: nodes })
     }
 
     /// One node alone.
-    pub(in crate::cluster) fn single(first: Node) -> Self {
+    pub(in crate::cluster) fn single_node(first: Node) -> Self {
         Self { first, joining: Vec::new() }
     }
 
     /// The server that begins the cluster.
-    pub fn first_server(&self) -> &Node {
+    pub fn init_server(&self) -> &Node {
         &self.first
     }
 
@@ -68,12 +68,12 @@ impl Nodes {
 
     /// All servers, the first one first.
     pub fn servers(&self) -> impl Iterator<Item = &Node> {
-        self.iter().filter(|node| node.seat.role() == Role::Server)
+        self.iter().filter(|node| node.bootstrap_role.role() == Role::Server)
     }
 
     /// All agents.
     pub fn agents(&self) -> impl Iterator<Item = &Node> {
-        self.iter().filter(|node| node.seat.role() == Role::Agent)
+        self.iter().filter(|node| node.bootstrap_role.role() == Role::Agent)
     }
 
     /// The node of that name.

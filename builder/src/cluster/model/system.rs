@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::board::Board;
 use crate::source::url::SourceUrl;
-use crate::value::{ObjectName, PasswordHash, SshKey, UserName};
+use crate::value::{DnsLabel, PasswordHash, SshKey, UserName};
 
 /// A board and what it is built from.
 #[derive(Debug, Clone)]
@@ -19,7 +19,7 @@ pub struct BoardChoice {
 /// A stock image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Base {
-    /// A file; relative paths begin at the cluster file's folder.
+    /// A file; relative paths begin at the cluster file's directory.
     File(PathBuf),
     /// An address; `<address>.sha256` lies beside it.
     Url(SourceUrl),
@@ -42,7 +42,7 @@ pub struct User {
 #[derive(Clone)]
 pub struct Overlay {
     /// The overlay.
-    pub name: ObjectName,
+    pub name: DnsLabel,
     /// What the user set; the overlay says what it takes.
     pub parameters: toml::Table,
 }

@@ -1,8 +1,8 @@
 //! Who may log in, where images come from, and what k3s applies.
 
 use crate::cluster::field::Field;
+use crate::cluster::field_type::FileName;
 use crate::cluster::file::{ConfigTable, MirrorTable, RegistriesTable, UserTable};
-use crate::cluster::form::FileName;
 use crate::cluster::model::*;
 use crate::value::SshKey;
 
@@ -51,7 +51,7 @@ fn keys_of(field: &Field<FileName>, reader: &mut Reader<'_, '_>) -> Vec<SshKey> 
         match line.parse::<SshKey>() {
             Ok(key) => keys.push(key),
             Err(error) => {
-                reader.problems.error(&field.span, format!("in {name}: {}", error.problem()), error.cure());
+                reader.problems.error(&field.span, format!("in {name}: {}", error.problem()), error.hint());
             }
         }
     }
@@ -88,8 +88,8 @@ pub(super) fn manifest(field: &Field<FileName>, reader: &mut Reader<'_, '_>) -> 
     let text = reader.text(&field.value, &field.span)?;
     let name = field.value.0.rsplit('/').next().unwrap_or_default().to_owned();
     let refused = |bad: BadManifest| {
-        let cure = "k3s applies only what has all of that; see the Kubernetes documentation of the object";
-        reader.problems.error(&field.span, format!("in {}: {bad}", field.value.0), cure);
+        let hint = "k3s applies only what has all of that; see the Kubernetes documentation of the object";
+        reader.problems.error(&field.span, format!("in {}: {bad}", field.value.0), hint);
     };
     Manifest::new(&name, text).map_err(refused).ok()
 }

@@ -3,7 +3,9 @@
 use crate::cluster::field::Field;
 use crate::cluster::file::{DataDiskTable, File, NetworkTable, NodeTable, WifiTable};
 use crate::cluster::model::*;
-use crate::value::{FolderMode, FsLabel, MountPoint, NodeAddress, Role, Seat, StaticNetwork, ValueError};
+use crate::value::{
+    BootstrapRole, DirMode, FsLabel, MountPoint, NodeAddress, Role, StaticNetwork, ValueError,
+};
 
 use super::read::Reader;
 use super::{all, bare};
@@ -43,12 +45,12 @@ const MOUNT: &str = "/k8s-data";
 fn data_disk(table: Option<DataDiskTable>) -> Option<DataDisk> {
     let required = table.is_some();
     let table = table.unwrap_or_default();
-    let folder = |folder: crate::cluster::file::FolderTable| {
-        Some(DataFolder {
-            path: folder.path?.value,
-            mode: bare(folder.mode).unwrap_or(FolderMode::DEFAULT),
-            uid: bare(folder.uid).unwrap_or(0),
-            gid: bare(folder.gid).unwrap_or(0),
+    let dir = |dir: crate::cluster::file::DirTable| {
+        Some(DataDir {
+            path: dir.path?.value,
+            mode: bare(dir.mode).unwrap_or(DirMode::DEFAULT),
+            uid: bare(dir.uid).unwrap_or(0),
+            gid: bare(dir.gid).unwrap_or(0),
         })
     };
     Some(DataDisk {
@@ -56,7 +58,7 @@ fn data_disk(table: Option<DataDiskTable>) -> Option<DataDisk> {
         mount: bare(table.mount).map_or_else(|| MOUNT.parse::<MountPoint>(), Ok).ok()?,
         required,
         format: bare(table.format).unwrap_or(Format::Never),
-        folders: table.folders.into_iter().map(folder).collect::<Option<_>>()?,
+        dirs: table.dirs.into_iter().map(dir).collect::<Option<_>>()?,
     })
 }
 
@@ -72,10 +74,10 @@ fn node(table: NodeTable, common: &Common<'_>) -> Option<Node> {
     let has_disk = bare(table.data_disk).unwrap_or(true);
     Some(Node {
         name: table.name?.value,
-        seat: match table.role?.value {
+        bootstrap_role: match table.role?.value {
             // Which of the servers begins is settled among all nodes.
-            Role::Server => Seat::FurtherServer,
-            Role::Agent => Seat::Agent,
+            Role::Server => BootstrapRole::JoinServer,
+            Role::Agent => BootstrapRole::Agent,
         },
         board: table.board?.value.0,
         network: NodeNetwork { link, interface: bare(table.interface), addressing },
@@ -88,7 +90,7 @@ fn node(table: NodeTable, common: &Common<'_>) -> Option<Node> {
 }
 
 fn fixed(address: std::net::IpAddr, network: &NetworkTable) -> Option<Result<StaticNetwork, ValueError>> {
-    let ip = |field: &Field<crate::cluster::form::Gateway>| field.value.0;
+    let ip = |field: &Field<crate::cluster::field_type::Gateway>| field.value.0;
     let subnet = network.subnet.as_ref()?;
     let gateway = network.gateway.as_ref().map(ip);
     let dns = network.dns.iter().map(ip).collect();

@@ -1,31 +1,31 @@
 //! Files that the cluster file names.
 
 use crate::cluster::field::{Field, Span};
-use crate::cluster::form::{FileName, SecretSource, SecretText};
-use crate::cluster::load::Surroundings;
+use crate::cluster::field_type::{FileName, SecretSource, SecretText};
+use crate::cluster::load::LoadContext;
 use crate::cluster::problem::Problems;
 use crate::value::Secret;
 
 /// Reads files and reports what is wrong with them at the place that names them.
 pub(super) struct Reader<'a, 'p> {
-    pub(super) surroundings: &'a Surroundings<'a>,
+    pub(super) context: &'a LoadContext<'a>,
     pub(super) problems: &'a mut Problems<'p>,
 }
 
 impl Reader<'_, '_> {
     /// The text of a file.
     pub(super) fn text(&mut self, file: &FileName, span: &Span) -> Option<String> {
-        let path = self.surroundings.folder.join(&file.0);
-        let bytes = match (self.surroundings.read)(&path) {
+        let path = self.context.dir.join(&file.0);
+        let bytes = match (self.context.read)(&path) {
             Ok(bytes) => bytes,
             Err(error) => {
                 let message = format!("{} cannot be read: {error}", file.0);
-                let folder = self.surroundings.folder.display().to_string();
-                let folder = if folder.is_empty() { String::new() } else { format!(", {folder}") };
+                let dir = self.context.dir.display().to_string();
+                let dir = if dir.is_empty() { String::new() } else { format!(", {dir}") };
                 self.problems.error(
                     span,
                     message,
-                    format!("paths begin at the cluster file's folder{folder}"),
+                    format!("paths begin at the cluster file's directory{dir}"),
                 );
                 return None;
             }
@@ -49,7 +49,7 @@ impl Reader<'_, '_> {
         match T::read(text) {
             Ok(secret) => Some(secret),
             Err(refusal) => {
-                self.problems.error(&field.span, format!("in {}: {}", file.0, refusal.message), refusal.cure);
+                self.problems.error(&field.span, format!("in {}: {}", file.0, refusal.message), refusal.hint);
                 None
             }
         }
@@ -74,8 +74,8 @@ impl Reader<'_, '_> {
     fn pem(&mut self, field: &Field<FileName>, mark: &str, what: &str) -> Option<String> {
         let text = self.text(&field.value, &field.span)?;
         if !text.contains(mark) {
-            let cure = "name a file with a line \"-----BEGIN …-----\"";
-            self.problems.error(&field.span, format!("{} holds no {what} in PEM", field.value.0), cure);
+            let hint = "name a file with a line \"-----BEGIN …-----\"";
+            self.problems.error(&field.span, format!("{} holds no {what} in PEM", field.value.0), hint);
             return None;
         }
         Some(text)

@@ -29,7 +29,7 @@ pub struct Metadata {
     pub inode: u32,
     /// Size in bytes.
     pub size: u64,
-    /// Names that it has; a folder has one more for itself and for each folder in it, or 1 when they are too many.
+    /// Names that it has; a directory has one more for itself and for each directory in it, or 1 when they are too many.
     pub links: u16,
     /// Permission bits with set-id and sticky bits.
     pub mode: u16,

@@ -23,7 +23,7 @@ const ENTRY: usize = 12;
 const MAX_DEPTH: u16 = 5;
 /// Direct pointers in the inode of a file with a block map.
 const DIRECT: usize = 12;
-/// Inodes below the first free one that own blocks of the usual kind: the root folder and the journal.
+/// Inodes below the first free one that own blocks of the usual kind: the root directory and the journal.
 const RESERVED_WITH_BLOCKS: [u32; 2] = [2, 8];
 
 /// Checks what an inode that is in use claims.

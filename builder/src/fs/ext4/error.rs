@@ -1,11 +1,11 @@
-//! Errors of the ext4 crate, told as ours: with the file's name, and with what mends it.
+//! Errors of the ext4 crate, told as ours: with the file's name, and with what fixes it.
 
 use fs_ext4::error::Error;
 
 use crate::fs::FsError;
 
-/// What mends a damaged file system.
-pub(super) const MEND: &str = "begin from a fresh image, or mend a copy of its partition with `e2fsck -fy`";
+/// What fixes a damaged file system.
+pub(super) const MEND: &str = "begin from a fresh image, or fix a copy of its partition with `e2fsck -fy`";
 
 /// How the crate says that no group has a free run of blocks; it has a variant for this, but does not always use it.
 const NO_BLOCKS: &str = "no group has a contiguous free run of this size";
@@ -49,9 +49,9 @@ pub(super) fn convert(error: Error, what: &str) -> FsError {
     }
 }
 
-/// Damage that `e2fsck` may mend.
+/// Damage that `e2fsck` may fix.
 pub(super) fn corrupt(what: String) -> FsError {
-    FsError::Corrupt { what, cure: Some(MEND) }
+    FsError::Corrupt { what, hint: Some(MEND) }
 }
 
 #[cfg(test)]

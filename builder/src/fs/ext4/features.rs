@@ -54,7 +54,7 @@ const INCOMPAT: Set = Set {
         (0x10000, "encrypt"),
         (0x20000, "casefold"),
     ],
-    // needs_recovery is a state, refused as such with its cure.
+    // needs_recovery is a state, refused as such with its fix.
     allowed: 0x2 | NEEDS_RECOVERY | 0x40 | 0x80 | 0x200 | 0x2000 | 0x4000,
 };
 
@@ -80,7 +80,7 @@ const RO_COMPAT: Set = Set {
         (0x8000, "verity"),
         (0x10000, "orphan_present"),
     ],
-    // orphan_present is a state, refused as such with its cure.
+    // orphan_present is a state, refused as such with its fix.
     allowed: 0x1 | 0x2 | 0x8 | 0x10 | 0x20 | 0x40 | 0x400 | ORPHAN_PRESENT,
 };
 

@@ -22,7 +22,7 @@ const INODE_BITMAP: Halves = (0x04, 0x24);
 const INODE_TABLE: Halves = (0x08, 0x28);
 const FREE_BLOCKS: Halves = (0x0c, 0x2c);
 const FREE_INODES: Halves = (0x0e, 0x2e);
-const USED_FOLDERS: Halves = (0x10, 0x30);
+const USED_DIRS: Halves = (0x10, 0x30);
 const BLOCK_BITMAP_SUM: Halves = (0x18, 0x38);
 const INODE_BITMAP_SUM: Halves = (0x1a, 0x3a);
 const UNUSED_INODES: Halves = (0x1c, 0x32);
@@ -162,9 +162,9 @@ impl Group {
         self.count(FREE_INODES)
     }
 
-    /// Changes the counts of free blocks, free inodes and folders.
-    pub(super) fn add(&mut self, blocks: i32, inodes: i32, folders: i32) {
-        for (place, delta) in [(FREE_BLOCKS, blocks), (FREE_INODES, inodes), (USED_FOLDERS, folders)] {
+    /// Changes the counts of free blocks, free inodes and directories.
+    pub(super) fn add(&mut self, blocks: i32, inodes: i32, dirs: i32) {
+        for (place, delta) in [(FREE_BLOCKS, blocks), (FREE_INODES, inodes), (USED_DIRS, dirs)] {
             let count = self.count(place).saturating_add_signed(delta);
             self.set_count(place, count);
         }

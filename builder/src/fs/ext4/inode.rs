@@ -14,11 +14,11 @@ use crate::fs::Attributes;
 
 /// Format bits of `i_mode`.
 pub(super) const REGULAR: u16 = 0x8000;
-pub(super) const FOLDER: u16 = 0x4000;
+pub(super) const DIR: u16 = 0x4000;
 pub(super) const SYMLINK: u16 = 0xa000;
 const FORMAT: u16 = 0xf000;
 
-/// `i_flags`: the folder has a hash tree; the blocks are found by extents; `i_blocks` counts blocks, not sectors.
+/// `i_flags`: the directory has a hash tree; the blocks are found by extents; `i_blocks` counts blocks, not sectors.
 pub(super) const INDEX: u32 = 0x1000;
 pub(super) const EXTENTS: u32 = 0x8_0000;
 pub(super) const HUGE_FILE: u32 = 0x4_0000;
@@ -106,7 +106,7 @@ impl Volume {
 
     /// Marks an inode as deleted and gives its number back. What it owned must have been given back before.
     pub(super) fn delete_inode(&self, inode: &mut Inode) -> Result<()> {
-        let folder = inode.format() == FOLDER;
+        let dir = inode.format() == DIR;
         let generation = inode.generation();
         inode.bytes.fill(0);
         put_u32(&mut inode.bytes, GENERATION, generation);
@@ -114,7 +114,7 @@ impl Volume {
         let now = u32::try_from(self.now()).unwrap_or(u32::MAX).max(1);
         put_u32(&mut inode.bytes, DTIME, now);
         self.put_inode(inode)?;
-        self.free_inode(inode.number, folder)
+        self.free_inode(inode.number, dir)
     }
 
     /// The time that changes are given, in seconds since 1970.

@@ -1,4 +1,4 @@
-//! Which inodes are in use: by their bitmaps and by their own word, and whether a folder names each of them.
+//! Which inodes are in use: by their bitmaps and by their own word, and whether a directory names each of them.
 //!
 //! An inode that is used and called free will be given away by the next file that is made, content included. One
 //! that is called used and named by nobody is damage too, though a harmless one.
@@ -17,11 +17,11 @@ use crate::fs::Result;
 
 /// `uninit_bg` and `metadata_csum`: descriptors say how much of an inode table was ever used.
 const GROUP_SUMS: u32 = 0x10 | 0x400;
-/// `dir_index`: folders may have hash trees.
+/// `dir_index`: directories may have hash trees.
 const DIR_INDEX: u32 = 0x20;
-/// `dir_nlink`: a folder with one link has more subfolders than can be counted.
+/// `dir_nlink`: a directory with one link has more subfolders than can be counted.
 const DIR_NLINK: u32 = 0x20;
-/// `orphan_file`, and where the superblock keeps the inode of the file, which no folder names.
+/// `orphan_file`, and where the superblock keeps the inode of the file, which no directory names.
 const ORPHAN_FILE: u32 = 0x1000;
 const ORPHAN_INODE: std::ops::Range<usize> = 0x280..0x284;
 /// Flags (`i_flags`) that only features which are refused bring: encrypt, verity, ea_inode, inline_data, casefold.
@@ -29,7 +29,7 @@ const FLAGS_OF_REFUSED_FEATURES: u32 = 0x800 | 0x10_0000 | 0x20_0000 | 0x1000_00
 /// Bytes of every inode, and where larger ones say how many of the others are fields (`i_extra_isize`).
 const FIXED_SIZE: usize = 128;
 const EXTRA_SIZE: std::ops::Range<usize> = 0x80..0x82;
-/// The root folder, the one inode among the reserved ones that is counted.
+/// The root directory, the one inode among the reserved ones that is counted.
 pub(super) const ROOT: u32 = 2;
 
 /// An inode that is in use.
@@ -40,7 +40,7 @@ pub(super) struct Used {
     links: u16,
 }
 
-/// The inodes of a file system, and how often folders name each.
+/// The inodes of a file system, and how often directories name each.
 pub(super) struct Inodes {
     used: Vec<Option<Used>>,
     names: Vec<u32>,
@@ -74,7 +74,7 @@ impl Inodes {
         Ok(Self { used, names, entered: HashSet::from([ROOT]) })
     }
 
-    /// An inode that a folder names; none if it is not in use.
+    /// An inode that a directory names; none if it is not in use.
     pub(super) fn named(&mut self, number: u32) -> Option<Used> {
         let index = usize::try_from(number).ok()?.checked_sub(1)?;
         let names = self.names.get_mut(index)?;
@@ -82,13 +82,13 @@ impl Inodes {
         self.used.get(index).copied().flatten()
     }
 
-    /// Whether a folder is met for the first time.
-    pub(super) fn enter(&mut self, folder: u32) -> bool {
-        self.entered.insert(folder)
+    /// Whether a directory is met for the first time.
+    pub(super) fn enter(&mut self, dir: u32) -> bool {
+        self.entered.insert(dir)
     }
 
-    /// Compares the links of every inode with the names that were found. A folder also has a link to itself, and
-    /// one from each folder in it.
+    /// Compares the links of every inode with the names that were found. A directory also has a link to itself, and
+    /// one from each directory in it.
     pub(super) fn check_links(&self, fs: &Filesystem) -> Result<()> {
         let many = fs.sb.feature_ro_compat & DIR_NLINK != 0;
         let orphan_file = orphan_file(fs);

@@ -50,7 +50,7 @@ pub(super) fn replayed(window: &Window, runtime: &Arc<FixedRuntime>) -> Result<A
     must_be_whole(&preview)?;
     if preview.sb.last_orphan != 0 {
         let what = format!("inode {} is on its orphan list", preview.sb.last_orphan);
-        return Err(FsError::Dirty { what, cure: SETTLE });
+        return Err(FsError::Dirty { what, hint: SETTLE });
     }
     drop(preview);
     let device = Arc::new(Device::holding_back(window.clone()));
@@ -131,7 +131,7 @@ fn no_orphans(volume: &Volume, file: u32) -> Result<()> {
         let entries = bytes.get(..bytes.len().saturating_sub(ORPHAN_TAIL)).unwrap_or_default();
         if let Some(orphan) = entries.as_chunks::<4>().0.iter().find(|entry| **entry != [0; 4]) {
             let what = format!("inode {} is in its orphan file", u32::from_le_bytes(*orphan));
-            return Err(FsError::Dirty { what, cure: SETTLE });
+            return Err(FsError::Dirty { what, hint: SETTLE });
         }
     }
     Ok(())

@@ -22,11 +22,11 @@ impl Ext4 {
     /// not followed in the last component.
     ///
     /// # Errors
-    /// `BadPath` for a folder, for a name that is taken, and for a file that has 65,000 names already.
+    /// `BadPath` for a directory, for a name that is taken, and for a file that has 65,000 names already.
     pub fn hard_link(&self, existing: &ImagePath, new: &ImagePath) -> Result<()> {
         let (_, node) = self.taken_slot(existing)?;
-        if node.kind == Kind::Folder {
-            return Err(bad(existing, "a folder cannot have two names"));
+        if node.kind == Kind::Dir {
+            return Err(bad(existing, "a directory cannot have two names"));
         }
         self.may_change(node.inode, existing)?;
         let slot = self.slot(new)?;
@@ -40,11 +40,11 @@ impl Ext4 {
     }
 
     /// Gives what `from` names the name `to`, as `rename(2)` does: a file takes the place of a file or link, a
-    /// folder that of an empty folder; two names of one file stay as they are.
+    /// directory that of an empty directory; two names of one file stay as they are.
     ///
     /// # Errors
-    /// `BadPath` where a folder would take a file's place or the other way round, where the folder in the way is
-    /// not empty, and for a folder that would go into itself.
+    /// `BadPath` where a directory would take a file's place or the other way round, where the directory in the way is
+    /// not empty, and for a directory that would go into itself.
     pub fn rename(&self, from: &ImagePath, to: &ImagePath) -> Result<()> {
         let (source, node) = self.taken_slot(from)?;
         let target = self.slot(to)?;
@@ -53,9 +53,9 @@ impl Ext4 {
             if old.inode == node.inode {
                 return Ok(());
             }
-            match (node.kind == Kind::Folder, old.kind == Kind::Folder) {
-                (true, false) => return must_be(old, Kind::Folder, to),
-                (false, true) => return Err(bad(to, "it is a folder")),
+            match (node.kind == Kind::Dir, old.kind == Kind::Dir) {
+                (true, false) => return must_be(old, Kind::Dir, to),
+                (false, true) => return Err(bad(to, "it is a directory")),
                 (true, true) => self.must_be_empty(old.inode, to)?,
                 (false, false) => {}
             }

@@ -9,7 +9,7 @@
 //!
 //! - it allocates by bitmaps that it has not verified: `preflight` and `blockmap` do;
 //! - it tells a lack of room as damage: `error` knows the words;
-//! - it leaves the times of a folder whose names change, and of a file whose links change: `names`, `attributes`;
+//! - it leaves the times of a directory whose names change, and of a file whose links change: `names`, `attributes`;
 //! - it knows neither immutable nor append-only files: `slot`;
 //! - it keeps an access control list as it is given, and apart from the permissions: `acl`, `xattr`;
 //! - it says "no space" where attributes do not fit into the one block that there is for them: `xattr`;
@@ -26,10 +26,10 @@ mod changes;
 mod content;
 mod device;
 mod dir;
+mod dirs;
 mod error;
 mod extents;
 mod features;
-mod folders;
 mod group;
 pub mod grow;
 mod inode;
@@ -66,7 +66,7 @@ use fs_ext4::Filesystem;
 use self::device::Device;
 use self::dir::Names;
 use self::error::convert;
-use self::names::ChangedFolders;
+use self::names::ChangedDirs;
 use self::preflight::Purpose;
 use self::resolve::Last;
 use self::runtime::FixedRuntime;
@@ -104,7 +104,7 @@ pub struct Ext4 {
     names: RefCell<Names>,
     window: Window,
     writable: bool,
-    changed_folders: ChangedFolders,
+    changed_dirs: ChangedDirs,
 }
 
 impl Ext4 {
@@ -162,7 +162,7 @@ impl Ext4 {
             names: RefCell::default(),
             window,
             writable,
-            changed_folders: ChangedFolders::default(),
+            changed_dirs: ChangedDirs::default(),
         }
     }
 
@@ -172,7 +172,7 @@ impl Ext4 {
         if !self.writable {
             return Ok(Changes { block_size, ..Changes::default() });
         }
-        self.stamp_folders().map_err(|error| convert(error, "setting the time of folders"))?;
+        self.stamp_dirs().map_err(|error| convert(error, "setting the time of directories"))?;
         let Self { fs, volume, window, .. } = self;
         fs.into_inner().finish().map_err(|error| convert(error, "finishing the file system"))?;
         let writing = |error| convert(error, "writing the image");
@@ -248,7 +248,7 @@ impl FileSystem for Ext4 {
     }
 
     fn list(&self, path: &ImagePath) -> Result<Vec<Entry>> {
-        self.list_folder(path)
+        self.list_dir(path)
     }
 
     fn copy_to(&self, path: &ImagePath, out: &mut dyn Write) -> Result<u64> {
@@ -259,8 +259,8 @@ impl FileSystem for Ext4 {
         self.read_file(path, limit)
     }
 
-    fn create_folders(&self, path: &ImagePath, attributes: Attributes) -> Result<()> {
-        self.make_folders(path, attributes)
+    fn create_dirs(&self, path: &ImagePath, attributes: Attributes) -> Result<()> {
+        self.make_dirs(path, attributes)
     }
 
     fn write(&self, path: &ImagePath, content: &mut dyn Read, attributes: Attributes) -> Result<u64> {

@@ -15,19 +15,19 @@ const EXTENTS_IN_INODE: u64 = 4;
 const EXTENT_ENTRY: u64 = 12;
 /// Targets below this length live in the inode.
 const FAST_SYMLINK: u64 = 60;
-/// The longest entry of a folder: 8 bytes and a name of 255, rounded up to 4.
+/// The longest entry of a directory: 8 bytes and a name of 255, rounded up to 4.
 const LONGEST_ENTRY: u64 = 264;
-/// Bytes at the end of a folder's block that hold its checksum.
-const FOLDER_TAIL: u64 = 12;
+/// Bytes at the end of a directory's block that hold its checksum.
+const DIR_TAIL: u64 = 12;
 /// The deepest tree of extents: as many nodes may split when a file with one grows.
 const DEEPEST_TREE: u64 = 5;
-/// Leaves that a node of a folder's hash tree leads to at least: half of what fits into 1 KiB.
+/// Leaves that a node of a directory's hash tree leads to at least: half of what fits into 1 KiB.
 const PAIRS_IN_NODE: u64 = 60;
 
 /// One step of a plan.
 #[derive(Debug, Clone)]
 pub struct Planned {
-    /// Where it goes; folders above it that are missing are counted too.
+    /// Where it goes; directories above it that are missing are counted too.
     pub path: ImagePath,
     /// What it takes.
     pub content: Content,
@@ -46,8 +46,8 @@ pub enum Content {
         /// Length of the target in bytes.
         target: u64,
     },
-    /// A folder.
-    Folder,
+    /// A directory.
+    Dir,
     /// Bytes behind the end of a file that exists.
     Appended {
         /// How many.
@@ -61,7 +61,7 @@ pub enum Content {
 
 impl Content {
     fn takes_inode(self) -> bool {
-        matches!(self, Self::File { .. } | Self::Symlink { .. } | Self::Folder)
+        matches!(self, Self::File { .. } | Self::Symlink { .. } | Self::Dir)
     }
 
     fn takes_name(self) -> bool {
@@ -96,7 +96,7 @@ impl Ext4 {
     /// What `plan` will take at most. A file that is replaced counts in full: the old one goes when the new one is
     /// there.
     pub fn need(&self, plan: impl IntoIterator<Item = Planned>) -> Result<Need> {
-        let mut folders = BTreeSet::new();
+        let mut dirs = BTreeSet::new();
         let mut wanted = Vec::new();
         for planned in plan {
             let place = resolve(&self.tree(), &planned.path, Last::Keep)?;
@@ -105,17 +105,17 @@ impl Ext4 {
             // From the file upwards: whatever does not exist will have to be made.
             let missing = place.steps().filter(|(_, node)| node.is_none()).count();
             for _ in 1..missing {
-                let Some(folder) = above else { break };
-                above = folder.parent();
-                folders.insert(folder);
+                let Some(dir) = above else { break };
+                above = dir.parent();
+                dirs.insert(dir);
             }
             match planned.content {
-                Content::Folder if place.node().is_some() => {}
-                Content::Folder => drop(folders.insert(path)),
+                Content::Dir if place.node().is_some() => {}
+                Content::Dir => drop(dirs.insert(path)),
                 content => wanted.push((path, content)),
             }
         }
-        wanted.extend(folders.into_iter().map(|folder| (folder, Content::Folder)));
+        wanted.extend(dirs.into_iter().map(|dir| (dir, Content::Dir)));
         Ok(tally(u64::from(self.volume.sb.block_size()), &wanted))
     }
 }
@@ -135,7 +135,7 @@ fn tally(block: u64, wanted: &[(ImagePath, Content)]) -> Need {
         *bytes = bytes.saturating_add(entry_bytes(path.name().unwrap_or_default()));
     }
     for bytes in names.values() {
-        blocks = blocks.saturating_add(folder_growth(block, *bytes));
+        blocks = blocks.saturating_add(dir_growth(block, *bytes));
     }
     Need { bytes: blocks.saturating_mul(block), inodes }
 }
@@ -154,7 +154,7 @@ fn content_blocks(block: u64, content: Content) -> u64 {
             data.saturating_add(tree).saturating_add(DEEPEST_TREE)
         }
         Content::Name => 0,
-        Content::Folder | Content::Xattrs => 1,
+        Content::Dir | Content::Xattrs => 1,
     }
 }
 
@@ -177,10 +177,10 @@ fn entry_bytes(name: &str) -> u64 {
     u64::try_from(name.len()).unwrap_or(u64::MAX).saturating_add(8).next_multiple_of(4)
 }
 
-/// Blocks by which a folder may grow: those of a hash tree are half full after a split, the tree has its own, and
-/// so have the folder's extents.
-fn folder_growth(block: u64, bytes: u64) -> u64 {
-    let usable = block.saturating_sub(FOLDER_TAIL).saturating_sub(LONGEST_ENTRY).max(1);
+/// Blocks by which a directory may grow: those of a hash tree are half full after a split, the tree has its own, and
+/// so have the directory's extents.
+fn dir_growth(block: u64, bytes: u64) -> u64 {
+    let usable = block.saturating_sub(DIR_TAIL).saturating_sub(LONGEST_ENTRY).max(1);
     let leaves = bytes.saturating_mul(2).div_ceil(usable).saturating_add(1);
     leaves.saturating_add(leaves / PAIRS_IN_NODE).saturating_add(extent_blocks(block, leaves))
 }
@@ -209,7 +209,7 @@ mod tests {
             (vec![("/a", file(4 * 4096))], 6),
             (vec![("/a", Content::Symlink { target: 59 })], 2),
             (vec![("/a", Content::Symlink { target: 60 })], 3),
-            (vec![("/a", Content::Folder), ("/a/b", file(1))], 6),
+            (vec![("/a", Content::Dir), ("/a/b", file(1))], 6),
         ] {
             let got = need(4096, &wanted);
             assert_eq!(got, Need { bytes: blocks * 4096, inodes: wanted.len() as u64 }, "{wanted:?}");

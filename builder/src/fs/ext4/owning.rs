@@ -3,20 +3,20 @@
 use fs_ext4::error::{Error, Result};
 
 use super::bytes::{get_u32, put_u32};
-use super::inode::{BLOCK_LEN, EXTENTS, FOLDER, INLINE_DATA, Inode, REGULAR, SYMLINK};
+use super::inode::{BLOCK_LEN, DIR, EXTENTS, INLINE_DATA, Inode, REGULAR, SYMLINK};
 use super::preflight::attributes_are_sound;
 use super::space::Run;
 use super::volume::Volume;
 
 /// Names that one inode may have (`EXT4_LINK_MAX`).
 pub(super) const MOST_LINKS: u16 = 65000;
-/// `dir_nlink`: a folder with more folders in it than can be counted has a count of 1.
+/// `dir_nlink`: a directory with more directories in it than can be counted has a count of 1.
 const DIR_NLINK: u32 = 0x20;
 
 impl Volume {
-    /// Whether a folder is one that this code edits; other inodes are.
+    /// Whether a directory is one that this code edits; other inodes are.
     pub(super) fn is_ours(&self, inode: &Inode) -> bool {
-        inode.format() != FOLDER || (inode.has(EXTENTS) && !inode.has(INLINE_DATA))
+        inode.format() != DIR || (inode.has(EXTENTS) && !inode.has(INLINE_DATA))
     }
 
     /// Gives an inode its only block.
@@ -44,7 +44,7 @@ impl Volume {
 
     /// Whether [`Volume::release`] knows all that an inode may own.
     pub(super) fn can_release(&self, inode: &Inode) -> Result<bool> {
-        let regular = matches!(inode.format(), REGULAR | FOLDER);
+        let regular = matches!(inode.format(), REGULAR | DIR);
         let long_link = inode.format() == SYMLINK && inode.size() >= BLOCK_LEN as u64;
         Ok(inode.has(EXTENTS) || !(regular || long_link))
     }
@@ -81,27 +81,27 @@ impl Volume {
         self.write_block(block, &bytes)
     }
 
-    /// Refuses one more folder in a folder that cannot count it.
-    pub(super) fn may_gain_folder(&self, folder: &Inode) -> Result<()> {
-        let full = folder.links() >= MOST_LINKS && self.sb.feature_ro_compat & DIR_NLINK == 0;
+    /// Refuses one more directory in a directory that cannot count it.
+    pub(super) fn may_gain_dir(&self, dir: &Inode) -> Result<()> {
+        let full = dir.links() >= MOST_LINKS && self.sb.feature_ro_compat & DIR_NLINK == 0;
         if full { Err(Error::TooManyLinks) } else { Ok(()) }
     }
 
-    /// Counts one more folder in a folder, unless it is beyond counting.
-    pub(super) fn gain_folder(&self, folder: &mut Inode) -> Result<()> {
-        match folder.links() {
+    /// Counts one more directory in a directory, unless it is beyond counting.
+    pub(super) fn gain_dir(&self, dir: &mut Inode) -> Result<()> {
+        match dir.links() {
             1 => return Ok(()),
-            links if links.saturating_add(1) >= MOST_LINKS => folder.set_links(1),
-            _ => folder.add_link(1),
+            links if links.saturating_add(1) >= MOST_LINKS => dir.set_links(1),
+            _ => dir.add_link(1),
         }
-        self.put_inode(folder)
+        self.put_inode(dir)
     }
 
-    /// Counts one folder less.
-    pub(super) fn lose_folder(&self, folder: &mut Inode) -> Result<()> {
-        if folder.links() > 2 {
-            folder.add_link(-1);
-            return self.put_inode(folder);
+    /// Counts one directory less.
+    pub(super) fn lose_dir(&self, dir: &mut Inode) -> Result<()> {
+        if dir.links() > 2 {
+            dir.add_link(-1);
+            return self.put_inode(dir);
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use crate::fs::{FsError, Result};
 pub(super) fn check(window: Window, now: i64) -> Result<()> {
     sound(window, now).map_err(|error| FsError::Corrupt {
         what: format!("after editing: {}", describe(&error)),
-        cure: Some("this is a defect of hcimage: throw the output away, and please report it"),
+        hint: Some("this is a defect of hcimage: throw the output away, and please report it"),
     })
 }
 

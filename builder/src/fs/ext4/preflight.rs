@@ -12,9 +12,9 @@ use fs_ext4::superblock::{EXT4_ERROR_FS, EXT4_VALID_FS, Superblock};
 
 use super::SETTLE;
 use super::bytes::get_u32;
+use super::dirs;
 use super::error::{MEND, convert, corrupt};
 use super::features::{Features, NEEDS_RECOVERY, ORPHAN_PRESENT};
-use super::folders;
 use super::inodes::Inodes;
 use super::volume::Volume;
 use crate::disk::ByteSize;
@@ -83,7 +83,7 @@ fn geometry(sb: &Superblock, partition: u64) -> Result<()> {
         let (size, partition) = (ByteSize(size), ByteSize(partition));
         return Err(FsError::Corrupt {
             what: format!("it has {size}, but its partition only {partition}: the image is truncated"),
-            cure: Some("get the image again"),
+            hint: Some("get the image again"),
         });
     }
     if sb.first_inode < FIRST_INODE
@@ -108,7 +108,7 @@ fn state(sb: &Superblock, purpose: Purpose) -> Result<()> {
     if purpose == Purpose::Replay {
         return Ok(());
     }
-    let dirty = |what: String| Err(FsError::Dirty { what, cure: SETTLE });
+    let dirty = |what: String| Err(FsError::Dirty { what, hint: SETTLE });
     if sb.feature_incompat & NEEDS_RECOVERY != 0 {
         return dirty("its journal needs recovery (needs_recovery)".to_owned());
     }
@@ -135,12 +135,12 @@ pub(super) fn mounted(fs: &Filesystem, volume: &Volume, purpose: Purpose) -> Res
     let journal =
         fs_ext4::jbd2::read_superblock(fs).map_err(|error| convert(error, "reading the journal"))?;
     if journal.is_some_and(|journal| !journal.is_clean()) {
-        return Err(FsError::Dirty { what: "its journal is not empty".to_owned(), cure: SETTLE });
+        return Err(FsError::Dirty { what: "its journal is not empty".to_owned(), hint: SETTLE });
     }
     if purpose == Purpose::Write {
         bitmaps(fs)?;
         audit(fs)?;
-        folders::check(fs, volume, &mut Inodes::read(fs)?)?;
+        dirs::check(fs, volume, &mut Inodes::read(fs)?)?;
     }
     Ok(())
 }
@@ -199,9 +199,9 @@ fn bitmap_matches(
     Ok((fs.csum.crc(covered) ^ stored) & mask == 0)
 }
 
-/// Walks all folders and inodes: names, link counts, checksums of inodes and folders, free counts against bitmaps.
+/// Walks all directories and inodes: names, link counts, checksums of inodes and directories, free counts against bitmaps.
 fn audit(fs: &Filesystem) -> Result<()> {
-    let report = fs.audit(u32::MAX, u32::MAX).map_err(|error| convert(error, "checking the folders"))?;
+    let report = fs.audit(u32::MAX, u32::MAX).map_err(|error| convert(error, "checking the directories"))?;
     if report.is_clean() {
         return Ok(());
     }
@@ -214,5 +214,5 @@ fn findings(all: impl ExactSizeIterator<Item = String>) -> FsError {
     if count > NAMED_FINDINGS {
         what.push_str(&format!("; and {} more", count.saturating_sub(NAMED_FINDINGS)));
     }
-    FsError::Corrupt { what, cure: Some(MEND) }
+    FsError::Corrupt { what, hint: Some(MEND) }
 }

@@ -1,4 +1,4 @@
-//! Reading: what is there, what a folder holds, what a file contains.
+//! Reading: what is there, what a directory holds, what a file contains.
 
 use std::io::Write;
 
@@ -14,7 +14,7 @@ use crate::fs::{Attributes, Entry, FsError, ImagePath, Kind, Result, Stat};
 /// Bytes read at once.
 const PIECE: usize = 1 << 20;
 
-/// The inode of the root folder, fixed by the format.
+/// The inode of the root directory, fixed by the format.
 const ROOT: u32 = 2;
 
 /// The file system as path resolution sees it.
@@ -22,13 +22,13 @@ pub(super) struct Ext4Tree<'a>(&'a Ext4);
 
 impl Tree for Ext4Tree<'_> {
     fn root(&self) -> Node {
-        Node { inode: ROOT, kind: Kind::Folder }
+        Node { inode: ROOT, kind: Kind::Dir }
     }
 
-    fn child(&self, folder: u32, name: &str) -> Result<Option<Node>> {
-        let found = self.0.name_lookup(NameAt { folder, name: name.as_bytes() });
+    fn child(&self, dir: u32, name: &str) -> Result<Option<Node>> {
+        let found = self.0.name_lookup(NameAt { dir, name: name.as_bytes() });
         let found =
-            found.map_err(|error| convert(error, &format!("looking up {name:?} in folder inode {folder}")));
+            found.map_err(|error| convert(error, &format!("looking up {name:?} in directory inode {dir}")));
         let Some(inode) = found? else { return Ok(None) };
         let kind = kind_of(&self.0.inode(inode, name)?);
         Ok(Some(Node { inode, kind }))
@@ -84,10 +84,10 @@ impl Ext4 {
         Ok(Some(Stat { kind: node.kind, size: inode.size, attributes }))
     }
 
-    pub(super) fn list_folder(&self, path: &ImagePath) -> Result<Vec<Entry>> {
-        let folder = self.existing(path, Last::Keep, Some(Kind::Folder))?;
+    pub(super) fn list_dir(&self, path: &ImagePath) -> Result<Vec<Entry>> {
+        let dir = self.existing(path, Last::Keep, Some(Kind::Dir))?;
         let what = format!("listing {path}");
-        let found = self.folder_entries(folder.inode).map_err(|error| convert(error, &what))?;
+        let found = self.dir_entries(dir.inode).map_err(|error| convert(error, &what))?;
         let mut entries = Vec::with_capacity(found.len());
         for entry in found.iter().filter(|entry| entry.name != b"." && entry.name != b"..") {
             let name = String::from_utf8_lossy(&entry.name).into_owned();
@@ -101,31 +101,31 @@ impl Ext4 {
         Ok(entries)
     }
 
-    /// All entries of a folder.
-    fn folder_entries(&self, folder: u32) -> fs_ext4::Result<Vec<DirEntry>> {
+    /// All entries of a directory.
+    fn dir_entries(&self, dir: u32) -> fs_ext4::Result<Vec<DirEntry>> {
         let mut entries = Vec::new();
-        for logical in 0..self.folder_blocks(folder)? {
-            entries.append(&mut self.folder_block(folder, logical)?);
+        for logical in 0..self.dir_blocks(dir)? {
+            entries.append(&mut self.dir_block(dir, logical)?);
         }
         Ok(entries)
     }
 
-    /// Blocks that a folder has, those of its hash tree among them.
-    pub(super) fn folder_blocks(&self, folder: u32) -> fs_ext4::Result<u64> {
-        Ok(self.fs().stat_ino(folder)?.size.div_ceil(u64::from(self.volume.sb.block_size())))
+    /// Blocks that a directory has, those of its hash tree among them.
+    pub(super) fn dir_blocks(&self, dir: u32) -> fs_ext4::Result<u64> {
+        Ok(self.fs().stat_ino(dir)?.size.div_ceil(u64::from(self.volume.sb.block_size())))
     }
 
-    /// The entries in one block of a folder, compared with its checksum, which the crate's own listing does not do.
-    pub(super) fn folder_block(&self, folder: u32, logical: u64) -> fs_ext4::Result<Vec<DirEntry>> {
+    /// The entries in one block of a directory, compared with its checksum, which the crate's own listing does not do.
+    pub(super) fn dir_block(&self, dir: u32, logical: u64) -> fs_ext4::Result<Vec<DirEntry>> {
         let fs = &*self.fs();
-        let inode = fs.stat_ino(folder)?;
+        let inode = fs.stat_ino(dir)?;
         let Some(block) = fs.map_inode_logical(&inode, logical)? else { return Ok(Vec::new()) };
         let bytes = fs.read_block(block)?;
         if logical == 0 && inode.flags & InodeFlags::INDEX.bits() != 0 {
             // The root of a hash tree: `.` and `..`, then the tree, with a checksum of another form.
             return fs_ext4::dir::parse_block(&bytes, true);
         }
-        parse_block_verified(&bytes, true, folder, inode.generation, &fs.csum)
+        parse_block_verified(&bytes, true, dir, inode.generation, &fs.csum)
     }
 
     /// What an inode is.
@@ -169,7 +169,7 @@ impl Ext4 {
 pub(super) fn kind_of(inode: &Inode) -> Kind {
     match inode.mode & S_IFMT {
         S_IFREG => Kind::File,
-        S_IFDIR => Kind::Folder,
+        S_IFDIR => Kind::Dir,
         S_IFLNK => Kind::Symlink,
         _ => Kind::Special,
     }
@@ -179,7 +179,7 @@ fn kind_of_entry(kind: DirEntryType) -> Option<Kind> {
     match kind {
         DirEntryType::Unknown => None,
         DirEntryType::RegFile => Some(Kind::File),
-        DirEntryType::Directory => Some(Kind::Folder),
+        DirEntryType::Directory => Some(Kind::Dir),
         DirEntryType::Symlink => Some(Kind::Symlink),
         _ => Some(Kind::Special),
     }
@@ -188,7 +188,7 @@ fn kind_of_entry(kind: DirEntryType) -> Option<Kind> {
 fn name_of(kind: Kind) -> &'static str {
     match kind {
         Kind::File => "a regular file",
-        Kind::Folder => "a folder",
+        Kind::Dir => "a directory",
         Kind::Symlink => "a symbolic link",
         Kind::Special => "a device, socket or FIFO",
     }

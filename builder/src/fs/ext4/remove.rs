@@ -1,4 +1,4 @@
-//! Removing files, folders and whole trees.
+//! Removing files, directories and whole trees.
 
 use fs_ext4::dir::DirEntry;
 use fs_ext4::error::Error;
@@ -10,126 +10,122 @@ use super::resolve::Node;
 use super::slot::{bad, must_be};
 use crate::fs::{ImagePath, Kind, Result};
 
-/// A folder whose content is being visited: its place among its siblings, and how far we are in it.
+/// A directory whose content is being visited: its place among its siblings, and how far we are in it.
 struct Level {
     inode: u32,
     name: Vec<u8>,
     next_block: u64,
-    /// Folders found in the blocks before `next_block` that are still to be visited.
-    folders: Vec<(u32, Vec<u8>)>,
+    /// Directories found in the blocks before `next_block` that are still to be visited.
+    dirs: Vec<(u32, Vec<u8>)>,
 }
 
 impl Ext4 {
-    /// Removes a name that must exist and must not be a folder. Only the name goes where the file has others.
+    /// Removes a name that must exist and must not be a directory. Only the name goes where the file has others.
     pub(super) fn remove_name(&self, path: &ImagePath) -> Result<()> {
         let (slot, node) = self.taken_slot(path)?;
-        if node.kind == Kind::Folder {
-            return Err(bad(path, "it is a folder"));
+        if node.kind == Kind::Dir {
+            return Err(bad(path, "it is a directory"));
         }
         self.may_remove(&slot, path)?;
         self.name_unlink(slot.at()).map_err(|error| self.failed(error, "removing", path, 0))?;
         self.removed(node, path)
     }
 
-    /// Removes an empty folder.
-    pub fn remove_folder(&self, path: &ImagePath) -> Result<()> {
+    /// Removes an empty directory.
+    pub fn remove_dir(&self, path: &ImagePath) -> Result<()> {
         let (slot, node) = self.taken_slot(path)?;
-        must_be(node, Kind::Folder, path)?;
+        must_be(node, Kind::Dir, path)?;
         self.may_remove(&slot, path)?;
         self.must_be_empty(node.inode, path)?;
-        let removed = self.name_remove_folder(slot.at());
-        removed.map_err(|error| self.failed(error, "removing folder", path, 0))?;
+        let removed = self.name_remove_dir(slot.at());
+        removed.map_err(|error| self.failed(error, "removing directory", path, 0))?;
         self.removed(node, path)
     }
 
-    /// Removes whatever has the name: a file, a link, or a folder with all that is in it. Files that have names
+    /// Removes whatever has the name: a file, a link, or a directory with all that is in it. Files that have names
     /// elsewhere stay under those.
     ///
     /// Protected files are looked for first, so that a tree that cannot go as a whole stays as a whole. Memory is
     /// bounded by the depth of the tree, not by its size.
     pub fn remove_tree(&self, path: &ImagePath) -> Result<()> {
         let (slot, node) = self.taken_slot(path)?;
-        if node.kind != Kind::Folder {
+        if node.kind != Kind::Dir {
             return self.remove_name(path);
         }
         self.may_remove(&slot, path)?;
         self.visit(node.inode, path, Visit::Check)?;
         self.visit(node.inode, path, Visit::Remove)?;
-        self.remove_folder(path)
+        self.remove_dir(path)
     }
 
-    /// Refuses a folder that holds anything.
-    pub(super) fn must_be_empty(&self, folder: u32, path: &ImagePath) -> Result<()> {
-        let what = |error: Error| convert(error, &format!("reading folder {path}"));
-        for block in 0..self.folder_blocks(folder).map_err(what)? {
-            if !self.names_in_block(folder, block).map_err(what)?.is_empty() {
-                return Err(bad(path, "the folder is not empty"));
+    /// Refuses a directory that holds anything.
+    pub(super) fn must_be_empty(&self, dir: u32, path: &ImagePath) -> Result<()> {
+        let what = |error: Error| convert(error, &format!("reading directory {path}"));
+        for block in 0..self.dir_blocks(dir).map_err(what)? {
+            if !self.names_in_block(dir, block).map_err(what)?.is_empty() {
+                return Err(bad(path, "the directory is not empty"));
             }
         }
         Ok(())
     }
 
-    /// Names in one block of a folder, without `.` and `..`.
-    fn names_in_block(&self, folder: u32, block: u64) -> fs_ext4::Result<Vec<DirEntry>> {
-        let mut entries = self.folder_block(folder, block)?;
+    /// Names in one block of a directory, without `.` and `..`.
+    fn names_in_block(&self, dir: u32, block: u64) -> fs_ext4::Result<Vec<DirEntry>> {
+        let mut entries = self.dir_block(dir, block)?;
         entries.retain(|entry| entry.name != b"." && entry.name != b"..");
         Ok(entries)
     }
 
-    /// Visits everything below a folder, files of a block first, then its folders, each after its content.
+    /// Visits everything below a directory, files of a block first, then its directories, each after its content.
     ///
     /// Block by block: removing a name moves no other to another block.
-    fn visit(&self, folder: u32, path: &ImagePath, visit: Visit) -> Result<()> {
-        let mut levels = vec![Level { inode: folder, name: Vec::new(), next_block: 0, folders: Vec::new() }];
+    fn visit(&self, dir: u32, path: &ImagePath, visit: Visit) -> Result<()> {
+        let mut levels = vec![Level { inode: dir, name: Vec::new(), next_block: 0, dirs: Vec::new() }];
         while let Some(level) = levels.last_mut() {
-            if let Some((inode, name)) = level.folders.pop() {
-                levels.push(Level { inode, name, next_block: 0, folders: Vec::new() });
+            if let Some((inode, name)) = level.dirs.pop() {
+                levels.push(Level { inode, name, next_block: 0, dirs: Vec::new() });
                 continue;
             }
-            let what = |error: Error| convert(error, &format!("reading folders below {path}"));
-            if level.next_block < self.folder_blocks(level.inode).map_err(what)? {
-                let (folder, block) = (level.inode, level.next_block);
+            let what = |error: Error| convert(error, &format!("reading directories below {path}"));
+            if level.next_block < self.dir_blocks(level.inode).map_err(what)? {
+                let (dir, block) = (level.inode, level.next_block);
                 level.next_block = block.saturating_add(1);
                 let at = below(path, &levels);
-                let folders = self.visit_entries(
-                    folder,
-                    self.names_in_block(folder, block).map_err(what)?,
-                    &at,
-                    visit,
-                )?;
+                let dirs =
+                    self.visit_entries(dir, self.names_in_block(dir, block).map_err(what)?, &at, visit)?;
                 if let Some(level) = levels.last_mut() {
-                    level.folders = folders;
+                    level.dirs = dirs;
                 }
                 continue;
             }
             let done = levels.pop();
             if let (Some(done), Some(above), Visit::Remove) = (done, levels.last(), visit) {
-                let at = NameAt { folder: above.inode, name: &done.name };
-                let removed = self.name_remove_folder(at);
-                removed.map_err(|error| self.failed(error, "removing folders below", path, 0))?;
+                let at = NameAt { dir: above.inode, name: &done.name };
+                let removed = self.name_remove_dir(at);
+                removed.map_err(|error| self.failed(error, "removing directories below", path, 0))?;
                 self.forget(done.inode).map_err(what)?;
             }
         }
         Ok(())
     }
 
-    /// Visits the files among `entries`; the folders are returned.
+    /// Visits the files among `entries`; the directories are returned.
     fn visit_entries(
         &self,
-        folder: u32,
+        dir: u32,
         entries: Vec<DirEntry>,
         path: &ImagePath,
         visit: Visit,
     ) -> Result<Vec<(u32, Vec<u8>)>> {
         if visit == Visit::Check {
-            self.may_change(folder, path)?;
+            self.may_change(dir, path)?;
         }
-        let mut folders = Vec::new();
+        let mut dirs = Vec::new();
         for entry in entries {
             let name = String::from_utf8_lossy(&entry.name).into_owned();
             let node = Node { inode: entry.inode, kind: self.kind(entry.inode, &name)? };
-            if node.kind == Kind::Folder {
-                folders.push((entry.inode, entry.name));
+            if node.kind == Kind::Dir {
+                dirs.push((entry.inode, entry.name));
                 continue;
             }
             match visit {
@@ -137,18 +133,18 @@ impl Ext4 {
                     self.may_change(node.inode, &path.join(&name).unwrap_or_else(|_| path.clone()))?
                 }
                 Visit::Remove => {
-                    let removed = self.name_unlink(NameAt { folder, name: &entry.name });
+                    let removed = self.name_unlink(NameAt { dir, name: &entry.name });
                     removed.map_err(|error| self.failed(error, "removing files below", path, 0))?;
                     self.removed(node, path)?;
                 }
             }
         }
-        Ok(folders)
+        Ok(dirs)
     }
 
     /// What remains to be done when `node` lost a name: a file that has others has changed.
     pub(super) fn removed(&self, node: Node, path: &ImagePath) -> Result<()> {
-        if node.kind == Kind::Folder {
+        if node.kind == Kind::Dir {
             return self.forget(node.inode).map_err(|error| convert(error, &format!("removing {path}")));
         }
         match self.fs().stat_ino(node.inode) {

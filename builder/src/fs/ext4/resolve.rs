@@ -1,4 +1,4 @@
-//! Following a path inside the image: folders, symbolic links, and never out of the root.
+//! Following a path inside the image: directories, symbolic links, and never out of the root.
 //!
 //! Pure over [`Tree`], so that every rule has a test without an image.
 
@@ -20,10 +20,10 @@ pub(super) struct Node {
 
 /// The little that resolution asks of a file system.
 pub(super) trait Tree {
-    /// The root folder.
+    /// The root directory.
     fn root(&self) -> Node;
-    /// What `name` is in `folder`; none if there is no such name.
-    fn child(&self, folder: u32, name: &str) -> Result<Option<Node>>;
+    /// What `name` is in `dir`; none if there is no such name.
+    fn child(&self, dir: u32, name: &str) -> Result<Option<Node>>;
     /// The target of a symbolic link.
     fn target(&self, link: u32) -> Result<String>;
 }
@@ -51,11 +51,11 @@ impl Place {
         self.steps.last().map_or(Some(self.root), |(_, node)| *node)
     }
 
-    /// The folder above, if it exists, and the last component; none for the root.
+    /// The directory above, if it exists, and the last component; none for the root.
     pub(super) fn parent(&self) -> Option<(Option<Node>, &str)> {
         let (last, above) = self.steps.split_last()?;
-        let folder = above.last().map_or(Some(self.root), |(_, node)| *node);
-        Some((folder, last.0.as_str()))
+        let dir = above.last().map_or(Some(self.root), |(_, node)| *node);
+        Some((dir, last.0.as_str()))
     }
 
     /// The components from the root downwards with what each one is.
@@ -84,8 +84,8 @@ pub(super) fn resolve(tree: &impl Tree, path: &ImagePath, last: Last) -> Result<
         }
         let node = match place.node() {
             None => None,
-            Some(folder) if folder.kind == Kind::Folder => tree.child(folder.inode, &name)?,
-            Some(_) => return Err(not_a_folder(&place, path)),
+            Some(dir) if dir.kind == Kind::Dir => tree.child(dir.inode, &name)?,
+            Some(_) => return Err(not_a_dir(&place, path)),
         };
         match node {
             Some(node) if node.kind == Kind::Symlink && (last == Last::Follow || !ahead.is_empty()) => {
@@ -118,11 +118,11 @@ fn follow(place: &mut Place, ahead: &mut VecDeque<String>, target: &str) {
     }
 }
 
-/// Goes one folder up. Only links hold `..`, since an [`ImagePath`] has none. The kernel would stay at the
+/// Goes one directory up. Only links hold `..`, since an [`ImagePath`] has none. The kernel would stay at the
 /// root; a link that climbs above it was made for another place, and following it would be a guess.
 fn climb(place: &mut Place, path: &ImagePath) -> Result<()> {
     match place.node() {
-        Some(node) if node.kind != Kind::Folder => return Err(not_a_folder(place, path)),
+        Some(node) if node.kind != Kind::Dir => return Err(not_a_dir(place, path)),
         _ => {}
     }
     match place.steps.pop() {
@@ -131,9 +131,9 @@ fn climb(place: &mut Place, path: &ImagePath) -> Result<()> {
     }
 }
 
-fn not_a_folder(place: &Place, path: &ImagePath) -> FsError {
+fn not_a_dir(place: &Place, path: &ImagePath) -> FsError {
     let at = place.path().map_or_else(|_| String::new(), |at| at.as_str().to_owned());
-    bad(path, format!("{at} is not a folder"))
+    bad(path, format!("{at} is not a directory"))
 }
 
 fn bad(path: &ImagePath, problem: String) -> FsError {
@@ -146,7 +146,7 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
-    /// A tree in memory: absolute path to target of a link, or none for a folder; `F` marks a file.
+    /// A tree in memory: absolute path to target of a link, or none for a directory; `F` marks a file.
     #[derive(Default)]
     struct Model {
         nodes: Vec<(Kind, String, BTreeMap<String, usize>)>,
@@ -154,7 +154,7 @@ mod tests {
 
     impl Model {
         fn new(entries: &[(&str, &str)]) -> Self {
-            let mut model = Self { nodes: vec![(Kind::Folder, String::new(), BTreeMap::new())] };
+            let mut model = Self { nodes: vec![(Kind::Dir, String::new(), BTreeMap::new())] };
             for (path, what) in entries {
                 let mut at = 0;
                 let names: Vec<_> = path.split('/').filter(|c| !c.is_empty()).collect();
@@ -163,7 +163,7 @@ mod tests {
                     let known = model.nodes[at].2.get(*name).copied();
                     at = known.unwrap_or_else(|| {
                         let (kind, target) = match (last, *what) {
-                            (false, _) | (true, "") => (Kind::Folder, ""),
+                            (false, _) | (true, "") => (Kind::Dir, ""),
                             (true, "F") => (Kind::File, ""),
                             (true, target) => (Kind::Symlink, target),
                         };
@@ -180,11 +180,11 @@ mod tests {
 
     impl Tree for Model {
         fn root(&self) -> Node {
-            Node { inode: 0, kind: Kind::Folder }
+            Node { inode: 0, kind: Kind::Dir }
         }
-        fn child(&self, folder: u32, name: &str) -> Result<Option<Node>> {
-            assert_eq!(self.nodes[folder as usize].0, Kind::Folder);
-            Ok(self.nodes[folder as usize]
+        fn child(&self, dir: u32, name: &str) -> Result<Option<Node>> {
+            assert_eq!(self.nodes[dir as usize].0, Kind::Dir);
+            Ok(self.nodes[dir as usize]
                 .2
                 .get(name)
                 .map(|at| Node { inode: u32::try_from(*at).unwrap(), kind: self.nodes[*at].0 }))
@@ -242,8 +242,8 @@ mod tests {
             ("/out", "out of the root"),
             ("/usr/out", "out of the root"),
             ("/loop/a", "loop"),
-            ("/usr/lib/os-release/x", "/usr/lib/os-release is not a folder"),
-            ("/through-file", "/usr/lib/os-release is not a folder"),
+            ("/usr/lib/os-release/x", "/usr/lib/os-release is not a directory"),
+            ("/through-file", "/usr/lib/os-release is not a directory"),
             ("/nul", "NUL"),
         ] {
             let error = resolve(&tree, &ImagePath::parse(path).unwrap(), Last::Follow).unwrap_err();
@@ -253,12 +253,12 @@ mod tests {
     }
 
     #[test]
-    fn the_last_component_is_named_with_its_folder() {
+    fn the_last_component_is_named_with_its_dir() {
         let tree = usr_merged();
         let place = resolve(&tree, &ImagePath::parse("/lib/os-release").unwrap(), Last::Keep).unwrap();
-        let (folder, name) = place.parent().unwrap();
+        let (dir, name) = place.parent().unwrap();
         assert_eq!(name, "os-release");
-        assert_eq!(folder, tree.child(tree.child(0, "usr").unwrap().unwrap().inode, "lib").unwrap());
+        assert_eq!(dir, tree.child(tree.child(0, "usr").unwrap().unwrap().inode, "lib").unwrap());
         let place = resolve(&tree, &ImagePath::parse("/no/such").unwrap(), Last::Keep).unwrap();
         assert_eq!(place.parent(), Some((None, "such")));
         assert!(resolve(&tree, &ImagePath::root(), Last::Keep).unwrap().parent().is_none());

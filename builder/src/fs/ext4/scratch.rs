@@ -2,7 +2,7 @@
 
 use tempfile::TempDir;
 
-/// A new folder in memory where there is one, else where temporary files are: images are written and read many times.
+/// A new directory in memory where there is one, else where temporary files are: images are written and read many times.
 pub(super) fn scratch() -> TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }

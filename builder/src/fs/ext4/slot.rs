@@ -1,4 +1,4 @@
-//! Where an operation begins: a name in a folder that exists, and whether its flags let us.
+//! Where an operation begins: a name in a directory that exists, and whether its flags let us.
 //!
 //! `chattr +i` (immutable) and `chattr +a` (append only) bind us as they bind the kernel: somebody has set them on
 //! purpose. The rules are those of `may_delete`, `may_create` and `notify_change` in the kernel.
@@ -21,24 +21,24 @@ const IMMUTABLE: u32 = 0x10;
 /// `EXT4_APPEND_FL`: only appending; names only added.
 const APPEND_ONLY: u32 = 0x20;
 
-/// A name in an existing folder, free or taken.
+/// A name in an existing directory, free or taken.
 #[derive(Debug, Clone)]
 pub(super) struct Slot {
-    folder: u32,
+    dir: u32,
     name: String,
     /// What has the name.
     pub(super) taken: Option<Node>,
 }
 
 impl Slot {
-    /// The name as it is asked for in folders.
+    /// The name as it is asked for in directories.
     pub(super) fn at(&self) -> NameAt<'_> {
-        NameAt { folder: self.folder, name: self.name.as_bytes() }
+        NameAt { dir: self.dir, name: self.name.as_bytes() }
     }
 
-    /// Another name in the same folder.
+    /// Another name in the same directory.
     pub(super) fn beside(&self, name: String) -> Self {
-        Self { folder: self.folder, name, taken: None }
+        Self { dir: self.dir, name, taken: None }
     }
 }
 
@@ -48,13 +48,13 @@ impl Ext4 {
         self.must_be_writable(path)?;
         let place = self.place(path, Last::Keep)?;
         match place.parent() {
-            None => Err(bad(path, "it is the root folder")),
+            None => Err(bad(path, "it is the root directory")),
             Some((None, _)) => {
-                let folder = path.parent().unwrap_or_else(ImagePath::root);
-                Err(FsError::NotFound { path: folder.as_str().to_owned() })
+                let dir = path.parent().unwrap_or_else(ImagePath::root);
+                Err(FsError::NotFound { path: dir.as_str().to_owned() })
             }
-            Some((Some(folder), name)) => {
-                Ok(Slot { folder: folder.inode, name: name.to_owned(), taken: place.node() })
+            Some((Some(dir), name)) => {
+                Ok(Slot { dir: dir.inode, name: name.to_owned(), taken: place.node() })
             }
         }
     }
@@ -68,14 +68,14 @@ impl Ext4 {
         }
     }
 
-    /// Refuses to put a name into a folder that takes none.
+    /// Refuses to put a name into a directory that takes none.
     pub(super) fn may_add(&self, slot: &Slot, path: &ImagePath) -> Result<()> {
-        refuse(&self.inode(slot.folder, path.as_str())?, IMMUTABLE, &folder_of(path))
+        refuse(&self.inode(slot.dir, path.as_str())?, IMMUTABLE, &dir_of(path))
     }
 
-    /// Refuses to take a name away, or give it to something else, where the folder or the file is protected.
+    /// Refuses to take a name away, or give it to something else, where the directory or the file is protected.
     pub(super) fn may_remove(&self, slot: &Slot, path: &ImagePath) -> Result<()> {
-        refuse(&self.inode(slot.folder, path.as_str())?, IMMUTABLE | APPEND_ONLY, &folder_of(path))?;
+        refuse(&self.inode(slot.dir, path.as_str())?, IMMUTABLE | APPEND_ONLY, &dir_of(path))?;
         match slot.taken {
             Some(node) => self.may_change(node.inode, path),
             None => Ok(()),
@@ -131,7 +131,7 @@ fn refuse(inode: &Inode, mask: u32, path: &ImagePath) -> Result<()> {
     ))
 }
 
-fn folder_of(path: &ImagePath) -> ImagePath {
+fn dir_of(path: &ImagePath) -> ImagePath {
     path.parent().unwrap_or_else(ImagePath::root)
 }
 
@@ -147,7 +147,7 @@ pub(super) fn must_be(node: Node, kind: Kind, path: &ImagePath) -> Result<()> {
     }
     let is = match node.kind {
         Kind::File => "it is a regular file",
-        Kind::Folder => "it is a folder",
+        Kind::Dir => "it is a directory",
         Kind::Symlink => "it is a symbolic link",
         Kind::Special => "it is a device, socket or FIFO",
     };

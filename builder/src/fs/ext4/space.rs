@@ -89,8 +89,8 @@ impl Volume {
         Ok(())
     }
 
-    /// Takes an inode as near to that of the folder above as there is one, and returns its number.
-    pub(super) fn take_inode(&self, above: u32, folder: bool) -> Result<u32> {
+    /// Takes an inode as near to that of the directory above as there is one, and returns its number.
+    pub(super) fn take_inode(&self, above: u32, dir: bool) -> Result<u32> {
         let per_group = self.sb.inodes_per_group.max(1);
         let groups = self.group_count();
         let home = above.saturating_sub(1) / per_group;
@@ -112,7 +112,7 @@ impl Volume {
                 let blocks = self.block_bitmap(&group)?;
                 self.put_block_bitmap(&mut group, &blocks)?;
             }
-            group.add(0, -1, folder.into());
+            group.add(0, -1, dir.into());
             self.put_group(&mut group)?;
             self.count_free(0, -1)?;
             return Ok(number.saturating_mul(per_group).saturating_add(index).saturating_add(1));
@@ -121,14 +121,14 @@ impl Volume {
     }
 
     /// Gives an inode back.
-    pub(super) fn free_inode(&self, inode: u32, folder: bool) -> Result<()> {
+    pub(super) fn free_inode(&self, inode: u32, dir: bool) -> Result<()> {
         let per_group = self.sb.inodes_per_group.max(1);
         let at = inode.saturating_sub(1);
         let mut group = self.group(at / per_group)?;
         let mut bitmap = self.inode_bitmap(&group)?;
         clear(&mut bitmap, at % per_group, 1);
         self.put_inode_bitmap(&mut group, &bitmap)?;
-        group.add(0, 1, if folder { -1 } else { 0 });
+        group.add(0, 1, if dir { -1 } else { 0 });
         self.put_group(&mut group)?;
         self.count_free(0, 1)
     }

@@ -1,4 +1,4 @@
-//! Folders and files: made, replaced and appended to. Every call leaves a sound file system behind, and one that
+//! Directories and files: made, replaced and appended to. Every call leaves a sound file system behind, and one that
 //! fails leaves what was there before.
 
 use std::io::Read;
@@ -16,28 +16,28 @@ const PIECE: u64 = 1 << 20;
 const INTERIM_NAMES: u32 = 1000;
 
 impl Ext4 {
-    /// Makes the folders of `path` that are missing.
-    pub(super) fn make_folders(&self, path: &ImagePath, attributes: Attributes) -> Result<()> {
+    /// Makes the directories of `path` that are missing.
+    pub(super) fn make_dirs(&self, path: &ImagePath, attributes: Attributes) -> Result<()> {
         self.must_be_writable(path)?;
         let place = self.place(path, Last::Follow)?;
         let mut at = ImagePath::root();
         for (name, node) in place.steps() {
             at = at.join(name).map_err(|error| bad(path, &error.to_string()))?;
             match node {
-                Some(node) if node.kind == Kind::Folder => {}
-                Some(_) => return Err(bad(path, &format!("{at} is not a folder"))),
-                None => self.make_folder(&at, attributes)?,
+                Some(node) if node.kind == Kind::Dir => {}
+                Some(_) => return Err(bad(path, &format!("{at} is not a directory"))),
+                None => self.make_dir(&at, attributes)?,
             }
         }
         Ok(())
     }
 
-    fn make_folder(&self, path: &ImagePath, attributes: Attributes) -> Result<()> {
+    fn make_dir(&self, path: &ImagePath, attributes: Attributes) -> Result<()> {
         let slot = self.slot(path)?;
         self.may_add(&slot, path)?;
-        let made = self.name_new_folder(slot.at(), attributes.mode);
-        let inode = made.map_err(|error| self.failed(error, "making folder", path, 1))?;
-        self.apply_attributes(Node { inode, kind: Kind::Folder }, path, attributes)
+        let made = self.name_new_dir(slot.at(), attributes.mode);
+        let inode = made.map_err(|error| self.failed(error, "making directory", path, 1))?;
+        self.apply_attributes(Node { inode, kind: Kind::Dir }, path, attributes)
     }
 
     /// Creates or replaces a regular file. A replaced one keeps nothing of the old: not its inode, so that
@@ -113,8 +113,8 @@ impl Ext4 {
             self.may_add(&slot, path)?;
             return self.made(&slot, make(&slot)?);
         };
-        if old.kind == Kind::Folder {
-            return Err(bad(path, "it is a folder"));
+        if old.kind == Kind::Dir {
+            return Err(bad(path, "it is a directory"));
         }
         self.may_remove(&slot, path)?;
         let interim = self.interim(&slot, path)?;
@@ -134,7 +134,7 @@ impl Ext4 {
         result
     }
 
-    /// A free name in the same folder.
+    /// A free name in the same directory.
     fn interim(&self, slot: &Slot, path: &ImagePath) -> Result<Slot> {
         for number in 0..INTERIM_NAMES {
             let interim = slot.beside(format!(".hcimage-{number}"));
@@ -143,13 +143,13 @@ impl Ext4 {
                 return Ok(interim);
             }
         }
-        Err(bad(path, "its folder is full of names like .hcimage-0; remove them"))
+        Err(bad(path, "its directory is full of names like .hcimage-0; remove them"))
     }
 
-    /// The path of another name in the folder of `path`.
+    /// The path of another name in the directory of `path`.
     pub(super) fn beside(&self, path: &ImagePath, slot: &Slot) -> Result<ImagePath> {
-        let folder = self.place(path, Last::Keep)?.path()?.parent().unwrap_or_else(ImagePath::root);
-        folder.join(&String::from_utf8_lossy(slot.at().name)).map_err(|error| bad(path, &error.to_string()))
+        let dir = self.place(path, Last::Keep)?.path()?.parent().unwrap_or_else(ImagePath::root);
+        dir.join(&String::from_utf8_lossy(slot.at().name)).map_err(|error| bad(path, &error.to_string()))
     }
 
     /// A new file with `content` under a free name; none if it cannot be filled.

@@ -42,7 +42,7 @@ impl Ext4 {
         Ok(Some(acl.given()))
     }
 
-    /// Sets an attribute, as `setxattr(2)` does: `user.` for files and folders alone; an access control list that
+    /// Sets an attribute, as `setxattr(2)` does: `user.` for files and directories alone; an access control list that
     /// says no more than the permissions becomes permissions.
     ///
     /// # Errors
@@ -148,11 +148,11 @@ fn check(node: Node, path: &ImagePath, name: &str) -> Result<()> {
         (Some(""), _) => "has nothing behind its prefix",
         (Some(rest), _) if rest.len() > LONGEST_NAME => "is longer than 255 bytes",
         (Some(_), Kind::Symlink | Kind::Special) if name.starts_with("user.") => {
-            "is only for files and folders"
+            "is only for files and directories"
         }
         (Some(_), _) => return Ok(()),
         (None, Kind::Symlink) if is_acl(name) => "is not for symbolic links",
-        (None, Kind::File | Kind::Special) if name == DEFAULT => "is only for folders",
+        (None, Kind::File | Kind::Special) if name == DEFAULT => "is only for directories",
         (None, _) if is_acl(name) => return Ok(()),
         (None, _) => "begins with none of user. trusted. security. and is no access control list",
     };

@@ -2,13 +2,13 @@
 //!
 //! Only a volume that passes is handed to `fatfs`, which believes what it reads.
 
-use super::folder::{self, Slot};
+use super::dir::{self, Slot};
 use super::layout::{Layout, Root, corrupt, io};
 use super::table::{Link, Table, dirty};
 use crate::disk::Window;
 use crate::fs::Result;
 
-/// Folders inside folders, at most.
+/// Directories inside directories, at most.
 const MAX_DEPTH: usize = 64;
 
 /// Checks the volume.
@@ -19,20 +19,20 @@ pub(super) fn check(window: &Window, layout: &Layout) -> Result<()> {
     let table = Table::read(window, layout)?;
     table.check_flags(layout)?;
     let mut owned = Owned::new(layout)?;
-    let mut waiting = vec![Waiting { folder: layout.root, above: 0, depth: 0 }];
+    let mut waiting = vec![Waiting { dir: layout.root, above: 0, depth: 0 }];
     while let Some(next) = waiting.pop() {
         if next.depth > MAX_DEPTH {
-            return Err(corrupt(format!("folders are nested more than {MAX_DEPTH} deep")));
+            return Err(corrupt(format!("directories are nested more than {MAX_DEPTH} deep")));
         }
-        // Claimed before it is read: a folder inside itself is found here.
-        if let Root::Chain(first) = next.folder {
+        // Claimed before it is read: a directory inside itself is found here.
+        if let Root::Chain(first) = next.dir {
             owned.claim(layout, &table, first)?;
         }
-        for slot in live(&folder::read(window, layout, &table, next.folder)?)? {
+        for slot in live(&dir::read(window, layout, &table, next.dir)?)? {
             let first = slot.cluster(layout.width);
             if !slot.is_entry() {
                 next.check_dots(layout, slot, first)?;
-            } else if slot.is_folder() {
+            } else if slot.is_dir() {
                 waiting.push(next.inside(layout, first));
             } else {
                 check_file(layout, &table, &mut owned, slot, first)?;
@@ -42,45 +42,45 @@ pub(super) fn check(window: &Window, layout: &Layout) -> Result<()> {
     owned.check_lost(layout, &table)
 }
 
-/// A folder to be looked at.
+/// A directory to be looked at.
 struct Waiting {
-    folder: Root,
-    /// First cluster of the folder above; 0 for the root, as the format has it.
+    dir: Root,
+    /// First cluster of the directory above; 0 for the root, as the format has it.
     above: u32,
     depth: usize,
 }
 
 impl Waiting {
     fn inside(&self, layout: &Layout, first: u32) -> Self {
-        let above = match self.folder {
-            Root::Chain(own) if self.folder != layout.root => own,
+        let above = match self.dir {
+            Root::Chain(own) if self.dir != layout.root => own,
             _ => 0,
         };
-        Self { folder: Root::Chain(first), above, depth: self.depth.saturating_add(1) }
+        Self { dir: Root::Chain(first), above, depth: self.depth.saturating_add(1) }
     }
 
     /// `.` and `..` must lead where they say: under a long name `fatfs` would follow them anywhere.
     fn check_dots(&self, layout: &Layout, slot: &Slot, first: u32) -> Result<()> {
-        let is_root = self.folder == layout.root;
+        let is_root = self.dir == layout.root;
         let leads_right = match (slot.is_dot(), slot.is_dot_dot()) {
-            (true, _) => self.folder == Root::Chain(first),
+            (true, _) => self.dir == Root::Chain(first),
             (_, true) => first == self.above,
             _ => return Ok(()),
         };
-        if is_root || !leads_right || !slot.is_folder() {
-            return Err(corrupt("`.` or `..` of a folder leads elsewhere"));
+        if is_root || !leads_right || !slot.is_dir() {
+            return Err(corrupt("`.` or `..` of a directory leads elsewhere"));
         }
         Ok(())
     }
 }
 
-/// The slots before a folder's end.
+/// The slots before a directory's end.
 fn live(slots: &[Slot]) -> Result<&[Slot]> {
     let end = slots.iter().position(Slot::is_end).unwrap_or(slots.len());
     let (live, rest) = slots.split_at_checked(end).unwrap_or((slots, &[]));
     // Linux would show these, and `fatfs` would bring them to life by writing over the end.
     if rest.iter().any(|slot| !slot.is_end() && !slot.is_deleted()) {
-        return Err(corrupt("a folder has entries behind its end"));
+        return Err(corrupt("a directory has entries behind its end"));
     }
     Ok(live)
 }

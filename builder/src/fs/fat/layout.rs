@@ -6,9 +6,9 @@ use crate::fs::{FsError, Result};
 /// Clusters up to which a volume is edited: the check holds 4 bytes for each in memory.
 const MAX_CLUSTERS: u32 = 8 << 20;
 
-/// Says that a structure contradicts itself, and how to mend it.
+/// Says that a structure contradicts itself, and how to fix it.
 pub(super) fn corrupt(what: impl Into<String>) -> FsError {
-    FsError::Corrupt { what: what.into(), cure: Some("run `fsck.fat -a` on the partition") }
+    FsError::Corrupt { what: what.into(), hint: Some("run `fsck.fat -a` on the partition") }
 }
 
 /// For `map_err`: what was being done with the partition.
@@ -24,12 +24,12 @@ pub(super) enum Width {
     Fat32,
 }
 
-/// Where the root folder is.
+/// Where the root directory is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Root {
     /// An area of fixed size: first byte, bytes.
     Area(u64, u64),
-    /// A chain like any folder's, from this cluster on.
+    /// A chain like any directory's, from this cluster on.
     Chain(u32),
 }
 
@@ -191,7 +191,7 @@ fn fat32(f: &Fields<'_>, clusters: u32, reserved: u32) -> Result<(Root, Option<u
         return Err(FsError::Unsupported { what: "FAT32 without an information sector".to_owned() });
     }
     if root < 2 || root.saturating_sub(2) >= clusters {
-        return Err(corrupt(format!("the root folder begins at cluster {root}, which does not exist")));
+        return Err(corrupt(format!("the root directory begins at cluster {root}, which does not exist")));
     }
     Ok((Root::Chain(root), Some(u64::from(info).saturating_mul(SECTOR))))
 }

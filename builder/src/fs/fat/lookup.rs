@@ -14,14 +14,14 @@ pub(super) type Volume = fatfs::FileSystem<Cursor>;
 pub(super) fn trail<'a>(volume: &'a Volume, path: &ImagePath) -> Result<Option<Vec<DirEntry<'a, Cursor>>>> {
     let mut trail: Vec<DirEntry<'a, Cursor>> = Vec::new();
     for component in path.components() {
-        let folder = match trail.last() {
+        let dir = match trail.last() {
             None => volume.root_dir(),
             Some(entry) if entry.is_dir() => entry.to_dir(),
             Some(_) => return Ok(None),
         };
         let mut found = None;
-        for entry in folder.iter() {
-            let entry = entry.map_err(io("reading a FAT folder"))?;
+        for entry in dir.iter() {
+            let entry = entry.map_err(io("reading a FAT directory"))?;
             if is_named(&entry, component) {
                 found = Some(entry);
                 break;
@@ -41,7 +41,7 @@ fn is_named(entry: &DirEntry<'_, Cursor>, name: &str) -> bool {
 }
 
 pub(super) fn kind(entry: &DirEntry<'_, Cursor>) -> Kind {
-    if entry.is_dir() { Kind::Folder } else { Kind::File }
+    if entry.is_dir() { Kind::Dir } else { Kind::File }
 }
 
 pub(super) fn stat(entry: &DirEntry<'_, Cursor>) -> Stat {
@@ -51,7 +51,7 @@ pub(super) fn stat(entry: &DirEntry<'_, Cursor>) -> Stat {
 }
 
 pub(super) fn root_stat(mtime: i64) -> Stat {
-    Stat { kind: Kind::Folder, size: 0, attributes: Attributes { mode: 0o755, uid: 0, gid: 0, mtime } }
+    Stat { kind: Kind::Dir, size: 0, attributes: Attributes { mode: 0o755, uid: 0, gid: 0, mtime } }
 }
 
 /// As `fatfs` wants a path: from the root, without a slash before it.

@@ -1,16 +1,16 @@
-//! Whether a folder has room for a new name, told before anything is written.
+//! Whether a directory has room for a new name, told before anything is written.
 
-use super::folder::{SLOT, Slot};
+use super::dir::{SLOT, Slot};
 use super::layout::{Layout, Root};
 use crate::fs::{FsError, ImagePath, Result};
 
-/// Clusters by which a folder must grow to take a name of `slots` slots.
+/// Clusters by which a directory must grow to take a name of `slots` slots.
 ///
 /// It finds the place as `fatfs` does: the first run of deleted slots that is long enough, or the end with the
 /// deleted slots before it.
 pub(super) fn growth(
     layout: &Layout,
-    folder: Root,
+    dir: Root,
     all: &[Slot],
     slots: usize,
     path: &ImagePath,
@@ -18,9 +18,9 @@ pub(super) fn growth(
     let start = first_fit(all, slots);
     let missing = start.saturating_add(slots).saturating_sub(all.len());
     let bytes = |slots: usize| u64::try_from(slots.saturating_mul(SLOT)).unwrap_or(u64::MAX);
-    match folder {
+    match dir {
         Root::Area(..) if missing > 0 => Err(FsError::NoSpace {
-            what: format!("the root folder, for the name {path},"),
+            what: format!("the root directory, for the name {path},"),
             need: bytes(slots),
             free: bytes(all.len().saturating_sub(start)),
         }),
@@ -42,8 +42,8 @@ fn first_fit(all: &[Slot], slots: usize) -> usize {
     all.len().saturating_sub(run)
 }
 
-/// Clusters that a new folder takes for itself and, inside, for a first name of `slots` slots.
-pub(super) fn of_new_folder(layout: &Layout, slots: usize) -> u64 {
+/// Clusters that a new directory takes for itself and, inside, for a first name of `slots` slots.
+pub(super) fn of_new_dir(layout: &Layout, slots: usize) -> u64 {
     // `fatfs` needs four slots for `.` and `..` while it makes them.
     let bytes = slots.saturating_add(4).saturating_mul(SLOT);
     layout.clusters_for(u64::try_from(bytes).unwrap_or(u64::MAX))

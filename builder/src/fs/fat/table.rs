@@ -118,7 +118,7 @@ impl Table {
 
 /// For a volume that somebody did not unmount.
 pub(super) fn dirty(what: String) -> FsError {
-    FsError::Dirty { what, cure: "run `fsck.fat -a` on the partition" }
+    FsError::Dirty { what, hint: "run `fsck.fat -a` on the partition" }
 }
 
 fn compare(window: &Window, layout: &Layout, first: &[u8]) -> Result<()> {

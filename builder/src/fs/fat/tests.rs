@@ -102,8 +102,8 @@ fn exported(scratch: &Scratch) -> BTreeMap<String, Vec<u8>> {
     files
 }
 
-fn collect(folder: &Path, prefix: &str, files: &mut BTreeMap<String, Vec<u8>>) {
-    for entry in fs::read_dir(folder).unwrap() {
+fn collect(dir: &Path, prefix: &str, files: &mut BTreeMap<String, Vec<u8>>) {
+    for entry in fs::read_dir(dir).unwrap() {
         let entry = entry.unwrap();
         let name = format!("{prefix}/{}", entry.file_name().to_str().unwrap());
         if entry.file_type().unwrap().is_dir() {
@@ -122,7 +122,7 @@ fn the_judge_does_notice() {
     assert!(!output.status.success() || String::from_utf8_lossy(&output.stdout).contains("Dirty"));
 }
 
-/// Why `volume` mends folders and `names` refuses a leading dot. When this fails after an upgrade of `fatfs`,
+/// Why `volume` fixes directories and `names` refuses a leading dot. When this fails after an upgrade of `fatfs`,
 /// these can go.
 #[test]
 fn fatfs_still_needs_our_care() {
@@ -154,7 +154,7 @@ fn reads_what_mtools_wrote_without_writing() {
             ("a name that is long enough.conf", Kind::File),
             ("cmdline.txt", Kind::File),
             ("empty", Kind::File),
-            ("overlays", Kind::Folder),
+            ("overlays", Kind::Dir),
         ];
         assert_eq!(names, want.map(|(name, kind)| (name.to_owned(), kind)));
         assert_eq!(content(&fs, "/config.txt"), b"[all]\n");
@@ -193,11 +193,11 @@ fn edits_are_clean_and_touch_nothing_else() {
         }
         fs.remove(&path("/a name that is long enough.conf")).unwrap();
         want.remove("/a name that is long enough.conf");
-        fs.create_folders(&path("/one/Two with a long name/three"), attributes()).unwrap();
+        fs.create_dirs(&path("/one/Two with a long name/three"), attributes()).unwrap();
         assert_clean(&scratch);
         write(&fs, "/one/two WITH a long name/three/file", b"deep").unwrap();
         want.insert("/one/Two with a long name/three/file".to_owned(), b"deep".to_vec());
-        fs.create_folders(&path("/one"), attributes()).unwrap();
+        fs.create_dirs(&path("/one"), attributes()).unwrap();
         fs.finish().unwrap();
         assert_clean(&scratch);
         assert!(exported(&scratch) == want, "{kind:?}");
@@ -213,7 +213,7 @@ fn the_same_edits_leave_the_same_bytes() {
         let bytes = images.map(|scratch| {
             let fs = open(&scratch);
             write(&fs, "/cmdline.txt", b"same\n").unwrap();
-            fs.create_folders(&path("/a/b"), attributes()).unwrap();
+            fs.create_dirs(&path("/a/b"), attributes()).unwrap();
             write(&fs, "/a/b/c", &[3; 10_000]).unwrap();
             fs.remove(&path("/empty")).unwrap();
             fs.finish().unwrap();
@@ -229,8 +229,8 @@ fn times_are_those_given() {
     let fs = open(&scratch);
     write(&fs, "/new.txt", b"x").unwrap();
     write(&fs, "/empty", b"").unwrap();
-    fs.create_folders(&path("/folder"), attributes()).unwrap();
-    for name in ["/new.txt", "/empty", "/folder"] {
+    fs.create_dirs(&path("/directory"), attributes()).unwrap();
+    for name in ["/new.txt", "/empty", "/directory"] {
         assert_eq!(fs.stat(&path(name)).unwrap().unwrap().attributes.mtime, TIME, "{name}");
     }
     let listing = mtools(&scratch, "mdir", &["-a", "::"]);
@@ -238,8 +238,8 @@ fn times_are_those_given() {
         let line = listing.lines().find(|line| line.starts_with(name)).unwrap_or(&listing);
         assert!(line.contains("2026-01-02   3:04"), "{line}");
     }
-    fs.set_attributes(&path("/folder"), Attributes { mtime: 0, ..attributes() }).unwrap();
-    assert_eq!(fs.stat(&path("/folder")).unwrap().unwrap().attributes.mtime, 315_532_800);
+    fs.set_attributes(&path("/directory"), Attributes { mtime: 0, ..attributes() }).unwrap();
+    assert_eq!(fs.stat(&path("/directory")).unwrap().unwrap().attributes.mtime, 315_532_800);
     fs.finish().unwrap();
     assert_clean(&scratch);
 }
@@ -256,16 +256,16 @@ fn refusals_name_the_reason_and_change_nothing() {
         assert!(error.contains("FAT cannot hold a name"), "{error}");
     }
     for (error, want) in [
-        (write(&fs, "/overlays", b"").unwrap_err(), "/overlays: is a folder"),
-        (write(&fs, "/", b"").unwrap_err(), "/: is a folder"),
+        (write(&fs, "/overlays", b"").unwrap_err(), "/overlays: is a directory"),
+        (write(&fs, "/", b"").unwrap_err(), "/: is a directory"),
         (write(&fs, "/no/file", b"").unwrap_err(), "/no: not found"),
-        (write(&fs, "/empty/file", b"").unwrap_err(), "/empty: is not a folder"),
-        (fs.create_folders(&path("/empty/x"), attributes()).unwrap_err(), "/empty: is not a folder"),
-        (fs.remove(&path("/overlays")).unwrap_err(), "/overlays: is a folder"),
+        (write(&fs, "/empty/file", b"").unwrap_err(), "/empty: is not a directory"),
+        (fs.create_dirs(&path("/empty/x"), attributes()).unwrap_err(), "/empty: is not a directory"),
+        (fs.remove(&path("/overlays")).unwrap_err(), "/overlays: is a directory"),
         (fs.remove(&path("/no")).unwrap_err(), "/no: not found"),
-        (fs.list(&path("/empty")).unwrap_err(), "/empty: is not a folder"),
+        (fs.list(&path("/empty")).unwrap_err(), "/empty: is not a directory"),
         (fs.read_link(&path("/empty")).unwrap_err(), "/empty: is not a symbolic link"),
-        (fs.read(&path("/overlays"), 9).unwrap_err(), "/overlays: is a folder"),
+        (fs.read(&path("/overlays"), 9).unwrap_err(), "/overlays: is a directory"),
     ] {
         assert_eq!(error.to_string(), want);
     }
@@ -303,7 +303,7 @@ fn a_full_volume_refuses_before_it_writes() {
         for refused in [write(&fs, "/more", b"x"), write(&fs, "/empty", b"x")] {
             assert!(matches!(refused, Err(FsError::NoSpace { .. })), "{refused:?}");
         }
-        let refused = fs.create_folders(&path("/folder"), attributes());
+        let refused = fs.create_dirs(&path("/directory"), attributes());
         assert!(matches!(refused, Err(FsError::NoSpace { .. })), "{refused:?}");
         assert!(before == fs::read(scratch.path()).unwrap());
         // A file in place of itself needs no more than it has.
@@ -314,12 +314,12 @@ fn a_full_volume_refuses_before_it_writes() {
 }
 
 #[test]
-fn a_full_root_folder_refuses_before_it_writes() {
+fn a_full_root_dir_refuses_before_it_writes() {
     let scratch = volume(VOLUMES[1]);
     let fs = open(&scratch);
     let refused = (0..600).find_map(|n| write(&fs, &format!("/file number {n}"), b"").err());
     let error = refused.unwrap().to_string();
-    assert!(error.contains("the root folder, for the name /file number"), "{error}");
+    assert!(error.contains("the root directory, for the name /file number"), "{error}");
     assert_clean(&scratch);
     fs.remove(&path("/file number 7")).unwrap();
     write(&fs, "/file number X", b"fits").unwrap();
@@ -328,10 +328,10 @@ fn a_full_root_folder_refuses_before_it_writes() {
 }
 
 #[test]
-fn folders_grow() {
+fn dirs_grow() {
     let scratch = volume(VOLUMES[4]);
     let fs = open(&scratch);
-    fs.create_folders(&path("/many"), attributes()).unwrap();
+    fs.create_dirs(&path("/many"), attributes()).unwrap();
     for n in 0..60 {
         write(&fs, &format!("/many/a rather long name, number {n}"), &[1; 600]).unwrap();
     }
@@ -389,7 +389,7 @@ fn dirty_volumes_are_refused_with_the_cure() {
     }
 }
 
-/// The slots of the folder `overlays`.
+/// The slots of the directory `overlays`.
 fn overlays(scratch: &Scratch) -> u64 {
     Layout::read(&scratch.window()).unwrap().place(15).unwrap()
 }
@@ -453,7 +453,7 @@ fn mutated_volumes_never_panic_or_hang() {
 enum Op {
     Write(usize, usize, u8),
     Remove(usize),
-    Folders(usize),
+    Dirs(usize),
     Touch(usize),
 }
 
@@ -467,23 +467,23 @@ const FILES: [&str; 12] = [
     "/long prefix 2",
     "/dir/b",
     "/dir/B",
-    "/dir/sub folder/ÄÖÜ",
-    "/dir/sub folder/äöü",
+    "/dir/sub directory/ÄÖÜ",
+    "/dir/sub directory/äöü",
     "/two/x",
     "/cmdline.txt",
 ];
-const FOLDERS: [&str; 4] = ["/dir", "/dir/sub folder", "/two", "/DIR"];
+const DIRS: [&str; 4] = ["/dir", "/dir/sub directory", "/two", "/DIR"];
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         5 => (0..FILES.len(), 0..40_000_usize, any::<u8>()).prop_map(|(f, n, b)| Op::Write(f, n, b)),
         2 => (0..FILES.len()).prop_map(Op::Remove),
-        2 => (0..FOLDERS.len()).prop_map(Op::Folders),
+        2 => (0..DIRS.len()).prop_map(Op::Dirs),
         1 => (0..FILES.len()).prop_map(Op::Touch),
     ]
 }
 
-/// What the volume should hold: upper-case path to stored path and content; none for folders.
+/// What the volume should hold: upper-case path to stored path and content; none for directories.
 type Model = BTreeMap<String, (String, Option<Vec<u8>>)>;
 
 fn apply(fs: &FatFs, model: &mut Model, op: &Op) {
@@ -497,9 +497,9 @@ fn apply(fs: &FatFs, model: &mut Model, op: &Op) {
             match write(fs, name, &bytes) {
                 Ok(_) => {
                     let stored = model.get(&key(name)).map_or_else(
-                        // The folder's part is as the folder is stored.
+                        // The directory's part is as the directory is stored.
                         || match model.get(&key(above.as_str())) {
-                            Some((folder, _)) => format!("{folder}/{}", path(name).name().unwrap()),
+                            Some((dir, _)) => format!("{dir}/{}", path(name).name().unwrap()),
                             None => name.to_owned(),
                         },
                         |(stored, _)| stored.clone(),
@@ -516,10 +516,10 @@ fn apply(fs: &FatFs, model: &mut Model, op: &Op) {
             Err(FsError::NotFound { .. }) => assert!(!model.contains_key(&key(FILES[*file]))),
             Err(other) => panic!("{op:?}: {other}"),
         },
-        Op::Folders(folder) => match fs.create_folders(&path(FOLDERS[*folder]), attributes()) {
+        Op::Dirs(dir) => match fs.create_dirs(&path(DIRS[*dir]), attributes()) {
             Ok(()) => {
                 let mut stored = String::new();
-                for name in path(FOLDERS[*folder]).components() {
+                for name in path(DIRS[*dir]).components() {
                     let full = format!("{stored}/{name}");
                     stored = model.entry(key(&full)).or_insert((full, None)).0.clone();
                 }

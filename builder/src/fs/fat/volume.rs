@@ -7,7 +7,7 @@ use fatfs::FsOptions;
 
 use super::check::{check, free_hint};
 use super::clock::{self, EditClock};
-use super::folder::{self, Slot};
+use super::dir::{self, Slot};
 use super::layout::{Layout, Root, corrupt, io};
 use super::lookup::{Volume, kind, relative, root_stat, stat, trail};
 use super::table::Table;
@@ -95,8 +95,8 @@ impl FatFs {
         Ok(u64::from(self.table()?.free(&self.layout)))
     }
 
-    /// Where a folder's slots begin.
-    fn folder_root(&self, path: &ImagePath) -> Result<Root> {
+    /// Where a directory's slots begin.
+    fn dir_root(&self, path: &ImagePath) -> Result<Root> {
         if path.name().is_none() {
             return Ok(self.layout.root);
         }
@@ -109,41 +109,41 @@ impl FatFs {
         let volume = self.mount()?;
         let trail = trail(&volume, path)?.ok_or_else(|| not_found(path))?;
         let table = self.table()?;
-        let (mut folder, mut found) = (self.layout.root, None);
+        let (mut dir, mut found) = (self.layout.root, None);
         for entry in &trail {
-            let slots = folder::read(&self.window, &self.layout, &table, folder)?;
+            let slots = dir::read(&self.window, &self.layout, &table, dir)?;
             let live = slots.into_iter().take_while(|slot| !slot.is_end()).filter(Slot::is_entry);
             let mut same = live.filter(|slot| slot.short_name() == entry.short_file_name_as_bytes());
-            let slot = same.next().ok_or_else(|| corrupt(format!("the folder above {path}")))?;
-            folder = Root::Chain(slot.cluster(self.layout.width));
+            let slot = same.next().ok_or_else(|| corrupt(format!("the directory above {path}")))?;
+            dir = Root::Chain(slot.cluster(self.layout.width));
             found = Some(slot);
         }
-        found.ok_or_else(|| bad_path(path, "is the root folder"))
+        found.ok_or_else(|| bad_path(path, "is the root directory"))
     }
 
     fn set_times(&self, path: &ImagePath, mtime: i64) -> Result<()> {
         let slot = self.slot(path)?;
         let bytes = slot.with_times(clock::dos(mtime));
-        self.window.write_all_at(&bytes, slot.place).map_err(io("writing a FAT folder"))
+        self.window.write_all_at(&bytes, slot.place).map_err(io("writing a FAT directory"))
     }
 
-    /// Clusters by which the folder above must grow for a new name.
+    /// Clusters by which the directory above must grow for a new name.
     fn growth(&self, path: &ImagePath) -> Result<u64> {
         let name = names::check_new(path)?;
-        let above = self.folder_root(&path.parent().unwrap_or_else(ImagePath::root))?;
-        let slots = folder::read(&self.window, &self.layout, &self.table()?, above)?;
+        let above = self.dir_root(&path.parent().unwrap_or_else(ImagePath::root))?;
+        let slots = dir::read(&self.window, &self.layout, &self.table()?, above)?;
         room::growth(&self.layout, above, &slots, names::slots(name), path)
     }
 
     /// Bytes that the content of a file may have, whether it exists or not.
     fn room_for(&self, path: &ImagePath) -> Result<u64> {
-        let above = path.parent().ok_or_else(|| bad_path(path, "is a folder"))?;
-        if self.stat(&above)?.ok_or_else(|| not_found(&above))?.kind != Kind::Folder {
-            return Err(bad_path(&above, "is not a folder"));
+        let above = path.parent().ok_or_else(|| bad_path(path, "is a directory"))?;
+        if self.stat(&above)?.ok_or_else(|| not_found(&above))?.kind != Kind::Dir {
+            return Err(bad_path(&above, "is not a directory"));
         }
         let free = self.free()?;
         let clusters = match self.stat(path)? {
-            Some(stat) if stat.kind == Kind::Folder => return Err(bad_path(path, "is a folder")),
+            Some(stat) if stat.kind == Kind::Dir => return Err(bad_path(path, "is a directory")),
             Some(stat) => free.saturating_add(self.layout.clusters_for(stat.size)),
             None => {
                 let growth = self.growth(path)?;
@@ -158,14 +158,14 @@ impl FatFs {
         FsError::NoSpace { what, need: bytes(need), free: bytes(free) }
     }
 
-    /// The path and the folders above it that do not exist, from the top down.
+    /// The path and the directories above it that do not exist, from the top down.
     fn missing(&self, path: &ImagePath) -> Result<Vec<ImagePath>> {
         let mut missing = Vec::new();
         let mut next = Some(path.clone());
         while let Some(path) = next {
             match self.stat(&path)? {
-                Some(stat) if stat.kind == Kind::Folder => break,
-                Some(_) => return Err(bad_path(&path, "is not a folder")),
+                Some(stat) if stat.kind == Kind::Dir => break,
+                Some(_) => return Err(bad_path(&path, "is not a directory")),
                 None => next = path.parent(),
             }
             missing.push(path);
@@ -174,14 +174,14 @@ impl FatFs {
         Ok(missing)
     }
 
-    /// Refuses folders for which there is no room, before the first is made.
-    fn check_room_for_folders(&self, missing: &[ImagePath]) -> Result<()> {
+    /// Refuses directories for which there is no room, before the first is made.
+    fn check_room_for_dirs(&self, missing: &[ImagePath]) -> Result<()> {
         let (Some(top), Some(last)) = (missing.first(), missing.last()) else { return Ok(()) };
         let mut need = self.growth(top)?;
         for (index, _) in missing.iter().enumerate() {
             let inside = missing.get(index.saturating_add(1)).map(names::check_new).transpose()?;
             let inside = inside.map_or(0, names::slots);
-            need = need.saturating_add(room::of_new_folder(&self.layout, inside));
+            need = need.saturating_add(room::of_new_dir(&self.layout, inside));
         }
         let free = self.free()?;
         if need > free { Err(self.no_space(last.to_string(), need, free)) } else { Ok(()) }
@@ -196,11 +196,11 @@ impl FatFs {
             Some(above) => above.cluster(self.layout.width),
             None => 0,
         };
-        let place = self.layout.place(own).ok_or_else(|| corrupt(format!("the new folder {path}")))?;
-        let dots = [slot.dots(folder::DOT, own), slot.dots(folder::DOT_DOT, above)];
+        let place = self.layout.place(own).ok_or_else(|| corrupt(format!("the new directory {path}")))?;
+        let dots = [slot.dots(dir::DOT, own), slot.dots(dir::DOT_DOT, above)];
         // Behind them, what was the rest of four slots.
-        let bytes = [dots.as_flattened(), &[0; 2 * folder::SLOT]].concat();
-        self.window.write_all_at(&bytes, place).map_err(io("writing a FAT folder"))
+        let bytes = [dots.as_flattened(), &[0; 2 * dir::SLOT]].concat();
+        self.window.write_all_at(&bytes, place).map_err(io("writing a FAT directory"))
     }
 }
 
@@ -225,14 +225,14 @@ impl FileSystem for FatFs {
     fn list(&self, path: &ImagePath) -> Result<Vec<Entry>> {
         let volume = self.mount()?;
         let trail = trail(&volume, path)?.ok_or_else(|| not_found(path))?;
-        let folder = match trail.last() {
+        let dir = match trail.last() {
             None => volume.root_dir(),
             Some(entry) if entry.is_dir() => entry.to_dir(),
-            Some(_) => return Err(bad_path(path, "is not a folder")),
+            Some(_) => return Err(bad_path(path, "is not a directory")),
         };
         let mut entries = Vec::new();
-        for entry in folder.iter() {
-            let entry = entry.map_err(io("reading a FAT folder"))?;
+        for entry in dir.iter() {
+            let entry = entry.map_err(io("reading a FAT directory"))?;
             if !matches!(entry.short_file_name_as_bytes(), b"." | b"..") {
                 entries.push(Entry { name: entry.file_name(), kind: kind(&entry) });
             }
@@ -245,7 +245,7 @@ impl FileSystem for FatFs {
         let volume = self.mount()?;
         let trail = trail(&volume, path)?.ok_or_else(|| not_found(path))?;
         let entry =
-            trail.last().filter(|entry| entry.is_file()).ok_or_else(|| bad_path(path, "is a folder"))?;
+            trail.last().filter(|entry| entry.is_file()).ok_or_else(|| bad_path(path, "is a directory"))?;
         let failed = |source| FsError::Io { what: format!("copying {path} out of the image"), source };
         let size = io::copy(&mut entry.to_file(), out).map_err(failed)?;
         if size != entry.len() {
@@ -264,15 +264,15 @@ impl FileSystem for FatFs {
         Ok(content)
     }
 
-    fn create_folders(&self, path: &ImagePath, attributes: Attributes) -> Result<()> {
+    fn create_dirs(&self, path: &ImagePath, attributes: Attributes) -> Result<()> {
         let missing = self.missing(path)?;
         for path in &missing {
             names::check_new(path)?;
         }
-        self.check_room_for_folders(&missing)?;
+        self.check_room_for_dirs(&missing)?;
         for path in &missing {
             let make = |volume: &Volume| volume.root_dir().create_dir(relative(path)).map(drop);
-            self.edit(attributes.mtime, make, format!("making the folder {path}"))?;
+            self.edit(attributes.mtime, make, format!("making the directory {path}"))?;
             self.set_times(path, attributes.mtime)?;
             self.mend_dots(path)?;
         }
@@ -299,8 +299,8 @@ impl FileSystem for FatFs {
 
     fn remove(&self, path: &ImagePath) -> Result<()> {
         let stat = self.stat(path)?.ok_or_else(|| not_found(path))?;
-        if stat.kind == Kind::Folder {
-            return Err(bad_path(path, "is a folder"));
+        if stat.kind == Kind::Dir {
+            return Err(bad_path(path, "is a directory"));
         }
         let remove = |volume: &Volume| volume.root_dir().remove(relative(path));
         self.edit(self.options.mtime, remove, format!("removing {path}"))

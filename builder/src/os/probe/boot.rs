@@ -2,8 +2,8 @@
 
 use std::cell::RefCell;
 
-use crate::edit::config_txt;
-use crate::edit::kernel_modules::KernelModules;
+use crate::formats::config_txt;
+use crate::formats::kernel_modules::KernelModules;
 use crate::fs::{ImagePath, Kind};
 
 use super::super::error::OsError;
@@ -51,32 +51,32 @@ impl Probe<'_> {
         Ok(Bootloader::PiFirmware { cmdline, prefix, kernels: kernels.into_iter().collect(), device_trees })
     }
 
-    /// In the folder that the prefix leads to; the firmware looks nowhere else.
+    /// In the directory that the prefix leads to; the firmware looks nowhere else.
     fn device_trees(&self, prefix: &str) -> Result<Vec<String>, OsError> {
-        let folder = match prefix.rsplit_once('/') {
-            Some((folder, _)) => self.below_boot(folder)?,
-            None => self.boot_folder.clone(),
+        let dir = match prefix.rsplit_once('/') {
+            Some((dir, _)) => self.below_boot(dir)?,
+            None => self.boot_dir.clone(),
         };
-        let names = self.tree.list(&folder).map_err(boot)?.into_iter().map(|entry| entry.name);
+        let names = self.tree.list(&dir).map_err(boot)?.into_iter().map(|entry| entry.name);
         Ok(names.filter(|name| name.ends_with(".dtb")).collect())
     }
 
     pub(super) fn below_boot(&self, name: &str) -> Result<ImagePath, OsError> {
-        self.boot_folder
+        self.boot_dir
             .join(name)
-            .map_err(|bad| OsError::File { path: self.boot_folder.to_string(), problem: bad.to_string() })
+            .map_err(|bad| OsError::File { path: self.boot_dir.to_string(), problem: bad.to_string() })
     }
 
     /// The kernels with modules, by release.
     pub(super) fn kernels(&self) -> Result<Vec<Kernel>, OsError> {
-        let folder = self.tree.resolve(&fixed("/lib/modules")).map_err(root)?;
-        if self.tree.stat(&folder).map_err(root)?.is_none() {
+        let dir = self.tree.resolve(&fixed("/lib/modules")).map_err(root)?;
+        if self.tree.stat(&dir).map_err(root)?.is_none() {
             return Ok(Vec::new());
         }
         let mut kernels = Vec::new();
-        for entry in self.tree.list(&folder).map_err(root)? {
-            let list = |name: &str| self.text(&format!("{folder}/{}/{name}", entry.name), MODULES_LIMIT);
-            if entry.kind == Kind::Folder {
+        for entry in self.tree.list(&dir).map_err(root)? {
+            let list = |name: &str| self.text(&format!("{dir}/{}/{name}", entry.name), MODULES_LIMIT);
+            if entry.kind == Kind::Dir {
                 let dep = list("modules.dep")?.unwrap_or_default();
                 let builtin = list("modules.builtin")?.unwrap_or_default();
                 let modules = KernelModules::parse(&dep, &builtin);

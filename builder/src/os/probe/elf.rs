@@ -6,7 +6,7 @@ use crate::arch::Arch;
 
 /// Why a program runs on none of our boards.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Unfit {
+pub(super) enum UnsupportedElf {
     /// It is no little-endian ELF program.
     NotElf,
     /// It is one for something else, which is named here.
@@ -26,17 +26,19 @@ const EM_AARCH64: u16 = 183;
 const HARD_FLOAT: u32 = 0x400;
 
 /// The architecture of a program, of which the first bytes are enough.
-pub(super) fn architecture(program: &[u8]) -> Result<Arch, Unfit> {
+pub(super) fn architecture(program: &[u8]) -> Result<Arch, UnsupportedElf> {
     let Some([0x7f, b'E', b'L', b'F', class, LITTLE_ENDIAN, .., low, high]) = program.get(..20) else {
-        return Err(Unfit::NotElf);
+        return Err(UnsupportedElf::NotElf);
     };
     match (*class, u16::from_le_bytes([*low, *high])) {
         (CLASS_64, EM_AARCH64) => Ok(Arch::Aarch64),
         (CLASS_64, EM_X86_64) => Ok(Arch::X86_64),
         (CLASS_32, EM_ARM) if flags_of_32_bit(program) & HARD_FLOAT != 0 => Ok(Arch::Armv7),
-        (CLASS_32, EM_ARM) => Err(Unfit::Other("a 32-bit Arm system without hard float (armel)".to_owned())),
-        (CLASS_32, EM_386) => Err(Unfit::Other("a 32-bit x86 system (i386)".to_owned())),
-        (_, machine) => Err(Unfit::Other(format!("a system for ELF machine {machine}"))),
+        (CLASS_32, EM_ARM) => {
+            Err(UnsupportedElf::Other("a 32-bit Arm system without hard float (armel)".to_owned()))
+        }
+        (CLASS_32, EM_386) => Err(UnsupportedElf::Other("a 32-bit x86 system (i386)".to_owned())),
+        (_, machine) => Err(UnsupportedElf::Other(format!("a system for ELF machine {machine}"))),
     }
 }
 
@@ -81,17 +83,20 @@ mod tests {
             (2, 40, 0x400, "machine 40"),
             (2, 243, 0, "machine 243"),
         ] {
-            let Err(Unfit::Other(what)) = architecture(&program(class, machine, flags)) else {
+            let Err(UnsupportedElf::Other(what)) = architecture(&program(class, machine, flags)) else {
                 panic!("{machine} is accepted")
             };
             assert!(what.contains(word), "{what}");
         }
         let whole = program(1, 40, 0x0500_0400);
-        assert_eq!(architecture(&whole[..19]), Err(Unfit::NotElf));
-        assert!(matches!(architecture(&whole[..39]), Err(Unfit::Other(_))), "no flags, no hard float");
+        assert_eq!(architecture(&whole[..19]), Err(UnsupportedElf::NotElf));
+        assert!(
+            matches!(architecture(&whole[..39]), Err(UnsupportedElf::Other(_))),
+            "no flags, no hard float"
+        );
         let mut big_endian = whole;
         big_endian[5] = 2;
-        assert_eq!(architecture(&big_endian), Err(Unfit::NotElf));
-        assert_eq!(architecture(b"#!/bin/sh\nexec /bin/true\n"), Err(Unfit::NotElf));
+        assert_eq!(architecture(&big_endian), Err(UnsupportedElf::NotElf));
+        assert_eq!(architecture(b"#!/bin/sh\nexec /bin/true\n"), Err(UnsupportedElf::NotElf));
     }
 }

@@ -1,7 +1,7 @@
 //! What the system does on its first boot.
 
-use crate::edit::accounts::shadow;
-use crate::edit::{cloud_cfg, fstab};
+use crate::formats::accounts::shadow;
+use crate::formats::{cloud_cfg, fstab};
 
 use super::super::error::OsError;
 use super::super::facts::Bootloader;
@@ -19,12 +19,12 @@ impl Probe<'_> {
             return Ok(None);
         }
         let mut texts = vec![self.text("/etc/cloud/cloud.cfg", LIMIT)?.unwrap_or_default()];
-        let folder = self.tree.resolve(&fixed("/etc/cloud/cloud.cfg.d")).map_err(root)?;
-        if self.tree.stat(&folder).map_err(root)?.is_some() {
+        let dir = self.tree.resolve(&fixed("/etc/cloud/cloud.cfg.d")).map_err(root)?;
+        if self.tree.stat(&dir).map_err(root)?.is_some() {
             // Sorted already, as cloud-init reads them.
-            for entry in self.tree.list(&folder).map_err(root)? {
+            for entry in self.tree.list(&dir).map_err(root)? {
                 if entry.name.ends_with(".cfg") {
-                    texts.push(self.text(&format!("{folder}/{}", entry.name), LIMIT)?.unwrap_or_default());
+                    texts.push(self.text(&format!("{dir}/{}", entry.name), LIMIT)?.unwrap_or_default());
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! Everything in an image that would make swap.
 
-use crate::edit::{dphys_swapfile, fstab, zram_generator};
+use crate::formats::{dphys_swapfile, fstab, zram_generator};
 use crate::fs::{BadImagePath, ImagePath, Kind};
 
 use super::super::error::OsError;
@@ -76,16 +76,16 @@ impl Probe<'_> {
     /// Swap units (systemd.swap(5)), each once. One that is masked already switches nothing on.
     fn swap_units(&self) -> Result<Vec<String>, OsError> {
         let (mut seen, mut units) = (Vec::new(), Vec::new());
-        for folder in UNITS {
-            let folder = self.tree.resolve(&fixed(folder)).map_err(root)?;
-            if self.tree.stat(&folder).map_err(root)?.is_none() {
+        for dir in UNITS {
+            let dir = self.tree.resolve(&fixed(dir)).map_err(root)?;
+            if self.tree.stat(&dir).map_err(root)?.is_none() {
                 continue;
             }
-            for entry in self.tree.list(&folder).map_err(root)? {
+            for entry in self.tree.list(&dir).map_err(root)? {
                 if !entry.name.ends_with(".swap") || seen.contains(&entry.name) {
                     continue;
                 }
-                let path = folder.join(&entry.name).map_err(|bad| unit_problem(&entry.name, &bad))?;
+                let path = dir.join(&entry.name).map_err(|bad| unit_problem(&entry.name, &bad))?;
                 let masked =
                     entry.kind == Kind::Symlink && self.tree.read_link(&path).map_err(root)? == "/dev/null";
                 seen.push(entry.name.clone());

@@ -3,16 +3,16 @@
 use super::super::tests::{CLOCK, NOW, SECRETS, name, names};
 use super::*;
 
-fn folder() -> tempfile::TempDir {
+fn dir() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
-/// A folder with the secrets file of the tests' cluster.
+/// A directory with the secrets file of the tests' cluster.
 fn with_file() -> (tempfile::TempDir, PathBuf) {
-    let folder = folder();
-    let path = folder.path().join("cluster.secrets.toml");
+    let dir = dir();
+    let path = dir.path().join("cluster.secrets.toml");
     write(&path, &file::render(&SECRETS), false).unwrap();
-    (folder, path)
+    (dir, path)
 }
 
 fn bytes(path: &Path) -> Vec<u8> {
@@ -20,8 +20,8 @@ fn bytes(path: &Path) -> Vec<u8> {
 }
 
 /// Nothing but these files: no temporary one was left.
-fn files(folder: &Path) -> usize {
-    std::fs::read_dir(folder).unwrap().count()
+fn files(dir: &Path) -> usize {
+    std::fs::read_dir(dir).unwrap().count()
 }
 
 #[cfg(unix)]
@@ -44,8 +44,8 @@ fn it_lies_beside_the_cluster_file() {
 
 #[test]
 fn made_once_and_kept() {
-    let folder = folder();
-    let path = folder.path().join("cluster.secrets.toml");
+    let dir = dir();
+    let path = dir.path().join("cluster.secrets.toml");
     let first = open(&path, "home", &names(), CLOCK).unwrap();
     assert!(first.created && first.added == names() && first.warnings.is_empty());
     let before = bytes(&path);
@@ -54,12 +54,12 @@ fn made_once_and_kept() {
     assert!(!second.created && second.added.is_empty());
     assert_eq!(second.secrets, first.secrets);
     assert_eq!(bytes(&path), before);
-    assert_eq!(files(folder.path()), 1);
+    assert_eq!(files(dir.path()), 1);
 }
 
 #[test]
 fn a_new_node_changes_one_line() {
-    let (_folder, path) = with_file();
+    let (_dir, path) = with_file();
     let before = String::from_utf8(bytes(&path)).unwrap();
     let opened = open(&path, "home", &[name("hc-1"), name("hc-4")], CLOCK).unwrap();
     assert!(!opened.created && opened.added == [name("hc-4")]);
@@ -72,7 +72,7 @@ fn a_new_node_changes_one_line() {
 #[cfg(unix)]
 #[test]
 fn only_its_owner_may_read_it() {
-    let (_folder, path) = with_file();
+    let (_dir, path) = with_file();
     assert_eq!(mode(&path), 0o600);
     for open_to_others in [0o640, 0o604, 0o644, 0o660, 0o601] {
         set_mode(&path, open_to_others);
@@ -88,7 +88,7 @@ fn only_its_owner_may_read_it() {
 
 #[test]
 fn a_damaged_one_is_refused_and_left_alone() {
-    let (folder, path) = with_file();
+    let (dir, path) = with_file();
     let whole = bytes(&path);
     for damaged in [&b""[..], &whole[..whole.len() / 2], b"\xff\xfe", b"schema = 7\n"] {
         std::fs::write(&path, damaged).unwrap();
@@ -106,41 +106,41 @@ fn a_damaged_one_is_refused_and_left_alone() {
         rotate(&path, "home", &Item::AgentToken, CLOCK).unwrap_err();
         assert_eq!(bytes(&path), damaged);
     }
-    assert_eq!(files(folder.path()), 1);
+    assert_eq!(files(dir.path()), 1);
 }
 
 #[test]
 fn what_is_no_file_is_an_error_with_its_path() {
-    let folder = folder();
-    let path = folder.path().join("cluster.secrets.toml");
+    let dir = dir();
+    let path = dir.path().join("cluster.secrets.toml");
     std::fs::create_dir(&path).unwrap();
     let error = open(&path, "home", &names(), CLOCK).unwrap_err().to_string();
     assert!(error.contains("cluster.secrets.toml"), "{error}");
-    let nowhere = folder.path().join("none/cluster.secrets.toml");
+    let nowhere = dir.path().join("none/cluster.secrets.toml");
     assert!(matches!(open(&nowhere, "home", &names(), CLOCK), Err(SecretsError::Io { .. })));
 }
 
 #[test]
 fn another_cluster_is_told_apart() {
-    let (_folder, path) = with_file();
+    let (_dir, path) = with_file();
     let error = open(&path, "work", &names(), CLOCK).unwrap_err().to_string();
     assert!(error.contains("\"home\"") && error.contains("\"work\""), "{error}");
 }
 
 #[test]
 fn a_clock_that_is_behind_makes_nothing() {
-    let folder = folder();
-    let path = folder.path().join("cluster.secrets.toml");
+    let dir = dir();
+    let path = dir.path().join("cluster.secrets.toml");
     for clock in [Clock { now: 0, build_time: 0 }, Clock { now: NOW, build_time: NOW + 1 }] {
         let error = open(&path, "home", &names(), clock).unwrap_err();
         assert!(matches!(error, SecretsError::ClockBehind { .. }), "{error}");
     }
-    assert_eq!(files(folder.path()), 0);
+    assert_eq!(files(dir.path()), 0);
 }
 
 #[test]
 fn a_first_file_never_goes_over_one_that_came_up_meanwhile() {
-    let (_folder, path) = with_file();
+    let (_dir, path) = with_file();
     let before = bytes(&path);
     assert!(write(&path, &Secret::new("other"), false).is_err());
     assert_eq!(bytes(&path), before);
@@ -149,8 +149,8 @@ fn a_first_file_never_goes_over_one_that_came_up_meanwhile() {
 /// Whichever comes second takes what the first one made.
 #[test]
 fn builds_at_a_time_make_one_cluster_and_forget_no_node() {
-    let folder = folder();
-    let path = &folder.path().join("cluster.secrets.toml");
+    let dir = dir();
+    let path = &dir.path().join("cluster.secrets.toml");
     let all: Vec<_> = (1..=4).map(|n| name(&format!("hc-{n}"))).collect();
     let opened: Vec<_> = std::thread::scope(|scope| {
         let builds: Vec<_> = all
@@ -168,8 +168,8 @@ fn builds_at_a_time_make_one_cluster_and_forget_no_node() {
 #[cfg(unix)]
 #[test]
 fn a_link_stays_a_link() {
-    let (folder, target) = with_file();
-    let link = folder.path().join("link");
+    let (dir, target) = with_file();
+    let link = dir.path().join("link");
     std::os::unix::fs::symlink(&target, &link).unwrap();
     open(&link, "home", &[name("hc-9")], CLOCK).unwrap();
     assert!(link.symlink_metadata().unwrap().is_symlink());
@@ -178,7 +178,7 @@ fn a_link_stays_a_link() {
 
 #[test]
 fn a_rotation_is_saved_and_what_cannot_be_renewed_changes_nothing() {
-    let (_folder, path) = with_file();
+    let (_dir, path) = with_file();
     let before = bytes(&path);
     rotate(&path, "home", &Item::NodePassword(name("hc-1")), CLOCK).unwrap();
     assert_eq!(bytes(&path), before);
@@ -194,8 +194,8 @@ fn a_rotation_is_saved_and_what_cannot_be_renewed_changes_nothing() {
 #[cfg(unix)]
 #[test]
 fn the_kubeconfig_is_written_for_its_owner_alone() {
-    let folder = folder();
-    let path = folder.path().join("kubeconfig");
+    let dir = dir();
+    let path = dir.path().join("kubeconfig");
     for url in ["https://hc-1:6443", "https://192.0.2.1:6443"] {
         let content = SECRETS.kubeconfig(url);
         write_private(&path, &content).unwrap();

@@ -7,9 +7,9 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_RANGE, HeaderMap, IF_RANGE, RANGE};
 
 use super::answer::{ContentRange, Opened, bad_answer, network, require_success};
-use super::aside::pump;
+use super::interruptible::pump;
 use super::retry::{Budget, Fault, Tried};
-use super::{Fetcher, TICK, Wanted};
+use super::{DownloadSpec, Fetcher, TICK};
 use crate::interrupt::Interrupt;
 use crate::progress::{Progress, Task};
 use crate::source::error::Result;
@@ -19,7 +19,7 @@ use crate::source::space;
 /// A file on its way.
 pub(super) struct Download<'a> {
     pub(super) fetcher: &'a Fetcher,
-    pub(super) wanted: &'a Wanted<'a>,
+    pub(super) wanted: &'a DownloadSpec<'a>,
     pub(super) partial: Partial,
     pub(super) task: Option<Box<dyn Task>>,
     pub(super) progress: &'a dyn Progress,
@@ -52,7 +52,7 @@ impl Download<'_> {
 
     /// Until all bytes are there.
     fn run(&mut self) -> Result<()> {
-        let mut budget = Budget::new(self.fetcher.patience);
+        let mut budget = Budget::new(self.fetcher.retry_policy);
         loop {
             match self.attempt() {
                 Ok(()) => return Ok(()),
@@ -130,7 +130,7 @@ impl Download<'_> {
         }
         let what = format!("downloading {}", self.wanted.url.file_name()?);
         let missing = total.unwrap_or(0).saturating_sub(self.partial.length());
-        space::require(self.partial.folder(), missing, &what)?;
+        space::require(self.partial.dir(), missing, &what)?;
         let task = self.progress.start(&what, total);
         task.advance(self.partial.length());
         self.task = Some(task);

@@ -1,8 +1,8 @@
 //! Fetching over HTTP: redirects, bounded retries, resumption, and a look at the interrupt all along.
 
 mod answer;
-mod aside;
 mod download;
+mod interruptible;
 mod retry;
 
 use std::path::{Path, PathBuf};
@@ -20,8 +20,8 @@ use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 
 use self::answer::{Opened, bad_answer, follow, require_success, send};
-use self::aside::unless_interrupted;
 use self::download::Download;
+use self::interruptible::unless_interrupted;
 use self::retry::Tried;
 
 /// How often a blocked call looks at the interrupt.
@@ -29,7 +29,7 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// How long to wait for servers, and how often to try.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct RetryPolicy {
     /// Tries without getting on, the first included.
     pub tries: u32,
     /// Pause after the first failure; doubled after each further one.
@@ -38,7 +38,7 @@ pub struct Patience {
     pub stall: Duration,
 }
 
-impl Default for Patience {
+impl Default for RetryPolicy {
     fn default() -> Self {
         Self { tries: 5, pause: Duration::from_secs(1), stall: Duration::from_secs(30) }
     }
@@ -49,12 +49,12 @@ impl Default for Patience {
 pub struct Fetcher {
     /// Made when it is first needed: a build from local files needs neither TLS nor its certificates.
     client: OnceLock<Client>,
-    patience: Patience,
+    retry_policy: RetryPolicy,
 }
 
 /// A file that is wanted, and what is known of it.
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted<'a> {
+pub struct DownloadSpec<'a> {
     /// Where it is.
     pub url: &'a SourceUrl,
     /// Its digest.
@@ -67,8 +67,8 @@ pub struct Wanted<'a> {
 
 impl Fetcher {
     /// A fetcher over TLS by rustls, trusting the certificates that the system trusts.
-    pub fn new(patience: Patience) -> Self {
-        Self { client: OnceLock::new(), patience }
+    pub fn new(retry_policy: RetryPolicy) -> Self {
+        Self { client: OnceLock::new(), retry_policy }
     }
 
     fn client(&self) -> Result<Client> {
@@ -80,9 +80,9 @@ impl Fetcher {
         let client = Client::builder()
             .user_agent(concat!("hcimage/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(self.patience.stall)
+            .connect_timeout(self.retry_policy.stall)
             // In the blocking client this bounds each wait, not the sum of them.
-            .timeout(self.patience.stall)
+            .timeout(self.retry_policy.stall)
             .build()
             .map_err(|e| SourceError::Io {
                 what: "preparing TLS (is the package ca-certificates installed?)".into(),
@@ -93,7 +93,7 @@ impl Fetcher {
 
     /// Where the address leads after all redirects.
     pub fn resolve(&self, url: &SourceUrl, interrupt: &Interrupt) -> Result<SourceUrl> {
-        retry::persist(self.patience, interrupt, || {
+        retry::persist(self.retry_policy, interrupt, || {
             let opened = self.open(url, HeaderMap::new(), interrupt)?;
             require_success(&opened)?;
             Ok(opened.url)
@@ -102,7 +102,7 @@ impl Fetcher {
 
     /// Where the address leads by its first redirect, without going there.
     pub fn redirect(&self, url: &SourceUrl, interrupt: &Interrupt) -> Result<SourceUrl> {
-        retry::persist(self.patience, interrupt, || {
+        retry::persist(self.retry_policy, interrupt, || {
             let (client, asked) = (self.client()?, url.clone());
             let response = unless_interrupted(interrupt, move || send(&client, &asked, HeaderMap::new()))??;
             let opened = Opened { url: url.clone(), response };
@@ -116,7 +116,7 @@ impl Fetcher {
 
     /// A small text file. More than `limit` bytes are refused.
     pub fn text(&self, url: &SourceUrl, limit: u64, interrupt: &Interrupt) -> Result<String> {
-        retry::persist(self.patience, interrupt, || {
+        retry::persist(self.retry_policy, interrupt, || {
             let opened = self.open(url, HeaderMap::new(), interrupt)?;
             require_success(&opened)?;
             let bytes = unless_interrupted(interrupt, move || opened.read_whole(limit))??;
@@ -128,7 +128,7 @@ impl Fetcher {
     /// caller gives it its final name. Returns its size in bytes.
     pub fn download(
         &self,
-        wanted: &Wanted<'_>,
+        wanted: &DownloadSpec<'_>,
         partial: &Path,
         progress: &dyn Progress,
         interrupt: &Interrupt,
@@ -144,14 +144,14 @@ impl Fetcher {
     }
 }
 
-impl Wanted<'_> {
+impl DownloadSpec<'_> {
     fn wrong_digest(&self, actual: Sha256Digest) -> SourceError {
         SourceError::WrongDigest(Box::new(Wrong {
             file: self.url.to_string(),
             actual,
             expected: self.sha256,
             promised_by: self.promised_by.to_owned(),
-            cure: "what came was thrown away: try again, and if it stays so, do not trust the server",
+            hint: "what came was thrown away: try again, and if it stays so, do not trust the server",
         }))
     }
 
@@ -161,7 +161,7 @@ impl Wanted<'_> {
             actual,
             expected,
             promised_by: self.promised_by.to_owned(),
-            cure: "the server has another file now",
+            hint: "the server has another file now",
         }))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Patience, TICK};
+use super::{RetryPolicy, TICK};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::source::error::{Result, SourceError};
 
@@ -34,11 +34,11 @@ impl From<Interrupted> for Fault {
 
 /// Tries again after failures that may pass.
 pub(super) fn persist<T>(
-    patience: Patience,
+    retry_policy: RetryPolicy,
     interrupt: &Interrupt,
     mut attempt: impl FnMut() -> Tried<T>,
 ) -> Result<T> {
-    let mut budget = Budget::new(patience);
+    let mut budget = Budget::new(retry_policy);
     loop {
         match attempt() {
             Ok(value) => return Ok(value),
@@ -50,14 +50,14 @@ pub(super) fn persist<T>(
 
 /// Tries that are left.
 pub(super) struct Budget {
-    patience: Patience,
+    retry_policy: RetryPolicy,
     failures: u32,
     furthest: u64,
 }
 
 impl Budget {
-    pub(super) fn new(patience: Patience) -> Self {
-        Self { patience, failures: 0, furthest: 0 }
+    pub(super) fn new(retry_policy: RetryPolicy) -> Self {
+        Self { retry_policy, failures: 0, furthest: 0 }
     }
 
     /// Waits before the next try, or gives up with `error`. Who got further than ever before starts counting anew.
@@ -66,11 +66,11 @@ impl Budget {
             (self.failures, self.furthest) = (0, reached);
         }
         self.failures += 1;
-        if self.failures >= self.patience.tries {
+        if self.failures >= self.retry_policy.tries {
             return Err(error);
         }
         let doubled = 1u32.checked_shl(self.failures - 1).unwrap_or(u32::MAX);
-        let mut left = self.patience.pause.saturating_mul(doubled).min(Duration::from_secs(60));
+        let mut left = self.retry_policy.pause.saturating_mul(doubled).min(Duration::from_secs(60));
         while !left.is_zero() {
             interrupt.check()?;
             let nap = left.min(TICK);
@@ -87,10 +87,10 @@ mod tests {
 
     #[test]
     fn tries_are_bounded_and_getting_on_renews_them() {
-        let patience = Patience { tries: 2, pause: Duration::ZERO, stall: Duration::ZERO };
-        let error = || SourceError::Missing { what: String::new(), cure: String::new() };
+        let retry_policy = RetryPolicy { tries: 2, pause: Duration::ZERO, stall: Duration::ZERO };
+        let error = || SourceError::Missing { what: String::new(), hint: String::new() };
         let interrupt = Interrupt::new();
-        let mut budget = Budget::new(patience);
+        let mut budget = Budget::new(retry_policy);
         budget.spend(error(), 0, &interrupt).unwrap();
         budget.spend(error(), PROGRESS, &interrupt).unwrap();
         budget.spend(error(), 3 * PROGRESS, &interrupt).unwrap();
@@ -100,12 +100,12 @@ mod tests {
 
     #[test]
     fn a_pause_ends_with_the_interrupt() {
-        let patience = Patience { tries: 9, pause: Duration::from_secs(3600), stall: Duration::ZERO };
+        let retry_policy = RetryPolicy { tries: 9, pause: Duration::from_secs(3600), stall: Duration::ZERO };
         let interrupt = Interrupt::new();
         interrupt.raise();
-        let error = SourceError::Missing { what: String::new(), cure: String::new() };
+        let error = SourceError::Missing { what: String::new(), hint: String::new() };
         assert!(matches!(
-            Budget::new(patience).spend(error, 0, &interrupt),
+            Budget::new(retry_policy).spend(error, 0, &interrupt),
             Err(SourceError::Interrupted(_))
         ));
     }

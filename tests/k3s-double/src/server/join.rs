@@ -43,26 +43,26 @@ const RETRY: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// When a file is missing.
-pub(super) fn bootstrap(folder: &Path) -> Result<Value> {
+pub(super) fn bootstrap(dir: &Path) -> Result<Value> {
     let mut all = Map::new();
     for name in FILES {
-        let text = files::read_optional(&folder.join(name))?.with_context(|| format!("{name} is missing"))?;
+        let text = files::read_optional(&dir.join(name))?.with_context(|| format!("{name} is missing"))?;
         all.insert(name.into(), json!(STANDARD.encode(text)));
     }
     Ok(Value::Object(all))
 }
 
-/// Waits for the first server, writes its CAs to `folder`, and gives back the way to it.
+/// Waits for the first server, writes its CAs to `dir`, and gives back the way to it.
 ///
 /// # Errors
 /// When a file cannot be written. Whatever the server refuses is tried again, as k3s does.
-pub(super) fn fetch(server: &ServerUrl, token: &Token, folder: &Path) -> Result<Client> {
+pub(super) fn fetch(server: &ServerUrl, token: &Token, dir: &Path) -> Result<Client> {
     loop {
         match ask(server, token) {
             Ok((client, all)) => {
                 for (name, text) in all {
                     let mode = if name.ends_with(".key") { 0o600 } else { 0o644 };
-                    files::write_atomic(&folder.join(name), mode, text.as_bytes())?;
+                    files::write_atomic(&dir.join(name), mode, text.as_bytes())?;
                 }
                 return Ok(client);
             }

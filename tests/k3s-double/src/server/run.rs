@@ -51,13 +51,13 @@ pub(crate) fn run(arguments: Vec<String>) -> Result<()> {
     faults.arm();
     clock::refuse_before_1980(clock::now())?;
 
-    let folder = settings.node.data.join("server");
+    let dir = settings.node.data.join("server");
     let first = match (&settings.join, &settings.token) {
-        (Some(server), Some(token)) => Some(join::fetch(server, token, &folder.join("tls"))?),
+        (Some(server), Some(token)) => Some(join::fetch(server, token, &dir.join("tls"))?),
         _ => None,
     };
-    let authorities = Authorities::load_or_make(&folder.join("tls"))?;
-    let passwords = settle_tokens(&settings, &folder, &authorities.server.pem)?;
+    let authorities = Authorities::load_or_make(&dir.join("tls"))?;
+    let passwords = settle_tokens(&settings, &dir, &authorities.server.pem)?;
     let own_token = own_token(&passwords, &authorities.server.pem, &faults)?;
 
     thread::sleep(faults.server_late);
@@ -67,7 +67,7 @@ pub(crate) fn run(arguments: Vec<String>) -> Result<()> {
     let config = server_tls(&settings, &authorities)?;
     let client = write_kubeconfig(&settings, &local, &authorities)?;
 
-    let mut state = State::load(&folder.join("db/double.json"))?;
+    let mut state = State::load(&dir.join("db/double.json"))?;
     state.bind_token(&passwords.server)?;
     let api = Arc::new(Api {
         cacerts: served_ca(&authorities.server.pem, &faults),
@@ -83,7 +83,7 @@ pub(crate) fn run(arguments: Vec<String>) -> Result<()> {
             faults.workload_delay,
             faults.fails.clone(),
         )),
-        tls: folder.join("tls"),
+        tls: dir.join("tls"),
         first,
     });
     accept(listener, config, &api);
@@ -97,7 +97,7 @@ pub(crate) fn run(arguments: Vec<String>) -> Result<()> {
         }
     });
     loop {
-        let scanned = lock(&api.addons).scan(&folder.join("manifests"), &mut lock(&api.workload));
+        let scanned = lock(&api.addons).scan(&dir.join("manifests"), &mut lock(&api.workload));
         if let Err(error) = scanned {
             log::error(&format!("{error:#}"));
         }
@@ -111,20 +111,20 @@ struct Authorities {
 }
 
 impl Authorities {
-    fn load_or_make(folder: &Path) -> Result<Self> {
+    fn load_or_make(dir: &Path) -> Result<Self> {
         for (path, name) in OTHER_CAS {
-            Ca::load_or_make(&folder.join(path), name)?;
+            Ca::load_or_make(&dir.join(path), name)?;
         }
         Ok(Self {
-            server: Ca::load_or_make(&folder.join("server-ca"), "server-ca")?,
-            client: Ca::load_or_make(&folder.join("client-ca"), "client-ca")?,
+            server: Ca::load_or_make(&dir.join("server-ca"), "server-ca")?,
+            client: Ca::load_or_make(&dir.join("client-ca"), "client-ca")?,
         })
     }
 }
 
 /// Finds the passwords (configured, or kept from the last start, or new) and writes the token files.
-fn settle_tokens(settings: &ServerSettings, folder: &Path, ca: &str) -> Result<Passwords> {
-    let path = folder.join("token");
+fn settle_tokens(settings: &ServerSettings, dir: &Path, ca: &str) -> Result<Passwords> {
+    let path = dir.join("token");
     let server = match (&settings.token, files::read_optional(&path)?) {
         (Some(token), _) => {
             if let Some(pin) = &token.ca_hash {
@@ -141,7 +141,7 @@ fn settle_tokens(settings: &ServerSettings, folder: &Path, ca: &str) -> Result<P
     let agent = settings.agent_token.clone().unwrap_or_else(|| server.clone());
     let write = |name: &str, user: &str, secret: &Secret| {
         let text = format!("{}\n", token::format(ca.as_bytes(), user, secret)?);
-        files::write_atomic(&folder.join(name), 0o600, text.as_bytes())
+        files::write_atomic(&dir.join(name), 0o600, text.as_bytes())
     };
     write("token", "server", &server)?;
     write("node-token", "server", &server)?;

@@ -118,8 +118,8 @@ mod tests {
 
     #[test]
     fn the_first_password_of_a_node_is_kept_over_a_restart() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("double.json");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("double.json");
         let mut state = State::load(&path).unwrap();
         assert!(state.admit("a", "one").unwrap());
         let mut again = State::load(&path).unwrap();
@@ -130,8 +130,8 @@ mod tests {
 
     #[test]
     fn another_token_on_an_old_datastore_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("double.json");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("double.json");
         State::load(&path).unwrap().bind_token(&Secret::new("one")).unwrap();
         State::load(&path).unwrap().bind_token(&Secret::new("one")).unwrap();
         let error = State::load(&path).unwrap().bind_token(&Secret::new("two")).unwrap_err();
@@ -140,8 +140,8 @@ mod tests {
 
     #[test]
     fn a_damaged_datastore_is_no_new_cluster() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("double.json");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("double.json");
         for damaged in ["", "{", "{}", r#"{"token":1,"passwords":{},"nodes":{}}"#] {
             std::fs::write(&path, damaged).unwrap();
             assert!(State::load(&path).is_err(), "{damaged}");
@@ -150,8 +150,8 @@ mod tests {
 
     #[test]
     fn a_node_is_unknown_after_a_restart_until_it_reports() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("double.json");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("double.json");
         let ready = json!({"metadata": {"name": "a"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}});
         let mut state = State::load(&path).unwrap();
         state.put_node("a", ready).unwrap();

@@ -1,4 +1,4 @@
-//! Runs the stand-in in folders of its own, on ports of its own, and looks at it with curl and openssl.
+//! Runs the stand-in in directories of its own, on ports of its own, and looks at it with curl and openssl.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -13,9 +13,9 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_k3s-double");
 
-/// The folders of one node.
+/// The directories of one node.
 pub(crate) struct Node {
-    pub(crate) folder: tempfile::TempDir,
+    pub(crate) dir: tempfile::TempDir,
     pub(crate) name: &'static str,
 }
 
@@ -28,7 +28,7 @@ pub(crate) struct Running {
 
 impl Node {
     pub(crate) fn new(name: &'static str) -> Self {
-        let node = Self { folder: tempfile::tempdir().unwrap(), name };
+        let node = Self { dir: tempfile::tempdir().unwrap(), name };
         fs::create_dir_all(node.etc().join("k3s/config.yaml.d")).unwrap();
         let data = node.data();
         node.config(
@@ -57,11 +57,11 @@ impl Node {
     }
 
     pub(crate) fn etc(&self) -> PathBuf {
-        self.folder.path().join("etc")
+        self.dir.path().join("etc")
     }
 
     pub(crate) fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.dir.path().join("data")
     }
 
     pub(crate) fn kubeconfig(&self) -> PathBuf {
@@ -94,11 +94,11 @@ impl Node {
     }
 
     pub(crate) fn start_with(&self, mut command: Command) -> Running {
-        let socket = self.folder.path().join("notify");
-        // A restart in the same folders needs the place.
+        let socket = self.dir.path().join("notify");
+        // A restart in the same directories needs the place.
         let _ = fs::remove_file(&socket);
         let notify = UnixDatagram::bind(&socket).unwrap();
-        let log = self.folder.path().join("log");
+        let log = self.dir.path().join("log");
         command.env("NOTIFY_SOCKET", &socket).stdin(Stdio::null()).stderr(File::create(&log).unwrap());
         Running { child: command.spawn().unwrap(), log, notify }
     }
@@ -183,7 +183,7 @@ fn wait_until(what: &str, running: &Running, mut done: impl FnMut() -> bool) {
 /// A command of a Debian package; without it the test fails and names the package.
 pub(crate) fn tool(name: &str, package: &str) -> Command {
     let found = std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(name).exists()));
+        .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(name).exists()));
     assert!(found, "{name} is missing: apt-get install {package}");
     Command::new(name)
 }

@@ -1,7 +1,7 @@
-//! A node of a folder's hash tree.
+//! A node of a directory's hash tree.
 //!
 //! [Hash tree directories](https://docs.kernel.org/filesystems/ext4/directory.html#hash-tree-directories): the first
-//! block of the folder is the root, behind the entries of `.` and `..`; other nodes look like one entry that is not
+//! block of the directory is the root, behind the entries of `.` and `..`; other nodes look like one entry that is not
 //! in use and fills the block. Both hold pairs of a hash and a block, sorted; the first has no hash, since it stands
 //! for all that is below the second. A hash whose lowest bit is set continues the one before: names that
 //! hash alike are in both blocks. With `metadata_csum` a checksum follows the last pair that there is room for.
@@ -35,9 +35,9 @@ pub(super) struct Node {
 
 impl Node {
     /// Reads the root, and refuses what does not add up.
-    pub(super) fn root(bytes: Vec<u8>, max_levels: u8, csum: &Checksummer, folder: &Inode) -> Result<Self> {
+    pub(super) fn root(bytes: Vec<u8>, max_levels: u8, csum: &Checksummer, dir: &Inode) -> Result<Self> {
         let known = get_u8(&bytes, INFO_LEN) == 8 && get_u8(&bytes, INFO_FLAGS) & 1 == 0;
-        let node = Self::parse(bytes, ROOT, csum, folder)?;
+        let node = Self::parse(bytes, ROOT, csum, dir)?;
         if !known || node.levels() >= max_levels {
             return Err(Error::CorruptDirEntry("the root of a hash tree"));
         }
@@ -46,25 +46,25 @@ impl Node {
     }
 
     /// Reads a node below the root.
-    pub(super) fn inner(bytes: Vec<u8>, csum: &Checksummer, folder: &Inode) -> Result<Self> {
+    pub(super) fn inner(bytes: Vec<u8>, csum: &Checksummer, dir: &Inode) -> Result<Self> {
         if get_u32(&bytes, 0) != 0 || usize::from(get_u16(&bytes, 4)) != bytes.len() {
             return Err(Error::CorruptDirEntry("a node of a hash tree"));
         }
-        Self::parse(bytes, INNER, csum, folder)
+        Self::parse(bytes, INNER, csum, dir)
     }
 
-    fn parse(bytes: Vec<u8>, head: usize, csum: &Checksummer, folder: &Inode) -> Result<Self> {
+    fn parse(bytes: Vec<u8>, head: usize, csum: &Checksummer, dir: &Inode) -> Result<Self> {
         let node = Self { bytes, head };
         if node.limit() != node.room(csum) || node.count() == 0 || node.count() > node.limit() {
             return Err(Error::CorruptDirEntry("a node of a hash tree with wrong counts"));
         }
-        match csum.verify_dx_tail(folder.number, folder.generation(), &node.bytes, head) {
+        match csum.verify_dx_tail(dir.number, dir.generation(), &node.bytes, head) {
             Some(false) => Err(Error::BadChecksum { what: "node of a hash tree" }),
             Some(true) | None => Ok(node),
         }
     }
 
-    /// Makes the first block of a folder the root of a tree whose only leaf is `leaf`. `.` and `..` stay.
+    /// Makes the first block of a directory the root of a tree whose only leaf is `leaf`. `.` and `..` stay.
     pub(super) fn new_root(first: &[u8], parent: u32, version: u8, leaf: u32, csum: &Checksummer) -> Self {
         let mut bytes = vec![0; first.len()];
         if let (Some(to), Some(from)) = (bytes.get_mut(..DOT_LEN), first.get(..DOT_LEN)) {
@@ -143,9 +143,9 @@ impl Node {
     }
 
     /// The whole block with its checksum.
-    pub(super) fn sealed(&self, csum: &Checksummer, folder: &Inode) -> Vec<u8> {
+    pub(super) fn sealed(&self, csum: &Checksummer, dir: &Inode) -> Vec<u8> {
         let mut bytes = self.bytes.clone();
-        csum.patch_dx_tail(folder.number, folder.generation(), &mut bytes, self.head);
+        csum.patch_dx_tail(dir.number, dir.generation(), &mut bytes, self.head);
         bytes
     }
 
@@ -156,7 +156,8 @@ impl Node {
 
     /// The hash of the tree as its root names it.
     pub(super) fn version(&self) -> Result<HashVersion> {
-        HashVersion::from_u8(get_u8(&self.bytes, VERSION)).ok_or(Error::Unsupported("the hash of a folder"))
+        HashVersion::from_u8(get_u8(&self.bytes, VERSION))
+            .ok_or(Error::Unsupported("the hash of a directory"))
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -171,7 +172,7 @@ impl Node {
         if index == 0 { 0 } else { get_u32(&self.bytes, self.place(index)) }
     }
 
-    /// The block of the folder that a pair leads to; the upper four bits are reserved.
+    /// The block of the directory that a pair leads to; the upper four bits are reserved.
     pub(super) fn block(&self, index: usize) -> u32 {
         get_u32(&self.bytes, self.place(index) + 4) & 0x0fff_ffff
     }

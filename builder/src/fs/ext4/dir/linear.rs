@@ -1,6 +1,6 @@
-//! Folders without a hash tree: a name may be in any block.
+//! Directories without a hash tree: a name may be in any block.
 //!
-//! So that many names do not mean as many walks through the folder, what was found in the last folder is kept:
+//! So that many names do not mean as many walks through the directory, what was found in the last directory is kept:
 //! a number for each name with the block that it is in, and the first block that may have room.
 
 use std::collections::HashMap;
@@ -12,15 +12,15 @@ use super::entry::{self, Entry};
 use crate::fs::ext4::inode::Inode;
 use crate::fs::ext4::volume::Volume;
 
-/// Folders with fewer blocks are simply read, and so are those with more than anybody has.
+/// Directories with fewer blocks are simply read, and so are those with more than anybody has.
 const SMALL: u32 = 4;
 const ABSURD: u32 = 1 << 16;
 
-/// The names of one folder; of none at first.
+/// The names of one directory; of none at first.
 #[derive(Debug, Default)]
 pub(in crate::fs::ext4) struct Names {
-    /// The folder's inode; 0 for none.
-    folder: u32,
+    /// The directory's inode; 0 for none.
+    dir: u32,
     /// The block of each name, and whether another name has the same number.
     blocks: HashMap<u64, (u32, bool)>,
     /// No block before this one has room for an entry of so many bytes.
@@ -28,20 +28,20 @@ pub(in crate::fs::ext4) struct Names {
 }
 
 impl Names {
-    /// Forgets all: somebody else may change the folder.
+    /// Forgets all: somebody else may change the directory.
     pub(in crate::fs::ext4) fn forget(&mut self) {
         *self = Self::default();
     }
 
     /// The block in which a name is.
-    pub(super) fn find(&mut self, volume: &Volume, folder: &Inode, name: &[u8]) -> Result<Option<u32>> {
-        let blocks = volume.folder_blocks(folder);
+    pub(super) fn find(&mut self, volume: &Volume, dir: &Inode, name: &[u8]) -> Result<Option<u32>> {
+        let blocks = volume.dir_blocks(dir);
         if (SMALL..ABSURD).contains(&blocks) {
-            self.learn(volume, folder)?;
+            self.learn(volume, dir)?;
             match self.blocks.get(&name_number(name)) {
                 None => return Ok(None),
                 Some((block, false)) => {
-                    let found = entry::find(&volume.entries_block(folder, *block)?, name)?.is_some();
+                    let found = entry::find(&volume.entries_block(dir, *block)?, name)?.is_some();
                     return Ok(found.then_some(*block));
                 }
                 // Two names have this number, which the block alone does not tell apart.
@@ -49,7 +49,7 @@ impl Names {
             }
         }
         for block in 0..blocks {
-            if entry::find(&volume.entries_block(folder, block)?, name)?.is_some() {
+            if entry::find(&volume.entries_block(dir, block)?, name)?.is_some() {
                 return Ok(Some(block));
             }
         }
@@ -57,14 +57,14 @@ impl Names {
     }
 
     /// Adds a name where there is room; false if there is none.
-    pub(super) fn add(&mut self, volume: &Volume, folder: &Inode, new: Entry<'_>) -> Result<bool> {
-        let blocks = volume.folder_blocks(folder);
-        let known = self.folder == folder.number;
+    pub(super) fn add(&mut self, volume: &Volume, dir: &Inode, new: Entry<'_>) -> Result<bool> {
+        let blocks = volume.dir_blocks(dir);
+        let known = self.dir == dir.number;
         let start = if known { self.full.get(&new.len()).copied().unwrap_or(0) } else { 0 };
         for block in start..blocks {
-            let mut bytes = volume.entries_block(folder, block)?;
+            let mut bytes = volume.entries_block(dir, block)?;
             if entry::insert(&mut bytes, new)? {
-                volume.put_entries(folder, block, &mut bytes)?;
+                volume.put_entries(dir, block, &mut bytes)?;
                 if known {
                     self.full.insert(new.len(), block);
                     self.note(new.name, block);
@@ -79,15 +79,15 @@ impl Names {
     }
 
     /// Notes a name in a new block.
-    pub(super) fn grown(&mut self, folder: &Inode, block: u32, name: &[u8]) {
-        if self.folder == folder.number {
+    pub(super) fn grown(&mut self, dir: &Inode, block: u32, name: &[u8]) {
+        if self.dir == dir.number {
             self.note(name, block);
         }
     }
 
     /// Notes that a block may have got room.
-    pub(super) fn has_room(&mut self, folder: &Inode, block: u32) {
-        if self.folder == folder.number {
+    pub(super) fn has_room(&mut self, dir: &Inode, block: u32) {
+        if self.dir == dir.number {
             for full in self.full.values_mut() {
                 *full = block.min(*full);
             }
@@ -95,9 +95,9 @@ impl Names {
     }
 
     /// Notes that a name is gone.
-    pub(super) fn removed(&mut self, folder: &Inode, name: &[u8]) {
+    pub(super) fn removed(&mut self, dir: &Inode, name: &[u8]) {
         let number = name_number(name);
-        if self.folder == folder.number && self.blocks.get(&number).is_some_and(|(_, shared)| !shared) {
+        if self.dir == dir.number && self.blocks.get(&number).is_some_and(|(_, shared)| !shared) {
             self.blocks.remove(&number);
         }
     }
@@ -108,13 +108,13 @@ impl Names {
         self.blocks.insert(number, (block, shared));
     }
 
-    fn learn(&mut self, volume: &Volume, folder: &Inode) -> Result<()> {
-        if self.folder == folder.number {
+    fn learn(&mut self, volume: &Volume, dir: &Inode) -> Result<()> {
+        if self.dir == dir.number {
             return Ok(());
         }
         self.forget();
-        for block in 0..volume.folder_blocks(folder) {
-            let bytes = volume.entries_block(folder, block)?;
+        for block in 0..volume.dir_blocks(dir) {
+            let bytes = volume.entries_block(dir, block)?;
             for placed in entry::entries(&bytes) {
                 let entry = placed?.entry;
                 if entry.inode != 0 {
@@ -122,7 +122,7 @@ impl Names {
                 }
             }
         }
-        self.folder = folder.number;
+        self.dir = dir.number;
         Ok(())
     }
 }

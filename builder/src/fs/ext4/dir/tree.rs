@@ -1,4 +1,4 @@
-//! Folders with a hash tree: the way of a name from the root to its leaf, and how leaves and nodes divide.
+//! Directories with a hash tree: the way of a name from the root to its leaf, and how leaves and nodes divide.
 
 use fs_ext4::error::{Error, Result};
 use fs_ext4::hash::{HashVersion, effective_version, name_hash};
@@ -16,7 +16,7 @@ struct Hash {
     value: u32,
 }
 
-/// A node on the way from the root, where it lies in the folder, and which of its pairs was taken.
+/// A node on the way from the root, where it lies in the directory, and which of its pairs was taken.
 struct Step {
     block: u32,
     node: Node,
@@ -33,21 +33,21 @@ enum Added {
 
 impl Volume {
     /// The leaf in which a name is.
-    pub(super) fn tree_find(&self, folder: &Inode, name: &[u8]) -> Result<Option<u32>> {
-        let (mut way, hash) = self.tree_way(folder, name)?;
+    pub(super) fn tree_find(&self, dir: &Inode, name: &[u8]) -> Result<Option<u32>> {
+        let (mut way, hash) = self.tree_way(dir, name)?;
         loop {
             let leaf = leaf_of(&way)?;
-            if entry::find(&self.entries_block(folder, leaf)?, name)?.is_some() {
+            if entry::find(&self.entries_block(dir, leaf)?, name)?.is_some() {
                 return Ok(Some(leaf));
             }
-            if !self.tree_continues(folder, &mut way, hash.value)? {
+            if !self.tree_continues(dir, &mut way, hash.value)? {
                 return Ok(None);
             }
         }
     }
 
     /// Goes on to the next leaf, if names of this hash may be there too.
-    fn tree_continues(&self, folder: &Inode, way: &mut Vec<Step>, hash: u32) -> Result<bool> {
+    fn tree_continues(&self, dir: &Inode, way: &mut Vec<Step>, hash: u32) -> Result<bool> {
         let depth = way.len();
         let up = way.iter().rposition(|step| step.taken.saturating_add(1) < step.node.len());
         let Some(step) = up.and_then(|up| way.get_mut(up)) else { return Ok(false) };
@@ -59,7 +59,7 @@ impl Volume {
         let mut below = step.node.block(step.taken);
         way.truncate(up.unwrap_or(0).saturating_add(1));
         while way.len() < depth {
-            let node = Node::inner(self.folder_block(folder, below)?, &self.csum, folder)?;
+            let node = Node::inner(self.dir_block(dir, below)?, &self.csum, dir)?;
             let step = Step { block: below, node, taken: 0 };
             below = step.node.block(0);
             way.push(step);
@@ -68,43 +68,43 @@ impl Volume {
     }
 
     /// Adds a name, dividing leaf and nodes where they are full.
-    pub(super) fn tree_add(&self, folder: &mut Inode, new: Entry<'_>) -> Result<()> {
-        let (mut way, hash) = self.tree_way(folder, new.name)?;
+    pub(super) fn tree_add(&self, dir: &mut Inode, new: Entry<'_>) -> Result<()> {
+        let (mut way, hash) = self.tree_way(dir, new.name)?;
         let leaf = leaf_of(&way)?;
-        let Added::Full(full) = self.leaf_add(folder, leaf, new)? else { return Ok(()) };
+        let Added::Full(full) = self.leaf_add(dir, leaf, new)? else { return Ok(()) };
         while way.last().is_some_and(|step| step.node.is_full()) {
-            self.make_room(folder, &way)?;
-            (way, _) = self.tree_way(folder, new.name)?;
+            self.make_room(dir, &way)?;
+            (way, _) = self.tree_way(dir, new.name)?;
         }
-        self.divide_leaf(folder, way, full, hash, new)
+        self.divide_leaf(dir, way, full, hash, new)
     }
 
-    fn leaf_add(&self, folder: &Inode, leaf: u32, new: Entry<'_>) -> Result<Added> {
-        let mut bytes = self.entries_block(folder, leaf)?;
+    fn leaf_add(&self, dir: &Inode, leaf: u32, new: Entry<'_>) -> Result<Added> {
+        let mut bytes = self.entries_block(dir, leaf)?;
         if !entry::insert(&mut bytes, new)? {
             return Ok(Added::Full(bytes));
         }
-        self.put_entries(folder, leaf, &mut bytes)?;
+        self.put_entries(dir, leaf, &mut bytes)?;
         Ok(Added::Done)
     }
 
     /// The nodes from the root to the leaf that is responsible for a name.
-    fn tree_way(&self, folder: &Inode, name: &[u8]) -> Result<(Vec<Step>, Hash)> {
-        let root = self.tree_root(folder)?;
+    fn tree_way(&self, dir: &Inode, name: &[u8]) -> Result<(Vec<Step>, Hash)> {
+        let root = self.tree_root(dir)?;
         let version = effective_version(root.version()?, self.sb.unsigned_hash());
         let value = name_hash(name, version, &self.sb.hash_seed).major;
         let levels = root.levels();
         let mut way = vec![Step { block: 0, taken: root.find(value), node: root }];
         for _ in 0..levels {
             let block = leaf_of(&way)?;
-            let node = Node::inner(self.folder_block(folder, block)?, &self.csum, folder)?;
+            let node = Node::inner(self.dir_block(dir, block)?, &self.csum, dir)?;
             way.push(Step { block, taken: node.find(value), node });
         }
         Ok((way, Hash { version, value }))
     }
 
-    pub(super) fn tree_root(&self, folder: &Inode) -> Result<Node> {
-        Node::root(self.folder_block(folder, 0)?, self.tree_max_levels(), &self.csum, folder)
+    pub(super) fn tree_root(&self, dir: &Inode) -> Result<Node> {
+        Node::root(self.dir_block(dir, 0)?, self.tree_max_levels(), &self.csum, dir)
     }
 
     /// Levels that a tree may have, the root included.
@@ -113,21 +113,21 @@ impl Volume {
     }
 
     /// Makes room in the lowest node of a way, or at least one level above it: called until there is room.
-    fn make_room(&self, folder: &mut Inode, way: &[Step]) -> Result<()> {
+    fn make_room(&self, dir: &mut Inode, way: &[Step]) -> Result<()> {
         let root = way.first().ok_or(Error::CorruptDirEntry("a hash tree without root"))?;
         // The topmost of the full nodes that are at the end of the way.
         let full = way.iter().rposition(|step| !step.node.is_full()).map_or(0, |free| free.saturating_add(1));
         if full == 0 {
             // All are full: what the root holds moves into a node of its own.
             if root.node.levels().saturating_add(1) >= self.tree_max_levels() {
-                return Err(Error::Unsupported("one more name in a folder whose hash tree is full"));
+                return Err(Error::Unsupported("one more name in a directory whose hash tree is full"));
             }
             let below = Node::new_inner(self.block_size(), &root.node.pairs(), &self.csum);
-            let below = self.grow_folder_by(folder, &below.sealed(&self.csum, folder))?;
+            let below = self.grow_dir_by(dir, &below.sealed(&self.csum, dir))?;
             let mut node = root.node.clone();
             node.fill(&[(0, below)], &self.csum);
             node.add_level();
-            return self.put_tree_node(folder, 0, &node);
+            return self.put_tree_node(dir, 0, &node);
         }
         let (Some(above), Some(step)) = (way.get(full.saturating_sub(1)), way.get(full)) else {
             return Err(Error::CorruptDirEntry("a hash tree without nodes"));
@@ -136,18 +136,18 @@ impl Volume {
         let (lower, upper) = pairs.split_at(pairs.len() / 2);
         let hash = upper.first().map_or(0, |(hash, _)| *hash);
         let other = Node::new_inner(self.block_size(), upper, &self.csum);
-        let other = self.grow_folder_by(folder, &other.sealed(&self.csum, folder))?;
+        let other = self.grow_dir_by(dir, &other.sealed(&self.csum, dir))?;
         let (mut above_node, mut node) = (above.node.clone(), step.node.clone());
         node.fill(lower, &self.csum);
         above_node.insert_behind(above.taken, hash, other);
-        self.put_tree_node(folder, step.block, &node)?;
-        self.put_tree_node(folder, above.block, &above_node)
+        self.put_tree_node(dir, step.block, &node)?;
+        self.put_tree_node(dir, above.block, &above_node)
     }
 
     /// Moves the upper half of a full leaf, by hash, to a new one, and adds the name to the right one.
     fn divide_leaf(
         &self,
-        folder: &mut Inode,
+        dir: &mut Inode,
         mut way: Vec<Step>,
         full: Vec<u8>,
         hash: Hash,
@@ -177,27 +177,27 @@ impl Volume {
         if !entry::insert(into, new)? {
             return Err(Error::CorruptDirEntry("half of a leaf without room for a name"));
         }
-        let other = self.grow_folder(folder, &mut upper_block)?;
-        self.put_entries(folder, leaf, &mut lower_block)?;
+        let other = self.grow_dir(dir, &mut upper_block)?;
+        self.put_entries(dir, leaf, &mut lower_block)?;
         let step = way.last_mut().ok_or(Error::CorruptDirEntry("a hash tree without root"))?;
         step.node.insert_behind(step.taken, from | continued, other);
-        self.put_tree_node(folder, step.block, &step.node)
+        self.put_tree_node(dir, step.block, &step.node)
     }
 
-    fn put_tree_node(&self, folder: &Inode, block: u32, node: &Node) -> Result<()> {
-        self.write_block(self.folder_place(folder, block)?, &node.sealed(&self.csum, folder))
+    fn put_tree_node(&self, dir: &Inode, block: u32, node: &Node) -> Result<()> {
+        self.write_block(self.dir_place(dir, block)?, &node.sealed(&self.csum, dir))
     }
 
     /// As [`Volume::set_parent`].
-    pub(super) fn tree_set_parent(&self, folder: &Inode, parent: u32) -> Result<()> {
-        let mut root = self.tree_root(folder)?;
+    pub(super) fn tree_set_parent(&self, dir: &Inode, parent: u32) -> Result<()> {
+        let mut root = self.tree_root(dir)?;
         root.set_parent(parent);
-        self.put_tree_node(folder, 0, &root)
+        self.put_tree_node(dir, 0, &root)
     }
 
-    /// Gives a folder of one block a hash tree: its entries become the first leaf.
-    pub(super) fn tree_make(&self, folder: &mut Inode) -> Result<()> {
-        let first = self.entries_block(folder, 0)?;
+    /// Gives a directory of one block a hash tree: its entries become the first leaf.
+    pub(super) fn tree_make(&self, dir: &mut Inode) -> Result<()> {
+        let first = self.entries_block(dir, 0)?;
         let mut kept = Vec::new();
         let mut parent = None;
         for (index, placed) in entry::entries(&first).enumerate() {
@@ -209,15 +209,15 @@ impl Volume {
                 _ => {}
             }
         }
-        let parent = parent.ok_or(Error::CorruptDirEntry("a folder that does not begin with . and .."))?;
+        let parent = parent.ok_or(Error::CorruptDirEntry("a directory that does not begin with . and .."))?;
         let mut leaf = vec![0; self.block_size()];
         entry::fill(&mut leaf, self.usable(), kept)?;
-        let leaf = self.grow_folder(folder, &mut leaf)?;
+        let leaf = self.grow_dir(dir, &mut leaf)?;
         let version = self.sb.default_hash_version;
         let root = Node::new_root(&first, parent, version, leaf, &self.csum);
-        self.put_tree_node(folder, 0, &root)?;
-        folder.set_flag(INDEX);
-        self.put_inode(folder)
+        self.put_tree_node(dir, 0, &root)?;
+        dir.set_flag(INDEX);
+        self.put_inode(dir)
     }
 }
 

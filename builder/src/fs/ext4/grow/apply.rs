@@ -1,7 +1,7 @@
 //! Carries growth out.
 
+use super::growth_plan::{self, GrowthPlan};
 use super::plan::{Content, Write, plan};
-use super::reach::{self, Reach};
 use super::read::{read_into, read_old, read_table};
 use crate::disk::{ByteSize, Window};
 use crate::fs::{FsError, Result, Space};
@@ -66,7 +66,7 @@ pub fn grow(window: &Window, to: ByteSize) -> Result<Grown> {
 /// As [`grow`].
 pub fn limit(window: &Window) -> Result<ByteSize> {
     let (superblock, _) = read_table(window)?;
-    Ok(reach::bytes(&superblock, Reach::of(&superblock).blocks))
+    Ok(growth_plan::bytes(&superblock, GrowthPlan::of(&superblock).blocks))
 }
 
 /// The smallest size in which the file system in `window` has at least the room `wanted`; its present size if
@@ -77,8 +77,8 @@ pub fn limit(window: &Window) -> Result<ByteSize> {
 pub fn size_for(window: &Window, wanted: Space) -> Result<ByteSize> {
     let (superblock, table) = read_table(window)?;
     let blocks = wanted.bytes.div_ceil(u64::from(superblock.layout.block_size));
-    let blocks = reach::blocks_for(&superblock, &table, blocks, wanted.inodes)?;
-    Ok(reach::bytes(&superblock, blocks))
+    let blocks = growth_plan::blocks_for(&superblock, &table, blocks, wanted.inodes)?;
+    Ok(growth_plan::bytes(&superblock, blocks))
 }
 
 fn check_target(now: u64, to: ByteSize, window: u64) -> Result<()> {

@@ -17,7 +17,7 @@ const INODE_BITMAP: (usize, usize) = (0x04, 0x24);
 const INODE_TABLE: (usize, usize) = (0x08, 0x28);
 const FREE_BLOCKS: (usize, usize) = (0x0c, 0x2c);
 const FREE_INODES: (usize, usize) = (0x0e, 0x2e);
-const FOLDERS: (usize, usize) = (0x10, 0x30);
+const DIRS: (usize, usize) = (0x10, 0x30);
 const FLAGS: usize = 0x12;
 const BLOCK_BITMAP_SUM: (usize, usize) = (0x18, 0x38);
 const INODE_BITMAP_SUM: (usize, usize) = (0x1a, 0x3a);
@@ -39,8 +39,8 @@ pub(super) struct Descriptor {
     pub free_blocks: u32,
     /// Free inodes.
     pub free_inodes: u32,
-    /// Inodes that are folders.
-    pub folders: u32,
+    /// Inodes that are directories.
+    pub dirs: u32,
     /// `INODE_UNINIT`, `BLOCK_UNINIT`, `INODE_ZEROED`.
     pub flags: u16,
     /// Inodes at the end of the table that were never used.
@@ -66,7 +66,7 @@ impl Descriptor {
             inode_table: wide(INODE_TABLE),
             free_blocks: count(FREE_BLOCKS),
             free_inodes: count(FREE_INODES),
-            folders: count(FOLDERS),
+            dirs: count(DIRS),
             flags: get_u16(bytes, FLAGS),
             unused_inodes: count(UNUSED_INODES),
             block_bitmap_sum: count(BLOCK_BITMAP_SUM),
@@ -88,7 +88,7 @@ impl Descriptor {
         };
         count(FREE_BLOCKS, self.free_blocks);
         count(FREE_INODES, self.free_inodes);
-        count(FOLDERS, self.folders);
+        count(DIRS, self.dirs);
         count(UNUSED_INODES, self.unused_inodes);
         count(BLOCK_BITMAP_SUM, self.block_bitmap_sum);
         count(INODE_BITMAP_SUM, self.inode_bitmap_sum);
@@ -116,7 +116,7 @@ impl Table {
             None => Ok(Self { bytes, size, checksums }),
             Some((group, _)) => Err(FsError::Corrupt {
                 what: format!("the descriptor of group {group} has a wrong checksum"),
-                cure: Some(super::superblock::CURE),
+                hint: Some(super::superblock::CURE),
             }),
         }
     }
@@ -170,7 +170,7 @@ mod tests {
         inode_table: 4,
         free_blocks: 0x1_0005,
         free_inodes: 6,
-        folders: 7,
+        dirs: 7,
         flags: INODE_ZEROED,
         unused_inodes: 8,
         block_bitmap_sum: 0xdead_beef,

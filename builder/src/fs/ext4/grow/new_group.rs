@@ -23,7 +23,7 @@ struct Sealed {
 
 /// Makes groups. Most of them look alike, so each bitmap is made only once.
 #[derive(Debug)]
-pub(super) struct Maker<'a> {
+pub(super) struct GroupBuilder<'a> {
     layout: &'a Layout,
     /// Size of the grown file system.
     blocks: u64,
@@ -34,7 +34,7 @@ pub(super) struct Maker<'a> {
     uninitialised: bool,
 }
 
-impl<'a> Maker<'a> {
+impl<'a> GroupBuilder<'a> {
     pub(super) fn new(layout: &'a Layout, blocks: u64, table: &Table, uninitialised: bool) -> Self {
         let free = Bitmap::free(layout.block_size, layout.inodes_per_group);
         let inode_bitmap = seal(&free, layout.inodes_per_group, table);
@@ -55,7 +55,7 @@ impl<'a> Maker<'a> {
                 inode_table: first + 2,
                 free_blocks: len.saturating_sub(overhead),
                 free_inodes: layout.inodes_per_group,
-                folders: 0,
+                dirs: 0,
                 flags: if self.uninitialised { INODE_UNINIT | INODE_ZEROED } else { 0 },
                 unused_inodes: if self.uninitialised { layout.inodes_per_group } else { 0 },
                 block_bitmap_sum: block_bitmap.sum,

@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::descriptor::{BLOCK_UNINIT, Table};
-use super::new_group::Maker;
-use super::reach::Reach;
+use super::growth_plan::GrowthPlan;
+use super::new_group::GroupBuilder;
 use super::read::{Old, descriptor};
 use super::resize_inode::{self, Reserve};
 use super::superblock::{self, Superblock, Totals};
@@ -38,7 +38,7 @@ impl Write {
 ///
 /// First comes what lies behind the old file system, then the copies of superblock and descriptors, then what
 /// the old file system uses itself, at last its first superblock. Interrupted in the first part, the old file
-/// system is untouched; later, e2fsck mends it from what is there.
+/// system is untouched; later, e2fsck fixes it from what is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Plan {
     /// The grown file system's superblock.
@@ -53,13 +53,13 @@ pub(super) fn plan(old: &Old, wanted: u64) -> Result<Option<Plan>> {
     if blocks <= old.superblock.blocks {
         return Ok(None);
     }
-    Reach::of(&old.superblock).check(&old.superblock, blocks)?;
+    GrowthPlan::of(&old.superblock).check(&old.superblock, blocks)?;
     let (old_groups, groups) = (old.superblock.groups(), layout.groups(blocks));
 
     let mut table = old.table.clone();
     let last_bitmap = lengthen_last_group(old, blocks, &mut table)?;
     let uninitialised = old.superblock.checksums.allow_uninitialised();
-    let mut maker = Maker::new(layout, blocks, &table, uninitialised);
+    let mut maker = GroupBuilder::new(layout, blocks, &table, uninitialised);
     let mut writes: Vec<Write> =
         (old_groups..groups).flat_map(|group| maker.make(group, &mut table)).collect();
 

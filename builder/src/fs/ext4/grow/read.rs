@@ -28,7 +28,7 @@ pub(super) fn read_table(window: &Window) -> Result<(Superblock, Table)> {
     if size > window.len() {
         return Err(FsError::Corrupt {
             what: format!("it has {size} bytes in a partition of {}: the image is truncated", window.len()),
-            cure: None,
+            hint: None,
         });
     }
     let layout = &superblock.layout;
@@ -60,7 +60,7 @@ fn read_last_bitmap(window: &Window, superblock: &Superblock, table: &Table) -> 
     };
     let damaged = |what: &str| FsError::Corrupt {
         what: format!("the block bitmap of group {group} {what}"),
-        cure: Some(CURE),
+        hint: Some(CURE),
     };
     let sum = table.bitmap_sum(bitmap.meaningful(layout.blocks_per_group));
     if descriptor.flags & BLOCK_UNINIT == 0
@@ -116,7 +116,7 @@ fn inside(superblock: &Superblock, block: u64, name: &str) -> Result<u64> {
     }
     Err(FsError::Corrupt {
         what: format!("{name} at block {block}, outside of the file system"),
-        cure: Some(CURE),
+        hint: Some(CURE),
     })
 }
 
@@ -124,7 +124,7 @@ fn inside(superblock: &Superblock, block: u64, name: &str) -> Result<u64> {
 pub(super) fn descriptor(table: &Table, group: u32) -> Result<Descriptor> {
     table
         .get(group)
-        .ok_or_else(|| FsError::Corrupt { what: format!("no descriptor of group {group}"), cure: Some(CURE) })
+        .ok_or_else(|| FsError::Corrupt { what: format!("no descriptor of group {group}"), hint: Some(CURE) })
 }
 
 fn read(window: &Window, place: u64, len: usize, what: &str) -> Result<Vec<u8>> {

@@ -91,7 +91,7 @@ impl ResizeInode {
         } else {
             return Ok(Self { inode, double });
         };
-        Err(FsError::Corrupt { what: format!("the resize inode {problem}"), cure: Some(CURE) })
+        Err(FsError::Corrupt { what: format!("the resize inode {problem}"), hint: Some(CURE) })
     }
 
     /// The inode when the reserve has become `new`.

@@ -10,7 +10,7 @@ use crate::fs::{FsError, Result};
 pub(super) const SIZE: usize = 1024;
 pub(super) const PLACE: u64 = 1024;
 
-/// What mends a damaged or dirty file system.
+/// What fixes a damaged or dirty file system.
 pub(super) const CURE: &str = "run `e2fsck -f` on the partition, then try again";
 
 const INODES: usize = 0x00;
@@ -86,7 +86,7 @@ impl Superblock {
         if magic != 0xef53 {
             return Err(FsError::Corrupt {
                 what: format!("no ext4 superblock: magic number {magic:#06x} instead of 0xef53"),
-                cure: None,
+                hint: None,
             });
         }
         let features = Features {
@@ -210,7 +210,7 @@ impl Superblock {
 }
 
 fn damaged(what: String) -> FsError {
-    FsError::Corrupt { what: format!("superblock: {what}"), cure: Some(CURE) }
+    FsError::Corrupt { what: format!("superblock: {what}"), hint: Some(CURE) }
 }
 
 fn sum_of(raw: &[u8; SIZE]) -> u32 {
@@ -258,7 +258,7 @@ fn check_state(raw: &[u8], features: Features) -> Result<()> {
     } else {
         return Ok(());
     };
-    Err(FsError::Dirty { what: problem.to_owned(), cure: CURE })
+    Err(FsError::Dirty { what: problem.to_owned(), hint: CURE })
 }
 
 fn layout(raw: &[u8], features: Features) -> Result<Layout> {

@@ -1,6 +1,6 @@
 //! Extended attributes and access control lists: where they are kept, and what there cannot be.
 
-use super::image::{FOLDER, Image, PLAIN, noise, path};
+use super::image::{DIR, Image, PLAIN, noise, path};
 use crate::fs::ext4::Ext4;
 use crate::fs::{FileSystem, FsError};
 
@@ -110,8 +110,8 @@ fn names_and_values_that_there_cannot_be() {
             ("/etc/hard", "system.other", "begins with none"),
             ("/etc/hard", "user.a\0b", "NUL"),
             ("/etc/hard", &too_long, "255"),
-            ("/etc/os-release", "user.a", "files and folders"),
-            ("/run/fifo", "user.a", "files and folders"),
+            ("/etc/os-release", "user.a", "files and directories"),
+            ("/run/fifo", "user.a", "files and directories"),
             ("/etc/hard", "system.posix_acl_default", "folders"),
             ("/etc/os-release", ACL, "symbolic links"),
             ("/etc/hard", ACL, "no valid value"),
@@ -149,7 +149,7 @@ fn access_control_lists_and_permissions_go_together() {
         assert_eq!(fs.stat(&path("/etc/hard")).unwrap().unwrap().attributes.mode, 0o640);
         set(fs, "/etc", "system.posix_acl_default", &full).unwrap();
         assert_eq!(get(fs, "/etc", "system.posix_acl_default").unwrap(), full);
-        fs.create_folders(&path("/etc/new"), FOLDER).unwrap();
+        fs.create_dirs(&path("/etc/new"), DIR).unwrap();
         assert_eq!(get(fs, "/etc/new", ACL), None, "what is made has the permissions that were given");
     });
     assert!(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::image::{FOLDER, Image, OFFSET, PLAIN, many, noise, path};
+use super::image::{DIR, Image, OFFSET, PLAIN, many, noise, path};
 use crate::fs::{FileSystem, Source};
 
 /// Blocks and inodes that differ, found by comparing all bytes; the tables of inodes are where dumpe2fs says.
@@ -35,7 +35,7 @@ fn the_list_is_what_differs() {
         let image = Image::new(40, options);
         let before = image.bytes();
         let fs = image.open();
-        fs.create_folders(&path("/opt/a/b"), FOLDER).unwrap();
+        fs.create_dirs(&path("/opt/a/b"), DIR).unwrap();
         for (number, size) in [(0, 0), (1, 1), (2, 5000), (3, 3 << 20)] {
             let content = noise(size, number);
             let mut reader = content.as_slice();

@@ -2,21 +2,21 @@
 
 use proptest::prelude::*;
 
-use super::image::{FOLDER, Image, PLAIN, path};
+use super::image::{DIR, Image, PLAIN, path};
 use crate::fs::ext4::Ext4;
 use crate::fs::{FileSystem, Kind};
 
 /// Reads whatever can be reached, without caring what comes of it.
 fn read_all(fs: &Ext4) {
-    let mut folders = vec![path("/")];
+    let mut dirs = vec![path("/")];
     for _ in 0..100 {
-        let Some(folder) = folders.pop() else { return };
-        for entry in fs.list(&folder).unwrap_or_default() {
-            let Ok(at) = folder.join(&entry.name) else { continue };
+        let Some(dir) = dirs.pop() else { return };
+        for entry in fs.list(&dir).unwrap_or_default() {
+            let Ok(at) = dir.join(&entry.name) else { continue };
             let _ = fs.stat(&at);
             let _ = fs.resolve(&at);
             match entry.kind {
-                Kind::Folder => folders.push(at),
+                Kind::Dir => dirs.push(at),
                 Kind::File => drop(fs.read(&at, 1 << 20)),
                 Kind::Symlink => drop(fs.read_link(&at)),
                 Kind::Special => {}
@@ -25,7 +25,7 @@ fn read_all(fs: &Ext4) {
     }
 }
 
-/// Where metadata lies in the small image: superblock and descriptors, bitmaps and inodes, folders.
+/// Where metadata lies in the small image: superblock and descriptors, bitmaps and inodes, directories.
 fn places() -> impl Strategy<Value = Vec<(u64, u32)>> {
     let place = prop_oneof![1024_u64..2048, 2048_u64..4096, 4096_u64..200_000, 200_000_u64..400_000];
     proptest::collection::vec((place, any::<u32>()), 1..6)
@@ -45,7 +45,7 @@ fn damage_never_panics_and_stays_inside() {
                 read_all(&fs);
             }
             if let Ok(fs) = image.try_open(true) {
-                let _ = fs.create_folders(&path("/usr/lib/new"), FOLDER);
+                let _ = fs.create_dirs(&path("/usr/lib/new"), DIR);
                 let _ = fs.write(&path("/etc/hostname"), &mut [7; 9000].as_slice(), PLAIN);
                 let _ = fs.remove(&path("/etc/hard"));
                 let _ = Box::new(fs).finish();

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use crate::disk::{ByteOffset, ByteSize, Window};
+use crate::external_tools::program;
 use crate::fs::ext4::scratch::scratch;
 use crate::fs::ext4::{Ext4, Ext4Options};
 use crate::fs::{Attributes, FileSystem, FsError, ImagePath};
-use crate::judges::program;
 
 /// Where the partition begins. What lies before and behind it must never change.
 pub(super) const OFFSET: u64 = 4 << 20;
@@ -22,9 +22,9 @@ const SENTINEL: u8 = 0xA5;
 
 pub(super) const NOW: i64 = 1_700_000_000;
 pub(super) const PLAIN: Attributes = Attributes { mode: 0o644, uid: 0, gid: 0, mtime: 1_600_000_000 };
-pub(super) const FOLDER: Attributes = Attributes { mode: 0o755, ..PLAIN };
+pub(super) const DIR: Attributes = Attributes { mode: 0o755, ..PLAIN };
 
-/// Files in the large folder, enough for a hash tree of several blocks.
+/// Files in the large directory, enough for a hash tree of several blocks.
 pub(super) const MANY: usize = 150;
 
 /// Their names.
@@ -71,8 +71,8 @@ pub(super) fn noise(len: usize, seed: u32) -> Vec<u8> {
 
 /// What is in every image from the beginning.
 fn populate(root: &Path) {
-    for folder in ["etc/systemd/system", "usr/lib/modules", "usr/bin", "var/lib/many", "run", "boot"] {
-        fs::create_dir_all(root.join(folder)).unwrap();
+    for dir in ["etc/systemd/system", "usr/lib/modules", "usr/bin", "var/lib/many", "run", "boot"] {
+        fs::create_dir_all(root.join(dir)).unwrap();
     }
     symlink("usr/lib", root.join("lib")).unwrap();
     symlink("/run", root.join("var/run")).unwrap();
@@ -110,7 +110,7 @@ impl Image {
     }
 
     /// An image of `mib` MiB with mke2fs's `options` and the usual content, aged by debugfs and e2fsck: the large
-    /// folder gets a hash tree, files get extended attributes, and deleted ones leave gaps.
+    /// directory gets a hash tree, files get extended attributes, and deleted ones leave gaps.
     pub(super) fn new(mib: u64, options: &[&str]) -> Self {
         let dir = scratch();
         let tree = dir.path().join("tree");
@@ -310,19 +310,19 @@ impl Image {
     pub(super) fn tree_by_view(&self) -> Tree {
         let fs = ext4_view::Ext4::load(Box::new(View(self.window()))).unwrap();
         let mut tree = Tree::new();
-        let mut folders = vec![String::from("/")];
-        while let Some(folder) = folders.pop() {
-            for entry in fs.read_dir(folder.as_str()).unwrap() {
+        let mut dirs = vec![String::from("/")];
+        while let Some(dir) = dirs.pop() {
+            for entry in fs.read_dir(dir.as_str()).unwrap() {
                 let entry = entry.unwrap();
                 let name = entry.file_name();
                 let name = name.as_str().unwrap().to_owned();
                 if name == "." || name == ".." || name == "lost+found" {
                     continue;
                 }
-                let at = format!("{}/{name}", folder.trim_end_matches('/'));
+                let at = format!("{}/{name}", dir.trim_end_matches('/'));
                 let kind = entry.file_type().unwrap();
                 let what = if kind.is_dir() {
-                    folders.push(at.clone());
+                    dirs.push(at.clone());
                     b"d".to_vec()
                 } else if kind.is_symlink() {
                     [b"l ".as_slice(), fs.read_link(at.as_str()).unwrap().as_ref()].concat()
@@ -362,8 +362,8 @@ impl ext4_view::Ext4Read for View {
     }
 }
 
-fn walk(root: &Path, folder: &Path, tree: &mut Tree) {
-    for entry in fs::read_dir(folder).unwrap() {
+fn walk(root: &Path, dir: &Path, tree: &mut Tree) {
+    for entry in fs::read_dir(dir).unwrap() {
         let at = entry.unwrap().path();
         let kind = fs::symlink_metadata(&at).unwrap().file_type();
         let what = if kind.is_dir() {

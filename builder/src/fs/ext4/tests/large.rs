@@ -1,8 +1,8 @@
-//! Folders of many names, judged by e2fsck, which checks each name's place in the hash tree, and by debugfs.
+//! Directories of many names, judged by e2fsck, which checks each name's place in the hash tree, and by debugfs.
 
 use std::collections::BTreeSet;
 
-use super::image::{FOLDER, Image, PLAIN, path, tool};
+use super::image::{DIR, Image, PLAIN, path, tool};
 use super::operations::Mounted;
 use crate::fs::ext4::Ext4;
 use crate::fs::{FileSystem, FsError, Source};
@@ -23,7 +23,7 @@ fn create(fs: &Ext4, number: usize) {
 /// Adds, finds and removes names in `/large`, which exists or is made, and lets the judges look.
 fn exercise(image: &Image, count: usize) {
     image.edit(|fs| {
-        fs.create_folders(&path("/large"), FOLDER).unwrap();
+        fs.create_dirs(&path("/large"), DIR).unwrap();
         (0..count).for_each(|number| create(fs, number));
         (0..count).for_each(|number| assert!(fs.stat(&path(&at(number))).unwrap().is_some(), "{number}"));
         assert!(fs.stat(&path(&at(count))).unwrap().is_none());
@@ -48,9 +48,9 @@ fn exercise(image: &Image, count: usize) {
     }
 }
 
-/// Nodes between the root and the leaves, as debugfs reads the tree; none for a folder without one.
-fn levels(image: &Image, folder: &str) -> Option<u32> {
-    let said = image.debugfs(&format!("htree_dump {folder}"));
+/// Nodes between the root and the leaves, as debugfs reads the tree; none for a directory without one.
+fn levels(image: &Image, dir: &str) -> Option<u32> {
+    let said = image.debugfs(&format!("htree_dump {dir}"));
     let line = said.lines().find(|line| line.contains("Indirect levels:"))?;
     line.rsplit(' ').next().unwrap().parse().ok()
 }
@@ -75,7 +75,7 @@ fn every_hash_signed_and_unsigned() {
 }
 
 #[test]
-fn with_and_without_what_changes_the_format_of_folders() {
+fn with_and_without_what_changes_the_format_of_dirs() {
     for options in [
         &["-b", "1024", "-O", "^metadata_csum"][..],
         &["-b", "1024", "-O", "^metadata_csum,uninit_bg,^flex_bg,^64bit", "-I", "128"],
@@ -89,7 +89,7 @@ fn with_and_without_what_changes_the_format_of_folders() {
 }
 
 #[test]
-fn without_dir_index_a_folder_stays_linear() {
+fn without_dir_index_a_dir_stays_linear() {
     for block in ["1024", "4096"] {
         let image = Image::empty(24, &["-b", block, "-N", "6000", "-O", "^dir_index"]);
         exercise(&image, 3000);
@@ -97,9 +97,9 @@ fn without_dir_index_a_folder_stays_linear() {
     }
 }
 
-/// A folder that somebody else made large, with a tree or without: it is used as it is.
+/// A directory that somebody else made large, with a tree or without: it is used as it is.
 #[test]
-fn folders_that_others_made() {
+fn dirs_that_others_made() {
     for indexed in [true, false] {
         let image = Image::empty(24, &["-b", "1024", "-N", "3000"]);
         let script: Vec<String> = std::iter::once("mkdir large".to_owned())
@@ -147,7 +147,7 @@ fn in_turns_with_the_kernel() {
         image.edit(|fs| {
             (3000..6000).for_each(|number| create(fs, number));
             (0..3000).step_by(2).for_each(|number| fs.remove(&path(&at(number))).unwrap());
-            fs.create_folders(&path("/ours/large"), FOLDER).unwrap();
+            fs.create_dirs(&path("/ours/large"), DIR).unwrap();
             (0..2000).for_each(|number| {
                 fs.hard_link(&path(&at(1)), &path(&format!("/ours/{}", name(number)))).unwrap()
             });
@@ -168,8 +168,8 @@ fn in_turns_with_the_kernel() {
             assert_eq!(fs.list(&path("/large")).unwrap().len(), 1500 + 2000 + 2000);
             (4000..8000).for_each(|number| assert!(fs.stat(&path(&at(number))).unwrap().is_some()));
             (1000..3000).for_each(|number| fs.remove(&path(&format!("/ours/{}", name(number)))).unwrap());
-            fs.remove_folder(&path("/ours/large")).unwrap();
-            fs.remove_folder(&path("/ours")).unwrap();
+            fs.remove_dir(&path("/ours/large")).unwrap();
+            fs.remove_dir(&path("/ours")).unwrap();
         });
     }
 }
@@ -183,7 +183,7 @@ fn as_many_levels_as_there_may_be() {
         let image = Image::empty(64, &["-b", "1024", "-O", features]);
         let mut made = 0;
         image.edit(|fs| {
-            fs.create_folders(&path("/large"), FOLDER).unwrap();
+            fs.create_dirs(&path("/large"), DIR).unwrap();
             fs.write(&path("/file"), &mut Source::sized(&mut std::io::empty(), 0), PLAIN).unwrap();
             while made < 45_000 {
                 match fs.hard_link(&path("/file"), &link(made)) {

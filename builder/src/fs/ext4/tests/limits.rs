@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use super::image::{FOLDER, Image, PLAIN, noise, path};
+use super::image::{DIR, Image, PLAIN, noise, path};
 use crate::fs::ext4::{Content, Ext4, Planned};
 use crate::fs::{FileSystem, FsError, ImagePath};
 
@@ -48,7 +48,7 @@ fn running_out_of_blocks() {
     let out = |error: &FsError| matches!(error, FsError::NoSpace { .. });
     let at = |number: u32| path(&format!("/var/lib/many/{number}-{}", "n".repeat(200)));
     exhaust(&nearly_full(), |fs, n| fs.write(&at(n), &mut noise(3000, n).as_slice(), PLAIN).map(drop), out);
-    exhaust(&nearly_full(), |fs, n| fs.create_folders(&at(n), FOLDER), out);
+    exhaust(&nearly_full(), |fs, n| fs.create_dirs(&at(n), DIR), out);
     exhaust(&nearly_full(), |fs, n| fs.symlink(&at(n), &"t".repeat(900), PLAIN), out);
 }
 
@@ -58,7 +58,7 @@ fn running_out_of_inodes() {
     let few = &["-b", "4096", "-N", "500"];
     let at = |number: u32| path(&format!("/usr/{number}"));
     exhaust(&Image::new(32, few), |fs, n| fs.write(&at(n), &mut b"x".as_slice(), PLAIN).map(drop), out);
-    exhaust(&Image::new(32, few), |fs, n| fs.create_folders(&at(n), FOLDER), out);
+    exhaust(&Image::new(32, few), |fs, n| fs.create_dirs(&at(n), DIR), out);
     exhaust(&Image::new(32, few), |fs, n| fs.symlink(&at(n), "t", PLAIN), out);
 }
 
@@ -70,7 +70,7 @@ fn the_need_of_a_plan_is_enough_and_not_much_more() {
             let sizes = [20 << 20, 3 << 20, 100_000, 4096, 1, 0];
             let mut plan: Vec<_> = (0..60)
                 .map(|number| {
-                    (path(&format!("/opt/k3s/folder-{}/file-{number}", number % 7)), sizes[number.min(5)])
+                    (path(&format!("/opt/k3s/directory-{}/file-{number}", number % 7)), sizes[number.min(5)])
                 })
                 .collect();
             plan.push((path("/lib/modules/through-a-link"), 5000));
@@ -82,7 +82,7 @@ fn the_need_of_a_plan_is_enough_and_not_much_more() {
             need.check(fs.space().unwrap()).unwrap();
             let before = fs.space().unwrap();
             for (at, size) in &plan {
-                fs.create_folders(&at.parent().unwrap(), FOLDER).unwrap();
+                fs.create_dirs(&at.parent().unwrap(), DIR).unwrap();
                 fs.write(at, &mut noise(*size, 5).as_slice(), PLAIN).unwrap();
             }
             let after = fs.space().unwrap();
@@ -100,7 +100,7 @@ fn the_same_edits_give_the_same_bytes() {
     let edit = || {
         let image = base.copy();
         image.edit(|fs| {
-            fs.create_folders(&path("/opt/a/b"), FOLDER).unwrap();
+            fs.create_dirs(&path("/opt/a/b"), DIR).unwrap();
             for number in 0..50 {
                 fs.write(&path(&format!("/opt/a/{number}")), &mut noise(9000, number).as_slice(), PLAIN)
                     .unwrap();

@@ -1,15 +1,15 @@
 //! The same edits over every kind of ext4 that a base may bring.
 
-use super::image::{FOLDER, Image, MANY, PLAIN, Tree, many, noise, path};
+use super::image::{DIR, Image, MANY, PLAIN, Tree, many, noise, path};
 use crate::fs::{Attributes, FileSystem, Kind};
 
 /// Does a bit of everything, and tells `tree` what should come of it.
 fn edits(fs: &dyn FileSystem, tree: &mut Tree) {
     let file = |bytes: &[u8]| [b"f ", bytes].concat();
-    // New folders, through a link in the middle.
-    fs.create_folders(&path("/lib/systemd/system/deep/er"), FOLDER).unwrap();
-    for folder in ["systemd", "systemd/system", "systemd/system/deep", "systemd/system/deep/er"] {
-        tree.insert(format!("/usr/lib/{folder}"), b"d".to_vec());
+    // New directories, through a link in the middle.
+    fs.create_dirs(&path("/lib/systemd/system/deep/er"), DIR).unwrap();
+    for dir in ["systemd", "systemd/system", "systemd/system/deep", "systemd/system/deep/er"] {
+        tree.insert(format!("/usr/lib/{dir}"), b"d".to_vec());
     }
     // New files: empty, one byte, whole blocks, several pieces.
     for (name, len) in [("empty", 0), ("one", 1), ("block", 4096), ("pieces", (9 << 20) + 5)] {
@@ -48,16 +48,16 @@ fn edits(fs: &dyn FileSystem, tree: &mut Tree) {
         assert_eq!(fs.read_link(&path(name)).unwrap(), target);
         tree.insert(name.to_owned(), format!("l {target}").into_bytes());
     }
-    // Removing: a file of the hash tree, a long link; and many new names in the hash tree and in a new folder.
+    // Removing: a file of the hash tree, a long link; and many new names in the hash tree and in a new directory.
     for name in [many(5).as_str(), "/etc/long-link"] {
         fs.remove(&path(name)).unwrap();
         tree.remove(name).unwrap();
     }
-    fs.create_folders(&path("/var/lib/new"), FOLDER).unwrap();
+    fs.create_dirs(&path("/var/lib/new"), DIR).unwrap();
     tree.insert("/var/lib/new".into(), b"d".to_vec());
     for number in 0..150 {
-        for folder in ["/var/lib/many", "/var/lib/new"] {
-            let name = format!("{folder}/new-{number}-{}", "n".repeat(100));
+        for dir in ["/var/lib/many", "/var/lib/new"] {
+            let name = format!("{dir}/new-{number}-{}", "n".repeat(100));
             fs.write(&path(&name), &mut b"new".as_slice(), PLAIN).unwrap();
             tree.insert(name, file(b"new"));
         }
@@ -75,7 +75,7 @@ fn judge(mib: u64, options: &[&str]) {
         for (name, want) in &tree {
             match want[0] {
                 b'f' => assert!(fs.read(&path(name), 16 << 20).unwrap() == want[2..], "{name}"),
-                b'd' => assert_eq!(fs.stat(&path(name)).unwrap().unwrap().kind, Kind::Folder),
+                b'd' => assert_eq!(fs.stat(&path(name)).unwrap().unwrap().kind, Kind::Dir),
                 _ => assert_eq!(fs.read_link(&path(name)).unwrap().as_bytes(), &want[2..]),
             }
         }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use super::image::{FOLDER, Image, MANY, NOW, PLAIN, many, noise, path};
+use super::image::{DIR, Image, MANY, NOW, PLAIN, many, noise, path};
 use crate::fs::ext4::{Content, Ext4, Planned, Time};
 use crate::fs::{Attributes, FileSystem, FsError, Kind, Result, Source};
 
@@ -39,40 +39,40 @@ fn flag(image: &Image, at: &str, flags: u32) {
 }
 
 #[test]
-fn immutable_files_and_folders_stay_as_they_are() {
+fn immutable_files_and_dirs_stay_as_they_are() {
     let image = image();
     flag(&image, "/etc/hostname", 0x10);
     flag(&image, "/usr/lib", 0x10);
     let tree = image.tree();
     image.edit(|fs| {
-        let (at, cure) = (path("/etc/hostname"), "chattr -i /etc/hostname");
-        refused(fs.write(&at, &mut io::empty(), PLAIN), cure);
-        refused(replace(fs, "/etc/hostname", b"x"), cure);
-        refused(append(fs, "/etc/hostname", b"x"), cure);
-        refused(fs.symlink(&at, "x", PLAIN), cure);
-        refused(fs.remove(&at), cure);
-        refused(fs.rename(&at, &path("/etc/other")), cure);
-        refused(fs.rename(&path("/etc/hard"), &at), cure);
-        refused(fs.hard_link(&at, &path("/etc/other")), cure);
-        refused(fs.set_mode(&at, 0), cure);
-        refused(fs.set_owner(&at, 1, 1), cure);
+        let (at, hint) = (path("/etc/hostname"), "chattr -i /etc/hostname");
+        refused(fs.write(&at, &mut io::empty(), PLAIN), hint);
+        refused(replace(fs, "/etc/hostname", b"x"), hint);
+        refused(append(fs, "/etc/hostname", b"x"), hint);
+        refused(fs.symlink(&at, "x", PLAIN), hint);
+        refused(fs.remove(&at), hint);
+        refused(fs.rename(&at, &path("/etc/other")), hint);
+        refused(fs.rename(&path("/etc/hard"), &at), hint);
+        refused(fs.hard_link(&at, &path("/etc/other")), hint);
+        refused(fs.set_mode(&at, 0), hint);
+        refused(fs.set_owner(&at, 1, 1), hint);
         refused(
             fs.set_times(&at, Time { seconds: 0, nanoseconds: 0 }, Time { seconds: 0, nanoseconds: 0 }),
-            cure,
+            hint,
         );
-        refused(fs.set_attributes(&at, PLAIN), cure);
-        refused(fs.set_xattr(&at, "user.x", b"x"), cure);
-        refused(fs.remove_xattr(&at, "user.small"), cure);
-        let folder = "chattr -i /usr/lib";
-        refused(fs.write(&path("/usr/lib/new"), &mut io::empty(), PLAIN), folder);
-        refused(fs.create_folders(&path("/usr/lib/new"), FOLDER), folder);
-        refused(fs.symlink(&path("/usr/lib/new"), "x", PLAIN), folder);
-        refused(fs.hard_link(&path("/etc/hard"), &path("/usr/lib/new")), folder);
-        refused(fs.rename(&path("/etc/hard"), &path("/usr/lib/new")), folder);
-        refused(fs.remove(&path("/usr/lib/os-release")), folder);
+        refused(fs.set_attributes(&at, PLAIN), hint);
+        refused(fs.set_xattr(&at, "user.x", b"x"), hint);
+        refused(fs.remove_xattr(&at, "user.small"), hint);
+        let dir = "chattr -i /usr/lib";
+        refused(fs.write(&path("/usr/lib/new"), &mut io::empty(), PLAIN), dir);
+        refused(fs.create_dirs(&path("/usr/lib/new"), DIR), dir);
+        refused(fs.symlink(&path("/usr/lib/new"), "x", PLAIN), dir);
+        refused(fs.hard_link(&path("/etc/hard"), &path("/usr/lib/new")), dir);
+        refused(fs.rename(&path("/etc/hard"), &path("/usr/lib/new")), dir);
+        refused(fs.remove(&path("/usr/lib/os-release")), dir);
         // A tree goes as a whole or not at all, wherever in it the protected file is.
-        refused(fs.remove_tree(&path("/etc")), cure);
-        refused(fs.remove_tree(&path("/usr")), folder);
+        refused(fs.remove_tree(&path("/etc")), hint);
+        refused(fs.remove_tree(&path("/usr")), dir);
     });
     assert!(image.tree() == tree);
 }
@@ -83,10 +83,10 @@ fn append_only_files_are_appended_to() {
     flag(&image, "/etc/hostname", 0x20);
     flag(&image, "/boot", 0x20);
     image.edit(|fs| {
-        let cure = "chattr -a /etc/hostname";
+        let hint = "chattr -a /etc/hostname";
         append(fs, "/etc/hostname", b"more").unwrap();
-        refused(replace(fs, "/etc/hostname", b"x"), cure);
-        refused(fs.remove(&path("/etc/hostname")), cure);
+        refused(replace(fs, "/etc/hostname", b"x"), hint);
+        refused(fs.remove(&path("/etc/hostname")), hint);
         write(fs, "/boot/new", b"names may come");
         refused(fs.remove(&path("/boot/new")), "chattr -a /boot");
     });
@@ -217,8 +217,8 @@ fn renaming_follows_rename_2() {
     let image = image();
     image.edit(|fs| {
         let rename = |from: &str, to: &str| fs.rename(&path(from), &path(to));
-        for folder in ["/a/in/deep", "/b/empty", "/b/full/x"] {
-            fs.create_folders(&path(folder), FOLDER).unwrap();
+        for dir in ["/a/in/deep", "/b/empty", "/b/full/x"] {
+            fs.create_dirs(&path(dir), DIR).unwrap();
         }
         refused(rename("/a", "/a/in/deep/new"), "subtree");
         refused(rename("/a", "/a/in"), "not empty");
@@ -252,12 +252,12 @@ fn trees_are_removed_and_hard_links_outside_stay() {
     let (before, tree) = (free(), image.tree());
     image.edit(|fs| {
         let deep = format!("/tree{}", "/d".repeat(150));
-        fs.create_folders(&path(&deep), FOLDER).unwrap();
+        fs.create_dirs(&path(&deep), DIR).unwrap();
         write(fs, &format!("{deep}/{}", "n".repeat(255)), b"deep");
-        fs.create_folders(&path("/tree/wide"), FOLDER).unwrap();
+        fs.create_dirs(&path("/tree/wide"), DIR).unwrap();
         for number in 0..400 {
             write(fs, &format!("/tree/wide/{number}-{}", "w".repeat(40)), &noise(number, 1));
-            fs.create_folders(&path(&format!("/tree/wide/folder-{number}")), FOLDER).unwrap();
+            fs.create_dirs(&path(&format!("/tree/wide/directory-{number}")), DIR).unwrap();
         }
         fs.hard_link(&path("/etc/hard"), &path("/tree/hard")).unwrap();
         fs.hard_link(&path("/tree/hard"), &path("/tree/wide/hard")).unwrap();
@@ -265,8 +265,8 @@ fn trees_are_removed_and_hard_links_outside_stay() {
         fs.rename(&path("/run/fifo"), &path("/tree/fifo")).unwrap();
         fs.set_xattr(&path("/tree/link"), "security.x", &noise(900, 1)).unwrap();
         fs.set_xattr(&path("/tree/wide"), "user.x", &noise(900, 1)).unwrap();
-        refused(fs.remove_folder(&path("/tree")), "not empty");
-        refused(fs.remove_folder(&path("/etc/hostname")), "regular file");
+        refused(fs.remove_dir(&path("/tree")), "not empty");
+        refused(fs.remove_dir(&path("/etc/hostname")), "regular file");
     });
     assert!(image.stat("/etc/hard").contains("links 4"));
     image.edit(|fs| {
@@ -278,7 +278,7 @@ fn trees_are_removed_and_hard_links_outside_stay() {
     assert!(image.tree() == tree);
     let after = free();
     assert_eq!((before.bytes, before.inodes + 1), (after.bytes, after.inodes), "all but the FIFO's inode");
-    // The large folder with its hash tree, and everything else.
+    // The large directory with its hash tree, and everything else.
     image.edit(|fs| {
         for at in ["/var", "/usr", "/etc", "/boot", "/run", "/lib"] {
             fs.remove_tree(&path(at)).unwrap();
@@ -309,7 +309,7 @@ fn times_to_the_nanosecond_and_past_2038() {
         assert_eq!(fs.metadata(&path("/usr/bin")).unwrap().unwrap().modified, time(NOW, 0));
     });
     assert!(image.debugfs("stat /etc/hostname").contains(" mtime: 0x7e11d600:ee6b27ff"));
-    assert_eq!(image.stat("/usr"), before, "only the folder itself has changed");
+    assert_eq!(image.stat("/usr"), before, "only the directory itself has changed");
     assert!(image.stat("/usr/bin").ends_with(&format!("mtime {NOW}")));
     let small = Image::new(32, &["-I", "128"]);
     small.edit(|fs| {
@@ -325,7 +325,7 @@ fn times_to_the_nanosecond_and_past_2038() {
 fn fragmented() -> Image {
     let image = Image::new(8, &["-b", "1024", "-N", "3500", "-O", "^has_journal"]);
     image.edit(|fs| {
-        fs.create_folders(&path("/blocks"), FOLDER).unwrap();
+        fs.create_dirs(&path("/blocks"), DIR).unwrap();
         let filler = fs.space().unwrap().bytes - 1_700_000;
         fs.write(&path("/filler"), &mut io::repeat(1).take(filler), PLAIN).unwrap();
         let mut number = 0;
@@ -403,8 +403,8 @@ fn the_need_knows_all_operations() {
             step("/usr/bin/tool".to_owned(), Content::File { size: 400_000 });
             let need = fs.need(plan).unwrap();
             let before = fs.space().unwrap();
-            fs.create_folders(&path("/links"), FOLDER).unwrap();
-            fs.create_folders(&path("/names"), FOLDER).unwrap();
+            fs.create_dirs(&path("/links"), DIR).unwrap();
+            fs.create_dirs(&path("/names"), DIR).unwrap();
             for number in 0..200 {
                 let link = path(&format!("/links/{number}-{}", "n".repeat(200)));
                 fs.symlink(&link, &"t".repeat(900), PLAIN).unwrap();

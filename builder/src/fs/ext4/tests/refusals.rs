@@ -47,8 +47,8 @@ fn first_block(image: &Image, file: &str) -> u64 {
     said.lines().last().unwrap().split_whitespace().next().unwrap().parse().unwrap()
 }
 
-fn folder_block(image: &Image, folder: &str, logical: u64) -> u64 {
-    image.debugfs(&format!("bmap {folder} {logical}")).trim().parse().unwrap()
+fn dir_block(image: &Image, dir: &str, logical: u64) -> u64 {
+    image.debugfs(&format!("bmap {dir} {logical}")).trim().parse().unwrap()
 }
 
 fn flip(bytes: &mut [u8; 4]) {
@@ -169,25 +169,25 @@ fn flipped_bytes_elsewhere() {
         root.split_whitespace().nth(7).unwrap().parse::<u64>().unwrap() * BLOCK
     };
     refused(&patched(&|image| extents(image) + 12), &["extent", "checksum"]);
-    let folder = patched(&|image| first_block(image, "/etc/systemd") * BLOCK + 1000);
-    refused(&folder, &["damaged", "Checksum"]);
-    // The hash tree of a large folder: its root, a leaf, and a leaf whose checksum is gone.
-    let many = |image: &Image, logical: u64| folder_block(image, "/var/lib/many", logical) * BLOCK;
+    let dir = patched(&|image| first_block(image, "/etc/systemd") * BLOCK + 1000);
+    refused(&dir, &["damaged", "Checksum"]);
+    // The hash tree of a large directory: its root, a leaf, and a leaf whose checksum is gone.
+    let many = |image: &Image, logical: u64| dir_block(image, "/var/lib/many", logical) * BLOCK;
     refused(&patched(&|image| many(image, 0) + 0x30), &["damaged", "Checksum"]);
     refused(&patched(&|image| many(image, 1) + 200), &["damaged"]);
     refused(&patched(&|image| many(image, 2) + BLOCK - 8), &["damaged"]);
     // Extended attributes that have a block.
     let attributes = |image: &Image| number(image, "stat /usr/bin/block", "File ACL:") * BLOCK;
     refused(&patched(&|image| attributes(image) + 100), &["extended attributes", "checksum"]);
-    // Reading opens it, but does not list the damaged folder; the crate's own listing would.
-    let fs = folder.try_open(false).unwrap();
+    // Reading opens it, but does not list the damaged directory; the crate's own listing would.
+    let fs = dir.try_open(false).unwrap();
     assert!(matches!(fs.list(&path("/etc/systemd")), Err(FsError::Corrupt { .. })));
     assert!(fs.list(&path("/usr")).is_ok());
 }
 
 /// Without checksums, so that nothing else gives it away. Most of these were found by fuzzing.
 #[test]
-fn inodes_and_folders_that_contradict_each_other() {
+fn inodes_and_dirs_that_contradict_each_other() {
     let broken = |commands: &[&str]| {
         let image = Image::new(MIB, &["-b", "4096", "-O", "^metadata_csum"]);
         image.debugfs_script(commands);
@@ -204,22 +204,22 @@ fn inodes_and_folders_that_contradict_each_other() {
         let image = broken(commands);
         refused(&image, &["damaged", finding]);
     }
-    let folder = |name: &str, change: &dyn Fn(&Image, u64)| {
+    let dir = |name: &str, change: &dyn Fn(&Image, u64)| {
         let image = broken(&[]);
         let block: u64 = image.debugfs(&format!("bmap {name} 0")).trim().parse().unwrap();
         change(&image, block * BLOCK);
         image
     };
     // The hash from which the second leaf on holds names, behind the first pair.
-    let astray = folder("/var/lib/many", &|image, block| {
+    let astray = dir("/var/lib/many", &|image, block| {
         image.patch(block + 0x28, |hash| *hash = [0xfe, 0xff, 0xff, 0x7f])
     });
     refused(&astray, &["a name where its hash does not lead to"]);
-    let levels = folder("/var/lib/many", &|image, block| image.patch(block + 0x1c, |info| info[2] = 9));
+    let levels = dir("/var/lib/many", &|image, block| image.patch(block + 0x1c, |info| info[2] = 9));
     refused(&levels, &["the root of a hash tree"]);
     // One empty entry that fills the block of the root: nothing is left that could contradict anything.
     let empty = [[0; 4], [0, 0x10, 0, 0]];
-    let dot = folder("/", &|image, block| {
+    let dot = dir("/", &|image, block| {
         (0..).step_by(4).zip(empty).for_each(|(at, new)| image.patch(block + at, |bytes| *bytes = new));
     });
     refused(&dot, &["`.` is missing"]);
@@ -291,7 +291,7 @@ fn reading_changes_no_byte_and_refuses_to_write() {
     fs.read(&path("/etc/hostname"), 100).unwrap();
     for done in [
         fs.write(&path("/new"), &mut b"x".as_slice(), PLAIN).err(),
-        fs.create_folders(&path("/new"), PLAIN).err(),
+        fs.create_dirs(&path("/new"), PLAIN).err(),
         fs.symlink(&path("/new"), "x", PLAIN).err(),
         fs.remove(&path("/etc/hostname")).err(),
         fs.set_attributes(&path("/etc/hostname"), PLAIN).err(),
@@ -306,11 +306,11 @@ fn reading_changes_no_byte_and_refuses_to_write() {
 #[test]
 fn a_hash_tree_that_leads_astray() {
     let image = Image::new(MIB, &["-b", "4096", "-O", "^metadata_csum"]);
-    let root = folder_block(&image, "/var/lib/many", 0) * BLOCK;
+    let root = dir_block(&image, "/var/lib/many", 0) * BLOCK;
     // The first pair with a hash, behind limit, count and the first block; then the block that it leads to.
     for (at, change) in [(0x28, 0x4000_0000_u32), (0x2c, 1)] {
         image.patch(root + at, |bytes| *bytes = (u32::from_le_bytes(*bytes) ^ change).to_le_bytes());
-        refused(&image, &["folder inode", "e2fsck -fy"]);
+        refused(&image, &["directory inode", "e2fsck -fy"]);
         image.patch(root + at, |bytes| *bytes = (u32::from_le_bytes(*bytes) ^ change).to_le_bytes());
     }
     image.try_open(true).unwrap();

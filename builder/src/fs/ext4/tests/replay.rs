@@ -137,18 +137,18 @@ fn what_the_kernel_left() {
         let mounted = Mounted::try_new(&image, 0).unwrap();
         let mut copies = Vec::new();
         for round in 0..12_u32 {
-            let folder = mounted.root().join(format!("round-{round}"));
-            std::fs::create_dir(&folder).unwrap();
+            let dir = mounted.root().join(format!("round-{round}"));
+            std::fs::create_dir(&dir).unwrap();
             for number in 0..120_u32 {
-                // Content that looks like the journal, folders that go again: escapes and revokes.
+                // Content that looks like the journal, directories that go again: escapes and revokes.
                 let mut content = noise(3000, number);
                 content[..4].copy_from_slice(&0xc03b_3998_u32.to_be_bytes());
-                std::fs::write(folder.join(format!("file-{number}-{}", "n".repeat(60))), content).unwrap();
+                std::fs::write(dir.join(format!("file-{number}-{}", "n".repeat(60))), content).unwrap();
             }
             if round % 3 == 2 {
                 std::fs::remove_dir_all(mounted.root().join(format!("round-{}", round - 1))).unwrap();
             }
-            let last = std::fs::File::create(folder.join("last")).unwrap();
+            let last = std::fs::File::create(dir.join("last")).unwrap();
             last.sync_all().unwrap();
             if round % 2 == 1 {
                 copies.push(image.copy());

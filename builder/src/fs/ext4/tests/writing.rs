@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use super::image::{FOLDER, Image, NOW, PLAIN, noise, path};
+use super::image::{DIR, Image, NOW, PLAIN, noise, path};
 use crate::fs::{Entry, FileSystem, FsError, Kind};
 
 fn image() -> Image {
@@ -32,8 +32,8 @@ fn links_in_the_middle_are_followed_and_at_the_end_replaced() {
         fs.write(&path("/etc/os-release"), &mut b"own".as_slice(), PLAIN).unwrap();
         assert_eq!(fs.stat(&path("/etc/os-release")).unwrap().unwrap().kind, Kind::File);
         assert_eq!(fs.read(&path("/usr/lib/os-release"), 1000).unwrap(), behind);
-        fs.create_folders(&path("/var/run/made/deep"), FOLDER).unwrap();
-        assert_eq!(fs.stat(&path("/run/made/deep")).unwrap().unwrap().kind, Kind::Folder);
+        fs.create_dirs(&path("/var/run/made/deep"), DIR).unwrap();
+        assert_eq!(fs.stat(&path("/run/made/deep")).unwrap().unwrap().kind, Kind::Dir);
     });
 }
 
@@ -42,7 +42,7 @@ fn the_wrong_kind_or_place_is_refused() {
     let image = image();
     image.edit(|fs| {
         let write = |at| fs.write(&path(at), &mut b"x".as_slice(), PLAIN).unwrap_err();
-        assert!(matches!(write("/no/such/folder"), FsError::NotFound { path } if path == "/no/such"));
+        assert!(matches!(write("/no/such/directory"), FsError::NotFound { path } if path == "/no/such"));
         assert!(matches!(write("/etc"), FsError::BadPath { .. }));
         assert!(matches!(write("/"), FsError::BadPath { .. }));
         assert!(matches!(write("/etc/hostname/x"), FsError::BadPath { .. }));
@@ -54,7 +54,7 @@ fn the_wrong_kind_or_place_is_refused() {
             fs.symlink(&path("/etc/x"), &"x".repeat(5000), PLAIN),
             Err(FsError::BadPath { .. })
         ));
-        assert!(matches!(fs.create_folders(&path("/etc/hostname"), FOLDER), Err(FsError::BadPath { .. })));
+        assert!(matches!(fs.create_dirs(&path("/etc/hostname"), DIR), Err(FsError::BadPath { .. })));
         assert!(matches!(fs.list(&path("/etc/hostname")), Err(FsError::BadPath { .. })));
         assert!(matches!(fs.read(&path("/etc"), 9), Err(FsError::BadPath { .. })));
         assert!(
@@ -68,15 +68,15 @@ fn the_wrong_kind_or_place_is_refused() {
 }
 
 #[test]
-fn folders_that_exist_are_left_as_they_are() {
+fn dirs_that_exist_are_left_as_they_are() {
     let image = image();
     let before = image.stat("/usr/lib");
-    image.edit(|fs| fs.create_folders(&path("/lib"), crate::fs::Attributes { uid: 9, ..FOLDER }).unwrap());
+    image.edit(|fs| fs.create_dirs(&path("/lib"), crate::fs::Attributes { uid: 9, ..DIR }).unwrap());
     assert_eq!(image.stat("/usr/lib"), before);
 }
 
 #[test]
-fn a_folder_is_listed_sorted_with_kinds() {
+fn a_dir_is_listed_sorted_with_kinds() {
     let fs = image().try_open(false).unwrap();
     let listed = fs.list(&path("/etc")).unwrap();
     let want = [
@@ -86,7 +86,7 @@ fn a_folder_is_listed_sorted_with_kinds() {
         ("hostname", Kind::File),
         ("long-link", Kind::Symlink),
         ("os-release", Kind::Symlink),
-        ("systemd", Kind::Folder),
+        ("systemd", Kind::Dir),
     ];
     assert_eq!(listed, want.map(|(name, kind)| Entry { name: name.to_owned(), kind }));
     assert_eq!(fs.list(&path("/run")).unwrap()[0].kind, Kind::Special);
@@ -173,12 +173,12 @@ fn a_file_larger_than_any_free_run() {
     });
 }
 
-/// The crate searches a folder from its beginning for each new name; what it makes of it must stay sound.
+/// The crate searches a directory from its beginning for each new name; what it makes of it must stay sound.
 #[test]
-fn a_folder_of_many_files() {
+fn a_dir_of_many_files() {
     let image = image();
     image.edit(|fs| {
-        fs.create_folders(&path("/opt"), FOLDER).unwrap();
+        fs.create_dirs(&path("/opt"), DIR).unwrap();
         for number in 0..1500 {
             fs.write(&path(&format!("/opt/a-name-of-usual-length-{number}")), &mut b"x".as_slice(), PLAIN)
                 .unwrap();

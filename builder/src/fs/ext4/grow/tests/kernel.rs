@@ -57,9 +57,9 @@ fn the_kernel_mounts_and_fills_it() {
         for index in 0..files {
             fs::write(mounted.on.join(format!("kernel-{index}")), &content).unwrap();
         }
-        for folder in 0..100 {
-            fs::create_dir(mounted.on.join(format!("folder-{folder}"))).unwrap();
-            fs::write(mounted.on.join(format!("folder-{folder}/x")), b"x").unwrap();
+        for dir in 0..100 {
+            fs::create_dir(mounted.on.join(format!("directory-{dir}"))).unwrap();
+            fs::write(mounted.on.join(format!("directory-{dir}/x")), b"x").unwrap();
         }
         fs::remove_file(mounted.on.join("kernel-0")).unwrap();
         mounted.unmount();

@@ -83,7 +83,7 @@ fn copy_block(block_size: u32, group: u32) -> u64 {
     first(block_size) + u64::from(group) * GROUP
 }
 
-/// With the beginning of the file system gone, e2fsck mends it from a copy in a new group and finds every file.
+/// With the beginning of the file system gone, e2fsck fixes it from a copy in a new group and finds every file.
 #[test]
 fn mended_from_a_copy() {
     for options in ["", "-O ^64bit,^flex_bg,^metadata_csum,uninit_bg", "-O ^metadata_csum"] {
@@ -93,7 +93,7 @@ fn mended_from_a_copy() {
         let block = copy_block(1024, 9).to_string();
         let (code, text) = run("e2fsck", &["-fy", "-b", &block, "-B", "1024", image.path()]);
         assert!(code <= 1, "{options}: {text}");
-        image.check("mended from a copy");
+        image.check("fixed from a copy");
         image.check_files();
     }
 }

@@ -13,10 +13,10 @@ use std::sync::Arc;
 use super::super::scratch::scratch;
 use super::{Grown, grow};
 use crate::disk::{ByteSize, Window};
+use crate::external_tools;
 use crate::fs::Result;
-use crate::judges;
 
-/// A file system alone in a file, and the folder that its files were made from.
+/// A file system alone in a file, and the directory that its files were made from.
 struct Image {
     dir: tempfile::TempDir,
     path: PathBuf,
@@ -24,7 +24,7 @@ struct Image {
 
 /// Runs a tool to its end; its output and exit code.
 fn run(program: &str, args: &[&str]) -> (i32, String) {
-    let out = judges::program(program)
+    let out = external_tools::program(program)
         .args(args)
         .env("LC_ALL", "C")
         .output()
@@ -49,7 +49,7 @@ impl Image {
         for index in 0..20usize {
             let content: Vec<u8> =
                 (0..index * 977).map(|byte| (byte * 31 + index).to_le_bytes()[0]).collect();
-            fs::write(source.join(format!("folder/file-{index}")), content).unwrap();
+            fs::write(source.join(format!("directory/file-{index}")), content).unwrap();
         }
         let image = Self { path: dir.path().join("fs.img"), dir };
         let (size, blocks) = (block_size.to_string(), blocks.to_string());
@@ -98,8 +98,8 @@ impl Image {
     fn check_files(&self) {
         let out = self.dir.path().join("read-back");
         fs::create_dir(&out).unwrap();
-        must("debugfs", &["-R", &format!("rdump folder {}", out.display()), self.path()]);
-        assert_eq!(tree(&out.join("folder")), tree(&self.dir.path().join("source/folder")));
+        must("debugfs", &["-R", &format!("rdump directory {}", out.display()), self.path()]);
+        assert_eq!(tree(&out.join("folder")), tree(&self.dir.path().join("source/directory")));
         fs::remove_dir_all(out).unwrap();
     }
 

@@ -111,7 +111,7 @@ fn nothing_outside_the_window_changes() {
     e2fsck(&format!("{}?offset={BEFORE}", path.display()), "in the middle of a disk");
 }
 
-/// Stopped after any write, either the old file system is untouched or e2fsck mends it and keeps every file.
+/// Stopped after any write, either the old file system is untouched or e2fsck fixes it and keeps every file.
 #[test]
 fn interrupted_growth() {
     let image = Image::make(1024, "-g 4096", 1 + 2 * 4096 + 2000);
@@ -134,7 +134,7 @@ fn interrupted_growth() {
         }
         let (code, text) = run("e2fsck", &["-fy", image.path()]);
         assert!(code <= 1, "stopped before write {stop}: {text}");
-        image.check(&format!("mended after stopping before write {stop}"));
+        image.check(&format!("fixed after stopping before write {stop}"));
         image.check_files();
     }
 }

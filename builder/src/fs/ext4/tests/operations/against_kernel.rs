@@ -5,7 +5,7 @@
 
 use std::io::Write;
 
-use super::super::image::{FOLDER, Image, path};
+use super::super::image::{DIR, Image, path};
 use super::against_model::seeds;
 use super::by_kernel::{Mounted, agrees, now};
 use super::generate::list;
@@ -32,7 +32,7 @@ fn by_kernel(mounted: &Mounted, list: &[(Operation, Outcome)]) {
 
 fn start(profile: &Profile) -> Image {
     let image = Image::empty(24, &profile.options());
-    image.edit(|fs| fs.create_folders(&path(TOP), FOLDER).unwrap());
+    image.edit(|fs| fs.create_dirs(&path(TOP), DIR).unwrap());
     image
 }
 

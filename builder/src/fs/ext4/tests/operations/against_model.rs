@@ -1,6 +1,6 @@
 //! Our layer against the model: at least 10,000 operations over all kinds of ext4, judged by e2fsck and debugfs.
 
-use super::super::image::{FOLDER, Image, path};
+use super::super::image::{DIR, Image, path};
 use super::model::Model;
 use super::{TOP, Tell, assert_same, by_debugfs, by_us, generate, profiles};
 use crate::fs::FileSystem;
@@ -22,7 +22,7 @@ fn run(profile: &profiles::Profile, seed: u64) {
     let _tell = Tell(format!("HCIMAGE_EXT4_SEED={seed}, {}", profile.options.join(" ")));
     let image = Image::empty(24, &profile.options());
     let mut model = Model::new(profile.block);
-    image.edit(|fs| fs.create_folders(&path(TOP), FOLDER).unwrap());
+    image.edit(|fs| fs.create_dirs(&path(TOP), DIR).unwrap());
     for closing in 0..CLOSINGS {
         let list = generate::list(seed << 8 | closing, AT_ONCE, profile, &mut model);
         let sight = model.sight();

@@ -13,9 +13,9 @@ pub(super) fn sight(image: &Image, names: &[String]) -> Sight {
     let mut script = Vec::new();
     for (number, path) in names.iter().enumerate() {
         // Name by name: debugfs takes 255 bytes of a line.
-        let (folder, name) = path.rsplit_once('/').unwrap();
+        let (dir, name) = path.rsplit_once('/').unwrap();
         script.push("cd /".to_owned());
-        script.extend(folder.split('/').skip(1).map(|name| format!("cd \"{name}\"")));
+        script.extend(dir.split('/').skip(1).map(|name| format!("cd \"{name}\"")));
         script.extend([format!("stat \"{name}\""), format!("ea_list \"{name}\"")]);
         // Not `rdump`, which gives the copies modes with which only root can read them.
         script.push(format!("dump \"{name}\" {}", out.path().join(number.to_string()).display()));
@@ -38,7 +38,7 @@ fn parse(said: &str, content: impl FnOnce() -> Vec<u8>) -> (u64, Seen) {
     let number = |key: &str| after(key).parse::<u64>().expect(said);
     let fast_link = said.lines().find_map(|line| line.strip_prefix("Fast link dest: "));
     let what = match (after("Type:"), fast_link) {
-        ("directory", None) => What::Folder,
+        ("directory", None) => What::Dir,
         ("symlink", Some(target)) => What::Link(target.trim_matches('"').to_owned()),
         ("symlink", None) => What::Link(String::from_utf8(content()).expect(said)),
         ("regular", None) => What::File(content()),

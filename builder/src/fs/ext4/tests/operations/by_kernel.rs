@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, XattrFlags, utimensat};
 
 use super::super::super::scratch::scratch;
-use super::super::image::{FOLDER, Image, NOW, OFFSET, PLAIN, noise, tool};
+use super::super::image::{DIR, Image, NOW, OFFSET, PLAIN, noise, tool};
 use super::{Gathered, Operation, Outcome, Seen, Sight, Stamp, TOP, What, acl_value, xattr_value};
 
 /// A mounted image; unmounted when dropped, and with its result by [`Mounted::unmount`].
@@ -97,10 +97,10 @@ impl Mounted {
             Operation::HardLink { from, to } => fs::hard_link(self.at(from), self.at(to)),
             Operation::Rename { from, to } => fs::rename(self.at(from), self.at(to)),
             Operation::Remove { at } => fs::remove_file(self.at(at)),
-            Operation::RemoveFolder { at } => fs::remove_dir(self.at(at)),
+            Operation::RemoveDir { at } => fs::remove_dir(self.at(at)),
             Operation::RemoveTree { at } if kind(at)?.is_dir() => fs::remove_dir_all(self.at(at)),
             Operation::RemoveTree { at } => fs::remove_file(self.at(at)),
-            Operation::Folder { at } => self.make_folders(at),
+            Operation::Dir { at } => self.make_dirs(at),
             Operation::Mode { at, .. } | Operation::SetAcl { at, .. } if kind(at)?.is_symlink() => refused(),
             Operation::Mode { at, mode } => {
                 fs::set_permissions(self.at(at), Permissions::from_mode((*mode).into()))
@@ -140,7 +140,7 @@ impl Mounted {
         fs::rename(new, at)
     }
 
-    fn make_folders(&self, path: &str) -> io::Result<()> {
+    fn make_dirs(&self, path: &str) -> io::Result<()> {
         let mut at = self.on.path().to_owned();
         for name in path.split('/').skip(1) {
             at.push(name);
@@ -150,8 +150,8 @@ impl Mounted {
                 Err(_) => {
                     fs::create_dir(&at)?;
                     lchown(&at, Some(0), Some(0))?;
-                    fs::set_permissions(&at, Permissions::from_mode(FOLDER.mode.into()))?;
-                    set_times(&at, (FOLDER.mtime, 0))?;
+                    fs::set_permissions(&at, Permissions::from_mode(DIR.mode.into()))?;
+                    set_times(&at, (DIR.mtime, 0))?;
                 }
             }
         }
@@ -168,7 +168,7 @@ impl Mounted {
             let what = if metadata.is_dir() {
                 let entries = fs::read_dir(&at).unwrap().map(|entry| entry.unwrap().file_name());
                 ahead.extend(entries.map(|entry| format!("{name}/{}", entry.to_str().unwrap())));
-                What::Folder
+                What::Dir
             } else if metadata.is_symlink() {
                 What::Link(fs::read_link(&at).unwrap().to_str().unwrap().to_owned())
             } else {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::image::{FOLDER, PLAIN, noise, path};
+use super::super::image::{DIR, PLAIN, noise, path};
 use super::{Gathered, Operation, Outcome, Seen, Sight, TOP, What, acl_value, xattr_value};
 use crate::fs::ext4::{Ext4, Time};
 use crate::fs::{FileSystem, FsError, Kind, Result, Source};
@@ -45,9 +45,9 @@ fn done(fs: &Ext4, operation: &Operation) -> Result<()> {
         Operation::HardLink { from, to } => fs.hard_link(&path(from), &path(to)),
         Operation::Rename { from, to } => fs.rename(&path(from), &path(to)),
         Operation::Remove { at } => fs.remove(&path(at)),
-        Operation::RemoveFolder { at } => fs.remove_folder(&path(at)),
+        Operation::RemoveDir { at } => fs.remove_dir(&path(at)),
         Operation::RemoveTree { at } => fs.remove_tree(&path(at)),
-        Operation::Folder { at } => fs.create_folders(&path(at), FOLDER),
+        Operation::Dir { at } => fs.create_dirs(&path(at), DIR),
         Operation::Mode { at, mode } => fs.set_mode(&path(at), *mode),
         Operation::Owner { at, uid, gid } => fs.set_owner(&path(at), *uid, *gid),
         Operation::Times { at, modified: (seconds, nanoseconds) } => {
@@ -66,10 +66,10 @@ pub(super) fn sight(fs: &Ext4) -> Sight {
     while let Some(at) = ahead.pop() {
         let metadata = fs.metadata(&path(&at)).unwrap().unwrap();
         let what = match metadata.kind {
-            Kind::Folder => {
+            Kind::Dir => {
                 let entries = fs.list(&path(&at)).unwrap();
                 ahead.extend(entries.into_iter().map(|entry| format!("{at}/{}", entry.name)));
-                What::Folder
+                What::Dir
             }
             Kind::File => What::File(fs.read(&path(&at), 8 << 20).unwrap()),
             Kind::Symlink => What::Link(fs.read_link(&path(&at)).unwrap()),

@@ -76,9 +76,9 @@ impl Random {
             18..21 => Operation::HardLink { from: at, to: self.path(names) },
             21..27 => Operation::Rename { from: at, to: self.path(names) },
             27 | 28 => Operation::Remove { at },
-            29 => Operation::RemoveFolder { at },
+            29 => Operation::RemoveDir { at },
             30 if self.below(3) == 0 => Operation::RemoveTree { at },
-            30..36 => Operation::Folder { at: self.fresh_path(names) },
+            30..36 => Operation::Dir { at: self.fresh_path(names) },
             36 => Operation::Mode { at, mode: self.one_of(&[0, 0o644, 0o4755, 0o2710, 0o1777, 0o6751]) },
             37 => Operation::Owner {
                 at,
@@ -122,12 +122,12 @@ pub(super) fn list(
         let names = model.names();
         // As many as the smallest of the file systems holds.
         let operation = match random.operation(&names, profile) {
-            Operation::Write { at, .. } | Operation::Folder { at } if names.len() > 120 => {
+            Operation::Write { at, .. } | Operation::Dir { at } if names.len() > 120 => {
                 Operation::RemoveTree { at: at.split('/').take(3).collect::<Vec<_>>().join("/") }
             }
             operation => operation,
         };
-        if matches!(&operation, Operation::Folder { at } if model.passes_link(at)) {
+        if matches!(&operation, Operation::Dir { at } if model.passes_link(at)) {
             continue;
         }
         let outcome = model.apply(&operation);

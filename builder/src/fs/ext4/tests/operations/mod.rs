@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 pub(super) use self::by_kernel::Mounted;
 use super::image::noise;
 
-/// Everything happens below this folder.
+/// Everything happens below this directory.
 const TOP: &str = "/srv";
 
 /// Seconds and nanoseconds.
@@ -65,13 +65,13 @@ enum Operation {
     Remove {
         at: String,
     },
-    RemoveFolder {
+    RemoveDir {
         at: String,
     },
     RemoveTree {
         at: String,
     },
-    Folder {
+    Dir {
         at: String,
     },
     Mode {
@@ -127,7 +127,7 @@ struct Seen {
 
 #[derive(Clone, PartialEq, Eq)]
 enum What {
-    Folder,
+    Dir,
     File(Vec<u8>),
     Link(String),
 }
@@ -135,7 +135,7 @@ enum What {
 impl std::fmt::Debug for What {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Folder => f.write_str("folder"),
+            Self::Dir => f.write_str("folder"),
             Self::File(bytes) => write!(f, "file of {} bytes", bytes.len()),
             Self::Link(target) => write!(f, "link to {target:?}"),
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::image::{FOLDER, NOW, PLAIN, noise};
+use super::super::image::{DIR, NOW, PLAIN, noise};
 use super::{ACL, Operation, Outcome, Seen, Sight, Stamp, TOP, What, acl_value, xattr_value};
 use Outcome::{Done, NotFound, Refused};
 
@@ -19,7 +19,7 @@ struct Node {
 
 #[derive(Debug, Clone)]
 enum Kind {
-    Folder(BTreeMap<String, usize>),
+    Dir(BTreeMap<String, usize>),
     File(Vec<u8>),
     Link(String),
 }
@@ -36,8 +36,8 @@ impl Node {
         Self { what, mode, uid: 0, gid: 0, modified, xattrs: BTreeMap::new(), acl: None }
     }
 
-    fn is_folder(&self) -> bool {
-        matches!(self.what, Kind::Folder(_))
+    fn is_dir(&self) -> bool {
+        matches!(self.what, Kind::Dir(_))
     }
 
     fn is_link(&self) -> bool {
@@ -45,30 +45,30 @@ impl Node {
     }
 }
 
-/// Where a path leads: the folder, and what has the name.
+/// Where a path leads: the directory, and what has the name.
 struct At<'a> {
-    folder: usize,
+    dir: usize,
     name: &'a str,
     node: Option<usize>,
 }
 
 impl Model {
     pub(super) fn new(block: u32) -> Self {
-        Self { nodes: vec![Node::new(Kind::Folder(BTreeMap::new()), FOLDER.mode)], block }
+        Self { nodes: vec![Node::new(Kind::Dir(BTreeMap::new()), DIR.mode)], block }
     }
 
-    fn children(&self, folder: usize) -> &BTreeMap<String, usize> {
-        match &self.nodes[folder].what {
-            Kind::Folder(children) => children,
-            _ => panic!("no folder"),
+    fn children(&self, dir: usize) -> &BTreeMap<String, usize> {
+        match &self.nodes[dir].what {
+            Kind::Dir(children) => children,
+            _ => panic!("no directory"),
         }
     }
 
-    fn change(&mut self, folder: usize) -> &mut BTreeMap<String, usize> {
-        self.nodes[folder].modified = (NOW, 0);
-        match &mut self.nodes[folder].what {
-            Kind::Folder(children) => children,
-            _ => panic!("no folder"),
+    fn change(&mut self, dir: usize) -> &mut BTreeMap<String, usize> {
+        self.nodes[dir].modified = (NOW, 0);
+        match &mut self.nodes[dir].what {
+            Kind::Dir(children) => children,
+            _ => panic!("no directory"),
         }
     }
 
@@ -76,16 +76,16 @@ impl Model {
     fn find<'a>(&self, path: &'a str) -> Result<At<'a>, Outcome> {
         let names: Vec<&str> = path.strip_prefix(TOP).unwrap().split('/').skip(1).collect();
         let (name, above) = names.split_last().expect("a path below the top");
-        let mut folder = 0;
+        let mut dir = 0;
         for name in above {
-            folder = *self.children(folder).get(*name).ok_or(NotFound)?;
-            match self.nodes[folder].what {
-                Kind::Folder(_) => {}
+            dir = *self.children(dir).get(*name).ok_or(NotFound)?;
+            match self.nodes[dir].what {
+                Kind::Dir(_) => {}
                 Kind::File(_) => return Err(Refused),
                 Kind::Link(_) => return Err(NotFound),
             }
         }
-        Ok(At { folder, name, node: self.children(folder).get(*name).copied() })
+        Ok(At { dir, name, node: self.children(dir).get(*name).copied() })
     }
 
     fn existing(&self, path: &str) -> Result<usize, Outcome> {
@@ -102,13 +102,13 @@ impl Model {
     }
 
     fn put(&mut self, path: &str, node: Node) -> Result<(), Outcome> {
-        let At { folder, name, node: old } = self.find(path)?;
-        if old.is_some_and(|old| self.nodes[old].is_folder()) {
+        let At { dir, name, node: old } = self.find(path)?;
+        if old.is_some_and(|old| self.nodes[old].is_dir()) {
             return Err(Refused);
         }
         self.nodes.push(node);
         let new = self.nodes.len() - 1;
-        self.change(folder).insert(name.to_owned(), new);
+        self.change(dir).insert(name.to_owned(), new);
         Ok(())
     }
 
@@ -136,39 +136,39 @@ impl Model {
                 self.nodes[node].modified = (NOW, 0);
                 Ok(())
             }
-            Operation::Folder { at } => self.make_folders(at),
+            Operation::Dir { at } => self.make_dirs(at),
             Operation::HardLink { from, to } => {
                 let node = self.existing(from)?;
-                let At { folder, name, node: taken } = self.find(to).map_err(|error| {
+                let At { dir, name, node: taken } = self.find(to).map_err(|error| {
                     // What is wrong with the first one is told first.
-                    if self.nodes[node].is_folder() { Refused } else { error }
+                    if self.nodes[node].is_dir() { Refused } else { error }
                 })?;
-                if self.nodes[node].is_folder() || taken.is_some() {
+                if self.nodes[node].is_dir() || taken.is_some() {
                     return Err(Refused);
                 }
-                self.change(folder).insert(name.to_owned(), node);
+                self.change(dir).insert(name.to_owned(), node);
                 Ok(())
             }
             Operation::Rename { from, to } => self.rename(from, to),
-            Operation::Remove { at } => self.remove(at, |node, _| !node.is_folder()),
-            Operation::RemoveFolder { at } => self.remove(at, |node, empty| node.is_folder() && empty),
+            Operation::Remove { at } => self.remove(at, |node, _| !node.is_dir()),
+            Operation::RemoveDir { at } => self.remove(at, |node, empty| node.is_dir() && empty),
             Operation::RemoveTree { at } => self.remove(at, |_, _| true),
             attributes => self.set(attributes),
         }
     }
 
-    fn make_folders(&mut self, path: &str) -> Result<(), Outcome> {
+    fn make_dirs(&mut self, path: &str) -> Result<(), Outcome> {
         let ends: Vec<_> = path.match_indices('/').map(|(end, _)| end).chain([path.len()]).skip(2).collect();
         for &end in &ends {
             match self.find(&path[..end])?.node {
-                Some(node) if self.nodes[node].is_folder() => {}
+                Some(node) if self.nodes[node].is_dir() => {}
                 Some(_) => return Err(Refused),
                 None => break,
             }
         }
         for end in ends {
             if self.find(&path[..end])?.node.is_none() {
-                self.put(&path[..end], Node::new(Kind::Folder(BTreeMap::new()), FOLDER.mode))?;
+                self.put(&path[..end], Node::new(Kind::Dir(BTreeMap::new()), DIR.mode))?;
             }
         }
         Ok(())
@@ -181,29 +181,29 @@ impl Model {
         if target.node == Some(node) {
             return Ok(());
         }
-        let moves_folder = self.nodes[node].is_folder();
+        let moves_dir = self.nodes[node].is_dir();
         if let Some(old) = target.node {
-            let old_is_folder = self.nodes[old].is_folder();
-            if moves_folder != old_is_folder || (old_is_folder && !self.children(old).is_empty()) {
+            let old_is_dir = self.nodes[old].is_dir();
+            if moves_dir != old_is_dir || (old_is_dir && !self.children(old).is_empty()) {
                 return Err(Refused);
             }
         }
-        if moves_folder && to.starts_with(&format!("{from}/")) {
+        if moves_dir && to.starts_with(&format!("{from}/")) {
             return Err(Refused);
         }
-        self.change(source.folder).remove(source.name);
-        self.change(target.folder).insert(target.name.to_owned(), node);
+        self.change(source.dir).remove(source.name);
+        self.change(target.dir).insert(target.name.to_owned(), node);
         Ok(())
     }
 
     fn remove(&mut self, path: &str, may: fn(&Node, bool) -> bool) -> Result<(), Outcome> {
-        let At { folder, name, node } = self.find(path)?;
+        let At { dir, name, node } = self.find(path)?;
         let node = &self.nodes[node.ok_or(NotFound)?];
-        let empty = matches!(&node.what, Kind::Folder(children) if children.is_empty());
+        let empty = matches!(&node.what, Kind::Dir(children) if children.is_empty());
         if !may(node, empty) {
             return Err(Refused);
         }
-        self.change(folder).remove(name);
+        self.change(dir).remove(name);
         Ok(())
     }
 
@@ -259,12 +259,12 @@ impl Model {
         let mut links: BTreeMap<usize, u64> = BTreeMap::new();
         let mut found: BTreeMap<String, usize> = BTreeMap::from([(TOP.to_owned(), 0)]);
         let mut ahead = vec![(TOP.to_owned(), 0)];
-        while let Some((path, folder)) = ahead.pop() {
-            for (name, &node) in self.children(folder) {
+        while let Some((path, dir)) = ahead.pop() {
+            for (name, &node) in self.children(dir) {
                 let path = format!("{path}/{name}");
                 *links.entry(node).or_default() += 1;
-                if self.nodes[node].is_folder() {
-                    *links.entry(folder).or_default() += 1;
+                if self.nodes[node].is_dir() {
+                    *links.entry(dir).or_default() += 1;
                     ahead.push((path.clone(), node));
                 }
                 found.insert(path, node);
@@ -273,13 +273,13 @@ impl Model {
         let mut gathered = super::Gathered::default();
         for (path, number) in found {
             let node = &self.nodes[number];
-            // A folder has a link to itself; the top one has its own name too.
-            let own = u64::from(node.is_folder()) + u64::from(number == 0);
+            // A directory has a link to itself; the top one has its own name too.
+            let own = u64::from(node.is_dir()) + u64::from(number == 0);
             let mut xattrs = node.xattrs.clone();
             xattrs.extend(node.acl.map(|(bits, user)| (ACL.to_owned(), acl_value(bits, user))));
             let seen = Seen {
                 what: match &node.what {
-                    Kind::Folder(_) => What::Folder,
+                    Kind::Dir(_) => What::Dir,
                     Kind::File(bytes) => What::File(bytes.clone()),
                     Kind::Link(target) => What::Link(target.clone()),
                 },

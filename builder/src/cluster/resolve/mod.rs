@@ -1,0 +1,141 @@
+//! From what the file says to a [`Cluster`].
+//!
+//! Each step gives `None` where a part is missing or refused: the checks before have reported why. Files that the
+//! cluster file names are read here, and what is wrong with them is reported like everything else.
+
+mod access;
+mod nodes;
+mod read;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::source::k3s_version::K3sVersionReq;
+use crate::source::url::SourceUrl;
+use crate::value::{DomainName, Host};
+
+use super::field::Field;
+use super::field_type::DatastoreKind;
+use super::file::{File, K3sTable};
+use super::load::LoadContext;
+use super::model::*;
+use super::problem::{InvalidValue, Problems};
+
+use read::Reader;
+
+/// The value without its place.
+fn bare<T>(field: Option<Field<T>>) -> Option<T> {
+    field.map(|field| field.value)
+}
+
+fn all<T>(fields: Vec<Field<T>>) -> Vec<T> {
+    fields.into_iter().map(|field| field.value).collect()
+}
+
+/// The cluster; certainly there where no error was reported, before or here.
+pub(super) fn cluster(
+    mut file: File,
+    context: &LoadContext<'_>,
+    problems: &mut Problems<'_>,
+) -> Option<Cluster> {
+    let reader = &mut Reader { context, problems };
+    let nodes = nodes::nodes(&mut file, reader);
+    let boards = boards(&mut file, nodes.as_ref(), reader);
+    let datastore = datastore(&mut file, reader);
+    let users = access::users(file.users, reader);
+    let registries = file.registries.map(|table| access::registries(table, reader));
+    let manifests = file.manifests.iter().filter_map(|field| access::manifest(field, reader)).collect();
+    let overlays = file.overlays.0.into_iter();
+    let overlays =
+        overlays.map(|(name, values)| Overlay { name: name.value, parameters: values.0 }).collect();
+
+    let (nodes, api, domain) = (nodes?, bare(file.api), bare(file.network.domain));
+    Some(Cluster {
+        name: file.name?.value,
+        api_host: api_host(api.as_ref(), &nodes, domain.as_ref())?,
+        api,
+        tls_san: all(file.tls_san),
+        time_zone: bare(file.time_zone),
+        k3s: k3s(file.k3s),
+        datastore: datastore?,
+        ntp: all(file.network.ntp),
+        domain,
+        nodes,
+        boards,
+        users,
+        registries,
+        overlays,
+        manifests,
+    })
+}
+
+fn api_host(api: Option<&Host>, nodes: &Nodes, domain: Option<&DomainName>) -> Option<Host> {
+    let first = nodes.init_server();
+    let given = api.cloned().or_else(|| first.network.static_address().map(Host::Address));
+    given.or_else(|| domain.unwrap_or(&DomainName::local()).host(&first.name).map(Host::Name))
+}
+
+fn k3s(table: K3sTable) -> K3s {
+    let settings = |entries: super::field::Entries<super::field_type::SettingKey, Field<Setting>>| {
+        Settings(entries.0.into_iter().map(|(key, value)| (key.value.0, value.value)).collect())
+    };
+    K3s {
+        version: bare(table.version).unwrap_or(K3sVersionReq::Channel("stable".to_owned())),
+        flannel_backend: bare(table.flannel_backend).unwrap_or(FlannelBackend::Vxlan),
+        disable: all(table.disable),
+        secrets_encryption: bare(table.secrets_encryption).unwrap_or(false),
+        cluster_cidr: all(table.cluster_cidr),
+        service_cidr: all(table.service_cidr),
+        cluster_domain: bare(table.cluster_domain),
+        kubeconfig_mode: bare(table.kubeconfig_mode),
+        server: settings(table.server),
+        agent: settings(table.agent),
+    }
+}
+
+fn datastore(file: &mut File, reader: &mut Reader<'_, '_>) -> Option<Datastore> {
+    let kind = file.k3s.datastore.as_ref().map_or(DatastoreKind::Sqlite, |field| field.value);
+    let external = file.external_datastore.take().and_then(|table| {
+        let client = reader.client(table.cert_file.as_ref(), table.key_file.as_ref());
+        let ca = table.ca_file.as_ref().and_then(|field| reader.certificate(field));
+        Some(External { endpoint: reader.secret(table.endpoint?)?, ca, client })
+    });
+    Some(match kind {
+        DatastoreKind::Sqlite => Datastore::Sqlite,
+        DatastoreKind::Etcd => Datastore::Etcd,
+        DatastoreKind::External => Datastore::External(Box::new(external?)),
+    })
+}
+
+/// The boards that the nodes have, each with its base.
+fn boards(
+    file: &mut File,
+    nodes: Option<&Nodes>,
+    reader: &mut Reader<'_, '_>,
+) -> BTreeMap<String, BoardChoice> {
+    let mut bases: BTreeMap<String, Base> = BTreeMap::new();
+    for (name, table) in std::mem::take(&mut file.boards.0) {
+        let Some(field) = table.base else { continue };
+        match base(&field.value.0, reader.context.dir) {
+            Ok(base) => {
+                bases.insert(name.value.0, base);
+            }
+            Err(refusal) => reader.problems.refused(&field.span, refusal),
+        }
+    }
+    let used = nodes.into_iter().flat_map(Nodes::iter).map(|node| &node.board);
+    used.filter_map(|name| {
+        let profile = reader.context.boards.get(name).ok()?.clone();
+        Some((name.clone(), BoardChoice { profile, base: bases.get(name).cloned() }))
+    })
+    .collect()
+}
+
+fn base(text: &str, dir: &Path) -> Result<Base, InvalidValue> {
+    if !text.contains("://") {
+        return Ok(Base::File(dir.join(text)));
+    }
+    let url = text.parse::<SourceUrl>();
+    url.map(Base::Url)
+        .map_err(|error| InvalidValue::new(error.to_string(), "write an https address or a file"))
+}

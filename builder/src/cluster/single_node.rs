@@ -1,0 +1,109 @@
+//! A node that is the whole cluster, as `hcimage build --board` without a cluster file makes it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::board::Board;
+use crate::source::k3s_version::K3sVersionReq;
+use crate::value::{
+    BootstrapRole, DnsLabel, DomainName, Host, Hostname, KubeconfigMode, TimeServer, ValueError,
+};
+
+use super::model::*;
+
+/// What the command line says about the one node.
+#[derive(Debug, Clone)]
+pub struct SingleNode {
+    /// Its board.
+    pub board: Board,
+    /// Its name.
+    pub hostname: Hostname,
+    /// Where its address comes from.
+    pub addressing: Addressing,
+    /// Its data disk.
+    pub data_disk: DataDisk,
+    /// The mode of the kubeconfig on the node, where not k3s's own 0600.
+    pub kubeconfig_mode: Option<KubeconfigMode>,
+    /// NTP servers.
+    pub ntp: Vec<TimeServer>,
+    /// What k3s applies.
+    pub manifests: Vec<Manifest>,
+    /// The release.
+    pub k3s: K3sVersionReq,
+}
+
+/// Why there is no such cluster.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidSingleNode {
+    /// The node's name is no name for a cluster.
+    #[error(transparent)]
+    Name(#[from] ValueError),
+    /// Two manifests would fight over one name.
+    #[error(
+        "two manifests are called {name}: k3s names what it deploys by the file's name up to its first dot"
+    )]
+    SameManifest {
+        /// The file name of the second one.
+        name: String,
+    },
+}
+
+/// The cluster of one node. It is called after the node.
+pub fn single_node(wanted: SingleNode) -> Result<Cluster, InvalidSingleNode> {
+    let mut addons = BTreeSet::new();
+    if let Some(twice) = wanted.manifests.iter().find(|manifest| !addons.insert(manifest.addon())) {
+        return Err(InvalidSingleNode::SameManifest { name: twice.name().to_owned() });
+    }
+    let name: DnsLabel = wanted.hostname.as_str().parse()?;
+    let board = wanted.board.name.clone();
+    let network = NodeNetwork {
+        link: Link::Ethernet { vlan: None },
+        interface: None,
+        addressing: wanted.addressing.clone(),
+    };
+    let api_host = match network.static_address() {
+        Some(address) => Host::Address(address),
+        None => DomainName::local()
+            .host(&wanted.hostname)
+            .map(Host::Name)
+            .map_or_else(|| name.as_str().parse(), Ok)?,
+    };
+    let node = Node {
+        name: wanted.hostname,
+        bootstrap_role: BootstrapRole::InitServer,
+        board: board.clone(),
+        network,
+        mac: None,
+        serial: None,
+        labels: BTreeMap::new(),
+        taints: Vec::new(),
+        data_disk: Some(wanted.data_disk),
+    };
+    Ok(Cluster {
+        name,
+        api: None,
+        api_host,
+        tls_san: Vec::new(),
+        time_zone: None,
+        k3s: K3s {
+            version: wanted.k3s,
+            flannel_backend: FlannelBackend::Vxlan,
+            disable: Vec::new(),
+            secrets_encryption: false,
+            cluster_cidr: Vec::new(),
+            service_cidr: Vec::new(),
+            cluster_domain: None,
+            kubeconfig_mode: wanted.kubeconfig_mode,
+            server: Settings::default(),
+            agent: Settings::default(),
+        },
+        datastore: Datastore::Sqlite,
+        ntp: wanted.ntp,
+        domain: None,
+        nodes: Nodes::single_node(node),
+        boards: BTreeMap::from([(board, BoardChoice { profile: wanted.board, base: None })]),
+        users: Vec::new(),
+        registries: None,
+        overlays: Vec::new(),
+        manifests: wanted.manifests,
+    })
+}

@@ -1,0 +1,98 @@
+//! `/etc/group` and its shadow, `/etc/gshadow`: who belongs together (group(5), gshadow(5)).
+
+use super::passwd::OF_PEOPLE;
+use super::records::Records;
+use crate::formats::error::EditError;
+use crate::value::UserName;
+
+/// Where the file lies.
+pub const PATH: &str = "/etc/group";
+/// Where its shadow lies; systems can do without it.
+pub const SHADOW_PATH: &str = "/etc/gshadow";
+
+/// Both files have four fields, the last of which lists the members.
+const FIELDS: usize = 4;
+
+/// The number of the group, if there is one of that name. Refused where it is not a person's own.
+pub fn number(text: &str, name: &UserName) -> Result<Option<u32>, EditError> {
+    let records = Records::parse(text, FIELDS);
+    let Some(record) = records.get(name.as_str())? else { return Ok(None) };
+    let field = record.get(2).copied().unwrap_or_default();
+    let gid =
+        field.parse().map_err(|_| EditError::NoNumber { name: name.to_string(), field: field.to_owned() })?;
+    match OF_PEOPLE.contains(&gid) {
+        true => Ok(Some(gid)),
+        false => Err(EditError::SystemName { what: "a group", name: name.to_string(), id: gid }),
+    }
+}
+
+/// All numbers that have a group.
+pub fn numbers(text: &str) -> Vec<u32> {
+    let records = Records::parse(text, FIELDS);
+    records.all().filter_map(|record| record.get(2).and_then(|gid| gid.parse().ok())).collect()
+}
+
+/// The first number that neither an account nor a group has; both get the same, as adduser does it.
+pub fn free_number(passwd: &str, group: &str) -> Result<u32, EditError> {
+    let taken = [super::passwd::numbers(passwd), numbers(group)].concat();
+    OF_PEOPLE.into_iter().find(|id| !taken.contains(id)).ok_or(EditError::NoFreeNumber)
+}
+
+/// Lets the account be in these groups, and not in those that say no; groups that the system does not have are passed
+/// over. A new account gets a group of its own name and with the number `gid`, unless there is one; of an account that
+/// there was before, the group must be there.
+pub fn edit(
+    text: &str,
+    name: &UserName,
+    gid: u32,
+    known: bool,
+    groups: &[(&str, bool)],
+) -> Result<String, EditError> {
+    let mut records = Records::parse(text, FIELDS);
+    if !numbers(text).contains(&gid) {
+        if known {
+            return Err(EditError::NoGroup { name: name.to_string(), gid });
+        }
+        records.put(&[name.as_str(), "x", &gid.to_string(), ""]);
+    }
+    join(&mut records, name, groups)?;
+    Ok(records.render())
+}
+
+/// The same in the shadow. `own` tells whether there is a group of the account's own name.
+pub fn edit_shadow(
+    text: &str,
+    name: &UserName,
+    own: bool,
+    groups: &[(&str, bool)],
+) -> Result<String, EditError> {
+    let mut records = Records::parse(text, FIELDS);
+    if own && records.get(name.as_str())?.is_none() {
+        records.put(&[name.as_str(), "!", "", ""]);
+    }
+    join(&mut records, name, groups)?;
+    Ok(records.render())
+}
+
+fn join(records: &mut Records, name: &UserName, groups: &[(&str, bool)]) -> Result<(), EditError> {
+    for (group, member) in groups {
+        let Some(record) = records.get(group)? else { continue };
+        let mut record: Vec<String> = record.into_iter().map(str::to_owned).collect();
+        if let Some(members) = record.last_mut() {
+            *members = with(members, name.as_str(), *member);
+        }
+        records.put(&record);
+    }
+    Ok(())
+}
+
+/// A list of members, with `name` in it or not; the others keep their order.
+fn with(members: &str, name: &str, member: bool) -> String {
+    let mut list: Vec<&str> = members.split(',').filter(|other| !other.is_empty()).collect();
+    match (list.contains(&name), member) {
+        (false, true) => list.push(name),
+        (true, false) => list.retain(|other| *other != name),
+        _ => return members.to_owned(),
+    }
+    list.join(",")
+}

@@ -1,0 +1,95 @@
+//! `/etc/passwd`: who there is (passwd(5)).
+
+use super::records::Records;
+use crate::formats::error::EditError;
+use crate::value::UserName;
+
+/// Where the file lies.
+pub const PATH: &str = "/etc/passwd";
+
+const FIELDS: usize = 7;
+
+/// Ids of people (Debian Policy, 9.2.2): what is below belongs to packages, and so does most of what is above.
+pub(super) const OF_PEOPLE: std::ops::RangeInclusive<u32> = 1000..=59999;
+
+/// The account of a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its name.
+    pub name: UserName,
+    /// Its number.
+    pub uid: u32,
+    /// The number of its first group.
+    pub gid: u32,
+    /// Its directory, an absolute path.
+    pub home: String,
+    /// What runs when it logs in.
+    pub shell: String,
+    comment: String,
+}
+
+/// The account that has that name. Refused where the name is not a person's, or shares its number with another.
+pub fn find(text: &str, name: &UserName) -> Result<Option<Account>, EditError> {
+    let records = Records::parse(text, FIELDS);
+    let Some(record) = records.get(name.as_str())? else { return Ok(None) };
+    let [_, _, uid, gid, comment, home, shell] = record.as_slice() else { return Ok(None) };
+    let number = |field: &str| {
+        field
+            .parse::<u32>()
+            .map_err(|_| EditError::NoNumber { name: name.to_string(), field: field.to_owned() })
+    };
+    let (uid, gid) = (number(uid)?, number(gid)?);
+    if !OF_PEOPLE.contains(&uid) {
+        return Err(EditError::SystemName { what: "an account", name: name.to_string(), id: uid });
+    }
+    let shares = |other: &Vec<&str>| {
+        other.first() != Some(&name.as_str()) && other.get(2).and_then(|id| id.parse().ok()) == Some(uid)
+    };
+    if let Some(other) = records.all().find(shares) {
+        let other = other.first().copied().unwrap_or_default().to_owned();
+        return Err(EditError::SharedNumber { name: name.to_string(), other, id: uid });
+    }
+    let refuses_logins = shell.is_empty() || shell.ends_with("/nologin") || shell.ends_with("/false");
+    let shell = if refuses_logins { login_shell(text) } else { (*shell).to_owned() };
+    let home = (*home).to_owned();
+    Ok(Some(Account { name: name.clone(), uid, gid, home, shell, comment: (*comment).to_owned() }))
+}
+
+/// An account of that name and these numbers that there is not yet.
+pub fn new(text: &str, name: &UserName, uid: u32, gid: u32) -> Account {
+    let home = format!("/home/{name}");
+    Account { name: name.clone(), uid, gid, home, shell: login_shell(text), comment: String::new() }
+}
+
+/// All numbers that have an account.
+pub fn numbers(text: &str) -> Vec<u32> {
+    let records = Records::parse(text, FIELDS);
+    records.all().filter_map(|record| record.get(2).and_then(|uid| uid.parse().ok())).collect()
+}
+
+/// The directories of all accounts of people.
+pub fn homes(text: &str) -> Vec<String> {
+    let records = Records::parse(text, FIELDS);
+    let is_persons = |record: &Vec<&str>| {
+        record.get(2).and_then(|uid| uid.parse::<u32>().ok()).is_some_and(|uid| OF_PEOPLE.contains(&uid))
+    };
+    let home = |record: Vec<&str>| record.get(5).map(|home| (*home).to_owned());
+    records.all().filter(is_persons).filter_map(home).collect()
+}
+
+/// Gives the account its line, with its password where passwords belong: in shadow(5).
+pub fn edit(text: &str, account: &Account) -> String {
+    let mut records = Records::parse(text, FIELDS);
+    let Account { name, uid, gid, home, shell, comment } = account;
+    let (uid, gid) = (uid.to_string(), gid.to_string());
+    records.put(&[name.as_str(), "x", &uid, &gid, comment, home, shell]);
+    records.render()
+}
+
+/// What root has: an image need not have bash.
+fn login_shell(text: &str) -> String {
+    let records = Records::parse(text, FIELDS);
+    let root = records.get("root").ok().flatten();
+    let shell = root.and_then(|record| record.get(6).copied()).filter(|shell| shell.starts_with('/'));
+    shell.filter(|shell| !shell.ends_with("/nologin")).unwrap_or("/bin/bash").to_owned()
+}

@@ -1,0 +1,92 @@
+//! `/etc/shadow`: passwords and when they end (shadow(5)). The text is secret.
+
+use super::records::Records;
+use crate::formats::error::EditError;
+use crate::value::{PasswordHash, UserName};
+
+/// Where the file lies.
+pub const PATH: &str = "/etc/shadow";
+
+const FIELDS: usize = 9;
+
+/// No password fits this. Not `!`: sshd takes that for a locked account and refuses its keys too where PAM is off
+/// (`LOCKED_PASSWD_PREFIX` in OpenSSH's platform.c).
+const NONE: &str = "*";
+
+/// Gives the account this password, or none that fits. A password that had run out, or had to be changed at the next
+/// login, does so no more: a key would let nobody in. `today` counts days since 1970.
+///
+/// Refused where the file knows the name, but passwd does not (`known`): somebody may have removed it half.
+pub fn edit(
+    text: &str,
+    name: &UserName,
+    password: Option<&PasswordHash>,
+    today: i64,
+    known: bool,
+) -> Result<String, EditError> {
+    let mut records = Records::parse(text, FIELDS);
+    let password = password.map_or(NONE, PasswordHash::expose);
+    let old = records.get(name.as_str())?;
+    if old.is_some() && !known {
+        return Err(EditError::Orphan { name: name.to_string() });
+    }
+    let (min, max, warn) = match old.as_deref() {
+        Some([_, _, _, min, max, warn, ..]) => (*min, *max, *warn),
+        _ => ("0", "99999", "7"),
+    };
+    let changed = match old.as_deref() {
+        Some([_, same, changed, ..]) if *same == password && !matches!(*changed, "0") => {
+            (*changed).to_owned()
+        }
+        _ => today.to_string(),
+    };
+    let record = [name.as_str(), password, &changed, min, max, warn, "", "", ""].map(str::to_owned);
+    records.put(&record);
+    Ok(records.render())
+}
+
+/// Takes root's password away, if it has one or, worse, an empty one.
+pub fn lock_root(text: &str) -> Result<String, EditError> {
+    let mut records = Records::parse(text, FIELDS);
+    let Some(mut record) =
+        records.get("root")?.map(|record| record.into_iter().map(str::to_owned).collect::<Vec<_>>())
+    else {
+        return Ok(text.to_owned());
+    };
+    if let Some(password) = record.get_mut(1).filter(|password| !password.starts_with(['*', '!'])) {
+        NONE.clone_into(password);
+    }
+    records.put(&record);
+    Ok(records.render())
+}
+
+/// Whether root's password is systemd's word for one that it is to ask for on the first boot (systemd-firstboot(1)).
+pub fn root_is_unprovisioned(text: &str) -> bool {
+    text.lines().any(|line| line.starts_with("root:!unprovisioned:"))
+}
+
+/// Takes away the empty password of every account that has one, with which anybody could log in on the console:
+/// Debian's own images for the Raspberry Pi have such a root.
+pub fn close_open(text: &str) -> String {
+    let close = |line: &str| match line.split_once("::") {
+        // A line of NIS is no account.
+        Some((name, rest)) if !name.is_empty() && !name.contains(':') && !name.starts_with(['+', '-']) => {
+            format!("{name}:{NONE}:{rest}")
+        }
+        _ => line.to_owned(),
+    };
+    text.split_inclusive('\n').map(close).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_password_is_closed_and_nothing_else_changes() {
+        let text = "root::20000:0:99999:7:::\ndaemon:*:20000:0:99999:7:::\n+::::::::\nanna:$y$j9T$x$y:20000::::::\nlast:::";
+        let closed = "root:*:20000:0:99999:7:::\ndaemon:*:20000:0:99999:7:::\n+::::::::\nanna:$y$j9T$x$y:20000::::::\nlast:*::";
+        assert_eq!(close_open(text), closed);
+        assert_eq!(close_open(closed), closed);
+    }
+}

@@ -1,0 +1,133 @@
+//! Words of a kernel command line, added so that they take effect.
+
+use super::error::EditError;
+
+/// A word that must take effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KernelArg {
+    /// As it stands on the command line.
+    pub text: &'static str,
+    /// `key=value` words that would undo it where they come later; a comma list counts where it holds the value.
+    pub undone_by: &'static [&'static str],
+}
+
+/// Switches the memory controller on, which k3s needs and which the firmware of a Pi switches off.
+///
+/// `cgroup_enable` is known to the Raspberry Pi kernels and undoes `cgroup_disable`; `cgroup_memory` is its older form.
+/// The kernel reads from left to right and the last one wins (`kernel/cgroup/cgroup.c`).
+pub const CGROUP_MEMORY: [KernelArg; 2] = [
+    KernelArg { text: "cgroup_memory=1", undone_by: &["cgroup_memory=0"] },
+    KernelArg { text: "cgroup_enable=memory", undone_by: &["cgroup_disable=memory"] },
+];
+
+/// Adds those words that are missing, or undone later, at the end of `line`, and takes nothing away.
+///
+/// Words behind a lone `--` go to init and not to the kernel (`kernel/params.c`), so the end is in front of it.
+pub fn ensure_args(line: &str, words: &[KernelArg]) -> Result<String, EditError> {
+    let tokens = kernel_tokens(line)?;
+    let missing: Vec<&str> = words.iter().filter(|word| !word.holds(&tokens)).map(|word| word.text).collect();
+    if missing.is_empty() {
+        return Ok(line.to_owned());
+    }
+    let end = tokens.last().map_or(0, |token| token.end);
+    let (head, rest) = line.split_at_checked(end).unwrap_or((line, ""));
+    let gap = if head.is_empty() { "" } else { " " };
+    let closing = if head.is_empty() && rest.starts_with("--") { " " } else { "" };
+    Ok(format!("{head}{gap}{}{closing}{rest}", missing.join(" ")))
+}
+
+impl KernelArg {
+    /// Whether the word stands there with nothing behind it that undoes it.
+    fn holds(&self, tokens: &[Token<'_>]) -> bool {
+        tokens.iter().fold(false, |on, token| {
+            token.text == self.text || (on && !self.undone_by.iter().any(|other| undoes(token.text, other)))
+        })
+    }
+}
+
+/// A word and where it ends in its line.
+struct Token<'a> {
+    text: &'a str,
+    end: usize,
+}
+
+/// The words up to a lone `--`. A double quote holds blanks together, as in the kernel's `next_arg`.
+fn kernel_tokens(line: &str) -> Result<Vec<Token<'_>>, EditError> {
+    let mut tokens = Vec::new();
+    let (mut start, mut quoted) = (None, false);
+    for (place, character) in line.char_indices() {
+        quoted ^= character == '"';
+        match start {
+            None if !is_blank(character) => start = Some(place),
+            Some(from) if is_blank(character) && !quoted => {
+                tokens.extend(token(line, from, place));
+                start = None;
+            }
+            _ => {}
+        }
+    }
+    if quoted {
+        return Err(EditError::OpenQuote);
+    }
+    tokens.extend(start.and_then(|from| token(line, from, line.len())));
+    if let Some(dashes) = tokens.iter().position(|token| token.text == "--") {
+        tokens.truncate(dashes);
+    }
+    Ok(tokens)
+}
+
+fn token(line: &str, from: usize, end: usize) -> Option<Token<'_>> {
+    line.get(from..end).map(|text| Token { text, end })
+}
+
+fn is_blank(character: char) -> bool {
+    matches!(character, ' ' | '\t')
+}
+
+/// Whether `word` is `other`, or has `other`'s key and its value in a comma list.
+fn undoes(word: &str, other: &str) -> bool {
+    match (word.split_once('='), other.split_once('=')) {
+        (Some((key, list)), Some((wanted, value))) => key == wanted && list.split(',').any(|v| v == value),
+        _ => word == other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_added_once_where_they_take_effect() {
+        for (line, want) in [
+            ("", "cgroup_memory=1 cgroup_enable=memory"),
+            ("quiet", "quiet cgroup_memory=1 cgroup_enable=memory"),
+            ("quiet  ", "quiet cgroup_memory=1 cgroup_enable=memory  "),
+            ("cgroup_memory=1 quiet", "cgroup_memory=1 quiet cgroup_enable=memory"),
+            ("cgroup_enable=memory a cgroup_memory=1", "cgroup_enable=memory a cgroup_memory=1"),
+            (
+                "cgroup_memory=1 cgroup_enable=memory cgroup_disable=memory",
+                "cgroup_memory=1 cgroup_enable=memory cgroup_disable=memory cgroup_enable=memory",
+            ),
+            (
+                "cgroup_memory=1 cgroup_enable=memory cgroup_disable=cpu,memory",
+                "cgroup_memory=1 cgroup_enable=memory cgroup_disable=cpu,memory cgroup_enable=memory",
+            ),
+            (
+                "cgroup_memory=1 cgroup_enable=memory cgroup_disable=cpu",
+                "cgroup_memory=1 cgroup_enable=memory cgroup_disable=cpu",
+            ),
+            ("a -- single", "a cgroup_memory=1 cgroup_enable=memory -- single"),
+            ("-- single", "cgroup_memory=1 cgroup_enable=memory -- single"),
+            ("x=\"a cgroup_memory=1 b\"", "x=\"a cgroup_memory=1 b\" cgroup_memory=1 cgroup_enable=memory"),
+        ] {
+            let once = ensure_args(line, &CGROUP_MEMORY).unwrap();
+            assert_eq!(once, want, "{line:?}");
+            assert_eq!(ensure_args(&once, &CGROUP_MEMORY).unwrap(), once);
+        }
+    }
+
+    #[test]
+    fn an_open_quote_is_refused() {
+        assert_eq!(ensure_args("a=\"b c", &CGROUP_MEMORY), Err(EditError::OpenQuote));
+    }
+}

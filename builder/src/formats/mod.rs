@@ -1,0 +1,55 @@
+//! Pure editors and renderers: text in, text out, nothing read or written.
+//!
+//! An **editor** (`edit`, or a verb) changes what it is about and keeps the rest to the byte: foreign lines, their
+//! order, comments, line ends, and whether the last line has one. Editing twice is editing once. A **renderer**
+//! (`render`) writes a file that is wholly ours. A **reader** tells what a file of the base says.
+//!
+//! Where the file's place is the same on all bases, the module names it in `PATH`.
+
+pub mod accounts;
+pub mod authorized_keys;
+pub mod cloud_cfg;
+pub mod cloud_init;
+pub mod cmdline;
+pub mod config_txt;
+pub mod dhcpcd_conf;
+pub mod dphys_swapfile;
+pub mod dpkg_status;
+pub mod fstab;
+pub mod grub_cfg;
+pub mod grub_default;
+pub mod hostname;
+pub mod hosts;
+pub mod interfaces;
+pub mod iptables;
+pub mod journald;
+pub mod k3s_config;
+pub mod k3s_env;
+pub mod k3s_unit;
+pub mod kernel_args;
+pub mod kernel_modules;
+pub mod keyfile;
+pub mod modules_load;
+pub mod netplan;
+pub mod network_manager_state;
+pub mod networkd;
+pub mod os_release;
+pub mod profile;
+pub mod raspi_extra_cmdline;
+pub mod regdom;
+pub mod resolv_conf;
+pub mod rpi_swap;
+pub mod sshd_config;
+pub mod sudoers;
+pub mod sysctl;
+pub mod user_data;
+pub mod wpa_supplicant;
+pub mod zram_generator;
+
+mod debian_version;
+mod error;
+mod lines;
+pub(crate) mod yaml;
+
+pub use debian_version::{DebianVersion, VersionError};
+pub use error::EditError;

@@ -1,0 +1,271 @@
+//! cloud-init's `user-data` beside the boot files: what is the image's own affair is taken out of it, since it overrules
+//! the files in `/etc/cloud`.
+//!
+//! Keys: cloud-init's module reference, `cc_users_groups`, `cc_set_passwords`, `cc_ssh`, `cc_set_hostname`,
+//! `cc_update_etc_hosts`, `cc_mounts`, `cc_timezone`.
+
+use yaml_rust2::yaml::Hash;
+use yaml_rust2::{Yaml, YamlLoader};
+
+use super::EditError;
+use super::cloud_cfg::is_too_deep;
+use super::cloud_init::CloudInitOverrides;
+
+/// Its name in the boot directory, where the seed of Ubuntu's and Raspberry Pi OS's images lies.
+pub const NAME: &str = "user-data";
+
+/// The node's name, what `/etc/hosts` says, its host keys, and swap.
+const OF_THE_NODE: [&str; 8] = [
+    "hostname",
+    "fqdn",
+    "prefer_fqdn_over_hostname",
+    "create_hostname_file",
+    "preserve_hostname",
+    "manage_etc_hosts",
+    "ssh_deletekeys",
+    "swap",
+];
+
+/// Accounts, and by what they log in.
+const OF_ACCOUNTS: [&str; 8] = [
+    "users",
+    "user",
+    "chpasswd",
+    "password",
+    "ssh_pwauth",
+    "ssh_authorized_keys",
+    "ssh_import_id",
+    "disable_root",
+];
+
+/// The text without what is the image's own affair; the rest to the byte. A script or another kind of user data is left
+/// as it is.
+pub fn edit(text: &str, overrides: CloudInitOverrides) -> Result<String, EditError> {
+    if !is_cloud_config(text) {
+        return Ok(text.to_owned());
+    }
+    let is_ours = |key: &str, value: &Yaml| {
+        OF_THE_NODE.contains(&key)
+            || overrides.accounts && OF_ACCOUNTS.contains(&key)
+            || overrides.time_zone && key == "timezone"
+            || has_plain_password(key, value)
+    };
+    let mut wanted = parse(text)?;
+    let ours: Vec<String> = wanted
+        .iter()
+        .filter_map(|(key, value)| key.as_str().filter(|key| is_ours(key, value)))
+        .map(str::to_owned)
+        .collect();
+    let Some(first) = ours.first().cloned() else {
+        return Ok(text.to_owned());
+    };
+    ours.iter().for_each(|key| _ = wanted.remove(&Yaml::String(key.clone())));
+    let mut edited = without_blocks(text, |key| ours.iter().any(|ours| ours == key));
+    if wanted.is_empty() {
+        // cloud-init warns of one that says nothing.
+        edited.push_str(if edited.ends_with('\n') { "{}\n" } else { "\n{}\n" });
+    }
+    // The lines were taken for what they are only if the parser agrees.
+    if parse(&edited).ok().as_ref() == Some(&wanted) {
+        Ok(edited)
+    } else {
+        Err(EditError::UnusualYaml { key: first })
+    }
+}
+
+/// Whether it gives an account a password that whoever has the image can read, as Ubuntu's own does. Taken out even where
+/// the owner's accounts are kept: a key that was added beside it does not make it safe.
+fn has_plain_password(key: &str, value: &Yaml) -> bool {
+    let is_hash = |password: &str| password.starts_with('$');
+    match key {
+        "password" => value.as_str().is_none_or(|password| !is_hash(password)),
+        "chpasswd" => {
+            let list = match &value["list"] {
+                Yaml::Array(lines) => lines.iter().filter_map(Yaml::as_str).collect(),
+                Yaml::String(lines) => lines.lines().collect(),
+                _ => Vec::new(),
+            };
+            let in_list =
+                list.iter().any(|line| line.split_once(':').is_some_and(|(_, p)| !is_hash(p.trim())));
+            let users = value["users"].as_vec().map(Vec::as_slice).unwrap_or_default();
+            in_list || users.iter().any(|user| !user["password"].as_str().is_none_or(is_hash))
+        }
+        _ => false,
+    }
+}
+
+/// Whether the image's owner has made accounts with it, or given the default one keys. Ubuntu's own only gives the
+/// default account a password, which everybody knows.
+pub fn makes_accounts(text: &str) -> bool {
+    if !is_cloud_config(text) {
+        return false;
+    }
+    let Ok(settings) = parse(text) else { return false };
+    let value = |key: &str| settings.get(&Yaml::String(key.to_owned()));
+    let names_some = |users: &Yaml| match users {
+        Yaml::Array(users) => users.iter().any(|user| user.as_str() != Some("default")),
+        Yaml::Hash(users) => !users.is_empty(),
+        Yaml::String(users) => users.split(',').any(|user| user.trim() != "default"),
+        _ => false,
+    };
+    value("users").is_some_and(names_some)
+        || ["user", "ssh_authorized_keys", "ssh_import_id"].iter().any(|key| value(key).is_some())
+}
+
+/// By the first line, as cloud-init tells the kinds of user data apart.
+fn is_cloud_config(text: &str) -> bool {
+    let text = text.trim_start();
+    // The template is edited as it is: what it fills in are values.
+    let text = match text.strip_prefix("## template: jinja") {
+        Some(rest) => rest.trim_start(),
+        None => text,
+    };
+    let first = text.lines().next().unwrap_or_default().to_ascii_lowercase();
+    first.starts_with("#cloud-config") && !first.starts_with("#cloud-config-")
+}
+
+fn parse(text: &str) -> Result<Hash, EditError> {
+    let bad = |problem: &str| EditError::BadYaml { problem: problem.to_owned() };
+    if is_too_deep(text) {
+        return Err(bad("it is nested too deeply"));
+    }
+    let mut documents = YamlLoader::load_from_str(text).map_err(|error| bad(&error.to_string()))?;
+    match (documents.pop(), documents.is_empty()) {
+        (None | Some(Yaml::Null), true) => Ok(Hash::new()),
+        (Some(Yaml::Hash(settings)), true) => Ok(settings),
+        (_, true) => Err(bad("it has no keys at its top")),
+        (_, false) => Err(bad("it has more than one document")),
+    }
+}
+
+/// The text without the lines of some top keys. Blank lines and comments at the margin stay.
+fn without_blocks(text: &str, is_ours: impl Fn(&str) -> bool) -> String {
+    let mut ours = false;
+    let keeps = |line: &&str| {
+        match line.chars().next() {
+            None | Some('\r' | '\n' | '#') => return true,
+            // Deeper, or an item of a list, which may stand below its key.
+            Some(' ' | '\t') => {}
+            Some('-') if !line.starts_with("---") => {}
+            Some(_) => ours = top_key(line).is_some_and(&is_ours),
+        }
+        !ours
+    };
+    text.split_inclusive('\n').filter(keeps).collect()
+}
+
+fn top_key(line: &str) -> Option<&str> {
+    let (key, _) = line.split_once(':')?;
+    Some(key.trim_end().trim_matches(['"', '\'']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: CloudInitOverrides = CloudInitOverrides { network: true, accounts: true, time_zone: true };
+    const NODE_ONLY: CloudInitOverrides =
+        CloudInitOverrides { network: true, accounts: false, time_zone: false };
+
+    const OWN_ACCOUNTS: &str = "#cloud-config\nhostname: shed\nusers:\n- default\n- name: anna\n  ssh_authorized_keys:\n  \
+                                - ssh-ed25519 AAAA anna\nssh_pwauth: false\nruncmd:\n- [ echo, 'users: none' ]\n";
+
+    #[test]
+    fn accounts_of_the_owner_stay_where_the_cluster_file_names_none() {
+        assert!(makes_accounts(OWN_ACCOUNTS));
+        let kept = edit(OWN_ACCOUNTS, NODE_ONLY).unwrap();
+        assert_eq!(kept, OWN_ACCOUNTS.replace("hostname: shed\n", ""));
+        let gone = edit(OWN_ACCOUNTS, ALL).unwrap();
+        assert_eq!(gone, "#cloud-config\nruncmd:\n- [ echo, 'users: none' ]\n");
+        assert!(!makes_accounts(&gone));
+        assert_eq!(edit(&gone, ALL).unwrap(), gone);
+    }
+
+    /// Ubuntu's seed with a key added to it: the key lets the owner in, and nobody else may come by the password.
+    #[test]
+    fn a_password_that_everybody_knows_goes_even_where_accounts_stay() {
+        for (open, closed) in [
+            (
+                "#cloud-config\nchpasswd:\n  expire: true\n  users:\n  - name: ubuntu\n    password: ubuntu\n    type: text\n\
+                 ssh_import_id: [lp:me]\n",
+                "#cloud-config\nssh_import_id: [lp:me]\n",
+            ),
+            (
+                "#cloud-config\nssh_authorized_keys: [k]\nchpasswd:\n  list: |\n    ubuntu:ubuntu\n",
+                "#cloud-config\nssh_authorized_keys: [k]\n",
+            ),
+            ("#cloud-config\npassword: x\nuser: anna\n", "#cloud-config\nuser: anna\n"),
+        ] {
+            assert!(makes_accounts(open));
+            assert_eq!(edit(open, NODE_ONLY).as_deref(), Ok(closed));
+        }
+        for hashed in ["password: $6$x$y\nuser: anna\n", "chpasswd: {list: ['anna:$6$x$y'], expire: false}\n"]
+        {
+            let text = format!("#cloud-config\n{hashed}");
+            assert_eq!(edit(&text, NODE_ONLY).as_deref(), Ok(text.as_str()));
+        }
+    }
+
+    #[test]
+    fn what_makes_accounts_is_told_from_what_only_opens_the_default_one() {
+        for (text, want) in [
+            ("users:\n- default\n", false),
+            ("users: [default, anna]\n", true),
+            ("users: default\n", false),
+            ("users: []\n", false),
+            ("user: {name: anna}\n", true),
+            ("ssh_authorized_keys: [k]\n", true),
+            ("password: x\nssh_pwauth: true\n", false),
+            ("chpasswd: {expire: true}\n", false),
+        ] {
+            assert_eq!(makes_accounts(&format!("#cloud-config\n{text}")), want, "{text}");
+        }
+        assert!(!makes_accounts("users: [anna]\n"), "no user data without its first line");
+    }
+
+    #[test]
+    fn blank_lines_comments_and_line_ends_stay() {
+        let text = "#cloud-config\r\n# mine\r\nchpasswd:\r\n  expire: true\r\n\r\n# next\r\n  # deeper\r\n  users: []\r\nlocale: C\r\n";
+        assert_eq!(edit(text, ALL).unwrap(), "#cloud-config\r\n# mine\r\n\r\n# next\r\nlocale: C\r\n");
+    }
+
+    #[test]
+    fn other_kinds_of_user_data_are_left_alone() {
+        for text in [
+            "",
+            "#!/bin/sh\nusers: x\n",
+            "#cloud-config-archive\n- users: []\n",
+            "#include\nhttp://x/users:\n",
+        ] {
+            assert_eq!(edit(text, ALL).as_deref(), Ok(text));
+        }
+        // By its beginning, as cloud-init does it.
+        assert_eq!(
+            edit("#Cloud-Config # mine\nusers: []\nb: 1\n", ALL).unwrap(),
+            "#Cloud-Config # mine\nb: 1\n"
+        );
+        let template = "## template: jinja\n#cloud-config\nhostname: '{{ v1.x }}'\nlocale: C\n";
+        assert_eq!(edit(template, ALL).unwrap(), "## template: jinja\n#cloud-config\nlocale: C\n");
+        assert_eq!(edit("#cloud-config\nusers: []", ALL).unwrap(), "#cloud-config\n{}\n");
+    }
+
+    #[test]
+    fn what_lines_cannot_take_out_is_refused() {
+        for text in [
+            "{users: [anna], locale: C}\n",
+            "? users\n: [anna]\n",
+            "password: &p x\nlocale: *p\n",
+            "locale: C\nrun: 'a\nusers: x'\nusers: []\n",
+        ] {
+            let error = edit(&format!("#cloud-config\n{text}"), ALL).unwrap_err();
+            assert!(
+                matches!(error, EditError::UnusualYaml { .. } | EditError::BadYaml { .. }),
+                "{text}: {error}"
+            );
+        }
+        for text in ["a: b: c\n", "- a list\n", "a: 1\n---\nb: 2\n", "users: [a]\nusers: [b]\n"] {
+            let error = edit(&format!("#cloud-config\n{text}"), ALL).unwrap_err();
+            assert!(matches!(error, EditError::BadYaml { .. }), "{text}: {error}");
+        }
+    }
+}

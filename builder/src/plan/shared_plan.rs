@@ -1,0 +1,89 @@
+//! What all nodes of a board have in common, so that it is written once and copied.
+
+use super::edit::{Edit, Plan};
+
+/// Plans for one base, divided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedPlan {
+    /// What each of them does in the same way.
+    pub shared: Plan,
+    /// What is left of each, in the order of the plans.
+    pub per_node: Vec<Plan>,
+}
+
+/// Divides plans: first `shared`, then one of `per_node`, leaves what that plan alone would leave.
+///
+/// That holds because no path appears twice in a plan, and because a directory is made with the same mode whichever edit
+/// below it comes first, unless an edit names the directory itself: such an edit stays before all that is below it.
+pub fn split(plans: &[Plan]) -> SharedPlan {
+    let Some((first, others)) = plans.split_first() else {
+        return SharedPlan { shared: Plan { edits: Vec::new() }, per_node: Vec::new() };
+    };
+    let mut shared: Vec<Edit> = Vec::new();
+    let mut particular: Vec<&Edit> = Vec::new();
+    for edit in &first.edits {
+        let in_all = others.iter().all(|plan| plan.edits.contains(edit));
+        let below_particular = particular.iter().any(|dir| edit.path.below(&dir.path).is_some());
+        if in_all && !below_particular {
+            shared.push(edit.clone());
+        } else {
+            particular.push(edit);
+        }
+    }
+    let per_node = |plan: &Plan| Plan {
+        edits: plan.edits.iter().filter(|edit| !shared.contains(edit)).cloned().collect(),
+    };
+    let per_node = plans.iter().map(per_node).collect();
+    SharedPlan { shared: Plan { edits: shared }, per_node }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::edit::{Action, Content};
+    use super::*;
+    use crate::fs::{Attributes, ImagePath};
+
+    const ROOT: Attributes = Attributes { mode: 0o600, uid: 0, gid: 0, mtime: 1 };
+
+    fn write(path: &str, text: &str) -> Edit {
+        let content = Content::Bytes(text.as_bytes().to_vec().into());
+        Edit { path: ImagePath::parse(path).unwrap(), action: Action::Write(content, ROOT), reason: "test" }
+    }
+
+    fn dir(path: &str) -> Edit {
+        Edit { path: ImagePath::parse(path).unwrap(), action: Action::Dir(ROOT), reason: "test" }
+    }
+
+    fn paths(plan: &Plan) -> Vec<String> {
+        plan.edits.iter().map(|edit| edit.path.to_string()).collect()
+    }
+
+    #[test]
+    fn what_all_do_is_common_and_the_rest_is_their_own() {
+        let plan =
+            |name: &str| Plan { edits: vec![write("/a", "x"), write("/name", name), write("/b", "y")] };
+        let divided = split(&[plan("one"), plan("two")]);
+        assert_eq!(paths(&divided.shared), ["/a", "/b"]);
+        assert_eq!(
+            divided.per_node,
+            [&["one"], &["two"]].map(|[name]| Plan { edits: vec![write("/name", name)] })
+        );
+    }
+
+    #[test]
+    fn one_plan_is_common_as_a_whole_and_none_is_nothing() {
+        let plan = Plan { edits: vec![write("/a", "x")] };
+        let divided = split(std::slice::from_ref(&plan));
+        assert_eq!(divided, SharedPlan { shared: plan, per_node: vec![Plan { edits: Vec::new() }] });
+        assert!(split(&[]).per_node.is_empty());
+    }
+
+    #[test]
+    fn what_lies_in_a_dir_of_one_nodes_own_is_not_made_before_it() {
+        let first = Plan { edits: vec![dir("/tls"), write("/tls/ca", "x")] };
+        let second = Plan { edits: vec![write("/tls/ca", "x")] };
+        let divided = split(&[first, second]);
+        assert!(divided.shared.edits.is_empty(), "{divided:?}");
+        assert_eq!(paths(&divided.per_node[0]), ["/tls", "/tls/ca"]);
+    }
+}

@@ -1,0 +1,192 @@
+//! The secrets file on disk, and other files for the owner's eyes only.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::clock::{Clock, date, moment};
+use super::error::{Damage, SecretsError};
+use super::file::{self, SCHEMA, Unreadable};
+use super::pki::NOT_BEFORE;
+use super::{Item, Rotation, Secret, Secrets, Warning, check};
+use crate::value::Hostname;
+
+/// Secrets that are ready for a build, and how that came about.
+#[derive(Debug)]
+pub struct Opened {
+    /// The secrets; each node that was asked for has its password.
+    pub secrets: Secrets,
+    /// Whether there were none before: a new cluster.
+    pub created: bool,
+    /// The nodes that got their password now.
+    pub added: Vec<Hostname>,
+    /// What will need a hand some day.
+    pub warnings: Vec<Warning>,
+}
+
+/// Where the secrets of a cluster lie: `home.toml` has them in `home.secrets.toml` beside it.
+pub fn beside(cluster_file: &Path) -> PathBuf {
+    cluster_file.with_extension("secrets.toml")
+}
+
+/// Reads the secrets at `path`, or makes them where there is no file yet; nodes that are new get their password. What
+/// was made is on the disk for good before this returns.
+///
+/// # Errors
+/// When the file is damaged, of another cluster, or readable for others: it is never made anew over one that is there.
+pub fn open(path: &Path, cluster: &str, nodes: &[Hostname], clock: Clock) -> Result<Opened, SecretsError> {
+    let path = &real(path);
+    let _lock = lock(path)?;
+    let opened = complete(path, cluster, nodes, clock)?;
+    if opened.created || !opened.added.is_empty() {
+        write(path, &file::render(&opened.secrets), !opened.created)?;
+    }
+    Ok(opened)
+}
+
+/// The secrets as [`open`] would leave them, without writing anything: where there are none, or a node is new, what is
+/// missing is made up and forgotten again.
+pub fn peek(path: &Path, cluster: &str, nodes: &[Hostname], clock: Clock) -> Result<Secrets, SecretsError> {
+    Ok(complete(&real(path), cluster, nodes, clock)?.secrets)
+}
+
+/// What is in the file, checked, and what is missing in it; nothing is written.
+fn complete(path: &Path, cluster: &str, nodes: &[Hostname], clock: Clock) -> Result<Opened, SecretsError> {
+    let (mut secrets, created) = match read(path)? {
+        Some(secrets) => (secrets, false),
+        None => (make(cluster, clock)?, true),
+    };
+    of_cluster(&secrets, cluster, path)?;
+    let warnings = check::validity(&secrets, clock)?;
+    let added = secrets.add_nodes(nodes)?;
+    Ok(Opened { secrets, created, added, warnings })
+}
+
+/// Renews one thing in the secrets at `path`, as [`Secrets::rotate`] does, and saves it.
+///
+/// # Errors
+/// As [`open`], and when there is no file.
+pub fn rotate(path: &Path, cluster: &str, item: &Item, clock: Clock) -> Result<Rotation, SecretsError> {
+    let path = &real(path);
+    let _lock = lock(path)?;
+    let secrets = read(path)?.ok_or_else(|| SecretsError::Io {
+        what: format!("reading {}: the cluster has not been built here yet", path.display()),
+        source: io::ErrorKind::NotFound.into(),
+    })?;
+    of_cluster(&secrets, cluster, path)?;
+    check::validity(&secrets, clock)?;
+    let rotation = secrets.rotate(item, clock.now)?;
+    if let Rotation::Renewed { secrets, .. } = &rotation {
+        write(path, &file::render(secrets), true)?;
+    }
+    Ok(rotation)
+}
+
+/// Writes a file that only its owner may read, such as the kubeconfig: after a power cut there is the old one or the
+/// new one, never a part.
+pub fn write_private(path: &Path, content: &Secret) -> Result<(), SecretsError> {
+    write(&real(path), content, true)
+}
+
+/// A clock that is behind would make authorities that end too early, and nobody would notice for years.
+fn make(cluster: &str, clock: Clock) -> Result<Secrets, SecretsError> {
+    let earliest = clock.build_time.max(NOT_BEFORE);
+    if clock.now < earliest {
+        let (now, earliest) = (date(moment(clock.now)?), date(moment(earliest)?));
+        return Err(SecretsError::ClockBehind { now, earliest });
+    }
+    Secrets::make(cluster, &[], clock.now)
+}
+
+fn of_cluster(secrets: &Secrets, wanted: &str, path: &Path) -> Result<(), SecretsError> {
+    if secrets.cluster() == wanted {
+        return Ok(());
+    }
+    let (found, wanted) = (secrets.cluster().to_owned(), wanted.to_owned());
+    Err(SecretsError::OtherCluster { path: path.into(), found, wanted })
+}
+
+fn read(path: &Path) -> Result<Option<Secrets>, SecretsError> {
+    let failed = |source| SecretsError::Io { what: format!("reading {}", path.display()), source };
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(failed(e)),
+    };
+    owner_only(&file, path)?;
+    let length = file.metadata().map_err(failed)?.len();
+    // One piece from the start: a buffer that grows leaves copies behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(length).unwrap_or_default() + 1));
+    file.read_to_end(&mut bytes).map_err(failed)?;
+    let damaged = |damage| SecretsError::Damaged { path: path.into(), damage };
+    let text =
+        std::str::from_utf8(&bytes).map_err(|_| damaged(Damage::new("the file is not text in UTF-8")))?;
+    match file::parse(text) {
+        Ok(secrets) => Ok(Some(secrets)),
+        Err(Unreadable::Damaged(damage)) => Err(damaged(damage)),
+        Err(Unreadable::Newer(found)) => Err(SecretsError::Newer { path: path.into(), found, known: SCHEMA }),
+    }
+}
+
+/// Whole, synced and 0600 before it has its name. Without `replace`, a file that came up meanwhile stays.
+fn write(path: &Path, content: &Secret, replace: bool) -> Result<(), SecretsError> {
+    let failed = |source| SecretsError::Io { what: format!("writing {}", path.display()), source };
+    // tempfile makes files that only their owner may read.
+    let mut file =
+        tempfile::Builder::new().prefix(".hcimage-secrets").tempfile_in(dir(path)).map_err(failed)?;
+    owner_only(file.as_file(), path)?;
+    file.write_all(content.expose().as_bytes()).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    let persisted = if replace { file.persist(path) } else { file.persist_noclobber(path) };
+    persisted.map_err(|e| failed(e.error))?;
+    crate::source::cache::sync_dir(dir(path)).map_err(failed)
+}
+
+/// Where a link leads, so that the file there is replaced and not the link.
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.into())
+}
+
+fn dir(path: &Path) -> &Path {
+    path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Two builds at a time must not both make a cluster, nor forget each other's nodes: the second one waits here. The
+/// directory is locked, since the file itself is replaced.
+#[cfg(unix)]
+fn lock(path: &Path) -> Result<File, SecretsError> {
+    let dir = dir(path);
+    let failed = |source| SecretsError::Io { what: format!("locking {}", dir.display()), source };
+    let file = File::open(dir).map_err(failed)?;
+    file.lock().map_err(failed)?;
+    Ok(file)
+}
+
+/// Other systems do not lock directories: there, two first builds at a time end with an error for the second one.
+#[cfg(not(unix))]
+fn lock(_path: &Path) -> Result<(), SecretsError> {
+    Ok(())
+}
+
+#[cfg(unix)]
+fn owner_only(file: &File, path: &Path) -> Result<(), SecretsError> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let metadata = file.metadata();
+    let metadata = metadata
+        .map_err(|source| SecretsError::Io { what: format!("reading {}", path.display()), source })?;
+    match metadata.permissions().mode() & 0o7777 {
+        mode if mode & 0o077 == 0 => Ok(()),
+        mode => Err(SecretsError::TooOpen { path: path.into(), mode }),
+    }
+}
+
+/// Windows has access lists instead of modes; the file gets those of its directory.
+#[cfg(not(unix))]
+fn owner_only(_file: &File, _path: &Path) -> Result<(), SecretsError> {
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

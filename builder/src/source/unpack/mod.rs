@@ -1,0 +1,302 @@
+//! Unpacking an image: what a file is by its first bytes, and one pass from the compressed bytes to a sparse file.
+
+mod archive;
+mod qcow2;
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use liblzma::read::XzDecoder;
+use liblzma::stream::{CONCATENATED, Stream};
+use zip::ZipArchive;
+use zip::result::ZipError;
+
+use super::SourceContext;
+use super::error::{IoContext, Result, SourceError, file_name};
+use super::space;
+use super::sparse::SparseWriter;
+use crate::progress::Task;
+
+/// Larger than any image for an SD card that we know; what unpacks to more is taken for a decompression bomb.
+const MAX_IMAGE: u64 = 64 << 30;
+/// Unpacked piece by piece of this size.
+const PIECE: usize = 1 << 20;
+/// The disk is looked at after each so many bytes, and must keep that much free.
+const SPACE_STEP: u64 = 64 << 20;
+/// Enough for `xz -9` (65 MiB) and custom dictionaries of some size; a larger one is refused.
+const XZ_MEMORY: u64 = 256 << 20;
+
+/// What a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Raw,
+    Xz,
+    Gzip,
+    Zstd,
+    /// An archive with one image in it.
+    Zip,
+    /// The same, packed or not; in a packed one it is seen when unpacking begins.
+    Tar,
+    /// QEMU's format, compressed or not.
+    Qcow2,
+}
+
+/// What to do about a file of another kind.
+const CURE: &str = "give a raw .img, a qcow2 image, or one packed with xz, gzip, zstd, tar or zip";
+
+impl Format {
+    /// By the first bytes: names lie. `Err` names an archive that we do not unpack.
+    fn of(start: &[u8]) -> std::result::Result<Self, &'static str> {
+        match start {
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Ok(Self::Xz),
+            [0x1f, 0x8b, 8, ..] => Ok(Self::Gzip),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Ok(Self::Zstd),
+            // A skippable frame, as pzstd writes first (RFC 8878, 3.1.2).
+            [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Ok(Self::Zstd),
+            [b'P', b'K', 3, 4, ..] => Ok(Self::Zip),
+            [b'Q', b'F', b'I', 0xfb, ..] => Ok(Self::Qcow2),
+            [b'B', b'Z', b'h', b'1'..=b'9', ..] => Err("a bzip2 file"),
+            [b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c, ..] => Err("a 7z archive"),
+            [b'L', b'Z', b'I', b'P', ..] => Err("an lzip file"),
+            tar if archive::is_tar(tar) => Ok(Self::Tar),
+            _ => Ok(Self::Raw),
+        }
+    }
+
+    /// Looks at the start of a file.
+    pub(crate) fn of_file(path: &Path) -> Result<Self> {
+        let file = File::open(path).context("opening", path)?;
+        let mut start = Vec::new();
+        file.take(archive::TAR_BLOCK).read_to_end(&mut start).context("reading", path)?;
+        if start.is_empty() {
+            return Err(unsupported(path, "an empty file"));
+        }
+        Self::of(&start).map_err(|what| unsupported(path, what))
+    }
+}
+
+/// Unpacks `packed` into `target`, a new and empty file in `dir`, with holes where there are zeros. Returns the size.
+pub(crate) fn unpack(
+    cx: &SourceContext<'_>,
+    packed: &Path,
+    format: Format,
+    target: &File,
+    dir: &Path,
+) -> Result<u64> {
+    let source = File::open(packed).context("opening", packed)?;
+    let compressed = source.metadata().context("looking at", packed)?.len();
+    let what = format!("unpacking {}", file_name(packed));
+    space::require(dir, compressed.saturating_add(SPACE_STEP), &what)?;
+    let consumed = Arc::new(AtomicU64::new(0));
+    let counted = BufReader::with_capacity(256 * 1024, Counted { inner: source, count: consumed.clone() });
+    let task = cx.progress.start(&what, Some(compressed));
+    let mut pass = Pass { cx, packed, dir, what: &what, writer: SparseWriter::new(target), checked: 0 };
+    match format {
+        Format::Zip => {
+            let mut archive = ZipArchive::new(counted).map_err(|e| bad_archive(e, packed))?;
+            let number = archive::image(&archive).map_err(|what| unsupported(packed, &what))?;
+            let mut image = archive.by_index(number).map_err(|e| bad_archive(e, packed))?;
+            if !archive::KNOWN.contains(&image.compression()) {
+                return Err(unsupported(packed, archive::UNKNOWN_METHOD));
+            }
+            pass.run(&mut image, &consumed, task.as_ref())?;
+        }
+        Format::Qcow2 => {
+            let mut disk = qcow2::Qcow2::open(counted).map_err(|refused| match refused {
+                qcow2::Refused::Unsupported(what) => unsupported(packed, what),
+                qcow2::Refused::Io(error) => unreadable(error, packed, 0),
+            })?;
+            if disk.size() > MAX_IMAGE {
+                return Err(too_large(packed));
+            }
+            pass.run(&mut disk, &consumed, task.as_ref())?;
+        }
+        stream => {
+            let mut decoder = decoder(stream, counted).map_err(|e| unreadable(e, packed, 0))?;
+            let start = archive::start(&mut decoder).map_err(|e| unreadable(e, packed, 0))?;
+            let is_tar = archive::is_tar(&start);
+            let mut whole = io::Cursor::new(start).chain(decoder);
+            if is_tar {
+                pass.run_tar(&mut whole, &consumed, task.as_ref())?;
+            } else {
+                pass.run(&mut whole, &consumed, task.as_ref())?;
+            }
+        }
+    }
+    let size = pass.writer.finish().context("writing the unpacked", packed)?;
+    task.done();
+    Ok(size)
+}
+
+/// Several streams or frames one after the other are one file, as their own tools have it; other bytes behind them are
+/// an error of the decoders.
+fn decoder(format: Format, packed: BufReader<Counted>) -> io::Result<Box<dyn Read>> {
+    Ok(match format {
+        // Zip and qcow2 are no streams: see `unpack`.
+        Format::Raw | Format::Tar | Format::Zip | Format::Qcow2 => Box::new(packed),
+        Format::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed)),
+        Format::Zstd => Box::new(zstd::Decoder::with_buffer(packed)?),
+        Format::Xz => {
+            Box::new(XzDecoder::new_stream(packed, Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED)?))
+        }
+    })
+}
+
+/// One pass over a compressed file.
+struct Pass<'a> {
+    cx: &'a SourceContext<'a>,
+    packed: &'a Path,
+    dir: &'a Path,
+    what: &'a str,
+    writer: SparseWriter<'a>,
+    /// Where the disk was last looked at.
+    checked: u64,
+}
+
+impl Pass<'_> {
+    /// The one image in a tar archive. What lies behind it is read as well: it may be a second one, and a compressed
+    /// archive that breaks off is known only at its end.
+    fn run_tar(&mut self, whole: &mut dyn Read, consumed: &AtomicU64, task: &dyn Task) -> Result<()> {
+        let damaged = |e, unpacked| unreadable(e, self.packed, unpacked);
+        let mut archive = tar::Archive::new(&mut *whole);
+        let mut images = 0;
+        for entry in archive.entries().map_err(|e| damaged(e, 0))? {
+            let mut entry = entry.map_err(|e| damaged(e, self.writer.position()))?;
+            let kind = entry.header().entry_type();
+            if !(kind.is_file() || kind.is_gnu_sparse()) || !archive::is_image(&entry.path_bytes()) {
+                continue;
+            }
+            if archive::is_pax_sparse(&mut entry).map_err(|e| damaged(e, 0))? {
+                return Err(unsupported(self.packed, archive::PAX_SPARSE));
+            }
+            images += 1;
+            if images == 1 {
+                self.run(&mut entry, consumed, task)?;
+            }
+        }
+        if images != 1 {
+            return Err(unsupported(self.packed, &archive::other_than_one("tar", images)));
+        }
+        io::copy(whole, &mut io::sink()).map_err(|e| unreadable(e, self.packed, self.writer.position()))?;
+        Ok(())
+    }
+
+    fn run(&mut self, mut decoder: &mut dyn Read, consumed: &AtomicU64, task: &dyn Task) -> Result<()> {
+        let mut piece = vec![0; PIECE];
+        let mut told = 0;
+        loop {
+            self.cx.interrupt.check()?;
+            let length = fill(&mut decoder, &mut piece);
+            let length = length.map_err(|e| unreadable(e, self.packed, self.writer.position()))?;
+            let Some(bytes) = piece.get(..length).filter(|bytes| !bytes.is_empty()) else { return Ok(()) };
+            self.check_room()?;
+            self.writer
+                .append(bytes)
+                .map_err(|e| space::write_failed(e, self.dir, self.what, PIECE as u64))?;
+            let now = consumed.load(Ordering::Relaxed);
+            task.advance(now.saturating_sub(told));
+            told = now;
+        }
+    }
+
+    fn check_room(&mut self) -> Result<()> {
+        let position = self.writer.position();
+        if position > MAX_IMAGE {
+            return Err(too_large(self.packed));
+        }
+        if position.saturating_sub(self.checked) >= SPACE_STEP {
+            self.checked = position;
+            space::require(self.dir, SPACE_STEP, self.what)?;
+        }
+        Ok(())
+    }
+}
+
+fn unsupported(packed: &Path, what: &str) -> SourceError {
+    let file = packed.display().to_string();
+    SourceError::Unsupported { file, what: what.to_owned(), hint: CURE.into() }
+}
+
+fn bad_archive(error: ZipError, packed: &Path) -> SourceError {
+    match (archive::unsupported(&error), error) {
+        (Some(what), _) => unsupported(packed, what),
+        (None, ZipError::Io(error)) => unreadable(error, packed, 0),
+        (None, error) => unreadable(io::Error::new(io::ErrorKind::InvalidData, error), packed, 0),
+    }
+}
+
+fn too_large(packed: &Path) -> SourceError {
+    SourceError::Unsupported {
+        file: packed.display().to_string(),
+        what: "an image that unpacks to more than 64 GiB".into(),
+        hint: "this looks like a decompression bomb: give an image for an SD card".into(),
+    }
+}
+
+/// A decoder's complaint, told from a disk that cannot be read.
+fn unreadable(error: io::Error, packed: &Path, unpacked: u64) -> SourceError {
+    if error.raw_os_error().is_some() {
+        return SourceError::Io { what: format!("reading {}", packed.display()), source: error };
+    }
+    let problem = match error.kind() {
+        io::ErrorKind::UnexpectedEof => "the file breaks off".to_owned(),
+        _ => format!("the compressed data is damaged or something follows it: {error}"),
+    };
+    SourceError::Damaged { file: packed.display().to_string(), problem, unpacked }
+}
+
+/// Reads until the buffer is full or the end has come.
+fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while let Some(rest) = buffer.get_mut(length..).filter(|rest| !rest.is_empty()) {
+        match reader.read(rest) {
+            Ok(0) => break,
+            Ok(n) => length += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(length)
+}
+
+/// Counts what is read, for the progress.
+struct Counted {
+    inner: File,
+    count: Arc<AtomicU64>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buffer)?;
+        self.count.fetch_add(n as u64, Ordering::Relaxed);
+        Ok(n)
+    }
+}
+
+impl Seek for Counted {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.inner.seek(to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_by_their_first_bytes() {
+        assert_eq!(Format::of(b"\xfd7zXZ\0\0\x04"), Ok(Format::Xz));
+        assert_eq!(Format::of(&[0x1f, 0x8b, 8, 0]), Ok(Format::Gzip));
+        assert_eq!(Format::of(&[0x28, 0xb5, 0x2f, 0xfd, 0]), Ok(Format::Zstd));
+        assert_eq!(Format::of(&[0x5a, 0x2a, 0x4d, 0x18]), Ok(Format::Zstd));
+        assert_eq!(Format::of(&[0; 16]), Ok(Format::Raw));
+        assert_eq!(Format::of(b"PK\x03\x04"), Ok(Format::Zip));
+        assert_eq!(Format::of(b"QFI\xfb"), Ok(Format::Qcow2));
+        assert_eq!(Format::of(b"BZh9"), Err("a bzip2 file"));
+        let tar = [[b'x'; 257].as_slice(), b"ustar\x0000"].concat();
+        assert_eq!(Format::of(&tar), Ok(Format::Tar));
+    }
+}

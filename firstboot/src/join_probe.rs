@@ -1,0 +1,298 @@
+//! Asking the server that a node joins, before k3s does: is it there, is it the right one, does it let the node in,
+//! what time has it.
+//!
+//! As k3s's own agent does (`pkg/clientaccess/token.go`): the CA comes from `/cacerts`, over a connection that proves
+//! nothing, and is held against the hash in the join token; from then on only that CA is trusted.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use sha2::{Digest, Sha256};
+
+use crate::http::{self, Answer};
+use crate::phase_error::Failure;
+use crate::resolve;
+use crate::seed::{Endpoint, Join};
+use crate::sys::{System, TlsError, Trust};
+
+/// How long one answer may take; k3s waits as long.
+const ANSWER_WAIT: Duration = Duration::from_secs(10);
+
+/// How far the two times of one server may lie apart, beyond what passed between the questions.
+const SKEW: Duration = Duration::from_secs(5);
+
+/// A join token in its secure form. It does not print: the password is secret.
+pub struct Token {
+    hash: String,
+    user: String,
+    password: String,
+}
+
+impl Token {
+    /// Reads the file that k3s reads too.
+    pub fn load(sys: &dyn System, path: &Path) -> Result<Self, Failure> {
+        let failed = |why: String| {
+            let what = format!("reading the join token {}: {why}", path.display());
+            Failure::new(what, "build the image again and flash it")
+        };
+        let bytes = sys.read(path).map_err(|e| failed(e.to_string()))?;
+        let text = String::from_utf8_lossy(&bytes);
+        Self::parse(text.trim()).ok_or_else(|| failed("it is not K10<hash>::<user>:<password>".to_owned()))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (hash, credentials) = text.strip_prefix("K10")?.split_once("::")?;
+        let (user, password) = credentials.split_once(':')?;
+        let hex = hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        let [hash, user, password] = [hash, user, password].map(str::to_owned);
+        (hex && !user.is_empty() && !password.is_empty()).then_some(Self { hash, user, password })
+    }
+
+    /// The CAs of a bundle that the hash vouches for. One certificate: the hash is over the literal bytes. More: it
+    /// is over the root's DER, so only a root with this hash is one to trust.
+    fn roots(&self, bundle: &[u8]) -> Option<Vec<Vec<u8>>> {
+        let certificates: Vec<CertificateDer<'static>> =
+            CertificateDer::pem_slice_iter(bundle).collect::<Result<_, _>>().ok()?;
+        let whole = sha256(bundle) == self.hash;
+        let pinned =
+            |der: &CertificateDer<'_>| if certificates.len() == 1 { whole } else { sha256(der) == self.hash };
+        let roots: Vec<_> = certificates.iter().filter(|der| pinned(der)).map(|der| der.to_vec()).collect();
+        (!roots.is_empty()).then_some(roots)
+    }
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Why a server is not one to join now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JoinError {
+    /// The name has no address.
+    #[error("{0}")]
+    Name(String),
+    /// Nobody answers.
+    #[error("it does not answer ({0})")]
+    Connect(String),
+    /// Its certificate is not valid at the time in question.
+    #[error("its certificate is not valid by this clock")]
+    Time,
+    /// Its certificate is for other names.
+    #[error("its certificate is not for this name")]
+    WrongName,
+    /// TLS broke off, or the answer is none of k3s's.
+    #[error("{0}")]
+    Talk(String),
+    /// Another cluster's.
+    #[error("it belongs to another cluster: its CA is not the one that this node's token pins")]
+    WrongCluster,
+    /// The right cluster, but it does not take the token.
+    #[error("it is the right one but does not take this node's token")]
+    Token,
+    /// The right cluster, and not ready yet.
+    #[error("it is still starting")]
+    Starting,
+}
+
+impl From<TlsError> for JoinError {
+    fn from(error: TlsError) -> Self {
+        match error {
+            TlsError::Connect(why) => Self::Connect(why),
+            TlsError::Time => Self::Time,
+            TlsError::Name => Self::WrongName,
+            TlsError::Talk(why) => Self::Talk(why),
+        }
+    }
+}
+
+/// One server at one of its addresses.
+struct Peer<'a> {
+    sys: &'a dyn System,
+    name: &'a Endpoint,
+    address: SocketAddr,
+    token: &'a Token,
+    end: Duration,
+}
+
+impl Peer<'_> {
+    fn get(&self, path: &str, trust: &Trust, more: &str) -> Result<Answer, JoinError> {
+        let left = self.end.saturating_sub(self.sys.uptime());
+        if left.is_zero() {
+            return Err(JoinError::Connect("there was no time left to ask".to_owned()));
+        }
+        let request = http::get(path, &self.name.to_string(), more);
+        let answer =
+            self.sys.ask_tls(self.address, self.name.host(), trust, &request, ANSWER_WAIT.min(left))?;
+        http::answer(&answer)
+            .ok_or_else(|| JoinError::Talk("its answer is not HTTP, or cut short".to_owned()))
+    }
+
+    /// The CAs of the cluster, and the time that came with them, which proves nothing yet.
+    fn pinned(&self) -> Result<(Vec<Vec<u8>>, Option<Duration>), JoinError> {
+        let answer = self.get("/cacerts", &Trust::Anybody, "")?;
+        match answer.status {
+            200 => {
+                let roots = self.token.roots(&answer.body).ok_or(JoinError::WrongCluster)?;
+                Ok((roots, answer.date))
+            }
+            503 => Err(JoinError::Starting),
+            status => Err(strange(status)),
+        }
+    }
+
+    fn lets_in(&self) -> Result<(), JoinError> {
+        let (roots, _) = self.pinned()?;
+        let trust = Trust::Ca { roots, at: self.sys.now() };
+        let credentials = base64(format!("{}:{}", self.token.user, self.token.password).as_bytes());
+        let header = format!("Authorization: Basic {credentials}\r\n");
+        match self.get("/v1-k3s/readyz", &trust, &header)?.status {
+            200 => Ok(()),
+            401 | 403 => Err(JoinError::Token),
+            500..=599 => Err(JoinError::Starting),
+            status => Err(strange(status)),
+        }
+    }
+
+    /// The second answer comes over a connection that only somebody with the CA's key could have made for the time
+    /// that the first one claimed. So a server whose certificate had run out cannot turn a clock back to its days.
+    fn time(&self) -> Result<Duration, JoinError> {
+        let nothing = || JoinError::Talk("its answer has no date".to_owned());
+        let (roots, claimed) = self.pinned()?;
+        let (at, asked) = (claimed.ok_or_else(nothing)?, self.sys.uptime());
+        let answer = self.get("/ping", &Trust::Ca { roots, at }, "")?;
+        let passed = self.sys.uptime().saturating_sub(asked);
+        let time = answer.date.ok_or_else(nothing)?;
+        if time.abs_diff(at) > passed.saturating_add(SKEW) {
+            return Err(JoinError::Talk("it gave two times that do not fit each other".to_owned()));
+        }
+        Ok(time)
+    }
+}
+
+fn strange(status: u16) -> JoinError {
+    JoinError::Talk(format!("its answer has the status {status}, which k3s does not send"))
+}
+
+/// Whether one of the servers lets this node in; else how the first of them refused. Ends before `end`, a point of
+/// the uptime.
+pub fn lets_in(sys: &dyn System, join: &Join, token: &Token, end: Duration) -> Result<Endpoint, JoinError> {
+    first_good(sys, join, token, end, |peer| peer.lets_in().map(|()| peer.name.clone()))
+}
+
+/// The time of the first server that gives one, since 1970.
+pub fn time(sys: &dyn System, join: &Join, token: &Token, end: Duration) -> Result<Duration, JoinError> {
+    first_good(sys, join, token, end, |peer| peer.time())
+}
+
+/// Asks every server at every address. Of the refusals the one that says most is kept: a server that answers and
+/// refuses tells more than one that is not there.
+fn first_good<T>(
+    sys: &dyn System,
+    join: &Join,
+    token: &Token,
+    end: Duration,
+    ask: impl Fn(&Peer<'_>) -> Result<T, JoinError>,
+) -> Result<T, JoinError> {
+    let mut worst: Option<JoinError> = None;
+    for name in &join.servers {
+        let mut keep = |refusal: JoinError| {
+            if worst.as_ref().is_none_or(|worst| worst.weight() < refusal.weight()) {
+                worst = Some(refusal);
+            }
+        };
+        match resolve::addresses(sys, name, end) {
+            Err(why) => keep(JoinError::Name(why)),
+            Ok(addresses) => {
+                for address in addresses {
+                    match ask(&Peer { sys, name, address, token, end }) {
+                        Ok(good) => return Ok(good),
+                        Err(refusal) => keep(refusal),
+                    }
+                }
+            }
+        }
+    }
+    Err(worst.unwrap_or_else(|| JoinError::Name("there is no server to ask".to_owned())))
+}
+
+impl JoinError {
+    fn weight(&self) -> u8 {
+        match self {
+            Self::Name(_) => 0,
+            Self::Connect(_) => 1,
+            Self::Talk(_) => 2,
+            Self::Starting => 3,
+            Self::Time | Self::WrongName => 4,
+            Self::WrongCluster | Self::Token => 5,
+        }
+    }
+}
+
+/// RFC 4648, section 4.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for three in bytes.chunks(3) {
+        let byte = |i: usize| three.get(i).copied().map_or(0, u32::from);
+        let bits = (byte(0) << 16) | (byte(1) << 8) | byte(2);
+        for i in 0..4_u32 {
+            let digit = usize::try_from((bits >> (18 - 6 * i)) & 63).ok().and_then(|at| DIGITS.get(at));
+            let used = usize::try_from(i).is_ok_and(|i| i <= three.len());
+            text.push(digit.filter(|_| used).map_or('=', |digit| char::from(*digit)));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_by_the_rfcs_own_examples() {
+        let table = [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("foobar", "Zm9vYmFy"),
+        ];
+        for (text, expected) in table {
+            assert_eq!(base64(text.as_bytes()), expected);
+        }
+    }
+
+    #[test]
+    fn tokens() {
+        let hash = "0123456789abcdef".repeat(4);
+        let good = Token::parse(&format!("K10{hash}::node:a:b")).unwrap();
+        assert_eq!(
+            (good.hash.as_str(), good.user.as_str(), good.password.as_str()),
+            (hash.as_str(), "node", "a:b")
+        );
+        for bad in
+            ["", "bare", "K10", "K10ab::node:x", &format!("K10{hash}::node"), &format!("K10{hash}::node:")]
+        {
+            assert!(Token::parse(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_what_the_hash_vouches_for_is_trusted() {
+        let pem = |text: &str| {
+            format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", base64(text.as_bytes()))
+        };
+        let token = |hash: String| Token { hash, user: "node".into(), password: "x".into() };
+        let (one, two) = (pem("one"), pem("one") + &pem("two"));
+        assert_eq!(token(sha256(one.as_bytes())).roots(one.as_bytes()).unwrap(), [b"one"]);
+        assert_eq!(token(sha256(one.as_bytes())).roots(format!("{one}\n").as_bytes()), None);
+        assert_eq!(token(sha256(b"one")).roots(one.as_bytes()), None, "one alone is pinned by its text");
+        assert_eq!(token(sha256(b"two")).roots(two.as_bytes()).unwrap(), [b"two"]);
+        assert_eq!(token(sha256(two.as_bytes())).roots(two.as_bytes()), None);
+        assert_eq!(token(sha256(b"")).roots(b""), None);
+    }
+}

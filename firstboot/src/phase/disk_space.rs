@@ -1,0 +1,79 @@
+//! There is room for what k3s unpacks before its node can be Ready.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::Phase;
+use crate::block::size;
+use crate::context::Context;
+use crate::phase_error::PhaseError;
+use crate::state::PhaseName;
+
+/// Where k3s looks for archives of images.
+const IMAGES: &str = "/var/lib/rancher/k3s/agent/images";
+
+/// How much an archive takes when it is imported, as a multiple of its own size: once as layers and once unpacked,
+/// each as large as the tar. zstd makes k3s's own archive four times smaller, gzip three times.
+const FACTORS: [(&str, u64); 7] = [
+    (".tar.zst", 8),
+    (".tzst", 8),
+    (".tar.gz", 6),
+    (".tgz", 6),
+    (".tar.bz2", 7),
+    (".tar.lz4", 5),
+    (".tar", 2),
+];
+
+/// For logs, the datastore and pods.
+const BESIDES: u64 = 200_000_000;
+
+pub(super) struct DiskSpace;
+
+impl Phase for DiskSpace {
+    fn name(&self) -> PhaseName {
+        PhaseName::DiskSpace
+    }
+
+    /// Room does not come by waiting.
+    fn limit(&self, _cx: &Context<'_>) -> Duration {
+        Duration::ZERO
+    }
+
+    /// Once k3s was started it may have unpacked them already.
+    fn is_done(&self, cx: &Context<'_>) -> Result<bool, PhaseError> {
+        Ok(cx.state.committed)
+    }
+
+    fn apply(&self, _cx: &mut Context<'_>) -> Result<(), PhaseError> {
+        Ok(())
+    }
+
+    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, PhaseError> {
+        let archives = cx.seed.bundle.iter().filter(|file| file.path.starts_with(IMAGES));
+        let sizes = archives.map(|file| file.size.saturating_mul(factor(&file.path)));
+        let needed = sizes.fold(BESIDES, u64::saturating_add);
+        // The directory of the images is there where there is an archive in it; without one k3s pulls them.
+        let dir = [Path::new(IMAGES), Path::new("/")].into_iter().find(|path| cx.sys.stat(path).is_ok());
+        let space = dir.map(|dir| cx.sys.space(dir)).transpose().map_err(|e| {
+            PhaseError::abort(format!("asking for the room on the card: {e}"), "power the node off and on")
+        })?;
+        let free = space.map_or(0, |space| space.free);
+        if free < needed {
+            let what = format!(
+                "the card is too full: {} are free, and k3s needs about {} to unpack its images",
+                size(free),
+                size(needed)
+            );
+            return Err(PhaseError::abort(
+                what,
+                "use a larger card; if it is large, see what the phase root says",
+            ));
+        }
+        Ok(vec![format!("{} free", size(free))])
+    }
+}
+
+fn factor(path: &Path) -> u64 {
+    let name = path.to_string_lossy();
+    FACTORS.iter().find(|(end, _)| name.ends_with(end)).map_or(1, |(_, factor)| *factor)
+}

@@ -1,0 +1,12 @@
+//! What firstboot tells a person: on the card, on the console, in the journal.
+
+mod card;
+mod date;
+mod mask;
+mod text;
+
+pub use card::{STATUS_FILE, guess_dir, publish};
+pub use date::date;
+pub(crate) use date::days_before;
+pub use mask::mask;
+pub use text::{ReportStatus, render};
