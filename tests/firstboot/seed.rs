@@ -83,12 +83,12 @@ fn wrong_values_are_named_with_their_place() {
         ),
         (
             first(|f| f.nodes = vec!["hc-1".into()]),
-            "role.first-server.nodes[0]: \"hc-1\" is this node itself",
+            "role.init-server.nodes[0]: \"hc-1\" is this node itself",
         ),
-        (first(|f| f.nodes = vec!["a".into(), "a".into()]), "role.first-server.nodes[1]: \"a\" is"),
+        (first(|f| f.nodes = vec!["a".into(), "a".into()]), "role.init-server.nodes[1]: \"a\" is"),
         (
             first(|f| f.workload.addons = vec!["a_b".into()]),
-            "role.first-server.workload.addons[0]: \"a_b\" is not",
+            "role.init-server.workload.addons[0]: \"a_b\" is not",
         ),
         (join(|j| j.servers.clear()), "role.agent.servers: a joining node needs"),
         (join(|j| j.token_file = "x".into()), "role.agent.token_file: \"x\" is not an absolute"),
@@ -96,9 +96,9 @@ fn wrong_values_are_named_with_their_place() {
         (error(|s| s.k3s.ready_seconds = 0), "k3s.ready_seconds: 0 gives"),
         (
             error(|s| s.report.boot_dir = "boot".into()),
-            "report.boot_folder: \"boot\" is not an absolute path",
+            "report.boot_dir: \"boot\" is not an absolute path",
         ),
-        (error(|s| s.report.boot_dir = "/a/../b".into()), "report.boot_folder: \"/a/../b\" is not"),
+        (error(|s| s.report.boot_dir = "/a/../b".into()), "report.boot_dir: \"/a/../b\" is not"),
         (error(|s| s.bundle[1].path = "x".into()), "bundle[1].path: \"x\" is not an absolute path"),
         (error(|s| s.bundle[1].sha256 = "AB".into()), "bundle[1].sha256: \"AB\" is not 64 lower-case hex"),
         (disk(|d| d.label.clear()), "data_disk.label: \"\" has 0 bytes"),
@@ -108,10 +108,10 @@ fn wrong_values_are_named_with_their_place() {
         ),
         (disk(|d| d.label = "a/b".into()), "data_disk.label: \"a/b\" has a slash"),
         (disk(|d| d.mount = "/".into()), "data_disk.mount: the data disk cannot"),
-        (disk(|d| d.dirs[0].path = "../a".into()), "data_disk.folders[0].path: \"../a\" is not a path below"),
-        (disk(|d| d.dirs[0].path = "/a".into()), "data_disk.folders[0].path: \"/a\" is not a path below"),
-        (disk(|d| d.dirs[0].path = "".into()), "data_disk.folders[0].path: \"\" is not a path below"),
-        (disk(|d| d.dirs[0].mode = 0o10000), "data_disk.folders[0].mode: 10000 has more"),
+        (disk(|d| d.dirs[0].path = "../a".into()), "data_disk.dirs[0].path: \"../a\" is not a path below"),
+        (disk(|d| d.dirs[0].path = "/a".into()), "data_disk.dirs[0].path: \"/a\" is not a path below"),
+        (disk(|d| d.dirs[0].path = "".into()), "data_disk.dirs[0].path: \"\" is not a path below"),
+        (disk(|d| d.dirs[0].mode = 0o10000), "data_disk.dirs[0].mode: 10000 has more"),
     ];
     for (found, expected) in table {
         assert!(found.starts_with(expected), "{found}");
@@ -137,11 +137,11 @@ fn wrong_form_is_named_with_its_line() {
     assert!(message.contains("unknown field `hostnam`"), "{message}");
     let expected = text.lines().position(|line| line.starts_with("hostname")).unwrap() + 1;
     assert_eq!(line, expected);
-    assert_eq!(line_of("schema = 2\nnode = [\n").0, 2);
+    assert_eq!(line_of("schema = 3\nnode = [\n").0, 2);
     let (line, message) = line_of(&text.replace("join_seconds = ", "join_second = "));
     assert!(message.contains("unknown field `join_second`"), "{message}");
     assert_eq!(line, text.lines().position(|line| line.starts_with("join_seconds")).unwrap() + 1);
-    let (_, message) = line_of(&text.replace("role.first-server", "role.master"));
+    let (_, message) = line_of(&text.replace("role.init-server", "role.master"));
     assert!(message.contains("unknown variant `master`"), "{message}");
     assert!(line_of("").1.contains("missing field `schema`"));
 }

@@ -37,7 +37,7 @@ impl Seed {
         for (i, path) in self.secrets.remove.iter().enumerate() {
             absolute(&format!("secrets.remove[{i}]"), path)?;
         }
-        absolute("report.boot_folder", &self.report.boot_dir)?;
+        absolute("report.boot_dir", &self.report.boot_dir)?;
         self.bundle.iter().enumerate().try_for_each(|(i, file)| bundle_file(i, file))
     }
 
@@ -75,18 +75,18 @@ impl Seed {
 fn init_server(first: &InitServer, own: &str) -> Checked {
     let mut seen = BTreeSet::from([own]);
     for (i, name) in first.nodes.iter().enumerate() {
-        let place = format!("role.first-server.nodes[{i}]");
+        let place = format!("role.init-server.nodes[{i}]");
         hostname(&place, name)?;
         if !seen.insert(name) {
             return Err(value(place, format!("{name:?} is this node itself or named twice")));
         }
     }
-    wait("role.first-server.join_seconds", first.join_seconds)?;
-    wait("role.first-server.workload.wait_seconds", first.workload.wait_seconds)?;
+    wait("role.init-server.join_seconds", first.join_seconds)?;
+    wait("role.init-server.workload.wait_seconds", first.workload.wait_seconds)?;
     for (i, name) in first.workload.addons.iter().enumerate() {
         if !is_subdomain(name) {
             let problem = format!("{name:?} is not the name of an Addon (RFC 1123)");
-            return Err(value(format!("role.first-server.workload.addons[{i}]"), problem));
+            return Err(value(format!("role.init-server.workload.addons[{i}]"), problem));
         }
     }
     Ok(())
@@ -192,11 +192,11 @@ fn dir(i: usize, dir: &Dir) -> Checked {
     let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
     if !plain || path.as_os_str().is_empty() || !printable(path) {
         let problem = format!("{path:?} is not a path below the mount point (relative, without `..`)");
-        return Err(value(format!("data_disk.folders[{i}].path"), problem));
+        return Err(value(format!("data_disk.dirs[{i}].path"), problem));
     }
     if dir.mode > 0o7777 {
         let problem = format!("{:o} has more than permission bits (7777)", dir.mode);
-        return Err(value(format!("data_disk.folders[{i}].mode"), problem));
+        return Err(value(format!("data_disk.dirs[{i}].mode"), problem));
     }
     Ok(())
 }

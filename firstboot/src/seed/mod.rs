@@ -19,7 +19,7 @@ pub(crate) use value::is_label;
 pub use value::{Address, Endpoint, NamespacedName, ValueError};
 
 /// The version of the schema that this crate reads and writes.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// Where the seed lies on the node.
 pub const SEED_PATH: &str = "/etc/hcimage/seed.toml";
@@ -34,7 +34,7 @@ pub struct Seed {
     pub node: Node,
     /// The cluster that it belongs to.
     pub cluster: Cluster,
-    /// What the node is in the cluster; one table, `[role.first-server]`, `[role.server]` or `[role.agent]`.
+    /// What the node is in the cluster; one table, `[role.init-server]`, `[role.server]` or `[role.agent]`.
     pub role: Role,
     /// How the node is connected.
     pub network: Network,
