@@ -81,10 +81,7 @@ fn wrong_values_are_named_with_their_place() {
             }),
             "network.gateway: dhcpcd takes",
         ),
-        (
-            first(|f| f.nodes = vec!["hc-1".into()]),
-            "role.init-server.nodes[0]: \"hc-1\" is this node itself",
-        ),
+        (first(|f| f.nodes = vec!["hc-1".into()]), "role.init-server.nodes[0]: \"hc-1\" is this node itself"),
         (first(|f| f.nodes = vec!["a".into(), "a".into()]), "role.init-server.nodes[1]: \"a\" is"),
         (
             first(|f| f.workload.addons = vec!["a_b".into()]),
@@ -94,10 +91,7 @@ fn wrong_values_are_named_with_their_place() {
         (join(|j| j.token_file = "x".into()), "role.agent.token_file: \"x\" is not an absolute"),
         (join(|j| j.wait_seconds = 90_000), "role.agent.wait_seconds: 90000 seconds is more than a day"),
         (error(|s| s.k3s.ready_seconds = 0), "k3s.ready_seconds: 0 gives"),
-        (
-            error(|s| s.report.boot_dir = "boot".into()),
-            "report.boot_dir: \"boot\" is not an absolute path",
-        ),
+        (error(|s| s.report.boot_dir = "boot".into()), "report.boot_dir: \"boot\" is not an absolute path"),
         (error(|s| s.report.boot_dir = "/a/../b".into()), "report.boot_dir: \"/a/../b\" is not"),
         (error(|s| s.bundle[1].path = "x".into()), "bundle[1].path: \"x\" is not an absolute path"),
         (error(|s| s.bundle[1].sha256 = "AB".into()), "bundle[1].sha256: \"AB\" is not 64 lower-case hex"),
@@ -180,11 +174,9 @@ fn data_disk() -> impl Strategy<Value = DataDisk> {
 }
 
 fn bundle_file() -> impl Strategy<Value = BundleFile> {
-    (absolute(), 0..=i64::MAX as u64, "[0-9a-f]{64}").prop_map(|(path, size, sha256)| BundleFile {
-        path,
-        size,
-        sha256,
-    })
+    let size = || 0..=i64::MAX as u64;
+    (absolute(), size(), proptest::option::of(size()), "[0-9a-f]{64}")
+        .prop_map(|(path, size, unpacked_size, sha256)| BundleFile { path, size, unpacked_size, sha256 })
 }
 
 fn label() -> impl Strategy<Value = String> {

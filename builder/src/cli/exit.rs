@@ -94,11 +94,13 @@ fn classify_image(cause: &(dyn Error + 'static)) -> Option<Failure> {
     }
     if let Some(error) = cause.downcast_ref::<PlanError>() {
         return match error {
-            PlanError::Architecture { .. } | PlanError::Unsupported { .. } | PlanError::Modules { .. } => {
-                Some(Failure::Unsupported)
-            }
+            PlanError::Architecture { .. }
+            | PlanError::Unsupported { .. }
+            | PlanError::Image(_)
+            | PlanError::Modules { .. } => Some(Failure::Unsupported),
             PlanError::Seed(_) => Some(Failure::Usage),
             PlanError::Edit { .. } | PlanError::NotText { .. } => Some(Failure::BadInput),
+            PlanError::Conflict { .. } | PlanError::NotTaken(_) => None,
         };
     }
     if let Some(error) = cause.downcast_ref::<DiskError>() {

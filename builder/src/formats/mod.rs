@@ -44,12 +44,12 @@ pub mod sudoers;
 pub mod sysctl;
 pub mod user_data;
 pub mod wpa_supplicant;
+pub mod yaml;
 pub mod zram_generator;
 
 mod debian_version;
 mod error;
 mod lines;
-pub(crate) mod yaml;
 
 pub use debian_version::{DebianVersion, VersionError};
 pub use error::EditError;

@@ -1,6 +1,6 @@
 //! Which service sets up the network, by the links that enable it and the files that it reads.
 
-use crate::formats::interfaces;
+use crate::formats::{dhcpcd_conf, interfaces};
 use crate::fs::{ImagePath, Kind};
 
 use super::error::OsError;
@@ -12,19 +12,17 @@ use super::tree::Tree;
 
 const ENABLED: &str = "/etc/systemd/system";
 
-/// All services that would set up an interface, and into `files` what those of ifupdown and wireless cards read.
+/// All services that would set up an interface.
 pub(super) fn active(tree: &Tree, files: &mut Snapshot) -> Result<Vec<NetworkStack>, OsError> {
-    take_all(tree, files, interfaces::DIR)?;
-    take_all(tree, files, "/var/lib/systemd/rfkill")?;
     let mut active = Vec::new();
     if enabled(tree, "NetworkManager.service")? {
         active.push(NetworkStack::NetworkManager);
     }
     // The service may be enabled and its configuration gone; then it is not the one that sets up the network.
-    if enabled(tree, "dhcpcd.service")? && files.text(&fixed("/etc/dhcpcd.conf")).is_some() {
+    if enabled(tree, "dhcpcd.service")? && text(tree, files, dhcpcd_conf::PATH)?.is_some() {
         active.push(NetworkStack::Dhcpcd);
     }
-    if enabled(tree, "networking.service")? && ifupdown_has_interface(files) {
+    if enabled(tree, "networking.service")? && ifupdown_has_interface(tree, files)? {
         active.push(NetworkStack::Ifupdown);
     }
     // netplan's generator starts systemd-networkd itself. What makes its files for another service has that enabled.
@@ -54,12 +52,19 @@ pub(super) fn resolver(tree: &Tree) -> Result<bool, OsError> {
     Ok(false)
 }
 
-fn ifupdown_has_interface(files: &Snapshot) -> bool {
-    let main = files.text(&fixed(interfaces::PATH)).unwrap_or_default();
-    let dir = fixed(interfaces::DIR);
-    let others = files.below(&dir).filter_map(|(path, _)| files.text(path));
-    let others = others.filter(|_| interfaces::reads_dir(main));
-    std::iter::once(main).chain(others).any(|text| !interfaces::configured(text).is_empty())
+fn ifupdown_has_interface(tree: &Tree, files: &mut Snapshot) -> Result<bool, OsError> {
+    let main = text(tree, files, interfaces::PATH)?.unwrap_or_default();
+    let mut texts = vec![main.to_owned()];
+    if interfaces::reads_dir(main) {
+        for path in names(tree, interfaces::DIR, "")? {
+            texts.extend(files.take_text(tree, &path).map_err(root)?.map(str::to_owned));
+        }
+    }
+    Ok(texts.iter().any(|text| !interfaces::configured(text).is_empty()))
+}
+
+fn text<'f>(tree: &Tree, files: &'f mut Snapshot, path: &str) -> Result<Option<&'f str>, OsError> {
+    files.take_text(tree, &fixed(path)).map_err(root)
 }
 
 fn enabled(tree: &Tree, unit: &str) -> Result<bool, OsError> {
@@ -89,11 +94,4 @@ fn names(tree: &Tree, dir: &str, suffix: &str) -> Result<Vec<ImagePath>, OsError
     let names = entries.iter().map(|entry| entry.name.as_str()).filter(|name| name.ends_with(suffix));
     // A name that is no path is one that no program of the image can name either.
     Ok(names.filter_map(|name| dir.join(name).ok()).collect())
-}
-
-fn take_all(tree: &Tree, files: &mut Snapshot, dir: &str) -> Result<(), OsError> {
-    for path in names(tree, dir, "")? {
-        files.take(tree, &path).map_err(root)?;
-    }
-    Ok(())
 }

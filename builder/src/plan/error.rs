@@ -4,6 +4,9 @@ use hc_firstboot::seed::SeedError;
 
 use crate::arch::Arch;
 use crate::formats::EditError;
+use crate::os::NotTaken;
+
+use super::unsupported::Unsupported;
 
 /// Why there is no plan for an image.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +34,9 @@ pub enum PlanError {
         /// What would be accepted.
         hint: String,
     },
+    /// The image lacks something that the node needs.
+    #[error(transparent)]
+    Image(#[from] Unsupported),
     /// The kernel cannot do what k3s needs of it.
     #[error("the kernel {kernel} lacks modules that k3s needs: {missing}; {hint}")]
     Modules {
@@ -61,4 +67,25 @@ pub enum PlanError {
     /// What was asked for makes no good seed.
     #[error("making the seed for firstboot")]
     Seed(#[from] SeedError),
+    /// Two features want the same thing, each in its way.
+    #[error(
+        "{what} is wanted by two parts of the plan, {first} and {second}: leave one of them out of the cluster file"
+    )]
+    Conflict {
+        /// A path in the image, or a setting.
+        what: String,
+        /// The feature that had it first.
+        first: &'static str,
+        /// The feature that wanted it too.
+        second: &'static str,
+    },
+    /// A feature reads a file that it has not named among those of interest.
+    #[error(transparent)]
+    NotTaken(#[from] NotTaken),
+}
+
+impl PlanError {
+    pub(super) fn conflict(what: impl Into<String>, first: &'static str, second: &'static str) -> Self {
+        Self::Conflict { what: what.into(), first, second }
+    }
 }

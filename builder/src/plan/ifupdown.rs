@@ -3,6 +3,7 @@
 use crate::formats::interfaces::{self, Up};
 use crate::formats::profile::Profile;
 use crate::fs::ImagePath;
+use crate::os::{FileState, NotTaken};
 use crate::value::InterfaceName;
 
 use super::builder::{PlanBuilder, at};
@@ -17,8 +18,8 @@ pub(super) fn edits(builder: &mut PlanBuilder, profile: &Profile<'_>) -> Result<
         });
     }
     let main = at(interfaces::PATH);
-    let others = others(builder);
-    let texts = texts(builder, &others);
+    let others = others(builder)?;
+    let texts = texts(builder, &others)?;
     let port = port(&texts, profile)?;
     let interface = interface_on(&port, profile)?;
     let brought_up = |interface| texts.iter().find_map(|text| interfaces::brought_up(text, interface));
@@ -36,13 +37,15 @@ pub(super) fn edits(builder: &mut PlanBuilder, profile: &Profile<'_>) -> Result<
 
 /// The interface that will have the address.
 pub(super) fn interface(builder: &PlanBuilder, profile: &Profile<'_>) -> Result<InterfaceName, PlanError> {
-    interface_on(&port(&texts(builder, &others(builder)), profile)?, profile)
+    interface_on(&port(&texts(builder, &others(builder)?)?, profile)?, profile)
 }
 
 /// What the further files and the main one say.
-fn texts<'a>(builder: &PlanBuilder<'a>, others: &[ImagePath]) -> Vec<&'a str> {
+fn texts<'a>(builder: &PlanBuilder<'a>, others: &[ImagePath]) -> Result<Vec<&'a str>, NotTaken> {
     let facts = builder.facts;
-    others.iter().chain([&at(interfaces::PATH)]).filter_map(|path| facts.files.text(path)).collect()
+    let main = at(interfaces::PATH);
+    let all = others.iter().chain([&main]).map(|path| facts.files.text(path));
+    all.filter_map(Result::transpose).collect()
 }
 
 fn interface_on(port: &InterfaceName, profile: &Profile<'_>) -> Result<InterfaceName, PlanError> {
@@ -59,14 +62,15 @@ fn port(texts: &[&str], profile: &Profile<'_>) -> Result<InterfaceName, PlanErro
 }
 
 /// The further files, where the main one reads them.
-fn others(builder: &PlanBuilder) -> Vec<ImagePath> {
-    let main = builder.facts.files.text(&at(interfaces::PATH));
+fn others(builder: &PlanBuilder) -> Result<Vec<ImagePath>, NotTaken> {
+    let main = builder.facts.files.text(&at(interfaces::PATH))?;
     if !main.is_some_and(interfaces::reads_dir) {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let dir = at(interfaces::DIR);
-    let files = builder.facts.files.below(&dir).map(|(path, _)| path.clone());
-    files.filter(|path| builder.facts.files.text(path).is_some()).collect()
+    let files = builder.facts.files.below(&dir)?;
+    let texts = files.filter(|(_, state)| matches!(state, FileState::Text(..)));
+    Ok(texts.map(|(path, _)| path.clone()).collect())
 }
 
 /// The one that the base itself sets up.

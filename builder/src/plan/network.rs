@@ -2,15 +2,15 @@
 
 use crate::cluster::{Addressing, Link};
 use crate::formats::profile::{Profile, Wifi};
-use crate::formats::{dhcpcd_conf, keyfile, netplan, networkd, resolv_conf, wpa_supplicant};
-use crate::os::{Bootloader, FileState, NetworkStack};
+use crate::formats::{dhcpcd_conf, interfaces, keyfile, netplan, networkd, resolv_conf, wpa_supplicant};
+use crate::os::{Bootloader, FileState, Interest, NetworkStack};
 use crate::value::{InterfaceName, Secret, StaticNetwork};
 
 use super::builder::{PlanBuilder, at};
 use super::edit::Content;
 use super::error::PlanError;
+use super::ifupdown;
 use super::request::Request;
-use super::{ifupdown, wifi};
 
 pub(super) const REASON: &str = "the node's address";
 const PORT_REASON: &str = "the VLAN and the port below it";
@@ -19,14 +19,20 @@ const PORT_REASON: &str = "the VLAN and the port below it";
 const PI_WIRED: &str = "eth0";
 pub(super) const PI_WIRELESS: &str = "wlan0";
 
+pub(super) const READS: [Interest; 4] = [
+    Interest::Path(dhcpcd_conf::PATH),
+    Interest::Path(interfaces::PATH),
+    Interest::Dir(interfaces::DIR),
+    Interest::Path(resolv_conf::PATH),
+];
+
 /// Where all is as the base has it, DHCP on any wired interface, the base's files stay as they are.
 pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanError> {
     if !is_ours(request) {
         return Ok(());
     }
     let profile = profile(request);
-    if let Link::Wifi(link) = &request.node.network.link {
-        wifi::edits(builder, link)?;
+    if let Link::Wifi(_) = &request.node.network.link {
         named_radio(builder, &profile)?;
     }
     match builder.facts.network.as_slice() {
@@ -171,7 +177,7 @@ fn names(builder: &mut PlanBuilder, profile: &Profile<'_>) -> Result<(), PlanErr
     if builder.facts.resolver || (servers.is_empty() && profile.search.is_none()) {
         return Ok(());
     }
-    let is_written = matches!(builder.facts.files.get(&at(resolv_conf::PATH)), FileState::Link(_));
+    let is_written = matches!(builder.base(resolv_conf::PATH)?, FileState::Link(_));
     if is_written || profile.network.is_none() {
         return Err(PlanError::Unsupported {
             what: format!(

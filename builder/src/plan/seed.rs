@@ -7,15 +7,16 @@ use hc_firstboot::seed::{
     Secrets, Seed, ValueError, Workload,
 };
 
-use crate::cluster::{DataDir, DataDisk, FlannelBackend, Format, Link};
+use crate::cluster::{DataDir, DataDisk, Format, Link};
+use crate::fs::ImagePath;
 use crate::os::NetworkStack;
 use crate::secrets::TOKEN;
-use crate::source::k3s_release::ReleaseFile;
+use crate::source::artifact::Artifact;
 use crate::value::{BootstrapRole, Host, VlanId};
 
 use super::builder::PlanBuilder;
+use super::contribution::Gathered;
 use super::error::PlanError;
-use super::k3s::{BINARY, images_path};
 use super::network::{self, PI_WIRELESS, fixed};
 use super::request::Request;
 
@@ -27,8 +28,13 @@ const JOIN_SECONDS: u64 = 3600;
 const WHOLE_SECONDS: u64 = 1800;
 const WORKLOAD_SECONDS: u64 = 900;
 
-pub(super) fn seed(builder: &PlanBuilder, request: &Request<'_>) -> Result<Seed, PlanError> {
+pub(super) fn seed(
+    builder: &PlanBuilder,
+    request: &Request<'_>,
+    gathered: &Gathered,
+) -> Result<Seed, PlanError> {
     let (cluster, node) = (request.cluster, request.node);
+    let modules = gathered.kernel_modules.iter().map(|module| module.name.to_owned()).collect();
     Ok(Seed {
         schema: seed::SCHEMA,
         node: Node { hostname: node.name.to_string() },
@@ -36,7 +42,7 @@ pub(super) fn seed(builder: &PlanBuilder, request: &Request<'_>) -> Result<Seed,
             name: cluster.name.to_string(),
             api: cluster.api.as_ref().map(|host| endpoint("cluster.api", host)).transpose()?,
         },
-        role: role(request)?,
+        role: role(request, gathered)?,
         network: network(builder, request)?,
         clock: Clock {
             floor: u64::try_from(request.time).unwrap_or(0),
@@ -47,18 +53,15 @@ pub(super) fn seed(builder: &PlanBuilder, request: &Request<'_>) -> Result<Seed,
         },
         root: Root { grow: true },
         data_disk: node.data_disk.as_ref().map(data_disk),
-        k3s: K3s { ready_seconds: READY_SECONDS, modules: modules(cluster.k3s.flannel_backend) },
+        k3s: K3s { ready_seconds: READY_SECONDS, modules },
         // Every start of k3s needs its token and its password again: nothing on a card is for the first boot alone.
         secrets: Secrets::default(),
         report: Report { boot_dir: PathBuf::from(builder.facts.boot_dir.as_str()) },
-        bundle: vec![
-            bundle(BINARY, &request.k3s.binary),
-            bundle(&images_path(request), &request.k3s.airgap_images),
-        ],
+        bundle: gathered.artifacts.iter().map(|(path, artifact)| bundle(path, artifact)).collect(),
     })
 }
 
-fn role(request: &Request<'_>) -> Result<Role, PlanError> {
+fn role(request: &Request<'_>, gathered: &Gathered) -> Result<Role, PlanError> {
     let cluster = request.cluster;
     let join = || -> Result<Join, PlanError> {
         let hosts = cluster.join_host();
@@ -70,7 +73,7 @@ fn role(request: &Request<'_>) -> Result<Role, PlanError> {
             nodes: cluster.nodes.joining().iter().map(|node| node.name.to_string()).collect(),
             join_seconds: if cluster.nodes.joining().is_empty() { 0 } else { WHOLE_SECONDS },
             workload: Workload {
-                addons: cluster.manifests.iter().map(|manifest| manifest.addon().to_owned()).collect(),
+                addons: gathered.addons.clone(),
                 charts: Vec::new(),
                 deployments: Vec::new(),
                 wait_seconds: WORKLOAD_SECONDS,
@@ -122,15 +125,6 @@ fn stack(builder: &PlanBuilder, request: &Request<'_>) -> Option<seed::Stack> {
     }
 }
 
-/// What the pod network is made of (k3s's flannel backends).
-fn modules(backend: FlannelBackend) -> Vec<String> {
-    match backend {
-        FlannelBackend::Vxlan => vec!["vxlan".to_owned()],
-        FlannelBackend::WireguardNative => vec!["wireguard".to_owned()],
-        FlannelBackend::HostGw | FlannelBackend::None => Vec::new(),
-    }
-}
-
 fn data_disk(disk: &DataDisk) -> seed::DataDisk {
     seed::DataDisk {
         label: disk.label.to_string(),
@@ -151,6 +145,11 @@ fn dir(dir: &DataDir) -> seed::Dir {
     seed::Dir { path: PathBuf::from(path.as_str()), mode: mode.bits().into(), uid: *uid, gid: *gid }
 }
 
-fn bundle(path: &str, file: &ReleaseFile) -> BundleFile {
-    BundleFile { path: PathBuf::from(path), size: file.size, sha256: file.sha256.to_string() }
+fn bundle(path: &ImagePath, artifact: &Artifact) -> BundleFile {
+    BundleFile {
+        path: PathBuf::from(path.as_str()),
+        size: artifact.size,
+        unpacked_size: artifact.unpacked_size,
+        sha256: artifact.sha256.to_string(),
+    }
 }

@@ -47,11 +47,15 @@ mod tests {
 
     fn write(path: &str, text: &str) -> Edit {
         let content = Content::Bytes(text.as_bytes().to_vec().into());
-        Edit { path: ImagePath::parse(path).unwrap(), action: Action::Write(content, ROOT), reason: "test" }
+        Edit {
+            path: ImagePath::parse(path).unwrap(),
+            action: Action::Write(content, ROOT),
+            reason: "test".into(),
+        }
     }
 
     fn dir(path: &str) -> Edit {
-        Edit { path: ImagePath::parse(path).unwrap(), action: Action::Dir(ROOT), reason: "test" }
+        Edit { path: ImagePath::parse(path).unwrap(), action: Action::Dir(ROOT), reason: "test".into() }
     }
 
     fn paths(plan: &Plan) -> Vec<String> {

@@ -204,6 +204,7 @@ fn dir(i: usize, dir: &Dir) -> Checked {
 fn bundle_file(i: usize, file: &BundleFile) -> Checked {
     absolute(&format!("bundle[{i}].path"), &file.path)?;
     number(&format!("bundle[{i}].size"), file.size)?;
+    number(&format!("bundle[{i}].unpacked_size"), file.unpacked_size.unwrap_or(0))?;
     let digest = &file.sha256;
     let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
     if digest.len() == 64 && digest.bytes().all(hex) {

@@ -220,6 +220,9 @@ pub struct BundleFile {
     pub path: PathBuf,
     /// Size in bytes.
     pub size: u64,
+    /// Size in bytes of what is packed in it, where that is known.
+    #[serde(default)]
+    pub unpacked_size: Option<u64>,
     /// SHA-256 in lower-case hex.
     pub sha256: String,
 }
