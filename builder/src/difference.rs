@@ -175,7 +175,7 @@ mod tests {
 
     fn shown(old: &str, new: &str) -> String {
         let what = What::Text { new: old.is_empty(), diff: unified(old, new) };
-        Difference { path: "/etc/x".to_owned(), reason: "why", what }.shown(false)
+        Difference { path: "/etc/x".to_owned(), reason: "why".into(), what }.shown(false)
     }
 
     #[test]
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn colours_come_only_where_they_are_wanted() {
         let what = What::Secret { new: true };
-        let secret = Difference { path: "/etc/token".to_owned(), reason: "lets it in", what };
+        let secret = Difference { path: "/etc/token".to_owned(), reason: "lets it in".into(), what };
         assert_eq!(secret.shown(false), "/etc/token  create (secret, not shown): lets it in\n");
         assert!(secret.shown(true).starts_with(BOLD));
     }

@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use hcimage::formats::k3s_config;
 use hcimage::formats::yaml::Node;
+use hcimage::value::Role;
 use proptest::prelude::*;
 
 use crate::cases::{EDITS, RENDERS};

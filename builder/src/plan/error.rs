@@ -68,9 +68,7 @@ pub enum PlanError {
     #[error("making the seed for firstboot")]
     Seed(#[from] SeedError),
     /// Two features want the same thing, each in its way.
-    #[error(
-        "{what} is wanted by two parts of the plan, {first} and {second}: leave one of them out of the cluster file"
-    )]
+    #[error("{what} is set twice, by {first} and by {second}: remove one of them from the cluster file")]
     Conflict {
         /// A path in the image, or a setting.
         what: String,

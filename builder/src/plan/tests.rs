@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::arch::Arch;
 use crate::board::Boards;
 use crate::cluster::{self, LoadContext};
 use crate::formats::accounts::{group, passwd, shadow};
@@ -58,7 +59,7 @@ sudo = true
 ssh-keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f kim"]
 
 [registries.mirrors."docker.io"]
-endpoints = ["https://mirror.home.lan"]
+endpoint = ["https://mirror.home.lan"]
 "#;
 
 const WIRED: &str = r#"
@@ -148,7 +149,7 @@ fn bootloader(family: Family) -> Bootloader {
     }
 }
 
-fn facts(family: Family, network: NetworkStack, arch: crate::arch::Arch, interests: &[Interest]) -> Facts {
+fn facts(family: Family, network: NetworkStack, arch: Arch, interests: &[Interest]) -> Facts {
     let bootloader = bootloader(family);
     let list: String = MODULES.iter().map(|name| format!("kernel/{name}.ko:\n")).collect();
     Facts {
@@ -196,12 +197,13 @@ fn k3s() -> K3sBundle {
     }
 }
 
-/// The plans of all nodes of a cluster file.
-fn plans(
+/// What `made` makes of each node of a cluster file.
+fn each_node<T>(
     text: &str,
     board: &str,
-    facts_of: impl Fn(crate::arch::Arch) -> Facts,
-) -> Vec<Result<Plan, PlanError>> {
+    facts_of: impl Fn(Arch) -> Facts,
+    made: impl Fn(&Facts, &Request<'_>) -> T,
+) -> Vec<T> {
     let boards = Boards::load(None).unwrap();
     let read = |_: &Path| Err(std::io::ErrorKind::NotFound.into());
     let context = LoadContext { boards: &boards, dir: Path::new(""), read: &read };
@@ -210,16 +212,22 @@ fn plans(
         cluster::parse(&text, "cluster.toml", &context).map_err(|report| report.to_string()).unwrap();
     let board = boards.get(board).unwrap();
     let (facts, k3s) = (facts_of(board.architecture), k3s());
+    let secrets = NodeSecrets { files: Vec::new(), not_before: 0 };
     let request = |node| Request {
         cluster: &cluster.cluster,
         node,
         board,
-        secrets: None,
+        secrets: Some(&secrets),
         k3s: &k3s,
         firstboot: b"program",
         time: 1_700_000_000,
     };
-    cluster.cluster.nodes.iter().map(|node| plan(&facts, &request(node))).collect()
+    cluster.cluster.nodes.iter().map(|node| made(&facts, &request(node))).collect()
+}
+
+/// The plans of all nodes of a cluster file.
+fn plans(text: &str, board: &str, facts_of: impl Fn(Arch) -> Facts) -> Vec<Result<Plan, PlanError>> {
+    each_node(text, board, facts_of, plan)
 }
 
 const STACKS: [NetworkStack; 5] = [
@@ -326,4 +334,19 @@ fn paths_of_interest_are_well_formed() {
         }
     }
     assert!(files_of_interest().contains(&Interest::Boot(config_txt::NAME)));
+}
+
+#[test]
+fn every_setting_of_k3s_is_in_the_table() {
+    let facts = |arch| facts(Family::RaspberryPiOs, NetworkStack::NetworkManager, arch, &files_of_interest());
+    let keys = |facts: &Facts, request: &Request<'_>| {
+        let all = contribution::contributions(&FEATURES, facts, request).unwrap();
+        let settings = all.into_iter().flat_map(|(_, contribution)| contribution.settings);
+        settings.map(|(key, _)| key).collect::<Vec<_>>()
+    };
+    let keys = each_node(WIRED, "cm4", facts, keys).concat();
+    assert!(keys.len() > 30, "{keys:?}");
+    for key in keys {
+        assert!(crate::formats::k3s_config::keys::find(key).is_some(), "{key}");
+    }
 }

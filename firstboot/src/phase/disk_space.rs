@@ -1,4 +1,4 @@
-//! There is room for what k3s unpacks before its node can be Ready.
+//! There is enough disk space for what k3s unpacks before its node can be Ready.
 
 use std::path::Path;
 use std::time::Duration;
@@ -39,7 +39,7 @@ impl Phase for DiskSpace {
         PhaseName::DiskSpace
     }
 
-    /// Room does not come by waiting.
+    /// Waiting frees no space.
     fn limit(&self, _cx: &Context<'_>) -> Duration {
         Duration::ZERO
     }
@@ -60,12 +60,12 @@ impl Phase for DiskSpace {
         // The directory of the images is there where there is an archive in it; without one k3s pulls them.
         let dir = [Path::new(IMAGES), Path::new("/")].into_iter().find(|path| cx.sys.stat(path).is_ok());
         let space = dir.map(|dir| cx.sys.space(dir)).transpose().map_err(|e| {
-            PhaseError::abort(format!("asking for the room on the card: {e}"), "power the node off and on")
+            PhaseError::abort(format!("reading the free disk space: {e}"), "power the node off and on")
         })?;
         let free = space.map_or(0, |space| space.free);
         if free < needed {
             let what = format!(
-                "the card is too full: {} are free, and k3s needs about {} to unpack its images",
+                "not enough disk space: {} free, k3s needs about {} to unpack its images",
                 size(free),
                 size(needed)
             );

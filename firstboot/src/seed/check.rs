@@ -17,7 +17,7 @@ const LONGEST_WAIT: u64 = 86_400;
 type Checked = Result<(), SeedError>;
 
 impl Seed {
-    /// Judges every value; the first wrong one is named.
+    /// Checks every value; the error names the first invalid one.
     pub(super) fn check(&self) -> Checked {
         hostname("node.hostname", &self.node.hostname)?;
         if self.cluster.name.is_empty() || self.cluster.name.chars().any(char::is_control) {
@@ -101,7 +101,7 @@ fn check_join(place: &str, join: &Join) -> Checked {
 }
 
 impl Network {
-    /// Judges the values that must fit each other.
+    /// Checks the values that must fit each other.
     pub(crate) fn check(&self) -> Checked {
         wait("network.wait_seconds", self.wait_seconds)?;
         if let Some(name) = self.interface.as_deref().filter(|name| !is_interface(name)) {

@@ -1,6 +1,6 @@
 //! The seed: what the builder hands to firstboot, in `/etc/hcimage/seed.toml` (root, 0600).
 //!
-//! Both crates use these types, so the two sides cannot disagree about the form. Unknown keys are errors:
+//! Both crates use these types, so the two sides cannot disagree about the format. Unknown keys are errors:
 //! a card written by a newer builder must not be half understood by an older firstboot.
 
 mod check;
