@@ -79,3 +79,65 @@ fn quoted(text: &str) -> Key {
 fn file(number: usize, kind: &str) -> String {
     format!("{DIR}/{number}-{kind}.pem")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::cluster::Mirror;
+
+    #[test]
+    fn mirrors_and_access_are_written_as_k3s_reads_them() {
+        let mirror = |endpoints: &[&str], rewrite: &[(&str, &str)]| Mirror {
+            endpoints: endpoints.iter().map(|url| url.parse().unwrap()).collect(),
+            rewrite: rewrite.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect(),
+        };
+        let password =
+            RegistryAuth::Password { username: "pull".into(), password: Secret::new("pass\"word".into()) };
+        let full = RegistryAccess {
+            auth: Some(password),
+            ca: Some("CA".into()),
+            client: Some(("CERTIFICATE".into(), Secret::new("KEY".into()))),
+            insecure_skip_verify: true,
+        };
+        let token =
+            RegistryAccess { auth: Some(RegistryAuth::Token(Secret::new("t".into()))), ..Default::default() };
+        let registries = Registries {
+            mirrors: BTreeMap::from([
+                ("*".parse().unwrap(), mirror(&[], &[])),
+                ("docker.io".parse().unwrap(), mirror(&["https://mirror.lan"], &[("^(.*)$", "hub/$1")])),
+            ]),
+            access: BTreeMap::from([
+                ("a.lan:5000".parse().unwrap(), full),
+                ("b.lan".parse().unwrap(), token),
+                ("c.lan".parse().unwrap(), RegistryAccess::default()),
+            ]),
+        };
+        let expected = r#"# Written by hcimage.
+mirrors:
+  "*":
+    endpoint: []
+  "docker.io":
+    endpoint:
+      - "https://mirror.lan"
+    rewrite:
+      "^(.*)$": "hub/$1"
+configs:
+  "a.lan:5000":
+    auth:
+      username: "pull"
+      password: "pass\"word"
+    tls:
+      ca_file: "/etc/rancher/k3s/registries/0-ca.pem"
+      cert_file: "/etc/rancher/k3s/registries/0-client.pem"
+      key_file: "/etc/rancher/k3s/registries/0-key.pem"
+      insecure_skip_verify: true
+  "b.lan":
+    auth:
+      identity_token: "t"
+  "c.lan": {}
+"#;
+        assert_eq!(render(&registries).expose(), expected);
+    }
+}

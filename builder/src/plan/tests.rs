@@ -240,9 +240,9 @@ const STACKS: [NetworkStack; 5] = [
 
 fn bases() -> impl Iterator<Item = (Family, &'static str, NetworkStack)> {
     let families = [
-        (Family::RaspberryPiOs, "cm4"),
+        (Family::RaspberryPiOs, "turing-pi-2-cm4"),
         (Family::UbuntuPi, "cm4"),
-        (Family::DebianPi, "cm4"),
+        (Family::DebianPi, "turing-pi-2-cm4"),
         (Family::DebianPc, "pc"),
         (Family::UbuntuPc, "pc"),
     ];
