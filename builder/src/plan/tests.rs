@@ -7,6 +7,7 @@ use crate::arch::Arch;
 use crate::board::Boards;
 use crate::cluster::{self, LoadContext};
 use crate::formats::accounts::{group, passwd, shadow};
+use crate::formats::k3s_config::{PATH, SECRET_PATH};
 use crate::formats::kernel_modules::KernelModules;
 use crate::formats::{config_txt, dhcpcd_conf, dphys_swapfile, fstab, interfaces, sshd_config, sudoers};
 use crate::fs::{Attributes, ImagePath, Space};
@@ -349,4 +350,35 @@ fn every_setting_of_k3s_is_in_the_table() {
     for key in keys {
         assert!(crate::formats::k3s_config::keys::find(key).is_some(), "{key}");
     }
+}
+
+#[test]
+fn settings_of_the_user_and_secret_ones_are_in_the_file_that_is_read_last() {
+    let facts = |arch| facts(Family::RaspberryPiOs, NetworkStack::NetworkManager, arch, &files_of_interest());
+    let plans = plans(WIRED, "cm4", facts);
+    let [Ok(server), Ok(agent)] = plans.as_slice() else { panic!("{plans:?}") };
+    let text = |plan: &Plan, path: &str| {
+        let edit = plan.edits.iter().find(|edit| edit.path.as_str() == path)?;
+        match &edit.action {
+            Action::Write(Content::Secret(text), _) => Some(text.expose().to_owned()),
+            Action::Write(Content::Bytes(text), _) => Some(String::from_utf8(text.to_vec()).unwrap()),
+            _ => None,
+        }
+    };
+    let ours = ["image-gc-high-threshold=75", "image-gc-low-threshold=65"];
+    let ours = [&ours[..], &["container-log-max-size=5Mi", "container-log-max-files=3"]].concat();
+    let list = |arguments: &[&str]| {
+        let items = arguments.iter().map(|argument| format!("  - \"{argument}\"\n"));
+        format!("kubelet-arg:\n{}", items.collect::<String>())
+    };
+    let expected = format!(
+        "datastore-endpoint: \"postgres://k3s:password@db.home.lan:5432/k3s\"\n{}",
+        list(&[&ours[..], &["max-pods=200"]].concat())
+    );
+    assert_eq!(text(server, SECRET_PATH), Some(expected));
+    assert!(!text(server, PATH).unwrap().contains("kubelet-arg"), "k3s would take only the other list");
+
+    assert_eq!(text(agent, SECRET_PATH), None);
+    let config = text(agent, PATH).unwrap();
+    assert!(config.contains(&list(&ours)) && !config.contains("datastore"), "{config}");
 }

@@ -2,6 +2,9 @@
 //!
 //! Read from k3s's `pkg/cli/cmds/{server,agent,log}.go` at Kubernetes 1.36. Other releases know a few more or less:
 //! a key that is not here is doubtful, not wrong.
+//!
+//! A new key of a user's is a row here. One that hcimage writes is a row here and a line where its value is computed
+//! (`plan/k3s_settings.rs`, or the feature whose it is); where the user sets it in `[k3s]`, also a field in `cluster/`.
 
 use crate::value::Role;
 
