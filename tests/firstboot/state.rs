@@ -70,7 +70,7 @@ fn another_seed_after_the_commit_point_is_refused() {
 fn another_seed_before_the_commit_point_begins_again() {
     let mut world = failed_world(false);
     let mut other = seed();
-    other.node.hostname = "hc-1".into();
+    other.node.hostname = "hc-1".parse().unwrap();
     other.network.wait_seconds += 1;
     world.put_seed(&other);
     let machine = Machine::boot(world);

@@ -1,6 +1,8 @@
-//! The little YAML that configuration files for k3s need: a tree and its writer.
+//! The little YAML that configuration files for k3s need: a tree and its writer. Texts are always quoted, see [`quoted`].
 
 use std::borrow::Cow;
+
+use hc_common::text::yaml::quoted;
 
 /// A value of a YAML file. It may be secret, so it does not print.
 #[derive(Clone, PartialEq)]
@@ -79,26 +81,6 @@ fn write_entry(out: &mut String, depth: usize, key: &Key, node: &Node) {
             entries.iter().for_each(|(key, node)| write_entry(out, depth.saturating_add(1), key, node));
         }
     }
-}
-
-/// A double-quoted scalar: the one form in which no text is taken for something else (YAML 1.2, section 7.3.1).
-pub(crate) fn quoted(text: &str) -> String {
-    let mut out = String::from("\"");
-    for character in text.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            c if needs_escape(c) => out.push_str(&format!("\\U{:08x}", u32::from(c))),
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
-}
-
-/// What YAML does not print or takes for a line end, and the byte order mark.
-fn needs_escape(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use serde::Serialize;
+use hc_common::network::NetworkStack;
 
 use crate::arch::Arch;
 use crate::fs::{ImagePath, Space};
@@ -101,23 +101,6 @@ impl Bootloader {
     }
 }
 
-/// What sets up the network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum NetworkStack {
-    /// `/etc/dhcpcd.conf`.
-    Dhcpcd,
-    /// Keyfiles in `/etc/NetworkManager/system-connections`.
-    NetworkManager,
-    /// Files in `/etc/systemd/network`.
-    Networkd,
-    /// Files in `/etc/netplan`, of which netplan makes those of systemd-networkd at each boot. Where it makes them for
-    /// NetworkManager, that is what counts.
-    Netplan,
-    /// `/etc/network/interfaces`, where an interface is set up there; that of the loopback is everywhere.
-    Ifupdown,
-}
-
 /// What would make swap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Swap {
@@ -152,18 +135,6 @@ pub enum Swap {
         /// Its number.
         number: u32,
     },
-}
-
-impl fmt::Display for NetworkStack {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Dhcpcd => "dhcpcd",
-            Self::NetworkManager => "NetworkManager",
-            Self::Networkd => "systemd-networkd",
-            Self::Netplan => "netplan",
-            Self::Ifupdown => "ifupdown",
-        })
-    }
 }
 
 impl fmt::Display for Swap {

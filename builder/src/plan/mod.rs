@@ -14,7 +14,6 @@ mod edit;
 mod error;
 mod firstboot;
 mod flash_wear;
-mod ifupdown;
 mod k3s;
 mod k3s_config;
 mod k3s_settings;
@@ -70,7 +69,7 @@ static FEATURES: [Feature; 20] = [
 
 /// What [`plan`] reads of a base, for [`crate::os::probe`] to take.
 pub fn files_of_interest() -> Vec<Interest> {
-    FEATURES.iter().flat_map(|feature| feature.reads).copied().collect()
+    FEATURES.iter().flat_map(|feature| feature.reads).copied().chain(network::of_services()).collect()
 }
 
 /// All edits that make the image with these facts into the node that is asked for, in the order in which they

@@ -94,15 +94,15 @@ mod tests {
             rewrite: rewrite.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect(),
         };
         let password =
-            RegistryAuth::Password { username: "pull".into(), password: Secret::new("pass\"word".into()) };
+            RegistryAuth::Password { username: "pull".into(), password: Secret::new("pass\"word") };
         let full = RegistryAccess {
             auth: Some(password),
             ca: Some("CA".into()),
-            client: Some(("CERTIFICATE".into(), Secret::new("KEY".into()))),
+            client: Some(("CERTIFICATE".into(), Secret::new("KEY"))),
             insecure_skip_verify: true,
         };
         let token =
-            RegistryAccess { auth: Some(RegistryAuth::Token(Secret::new("t".into()))), ..Default::default() };
+            RegistryAccess { auth: Some(RegistryAuth::Token(Secret::new("t"))), ..Default::default() };
         let registries = Registries {
             mirrors: BTreeMap::from([
                 ("*".parse().unwrap(), mirror(&[], &[])),

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use hc_common::network::NetworkStack;
+
 use crate::arch::Arch;
 use crate::board::Boards;
 use crate::cluster::{self, LoadContext};
@@ -11,9 +13,7 @@ use crate::formats::k3s_config::{PATH, SECRET_PATH};
 use crate::formats::kernel_modules::KernelModules;
 use crate::formats::{config_txt, dhcpcd_conf, dphys_swapfile, fstab, interfaces, sshd_config, sudoers};
 use crate::fs::{Attributes, ImagePath, Space};
-use crate::os::{
-    Bootloader, CloudInit, Family, FileState, Kernel, MachineId, NetworkStack, Snapshot, Swap, System,
-};
+use crate::os::{Bootloader, CloudInit, Family, FileState, Kernel, MachineId, Snapshot, Swap, System};
 use crate::source::artifact::Artifact;
 use crate::source::digest::Sha256Digest;
 use crate::source::k3s_release::K3sBundle;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::error::ValueError;
+use hc_common::value::ValueError;
 
 /// A name of the IANA time zone database, such as `Europe/Berlin` or `UTC`. Whether the database knows it, only the
 /// image can tell (`/usr/share/zoneinfo`).

@@ -3,15 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
+use hc_common::paths::K3S_IMAGES_DIR as IMAGES;
+
 use super::Phase;
 use crate::block::size;
 use crate::context::Context;
 use crate::phase_error::PhaseError;
 use crate::seed::BundleFile;
 use crate::state::PhaseName;
-
-/// Where k3s looks for archives of images.
-const IMAGES: &str = "/var/lib/rancher/k3s/agent/images";
 
 /// How often the content of an archive is on the disk once it is imported: as layers and unpacked, each as large as the
 /// tar.
