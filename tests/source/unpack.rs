@@ -359,7 +359,7 @@ fn tar_archives_without_one_sound_image_are_refused() {
     for (files, options, word) in [
         (&[("a.img", &bytes[..]), ("b.raw", &bytes[..])][..], &[][..], "2 files"),
         (&[("a.txt", &bytes[..])], &[], "0 files"),
-        (&[("a.img", &bytes[..])], &["--format=posix", "-S"], "format posix with holes"),
+        (&[("a.img", &bytes[..])], &["--format=posix", "-S"], "in the posix format with holes"),
     ] {
         let desk = Desk::new();
         let path = desk.write("x.tar.xz", pack("xz", &["-c"], &tarred(&desk, files, options)));

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use crate::apply::ApplyError;
 use crate::board::BoardError;
-use crate::cluster::{ClusterError, OldCgroup};
+use crate::cluster::{CgroupV1Unsupported, ClusterError};
 use crate::disk::DiskError;
 use crate::fs::FsError;
 use crate::os::OsError;
@@ -46,7 +46,7 @@ fn classify(cause: &(dyn Error + 'static)) -> Option<Failure> {
     if let Some(UefiError::Board { .. }) = cause.downcast_ref::<UefiError>() {
         return Some(Failure::Usage);
     }
-    if cause.is::<OldCgroup>() {
+    if cause.is::<CgroupV1Unsupported>() {
         return Some(Failure::Unsupported);
     }
     if let Some(error) = cause.downcast_ref::<SecretsError>() {

@@ -1,4 +1,4 @@
-//! Which service sets up the network, by the links that enable it and the files that it reads.
+//! Detects the network service by its enabling links and its configuration files.
 
 use crate::formats::interfaces;
 use crate::fs::{ImagePath, Kind};
@@ -12,7 +12,7 @@ use super::tree::Tree;
 
 const ENABLED: &str = "/etc/systemd/system";
 
-/// All services that would set up an interface, and into `files` what those of ifupdown and wireless cards read.
+/// All services that would configure an interface. Adds the files of ifupdown and rfkill to `files`.
 pub(super) fn active(tree: &Tree, files: &mut Snapshot) -> Result<Vec<NetworkStack>, OsError> {
     take_all(tree, files, interfaces::DIR)?;
     take_all(tree, files, "/var/lib/systemd/rfkill")?;
@@ -20,14 +20,14 @@ pub(super) fn active(tree: &Tree, files: &mut Snapshot) -> Result<Vec<NetworkSta
     if enabled(tree, "NetworkManager.service")? {
         active.push(NetworkStack::NetworkManager);
     }
-    // The service may be enabled and its configuration gone; then it is not the one that sets up the network.
+    // Without its configuration an enabled service does not configure the network.
     if enabled(tree, "dhcpcd.service")? && files.text(&fixed("/etc/dhcpcd.conf")).is_some() {
         active.push(NetworkStack::Dhcpcd);
     }
     if enabled(tree, "networking.service")? && ifupdown_has_interface(files) {
         active.push(NetworkStack::Ifupdown);
     }
-    // netplan's generator starts systemd-networkd itself. What makes its files for another service has that enabled.
+    // netplan's generator starts systemd-networkd itself. If it generates files for another service, that one is enabled.
     let netplan = exists(tree, "/usr/sbin/netplan")? && active.is_empty();
     let own_files = !names(tree, "/etc/systemd/network", ".network")?.is_empty();
     if netplan {
@@ -40,7 +40,7 @@ pub(super) fn active(tree: &Tree, files: &mut Snapshot) -> Result<Vec<NetworkSta
     Ok(active)
 }
 
-/// Whether something takes name servers from systemd-networkd or ifupdown.
+/// Whether a resolver gets name servers from systemd-networkd or ifupdown.
 pub(super) fn resolver(tree: &Tree) -> Result<bool, OsError> {
     for hook in [
         "/etc/systemd/system/dbus-org.freedesktop.resolve1.service",
@@ -71,7 +71,7 @@ fn enabled(tree: &Tree, unit: &str) -> Result<bool, OsError> {
     Ok(false)
 }
 
-/// Whether there is such a name: a link to another partition of the running system counts too.
+/// Whether the name exists, including a dangling link, which may lead to another partition of the running system.
 fn is_there(tree: &Tree, path: &str) -> Result<bool, OsError> {
     Ok(tree.stat(&fixed(path)).map_err(root)?.is_some())
 }
@@ -87,7 +87,7 @@ fn names(tree: &Tree, dir: &str, suffix: &str) -> Result<Vec<ImagePath>, OsError
     }
     let entries = tree.list(&tree.resolve(&dir).map_err(root)?).map_err(root)?;
     let names = entries.iter().map(|entry| entry.name.as_str()).filter(|name| name.ends_with(suffix));
-    // A name that is no path is one that no program of the image can name either.
+    // A name that is not a valid path cannot be used by a program of the image either.
     Ok(names.filter_map(|name| dir.join(name).ok()).collect())
 }
 

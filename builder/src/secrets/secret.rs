@@ -1,18 +1,18 @@
-//! Passwords that are made here.
+//! Random passwords.
 
 use zeroize::Zeroizing;
 
 use super::error::SecretsError;
 use crate::value::Secret;
 
-/// Bytes in a password. k3s makes its own tokens and node passwords of as many (`util.Random(16)`).
+/// Bytes in a password, as in k3s's own tokens and node passwords (`util.Random(16)`).
 const PASSWORD_BYTES: usize = 16;
 
 /// Hexadecimal digits in a password.
 const PASSWORD_DIGITS: usize = 2 * PASSWORD_BYTES;
 
 impl Secret {
-    /// 128 random bits of the system, as 32 lower-case hexadecimal digits.
+    /// 128 random bits from the system, as 32 lowercase hexadecimal digits.
     pub(super) fn random_password() -> Result<Self, SecretsError> {
         let mut bytes = Zeroizing::new([0; PASSWORD_BYTES]);
         getrandom::fill(bytes.as_mut()).map_err(SecretsError::Random)?;
@@ -25,7 +25,7 @@ impl Secret {
         Ok(Self::from(text))
     }
 
-    /// Whether it has the form of [`Secret::random_password`].
+    /// Whether it has the format of [`Secret::random_password`].
     pub(super) fn is_password(&self) -> bool {
         let text = self.expose();
         text.len() == PASSWORD_DIGITS && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_password_of_ours_is_told_apart() {
+    fn only_32_lowercase_hex_digits_are_a_password() {
         let good = "0123456789abcdef0123456789abcdef";
         assert!(Secret::new(good).is_password());
         for bad in ["", &good[1..], &format!("{good}0"), &good.to_uppercase(), &good.replace('f', "g")] {

@@ -1,4 +1,4 @@
-//! An address with its network's prefix, as an interface carries it.
+//! An address of an interface with its network's prefix length.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{ValueError, text_value};
 
-/// An address that a node can have on its network, such as `192.168.1.10/24`.
+/// A valid address of a node on its network, such as `192.168.1.10/24`.
 ///
-/// In a network of two (IPv4 /31, RFC 3021; IPv6 /127, RFC 6164) both addresses are hosts. A network of one is
-/// refused: a node without neighbours reaches neither a gateway nor another node.
+/// In a network of two (IPv4 /31, RFC 3021; IPv6 /127, RFC 6164) both addresses are hosts. A network of one address is
+/// rejected: a node without neighbors reaches neither a gateway nor another node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct InterfaceAddress {
@@ -20,7 +20,7 @@ pub struct InterfaceAddress {
 }
 
 const KIND: &str = "address";
-const FORM: &str = "write it like 192.168.1.10/24";
+const FORM: &str = "use the form 192.168.1.10/24";
 
 impl InterfaceAddress {
     /// The address alone.
@@ -33,21 +33,21 @@ impl InterfaceAddress {
         self.prefix
     }
 
-    /// The network's own address: the host bits are zero.
+    /// The network address: the host bits are zero.
     pub fn network(&self) -> IpAddr {
         masked(self.address, self.prefix)
     }
 
-    /// Whether an address lies in the same network.
+    /// Whether an address is in the same network.
     pub fn contains(&self, other: IpAddr) -> bool {
         self.address.is_ipv4() == other.is_ipv4() && masked(other, self.prefix) == self.network()
     }
 
-    /// What an address is in this network if no host can have it.
+    /// Why a host in this network cannot have an address; `None` if it can.
     pub(super) fn reserved(&self, other: IpAddr) -> Option<&'static str> {
         match other {
             _ if self.prefix.saturating_add(1) >= bits(other) => None,
-            _ if other == self.network() => Some("is the address of the network itself"),
+            _ if other == self.network() => Some("is the network address"),
             IpAddr::V4(ip) if host_bits_set(ip, self.prefix) => {
                 Some("is the broadcast address of the network")
             }
@@ -64,19 +64,19 @@ impl FromStr for InterfaceAddress {
         let (address, prefix) = text.split_once('/').ok_or_else(|| refuse("has no prefix length", FORM))?;
         let address: IpAddr = address.parse().map_err(|_| refuse("is not an IP address", FORM))?;
         let prefix = parse_prefix(prefix, bits(address))
-            .ok_or_else(|| refuse("has an impossible prefix length", FORM))?;
+            .ok_or_else(|| refuse("has an invalid prefix length", FORM))?;
         if let Some(cause) = unusable(address) {
-            return Err(refuse(cause, "give the node an address of its own network"));
+            return Err(refuse(cause, "give the node an address of its network"));
         }
         let value = Self { address, prefix };
         if prefix == bits(address) {
             return Err(refuse(
-                "is alone in its network",
-                "write the prefix of the whole network, such as /24",
+                "is the only address of its network",
+                "use the prefix length of the whole network, such as /24",
             ));
         }
         match value.reserved(address) {
-            Some(cause) => Err(refuse(cause, "choose an address inside it")),
+            Some(cause) => Err(refuse(cause, "choose another address of the network")),
             None => Ok(value),
         }
     }
@@ -90,7 +90,7 @@ impl fmt::Display for InterfaceAddress {
 
 text_value!(InterfaceAddress);
 
-/// Why an address can be no host's, in whatever network.
+/// Why an address is not a valid host address in any network; `None` if it is.
 pub(super) fn unusable(address: IpAddr) -> Option<&'static str> {
     match address {
         IpAddr::V4(ip) if ip.octets()[0] == 0 => Some("begins with 0, which means 'no address'"),
@@ -98,13 +98,13 @@ pub(super) fn unusable(address: IpAddr) -> Option<&'static str> {
         IpAddr::V6(ip) if ip.is_unspecified() => Some("means 'no address'"),
         IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some() => Some("is an IPv4 address in IPv6 form"),
         IpAddr::V6(ip) if ip.is_unicast_link_local() => Some("is valid on one link only"),
-        _ if address.is_loopback() => Some("is the machine's address to itself"),
+        _ if address.is_loopback() => Some("is a loopback address"),
         _ if address.is_multicast() => Some("is a multicast address"),
         _ => None,
     }
 }
 
-/// Plain decimal, between 1 and the bits of the address.
+/// A decimal number between 1 and the number of bits in the address.
 pub(super) fn parse_prefix(text: &str, most: u8) -> Option<u8> {
     let plain = text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0');
     text.parse().ok().filter(|prefix| plain && (1..=most).contains(prefix))
@@ -138,9 +138,9 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Whatever is taken prints as it was written, and is a host between its network's first and last address.
+        /// An accepted address prints unchanged, and is a host between its network's first and last address.
         #[test]
-        fn what_is_taken_is_a_host_of_its_network(bits in any::<u32>(), prefix in 0_u8..=33) {
+        fn an_accepted_address_is_a_host_of_its_network(bits in any::<u32>(), prefix in 0_u8..=33) {
             let ip = Ipv4Addr::from_bits(bits);
             let text = format!("{ip}/{prefix}");
             let Ok(address) = text.parse::<InterfaceAddress>() else { return Ok(()) };
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn good_addresses_know_their_network() {
+    fn a_valid_address_has_its_network() {
         for (good, network) in [
             ("192.168.1.10/24", "192.168.1.0"),
             ("10.0.0.0/31", "10.0.0.0"),
@@ -173,29 +173,29 @@ mod tests {
     }
 
     #[test]
-    fn bad_addresses_are_refused_with_cause_and_cure() {
+    fn an_invalid_address_is_rejected_with_cause_and_fix() {
         for (bad, want) in [
-            ("192.168.1.10", "has no prefix length: write it like 192.168.1.10/24"),
+            ("192.168.1.10", "has no prefix length: use the form 192.168.1.10/24"),
             ("", "no prefix length"),
             ("192.168.1/24", "not an IP address"),
             ("192.168.1.256/24", "not an IP address"),
             ("192.168.01.1/24", "not an IP address"),
-            ("192.168.1.10/255.255.255.0", "impossible prefix"),
-            ("192.168.1.10/33", "impossible prefix"),
-            ("192.168.1.10/0", "impossible prefix"),
-            ("192.168.1.10/024", "impossible prefix"),
-            ("192.168.1.10/+24", "impossible prefix"),
-            ("192.168.1.10/", "impossible prefix"),
-            ("192.168.1.10/32", "alone in its network"),
-            ("fd00::10/128", "alone in its network"),
-            ("192.168.1.0/24", "the network itself"),
+            ("192.168.1.10/255.255.255.0", "invalid prefix"),
+            ("192.168.1.10/33", "invalid prefix"),
+            ("192.168.1.10/0", "invalid prefix"),
+            ("192.168.1.10/024", "invalid prefix"),
+            ("192.168.1.10/+24", "invalid prefix"),
+            ("192.168.1.10/", "invalid prefix"),
+            ("192.168.1.10/32", "only address of its network"),
+            ("fd00::10/128", "only address of its network"),
+            ("192.168.1.0/24", "the network address"),
             ("192.168.1.255/24", "broadcast address of the network"),
-            ("fd00::/64", "the network itself"),
+            ("fd00::/64", "the network address"),
             ("0.0.0.0/24", "no address"),
             ("::/64", "no address"),
             ("255.255.255.255/8", "is the broadcast address:"),
-            ("127.0.0.1/8", "to itself"),
-            ("::1/64", "to itself"),
+            ("127.0.0.1/8", "a loopback address"),
+            ("::1/64", "a loopback address"),
             ("224.0.0.5/24", "multicast"),
             ("ff02::1/64", "multicast"),
             ("fe80::1/64", "one link only"),
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn families_do_not_mix() {
+    fn an_address_of_the_other_family_is_not_in_the_network() {
         let address: InterfaceAddress = "10.0.0.1/8".parse().unwrap();
         assert!(address.contains("10.255.0.1".parse().unwrap()));
         assert!(!address.contains("11.0.0.1".parse().unwrap()));

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::error::ValueError;
 
-/// A relative path such as `media/photos`, without `.`, `..` or empty parts: it cannot lead out of the disk.
+/// A relative path such as `media/photos`, without `.`, `..` or empty parts: it cannot leave the disk.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DirName(String);
 
@@ -22,7 +22,7 @@ impl FromStr for DirName {
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let bad = |cause: &str| {
             Err(ValueError::new(
-                "folder",
+                "directory",
                 text,
                 cause,
                 "give a path below the data disk, such as media/photos",
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_paths_below_the_disk_are_taken() {
+    fn only_a_path_below_the_disk_is_accepted() {
         for good in ["media", "media/photos", "with space", "..x"] {
             assert_eq!(good.parse::<DirName>().unwrap().as_str(), good);
         }

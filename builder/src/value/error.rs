@@ -1,12 +1,12 @@
-//! Why a value was refused.
+//! Why a value is invalid.
 
 use std::fmt;
 
-/// A value that was refused: what it was meant to be, what is wrong with it and what to write instead.
+/// An invalid value: its kind, the cause and the fix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValueError {
     kind: &'static str,
-    /// Absent where it must not be shown.
+    /// `None` if it must not be shown.
     value: Option<String>,
     cause: String,
     hint: String,
@@ -22,14 +22,14 @@ impl ValueError {
         Self { kind, value: Some(value.to_string()), cause: cause.into(), hint: hint.into() }
     }
 
-    /// For a value that nobody may read in a message.
+    /// For a secret, which the message does not show.
     pub(super) fn hidden(kind: &'static str, cause: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { kind, value: None, cause: cause.into(), hint: hint.into() }
     }
 }
 
 impl ValueError {
-    /// What is wrong with which value.
+    /// The value and the cause.
     pub fn problem(&self) -> String {
         let Self { kind, value, cause, .. } = self;
         match value {
@@ -38,7 +38,7 @@ impl ValueError {
         }
     }
 
-    /// What to write instead.
+    /// The fix.
     pub fn hint(&self) -> &str {
         &self.hint
     }
@@ -52,7 +52,7 @@ impl fmt::Display for ValueError {
 
 impl std::error::Error for ValueError {}
 
-/// Lets a type that parses and prints as text be read and written as text by serde
+/// Implements the conversions for serde of a type that is text
 /// (`#[serde(try_from = "String", into = "String")]`).
 macro_rules! text_value {
     ($type:ty) => {

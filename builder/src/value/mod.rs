@@ -1,4 +1,4 @@
-//! Values with a meaning, parsed once at the border: what got past these types needs no second check.
+//! Types of values, parsed once on input: a value of these types needs no further checks.
 
 mod address;
 mod board_serial;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::error::ValueError;
 use super::host::Host;
 
-/// An NTP server: a host, and a port where it is not 123.
+/// An NTP server: a host, and a port if it is not 123.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TimeServer {
     host: Host,
@@ -30,7 +30,7 @@ impl FromStr for TimeServer {
             "time server",
             text,
             "is neither a host nor a host with a port",
-            "write something like pool.ntp.org or 192.168.1.1:123",
+            "use the form pool.ntp.org or 192.168.1.1:123",
         ))
     }
 }
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_with_and_without_port() {
+    fn a_host_with_or_without_a_port_is_accepted() {
         for good in ["pool.ntp.org", "192.168.1.1", "192.168.1.1:1123", "[fd00::1]:123", "fd00::1"] {
             assert_eq!(good.parse::<TimeServer>().unwrap().to_string(), good);
         }

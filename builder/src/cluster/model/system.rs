@@ -1,4 +1,4 @@
-//! What goes onto a node beside k3s: its base, accounts and overlays.
+//! Parts of a node other than k3s: its base image, accounts and overlays.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,12 +7,12 @@ use crate::board::Board;
 use crate::source::url::SourceUrl;
 use crate::value::{DnsLabel, PasswordHash, SshKey, UserName};
 
-/// A board and what it is built from.
+/// A board and its base image.
 #[derive(Debug, Clone)]
 pub struct BoardChoice {
     /// The board's profile.
     pub profile: Board,
-    /// The stock image that the cluster file names; else the profile's default, else the command line's.
+    /// The stock image in the cluster file; `None` for the profile's default or the command line's.
     pub base: Option<Base>,
 }
 
@@ -21,7 +21,7 @@ pub struct BoardChoice {
 pub enum Base {
     /// A file; relative paths begin at the cluster file's directory.
     File(PathBuf),
-    /// An address; `<address>.sha256` lies beside it.
+    /// An address, with a checksum file beside it.
     Url(SourceUrl),
 }
 
@@ -30,20 +30,20 @@ pub enum Base {
 pub struct User {
     /// Its name.
     pub name: UserName,
-    /// The keys that let it in by SSH, each once.
+    /// Its SSH keys, each once.
     pub ssh_keys: Vec<SshKey>,
-    /// Its password for the console; none locks the password.
+    /// Its password for the console; `None` locks the password.
     pub password: Option<PasswordHash>,
     /// Whether it may become root.
     pub sudo: bool,
 }
 
-/// An overlay and its parameters. Prints the parameters' names only: some values are secrets.
+/// An overlay and its parameters. `Debug` prints the parameters' names only: some values are secrets.
 #[derive(Clone)]
 pub struct Overlay {
     /// The overlay.
     pub name: DnsLabel,
-    /// What the user set; the overlay says what it takes.
+    /// The parameters, which the overlay checks.
     pub parameters: toml::Table,
 }
 

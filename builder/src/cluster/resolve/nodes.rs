@@ -1,4 +1,4 @@
-//! Nodes, each with everything that holds for it.
+//! Nodes, each with all of its settings.
 
 use crate::cluster::field::Field;
 use crate::cluster::file::{DataDiskTable, File, NetworkTable, NodeTable, WifiTable};
@@ -10,7 +10,7 @@ use crate::value::{
 use super::read::Reader;
 use super::{all, bare};
 
-/// What nodes take from the tables that are about all of them.
+/// Settings that all nodes share.
 struct Common<'a> {
     network: &'a NetworkTable,
     wifi: Option<Wifi>,
@@ -36,12 +36,12 @@ fn wifi(table: WifiTable, reader: &mut Reader<'_, '_>) -> Option<Wifi> {
     })
 }
 
-/// Where nobody says otherwise.
+/// The defaults of the data disk.
 const LABEL: &str = "k8s-data";
 const MOUNT: &str = "/k8s-data";
 
-/// The disk of all nodes. Named, it must be there; unnamed, it may be (see the decision "the data disk is optional
-/// unless named").
+/// The disk of all nodes. It is required if the file has the table, otherwise optional (see the decision "the data disk
+/// is optional unless named").
 fn data_disk(table: Option<DataDiskTable>) -> Option<DataDisk> {
     let required = table.is_some();
     let table = table.unwrap_or_default();
@@ -75,7 +75,7 @@ fn node(table: NodeTable, common: &Common<'_>) -> Option<Node> {
     Some(Node {
         name: table.name?.value,
         bootstrap_role: match table.role?.value {
-            // Which of the servers begins is settled among all nodes.
+            // `Nodes::new` decides which of the servers starts the cluster.
             Role::Server => BootstrapRole::JoinServer,
             Role::Agent => BootstrapRole::Agent,
         },
