@@ -65,7 +65,7 @@ impl Drop for Cable {
     }
 }
 
-/// A cable, or the reason why there is none, told.
+/// A cable, or a printed reason why it is missing.
 fn cable(name: &str) -> Option<Cable> {
     if !rustix::process::geteuid().is_root() {
         // Not by a macro: the output of those is kept from a person where the test passes.
@@ -90,7 +90,7 @@ fn the_probe_inside_the_namespace() {
 }
 
 #[test]
-fn whoever_has_the_address_is_found() {
+fn another_host_with_the_address_is_found() {
     let Some(cable) = cable("has") else { return };
     let (here, there) = (&cable.here, &cable.there);
     assert!(cable.probe().starts_with("error: "), "an interface that is down cannot tell: {}", cable.probe());

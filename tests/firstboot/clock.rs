@@ -21,7 +21,7 @@ fn clock(machine: &Machine) -> u64 {
 }
 
 #[test]
-fn the_gate_sets_the_clock_by_the_network() {
+fn the_gate_sets_the_clock_to_network_time() {
     let machine = Machine::boot(finished());
     machine.clock_gate();
     let clock = clock(&machine);
@@ -42,7 +42,7 @@ fn the_gate_ends_without_network_time_and_never_before_the_last_boot() {
 
 /// With a clock of its own that can be right, network time is only a correction; one that is behind says nothing.
 #[test]
-fn a_hardware_clock_spares_the_wait_unless_it_is_behind() {
+fn a_plausible_hardware_clock_shortens_the_wait() {
     let waited = |said: &str, behind: bool| {
         let mut world = finished();
         world.time_served = false;
@@ -72,7 +72,7 @@ fn a_restart_of_k3s_does_not_wait_again() {
 }
 
 #[test]
-fn the_first_boot_leaves_nothing_for_the_gate_to_wait_for() {
+fn the_gate_does_not_wait_after_the_first_boot_has_set_the_clock() {
     let mut world = World::flashed(&seed());
     world.time_served = false;
     let machine = Machine::boot(world);
@@ -83,7 +83,7 @@ fn the_first_boot_leaves_nothing_for_the_gate_to_wait_for() {
 }
 
 #[test]
-fn the_gate_ends_whatever_is_broken() {
+fn the_gate_ends_despite_a_bad_seed_or_clock() {
     for (seed_text, fixed) in [("no seed", false), (seed().to_toml().unwrap().as_str(), true)] {
         let mut world = finished();
         world.put(SEED_PATH, seed_text);
@@ -95,7 +95,7 @@ fn the_gate_ends_whatever_is_broken() {
 }
 
 #[test]
-fn a_seed_that_asks_for_a_day_does_not_hold_up_later_boots_for_a_day() {
+fn a_long_wait_in_the_seed_does_not_delay_later_boots() {
     let mut seed = seed();
     seed.clock.wait_seconds = 86_400;
     let mut world = World::flashed(&seed);
@@ -107,7 +107,7 @@ fn a_seed_that_asks_for_a_day_does_not_hold_up_later_boots_for_a_day() {
 
 /// One pass over so many servers takes three times as long as the gate may.
 #[test]
-fn many_servers_do_not_hold_up_later_boots_either() {
+fn many_time_servers_do_not_delay_later_boots() {
     let mut seed = seed();
     seed.clock.ntp = vec!["192.0.2.1".into(); 300];
     seed.clock.wait_seconds = 86_400;
@@ -120,7 +120,7 @@ fn many_servers_do_not_hold_up_later_boots_either() {
 }
 
 #[test]
-fn without_servers_the_systems_own_time_service_is_waited_for() {
+fn without_servers_the_system_s_own_time_service_is_awaited() {
     let mut seed = seed();
     seed.clock.ntp.clear();
     let mut world = World::flashed(&seed);
@@ -138,7 +138,7 @@ fn without_servers_the_systems_own_time_service_is_waited_for() {
 
 /// A board whose clock was far ahead must come back, and stay back.
 #[test]
-fn a_clock_in_the_future_is_set_back_by_the_network() {
+fn a_clock_in_the_future_is_set_back_to_network_time() {
     let mut world = World::flashed(&seed());
     world.clock_at_boot = Duration::from_secs(TRUE_TIME + 1_000_000_000);
     let machine = Machine::boot(world);

@@ -39,7 +39,7 @@ fn nothing_is_formatted_before_all_disks_have_shown_up() {
     assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
     assert_eq!(formats(&machine), 0);
     assert!(
-        machine.said().contains("a blank one is formatted only when all have shown up"),
+        machine.said().contains("a blank disk is formatted only after all disks have appeared"),
         "{}",
         machine.said()
     );
@@ -51,7 +51,7 @@ fn a_disk_with_anything_on_it_is_refused_and_named() {
     for (disk, why) in [
         (
             SecondDisk::Used,
-            "sdb (model Samsung_T7, serial S5XYZ, 1.0 TB): it holds ext4 with the label \"photos\"",
+            "sdb (model Samsung_T7, serial S5XYZ, 1.0 TB): it has ext4 with the label \"photos\"",
         ),
         (SecondDisk::Half, "sdb (model Samsung_T7, serial S5XYZ, 1.0 TB): its first MiB is not empty"),
         (SecondDisk::None, "sda (model Stick, serial Stick_0, 512.5 MB): it has partitions (sda1)"),
@@ -77,7 +77,7 @@ fn never_means_never() {
         world.second_disk = SecondDisk::Blank;
     };
     let text = report_of(flashed(change, |_| ()));
-    assert!(text.contains("no disk with the label \"k8s-data\" was found"), "{text}");
+    assert!(text.contains("no disk with the label \"k8s-data\" found"), "{text}");
 }
 
 /// Whatever is wrong with a disk that is not required, the node comes up and says so.
@@ -87,14 +87,14 @@ fn an_optional_disk_never_stops_the_boot() {
     let table: [(Change, &str); 4] = [
         (|w| w.disk_after = Duration::MAX, "no disk with the label"),
         (|w| w.disk_is_sound = false, "mounting the data disk"),
-        (|w| w.foreign_disk = true, "at /k8s-data another disk is mounted"),
+        (|w| w.foreign_disk = true, "wrong disk mounted at /k8s-data: expected "),
         (|w| w.data_read_only = true, "the data disk sda1 at /k8s-data is read-only"),
     ];
     for (change, why) in table {
         let machine =
             Machine::boot(flashed(change, |seed| seed.data_disk.as_mut().unwrap().required = false));
         assert_eq!(machine.first_boot(), RunOutcome::Ready, "{why}: {}", machine.said());
-        let note = format!("gone on without the data disk: {why}");
+        let note = format!("continued without the data disk: {why}");
         assert!(machine.text(STATUS).contains(&note), "{note}\n{}", machine.text(STATUS));
     }
     for change in [table[2].0, table[3].0] {

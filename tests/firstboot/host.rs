@@ -1,4 +1,4 @@
-//! What is missing in the machine itself, each with its fix.
+//! Unmet requirements of the machine, each with its fix.
 
 use hc_firstboot::RunOutcome;
 
@@ -7,46 +7,46 @@ use crate::machine::Machine;
 use crate::scenario::{STATUS, World, agent_seed, full_seed, seed};
 
 #[test]
-fn too_little_memory() {
+fn too_little_memory_stops_a_server_and_is_a_note_on_an_agent() {
     let text = report_of(flashed(|world| world.memory = 430_000, |_| ()));
-    let what = "this machine has 419 MiB of memory; k3s needs at least 480 here";
+    let what = "not enough memory: k3s needs at least 480 MiB here, and this machine has 419 MiB";
     must_say(&text, what, "use a board with more memory, or make this node an agent");
 
     let mut world = World::flashed(&agent_seed());
     world.memory = 430_000;
     let machine = Machine::boot(world);
     assert_eq!(machine.first_boot(), RunOutcome::Ready, "enough for an agent, and said");
-    assert!(machine.text(STATUS).contains("419 MiB of memory is little for k3s"), "{}", machine.text(STATUS));
+    assert!(machine.text(STATUS).contains("low memory for k3s (419 MiB)"), "{}", machine.text(STATUS));
 }
 
 #[test]
-fn control_groups_without_memory() {
+fn a_missing_memory_controller_stops_the_run() {
     let text = report_of(flashed(|world| world.controllers = Some("cpuset cpu io pids"), |_| ()));
-    assert!(text.contains("the kernel's control groups lack what k3s needs: memory\n"), "{text}");
+    assert!(text.contains("What is wrong:  missing cgroup controllers: memory\n"), "{text}");
     assert!(text.contains("cgroup_memory=1 cgroup_enable=memory"), "{text}");
     let text = report_of(flashed(|world| world.controllers = None, |_| ()));
-    assert!(text.contains("lack what k3s needs: memory\n"), "the older hierarchies: {text}");
+    assert!(text.contains("missing cgroup controllers: memory\n"), "cgroup v1: {text}");
 }
 
 #[test]
-fn a_module_that_is_missing() {
+fn a_missing_kernel_module_stops_the_run() {
     let text = report_of(flashed(|world| world.no_module = "vxlan", |seed| *seed = full_seed()));
-    assert!(text.contains("What is wrong:  the kernel has no module vxlan\n"), "{text}");
+    assert!(text.contains("What is wrong:  missing kernel modules: vxlan\n"), "{text}");
     assert!(text.contains("linux-modules-extra-raspi"), "{text}");
 }
 
 #[test]
-fn a_root_that_cannot_be_written() {
+fn a_read_only_root_stops_the_run() {
     let text = report_of(flashed(|world| world.root_read_only = true, |_| ()));
     assert!(text.contains("What is wrong:  the root file system is read-only\n"), "{text}");
-    assert!(text.contains("What to do:     switch off whatever keeps the root read-only"), "{text}");
+    assert!(text.contains("What to do:     disable the read-only root"), "{text}");
 }
 
 #[test]
-fn a_card_without_room_for_the_images() {
+fn too_little_disk_space_stops_the_run() {
     let text = report_of(flashed(|world| world.free = 1_000_000, |_| ()));
-    let what = "the card is too full: 1.0 MB are free, and k3s needs about 200.0 MB to unpack its images";
-    must_say(&text, what, "use a larger card; if it is large, see what the phase root says");
+    let what = "not enough disk space: 1.0 MB free, but k3s needs about 200.0 MB to unpack its images";
+    must_say(&text, what, "use a larger card; if the card is large, see the phase root");
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_k3s_that_was_started_before_its_time_is_stopped() {
     assert!(machine.now.borrow().k3s_started.is_some());
     assert_eq!(machine.first_boot(), RunOutcome::Ready);
     let status = machine.text(STATUS);
-    assert!(status.contains("the base had started k3s.service before its time"), "{status}");
+    assert!(status.contains("the base had started k3s.service too early"), "{status}");
     let commands = machine.commands.borrow();
     let at = |wanted: &str| commands.iter().position(|line| line == wanted).unwrap();
     assert!(at("systemctl disable --now k3s.service") < at("systemctl enable k3s.service"));

@@ -109,7 +109,7 @@ fn a_second_cut_while_resuming_resumes_too() {
 }
 
 #[test]
-fn what_was_verified_is_not_done_again() {
+fn a_verified_phase_is_not_repeated() {
     let steps = steps_of_a_whole_run(World::flashed(&seed()));
     let machine = Machine::boot(World::flashed(&seed()));
     machine.first_boot_until(steps - 40);
@@ -123,7 +123,7 @@ fn what_was_verified_is_not_done_again() {
 
 /// The fake itself must be able to lose things, or the tests above prove nothing.
 #[test]
-fn the_card_forgets_what_was_not_synced() {
+fn the_simulated_card_loses_unsynced_writes() {
     use hc_firstboot::sys::System;
     for (cut, expected) in [(Cut::NamesLost, "old"), (Cut::NamesKept, "")] {
         let mut world = World::flashed(&seed());

@@ -1,4 +1,4 @@
-//! The units, judged by systemd itself.
+//! The units, checked by systemd itself.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -52,15 +52,15 @@ fn systemd_accepts_the_units() {
 
 #[test]
 #[should_panic(expected = "hc-firstboot.service: ")]
-fn the_judge_sees_a_wrong_unit() {
+fn systemd_rejects_a_wrong_unit() {
     let dir = dir_with_units();
     put(&dir.path().join(UNIT), &UNIT_TEXT.replace("Type=exec", "Tpye=exec"));
     verify(dir.path(), UNIT);
 }
 
-/// What the words of the design hang on.
+/// Properties that the design depends on.
 #[test]
-fn the_unit_does_not_hold_up_the_boot_and_stops_by_the_marker() {
+fn the_unit_does_not_delay_the_boot_and_is_disabled_by_the_marker() {
     let has = |line: &str| UNIT_TEXT.lines().any(|l| l == line);
     assert!(has(&format!("ConditionPathExists=!{}", hc_firstboot::state::FINISHED_PATH)));
     assert!(has("Type=exec") && has("Restart=no") && has("WantedBy=multi-user.target"));

@@ -196,10 +196,7 @@ fn ssh_keygen_reads_every_key() {
 fn what_is_inconsistent_is_refused_by_name() {
     let said = |text: &str| passwd::find(text, &admin()).unwrap_err().to_string();
     for (text, want) in [
-        (
-            "admin:x:110:110::/:/bin/sh\n",
-            "\"admin\" is an account of the system (ID 110)",
-        ),
+        ("admin:x:110:110::/:/bin/sh\n", "\"admin\" is an account of the system (ID 110)"),
         (
             "admin:x:1000:1000::/:/bin/sh\nadmin:x:1001:1001::/:/bin/sh\n",
             "duplicate entry \"admin\" on line 2",

@@ -36,13 +36,13 @@ pub mod networkd;
 pub mod os_release;
 pub mod profile;
 pub mod raspi_extra_cmdline;
-pub mod regdom;
 pub mod resolv_conf;
 pub mod rpi_swap;
 pub mod sshd_config;
 pub mod sudoers;
 pub mod sysctl;
 pub mod user_data;
+pub mod wifi_country;
 pub mod wpa_supplicant;
 pub mod zram_generator;
 

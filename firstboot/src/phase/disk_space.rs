@@ -1,4 +1,4 @@
-//! There is room for what k3s unpacks before its node can be Ready.
+//! Checks the disk space for the images that k3s unpacks before its node can be Ready.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,11 +9,11 @@ use crate::context::Context;
 use crate::phase_error::PhaseError;
 use crate::state::PhaseName;
 
-/// Where k3s looks for archives of images.
+/// The directory of k3s for image archives.
 const IMAGES: &str = "/var/lib/rancher/k3s/agent/images";
 
-/// How much an archive takes when it is imported, as a multiple of its own size: once as layers and once unpacked,
-/// each as large as the tar. zstd makes k3s's own archive four times smaller, gzip three times.
+/// The disk space for importing an archive, as a multiple of its size: once as layers and once unpacked, each as large
+/// as the tar. k3s's own archive is four times smaller with zstd, three times with gzip.
 const FACTORS: [(&str, u64); 7] = [
     (".tar.zst", 8),
     (".tzst", 8),
@@ -24,7 +24,7 @@ const FACTORS: [(&str, u64); 7] = [
     (".tar", 2),
 ];
 
-/// For logs, the datastore and pods.
+/// The reserve for logs, the datastore and pods.
 const BESIDES: u64 = 200_000_000;
 
 pub(super) struct DiskSpace;
@@ -34,12 +34,12 @@ impl Phase for DiskSpace {
         PhaseName::DiskSpace
     }
 
-    /// Room does not come by waiting.
+    /// Waiting does not free disk space.
     fn limit(&self, _cx: &Context<'_>) -> Duration {
         Duration::ZERO
     }
 
-    /// Once k3s was started it may have unpacked them already.
+    /// After the start of k3s they may be unpacked already.
     fn is_done(&self, cx: &Context<'_>) -> Result<bool, PhaseError> {
         Ok(cx.state.committed)
     }
@@ -52,21 +52,21 @@ impl Phase for DiskSpace {
         let archives = cx.seed.bundle.iter().filter(|file| file.path.starts_with(IMAGES));
         let sizes = archives.map(|file| file.size.saturating_mul(factor(&file.path)));
         let needed = sizes.fold(BESIDES, u64::saturating_add);
-        // The directory of the images is there where there is an archive in it; without one k3s pulls them.
+        // The directory exists if it has an archive; without one k3s pulls the images.
         let dir = [Path::new(IMAGES), Path::new("/")].into_iter().find(|path| cx.sys.stat(path).is_ok());
         let space = dir.map(|dir| cx.sys.space(dir)).transpose().map_err(|e| {
-            PhaseError::abort(format!("asking for the room on the card: {e}"), "power the node off and on")
+            PhaseError::abort(format!("reading the free disk space: {e}"), "power the node off and on")
         })?;
         let free = space.map_or(0, |space| space.free);
         if free < needed {
             let what = format!(
-                "the card is too full: {} are free, and k3s needs about {} to unpack its images",
+                "not enough disk space: {} free, but k3s needs about {} to unpack its images",
                 size(free),
                 size(needed)
             );
             return Err(PhaseError::abort(
                 what,
-                "use a larger card; if it is large, see what the phase root says",
+                "use a larger card; if the card is large, see the phase root",
             ));
         }
         Ok(vec![format!("{} free", size(free))])

@@ -7,6 +7,5 @@ mod text;
 
 pub use card::{STATUS_FILE, guess_dir, publish};
 pub use date::date;
-pub(crate) use date::days_before;
 pub use mask::mask;
 pub use text::{ReportStatus, render};
