@@ -156,6 +156,7 @@ pub struct Warning {
     /// What is the matter, without a full stop.
     pub message: String,
     /// What to do about it, likewise.
+    #[serde(rename = "cure")]
     pub hint: String,
 }
 

@@ -8,7 +8,7 @@ use hc_firstboot::seed::SEED_PATH;
 use crate::machine::Machine;
 use crate::scenario::{FLOOR, STATUS, TRUE_TIME, World, seed};
 
-/// A node after its first boot, switched off.
+/// A node after its first boot, powered off.
 fn finished() -> World {
     let machine = Machine::boot(World::flashed(&seed()));
     assert_eq!(machine.first_boot(), RunOutcome::Ready);
@@ -40,7 +40,7 @@ fn the_gate_ends_without_network_time_and_never_before_the_last_boot() {
     assert!(machine.said().contains("clock gate: no network time (time.example: "), "{}", machine.said());
 }
 
-/// With a clock of its own that can be right, network time is only a correction; one that is behind says nothing.
+/// With a plausible hardware clock, network time is only a correction; a clock that is behind is ignored.
 #[test]
 fn a_plausible_hardware_clock_shortens_the_wait() {
     let waited = |said: &str, behind: bool| {
@@ -105,7 +105,7 @@ fn a_long_wait_in_the_seed_does_not_delay_later_boots() {
     assert!(machine.now.borrow().uptime < Duration::from_secs(330));
 }
 
-/// One pass over so many servers takes three times as long as the gate may.
+/// Querying so many servers takes three times the limit of the gate.
 #[test]
 fn many_time_servers_do_not_delay_later_boots() {
     let mut seed = seed();
@@ -136,7 +136,7 @@ fn without_servers_the_system_s_own_time_service_is_awaited() {
     assert!(clock(&machine) >= FLOOR);
 }
 
-/// A board whose clock was far ahead must come back, and stay back.
+/// A clock that was far ahead must be set back, and stay so.
 #[test]
 fn a_clock_in_the_future_is_set_back_to_network_time() {
     let mut world = World::flashed(&seed());

@@ -22,7 +22,7 @@ fn formats(machine: &Machine) -> usize {
 }
 
 #[test]
-fn a_blank_disk_is_formatted_once_and_named() {
+fn a_blank_disk_is_formatted_once_and_reported() {
     let machine = Machine::boot(without_label(SecondDisk::Blank));
     assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
     assert_eq!(formats(&machine), 1);
@@ -32,7 +32,7 @@ fn a_blank_disk_is_formatted_once_and_named() {
 
 /// The disk with the label may only be slow to spin up.
 #[test]
-fn nothing_is_formatted_before_all_disks_have_shown_up() {
+fn no_disk_is_formatted_before_all_disks_have_appeared() {
     let mut world = without_label(SecondDisk::Blank);
     world.disk_after = Duration::from_secs(28);
     let machine = Machine::boot(world);
@@ -47,7 +47,7 @@ fn nothing_is_formatted_before_all_disks_have_shown_up() {
 }
 
 #[test]
-fn a_disk_with_anything_on_it_is_refused_and_named() {
+fn a_disk_that_is_not_blank_is_not_formatted_but_reported() {
     for (disk, why) in [
         (
             SecondDisk::Used,
@@ -71,7 +71,7 @@ fn a_disk_with_anything_on_it_is_refused_and_named() {
 }
 
 #[test]
-fn never_means_never() {
+fn with_format_never_a_blank_disk_is_not_formatted() {
     let change = |world: &mut World| {
         world.disk_after = Duration::MAX;
         world.second_disk = SecondDisk::Blank;
@@ -104,7 +104,7 @@ fn an_optional_disk_never_stops_the_boot() {
 
 /// The seed's wait counts from power-on.
 #[test]
-fn a_disk_that_never_comes_costs_no_more_than_the_wait() {
+fn a_missing_disk_delays_the_run_only_by_the_time_limit() {
     let change = |world: &mut World| world.disk_after = Duration::MAX;
     let optional = |seed: &mut hc_firstboot::seed::Seed| {
         let disk = seed.data_disk.as_mut().unwrap();

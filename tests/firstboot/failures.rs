@@ -55,7 +55,8 @@ fn a_clock_that_cannot_be_set_stops_the_run() {
 fn missing_network_time_stops_the_run_if_required() {
     let text = report_of(flashed(|world| world.time_served = false, |seed| seed.clock.require_ntp = true));
     let what = "no network time (time.example: operation would block)";
-    let advice = "check that UDP port 123 to the time servers is open, or use a time server that can be reached";
+    let advice =
+        "check that UDP port 123 to the time servers is open, or use a time server that can be reached";
     must_say(&text, what, advice);
 }
 
@@ -85,10 +86,8 @@ fn another_disk_at_the_mount_point_is_an_error() {
 
 #[test]
 fn a_damaged_bundle_stops_the_run() {
-    let table = [
-        ("the binarx", "its SHA-256 does not match the build"),
-        ("the bin", "expected 10 bytes, found 7"),
-    ];
+    let table =
+        [("the binarx", "its SHA-256 does not match the build"), ("the bin", "expected 10 bytes, found 7")];
     for (content, why) in table {
         let text = report_of(flashed(|world| world.put("/usr/local/bin/k3s", content), |_| ()));
         let what = format!("the bundle is damaged: /usr/local/bin/k3s: {why}");
@@ -101,7 +100,7 @@ fn a_damaged_bundle_stops_the_run() {
 const LOOK: &str = "see the last lines of its log in the report, and `journalctl -u k3s.service`";
 
 #[test]
-fn k3s_exits() {
+fn a_k3s_that_keeps_exiting_stops_the_run() {
     let text = report_of(flashed(|world| world.cluster = Cluster::Exits, |_| ()));
     let what = "k3s exits: k3s.service ended with exit-code (status 1) and was restarted 3 times";
     must_say(&text, what, LOOK);
@@ -111,7 +110,7 @@ fn k3s_exits() {
 }
 
 #[test]
-fn k3s_exits_while_ready_is_waited_for() {
+fn a_k3s_that_exits_before_ready_stops_the_run() {
     let text = report_of(flashed(|world| world.cluster = Cluster::ExitsLater, |_| ()));
     let what = "k3s exits: k3s.service ended with exit-code (status 1) and was restarted 3 times";
     must_say(&text, what, LOOK);
@@ -119,7 +118,7 @@ fn k3s_exits_while_ready_is_waited_for() {
 }
 
 #[test]
-fn k3s_does_not_come_up() {
+fn a_k3s_that_does_not_start_in_time_stops_the_run() {
     let text = report_of(flashed(|world| world.cluster = Cluster::Hangs, |_| ()));
     must_say(&text, "k3s did not start within 300 s: k3s.service is activating (start)", LOOK);
 }
@@ -132,7 +131,7 @@ fn a_node_that_is_not_ready_in_time_is_an_error() {
     must_say(&text, what, LOOK);
 }
 
-/// After a power cut the cluster repeats for a while what the node said before it.
+/// After a power cut the cluster shows the node's status from before for a while.
 #[test]
 fn a_ready_status_from_the_last_boot_does_not_count() {
     let text = report_of(flashed(|world| world.cluster = Cluster::Stale, |_| ()));

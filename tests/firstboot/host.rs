@@ -50,7 +50,7 @@ fn too_little_disk_space_stops_the_run() {
 }
 
 #[test]
-fn room_is_not_asked_for_again_once_k3s_has_unpacked() {
+fn disk_space_is_not_checked_again_after_the_start_of_k3s() {
     let mut world = World::flashed(&seed());
     world.workload_is_good = false;
     let machine = Machine::boot(world);
@@ -66,9 +66,9 @@ fn room_is_not_asked_for_again_once_k3s_has_unpacked() {
     assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
 }
 
-/// What a base does whose first boot applies systemd's presets.
+/// A base whose first boot applies systemd's presets.
 #[test]
-fn a_k3s_that_was_started_before_its_time_is_stopped() {
+fn a_k3s_that_was_started_too_early_is_stopped() {
     let mut world = World::flashed(&seed());
     let link = world.unit_link();
     world.disk.link(link.as_ref(), "../k3s.service");

@@ -29,7 +29,7 @@ fn cut_at(world: World, step: u64, cut: Cut) -> World {
     machine.off().power_cut(cut)
 }
 
-/// Boots again, without further cuts, and judges the end.
+/// Boots again, without further cuts, and checks the result.
 fn must_end_well(world: World, story: &str) {
     let wanted = world.seed.clone();
     let machine = Machine::boot(world);
@@ -121,7 +121,7 @@ fn a_verified_phase_is_not_repeated() {
     assert_eq!(machine.now.borrow().k3s_start_commands, 0, "k3s starts by itself: it is enabled");
 }
 
-/// The fake itself must be able to lose things, or the tests above prove nothing.
+/// The fake itself must lose unsynced data, or the tests above prove nothing.
 #[test]
 fn the_simulated_card_loses_unsynced_writes() {
     use hc_firstboot::sys::System;

@@ -63,10 +63,7 @@ fn an_invalid_file_stops_the_run_with_the_line() {
             report.contains(&format!("What is wrong:  /boot/firmware/hcimage.toml: {why}")),
             "{why}\n{report}"
         );
-        assert!(
-            report.contains("What to do:     fix or delete the file with another computer"),
-            "{report}"
-        );
+        assert!(report.contains("What to do:     fix or delete the file with another computer"), "{report}");
     }
     let mut world = with("address = \"10.0.0.9/24\"\ngateway = \"10.0.0.1\"\n");
     world.put_seed(&seed());
@@ -74,7 +71,7 @@ fn an_invalid_file_stops_the_run_with_the_line() {
 }
 
 #[test]
-fn a_mended_file_is_read_again_until_k3s_was_started() {
+fn a_fixed_file_is_read_again_until_the_start_of_k3s() {
     let machine = Machine::boot(with("hostname = \n"));
     assert_eq!(machine.first_boot(), RunOutcome::Failed);
     let mut world = machine.off().shut_down();
@@ -84,7 +81,7 @@ fn a_mended_file_is_read_again_until_k3s_was_started() {
     assert_eq!(machine.first_boot(), RunOutcome::Failed, "after the commit point");
     assert_eq!(machine.text("/etc/hostname"), "kitchen\n");
 
-    // From here on another name would be another node of the cluster.
+    // From here on another name would mean another node of the cluster.
     let mut world = machine.off().shut_down();
     world.put(OVERRIDES, "hostname = \"bath\"\n");
     world.disk.remove("/etc/hostname".as_ref());

@@ -11,7 +11,7 @@ use hc_firstboot::{CLOCK_GATE_TEXT, PROGRAM_PATH, UNIT, UNIT_TEXT};
 const K3S_UNIT: &str = "[Unit]\nDescription=stand-in for the unit of k3s\n\
                         [Service]\nType=notify\nExecStartPre=-/bin/true\nExecStart=/bin/true\n";
 
-/// `systemd-analyze verify` looks for the program too; a stand-in lies where the units are told that it is.
+/// `systemd-analyze verify` checks the program too; a fake one is at the path in the units.
 fn verify(dir: &Path, unit: &str) {
     let output = Command::new("systemd-analyze")
         .args(["verify", "--man=no", "--recursive-errors=no"])
@@ -27,7 +27,7 @@ fn put(path: &Path, text: &str) {
     fs::write(path, text).unwrap();
 }
 
-/// The units with the program's path replaced by that of a stand-in: nothing else is changed.
+/// The units with the program's path replaced by that of a fake program.
 fn dir_with_units() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let program = dir.path().join("hc-firstboot");

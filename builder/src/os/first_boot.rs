@@ -44,8 +44,8 @@ pub enum RootGrowth {
     ResizeService,
 }
 
-/// The form of `/etc/machine-id`. systemd takes the first two for a first boot, with units and presets of its own
-/// (machine-id(5)); a base whose first boot depends on it must keep its own form.
+/// The form of `/etc/machine-id`. For systemd the first two mean a first boot, with its own units and presets
+/// (machine-id(5)); a base whose first boot depends on it must keep the form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MachineId {

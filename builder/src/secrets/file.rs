@@ -16,12 +16,12 @@ use crate::value::Secret;
 pub(super) const SCHEMA: u32 = 1;
 
 const HEADER: &str = "\
-# The secrets of one cluster, made by hcimage when it was first built.
+# The secrets of one cluster, created by hcimage in its first build.
 #
-# Whoever reads this file owns the cluster. Keep it out of version control, and keep a backup in a safe place.
-# Each build reads it: with it the same cards come out again, and a node that is flashed again is let in again.
-# If it is lost, the running cluster goes on, but no new or newly flashed card can join it any more.
-# Do not edit it. One thing may be done by hand: the line of a node that has left the cluster for good may go.
+# This file gives full access to the cluster. Keep it out of version control, and keep a backup in a safe place.
+# Each build reads it: the images stay the same, and a node can join again after it is flashed again.
+# Without it the running cluster continues to work, but no new or newly flashed node can join.
+# Do not edit it, with one exception: you may remove the line of a node that has left the cluster permanently.
 ";
 
 /// Why a text is not a valid secrets file.

@@ -12,8 +12,8 @@ use super::k3s_version::K3sVersion;
 use super::url::SourceUrl;
 
 const HEADER: &str = "\
-# Written by hcimage: each outside input as it was resolved on first use. Later builds take exactly these.
-# To take a newer one, remove its entry and build again. Keep this file under version control.
+# Written by hcimage: each external input as resolved on first use. Later builds use exactly these.
+# To use a newer one, remove its entry and build again. Keep this file under version control.
 
 ";
 

@@ -179,7 +179,7 @@ mod tests {
     fn a_disk_of_zeros_is_blank() {
         assert_eq!(content_after("true"), None);
         assert_eq!(
-            judge(
+            content_after(
                 "mkfs.ext4 -q -F -L x \"$1\" && dd if=/dev/zero of=\"$1\" bs=1M count=64 conv=notrunc 2>&1"
             ),
             None

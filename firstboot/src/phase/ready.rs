@@ -49,7 +49,7 @@ impl Phase for Ready {
         let output = systemd::run(cx.sys, &question(cx))?;
         let boot_id = cx.sys.read(Path::new(BOOT_ID_PATH)).unwrap_or_default();
         let boot_id = String::from_utf8_lossy(&boot_id).trim().to_owned();
-        judge(&output, &boot_id).map_err(|seen| not_ready(cx, &seen))?;
+        check_ready(&output, &boot_id).map_err(|seen| not_ready(cx, &seen))?;
         if unit.active == "active" {
             return Ok(Vec::new());
         }
@@ -102,7 +102,7 @@ struct NodeInfo {
 
 /// Checks that the node is Ready in this boot; the error is the reason why not. For a while after a power cut the cluster
 /// still shows the status from before; the kubelet's boot ID distinguishes the two.
-fn judge(output: &Output, boot_id: &str) -> Result<(), String> {
+fn check_ready(output: &Output, boot_id: &str) -> Result<(), String> {
     if !output.success {
         return Err(format!("the cluster does not answer ({})", systemd::last_line(&output.stderr)));
     }

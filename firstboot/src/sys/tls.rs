@@ -107,11 +107,11 @@ fn broken(error: &io::Error) -> TlsError {
 
 fn config(trust: &Trust) -> Result<Arc<ClientConfig>, rustls::Error> {
     let provider = Arc::new(ring::default_provider());
-    let judge = Judge { inner: verify_at(trust, &provider)?, provider: provider.clone() };
+    let verifier = CertificateVerifier { inner: verify_at(trust, &provider)?, provider: provider.clone() };
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(judge))
+        .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     Ok(Arc::new(config))
 }
@@ -133,12 +133,12 @@ fn verify_at(
 
 /// Verifies a certificate at a given time instead of now. The server must have the certificate's key in any case.
 #[derive(Debug)]
-struct Judge {
+struct CertificateVerifier {
     inner: Option<(Arc<WebPkiServerVerifier>, UnixTime)>,
     provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for Judge {
+impl ServerCertVerifier for CertificateVerifier {
     fn verify_server_cert(
         &self,
         own: &CertificateDer<'_>,
