@@ -1,4 +1,4 @@
-//! There is enough disk space for what k3s unpacks before its node can be Ready.
+//! Checks the disk space for the images that k3s unpacks before its node can be Ready.
 
 use std::path::Path;
 use std::time::Duration;
@@ -38,7 +38,7 @@ impl Phase for DiskSpace {
         PhaseName::DiskSpace
     }
 
-    /// Waiting frees no space.
+    /// Waiting does not free disk space.
     fn limit(&self, _cx: &Context<'_>) -> Duration {
         Duration::ZERO
     }
@@ -64,13 +64,13 @@ impl Phase for DiskSpace {
         let free = space.map_or(0, |space| space.free);
         if free < needed {
             let what = format!(
-                "not enough disk space: {} free, k3s needs about {} to unpack its images",
+                "not enough disk space: {} free, but k3s needs about {} to unpack its images",
                 size(free),
                 size(needed)
             );
             return Err(PhaseError::abort(
                 what,
-                "use a larger card; if it is large, see what the phase root says",
+                "use a larger card; if the card is large, see the phase root",
             ));
         }
         Ok(vec![format!("{} free", size(free))])
