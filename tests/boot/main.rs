@@ -20,11 +20,11 @@ mod cluster;
 mod cuts;
 mod damaged;
 mod guest;
+mod impostor;
 mod node;
 mod raspi3b;
 #[path = "../support/mod.rs"]
 mod support;
-mod switch;
 mod timing;
 mod vlan;
 

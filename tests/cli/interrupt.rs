@@ -79,7 +79,7 @@ fn an_interrupted_build_leaves_nothing() {
     signal("CONT", &child);
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
-    assert!(text(&output).contains("interrupted: nothing was left behind"), "{}", text(&output));
+    assert!(text(&output).contains("interrupted; partial output removed"), "{}", text(&output));
     let left: Vec<String> = names(dir.path()).into_iter().filter(|name| name != "cache").collect();
     assert!(left.is_empty(), "left behind: {left:?}");
 }

@@ -4,6 +4,7 @@
 use std::fs;
 use std::process::Command;
 
+use hcimage::formats::EditError;
 use hcimage::formats::interfaces::Up;
 use hcimage::formats::profile::{Profile, Wifi};
 use hcimage::formats::{EditError, interfaces, networkd, wpa_supplicant};

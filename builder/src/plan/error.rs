@@ -3,6 +3,7 @@
 use hc_firstboot::seed::SeedError;
 
 use crate::arch::Arch;
+use crate::exit_class::{Classified, ExitClass};
 use crate::formats::EditError;
 use crate::os::NotTaken;
 
@@ -85,5 +86,18 @@ pub enum PlanError {
 impl PlanError {
     pub(super) fn conflict(what: impl Into<String>, first: &'static str, second: &'static str) -> Self {
         Self::Conflict { what: what.into(), first, second }
+    }
+}
+
+impl Classified for PlanError {
+    fn class(&self) -> Option<ExitClass> {
+        Some(match self {
+            Self::Architecture { .. } | Self::Unsupported { .. } | Self::Image(_) | Self::Modules { .. } => {
+                ExitClass::Unsupported
+            }
+            Self::Seed(_) => ExitClass::Usage,
+            Self::Edit { .. } | Self::NotText { .. } => ExitClass::BadInput,
+            Self::Conflict { .. } | Self::NotTaken(_) => return None,
+        })
     }
 }

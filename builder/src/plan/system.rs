@@ -6,7 +6,6 @@ use crate::os::{FileState, Interest};
 use super::builder::{PlanBuilder, at};
 use super::error::PlanError;
 use super::request::Request;
-use super::unsupported::Unsupported;
 
 const TARGET: &str = "/etc/systemd/system/default.target";
 const FIRST_BOOT_UNIT: &str = "/lib/systemd/system/systemd-firstboot.service";
@@ -15,20 +14,10 @@ pub(super) const READS: [Interest; 3] =
     [Interest::Path(hosts::PATH), Interest::Path(TARGET), Interest::Path(FIRST_BOOT_UNIT)];
 
 pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanError> {
-    known(request)?;
     name(builder, request)?;
     target(builder)?;
     questions(builder)?;
     builder.text(sysctl::PATH, 0o644, sysctl::render(), "kernel settings that k3s needs");
-    Ok(())
-}
-
-/// What the cluster file may ask for and no edit does yet. Left out silently it would be missed only on the running node.
-fn known(request: &Request<'_>) -> Result<(), PlanError> {
-    let cluster = request.cluster;
-    if !cluster.overlays.is_empty() {
-        return Err(Unsupported::Overlay.into());
-    }
     Ok(())
 }
 

@@ -29,9 +29,6 @@ pub enum Unsupported {
         /// What the board is called.
         board: String,
     },
-    /// Overlays are accepted in the cluster file and no feature carries them out yet.
-    #[error("an overlay is not supported: leave [overlays] out and name the files in `manifests`")]
-    Overlay,
     /// No time zone at all, as in an image without tzdata.
     #[error(
         "the time zone {0}, which the image does not know, is not supported: use an image with the package tzdata, or leave \
