@@ -7,7 +7,7 @@ use std::process::Command;
 use hcimage::formats::EditError;
 use hcimage::formats::interfaces::Up;
 use hcimage::formats::profile::{Profile, Wifi};
-use hcimage::formats::{interfaces, networkd, wpa_supplicant};
+use hcimage::formats::{EditError, interfaces, networkd, wpa_supplicant};
 use hcimage::value::{CountryCode, InterfaceName, Psk, Ssid, VlanId};
 use proptest::prelude::*;
 
