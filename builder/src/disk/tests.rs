@@ -187,7 +187,7 @@ fn refuses_damaged_mbrs() {
 fn a_truncated_image_is_named_as_such() {
     let scratch = pi_os();
     scratch.open().set_len(550 * MIB).unwrap();
-    let want = "the image is truncated: partition 2 ends at 629145600 bytes, but the image has 576716800; fetch it again";
+    let want = "the image is truncated: partition 2 ends at 629145600 bytes, but the image has 576716800; download it again";
     assert_eq!(error(&scratch), want);
     let scratch = cloud();
     scratch.open().set_len(31 * MIB).unwrap();
