@@ -3,8 +3,8 @@
 //! In: a [`crate::disk::Window`] on a partition, and files named by [`ImagePath`]. Out: what [`FileSystem`] offers,
 //! and errors of one type, [`FsError`]. Everything above this module never sees an on-disk structure.
 //!
-//! `ext4/` and `fat/` implement the trait; neither knows the other. `path`, `source`, `error` and `resolve` (following
-//! a path through symbolic links, also used for the tree of mounts) are shared by both.
+//! `ext4/` and `fat/` implement the trait; neither knows the other. `path`, `source`, `error`, `field` and `resolve`
+//! (following a path through symbolic links, also used for the tree of mounts) are shared.
 //!
 //! May use: [`crate::disk`].
 
@@ -12,6 +12,7 @@ pub mod ext4;
 pub mod fat;
 
 mod error;
+mod field;
 mod path;
 pub(crate) mod resolve;
 mod source;

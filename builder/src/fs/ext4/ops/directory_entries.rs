@@ -10,8 +10,6 @@
 //! only those without extents, which ext3 made.
 
 use std::cell::RefMut;
-use std::collections::BTreeSet;
-use std::sync::Mutex;
 
 use fs_ext4::error::{Error, Result};
 use fs_ext4::fs::TIME_OMIT;
@@ -251,17 +249,6 @@ impl Ext4 {
 
     pub(crate) fn names(&self) -> RefMut<'_, LinearIndex> {
         self.names.borrow_mut()
-    }
-}
-
-/// Directories whose names have changed, by inode.
-#[derive(Debug, Default)]
-pub(crate) struct ChangedDirs(Mutex<BTreeSet<u32>>);
-
-impl ChangedDirs {
-    fn change<T>(&self, with: impl FnOnce(&mut BTreeSet<u32>) -> T) -> Result<T> {
-        let mut dirs = self.0.lock().map_err(|_| Error::Corrupt("a thread failed while writing"))?;
-        Ok(with(&mut dirs))
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fs_ext4::Filesystem;
 use fs_ext4::superblock::Superblock;
 
-use super::directory_entries::ChangedDirs;
+use super::changed_dirs::ChangedDirs;
 use crate::disk::Window;
 use crate::fs::ext4::error::convert;
 use crate::fs::ext4::io::device::Device;

@@ -6,25 +6,25 @@ use super::super::superblock::Superblock;
 use super::*;
 use crate::fs::ext4::layout::superblock::{RawSuperblock, SIZE};
 
-/// An ext4 file system without checksums, so that spoilt bytes get past them.
-fn victim() -> (Image, Vec<u8>) {
+/// An ext4 file system without checksums, so that changed bytes pass them.
+fn without_checksums() -> (Image, Vec<u8>) {
     let image = Image::make(1024, "-O ^metadata_csum -g 2048 -N 64", 3000);
     let bytes = fs::read(&image.path).unwrap();
     (image, bytes)
 }
 
 #[test]
-fn spoilt_images() {
-    let (image, bytes) = victim();
+fn changed_bytes_never_panic_or_write_outside() {
+    let (image, bytes) = without_checksums();
     let old = superblock_bytes(&bytes);
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(400));
     let superblock_byte = 1024..2048usize;
     let other_byte = 2048..600_000usize;
-    let spoilt = prop::collection::vec((prop_oneof![superblock_byte, other_byte], any::<u8>()), 1..6);
+    let changed = prop::collection::vec((prop_oneof![superblock_byte, other_byte], any::<u8>()), 1..6);
     runner
-        .run(&spoilt, |spoilt| {
+        .run(&changed, |changed| {
             let mut bytes = bytes.clone();
-            spoilt.iter().for_each(|(place, value)| bytes[*place] = *value);
+            changed.iter().for_each(|(place, value)| bytes[*place] = *value);
             bytes.resize(7000 * 1024, 0);
             fs::write(&image.path, &bytes).unwrap();
             let _ = image.grow(7000, 1024);
@@ -33,7 +33,7 @@ fn spoilt_images() {
             Ok(())
         })
         .unwrap();
-    assert!(Superblock::parse(old).is_ok(), "the unspoilt one is taken");
+    assert!(Superblock::parse(old).is_ok(), "the unchanged one is accepted");
 }
 
 fn superblock_bytes(image: &[u8]) -> RawSuperblock {
@@ -43,7 +43,7 @@ fn superblock_bytes(image: &[u8]) -> RawSuperblock {
 proptest! {
     /// The right magic number, revision and no features, everything else at random.
     #[test]
-    fn random_superblocks(mut raw in prop::collection::vec(any::<u8>(), SIZE)) {
+    fn random_superblocks_never_panic(mut raw in prop::collection::vec(any::<u8>(), SIZE)) {
         raw[0x38..0x3a].copy_from_slice(&[0x53, 0xef]);
         raw[0x4c..0x50].copy_from_slice(&[1, 0, 0, 0]);
         raw[0x5c..0x68].fill(0);
@@ -53,15 +53,15 @@ proptest! {
     }
 }
 
-/// Features, block size, size before and after at random; e2fsck is the judge.
+/// Features, block size, size before and after at random; checked by e2fsck.
 #[test]
-fn random_growth() {
+fn random_growth_passes_e2fsck() {
     growth_runs(12);
 }
 
 #[test]
-#[ignore = "500 file systems: the long form of random_growth"]
-fn random_growth_long() {
+#[ignore = "500 file systems: the long form of random_growth_passes_e2fsck"]
+fn random_growth_passes_e2fsck_often() {
     growth_runs(500);
 }
 

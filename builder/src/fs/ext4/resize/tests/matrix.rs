@@ -85,7 +85,7 @@ fn copy_block(block_size: u32, group: u32) -> u64 {
 
 /// With the beginning of the file system gone, e2fsck fixes it from a copy in a new group and finds every file.
 #[test]
-fn mended_from_a_copy() {
+fn e2fsck_fixes_it_from_a_copy() {
     for options in ["", "-O ^64bit,^flex_bg,^metadata_csum,uninit_bg", "-O ^metadata_csum"] {
         let image = make(1024, options, 1 + 2 * GROUP + 2000);
         image.grow(80_000, 1024).unwrap();
@@ -171,7 +171,7 @@ fn agrees_with_resize2fs() {
 
 /// What an earlier life of the partition has left behind the old file system does not come to life again.
 #[test]
-fn stale_bytes_behind_the_file_system() {
+fn stale_bytes_behind_the_file_system_are_cleared() {
     for options in ["", "-O ^metadata_csum"] {
         let image = make(1024, options, 1 + 2 * GROUP);
         let size = fs::metadata(&image.path).unwrap().len();
@@ -194,7 +194,7 @@ fn stale_bytes_behind_the_file_system() {
 
 /// A last group whose bitmap was never written gets a right one, whatever lies in its place.
 #[test]
-fn a_last_group_that_was_never_written() {
+fn a_last_group_that_was_never_written_is_lengthened() {
     for options in ["", "-O ^flex_bg", "-O ^metadata_csum,uninit_bg,^flex_bg"] {
         // Three groups more than the files and the journal need; the last one, number 5, holds a copy.
         let image = make(1024, options, 1 + 5 * GROUP + 2000);
@@ -211,7 +211,7 @@ fn a_last_group_that_was_never_written() {
 
 /// The same image grown twice gives the same bytes.
 #[test]
-fn deterministic() {
+fn the_same_growth_gives_the_same_bytes() {
     let image = make(1024, "", 1 + 2 * GROUP + 2000);
     let other = image.copy("other.img");
     image.grow(50_000, 1024).unwrap();
@@ -223,7 +223,7 @@ fn deterministic() {
 
 /// Real group sizes, up to the very end of the reserve, where no reserved block is left.
 #[test]
-fn to_the_end_of_the_reserve() {
+fn it_grows_to_the_end_of_the_reserve() {
     for options in ["-E resize=400000", "-E resize=400000 -O ^64bit", "-O ^resize_inode"] {
         let image = Image::make(1024, options, 20_000);
         let limit = super::super::limit(&image.open()).unwrap();
@@ -253,7 +253,7 @@ fn the_image_stays_sparse() {
 
 /// The answer of `size_for` is enough, and one block less is not.
 #[test]
-fn the_smallest_size_that_is_enough() {
+fn size_for_is_the_smallest_size_that_is_enough() {
     use crate::fs::Space;
     let free = |image: &Image| {
         let facts = image.facts();

@@ -1,4 +1,4 @@
-//! Growth judged by e2fsprogs (Debian package `e2fsprogs`) and, where root is allowed, by the kernel.
+//! Growth checked by e2fsprogs (Debian package `e2fsprogs`) and, where root is allowed, by the kernel.
 
 mod hostile;
 mod kernel;

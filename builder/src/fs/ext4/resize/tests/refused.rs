@@ -17,7 +17,7 @@ fn refusal(image: &Image, blocks: u64) -> FsError {
 }
 
 #[test]
-fn features_and_states() {
+fn unknown_features_and_unclean_states_are_refused() {
     let cases = [
         ("-O bigalloc", "", "bigalloc"),
         ("-O ^resize_inode,meta_bg", "", "meta_bg"),
@@ -25,11 +25,11 @@ fn features_and_states() {
         ("-O mmp", "", "mmp"),
         ("", "set_super_value state 3", "marked as having errors"),
         ("", "set_super_value state 0", "not marked clean"),
-        ("", "set_super_value last_orphan 12", "deleted files wait"),
+        ("", "set_super_value last_orphan 12", "deleted files are not yet freed"),
         ("", "feature needs_recovery", "journal holds changes"),
-        ("-O orphan_file", "feature orphan_present", "deleted files wait"),
+        ("-O orphan_file", "feature orphan_present", "deleted files are not yet freed"),
         ("", "set_super_value blocks_per_group 8200", "blocks per group 8200"),
-        ("", "set_super_value inodes_count 77", "do not agree with 77 inodes"),
+        ("", "set_super_value inodes_count 77", "do not match 77 inodes"),
         ("", "set_bg 2 checksum 1", "the descriptor of group 2 has a wrong checksum"),
         ("", "set_inode_field <7> checksum 1", "the resize inode has a wrong checksum"),
         ("-O ^metadata_csum", "set_inode_field <7> blocks 2", "the resize inode has a wrong size"),
@@ -45,7 +45,7 @@ fn features_and_states() {
 }
 
 #[test]
-fn a_flipped_bit_in_the_last_bitmap() {
+fn a_flipped_bit_in_the_last_bitmap_is_refused() {
     for (options, message) in [("", "wrong checksum"), ("-O ^metadata_csum", "count of free blocks")] {
         let image = Image::make(1024, options, 20_000);
         let old = read_old(&image.open()).unwrap();
@@ -59,7 +59,7 @@ fn a_flipped_bit_in_the_last_bitmap() {
 }
 
 #[test]
-fn beyond_the_reserve() {
+fn growth_beyond_the_reserve_is_refused() {
     let image = Image::make(1024, "-E resize=400000", 20_000);
     let limit = super::super::limit(&image.open()).unwrap();
     let error = refusal(&image, limit.0 / 1024 + 5000);
@@ -69,7 +69,7 @@ fn beyond_the_reserve() {
 }
 
 #[test]
-fn targets_that_make_no_sense() {
+fn shrinking_and_growing_beyond_the_window_are_refused() {
     let image = Image::make(1024, "", 20_000);
     let error = refusal(&image, 19_999).to_string();
     assert!(error.starts_with("shrinking ext4 from 20480000 to 20478976 bytes"), "{error}");
@@ -80,7 +80,7 @@ fn targets_that_make_no_sense() {
 }
 
 #[test]
-fn a_truncated_image_and_no_file_system() {
+fn a_truncated_image_and_a_missing_file_system_are_refused() {
     let image = Image::make(1024, "", 20_000);
     let file = OpenOptions::new().write(true).open(&image.path).unwrap();
     file.set_len(10_000 * 1024).unwrap();
@@ -114,7 +114,7 @@ fn nothing_outside_the_window_changes() {
 
 /// Stopped after any write, either the old file system is untouched or e2fsck fixes it and keeps every file.
 #[test]
-fn interrupted_growth() {
+fn interrupted_growth_leaves_a_fixable_file_system() {
     let image = Image::make(1024, "-g 4096", 1 + 2 * 4096 + 2000);
     let old_end = fs::metadata(&image.path).unwrap().len();
     image.lengthen(20 * 4096 * 1024);

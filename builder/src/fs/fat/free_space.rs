@@ -1,4 +1,4 @@
-//! Whether a directory has room for a new name, told before anything is written.
+//! Whether a directory has space for a new name, checked before the first write.
 
 use super::dir::{SLOT, Slot};
 use super::layout::{Layout, Root};
