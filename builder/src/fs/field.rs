@@ -1,6 +1,7 @@
 //! Fields at constant places in structures of constant size. All numbers are little-endian.
 
-/// A field of `N` bytes in a structure of `LEN` bytes.
+/// A field of `N` bytes in a structure of `LEN` bytes. [`Field::at`] makes none outside of the structure, so that its
+/// bytes can be indexed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Field<const LEN: usize, const N: usize>(usize);
 
@@ -12,12 +13,12 @@ impl<const LEN: usize, const N: usize> Field<LEN, N> {
         Self(at)
     }
 
-    #[expect(clippy::indexing_slicing, reason = "`at` makes no field outside of the structure")]
     pub(crate) fn bytes(self, structure: &[u8; LEN]) -> [u8; N] {
-        std::array::from_fn(|index| structure[self.0 + index])
+        let mut value = [0; N];
+        value.copy_from_slice(&structure[self.0..self.0 + N]);
+        value
     }
 
-    #[expect(clippy::indexing_slicing, reason = "`at` makes no field outside of the structure")]
     pub(crate) fn set_bytes(self, structure: &mut [u8; LEN], value: &[u8; N]) {
         structure[self.0..self.0 + N].copy_from_slice(value);
     }
