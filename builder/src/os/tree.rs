@@ -1,14 +1,11 @@
 //! The file systems of an image as in the running system: each partition at its mount point.
 
-use std::collections::VecDeque;
 use std::io::{Read, Write};
 
+use crate::fs::resolve::{self, Last, resolve};
 use crate::fs::{Attributes, Entry, FileSystem, FsError, ImagePath, Kind, Result, Stat};
 
 use super::image::PartitionRole;
-
-/// The maximum number of links in the resolution of a path, as in the kernel (`MAXSYMLINKS`); more are a loop.
-const MAX_LINKS: u32 = 40;
 
 /// The root file system, and those mounted in it.
 pub struct Tree {
@@ -23,11 +20,11 @@ struct Mounted {
     fs: Box<dyn FileSystem>,
 }
 
-/// Whether a link in the last component is followed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Last {
-    Follow,
-    Keep,
+/// A path in the tree, and what it names there.
+#[derive(Clone)]
+pub(crate) struct Found {
+    path: ImagePath,
+    kind: Kind,
 }
 
 impl Tree {
@@ -150,48 +147,34 @@ impl Tree {
         self.mounts.iter().rev().find(holds)
     }
 
-    /// Follows the links in the parent directories, and in the last component if requested. Links can cross mounts in
-    /// both directions. A link to above the root is an error.
+    /// Follows the links in the directories above, and in the last component if asked to. They may lead across mounts,
+    /// in either direction.
     fn walk(&self, path: &ImagePath, last: Last) -> Result<ImagePath> {
-        let mut done = ImagePath::root();
-        let mut ahead: VecDeque<String> = path.components().map(str::to_owned).collect();
-        let mut links = 0;
-        while let Some(name) = ahead.pop_front() {
-            if name == ".." {
-                done = done.parent().ok_or_else(|| bad(path, "a symbolic link leads out of the root"))?;
-                continue;
-            }
-            let next = parse(&format!("{done}/{name}"))?;
-            let followed = if last == Last::Follow || !ahead.is_empty() { self.link(&next)? } else { None };
-            let Some(target) = followed else {
-                done = next;
-                continue;
-            };
-            links += 1;
-            if links > MAX_LINKS {
-                return Err(bad(path, "too many symbolic links, possibly a loop"));
-            }
-            if target.starts_with('/') {
-                done = ImagePath::root();
-            }
-            let components = target.split('/').filter(|name| !name.is_empty() && *name != ".");
-            components.rev().for_each(|name| ahead.push_front(name.to_owned()));
-        }
-        Ok(done)
-    }
-
-    /// The target of the link at a path without links in its parent directories.
-    fn link(&self, path: &ImagePath) -> Result<Option<String>> {
-        let (fs, inner) = self.inside(path)?;
-        match fs.stat(&inner)? {
-            Some(Stat { kind: Kind::Symlink, .. }) => fs.read_link(&inner).map(Some),
-            _ => Ok(None),
-        }
+        resolve(self, path, last)?.path()
     }
 }
 
-fn bad(path: &ImagePath, problem: &str) -> FsError {
-    FsError::BadPath { path: path.to_string(), problem: problem.to_owned() }
+impl resolve::Tree for Tree {
+    type Node = Found;
+
+    fn root(&self) -> Found {
+        Found { path: ImagePath::root(), kind: Kind::Dir }
+    }
+
+    fn kind(&self, node: &Found) -> Kind {
+        node.kind
+    }
+
+    fn child(&self, dir: &Found, name: &str) -> Result<Option<Found>> {
+        let path = parse(&format!("{}/{name}", dir.path))?;
+        let (fs, inner) = self.inside(&path)?;
+        Ok(fs.stat(&inner)?.map(|stat| Found { path, kind: stat.kind }))
+    }
+
+    fn target(&self, link: &Found) -> Result<String> {
+        let (fs, inner) = self.inside(&link.path)?;
+        fs.read_link(&inner)
+    }
 }
 
 fn parse(path: &str) -> Result<ImagePath> {

@@ -1,4 +1,4 @@
-//! Checks the disk space for the images that k3s unpacks before its node can be Ready.
+//! There is enough disk space for what k3s unpacks before its node can be Ready.
 
 use std::path::Path;
 use std::time::Duration;
@@ -38,7 +38,7 @@ impl Phase for DiskSpace {
         PhaseName::DiskSpace
     }
 
-    /// Waiting does not free disk space.
+    /// Waiting frees no space.
     fn limit(&self, _cx: &Context<'_>) -> Duration {
         Duration::ZERO
     }
