@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What is supported, from what the tests proved (tests/support/proof.rs): board-profiles/proofs.tsv, which is compiled
+# What is supported, from what the tests proved (tests/kit/src/proof.rs): board-profiles/proofs.tsv, which is compiled
 # into hcimage, and the table in the README.
 #
 #   support-table.sh           writes both

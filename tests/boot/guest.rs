@@ -11,31 +11,37 @@ use hcimage::interrupt::Interrupt;
 use hcimage::run::{Machine, Network, Start, Vm, VmError};
 use tempfile::TempDir;
 
-use crate::support::base::{K3S_VERSION, base, k3s_release};
-use crate::support::hcimage::{hcimage, succeed};
-use crate::support::tools::{debugfs_write, run};
 use crate::{POWER_OFF, REPORT};
+use hcimage_testkit::base::{K3S_VERSION, base, k3s_release};
+use hcimage_testkit::hcimage::{hcimage, succeed};
+use hcimage_testkit::tools::{debugfs_write, run};
 
 /// Keeps a line of a console. A kernel that has panicked says nothing more, so it is not waited for: where QEMU gets too
 /// little of its machine, one panics at its start with "IO-APIC + timer doesn't work".
-pub fn keep(console: &mut Vec<String>, line: &str) {
+pub(crate) fn keep(console: &mut Vec<String>, line: &str) {
     console.push(line.to_owned());
     assert!(!line.contains("Kernel panic - not syncing"), "{}", console.join("\n"));
 }
 
-pub struct Guest {
+pub(crate) struct Guest {
     vm: Vm,
     name: String,
-    pub console: Vec<String>,
+    pub(crate) console: Vec<String>,
 }
 
 impl Guest {
-    pub fn start(name: &str, board: &str, image: &Path, network: Network, clock: Option<&str>) -> Self {
+    pub(crate) fn start(
+        name: &str,
+        board: &str,
+        image: &Path,
+        network: Network,
+        clock: Option<&str>,
+    ) -> Self {
         Self::start_with(name, board, image, None, network, clock)
     }
 
     /// With the kernel of an image that is whole: that of a card whose power was cut cannot be read before it has booted.
-    pub fn restart(name: &str, board: &str, image: &Path, whole: &Path, network: Network) -> Self {
+    pub(crate) fn restart(name: &str, board: &str, image: &Path, whole: &Path, network: Network) -> Self {
         Self::start_with(name, board, image, Some(whole), network, None)
     }
 
@@ -78,24 +84,24 @@ impl Guest {
     }
 
     /// Waits for a line with these words; it may have come already.
-    pub fn wait_for(&mut self, words: &str) {
+    pub(crate) fn wait_for(&mut self, words: &str) {
         if !self.said(words) {
             self.expect(&format!("{words:?}"), |line| line.contains(words));
         }
     }
 
     /// Waits for a line with the ones or the others.
-    pub fn wait_for_either(&mut self, one: &str, other: &str) {
+    pub(crate) fn wait_for_either(&mut self, one: &str, other: &str) {
         self.expect(&format!("{one:?} or {other:?}"), |line| line.contains(one) || line.contains(other));
     }
 
     /// Whether a line with these words has come.
-    pub fn said(&self, words: &str) -> bool {
+    pub(crate) fn said(&self, words: &str) -> bool {
         self.console.iter().any(|line| line.contains(words))
     }
 
     /// Waits for the end of the first boot.
-    pub fn wait_for_end(&mut self, wanted: ReportStatus) {
+    pub(crate) fn wait_for_end(&mut self, wanted: ReportStatus) {
         let end_in = |line: &str| {
             [ReportStatus::Ready, ReportStatus::Failed].into_iter().find(|end| line.trim() == end.sentinel())
         };
@@ -110,7 +116,7 @@ impl Guest {
     }
 
     /// Reads the console for so long; says whether the machine still runs.
-    pub fn watch(&mut self, time: Duration) -> bool {
+    pub(crate) fn watch(&mut self, time: Duration) -> bool {
         match self.read_until(time, |_| false) {
             Err(VmError::Timeout { .. }) => true,
             Err(VmError::Ended { .. }) => false,
@@ -119,11 +125,11 @@ impl Guest {
     }
 
     /// Pulls the plug: QEMU is killed.
-    pub fn cut_power(self) -> Vec<String> {
+    pub(crate) fn cut_power(self) -> Vec<String> {
         self.console
     }
 
-    pub fn power_off(self) {
+    pub(crate) fn power_off(self) {
         let Self { vm, name, mut console } = self;
         let status = vm.power_off(POWER_OFF, |line| keep(&mut console, line));
         assert!(
@@ -135,16 +141,16 @@ impl Guest {
 }
 
 /// What the unit of [`say_what_becomes_of_k3s`] says at every boot; the state follows.
-pub const K3S_IS: &str = "PROBE-K3S-IS-";
+pub(crate) const K3S_IS: &str = "PROBE-K3S-IS-";
 
 /// Adds a unit of the test's own to an image, and starts it at every boot; the text of the unit goes through a file in
 /// `scratch`. It must be without fault: systemd prints a line that it finds fault with, and with it the words that the
 /// unit is to say at its end.
-pub fn add_unit(image: &Path, scratch: &Path, name: &str, text: &str) {
+pub(crate) fn add_unit(image: &Path, scratch: &Path, name: &str, text: &str) {
     let file = scratch.join(name);
     fs::write(&file, text).unwrap();
-    let said = run(Command::new("systemd-analyze").arg("verify").arg(&file));
-    assert!(!said.contains(name), "{said}");
+    let said = outcome(Command::new("systemd-analyze").arg("verify").arg(&file)).succeeded();
+    assert!(!said.stderr.contains(name), "{}", said.both());
     let path = format!("/etc/systemd/system/{name}");
     debugfs_write(image, &format!("write {} {path}", file.display()));
     let link = format!("/etc/systemd/system/multi-user.target.wants/{name}");
@@ -152,7 +158,7 @@ pub fn add_unit(image: &Path, scratch: &Path, name: &str, text: &str) {
 }
 
 /// What systemd itself says of it on the console cannot be relied on: it is silent once there is a prompt to log in.
-pub fn say_what_becomes_of_k3s(image: &Path, scratch: &Path) {
+pub(crate) fn say_what_becomes_of_k3s(image: &Path, scratch: &Path) {
     let unit = format!(
         "[Unit]\nAfter=k3s.service\n[Service]\nType=exec\n\
          ExecStart=/bin/sh -c 'echo {K3S_IS}$(systemctl is-active k3s.service) >/dev/console'\n"
@@ -161,12 +167,12 @@ pub fn say_what_becomes_of_k3s(image: &Path, scratch: &Path) {
 }
 
 /// Builds a cluster of one server on a PC, `out/lab-1.img`, in a new directory; `more` are further keys of the node.
-pub fn one_server(more: &str) -> TempDir {
+pub(crate) fn one_server(more: &str) -> TempDir {
     one_server_from(&base("debian-pc-amd64"), more)
 }
 
 /// As [`one_server`], from a base of the test's own.
-pub fn one_server_from(base: &Path, more: &str) -> TempDir {
+pub(crate) fn one_server_from(base: &Path, more: &str) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let file = format!(
         "schema = 1\nname = \"lab\"\n\n[network]\nsubnet = \"10.0.2.0/24\"\ngateway = \"10.0.2.2\"\n\n[[nodes]]\n\

@@ -12,7 +12,7 @@ use hcimage::run::Network;
 use serde_json::Value;
 
 use crate::guest::{Guest, one_server};
-use crate::support::tools::{debugfs, run};
+use hcimage_testkit::tools::{debugfs, run};
 
 /// What the network or k3s causes; all else is firstboot's own.
 const OTHERS: [&str; 7] = ["network", "clock", "join", "k3s", "ready", "nodes", "workloads"];

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::base::base;
-use crate::support::hcimage::{build, fail, hcimage, names, succeed};
+use hcimage_testkit::base::base;
+use hcimage_testkit::hcimage::{build, fail, hcimage, names, succeed};
 
 /// Fails with code 2 and leaves the directory as it was.
 fn refused(arguments: &[&str], words: &[&str]) {

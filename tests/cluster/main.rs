@@ -3,12 +3,7 @@
 //! `HCIMAGE_BLESS=1 cargo test -p hcimage --test cluster` writes documents and expected reports anew: read the
 //! difference before it is committed.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test says what is wrong by panicking"
-)]
+#![cfg(test)]
 
 mod accepted;
 mod documents;

@@ -7,7 +7,7 @@ use hc_firstboot::seed::{PORT_UUID, Stack};
 
 use crate::failures::{flashed, report_of};
 use crate::machine::Machine;
-use crate::scenario::{KEYFILE, STATUS, World, seed};
+use crate::scenario::{KEYFILE, World, seed};
 
 fn with_address(of_stack: Option<Stack>) -> impl FnOnce(&mut hc_firstboot::seed::Seed) {
     move |seed| {
@@ -133,7 +133,17 @@ fn networks_with_proxy_arp_are_not_probed() {
 
 #[test]
 fn a_network_that_firstboot_cannot_write_is_only_waited_for() {
-    let text = report_of(flashed(|_| (), with_address(None)));
+    let world = flashed(|_| (), with_address(None));
+    let text = report_of(world.clone());
     assert!(text.contains("no network: the address 10.0.0.9 is not set (set: 10.0.0.7)"), "{text}");
-    assert!(!text.contains(STATUS));
+    let machine = Machine::boot(world);
+    assert_eq!(machine.first_boot(), RunOutcome::Failed);
+    let written = machine.said().lines().any(|line| line.contains("setting it on"));
+    assert!(!written && machine.text(KEYFILE).is_empty(), "{}", machine.said());
+    let commands = machine.commands.borrow();
+    let changes =
+        |line: &&String| ["nmcli", "systemctl restart", " up", " down"].iter().any(|w| line.contains(w));
+    assert_eq!(commands.iter().find(changes), None, "the network was changed");
+    let asked = commands.iter().filter(|line| line.contains("addr")).count();
+    assert!(asked > 1, "it waits, and looks again: {commands:?}");
 }

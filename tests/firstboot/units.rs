@@ -1,4 +1,4 @@
-//! The units, judged by systemd itself.
+//! The units, checked by systemd itself.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -52,7 +52,7 @@ fn systemd_accepts_the_units() {
 
 #[test]
 #[should_panic(expected = "hc-firstboot.service: ")]
-fn the_judge_sees_a_wrong_unit() {
+fn a_unit_with_an_unknown_key_is_rejected_by_systemd() {
     let dir = dir_with_units();
     put(&dir.path().join(UNIT), &UNIT_TEXT.replace("Type=exec", "Tpye=exec"));
     verify(dir.path(), UNIT);

@@ -104,12 +104,16 @@ fn network_manager_understands_its_keyfiles() {
                 "interface-name=eth0\n",
                 "mac-address=DC:A6:32:01:02:03\n",
                 "[ipv4]\nmethod=disabled\n",
-                "method=disabled\n",
+                "[ipv6]\nmethod=disabled\n",
             ],
         ),
         (
             "keyfile/vlan-first-port",
-            &["uuid=7d0c3c0e-52a4-4c1b-9a39-6f1f4b8f3a10\n", "[ipv4]\nmethod=disabled\n"],
+            &[
+                "uuid=7d0c3c0e-52a4-4c1b-9a39-6f1f4b8f3a10\n",
+                "[ipv4]\nmethod=disabled\n",
+                "[ipv6]\nmethod=disabled\n",
+            ],
         ),
     ];
     let outputs: Vec<_> =

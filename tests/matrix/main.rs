@@ -4,18 +4,7 @@
 //!
 //! What is asserted of single files is in tests/image; here it is that no combination falls through.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    unreachable_pub,
-    missing_docs,
-    reason = "a test fails by panicking, and its helpers are for all its files"
-)]
-
-#[path = "../support/mod.rs"]
-mod support;
+#![cfg(test)]
 
 use std::fmt::Write as _;
 use std::fs;
@@ -25,11 +14,12 @@ use std::process::{Command, Stdio};
 
 use hcimage::board::{Board, Boards, BootMethod};
 use hcimage::value::Role;
-use support::base::{K3S_VERSION, base, k3s_release};
-use support::hcimage::{fail, hcimage, succeed};
-use support::own::OwnPrograms;
-use support::proof::{Level, Proof};
-use support::tools::{debugfs, dump, judge, partitions, run};
+use hcimage_testkit::base::{K3S_VERSION, base, k3s_release, root};
+use hcimage_testkit::external_tool::Outcome;
+use hcimage_testkit::hcimage::{fail, hcimage, succeed};
+use hcimage_testkit::own_programs::OwnPrograms;
+use hcimage_testkit::proof::{Level, Proof};
+use hcimage_testkit::tools::{check, debugfs, dump, mtype, partitions, run};
 
 /// A base and what decides which boards boot it.
 struct Base<'a> {
@@ -167,7 +157,7 @@ fn debian_cloud_image_for_arm64() {
 /// A recipe without a test here would be a base without a row in the table.
 #[test]
 fn every_recipe_is_in_the_matrix() {
-    let recipes = run(Command::new(support::base::root().join("tests/bases/make.sh")).arg("--list"));
+    let recipes = run(Command::new(root().join("tests/bases/make.sh")).arg("--list"));
     let here = include_str!("main.rs");
     for name in recipes.lines().filter_map(|line| line.split_whitespace().next()) {
         assert!(here.contains(&format!("(\"{name}\"")), "{name} is not built for any board");
@@ -206,12 +196,12 @@ impl Base<'_> {
         let own = OwnPrograms::of(&image_of(boards[0], dir.path()), self.arch, dir.path());
         for board in boards {
             let image = image_of(board, dir.path());
-            judge(&image, dir.path());
-            self.judge_boot(&image, dir.path());
-            judge_config_txt(&image, board);
-            self.judge_network(&image, &address_of(board, boards), &own, dir.path());
+            check(&image, dir.path());
+            self.check_boot(&image, dir.path());
+            check_config_txt(&image, board);
+            self.check_network(&image, &address_of(board, boards), &own, dir.path());
         }
-        judge_cloud_init(&image_of(boards[0], dir.path()), dir.path());
+        check_cloud_init(&image_of(boards[0], dir.path()), dir.path());
         proofs.into_iter().for_each(Proof::holds);
     }
 
@@ -251,7 +241,7 @@ impl Base<'_> {
     }
 
     /// The kernel gets the words for cgroups, by the file that this base's boot loader reads.
-    fn judge_boot(&self, image: &Path, scratch: &Path) {
+    fn check_boot(&self, image: &Path, scratch: &Path) {
         const WORDS: &str = "cgroup_memory=1 cgroup_enable=memory";
         match self.boot {
             BootMethod::RaspberryPi => {
@@ -280,7 +270,7 @@ impl Base<'_> {
     }
 
     /// The address is in the file that sets up the network, as the service itself reads it.
-    fn judge_network(&self, image: &Path, address: &str, own: &OwnPrograms, scratch: &Path) {
+    fn check_network(&self, image: &Path, address: &str, own: &OwnPrograms, scratch: &Path) {
         let with_prefix = format!("{address}/24");
         match self.network {
             Stack::NetworkManager => {
@@ -360,10 +350,10 @@ impl Base<'_> {
 }
 
 /// What the board's profile wants of the firmware stands below no filter but [all], and nothing behind it.
-fn judge_config_txt(image: &Path, board: &Board) {
+fn check_config_txt(image: &Path, board: &Board) {
     for setting in &board.config_txt {
         let setting = setting.to_string();
-        let text = String::from_utf8(support::tools::mtype(image, "config.txt")).unwrap();
+        let text = String::from_utf8(mtype(image, "config.txt")).unwrap();
         let (above, below) = text.rsplit_once(&setting).unwrap_or_else(|| panic!("no {setting} in {text}"));
         let filter = above.lines().rfind(|line| line.starts_with('['));
         assert!(filter.is_none_or(|filter| filter == "[all]"), "{filter:?} in {text}");
@@ -374,7 +364,7 @@ fn judge_config_txt(image: &Path, board: &Board) {
 
 /// What is left of the seed and what we add to cloud-init's configuration is right for the cloud-init of this very base,
 /// which runs here as it lies in the image.
-fn judge_cloud_init(image: &Path, scratch: &Path) {
+fn check_cloud_init(image: &Path, scratch: &Path) {
     if dump(image, "/etc/cloud/cloud.cfg", scratch).is_none() {
         return;
     }
@@ -388,7 +378,7 @@ fn judge_cloud_init(image: &Path, scratch: &Path) {
         let mut command = Command::new("/usr/bin/python3");
         command.env("PYTHONPATH", &program).args(["-m", "cloudinit.cmd.main", "schema", "--config-file"]);
         let output = command.arg(&file).output().expect("running python3");
-        (output.status.success(), support::hcimage::text(&output))
+        (output.status.success(), Outcome::of(&output).both())
     };
     // The network is none of what user data can set, and so not in the schema.
     let bare = format!("#cloud-config\n{}", ours.replace("network:\n  config: disabled\n", ""));
@@ -432,6 +422,6 @@ fn run_with_input(command: &mut Command, text: &str) -> String {
     let mut child = piped.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}; run `make setup`"));
     child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}\n{text}", support::hcimage::text(&output));
+    assert!(output.status.success(), "{command:?}: {}\n{text}", Outcome::of(&output).both());
     String::from_utf8(output.stdout).unwrap()
 }

@@ -1,7 +1,7 @@
 //! Certificates and keys as openssl reads them.
 
-use super::support::tools::run;
 use super::*;
+use hcimage_testkit::tools::run;
 
 const AUTHORITIES: [(&str, &str); 5] = [
     ("server-ca", "k3s-server-ca@"),
@@ -34,15 +34,15 @@ fn authorities_are_what_k3s_makes_itself() {
         run(openssl("verify -x509_strict -check_ss_sig -CAfile", &[&certificate]).arg(&certificate));
         // Ten years of 365 days: still good a day before their end, and over a day after.
         let end = now + 3650 * 86_400;
-        let judge = |time: i64| {
+        let check = |time: i64| {
             openssl(&format!("verify -attime {time} -CAfile"), &[&certificate])
                 .arg(&certificate)
                 .output()
                 .unwrap()
         };
-        assert!(judge(end - 86_400).status.success() && !judge(end + 86_400).status.success(), "{name}");
+        assert!(check(end - 86_400).status.success() && !check(end + 86_400).status.success(), "{name}");
         // A node that starts with the clock of an old base.
-        assert!(judge(1_600_000_000).status.success() && !judge(1_500_000_000).status.success(), "{name}");
+        assert!(check(1_600_000_000).status.success() && !check(1_500_000_000).status.success(), "{name}");
     }
 }
 

@@ -5,14 +5,14 @@ use hcimage::source::digest::Sha256Digest;
 use hcimage::source::{ErrorClass, SourceError};
 
 use crate::desk::{Desk, image, pack};
-use crate::server::{Fault, Server};
+use hcimage_testkit::publisher::{Fault, Publisher};
 
 const LATEST: &str = "/raspios_lite_arm64_latest";
 const DIR: &str = "/raspios_lite_arm64/images/raspios_lite_arm64-2026-06-19";
 const NAME: &str = "2026-06-18-raspios-trixie-arm64-lite.img.xz";
 
 /// Raspberry Pi's server: "latest" leads to the current image.
-fn publish(server: &Server, name: &str, bytes: &[u8]) -> Vec<u8> {
+fn publish(server: &Publisher, name: &str, bytes: &[u8]) -> Vec<u8> {
     let packed = pack("xz", &["-T2", "--block-size=1MiB", "-c"], bytes);
     let path = format!("{DIR}/{name}");
     server.file_with_sum(&path, &packed);
@@ -20,13 +20,13 @@ fn publish(server: &Server, name: &str, bytes: &[u8]) -> Vec<u8> {
     packed
 }
 
-fn from_latest(desk: &Desk, server: &Server) -> Result<UnpackedBase, SourceError> {
+fn from_latest(desk: &Desk, server: &Publisher) -> Result<UnpackedBase, SourceError> {
     obtain(&desk.tools(), &BaseSource::Url(server.url(LATEST)), "base.cm4", &mut desk.lock())
 }
 
 #[test]
 fn first_use_locks_and_later_uses_do_not_ask_for_the_latest() {
-    let (desk, server, bytes) = (Desk::new(), Server::start(), image(2 << 20));
+    let (desk, server, bytes) = (Desk::new(), Publisher::start(), image(2 << 20));
     let packed = publish(&server, NAME, &bytes);
     let base = from_latest(&desk, &server).unwrap();
     assert!(std::fs::read(&base.image).unwrap() == bytes);
@@ -56,7 +56,7 @@ fn first_use_locks_and_later_uses_do_not_ask_for_the_latest() {
 
 #[test]
 fn a_file_that_changed_under_the_lock_is_refused() {
-    let (desk, server) = (Desk::new(), Server::start());
+    let (desk, server) = (Desk::new(), Publisher::start());
     publish(&server, NAME, &image(1 << 20));
     from_latest(&desk, &server).unwrap();
     let other = Desk::new();
@@ -86,7 +86,7 @@ fn a_file_that_changed_under_the_lock_is_refused() {
 
 #[test]
 fn another_address_must_have_the_locked_bytes() {
-    let (desk, server, mirror) = (Desk::new(), Server::start(), Server::start());
+    let (desk, server, mirror) = (Desk::new(), Publisher::start(), Publisher::start());
     publish(&server, NAME, &image(1 << 20));
     publish(&mirror, NAME, &image(1 << 20));
     let base = from_latest(&desk, &server).unwrap();
@@ -98,7 +98,7 @@ fn another_address_must_have_the_locked_bytes() {
 
 #[test]
 fn ubuntu_has_one_list_for_a_dir() {
-    let (desk, server, bytes) = (Desk::new(), Server::start(), image(1 << 20));
+    let (desk, server, bytes) = (Desk::new(), Publisher::start(), image(1 << 20));
     let packed = pack("xz", &["-c"], &bytes);
     let name = "ubuntu-26.04.1-preinstalled-server-arm64+raspi.img.xz";
     server.file(&format!("/release/{name}"), packed.clone());
@@ -112,7 +112,7 @@ fn ubuntu_has_one_list_for_a_dir() {
 
 #[test]
 fn without_a_good_checksum_nothing_is_fetched_or_locked() {
-    let (desk, server) = (Desk::new(), Server::start());
+    let (desk, server) = (Desk::new(), Publisher::start());
     publish(&server, NAME, &image(1 << 20));
     let path = format!("{DIR}/{NAME}");
     let sum = format!("{path}.sha256");
@@ -131,7 +131,7 @@ fn without_a_good_checksum_nothing_is_fetched_or_locked() {
 
 #[test]
 fn a_wrong_checksum_is_refused_and_nothing_is_locked() {
-    let (desk, server) = (Desk::new(), Server::start());
+    let (desk, server) = (Desk::new(), Publisher::start());
     publish(&server, NAME, &image(1 << 20));
     server.file(&format!("{DIR}/{NAME}.sha256"), format!("{}  {NAME}\n", Sha256Digest::of(b"other")));
     let error = from_latest(&desk, &server).unwrap_err();
@@ -141,7 +141,7 @@ fn a_wrong_checksum_is_refused_and_nothing_is_locked() {
 
 #[test]
 fn a_file_cut_off_in_the_cache_is_fetched_again() {
-    let (desk, server, bytes) = (Desk::new(), Server::start(), image(1 << 20));
+    let (desk, server, bytes) = (Desk::new(), Publisher::start(), image(1 << 20));
     let packed = publish(&server, NAME, &bytes);
     from_latest(&desk, &server).unwrap();
     let file = desk.cache.root().join("files").join(Sha256Digest::of(&packed).to_string()).join(NAME);
@@ -159,7 +159,7 @@ fn a_file_cut_off_in_the_cache_is_fetched_again() {
 
 #[test]
 fn after_an_interrupt_only_the_partial_download_remains() {
-    let (desk, server) = (Desk::new(), Server::start());
+    let (desk, server) = (Desk::new(), Publisher::start());
     let packed = publish(&server, NAME, &image(2 << 20));
     server.faults(
         &format!("{DIR}/{NAME}"),

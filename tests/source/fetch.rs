@@ -8,11 +8,16 @@ use hcimage::source::fetch::DownloadSpec;
 use hcimage::source::{ErrorClass, SourceError};
 
 use crate::desk::{Desk, chain, image};
-use crate::server::{Fault, Server};
+use hcimage_testkit::publisher::{Fault, Publisher};
 
 const PATH: &str = "/dir/x.img.xz";
 
-fn download(desk: &Desk, server: &Server, bytes: &[u8], size: Option<u64>) -> Result<Vec<u8>, SourceError> {
+fn download(
+    desk: &Desk,
+    server: &Publisher,
+    bytes: &[u8],
+    size: Option<u64>,
+) -> Result<Vec<u8>, SourceError> {
     let url = server.url(PATH);
     let wanted = DownloadSpec { url: &url, sha256: Sha256Digest::of(bytes), size, promised_by: "the test" };
     let partial = desk.path("x.partial");
@@ -26,7 +31,7 @@ fn download(desk: &Desk, server: &Server, bytes: &[u8], size: Option<u64>) -> Re
 
 /// The file arrives whole in spite of the faults. Returns the ranges that were asked for.
 fn survives(faults: &[Fault]) -> Vec<Option<String>> {
-    let (desk, server, bytes) = (Desk::new(), Server::start(), image(3 << 20));
+    let (desk, server, bytes) = (Desk::new(), Publisher::start(), image(3 << 20));
     server.file(PATH, bytes.clone());
     server.faults(PATH, faults);
     let got = download(&desk, &server, &bytes, Some(bytes.len() as u64))
@@ -73,7 +78,7 @@ fn another_range_than_asked_for_restarts() {
 
 #[test]
 fn without_a_validator_nothing_is_resumed() {
-    let (desk, server, bytes) = (Desk::new(), Server::start(), image(1 << 20));
+    let (desk, server, bytes) = (Desk::new(), Publisher::start(), image(1 << 20));
     server.file_without_etag(PATH, bytes.clone());
     server.faults(PATH, &[Fault::CutAfter(1000)]);
     assert!(download(&desk, &server, &bytes, None).unwrap() == bytes);
@@ -82,7 +87,7 @@ fn without_a_validator_nothing_is_resumed() {
 
 #[test]
 fn an_endless_fault_ends_after_the_given_tries_and_the_next_run_resumes() {
-    let (desk, server, bytes) = (Desk::new(), Server::start(), image(1 << 20));
+    let (desk, server, bytes) = (Desk::new(), Publisher::start(), image(1 << 20));
     server.file(PATH, bytes.clone());
     server.faults(PATH, &[Fault::CutAfter(100), Fault::CutAfter(100), Fault::CutAfter(100)]);
     let error = download(&desk, &server, &bytes, None).unwrap_err();
@@ -98,7 +103,7 @@ fn an_endless_fault_ends_after_the_given_tries_and_the_next_run_resumes() {
 
 #[test]
 fn a_file_that_changed_meanwhile_restarts() {
-    let (desk, server) = (Desk::new(), Server::start());
+    let (desk, server) = (Desk::new(), Publisher::start());
     let (old, new) = (image(1 << 20), vec![7; 1 << 20]);
     server.file(PATH, old.clone());
     server.faults(PATH, &[Fault::CutAfter(100), Fault::Status(403)]);
@@ -109,7 +114,7 @@ fn a_file_that_changed_meanwhile_restarts() {
 
 #[test]
 fn a_complete_download_that_was_not_renamed_is_taken() {
-    let (desk, server, bytes) = (Desk::new(), Server::start(), image(1 << 20));
+    let (desk, server, bytes) = (Desk::new(), Publisher::start(), image(1 << 20));
     server.file(PATH, bytes.clone());
     desk.write("x.partial", &bytes);
     desk.write("x.partial.validator", format!("\"{}\"", Sha256Digest::of(&bytes)));
@@ -119,7 +124,7 @@ fn a_complete_download_that_was_not_renamed_is_taken() {
 
 #[test]
 fn an_inherited_part_that_is_spoilt_is_fetched_anew() {
-    let (desk, server, bytes) = (Desk::new(), Server::start(), image(1 << 20));
+    let (desk, server, bytes) = (Desk::new(), Publisher::start(), image(1 << 20));
     server.file(PATH, bytes.clone());
     desk.write("x.partial", vec![0xff; 5000]);
     desk.write("x.partial.validator", format!("\"{}\"", Sha256Digest::of(&bytes)));
@@ -130,7 +135,7 @@ fn an_inherited_part_that_is_spoilt_is_fetched_anew() {
 #[test]
 fn not_found_and_forbidden_are_not_tried_again() {
     for code in [403, 404, 410] {
-        let (desk, server) = (Desk::new(), Server::start());
+        let (desk, server) = (Desk::new(), Publisher::start());
         server.file(PATH, "x");
         server.faults(PATH, &[Fault::Status(code)]);
         let error = download(&desk, &server, b"x", None).unwrap_err();
@@ -142,7 +147,7 @@ fn not_found_and_forbidden_are_not_tried_again() {
 
 #[test]
 fn wrong_bytes_are_refused_and_thrown_away() {
-    let (desk, server) = (Desk::new(), Server::start());
+    let (desk, server) = (Desk::new(), Publisher::start());
     server.file(PATH, "wrong");
     let error = download(&desk, &server, b"right", None).unwrap_err();
     assert_eq!(error.class(), ErrorClass::Unverified);
@@ -156,7 +161,7 @@ fn wrong_bytes_are_refused_and_thrown_away() {
 
 #[test]
 fn a_wrong_length_is_refused_before_the_body_comes() {
-    let (desk, server, bytes) = (Desk::new(), Server::start(), image(1 << 20));
+    let (desk, server, bytes) = (Desk::new(), Publisher::start(), image(1 << 20));
     server.file(PATH, bytes.clone());
     let error = download(&desk, &server, &bytes, Some(17)).unwrap_err();
     assert!(
@@ -172,7 +177,7 @@ fn a_wrong_length_is_refused_before_the_body_comes() {
 
 #[test]
 fn redirects_are_followed_within_bounds() {
-    let (desk, server) = (Desk::new(), Server::start());
+    let (desk, server) = (Desk::new(), Publisher::start());
     server.redirect("/a", "b?c=d");
     server.redirect("/b?c=d", server.url(PATH).to_string().as_str());
     server.file(PATH, "x");
@@ -189,7 +194,7 @@ fn redirects_are_followed_within_bounds() {
 
 #[test]
 fn small_files_have_a_limit() {
-    let (desk, server) = (Desk::new(), Server::start());
+    let (desk, server) = (Desk::new(), Publisher::start());
     server.file(PATH, "four");
     assert_eq!(desk.fetcher.text(&server.url(PATH), 4, &desk.interrupt).unwrap(), "four");
     let error = desk.fetcher.text(&server.url(PATH), 3, &desk.interrupt).unwrap_err().to_string();
@@ -209,7 +214,7 @@ fn nobody_listens() {
 
 #[test]
 fn an_interrupt_ends_a_stalled_download_and_keeps_its_part() {
-    let (desk, server, bytes) = (Desk::new(), Server::start(), image(1 << 20));
+    let (desk, server, bytes) = (Desk::new(), Publisher::start(), image(1 << 20));
     server.file(PATH, bytes.clone());
     server.faults(PATH, &[Fault::StallAfter(5000, Duration::from_secs(60))]);
     let (interrupt, partial) = (desk.interrupt.clone(), desk.path("x.partial"));
