@@ -8,6 +8,7 @@ use std::process::Command;
 use hcimage::formats::accounts::{group, passwd, shadow, subids};
 use hcimage::formats::{EditError, authorized_keys, sshd_config, sudoers};
 use hcimage::value::{PasswordHash, UserName};
+use hcimage_testkit::checkers::{self, checker};
 use proptest::prelude::*;
 
 use crate::external_tools::{content, run};
@@ -134,7 +135,7 @@ fn visudo_reads_the_rules() {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), read("sudoers/two", "out")).unwrap();
     let visudo = || {
-        let mut command = Command::new("/usr/sbin/visudo");
+        let mut command = checker("visudo");
         command.args(["--check", "--strict", "--file"]).arg(file.path());
         command
     };
@@ -160,9 +161,7 @@ fn understood_by_sshd(drop_in: &str) -> String {
     fs::write(&main, text).unwrap();
     // sshd wants its directory in /run, which is there only while it runs: it gets a /run of its own.
     let script = "mount -t tmpfs run /run && mkdir /run/sshd && exec /usr/sbin/sshd -T -f \"$0\"";
-    let mut sshd = Command::new("unshare");
-    sshd.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]).arg(&main);
-    let output = run("openssh-server", &mut sshd, "");
+    let output = run("openssh-server", checkers::script(&[], script).arg(&main), "");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use hcimage::formats::k3s_config::{self, NodeConfig, ServerConfig};
+use hcimage_testkit::checkers::checker;
 use proptest::prelude::*;
 
 use crate::cases::{EDITS, RENDERS, node_config};
@@ -44,7 +45,7 @@ fn outputs(editor: &str) -> Vec<(&'static str, String)> {
 #[test]
 fn grub_can_read_its_menu() {
     for (_, text) in outputs("grub_cfg") {
-        content("grub-common", &mut Command::new("grub-script-check"), &text);
+        content("grub-common", &mut checker("grub-script-check"), &text);
     }
 }
 
@@ -60,7 +61,7 @@ fn update_grub_adds_the_words_to_those_that_are_there() {
 fn understood_by_network_manager(text: &str) -> Output {
     // `modify` must change something: the retries are in none of our files.
     let change = ["--offline", "connection", "modify", "connection.autoconnect-retries", "3"];
-    run("network-manager", Command::new("nmcli").args(change), text)
+    run("network-manager", checker("nmcli").args(change), text)
 }
 
 #[test]

@@ -2,12 +2,12 @@
 //! a network namespace of their own, where they set up stand-ins for the interfaces.
 
 use std::fs;
-use std::process::Command;
 
 use hcimage::formats::interfaces::Up;
 use hcimage::formats::profile::{Profile, Wifi};
 use hcimage::formats::{interfaces, networkd, wpa_supplicant};
 use hcimage::value::{InterfaceName, Psk, Ssid, VlanId};
+use hcimage_testkit::checkers::{self, checker};
 use proptest::prelude::*;
 
 use crate::cases::{network, network_v6};
@@ -118,7 +118,7 @@ fn generated_for<const N: usize>(name: &str, renderer: &str, dirs: [&str; N]) ->
     );
     fs::write(dir.join("50-cloud-init.yaml"), cloud).unwrap();
     fs::write(dir.join("99-hcimage.yaml"), read(name, "out")).unwrap();
-    let mut netplan = Command::new("netplan");
+    let mut netplan = checker("netplan");
     let output = run("netplan.io", netplan.arg("generate").arg("--root-dir").arg(root.path()), "");
     assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     let mut found = Vec::new();
@@ -215,12 +215,11 @@ fn in_a_network(package: &str, script: &str, file: &str) -> String {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("file");
     fs::write(&path, file).unwrap();
-    let prepare = "set -e; export PATH=$PATH:/usr/sbin:/sbin; ip link set lo up; \
+    let prepare = "set -e; ip link set lo up; \
                    ip link add eth0 address dc:a6:32:01:02:03 type veth peer name veth0; ip link set veth0 up; \
                    mount -t tmpfs run /run; mkdir -p /run/systemd/network /run/network;";
-    let mut unshare = Command::new("unshare");
-    unshare.args(["--user", "--map-root-user", "--net", "--mount", "sh", "-c"]);
-    let output = run(package, unshare.arg(format!("{prepare} {script}")).arg(&path), "");
+    let mut command = checkers::script(&["--net"], &format!("{prepare} {script}"));
+    let output = run(package, command.arg(&path), "");
     let (said, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}\n{error}");
     format!("{said}{error}")
@@ -318,7 +317,7 @@ fn ifupdown_makes_the_vlan_when_its_port_comes_up() {
 
 #[test]
 fn ifupdown_sets_the_address() {
-    // Its hooks are those of this machine: they are not asked.
+    // Its hooks are for a machine that boots: they are not run.
     let script = "ifup --no-scripts --interfaces=\"$0\" --state-dir=/run/network eth0; ip -o addr; ip route; ip -6 route";
     for (name, address, route) in [
         ("interfaces/debian-pi", "192.168.1.10/24", "default via 192.168.1.1 dev eth0"),
@@ -336,7 +335,7 @@ fn ifupdown_sets_the_address() {
 
 /// The key as wpa_supplicant's own tool makes it.
 fn key_by_wpa_passphrase() -> String {
-    let output = run("wpasupplicant", Command::new("wpa_passphrase").arg(SSID), &format!("{PSK}\n"));
+    let output = run("wpasupplicant", checker("wpa_passphrase").arg(SSID), &format!("{PSK}\n"));
     let said = String::from_utf8(output.stdout).unwrap();
     let key = said.lines().find_map(|line| line.strip_prefix("\tpsk=")).unwrap_or_else(|| panic!("{said}"));
     key.to_owned()
@@ -359,7 +358,7 @@ fn wpa_supplicant_reads_its_file() {
 #[test]
 fn network_manager_understands_the_wireless_network() {
     let change = ["--offline", "connection", "modify", "connection.autoconnect-retries", "3"];
-    let said = content("network-manager", Command::new("nmcli").args(change), &read("keyfile/wifi", "out"));
+    let said = content("network-manager", checker("nmcli").args(change), &read("keyfile/wifi", "out"));
     for line in ["type=wifi", "hidden=true", "mode=infrastructure", "key-mgmt=wpa-psk"] {
         assert!(said.lines().any(|found| found == line), "{line}:\n{said}");
     }
