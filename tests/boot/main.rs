@@ -9,11 +9,9 @@
 mod cluster;
 mod cuts;
 mod damaged;
-mod guest;
 mod node;
 mod raspi3b;
 mod switch;
-mod timing;
 mod vlan;
 
 /// The names under which `cluster` knows the helpers.
@@ -24,16 +22,11 @@ mod support {
     }
 }
 
-use std::time::Duration;
-
 use hc_firstboot::report::ReportStatus;
 use hcimage::run::Start;
+use hcimage_testkit::guest::{self, POWER_OFF, REPORT};
 use hcimage_testkit::proof::{Level, Proof};
 use node::Node;
-
-/// QEMU without hardware help is slow, and so is a busy machine: these only end what hangs.
-const REPORT: Duration = Duration::from_secs(1200);
-const POWER_OFF: Duration = Duration::from_secs(300);
 
 /// The kernel of the image itself, loaded by QEMU.
 const BY_KERNEL: Start<'static> = Start::Kernel { from: None };

@@ -123,10 +123,11 @@ fn a_cluster_file_becomes_a_card_for_each_node() {
     for node in NODES {
         let manifest = fs::read_to_string(lab.image(node).with_extension("img.manifest.json")).unwrap();
         lab.has_no_secret("a manifest", &manifest);
-        for name in boot_tree(&lab.image(node), lab.dir.path())
-            .keys()
-            .filter(|name| name.ends_with(".txt") || name.ends_with(".toml"))
-        {
+        let boot = boot_tree(&lab.image(node), lab.dir.path());
+        let texts = boot.keys().filter(|name| name.ends_with(".txt") || name.ends_with(".toml"));
+        let texts: Vec<&String> = texts.collect();
+        assert!(texts.iter().any(|name| *name == "hcimage.toml"), "{texts:?}");
+        for name in texts {
             lab.has_no_secret(name, &String::from_utf8_lossy(&mtype(&lab.image(node), name)));
         }
     }

@@ -4,6 +4,7 @@
 
 mod access;
 mod cluster;
+mod facts;
 mod networks;
 mod real;
 use std::collections::BTreeSet;
@@ -164,6 +165,7 @@ impl Node {
                 assert_eq!(owner, (Some(node.uid.into()), Some(node.gid.into())), "{path}");
             }
         }
+        assert!(listed.len() > 20, "{listed:?}");
         let paths: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
         for path in paths {
             assert!(

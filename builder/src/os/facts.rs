@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::arch::Arch;
 use crate::fs::{ImagePath, Space};
@@ -14,8 +14,8 @@ use super::first_boot::{CloudInit, MachineId, RootGrowth, UserSetup};
 use super::kernel::Kernel;
 use super::snapshot::Snapshot;
 
-/// What a probe found out.
-#[derive(Debug, Clone)]
+/// What a probe found out. Written as text it is the fixture of a base: a plan can then be made without an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     /// Family and release.
     pub system: System,
@@ -63,7 +63,8 @@ pub struct Facts {
 }
 
 /// How the kernel gets its arguments.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Bootloader {
     /// One line in a file on the FAT partition.
     PiFirmware {
@@ -94,7 +95,7 @@ impl Bootloader {
 }
 
 /// What sets up the network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NetworkStack {
     /// `/etc/dhcpcd.conf`.
@@ -111,7 +112,8 @@ pub enum NetworkStack {
 }
 
 /// What would make swap.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Swap {
     /// The service of the package dphys-swapfile and, where it was made already, its file.
     DphysSwapfile {
@@ -125,7 +127,7 @@ pub enum Swap {
     /// A service of the package zram-tools (Debian) or zram-config (Ubuntu).
     ZramService {
         /// The service's name.
-        unit: &'static str,
+        unit: String,
     },
     /// A line of type swap in fstab.
     Fstab {

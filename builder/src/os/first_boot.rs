@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// cloud-init, and where it takes its data from.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CloudInit {
     /// Whether the image switches it off.
     pub disabled: bool,
@@ -16,7 +16,7 @@ pub struct CloudInit {
 }
 
 /// What makes the first account usable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UserSetup {
     /// Raspberry Pi OS's `userconf-pi`: `userconf.txt` on the FAT, else a dialogue on the console.
@@ -29,7 +29,7 @@ pub enum UserSetup {
 }
 
 /// What grows the root to the size of the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RootGrowth {
     /// A program that stands in for init once: Raspberry Pi OS bullseye and bookworm.
@@ -46,7 +46,7 @@ pub enum RootGrowth {
 
 /// What `/etc/machine-id` holds. systemd takes the first two for a first boot, with units and presets of its own
 /// (machine-id(5)); a base whose first boot depends on it must keep its own form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MachineId {
     /// No file.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::fs::{Attributes, FsError, ImagePath, Kind};
 
 use super::tree::Tree;
@@ -10,7 +12,8 @@ use super::tree::Tree;
 const LIMIT: u64 = 1 << 20;
 
 /// What a path held when the snapshot was taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum FileState {
     /// Nothing.
     Absent,
@@ -25,7 +28,8 @@ pub enum FileState {
 }
 
 /// What each path of interest held.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Snapshot(BTreeMap<ImagePath, FileState>);
 
 impl Snapshot {

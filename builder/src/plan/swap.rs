@@ -16,8 +16,7 @@ pub(super) fn edits(builder: &mut PlanBuilder) -> Result<(), PlanError> {
             Swap::DphysSwapfile { file } => dphys(builder, file)?,
             Swap::RpiSwap => rpi(builder),
             Swap::ZramGenerator => zram_generator(builder),
-            Swap::ZramService { unit } => mask(builder, unit),
-            Swap::Unit { unit } => mask(builder, &unit),
+            Swap::ZramService { unit } | Swap::Unit { unit } => mask(builder, &unit),
             // The line goes together with the mounts, see `data_disk`: one file, one edit.
             Swap::Fstab { file, .. } => {
                 if let Some(file) = file {

@@ -3,11 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::error::ValueError;
+use serde::{Deserialize, Serialize};
+
+use super::error::{ValueError, text_value};
 
 /// A name of the IANA time zone database, such as `Europe/Berlin` or `UTC`. Whether the database knows it, only the
 /// image can tell (`/usr/share/zoneinfo`).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct TimeZone(String);
 
 impl TimeZone {
@@ -36,6 +39,8 @@ impl FromStr for TimeZone {
         Ok(Self(text.to_owned()))
     }
 }
+
+text_value!(TimeZone);
 
 impl fmt::Display for TimeZone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

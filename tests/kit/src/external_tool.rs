@@ -1,5 +1,6 @@
 //! External programs that check what hcimage writes. They are found by name, also where a plain user's `PATH` does not
-//! look, and a missing one fails its test with the package to install.
+//! look, and a missing one fails its test with the package to install. Those of services are found in the root directory
+//! of [`checkers`], and nowhere else.
 //!
 //! `HCIMAGE_QUICK=1` is for machines without Debian packages: there a check whose program is missing is skipped, and
 //! says so. Nothing else skips.
@@ -8,6 +9,8 @@ use std::env;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Output, Stdio};
+
+use crate::checkers;
 
 /// Directories with programs for root, which Debian leaves out of a plain user's `PATH`.
 const MORE_DIRS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
@@ -43,21 +46,55 @@ impl Outcome {
     }
 }
 
-/// The program called `name`, by its whole path, or `None` where this check is to be skipped.
+/// Whether a check can be made: the program is there. Where it is not, the check is skipped or its test fails.
 ///
 /// # Panics
 /// Where the program is missing, unless `HCIMAGE_QUICK=1` is set.
 #[track_caller]
-pub fn external_tool(name: &str, package: &str) -> Option<Command> {
-    match find(name) {
-        Some(path) => Some(Command::new(path)),
-        None if env::var_os("HCIMAGE_QUICK").is_some_and(|value| value == "1") => {
-            // Not captured by the test harness, so that a skipped check is seen though its test passes.
-            let _ = writeln!(std::io::stderr().lock(), "SKIPPED: needs {name} (package {package})");
-            None
-        }
-        None => panic!("{name} is missing: apt-get install {package}, or `make setup` for all tools"),
+pub fn external_tool(name: &str, package: &str) -> bool {
+    let there = checkers::have(name).unwrap_or_else(|| find(name).is_some());
+    there_or_skipped(there, name, package)
+}
+
+/// The same for a module of Python.
+#[track_caller]
+pub fn python_module(name: &str, package: &str) -> bool {
+    let import =
+        Command::new("python3").args(["-c", &format!("import {name}")]).stderr(Stdio::null()).status();
+    there_or_skipped(import.is_ok_and(|status| status.success()), &format!("Python's module {name}"), package)
+}
+
+/// The same for namespaces in which a plain user is root, which a container may forbid.
+#[track_caller]
+pub fn user_namespaces() -> bool {
+    let mut unshare = Command::new("unshare");
+    let status = unshare
+        .args(["--user", "--map-root-user", "--net", "--mount", "true"])
+        .stderr(Stdio::null())
+        .status();
+    there_or_skipped(status.is_ok_and(|status| status.success()), "user namespaces by unshare", "util-linux")
+}
+
+#[track_caller]
+fn there_or_skipped(there: bool, what: &str, package: &str) -> bool {
+    if !there {
+        let quick = env::var_os("HCIMAGE_QUICK").is_some_and(|value| value == "1");
+        assert!(quick, "{what} is missing: apt-get install {package}, or `make setup` for all tools");
+        // Past the test harness, which keeps what a macro prints to itself where the test passes.
+        let _ = writeln!(std::io::stderr().lock(), "SKIPPED: needs {what} (package {package})");
     }
+    there
+}
+
+/// Ends a test here where a program that it needs is missing and `HCIMAGE_QUICK=1` allows to skip it:
+/// `needs!("nmcli" from "network-manager")`.
+#[macro_export]
+macro_rules! needs {
+    ($($name:literal from $package:literal),+) => {
+        $(if !$crate::external_tool::external_tool($name, $package) {
+            return;
+        })+
+    };
 }
 
 fn find(name: &str) -> Option<PathBuf> {

@@ -4,6 +4,9 @@
 pub mod base;
 pub mod checkers;
 pub mod external_tool;
+pub mod facts;
+pub mod golden;
+pub mod guest;
 pub mod hcimage;
 pub mod own_programs;
 pub mod proof;

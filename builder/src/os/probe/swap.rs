@@ -34,7 +34,7 @@ impl Probe<'_> {
         }
         for (package, unit) in [("zram-tools", "zramswap.service"), ("zram-config", "zram-config.service")] {
             if installed(status, package)? {
-                found.push(Swap::ZramService { unit });
+                found.push(Swap::ZramService { unit: unit.to_owned() });
             }
         }
         let fstab = files.text(&fixed(fstab::PATH)).unwrap_or_default();

@@ -11,37 +11,35 @@ use hcimage::interrupt::Interrupt;
 use hcimage::run::{Machine, Network, Start, Vm, VmError};
 use tempfile::TempDir;
 
-use crate::{POWER_OFF, REPORT};
-use hcimage_testkit::base::{K3S_VERSION, base, k3s_release};
-use hcimage_testkit::hcimage::{hcimage, succeed};
-use hcimage_testkit::tools::{debugfs_write, run};
+use crate::base::{K3S_VERSION, base, k3s_release};
+use crate::external_tool::outcome;
+use crate::hcimage::{hcimage, succeed};
+use crate::tools::debugfs_write;
+
+/// QEMU without hardware help is slow, and so is a busy machine: these only end what hangs.
+pub const REPORT: Duration = Duration::from_secs(1200);
+pub const POWER_OFF: Duration = Duration::from_secs(300);
 
 /// Keeps a line of a console. A kernel that has panicked says nothing more, so it is not waited for: where QEMU gets too
 /// little of its machine, one panics at its start with "IO-APIC + timer doesn't work".
-pub(crate) fn keep(console: &mut Vec<String>, line: &str) {
+pub fn keep(console: &mut Vec<String>, line: &str) {
     console.push(line.to_owned());
     assert!(!line.contains("Kernel panic - not syncing"), "{}", console.join("\n"));
 }
 
-pub(crate) struct Guest {
+pub struct Guest {
     vm: Vm,
     name: String,
-    pub(crate) console: Vec<String>,
+    pub console: Vec<String>,
 }
 
 impl Guest {
-    pub(crate) fn start(
-        name: &str,
-        board: &str,
-        image: &Path,
-        network: Network,
-        clock: Option<&str>,
-    ) -> Self {
+    pub fn start(name: &str, board: &str, image: &Path, network: Network, clock: Option<&str>) -> Self {
         Self::start_with(name, board, image, None, network, clock)
     }
 
     /// With the kernel of an image that is whole: that of a card whose power was cut cannot be read before it has booted.
-    pub(crate) fn restart(name: &str, board: &str, image: &Path, whole: &Path, network: Network) -> Self {
+    pub fn restart(name: &str, board: &str, image: &Path, whole: &Path, network: Network) -> Self {
         Self::start_with(name, board, image, Some(whole), network, None)
     }
 
@@ -84,24 +82,24 @@ impl Guest {
     }
 
     /// Waits for a line with these words; it may have come already.
-    pub(crate) fn wait_for(&mut self, words: &str) {
+    pub fn wait_for(&mut self, words: &str) {
         if !self.said(words) {
             self.expect(&format!("{words:?}"), |line| line.contains(words));
         }
     }
 
     /// Waits for a line with the ones or the others.
-    pub(crate) fn wait_for_either(&mut self, one: &str, other: &str) {
+    pub fn wait_for_either(&mut self, one: &str, other: &str) {
         self.expect(&format!("{one:?} or {other:?}"), |line| line.contains(one) || line.contains(other));
     }
 
     /// Whether a line with these words has come.
-    pub(crate) fn said(&self, words: &str) -> bool {
+    pub fn said(&self, words: &str) -> bool {
         self.console.iter().any(|line| line.contains(words))
     }
 
     /// Waits for the end of the first boot.
-    pub(crate) fn wait_for_end(&mut self, wanted: ReportStatus) {
+    pub fn wait_for_end(&mut self, wanted: ReportStatus) {
         let end_in = |line: &str| {
             [ReportStatus::Ready, ReportStatus::Failed].into_iter().find(|end| line.trim() == end.sentinel())
         };
@@ -116,7 +114,7 @@ impl Guest {
     }
 
     /// Reads the console for so long; says whether the machine still runs.
-    pub(crate) fn watch(&mut self, time: Duration) -> bool {
+    pub fn watch(&mut self, time: Duration) -> bool {
         match self.read_until(time, |_| false) {
             Err(VmError::Timeout { .. }) => true,
             Err(VmError::Ended { .. }) => false,
@@ -125,11 +123,11 @@ impl Guest {
     }
 
     /// Pulls the plug: QEMU is killed.
-    pub(crate) fn cut_power(self) -> Vec<String> {
+    pub fn cut_power(self) -> Vec<String> {
         self.console
     }
 
-    pub(crate) fn power_off(self) {
+    pub fn power_off(self) {
         let Self { vm, name, mut console } = self;
         let status = vm.power_off(POWER_OFF, |line| keep(&mut console, line));
         assert!(
@@ -141,12 +139,12 @@ impl Guest {
 }
 
 /// What the unit of [`say_what_becomes_of_k3s`] says at every boot; the state follows.
-pub(crate) const K3S_IS: &str = "PROBE-K3S-IS-";
+pub const K3S_IS: &str = "PROBE-K3S-IS-";
 
 /// Adds a unit of the test's own to an image, and starts it at every boot; the text of the unit goes through a file in
 /// `scratch`. It must be without fault: systemd prints a line that it finds fault with, and with it the words that the
 /// unit is to say at its end.
-pub(crate) fn add_unit(image: &Path, scratch: &Path, name: &str, text: &str) {
+pub fn add_unit(image: &Path, scratch: &Path, name: &str, text: &str) {
     let file = scratch.join(name);
     fs::write(&file, text).unwrap();
     let said = outcome(Command::new("systemd-analyze").arg("verify").arg(&file)).succeeded();
@@ -158,7 +156,7 @@ pub(crate) fn add_unit(image: &Path, scratch: &Path, name: &str, text: &str) {
 }
 
 /// What systemd itself says of it on the console cannot be relied on: it is silent once there is a prompt to log in.
-pub(crate) fn say_what_becomes_of_k3s(image: &Path, scratch: &Path) {
+pub fn say_what_becomes_of_k3s(image: &Path, scratch: &Path) {
     let unit = format!(
         "[Unit]\nAfter=k3s.service\n[Service]\nType=exec\n\
          ExecStart=/bin/sh -c 'echo {K3S_IS}$(systemctl is-active k3s.service) >/dev/console'\n"
@@ -167,12 +165,12 @@ pub(crate) fn say_what_becomes_of_k3s(image: &Path, scratch: &Path) {
 }
 
 /// Builds a cluster of one server on a PC, `out/lab-1.img`, in a new directory; `more` are further keys of the node.
-pub(crate) fn one_server(more: &str) -> TempDir {
+pub fn one_server(more: &str) -> TempDir {
     one_server_from(&base("debian-pc-amd64"), more)
 }
 
 /// As [`one_server`], from a base of the test's own.
-pub(crate) fn one_server_from(base: &Path, more: &str) -> TempDir {
+pub fn one_server_from(base: &Path, more: &str) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let file = format!(
         "schema = 1\nname = \"lab\"\n\n[network]\nsubnet = \"10.0.2.0/24\"\ngateway = \"10.0.2.2\"\n\n[[nodes]]\n\
