@@ -51,8 +51,7 @@ checkers: setup ## a directory with the services whose checkers the tests run; i
 	tests/bases/make.sh --checkers
 
 quick: format clippy ## before a commit: format, clippy, unit tests; needs only Rust and gcc, installs nothing
-	HCIMAGE_QUICK=1 $(CARGO) test --locked --workspace --lib --bins
-	HCIMAGE_QUICK=1 $(CARGO) test --locked --package hcimage $(UNIT_TESTS:%=--test %)
+	HCIMAGE_QUICK=1 $(CARGO_TEST) --lib --bins $(UNIT_TESTS:%=--test %)
 
 lint: format clippy doc ## format, clippy, rustdoc; installs nothing
 
