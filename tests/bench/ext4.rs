@@ -84,10 +84,10 @@ fn compare() {
         let (time, kib) = run_child(&["ours", image.to_str().unwrap(), source.to_str().unwrap()]);
         ours.push(time);
         peak = peak.max(kib);
-        judge(&image);
+        check(&image);
         let image = fresh(&base);
         debugfs.push(by_debugfs(&image, dir.path(), &steps(&source)));
-        judge(&image);
+        check(&image);
         fs::remove_file(&image).unwrap();
         plain.push(plain_copy(&dir.path().join("copy"), &steps(&source)));
         tree.push(copy_tree(dir.path(), &source));
@@ -111,7 +111,7 @@ fn compare() {
     for count in CURVE {
         let image = fresh(&base);
         let (time, kib) = run_child(&["many", image.to_str().unwrap(), &count.to_string()]);
-        judge(&image);
+        check(&image);
         let each = time.as_secs_f64() * 1e6 / f64::from(count);
         println!("  {count:6}: {:7.3} s, {each:6.1} µs each, {:.1} MiB", time.as_secs_f64(), mib(kib));
     }
@@ -262,7 +262,7 @@ fn copy_tree(dir: &Path, source: &Path) -> Duration {
     time
 }
 
-fn judge(image: &Path) {
+fn check(image: &Path) {
     tool("e2fsck", &["-fn", image.to_str().unwrap()]);
 }
 

@@ -10,7 +10,7 @@ use hcimage::run::Network;
 use tempfile::TempDir;
 
 use crate::guest::{Guest, K3S_IS, one_server, say_what_becomes_of_k3s};
-use crate::support::tools::{debugfs, extract, partitions, run};
+use hcimage_testkit::tools::{debugfs, extract, partitions, run};
 
 /// As many power cuts as are made.
 const CUTS: usize = 20;
@@ -136,7 +136,7 @@ impl Node<'_> {
         // Ready already, firstboot says nothing any more.
         guest.wait_for(&format!("{K3S_IS}active"));
         guest.power_off();
-        self.judge();
+        self.check();
         let built = self.files(&self.dir.path().join("out/lab-1.img"));
         assert!(
             self.files(&self.image()) == built,
@@ -146,7 +146,7 @@ impl Node<'_> {
 
     /// Both file systems are whole. The base does not check its ESP at boot, so the mark of the cut may still be on it:
     /// that mark, and its copy, is all that fsck.fat finds to fix.
-    fn judge(&self) {
+    fn check(&self) {
         let (root, boot) = partitions(&self.image());
         let part = |name: &str| self.path(name);
         extract(&self.image(), root, &part("root"));

@@ -8,9 +8,9 @@ use hc_firstboot::report::ReportStatus;
 use hcimage::run::Network;
 
 use crate::guest::Guest;
-use crate::support::base::base;
-use crate::support::hcimage::{build, succeed};
-use crate::support::tools::{debugfs, mtype, partitions};
+use hcimage_testkit::base::base;
+use hcimage_testkit::hcimage::{build, succeed};
+use hcimage_testkit::tools::{debugfs, mtype, partitions};
 
 /// Bytes in a block of the base's file system.
 const BLOCK: u64 = 4096;

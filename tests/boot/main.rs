@@ -4,40 +4,29 @@
 //! The k3s in them is the stand-in `k3s-double`; the machine is QEMU's generic one. What is proved is that the image
 //! boots, that firstboot does its work on a real systemd, and that the second boot needs it no more.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr,
-    clippy::cast_possible_wrap,
-    unreachable_pub,
-    missing_docs,
-    reason = "a test fails by panicking, and its helpers are for all its files"
-)]
+#![cfg(test)]
 
 mod cluster;
 mod cuts;
 mod damaged;
-mod guest;
 mod impostor;
 mod node;
 mod raspi3b;
-#[path = "../support/mod.rs"]
-mod support;
-mod timing;
 mod vlan;
 
-use std::time::Duration;
+/// The names under which `cluster` knows the helpers.
+mod support {
+    pub(crate) use hcimage_testkit::{base, hcimage};
+    pub(crate) mod tools {
+        pub(crate) use hcimage_testkit::tools::{check as judge, mtype, run};
+    }
+}
 
 use hc_firstboot::report::ReportStatus;
 use hcimage::run::Start;
+use hcimage_testkit::guest::{self, POWER_OFF, REPORT};
+use hcimage_testkit::proof::{Level, Proof};
 use node::Node;
-use support::proof::{Level, Proof};
-
-/// QEMU without hardware help is slow, and so is a busy machine: these only end what hangs.
-const REPORT: Duration = Duration::from_secs(1200);
-const POWER_OFF: Duration = Duration::from_secs(300);
 
 /// The kernel of the image itself, loaded by QEMU.
 const BY_KERNEL: Start<'static> = Start::Kernel { from: None };
@@ -48,7 +37,7 @@ fn a_pi_with_network_manager_is_ready() {
     let node = Node::build("debian-pi-arm64", "cm4");
     node.move_to_larger_card();
     node.prove_first_boot(BY_KERNEL);
-    node.judge_growth();
+    node.check_growth();
     node.prove_later_boots();
     proof.holds();
 }
@@ -69,8 +58,8 @@ fn a_pi_with_cloud_init_and_netplan_is_ready() {
     let node = Node::build(base, "cm4");
     node.move_to_larger_card();
     node.prove_first_boot(BY_KERNEL);
-    node.judge_growth();
-    node.judge_cloud_init();
+    node.check_growth();
+    node.check_cloud_init();
     proof.holds();
 }
 
@@ -83,8 +72,8 @@ fn a_pi_with_a_hybrid_mbr_is_ready() {
     let node = Node::build(base, "cm4");
     node.move_to_larger_card();
     node.prove_first_boot(BY_KERNEL);
-    node.judge_growth();
-    node.judge_hybrid_mbr();
+    node.check_growth();
+    node.check_hybrid_mbr();
     proof.holds();
 }
 
@@ -95,8 +84,8 @@ fn a_pc_started_by_uefi_is_ready() {
     let node = Node::build("debian-pc-amd64", "pc");
     node.move_to_larger_card();
     node.prove_first_boot(Start::Uefi);
-    node.judge_uefi();
-    node.judge_growth();
+    node.check_uefi();
+    node.check_growth();
     node.prove_later_boots();
     proof.holds();
 }

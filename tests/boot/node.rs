@@ -14,10 +14,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::guest::{K3S_IS, add_unit, keep, say_what_becomes_of_k3s};
-use crate::support::base::base;
-use crate::support::hcimage::{build, succeed};
-use crate::support::tools::{debugfs, debugfs_write, dump, entries, judge, mtype, partitions, run};
 use crate::{BY_KERNEL, POWER_OFF, REPORT};
+use hcimage_testkit::base::base;
+use hcimage_testkit::hcimage::{build, succeed};
+use hcimage_testkit::tools::{check, debugfs, debugfs_write, dump, entries, mtype, partitions, run};
 
 /// In QEMU's own network, but not the address that its DHCP would give.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 50);
@@ -28,19 +28,19 @@ const LARGER: u64 = 256 << 20;
 /// What the test's own unit says at its end.
 const PROBE_DONE: &str = "PROBE-DONE";
 
-pub struct Node {
+pub(crate) struct Node {
     dir: TempDir,
     board: Board,
     port: u16,
 }
 
 impl Node {
-    pub fn build(base_name: &str, board: &str) -> Self {
+    pub(crate) fn build(base_name: &str, board: &str) -> Self {
         Self::build_for(base_name, Boards::load(None).unwrap().get(board).unwrap().clone())
     }
 
     /// Built with an address and a data disk; a profile of the test's own says how QEMU stands in for the board.
-    pub fn build_for(base_name: &str, board: Board) -> Self {
+    pub(crate) fn build_for(base_name: &str, board: Board) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut command = build(dir.path(), &board.name, &base(base_name));
         command.args([
@@ -61,12 +61,12 @@ impl Node {
     }
 
     /// As if the image were flashed to one.
-    pub fn move_to_larger_card(&self) {
+    pub(crate) fn move_to_larger_card(&self) {
         self.resize_card(|image| image + LARGER);
     }
 
     /// As if the image were flashed to a card of this size, larger than the image.
-    pub fn resize_card(&self, size: impl Fn(u64) -> u64) {
+    pub(crate) fn resize_card(&self, size: impl Fn(u64) -> u64) {
         let image = OpenOptions::new().write(true).open(self.image()).unwrap();
         image.set_len(size(image.metadata().unwrap().len())).unwrap();
     }
@@ -106,7 +106,7 @@ impl Node {
     }
 
     /// What the kernel itself said while the node was up.
-    fn judge_probe(&self) {
+    fn check_probe(&self) {
         let swaps = self.read("/var/log/probe.swaps");
         assert_eq!(swaps.lines().count(), 1, "only the heading: {swaps}");
         let cmdline = self.read("/var/log/probe.cmdline");
@@ -127,7 +127,7 @@ impl Node {
     }
 
     /// GRUB was started by the firmware, and gave the kernel the arguments of its own configuration.
-    pub fn judge_uefi(&self) {
+    pub(crate) fn check_uefi(&self) {
         let firmware = self.read("/var/log/probe.firmware");
         assert!(firmware.lines().any(|name| name == "efi"), "{firmware}");
         let cmdline = self.read("/var/log/probe.cmdline");
@@ -136,7 +136,7 @@ impl Node {
     }
 
     /// The kernel found the board itself, and its card.
-    pub fn judge_raspberry_pi_3(&self) {
+    pub(crate) fn check_raspberry_pi_3(&self) {
         let model = self.read("/var/log/probe.model");
         assert!(model.starts_with("Raspberry Pi 3 Model B"), "{model}");
         let mounts = self.read("/var/log/probe.mounts");
@@ -150,7 +150,7 @@ impl Node {
 
     /// systemd starts the watchdog when it shuts down, and QEMU's Raspberry Pi takes that for a restart, with the root
     /// still mounted.
-    pub fn leave_the_watchdog_off(&self) {
+    pub(crate) fn leave_the_watchdog_off(&self) {
         let file = self.dir.path().join("watchdog.conf");
         fs::write(&file, "[Manager]\nRebootWatchdogSec=off\n").unwrap();
         let dir = "/etc/systemd/system.conf.d";
@@ -159,7 +159,7 @@ impl Node {
     }
 
     /// cloud-init ran from the seed on the FAT, without trouble, kept off the network and made no account.
-    pub fn judge_cloud_init(&self) {
+    pub(crate) fn check_cloud_init(&self) {
         let result: Value = serde_json::from_str(&self.read("/var/lib/cloud/data/result.json")).unwrap();
         let source = result["v1"]["datasource"].as_str().unwrap();
         assert!(source.starts_with("DataSourceNoCloud"), "{result}");
@@ -174,7 +174,7 @@ impl Node {
     }
 
     /// The FAT is where a Raspberry Pi's firmware looks for it, and Linux has the partitions of the GPT.
-    pub fn judge_hybrid_mbr(&self) {
+    pub(crate) fn check_hybrid_mbr(&self) {
         let shown = entries(&self.image(), true);
         let has = |start: &str| shown.iter().any(|entry| entry.starts_with(start));
         assert!(has("1:start=2048,size=1046528,type=c"), "{shown:?}");
@@ -184,7 +184,7 @@ impl Node {
     }
 
     /// The root reaches to the end of the card, but for the second GPT and what alignment costs.
-    pub fn judge_growth(&self) {
+    pub(crate) fn check_growth(&self) {
         let (image, (root, _)) = (self.image(), partitions(&self.image()));
         let card = fs::metadata(&image).unwrap().len();
         assert!(card - (root.start + root.size) < 2 << 20, "{root:?} on a card of {card} bytes");
@@ -200,7 +200,7 @@ impl Node {
     }
 
     /// The first boot: everything that was asked for is there, and the card is as it should be afterwards.
-    pub fn prove_first_boot(&self, by: Start) {
+    pub(crate) fn prove_first_boot(&self, by: Start) {
         let data = self.data_disk();
         let mut console = Vec::new();
         let vm = self.start(by, &[&data]);
@@ -208,11 +208,11 @@ impl Node {
         self.wait_for_probe(&vm, &mut console);
         self.ping(&vm, &mut console);
         self.power_off(vm, &mut console);
-        self.judge_first_boot(&data);
+        self.check_first_boot(&data);
     }
 
     /// The boots after it: firstboot has nothing to do any more, and k3s waits for its disk.
-    pub fn prove_later_boots(&self) {
+    pub(crate) fn prove_later_boots(&self) {
         let state = self.read("/var/lib/hcimage/state.json");
         let status = self.status();
         let mut console = Vec::new();
@@ -222,7 +222,7 @@ impl Node {
         assert!(!console.iter().any(|line| line.contains("HCIMAGE-REPORT")), "firstboot acted again");
         assert_eq!(self.read("/var/lib/hcimage/state.json"), state, "firstboot acted again");
         assert_eq!(self.status(), status);
-        judge(&self.image(), self.dir.path());
+        check(&self.image(), self.dir.path());
         self.prove_that_k3s_waits_for_its_disk();
     }
 
@@ -252,7 +252,7 @@ impl Node {
 
     /// QEMU's Raspberry Pi may lose what is plugged into its USB while the driver starts. Then it is started once more,
     /// from the same card.
-    pub fn start(&self, by: Start, disks: &[&Path]) -> Vm {
+    pub(crate) fn start(&self, by: Start, disks: &[&Path]) -> Vm {
         if self.board.qemu.device_tree.is_none() {
             return self.start_once(by, disks);
         }
@@ -292,7 +292,7 @@ impl Node {
         Vm::start(&machine, &Interrupt::new()).unwrap()
     }
 
-    pub fn wait_for_end(&self, vm: &Vm, console: &mut Vec<String>, wanted: ReportStatus) {
+    pub(crate) fn wait_for_end(&self, vm: &Vm, console: &mut Vec<String>, wanted: ReportStatus) {
         let mut end = None;
         let waited = vm.wait_for("report", REPORT, |line| {
             keep(console, line);
@@ -324,13 +324,13 @@ impl Node {
         }
     }
 
-    pub fn power_off(&self, vm: Vm, console: &mut Vec<String>) {
+    pub(crate) fn power_off(&self, vm: Vm, console: &mut Vec<String>) {
         let status = vm.power_off(POWER_OFF, |line| keep(console, line));
         assert!(status.as_ref().is_ok_and(|status| status.success()), "{status:?}\n{}", console.join("\n"));
     }
 
-    fn judge_first_boot(&self, data: &Path) {
-        judge(&self.image(), self.dir.path());
+    fn check_first_boot(&self, data: &Path) {
+        check(&self.image(), self.dir.path());
         run(Command::new("e2fsck").arg("-fn").arg(data));
         assert!(self.status().contains("node hc-1 Ready"), "{}", self.status());
         assert!(self.enabled(), "firstboot enables k3s");
@@ -341,7 +341,7 @@ impl Node {
         assert!(!passwords.contains(":$") && !passwords.contains("root::"), "{passwords}");
         let keys = debugfs(&self.image(), "ls -p /etc/ssh");
         assert!(keys.contains("/ssh_host_ed25519_key/"), "{keys}");
-        self.judge_probe();
+        self.check_probe();
         let journal = self.journal();
         let at = |text: &str| journal.find(text).unwrap_or_else(|| panic!("no {text:?} in\n{journal}"));
         // Only after the bundle was looked at, so by firstboot and not by the boot itself.
@@ -360,11 +360,11 @@ impl Node {
         assert!(swap.contains("File not found"), "{swap}");
     }
 
-    pub fn enabled(&self) -> bool {
+    pub(crate) fn enabled(&self) -> bool {
         debugfs(&self.image(), "ls -p /etc/systemd/system/multi-user.target.wants").contains("/k3s.service/")
     }
 
-    pub fn status(&self) -> String {
+    pub(crate) fn status(&self) -> String {
         String::from_utf8(mtype(&self.image(), "hcimage-status.txt")).unwrap()
     }
 

@@ -28,7 +28,7 @@ fn a_pi_3_boots_from_its_card() {
     node.resize_card(u64::next_power_of_two);
     node.leave_the_watchdog_off();
     node.prove_first_boot(BY_KERNEL);
-    node.judge_raspberry_pi_3();
-    node.judge_growth();
+    node.check_raspberry_pi_3();
+    node.check_growth();
     node.prove_later_boots();
 }

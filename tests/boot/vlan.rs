@@ -8,8 +8,8 @@ use hc_firstboot::report::ReportStatus;
 use hcimage::run::Network;
 
 use crate::guest::{Guest, add_unit, one_server_from};
-use crate::support::base::base;
-use crate::support::tools::{debugfs, dump, judge, run};
+use hcimage_testkit::base::base;
+use hcimage_testkit::tools::{check, debugfs, dump, run};
 
 /// What the test's own unit says at its end.
 const DONE: &str = "PROBE-DONE";
@@ -40,7 +40,7 @@ fn a_pc_with_a_swap_partition_is_ready_on_a_vlan() {
     guest.wait_for_end(ReportStatus::Ready);
     guest.wait_for(DONE);
     guest.power_off();
-    judge(&image, dir.path());
+    check(&image, dir.path());
     let read = |name: &str| {
         dump(&image, &format!("/var/log/probe.{name}"), dir.path()).unwrap_or_else(|| {
             panic!("no probe.{name} in:\n{}", debugfs(&image, "ls -l /var/log"));

@@ -7,9 +7,9 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::support::base::{K3S_VERSION, base, k3s_release, make_release};
-use crate::support::hcimage::{build, fail, hcimage, names};
-use crate::support::tools::{Range, partitions, run};
+use hcimage_testkit::base::{K3S_VERSION, base, k3s_release, make_release};
+use hcimage_testkit::hcimage::{build, fail, hcimage, names};
+use hcimage_testkit::tools::{Range, partitions, run};
 
 /// A writable copy of a base, in a directory of its own.
 struct Copy {

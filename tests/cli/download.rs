@@ -5,17 +5,17 @@
 use std::fs;
 use std::process::Command;
 
-use crate::server::{Fault, Server};
-use crate::support::base::{K3S_VERSION, base, k3s_release, root};
-use crate::support::hcimage::{fail, hcimage, names, succeed};
-use crate::support::tools::run;
+use hcimage_testkit::base::{K3S_VERSION, base, k3s_release, root};
+use hcimage_testkit::hcimage::{fail, hcimage, names, succeed};
+use hcimage_testkit::publisher::{Fault, Publisher};
+use hcimage_testkit::tools::run;
 
 const FILE: &str = "2026-06-18-raspios-trixie-arm64-lite.img.xz";
 const DIR: &str = "/raspios_lite_arm64/images/raspios_lite_arm64-2026-06-19";
 
 /// The two publishers, and a profile that names them instead of the real ones.
 struct World {
-    server: Server,
+    server: Publisher,
     dir: tempfile::TempDir,
 }
 
@@ -42,7 +42,7 @@ fn packed((name, command): Packing) -> Vec<u8> {
 }
 
 fn world(packing: Packing) -> World {
-    let server = Server::start();
+    let server = Publisher::start();
     let dir = tempfile::tempdir().unwrap();
     server.file_with_sum(&format!("{DIR}/{FILE}"), &packed(packing));
     server.redirect("/raspios_lite_arm64_latest", &format!("{DIR}/{FILE}"));

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::hcimage::{fail, hcimage, names, succeed};
+use hcimage_testkit::hcimage::{fail, hcimage, names, succeed};
 
 const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti me@laptop\n";

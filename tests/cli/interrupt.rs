@@ -6,9 +6,10 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::base::{K3S_VERSION, base, make_release};
-use crate::support::hcimage::{hcimage, names, text};
-use crate::support::tools::run;
+use hcimage_testkit::base::{K3S_VERSION, base, make_release};
+use hcimage_testkit::external_tool::Outcome;
+use hcimage_testkit::hcimage::{hcimage, names};
+use hcimage_testkit::tools::run;
 
 /// What the output's temporary file takes of the disk, in units of 512 bytes.
 fn partial_blocks(dir: &Path) -> u64 {
@@ -78,8 +79,10 @@ fn an_interrupted_build_leaves_nothing() {
     signal("INT", &child);
     signal("CONT", &child);
     let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
-    assert!(text(&output).contains("interrupted; partial output removed"), "{}", text(&output));
+    let Outcome { status, stdout, stderr } = Outcome::of(&output);
+    assert_eq!(status.code(), Some(1), "{stdout}{stderr}");
+    assert!(stderr.contains("interrupted; partial output removed"), "{stderr}");
+    assert_eq!(stdout, "", "what is interrupted has no result");
     let left: Vec<String> = names(dir.path()).into_iter().filter(|name| name != "cache").collect();
     assert!(left.is_empty(), "left behind: {left:?}");
 }

@@ -1,10 +1,9 @@
 //! Wrong usage is told before any work is done.
 
 use std::fs;
-use std::path::Path;
 
-use crate::support::base::base;
-use crate::support::hcimage::{build, fail, hcimage, names, succeed};
+use hcimage_testkit::base::base;
+use hcimage_testkit::hcimage::{build, fail, hcimage, names, succeed};
 
 /// Fails with code 2 and leaves the directory as it was.
 fn refused(arguments: &[&str], words: &[&str]) {
@@ -138,7 +137,7 @@ fn an_unwritable_output_is_refused_before_the_work() {
         let mut command = build(dir.path(), "cm4", &base);
         fail(command.args(["--output", output]), 1, &["writing", output]);
     }
-    assert!(!Path::new("missing").exists());
+    assert!(!dir.path().join("missing").exists());
 }
 
 #[test]

@@ -3,12 +3,7 @@
 //! `HCIMAGE_BLESS=1 cargo test -p hcimage --test cluster` rewrites documents and expected reports: check the
 //! difference before you commit it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test says what is wrong by panicking"
-)]
+#![cfg(test)]
 
 mod accepted;
 mod documents;
@@ -29,17 +24,7 @@ fn root() -> PathBuf {
 
 /// Compares with a file of the repository, or rewrites it if requested.
 fn golden(path: &Path, got: &str) {
-    if std::env::var_os("HCIMAGE_BLESS").is_some() {
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, got).unwrap();
-    }
-    let want = fs::read_to_string(path).unwrap_or_else(|error| panic!("reading {}: {error}", path.display()));
-    assert_eq!(
-        got,
-        want,
-        "{} is stale: HCIMAGE_BLESS=1 cargo test -p hcimage --test cluster",
-        path.display()
-    );
+    hcimage_testkit::golden::check(path, got, "cargo test -p hcimage --test cluster");
 }
 
 const KEY: &str =

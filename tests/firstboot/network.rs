@@ -185,9 +185,17 @@ fn networks_with_proxy_arp_are_not_probed() {
 
 #[test]
 fn a_network_service_without_support_is_only_awaited() {
-    let text = report_of(flashed(|_| (), with_address(None)));
+    let world = flashed(|_| (), with_address(None));
+    let text = report_of(world.clone());
     assert!(text.contains("no network: the address 10.0.0.9 is not set (set: 10.0.0.7)"), "{text}");
-    let machine = Machine::boot(flashed(|_| (), with_address(None)));
-    machine.first_boot();
-    assert_eq!(machine.text(KEYFILE), "", "nothing was written");
+    let machine = Machine::boot(world);
+    assert_eq!(machine.first_boot(), RunOutcome::Failed);
+    let written = machine.said().lines().any(|line| line.contains("setting it on"));
+    assert!(!written && machine.text(KEYFILE).is_empty(), "{}", machine.said());
+    let commands = machine.commands.borrow();
+    let changes =
+        |line: &&String| ["nmcli", "systemctl restart", " up", " down"].iter().any(|w| line.contains(w));
+    assert_eq!(commands.iter().find(changes), None, "the network was changed");
+    let asked = commands.iter().filter(|line| line.contains("addr")).count();
+    assert!(asked > 1, "it waits, and looks again: {commands:?}");
 }

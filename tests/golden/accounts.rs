@@ -1,4 +1,4 @@
-//! Accounts: the arguments of their golden files, and the programs of shadow, sudo and OpenSSH that judge them.
+//! Accounts: the arguments of their golden files, and the programs of shadow, sudo and OpenSSH that check them.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,6 +8,9 @@ use std::process::Command;
 use hcimage::formats::accounts::{group, passwd, shadow, subids};
 use hcimage::formats::{EditError, authorized_keys, sshd_config, sudoers};
 use hcimage::value::{PasswordHash, UserName};
+use hcimage_testkit::checkers::{self, checker};
+use hcimage_testkit::external_tool::user_namespaces;
+use hcimage_testkit::needs;
 use proptest::prelude::*;
 
 use crate::external_tools::{content, run};
@@ -103,6 +106,10 @@ fn check(program: &str, root: &Path) -> Command {
 
 #[test]
 fn the_accounts_files_agree() {
+    needs!("pwck" from "passwd");
+    if !user_namespaces() {
+        return;
+    }
     for base in ["debian", "pios"] {
         let root = root_of(base, "out");
         for program in ["pwck", "grpck"] {
@@ -113,6 +120,10 @@ fn the_accounts_files_agree() {
 
 #[test]
 fn files_that_disagree_would_be_named() {
+    needs!("pwck" from "passwd");
+    if !user_namespaces() {
+        return;
+    }
     for (file, gone, program) in [
         ("shadow", "admin:", "pwck"),
         ("group", "admin:", "pwck"),
@@ -131,10 +142,11 @@ fn files_that_disagree_would_be_named() {
 
 #[test]
 fn visudo_reads_the_rules() {
+    needs!("visudo" from "sudo");
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), read("sudoers/two", "out")).unwrap();
     let visudo = || {
-        let mut command = Command::new("/usr/sbin/visudo");
+        let mut command = checker("visudo");
         command.args(["--check", "--strict", "--file"]).arg(file.path());
         command
     };
@@ -160,15 +172,17 @@ fn understood_by_sshd(drop_in: &str) -> String {
     fs::write(&main, text).unwrap();
     // sshd wants its directory in /run, which is there only while it runs: it gets a /run of its own.
     let script = "mount -t tmpfs run /run && mkdir /run/sshd && exec /usr/sbin/sshd -T -f \"$0\"";
-    let mut sshd = Command::new("unshare");
-    sshd.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]).arg(&main);
-    let output = run("openssh-server", &mut sshd, "");
+    let output = run("openssh-server", checkers::script(&[], script).arg(&main), "");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
 #[test]
 fn sshd_takes_keys_alone() {
+    needs!("sshd" from "openssh-server", "ssh-keygen" from "openssh-client");
+    if !user_namespaces() {
+        return;
+    }
     let said = understood_by_sshd(&sshd_config::render());
     for line in [
         "passwordauthentication no",
@@ -183,6 +197,7 @@ fn sshd_takes_keys_alone() {
 
 #[test]
 fn ssh_keygen_reads_every_key() {
+    needs!("ssh-keygen" from "openssh-client");
     for name in ["authorized_keys/new", "authorized_keys/there", "authorized_keys/others"] {
         let text = read(name, "out");
         let keys = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).count();

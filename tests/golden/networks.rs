@@ -2,13 +2,14 @@
 //! a network namespace of their own, where they set up stand-ins for the interfaces.
 
 use std::fs;
-use std::process::Command;
 
-use hcimage::formats::EditError;
 use hcimage::formats::interfaces::Up;
 use hcimage::formats::profile::{Profile, Wifi};
 use hcimage::formats::{EditError, interfaces, networkd, wpa_supplicant};
 use hcimage::value::{CountryCode, InterfaceName, Psk, Ssid, VlanId};
+use hcimage_testkit::checkers::{self, checker};
+use hcimage_testkit::external_tool::user_namespaces;
+use hcimage_testkit::needs;
 use proptest::prelude::*;
 
 use crate::cases::{network, network_v6};
@@ -121,7 +122,7 @@ fn generated_for<const N: usize>(name: &str, renderer: &str, dirs: [&str; N]) ->
     );
     fs::write(dir.join("50-cloud-init.yaml"), cloud).unwrap();
     fs::write(dir.join("99-hcimage.yaml"), read(name, "out")).unwrap();
-    let mut netplan = Command::new("netplan");
+    let mut netplan = checker("netplan");
     let output = run("netplan.io", netplan.arg("generate").arg("--root-dir").arg(root.path()), "");
     assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     let mut found = Vec::new();
@@ -137,6 +138,7 @@ fn generated_for<const N: usize>(name: &str, renderer: &str, dirs: [&str; N]) ->
 
 #[test]
 fn netplan_makes_the_first_file_of_ours() {
+    needs!("netplan" from "netplan.io");
     for (name, wanted) in [
         ("netplan/dhcp", &["Name=e[nt]*\n", "DHCP=yes\n"][..]),
         (
@@ -165,6 +167,7 @@ fn netplan_makes_the_first_file_of_ours() {
 /// The port's file comes before the one of the base, and the address is on the VLAN alone.
 #[test]
 fn netplan_puts_the_vlan_on_our_port() {
+    needs!("netplan" from "netplan.io");
     for (name, matched, address) in [
         ("netplan/vlan", "PermanentMACAddress=dc:a6:32:01:02:03\n", "Address=192.168.1.10/24\n"),
         ("netplan/vlan-by-dhcp", "Name=e[nt]*\n", "DHCP=yes\n"),
@@ -200,6 +203,7 @@ fn netplan_puts_the_vlan_on_our_port() {
 
 #[test]
 fn netplan_tells_wpa_supplicant_the_wireless_network() {
+    needs!("netplan" from "netplan.io", "wpa_passphrase" from "wpasupplicant");
     let files = generated_by_netplan("netplan/wifi");
     let (_, text) =
         files.iter().find(|(name, _)| name.starts_with("wpa-")).unwrap_or_else(|| panic!("{files:?}"));
@@ -218,12 +222,11 @@ fn in_a_network(package: &str, script: &str, file: &str) -> String {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("file");
     fs::write(&path, file).unwrap();
-    let prepare = "set -e; export PATH=$PATH:/usr/sbin:/sbin; ip link set lo up; \
+    let prepare = "set -e; ip link set lo up; \
                    ip link add eth0 address dc:a6:32:01:02:03 type veth peer name veth0; ip link set veth0 up; \
                    mount -t tmpfs run /run; mkdir -p /run/systemd/network /run/network;";
-    let mut unshare = Command::new("unshare");
-    unshare.args(["--user", "--map-root-user", "--net", "--mount", "sh", "-c"]);
-    let output = run(package, unshare.arg(format!("{prepare} {script}")).arg(&path), "");
+    let mut command = checkers::script(&["--net"], &format!("{prepare} {script}"));
+    let output = run(package, command.arg(&path), "");
     let (said, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}\n{error}");
     format!("{said}{error}")
@@ -239,6 +242,10 @@ const NETWORKD: &str = "echo systemd-network:x:0:0::/:/bin/sh > /run/passwd; mou
 
 #[test]
 fn systemd_networkd_sets_the_address() {
+    needs!("networkctl" from "systemd");
+    if !user_namespaces() {
+        return;
+    }
     for (name, address, route) in [
         ("networkd/static", "192.168.1.10/24", "default via 192.168.1.1 dev eth0"),
         ("networkd/ipv6", "fd00::10/64", "default via fd00::1 dev eth0"),
@@ -255,6 +262,10 @@ fn systemd_networkd_sets_the_address() {
 
 #[test]
 fn systemd_networkd_would_complain_of_a_bad_file() {
+    needs!("networkctl" from "systemd");
+    if !user_namespaces() {
+        return;
+    }
     let bad = read("networkd/static", "out").replace("Gateway=", "Gatway=");
     assert!(in_a_network("systemd", NETWORKD, &bad).contains("Gatway"));
 }
@@ -262,6 +273,10 @@ fn systemd_networkd_would_complain_of_a_bad_file() {
 /// Not every kernel that tests run on can make a VLAN: what systemd-networkd reads and asks of it is judged.
 #[test]
 fn systemd_networkd_asks_for_the_vlan_on_the_port() {
+    needs!("networkctl" from "systemd");
+    if !user_namespaces() {
+        return;
+    }
     let more = "SYSTEMD_LOG_LEVEL=debug";
     let script = NETWORKD.replace("SYSTEMD_LOG_LEVEL=info", more).replace(
         "chmod 644",
@@ -304,6 +319,10 @@ fn systemd_networkd_asks_for_the_vlan_on_the_port() {
 /// What ifup would run: it makes the VLAN's interface itself, of its name.
 #[test]
 fn ifupdown_makes_the_vlan_when_its_port_comes_up() {
+    needs!("ifup" from "ifupdown");
+    if !user_namespaces() {
+        return;
+    }
     let text = read("interfaces/vlan", "out");
     let script = "mount -t sysfs sys /sys; \
                   ifup --no-scripts --no-act --verbose -a --allow=hotplug --interfaces=\"$0\" --state-dir=/run/network";
@@ -321,7 +340,11 @@ fn ifupdown_makes_the_vlan_when_its_port_comes_up() {
 
 #[test]
 fn ifupdown_sets_the_address() {
-    // Its hooks are those of this machine: they are not asked.
+    needs!("ifup" from "ifupdown");
+    if !user_namespaces() {
+        return;
+    }
+    // Its hooks are for a machine that boots: they are not run.
     let script = "ifup --no-scripts --interfaces=\"$0\" --state-dir=/run/network eth0; ip -o addr; ip route; ip -6 route";
     for (name, address, route) in [
         ("interfaces/debian-pi", "192.168.1.10/24", "default via 192.168.1.1 dev eth0"),
@@ -339,7 +362,7 @@ fn ifupdown_sets_the_address() {
 
 /// The key as wpa_supplicant's own tool makes it.
 fn key_by_wpa_passphrase() -> String {
-    let output = run("wpasupplicant", Command::new("wpa_passphrase").arg(SSID), &format!("{PSK}\n"));
+    let output = run("wpasupplicant", checker("wpa_passphrase").arg(SSID), &format!("{PSK}\n"));
     let said = String::from_utf8(output.stdout).unwrap();
     let key = said.lines().find_map(|line| line.strip_prefix("\tpsk=")).unwrap_or_else(|| panic!("{said}"));
     key.to_owned()
@@ -347,6 +370,10 @@ fn key_by_wpa_passphrase() -> String {
 
 #[test]
 fn wpa_supplicant_reads_its_file() {
+    needs!("wpa_supplicant" from "wpasupplicant");
+    if !user_namespaces() {
+        return;
+    }
     let script = "timeout 2 wpa_supplicant -dd -K -D wired -i eth0 -c \"$0\" || true";
     let good = read("wpa_supplicant/hidden", "out");
     let said = in_a_network("wpasupplicant", script, &good);
@@ -361,8 +388,9 @@ fn wpa_supplicant_reads_its_file() {
 /// NetworkManager's own reading of the name and the password, which nmcli shows when asked for secrets.
 #[test]
 fn network_manager_understands_the_wireless_network() {
+    needs!("nmcli" from "network-manager");
     let change = ["--offline", "connection", "modify", "connection.autoconnect-retries", "3"];
-    let said = content("network-manager", Command::new("nmcli").args(change), &read("keyfile/wifi", "out"));
+    let said = content("network-manager", checker("nmcli").args(change), &read("keyfile/wifi", "out"));
     for line in ["type=wifi", "hidden=true", "mode=infrastructure", "key-mgmt=wpa-psk"] {
         assert!(said.lines().any(|found| found == line), "{line}:\n{said}");
     }

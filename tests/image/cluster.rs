@@ -4,7 +4,8 @@ use super::*;
 
 use std::collections::BTreeMap;
 
-use crate::support::hcimage::{names, text};
+use hcimage_testkit::external_tool::Outcome;
+use hcimage_testkit::hcimage::{names, succeed_loudly};
 
 /// One server and two agents on a Pi, one of them with labels and a taint.
 const CLUSTER: &str = "\
@@ -63,7 +64,7 @@ impl Lab {
     fn command(&self, name: &str) -> Command {
         let mut command = hcimage(self.dir.path());
         command.arg(name).arg("--base").arg(base("pi-os-bookworm-like"));
-        command.arg("--k3s").arg(support::base::k3s_release().join(K3S_VERSION));
+        command.arg("--k3s").arg(k3s_release().join(K3S_VERSION));
         command
     }
 
@@ -108,11 +109,12 @@ impl Lab {
 fn a_cluster_file_becomes_a_card_for_each_node() {
     let lab = Lab::new();
     let mut command = lab.command("build");
-    let said = command.output().unwrap();
-    assert!(said.status.success(), "{}", text(&said));
-    lab.has_no_secret("the output", &text(&said));
+    let Outcome { stdout, stderr, .. } = succeed_loudly(&mut command);
+    assert!(stdout.contains("lab-1") && !stderr.is_empty(), "{stdout}{stderr}");
+    lab.has_no_secret("the results", &stdout);
+    lab.has_no_secret("the progress", &stderr);
     for node in NODES {
-        judge(&lab.image(node), lab.dir.path());
+        check(&lab.image(node), lab.dir.path());
         let hostname = lab.read(node, "/etc/hostname");
         assert_eq!(hostname.trim(), node);
     }
@@ -121,10 +123,11 @@ fn a_cluster_file_becomes_a_card_for_each_node() {
     for node in NODES {
         let manifest = fs::read_to_string(lab.image(node).with_extension("img.manifest.json")).unwrap();
         lab.has_no_secret("a manifest", &manifest);
-        for name in boot_tree(&lab.image(node), lab.dir.path())
-            .keys()
-            .filter(|name| name.ends_with(".txt") || name.ends_with(".toml"))
-        {
+        let boot = boot_tree(&lab.image(node), lab.dir.path());
+        let texts = boot.keys().filter(|name| name.ends_with(".txt") || name.ends_with(".toml"));
+        let texts: Vec<&String> = texts.collect();
+        assert!(texts.iter().any(|name| *name == "hcimage.toml"), "{texts:?}");
+        for name in texts {
             lab.has_no_secret(name, &String::from_utf8_lossy(&mtype(&lab.image(node), name)));
         }
     }

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::support::hcimage::{build, hcimage, succeed};
-use crate::support::tools::{assert_same_bytes, judge};
 use crate::{BY_DHCP, MANIFEST};
+use hcimage_testkit::hcimage::{build, hcimage, succeed};
+use hcimage_testkit::tools::{assert_same_bytes, check};
 
 /// What `make real-image` hands over.
 fn given(variable: &str) -> String {
@@ -27,7 +27,7 @@ fn a_real_image_passes_what_its_look_alike_passes() {
         let mut command = build(dir.path(), &board, from);
         succeed(command.args(BY_DHCP).arg("--output").arg(to));
     }
-    judge(&first, dir.path());
+    check(&first, dir.path());
     assert_same_bytes(&first, &again);
     assert_same_bytes(&first, &twice);
     let text = fs::read_to_string(dir.path().join("twice.img.manifest.json")).expect("a manifest");

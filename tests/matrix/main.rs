@@ -4,18 +4,7 @@
 //!
 //! What is asserted of single files is in tests/image; here it is that no combination falls through.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    unreachable_pub,
-    missing_docs,
-    reason = "a test fails by panicking, and its helpers are for all its files"
-)]
-
-#[path = "../support/mod.rs"]
-mod support;
+#![cfg(test)]
 
 use std::fmt::Write as _;
 use std::fs;
@@ -25,11 +14,14 @@ use std::process::{Command, Stdio};
 
 use hcimage::board::{Board, Boards, BootMethod};
 use hcimage::value::Role;
-use support::base::{K3S_VERSION, base, k3s_release};
-use support::hcimage::{fail, hcimage, succeed};
-use support::own::OwnPrograms;
-use support::proof::{Level, Proof};
-use support::tools::{debugfs, dump, judge, partitions, run};
+use hcimage_testkit::base::{K3S_VERSION, base, k3s_release};
+use hcimage_testkit::checkers::checker;
+use hcimage_testkit::external_tool::Outcome;
+use hcimage_testkit::facts;
+use hcimage_testkit::hcimage::{fail, hcimage, succeed};
+use hcimage_testkit::own_programs::OwnPrograms;
+use hcimage_testkit::proof::{Level, Proof};
+use hcimage_testkit::tools::{check, debugfs, dump, mtype, partitions, run};
 
 /// A base and what decides which boards boot it.
 struct Base<'a> {
@@ -58,120 +50,98 @@ const NO_PI_5: [(&str, &[&str]); 3] = {
     [("cm5", WHY), ("pi5", WHY), ("turing-pi-2-cm5", WHY)]
 };
 
-#[test]
-fn debian_for_the_pi() {
-    prove(&Base { refused: &NO_PI_5, ..Base::new("debian-pi-arm64", "arm64", PI, Stack::NetworkManager) });
+/// A test for each base, and the list of all that have one.
+macro_rules! matrix {
+    ($($(#[$doc:meta])* $test:ident: $name:literal => $prove:expr;)*) => {
+        $($(#[$doc])* #[test] fn $test() { let prove: fn(&'static str) = $prove; prove($name); })*
+        const PROVED: &[&str] = &[$($name),*];
+    };
 }
 
-#[test]
-fn debian_for_the_pi_with_dhcpcd() {
-    prove(&Base { refused: &NO_PI_5, ..Base::new("debian-pi-dhcpcd-arm64", "arm64", PI, Stack::Dhcpcd) });
-}
-
-#[test]
-fn debian_for_the_pi_with_netplan() {
-    prove(&Base { refused: &NO_PI_5, ..Base::new("debian-pi-netplan-arm64", "arm64", PI, Stack::Netplan) });
-}
-
-#[test]
-fn debian_for_the_pi_with_a_hybrid_mbr() {
-    prove(&Base { refused: &NO_PI_5, ..Base::new("debian-pi-hybrid-arm64", "arm64", PI, Stack::Netplan) });
-}
-
-/// Its kernel 6.12 starts a Pi 5, without a network.
-#[test]
-fn debian_13_for_the_pi() {
-    const WHY: &[&str] = &["6.12.43+deb13-arm64", "rp1_pci", "Linux 6.17 or later"];
-    let refused = ["cm5", "pi5", "turing-pi-2-cm5"].map(|board| (board, WHY));
-    prove(&Base { refused: &refused, ..Base::new("debian-pi-trixie-like", "arm64", PI, Stack::Ifupdown) });
-}
-
-#[test]
-fn raspberry_pi_os_bullseye() {
-    prove(&Base { refused: &NO_PI_5, ..Base::new("pi-os-bullseye-like", "arm64", PI, Stack::Dhcpcd) });
-}
-
-#[test]
-fn raspberry_pi_os_bookworm() {
-    prove(&Base::new("pi-os-bookworm-like", "arm64", PI, Stack::NetworkManager));
-}
-
-/// 32-bit programs: for a Pi 2, and refused for all that need arm64, though its 64-bit kernel would start them.
-#[test]
-fn raspberry_pi_os_bookworm_armhf() {
-    let base = Base::new("pi-os-bookworm-armhf-like", "armhf", PI, Stack::NetworkManager);
-    let boards = Boards::load(None).unwrap();
-    let others = boards.iter().filter(|board| board.architecture.debian() == "arm64" && board.boot == PI);
-    for board in others {
-        let named = format!("the board {} needs an image for aarch64 (arm64)", board.name);
-        base.prove_refusal(board, &[&named, "this one is for armv7 (armhf)", "image for arm64"]);
-    }
-    prove(&base);
-}
-
-#[test]
-fn raspberry_pi_os_trixie() {
-    prove(&Base::new("pi-os-trixie-like", "arm64", PI, Stack::NetworkManager));
-}
-
-/// Its kernel for the Pi has no vxlan in its main package, whatever the board.
-#[test]
-fn ubuntu_22_04_for_the_pi() {
-    let base = Base::new("ubuntu-pi-22.04-like", "arm64", PI, Stack::Netplan);
-    let boards = Boards::load(None).unwrap();
-    for board in base.boards(&boards) {
-        base.prove_refusal(board, &["vxlan", "host-gw", "linux-modules-extra"]);
-    }
-}
-
-#[test]
-fn ubuntu_24_04_for_the_pi() {
-    prove(&Base::new("ubuntu-pi-24.04-like", "arm64", PI, Stack::Netplan));
-}
-
-#[test]
-fn ubuntu_25_10_for_the_pi() {
-    prove(&Base::new("ubuntu-pi-25.10-like", "arm64", PI, Stack::Netplan));
-}
-
-#[test]
-fn ubuntu_26_04_for_the_pi() {
-    prove(&Base::new("ubuntu-pi-26.04-like", "arm64", PI, Stack::Netplan));
-}
-
-#[test]
-fn debian_for_pcs() {
-    prove(&Base::new("debian-pc-amd64", "amd64", BootMethod::Grub, Stack::NetworkManager));
-}
-
-#[test]
-fn ubuntu_cloud_image() {
-    prove(&Base::new("ubuntu-cloud-amd64-like", "amd64", BootMethod::Grub, Stack::Netplan));
-}
-
-#[test]
-fn ubuntu_cloud_image_for_arm64() {
-    prove(&Base::new("ubuntu-cloud-arm64-like", "arm64", BootMethod::Grub, Stack::Netplan));
-}
-
-#[test]
-fn debian_cloud_image() {
-    prove(&Base::new("debian-cloud-amd64-like", "amd64", BootMethod::Grub, Stack::Netplan));
-}
-
-#[test]
-fn debian_cloud_image_for_arm64() {
-    prove(&Base::new("debian-cloud-arm64-like", "arm64", BootMethod::Grub, Stack::Netplan));
+matrix! {
+    debian_for_the_pi: "debian-pi-arm64" => |name| {
+        prove(&Base { refused: &NO_PI_5, ..Base::new(name, "arm64", PI, Stack::NetworkManager) });
+    };
+    debian_for_the_pi_with_dhcpcd: "debian-pi-dhcpcd-arm64" => |name| {
+        prove(&Base { refused: &NO_PI_5, ..Base::new(name, "arm64", PI, Stack::Dhcpcd) });
+    };
+    debian_for_the_pi_with_netplan: "debian-pi-netplan-arm64" => |name| {
+        prove(&Base { refused: &NO_PI_5, ..Base::new(name, "arm64", PI, Stack::Netplan) });
+    };
+    debian_for_the_pi_with_a_hybrid_mbr: "debian-pi-hybrid-arm64" => |name| {
+        prove(&Base { refused: &NO_PI_5, ..Base::new(name, "arm64", PI, Stack::Netplan) });
+    };
+    /// Its kernel 6.12 starts a Pi 5, without a network.
+    debian_13_for_the_pi: "debian-pi-trixie-like" => |name| {
+        const WHY: &[&str] = &["6.12.43+deb13-arm64", "rp1_pci", "Linux 6.17 or later"];
+        let refused = ["cm5", "pi5", "turing-pi-2-cm5"].map(|board| (board, WHY));
+        prove(&Base { refused: &refused, ..Base::new(name, "arm64", PI, Stack::Ifupdown) });
+    };
+    raspberry_pi_os_bullseye: "pi-os-bullseye-like" => |name| {
+        prove(&Base { refused: &NO_PI_5, ..Base::new(name, "arm64", PI, Stack::Dhcpcd) });
+    };
+    raspberry_pi_os_bookworm: "pi-os-bookworm-like" => |name| {
+        prove(&Base::new(name, "arm64", PI, Stack::NetworkManager));
+    };
+    /// 32-bit programs: for a Pi 2, and refused for all that need arm64, though its 64-bit kernel would start them.
+    raspberry_pi_os_bookworm_armhf: "pi-os-bookworm-armhf-like" => |name| {
+        let base = Base::new(name, "armhf", PI, Stack::NetworkManager);
+        let boards = Boards::load(None).unwrap();
+        let needs_arm64 = |board: &&Board| board.architecture.debian() == "arm64" && board.boot == PI;
+        let others: Vec<&Board> = boards.iter().filter(needs_arm64).collect();
+        assert!(others.len() > 5, "{others:?}");
+        for board in others {
+            let named = format!("the board {} needs an image for aarch64 (arm64)", board.name);
+            base.prove_refusal(board, &[&named, "this one is for armv7 (armhf)", "image for arm64"]);
+        }
+        prove(&base);
+    };
+    raspberry_pi_os_trixie: "pi-os-trixie-like" => |name| {
+        prove(&Base::new(name, "arm64", PI, Stack::NetworkManager));
+    };
+    /// Its kernel for the Pi has no vxlan in its main package, whatever the board.
+    ubuntu_22_04_for_the_pi: "ubuntu-pi-22.04-like" => |name| {
+        let base = Base::new(name, "arm64", PI, Stack::Netplan);
+        let boards = Boards::load(None).unwrap();
+        let boards = base.boards(&boards);
+        assert!(boards.len() > 5, "{boards:?}");
+        for board in boards {
+            base.prove_refusal(board, &["vxlan", "host-gw", "linux-modules-extra"]);
+        }
+    };
+    ubuntu_24_04_for_the_pi: "ubuntu-pi-24.04-like" => |name| {
+        prove(&Base::new(name, "arm64", PI, Stack::Netplan));
+    };
+    ubuntu_25_10_for_the_pi: "ubuntu-pi-25.10-like" => |name| {
+        prove(&Base::new(name, "arm64", PI, Stack::Netplan));
+    };
+    ubuntu_26_04_for_the_pi: "ubuntu-pi-26.04-like" => |name| {
+        prove(&Base::new(name, "arm64", PI, Stack::Netplan));
+    };
+    debian_for_pcs: "debian-pc-amd64" => |name| {
+        prove(&Base::new(name, "amd64", BootMethod::Grub, Stack::NetworkManager));
+    };
+    ubuntu_cloud_image: "ubuntu-cloud-amd64-like" => |name| {
+        prove(&Base::new(name, "amd64", BootMethod::Grub, Stack::Netplan));
+    };
+    ubuntu_cloud_image_for_arm64: "ubuntu-cloud-arm64-like" => |name| {
+        prove(&Base::new(name, "arm64", BootMethod::Grub, Stack::Netplan));
+    };
+    debian_cloud_image: "debian-cloud-amd64-like" => |name| {
+        prove(&Base::new(name, "amd64", BootMethod::Grub, Stack::Netplan));
+    };
+    debian_cloud_image_for_arm64: "debian-cloud-arm64-like" => |name| {
+        prove(&Base::new(name, "arm64", BootMethod::Grub, Stack::Netplan));
+    };
 }
 
 /// A recipe without a test here would be a base without a row in the table.
 #[test]
 fn every_recipe_is_in_the_matrix() {
-    let recipes = run(Command::new(support::base::root().join("tests/bases/make.sh")).arg("--list"));
-    let here = include_str!("main.rs");
-    for name in recipes.lines().filter_map(|line| line.split_whitespace().next()) {
-        assert!(here.contains(&format!("(\"{name}\"")), "{name} is not built for any board");
-    }
+    let (mut recipes, mut proved) = (facts::bases(), PROVED.to_vec());
+    recipes.sort();
+    proved.sort_unstable();
+    assert_eq!(recipes, proved);
 }
 
 fn prove(base: &Base<'_>) {
@@ -179,6 +149,7 @@ fn prove(base: &Base<'_>) {
     let refused = |board: &Board| base.refused.iter().find(|(name, _)| *name == board.name);
     let (no, yes): (Vec<&Board>, Vec<&Board>) =
         base.boards(&boards).into_iter().partition(|board| refused(board).is_some());
+    assert_eq!(no.len(), base.refused.len(), "a board that is to be refused is unknown");
     for board in no {
         base.prove_refusal(board, refused(board).unwrap().1);
     }
@@ -206,12 +177,12 @@ impl Base<'_> {
         let own = OwnPrograms::of(&image_of(boards[0], dir.path()), self.arch, dir.path());
         for board in boards {
             let image = image_of(board, dir.path());
-            judge(&image, dir.path());
-            self.judge_boot(&image, dir.path());
-            judge_config_txt(&image, board);
-            self.judge_network(&image, &address_of(board, boards), &own, dir.path());
+            check(&image, dir.path());
+            self.check_boot(&image, dir.path());
+            check_config_txt(&image, board);
+            self.check_network(&image, &address_of(board, boards), &own, dir.path());
         }
-        judge_cloud_init(&image_of(boards[0], dir.path()), dir.path());
+        check_cloud_init(&image_of(boards[0], dir.path()), dir.path());
         proofs.into_iter().for_each(Proof::holds);
     }
 
@@ -251,7 +222,7 @@ impl Base<'_> {
     }
 
     /// The kernel gets the words for cgroups, by the file that this base's boot loader reads.
-    fn judge_boot(&self, image: &Path, scratch: &Path) {
+    fn check_boot(&self, image: &Path, scratch: &Path) {
         const WORDS: &str = "cgroup_memory=1 cgroup_enable=memory";
         match self.boot {
             BootMethod::RaspberryPi => {
@@ -268,7 +239,7 @@ impl Base<'_> {
                 // On Ubuntu's cloud image `/boot` is a file system of its own, which tests/image looks at.
                 let menu = dump(image, "/boot/grub/grub.cfg", scratch);
                 if let Some(menu) = menu {
-                    run_with_input(&mut Command::new("grub-script-check"), &menu);
+                    run_with_input(&mut checker("grub-script-check"), &menu);
                     assert!(menu.contains(WORDS), "{menu}");
                 }
                 let defaults = dump(image, "/etc/default/grub.d/90-hcimage.cfg", scratch).expect("defaults");
@@ -280,7 +251,7 @@ impl Base<'_> {
     }
 
     /// The address is in the file that sets up the network, as the service itself reads it.
-    fn judge_network(&self, image: &Path, address: &str, own: &OwnPrograms, scratch: &Path) {
+    fn check_network(&self, image: &Path, address: &str, own: &OwnPrograms, scratch: &Path) {
         let with_prefix = format!("{address}/24");
         match self.network {
             Stack::NetworkManager => {
@@ -346,7 +317,7 @@ impl Base<'_> {
                 let main = dump(image, "/etc/network/interfaces", scratch).expect("interfaces");
                 let file = dir.join("interfaces");
                 fs::write(&file, main.replace("/etc/network/interfaces.d", "interfaces.d")).unwrap();
-                let ask = |words: &[&str]| run(Command::new("ifquery").arg("-i").arg(&file).args(words));
+                let ask = |words: &[&str]| run(checker("ifquery").arg("-i").arg(&file).args(words));
                 assert!(ask(&["--list"]).lines().any(|name| name == "eth0"), "{main}");
                 let read = ask(&["eth0"]);
                 let one = |key: &str| read.lines().filter(|line| line.starts_with(key)).count() == 1;
@@ -360,10 +331,10 @@ impl Base<'_> {
 }
 
 /// What the board's profile wants of the firmware stands below no filter but [all], and nothing behind it.
-fn judge_config_txt(image: &Path, board: &Board) {
+fn check_config_txt(image: &Path, board: &Board) {
     for setting in &board.config_txt {
         let setting = setting.to_string();
-        let text = String::from_utf8(support::tools::mtype(image, "config.txt")).unwrap();
+        let text = String::from_utf8(mtype(image, "config.txt")).unwrap();
         let (above, below) = text.rsplit_once(&setting).unwrap_or_else(|| panic!("no {setting} in {text}"));
         let filter = above.lines().rfind(|line| line.starts_with('['));
         assert!(filter.is_none_or(|filter| filter == "[all]"), "{filter:?} in {text}");
@@ -374,7 +345,7 @@ fn judge_config_txt(image: &Path, board: &Board) {
 
 /// What is left of the seed and what we add to cloud-init's configuration is right for the cloud-init of this very base,
 /// which runs here as it lies in the image.
-fn judge_cloud_init(image: &Path, scratch: &Path) {
+fn check_cloud_init(image: &Path, scratch: &Path) {
     if dump(image, "/etc/cloud/cloud.cfg", scratch).is_none() {
         return;
     }
@@ -385,10 +356,10 @@ fn judge_cloud_init(image: &Path, scratch: &Path) {
     let is_valid = |text: &str| {
         let file = scratch.join("cloud-config.yaml");
         fs::write(&file, text).unwrap();
-        let mut command = Command::new("/usr/bin/python3");
+        let mut command = checker("python3");
         command.env("PYTHONPATH", &program).args(["-m", "cloudinit.cmd.main", "schema", "--config-file"]);
         let output = command.arg(&file).output().expect("running python3");
-        (output.status.success(), support::hcimage::text(&output))
+        (output.status.success(), Outcome::of(&output).both())
     };
     // The network is none of what user data can set, and so not in the schema.
     let bare = format!("#cloud-config\n{}", ours.replace("network:\n  config: disabled\n", ""));
@@ -432,6 +403,6 @@ fn run_with_input(command: &mut Command, text: &str) -> String {
     let mut child = piped.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}; run `make setup`"));
     child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}\n{text}", support::hcimage::text(&output));
+    assert!(output.status.success(), "{command:?}: {}\n{text}", Outcome::of(&output).both());
     String::from_utf8(output.stdout).unwrap()
 }

@@ -1,7 +1,7 @@
 //! Certificates and keys, read by openssl.
 
-use super::support::tools::run;
 use super::*;
+use hcimage_testkit::tools::run;
 
 const AUTHORITIES: [(&str, &str); 5] = [
     ("server-ca", "k3s-server-ca@"),

@@ -5,8 +5,8 @@ use std::process::{Child, Output, Stdio};
 
 use hcimage::secrets::{Item, Rotation};
 
-use super::support::tools::run;
 use super::*;
+use hcimage_testkit::tools::run;
 
 /// `openssl s_server` with a certificate for hc-1, which accepts clients of the client CA only.
 struct Server {

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::support::tools::run;
 use super::*;
+use hcimage_testkit::tools::run;
 
 /// The file as python3-yaml reads it.
 fn parsed(cluster: &Cluster, url: &str) -> Value {

@@ -1,16 +1,6 @@
 //! The cluster's secrets, checked with openssl, curl and kubectl.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-#[path = "../support/mod.rs"]
-#[allow(unreachable_pub, missing_docs, clippy::cast_possible_wrap, reason = "its helpers are for all tests")]
-mod support;
+#![cfg(test)]
 
 mod certificates;
 mod handshake;

@@ -6,14 +6,14 @@ use hcimage::source::base::{BaseSource, UnpackedBase, obtain};
 use hcimage::source::digest::Sha256Digest;
 
 use crate::desk::{Desk, image, pack};
-use crate::server::{Fault, Server};
+use hcimage_testkit::publisher::{Fault, Publisher};
 
 const LATEST: &str = "/raspios_lite_arm64_latest";
 const DIR: &str = "/raspios_lite_arm64/images/raspios_lite_arm64-2026-06-19";
 const NAME: &str = "2026-06-18-raspios-trixie-arm64-lite.img.xz";
 
 /// Raspberry Pi's server: "latest" redirects to the current image.
-fn publish(server: &Server, name: &str, bytes: &[u8]) -> Vec<u8> {
+fn publish(server: &Publisher, name: &str, bytes: &[u8]) -> Vec<u8> {
     let packed = pack("xz", &["-T2", "--block-size=1MiB", "-c"], bytes);
     let path = format!("{DIR}/{name}");
     server.file_with_sum(&path, &packed);
@@ -21,13 +21,13 @@ fn publish(server: &Server, name: &str, bytes: &[u8]) -> Vec<u8> {
     packed
 }
 
-fn from_latest(desk: &Desk, server: &Server) -> Result<UnpackedBase, SourceError> {
+fn from_latest(desk: &Desk, server: &Publisher) -> Result<UnpackedBase, SourceError> {
     obtain(&desk.tools(), &BaseSource::Url(server.url(LATEST)), "base.cm4", &mut desk.lock())
 }
 
 #[test]
 fn first_use_locks_the_image_and_later_uses_do_not_request_the_latest() {
-    let (desk, server, bytes) = (Desk::new(), Server::start(), image(2 << 20));
+    let (desk, server, bytes) = (Desk::new(), Publisher::start(), image(2 << 20));
     let packed = publish(&server, NAME, &bytes);
     let base = from_latest(&desk, &server).unwrap();
     assert!(std::fs::read(&base.image).unwrap() == bytes);
@@ -57,7 +57,7 @@ fn first_use_locks_the_image_and_later_uses_do_not_request_the_latest() {
 
 #[test]
 fn a_locked_image_that_changed_on_the_server_is_rejected() {
-    let (desk, server) = (Desk::new(), Server::start());
+    let (desk, server) = (Desk::new(), Publisher::start());
     publish(&server, NAME, &image(1 << 20));
     from_latest(&desk, &server).unwrap();
     let other = Desk::new();
@@ -87,7 +87,7 @@ fn a_locked_image_that_changed_on_the_server_is_rejected() {
 
 #[test]
 fn another_address_with_different_bytes_is_rejected() {
-    let (desk, server, mirror) = (Desk::new(), Server::start(), Server::start());
+    let (desk, server, mirror) = (Desk::new(), Publisher::start(), Publisher::start());
     publish(&server, NAME, &image(1 << 20));
     publish(&mirror, NAME, &image(1 << 20));
     let base = from_latest(&desk, &server).unwrap();
@@ -99,7 +99,7 @@ fn another_address_with_different_bytes_is_rejected() {
 
 #[test]
 fn a_sha256sums_file_of_the_directory_verifies_the_image() {
-    let (desk, server, bytes) = (Desk::new(), Server::start(), image(1 << 20));
+    let (desk, server, bytes) = (Desk::new(), Publisher::start(), image(1 << 20));
     let packed = pack("xz", &["-c"], &bytes);
     let name = "ubuntu-26.04.1-preinstalled-server-arm64+raspi.img.xz";
     server.file(&format!("/release/{name}"), packed.clone());
@@ -113,7 +113,7 @@ fn a_sha256sums_file_of_the_directory_verifies_the_image() {
 
 #[test]
 fn without_a_valid_checksum_nothing_is_fetched_or_locked() {
-    let (desk, server) = (Desk::new(), Server::start());
+    let (desk, server) = (Desk::new(), Publisher::start());
     publish(&server, NAME, &image(1 << 20));
     let path = format!("{DIR}/{NAME}");
     let sum = format!("{path}.sha256");
@@ -132,7 +132,7 @@ fn without_a_valid_checksum_nothing_is_fetched_or_locked() {
 
 #[test]
 fn a_wrong_checksum_is_an_error_and_nothing_is_locked() {
-    let (desk, server) = (Desk::new(), Server::start());
+    let (desk, server) = (Desk::new(), Publisher::start());
     publish(&server, NAME, &image(1 << 20));
     server.file(&format!("{DIR}/{NAME}.sha256"), format!("{}  {NAME}\n", Sha256Digest::of(b"other")));
     let error = from_latest(&desk, &server).unwrap_err();
@@ -142,7 +142,7 @@ fn a_wrong_checksum_is_an_error_and_nothing_is_locked() {
 
 #[test]
 fn a_truncated_file_in_the_cache_is_fetched_again() {
-    let (desk, server, bytes) = (Desk::new(), Server::start(), image(1 << 20));
+    let (desk, server, bytes) = (Desk::new(), Publisher::start(), image(1 << 20));
     let packed = publish(&server, NAME, &bytes);
     from_latest(&desk, &server).unwrap();
     let file = desk.cache.root().join("files").join(Sha256Digest::of(&packed).to_string()).join(NAME);
@@ -160,7 +160,7 @@ fn a_truncated_file_in_the_cache_is_fetched_again() {
 
 #[test]
 fn after_an_interrupt_only_the_partial_download_remains() {
-    let (desk, server) = (Desk::new(), Server::start());
+    let (desk, server) = (Desk::new(), Publisher::start());
     let packed = publish(&server, NAME, &image(2 << 20));
     server.faults(
         &format!("{DIR}/{NAME}"),

@@ -9,11 +9,16 @@ use hcimage::source::digest::Sha256Digest;
 use hcimage::source::fetch::DownloadSpec;
 
 use crate::desk::{Desk, chain, image};
-use crate::server::{Fault, Server};
+use hcimage_testkit::publisher::{Fault, Publisher};
 
 const PATH: &str = "/dir/x.img.xz";
 
-fn download(desk: &Desk, server: &Server, bytes: &[u8], size: Option<u64>) -> Result<Vec<u8>, SourceError> {
+fn download(
+    desk: &Desk,
+    server: &Publisher,
+    bytes: &[u8],
+    size: Option<u64>,
+) -> Result<Vec<u8>, SourceError> {
     let url = server.url(PATH);
     let wanted = DownloadSpec { url: &url, sha256: Sha256Digest::of(bytes), size, promised_by: "the test" };
     let partial = desk.path("x.partial");
@@ -27,7 +32,7 @@ fn download(desk: &Desk, server: &Server, bytes: &[u8], size: Option<u64>) -> Re
 
 /// The file arrives whole in spite of the faults. Returns the ranges that were asked for.
 fn survives(faults: &[Fault]) -> Vec<Option<String>> {
-    let (desk, server, bytes) = (Desk::new(), Server::start(), image(3 << 20));
+    let (desk, server, bytes) = (Desk::new(), Publisher::start(), image(3 << 20));
     server.file(PATH, bytes.clone());
     server.faults(PATH, faults);
     let got = download(&desk, &server, &bytes, Some(bytes.len() as u64))
@@ -74,16 +79,17 @@ fn a_wrong_range_restarts_the_download() {
 
 #[test]
 fn without_a_validator_nothing_is_resumed() {
-    let (desk, server, bytes) = (Desk::new(), Server::start(), image(1 << 20));
+    let (desk, server, bytes) = (Desk::new(), Publisher::start(), image(1 << 20));
     server.file_without_etag(PATH, bytes.clone());
     server.faults(PATH, &[Fault::CutAfter(1000)]);
     assert!(download(&desk, &server, &bytes, None).unwrap() == bytes);
-    assert!(server.take_requests().iter().all(|request| request.range.is_none()));
+    let ranges: Vec<_> = server.take_requests().into_iter().map(|request| request.range).collect();
+    assert_eq!(ranges, [None, None]);
 }
 
 #[test]
 fn a_persistent_fault_ends_after_the_attempts_and_the_next_run_resumes() {
-    let (desk, server, bytes) = (Desk::new(), Server::start(), image(1 << 20));
+    let (desk, server, bytes) = (Desk::new(), Publisher::start(), image(1 << 20));
     server.file(PATH, bytes.clone());
     server.faults(PATH, &[Fault::CutAfter(100), Fault::CutAfter(100), Fault::CutAfter(100)]);
     let error = download(&desk, &server, &bytes, None).unwrap_err();
@@ -99,7 +105,7 @@ fn a_persistent_fault_ends_after_the_attempts_and_the_next_run_resumes() {
 
 #[test]
 fn a_file_that_changes_during_the_download_restarts_it() {
-    let (desk, server) = (Desk::new(), Server::start());
+    let (desk, server) = (Desk::new(), Publisher::start());
     let (old, new) = (image(1 << 20), vec![7; 1 << 20]);
     server.file(PATH, old.clone());
     server.faults(PATH, &[Fault::CutAfter(100), Fault::Status(403)]);
@@ -110,7 +116,7 @@ fn a_file_that_changes_during_the_download_restarts_it() {
 
 #[test]
 fn a_complete_download_that_was_not_renamed_is_used() {
-    let (desk, server, bytes) = (Desk::new(), Server::start(), image(1 << 20));
+    let (desk, server, bytes) = (Desk::new(), Publisher::start(), image(1 << 20));
     server.file(PATH, bytes.clone());
     desk.write("x.partial", &bytes);
     desk.write("x.partial.validator", format!("\"{}\"", Sha256Digest::of(&bytes)));
@@ -120,7 +126,7 @@ fn a_complete_download_that_was_not_renamed_is_used() {
 
 #[test]
 fn a_damaged_partial_download_is_fetched_again() {
-    let (desk, server, bytes) = (Desk::new(), Server::start(), image(1 << 20));
+    let (desk, server, bytes) = (Desk::new(), Publisher::start(), image(1 << 20));
     server.file(PATH, bytes.clone());
     desk.write("x.partial", vec![0xff; 5000]);
     desk.write("x.partial.validator", format!("\"{}\"", Sha256Digest::of(&bytes)));
@@ -131,7 +137,7 @@ fn a_damaged_partial_download_is_fetched_again() {
 #[test]
 fn not_found_and_forbidden_are_not_retried() {
     for code in [403, 404, 410] {
-        let (desk, server) = (Desk::new(), Server::start());
+        let (desk, server) = (Desk::new(), Publisher::start());
         server.file(PATH, "x");
         server.faults(PATH, &[Fault::Status(code)]);
         let error = download(&desk, &server, b"x", None).unwrap_err();
@@ -143,7 +149,7 @@ fn not_found_and_forbidden_are_not_retried() {
 
 #[test]
 fn wrong_bytes_are_an_error_and_deleted() {
-    let (desk, server) = (Desk::new(), Server::start());
+    let (desk, server) = (Desk::new(), Publisher::start());
     server.file(PATH, "wrong");
     let error = download(&desk, &server, b"right", None).unwrap_err();
     assert_eq!(error.class(), Some(ExitClass::BadInput));
@@ -157,7 +163,7 @@ fn wrong_bytes_are_an_error_and_deleted() {
 
 #[test]
 fn a_wrong_length_is_an_error_before_the_body_is_read() {
-    let (desk, server, bytes) = (Desk::new(), Server::start(), image(1 << 20));
+    let (desk, server, bytes) = (Desk::new(), Publisher::start(), image(1 << 20));
     server.file(PATH, bytes.clone());
     let error = download(&desk, &server, &bytes, Some(17)).unwrap_err();
     assert!(
@@ -173,7 +179,7 @@ fn a_wrong_length_is_an_error_before_the_body_is_read() {
 
 #[test]
 fn redirects_are_followed_up_to_a_limit() {
-    let (desk, server) = (Desk::new(), Server::start());
+    let (desk, server) = (Desk::new(), Publisher::start());
     server.redirect("/a", "b?c=d");
     server.redirect("/b?c=d", server.url(PATH).to_string().as_str());
     server.file(PATH, "x");
@@ -190,7 +196,7 @@ fn redirects_are_followed_up_to_a_limit() {
 
 #[test]
 fn a_text_file_above_its_limit_is_an_error() {
-    let (desk, server) = (Desk::new(), Server::start());
+    let (desk, server) = (Desk::new(), Publisher::start());
     server.file(PATH, "four");
     assert_eq!(desk.fetcher.text(&server.url(PATH), 4, &desk.interrupt).unwrap(), "four");
     let error = desk.fetcher.text(&server.url(PATH), 3, &desk.interrupt).unwrap_err().to_string();
@@ -210,7 +216,7 @@ fn a_server_that_does_not_listen_is_an_error() {
 
 #[test]
 fn an_interrupt_ends_a_stalled_download_and_keeps_the_partial_file() {
-    let (desk, server, bytes) = (Desk::new(), Server::start(), image(1 << 20));
+    let (desk, server, bytes) = (Desk::new(), Publisher::start(), image(1 << 20));
     server.file(PATH, bytes.clone());
     server.faults(PATH, &[Fault::StallAfter(5000, Duration::from_secs(60))]);
     let (interrupt, partial) = (desk.interrupt.clone(), desk.path("x.partial"));

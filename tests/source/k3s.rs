@@ -6,7 +6,7 @@ use hcimage::source::digest::Sha256Digest;
 use hcimage::source::k3s_release::{K3sBundle, K3sSource, obtain};
 
 use crate::desk::Desk;
-use crate::server::Server;
+use hcimage_testkit::publisher::Publisher;
 
 const VERSION: &str = "v1.36.2+k3s1";
 const RELEASE: &str = "/k3s-io/k3s/releases/download/v1.36.2%2Bk3s1";
@@ -25,7 +25,7 @@ fn files() -> Vec<(&'static str, &'static [u8])> {
     ]
 }
 
-fn publish(server: &Server, files: &[(&str, &[u8])]) {
+fn publish(server: &Publisher, files: &[(&str, &[u8])]) {
     for (name, bytes) in files {
         server.file(&format!("{RELEASE}/{name}"), *bytes);
     }
@@ -33,7 +33,7 @@ fn publish(server: &Server, files: &[(&str, &[u8])]) {
     server.redirect("/v1-release/channels/stable", "/k3s-io/k3s/releases/tag/v1.36.2+k3s1");
 }
 
-fn from_server(desk: &Desk, server: &Server, wanted: &str) -> Result<K3sBundle, SourceError> {
+fn from_server(desk: &Desk, server: &Publisher, wanted: &str) -> Result<K3sBundle, SourceError> {
     let source = K3sSource::Release {
         wanted: wanted.parse().unwrap(),
         releases_url: server.url("/k3s-io/k3s/releases/download"),
@@ -49,7 +49,7 @@ fn from_dir(desk: &Desk, arch: Arch) -> Result<K3sBundle, SourceError> {
 
 #[test]
 fn a_channel_is_resolved_once_and_everything_is_locked() {
-    let (desk, server) = (Desk::new(), Server::start());
+    let (desk, server) = (Desk::new(), Publisher::start());
     publish(&server, &files());
     let bundle = from_server(&desk, &server, "stable").unwrap();
     assert_eq!(bundle.version.to_string(), VERSION);
@@ -78,7 +78,7 @@ fn a_channel_is_resolved_once_and_everything_is_locked() {
 
 #[test]
 fn a_release_without_zstd_uses_the_next_best_archive() {
-    let (desk, server) = (Desk::new(), Server::start());
+    let (desk, server) = (Desk::new(), Publisher::start());
     publish(&server, &[files()[0], files()[1], files()[3]]);
     assert_eq!(
         from_server(&desk, &server, VERSION).unwrap().airgap_images.name,
@@ -88,7 +88,7 @@ fn a_release_without_zstd_uses_the_next_best_archive() {
 
 #[test]
 fn a_fault_of_a_release_server_is_an_error_with_its_cause() {
-    let (desk, server) = (Desk::new(), Server::start());
+    let (desk, server) = (Desk::new(), Publisher::start());
     publish(&server, &files());
     server.file(&format!("{RELEASE}/k3s-arm64"), "forged");
     let error = from_server(&desk, &server, VERSION).unwrap_err();
@@ -110,7 +110,7 @@ fn a_fault_of_a_release_server_is_an_error_with_its_cause() {
 
 #[test]
 fn a_locked_file_that_changed_is_rejected() {
-    let (desk, server) = (Desk::new(), Server::start());
+    let (desk, server) = (Desk::new(), Publisher::start());
     publish(&server, &files());
     from_server(&desk, &server, VERSION).unwrap();
     let other = Desk::new();

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 /// The modules of one kernel, loadable or built in. A hyphen in a name equals an underscore, as for modprobe.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct KernelModules {
     names: BTreeSet<String>,
 }

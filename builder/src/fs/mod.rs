@@ -24,7 +24,8 @@ pub use path::{BadImagePath, ImagePath};
 pub use source::Source;
 
 /// What a path names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// A regular file.
     File,
@@ -37,7 +38,7 @@ pub enum Kind {
 }
 
 /// Owner, permissions and time of a file. FAT keeps only the time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Attributes {
     /// Permission bits with set-id and sticky bits, `0o7777` at most.
     pub mode: u16,
@@ -77,7 +78,7 @@ pub struct Entry {
 }
 
 /// Free space.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Space {
     /// Free bytes, in whole blocks or clusters.
     pub bytes: u64,

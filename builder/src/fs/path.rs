@@ -2,10 +2,13 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// An absolute path inside an image: `/`-separated, without empty, `.` or `..` components.
 ///
 /// It is a type of its own so that a path of the host and a path of the image cannot be mixed up.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct ImagePath(String);
 
 /// Why a text is not a path inside an image.
@@ -80,6 +83,20 @@ impl ImagePath {
             return self.0.strip_prefix('/').filter(|rest| !rest.is_empty());
         }
         self.0.strip_prefix(dir.0.as_str())?.strip_prefix('/')
+    }
+}
+
+impl TryFrom<String> for ImagePath {
+    type Error = BadImagePath;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text)
+    }
+}
+
+impl From<ImagePath> for String {
+    fn from(path: ImagePath) -> Self {
+        path.0
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use hc_common::network::NetworkStack;
+use serde::{Deserialize, Serialize};
 
 use crate::arch::Arch;
 use crate::fs::{ImagePath, Space};
@@ -15,7 +16,7 @@ use super::kernel::Kernel;
 use super::snapshot::Snapshot;
 
 /// The facts of a base image.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     /// Family and release.
     pub system: System,
@@ -71,7 +72,8 @@ impl Facts {
 }
 
 /// The boot loader's configuration of kernels and their arguments.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Bootloader {
     /// One line in a file on the FAT partition.
     PiFirmware {
@@ -102,7 +104,8 @@ impl Bootloader {
 }
 
 /// A swap mechanism.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Swap {
     /// The service of the package dphys-swapfile and its file, if it exists.
     DphysSwapfile {
@@ -116,7 +119,7 @@ pub enum Swap {
     /// A service of the package zram-tools (Debian) or zram-config (Ubuntu).
     ZramService {
         /// The service's name.
-        unit: &'static str,
+        unit: String,
     },
     /// A line of type swap in fstab.
     Fstab {

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// cloud-init and its data sources.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CloudInit {
     /// Whether the image disables it.
     pub disabled: bool,
@@ -16,7 +16,7 @@ pub struct CloudInit {
 }
 
 /// The mechanism for the first account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UserSetup {
     /// Raspberry Pi OS's `userconf-pi`: `userconf.txt` on the FAT partition, otherwise a dialog on the console.
@@ -29,7 +29,7 @@ pub enum UserSetup {
 }
 
 /// The mechanism that grows the root to the size of the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RootGrowth {
     /// A program that replaces init once: Raspberry Pi OS bullseye and bookworm.
@@ -46,7 +46,7 @@ pub enum RootGrowth {
 
 /// The form of `/etc/machine-id`. For systemd the first two mean a first boot, with its own units and presets
 /// (machine-id(5)); a base whose first boot depends on it must keep the form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MachineId {
     /// No file.

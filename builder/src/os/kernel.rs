@@ -5,7 +5,7 @@ use crate::formats::kernel_modules::KernelModules;
 use super::facts::{Bootloader, Facts};
 
 /// A kernel with modules in the image.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Kernel {
     /// Its release as in `uname -r`, which is also the name of its directory in `/lib/modules`.
     pub release: String,

@@ -3,6 +3,8 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use crate::fs::{Attributes, FsError, ImagePath, Kind};
 
 use super::tree::Tree;
@@ -11,7 +13,8 @@ use super::tree::Tree;
 const LIMIT: u64 = 1 << 20;
 
 /// What a path held when the snapshot was taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum FileState {
     /// Nothing.
     Absent,
@@ -33,7 +36,7 @@ pub enum FileState {
 pub struct NotTaken(pub ImagePath);
 
 /// What each path of interest held.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
     states: BTreeMap<ImagePath, FileState>,
     /// Directories of which all names were taken: what is not among them is absent.

@@ -25,8 +25,7 @@ pub(super) fn edits(builder: &mut PlanBuilder, _: &Request<'_>) -> Result<(), Pl
             }
             Swap::RpiSwap => rpi(builder),
             Swap::ZramGenerator => zram_generator(builder),
-            Swap::ZramService { unit } => mask(builder, unit),
-            Swap::Unit { unit } => mask(builder, &unit),
+            Swap::ZramService { unit } | Swap::Unit { unit } => mask(builder, &unit),
             // The line goes together with the mounts, see `data_disk`: one file, one edit.
             Swap::Fstab { file, .. } => files.extend(file),
             // Without a line in fstab, which is removed, systemd switches it on by its type (systemd-gpt-auto-generator(8)).

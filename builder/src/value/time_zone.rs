@@ -3,11 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
+use hc_common::text_value;
 use hc_common::value::ValueError;
+use serde::{Deserialize, Serialize};
 
 /// A name of the IANA time zone database, such as `Europe/Berlin` or `UTC`. The image (`/usr/share/zoneinfo`) decides
 /// whether it exists.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct TimeZone(String);
 
 impl TimeZone {
@@ -36,6 +39,8 @@ impl FromStr for TimeZone {
         Ok(Self(text.to_owned()))
     }
 }
+
+text_value!(TimeZone);
 
 impl fmt::Display for TimeZone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -40,7 +40,7 @@ impl Probe<'_> {
         }
         for (package, unit) in [("zram-tools", "zramswap.service"), ("zram-config", "zram-config.service")] {
             if installed(status, package)? {
-                found.push(Swap::ZramService { unit });
+                found.push(Swap::ZramService { unit: unit.to_owned() });
             }
         }
         let fstab = files.take_text(self.tree, &fixed(fstab::PATH)).map_err(root)?.unwrap_or_default();

@@ -11,7 +11,8 @@ pub const K3S_VERSION: &str = "v1.36.2+k3s1";
 
 /// The project's root.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the builder has a directory above").to_owned()
+    let kit = Path::new(env!("CARGO_MANIFEST_DIR"));
+    kit.ancestors().nth(2).expect("this package is in tests/kit").to_owned()
 }
 
 /// The path of a base image, made by its recipe if it is not in the cache.

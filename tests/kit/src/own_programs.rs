@@ -1,12 +1,12 @@
 //! Programs of a base, run here as they lie in its image: with its own libraries, by QEMU's emulation of its processor.
-//! They judge what their own release reads, where this machine's program is another version.
+//! They check what their own release reads, where this machine's program is another version.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::tools::debugfs;
+use crate::tools::debugfs;
 
 /// The libraries of an image, and what starts programs with them.
 pub struct OwnPrograms {

@@ -6,6 +6,9 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use hcimage::source::digest::Sha256Digest;
+use hcimage::source::url::SourceUrl;
+
 /// The response of a path. Each fault is for one response; afterwards the file is served normally.
 #[derive(Clone, Debug)]
 pub enum Fault {
@@ -45,12 +48,12 @@ struct State {
 }
 
 /// The server runs as long as the test process.
-pub struct Server {
+pub struct Publisher {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
 }
 
-impl Server {
+impl Publisher {
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -66,18 +69,18 @@ impl Server {
         Self { address, state }
     }
 
-    pub fn url(&self, path: &str) -> hcimage::source::url::SourceUrl {
+    pub fn url(&self, path: &str) -> SourceUrl {
         format!("http://{}{path}", self.address).parse().unwrap()
     }
 
     /// Serves `bytes` at `path`, with their digest as ETag.
     pub fn file(&self, path: &str, bytes: impl Into<Vec<u8>>) {
         let bytes = bytes.into();
-        let etag = Some(format!("\"{}\"", hcimage::source::digest::Sha256Digest::of(&bytes)));
+        let etag = Some(format!("\"{}\"", Sha256Digest::of(&bytes)));
         self.page(path, Page::File { bytes, etag });
     }
 
-    /// Like [`Server::file`], but without a validator of the file's version.
+    /// Like [`Publisher::file`], but without a validator of the file's version.
     pub fn file_without_etag(&self, path: &str, bytes: impl Into<Vec<u8>>) {
         self.page(path, Page::File { bytes: bytes.into(), etag: None });
     }
@@ -85,7 +88,7 @@ impl Server {
     /// A file and `<path>.sha256`, as on Raspberry Pi's server.
     pub fn file_with_sum(&self, path: &str, bytes: &[u8]) {
         let name = path.rsplit('/').next().unwrap();
-        let digest = hcimage::source::digest::Sha256Digest::of(bytes);
+        let digest = Sha256Digest::of(bytes);
         self.file(path, bytes);
         self.file(&format!("{path}.sha256"), format!("{digest}  {name}\n"));
     }

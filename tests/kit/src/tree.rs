@@ -10,7 +10,7 @@ use std::process::Command;
 use ext4_view::{Ext4, Ext4Read, FileType, PathBuf as Ext4PathBuf};
 use sha2::{Digest, Sha256};
 
-use super::tools::{Range, extract, partitions, run};
+use crate::tools::{Range, extract, partitions, run};
 
 /// What a path holds, as far as a build could change it.
 #[derive(Debug, Clone, PartialEq, Eq)]

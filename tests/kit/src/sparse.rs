@@ -9,7 +9,7 @@ use rustix::fs::{SeekFrom, seek};
 const PIECE: u64 = 1 << 20;
 
 /// What of the bytes from `start` to `end` is not in a hole, in pieces of 1 MiB at most.
-pub fn data(file: &File, start: u64, end: u64) -> impl Iterator<Item = Range<u64>> + use<'_> {
+pub(crate) fn data(file: &File, start: u64, end: u64) -> impl Iterator<Item = Range<u64>> + use<'_> {
     let mut at = start;
     // Behind the last data there is no more: the seek fails.
     let extents = std::iter::from_fn(move || {
@@ -25,7 +25,7 @@ pub fn data(file: &File, start: u64, end: u64) -> impl Iterator<Item = Range<u64
 }
 
 /// The bytes of a piece.
-pub fn read<'a>(file: &File, piece: &Range<u64>, buffer: &'a mut [u8]) -> &'a [u8] {
+pub(crate) fn read<'a>(file: &File, piece: &Range<u64>, buffer: &'a mut [u8]) -> &'a [u8] {
     let count = usize::try_from(piece.end - piece.start).expect("a piece of 1 MiB");
     file.read_exact_at(&mut buffer[..count], piece.start).expect("reading an image");
     &buffer[..count]

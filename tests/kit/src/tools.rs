@@ -1,4 +1,4 @@
-//! Other people's tools as judges. One that is missing fails the test: `make setup` installs them all.
+//! External tools as checks of images. One that is missing fails the test: `make setup` installs them all.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -7,14 +7,20 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::sparse;
+use crate::external_tool::{Outcome, outcome};
+use crate::sparse;
 
-/// Runs a tool and returns what it printed; anything but success fails the test.
+/// Runs a tool and returns what it printed to stdout; anything but success fails the test.
+#[track_caller]
 pub fn run(command: &mut Command) -> String {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}; run `make setup`"));
-    let said = super::hcimage::text(&output);
-    assert!(output.status.success(), "{command:?} said:\n{said}");
-    said
+    succeed(command).stdout
+}
+
+#[track_caller]
+fn succeed(command: &mut Command) -> Outcome {
+    let outcome = outcome(command);
+    assert!(outcome.status.success(), "{command:?} said:\n{}", outcome.both());
+    outcome
 }
 
 /// A partition as sfdisk sees it, in bytes.
@@ -47,10 +53,10 @@ pub fn partitions(image: &Path) -> (Range, Range) {
 }
 
 /// Partition table and both file systems pass the checkers of the people who wrote them.
-pub fn judge(image: &Path, scratch: &Path) {
+pub fn check(image: &Path, scratch: &Path) {
     let (root, boot) = partitions(image);
     run(Command::new("e2fsck").arg("-fn").arg(format!("{}?offset={}", image.display(), root.start)));
-    let fat = scratch.join("judge.fat");
+    let fat = scratch.join("check.fat");
     extract(image, boot, &fat);
     run(Command::new("fsck.fat").arg("-n").arg(&fat));
     std::fs::remove_file(&fat).expect("removing a copy of the FAT");
@@ -91,14 +97,13 @@ pub fn assert_same_bytes(one: &Path, other: &Path) {
     }
 }
 
-/// What debugfs says to a command on the root file system.
+/// What debugfs says to a command on the root file system, on both streams: its results and, since it exits with 0
+/// whatever happened, its errors.
+#[track_caller]
 pub fn debugfs(image: &Path, request: &str) -> String {
     let (root, _) = partitions(image);
-    run(Command::new("debugfs").arg("-R").arg(request).arg(format!(
-        "{}?offset={}",
-        image.display(),
-        root.start
-    )))
+    let place = format!("{}?offset={}", image.display(), root.start);
+    succeed(Command::new("debugfs").args(["-R", request]).arg(place)).both()
 }
 
 /// A file of the root file system as text, by way of a file in `scratch`; none where debugfs does not find it.
@@ -117,7 +122,7 @@ pub fn dump(image: &Path, path: &str, scratch: &Path) -> Option<String> {
 pub fn debugfs_write(image: &Path, request: &str) {
     let (root, _) = partitions(image);
     let place = format!("{}?offset={}", image.display(), root.start);
-    let said = run(Command::new("debugfs").args(["-w", "-R", request]).arg(place));
+    let said = succeed(Command::new("debugfs").args(["-w", "-R", request]).arg(place)).both();
     // It exits with 0 whatever happened; these are the lines of one that went well.
     let usual = |line: &str| line.starts_with("debugfs ") || line.starts_with("Allocated inode");
     assert!(said.lines().all(usual), "{request}: {said}");
@@ -148,6 +153,6 @@ pub fn mtype(image: &Path, path: &str) -> Vec<u8> {
     let mut command = Command::new("mcopy");
     command.arg("-i").arg(format!("{}@@{}", image.display(), boot.start)).arg(format!("::{path}")).arg("-");
     let output = command.output().expect("running mcopy; run `make setup`");
-    assert!(output.status.success(), "{command:?} said:\n{}", super::hcimage::text(&output));
+    assert!(output.status.success(), "{command:?} said:\n{}", Outcome::of(&output).both());
     output.stdout
 }

@@ -3,6 +3,9 @@
 //! Prints and asserts nothing: QEMU without hardware help is many times slower than a board, and so are all the numbers
 //! but those of waiting.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a program for measuring")]
+#![expect(clippy::print_stdout, reason = "it prints what it measures")]
+
 use std::fs;
 use std::process::Command;
 use std::time::Instant;
@@ -11,15 +14,13 @@ use hc_firstboot::report::ReportStatus;
 use hcimage::run::Network;
 use serde_json::Value;
 
-use crate::guest::{Guest, one_server};
-use crate::support::tools::{debugfs, run};
+use hcimage_testkit::guest::{Guest, one_server};
+use hcimage_testkit::tools::{debugfs, run};
 
 /// What the network or k3s causes; all else is firstboot's own.
 const OTHERS: [&str; 7] = ["network", "clock", "join", "k3s", "ready", "nodes", "workloads"];
 
-#[test]
-#[ignore = "measures and asserts nothing: make bench-boot"]
-fn from_power_on_to_ready() {
+fn main() {
     let dir = one_server("data-disk = false\n");
     let image = dir.path().join("out/lab-1.img");
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::base::root;
+use crate::base::root;
 
 /// What was proved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

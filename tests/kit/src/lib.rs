@@ -1,0 +1,16 @@
+//! What the integration tests share: base images, a k3s release, the program under test, a publisher with faults, and
+//! external tools as checks.
+
+pub mod base;
+pub mod checkers;
+pub mod external_tool;
+pub mod facts;
+pub mod golden;
+pub mod guest;
+pub mod hcimage;
+pub mod own_programs;
+pub mod proof;
+pub mod publisher;
+mod sparse;
+pub mod tools;
+pub mod tree;
