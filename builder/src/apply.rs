@@ -47,6 +47,7 @@ pub enum NewState {
         target: String,
     },
     /// A directory that was not there before.
+    #[serde(rename = "folder")]
     Dir {
         /// Owner and mode; none on FAT.
         #[serde(flatten)]

@@ -57,6 +57,7 @@ pub enum What {
         target: String,
     },
     /// A directory.
+    #[serde(rename = "folder")]
     Dir,
     /// What is there goes.
     Removed,

@@ -7,7 +7,7 @@ use crate::join_probe::{self, Token};
 use crate::phase_error::Failure;
 use crate::report::date;
 use crate::seed::{Join, Seed};
-use crate::sntp::Server;
+use crate::sntp;
 use crate::state::STATE_PATH;
 use crate::sys::{Command, System};
 
@@ -115,11 +115,10 @@ pub(crate) fn by_network(sys: &dyn System, seed: &Seed, end: Duration) -> Result
 fn by_ntp(sys: &dyn System, seed: &Seed, end: Duration) -> Result<NetworkTime, Failure> {
     let mut reasons = Vec::new();
     for name in &seed.clock.ntp {
-        let answer = name.parse::<Server>().and_then(|server| server.ask(sys, floor(seed), end));
-        match answer {
+        match sntp::ask(sys, name, floor(seed), end) {
             Ok(time) => {
                 set(sys, time)?;
-                return Ok(NetworkTime::Good(name.clone()));
+                return Ok(NetworkTime::Good(name.to_string()));
             }
             Err(e) => reasons.push(format!("{name}: {e}")),
         }

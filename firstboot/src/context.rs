@@ -30,7 +30,7 @@ impl Context<'_> {
 
     /// The name of the node, as the user may have changed it.
     pub fn hostname(&self) -> &str {
-        self.state.overrides.hostname.as_deref().unwrap_or(&self.seed.node.hostname)
+        self.state.overrides.hostname.as_ref().unwrap_or(&self.seed.node.hostname).as_str()
     }
 
     /// How the node is to be connected, as the user may have changed it.

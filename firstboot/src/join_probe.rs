@@ -124,8 +124,13 @@ impl Peer<'_> {
             return Err(JoinError::Connect("there was no time left to ask".to_owned()));
         }
         let request = http::get(path, &self.name.to_string(), more);
-        let answer =
-            self.sys.ask_tls(self.address, self.name.host(), trust, &request, ANSWER_WAIT.min(left))?;
+        let answer = self.sys.ask_tls(
+            self.address,
+            &self.name.host().to_string(),
+            trust,
+            &request,
+            ANSWER_WAIT.min(left),
+        )?;
         http::answer(&answer)
             .ok_or_else(|| JoinError::Talk("its answer is not HTTP, or cut short".to_owned()))
     }

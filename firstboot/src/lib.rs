@@ -22,7 +22,6 @@ mod http;
 mod k3s_log;
 mod kube;
 mod mounts;
-mod netconf;
 mod phase_error;
 mod resolve;
 mod run;

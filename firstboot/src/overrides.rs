@@ -4,9 +4,11 @@ use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 
+use hc_common::network::{Files, Site};
+use hc_common::value::{Host, Hostname, InterfaceAddress, InterfaceName, StaticNetwork};
 use serde::{Deserialize, Serialize};
 
-use crate::seed::{Address, Network, Seed, is_label};
+use crate::seed::{Network, Seed};
 use crate::sys::System;
 
 /// The name of the file on the FAT partition.
@@ -34,9 +36,9 @@ pub const OVERRIDES_TEMPLATE: &str = "\
 #[serde(deny_unknown_fields)]
 pub struct Overrides {
     /// Another name for the node.
-    pub hostname: Option<String>,
+    pub hostname: Option<Hostname>,
     /// A static address, or another one.
-    pub address: Option<Address>,
+    pub address: Option<InterfaceAddress>,
     /// The default gateway.
     pub gateway: Option<IpAddr>,
     /// The name servers.
@@ -62,16 +64,10 @@ impl Overrides {
     fn parse(bytes: &[u8]) -> Result<Self, String> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         let text = str::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())?;
-        let read: Self = toml::from_str(text).map_err(|e| {
+        toml::from_str(text).map_err(|e| {
             let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
             format!("line {}: {}", before.matches('\n').count().saturating_add(1), e.message())
-        })?;
-        match &read.hostname {
-            Some(name) if !is_label(name) => Err(format!(
-                "hostname: {name:?} is not 1 to 63 lower-case letters, digits and hyphens, with no hyphen at the ends"
-            )),
-            _ => Ok(read),
-        }
+        })
     }
 
     /// Whether nothing is changed.
@@ -79,35 +75,78 @@ impl Overrides {
         *self == Self::default()
     }
 
-    /// The network of the seed with the changes in it, or why they do not fit.
+    /// The network of the seed with the changes in it, or why they do not fit. The rules are those of the cluster file.
     pub fn network(&self, seed: &Seed) -> Result<Network, String> {
         let mut network = seed.network.clone();
-        let changed = self.address.is_some() || self.gateway.is_some() || self.dns.is_some();
-        if changed && network.stack.is_none() {
-            return Err(
-                "the network service of this image cannot be changed from here: only hostname can".to_owned()
-            );
+        if self.address.is_none() && self.gateway.is_none() && self.dns.is_none() {
+            return Ok(network);
         }
-        if let Some(address) = self.address {
-            network.address = Some(address);
-            // That of the seed goes with the seed's address; it stays where it fits the new one too.
-            network.gateway =
-                network.gateway.filter(|gateway| address.reaches(*gateway) && address.ip() != *gateway);
-        }
-        if network.address.is_none() && changed {
-            return Err("gateway and dns need an address beside them".to_owned());
-        }
-        network.gateway = self.gateway.or(network.gateway);
-        if let Some(dns) = &self.dns {
-            network.dns.clone_from(dns);
-        }
-        if self.address.is_some() && network.gateway.is_none() {
+        let fixed = self.fixed(network.fixed.as_ref())?;
+        check_cluster(&fixed, seed)?;
+        network.fixed = Some(fixed);
+        check_service(&network)?;
+        Ok(network)
+    }
+
+    /// The static address with its gateway and name servers; what is not changed stays as the builder had it.
+    fn fixed(&self, old: Option<&StaticNetwork>) -> Result<StaticNetwork, String> {
+        let address = self.address.or(old.map(StaticNetwork::address));
+        let address = address.ok_or("gateway and dns need an address beside them")?;
+        // The old gateway stays where it fits the new address too.
+        let fits = |gateway: &IpAddr| address.contains(*gateway) && address.ip() != *gateway;
+        let gateway = self.gateway.or(old.and_then(StaticNetwork::gateway).filter(fits));
+        if self.address.is_some() && gateway.is_none() {
             return Err("address needs a gateway in its network beside it".to_owned());
         }
-        network.check().map_err(|e| {
-            e.to_string().rsplit_once("network.").map_or_else(|| e.to_string(), |(_, of)| of.to_owned())
-        })?;
-        Ok(network)
+        let dns = self.dns.clone().or(old.map(|old| old.dns().to_vec())).unwrap_or_default();
+        StaticNetwork::new(address, gateway, dns).map_err(|e| e.to_string())
+    }
+}
+
+/// The node's network against those of the cluster, and its address against the servers that it joins.
+fn check_cluster(fixed: &StaticNetwork, seed: &Seed) -> Result<(), String> {
+    let address = fixed.address();
+    let networks = &seed.cluster.networks;
+    if let Some(other) = networks.iter().find(|other| other.overlaps(&address.subnet())) {
+        return Err(format!(
+            "address: its network {} overlaps {other}, a network of the cluster's pods or services",
+            address.subnet()
+        ));
+    }
+    if address.ip().is_ipv6() && networks.iter().all(|other| other.is_ipv4()) {
+        return Err(format!(
+            "address: {address} is of IPv6, but the networks of the cluster's pods and services are of IPv4"
+        ));
+    }
+    let mut servers = seed.role.join().into_iter().flat_map(|join| &join.servers);
+    if servers.any(|server| *server.host() == Host::Address(address.ip())) {
+        return Err(format!("address: {} is the address of the server that this node joins", address.ip()));
+    }
+    Ok(())
+}
+
+/// Whether the network service of the image can be told of it.
+fn check_service(network: &Network) -> Result<(), String> {
+    let Some(stack) = network.stack else {
+        return Err(
+            "the network service of this image cannot be changed from here: only hostname can".to_owned()
+        );
+    };
+    // Any name will do: what is looked at is whether there would be files at all.
+    let any: Option<InterfaceName> = "eth0".parse().ok();
+    let site = Site { default_port: any.as_ref(), files: &NoFiles };
+    stack.backend().render(&network.profile(), &site).map(drop).map_err(|e| e.to_string())
+}
+
+struct NoFiles;
+
+impl Files for NoFiles {
+    fn text(&self, _path: &str) -> Option<String> {
+        None
+    }
+
+    fn dir(&self, _dir: &str) -> Vec<(String, String)> {
+        Vec::new()
     }
 }
 
@@ -124,7 +163,7 @@ mod tests {
             .flat_map(|line| [line, "\r\n"])
             .collect();
         let read = Overrides::parse(set.as_bytes()).unwrap();
-        assert_eq!(read.hostname.as_deref(), Some("hc-1"));
+        assert_eq!(read.hostname.unwrap().as_str(), "hc-1");
         assert_eq!(read.dns.unwrap().len(), 1);
     }
 
@@ -133,8 +172,11 @@ mod tests {
         let table = [
             ("hostname = \"a\"\naddres = \"x\"\n", "line 2: unknown field `addres`, expected one of"),
             ("hostname = a\n", "line 1: "),
-            ("\naddress = \"10.0.0.7\"\n", "line 2: \"10.0.0.7\" is not an address with its prefix"),
-            ("hostname = \"A_B\"\n", "hostname: \"A_B\" is not 1 to 63"),
+            (
+                "\naddress = \"10.0.0.7\"\n",
+                "line 2: address \"10.0.0.7\" has no prefix length: write it like",
+            ),
+            ("hostname = \"A_B\"\n", "line 1: host name \"A_B\" has capital letters: write it in lower case"),
             ("hostname = \"a\"\nhostname = \"b\"\n", "line 2: duplicate key"),
         ];
         for (text, expected) in table {

@@ -1,7 +1,9 @@
 //! Names to addresses, by the base's own resolver.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
+
+use hc_common::value::Host;
 
 use crate::seed::Endpoint;
 use crate::sys::{Command, System};
@@ -18,10 +20,11 @@ pub(crate) fn addresses(
     place: &Endpoint,
     end: Duration,
 ) -> Result<Vec<SocketAddr>, String> {
-    if let Ok(address) = place.host().parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(address, place.port())]);
-    }
-    let mut command = Command::new("getent", ["ahosts", place.host()]);
+    let name = match place.host() {
+        Host::Address(address) => return Ok(vec![SocketAddr::new(*address, place.port())]),
+        Host::Name(name) => name.as_str(),
+    };
+    let mut command = Command::new("getent", ["ahosts", name]);
     command.limit = LIMIT.min(end.saturating_sub(sys.uptime()));
     let output = sys.run(&command).map_err(|e| format!("running {command}: {e}"))?;
     let mut found: Vec<SocketAddr> = Vec::new();
@@ -32,7 +35,7 @@ pub(crate) fn addresses(
         }
     }
     if found.is_empty() {
-        return Err(format!("the name {} cannot be resolved", place.host()));
+        return Err(format!("the name {name} cannot be resolved"));
     }
     Ok(found)
 }

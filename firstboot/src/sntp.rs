@@ -1,16 +1,13 @@
 //! A small SNTP client: RFC 4330, and RFC 5905 section 7.3 for the form of the packet.
 
-use std::fmt;
 use std::net::SocketAddr;
-use std::str::FromStr;
 use std::time::Duration;
+
+use hc_common::value::TimeServer;
 
 use crate::resolve;
 use crate::seed::Endpoint;
 use crate::sys::System;
-
-/// The port of NTP.
-const PORT: u16 = 123;
 
 /// Bytes of a packet without extensions.
 const PACKET: usize = 48;
@@ -24,16 +21,9 @@ const FROM_1900_TO_1970: u64 = 2_208_988_800;
 /// How long to wait for one answer.
 const ANSWER_WAIT: Duration = Duration::from_secs(3);
 
-/// A server as `host` or `host:port`; an IPv6 address with a port is in brackets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Server(Endpoint);
-
 /// Why a server's answer is no time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SntpError {
-    /// The name is not one that could be asked.
-    #[error("{0:?} is not a time server: `host` or `host:port` is accepted")]
-    Name(String),
     /// Fewer than 48 bytes.
     #[error("the answer has {0} bytes, not 48")]
     Short(usize),
@@ -63,42 +53,36 @@ pub enum SntpError {
     Io(String),
 }
 
-impl FromStr for Server {
-    type Err = SntpError;
-
-    fn from_str(text: &str) -> Result<Self, SntpError> {
-        let place = Endpoint::parse(text, PORT).map_err(|_| SntpError::Name(text.to_owned()))?;
-        Ok(Self(place))
-    }
-}
-
-impl fmt::Display for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl Server {
-    /// The time since 1970 by this server: the first of its addresses that gives a good answer. No question begins
-    /// after `end`, a point of the uptime.
-    pub fn ask(&self, sys: &dyn System, floor: Duration, end: Duration) -> Result<Duration, SntpError> {
-        let mut last = SntpError::Io("the name has no address".to_owned());
-        for address in resolve::addresses(sys, &self.0, end).map_err(SntpError::Io)? {
-            let left = end.saturating_sub(sys.uptime());
-            if left.is_zero() {
-                return Err(SntpError::Late);
-            }
-            match ask(sys, address, floor, ANSWER_WAIT.min(left)) {
-                Ok(time) => return Ok(time),
-                Err(e) => last = e,
-            }
+/// The time since 1970 by a server: the first of its addresses that gives a good answer. No question begins after `end`,
+/// a point of the uptime.
+pub fn ask(
+    sys: &dyn System,
+    server: &TimeServer,
+    floor: Duration,
+    end: Duration,
+) -> Result<Duration, SntpError> {
+    let mut last = SntpError::Io("the name has no address".to_owned());
+    let place = Endpoint::new(server.host().clone(), server.port());
+    for address in resolve::addresses(sys, &place, end).map_err(SntpError::Io)? {
+        let left = end.saturating_sub(sys.uptime());
+        if left.is_zero() {
+            return Err(SntpError::Late);
         }
-        Err(last)
+        match ask_address(sys, address, floor, ANSWER_WAIT.min(left)) {
+            Ok(time) => return Ok(time),
+            Err(e) => last = e,
+        }
     }
+    Err(last)
 }
 
 /// Asks one address once.
-fn ask(sys: &dyn System, server: SocketAddr, floor: Duration, wait: Duration) -> Result<Duration, SntpError> {
+fn ask_address(
+    sys: &dyn System,
+    server: SocketAddr,
+    floor: Duration,
+    wait: Duration,
+) -> Result<Duration, SntpError> {
     let io = |e: std::io::Error| SntpError::Io(e.to_string());
     // The server echoes the transmit timestamp without looking at it; a random one cannot be guessed.
     let question = sys.random().map_err(io)?;

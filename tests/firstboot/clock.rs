@@ -109,7 +109,7 @@ fn a_seed_that_asks_for_a_day_does_not_hold_up_later_boots_for_a_day() {
 #[test]
 fn many_servers_do_not_hold_up_later_boots_either() {
     let mut seed = seed();
-    seed.clock.ntp = vec!["192.0.2.1".into(); 300];
+    seed.clock.ntp = vec!["192.0.2.1".parse().unwrap(); 300];
     seed.clock.wait_seconds = 86_400;
     let mut world = World::flashed(&seed);
     world.time_served = false;

@@ -1,5 +1,6 @@
 //! A machine whose power fails at a chosen step.
 
+use hc_common::value::InterfaceName;
 use std::cell::{Cell, RefCell};
 use std::io::{self, Cursor, Read};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -333,7 +334,7 @@ impl System for Machine {
     fn arp_probe(&self, interface: &str, address: Ipv4Addr) -> io::Result<Option<Mac>> {
         self.step();
         let world = self.world.borrow();
-        let wanted = world.seed.network.interface.as_deref().unwrap_or("eth0");
+        let wanted = world.seed.network.link.as_ref().map(InterfaceName::as_str).unwrap_or("eth0");
         assert_eq!((interface, address), (wanted, Ipv4Addr::new(10, 0, 0, 9)));
         drop(world);
         self.now.borrow_mut().uptime += Duration::from_millis(900);

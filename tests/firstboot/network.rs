@@ -2,25 +2,24 @@
 
 use std::time::Duration;
 
+use hc_common::network::{Files, NetworkStack, Site, keyfile};
 use hc_firstboot::RunOutcome;
-use hc_firstboot::seed::{PORT_UUID, Stack};
+use hc_firstboot::seed::Seed;
 
 use crate::failures::{flashed, report_of};
 use crate::machine::Machine;
-use crate::scenario::{KEYFILE, World, seed};
+use crate::scenario::{KEYFILE, World, fixed_address, seed};
 
-fn with_address(of_stack: Option<Stack>) -> impl FnOnce(&mut hc_firstboot::seed::Seed) {
+fn with_address(of_stack: Option<NetworkStack>) -> impl FnOnce(&mut Seed) {
     move |seed| {
         seed.network.stack = of_stack;
-        seed.network.address = Some("10.0.0.9/24".parse().unwrap());
-        seed.network.gateway = Some("10.0.0.1".parse().unwrap());
-        seed.network.dns = vec!["10.0.0.1".parse().unwrap()];
+        seed.network.fixed = Some(fixed_address(&["10.0.0.1"]));
     }
 }
 
 #[test]
 fn an_address_that_is_free_is_claimed() {
-    let machine = Machine::boot(flashed(|_| (), with_address(Some(Stack::NetworkManager))));
+    let machine = Machine::boot(flashed(|_| (), with_address(Some(NetworkStack::NetworkManager))));
     assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
     assert!(machine.said().contains("network: nobody else has 10.0.0.9/24: setting it on eth0"));
     let keyfile = machine.text(KEYFILE);
@@ -36,7 +35,7 @@ const CONFLICT: &str = "the address 10.0.0.9 belongs to another machine already,
 #[test]
 fn a_conflict_is_waited_out_and_named() {
     let change = |world: &mut World| world.conflict_until = Duration::from_secs(40);
-    let machine = Machine::boot(flashed(change, with_address(Some(Stack::NetworkManager))));
+    let machine = Machine::boot(flashed(change, with_address(Some(NetworkStack::NetworkManager))));
     assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
     assert!(machine.said().contains(&format!("hcimage: network: waiting: {CONFLICT}")));
 }
@@ -44,7 +43,7 @@ fn a_conflict_is_waited_out_and_named() {
 #[test]
 fn a_conflict_that_stays_fails_and_leaves_the_network_as_it_was() {
     let change = |world: &mut World| world.conflict_until = Duration::MAX;
-    let world = flashed(change, with_address(Some(Stack::NetworkManager)));
+    let world = flashed(change, with_address(Some(NetworkStack::NetworkManager)));
     let text = report_of(world.clone());
     assert!(text.contains(&format!("What is wrong:  {CONFLICT}\n")), "{text}");
     assert!(
@@ -69,7 +68,7 @@ fn a_conflict_with_an_address_that_is_set_already_holds_k3s_back() {
             world.put(KEYFILE, "address1=10.0.0.9/24,10.0.0.1\n");
             world.conflict_until = Duration::from_secs(until);
         };
-        let machine = Machine::boot(flashed(change, with_address(Some(Stack::NetworkManager))));
+        let machine = Machine::boot(flashed(change, with_address(Some(NetworkStack::NetworkManager))));
         let expected = if until == 40 { RunOutcome::Ready } else { RunOutcome::Failed };
         assert_eq!(machine.first_boot(), expected, "{}", machine.said());
         assert!(machine.said().contains(CONFLICT), "{}", machine.said());
@@ -80,9 +79,9 @@ fn a_conflict_with_an_address_that_is_set_already_holds_k3s_back() {
     }
 }
 
-fn in_vlan(seed: &mut hc_firstboot::seed::Seed) {
-    seed.network.interface = Some("vlan20".into());
-    seed.network.vlan = Some(20);
+fn in_vlan(seed: &mut Seed) {
+    seed.network.link = Some("vlan20".parse().unwrap());
+    seed.network.vlan = Some(20.try_into().unwrap());
 }
 
 #[test]
@@ -90,17 +89,70 @@ fn an_address_in_a_vlan_is_claimed_on_its_interface() {
     let machine = Machine::boot(flashed(
         |_| (),
         |seed| {
-            with_address(Some(Stack::NetworkManager))(seed);
+            with_address(Some(NetworkStack::NetworkManager))(seed);
             in_vlan(seed);
         },
     ));
     assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
     assert!(machine.said().contains("network: nobody else has 10.0.0.9/24: setting it on vlan20"));
-    let keyfile = machine.text(KEYFILE);
-    let profile = format!(
-        "type=vlan\nautoconnect-priority=100\ninterface-name=vlan20\n\n[vlan]\nid=20\nparent={PORT_UUID}\n\n[ipv4]\nmethod=manual\n"
+    assert_eq!(machine.text(KEYFILE), rendered(&machine, keyfile::PATH));
+    let port = machine.text(keyfile::PORT_PATH);
+    assert_eq!(port, rendered(&machine, keyfile::PORT_PATH));
+    let uuid = port.lines().find_map(|line| line.strip_prefix("uuid=")).unwrap();
+    let vlan = format!(
+        "type=vlan\nautoconnect-priority=100\ninterface-name=vlan20\n\n[vlan]\nid=20\nparent={uuid}\n"
     );
-    assert!(keyfile.contains(&profile), "{keyfile}");
+    assert!(machine.text(KEYFILE).contains(&vlan), "{}", machine.text(KEYFILE));
+}
+
+struct NoFiles;
+
+impl Files for NoFiles {
+    fn text(&self, _path: &str) -> Option<String> {
+        None
+    }
+
+    fn dir(&self, _dir: &str) -> Vec<(String, String)> {
+        Vec::new()
+    }
+}
+
+/// What the builder writes to a path, from the profile of the machine's seed.
+fn rendered(machine: &Machine, path: &str) -> String {
+    let network = machine.world.borrow().seed.network.clone();
+    let site = Site { default_port: None, files: &NoFiles };
+    let files = network.stack.unwrap().backend().render(&network.profile(), &site).unwrap();
+    files.iter().find(|file| file.path == path).unwrap().change.text().to_owned()
+}
+
+/// A node chosen by its port's hardware address, with a search domain.
+fn by_mac(mac: &'static str) -> impl FnOnce(&mut Seed) {
+    move |seed| {
+        with_address(Some(NetworkStack::NetworkManager))(seed);
+        seed.network.mac = Some(mac.parse().unwrap());
+        seed.network.search = Some("home.lan".parse().unwrap());
+    }
+}
+
+#[test]
+fn the_port_with_the_mac_is_claimed_and_the_file_is_the_builders() {
+    let two_ports = |world: &mut World| world.other_port = true;
+    let machine = Machine::boot(flashed(two_ports, by_mac("dc:a6:32:00:00:01")));
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
+    assert!(machine.said().contains("network: nobody else has 10.0.0.9/24: setting it on eth0"));
+    let text = machine.text(KEYFILE);
+    assert_eq!(text, rendered(&machine, keyfile::PATH));
+    assert!(text.contains("\nmac-address=dc:a6:32:00:00:01\n"), "{text}");
+    assert_eq!(text.matches("\ndns-search=home.lan;\n").count(), 2, "{text}");
+}
+
+#[test]
+fn another_port_with_a_carrier_is_not_claimed() {
+    let text = report_of(flashed(|_| (), by_mac("dc:a6:32:00:00:99")));
+    assert!(text.contains("no network: no interface has the MAC address dc:a6:32:00:00:99"), "{text}");
+    let machine = Machine::boot(flashed(|_| (), by_mac("dc:a6:32:00:00:99")));
+    machine.first_boot();
+    assert_eq!(machine.text(KEYFILE), "", "nothing was written");
 }
 
 #[test]
@@ -115,7 +167,7 @@ fn a_vlan_that_does_not_come_to_the_port_is_named() {
     assert!(text.contains("no network: no address by DHCP"), "{text}");
     assert!(text.contains("check that the switch sends VLAN 20 to the port, and with its tag"), "{text}");
     let text = report_of(flashed(|world| world.vlan = false, in_vlan));
-    assert!(text.contains("no network: the interface vlan20 of VLAN 20 is not there"), "{text}");
+    assert!(text.contains("no network: the interface vlan20 of VLAN 20 is missing"), "{text}");
 }
 
 #[test]
@@ -125,7 +177,7 @@ fn networks_with_proxy_arp_are_not_probed() {
         world.conflict_until = Duration::MAX;
     };
     let mut seed = seed();
-    with_address(Some(Stack::NetworkManager))(&mut seed);
+    with_address(Some(NetworkStack::NetworkManager))(&mut seed);
     seed.network.arp_probe = false;
     let machine = Machine::boot(flashed(change, |of| *of = seed));
     assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());

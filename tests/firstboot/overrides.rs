@@ -1,7 +1,7 @@
 //! `hcimage.toml` on the small partition: what the user changed with a text editor.
 
+use hc_common::network::NetworkStack;
 use hc_firstboot::RunOutcome;
-use hc_firstboot::seed::Stack;
 
 use crate::failures::{flashed, report_of};
 use crate::machine::Machine;
@@ -15,7 +15,7 @@ fn with(text: &str) -> World {
             world.disk.make_dirs("/boot/firmware".as_ref());
             world.put(OVERRIDES, text);
         },
-        |seed| seed.network.stack = Some(Stack::NetworkManager),
+        |seed| seed.network.stack = Some(NetworkStack::NetworkManager),
     )
 }
 
@@ -49,12 +49,40 @@ fn nothing_set_changes_nothing() {
 fn a_bad_file_stops_the_run_and_names_the_line() {
     let table = [
         ("hostname = \"a\"\naddres = \"x\"\n", "line 2: unknown field `addres`"),
-        ("hostname = \"Küche\"\n", "hostname: \"Küche\" is not 1 to 63 lower-case letters"),
+        (
+            "hostname = \"Küche\"\n",
+            "line 1: host name \"Küche\" has a character that a host name cannot have: use only a-z",
+        ),
         ("address = \"10.0.0.9/24\"\n", "address needs a gateway in its network beside it"),
         ("gateway = \"10.0.0.1\"\n", "gateway and dns need an address beside them"),
         (
             "address = \"10.0.0.9/24\"\ngateway = \"10.0.1.1\"\n",
-            "gateway: 10.0.1.1 is no other address in the network of",
+            "gateway \"10.0.1.1\" is not inside 10.0.0.0/24: write the router's address",
+        ),
+        // The rules are those of the cluster file.
+        ("hostname = \"localhost\"\n", "line 1: host name \"localhost\" is what every machine calls itself"),
+        (
+            "address = \"10.0.0.0/24\"\n",
+            "line 1: address \"10.0.0.0/24\" is the address of the network itself",
+        ),
+        ("address = \"10.0.0.255/24\"\n", "line 1: address \"10.0.0.255/24\" is the broadcast address"),
+        ("address = \"10.0.0.9/32\"\n", "line 1: address \"10.0.0.9/32\" is alone in its network"),
+        ("address = \"127.0.0.1/8\"\n", "line 1: address \"127.0.0.1/8\" is the machine's address to itself"),
+        (
+            "address = \"10.0.0.9/24\"\ngateway = \"10.0.0.255\"\n",
+            "gateway \"10.0.0.255\" is the broadcast address of the network",
+        ),
+        (
+            "address = \"10.0.0.9/24\"\ngateway = \"10.0.0.1\"\ndns = [\"0.0.0.0\"]\n",
+            "name server \"0.0.0.0\" begins with 0, which means 'no address'",
+        ),
+        (
+            "address = \"10.42.0.9/24\"\ngateway = \"10.42.0.1\"\n",
+            "address: its network 10.42.0.0/24 overlaps 10.42.0.0/16, a network of the cluster's pods or services",
+        ),
+        (
+            "address = \"fd00::9/64\"\ngateway = \"fd00::1\"\n",
+            "address: fd00::9/64 is of IPv6, but the networks of the cluster's pods and services are of IPv4",
         ),
     ];
     for (text, why) in table {

@@ -1,5 +1,6 @@
 //! Stand-ins for the programs that firstboot runs. Unknown ones end the test.
 
+use hc_common::value::InterfaceName;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -27,7 +28,7 @@ impl World {
         match line {
             "ip -j addr show" => good(self.addresses(now)),
             "ip -j -4 route show default" => {
-                let dev = self.seed.network.interface.as_deref().unwrap_or("eth0");
+                let dev = self.seed.network.link.as_ref().map(InterfaceName::as_str).unwrap_or("eth0");
                 good(format!(r#"[{{"dst":"default","gateway":"10.0.0.1","dev":"{dev}"}}]"#))
             }
             "ip -j -6 route show default" => good(""),
@@ -111,9 +112,16 @@ impl World {
             .into_iter()
             .map(|ip| format!(r#"{{"family":"inet","local":"{ip}","prefixlen":24,"scope":"global"}}"#))
             .collect();
+        // In front of the node's own port, as udev may sort them, and with a carrier too.
+        let other = if self.other_port {
+            r#"{"ifname":"end1","link_type":"ether","address":"dc:a6:32:00:00:03","flags":["UP","LOWER_UP"],
+                "addr_info":[{"family":"inet","local":"10.0.0.8","prefixlen":24,"scope":"global"}]},"#
+        } else {
+            ""
+        };
         // A VLAN's interface has the address that the port has not; it is there where the network service made it.
         let port_set = if self.seed.network.vlan.is_some() { String::new() } else { set.join(",") };
-        let vlan = match (&self.seed.network.interface, self.seed.network.vlan) {
+        let vlan = match (&self.seed.network.link, self.seed.network.vlan) {
             (Some(name), Some(_)) if self.vlan => format!(
                 r#",{{"link":"eth0","ifname":"{name}","link_type":"ether","flags":["UP","{up}"],"addr_info":[{}]}}"#,
                 if self.vlan_reaches { set.join(",") } else { String::new() }
@@ -122,8 +130,9 @@ impl World {
         };
         format!(
             r#"[{{"ifname":"lo","link_type":"loopback","flags":["LOOPBACK","UP","LOWER_UP"],"addr_info":[]}},
-                {{"ifname":"wlan0","link_type":"ether","flags":["NO-CARRIER","UP"],"addr_info":[]}},
-                {{"ifname":"eth0","link_type":"ether","flags":["UP","{up}"],"addr_info":[{port_set}]}}{vlan}]"#
+                {other}
+                {{"ifname":"wlan0","link_type":"ether","address":"dc:a6:32:00:00:02","flags":["NO-CARRIER","UP"],"addr_info":[]}},
+                {{"ifname":"eth0","link_type":"ether","address":"dc:a6:32:00:00:01","flags":["UP","{up}"],"addr_info":[{port_set}]}}{vlan}]"#
         )
     }
 

@@ -5,9 +5,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use hc_common::network::NetworkStack;
+use hc_common::value::StaticNetwork;
 use hc_firstboot::seed::{
     BundleFile, Clock, Cluster as ClusterName, DataDisk, Dir, Format, InitServer, Join, K3s, Network, Node,
-    Report, Role, Root, SCHEMA, SEED_PATH, Secrets, Seed, Stack, Workload,
+    Report, Role, Root, SCHEMA, SEED_PATH, Secrets, Seed, Workload,
 };
 use sha2::{Digest, Sha256};
 
@@ -127,6 +129,8 @@ pub(crate) struct World {
     pub(crate) carrier: bool,
     /// Whether the network service made the VLAN's interface, and whether the switch sends the VLAN.
     pub(crate) vlan: bool,
+    /// Whether the machine has another wired port with a carrier, which is listed first.
+    pub(crate) other_port: bool,
     pub(crate) vlan_reaches: bool,
     pub(crate) disk_after: Duration,
     pub(crate) disk_is_sound: bool,
@@ -147,8 +151,12 @@ pub(crate) fn seed() -> Seed {
     };
     Seed {
         schema: SCHEMA,
-        node: Node { hostname: "hc-1".into() },
-        cluster: ClusterName { name: "home".into(), api: None },
+        node: Node { hostname: "hc-1".parse().unwrap() },
+        cluster: ClusterName {
+            name: "home".into(),
+            api: None,
+            networks: ["10.42.0.0/16", "10.43.0.0/16"].map(|network| network.parse().unwrap()).to_vec(),
+        },
         role: Role::InitServer(InitServer {
             nodes: Vec::new(),
             join_seconds: 60,
@@ -161,29 +169,30 @@ pub(crate) fn seed() -> Seed {
         }),
         network: Network {
             stack: None,
+            link: None,
             interface: None,
+            mac: None,
+            search: None,
             vlan: None,
-            address: None,
-            gateway: None,
-            dns: Vec::new(),
             arp_probe: true,
             wait_seconds: 60,
+            fixed: None,
         },
         clock: Clock {
             floor: FLOOR,
             ca_not_before: Some(FLOOR - 86_400),
-            ntp: vec!["time.example".into()],
+            ntp: vec!["time.example".parse().unwrap()],
             wait_seconds: 30,
             require_ntp: false,
         },
         root: Root { grow: false },
         data_disk: Some(DataDisk {
-            label: "k8s-data".into(),
-            mount: MOUNT.into(),
+            label: "k8s-data".parse().unwrap(),
+            mount: MOUNT.parse().unwrap(),
             required: true,
             format: Format::Never,
             wait_seconds: 40,
-            dirs: vec![Dir { path: "cloud/db".into(), mode: 0o750, uid: 33, gid: 34 }],
+            dirs: vec![Dir { path: "cloud/db".parse().unwrap(), mode: 0o750, uid: 33, gid: 34 }],
         }),
         k3s: K3s { ready_seconds: 300, modules: Vec::new() },
         secrets: Secrets::default(),
@@ -193,6 +202,12 @@ pub(crate) fn seed() -> Seed {
             file("/var/lib/rancher/k3s/agent/images/a.tar.zst", b"the images"),
         ],
     }
+}
+
+/// The address that the machine's programs know, with these name servers.
+pub(crate) fn fixed_address(dns: &[&str]) -> StaticNetwork {
+    let dns = dns.iter().map(|server| server.parse().unwrap()).collect();
+    StaticNetwork::new("10.0.0.9/24".parse().unwrap(), Some("10.0.0.1".parse().unwrap()), dns).unwrap()
 }
 
 /// The same node as an agent of a cluster.
@@ -207,7 +222,7 @@ pub(crate) fn full_seed() -> Seed {
     let mut seed = seed();
     seed.cluster.api = Some("k3s.example".parse().unwrap());
     seed.role = Role::InitServer(InitServer {
-        nodes: vec!["hc-2".into(), "hc-3".into()],
+        nodes: ["hc-2", "hc-3"].map(|name| name.parse().unwrap()).to_vec(),
         join_seconds: 60,
         workload: Workload {
             addons: vec!["shop".into()],
@@ -216,9 +231,8 @@ pub(crate) fn full_seed() -> Seed {
             wait_seconds: 120,
         },
     });
-    seed.network.stack = Some(Stack::NetworkManager);
-    seed.network.address = Some("10.0.0.9/24".parse().unwrap());
-    seed.network.gateway = Some("10.0.0.1".parse().unwrap());
+    seed.network.stack = Some(NetworkStack::NetworkManager);
+    seed.network.fixed = Some(fixed_address(&[]));
     seed.root.grow = true;
     seed.data_disk.as_mut().unwrap().format = Format::IfBlank;
     seed.k3s.modules = vec!["vxlan".into()];
@@ -272,6 +286,7 @@ impl World {
             timesyncd: false,
             carrier: true,
             vlan: true,
+            other_port: false,
             vlan_reaches: true,
             disk_after: Duration::from_secs(15),
             disk_is_sound: true,

@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
+use hc_common::network::NetworkStack;
+use hc_common::value::StaticNetwork;
 use hc_firstboot::seed::{
-    Address, BundleFile, Clock, Cluster, DataDisk, Dir, Endpoint, Format, InitServer, Join, K3s,
-    NamespacedName, Network, Node, Report, Role, Root, SCHEMA, Secrets, Seed, SeedError, Stack, Workload,
+    BundleFile, Clock, Cluster, DataDisk, Dir, Endpoint, Format, InitServer, Join, K3s, NamespacedName,
+    Network, Node, Report, Role, Root, SCHEMA, Secrets, Seed, SeedError, Workload,
 };
 use proptest::prelude::*;
 
-use crate::scenario::{agent_seed, seed};
+use crate::scenario::{agent_seed, full_seed, seed};
 
 fn error(change: impl FnOnce(&mut Seed)) -> String {
     let mut seed = seed();
@@ -21,8 +23,14 @@ fn error(change: impl FnOnce(&mut Seed)) -> String {
     text.strip_prefix("reading /etc/hcimage/seed.toml: ").unwrap().to_owned()
 }
 
-fn address(text: &str) -> Address {
-    text.parse().unwrap()
+/// The line and the message of a seed in which one text was replaced.
+fn replaced(old: &str, new: &str) -> String {
+    let text = full_seed().to_toml().unwrap();
+    assert!(text.contains(old), "{old} is not in\n{text}");
+    match Seed::parse(&text.replace(old, new)) {
+        Err(SeedError::Form { message, .. }) => message,
+        other => panic!("{other:?}"),
+    }
 }
 
 fn network(change: impl FnOnce(&mut Network)) -> String {
@@ -48,17 +56,12 @@ fn join(change: impl FnOnce(&mut Join)) -> String {
 
 #[test]
 fn wrong_values_are_named_with_their_place() {
-    let host = |name: &str| error(|seed| seed.node.hostname = name.to_owned());
-    for name in ["", "-a", "a-", "a.b", "A", "a_b", "ü", &"a".repeat(64)] {
-        assert!(host(name).starts_with(&format!("node.hostname: {name:?} is not a host name")), "{name}");
-    }
     let disk = |change: fn(&mut DataDisk)| error(|seed| change(seed.data_disk.as_mut().unwrap()));
     let table = [
         (
             error(|s| s.network.wait_seconds = 86_401),
             "network.wait_seconds: 86401 seconds is more than a day",
         ),
-        (error(|s| s.clock.ntp = vec!["a b".into()]), "clock.ntp[0]: \"a b\" is not a time server"),
         (error(|s| s.cluster.name.clear()), "cluster.name: it is empty"),
         (
             error(|s| s.clock.ca_not_before = Some(s.clock.floor + 1)),
@@ -66,55 +69,72 @@ fn wrong_values_are_named_with_their_place() {
         ),
         (error(|s| s.k3s.modules = vec!["../x".into()]), "k3s.modules[0]: a kernel module has"),
         (error(|s| s.secrets.remove = vec!["x".into()]), "secrets.remove[0]: \"x\" is not an absolute path"),
-        (error(|s| s.network.interface = Some("eth 0".into())), "network.interface: \"eth 0\" is not"),
-        (network(|n| n.gateway = Some("10.0.0.1".parse().unwrap())), "network.gateway: a gateway needs"),
         (
-            network(|n| {
-                (n.address, n.gateway) = (Some(address("10.0.0.7/24")), Some("10.0.1.1".parse().unwrap()))
-            }),
-            "network.gateway: 10.0.1.1 is no other address in the network of 10.0.0.7/24",
+            network(|n| n.vlan = Some(20.try_into().unwrap())),
+            "network.vlan: a VLAN needs network.link, the name of its interface",
         ),
         (
-            network(|n| {
-                n.stack = Some(Stack::Dhcpcd);
-                (n.address, n.gateway) = (Some(address("fd00::7/64")), Some("fd00::1".parse().unwrap()));
-            }),
-            "network.gateway: dhcpcd takes",
+            first(|f| f.nodes = vec!["hc-1".parse().unwrap()]),
+            "role.init-server.nodes[0]: \"hc-1\" is this node itself",
         ),
-        (
-            first(|f| f.nodes = vec!["hc-1".into()]),
-            "role.first-server.nodes[0]: \"hc-1\" is this node itself",
-        ),
-        (first(|f| f.nodes = vec!["a".into(), "a".into()]), "role.first-server.nodes[1]: \"a\" is"),
+        (first(|f| f.nodes = vec!["a".parse().unwrap(); 2]), "role.init-server.nodes[1]: \"a\" is"),
         (
             first(|f| f.workload.addons = vec!["a_b".into()]),
-            "role.first-server.workload.addons[0]: \"a_b\" is not",
+            "role.init-server.workload.addons[0]: \"a_b\" is not",
         ),
         (join(|j| j.servers.clear()), "role.agent.servers: a joining node needs"),
         (join(|j| j.token_file = "x".into()), "role.agent.token_file: \"x\" is not an absolute"),
         (join(|j| j.wait_seconds = 90_000), "role.agent.wait_seconds: 90000 seconds is more than a day"),
         (error(|s| s.k3s.ready_seconds = 0), "k3s.ready_seconds: 0 gives"),
-        (
-            error(|s| s.report.boot_dir = "boot".into()),
-            "report.boot_folder: \"boot\" is not an absolute path",
-        ),
-        (error(|s| s.report.boot_dir = "/a/../b".into()), "report.boot_folder: \"/a/../b\" is not"),
+        (error(|s| s.report.boot_dir = "boot".into()), "report.boot_dir: \"boot\" is not an absolute path"),
+        (error(|s| s.report.boot_dir = "/a/../b".into()), "report.boot_dir: \"/a/../b\" is not"),
         (error(|s| s.bundle[1].path = "x".into()), "bundle[1].path: \"x\" is not an absolute path"),
         (error(|s| s.bundle[1].sha256 = "AB".into()), "bundle[1].sha256: \"AB\" is not 64 lower-case hex"),
-        (disk(|d| d.label.clear()), "data_disk.label: \"\" has 0 bytes"),
-        (
-            disk(|d| d.label = "seventeen bytes..".into()),
-            "data_disk.label: \"seventeen bytes..\" has 17 bytes",
-        ),
-        (disk(|d| d.label = "a/b".into()), "data_disk.label: \"a/b\" has a slash"),
-        (disk(|d| d.mount = "/".into()), "data_disk.mount: the data disk cannot"),
-        (disk(|d| d.dirs[0].path = "../a".into()), "data_disk.folders[0].path: \"../a\" is not a path below"),
-        (disk(|d| d.dirs[0].path = "/a".into()), "data_disk.folders[0].path: \"/a\" is not a path below"),
-        (disk(|d| d.dirs[0].path = "".into()), "data_disk.folders[0].path: \"\" is not a path below"),
-        (disk(|d| d.dirs[0].mode = 0o10000), "data_disk.folders[0].mode: 10000 has more"),
+        (disk(|d| d.dirs[0].mode = 0o10000), "data_disk.dirs[0].mode: 10000 has more"),
     ];
     for (found, expected) in table {
         assert!(found.starts_with(expected), "{found}");
+    }
+}
+
+#[test]
+fn values_that_the_cluster_file_refuses_are_refused_here_too() {
+    for name in ["", "-a", "a-", "a.b", "A", "a_b", "ü", "localhost", &"a".repeat(64)] {
+        let message = replaced("hostname = \"hc-1\"", &format!("hostname = \"{name}\""));
+        assert!(message.starts_with(&format!("host name {name:?} ")), "{message}");
+    }
+    for (old, new, expected) in [
+        ("time.example", "a b", "name \"a b\" is not a domain name"),
+        ("label = \"k8s-data\"", "label = \"\"", "file system label \"\" is empty"),
+        ("label = \"k8s-data\"", "label = \"seventeen.bytes..\"", "is longer than the 16 bytes"),
+        ("label = \"k8s-data\"", "label = \"a/b\"", "has a character that would need an escape"),
+        ("mount = \"/", "mount = \"/etc\" #", "would hide a part of the system"),
+        ("cloud/db", "../a", "directory \"../a\" has an empty part, `.` or `..`"),
+        ("cloud/db", "/a", "directory \"/a\" begins with a slash"),
+        ("cloud/db", "", "directory \"\" has an empty part, `.` or `..`"),
+        ("10.0.0.9/24", "10.0.0.9/33", "address \"10.0.0.9/33\" has an impossible prefix length"),
+        ("10.0.0.9/24", "10.0.0.0/24", "is the address of the network itself"),
+        (
+            "gateway = \"10.0.0.1\"",
+            "gateway = \"10.0.1.1\"",
+            "gateway \"10.0.1.1\" is not inside 10.0.0.0/24",
+        ),
+        (
+            "arp_probe = true",
+            "arp_probe = true\ninterface = \"eth 0\"",
+            "interface name \"eth 0\" has a character",
+        ),
+        (
+            "arp_probe = true",
+            "arp_probe = true\ninterface = \"eth0@if2\"",
+            "interface name \"eth0@if2\" has a",
+        ),
+        ("arp_probe = true", "arp_probe = true\nlink = \"-a\"", "interface name \"-a\" begins with a hyphen"),
+        ("arp_probe = true", "arp_probe = true\nvlan = 4095", "is no number of a VLAN"),
+        ("arp_probe = true", "arp_probe = true\nmac = \"ff:ff:ff:ff:ff:ff\"", "is the address of a group"),
+    ] {
+        let message = replaced(old, new);
+        assert!(message.contains(expected), "{old} -> {new}: {message}");
     }
 }
 
@@ -137,11 +157,11 @@ fn wrong_form_is_named_with_its_line() {
     assert!(message.contains("unknown field `hostnam`"), "{message}");
     let expected = text.lines().position(|line| line.starts_with("hostname")).unwrap() + 1;
     assert_eq!(line, expected);
-    assert_eq!(line_of("schema = 2\nnode = [\n").0, 2);
+    assert_eq!(line_of("schema = 3\nnode = [\n").0, 2);
     let (line, message) = line_of(&text.replace("join_seconds = ", "join_second = "));
     assert!(message.contains("unknown field `join_second`"), "{message}");
     assert_eq!(line, text.lines().position(|line| line.starts_with("join_seconds")).unwrap() + 1);
-    let (_, message) = line_of(&text.replace("role.first-server", "role.master"));
+    let (_, message) = line_of(&text.replace("role.init-server", "role.master"));
     assert!(message.contains("unknown variant `master`"), "{message}");
     assert!(line_of("").1.contains("missing field `schema`"));
 }
@@ -155,9 +175,9 @@ fn absolute() -> impl Strategy<Value = PathBuf> {
 }
 
 fn dir() -> impl Strategy<Value = Dir> {
-    let path = proptest::collection::vec(part(), 1..3).prop_map(|parts| PathBuf::from(parts.join("/")));
+    let path = proptest::collection::vec(part(), 1..3).prop_map(|parts| parts.join("/"));
     (path, 0..=0o7777_u32, any::<u32>(), any::<u32>()).prop_map(|(path, mode, uid, gid)| Dir {
-        path,
+        path: path.parse().unwrap(),
         mode,
         uid,
         gid,
@@ -167,10 +187,10 @@ fn dir() -> impl Strategy<Value = Dir> {
 fn data_disk() -> impl Strategy<Value = DataDisk> {
     let dirs = proptest::collection::vec(dir(), 0..3);
     let format = prop_oneof![Just(Format::Never), Just(Format::IfBlank)];
-    ("[a-zA-Z0-9 &\"-]{1,16}", absolute(), any::<bool>(), 0..=86_400_u64, dirs, format).prop_map(
+    ("[a-zA-Z0-9._-]{1,16}", absolute(), any::<bool>(), 0..=86_400_u64, dirs, format).prop_map(
         |(label, mount, required, wait_seconds, dirs, format)| DataDisk {
-            label,
-            mount,
+            label: label.parse().unwrap(),
+            mount: format!("/mnt{}", mount.display()).parse().unwrap(),
             required,
             format,
             wait_seconds,
@@ -191,9 +211,13 @@ fn label() -> impl Strategy<Value = String> {
     "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 }
 
+/// A domain name, which does not end with a number.
+fn host() -> impl Strategy<Value = String> {
+    (label(), "[a-z]{1,20}").prop_map(|(first, last)| format!("{first}.{last}"))
+}
+
 fn endpoint() -> impl Strategy<Value = Endpoint> {
-    ("[a-z0-9][a-z0-9.-]{0,20}", 1..=u16::MAX)
-        .prop_map(|(host, port)| format!("{host}:{port}").parse().unwrap())
+    (host(), 1..=u16::MAX).prop_map(|(host, port)| format!("{host}:{port}").parse().unwrap())
 }
 
 fn object() -> impl Strategy<Value = NamespacedName> {
@@ -209,7 +233,7 @@ fn role() -> impl Strategy<Value = Role> {
         |(addons, charts, deployments, wait_seconds)| Workload { addons, charts, deployments, wait_seconds },
     );
     let first = (0..=86_400_u64, workload).prop_map(|(join_seconds, workload)| InitServer {
-        nodes: vec!["other-0".into(), "other-1".into()],
+        nodes: ["other-0", "other-1"].map(|name| name.parse().unwrap()).to_vec(),
         join_seconds,
         workload,
     });
@@ -221,21 +245,29 @@ fn role() -> impl Strategy<Value = Role> {
 }
 
 fn network_of_any_kind() -> impl Strategy<Value = Network> {
-    let stack = prop_oneof![Just(None), Just(Some(Stack::Dhcpcd)), Just(Some(Stack::NetworkManager))];
-    let address = proptest::option::of((1..=223_u8, 8..=32_u8).prop_map(|(first, prefix)| {
-        let first = if first == 127 { 10 } else { first };
-        address(&format!("{first}.0.0.7/{prefix}"))
-    }));
-    let dns = proptest::collection::vec(any::<std::net::IpAddr>(), 0..3);
-    let interface = proptest::option::of("[a-z][a-z0-9]{0,14}");
-    (stack, interface, address, dns, any::<bool>(), 0..=86_400_u64).prop_map(
-        |(stack, interface, address, dns, arp_probe, wait_seconds)| Network {
-            vlan: interface.as_ref().map(|_| 20),
+    let stack = proptest::option::of(proptest::sample::select(&NetworkStack::ALL[..]));
+    let fixed =
+        proptest::option::of((1..=223_u8, 8..=31_u8, proptest::collection::vec(1..=223_u8, 0..3)).prop_map(
+            |(first, prefix, dns)| {
+                let own = |first| if first == 127 { 10 } else { first };
+                let dns = dns.into_iter().map(|first| [own(first), 1, 2, 3].into()).collect();
+                let address = format!("{}.0.0.6/{prefix}", own(first)).parse().unwrap();
+                StaticNetwork::new(address, None, dns).unwrap()
+            },
+        ));
+    let names = (proptest::option::of("[a-z][a-z0-9]{0,14}"), proptest::option::of(host()));
+    let mac = proptest::option::of(any::<[u8; 5]>());
+    (stack, names, mac, fixed, any::<bool>(), 0..=86_400_u64).prop_map(
+        |(stack, (interface, search), mac, fixed, arp_probe, wait_seconds)| Network {
+            vlan: interface.as_ref().map(|_| 20.try_into().unwrap()),
             stack,
-            interface,
-            address,
-            gateway: None,
-            dns,
+            link: interface.as_ref().map(|name| name.parse().unwrap()),
+            interface: interface.map(|name| name.parse().unwrap()),
+            mac: mac.map(|[a, b, c, d, e]| {
+                format!("02:{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}").parse().unwrap()
+            }),
+            search: search.map(|name| name.parse().unwrap()),
+            fixed,
             arp_probe,
             wait_seconds,
         },
@@ -243,7 +275,7 @@ fn network_of_any_kind() -> impl Strategy<Value = Network> {
 }
 
 fn any_seed() -> impl Strategy<Value = Seed> {
-    let ntp = proptest::collection::vec("[a-z0-9][a-z0-9.-]{0,20}(:[1-9][0-9]{0,3})?", 0..3);
+    let ntp = proptest::collection::vec((host(), "(:[1-9][0-9]{0,3})?"), 0..3);
     let clock = (0..=i64::MAX as u64, ntp, 0..=86_400_u64, any::<bool>());
     let modules = proptest::collection::vec("[a-z0-9_]{1,10}", 0..3);
     let rest = (proptest::option::of(data_disk()), modules, 1..=86_400_u64, absolute());
@@ -256,14 +288,18 @@ fn any_seed() -> impl Strategy<Value = Seed> {
     (label(), role(), network_of_any_kind(), clock, rest, files).prop_map(
         |(hostname, role, network, clock, rest, files)| Seed {
             schema: SCHEMA,
-            node: Node { hostname },
-            cluster: Cluster { name: "home".into(), api: files.3 },
+            node: Node { hostname: hostname.parse().unwrap() },
+            cluster: Cluster {
+                name: "home".into(),
+                api: files.3,
+                networks: vec!["10.42.0.0/16".parse().unwrap()],
+            },
             role,
             network,
             clock: Clock {
                 floor: clock.0,
                 ca_not_before: clock.3.then_some(clock.0 / 2),
-                ntp: clock.1,
+                ntp: clock.1.iter().map(|(host, port)| format!("{host}{port}").parse().unwrap()).collect(),
                 wait_seconds: clock.2,
                 require_ntp: clock.3,
             },

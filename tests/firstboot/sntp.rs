@@ -4,7 +4,8 @@ use std::net::UdpSocket;
 use std::thread;
 use std::time::Duration;
 
-use hc_firstboot::sntp::{Server, SntpError, read_answer, request};
+use hc_common::value::{Host, TimeServer};
+use hc_firstboot::sntp::{SntpError, ask, read_answer, request};
 use hc_firstboot::sys::RealSystem;
 
 /// All the time in the world.
@@ -57,27 +58,29 @@ fn packets_good_and_bad() {
 }
 
 #[test]
-fn names_of_servers() {
+fn servers_have_the_port_of_ntp_where_none_is_given() {
     let good = [
-        ("pool.ntp.org", "pool.ntp.org:123"),
-        ("a_b-c:1123", "a_b-c:1123"),
-        ("192.0.2.1", "192.0.2.1:123"),
-        ("192.0.2.1:1", "192.0.2.1:1"),
-        ("2001:db8::1", "[2001:db8::1]:123"),
-        ("[2001:db8::1]:9", "[2001:db8::1]:9"),
+        ("pool.ntp.org", "pool.ntp.org", 123),
+        ("a-b-c:1123", "a-b-c", 1123),
+        ("192.0.2.1", "192.0.2.1", 123),
+        ("192.0.2.1:1", "192.0.2.1", 1),
+        ("2001:db8::1", "2001:db8::1", 123),
+        ("[2001:db8::1]:9", "2001:db8::1", 9),
     ];
-    for (text, expected) in good {
-        assert_eq!(text.parse::<Server>().map(|server| server.to_string()), Ok(expected.to_owned()));
+    for (text, host, port) in good {
+        let server: TimeServer = text.parse().unwrap();
+        assert_eq!((server.host().to_string().as_str(), server.port()), (host, port));
     }
-    for text in ["", ":123", "a b", "-s", "a:", "a:x", "a:0", "a:70000", "[::1", "[x]:1", "a/b", ".a"] {
-        assert_eq!(text.parse::<Server>(), Err(SntpError::Name(text.to_owned())), "{text}");
+    for text in ["", ":123", "a b", "-s", "a:", "a:x", "a:0", "a:70000", "[::1", "[x]:1", "a/b", ".a", "a_b"]
+    {
+        assert!(text.parse::<TimeServer>().is_err(), "{text}");
     }
 }
 
 /// A server on this machine that answers every question with `forge`d packets.
-fn serve(forge: fn(Vec<u8>) -> Vec<u8>) -> Server {
+fn serve(forge: fn(Vec<u8>) -> Vec<u8>) -> TimeServer {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let server = socket.local_addr().unwrap().to_string().parse().unwrap();
+    let at = socket.local_addr().unwrap();
     thread::spawn(move || {
         let mut question = [0; 512];
         while let Ok((length, from)) = socket.recv_from(&mut question) {
@@ -87,29 +90,29 @@ fn serve(forge: fn(Vec<u8>) -> Vec<u8>) -> Server {
             socket.send_to(&forge(packet), from).unwrap();
         }
     });
-    server
+    TimeServer::new(Host::Address(at.ip()), Some(at.port()))
 }
 
 #[test]
 fn a_real_server_gives_the_time() {
-    let time = serve(|packet| packet).ask(&RealSystem, Duration::ZERO, END).unwrap();
+    let time = ask(&RealSystem, &serve(|packet| packet), Duration::ZERO, END).unwrap();
     assert!((UNIX_TIME..UNIX_TIME + Duration::from_secs(3)).contains(&time), "{time:?}");
 }
 
 #[test]
 fn a_real_server_that_is_wrong_is_refused() {
     let server = serve(|packet| packet);
-    assert_eq!(server.ask(&RealSystem, UNIX_TIME * 2, END), Err(SntpError::BeforeFloor));
+    assert_eq!(ask(&RealSystem, &server, UNIX_TIME * 2, END), Err(SntpError::BeforeFloor));
     let forged = serve(|mut packet| {
         packet[30] ^= 1;
         packet
     });
-    assert_eq!(forged.ask(&RealSystem, Duration::ZERO, END), Err(SntpError::NotOurs));
+    assert_eq!(ask(&RealSystem, &forged, Duration::ZERO, END), Err(SntpError::NotOurs));
 }
 
 #[test]
 fn a_name_is_resolved_by_getent() {
-    let port = serve(|packet| packet).to_string().rsplit_once(':').unwrap().1.to_owned();
-    let server: Server = format!("localhost:{port}").parse().unwrap();
-    assert!(server.ask(&RealSystem, Duration::ZERO, END).is_ok());
+    let port = serve(|packet| packet).port();
+    let server: TimeServer = format!("localhost:{port}").parse().unwrap();
+    assert!(ask(&RealSystem, &server, Duration::ZERO, END).is_ok());
 }

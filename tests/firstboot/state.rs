@@ -70,7 +70,7 @@ fn another_seed_after_the_commit_point_is_refused() {
 fn another_seed_before_the_commit_point_begins_again() {
     let mut world = failed_world(false);
     let mut other = seed();
-    other.node.hostname = "hc-1".into();
+    other.node.hostname = "hc-1".parse().unwrap();
     other.network.wait_seconds += 1;
     world.put_seed(&other);
     let machine = Machine::boot(world);
@@ -83,7 +83,7 @@ fn another_seed_before_the_commit_point_begins_again() {
 fn a_seed_that_cannot_be_used_is_reported_where_the_boot_partition_most_likely_is() {
     for (content, what) in [
         ("schema = 1\n", "reading /etc/hcimage/seed.toml: schema is 1, this hc-firstboot reads 2 only"),
-        ("schema = 2\nx = [\n", "reading /etc/hcimage/seed.toml: line "),
+        ("schema = 3\nx = [\n", "reading /etc/hcimage/seed.toml: line "),
     ] {
         let mut world = World::flashed(&seed());
         world.put(SEED_PATH, content);

@@ -7,7 +7,7 @@ use std::process::Command;
 use hcimage::formats::interfaces::Up;
 use hcimage::formats::profile::{Profile, Wifi};
 use hcimage::formats::{interfaces, networkd, wpa_supplicant};
-use hcimage::value::{InterfaceName, Psk, Ssid, VlanId};
+use hcimage::value::{CountryCode, InterfaceName, Psk, Ssid, VlanId};
 use hcimage_testkit::external_tool::user_namespaces;
 use hcimage_testkit::needs;
 use proptest::prelude::*;
@@ -23,7 +23,8 @@ const PSK: &str = r##" a\b;c"d#e "##;
 /// A name and a password that each format has to write in its own way.
 pub(crate) fn wifi(render: impl Fn(Profile<'_>) -> String) -> String {
     let (ssid, psk): (Ssid, Psk) = (SSID.parse().unwrap(), PSK.parse().unwrap());
-    let wifi = Wifi { ssid: &ssid, psk: &psk, hidden: true };
+    let country: CountryCode = "DE".parse().unwrap();
+    let wifi = Wifi { ssid: &ssid, psk: &psk, hidden: true, country: &country };
     render(Profile { wifi: Some(wifi), ..Profile::default() })
 }
 
@@ -103,7 +104,8 @@ pub(crate) fn edit_interfaces_v6(text: &str) -> String {
 
 pub(crate) fn render_wpa_supplicant() -> String {
     let (ssid, psk): (Ssid, Psk) = (SSID.parse().unwrap(), PSK.parse().unwrap());
-    wpa_supplicant::render(&Wifi { ssid: &ssid, psk: &psk, hidden: true }, &"DE".parse().unwrap())
+    let country: CountryCode = "DE".parse().unwrap();
+    wpa_supplicant::render(&Wifi { ssid: &ssid, psk: &psk, hidden: true, country: &country })
 }
 
 /// What netplan makes of our file beside one that cloud-init wrote: its own files, with their names, as one text.

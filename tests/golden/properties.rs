@@ -1,5 +1,7 @@
 //! What every editor promises, over arbitrary text made of lines that it has to tell apart.
 
+use std::fmt::Debug;
+
 use hcimage::formats::kernel_args::CGROUP_MEMORY;
 use hcimage::formats::*;
 use proptest::prelude::*;
@@ -33,9 +35,9 @@ fn in_order<'a>(mut part: impl Iterator<Item = &'a str>, mut whole: impl Iterato
 }
 
 /// Editing again changes nothing; foreign lines stay in their order; the last line's end is as it was.
-pub(crate) fn keeps_its_promises(
+pub(crate) fn keeps_its_promises<E: Debug + PartialEq>(
     text: &str,
-    edit: impl Fn(&str) -> Result<String, EditError>,
+    edit: impl Fn(&str) -> Result<String, E>,
     foreign: impl Fn(&str) -> bool,
 ) -> Result<(), TestCaseError> {
     let Ok(once) = edit(text) else { return Ok(()) };

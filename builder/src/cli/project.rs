@@ -95,7 +95,7 @@ struct NodeArgs {
     #[arg(long, value_name = "LABEL", requires = "board")]
     data_disk: Option<FsLabel>,
     /// A directory to make on the data disk; may be given several times
-    #[arg(long, value_name = "PATH", requires = "board")]
+    #[arg(long = "data-folder", value_name = "PATH", requires = "board")]
     data_dir: Vec<DirName>,
     /// Permissions of the kubeconfig on the node [default: k3s's own 0600]
     #[arg(long, value_name = "MODE", requires = "board")]

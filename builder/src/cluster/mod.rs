@@ -31,3 +31,8 @@ pub use report::{Finding, Report};
 pub use schema::schema;
 pub use single_node::{InvalidSingleNode, SingleNode, single_node};
 pub use template::{FixedAddresses, TemplateOptions, template};
+
+/// The networks of pods and services where the cluster file names none (k3s's `--cluster-cidr`, `--service-cidr`).
+pub const DEFAULT_CLUSTER_CIDR: &str = "10.42.0.0/16";
+/// See [`DEFAULT_CLUSTER_CIDR`].
+pub const DEFAULT_SERVICE_CIDR: &str = "10.43.0.0/16";

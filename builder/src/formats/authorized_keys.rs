@@ -1,7 +1,7 @@
 //! `~/.ssh/authorized_keys`: the keys that let an account in (sshd(8)).
 
-use super::lines::Lines;
 use crate::value::SshKey;
+use hc_common::text::Lines;
 
 /// Adds the keys that are not in the file yet. A key that the base has with options or a comment of its own keeps them.
 pub fn edit(text: &str, keys: &[SshKey]) -> String {

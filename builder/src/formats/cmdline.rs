@@ -2,7 +2,7 @@
 
 use super::error::EditError;
 use super::kernel_args::{KernelArg, ensure_args};
-use super::lines::Lines;
+use hc_common::text::Lines;
 
 /// Bytes that certainly reach the kernel: `COMMAND_LINE_SIZE` of a 32-bit Arm kernel
 /// (`arch/arm/include/uapi/asm/setup.h`). arm64 and x86 keep 2048, but the firmware adds some hundred bytes of its own

@@ -1,6 +1,6 @@
 //! `/etc/dphys-swapfile`: the swap file of Raspberry Pi OS bullseye and bookworm, set to nothing.
 
-use super::lines::Lines;
+use hc_common::text::Lines;
 
 /// Where the file lies.
 pub const PATH: &str = "/etc/dphys-swapfile";

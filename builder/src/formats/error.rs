@@ -1,7 +1,5 @@
 //! Why a text cannot be edited.
 
-use std::net::Ipv6Addr;
-
 use thiserror::Error;
 
 /// Why a text cannot be edited. The caller knows the file and names it in its context.
@@ -61,14 +59,6 @@ pub enum EditError {
         device: String,
         /// The mount point that was asked for.
         mount: String,
-    },
-    /// The network service has no setting for this.
-    #[error(
-        "dhcpcd has no setting for the IPv6 gateway {gateway}: leave it to router advertisements, or use IPv4"
-    )]
-    NoIpv6Gateway {
-        /// What was asked for.
-        gateway: Ipv6Addr,
     },
     /// A name has two lines where it can have one.
     #[error("line {line} is the second one of {name:?}: remove one of the two")]

@@ -1,8 +1,8 @@
 //! `/etc/fstab`: a data disk mounted by its label, and no swap.
 
 use super::error::EditError;
-use super::lines::Lines;
 use crate::value::{FsLabel, MountPoint};
+use hc_common::text::Lines;
 
 /// Where the file lies.
 pub const PATH: &str = "/etc/fstab";

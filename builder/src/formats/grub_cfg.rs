@@ -2,7 +2,7 @@
 
 use super::error::EditError;
 use super::kernel_args::{KernelArg, ensure_args};
-use super::lines::Lines;
+use hc_common::text::Lines;
 
 /// GRUB's commands that load a Linux kernel and give it its command line.
 const COMMANDS: [&str; 3] = ["linux", "linuxefi", "linux16"];

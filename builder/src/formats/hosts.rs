@@ -1,7 +1,7 @@
 //! `/etc/hosts`: the node's own name.
 
-use super::lines::Lines;
 use crate::value::Hostname;
+use hc_common::text::Lines;
 
 /// Where the file lies.
 pub const PATH: &str = "/etc/hosts";

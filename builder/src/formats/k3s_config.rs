@@ -5,8 +5,8 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
-use super::yaml::{list, quoted};
 use crate::value::{Hostname, InterfaceName};
+use hc_common::text::yaml::{list, quoted};
 
 /// Where the file lies.
 pub const PATH: &str = "/etc/rancher/k3s/config.yaml";

@@ -5,6 +5,8 @@
 //! (`render`) writes a file that is wholly ours. A **reader** tells what a file of the base says.
 //!
 //! Where the file's place is the same on all bases, the module names it in `PATH`.
+//!
+//! The formats of the network services lie in [`hc_common::network`], since firstboot writes them too.
 
 pub mod accounts;
 pub mod authorized_keys;
@@ -12,7 +14,6 @@ pub mod cloud_cfg;
 pub mod cloud_init;
 pub mod cmdline;
 pub mod config_txt;
-pub mod dhcpcd_conf;
 pub mod dphys_swapfile;
 pub mod dpkg_status;
 pub mod fstab;
@@ -20,7 +21,6 @@ pub mod grub_cfg;
 pub mod grub_default;
 pub mod hostname;
 pub mod hosts;
-pub mod interfaces;
 pub mod iptables;
 pub mod journald;
 pub mod k3s_config;
@@ -28,13 +28,9 @@ pub mod k3s_env;
 pub mod k3s_unit;
 pub mod kernel_args;
 pub mod kernel_modules;
-pub mod keyfile;
 pub mod modules_load;
-pub mod netplan;
 pub mod network_manager_state;
-pub mod networkd;
 pub mod os_release;
-pub mod profile;
 pub mod raspi_extra_cmdline;
 pub mod regdom;
 pub mod resolv_conf;
@@ -43,13 +39,11 @@ pub mod sshd_config;
 pub mod sudoers;
 pub mod sysctl;
 pub mod user_data;
-pub mod wpa_supplicant;
 pub mod zram_generator;
 
 mod debian_version;
 mod error;
-mod lines;
-pub(crate) mod yaml;
 
 pub use debian_version::{DebianVersion, VersionError};
 pub use error::EditError;
+pub use hc_common::network::{dhcpcd_conf, interfaces, keyfile, netplan, networkd, profile, wpa_supplicant};

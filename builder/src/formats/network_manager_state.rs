@@ -1,7 +1,7 @@
 //! `/var/lib/NetworkManager/NetworkManager.state`: whether NetworkManager may use the radio. Raspberry Pi OS says no until
 //! somebody has named a country.
 
-use super::lines::Lines;
+use hc_common::text::Lines;
 
 /// Where the file lies.
 pub const PATH: &str = "/var/lib/NetworkManager/NetworkManager.state";

@@ -7,7 +7,7 @@
 use super::cmdline::edit_first_line;
 use super::error::EditError;
 use super::kernel_args::KernelArg;
-use super::lines::Lines;
+use hc_common::text::Lines;
 
 /// Where the file lies.
 pub const PATH: &str = "/etc/default/raspi-extra-cmdline";

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use hc_common::network::NetworkStack;
 use serde::{Deserialize, Serialize};
 
 use crate::arch::Arch;
@@ -94,23 +95,6 @@ impl Bootloader {
     }
 }
 
-/// What sets up the network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum NetworkStack {
-    /// `/etc/dhcpcd.conf`.
-    Dhcpcd,
-    /// Keyfiles in `/etc/NetworkManager/system-connections`.
-    NetworkManager,
-    /// Files in `/etc/systemd/network`.
-    Networkd,
-    /// Files in `/etc/netplan`, of which netplan makes those of systemd-networkd at each boot. Where it makes them for
-    /// NetworkManager, that is what counts.
-    Netplan,
-    /// `/etc/network/interfaces`, where an interface is set up there; that of the loopback is everywhere.
-    Ifupdown,
-}
-
 /// What would make swap.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -146,18 +130,6 @@ pub enum Swap {
         /// Its number.
         number: u32,
     },
-}
-
-impl fmt::Display for NetworkStack {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Dhcpcd => "dhcpcd",
-            Self::NetworkManager => "NetworkManager",
-            Self::Networkd => "systemd-networkd",
-            Self::Netplan => "netplan",
-            Self::Ifupdown => "ifupdown",
-        })
-    }
 }
 
 impl fmt::Display for Swap {

@@ -15,7 +15,7 @@ mod tree;
 
 pub use cgroup::CgroupVersion;
 pub use error::OsError;
-pub use facts::{Bootloader, Facts, NetworkStack, Swap};
+pub use facts::{Bootloader, Facts, Swap};
 pub use family::{Evidence, Family, System};
 pub use first_boot::{CloudInit, MachineId, RootGrowth, UserSetup};
 pub use image::{Access, OsImage, PartitionRole};

@@ -1,10 +1,10 @@
 //! Which service sets up the network, by the links that enable it and the files that it reads.
 
-use crate::formats::interfaces;
+use hc_common::network::{NetworkStack, dhcpcd_conf, interfaces};
+
 use crate::fs::{ImagePath, Kind};
 
 use super::error::OsError;
-use super::facts::NetworkStack;
 use super::image::fixed;
 use super::probe::root;
 use super::snapshot::Snapshot;
@@ -14,30 +14,42 @@ const ENABLED: &str = "/etc/systemd/system";
 
 /// All services that would set up an interface, and into `files` what those of ifupdown and wireless cards read.
 pub(super) fn active(tree: &Tree, files: &mut Snapshot) -> Result<Vec<NetworkStack>, OsError> {
-    take_all(tree, files, interfaces::DIR)?;
+    for dir in NetworkStack::ALL.iter().flat_map(|stack| stack.backend().reads_dirs()) {
+        take_all(tree, files, dir)?;
+    }
     take_all(tree, files, "/var/lib/systemd/rfkill")?;
     let mut active = Vec::new();
-    if enabled(tree, "NetworkManager.service")? {
-        active.push(NetworkStack::NetworkManager);
-    }
-    // The service may be enabled and its configuration gone; then it is not the one that sets up the network.
-    if enabled(tree, "dhcpcd.service")? && files.text(&fixed("/etc/dhcpcd.conf")).is_some() {
-        active.push(NetworkStack::Dhcpcd);
-    }
-    if enabled(tree, "networking.service")? && ifupdown_has_interface(files) {
-        active.push(NetworkStack::Ifupdown);
-    }
-    // netplan's generator starts systemd-networkd itself. What makes its files for another service has that enabled.
-    let netplan = exists(tree, "/usr/sbin/netplan")? && active.is_empty();
-    let own_files = !names(tree, "/etc/systemd/network", ".network")?.is_empty();
-    if netplan {
-        active.push(NetworkStack::Netplan);
-    }
-    let networkd = enabled(tree, "systemd-networkd.service")?;
-    if networkd && (!netplan || own_files) {
-        active.push(NetworkStack::Networkd);
+    for stack in NetworkStack::ALL {
+        if is_active(stack, tree, files, &active)? {
+            active.push(stack);
+        }
     }
     Ok(active)
+}
+
+/// Whether a service sets up an interface; `before` are those of [`NetworkStack::ALL`] in front of it that do.
+fn is_active(
+    stack: NetworkStack,
+    tree: &Tree,
+    files: &Snapshot,
+    before: &[NetworkStack],
+) -> Result<bool, OsError> {
+    match stack {
+        NetworkStack::NetworkManager => enabled(tree, "NetworkManager.service"),
+        // The service may be enabled and its configuration gone; then it is not the one that sets up the network.
+        NetworkStack::Dhcpcd => {
+            Ok(enabled(tree, "dhcpcd.service")? && files.text(&fixed(dhcpcd_conf::PATH)).is_some())
+        }
+        NetworkStack::Ifupdown => Ok(enabled(tree, "networking.service")? && ifupdown_has_interface(files)),
+        // netplan's generator starts systemd-networkd itself. What makes its files for another service has that enabled.
+        NetworkStack::Netplan => Ok(before.is_empty() && exists(tree, "/usr/sbin/netplan")?),
+        // Behind netplan only where the base has files of its own.
+        NetworkStack::Networkd => {
+            let behind_netplan = before.contains(&NetworkStack::Netplan);
+            let own_files = || names(tree, "/etc/systemd/network", ".network").map(|names| !names.is_empty());
+            Ok(enabled(tree, "systemd-networkd.service")? && (!behind_netplan || own_files()?))
+        }
+    }
 }
 
 /// Whether something takes name servers from systemd-networkd or ifupdown.

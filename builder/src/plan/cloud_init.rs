@@ -1,9 +1,11 @@
 //! cloud-init, which goes on running, since it grows the root on many bases: it must not undo what the image says.
 
+use hc_common::network::NetworkStack;
+
 use crate::formats::cloud_init::{self, CloudInitOverrides};
 use crate::formats::user_data;
 use crate::fs::ImagePath;
-use crate::os::{Facts, FileState, NetworkStack};
+use crate::os::{Facts, FileState};
 
 use super::builder::{PlanBuilder, at};
 use super::error::PlanError;

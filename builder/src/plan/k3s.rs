@@ -1,5 +1,7 @@
 //! k3s as its own installer would lay it down: program, links, unit, configuration, images, manifests.
 
+use hc_common::paths::K3S_IMAGES_DIR as IMAGES;
+
 use crate::formats::{k3s_env, k3s_unit};
 use crate::source::k3s_release::ReleaseFile;
 use crate::value::{BootstrapRole, Role};
@@ -12,8 +14,6 @@ use super::request::Request;
 
 /// Where the k3s program goes.
 pub(super) const BINARY: &str = "/usr/local/bin/k3s";
-/// Where the airgap images go.
-pub(super) const IMAGES: &str = "/var/lib/rancher/k3s/agent/images";
 /// Where k3s looks for what it is to apply.
 const MANIFESTS: &str = "/var/lib/rancher/k3s/server/manifests";
 

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use crate::cluster::{Datastore, FlannelBackend, Setting};
 use crate::formats::k3s_config::{self, NodeConfig, ServerConfig};
-use crate::formats::yaml::{list, quoted};
 use crate::secrets::{AGENT_TOKEN, TOKEN};
 use crate::value::{BootstrapRole, Role, Secret};
+use hc_common::text::yaml::{list, quoted};
 
 use super::builder::PlanBuilder;
 use super::edit::Content;

@@ -9,7 +9,6 @@ mod edit;
 mod error;
 mod firstboot;
 mod flash_wear;
-mod ifupdown;
 mod k3s;
 mod k3s_config;
 mod kernel;

@@ -1,25 +1,26 @@
 //! The node's address and search domain, in the form that the image's own network service reads.
 
+use hc_common::network::{Change, Files, NetworkStack, Profile, Render, Site, UnsupportedProfile, Wifi};
+
 use crate::cluster::{Addressing, Link};
-use crate::formats::profile::{Profile, Wifi};
-use crate::formats::{dhcpcd_conf, keyfile, netplan, networkd, resolv_conf, wpa_supplicant};
-use crate::os::{Bootloader, FileState, NetworkStack};
+use crate::formats::resolv_conf;
+use crate::fs::ImagePath;
+use crate::os::{Bootloader, FileState, Snapshot};
 use crate::value::{InterfaceName, Secret, StaticNetwork};
 
 use super::builder::{PlanBuilder, at};
 use super::edit::Content;
 use super::error::PlanError;
 use super::request::Request;
-use super::{ifupdown, wifi};
+use super::wifi;
 
-pub(super) const REASON: &str = "the node's address";
-const PORT_REASON: &str = "the VLAN and the port below it";
+const REASON: &str = "the node's address";
 
 /// What the kernel of a Raspberry Pi calls its own interfaces, wired and wireless.
 const PI_WIRED: &str = "eth0";
 pub(super) const PI_WIRELESS: &str = "wlan0";
 
-/// Where all is as the base has it, DHCP on any wired interface, the base's files stay as they are.
+/// Where everything is as in the base, DHCP on any wired interface, the base's files stay as they are.
 pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanError> {
     if !is_ours(request) {
         return Ok(());
@@ -27,34 +28,81 @@ pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<
     let profile = profile(request);
     if let Link::Wifi(link) = &request.node.network.link {
         wifi::edits(builder, link)?;
+    }
+    let backend = usable(builder, &profile)?.backend();
+    let default_port = default_port(builder, &profile)?;
+    let site = Site { default_port: default_port.as_ref(), files: &builder.facts.files };
+    for file in backend.render(&profile, &site)? {
+        add(builder, file, &profile)?;
+    }
+    if profile.wifi.is_some() {
         named_radio(builder, &profile)?;
     }
+    if backend.capabilities().resolver { Ok(()) } else { names(builder, &profile) }
+}
+
+/// The one network service of the image, where it can do what the profile asks.
+fn usable(builder: &PlanBuilder, profile: &Profile<'_>) -> Result<NetworkStack, PlanError> {
     match builder.facts.network.as_slice() {
-        [NetworkStack::Dhcpcd] => dhcpcd(builder, &profile, request),
-        [NetworkStack::NetworkManager] => {
-            if profile.vlan.is_some() {
-                builder.text(keyfile::PORT_PATH, keyfile::MODE, keyfile::render_port(&profile), PORT_REASON);
-            }
-            write(builder, keyfile::PATH, keyfile::MODE, keyfile::render(&profile), &profile);
+        [stack] if can(*stack, profile) && (on_pi(builder) || !stack.backend().capabilities().pi_only) => {
+            Ok(*stack)
+        }
+        // Its own message says more.
+        [stack @ NetworkStack::Dhcpcd] if on_pi(builder) => Ok(*stack),
+        found => Err(unsupported(found, profile)),
+    }
+}
+
+fn can(stack: NetworkStack, profile: &Profile<'_>) -> bool {
+    let capabilities = stack.backend().capabilities();
+    (profile.wifi.is_none() || capabilities.wifi) && (profile.vlan.is_none() || capabilities.vlan)
+}
+
+fn on_pi(builder: &PlanBuilder) -> bool {
+    matches!(builder.facts.bootloader, Bootloader::PiFirmware { .. })
+}
+
+/// The name of a Raspberry Pi's own interface; other boards have none that is known beforehand.
+fn default_port(builder: &PlanBuilder, profile: &Profile<'_>) -> Result<Option<InterfaceName>, PlanError> {
+    let name = if profile.wifi.is_some() { PI_WIRELESS } else { PI_WIRED };
+    let name = name.parse().map_err(|_| unsupported(&builder.facts.network, profile))?;
+    Ok(on_pi(builder).then_some(name))
+}
+
+/// A file that holds the password of a wireless network is never shown.
+fn add(builder: &mut PlanBuilder, file: Render, profile: &Profile<'_>) -> Result<(), PlanError> {
+    let Render { path, change, reason } = file;
+    match change {
+        Change::Edit { text } => builder.change(&at(&path), reason, |_| Ok(text)),
+        Change::Write { mode, text } => {
+            let content = match profile.wifi {
+                Some(_) => Content::Secret(Secret::new(text)),
+                None => Content::Bytes(text.into_bytes().into()),
+            };
+            builder.file(&path, mode, content, reason);
             Ok(())
         }
-        [NetworkStack::Netplan] => {
-            write(builder, netplan::PATH, netplan::MODE, netplan::render(&profile), &profile);
-            names(builder, &profile)
-        }
-        [NetworkStack::Networkd] if profile.wifi.is_none() => {
-            if let Some(vlan) = profile.vlan {
-                builder.text(networkd::NETDEV_PATH, 0o644, networkd::render_netdev(vlan), PORT_REASON);
-                builder.text(networkd::PORT_PATH, 0o644, networkd::render_port(&profile, vlan), PORT_REASON);
-            }
-            builder.text(networkd::PATH, 0o644, networkd::render(&profile), REASON);
-            names(builder, &profile)
-        }
-        [NetworkStack::Ifupdown] if profile.wifi.is_none() => {
-            ifupdown::edits(builder, &profile)?;
-            names(builder, &profile)
-        }
-        found => Err(unsupported(found, &profile)),
+    }
+}
+
+/// What the files of the base hold, as the backends ask for it.
+impl Files for Snapshot {
+    fn text(&self, path: &str) -> Option<String> {
+        Self::text(self, &at(path)).map(str::to_owned)
+    }
+
+    fn dir(&self, dir: &str) -> Vec<(String, String)> {
+        let text = |(path, state): (&ImagePath, &FileState)| match state {
+            FileState::Text(text, _) => Some((path.to_string(), text.clone())),
+            _ => None,
+        };
+        self.below(&at(dir)).filter_map(text).collect()
+    }
+}
+
+impl From<UnsupportedProfile> for PlanError {
+    fn from(UnsupportedProfile { what, hint }: UnsupportedProfile) -> Self {
+        Self::Unsupported { what, hint }
     }
 }
 
@@ -68,7 +116,9 @@ fn profile<'a>(request: &Request<'a>) -> Profile<'a> {
         vlan: node.network.vlan(),
         wifi: match &node.network.link {
             Link::Ethernet { .. } => None,
-            Link::Wifi(wifi) => Some(Wifi { ssid: &wifi.ssid, psk: &wifi.psk, hidden: wifi.hidden }),
+            Link::Wifi(wifi) => {
+                Some(Wifi { ssid: &wifi.ssid, psk: &wifi.psk, hidden: wifi.hidden, country: &wifi.country })
+            }
         },
     }
 }
@@ -90,10 +140,10 @@ pub(super) fn interface(
     request: &Request<'_>,
 ) -> Result<Option<InterfaceName>, PlanError> {
     let profile = profile(request);
-    match (profile.vlan, builder.facts.network.as_slice()) {
-        (Some(_), [NetworkStack::Ifupdown]) => ifupdown::interface(builder, &profile).map(Some),
-        (Some(vlan), _) => Ok(Some(vlan.interface())),
-        (None, _) => Ok(profile.interface.cloned()),
+    let site = Site { default_port: None, files: &builder.facts.files };
+    match builder.facts.network.as_slice() {
+        [stack] => Ok(stack.backend().link(&profile, &site)?),
+        _ => Ok(profile.vlan.map(|vlan| vlan.interface()).or_else(|| profile.interface.cloned())),
     }
 }
 
@@ -107,65 +157,17 @@ pub(super) fn fixed<'a>(request: &Request<'a>) -> Option<&'a StaticNetwork> {
 
 /// Firstboot looks for a fixed address on an interface that it knows by name, and netplan knows radios in no other way.
 fn named_radio(builder: &PlanBuilder, profile: &Profile<'_>) -> Result<(), PlanError> {
-    let on_pi = matches!(builder.facts.bootloader, Bootloader::PiFirmware { .. });
     let by_name = profile.network.is_some() || builder.facts.network == [NetworkStack::Netplan];
-    if let (Some(mac), [NetworkStack::Netplan]) = (profile.mac, builder.facts.network.as_slice()) {
+    if by_name && profile.interface.is_none() && !on_pi(builder) {
         return Err(PlanError::Unsupported {
-            what: format!("choosing the radio by its MAC address {mac} on an image with netplan"),
-            hint: "leave `mac` out and name the `interface`, such as wlan0".to_owned(),
-        });
-    }
-    match by_name {
-        true if profile.interface.is_none() && !on_pi => Err(PlanError::Unsupported {
             what: "a node on Wi-Fi with this image, whose radio must be known by its name,".to_owned(),
             hint: "name the node's `interface`, such as wlp2s0".to_owned(),
-        }),
-        _ => Ok(()),
-    }
-}
-
-/// A file of ours; never shown where it holds the password of a wireless network.
-fn write(builder: &mut PlanBuilder, path: &str, mode: u16, text: String, profile: &Profile<'_>) {
-    let content = match profile.wifi {
-        Some(_) => Content::Secret(Secret::new(text)),
-        None => Content::Bytes(text.into_bytes().into()),
-    };
-    builder.file(path, mode, content, REASON);
-}
-
-/// dhcpcd knows interfaces by name only. Raspberry Pi OS keeps the kernel's names.
-fn dhcpcd(builder: &mut PlanBuilder, profile: &Profile<'_>, request: &Request<'_>) -> Result<(), PlanError> {
-    let refused = || unsupported(&[NetworkStack::Dhcpcd], profile);
-    if !matches!(builder.facts.bootloader, Bootloader::PiFirmware { .. }) {
-        return Err(refused());
-    }
-    if let Some(vlan) = profile.vlan {
-        return Err(PlanError::Unsupported {
-            what: format!("VLAN {vlan} on an image with dhcpcd, which makes no interface for it,"),
-            hint: "use an image with NetworkManager, such as Raspberry Pi OS bookworm or later, or give the port the \
-                   VLAN without a tag at the switch and leave `vlan` out"
-                .to_owned(),
         });
     }
-    if let Some(mac) = profile.mac {
-        return Err(PlanError::Unsupported {
-            what: format!("choosing the interface by its MAC address {mac} on an image with dhcpcd"),
-            hint: "leave `mac` out and name the `interface`, such as eth0".to_owned(),
-        });
-    }
-    if let (Some(network), Link::Wifi(link)) = (&profile.wifi, &request.node.network.link) {
-        let text = wpa_supplicant::render(network, &link.country);
-        write(builder, wpa_supplicant::PATH, wpa_supplicant::MODE, text, profile);
-    }
-    let usual = if profile.wifi.is_some() { PI_WIRELESS } else { PI_WIRED };
-    let usual = usual.parse().map_err(|_| refused())?;
-    let interface = profile.interface.unwrap_or(&usual);
-    builder.change(&at(dhcpcd_conf::PATH), REASON, |text| {
-        dhcpcd_conf::edit(text, interface, profile.network, profile.search)
-    })
+    Ok(())
 }
 
-/// Name servers and search domain, where no program carries them from the network service to the C library.
+/// Name servers and search domain, where no program brings them from the network service to the C library.
 fn names(builder: &mut PlanBuilder, profile: &Profile<'_>) -> Result<(), PlanError> {
     let servers = profile.network.map(StaticNetwork::dns).unwrap_or_default();
     if builder.facts.resolver || (servers.is_empty() && profile.search.is_none()) {
@@ -175,7 +177,7 @@ fn names(builder: &mut PlanBuilder, profile: &Profile<'_>) -> Result<(), PlanErr
     if is_written || profile.network.is_none() {
         return Err(PlanError::Unsupported {
             what: format!(
-                "a search domain or name servers on an image whose {} nobody we know writes",
+                "a search domain or name servers on an image where no known program writes {}",
                 resolv_conf::PATH
             ),
             hint: "use an image with systemd-resolved or resolvconf, or leave `domain` and `dns` out"
@@ -187,22 +189,25 @@ fn names(builder: &mut PlanBuilder, profile: &Profile<'_>) -> Result<(), PlanErr
 }
 
 fn unsupported(found: &[NetworkStack], profile: &Profile<'_>) -> PlanError {
-    let several = found.len() > 1;
-    let found = match found {
-        [] => "no network service that is known".to_owned(),
-        stacks => stacks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and "),
+    let names = found.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+    let names = if found.is_empty() { "no known network service" } else { &names };
+    let what = match (&profile.wifi, profile.vlan) {
+        (None, Some(_)) => "a VLAN",
+        (Some(_), _) => "a node on Wi-Fi",
+        (None, None) => "a static address, an interface or a search domain",
     };
-    let (what, stacks) = match (&profile.wifi, profile.vlan) {
-        (None, Some(_)) => ("a VLAN", "NetworkManager, netplan, systemd-networkd, ifupdown"),
-        (Some(_), _) => ("a node on Wi-Fi", "NetworkManager, netplan, or dhcpcd on a Raspberry Pi"),
-        (None, None) => (
-            "a static address, an interface or a search domain",
-            "NetworkManager, netplan, systemd-networkd, ifupdown, or dhcpcd on a Raspberry Pi",
-        ),
-    };
-    let which = if several { "exactly one of" } else { "one of" };
+    let which = if found.len() > 1 { "exactly one of" } else { "one of" };
     PlanError::Unsupported {
-        what: format!("{what} on an image with {found}"),
-        hint: format!("use an image with {which} {stacks}, or leave the node on DHCP and on its cable"),
+        what: format!("{what} on an image with {names}"),
+        hint: format!("use an image with {which} {}, or DHCP on any wired interface", suitable(profile)),
     }
+}
+
+/// The services that can do what the profile asks.
+fn suitable(profile: &Profile<'_>) -> String {
+    let suitable = NetworkStack::ALL.into_iter().filter(|stack| can(*stack, profile));
+    let (pi, other): (Vec<_>, Vec<_>) = suitable.partition(|stack| stack.backend().capabilities().pi_only);
+    let list = |stacks: Vec<NetworkStack>| stacks.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let on_pi = list(pi).into_iter().map(|name| format!("or {name} on a Raspberry Pi"));
+    list(other).into_iter().chain(on_pi).collect::<Vec<_>>().join(", ")
 }

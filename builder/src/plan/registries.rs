@@ -5,8 +5,8 @@
 use std::fmt::Write as _;
 
 use crate::cluster::{Registries, RegistryAccess, RegistryAuth};
-use crate::formats::yaml::quoted;
 use crate::value::Secret;
+use hc_common::text::yaml::quoted;
 
 use super::builder::PlanBuilder;
 use super::edit::Content;

@@ -2,16 +2,18 @@
 
 use std::path::PathBuf;
 
+use hc_common::network::NetworkStack;
 use hc_firstboot::seed::{
     self, BundleFile, Clock, Cluster, Endpoint, InitServer, Join, K3s, Network, Node, Report, Role, Root,
-    Secrets, Seed, ValueError, Workload,
+    Secrets, Seed, Workload,
 };
 
-use crate::cluster::{DataDir, DataDisk, FlannelBackend, Format, Link};
-use crate::os::NetworkStack;
+use crate::cluster::{
+    self, DEFAULT_CLUSTER_CIDR, DEFAULT_SERVICE_CIDR, DataDir, DataDisk, FlannelBackend, Format, Link,
+};
 use crate::secrets::TOKEN;
 use crate::source::k3s_release::ReleaseFile;
-use crate::value::{BootstrapRole, Host, VlanId};
+use crate::value::{BootstrapRole, InterfaceName, Subnet};
 
 use super::builder::PlanBuilder;
 use super::error::PlanError;
@@ -31,17 +33,18 @@ pub(super) fn seed(builder: &PlanBuilder, request: &Request<'_>) -> Result<Seed,
     let (cluster, node) = (request.cluster, request.node);
     Ok(Seed {
         schema: seed::SCHEMA,
-        node: Node { hostname: node.name.to_string() },
+        node: Node { hostname: node.name.clone() },
         cluster: Cluster {
             name: cluster.name.to_string(),
-            api: cluster.api.as_ref().map(|host| endpoint("cluster.api", host)).transpose()?,
+            api: cluster.api.clone().map(Endpoint::of_api),
+            networks: cluster_networks(cluster),
         },
-        role: role(request)?,
+        role: role(request),
         network: network(builder, request)?,
         clock: Clock {
             floor: u64::try_from(request.time).unwrap_or(0),
             ca_not_before: request.secrets.and_then(|secrets| u64::try_from(secrets.not_before).ok()),
-            ntp: cluster.ntp.iter().map(ToString::to_string).collect(),
+            ntp: cluster.ntp.clone(),
             wait_seconds: 60,
             require_ntp: false,
         },
@@ -58,16 +61,16 @@ pub(super) fn seed(builder: &PlanBuilder, request: &Request<'_>) -> Result<Seed,
     })
 }
 
-fn role(request: &Request<'_>) -> Result<Role, PlanError> {
+fn role(request: &Request<'_>) -> Role {
     let cluster = request.cluster;
-    let join = || -> Result<Join, PlanError> {
+    let join = || {
         let hosts = cluster.join_host();
-        let servers = hosts.iter().map(|host| endpoint("role.servers", host)).collect::<Result<_, _>>()?;
-        Ok(Join { servers, token_file: PathBuf::from(TOKEN), wait_seconds: JOIN_SECONDS })
+        let servers = hosts.iter().cloned().map(Endpoint::of_api).collect();
+        Join { servers, token_file: PathBuf::from(TOKEN), wait_seconds: JOIN_SECONDS }
     };
-    Ok(match request.node.bootstrap_role {
+    match request.node.bootstrap_role {
         BootstrapRole::InitServer => Role::InitServer(InitServer {
-            nodes: cluster.nodes.joining().iter().map(|node| node.name.to_string()).collect(),
+            nodes: cluster.nodes.joining().iter().map(|node| node.name.clone()).collect(),
             join_seconds: if cluster.nodes.joining().is_empty() { 0 } else { WHOLE_SECONDS },
             workload: Workload {
                 addons: cluster.manifests.iter().map(|manifest| manifest.addon().to_owned()).collect(),
@@ -76,50 +79,51 @@ fn role(request: &Request<'_>) -> Result<Role, PlanError> {
                 wait_seconds: WORKLOAD_SECONDS,
             },
         }),
-        BootstrapRole::JoinServer => Role::Server(join()?),
-        BootstrapRole::Agent => Role::Agent(join()?),
-    })
+        BootstrapRole::JoinServer => Role::Server(join()),
+        BootstrapRole::Agent => Role::Agent(join()),
+    }
 }
 
 fn network(builder: &PlanBuilder, request: &Request<'_>) -> Result<Network, PlanError> {
-    let wanted = fixed(request);
-    // Both sides check an address when it is parsed; they cannot disagree about one that this side has printed.
-    let address = wanted.map(|network| network.address().to_string().parse()).transpose();
+    let node = request.node;
     Ok(Network {
         stack: stack(builder, request),
-        interface: interface(builder, request)?,
-        vlan: request.node.network.vlan().map(VlanId::get),
-        address: address.map_err(|e: ValueError| unusable("network.address", &e))?,
-        gateway: wanted.and_then(|network| network.gateway()),
-        dns: wanted.map(|network| network.dns().to_vec()).unwrap_or_default(),
+        link: link(builder, request)?,
+        interface: node.network.interface.clone(),
+        mac: node.mac,
+        search: request.cluster.domain.clone(),
+        vlan: node.network.vlan(),
         arp_probe: true,
         wait_seconds: 120,
+        fixed: fixed(request).cloned(),
     })
 }
 
-fn endpoint(place: &str, host: &Host) -> Result<Endpoint, PlanError> {
-    host.to_string().parse().map_err(|e: ValueError| unusable(place, &e))
-}
-
-fn unusable(place: &str, e: &ValueError) -> PlanError {
-    PlanError::Seed(seed::SeedError::Value { place: place.to_owned(), problem: e.to_string() })
-}
-
 /// The interface by name; without one firstboot looks for a wired one.
-fn interface(builder: &PlanBuilder, request: &Request<'_>) -> Result<Option<String>, PlanError> {
+fn link(builder: &PlanBuilder, request: &Request<'_>) -> Result<Option<InterfaceName>, PlanError> {
     let radio = matches!(request.node.network.link, Link::Wifi(_)) && fixed(request).is_some();
-    let known = network::interface(builder, request)?.map(|name| name.to_string());
-    Ok(known.or(radio.then(|| PI_WIRELESS.to_owned())))
+    let known = network::interface(builder, request)?;
+    Ok(known.or(PI_WIRELESS.parse().ok().filter(|_| radio)))
 }
 
-/// The one network service, where firstboot can write its files: it knows those for Ethernet.
-fn stack(builder: &PlanBuilder, request: &Request<'_>) -> Option<seed::Stack> {
+/// The one network service, where firstboot can change its files. It knows those for Ethernet.
+fn stack(builder: &PlanBuilder, request: &Request<'_>) -> Option<NetworkStack> {
     match builder.facts.network.as_slice() {
         _ if matches!(request.node.network.link, Link::Wifi(_)) => None,
-        [NetworkStack::Dhcpcd] => Some(seed::Stack::Dhcpcd),
-        [NetworkStack::NetworkManager] => Some(seed::Stack::NetworkManager),
+        [stack] if stack.backend().capabilities().reload => Some(*stack),
         _ => None,
     }
+}
+
+/// The networks of pods and services: k3s's own where the user names none.
+fn cluster_networks(cluster: &cluster::Cluster) -> Vec<Subnet> {
+    let k3s = &cluster.k3s;
+    let or_default = |given: &[Subnet], default: &str| match given {
+        [] => default.parse().into_iter().collect(),
+        given => given.to_vec(),
+    };
+    let pods = or_default(&k3s.cluster_cidr, DEFAULT_CLUSTER_CIDR);
+    pods.into_iter().chain(or_default(&k3s.service_cidr, DEFAULT_SERVICE_CIDR)).collect()
 }
 
 /// What the pod network is made of (k3s's flannel backends).
@@ -133,8 +137,8 @@ fn modules(backend: FlannelBackend) -> Vec<String> {
 
 fn data_disk(disk: &DataDisk) -> seed::DataDisk {
     seed::DataDisk {
-        label: disk.label.to_string(),
-        mount: disk.mount.as_path().to_owned(),
+        label: disk.label.clone(),
+        mount: disk.mount.clone(),
         required: disk.required,
         format: match disk.format {
             Format::Never => seed::Format::Never,
@@ -148,7 +152,7 @@ fn data_disk(disk: &DataDisk) -> seed::DataDisk {
 
 fn dir(dir: &DataDir) -> seed::Dir {
     let DataDir { path, mode, uid, gid } = dir;
-    seed::Dir { path: PathBuf::from(path.as_str()), mode: mode.bits().into(), uid: *uid, gid: *gid }
+    seed::Dir { path: path.clone(), mode: mode.bits().into(), uid: *uid, gid: *gid }
 }
 
 fn bundle(path: &str, file: &ReleaseFile) -> BundleFile {

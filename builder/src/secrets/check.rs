@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::clock::{Clock, date, moment};
 use super::error::{Damage, SecretsError};
 use super::pki::{self, CertifiedKey, SERVICE_KEY_BITS};
-use super::{Secrets, pem};
+use super::{Secrets, password, pem};
 
 const ADMIN: &str = "the administrator's certificate";
 
@@ -69,7 +69,7 @@ pub(super) fn integrity(secrets: &Secrets) -> Result<(), Damage> {
     let tokens = [&secrets.server_password, &secrets.agent_password];
     let passwords = tokens.into_iter().chain(secrets.node_passwords.values());
     require(
-        passwords.into_iter().all(|p| p.is_password()),
+        passwords.into_iter().all(password::is_valid),
         "a token or node password",
         "is not 32 hexadecimal digits",
     )

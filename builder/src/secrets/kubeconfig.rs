@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::pki::CertifiedKey;
-use crate::formats::yaml::quoted;
 use crate::value::Secret;
+use hc_common::text::yaml::quoted;
 
 /// Where k3s serves the API and lets nodes join.
 const PORT: u16 = 6443;

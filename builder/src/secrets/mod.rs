@@ -19,10 +19,10 @@ mod error;
 mod file;
 mod kubeconfig;
 mod node_files;
+mod password;
 mod pem;
 mod pki;
 mod rotate;
-mod secret;
 pub mod store;
 mod token;
 
@@ -59,8 +59,8 @@ impl Secrets {
         let admin = pki::make_admin(&authorities.client, now)?;
         let mut secrets = Self {
             cluster: cluster.into(),
-            server_password: Secret::random_password()?,
-            agent_password: Secret::random_password()?,
+            server_password: password::random()?,
+            agent_password: password::random()?,
             node_passwords: BTreeMap::new(),
             authorities,
             service_key: pki::make_service_key()?,
@@ -76,7 +76,7 @@ impl Secrets {
         let mut added = Vec::new();
         for node in nodes {
             if !self.node_passwords.contains_key(node) {
-                self.node_passwords.insert(node.clone(), Secret::random_password()?);
+                self.node_passwords.insert(node.clone(), password::random()?);
                 added.push(node.clone());
             }
         }

@@ -6,9 +6,8 @@
 use std::str::FromStr;
 
 use super::node_files::{AGENT_TOKEN, TOKEN};
-use super::{Secrets, SecretsError, pki};
+use super::{Secrets, SecretsError, password, pki};
 use crate::value::Hostname;
-use crate::value::Secret;
 
 /// Something that one may wish to renew.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,11 +83,11 @@ impl Secrets {
                 renewed(Self { admin, ..self.clone() }, admin_steps())
             }
             Item::AgentToken => {
-                let agent_password = Secret::random_password()?;
+                let agent_password = password::random()?;
                 renewed(Self { agent_password, ..self.clone() }, agent_token_steps())
             }
             Item::ServerToken => {
-                let server_password = Secret::random_password()?;
+                let server_password = password::random()?;
                 renewed(Self { server_password, ..self.clone() }, server_token_steps())
             }
             Item::NodePassword(node) => node_password(node),

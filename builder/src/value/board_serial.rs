@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::error::ValueError;
+use hc_common::value::ValueError;
 
 /// A serial number as the device tree (`/proc/device-tree/serial-number`) or a PC's firmware (DMI) tells it, in
 /// lower case: the two write hex digits differently.

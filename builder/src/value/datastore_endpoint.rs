@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
-use super::error::ValueError;
-use super::secret::Secret;
+use hc_common::value::Secret;
+use hc_common::value::ValueError;
 
 /// A value of k3s's `--datastore-endpoint`. It may hold a password and so does not print.
 #[derive(Debug, Clone)]

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::domain_name::is_label;
-use super::error::ValueError;
+use hc_common::value::ValueError;
+use hc_common::value::is_label;
 
 /// A lower-case RFC 1123 label, such as `home`: usable in file names, in Kubernetes and in a kubeconfig.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

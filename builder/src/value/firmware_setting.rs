@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::error::{ValueError, text_value};
+use hc_common::{text_value, value::ValueError};
 
 /// A line of `config.txt` that sets something, `enable_uart=1`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

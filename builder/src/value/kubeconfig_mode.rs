@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::error::{ValueError, text_value};
+use hc_common::{text_value, value::ValueError};
 
 /// `K3S_KUBECONFIG_MODE`: four octal digits from 0600 to 0777 that leave root its read and write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

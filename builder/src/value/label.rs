@@ -6,8 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::domain_name::is_label;
-use super::error::ValueError;
+use hc_common::value::ValueError;
+use hc_common::value::is_label;
 
 /// The key of a label that a node may put on itself, such as `disk` or `example.org/disk`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

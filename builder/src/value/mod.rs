@@ -1,67 +1,36 @@
 //! Values with a meaning, parsed once at the border: what got past these types needs no second check.
+//!
+//! Those that firstboot knows too lie in [`hc_common::value`], with one set of rules for both programs.
 
-mod address;
 mod board_serial;
-mod bootstrap_role;
 mod datastore_endpoint;
-mod dir_mode;
-mod dir_name;
 mod dns_label;
-mod domain_name;
-mod error;
 mod firmware_setting;
-mod fs_label;
-mod host;
-mod hostname;
-mod interface_name;
 mod kubeconfig_mode;
 mod label;
-mod mac_address;
-mod mount_point;
 mod node_address;
 mod password_hash;
 mod registry;
-mod role;
-mod secret;
 mod ssh_key;
-mod static_network;
-mod subnet;
 mod taint;
-mod time_server;
 mod time_zone;
 mod user_name;
-mod vlan_id;
-mod wifi;
 
-pub use address::InterfaceAddress;
 pub use board_serial::BoardSerial;
-pub use bootstrap_role::BootstrapRole;
 pub use datastore_endpoint::DatastoreEndpoint;
-pub use dir_mode::DirMode;
-pub use dir_name::DirName;
 pub use dns_label::DnsLabel;
-pub use domain_name::DomainName;
-pub use error::ValueError;
 pub use firmware_setting::FirmwareSetting;
-pub use fs_label::FsLabel;
-pub use host::Host;
-pub use hostname::Hostname;
-pub use interface_name::InterfaceName;
+pub use hc_common::value::{
+    BootstrapRole, CountryCode, DirMode, DirName, DomainName, FsLabel, Host, Hostname, InterfaceAddress,
+    InterfaceName, MacAddress, MountPoint, Psk, Role, Secret, Ssid, StaticNetwork, Subnet, TimeServer,
+    ValueError, VlanId,
+};
 pub use kubeconfig_mode::KubeconfigMode;
 pub use label::{LabelKey, LabelValue};
-pub use mac_address::MacAddress;
-pub use mount_point::MountPoint;
 pub use node_address::NodeAddress;
 pub use password_hash::PasswordHash;
 pub use registry::{RegistryName, RegistryUrl};
-pub use role::Role;
-pub use secret::Secret;
 pub use ssh_key::SshKey;
-pub use static_network::StaticNetwork;
-pub use subnet::Subnet;
 pub use taint::Taint;
-pub use time_server::TimeServer;
 pub use time_zone::TimeZone;
 pub use user_name::UserName;
-pub use vlan_id::VlanId;
-pub use wifi::{CountryCode, Psk, Ssid};

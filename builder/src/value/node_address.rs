@@ -4,8 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use super::address::unusable;
-use super::error::ValueError;
+use hc_common::value::ValueError;
+use hc_common::value::unusable;
 
 /// `dhcp`, or an address without prefix length: the prefix is the network's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
-use super::error::ValueError;
-use super::secret::Secret;
+use hc_common::value::Secret;
+use hc_common::value::ValueError;
 
 /// A hash of crypt(5), such as `$6$salt$…` or `$y$…`. Does not print.
 #[derive(Debug, Clone)]

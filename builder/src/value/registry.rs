@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use reqwest::Url;
 
-use super::error::ValueError;
-use super::host::Host;
+use hc_common::value::Host;
+use hc_common::value::ValueError;
 
 /// A registry as image names begin with it: `docker.io`, `registry.home.lan:5000`, or `*` for every registry.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

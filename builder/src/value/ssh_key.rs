@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use ssh_key::authorized_keys::Entry;
 
-use super::error::ValueError;
+use hc_common::value::ValueError;
 
 /// One line of `authorized_keys`: a public key, with options before it and a comment behind it where they were given.
 #[derive(Debug, Clone, PartialEq, Eq)]

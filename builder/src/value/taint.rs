@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::error::ValueError;
 use super::label::{is_qualified_name, is_value};
+use hc_common::value::ValueError;
 
 /// A taint as k3s's `--node-taint` takes it: `key=value:Effect` or `key:Effect`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use hc_common::text_value;
+use hc_common::value::ValueError;
 use serde::{Deserialize, Serialize};
-
-use super::error::{ValueError, text_value};
 
 /// A name of the IANA time zone database, such as `Europe/Berlin` or `UTC`. Whether the database knows it, only the
 /// image can tell (`/usr/share/zoneinfo`).

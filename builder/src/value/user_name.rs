@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::error::ValueError;
+use hc_common::value::ValueError;
 
 /// A name that Debian's adduser takes: a small letter, then small letters, digits, hyphens and underscores.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

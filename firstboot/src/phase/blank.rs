@@ -32,7 +32,7 @@ pub(super) fn format(cx: &mut Context<'_>, wanted: &DataDisk) -> Result<(), Phas
         return Err(PhaseError::retry(
             format!(
                 "no disk has the label {:?} yet; a blank one is formatted only when all have shown up",
-                wanted.label
+                wanted.label.as_str()
             ),
             "plug in the data disk",
         ));
@@ -40,10 +40,10 @@ pub(super) fn format(cx: &mut Context<'_>, wanted: &DataDisk) -> Result<(), Phas
     let (disk, description) = choose(cx, wanted)?;
     cx.state.formatting = Some(description.clone());
     let device = disk.path().display().to_string();
-    let text = format!("formatting the blank disk {device} ({description}) as {:?}", wanted.label);
+    let text = format!("formatting the blank disk {device} ({description}) as {:?}", wanted.label.as_str());
     // Also writes the state: after a power cut in the middle the disk is no longer blank.
     cx.note(PhaseName::DataDisk, &text).map_err(PhaseError::Abort)?;
-    let output = systemd::run(cx.sys, &mkfs(&wanted.label, &device))?;
+    let output = systemd::run(cx.sys, &mkfs(wanted.label.as_str(), &device))?;
     if output.success {
         return Ok(());
     }

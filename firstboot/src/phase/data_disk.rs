@@ -41,7 +41,7 @@ impl Phase for DataDisk {
 
     fn is_done(&self, cx: &Context<'_>) -> Result<bool, PhaseError> {
         let Some(disk) = &cx.seed.data_disk else { return Ok(true) };
-        let Some(device) = find(cx, &disk.label) else { return Ok(false) };
+        let Some(device) = find(cx, disk.label.as_str()) else { return Ok(false) };
         Ok(is_mounted(cx, disk, &device)? && disk.dirs.iter().all(|dir| is_made(cx, disk, dir)))
     }
 
@@ -50,11 +50,11 @@ impl Phase for DataDisk {
         let Some(disk) = &seed.data_disk else { return Ok(()) };
         // What udev has not yet worked off may be the disk; its failure shows as a missing label.
         let _ = cx.sys.run(&Command::new("udevadm", ["settle", "--timeout=10"]));
-        if find(cx, &disk.label).is_none() && disk.format == Format::IfBlank {
+        if find(cx, disk.label.as_str()).is_none() && disk.format == Format::IfBlank {
             blank::format(cx, disk)?;
             let _ = cx.sys.run(&Command::new("udevadm", ["settle", "--timeout=10"]));
         }
-        let device = find(cx, &disk.label).ok_or_else(|| PhaseError::Retry(no_label(cx, disk)))?;
+        let device = find(cx, disk.label.as_str()).ok_or_else(|| PhaseError::Retry(no_label(cx, disk)))?;
         if cx.state.formatting.take().is_some() {
             cx.save().map_err(PhaseError::Abort)?;
         }
@@ -63,7 +63,7 @@ impl Phase for DataDisk {
         }
         // Asked again: without the mount the directories would be made on the card.
         if !is_mounted(cx, disk, &device)? {
-            let what = format!("{} is not mounted although `mount` succeeded", disk.mount.display());
+            let what = format!("{} is not mounted although `mount` succeeded", disk.mount);
             return Err(PhaseError::retry(what, "look into `journalctl -b` for what unmounted it"));
         }
         disk.dirs.iter().try_for_each(|dir| make(cx, disk, dir))
@@ -72,10 +72,10 @@ impl Phase for DataDisk {
     fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, PhaseError> {
         let Some(disk) = &cx.seed.data_disk else { return Ok(Vec::new()) };
         if !self.is_done(cx)? {
-            let what = format!("the data disk at {} does not stay as it was set up", disk.mount.display());
+            let what = format!("the data disk at {} does not stay as it was set up", disk.mount);
             return Err(PhaseError::retry(what, "look into `journalctl -b` for what changes it"));
         }
-        Ok(vec![format!("{} at {}", disk.label, disk.mount.display())])
+        Ok(vec![format!("{} at {}", disk.label, disk.mount)])
     }
 
     fn on_timeout(&self, cx: &mut Context<'_>, last: PhaseError) -> Result<Vec<String>, Failure> {
@@ -113,8 +113,8 @@ fn udev_name(label: &str) -> String {
 
 /// Whether the disk is mounted where it should be; another one there, or a read-only one, is not to be fixed.
 fn is_mounted(cx: &Context<'_>, disk: &seed::DataDisk, device: &Device) -> Result<bool, PhaseError> {
-    let Some(mount) = mounts::at(cx.sys, &disk.mount) else { return Ok(false) };
-    let at = disk.mount.display();
+    let Some(mount) = mounts::at(cx.sys, disk.mount.as_path()) else { return Ok(false) };
+    let at = &disk.mount;
     if device.number.as_ref() != Some(&mount.device) {
         let what = format!("at {at} another disk is mounted (device {}) than {}", mount.device, device.name);
         return Err(PhaseError::abort(what, "check /etc/fstab, and that no two disks have the same label"));
@@ -127,8 +127,8 @@ fn is_mounted(cx: &Context<'_>, disk: &seed::DataDisk, device: &Device) -> Resul
 }
 
 fn mount(cx: &Context<'_>, disk: &seed::DataDisk) -> Result<(), PhaseError> {
-    let at = disk.mount.display().to_string();
-    let command = Command::new("mount", [at.as_str()]);
+    let at = disk.mount.as_str();
+    let command = Command::new("mount", [at]);
     let output = systemd::run(cx.sys, &command)?;
     if output.success {
         return Ok(());
@@ -143,14 +143,14 @@ fn mount(cx: &Context<'_>, disk: &seed::DataDisk) -> Result<(), PhaseError> {
 
 fn make(cx: &Context<'_>, disk: &seed::DataDisk, dir: &Dir) -> Result<(), PhaseError> {
     let Dir { path, mode, uid, gid } = dir;
-    cx.sys.make_owned_dir(&disk.mount, path, *mode, *uid, *gid).map_err(|e| {
-        let what = format!("making the directory {}: {e}", disk.mount.join(path).display());
+    cx.sys.make_owned_dir(disk.mount.as_path(), Path::new(path.as_str()), *mode, *uid, *gid).map_err(|e| {
+        let what = format!("making the directory {}: {e}", format_args!("{}/{path}", disk.mount));
         PhaseError::abort(what, "remove what is in its place on the data disk, or free space there")
     })
 }
 
 fn is_made(cx: &Context<'_>, disk: &seed::DataDisk, dir: &Dir) -> bool {
-    cx.sys.stat(&disk.mount.join(&dir.path)).is_ok_and(|stat| {
+    cx.sys.stat(&disk.mount.as_path().join(dir.path.as_str())).is_ok_and(|stat| {
         stat.kind == Kind::Dir && (stat.mode, stat.uid, stat.gid) == (dir.mode, dir.uid, dir.gid)
     })
 }
@@ -164,7 +164,7 @@ fn no_label(cx: &Context<'_>, disk: &seed::DataDisk) -> Failure {
     let devices = or_none(devices);
     let what = format!(
         "no disk with the label {:?} was found (labels: {labels}; block devices: {devices})",
-        disk.label
+        disk.label.as_str()
     );
     Failure::new(
         what,

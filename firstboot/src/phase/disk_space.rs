@@ -3,14 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
+use hc_common::paths::K3S_IMAGES_DIR as IMAGES;
+
 use super::Phase;
 use crate::block::size;
 use crate::context::Context;
 use crate::phase_error::PhaseError;
 use crate::state::PhaseName;
-
-/// Where k3s looks for archives of images.
-const IMAGES: &str = "/var/lib/rancher/k3s/agent/images";
 
 /// How much an archive takes when it is imported, as a multiple of its own size: once as layers and once unpacked,
 /// each as large as the tar. zstd makes k3s's own archive four times smaller, gzip three times.

@@ -5,17 +5,18 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use hc_common::network::{Change, Files, NetworkStack, Render, Site};
+use hc_common::value::{InterfaceName, MacAddress};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::Phase;
 use crate::context::Context;
 use crate::durable;
-use crate::netconf;
 use crate::phase_error::PhaseError;
 use crate::seed;
 use crate::state::PhaseName;
-use crate::sys::Command;
+use crate::sys::{Command, System};
 use crate::systemd;
 
 /// What a conflict is told with.
@@ -43,7 +44,7 @@ impl Phase for Network {
     /// already is only judged, in verify.
     fn apply(&self, cx: &mut Context<'_>) -> Result<(), PhaseError> {
         let network = cx.network()?;
-        let (Some(stack), Some(address)) = (network.stack, network.address) else { return Ok(()) };
+        let (Some(stack), Some(address)) = (network.stack, network.address()) else { return Ok(()) };
         let links: Vec<Link> = ask(cx, ["-j", "addr", "show"])?;
         let Some(link) = links.iter().find(|link| link.may_carry(&network)) else { return Ok(()) };
         if link.has(address.ip()) {
@@ -59,8 +60,8 @@ impl Phase for Network {
         let mut routes: Vec<Route> = ask(cx, ["-j", "-4", "route", "show", "default"])?;
         let routes_v6: Vec<Route> = ask(cx, ["-j", "-6", "route", "show", "default"])?;
         routes.extend(routes_v6);
-        let wanted = network.address.map(|address| address.ip());
-        let links = of_vlan(links, &network)?;
+        let wanted = network.address().map(|address| address.ip());
+        let links = of_node(links, &network)?;
         let online = judge(&links, &routes, wanted).map_err(|failure| in_vlan(failure, &network))?;
         // Once more where the address was claimed a moment ago: a switch may have held the first probes back.
         probe(cx, &network, &online.link)?;
@@ -71,7 +72,8 @@ impl Phase for Network {
 /// Asks whether somebody else has the static address. IPv6 needs no question: the kernel itself detects duplicates
 /// (RFC 4862, 5.4), and such an address is not counted as good.
 fn probe(cx: &Context<'_>, network: &seed::Network, link: &str) -> Result<(), PhaseError> {
-    let Some(IpAddr::V4(address)) = network.address.map(|address| address.ip()).filter(|_| network.arp_probe)
+    let Some(IpAddr::V4(address)) =
+        network.address().map(|address| address.ip()).filter(|_| network.arp_probe)
     else {
         return Ok(());
     };
@@ -88,35 +90,66 @@ fn probe(cx: &Context<'_>, network: &seed::Network, link: &str) -> Result<(), Ph
     }
 }
 
-/// Writes the address into the files of the base's own network service, where it is not there yet, and has it used.
+/// Writes the address into the files of the base's own network service, where it is not there yet, and has it used. The
+/// files are byte for byte what the builder would write, so that a later boot finds one profile and not two.
 fn claim(
     cx: &mut Context<'_>,
-    stack: seed::Stack,
+    stack: NetworkStack,
     network: &seed::Network,
     link: &str,
 ) -> Result<(), PhaseError> {
-    let path = Path::new(netconf::path(stack));
-    let old = match cx.sys.read(path) {
-        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(e) => return Err(unwritable(path, &e)),
-    };
-    let Some(wanted) = netconf::wanted(stack, network, link, &old) else { return Ok(()) };
-    if wanted.content != old {
-        durable::replace(cx.sys, path, wanted.content.as_bytes(), wanted.mode)
-            .map_err(|e| unwritable(path, &e))?;
+    let port: Option<InterfaceName> = link.parse().ok();
+    let site = Site { default_port: port.as_ref(), files: &NodeFiles(cx.sys) };
+    let files =
+        stack.backend().render(&network.profile(), &site).map_err(|e| PhaseError::abort(e.what, e.hint))?;
+    for file in &files {
+        write(cx, file)?;
     }
-    let address = network.address.map(|address| address.to_string()).unwrap_or_default();
+    let address = network.address().map(|address| address.to_string()).unwrap_or_default();
     cx.progress(PhaseName::Network, &format!("nobody else has {address}: setting it on {link}"))
         .map_err(PhaseError::Abort)?;
-    for command in &wanted.commands {
-        let output = systemd::run(cx.sys, command)?;
+    for words in stack.backend().reload(link) {
+        let mut words = words.into_iter();
+        let command = Command::new(words.next().unwrap_or_default(), words);
+        let output = systemd::run(cx.sys, &command)?;
         if !output.success {
             let what = format!("running {command}: {}", systemd::last_line(&output.stderr));
             return Err(PhaseError::retry(what, "see what `journalctl -b` says about the network service"));
         }
     }
     Ok(())
+}
+
+/// Replaces a file that does not hold its text yet.
+fn write(cx: &Context<'_>, file: &Render) -> Result<(), PhaseError> {
+    let path = Path::new(&file.path);
+    let text = file.change.text().as_bytes();
+    match cx.sys.read(path) {
+        Ok(old) if old == text => return Ok(()),
+        Ok(_) => {}
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        Err(e) => return Err(unwritable(path, &e)),
+    }
+    let mode = match &file.change {
+        Change::Write { mode, .. } => u32::from(*mode),
+        Change::Edit { .. } => cx.sys.stat(path).map_or(0o644, |stat| stat.mode),
+    };
+    durable::replace(cx.sys, path, text, mode).map_err(|e| unwritable(path, &e))
+}
+
+/// The files of the running node.
+struct NodeFiles<'a>(&'a dyn System);
+
+impl Files for NodeFiles<'_> {
+    fn text(&self, path: &str) -> Option<String> {
+        self.0.read(Path::new(path)).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    fn dir(&self, dir: &str) -> Vec<(String, String)> {
+        let names = self.0.list(Path::new(dir)).unwrap_or_default();
+        let paths = names.into_iter().map(|name| format!("{dir}/{name}"));
+        paths.filter_map(|path| Some((path.clone(), self.text(&path)?))).collect()
+    }
 }
 
 fn unwritable(path: &Path, e: &io::Error) -> PhaseError {
@@ -128,6 +161,12 @@ fn unwritable(path: &Path, e: &io::Error) -> PhaseError {
 struct Link {
     #[serde(default)]
     ifname: String,
+    /// The hardware address in use; a service may have changed it.
+    #[serde(default)]
+    address: String,
+    /// The hardware address that the port was made with, where another one is in use.
+    #[serde(default)]
+    permaddr: String,
     /// `ether` for both wired and wireless.
     #[serde(default)]
     link_type: String,
@@ -172,16 +211,22 @@ fn ask<T: DeserializeOwned, const N: usize>(cx: &Context<'_>, args: [&str; N]) -
     serde_json::from_str(text).map_err(|e| PhaseError::retry(format!("running {command}: {e}"), advice))
 }
 
-/// With a VLAN only its own interface counts: the port below may have got an address too.
-fn of_vlan(mut links: Vec<Link>, network: &seed::Network) -> Result<Vec<Link>, PhaseError> {
-    let (Some(id), Some(name)) = (network.vlan, &network.interface) else { return Ok(links) };
-    links.retain(|link| link.ifname == *name);
-    if links.is_empty() {
-        let what = format!("no network: the interface {name} of VLAN {id} is not there");
-        let advice = "check that the cable is in the right port; see what `journalctl -b` says about the network service";
-        return Err(PhaseError::retry(what, advice));
+/// Only the interface counts that the user named, by name or by hardware address: another port may have got an address
+/// too, and so may the port below a VLAN.
+fn of_node(mut links: Vec<Link>, network: &seed::Network) -> Result<Vec<Link>, PhaseError> {
+    links.retain(|link| link.is_named(network).unwrap_or(true));
+    if !links.is_empty() {
+        return Ok(links);
     }
-    Ok(links)
+    let missing = match (&network.vlan, &network.link, &network.mac) {
+        (Some(id), Some(name), _) => format!("the interface {name} of VLAN {id} is missing"),
+        (_, Some(name), _) => format!("the interface {name} is missing"),
+        (_, None, Some(mac)) => format!("no interface has the MAC address {mac}"),
+        (_, None, None) => "this machine has no interface".to_owned(),
+    };
+    let advice =
+        "check that the cable is in the right port; see what `journalctl -b` says about the network service";
+    Err(PhaseError::retry(format!("no network: {missing}"), advice))
 }
 
 /// Nothing but silence tells that the switch does not send the VLAN to the port.
@@ -218,14 +263,25 @@ impl Link {
         has("LOWER_UP") && has("UP") && !has("LOOPBACK")
     }
 
-    /// Whether it is the interface for the static address: the one of the seed, or the first wired one with a
+    /// Whether it is the interface for the static address: the one that the user named, or the first wired one with a
     /// carrier. Wireless ones have names with `wl` (systemd.net-naming-scheme(7), and the kernel's own).
     fn may_carry(&self, network: &seed::Network) -> bool {
-        let named = match &network.interface {
-            Some(name) => self.ifname == *name,
-            None => self.link_type == "ether" && !self.ifname.starts_with("wl"),
-        };
-        named && self.has_carrier()
+        let wired = self.link_type == "ether" && !self.ifname.starts_with("wl");
+        self.is_named(network).unwrap_or(wired) && self.has_carrier()
+    }
+
+    /// Whether it is the interface that the user named; none where the user named none.
+    fn is_named(&self, network: &seed::Network) -> Option<bool> {
+        match (&network.link, network.mac) {
+            (Some(name), _) => Some(self.ifname == name.as_str()),
+            // By type too: interfaces of other kinds inherit the address of the one below them.
+            (None, Some(mac)) => Some(self.link_type == "ether" && self.has_mac(mac)),
+            (None, None) => None,
+        }
+    }
+
+    fn has_mac(&self, mac: MacAddress) -> bool {
+        [&self.address, &self.permaddr].into_iter().any(|text| text.parse() == Ok(mac))
     }
 
     /// Whether the address is set, good or not.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hc_common::value::Hostname;
 use serde::Deserialize;
 
 use super::Phase;
@@ -63,14 +64,14 @@ struct Status {
 }
 
 /// Which nodes are not there, and which are there and not Ready; none where all is well.
-fn missing(nodes: &[Node], wanted: &[String]) -> Option<String> {
-    let find = |name: &String| nodes.iter().find(|node| node.metadata.name == *name);
+fn missing(nodes: &[Node], wanted: &[Hostname]) -> Option<String> {
+    let find = |name: &Hostname| nodes.iter().find(|node| node.metadata.name == name.as_str());
     let ready = |node: &Node| condition(&node.status.conditions, "Ready").is_some_and(|c| c.status == "True");
-    let absent: Vec<&str> = wanted.iter().filter(|name| find(name).is_none()).map(String::as_str).collect();
+    let absent: Vec<&str> = wanted.iter().filter(|name| find(name).is_none()).map(Hostname::as_str).collect();
     let unready: Vec<&str> = wanted
         .iter()
         .filter(|name| find(name).is_some_and(|node| !ready(node)))
-        .map(String::as_str)
+        .map(Hostname::as_str)
         .collect();
     let parts: Vec<String> = [("not joined", absent), ("joined but not Ready", unready)]
         .into_iter()

@@ -4,6 +4,8 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::date;
+use hc_common::value::Hostname;
+
 use crate::phase_error::Failure;
 use crate::seed::{Role, Seed};
 use crate::state::{Outcome, PhaseName, Record, STATE_PATH, State, Status};
@@ -31,7 +33,7 @@ impl ReportStatus {
 pub fn render(state: &State, seed: Option<&Seed>, now: Duration) -> String {
     let mut text = String::from("hcimage first boot\n\n");
     let named = seed.map(|seed| seed.node.hostname.as_str());
-    let node = state.overrides.hostname.as_deref().or(named).unwrap_or("unknown");
+    let node = state.overrides.hostname.as_ref().map(Hostname::as_str).or(named).unwrap_or("unknown");
     // Writing to a String cannot fail.
     let _ = writeln!(text, "Node:    {node}");
     if let Some(seed) = seed {

@@ -1,15 +1,12 @@
 //! What the values of a seed must be.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::path::{Component, Path};
 
-use super::value::{is_interface, is_label, is_subdomain};
-use super::{BundleFile, DataDisk, Dir, InitServer, Join, Network, Role, Seed, SeedError, Stack};
-use crate::sntp::Server;
+use hc_common::value::Hostname;
 
-/// Bytes in the label of an ext4 file system (`s_volume_name`), the longest that a data disk may have.
-const LABEL_BYTES: usize = 16;
+use super::value::is_subdomain;
+use super::{BundleFile, DataDisk, Dir, InitServer, Join, Network, Role, Seed, SeedError};
 
 /// The longest wait that makes sense, one day; it also keeps sums of waits far from overflow.
 const LONGEST_WAIT: u64 = 86_400;
@@ -19,7 +16,6 @@ type Checked = Result<(), SeedError>;
 impl Seed {
     /// Judges every value; the first wrong one is named.
     pub(super) fn check(&self) -> Checked {
-        hostname("node.hostname", &self.node.hostname)?;
         if self.cluster.name.is_empty() || self.cluster.name.chars().any(char::is_control) {
             return Err(value("cluster.name", "it is empty or has a control character"));
         }
@@ -37,7 +33,7 @@ impl Seed {
         for (i, path) in self.secrets.remove.iter().enumerate() {
             absolute(&format!("secrets.remove[{i}]"), path)?;
         }
-        absolute("report.boot_folder", &self.report.boot_dir)?;
+        absolute("report.boot_dir", &self.report.boot_dir)?;
         self.bundle.iter().enumerate().try_for_each(|(i, file)| bundle_file(i, file))
     }
 
@@ -49,10 +45,6 @@ impl Seed {
             return Err(value("clock.ca_not_before", problem));
         }
         wait("clock.wait_seconds", clock.wait_seconds)?;
-        for (i, name) in clock.ntp.iter().enumerate() {
-            let right = name.parse::<Server>().map(|_| ()).map_err(|e| e.to_string());
-            right.map_err(|problem| value(format!("clock.ntp[{i}]"), problem))?;
-        }
         Ok(())
     }
 
@@ -72,21 +64,20 @@ impl Seed {
     }
 }
 
-fn init_server(first: &InitServer, own: &str) -> Checked {
+fn init_server(first: &InitServer, own: &Hostname) -> Checked {
     let mut seen = BTreeSet::from([own]);
     for (i, name) in first.nodes.iter().enumerate() {
-        let place = format!("role.first-server.nodes[{i}]");
-        hostname(&place, name)?;
+        let place = format!("role.init-server.nodes[{i}]");
         if !seen.insert(name) {
-            return Err(value(place, format!("{name:?} is this node itself or named twice")));
+            return Err(value(place, format!("{:?} is this node itself or named twice", name.as_str())));
         }
     }
-    wait("role.first-server.join_seconds", first.join_seconds)?;
-    wait("role.first-server.workload.wait_seconds", first.workload.wait_seconds)?;
+    wait("role.init-server.join_seconds", first.join_seconds)?;
+    wait("role.init-server.workload.wait_seconds", first.workload.wait_seconds)?;
     for (i, name) in first.workload.addons.iter().enumerate() {
         if !is_subdomain(name) {
             let problem = format!("{name:?} is not the name of an Addon (RFC 1123)");
-            return Err(value(format!("role.first-server.workload.addons[{i}]"), problem));
+            return Err(value(format!("role.init-server.workload.addons[{i}]"), problem));
         }
     }
     Ok(())
@@ -104,45 +95,15 @@ impl Network {
     /// Judges the values that must fit each other.
     pub(crate) fn check(&self) -> Checked {
         wait("network.wait_seconds", self.wait_seconds)?;
-        if let Some(name) = self.interface.as_deref().filter(|name| !is_interface(name)) {
-            return Err(value("network.interface", format!("{name:?} is not the name of an interface")));
+        if self.vlan.is_some() && self.link.is_none() {
+            return Err(value("network.vlan", "a VLAN needs network.link, the name of its interface"));
         }
-        if let Some(id) = self.vlan {
-            if !(1..=4094).contains(&id) {
-                return Err(value("network.vlan", format!("{id} is not from 1 to 4094")));
-            }
-            if self.interface.is_none() {
-                return Err(value("network.vlan", "a VLAN needs network.interface"));
-            }
-        }
-        let Some(gateway) = self.gateway else { return Ok(()) };
-        let Some(address) = self.address else {
-            return Err(value("network.gateway", "a gateway needs network.address"));
-        };
-        if !address.reaches(gateway) || address.ip() == gateway {
-            let problem = format!("{gateway} is no other address in the network of {address}");
-            return Err(value("network.gateway", problem));
-        }
-        match (self.stack, gateway) {
-            (Some(Stack::Dhcpcd), IpAddr::V6(_)) => {
-                Err(value("network.gateway", "dhcpcd takes an IPv6 gateway from router advertisements only"))
-            }
-            _ => Ok(()),
-        }
+        Ok(())
     }
 }
 
 fn value(place: impl Into<String>, problem: impl Into<String>) -> SeedError {
     SeedError::Value { place: place.into(), problem: problem.into() }
-}
-
-fn hostname(place: &str, name: &str) -> Checked {
-    if is_label(name) {
-        return Ok(());
-    }
-    let problem =
-        "1 to 63 lower-case letters, digits and hyphens are accepted, with no hyphen at the ends (RFC 1123)";
-    Err(value(place, format!("{name:?} is not a host name: {problem}")))
 }
 
 fn wait(place: &str, seconds: u64) -> Checked {
@@ -171,32 +132,14 @@ fn printable(path: &Path) -> bool {
 }
 
 fn data_disk(disk: &DataDisk) -> Checked {
-    let label = &disk.label;
-    if !(1..=LABEL_BYTES).contains(&label.len()) {
-        let problem = format!("{label:?} has {} bytes, a label has 1 to {LABEL_BYTES}", label.len());
-        return Err(value("data_disk.label", problem));
-    }
-    if label.contains('/') || label.chars().any(char::is_control) {
-        return Err(value("data_disk.label", format!("{label:?} has a slash or a control character")));
-    }
-    absolute("data_disk.mount", &disk.mount)?;
-    if disk.mount == Path::new("/") {
-        return Err(value("data_disk.mount", "the data disk cannot be mounted over the root"));
-    }
     wait("data_disk.wait_seconds", disk.wait_seconds)?;
     disk.dirs.iter().enumerate().try_for_each(|(i, made)| dir(i, made))
 }
 
 fn dir(i: usize, dir: &Dir) -> Checked {
-    let path = &dir.path;
-    let plain = path.components().all(|part| matches!(part, Component::Normal(_)));
-    if !plain || path.as_os_str().is_empty() || !printable(path) {
-        let problem = format!("{path:?} is not a path below the mount point (relative, without `..`)");
-        return Err(value(format!("data_disk.folders[{i}].path"), problem));
-    }
     if dir.mode > 0o7777 {
         let problem = format!("{:o} has more than permission bits (7777)", dir.mode);
-        return Err(value(format!("data_disk.folders[{i}].mode"), problem));
+        return Err(value(format!("data_disk.dirs[{i}].mode"), problem));
     }
     Ok(())
 }

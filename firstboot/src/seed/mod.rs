@@ -8,18 +8,21 @@ mod role;
 mod text;
 mod value;
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 
+use hc_common::network::{NetworkStack, Profile};
+use hc_common::value::{
+    DirName, DomainName, FsLabel, Hostname, InterfaceAddress, InterfaceName, MacAddress, MountPoint,
+    StaticNetwork, Subnet, TimeServer, VlanId,
+};
 use serde::{Deserialize, Serialize};
 
 pub use role::{InitServer, Join, Role, Workload};
 pub use text::SeedError;
-pub(crate) use value::is_label;
-pub use value::{Address, Endpoint, NamespacedName, ValueError};
+pub use value::{Endpoint, NamespacedName};
 
 /// The version of the schema that this crate reads and writes.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// Where the seed lies on the node.
 pub const SEED_PATH: &str = "/etc/hcimage/seed.toml";
@@ -34,7 +37,7 @@ pub struct Seed {
     pub node: Node,
     /// The cluster that it belongs to.
     pub cluster: Cluster,
-    /// What the node is in the cluster; one table, `[role.first-server]`, `[role.server]` or `[role.agent]`.
+    /// What the node is in the cluster; one table, `[role.init-server]`, `[role.server]` or `[role.agent]`.
     pub role: Role,
     /// How the node is connected.
     pub network: Network,
@@ -60,8 +63,8 @@ pub struct Seed {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Node {
-    /// RFC 1123 label; also the name of the Kubernetes node. [`crate::overrides`] may change it.
-    pub hostname: String,
+    /// Also the name of the Kubernetes node. [`crate::overrides`] may change it.
+    pub hostname: Hostname,
 }
 
 /// The cluster that the node belongs to.
@@ -72,45 +75,58 @@ pub struct Cluster {
     pub name: String,
     /// The fixed name or address of the API, for the report; none where there is only the server's own.
     pub api: Option<Endpoint>,
+    /// The networks of its pods and services: the node's own must overlap none of them, and it has an IPv6 address alone
+    /// only where they are of IPv6 too.
+    #[serde(default)]
+    pub networks: Vec<Subnet>,
 }
-
-/// What builder and firstboot call NetworkManager's profile of the port below a VLAN. No other machine sees it.
-pub const PORT_UUID: &str = "7d0c3c0e-52a4-4c1b-9a39-6f1f4b8f3a10";
 
 /// How the node is connected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Network {
-    /// The base's own network service. firstboot writes the static address into its files where the address is not
-    /// set yet, after the probe for a conflict; so the builder may leave the base on DHCP. None: the base's network
-    /// is not touched, and `hcimage.toml` cannot change the address.
-    pub stack: Option<Stack>,
-    /// The interface that must carry the address; none: the first wired one.
-    pub interface: Option<String>,
-    /// The VLAN that [`Self::interface`] is of, 1 to 4094, above a port that [`PORT_UUID`] names to NetworkManager.
-    pub vlan: Option<u16>,
-    /// The static address with its prefix, as `10.0.0.7/24`; none means DHCP.
-    pub address: Option<Address>,
-    /// The default gateway of a static address.
-    pub gateway: Option<IpAddr>,
-    /// Name servers that go with a static address.
-    #[serde(default)]
-    pub dns: Vec<IpAddr>,
+    /// The base's own network service. firstboot writes its files where the address is not set yet, after the probe for
+    /// a conflict; so the builder may leave the base on DHCP. None: the base's network is not touched, and
+    /// `hcimage.toml` cannot change the address.
+    pub stack: Option<NetworkStack>,
+    /// The interface that carries the address, where its name is known: a VLAN's own, or the one that the user named.
+    /// None: the one with [`Self::mac`], else the first wired one.
+    pub link: Option<InterfaceName>,
+    /// The port that the user named; with a VLAN, the port below it.
+    pub interface: Option<InterfaceName>,
+    /// The hardware address of that port.
+    pub mac: Option<MacAddress>,
+    /// The search domain.
+    pub search: Option<DomainName>,
+    /// The VLAN that [`Self::link`] is of.
+    pub vlan: Option<VlanId>,
     /// Whether to ask by ARP who has the static IPv4 address (RFC 5227). False for networks where a router answers
     /// for everybody (proxy ARP).
     pub arp_probe: bool,
     /// How long to wait for an address and a default route, in seconds.
     pub wait_seconds: u64,
+    /// The static address with its gateway and name servers, `[network.static]`; none means DHCP.
+    #[serde(rename = "static")]
+    pub fixed: Option<StaticNetwork>,
 }
 
-/// A network service whose files firstboot can write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Stack {
-    /// `/etc/dhcpcd.conf`.
-    Dhcpcd,
-    /// A keyfile in `/etc/NetworkManager/system-connections`.
-    NetworkManager,
+impl Network {
+    /// What the network service is told: the same as the builder told it, with the address of now.
+    pub fn profile(&self) -> Profile<'_> {
+        Profile {
+            network: self.fixed.as_ref(),
+            interface: self.interface.as_ref(),
+            mac: self.mac.as_ref(),
+            search: self.search.as_ref(),
+            vlan: self.vlan,
+            wifi: None,
+        }
+    }
+
+    /// The static address alone.
+    pub fn address(&self) -> Option<InterfaceAddress> {
+        self.fixed.as_ref().map(StaticNetwork::address)
+    }
 }
 
 /// The floor of the clock and where to ask for the time.
@@ -122,9 +138,9 @@ pub struct Clock {
     /// NotBefore of the cluster's CAs in seconds since 1970: k3s is not started with an earlier clock. None where
     /// k3s makes its own CAs.
     pub ca_not_before: Option<u64>,
-    /// NTP servers as `host` or `host:port`, asked in this order; empty leaves it to the base's own time service.
+    /// NTP servers, asked in this order; empty leaves it to the base's own time service.
     #[serde(default)]
-    pub ntp: Vec<String>,
+    pub ntp: Vec<TimeServer>,
     /// How long to wait for network time, in seconds. A joining node also asks the servers that it joins.
     pub wait_seconds: u64,
     /// Whether to stop where no server gave the time (else the floor is enough, and the report says so).
@@ -145,9 +161,9 @@ pub struct Root {
 #[serde(deny_unknown_fields)]
 pub struct DataDisk {
     /// The file system's label.
-    pub label: String,
+    pub label: FsLabel,
     /// Where `/etc/fstab` mounts it.
-    pub mount: PathBuf,
+    pub mount: MountPoint,
     /// Whether to stop where the disk cannot be used (else the node goes on without, and the report says so).
     pub required: bool,
     /// What may be done where no file system has the label.
@@ -173,8 +189,8 @@ pub enum Format {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dir {
-    /// Relative to the mount point; `..` is refused.
-    pub path: PathBuf,
+    /// Relative to the mount point.
+    pub path: DirName,
     /// Permission bits.
     pub mode: u32,
     /// Numeric owner.

@@ -2,15 +2,10 @@
 
 use std::path::PathBuf;
 
+use hc_common::value::{self, Hostname};
 use serde::{Deserialize, Serialize};
 
 use super::value::{Endpoint, NamespacedName};
-
-/// The unit of a server, as k3s's own installer names it.
-const SERVER_UNIT: &str = "k3s.service";
-
-/// The unit of an agent, as k3s's own installer names it.
-const AGENT_UNIT: &str = "k3s-agent.service";
 
 /// What the node is in the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +26,7 @@ pub struct InitServer {
     /// The names of all other nodes of the cluster. Those missing at the end of the wait are named in the report,
     /// and do not make it a failure: they may be switched on later.
     #[serde(default)]
-    pub nodes: Vec<String>,
+    pub nodes: Vec<Hostname>,
     /// How long to wait for them, in seconds.
     pub join_seconds: u64,
     /// What is to run in the cluster.
@@ -71,7 +66,8 @@ pub struct Join {
 impl Role {
     /// The unit that runs k3s.
     pub fn unit(&self) -> &'static str {
-        if self.is_agent() { AGENT_UNIT } else { SERVER_UNIT }
+        let role = if self.is_agent() { value::Role::Agent } else { value::Role::Server };
+        role.unit()
     }
 
     /// Whether the node has no control plane.

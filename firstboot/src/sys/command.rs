@@ -40,9 +40,8 @@ pub struct Output {
 
 impl Command {
     /// A command with the usual time limit of one minute.
-    pub fn new<const N: usize>(program: &str, args: [&str; N]) -> Self {
-        let args = args.iter().map(|&arg| arg.to_owned()).collect();
-        Self { program: program.to_owned(), args, limit: USUAL_LIMIT }
+    pub fn new<A: Into<String>>(program: impl Into<String>, args: impl IntoIterator<Item = A>) -> Self {
+        Self { program: program.into(), args: args.into_iter().map(Into::into).collect(), limit: USUAL_LIMIT }
     }
 
     pub(super) fn run(&self) -> io::Result<Output> {
@@ -133,6 +132,6 @@ mod tests {
 
     #[test]
     fn a_program_that_is_not_there_is_an_error() {
-        assert_eq!(Command::new("/nowhere/x", []).run().unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(Command::new("/nowhere/x", [""; 0]).run().unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 }

@@ -3,6 +3,7 @@
 use crate::cluster::field::Field;
 use crate::cluster::file::File;
 use crate::cluster::problem::Problems;
+use crate::cluster::{DEFAULT_CLUSTER_CIDR, DEFAULT_SERVICE_CIDR};
 use crate::value::Subnet;
 
 pub(super) fn check(file: &File, problems: &mut Problems<'_>) {
@@ -81,7 +82,7 @@ fn sizes(file: &File, problems: &mut Problems<'_>) {
 
 /// A packet has one way to go.
 fn overlaps(file: &File, problems: &mut Problems<'_>) {
-    let defaults = ["10.42.0.0/16".parse::<Subnet>(), "10.43.0.0/16".parse()];
+    let defaults = [DEFAULT_CLUSTER_CIDR.parse::<Subnet>(), DEFAULT_SERVICE_CIDR.parse()];
     let [pods, services] = defaults;
     let subnet = file.network.subnet.as_ref();
     for (key, given, default) in

@@ -25,6 +25,7 @@ pub(in crate::cluster) struct DataDiskTable {
     #[schemars(extend("default" = "never", "examples" = ["if-blank"]))]
     pub(in crate::cluster) format: Option<Field<Format>>,
     /// Directories to make on it.
+    #[serde(rename = "folders")]
     pub(in crate::cluster) dirs: Vec<DirTable>,
 }
 

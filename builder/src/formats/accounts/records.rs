@@ -1,7 +1,7 @@
 //! Lines of fields with colons between them, of which the first is a name (passwd(5), shadow(5), group(5), gshadow(5)).
 
 use crate::formats::error::EditError;
-use crate::formats::lines::Lines;
+use hc_common::text::Lines;
 
 /// A file of such lines. What is not asked about stays to the byte, whatever it is: NIS has lines of its own.
 #[derive(Debug, Clone)]

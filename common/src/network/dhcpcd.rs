@@ -1,0 +1,64 @@
+//! dhcpcd: Raspberry Pi OS bullseye. It knows interfaces by name only.
+
+use super::backend::{
+    ADDRESS, Backend, Capabilities, Render, Site, UnsupportedProfile, command, edit, write,
+};
+use super::profile::Profile;
+use super::{dhcpcd_conf, wpa_supplicant};
+
+pub(super) struct Dhcpcd;
+
+impl Backend for Dhcpcd {
+    fn name(&self) -> &'static str {
+        "dhcpcd"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { vlan: false, wifi: true, pi_only: true, resolver: true, reload: true }
+    }
+
+    fn reads(&self) -> &'static [&'static str] {
+        &[dhcpcd_conf::PATH]
+    }
+
+    fn render(&self, profile: &Profile<'_>, site: &Site<'_>) -> Result<Vec<Render>, UnsupportedProfile> {
+        check(profile)?;
+        let Some(interface) = profile.interface.or(site.default_port) else {
+            return Err(UnsupportedProfile::new(
+                "an interface without a name, on an image with dhcpcd,",
+                "name the node's `interface`, such as eth0",
+            ));
+        };
+        let mut files = Vec::new();
+        if let Some(wifi) = &profile.wifi {
+            let text = wpa_supplicant::render(wifi);
+            files.push(write(wpa_supplicant::PATH, wpa_supplicant::MODE, text, ADDRESS));
+        }
+        let old = site.files.text(dhcpcd_conf::PATH).unwrap_or_default();
+        let text = dhcpcd_conf::edit(&old, interface, profile.network, profile.search)?;
+        files.push(edit(dhcpcd_conf::PATH, text));
+        Ok(files)
+    }
+
+    fn reload(&self, link: &str) -> Vec<Vec<String>> {
+        // Reads the file again and leaves everything else as it is.
+        vec![command(["dhcpcd", "--rebind", link])]
+    }
+}
+
+fn check(profile: &Profile<'_>) -> Result<(), UnsupportedProfile> {
+    if let Some(vlan) = profile.vlan {
+        return Err(UnsupportedProfile::new(
+            format!("VLAN {vlan} on an image with dhcpcd, which makes no interface for it,"),
+            "use an image with NetworkManager, such as Raspberry Pi OS bookworm or later, or give the port the \
+             VLAN without a tag at the switch and leave `vlan` out",
+        ));
+    }
+    if let Some(mac) = profile.mac {
+        return Err(UnsupportedProfile::new(
+            format!("choosing the interface by its MAC address {mac} on an image with dhcpcd"),
+            "leave `mac` out and name the `interface`, such as eth0",
+        ));
+    }
+    Ok(())
+}

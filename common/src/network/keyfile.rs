@@ -1,0 +1,107 @@
+//! A NetworkManager keyfile (Raspberry Pi OS bookworm and later). With a wireless network its text is secret.
+
+use std::fmt::Write as _;
+
+use super::profile::{Profile, Wifi};
+use crate::value::StaticNetwork;
+
+/// Where the file goes. NetworkManager ignores it unless it is root's and 0600.
+pub const PATH: &str = "/etc/NetworkManager/system-connections/hcimage.nmconnection";
+
+/// Where the file for the port below a VLAN goes.
+pub const PORT_PATH: &str = "/etc/NetworkManager/system-connections/hcimage-port.nmconnection";
+
+/// The name of the profile for `nmcli`.
+pub(super) const ID: &str = "hcimage";
+
+/// NetworkManager's id of the profile of the port below a VLAN. No other machine sees it.
+const PORT_UUID: &str = "7d0c3c0e-52a4-4c1b-9a39-6f1f4b8f3a10";
+
+/// Permission bits that NetworkManager insists on.
+pub const MODE: u16 = 0o600;
+
+/// How long NetworkManager asks whether somebody has the address already, in milliseconds. Its own default is not to ask
+/// at all in the releases that Debian 11 and 12 have.
+const DAD_TIMEOUT: u32 = 1000;
+
+const PRIORITY: &str = "autoconnect-priority=100\n";
+
+/// The profile. Without an interface it is for the first wired one, or the first wireless one. With a VLAN it needs
+/// [`render_port`] beside it.
+///
+/// Matching by type is the default because one board's Ethernet is `eth0` or `end0` depending on the base. The priority
+/// lets it win over the profile that NetworkManager makes up for each wired interface. There is no `uuid`: the service
+/// derives one from the file's path, the same at each boot. Without a gateway, `never-default` says that no default
+/// route is meant to come from this profile.
+pub fn render(profile: &Profile<'_>) -> String {
+    let mut text = String::from("# Written by hcimage.\n[connection]\n");
+    // Writing into a String cannot fail; the same holds below.
+    let _ = writeln!(text, "id={ID}");
+    text.push_str(&match (profile.vlan, &profile.wifi) {
+        (Some(vlan), _) => format!(
+            "type=vlan\n{PRIORITY}interface-name={}\n\n[vlan]\nid={vlan}\nparent={PORT_UUID}\n",
+            vlan.interface()
+        ),
+        (None, Some(wifi)) => hardware("wifi", profile) + &wireless(wifi),
+        (None, None) => hardware("ethernet", profile),
+    });
+    for (section, v4) in [("ipv4", true), ("ipv6", false)] {
+        let _ = write!(text, "\n[{section}]\n{}", family(profile.network, v4));
+        if let Some(search) = profile.search {
+            let _ = writeln!(text, "dns-search={search};");
+        }
+    }
+    text
+}
+
+/// The profile of the port below a VLAN: it is up and has no address. By its `uuid` the VLAN's profile names it as its
+/// parent, whatever the port is called.
+pub fn render_port(profile: &Profile<'_>) -> String {
+    let hardware = hardware("ethernet", profile);
+    format!(
+        "# Written by hcimage.\n[connection]\nid=hcimage-port\nuuid={PORT_UUID}\n{hardware}\n\
+         [ipv4]\nmethod=disabled\n\n[ipv6]\nmethod=disabled\n"
+    )
+}
+
+/// Which piece of hardware a profile is for: the end of `[connection]`, and the section of its kind.
+fn hardware(kind: &str, profile: &Profile<'_>) -> String {
+    let mut text = format!("type={kind}\n{PRIORITY}");
+    if let Some(interface) = profile.interface {
+        let _ = writeln!(text, "interface-name={interface}");
+    }
+    let _ = writeln!(text, "\n[{kind}]");
+    if let Some(mac) = profile.mac {
+        let _ = writeln!(text, "mac-address={mac}");
+    }
+    text
+}
+
+/// The rest of `[wifi]`, and its password. As a list of bytes a name can have any character; in a password a backslash
+/// begins an escape, and a blank at its begin would be cut off.
+fn wireless(wifi: &Wifi<'_>) -> String {
+    let ssid: String = wifi.ssid.as_str().bytes().map(|byte| format!("{byte};")).collect();
+    let psk = wifi.psk.expose().replace('\\', "\\\\").replace(' ', "\\s");
+    let hidden = if wifi.hidden { "hidden=true\n" } else { "" };
+    format!("mode=infrastructure\nssid={ssid}\n{hidden}\n[wifi-security]\nkey-mgmt=wpa-psk\npsk={psk}\n")
+}
+
+/// The keys of one address family.
+fn family(network: Option<&StaticNetwork>, v4: bool) -> String {
+    let Some(network) = network else { return "method=auto\n".into() };
+    let address = network.address();
+    let mut text = match (address.ip().is_ipv4() == v4, network.gateway()) {
+        (false, _) => "method=auto\n".to_owned(),
+        (true, Some(gateway)) => format!("method=manual\naddress1={address},{gateway}\n"),
+        (true, None) => format!("method=manual\naddress1={address}\nnever-default=true\n"),
+    };
+    if v4 && address.ip().is_ipv4() {
+        let _ = writeln!(text, "dad-timeout={DAD_TIMEOUT}");
+    }
+    let servers = network.dns().iter().filter(|server| server.is_ipv4() == v4);
+    let servers: String = servers.map(|server| format!("{server};")).collect();
+    if !servers.is_empty() {
+        let _ = writeln!(text, "dns={servers}");
+    }
+    text
+}

@@ -1,0 +1,98 @@
+//! A file of systemd-networkd (systemd.network(5)).
+
+use std::fmt::Write as _;
+
+use super::backend::{ADDRESS, Backend, Capabilities, PORT, Render, Site, UnsupportedProfile, write};
+use super::profile::{ETHERNET, Profile};
+use crate::value::VlanId;
+
+/// Where the file goes. Of all files that match an interface the first one by name holds, and bases have a `10-…`.
+pub const PATH: &str = "/etc/systemd/network/00-hcimage.network";
+
+/// Permission bits.
+const MODE: u16 = 0o644;
+
+const HEADER: &str = "# Written by hcimage.\n";
+
+/// Where the files for a VLAN go: the one for the port below it, and the one that makes its interface.
+pub const PORT_PATH: &str = "/etc/systemd/network/00-hcimage-port.network";
+/// See [`PORT_PATH`]; systemd.netdev(5).
+pub const NETDEV_PATH: &str = "/etc/systemd/network/00-hcimage.netdev";
+
+/// The file, for Ethernet. Without an interface it is for those that are wired. With a VLAN it is for the VLAN's, and
+/// needs [`render_port`] and [`render_netdev`] beside it.
+pub fn render(profile: &Profile<'_>) -> String {
+    let mut text = match profile.vlan {
+        Some(vlan) => format!("{HEADER}[Match]\nName={}\n", vlan.interface()),
+        None => matched(profile),
+    };
+    text.push_str("\n[Network]\n");
+    text.push_str(match profile.network.map(|network| network.address().ip().is_ipv4()) {
+        None => "DHCP=yes\n",
+        Some(true) => "DHCP=no\nIPv6AcceptRA=yes\n",
+        // Routers are those of the file; addresses of the other family come by DHCP.
+        Some(false) => "DHCP=ipv4\n",
+    });
+    if let Some(network) = profile.network {
+        // Writing into a String cannot fail; the same holds below.
+        let _ = writeln!(text, "Address={}", network.address());
+        if let Some(gateway) = network.gateway() {
+            let _ = writeln!(text, "Gateway={gateway}");
+        }
+        for server in network.dns() {
+            let _ = writeln!(text, "DNS={server}");
+        }
+    }
+    if let Some(search) = profile.search {
+        let _ = writeln!(text, "Domains={search}");
+    }
+    text
+}
+
+/// The file for the port below a VLAN: it is up and has no address, and nothing waits until it has.
+pub fn render_port(profile: &Profile<'_>, vlan: VlanId) -> String {
+    format!(
+        "{}\n[Link]\nRequiredForOnline=no\n\n[Network]\nVLAN={}\nDHCP=no\nIPv6AcceptRA=no\nLinkLocalAddressing=no\n",
+        matched(profile),
+        vlan.interface()
+    )
+}
+
+/// The file that makes the VLAN's interface.
+pub fn render_netdev(vlan: VlanId) -> String {
+    format!("{HEADER}[NetDev]\nName={}\nKind=vlan\n\n[VLAN]\nId={vlan}\n", vlan.interface())
+}
+
+/// The beginning of a file for a port.
+fn matched(profile: &Profile<'_>) -> String {
+    let lines = match (profile.interface, profile.mac) {
+        (None, None) => format!("Name={ETHERNET}"),
+        (Some(name), None) => format!("Name={name}"),
+        // By type too: interfaces of other kinds inherit the address of the one below them.
+        (None, Some(mac)) => format!("MACAddress={mac}\nType=ether\nName={ETHERNET}"),
+        (Some(name), Some(mac)) => format!("MACAddress={mac}\nType=ether\nName={name}"),
+    };
+    format!("{HEADER}[Match]\n{lines}\n")
+}
+
+pub(super) struct Networkd;
+
+impl Backend for Networkd {
+    fn name(&self) -> &'static str {
+        "systemd-networkd"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { vlan: true, wifi: false, pi_only: false, resolver: false, reload: false }
+    }
+
+    fn render(&self, profile: &Profile<'_>, _site: &Site<'_>) -> Result<Vec<Render>, UnsupportedProfile> {
+        let mut files = Vec::new();
+        if let Some(vlan) = profile.vlan {
+            files.push(write(NETDEV_PATH, MODE, render_netdev(vlan), PORT));
+            files.push(write(PORT_PATH, MODE, render_port(profile, vlan), PORT));
+        }
+        files.push(write(PATH, MODE, render(profile), ADDRESS));
+        Ok(files)
+    }
+}

@@ -1,0 +1,37 @@
+//! What a network service is told, whatever form it reads.
+
+use crate::value::{CountryCode, DomainName, InterfaceName, MacAddress, Psk, Ssid, StaticNetwork, VlanId};
+
+/// One interface and its address.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Profile<'a> {
+    /// The fixed address; none is DHCP.
+    pub network: Option<&'a StaticNetwork>,
+    /// The interface by its name.
+    pub interface: Option<&'a InterfaceName>,
+    /// The interface by its hardware address.
+    pub mac: Option<&'a MacAddress>,
+    /// Where names without a dot are looked up.
+    pub search: Option<&'a DomainName>,
+    /// The VLAN of the address, on an Ethernet port: then interface and hardware address are the port's.
+    pub vlan: Option<VlanId>,
+    /// The wireless network; none is Ethernet.
+    pub wifi: Option<Wifi<'a>>,
+}
+
+/// A wireless network with a password.
+#[derive(Debug, Clone, Copy)]
+pub struct Wifi<'a> {
+    /// Its name.
+    pub ssid: &'a Ssid,
+    /// Its password, or the key that is made of it.
+    pub psk: &'a Psk,
+    /// Whether it does not broadcast its name.
+    pub hidden: bool,
+    /// The country whose rules for radio hold.
+    pub country: &'a CountryCode,
+}
+
+/// The kernel's and udev's names of Ethernet interfaces, `eth0`, `end0`, `enp3s0`, as one pattern of fnmatch(3): the
+/// first wired one, where nobody says which. By type it would match what k3s makes too, `cni0` and the pods' ends.
+pub const ETHERNET: &str = "e[nt]*";

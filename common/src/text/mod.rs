@@ -1,0 +1,6 @@
+//! Building blocks of text formats.
+
+pub mod lines;
+pub mod yaml;
+
+pub use lines::Lines;

@@ -1,0 +1,132 @@
+//! A network as a whole.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use super::address::{InterfaceAddress, parse_network};
+use super::error::ValueError;
+use crate::text_value;
+
+/// A network by its first address and the length of its prefix, such as `192.168.1.0/24`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Subnet(IpNet);
+
+impl Subnet {
+    /// The network that an address with a prefix lies in.
+    pub(super) fn of(address: IpNet) -> Self {
+        Self(address.trunc())
+    }
+
+    /// Whether an address lies inside.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.0.contains(&address)
+    }
+
+    /// Whether the two have an address in common.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.contains(other.0.network()) || other.contains(self.0.network())
+    }
+
+    /// Length of the prefix in bits.
+    pub fn prefix(&self) -> u8 {
+        self.0.prefix_len()
+    }
+
+    /// Whether it is a network of IPv4.
+    pub fn is_ipv4(&self) -> bool {
+        self.0.addr().is_ipv4()
+    }
+
+    /// The address that many places behind the network's own. `None` where it can be no host's.
+    pub fn address(&self, index: u32) -> Option<IpAddr> {
+        let address = match self.0.network() {
+            IpAddr::V4(first) => IpAddr::V4(Ipv4Addr::from_bits(first.to_bits().checked_add(index)?)),
+            IpAddr::V6(first) => IpAddr::V6(Ipv6Addr::from_bits(first.to_bits().checked_add(index.into())?)),
+        };
+        self.host(address).ok().map(|host| host.ip())
+    }
+
+    /// The address of a host in this network. Refused where it lies outside or can be no host's.
+    pub fn host(&self, address: IpAddr) -> Result<InterfaceAddress, ValueError> {
+        if !self.contains(address) {
+            return Err(ValueError::new(
+                "address",
+                address,
+                format!("is not inside the network {self}"),
+                "write an address of that network, or fix the network",
+            ));
+        }
+        format!("{address}/{}", self.prefix()).parse()
+    }
+}
+
+impl FromStr for Subnet {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const FORM: &str = "write it like 192.168.1.0/24";
+        let refuse = |cause: &str, hint: &str| ValueError::new("network", text, cause, hint);
+        let given = parse_network(text).map_err(|cause| refuse(cause, FORM))?;
+        let network = Self::of(given);
+        if network.0 != given {
+            return Err(refuse("has host bits set", &format!("use {network}")));
+        }
+        Ok(network)
+    }
+}
+
+impl fmt::Display for Subnet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+text_value!(Subnet);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subnet(text: &str) -> Subnet {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn networks_and_what_is_none() {
+        for good in ["192.168.1.0/24", "10.0.0.0/8", "fd00::/64", "10.42.0.0/16"] {
+            assert_eq!(subnet(good).to_string(), good);
+        }
+        for (bad, want) in [
+            ("192.168.1.0", "no prefix length"),
+            ("192.168.1.5/24", "write 192.168.1.0/24"),
+            ("192.168.1.0/33", "impossible prefix"),
+            ("x/24", "no IP address"),
+        ] {
+            let error = bad.parse::<Subnet>().unwrap_err().to_string();
+            assert!(error.contains(want), "{bad:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_lies_inside() {
+        assert!(subnet("10.0.0.0/8").overlaps(&subnet("10.42.0.0/16")));
+        assert!(subnet("10.42.0.0/16").overlaps(&subnet("10.0.0.0/8")));
+        assert!(!subnet("10.42.0.0/16").overlaps(&subnet("10.43.0.0/16")));
+        assert!(!subnet("fd00::/64").overlaps(&subnet("10.0.0.0/8")));
+        let home = subnet("192.168.1.0/24");
+        assert_eq!(home.address(11), "192.168.1.11".parse().ok());
+        assert_eq!((home.address(255), subnet("10.0.0.0/30").address(11)), (None, None));
+        assert_eq!(home.host("192.168.1.9".parse().unwrap()).unwrap().to_string(), "192.168.1.9/24");
+        for (bad, want) in
+            [("192.168.2.9", "not inside"), ("192.168.1.255", "broadcast"), ("fd00::1", "not inside")]
+        {
+            let error = home.host(bad.parse().unwrap()).unwrap_err().to_string();
+            assert!(error.contains(want), "{bad}: {error}");
+        }
+    }
+}

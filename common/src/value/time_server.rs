@@ -1,0 +1,86 @@
+//! A server of the network time protocol.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::ValueError;
+use super::host::Host;
+use crate::text_value;
+
+/// An NTP server: a host, and a port where it is not 123.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TimeServer {
+    host: Host,
+    port: Option<u16>,
+}
+
+/// The port of NTP.
+const NTP: u16 = 123;
+
+impl TimeServer {
+    /// A host, and a port where it is not 123.
+    pub fn new(host: Host, port: Option<u16>) -> Self {
+        Self { host, port }
+    }
+
+    /// The server's name or address.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Its UDP port.
+    pub fn port(&self) -> u16 {
+        self.port.unwrap_or(NTP)
+    }
+}
+
+impl FromStr for TimeServer {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(host) = text.parse() {
+            return Ok(Self { host, port: None });
+        }
+        if let Some((host, port)) = text.rsplit_once(':')
+            && let Ok(port @ 1..) = port.parse::<u16>()
+        {
+            let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+            return Ok(Self { host: inner.unwrap_or(host).parse()?, port: Some(port) });
+        }
+        Err(ValueError::new(
+            "time server",
+            text,
+            "is neither a host nor a host with a port",
+            "write something like pool.ntp.org or 192.168.1.1:123",
+        ))
+    }
+}
+
+impl fmt::Display for TimeServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            Some(port) => f.write_str(&self.host.with_port(port)),
+            None => self.host.fmt(f),
+        }
+    }
+}
+
+text_value!(TimeServer);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_with_and_without_port() {
+        for good in ["pool.ntp.org", "192.168.1.1", "192.168.1.1:1123", "[fd00::1]:123", "fd00::1"] {
+            assert_eq!(good.parse::<TimeServer>().unwrap().to_string(), good);
+        }
+        for bad in ["", "ntp://x", "pool.ntp.org:0", "pool.ntp.org:x", "a b", "127.0.0.1:123"] {
+            assert!(bad.parse::<TimeServer>().is_err(), "{bad}");
+        }
+    }
+}
