@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::exit_class::{Classified, ExitClass};
 use crate::fs::{Attributes, FsError, ImagePath, Kind, Stat};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::os::Tree;
@@ -113,6 +114,15 @@ pub enum ApplyError {
     /// The user pressed Ctrl-C.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
+}
+
+impl Classified for ApplyError {
+    fn class(&self) -> Option<ExitClass> {
+        match self {
+            Self::Digest { .. } => Some(ExitClass::BadInput),
+            Self::Fs { .. } | Self::HostFile { .. } | Self::Interrupted(_) => None,
+        }
+    }
 }
 
 /// Carries out all edits in order. On an error the image is half-edited and must be thrown away.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::arch::Arch;
+use crate::exit_class::{Classified, ExitClass};
 use crate::os::PiKernel;
 use crate::source::url::SourceUrl;
 use crate::value::{FirmwareSetting, Role};
@@ -34,20 +35,20 @@ const BUILT_IN: [(&str, &str); 13] = [
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Board {
-    /// What `--board` calls it.
+    /// Its name for `--board`.
     pub name: String,
-    /// What a person calls it.
+    /// Its name for people.
     pub title: String,
     /// What its processor runs.
     pub architecture: Arch,
     /// How it finds its kernel.
     pub boot: BootMethod,
-    /// The image to build from where the user names none.
+    /// The image to build from when the user names none.
     pub base: Option<DefaultBase>,
     /// The roles that a node on it can have; both where the profile does not say.
     #[serde(default = "both_roles")]
     pub roles: Vec<Role>,
-    /// What whoever plans a node on it must know.
+    /// A warning for every plan of a node on it.
     pub warning: Option<Warning>,
     /// What its root file system lies on.
     #[serde(default)]
@@ -60,13 +61,13 @@ pub struct Board {
     /// How the names of the device trees for its processor begin: a Raspberry Pi boots no image that has none of them.
     #[serde(default, rename = "device-trees")]
     pub device_trees: Vec<String>,
-    /// The serial port that a person or the board's manager listens on, as Raspberry Pi OS and Ubuntu name it among the
-    /// kernel's arguments: `serial0,115200`. For people; it is put nowhere.
+    /// The serial port of the console, as Raspberry Pi OS and Ubuntu name it among the
+    /// kernel's arguments: `serial0,115200`. Only shown; it is written nowhere.
     pub console: Option<String>,
     /// What a Raspberry Pi's `config.txt` must say for it, besides what stock images say.
     #[serde(default, rename = "config-txt")]
     pub config_txt: Vec<FirmwareSetting>,
-    /// How QEMU stands in for it.
+    /// The QEMU machine that stands in for it.
     pub qemu: Qemu,
     /// What the user must know before flashing.
     pub flash: Option<Flash>,
@@ -133,7 +134,7 @@ pub struct DefaultBase {
     pub url: SourceUrl,
 }
 
-/// How QEMU stands in for the board.
+/// The QEMU machine that stands in for a board.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Qemu {
@@ -149,11 +150,11 @@ pub struct Qemu {
     pub device_tree: Option<String>,
 }
 
-/// What whoever plans a node on a board must know.
+/// A warning for every plan of a node on a board.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Warning {
-    /// What is the matter, without a full stop.
+    /// The problem, without a full stop.
     pub message: String,
     /// What to do about it, likewise.
     pub hint: String,
@@ -167,11 +168,11 @@ pub struct Flash {
     pub notes: String,
 }
 
-/// Why there is no such board.
+/// Why a board cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BoardError {
     /// No profile has the name.
-    #[error("there is no board {name:?}; known are: {known}")]
+    #[error("unknown board {name:?}; known boards: {known}")]
     Unknown {
         /// What was asked for.
         name: String,
@@ -196,6 +197,15 @@ pub enum BoardError {
         #[source]
         source: Box<toml::de::Error>,
     },
+}
+
+impl Classified for BoardError {
+    fn class(&self) -> Option<ExitClass> {
+        Some(match self {
+            Self::Unknown { .. } => ExitClass::Usage,
+            Self::Read { .. } | Self::Malformed { .. } => ExitClass::Failed,
+        })
+    }
 }
 
 /// All boards, by name.
@@ -287,7 +297,7 @@ mod tests {
         let error = Boards::load(None).unwrap().get("cm5x").unwrap_err().to_string();
         assert_eq!(
             error,
-            "there is no board \"cm5x\"; known are: cm4, cm5, pc, pc-arm64, pi2, pi3, pi4, pi5, qemu-amd64, qemu-arm64, turing-pi-2-cm4, turing-pi-2-cm5, zero2w"
+            "unknown board \"cm5x\"; known boards: cm4, cm5, pc, pc-arm64, pi2, pi3, pi4, pi5, qemu-amd64, qemu-arm64, turing-pi-2-cm4, turing-pi-2-cm5, zero2w"
         );
     }
 

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM as a value: long loops look at it, give up in order, and leave nothing behind.
+//! Ctrl-C and SIGTERM as a value: long loops check it, stop in order, and remove partial output.
 
 use std::io;
 use std::sync::Arc;
@@ -11,13 +11,13 @@ const SIGNALS: &[i32] = &[consts::SIGINT, consts::SIGTERM, consts::SIGHUP];
 #[cfg(not(unix))]
 const SIGNALS: &[i32] = &[consts::SIGINT, consts::SIGTERM];
 
-/// A flag that asks everybody who holds a clone to stop.
+/// A flag that asks all holders of a clone to stop.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt(Arc<AtomicBool>);
 
 /// The user asked to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("interrupted: nothing was left behind")]
+#[error("interrupted; partial output removed")]
 pub struct Interrupted;
 
 impl Interrupt {
@@ -42,7 +42,7 @@ impl Interrupt {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Whether somebody asked to stop.
+    /// Whether it was asked to stop.
     pub fn is_raised(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
@@ -53,12 +53,18 @@ impl Interrupt {
     }
 }
 
-/// The signals that this process was started with as ignored, bit n-1 for signal n (`SigIgn` in proc(5)). Where that
-/// cannot be told, none.
+/// The signals that this process was started with as ignored, bit n-1 for signal n (`SigIgn` in proc(5)).
+#[cfg(target_os = "linux")]
 fn ignored_signals() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
+/// Elsewhere there is no file that says it.
+#[cfg(not(target_os = "linux"))]
+fn ignored_signals() -> u64 {
+    0
 }
 
 #[cfg(test)]

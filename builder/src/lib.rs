@@ -8,8 +8,10 @@ pub mod cli;
 pub mod cluster;
 pub mod difference;
 pub mod disk;
+pub mod exit_class;
 #[cfg(test)]
 mod external_tools;
+pub mod flash;
 pub mod formats;
 pub mod fs;
 pub mod interrupt;
@@ -21,6 +23,7 @@ pub mod plan;
 pub mod progress;
 pub mod run;
 pub mod secrets;
+pub mod session;
 pub mod source;
 pub mod support_matrix;
 pub mod value;

@@ -1,4 +1,4 @@
-//! Where an image goes: its names, and how they are given only to what is complete.
+//! Where an image goes. Only complete files get their final names.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,21 +20,20 @@ pub struct Output {
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
     /// It exists.
-    #[error("{path} exists already; name another with --output, or allow to replace it with --overwrite")]
+    #[error("{path} exists already; choose another --output, or replace it with --overwrite")]
     Exists {
         /// The image or its manifest.
         path: PathBuf,
     },
     /// It is what the image is made from.
-    #[error("{path} is the base image, which is never written; name another with --output")]
+    #[error("{path} is the base image, which is never written; choose another --output")]
     IsBase {
         /// The output.
         path: PathBuf,
     },
     /// A directory, a device or the like has the name.
     #[error(
-        "{path} is no file that could be replaced; name a file with --output. An image is written to a card after \
-         it was built"
+        "{path} is not a regular file; name a file with --output. An image is written to a card after it was built"
     )]
     NotAFile {
         /// The output.
@@ -54,7 +53,7 @@ pub enum OutputError {
 type Result<T> = std::result::Result<T, OutputError>;
 
 impl Output {
-    /// Refuses what would only fail after minutes of work, and what would destroy `base`.
+    /// Rejects early what would fail after minutes of work, and what would overwrite `base`.
     pub fn check(&self, base: Option<&Path>) -> Result<()> {
         for path in [&self.path, &self.manifest()] {
             match path.symlink_metadata() {
@@ -77,7 +76,7 @@ impl Output {
         name.into()
     }
 
-    /// A file in the same directory, which vanishes unless it is given its final name. Only its owner may read it: an
+    /// A file in the same directory, which is removed unless it gets its final name. Only its owner may read it: an
     /// image holds the secrets of its node.
     pub fn temporary(&self) -> Result<NamedTempFile> {
         tempfile::Builder::new()
@@ -87,14 +86,14 @@ impl Output {
             .map_err(|source| self.failed(source))
     }
 
-    /// Gives the finished and synced image and manifest their names, durably; the image last, since whoever finds it
-    /// takes it as complete.
+    /// Gives the finished and synced image and manifest their names, durably. The image comes
+    /// last: once it has its name, it is complete.
     pub fn publish(&self, image: TempPath, manifest: TempPath) -> Result<()> {
         let replaces = self.manifest().exists();
         self.name(manifest, &self.manifest())?;
         self.name(image, &self.path).inspect_err(|_| {
             if !replaces {
-                // What it tells of is not there.
+                // The image that it describes is not there.
                 let _ = std::fs::remove_file(self.manifest());
             }
         })?;

@@ -1,4 +1,4 @@
-//! How long work tells that it goes on: bars on a terminal, plain lines elsewhere, nothing in tests.
+//! Progress of long work: bars on a terminal, plain lines elsewhere, nothing in tests.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Mutex;
@@ -10,6 +10,8 @@ use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 pub trait Progress: Send + Sync {
     /// Begins a piece of work, such as "downloading x.img.xz", of `total` bytes where that is known.
     fn start(&self, what: &str, total: Option<u64>) -> Box<dyn Task>;
+    /// Tells the user something that is neither progress nor an error, such as a warning. May have several lines.
+    fn message(&self, text: &str);
 }
 
 /// A piece of work under way. Dropped before [`Task::done`] it was given up.
@@ -25,7 +27,7 @@ pub fn on_stderr() -> Box<dyn Progress> {
     if io::stderr().is_terminal() { Box::new(Bars::default()) } else { Box::new(Lines) }
 }
 
-/// Tells nothing.
+/// Reports nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 
@@ -33,6 +35,8 @@ impl Progress for Silent {
     fn start(&self, _what: &str, _total: Option<u64>) -> Box<dyn Task> {
         Box::new(Self)
     }
+
+    fn message(&self, _text: &str) {}
 }
 
 impl Task for Silent {
@@ -56,6 +60,10 @@ impl Progress for Bars {
         let bar = self.0.add(bar.with_style(style).with_message(what.to_owned()));
         bar.enable_steady_tick(Duration::from_millis(200));
         Box::new(Bar(bar))
+    }
+
+    fn message(&self, text: &str) {
+        self.0.suspend(|| log(&mut io::stderr(), text));
     }
 }
 
@@ -87,6 +95,10 @@ impl Progress for Lines {
     fn start(&self, what: &str, total: Option<u64>) -> Box<dyn Task> {
         Box::new(LineTask::new(what, total, io::stderr()))
     }
+
+    fn message(&self, text: &str) {
+        log(&mut io::stderr(), text);
+    }
 }
 
 const BETWEEN_LINES: Duration = Duration::from_secs(5);
@@ -101,15 +113,15 @@ struct LineState<W> {
     out: W,
     bytes: u64,
     begun: Instant,
-    told: Instant,
+    last_line: Instant,
 }
 
 impl<W: Write> LineTask<W> {
     fn new(what: &str, total: Option<u64>, mut out: W) -> Self {
         let of = total.map(|total| format!(" ({})", HumanBytes(total))).unwrap_or_default();
-        tell(&mut out, &format!("{what}{of}"));
+        log(&mut out, &format!("{what}{of}"));
         let now = Instant::now();
-        let state = Mutex::new(LineState { out, bytes: 0, begun: now, told: now });
+        let state = Mutex::new(LineState { out, bytes: 0, begun: now, last_line: now });
         Self { what: what.to_owned(), total, state }
     }
 
@@ -126,7 +138,7 @@ impl<W: Write> LineTask<W> {
 }
 
 /// A log that cannot be written must not stop the work.
-fn tell(out: &mut impl Write, line: &str) {
+fn log(out: &mut impl Write, line: &str) {
     let _ = writeln!(out, "{line}");
 }
 
@@ -134,10 +146,10 @@ impl<W: Write + Send> Task for LineTask<W> {
     fn advance(&self, bytes: u64) {
         let Ok(mut state) = self.state.lock() else { return };
         state.bytes = state.bytes.saturating_add(bytes);
-        if state.told.elapsed() >= BETWEEN_LINES {
-            state.told = Instant::now();
+        if state.last_line.elapsed() >= BETWEEN_LINES {
+            state.last_line = Instant::now();
             let line = self.middle(state.bytes);
-            tell(&mut state.out, &line);
+            log(&mut state.out, &line);
         }
     }
 
@@ -149,7 +161,7 @@ impl<W: Write + Send> Task for LineTask<W> {
             bytes => format!("{} in ", HumanBytes(bytes)),
         };
         let line = format!("{}: done, {bytes}{seconds:.1} s", self.what);
-        tell(&mut state.out, &line);
+        log(&mut state.out, &line);
     }
 }
 

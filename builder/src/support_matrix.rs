@@ -1,17 +1,17 @@
-//! What the project's own tests have proved of bases on boards: compiled in, as the tests left it.
+//! Which bases the project's own tests have tried on which boards, compiled in.
 
 use serde::Serialize;
 
 /// Written by `make support-table`.
 const PROOFS: &str = include_str!("../../board-profiles/proofs.tsv");
 
-/// How far the tests came.
+/// What was tested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
-    /// An image was built, and judged by the checkers and by the programs that read its files.
+    /// An image was built, and checked by external tools.
     Edited,
-    /// Besides, it booted in QEMU, and its node became Ready.
+    /// The image also booted in QEMU, and its node became Ready.
     Booted,
 }
 
@@ -20,11 +20,11 @@ pub enum Level {
 pub struct Proof {
     /// The base image, by the name of the recipe in `tests/bases`; `-like` are look-alikes.
     pub base: &'static str,
-    /// How far the tests came.
+    /// What was tested.
     pub level: Level,
 }
 
-/// All that is proved of images for a board.
+/// All tested bases of a board; booted ones first.
 pub fn of_board(board: &str) -> Vec<Proof> {
     let lines = PROOFS.lines().filter(|line| !line.starts_with('#'));
     let mut proofs: Vec<Proof> = lines

@@ -5,10 +5,11 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use hc_firstboot::report::{self, View};
 use hc_firstboot::seed::{SEED_PATH, Seed};
 use hc_firstboot::state::{Loaded, STATE_PATH, load};
 use hc_firstboot::sys::{RealSystem, System};
-use hc_firstboot::{clock_gate, first_boot, report};
+use hc_firstboot::{clock_gate, first_boot};
 use lexopt::Arg;
 
 const HELP: &str = "\
@@ -19,7 +20,7 @@ Usage: hc-firstboot <command>
 Commands:
   run         Go through the phases of the first boot, from where they stopped
   clock-gate  Set the clock before k3s starts; always ends in time
-  status      Print how far the first boot has come
+  status      Print how far the first boot has come; with --json for programs
 
 Options:
   -h, --help     Print this
@@ -29,7 +30,7 @@ Options:
 enum Action {
     Run,
     ClockGate,
-    Status,
+    Status { json: bool },
     Help,
     Version,
 }
@@ -49,7 +50,7 @@ fn parse(args: impl Iterator<Item = OsString>) -> Result<Action, lexopt::Error> 
     let action = match parser.next()? {
         Some(Arg::Value(word)) if word == "run" => Action::Run,
         Some(Arg::Value(word)) if word == "clock-gate" => Action::ClockGate,
-        Some(Arg::Value(word)) if word == "status" => Action::Status,
+        Some(Arg::Value(word)) if word == "status" => return parse_status(&mut parser),
         Some(Arg::Short('h') | Arg::Long("help")) => Action::Help,
         Some(Arg::Short('V') | Arg::Long("version")) => Action::Version,
         Some(other) => return Err(other.unexpected()),
@@ -61,6 +62,17 @@ fn parse(args: impl Iterator<Item = OsString>) -> Result<Action, lexopt::Error> 
     }
 }
 
+fn parse_status(parser: &mut lexopt::Parser) -> Result<Action, lexopt::Error> {
+    let mut json = false;
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Long("json") => json = true,
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Action::Status { json })
+}
+
 fn act(action: &Action) -> ExitCode {
     match action {
         Action::Run => ExitCode::from(first_boot(&RealSystem).exit_code()),
@@ -68,15 +80,16 @@ fn act(action: &Action) -> ExitCode {
             clock_gate(&RealSystem);
             ExitCode::SUCCESS
         }
-        Action::Status => status(),
+        Action::Status { json } => status(*json),
         Action::Help => print(HELP),
         Action::Version => print(concat!("hc-firstboot ", env!("CARGO_PKG_VERSION"), "\n")),
     }
 }
 
-fn status() -> ExitCode {
+fn status(json: bool) -> ExitCode {
     let state = match load(&RealSystem) {
-        Loaded::Present(state) => state,
+        Loaded::Present(state) => Some(state),
+        Loaded::Absent if json => None,
         Loaded::Absent => return print("the first boot has not begun\n"),
         Loaded::Damaged(reason) => {
             let _ = writeln!(io::stderr(), "hc-firstboot: reading {STATE_PATH}: {reason}");
@@ -85,7 +98,8 @@ fn status() -> ExitCode {
     };
     let bytes = RealSystem.read(Path::new(SEED_PATH)).unwrap_or_default();
     let seed = Seed::parse(&String::from_utf8_lossy(&bytes)).ok();
-    print(&report::render(&state, seed.as_ref(), RealSystem.now()))
+    let view = View::new(state.as_deref(), seed.as_ref(), RealSystem.now());
+    print(&if json { view.json() } else { report::render(&view) })
 }
 
 fn print(text: &str) -> ExitCode {

@@ -9,7 +9,7 @@ use crate::clock;
 use crate::context::Context;
 use crate::phase::{Phase, all};
 use crate::phase_error::{Failure, PhaseError};
-use crate::report::{self, ReportStatus};
+use crate::report::{self, ReportStatus, View};
 use crate::seed::{SEED_PATH, Seed};
 use crate::state::{self, FINISHED_PATH, Loaded, Outcome, PhaseName, STATE_PATH, State, Status};
 use crate::sys::System;
@@ -155,7 +155,7 @@ fn summary(seconds: u64, notes: &[String]) -> String {
 /// Notes of a phase; none where there was nothing to do, so that those of an earlier boot stay.
 type Notes = Option<Vec<String>>;
 
-/// Tries until the phase's goal is reached, a lasting trouble shows or its time is over.
+/// Tries until the phase's goal is reached, an error is final or the phase's time is over.
 fn until_done(cx: &mut Context<'_>, phase: &dyn Phase, start: Duration) -> Result<Notes, Failure> {
     let end = start.saturating_add(phase.limit(cx));
     cx.deadline = end;
@@ -183,7 +183,7 @@ fn one_try(cx: &mut Context<'_>, phase: &dyn Phase) -> Result<Notes, PhaseError>
     phase.verify(cx).map(Some)
 }
 
-/// The end that nobody wants: state, report and sentinel.
+/// The end of a run that failed: state, report and sentinel.
 fn stop(sys: &dyn System, seed: Option<&Seed>, state: &mut State, failure: Failure) -> RunOutcome {
     state.outcome = Outcome::Failed(failure);
     // Only a state that phases have worked on is this program's to write.
@@ -206,7 +206,7 @@ fn stop(sys: &dyn System, seed: Option<&Seed>, state: &mut State, failure: Failu
 }
 
 fn report_text(sys: &dyn System, seed: Option<&Seed>, state: &State) -> String {
-    report::render(state, seed, sys.now())
+    report::render(&View::new(Some(state), seed, sys.now()))
 }
 
 /// Begins with a line end, because the cursor of a console may stand behind a login prompt.

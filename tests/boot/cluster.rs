@@ -1,21 +1,21 @@
 //! A cluster that forms by itself: one server and two agents on one virtual network, from one cluster file.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hc_firstboot::report::ReportStatus;
-use hcimage::run::Network;
+use hcimage::run::lab::LabNetwork;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::guest::Guest;
-use crate::support::base::{K3S_VERSION, base, k3s_release};
-use crate::support::hcimage::{hcimage, succeed};
-use crate::support::tools::{judge, mtype, run};
-use crate::switch::Switch;
+use crate::impostor::{Impostor, SHOWN_MAC};
+use hcimage_testkit::base::{K3S_VERSION, base, k3s_release};
+use hcimage_testkit::hcimage::{hcimage, succeed};
+use hcimage_testkit::tools::{check, mtype, run};
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 11);
 const FIRST_AGENT: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 12);
@@ -41,8 +41,7 @@ fn cluster_file() -> String {
 
 struct Lab {
     dir: TempDir,
-    switch: Switch,
-    port: u16,
+    network: LabNetwork,
 }
 
 impl Lab {
@@ -51,10 +50,8 @@ impl Lab {
         fs::write(dir.path().join("cluster.toml"), cluster_file()).unwrap();
         let shop = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: shop\n";
         fs::write(dir.path().join("shop.yaml"), shop).unwrap();
-        // Free at this moment; another program may take it first, and then QEMU says so.
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-        let switch = Switch::new(port, SocketAddrV4::new(SERVER, 6443));
-        Self { dir, switch, port }
+        let network = LabNetwork::start(SocketAddrV4::new(SERVER, 6443)).unwrap();
+        Self { dir, network }
     }
 
     fn build(&self, output: &str) {
@@ -69,10 +66,8 @@ impl Lab {
 
     fn start(&self, output: &str, node: &str, clock: Option<&str>) -> Guest {
         let board = if node == "lab-2" { "cm4" } else { "pc" };
-        let number = node.chars().last().unwrap();
-        let mac = format!("52:54:00:00:00:0{number}");
-        let network = Network::Switch { socket: self.switch.socket(), mac };
-        Guest::start(node, board, &self.image(output, node), network, clock)
+        let number = node.strip_prefix("lab-").unwrap().parse().unwrap();
+        Guest::start(node, board, &self.image(output, node), self.network.network(number), clock)
     }
 
     fn status(&self, output: &str, node: &str) -> String {
@@ -96,7 +91,7 @@ impl Lab {
         let mut command = Command::new("curl");
         command.args(["--silent", "--show-error", "--fail", "--retry", "5", "--cacert"]).arg(ca);
         command.arg("--cert").arg(certificate).arg("--key").arg(key);
-        command.arg("--connect-to").arg(format!("{SERVER}:6443:127.0.0.1:{}", self.port));
+        command.arg("--connect-to").arg(format!("{SERVER}:6443:127.0.0.1:{}", self.network.port()));
         command.arg(format!("https://{SERVER}:6443/api/v1/nodes"));
         serde_json::from_str(&run(&mut command)).unwrap()
     }
@@ -105,7 +100,7 @@ impl Lab {
     fn nodes_by_kubectl(&self) -> String {
         let mut command = Command::new("kubectl");
         command.arg("--kubeconfig").arg(self.dir.path().join("out/kubeconfig"));
-        command.arg("--server").arg(format!("https://127.0.0.1:{}", self.port));
+        command.arg("--server").arg(format!("https://127.0.0.1:{}", self.network.port()));
         command.args([
             "--tls-server-name",
             &SERVER.to_string(),
@@ -133,11 +128,11 @@ fn a_cluster_forms_whoever_is_switched_on_first() {
     copy(&lab.image("out", "lab-3"), &lab.image("flashed-again", "lab-3"));
 
     // An agent whose address somebody else has, one whose clock stands years in the past, and no server yet.
-    lab.switch.take(Some(FIRST_AGENT));
+    let impostor = Impostor::new(&lab.network.socket(), FIRST_AGENT);
     let mut first = lab.start("out", "lab-2", None);
     let mut second = lab.start("out", "lab-3", Some("2001-01-01"));
-    first.wait_for("02:ba:db:ad:00:01");
-    lab.switch.take(None);
+    first.wait_for(SHOWN_MAC);
+    drop(impostor);
     second.wait_for("10.0.2.11:6443");
     assert!(second.watch(LATE), "an agent must wait for its server");
     let mut server = lab.start("out", "lab-1", None);
@@ -152,7 +147,7 @@ fn a_cluster_forms_whoever_is_switched_on_first() {
     an_agent_of_another_cluster_is_refused(&lab);
     server.power_off();
     for node in ["lab-1", "lab-2", "lab-3"] {
-        judge(&lab.image("out", node), lab.dir.path());
+        check(&lab.image("out", node), lab.dir.path());
         let status = lab.status("out", node);
         assert!(status.contains(&format!("node {node} Ready")), "{status}");
     }

@@ -9,18 +9,10 @@
 mod cluster;
 mod cuts;
 mod damaged;
+mod impostor;
 mod node;
 mod raspi3b;
-mod switch;
 mod vlan;
-
-/// The names under which `cluster` knows the helpers.
-mod support {
-    pub(crate) use hcimage_testkit::{base, hcimage};
-    pub(crate) mod tools {
-        pub(crate) use hcimage_testkit::tools::{check as judge, mtype, run};
-    }
-}
 
 use hc_firstboot::report::ReportStatus;
 use hcimage::run::Start;

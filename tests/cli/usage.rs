@@ -93,7 +93,7 @@ fn the_base_is_never_the_output() {
 
     fs::create_dir(dir.path().join("images")).unwrap();
     let mut command = build(dir.path(), "cm4", &copy);
-    fail(command.args(["--overwrite", "--output", "images"]), 1, &["images", "no file"]);
+    fail(command.args(["--overwrite", "--output", "images"]), 1, &["images", "not a regular file"]);
     fs::write(dir.path().join("new.img.manifest.json"), "precious").unwrap();
     fail(build(dir.path(), "cm4", &copy).args(["--output", "new.img"]), 1, &["new.img.manifest.json exists"]);
 }
@@ -145,6 +145,7 @@ fn the_summary_is_json_where_asked() {
     let dir = tempfile::tempdir().unwrap();
     let said = succeed(build(dir.path(), "cm4", &base("pi-os-bookworm-like")).arg("--json"));
     let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(said["schema"], 1);
     let node = &said["nodes"][0];
     assert_eq!(node["hostname"], "hc-1");
     assert_eq!(node["image"], "hc-1-cm4.img");

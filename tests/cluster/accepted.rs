@@ -140,9 +140,6 @@ sudo = false
 [registries.mirrors."*"]
 [registries.configs."registry.home.lan"]
 auth = { token = { file = "registry-password.txt" } }
-[overlays.longhorn]
-replicas = 2
-deep = { a = [1, 2] }
 "#;
     let cluster = cluster(text);
     let Datastore::External(external) = &cluster.datastore else { panic!("{:?}", cluster.datastore) };
@@ -164,6 +161,5 @@ deep = { a = [1, 2] }
     let access = cluster.registries.unwrap().access;
     let Some(RegistryAuth::Token(token)) = &access.values().next().unwrap().auth else { panic!("no token") };
     assert_eq!(token.expose(), "hunter2hunter2", "without the line end of the file");
-    assert_eq!(cluster.overlays[0].parameters["deep"]["a"][1].as_integer(), Some(2));
     assert_eq!(cluster.manifests[0].name(), "kube-vip.yaml");
 }

@@ -3,6 +3,7 @@
 use std::fs;
 
 use hcimage::cluster;
+use hcimage::source::INPUT_FORMATS;
 
 use crate::{check, golden, root};
 
@@ -15,6 +16,16 @@ fn the_reference_is_fresh() {
 fn the_schema_is_fresh() {
     let text = serde_json::to_string_pretty(&cluster::schema()).unwrap() + "\n";
     golden(&root().join("docs/cluster.schema.json"), &text);
+}
+
+/// As `hcimage build --help` and the messages have it.
+#[test]
+fn the_documents_name_the_formats_that_are_unpacked() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    for text in [cluster::reference(), readme] {
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains(INPUT_FORMATS), "{INPUT_FORMATS} is missing");
+    }
 }
 
 #[test]

@@ -32,13 +32,11 @@ password-hash = "$6$hunter2$0123456789012345678901234567890123456789"
 auth = { username = "me", password = "hunter2" }
 [registries.configs."b.example.org"]
 auth = { token = "hunter2" }
-[overlays.nextcloud]
-password = "hunter2"
 "#;
     let checked = check(text).unwrap_or_else(|report| panic!("{report}"));
     let said = format!("{checked:#?}{}", checked.warnings);
     assert!(!said.contains("hunter2") && !said.contains("aHVudGVyMg=="), "{said}");
-    for shown in ["vpn-auth", "nextcloud", "shop.yaml", "\"me\""] {
+    for shown in ["vpn-auth", "shop.yaml", "\"me\""] {
         assert!(said.contains(shown), "{shown} is missing in {said}");
     }
 }

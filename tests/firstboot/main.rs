@@ -16,6 +16,7 @@ mod normal;
 mod overrides;
 mod program;
 mod programs;
+mod report;
 mod root;
 mod scenario;
 mod seed;

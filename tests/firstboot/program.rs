@@ -15,12 +15,34 @@ fn it_says_its_version() {
 
 #[test]
 fn wrong_usage_is_2_and_does_nothing() {
-    for args in [&[][..], &["walk"], &["run", "now"], &["run", "--force"], &["--root", "/"]] {
+    for args in [
+        &[][..],
+        &["walk"],
+        &["run", "now"],
+        &["run", "--force"],
+        &["--root", "/"],
+        &["status", "--yaml"],
+        &["run", "--json"],
+    ] {
         let output = run(args);
         let complaint = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{args:?}: {complaint}");
         assert!(complaint.starts_with("hc-firstboot: ") && complaint.contains("--help"), "{complaint}");
     }
+}
+
+/// On a machine that is no node there is no state and no seed.
+#[test]
+fn status_before_the_first_boot_is_text_or_json() {
+    let text = run(&["status"]);
+    assert_eq!((text.status.code(), text.stdout), (Some(0), b"the first boot has not begun\n".to_vec()));
+    let json = run(&["status", "--json"]);
+    let shown: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json.status.code(), Some(0));
+    assert_eq!(
+        (&shown["schema"], &shown["status"], &shown["node"]),
+        (&1.into(), &"not-begun".into(), &().into())
+    );
 }
 
 #[test]

@@ -260,7 +260,7 @@ proptest! {
     fn accounts(text in text_of(ACCOUNTS)) {
         let foreign = |line: &str| !["root:", "admin", "sudo:", "adm:"].iter().any(|ours| line.starts_with(ours));
         let groups = [("sudo", true), ("adm", false)];
-        keeps_its_promises(&text, |text| Ok(passwd::edit(text, &account(text)?)), foreign)?;
+        keeps_its_promises(&text, |text| Ok::<_, EditError>(passwd::edit(text, &account(text)?)), foreign)?;
         keeps_its_promises(&text, |text| group::edit(text, &admin(), 1000, false, &groups), foreign)?;
         keeps_its_promises(&text, |text| group::edit_shadow(text, &admin(), true, &groups), foreign)?;
         keeps_its_promises(&text, |text| subids::edit(text, &admin()), foreign)?;

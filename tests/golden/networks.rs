@@ -4,6 +4,7 @@
 use std::fs;
 use std::process::Command;
 
+use hcimage::formats::EditError;
 use hcimage::formats::interfaces::Up;
 use hcimage::formats::profile::{Profile, Wifi};
 use hcimage::formats::{interfaces, networkd, wpa_supplicant};
@@ -422,7 +423,7 @@ proptest! {
             let first = line.split_ascii_whitespace().next().unwrap_or("#");
             first.starts_with('#') || ["auto", "source", "mapping"].contains(&first) || line.starts_with("iface eth1")
         };
-        keeps_its_promises(&text, |text| Ok(edit_interfaces(text)), foreign)?;
+        keeps_its_promises(&text, |text| Ok::<_, EditError>(edit_interfaces(text)), foreign)?;
         let edited = edit_interfaces(&text);
         prop_assert_eq!(edited.matches("iface eth0 inet").count(), 1, "{:?}", edited);
     }

@@ -164,19 +164,19 @@ proptest! {
     #[test]
     fn fstab_swap(text in text_of(FSTAB)) {
         let foreign = |line: &str| !line.contains("swap") || line.starts_with(['#', 'L']);
-        keeps_its_promises(&text, |text| Ok(fstab::remove_swap(text)), foreign)?;
+        keeps_its_promises(&text, |text| Ok::<_, EditError>(fstab::remove_swap(text)), foreign)?;
         prop_assert!(!fstab::remove_swap(&text).contains("/swapfile"));
     }
 
     #[test]
     fn dphys_swapfile(text in text_of(DPHYS)) {
         let foreign = |line: &str| !line.contains("CONF_SWAPSIZE");
-        keeps_its_promises(&text, |text| Ok(dphys_swapfile::edit(text)), foreign)?;
+        keeps_its_promises(&text, |text| Ok::<_, EditError>(dphys_swapfile::edit(text)), foreign)?;
     }
 
     #[test]
     fn hosts(text in text_of(HOSTS)) {
-        let edit = |text: &str| Ok(hosts::edit(text, "raspberrypi", &"hc-1".parse().unwrap()));
+        let edit = |text: &str| Ok::<_, EditError>(hosts::edit(text, "raspberrypi", &"hc-1".parse().unwrap()));
         keeps_its_promises(&text, edit, |line| !line.contains("127.0.1.1"))?;
     }
 }

@@ -1,8 +1,9 @@
 //! Raspberry Pi's and Ubuntu's way of publishing, and the lock file.
 
+use hcimage::exit_class::{Classified, ExitClass};
+use hcimage::source::SourceError;
 use hcimage::source::base::{BaseSource, UnpackedBase, obtain};
 use hcimage::source::digest::Sha256Digest;
-use hcimage::source::{ErrorClass, SourceError};
 
 use crate::desk::{Desk, image, pack};
 use hcimage_testkit::publisher::{Fault, Publisher};
@@ -71,7 +72,7 @@ fn a_file_that_changed_under_the_lock_is_refused() {
             matches!(&error, SourceError::LockMismatch { what: found, .. } if *found == what),
             "{error:?}"
         );
-        assert_eq!(error.class(), ErrorClass::Unverified);
+        assert_eq!(error.class(), Some(ExitClass::BadInput));
         let text = error.to_string();
         for part in ["base.cm4", "hcimage.lock", "remove the entry"] {
             assert!(text.contains(part), "{text}");
@@ -119,12 +120,12 @@ fn without_a_good_checksum_nothing_is_fetched_or_locked() {
     for text in ["", "<!DOCTYPE html>", &format!("{}  other.img.xz\n", Sha256Digest::of(b""))] {
         server.file(&sum, text);
         let error = from_latest(&desk, &server).unwrap_err();
-        assert_eq!(error.class(), ErrorClass::Unverified, "{error:?}");
+        assert_eq!(error.class(), Some(ExitClass::BadInput), "{error:?}");
         assert!(error.to_string().contains(&sum), "{error}");
     }
     server.remove(&sum);
     let error = from_latest(&desk, &server).unwrap_err();
-    assert_eq!(error.class(), ErrorClass::Unverified, "{error:?}");
+    assert_eq!(error.class(), Some(ExitClass::BadInput), "{error:?}");
     assert!(error.to_string().contains("SHA256SUMS"), "{error}");
     assert!(desk.cached().is_empty() && !desk.path("hcimage.lock").exists());
 }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use hcimage::exit_class::{Classified, ExitClass};
 use hcimage::progress::Silent;
+use hcimage::source::SourceError;
 use hcimage::source::digest::Sha256Digest;
 use hcimage::source::fetch::DownloadSpec;
-use hcimage::source::{ErrorClass, SourceError};
 
 use crate::desk::{Desk, chain, image};
 use hcimage_testkit::publisher::{Fault, Publisher};
@@ -93,7 +94,7 @@ fn an_endless_fault_ends_after_the_given_tries_and_the_next_run_resumes() {
     server.faults(PATH, &[Fault::CutAfter(100), Fault::CutAfter(100), Fault::CutAfter(100)]);
     let error = download(&desk, &server, &bytes, None).unwrap_err();
     assert!(matches!(error, SourceError::Network { .. }), "{error:?}");
-    assert_eq!(error.class(), ErrorClass::Failed);
+    assert_eq!(error.class(), Some(ExitClass::Unreachable));
     assert!(chain(&error).contains(PATH), "{}", chain(&error));
     assert_eq!(server.take_requests().len(), 3);
     assert_eq!(std::fs::metadata(desk.path("x.partial")).unwrap().len(), 300);
@@ -151,7 +152,7 @@ fn wrong_bytes_are_refused_and_thrown_away() {
     let (desk, server) = (Desk::new(), Publisher::start());
     server.file(PATH, "wrong");
     let error = download(&desk, &server, b"right", None).unwrap_err();
-    assert_eq!(error.class(), ErrorClass::Unverified);
+    assert_eq!(error.class(), Some(ExitClass::BadInput));
     let text = error.to_string();
     for part in [Sha256Digest::of(b"right"), Sha256Digest::of(b"wrong")].map(|digest| digest.to_string()) {
         assert!(text.contains(&part), "{text}");

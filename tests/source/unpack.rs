@@ -3,11 +3,12 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
+use hcimage::exit_class::{Classified, ExitClass};
 use hcimage::progress::Silent;
+use hcimage::source::SourceError;
 use hcimage::source::base::{BaseSource, UnpackedBase, obtain};
 use hcimage::source::copy::copy_image;
 use hcimage::source::digest::Sha256Digest;
-use hcimage::source::{ErrorClass, SourceError};
 
 use crate::desk::{Desk, image, pack};
 
@@ -17,7 +18,7 @@ fn from_file(desk: &Desk, path: PathBuf) -> Result<UnpackedBase, SourceError> {
 
 fn is_unsupported(desk: &Desk, path: PathBuf, word: &str) {
     let error = from_file(desk, path).unwrap_err();
-    assert_eq!(error.class(), ErrorClass::Unsupported, "{word}: {error}");
+    assert_eq!(error.class(), Some(ExitClass::Unsupported), "{word}: {error}");
     assert!(error.to_string().contains(word), "{word}: {error}");
 }
 
@@ -96,7 +97,7 @@ fn a_checksum_file_beside_it_must_agree() {
         assert!(matches!(error, SourceError::WrongDigest(_)), "{error:?}");
         assert!(error.to_string().contains(&format!("{name}.sha256")), "{error}");
         std::fs::write(&sums, format!("{}  other.img\n", Sha256Digest::of(&bytes))).unwrap();
-        assert_eq!(from_file(&desk, path).unwrap_err().class(), ErrorClass::Unverified);
+        assert_eq!(from_file(&desk, path).unwrap_err().class(), Some(ExitClass::BadInput));
     }
 }
 
@@ -125,7 +126,7 @@ fn damaged_files_are_refused_with_name_and_place() {
             let error =
                 from_file(&desk, path).map(drop).expect_err(&format!("{program} {arguments:?}: {case}"));
             assert!(matches!(error, SourceError::Damaged { .. }), "{program}: {case}: {error:?}");
-            assert_eq!(error.class(), ErrorClass::Unverified);
+            assert_eq!(error.class(), Some(ExitClass::BadInput));
             assert!(error.to_string().contains("bad.img"), "{error}");
             assert!(desk.cached().is_empty(), "{program}: {case}: {:?}", desk.cached());
         }
@@ -165,6 +166,8 @@ fn an_interrupt_leaves_no_half_image() {
 struct AfterVerifying(hcimage::interrupt::Interrupt);
 
 impl hcimage::progress::Progress for AfterVerifying {
+    fn message(&self, _text: &str) {}
+
     fn start(&self, what: &str, _total: Option<u64>) -> Box<dyn hcimage::progress::Task> {
         if what.starts_with("unpacking") {
             self.0.raise();

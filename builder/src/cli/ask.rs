@@ -1,4 +1,4 @@
-//! Questions to a person in front of a terminal.
+//! Questions on a terminal.
 
 use std::fmt::Display;
 use std::io::{self, BufRead, Write};
@@ -10,7 +10,7 @@ pub(super) struct Dialogue<'a> {
 }
 
 impl Dialogue<'_> {
-    /// Asks until the answer can be read; an empty one stands for the default.
+    /// Asks until the answer is valid; an empty one takes the default.
     pub(super) fn ask<T, E: Display>(
         &mut self,
         question: &str,

@@ -43,7 +43,7 @@ impl Args {
     }
 }
 
-/// What decides which board it is, in one line.
+/// Architecture, media, roles and default base, in one line.
 fn summary(board: &Board) -> String {
     let media: Vec<String> = board.media.iter().map(ToString::to_string).collect();
     let base = match &board.base {
@@ -54,14 +54,14 @@ fn summary(board: &Board) -> String {
     format!("{} from {}{only}; {base}", board.architecture.debian(), media.join(", "))
 }
 
-/// Where a person listens, and what is set for it.
+/// The serial console, and the settings that it needs.
 fn console(board: &Board) -> Option<String> {
     let settings: Vec<String> = board.config_txt.iter().map(ToString::to_string).collect();
     let set = if settings.is_empty() { String::new() } else { format!("; sets {}", settings.join(", ")) };
     board.console.as_ref().map(|console| format!("console {console}{set}"))
 }
 
-/// How far the tests came, in one line.
+/// What was tested, in one line.
 fn proved(board: &str) -> String {
     let proofs = support_matrix::of_board(board);
     let bases = |level: Level| {
@@ -73,7 +73,7 @@ fn proved(board: &str) -> String {
     };
     let (booted, edited) = (bases(Level::Booted), bases(Level::Edited));
     match (booted.as_str(), edited.as_str()) {
-        ("", "") => "tested: not at all".to_owned(),
+        ("", "") => "not tested".to_owned(),
         ("", edited) => format!("tested: images built from {edited}"),
         (booted, "") => format!("tested: boots in QEMU from {booted}"),
         (booted, edited) => format!("tested: boots in QEMU from {booted}; images built from {edited}"),

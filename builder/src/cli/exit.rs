@@ -1,120 +1,53 @@
-//! Exit codes and the one place where errors are printed.
+//! Exit codes, and the one place where errors are printed.
 
 use std::error::Error;
 use std::io::{self, Write};
-use std::process::ExitCode;
 
 use crate::apply::ApplyError;
 use crate::board::BoardError;
 use crate::cluster::{ClusterError, OldCgroup};
 use crate::disk::DiskError;
+use crate::exit_class::{Classified, ExitClass};
 use crate::fs::FsError;
 use crate::os::OsError;
 use crate::pipeline::BuildError;
 use crate::plan::PlanError;
 use crate::run::UefiError;
 use crate::secrets::SecretsError;
-use crate::source::{ErrorClass, SourceError};
+use crate::session::SessionError;
+use crate::source::SourceError;
 
 use super::output::Usage;
 
-/// What an exit code says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Failure {
-    Failed = 1,
-    Usage = 2,
-    Unsupported = 3,
-    BadInput = 4,
+/// The class of a cause, if it is of one type.
+type ClassOf = fn(&(dyn Error + 'static)) -> Option<ExitClass>;
+
+/// Every type of error that knows its class.
+const CLASSIFIED: [ClassOf; 14] = [
+    class_of::<ApplyError>,
+    class_of::<BoardError>,
+    class_of::<BuildError>,
+    class_of::<ClusterError>,
+    class_of::<DiskError>,
+    class_of::<FsError>,
+    class_of::<OldCgroup>,
+    class_of::<OsError>,
+    class_of::<PlanError>,
+    class_of::<SecretsError>,
+    class_of::<SessionError>,
+    class_of::<SourceError>,
+    class_of::<UefiError>,
+    class_of::<Usage>,
+];
+
+fn class_of<E: Classified + Error + 'static>(cause: &(dyn Error + 'static)) -> Option<ExitClass> {
+    cause.downcast_ref::<E>()?.class()
 }
 
-/// The exit code of an error: that of the first cause that has a meaning of its own.
-pub(super) fn code(error: &anyhow::Error) -> ExitCode {
-    let failure = error.chain().find_map(classify).unwrap_or(Failure::Failed);
-    ExitCode::from(failure as u8)
-}
-
-fn classify(cause: &(dyn Error + 'static)) -> Option<Failure> {
-    if cause.is::<Usage>() {
-        return Some(Failure::Usage);
-    }
-    if let Some(error) = cause.downcast_ref::<BoardError>() {
-        return Some(match error {
-            BoardError::Unknown { .. } => Failure::Usage,
-            BoardError::Read { .. } | BoardError::Malformed { .. } => Failure::Failed,
-        });
-    }
-    if let Some(UefiError::Board { .. }) = cause.downcast_ref::<UefiError>() {
-        return Some(Failure::Usage);
-    }
-    if cause.is::<OldCgroup>() {
-        return Some(Failure::Unsupported);
-    }
-    if let Some(error) = cause.downcast_ref::<SecretsError>() {
-        return match error {
-            SecretsError::Damaged { .. } | SecretsError::Expired { .. } => Some(Failure::BadInput),
-            SecretsError::Newer { .. } => Some(Failure::Unsupported),
-            _ => None,
-        };
-    }
-    if let Some(error) = cause.downcast_ref::<ClusterError>() {
-        return Some(match error {
-            ClusterError::Invalid(_) => Failure::Usage,
-            ClusterError::Read { .. } => Failure::Failed,
-        });
-    }
-    // These two speak for their cause, so the chain does not show it as a link of its own.
-    match cause.downcast_ref::<BuildError>() {
-        Some(BuildError::Copy(error)) => return classify_source(error),
-        Some(BuildError::Apply(ApplyError::Digest { .. })) => return Some(Failure::BadInput),
-        _ => {}
-    }
-    if let Some(error) = cause.downcast_ref::<SourceError>() {
-        return classify_source(error);
-    }
-    classify_image(cause)
-}
-
-fn classify_source(error: &SourceError) -> Option<Failure> {
-    match error.class() {
-        ErrorClass::Unverified => Some(Failure::BadInput),
-        ErrorClass::Unsupported => Some(Failure::Unsupported),
-        ErrorClass::Failed => None,
-    }
-}
-
-fn classify_image(cause: &(dyn Error + 'static)) -> Option<Failure> {
-    if let Some(error) = cause.downcast_ref::<OsError>() {
-        return match error {
-            OsError::Layout { .. } | OsError::System { .. } | OsError::Unsupported { .. } => {
-                Some(Failure::Unsupported)
-            }
-            OsError::File { .. } => Some(Failure::BadInput),
-            OsError::Disk(_) | OsError::Fs { .. } => None,
-        };
-    }
-    if let Some(error) = cause.downcast_ref::<PlanError>() {
-        return match error {
-            PlanError::Architecture { .. } | PlanError::Unsupported { .. } | PlanError::Modules { .. } => {
-                Some(Failure::Unsupported)
-            }
-            PlanError::Seed(_) => Some(Failure::Usage),
-            PlanError::Edit { .. } | PlanError::NotText { .. } => Some(Failure::BadInput),
-        };
-    }
-    if let Some(error) = cause.downcast_ref::<DiskError>() {
-        return match error {
-            DiskError::NotAnImage { .. } | DiskError::Unsupported { .. } | DiskError::BadSize { .. } => {
-                Some(Failure::Unsupported)
-            }
-            DiskError::Corrupt { .. } | DiskError::Truncated { .. } => Some(Failure::BadInput),
-            DiskError::Io { .. } => None,
-        };
-    }
-    match cause.downcast_ref::<FsError>()? {
-        FsError::Unsupported { .. } => Some(Failure::Unsupported),
-        FsError::Corrupt { .. } | FsError::Dirty { .. } => Some(Failure::BadInput),
-        _ => None,
-    }
+/// The class of an error: that of the first cause that has one.
+pub(super) fn class(error: &anyhow::Error) -> ExitClass {
+    let of_cause = |cause| CLASSIFIED.iter().find_map(|class_of| class_of(cause));
+    error.chain().find_map(of_cause).unwrap_or(ExitClass::Failed)
 }
 
 /// Prints an error and its causes, one a line.
@@ -123,10 +56,62 @@ pub(super) fn print_chain(out: &mut dyn Write, error: &anyhow::Error) -> io::Res
     for cause in error.chain().skip(1) {
         writeln!(out, "  because: {cause}")?;
     }
-    let unreachable =
-        |cause: &(dyn Error + 'static)| matches!(cause.downcast_ref(), Some(SourceError::Network { .. }));
-    if error.chain().any(unreachable) {
+    if class(error) == ExitClass::Unreachable {
         writeln!(out, "  without internet: name local files with --base FILE and --k3s DIR")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    fn network() -> SourceError {
+        SourceError::Network {
+            url: "https://example.org/".to_owned(),
+            source: Box::new(io::Error::other("refused")),
+        }
+    }
+
+    #[test]
+    fn the_first_cause_with_a_class_decides() {
+        let corrupt = || FsError::Corrupt { what: "a block".to_owned(), hint: None };
+        let os = OsError::Fs { role: "root", source: corrupt() };
+        let base = BuildError::Base { base: "a.img".to_owned(), source: os };
+        for (error, class) in [
+            (anyhow::Error::from(SessionError::from(base)), ExitClass::BadInput),
+            (SessionError::Source(network()).into(), ExitClass::Unreachable),
+            (Usage("no".to_owned()).into(), ExitClass::Usage),
+            (anyhow::anyhow!("other"), ExitClass::Failed),
+        ] {
+            let error = Err::<(), _>(error).context("outside").unwrap_err();
+            assert_eq!(super::class(&error), class, "{error:#}");
+        }
+    }
+
+    /// A transparent variant hides its cause from the chain.
+    #[test]
+    fn transparent_errors_have_the_class_of_their_cause() {
+        let copy = BuildError::Copy(SourceError::Unsupported {
+            file: "a".to_owned(),
+            what: "b".to_owned(),
+            hint: "c".to_owned(),
+        });
+        assert_eq!(class(&SessionError::from(copy).into()), ExitClass::Unsupported);
+        assert_eq!(class(&SessionError::NoBase { board: "pc".to_owned() }.into()), ExitClass::Usage);
+    }
+
+    #[test]
+    fn an_unreachable_server_is_answered_with_the_way_without_internet() {
+        let mut out = Vec::new();
+        print_chain(&mut out, &SessionError::Source(network()).into()).unwrap();
+        let said = String::from_utf8(out).unwrap();
+        assert_eq!(
+            said,
+            "error: fetching https://example.org/\n  because: refused\n  \
+             without internet: name local files with --base FILE and --k3s DIR\n"
+        );
+    }
 }

@@ -78,27 +78,31 @@ const EXAMPLES: &str = "Examples:
   hcimage init --name lab --board cm4 --agents 3 --subnet 192.168.1.0/24 \\
       --ssh-key ~/.ssh/id_ed25519.pub";
 
-/// More nodes than this are a slip of the finger.
+/// More nodes than this are taken for a typo.
 const MOST_NODES: u32 = 1000;
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let exists =
-            || anyhow::anyhow!("{} exists already: give another name, or --overwrite", self.output.display());
+        let exists = || {
+            anyhow::anyhow!(
+                "{} exists already; choose another name, or replace it with --overwrite",
+                self.output.display()
+            )
+        };
         if !self.overwrite && self.output.exists() {
             return Err(exists());
         }
         let boards = Boards::load(self.profiles.as_deref())?;
         let given = match !self.no_questions && io::stdin().is_terminal() && io::stderr().is_terminal() {
             true => ask(self.given, &boards, &mut io::stdin().lock(), &mut io::stderr().lock())
-                .context("asking what the cluster shall be")?,
+                .context("asking for the cluster's settings")?,
             false => self.given,
         };
         let text = cluster::template(&given.options(&boards)?);
         let dir = self.output.parent().unwrap_or(Path::new(""));
         let context = LoadContext { boards: &boards, dir, read: &|file| std::fs::read(file) };
         let checked = cluster::parse(&text, &self.output.display().to_string(), &context)
-            .map_err(|report| Usage(format!("what was asked for makes no cluster\n{report}")))?;
+            .map_err(|report| Usage(format!("the options make no valid cluster\n{report}")))?;
         write(&self.output, &text, self.overwrite)
             .with_context(|| format!("writing {}", self.output.display()))?;
         report(&self.output, &checked.warnings)
@@ -187,7 +191,7 @@ fn network(given: &mut Given, dialogue: &mut Dialogue<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// The shell is not there to replace `~`.
+/// No shell has replaced `~`.
 fn key_file(text: &str) -> Result<Option<PathBuf>, String> {
     let path = match (text.strip_prefix("~/"), std::env::home_dir()) {
         (Some(rest), Some(home)) => home.join(rest),
@@ -285,7 +289,7 @@ mod tests {
         assert_eq!(addresses.gateway.to_string(), "10.0.0.1");
         assert_eq!(addresses.first.to_string(), "10.0.0.50");
         for again in
-            ["another odd number", "there is no board \"cm9\"", "not inside the network", "no file /none"]
+            ["another odd number", "unknown board \"cm9\"", "not inside the network", "no file /none"]
         {
             assert!(said.contains(again), "{again} is missing in {said}");
         }

@@ -3,6 +3,7 @@
 mod ask;
 mod boards;
 mod build;
+mod build_args;
 mod cat;
 mod exit;
 mod init;
@@ -11,14 +12,20 @@ mod ls;
 mod output;
 mod place;
 mod plan;
-mod project;
 mod rotate;
 mod run;
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
+
+use crate::interrupt::Interrupt;
+use crate::progress;
+use crate::session::Session;
+use crate::source::base;
 
 /// Turn stock Raspberry Pi OS, Debian and Ubuntu images into k3s appliances, offline.
 #[derive(Debug, Parser)]
@@ -58,13 +65,27 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command.run() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if output::is_reader_gone(&error) => ExitCode::SUCCESS,
+        Err(error) if output::is_output_closed(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            // Where even stderr is gone there is nobody left to tell.
+            // Without stderr there is nowhere to report to.
             let _ = exit::print_chain(&mut io::stderr().lock(), &error);
-            exit::code(&error)
+            ExitCode::from(exit::class(&error).code())
         }
     }
+}
+
+/// The user's cache, progress on stderr, and Ctrl-C caught from now on.
+fn session() -> anyhow::Result<Session> {
+    let interrupt = Interrupt::install().context("catching Ctrl-C")?;
+    Ok(Session::of_user(interrupt, progress::on_stderr())?)
+}
+
+/// An image that can be read: a raw one itself; a packed one is unpacked into the cache, once.
+fn unpacked(image: &Path) -> anyhow::Result<PathBuf> {
+    if !base::is_packed(image)? {
+        return Ok(image.to_owned());
+    }
+    Ok(base::obtain_file(&session()?.cx(), image)?.image)
 }
 
 impl Command {
@@ -88,6 +109,8 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::cluster::DataDisk;
+    use crate::source::INPUT_FORMATS;
 
     #[test]
     fn the_command_line_is_well_formed_and_explained() {
@@ -99,6 +122,17 @@ mod tests {
             for argument in sub.get_arguments() {
                 assert!(argument.get_help().is_some(), "{} {}", sub.get_name(), argument.get_id());
             }
+        }
+    }
+
+    #[test]
+    fn help_says_what_is_the_default_and_what_is_unpacked() {
+        let mut command = Cli::command();
+        command.build();
+        let help = command.find_subcommand_mut("build").unwrap().render_long_help().to_string();
+        let words = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        for text in [INPUT_FORMATS, &format!("a disk labelled {} is used", DataDisk::DEFAULT_LABEL)] {
+            assert!(words.contains(text), "{text}: {words}");
         }
     }
 

@@ -1,31 +1,39 @@
-//! What the program says on its output.
+//! Standard output.
 
 use std::fmt;
 use std::io::{self, IsTerminal, StdoutLock, Write};
 
 use serde::Serialize;
 
+use crate::exit_class::{Classified, ExitClass};
+
 /// A combination of arguments that makes no sense.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct Usage(pub(super) String);
 
-/// Standard output. That its reader went away, as `head` does, is told apart from any other broken pipe.
-pub(super) struct Output(StdoutLock<'static>);
-
-/// The reader of our output went away: no error for anybody.
-#[derive(Debug)]
-struct ReaderGone;
-
-impl std::error::Error for ReaderGone {}
-
-impl fmt::Display for ReaderGone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("nobody reads the output any more")
+impl Classified for Usage {
+    fn class(&self) -> Option<ExitClass> {
+        Some(ExitClass::Usage)
     }
 }
 
-/// Whether colours are welcome: on a terminal, unless the user's environment says no (no-color.org).
+/// Standard output. That its reader closed it, as `head` does, is told apart from any other broken pipe.
+pub(super) struct Output(StdoutLock<'static>);
+
+/// The reader closed our output: no error.
+#[derive(Debug)]
+struct OutputClosed;
+
+impl std::error::Error for OutputClosed {}
+
+impl fmt::Display for OutputClosed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("output closed")
+    }
+}
+
+/// Whether to print colours: on a terminal, unless the user's environment says no (no-color.org).
 pub(super) fn coloured() -> bool {
     let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
@@ -56,13 +64,13 @@ impl Write for Output {
 }
 
 fn mark(error: io::Error) -> io::Error {
-    if error.kind() == io::ErrorKind::BrokenPipe { io::Error::other(ReaderGone) } else { error }
+    if error.kind() == io::ErrorKind::BrokenPipe { io::Error::other(OutputClosed) } else { error }
 }
 
 /// Whether an error is only that.
-pub(super) fn is_reader_gone(error: &anyhow::Error) -> bool {
+pub(super) fn is_output_closed(error: &anyhow::Error) -> bool {
     error
         .chain()
         .filter_map(|cause| cause.downcast_ref::<io::Error>()?.get_ref())
-        .any(|inner| inner.is::<ReaderGone>())
+        .any(|inner| inner.is::<OutputClosed>())
 }

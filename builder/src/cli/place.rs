@@ -8,7 +8,7 @@ use anyhow::Context;
 use crate::fs::ImagePath;
 use crate::os::{Access, OsImage, Tree};
 
-use super::project::unpacked;
+use super::unpacked;
 
 /// A path inside an image.
 #[derive(Debug, Clone)]

@@ -1,17 +1,14 @@
 //! `hcimage plan`.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 
-use anyhow::Context;
 use serde_json::json;
 
-use crate::apply::pending_edits;
-use crate::difference::differences;
+use crate::session::Preview;
 use crate::value::Hostname;
 
-use super::output::{self, Usage};
-use super::project::{BuildArgs, Session};
+use super::build_args::BuildArgs;
+use super::output;
 
 /// Show what a build would change, without writing an image
 ///
@@ -37,50 +34,21 @@ const EXAMPLES: &str = "Examples:
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let project = self.build_args.project()?;
-        if let Some(name) =
-            self.only.as_ref().filter(|name| project.cluster.nodes.get(name.as_str()).is_none())
-        {
-            let known = project.names().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            return Err(Usage(format!("--only {name}: there is no such node; there are {known}")).into());
-        }
-        let session = Session::of_user()?;
-        let cx = session.cx();
-        let inputs = self.build_args.obtain(&project, &cx)?;
-        let secrets = project.secrets_or_ephemeral(&inputs)?;
-
-        let mut trees = BTreeMap::new();
-        for (board, made_from) in &inputs {
-            trees.insert(board, made_from.base.tree()?);
-        }
-        let mut nodes = Vec::new();
-        for node in project.cluster.nodes.iter() {
-            if self.only.as_ref().is_some_and(|only| *only != node.name) {
-                continue;
-            }
-            let (_, plan) = project.plan(node, &inputs, secrets.as_ref())?;
-            let tree = trees.get(&node.board).with_context(|| format!("{} has no base", node.board))?;
-            let plan = pending_edits(tree, &plan)?;
-            nodes.push((node, differences(tree, &plan).context("comparing with the base image")?));
-        }
-
+        let (project, sources) = (self.build_args.project()?, self.build_args.sources()?);
+        let nodes = super::session()?.preview(&project, &sources, self.only.as_ref())?;
         if self.json {
             let nodes: Vec<_> = nodes
                 .iter()
-                .map(|(node, changes)| json!({ "hostname": node.name.as_str(), "changes": changes }))
+                .map(
+                    |Preview { node, changes }| json!({ "hostname": node.name.as_str(), "changes": changes }),
+                )
                 .collect();
             return output::print_json(&json!({ "schema": 1, "nodes": nodes }));
         }
         let (mut out, colour) = (output::stdout(), output::coloured());
-        for (node, changes) in &nodes {
-            writeln!(
-                out,
-                "node {}, {}, for {}: {} changes",
-                node.name,
-                node.bootstrap_role.role(),
-                node.board,
-                changes.len()
-            )?;
+        for Preview { node, changes } in &nodes {
+            let (name, role, board) = (&node.name, node.bootstrap_role.role(), &node.board);
+            writeln!(out, "node {name}, {role}, for {board}: {} changes", changes.len())?;
             for change in changes {
                 write!(out, "{}", change.shown(colour))?;
             }

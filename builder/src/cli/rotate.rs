@@ -3,14 +3,12 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::Context;
-
 use crate::board::Boards;
-use crate::cluster;
-use crate::secrets::{Item, NOT_BEFORE, Rotation, store};
+use crate::secrets::Item;
+use crate::session::{Project, Rotated};
 
+use super::build_args::CLUSTER_FILE;
 use super::output;
-use super::project::{CLUSTER_FILE, clock};
 
 /// Renew a secret of a cluster, and say what to do on its nodes
 ///
@@ -42,23 +40,18 @@ const EXAMPLES: &str = "Examples:
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let boards = Boards::load(self.profiles.as_deref())?;
-        let cluster = cluster::load(&self.cluster, &boards)?.cluster;
-        let path = store::beside(&self.cluster);
-        let rotation = store::rotate(&path, cluster.name.as_str(), &self.item, clock(NOT_BEFORE)?)?;
+        let (project, _) = Project::load(&self.cluster, &boards)?;
+        let rotated = project.rotate(&self.item, &self.kubeconfig)?;
         let mut out = output::stdout();
-        match rotation {
-            Rotation::Renewed { secrets, steps } => {
-                writeln!(out, "renewed in {}", path.display())?;
-                if self.item == Item::AdminCertificate {
-                    let file = &self.kubeconfig;
-                    store::write_private(file, &secrets.kubeconfig(&cluster.api_url())).context(
-                        "the secrets file has the new certificate; name another --kubeconfig and try again",
-                    )?;
+        match rotated {
+            Rotated::Renewed { secrets_file, kubeconfig, steps } => {
+                writeln!(out, "renewed in {}", secrets_file.display())?;
+                if let Some(file) = kubeconfig {
                     writeln!(out, "written into {}", file.display())?;
                 }
                 print_steps(&mut out, &steps)?;
             }
-            Rotation::NotRenewable { why, instead } => {
+            Rotated::NotRenewable { why, instead } => {
                 writeln!(out, "not renewed: {why}\ninstead:")?;
                 print_steps(&mut out, &instead)?;
             }

@@ -16,8 +16,8 @@ use crate::source::copy::copy_image;
 
 /// Boot a built image in QEMU and wait for the node's report
 ///
-/// The image itself stays as it is: a copy is booted and thrown away. QEMU has no Raspberry Pi with the
-/// image's peripherals, so a generic machine with the same processor stands in.
+/// The image itself is not changed: a copy is booted and removed. QEMU has no Raspberry Pi with the image's
+/// peripherals, so a generic machine with the same processor stands in.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  hcimage run --board cm4 hc-1-cm4.img")]
 pub(super) struct Args {
@@ -76,7 +76,7 @@ impl Args {
             ready || line.trim() == ReportStatus::Failed.sentinel()
         })?;
         if !ready {
-            bail!("the node reported that it failed; its report is above");
+            bail!("the node reported a failure; see its report above");
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use toml::de::{DeTable, Deserializer};
 
 use crate::board::Boards;
+use crate::exit_class::{Classified, ExitClass};
 
 use super::field::Span;
 use super::file::File;
@@ -49,6 +50,15 @@ pub enum ClusterError {
     /// The file is wrong: everything that is, in one report.
     #[error("the cluster file has to be fixed first\n{0}")]
     Invalid(Report),
+}
+
+impl Classified for ClusterError {
+    fn class(&self) -> Option<ExitClass> {
+        Some(match self {
+            Self::Read { .. } => ExitClass::Failed,
+            Self::Invalid(_) => ExitClass::Usage,
+        })
+    }
 }
 
 /// Reads and checks a cluster file. Files that it names are found from its directory.

@@ -103,7 +103,6 @@ pub fn single_node(wanted: SingleNode) -> Result<Cluster, InvalidSingleNode> {
         boards: BTreeMap::from([(board, BoardChoice { profile: wanted.board, base: None })]),
         users: Vec::new(),
         registries: None,
-        overlays: Vec::new(),
         manifests: wanted.manifests,
     })
 }

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 use crate::value::{DnsLabel, Host, Role, Subnet, UserName};
 
+use super::model::DataDisk;
+
 /// What the file shall say.
 #[derive(Debug, Clone)]
 pub struct TemplateOptions {
@@ -70,7 +72,7 @@ pub fn template(options: &TemplateOptions) -> String {
     k3s(&mut text, options);
     network(&mut text, options);
     nodes(&mut text, options);
-    text.push_str(DATA_DISK);
+    text.push_str(&data_disk());
     users(&mut text, options);
     text.push_str(REST);
     let board = quoted_key(&options.board);
@@ -171,14 +173,19 @@ fn nodes(text: &mut String, options: &TemplateOptions) {
     }
 }
 
-const DATA_DISK: &str = "
+fn data_disk() -> String {
+    let (label, mount) = (DataDisk::DEFAULT_LABEL, DataDisk::DEFAULT_MOUNT);
+    format!(
+        "
 # A second disk for data, on every node that does not say `data-disk = false`.
 #[data-disk]
-#label = \"k8s-data\"
-#mount = \"/k8s-data\"
+#label = {label:?}
+#mount = {mount:?}
 #format = \"if-blank\"
-#folders = [{ path = \"media\", uid = 1000, gid = 1000, mode = \"0755\" }]
-";
+#folders = [{{ path = \"media\", uid = 1000, gid = 1000, mode = \"0755\" }}]
+"
+    )
+}
 
 fn users(text: &mut String, options: &TemplateOptions) {
     match &options.user {

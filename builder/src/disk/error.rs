@@ -3,6 +3,7 @@
 use std::io;
 
 use super::units::ByteSize;
+use crate::exit_class::{Classified, ExitClass};
 
 /// The result of reading or changing a partition table.
 pub type Result<T> = std::result::Result<T, DiskError>;
@@ -77,5 +78,17 @@ impl DiskError {
 
     pub(super) fn unsupported(what: impl Into<String>) -> Self {
         Self::Unsupported { what: what.into() }
+    }
+}
+
+impl Classified for DiskError {
+    fn class(&self) -> Option<ExitClass> {
+        match self {
+            Self::NotAnImage { .. } | Self::Unsupported { .. } | Self::BadSize { .. } => {
+                Some(ExitClass::Unsupported)
+            }
+            Self::Corrupt { .. } | Self::Truncated { .. } => Some(ExitClass::BadInput),
+            Self::Io { .. } => None,
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! What can go wrong inside a file system of an image.
 
+use crate::exit_class::{Classified, ExitClass};
+
 /// The result of a file system call.
 pub type Result<T> = std::result::Result<T, FsError>;
 
@@ -71,4 +73,14 @@ pub enum FsError {
         /// What is wrong with it.
         problem: String,
     },
+}
+
+impl Classified for FsError {
+    fn class(&self) -> Option<ExitClass> {
+        match self {
+            Self::Unsupported { .. } => Some(ExitClass::Unsupported),
+            Self::Corrupt { .. } | Self::Dirty { .. } => Some(ExitClass::BadInput),
+            _ => None,
+        }
+    }
 }

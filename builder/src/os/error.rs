@@ -1,6 +1,7 @@
 //! Why an image cannot be used.
 
 use crate::disk::DiskError;
+use crate::exit_class::{Classified, ExitClass};
 use crate::fs::FsError;
 
 /// What is wrong with an image, or what of it we do not know.
@@ -50,4 +51,16 @@ pub enum OsError {
         /// What is wrong with it.
         problem: String,
     },
+}
+
+impl Classified for OsError {
+    fn class(&self) -> Option<ExitClass> {
+        match self {
+            Self::Layout { .. } | Self::System { .. } | Self::Unsupported { .. } => {
+                Some(ExitClass::Unsupported)
+            }
+            Self::File { .. } => Some(ExitClass::BadInput),
+            Self::Disk(_) | Self::Fs { .. } => None,
+        }
+    }
 }

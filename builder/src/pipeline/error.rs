@@ -1,7 +1,8 @@
-//! Why no image was made.
+//! Why an image could not be built.
 
 use crate::apply::ApplyError;
 use crate::disk::{ByteSize, DiskError};
+use crate::exit_class::{Classified, ExitClass};
 use crate::fs::FsError;
 use crate::interrupt::Interrupted;
 use crate::os::OsError;
@@ -9,10 +10,10 @@ use crate::output::OutputError;
 use crate::plan::PlanError;
 use crate::source::SourceError;
 
-/// Why no image was made.
+/// Why an image could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// The base is not one that can be used.
+    /// The base cannot be used.
     #[error("in the base image {base}")]
     Base {
         /// The base, as the user knows it.
@@ -21,7 +22,7 @@ pub enum BuildError {
         #[source]
         source: OsError,
     },
-    /// Board, wishes and base do not go together.
+    /// Board, cluster and base do not go together.
     #[error("planning for {base}")]
     Plan {
         /// The base, as the user knows it.
@@ -56,6 +57,22 @@ pub enum BuildError {
     /// The user pressed Ctrl-C.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
+}
+
+impl Classified for BuildError {
+    /// Transparent variants are no link of their own in the chain of causes, so they speak for their cause.
+    fn class(&self) -> Option<ExitClass> {
+        match self {
+            Self::Copy(error) => error.class(),
+            Self::Apply(error) => error.class(),
+            Self::Base { .. }
+            | Self::Plan { .. }
+            | Self::Output(_)
+            | Self::Grow { .. }
+            | Self::Check(_)
+            | Self::Interrupted(_) => None,
+        }
+    }
 }
 
 /// Why an image could not be grown.

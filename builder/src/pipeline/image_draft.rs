@@ -1,4 +1,4 @@
-//! An image in the making: a copy without a name, which vanishes unless it is finished.
+//! An image that is being made: a temporary copy, which is removed unless it is finished.
 
 use std::fs::File;
 use std::io;
@@ -21,13 +21,13 @@ use crate::source::SourceContext;
 use crate::source::copy::copy_image;
 use crate::source::file_name;
 
-/// Room that is left for the system's own first steps (host keys, journal, package lists) after the bundle.
+/// Free space that is left after the bundle, for the system's first boot (host keys, journal, package lists).
 const HEADROOM: u64 = 64 << 20;
 
 /// Partitions of images end on whole MiB, as partitioning tools align them.
 const ALIGNMENT: u64 = 1 << 20;
 
-/// An image in the making.
+/// An image that is being made.
 pub(super) struct ImageDraft<'a> {
     cx: &'a SourceContext<'a>,
     /// What it is made from, for messages.
@@ -79,7 +79,7 @@ impl<'a> ImageDraft<'a> {
         Ok((pending_edits(&tree, shared)?, per_node))
     }
 
-    /// Grows the root file system where it has less room than `shared` and the largest of `per_node` need, and some to spare:
+    /// Grows the root file system when it has less space than `shared` and the largest of `per_node` need, and some to spare:
     /// all images of a board have the same size.
     pub(super) fn make_room(
         &mut self,
@@ -140,7 +140,7 @@ impl<'a> ImageDraft<'a> {
         tree.finish().map_err(BuildError::Check)
     }
 
-    /// Sees to it that everything gets to the disk, beside whatever is done next.
+    /// Starts to sync everything to the disk, in a thread.
     pub(super) fn finish(self) -> Finishing {
         let Self { image, path, writing_back, before, changes, .. } = self;
         let syncing = thread::spawn(move || {
@@ -153,7 +153,7 @@ impl<'a> ImageDraft<'a> {
     }
 }
 
-/// A whole image on its way to the disk.
+/// A complete image that is being synced.
 pub(super) struct Finishing {
     syncing: JoinHandle<io::Result<u64>>,
     path: TempPath,
@@ -170,7 +170,7 @@ impl Finishing {
     }
 }
 
-/// A whole image, on the disk, without its name.
+/// A complete and synced image, without its final name.
 pub(super) struct Finished {
     pub(super) path: TempPath,
     pub(super) size: ByteSize,
@@ -179,9 +179,9 @@ pub(super) struct Finished {
     pub(super) changes: Vec<ChangeRecord>,
 }
 
-/// What a thread of ours came to. An error in writing back is told only once for a file, so it must not be lost.
+/// The result of a thread. The kernel reports a write-back error only once, so it must not be lost.
 fn joined<T>(thread: JoinHandle<io::Result<T>>) -> io::Result<T> {
-    thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread that writes back died")))
+    thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread that syncs the image panicked")))
 }
 
 fn copy(
@@ -220,7 +220,7 @@ fn planned_file(edit: &Edit) -> Option<Planned> {
     Some(Planned { path: edit.path.clone(), content })
 }
 
-/// The copy goes to the disk while it is edited, so that little is left to wait for at the end.
+/// The copy is synced while it is edited, so that the last sync is short.
 struct WriteBack(JoinHandle<io::Result<()>>);
 
 impl WriteBack {

@@ -1,4 +1,4 @@
-//! The way from a base image to node images: copy, grow, edit, check, and only then give them their names.
+//! From a base image to node images: copy, grow, edit, check, and only then rename to the final names.
 //!
 //! What the nodes of one board have in common is written once, into a golden image; each node's image is a copy of it
 //! with the node's own edits. The last node takes the golden image itself, so one node alone costs no copy more.
@@ -17,12 +17,13 @@ use crate::os::{Access, Bootloader, Facts, OsError, OsImage, Tree, probe};
 use crate::output::{Output, OutputError};
 use crate::plan::{Plan, PlanError, Request, SharedPlan, plan, split};
 use crate::source::SourceContext;
+use crate::value::Hostname;
 
 pub use error::{BuildError, GrowError};
 
 use image_draft::{Finished, ImageDraft};
 
-/// For the manifest and the user.
+/// What the manifest and the user are told of a changed table.
 const FIRMWARE_ORDER: &str =
     "hybrid MBR: FAT first, guards of the GPT last, as the Raspberry Pi's firmware needs it";
 
@@ -35,8 +36,8 @@ pub struct Base {
 }
 
 impl Base {
-    /// Looks at an image; writes nothing. `name` is what messages call it: a packed one lies in the cache, where nobody
-    /// knows it.
+    /// Looks at an image; writes nothing. `name` is what messages call it: a packed one lies in the cache, under a name
+    /// that the user has not seen.
     pub fn probe(path: PathBuf, name: String) -> Result<Self, BuildError> {
         match OsImage::open(&path).and_then(|image| probe(&image)) {
             Ok(facts) => Ok(Self { path, name, facts }),
@@ -74,25 +75,35 @@ impl Base {
 /// A node image to be made.
 #[derive(Debug)]
 pub struct Target {
+    /// The node.
+    pub node: Hostname,
+    /// Its board.
+    pub board: String,
     /// What makes it.
     pub plan: Plan,
     /// Where it goes.
     pub output: Output,
 }
 
-/// A node image that is complete, checked and on the disk, but for its name. Dropped, it vanishes.
+/// A node image that is complete, checked and on the disk, but for its name. Dropped, it is removed.
 pub struct Ready {
+    node: Hostname,
+    board: String,
     output: Output,
     finished: Finished,
     manifest: TempPath,
     partition_table: Option<&'static str>,
 }
 
-/// What was made.
+/// A node image under its final name.
 #[derive(Debug)]
-pub struct Built {
+pub struct BuiltImage {
+    /// The node.
+    pub node: Hostname,
+    /// Its board.
+    pub board: String,
     /// The image.
-    pub image: PathBuf,
+    pub path: PathBuf,
     /// The list of changes, beside it.
     pub manifest: PathBuf,
     /// Size of the image in bytes, holes included.
@@ -105,8 +116,8 @@ pub struct Built {
     pub changes: Vec<ChangeRecord>,
 }
 
-/// Makes images of one base for nodes of one board; `now` is the time of every change. Whatever fails, nothing is left
-/// behind, and the base is never written.
+/// Makes images of one base for nodes of one board; `now` is the time of every change, in seconds since 1970. On any
+/// error all partial output is removed; the base is never written.
 pub fn build(
     cx: &SourceContext<'_>,
     base: &Base,
@@ -116,11 +127,10 @@ pub fn build(
     for target in &targets {
         target.output.check(Some(&base.path))?;
     }
-    let (plans, outputs): (Vec<Plan>, Vec<Output>) =
-        targets.into_iter().map(|target| (target.plan, target.output)).unzip();
-    let Some((last, others)) = outputs.split_last() else { return Ok(Vec::new()) };
+    let (plans, places): (Vec<Plan>, Vec<Place>) = targets.into_iter().map(Target::split).unzip();
+    let Some((last, others)) = places.split_last() else { return Ok(Vec::new()) };
 
-    let mut golden = ImageDraft::of_base(cx, base, last)?;
+    let mut golden = ImageDraft::of_base(cx, base, &last.output)?;
     let is_pi = matches!(base.facts.bootloader, Bootloader::PiFirmware { .. });
     let partition_table = (is_pi && golden.order_for_firmware()?).then_some(FIRMWARE_ORDER);
     let SharedPlan { shared, per_node } = split(&plans);
@@ -129,10 +139,10 @@ pub fn build(
     golden.apply(&shared, now)?;
 
     let mut finishing = Vec::new();
-    for (output, plan) in others.iter().zip(&per_node) {
-        let mut image = golden.copy(output)?;
+    for (place, plan) in others.iter().zip(&per_node) {
+        let mut image = golden.copy(&place.output)?;
         image.apply(plan, now)?;
-        finishing.push((output, image.finish()));
+        finishing.push((place, image.finish()));
     }
     if let Some(plan) = per_node.last() {
         golden.apply(plan, now)?;
@@ -141,20 +151,31 @@ pub fn build(
 
     let task = cx.progress.start("syncing to the disk", None);
     let mut ready = Vec::new();
-    for (output, image) in finishing {
+    for (Place { node, board, output }, image) in finishing {
         let content =
             Manifest { base: &base.facts.system, time: now, partition_table, changes: &image.changes };
         let manifest = write(output, &content)?;
-        ready.push(Ready {
-            output: output.clone(),
-            finished: image.wait(output)?,
-            manifest,
-            partition_table,
-        });
+        let finished = image.wait(output)?;
+        let (node, board, output) = (node.clone(), board.clone(), output.clone());
+        ready.push(Ready { node, board, output, finished, manifest, partition_table });
     }
     task.done();
     cx.interrupt.check()?;
     Ok(ready)
+}
+
+/// Whose image it is, and where it goes.
+struct Place {
+    node: Hostname,
+    board: String,
+    output: Output,
+}
+
+impl Target {
+    fn split(self) -> (Plan, Place) {
+        let Self { node, board, plan, output } = self;
+        (plan, Place { node, board, output })
+    }
 }
 
 /// The list of changes, written and synced, without its final name.
@@ -168,10 +189,12 @@ fn write(output: &Output, manifest: &Manifest<'_>) -> Result<TempPath, OutputErr
 
 impl Ready {
     /// Gives image and manifest their names.
-    pub fn publish(self) -> Result<Built, OutputError> {
-        let Self { output, finished: Finished { path, size, grown, changes }, manifest, partition_table } =
-            self;
+    pub fn publish(self) -> Result<BuiltImage, OutputError> {
+        let Self { node, board, output, finished, manifest, partition_table } = self;
+        let Finished { path, size, grown, changes } = finished;
         output.publish(path, manifest)?;
-        Ok(Built { manifest: output.manifest(), image: output.path, size, grown, partition_table, changes })
+        let manifest = output.manifest();
+        let path = output.path;
+        Ok(BuiltImage { node, board, path, manifest, size, grown, partition_table, changes })
     }
 }

@@ -3,6 +3,7 @@
 use hc_firstboot::seed::SeedError;
 
 use crate::arch::Arch;
+use crate::exit_class::{Classified, ExitClass};
 use crate::formats::EditError;
 
 /// Why there is no plan for an image.
@@ -61,4 +62,16 @@ pub enum PlanError {
     /// What was asked for makes no good seed.
     #[error("making the seed for firstboot")]
     Seed(#[from] SeedError),
+}
+
+impl Classified for PlanError {
+    fn class(&self) -> Option<ExitClass> {
+        Some(match self {
+            Self::Architecture { .. } | Self::Unsupported { .. } | Self::Modules { .. } => {
+                ExitClass::Unsupported
+            }
+            Self::Seed(_) => ExitClass::Usage,
+            Self::Edit { .. } | Self::NotText { .. } => ExitClass::BadInput,
+        })
+    }
 }

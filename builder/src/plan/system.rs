@@ -8,23 +8,10 @@ use super::error::PlanError;
 use super::request::Request;
 
 pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanError> {
-    known(request)?;
     name(builder, request)?;
     target(builder);
     questions(builder);
     builder.text(sysctl::PATH, 0o644, sysctl::render(), "kernel settings that k3s needs");
-    Ok(())
-}
-
-/// What the cluster file may ask for and no edit does yet. Left out silently it would be missed only on the running node.
-fn known(request: &Request<'_>) -> Result<(), PlanError> {
-    let cluster = request.cluster;
-    if !cluster.overlays.is_empty() {
-        return Err(PlanError::Unsupported {
-            what: "an overlay".to_owned(),
-            hint: "leave [overlays] out and name the files in `manifests`".to_owned(),
-        });
-    }
     Ok(())
 }
 

@@ -77,8 +77,8 @@ pub(super) fn command(machine: &Machine, files: &Path) -> Result<Command, VmErro
     let mut command = Command::new(program(machine).0);
     command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
     command.args(["-M", &qemu.machine, "-cpu", &qemu.cpu, "-m"]).arg(machine.memory.to_string());
-    // Not KVM, even where /dev/kvm is: nested or restricted ones start and then hang, and a boot that only some
-    // machines can do proves less than a slower one that all can.
+    // Not KVM, even where /dev/kvm exists: nested or restricted ones start and then hang, and a boot that works only on
+    // some machines proves less than a slower one that works on all.
     command.args(["-accel", "tcg,thread=multi"]);
     match machine.start {
         Start::Kernel { from } => {

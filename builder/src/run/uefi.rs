@@ -6,6 +6,7 @@ use std::process::Command;
 
 use crate::arch::Arch;
 use crate::board::{Board, BootMethod};
+use crate::exit_class::{Classified, ExitClass};
 
 use super::machine::escaped;
 use super::vm::{VmError, io_error};
@@ -29,6 +30,15 @@ pub enum UefiError {
     /// The firmware is not installed.
     #[error("there is no OVMF in /usr/share; on Debian: apt install ovmf")]
     Missing,
+}
+
+impl Classified for UefiError {
+    fn class(&self) -> Option<ExitClass> {
+        match self {
+            Self::Board { .. } => Some(ExitClass::Usage),
+            Self::Missing => None,
+        }
+    }
 }
 
 /// Gives the machine the firmware, and a variable store of its own in the directory `files`.

@@ -46,7 +46,7 @@ pub enum VmError {
         /// The package that has it.
         package: &'static str,
     },
-    /// What was waited for did not come.
+    /// The machine did not do what was waited for in time.
     #[error("the machine did not {what} within {} seconds", within.as_secs())]
     Timeout {
         /// What was waited for.
@@ -69,7 +69,7 @@ pub enum VmError {
     /// The user pressed Ctrl-C.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
-    /// QEMU ended before what was waited for came.
+    /// QEMU ended before that.
     #[error("the machine ended before it could {what}")]
     Ended {
         /// What was waited for.
@@ -77,7 +77,7 @@ pub enum VmError {
     },
 }
 
-/// How often a wait looks whether the user wants to stop.
+/// How often a wait checks for an interrupt.
 const TICK: Duration = Duration::from_millis(200);
 
 /// A running machine. Dropped, it is killed.
@@ -110,10 +110,10 @@ impl Vm {
             TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(io_error("opening the monitor"))?;
         let address = listener.local_addr().map_err(io_error("opening the monitor"))?;
         command.arg("-qmp").arg(format!("tcp:{address}"));
-        let mut child = command.spawn().map_err(|source| not_started(machine, source))?;
+        let mut child = command.spawn().map_err(|source| not_started(program(machine), source))?;
         let lines = read_lines(&mut child);
         let monitor = accept(&listener, &mut child).inspect_err(|_| {
-            // There is no `Vm` yet whose drop would do it.
+            // There is no `Vm` yet to do it when dropped.
             let _ = child.kill();
             let _ = child.wait();
         })?;
@@ -163,13 +163,13 @@ impl Vm {
     }
 
     fn qmp_send(&mut self, command: &str) -> Result<(), VmError> {
-        writeln!(self.monitor, "{command}").map_err(io_error("telling QEMU what to do"))
+        writeln!(self.monitor, "{command}").map_err(io_error("sending a command to QEMU"))
     }
 }
 
 impl Drop for Vm {
     fn drop(&mut self) {
-        // Ended already is as good.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -214,8 +214,8 @@ fn accept(listener: &TcpListener, child: &mut Child) -> Result<TcpStream, VmErro
     Err(VmError::Timeout { what: WHAT, within })
 }
 
-fn not_started(machine: &Machine, source: io::Error) -> VmError {
-    let (program, package) = program(machine);
+/// QEMU's program with the package that has it did not start.
+pub(super) fn not_started((program, package): (&'static str, &'static str), source: io::Error) -> VmError {
     if source.kind() == io::ErrorKind::NotFound {
         return VmError::NoQemu { program, package };
     }

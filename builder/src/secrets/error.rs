@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::exit_class::{Classified, ExitClass};
 use crate::value::Hostname;
 
 /// Why the secrets cannot be made, read, written or used.
@@ -135,6 +136,16 @@ pub enum SecretsError {
         /// Why.
         cause: String,
     },
+}
+
+impl Classified for SecretsError {
+    fn class(&self) -> Option<ExitClass> {
+        match self {
+            Self::Damaged { .. } | Self::Expired { .. } => Some(ExitClass::BadInput),
+            Self::Newer { .. } => Some(ExitClass::Unsupported),
+            _ => None,
+        }
+    }
 }
 
 /// What is wrong with a secrets file: where, and what kind of thing, never the text that stands there.

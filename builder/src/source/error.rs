@@ -3,13 +3,16 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use reqwest::StatusCode;
+
 use super::digest::Sha256Digest;
+use crate::exit_class::{Classified, ExitClass};
 use crate::interrupt::Interrupted;
 
 /// The result of obtaining an input.
 pub type Result<T> = std::result::Result<T, SourceError>;
 
-/// Each kind tells what it was about; [`SourceError::class`] tells what it means for the exit code.
+/// Each kind tells what it was about.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// A local file or directory could not be read or written.
@@ -35,8 +38,8 @@ pub enum SourceError {
     Status {
         /// The address.
         url: String,
-        /// The status line, such as "404 Not Found".
-        status: String,
+        /// The status, such as 404 Not Found.
+        status: StatusCode,
     },
     /// A server answered with something that we do not accept.
     #[error("fetching {url}: {problem}")]
@@ -145,34 +148,25 @@ pub struct Wrong<T> {
     pub hint: &'static str,
 }
 
-/// What an error means for the exit code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ErrorClass {
-    /// Something failed; trying again may help.
-    Failed,
-    /// What was given is not supported.
-    Unsupported,
-    /// An input failed verification: it must not be used.
-    Unverified,
-}
-
-impl SourceError {
-    /// What the error means for the exit code.
-    pub fn class(&self) -> ErrorClass {
+impl Classified for SourceError {
+    fn class(&self) -> Option<ExitClass> {
         match self {
             Self::WrongDigest(_)
             | Self::WrongSize(_)
             | Self::LockMismatch { .. }
             | Self::BadRecord { .. }
-            | Self::Damaged { .. } => ErrorClass::Unverified,
-            Self::Unsupported { .. } => ErrorClass::Unsupported,
-            _ => ErrorClass::Failed,
+            | Self::Damaged { .. } => Some(ExitClass::BadInput),
+            Self::Unsupported { .. } => Some(ExitClass::Unsupported),
+            Self::Network { .. } => Some(ExitClass::Unreachable),
+            _ => None,
         }
     }
+}
 
+impl SourceError {
     /// Whether the server said that there is no such file.
     pub fn is_not_found(&self) -> bool {
-        matches!(self, Self::Status { status, .. } if status.starts_with("404"))
+        matches!(self, Self::Status { status: StatusCode::NOT_FOUND, .. })
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use reqwest::StatusCode;
+
 use super::checksum_file::{ChecksumError, ChecksumFile};
 use super::digest::Sha256Digest;
 use super::error::{IoContext, Result, SourceError};
@@ -63,7 +65,7 @@ fn as_mismatch(error: SourceError, lock: &Lock, name: &str) -> SourceError {
     match error {
         SourceError::WrongDigest(wrong) => lock.mismatch(name, "sha256", &wrong.expected, &wrong.actual),
         SourceError::WrongSize(wrong) => lock.mismatch(name, "size", &wrong.expected, &wrong.actual),
-        SourceError::Status { url, status } if status.starts_with("404") => {
+        SourceError::Status { url, status: StatusCode::NOT_FOUND } => {
             let lock = lock.path().display();
             let problem = format!(
                 "the server does not have it any more (404); to take what it has now, remove the entry \"{name}\" from {lock}"

@@ -214,6 +214,7 @@ struct InputRow {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exit_class::{Classified, ExitClass};
 
     fn input(text: &str) -> LockedInput {
         let url: SourceUrl = "https://example.org/x.img.xz".parse().unwrap();
@@ -260,7 +261,7 @@ mod tests {
         lock.record("base.cm4", input("a")).unwrap();
         let before = std::fs::read(&path).unwrap();
         let error = lock.record("base.cm4", input("b")).unwrap_err();
-        assert_eq!(error.class(), super::super::ErrorClass::Unverified);
+        assert_eq!(error.class(), Some(ExitClass::BadInput));
         let text = error.to_string();
         for part in ["base.cm4", "hcimage.lock", "ca978112", "3e23e816", "remove the entry"] {
             assert!(text.contains(part), "{part} is missing in: {text}");

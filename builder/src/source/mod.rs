@@ -20,7 +20,8 @@ mod unpack;
 pub mod url;
 
 pub(crate) use error::file_name;
-pub use error::{ErrorClass, Result, SourceError};
+pub use error::{Result, SourceError};
+pub use unpack::INPUT_FORMATS;
 
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;

@@ -8,7 +8,7 @@ use crate::UNIT;
 use crate::context::Context;
 use crate::durable;
 use crate::phase_error::PhaseError;
-use crate::report::{self, ReportStatus};
+use crate::report::{self, ReportStatus, View};
 use crate::state::{FINISHED_PATH, Outcome, PhaseName, Status};
 use crate::systemd::systemctl;
 
@@ -52,7 +52,7 @@ impl Phase for Finish {
 
 /// A card that cannot take the report is no reason to call a Ready node failed.
 fn publish(cx: &mut Context<'_>) {
-    let text = report::render(&cx.state, Some(cx.seed), cx.sys.now());
+    let text = report::render(&View::new(Some(&cx.state), Some(cx.seed), cx.sys.now()));
     if let Err(reason) = report::publish(cx.sys, &cx.seed.report.boot_dir, &text, ReportStatus::Ready) {
         cx.sys.log(&format!("hcimage: {reason}"));
         cx.state.notes.push(reason);

@@ -18,7 +18,7 @@ pub fn guess_dir(sys: &dyn System) -> Option<PathBuf> {
     USUAL_DIRS.iter().map(PathBuf::from).find(|dir| mounts::at(sys, dir).is_some())
 }
 
-/// Writes the report and its last line to the card. The reason where it cannot: no failure of the node, but a person should know.
+/// Writes the report and its last line to the card. An error is the reason in words: the node works, but a person should know.
 pub fn publish(sys: &dyn System, dir: &Path, text: &str, end: ReportStatus) -> Result<(), String> {
     let shown = dir.display();
     let mount = mounts::at(sys, dir).ok_or_else(|| format!("no {STATUS_FILE}: {shown} is not mounted"))?;

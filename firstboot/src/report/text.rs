@@ -4,11 +4,9 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::date;
-use hc_common::value::Hostname;
-
+use super::view::{ClusterView, RoleName, RunStatus, View};
 use crate::phase_error::Failure;
-use crate::seed::{Role, Seed};
-use crate::state::{Outcome, PhaseName, Record, STATE_PATH, State, Status};
+use crate::state::{Record, STATE_PATH, Status};
 
 /// How the run ended; its text is the last line of every report, which programs wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,22 +27,22 @@ impl ReportStatus {
     }
 }
 
-/// The report, without the sentinel. The node is unknown where the seed cannot be read.
-pub fn render(state: &State, seed: Option<&Seed>, now: Duration) -> String {
+/// The report, without the sentinel.
+pub fn render(view: &View) -> String {
     let mut text = String::from("hcimage first boot\n\n");
-    let named = seed.map(|seed| seed.node.hostname.as_str());
-    let node = state.overrides.hostname.as_ref().map(Hostname::as_str).or(named).unwrap_or("unknown");
+    let node = view.node.as_deref().unwrap_or("unknown");
     // Writing to a String cannot fail.
     let _ = writeln!(text, "Node:    {node}");
-    if let Some(seed) = seed {
-        let _ = writeln!(text, "Cluster: {}", cluster(seed));
+    if let Some(cluster) = &view.cluster {
+        let _ = writeln!(text, "Cluster: {}", cluster_line(cluster));
     }
-    let _ = writeln!(text, "Time:    {}\nResult:  {}", date(now), result(state, node));
-    for note in &state.notes {
+    let time = date(Duration::from_secs(view.time));
+    let _ = writeln!(text, "Time:    {time}\nResult:  {}", result(view, node));
+    for note in &view.notes {
         let _ = writeln!(text, "Note:    {note}");
     }
-    text.push_str(&table(&state.phases));
-    if let Outcome::Failed(failure) = &state.outcome {
+    text.push_str(&table(&view.phases));
+    if let Some(failure) = &view.failure {
         text.push_str(&explain(failure));
     }
     let _ = writeln!(text, "\nMore on the node: journalctl -u hc-firstboot; {STATE_PATH}");
@@ -52,32 +50,32 @@ pub fn render(state: &State, seed: Option<&Seed>, now: Duration) -> String {
 }
 
 /// `home, as first server; API at https://k3s.example:6443`
-fn cluster(seed: &Seed) -> String {
-    let role = match &seed.role {
-        Role::InitServer(_) => "first server",
-        Role::Server(_) => "further server",
-        Role::Agent(_) => "agent",
+fn cluster_line(ClusterView { name, role, api }: &ClusterView) -> String {
+    let role = match role {
+        RoleName::InitServer => "first server",
+        RoleName::JoinServer => "further server",
+        RoleName::Agent => "agent",
     };
-    let api = seed.cluster.api.as_ref().map(|api| format!("; API at https://{api}")).unwrap_or_default();
-    format!("{}, as {role}{api}", seed.cluster.name)
+    let api = api.as_ref().map(|api| format!("; API at https://{api}")).unwrap_or_default();
+    format!("{name}, as {role}{api}")
 }
 
-fn result(state: &State, node: &str) -> String {
-    match &state.outcome {
-        Outcome::Running => "under way".to_owned(),
-        Outcome::Ready => format!("node {node} Ready"),
-        Outcome::Failed(failure) => format!("failed: {}", failure.what),
+fn result(view: &View, node: &str) -> String {
+    match (view.status, &view.failure) {
+        (_, Some(failure)) => format!("failed: {}", failure.what),
+        (RunStatus::NotBegun, _) => "not begun".to_owned(),
+        (RunStatus::Running, _) => "under way".to_owned(),
+        (RunStatus::Ready, _) => format!("node {node} Ready"),
+        (RunStatus::Failed, None) => "failed".to_owned(),
     }
 }
 
 fn table(phases: &[Record]) -> String {
-    // The report is what the last phase makes: in its own table it would always be unfinished.
-    let rows: Vec<_> = phases.iter().filter(|record| record.name != PhaseName::Finish).collect();
-    if rows.is_empty() {
+    if phases.is_empty() {
         return String::new();
     }
     let mut text = String::from("\nPhase      Result   Seconds  Notes\n");
-    for record in rows {
+    for record in phases {
         let (name, status, notes) = (record.name.text(), status(record.status), notes(record));
         let line = format!("{name:<10} {status:<8} {:>7}  {notes}", record.seconds);
         text.push_str(line.trim_end());

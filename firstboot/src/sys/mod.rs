@@ -3,9 +3,12 @@
 //! Phases see nothing else, so that tests can give them a machine whose power fails at any step. Files are
 //! written in small steps (write, sync, rename, sync the directory) because durability is lost between them.
 
+#[cfg(unix)]
 mod arp;
 mod command;
+#[cfg(unix)]
 mod dir;
+#[cfg(unix)]
 mod real;
 mod tls;
 
@@ -15,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use command::{Command, Output};
+#[cfg(unix)]
 pub use real::RealSystem;
 pub use tls::{TlsError, Trust};
 

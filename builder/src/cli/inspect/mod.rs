@@ -16,7 +16,7 @@ use crate::disk::{ByteSize, Partition, PartitionTable, TableKind, Window};
 use crate::os::{Facts, OsError, OsImage, probe};
 
 use super::output;
-use super::project::unpacked;
+use super::unpacked;
 
 /// Say what an image holds: partitions, system, boot, network, swap, room
 #[derive(Debug, clap::Args)]

@@ -1,5 +1,6 @@
-//! The cluster's wishes against what a base image is.
+//! The cluster file against what a base image is.
 
+use crate::exit_class::{Classified, ExitClass};
 use crate::os::{CgroupVersion, Facts};
 use crate::source::k3s_version::K3sVersion;
 
@@ -15,6 +16,12 @@ pub struct OldCgroup {
     pub k3s: K3sVersion,
     /// The system in the base.
     pub system: String,
+}
+
+impl Classified for OldCgroup {
+    fn class(&self) -> Option<ExitClass> {
+        Some(ExitClass::Unsupported)
+    }
 }
 
 /// The first minor version of Kubernetes whose kubelet refuses cgroup v1.

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::cluster::field::Field;
-use crate::cluster::model::Format;
+use crate::cluster::model::{DataDisk, Format};
 use crate::value::{DirMode, DirName, FsLabel, MountPoint};
 
 /// A second disk for data, found by its label, on every node that does not say `data-disk = false`. A node does not
@@ -15,10 +15,10 @@ use crate::value::{DirMode, DirName, FsLabel, MountPoint};
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub(in crate::cluster) struct DataDiskTable {
     /// The label of its file system.
-    #[schemars(extend("default" = "k8s-data"))]
+    #[schemars(extend("default" = DataDisk::DEFAULT_LABEL))]
     pub(in crate::cluster) label: Option<Field<FsLabel>>,
     /// Where it is mounted. At `/var/lib/rancher/k3s/server/db` it takes the load of etcd off the card.
-    #[schemars(extend("default" = "/k8s-data", "examples" = ["/srv/data"]))]
+    #[schemars(extend("default" = DataDisk::DEFAULT_MOUNT, "examples" = ["/srv/data"]))]
     pub(in crate::cluster) mount: Option<Field<MountPoint>>,
     /// What to do with a disk that has no such label: `never` formats nothing; `if-blank` formats a disk that has no
     /// signature, no partition table and no data at either end, and refuses every other.

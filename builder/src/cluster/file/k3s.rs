@@ -23,7 +23,7 @@ pub(in crate::cluster) struct K3sTable {
     #[schemars(extend("default" = "sqlite", "examples" = ["etcd"]))]
     pub(in crate::cluster) datastore: Option<Field<DatastoreKind>>,
     /// What carries packets between the pods of different nodes. `wireguard-native` encrypts them; `host-gw` is faster
-    /// where all nodes are in one network; with `none` a manifest or overlay must bring a network, such as Cilium.
+    /// where all nodes are in one network; with `none` a manifest must bring a network, such as Cilium.
     #[schemars(extend("default" = "vxlan", "examples" = ["wireguard-native"]))]
     pub(in crate::cluster) flannel_backend: Option<Field<FlannelBackend>>,
     /// Packaged components that are left out.

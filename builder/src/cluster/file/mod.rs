@@ -69,8 +69,7 @@ pub(super) struct File {
     pub(super) registries: Option<RegistriesTable>,
     /// What a board's images are built from, by the board's name. Without it the board's default base is downloaded.
     pub(super) boards: Entries<BoardName, BoardTable>,
-    /// Overlays, by name, each with its parameters. An overlay adds one capability; its own page says what it takes.
-    #[schemars(extend("examples" = [{ "longhorn": { "replicas": 2 } }]))]
+    /// Reserved: overlays are not available in this version, and a file that has one is refused.
     pub(super) overlays: Entries<DnsLabel, Parameters>,
 }
 
@@ -78,15 +77,15 @@ pub(super) struct File {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct BoardTable {
-    /// A stock image: a file (`.img`, or packed as `.xz`, `.gz` or `.zst`), or an https address beside which a
-    /// `.sha256` file lies.
+    /// The stock image, a file or an https address: a raw or qcow2 image, or one packed with xz, gzip, zstd, tar or zip.
+    /// An address needs a `.sha256` file beside it.
     #[schemars(extend("examples" = ["debian-12.img"]))]
     pub(super) base: Option<Field<FileName>>,
 }
 
-/// What an overlay is told: any keys, which the overlay itself checks.
+/// The parameters of an overlay: any keys, whose values are never shown.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Parameters(pub(super) toml::Table);
+pub(super) struct Parameters {}
 
 impl JsonSchema for Parameters {
     fn schema_name() -> Cow<'static, str> {

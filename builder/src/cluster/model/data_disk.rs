@@ -1,6 +1,6 @@
 //! A disk for data.
 
-use crate::value::{DirMode, DirName, FsLabel, MountPoint};
+use crate::value::{DirMode, DirName, FsLabel, MountPoint, ValueError};
 
 /// A disk for data, found by its label.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,24 @@ pub struct DataDisk {
     pub format: Format,
     /// Directories to make on it.
     pub dirs: Vec<DataDir>,
+}
+
+impl DataDisk {
+    /// The label that is looked for where none is given.
+    pub const DEFAULT_LABEL: &str = "k8s-data";
+    /// Where the disk is mounted where nothing else is given.
+    pub const DEFAULT_MOUNT: &str = "/k8s-data";
+
+    /// The disk of a node for which none is named: used if it is there, never formatted.
+    pub fn optional() -> Result<Self, ValueError> {
+        Ok(Self {
+            label: Self::DEFAULT_LABEL.parse()?,
+            mount: Self::DEFAULT_MOUNT.parse()?,
+            required: false,
+            format: Format::Never,
+            dirs: Vec::new(),
+        })
+    }
 }
 
 /// Whether a disk may be formatted.

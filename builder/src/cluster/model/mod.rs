@@ -14,7 +14,7 @@ pub use manifest::{BadManifest, Manifest};
 pub use network::{Addressing, Link, NodeNetwork, Wifi};
 pub use node::{Node, Nodes};
 pub use registries::{Mirror, Registries, RegistryAccess, RegistryAuth};
-pub use system::{Base, BoardChoice, Overlay, User};
+pub use system::{Base, BoardChoice, User};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -53,8 +53,6 @@ pub struct Cluster {
     pub users: Vec<User>,
     /// Private registries; none where the file names none.
     pub registries: Option<Registries>,
-    /// Overlays, by name.
-    pub overlays: Vec<Overlay>,
     /// Manifests that k3s applies, in the order of the file.
     pub manifests: Vec<Manifest>,
 }

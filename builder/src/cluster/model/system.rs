@@ -1,11 +1,10 @@
-//! What goes onto a node beside k3s: its base, accounts and overlays.
+//! What goes onto a node beside k3s: its base and accounts.
 
-use std::fmt;
 use std::path::PathBuf;
 
 use crate::board::Board;
 use crate::source::url::SourceUrl;
-use crate::value::{DnsLabel, PasswordHash, SshKey, UserName};
+use crate::value::{PasswordHash, SshKey, UserName};
 
 /// A board and what it is built from.
 #[derive(Debug, Clone)]
@@ -36,20 +35,4 @@ pub struct User {
     pub password: Option<PasswordHash>,
     /// Whether it may become root.
     pub sudo: bool,
-}
-
-/// An overlay and its parameters. Prints the parameters' names only: some values are secrets.
-#[derive(Clone)]
-pub struct Overlay {
-    /// The overlay.
-    pub name: DnsLabel,
-    /// What the user set; the overlay says what it takes.
-    pub parameters: toml::Table,
-}
-
-impl fmt::Debug for Overlay {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let keys: Vec<&String> = self.parameters.keys().collect();
-        f.debug_struct("Overlay").field("name", &self.name).field("parameters", &keys).finish()
-    }
 }

@@ -45,9 +45,6 @@ pub(super) fn cluster(
     let users = access::users(file.users, reader);
     let registries = file.registries.map(|table| access::registries(table, reader));
     let manifests = file.manifests.iter().filter_map(|field| access::manifest(field, reader)).collect();
-    let overlays = file.overlays.0.into_iter();
-    let overlays =
-        overlays.map(|(name, values)| Overlay { name: name.value, parameters: values.0 }).collect();
 
     let (nodes, api, domain) = (nodes?, bare(file.api), bare(file.network.domain));
     Some(Cluster {
@@ -64,7 +61,6 @@ pub(super) fn cluster(
         boards,
         users,
         registries,
-        overlays,
         manifests,
     })
 }

@@ -3,9 +3,7 @@
 use crate::cluster::field::Field;
 use crate::cluster::file::{DataDiskTable, File, NetworkTable, NodeTable, WifiTable};
 use crate::cluster::model::*;
-use crate::value::{
-    BootstrapRole, DirMode, FsLabel, MountPoint, NodeAddress, Role, StaticNetwork, ValueError,
-};
+use crate::value::{BootstrapRole, DirMode, NodeAddress, Role, StaticNetwork, ValueError};
 
 use super::read::Reader;
 use super::{all, bare};
@@ -36,15 +34,12 @@ fn wifi(table: WifiTable, reader: &mut Reader<'_, '_>) -> Option<Wifi> {
     })
 }
 
-/// Where nobody says otherwise.
-const LABEL: &str = "k8s-data";
-const MOUNT: &str = "/k8s-data";
-
 /// The disk of all nodes. Named, it must be there; unnamed, it may be (see the decision "the data disk is optional
 /// unless named").
 fn data_disk(table: Option<DataDiskTable>) -> Option<DataDisk> {
     let required = table.is_some();
     let table = table.unwrap_or_default();
+    let default = DataDisk::optional().ok()?;
     let dir = |dir: crate::cluster::file::DirTable| {
         Some(DataDir {
             path: dir.path?.value,
@@ -54,10 +49,10 @@ fn data_disk(table: Option<DataDiskTable>) -> Option<DataDisk> {
         })
     };
     Some(DataDisk {
-        label: bare(table.label).map_or_else(|| LABEL.parse::<FsLabel>(), Ok).ok()?,
-        mount: bare(table.mount).map_or_else(|| MOUNT.parse::<MountPoint>(), Ok).ok()?,
+        label: bare(table.label).unwrap_or(default.label),
+        mount: bare(table.mount).unwrap_or(default.mount),
         required,
-        format: bare(table.format).unwrap_or(Format::Never),
+        format: bare(table.format).unwrap_or(default.format),
         dirs: table.dirs.into_iter().map(dir).collect::<Option<_>>()?,
     })
 }

@@ -81,7 +81,7 @@ pub(super) fn require_success(opened: &Opened) -> std::result::Result<(), Fault>
     if status == StatusCode::OK {
         return Ok(());
     }
-    let error = SourceError::Status { url: opened.url.to_string(), status: status.to_string() };
+    let error = SourceError::Status { url: opened.url.to_string(), status };
     let passing = status.is_server_error()
         || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
     Err(if passing { Fault::Passing(error) } else { Fault::Lasting(error) })

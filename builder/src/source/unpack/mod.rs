@@ -44,8 +44,8 @@ pub(crate) enum Format {
     Qcow2,
 }
 
-/// What to do about a file of another kind.
-const CURE: &str = "give a raw .img, a qcow2 image, or one packed with xz, gzip, zstd, tar or zip";
+/// What can be unpacked, as messages, help and documents have it.
+pub const INPUT_FORMATS: &str = "a raw or qcow2 image, or one packed with xz, gzip, zstd, tar or zip";
 
 impl Format {
     /// By the first bytes: names lie. `Err` names an archive that we do not unpack.
@@ -217,7 +217,7 @@ impl Pass<'_> {
 
 fn unsupported(packed: &Path, what: &str) -> SourceError {
     let file = packed.display().to_string();
-    SourceError::Unsupported { file, what: what.to_owned(), hint: CURE.into() }
+    SourceError::Unsupported { file, what: what.to_owned(), hint: format!("give {INPUT_FORMATS}") }
 }
 
 fn bad_archive(error: ZipError, packed: &Path) -> SourceError {
@@ -285,6 +285,8 @@ impl Seek for Counted {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::{DiskError, PartitionTable, Window};
+    use std::io::Write;
 
     #[test]
     fn formats_by_their_first_bytes() {
@@ -298,5 +300,27 @@ mod tests {
         assert_eq!(Format::of(b"BZh9"), Err("a bzip2 file"));
         let tar = [[b'x'; 257].as_slice(), b"ustar\x0000"].concat();
         assert_eq!(Format::of(&tar), Ok(Format::Tar));
+    }
+
+    /// The messages name what is unpacked, and where a disk is expected it is recognised by the same bytes.
+    #[test]
+    fn every_packed_format_is_named_and_is_no_disk() {
+        let tar = [[b'x'; 257].as_slice(), b"ustar\x0000"].concat();
+        for (start, name) in [
+            (&b"\xfd7zXZ\0\0\x04"[..], "xz"),
+            (&[0x1f, 0x8b, 8, 0], "gzip"),
+            (&[0x28, 0xb5, 0x2f, 0xfd, 0], "zstd"),
+            (b"PK\x03\x04", "zip"),
+            (b"QFI\xfb", "qcow2"),
+            (&tar, "tar"),
+        ] {
+            assert_ne!(Format::of(start), Ok(Format::Raw), "{name}");
+            assert!(INPUT_FORMATS.contains(name), "{name}");
+            let file = tempfile::tempfile().unwrap();
+            (&file).write_all(&[start, &[0; 64 << 10]].concat()).unwrap();
+            let disk = Window::whole(Arc::new(file)).unwrap();
+            let error = PartitionTable::read(&disk).unwrap_err();
+            assert!(matches!(error, DiskError::NotAnImage { found, .. } if found.contains(name)), "{error}");
+        }
     }
 }

@@ -1,0 +1,198 @@
+//! Images of a whole cluster, and its kubeconfig.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::os::System;
+use crate::output::{Output, OutputError};
+use crate::pipeline::{self, BuiltImage, Target};
+use crate::secrets::{Secrets, store};
+use crate::source::k3s_version::K3sVersion;
+
+use super::project::clock;
+use super::sources::{BoardInputs, Prepared};
+use super::{Project, Session, SessionError, Sources};
+
+/// Where a cluster's images go where nobody says.
+const DIR: &str = "out";
+
+/// What is made beside the images of a cluster.
+const KUBECONFIG: &str = "kubeconfig";
+
+/// Where images go.
+#[derive(Debug, Clone, Default)]
+pub struct Destination {
+    /// The directory of a cluster's images, `out` where there is none, or the image of one node alone,
+    /// `<hostname>-<board>.img`.
+    pub path: Option<PathBuf>,
+    /// Whether files that are there may be replaced.
+    pub overwrite: bool,
+}
+
+/// What a build made.
+#[derive(Debug)]
+pub struct Outcome {
+    /// A node each, in the order of the cluster file.
+    pub nodes: Vec<BuiltNode>,
+    /// The kubeconfig of a cluster; none for one node alone, whose k3s writes it on the node.
+    pub kubeconfig: Option<PathBuf>,
+}
+
+/// A node that was built, and what it was built from.
+#[derive(Debug)]
+pub struct BuiltNode {
+    /// The image.
+    pub image: BuiltImage,
+    /// The system in it.
+    pub system: System,
+    /// The k3s in it.
+    pub k3s: K3sVersion,
+}
+
+impl Session {
+    /// Builds the images of all nodes. Nothing gets its name before everything is complete, and the base images are never
+    /// written.
+    ///
+    /// # Errors
+    /// When an input cannot be obtained, is damaged or not supported, when an output is in the way or cannot be written,
+    /// and when the user interrupts. Then no image is left behind; secrets that were made stay.
+    pub fn build(
+        &self,
+        project: &Project,
+        sources: &Sources,
+        destination: &Destination,
+    ) -> Result<Outcome, SessionError> {
+        if project.file.is_none() {
+            return self.build_into(project, sources, destination);
+        }
+        let dir = destination.dir();
+        let is_new = !dir.exists();
+        fs::create_dir_all(dir).map_err(|source| SessionError::OutputDir { path: dir.to_owned(), source })?;
+        self.build_into(project, sources, destination).inspect_err(|_| {
+            if is_new {
+                // Fails where something is in it, and then it stays.
+                let _ = fs::remove_dir(dir);
+            }
+        })
+    }
+
+    fn build_into(
+        &self,
+        project: &Project,
+        sources: &Sources,
+        destination: &Destination,
+    ) -> Result<Outcome, SessionError> {
+        let outputs = destination.outputs(project, sources.base.as_deref())?;
+        let prepared = self.prepare(project, sources)?;
+        // A cluster that cannot be built gets no secrets either.
+        let ephemeral = project.secrets_or_ephemeral(prepared.earliest())?;
+        for node in project.cluster.nodes.iter() {
+            prepared.plan(node, ephemeral.as_ref())?;
+        }
+        let secrets = self.open_secrets(&prepared)?;
+        let batches = prepared.batches(outputs, secrets.as_ref())?;
+        let nodes = self.make(project, batches)?;
+        let kubeconfig = match &secrets {
+            Some(secrets) => Some(destination.write_kubeconfig(project, secrets)?),
+            None => None,
+        };
+        Ok(Outcome { nodes, kubeconfig })
+    }
+
+    /// The cluster's secrets, made now where there are none; none for one node alone.
+    fn open_secrets(&self, prepared: &Prepared<'_>) -> Result<Option<Secrets>, SessionError> {
+        let project = prepared.project;
+        let Some(path) = project.secrets_file() else { return Ok(None) };
+        let (name, clock) = (&project.cluster.name, clock(prepared.earliest())?);
+        let opened = store::open(&path, name.as_str(), &project.node_names(), clock)?;
+        for warning in &opened.warnings {
+            self.cx().progress.message(&format!("warning: {warning}"));
+        }
+        if opened.created {
+            self.cx().progress.message(&format!(
+                "created the secrets of the cluster {name}: {}\n  keep this file, and keep it private: a node can be \
+                 built again and joins only with it",
+                path.display()
+            ));
+        }
+        Ok(Some(opened.secrets))
+    }
+
+    /// Builds all images, board by board, and then gives all of them their names.
+    fn make(&self, project: &Project, batches: Vec<Batch<'_>>) -> Result<Vec<BuiltNode>, SessionError> {
+        let mut ready = Vec::new();
+        for Batch { inputs, targets } in batches {
+            for image in pipeline::build(&self.cx(), &inputs.base, inputs.time, targets)? {
+                ready.push((inputs, image));
+            }
+        }
+        let mut built = Vec::new();
+        for (inputs, image) in ready {
+            let (system, k3s) = (inputs.base.facts().system.clone(), inputs.k3s.version.clone());
+            built.push(BuiltNode { image: image.publish()?, system, k3s });
+        }
+        built.sort_by_key(|node| project.cluster.nodes.iter().position(|of| of.name == node.image.node));
+        Ok(built)
+    }
+}
+
+/// The images of one board.
+struct Batch<'a> {
+    inputs: &'a BoardInputs,
+    targets: Vec<Target>,
+}
+
+impl Prepared<'_> {
+    /// Everything is planned before anything is written. `outputs` are in the order of the nodes.
+    fn batches(
+        &self,
+        outputs: Vec<Output>,
+        secrets: Option<&Secrets>,
+    ) -> Result<Vec<Batch<'_>>, SessionError> {
+        let mut batches: BTreeMap<&str, Batch<'_>> = BTreeMap::new();
+        for (node, output) in self.project.cluster.nodes.iter().zip(outputs) {
+            let (inputs, plan) = self.plan(node, secrets)?;
+            let batch = batches.entry(&node.board).or_insert_with(|| Batch { inputs, targets: Vec::new() });
+            let (name, board) = (node.name.clone(), node.board.clone());
+            batch.targets.push(Target { node: name, board, plan, output });
+        }
+        Ok(batches.into_values().collect())
+    }
+}
+
+impl Destination {
+    /// Where each node's image goes, in the order of the nodes; checked before any work, so that nothing is in the way
+    /// at the end.
+    fn outputs(&self, project: &Project, base: Option<&Path>) -> Result<Vec<Output>, OutputError> {
+        if project.file.is_some() && !self.overwrite && self.kubeconfig().exists() {
+            return Err(OutputError::Exists { path: self.kubeconfig() });
+        }
+        let mut outputs = Vec::new();
+        for node in project.cluster.nodes.iter() {
+            let path = match (&project.file, &self.path) {
+                (Some(_), _) => self.dir().join(format!("{}.img", node.name)),
+                (None, Some(path)) => path.clone(),
+                (None, None) => PathBuf::from(format!("{}-{}.img", node.name, node.board)),
+            };
+            let output = Output { path, overwrite: self.overwrite };
+            output.check(base)?;
+            outputs.push(output);
+        }
+        Ok(outputs)
+    }
+
+    fn dir(&self) -> &Path {
+        self.path.as_deref().unwrap_or(Path::new(DIR))
+    }
+
+    fn kubeconfig(&self) -> PathBuf {
+        self.dir().join(KUBECONFIG)
+    }
+
+    fn write_kubeconfig(&self, project: &Project, secrets: &Secrets) -> Result<PathBuf, SessionError> {
+        let path = self.kubeconfig();
+        store::write_private(&path, &secrets.kubeconfig(&project.cluster.api_url()))?;
+        Ok(path)
+    }
+}

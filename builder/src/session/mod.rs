@@ -1,0 +1,50 @@
+//! A build from beginning to end, without a command line: what `hcimage build`, `plan` and `rotate` do.
+//!
+//! A [`Project`] says what is to be built and [`Sources`] from what. [`Session::build`] resolves and locks the inputs,
+//! fetches, verifies and probes them, plans every node, and only then writes images and kubeconfig. Nothing here prints:
+//! progress and messages go to the session's [`Progress`], results and errors to the caller.
+
+mod build;
+mod error;
+mod preview;
+mod project;
+mod rotate;
+mod sources;
+
+use crate::interrupt::Interrupt;
+use crate::progress::Progress;
+use crate::source::SourceContext;
+use crate::source::cache::Cache;
+use crate::source::fetch::{Fetcher, RetryPolicy};
+
+pub use build::{BuiltNode, Destination, Outcome};
+pub use error::SessionError;
+pub use preview::Preview;
+pub use project::Project;
+pub use rotate::Rotated;
+pub use sources::{K3sChoice, Sources};
+
+/// What inputs are obtained with: network, cache, and the way to the user.
+pub struct Session {
+    interrupt: Interrupt,
+    progress: Box<dyn Progress>,
+    fetcher: Fetcher,
+    cache: Cache,
+}
+
+impl Session {
+    /// A session with the user's cache.
+    ///
+    /// # Errors
+    /// [`SessionError::Source`] when the system names no directory for caches.
+    pub fn of_user(interrupt: Interrupt, progress: Box<dyn Progress>) -> Result<Self, SessionError> {
+        let cache = Cache::of_user()?;
+        Ok(Self { interrupt, progress, fetcher: Fetcher::new(RetryPolicy::default()), cache })
+    }
+
+    /// What the functions of [`crate::source`] and [`crate::pipeline`] take.
+    pub fn cx(&self) -> SourceContext<'_> {
+        let Self { interrupt, progress, fetcher, cache } = self;
+        SourceContext { fetcher, cache, progress: progress.as_ref(), interrupt }
+    }
+}

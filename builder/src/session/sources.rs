@@ -1,0 +1,166 @@
+//! From sources to inputs: resolved, locked, fetched, verified and probed.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::board::Board;
+use crate::cluster::{self, Cluster, Node, check_base};
+use crate::payload;
+use crate::pipeline::Base;
+use crate::plan::{NodeSecrets, Plan, Request};
+use crate::secrets::{NOT_BEFORE, Secrets};
+use crate::source::base::{self, BaseSource};
+use crate::source::k3s_release::{self, K3sBundle, K3sSource};
+use crate::source::k3s_version::{K3sVersion, K3sVersionReq};
+use crate::source::lock::Lock;
+use crate::source::url::SourceUrl;
+
+use super::{Project, Session, SessionError};
+
+/// Where the inputs come from, besides what the cluster file and the board profiles say.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    /// The base image of every board for which the cluster file names none.
+    pub base: Option<PathBuf>,
+    /// The k3s release; none takes the cluster's.
+    pub k3s: Option<K3sChoice>,
+    /// The lock file: what was resolved is kept there.
+    pub lock: PathBuf,
+    /// The k3s releases, or a mirror with their layout.
+    pub k3s_releases: SourceUrl,
+    /// The k3s channel server, or a mirror.
+    pub k3s_channels: SourceUrl,
+    /// The build time in seconds since 1970; none takes that of the newest file in the base image.
+    pub build_time: Option<i64>,
+}
+
+/// A k3s release that takes the place of the cluster's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum K3sChoice {
+    /// A directory with the files of a release.
+    Dir {
+        /// The directory.
+        path: PathBuf,
+        /// The version; none takes it from the directory's name.
+        version: Option<K3sVersion>,
+    },
+    /// A version or channel.
+    Release(K3sVersionReq),
+}
+
+/// A board's inputs, on this machine and verified.
+pub(super) struct BoardInputs {
+    pub(super) base: Base,
+    pub(super) k3s: K3sBundle,
+    firstboot: &'static [u8],
+    /// The build time in seconds since 1970.
+    pub(super) time: i64,
+}
+
+/// A project with the inputs of all its boards, by the board's name.
+pub(super) struct Prepared<'a> {
+    pub(super) project: &'a Project,
+    pub(super) boards: BTreeMap<&'a str, BoardInputs>,
+}
+
+impl Session {
+    /// Obtains what each board is built from. Bases first: one that cannot be used is found before k3s is fetched.
+    pub(super) fn prepare<'a>(
+        &self,
+        project: &'a Project,
+        sources: &Sources,
+    ) -> Result<Prepared<'a>, SessionError> {
+        let cx = self.cx();
+        let mut wanted = Vec::new();
+        for (name, choice) in &project.cluster.boards {
+            wanted.push((name, &choice.profile, sources.base_of(&choice.profile, choice.base.as_ref())?));
+        }
+        let mut lock = Lock::load(&sources.lock)?;
+        let mut bases = Vec::new();
+        for (name, board, source) in wanted {
+            let obtained = base::obtain(&cx, &source, &format!("base.{name}"), &mut lock)?;
+            let shown = match &source {
+                BaseSource::File(path) => path.display().to_string(),
+                BaseSource::Url(_) => obtained.name,
+            };
+            bases.push((board, Base::probe(obtained.image, shown)?));
+        }
+        let k3s = sources.k3s_of(&project.cluster);
+        let mut releases: BTreeMap<&'static str, K3sBundle> = BTreeMap::new();
+        let mut boards = BTreeMap::new();
+        for (board, base) in bases {
+            let arch = board.architecture;
+            let k3s = match releases.get(arch.debian()) {
+                Some(k3s) => k3s.clone(),
+                None => {
+                    let obtained = k3s_release::obtain(&cx, &k3s, arch, &mut lock)?;
+                    releases.insert(arch.debian(), obtained.clone());
+                    obtained
+                }
+            };
+            check_base(&k3s.version, base.facts())?;
+            let time = sources.build_time.unwrap_or(base.facts().written);
+            let firstboot = payload::firstboot(arch)?;
+            boards.insert(board.name.as_str(), BoardInputs { base, k3s, firstboot, time });
+        }
+        Ok(Prepared { project, boards })
+    }
+}
+
+impl Sources {
+    /// The cluster file's base, else the one given here, else the profile's.
+    fn base_of(&self, board: &Board, chosen: Option<&cluster::Base>) -> Result<BaseSource, SessionError> {
+        match (chosen, &self.base, &board.base) {
+            (Some(cluster::Base::File(path)), _, _) | (None, Some(path), _) => {
+                Ok(BaseSource::File(path.clone()))
+            }
+            (Some(cluster::Base::Url(url)), _, _) => Ok(BaseSource::Url(url.clone())),
+            (None, None, Some(base)) => Ok(BaseSource::Url(base.url.clone())),
+            (None, None, None) => Err(SessionError::NoBase { board: board.name.clone() }),
+        }
+    }
+
+    fn k3s_of(&self, cluster: &Cluster) -> K3sSource {
+        let wanted = match &self.k3s {
+            Some(K3sChoice::Dir { path, version }) => {
+                return K3sSource::Dir { path: path.clone(), version: version.clone() };
+            }
+            Some(K3sChoice::Release(wanted)) => wanted.clone(),
+            None => cluster.k3s.version.clone(),
+        };
+        let (releases_url, channels_url) = (self.k3s_releases.clone(), self.k3s_channels.clone());
+        K3sSource::Release { wanted, releases_url, channels_url }
+    }
+}
+
+impl Prepared<'_> {
+    /// The node's plan, and the inputs of its board.
+    pub(super) fn plan(
+        &self,
+        node: &Node,
+        secrets: Option<&Secrets>,
+    ) -> Result<(&BoardInputs, Plan), SessionError> {
+        let found = self.boards.get(node.board.as_str()).zip(self.project.cluster.boards.get(&node.board));
+        let (inputs, choice) = found.ok_or_else(|| SessionError::NoInputs { board: node.board.clone() })?;
+        let secrets = secrets
+            .map(|secrets| secrets.node_files(&node.name, node.bootstrap_role))
+            .transpose()?
+            .map(|files| NodeSecrets { files, not_before: NOT_BEFORE });
+        let request = Request {
+            cluster: &self.project.cluster,
+            node,
+            board: &choice.profile,
+            secrets: secrets.as_ref(),
+            k3s: &inputs.k3s,
+            firstboot: inputs.firstboot,
+            time: inputs.time,
+        };
+        let failed = |error| SessionError::Node { node: node.name.clone(), source: Box::new(error) };
+        Ok((inputs, inputs.base.plan(&request).map_err(failed)?))
+    }
+
+    /// The earliest build time of all boards: the certificates must be valid by then.
+    pub(super) fn earliest(&self) -> i64 {
+        self.boards.values().map(|board| board.time).min().unwrap_or_default()
+    }
+}

@@ -1,0 +1,96 @@
+//! The report for programs: the same facts as the text.
+
+use std::time::Duration;
+
+use hc_firstboot::RunOutcome;
+use hc_firstboot::report::{RunStatus, View, render};
+use hc_firstboot::state::{State, parse};
+use serde_json::{Value, json};
+
+use crate::machine::Machine;
+use crate::scenario::{Cluster, STATUS, TRUE_TIME, World, full_seed, pin, seed};
+
+const NOW: Duration = Duration::from_secs(TRUE_TIME);
+
+/// The state that a run left.
+fn state_of(machine: &Machine) -> State {
+    parse(machine.text("/var/lib/hcimage/state.json").as_bytes()).unwrap()
+}
+
+fn json_of(view: &View) -> Value {
+    serde_json::from_str(&view.json()).unwrap()
+}
+
+#[test]
+fn a_ready_node_is_shown_with_all_its_phases() {
+    let machine = Machine::boot(World::full());
+    assert_eq!(machine.first_boot(), RunOutcome::Ready);
+    let view = View::new(Some(&state_of(&machine)), Some(&full_seed()), NOW);
+    let shown = json_of(&view);
+    assert_eq!(
+        (&shown["schema"], &shown["status"], &shown["failure"]),
+        (&json!(1), &json!("ready"), &Value::Null)
+    );
+    assert_eq!((&shown["node"], &shown["address"]), (&json!("hc-1"), &json!("10.0.0.9/24")));
+    assert_eq!(shown["cluster"], json!({ "name": "home", "role": "init-server", "api": "k3s.example:6443" }));
+    assert_eq!(shown["time"], json!(TRUE_TIME));
+    assert!(shown["notes"][0].as_str().unwrap().starts_with("formatting the blank disk"), "{shown}");
+    let phases = shown["phases"].as_array().unwrap();
+    let nodes = phases.iter().find(|phase| phase["name"] == "nodes").unwrap();
+    let expected = json!({
+        "name": "nodes", "status": "done", "seconds": 17, "progress": null, "notes": ["2 joined and Ready"]
+    });
+    assert_eq!(*nodes, expected);
+    assert!(phases.iter().all(|phase| phase["name"] != "finish"), "{shown}");
+}
+
+/// The card has the text of the same view, but for the time.
+#[test]
+fn the_text_on_the_card_is_made_from_the_view() {
+    let machine = Machine::boot(World::flashed(&seed()));
+    assert_eq!(machine.first_boot(), RunOutcome::Ready);
+    let without_time = |text: &str| {
+        let lines = text.lines().filter(|line| !line.starts_with("Time: ") && !line.starts_with("HCIMAGE-"));
+        lines.map(|line| format!("{line}\n")).collect::<String>()
+    };
+    let text = render(&View::new(Some(&state_of(&machine)), Some(&seed()), NOW));
+    assert_eq!(without_time(&machine.text(STATUS)).trim_end(), without_time(&text).trim_end());
+}
+
+#[test]
+fn a_failed_node_is_shown_with_cause_and_fix_and_an_address_of_the_card() {
+    let mut world = World { carrier: false, ..World::full() };
+    world.put("/boot/firmware/hcimage.toml", "hostname = \"kitchen\"\naddress = \"10.0.0.77/24\"\n");
+    let machine = Machine::boot(world);
+    assert_eq!(machine.first_boot(), RunOutcome::Failed);
+    let shown = json_of(&View::new(Some(&state_of(&machine)), Some(&full_seed()), NOW));
+    assert_eq!((&shown["status"], &shown["node"]), (&json!("failed"), &json!("kitchen")));
+    assert_eq!(shown["address"], json!("10.0.0.77/24"));
+    assert_eq!(shown["failure"]["what"], "no network: no interface has a carrier");
+    assert_eq!(shown["failure"]["advice"], "plug in the network cable, check the switch");
+    let phases = shown["phases"].as_array().unwrap();
+    let last = phases.last().unwrap();
+    assert_eq!((&last["name"], &last["status"]), (&json!("network"), &json!("failed")));
+}
+
+#[test]
+fn secrets_in_a_quoted_log_are_masked_in_json_as_in_text() {
+    let secret = pin();
+    let log = format!("level=fatal msg=\"token K10{secret}::node:pw\"\n").leak();
+    let machine = Machine::boot(World { cluster: Cluster::Exits, log, ..World::flashed(&seed()) });
+    assert_eq!(machine.first_boot(), RunOutcome::Failed);
+    let view = View::new(Some(&state_of(&machine)), Some(&seed()), NOW);
+    for shown in [view.json(), render(&view)] {
+        assert!(shown.contains("***") && !shown.contains(&secret) && !shown.contains("K10"), "{shown}");
+    }
+}
+
+#[test]
+fn without_state_or_seed_the_rest_is_shown() {
+    let shown = json_of(&View::new(None, Some(&seed()), NOW));
+    assert_eq!((&shown["status"], &shown["node"]), (&json!("not-begun"), &json!("hc-1")));
+    assert_eq!((&shown["phases"], &shown["notes"]), (&json!([]), &json!([])));
+    let view = View::new(None, None, NOW);
+    assert_eq!((view.status, &view.node, &view.cluster), (RunStatus::NotBegun, &None, &None));
+    assert!(render(&view).contains("Node:    unknown\n"), "{}", render(&view));
+}
