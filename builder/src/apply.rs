@@ -10,8 +10,9 @@ use crate::exit_class::{Classified, ExitClass};
 use crate::fs::{Attributes, FsError, ImagePath, Kind, Stat};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::os::Tree;
-use crate::plan::{Action, Content, Edit, Plan};
+use crate::plan::{Action, Content, Edit, Plan, Reason};
 use crate::progress::{Progress, Task};
+use crate::source::artifact::Artifact;
 use crate::source::digest::{Hasher, HashingReader, Sha256Digest};
 
 /// What an edit did to a path, for `manifest.json`.
@@ -24,7 +25,7 @@ pub struct ChangeRecord {
     /// SHA-256 of the content before, where a regular file was there that is not secret.
     pub old_sha256: Option<Sha256Digest>,
     /// Why it changed.
-    pub reason: &'static str,
+    pub reason: Reason,
 }
 
 /// What a changed path is now.
@@ -216,14 +217,19 @@ impl Applier<'_> {
             }
             Action::Dir(attributes) => {
                 self.dirs_above(edit, *attributes).map_err(fs)?;
-                return self.dir(&edit.path, *attributes, edit.reason).map_err(fs);
+                return self.dir(&edit.path, *attributes, &edit.reason).map_err(fs);
             }
             Action::Remove => {
                 self.tree.remove(&edit.path).map_err(fs)?;
                 NewState::Removed
             }
         };
-        self.changes.push(ChangeRecord { path: edit.path.to_string(), now, old_sha256, reason: edit.reason });
+        self.changes.push(ChangeRecord {
+            path: edit.path.to_string(),
+            now,
+            old_sha256,
+            reason: edit.reason.clone(),
+        });
         Ok(())
     }
 
@@ -239,12 +245,12 @@ impl Applier<'_> {
             missing.push(dir);
         }
         for dir in missing.into_iter().rev() {
-            self.dir(&dir, Attributes { mode: 0o755, ..attributes }, edit.reason)?;
+            self.dir(&dir, Attributes { mode: 0o755, ..attributes }, &edit.reason)?;
         }
         Ok(())
     }
 
-    fn dir(&mut self, path: &ImagePath, attributes: Attributes, reason: &'static str) -> Result<(), FsError> {
+    fn dir(&mut self, path: &ImagePath, attributes: Attributes, reason: &Reason) -> Result<(), FsError> {
         match self.tree.kind(path)? {
             Some(Kind::Dir) => return Ok(()),
             Some(_) => {
@@ -255,7 +261,12 @@ impl Applier<'_> {
         }
         self.tree.create_dirs(path, attributes)?;
         let now = NewState::Dir { owner: self.owner(path, attributes)? };
-        self.changes.push(ChangeRecord { path: path.to_string(), now, old_sha256: None, reason });
+        self.changes.push(ChangeRecord {
+            path: path.to_string(),
+            now,
+            old_sha256: None,
+            reason: reason.clone(),
+        });
         Ok(())
     }
 
@@ -268,7 +279,7 @@ impl Applier<'_> {
                 (Some(Sha256Digest::of(bytes)), self.stream(&edit.path, bytes.as_ref(), attributes)?.0)
             }
             Content::Secret(text) => (None, self.stream(&edit.path, text.expose().as_bytes(), attributes)?.0),
-            Content::HostFile { path, sha256: expected, promised_by, .. } => {
+            Content::HostFile(Artifact { path, sha256: expected, promised_by, .. }) => {
                 let failed = |source| ApplyError::HostFile { path: path.clone(), source };
                 let file = File::open(path).map_err(failed)?;
                 let (size, mut reader) = self.stream(&edit.path, HashingReader::new(file), attributes)?;

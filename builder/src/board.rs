@@ -157,6 +157,7 @@ pub struct Warning {
     /// The problem, without a full stop.
     pub message: String,
     /// What to do about it, likewise.
+    #[serde(rename = "cure")]
     pub hint: String,
 }
 

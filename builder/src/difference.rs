@@ -8,7 +8,7 @@ use similar::{ChangeTag, TextDiff};
 use crate::disk::ByteSize;
 use crate::fs::{FsError, Kind};
 use crate::os::Tree;
-use crate::plan::{Action, Content, Edit, Plan};
+use crate::plan::{Action, Content, Edit, Plan, Reason};
 
 /// A text that is longer is shown as a line, not as a diff.
 const LONGEST_TEXT: u64 = 256 << 10;
@@ -22,7 +22,7 @@ pub struct Difference {
     /// The path as the running system will see it.
     pub path: String,
     /// Why it changes.
-    pub reason: &'static str,
+    pub reason: Reason,
     /// What changes.
     #[serde(flatten)]
     pub what: What,
@@ -90,7 +90,7 @@ fn difference(tree: &Tree, edit: &Edit) -> Result<Difference, FsError> {
         Action::Dir(_) => What::Dir,
         Action::Remove => What::Removed,
     };
-    Ok(Difference { path: edit.path.to_string(), reason: edit.reason, what })
+    Ok(Difference { path: edit.path.to_string(), reason: edit.reason.clone(), what })
 }
 
 fn text(content: &Content) -> Option<&str> {
@@ -175,7 +175,7 @@ mod tests {
 
     fn shown(old: &str, new: &str) -> String {
         let what = What::Text { new: old.is_empty(), diff: unified(old, new) };
-        Difference { path: "/etc/x".to_owned(), reason: "why", what }.shown(false)
+        Difference { path: "/etc/x".to_owned(), reason: "why".into(), what }.shown(false)
     }
 
     #[test]
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn colours_come_only_where_they_are_wanted() {
         let what = What::Secret { new: true };
-        let secret = Difference { path: "/etc/token".to_owned(), reason: "lets it in", what };
+        let secret = Difference { path: "/etc/token".to_owned(), reason: "lets it in".into(), what };
         assert_eq!(secret.shown(false), "/etc/token  create (secret, not shown): lets it in\n");
         assert!(secret.shown(true).starts_with(BOLD));
     }

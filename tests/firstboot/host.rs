@@ -1,6 +1,7 @@
 //! What is missing in the machine itself, each with its fix.
 
 use hc_firstboot::RunOutcome;
+use hc_firstboot::seed::Seed;
 
 use crate::failures::{flashed, must_say, report_of};
 use crate::machine::Machine;
@@ -22,10 +23,10 @@ fn too_little_memory() {
 #[test]
 fn control_groups_without_memory() {
     let text = report_of(flashed(|world| world.controllers = Some("cpuset cpu io pids"), |_| ()));
-    assert!(text.contains("the kernel's control groups lack what k3s needs: memory\n"), "{text}");
+    assert!(text.contains("missing cgroup controllers: memory\n"), "{text}");
     assert!(text.contains("cgroup_memory=1 cgroup_enable=memory"), "{text}");
     let text = report_of(flashed(|world| world.controllers = None, |_| ()));
-    assert!(text.contains("lack what k3s needs: memory\n"), "the older hierarchies: {text}");
+    assert!(text.contains("missing cgroup controllers: memory\n"), "the older hierarchies: {text}");
 }
 
 #[test]
@@ -45,8 +46,20 @@ fn a_root_that_cannot_be_written() {
 #[test]
 fn a_card_without_room_for_the_images() {
     let text = report_of(flashed(|world| world.free = 1_000_000, |_| ()));
-    let what = "the card is too full: 1.0 MB are free, and k3s needs about 200.0 MB to unpack its images";
+    let what = "not enough disk space: 1.0 MB free, k3s needs about 200.0 MB to unpack its images";
     must_say(&text, what, "use a larger card; if it is large, see what the phase root says");
+}
+
+/// Layers and what is unpacked of them, each as large as the tar.
+#[test]
+fn the_unpacked_size_of_an_archive_counts_where_it_is_known() {
+    let report = |free| {
+        let unpacked = |seed: &mut Seed| seed.bundle[1].unpacked_size = Some(1_000_000_000);
+        report_of(flashed(|world| world.free = free, unpacked))
+    };
+    let what = "not enough disk space: 2.1 GB free, k3s needs about 2.2 GB to unpack its images";
+    must_say(&report(2_100_000_000), what, "use a larger card; if it is large, see what the phase root says");
+    assert!(!report(2_200_000_000).contains("not enough disk space"));
 }
 
 #[test]

@@ -147,6 +147,7 @@ pub(crate) fn seed() -> Seed {
     let file = |path: &str, content: &[u8]| BundleFile {
         path: path.into(),
         size: content.len() as u64,
+        unpacked_size: None,
         sha256: Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect(),
     };
     Seed {

@@ -200,11 +200,9 @@ fn data_disk() -> impl Strategy<Value = DataDisk> {
 }
 
 fn bundle_file() -> impl Strategy<Value = BundleFile> {
-    (absolute(), 0..=i64::MAX as u64, "[0-9a-f]{64}").prop_map(|(path, size, sha256)| BundleFile {
-        path,
-        size,
-        sha256,
-    })
+    let size = || 0..=i64::MAX as u64;
+    (absolute(), size(), proptest::option::of(size()), "[0-9a-f]{64}")
+        .prop_map(|(path, size, unpacked_size, sha256)| BundleFile { path, size, unpacked_size, sha256 })
 }
 
 fn label() -> impl Strategy<Value = String> {

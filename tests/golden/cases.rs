@@ -2,10 +2,11 @@
 
 use hcimage::formats::cloud_init::CloudInitOverrides;
 use hcimage::formats::fstab::LabelMount;
-use hcimage::formats::k3s_config::{NodeConfig, ServerConfig};
+use hcimage::formats::k3s_config::Setting;
 use hcimage::formats::kernel_args::CGROUP_MEMORY;
 use hcimage::formats::kernel_modules::KernelModules;
 use hcimage::formats::profile::Profile;
+use hcimage::formats::yaml::Node;
 use hcimage::formats::*;
 use hcimage::value::{Role, StaticNetwork};
 
@@ -70,7 +71,7 @@ pub(crate) const RENDERS: &[(&str, Render)] = &[
     ("hostname/hc-1", || hostname::render(&"hc-1".parse().unwrap())),
     ("k3s_config/least", || render_config(false)),
     ("k3s_config/most", || render_config(true)),
-    ("k3s_config/agent", || k3s_config::render_agent(&node_config(true))),
+    ("k3s_config/agent", || k3s_config::render(Role::Agent, &settings(true))),
     ("k3s_env/plain", || k3s_env::render(None)),
     ("k3s_env/mode", || k3s_env::render(Some("0644".parse().unwrap()))),
     ("k3s_unit/server", || k3s_unit::render(Role::Server)),
@@ -166,38 +167,37 @@ pub(crate) fn network_v6() -> StaticNetwork {
     StaticNetwork::new("fd00::10/64".parse().unwrap(), Some("fd00::1".parse().unwrap()), dns).unwrap()
 }
 
-pub(crate) fn node_config(most: bool) -> NodeConfig {
-    let some = |text: &[&str]| if most { text.iter().map(ToString::to_string).collect() } else { Vec::new() };
-    NodeConfig {
-        node_name: "hc-1".parse().unwrap(),
-        node_ip: most.then(|| network().address().ip()),
-        flannel_interface: most.then(|| "eth0".parse().unwrap()),
-        labels: some(&["disk=ssd"]),
-        taints: some(&["dedicated=storage:NoSchedule"]),
-        kubelet_args: some(&["image-gc-high-threshold=75", "container-log-max-files=3"]),
-        token_file: most.then_some("/etc/rancher/k3s/token"),
-        server: most.then(|| "https://192.168.1.9:6443".to_owned()),
-        prefer_bundled_bin: most,
-    }
-}
-
-fn server_config() -> ServerConfig {
-    ServerConfig {
-        tls_san: vec!["hc-1.lan".to_owned(), "192.168.1.10".to_owned()],
-        agent_token_file: Some("/etc/rancher/k3s/agent-token"),
-        cluster_init: true,
-        flannel_backend: Some("host-gw"),
-        disable: vec!["traefik"],
-        secrets_encryption: true,
-        cluster_cidr: "10.52.0.0/16".to_owned(),
-        service_cidr: "10.53.0.0/16".to_owned(),
-        cluster_domain: Some("lab.local".to_owned()),
-    }
+/// What a node is told by all features of its plan; what an agent does not know and what is empty stays unsaid.
+pub(crate) fn settings(most: bool) -> Vec<Setting> {
+    let text = |text: &str| Node::Text(if most { text.to_owned() } else { String::new() });
+    let list = |items: &[&str]| {
+        Node::List(if most { items.iter().map(ToString::to_string).collect() } else { Vec::new() })
+    };
+    vec![
+        ("cluster-init", Node::Switch(most)),
+        ("secrets-encryption", Node::Switch(most)),
+        ("prefer-bundled-bin", Node::Switch(most)),
+        ("tls-san", list(&["hc-1.lan", "192.168.1.10"])),
+        ("disable", list(&["traefik"])),
+        ("node-label", list(&["disk=ssd"])),
+        ("node-taint", list(&["dedicated=storage:NoSchedule"])),
+        ("kubelet-arg", list(&["image-gc-high-threshold=75", "container-log-max-files=3"])),
+        ("agent-token-file", text("/etc/rancher/k3s/agent-token")),
+        ("flannel-backend", Node::Text(if most { "host-gw" } else { "vxlan" }.to_owned())),
+        ("cluster-cidr", text("10.52.0.0/16")),
+        ("service-cidr", text("10.53.0.0/16")),
+        ("cluster-domain", text("lab.local")),
+        ("node-name", Node::Text("hc-1".to_owned())),
+        ("node-ip", text("192.168.1.10")),
+        ("flannel-iface", text("eth0")),
+        ("server", text("https://192.168.1.9:6443")),
+        ("token-file", text("/etc/rancher/k3s/token")),
+        ("datastore-endpoint", text("postgres://k3s:password@db.home.lan:5432/k3s")),
+    ]
 }
 
 fn render_config(most: bool) -> String {
-    let server = if most { server_config() } else { ServerConfig::default() };
-    k3s_config::render_server(&node_config(most), &server)
+    k3s_config::render(Role::Server, &settings(most))
 }
 
 fn all_modules() -> KernelModules {

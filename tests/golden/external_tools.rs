@@ -5,12 +5,14 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use hcimage::formats::k3s_config::{self, NodeConfig, ServerConfig};
+use hcimage::formats::k3s_config;
+use hcimage::formats::yaml::Node;
+use hcimage::value::Role;
 use hcimage_testkit::external_tool::python_module;
 use hcimage_testkit::needs;
 use proptest::prelude::*;
 
-use crate::cases::{EDITS, RENDERS, node_config};
+use crate::cases::{EDITS, RENDERS};
 use crate::read;
 
 /// Runs a program with `input` and gives back all it said.
@@ -278,9 +280,8 @@ proptest! {
         }
         let traps = ["no", "0x1", "2001-01-01", "~", ""].map(String::from);
         let texts: Vec<String> = texts.into_iter().chain(traps).collect();
-        let node = NodeConfig { node_name: "123".parse().unwrap(), ..node_config(false) };
-        let server = ServerConfig { tls_san: texts.clone(), ..ServerConfig::default() };
-        let rendered = k3s_config::render_server(&node, &server);
+        let settings = [("node-name", Node::Text("123".to_owned())), ("tls-san", Node::List(texts.clone()))];
+        let rendered = k3s_config::render(Role::Server, &settings);
         let hex = |text: &String| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>() + "\n";
         let wanted: String = texts.iter().map(hex).collect();
         let said = yaml(&rendered, "'\\n'.join(text.encode().hex() for text in d['tls-san'])");

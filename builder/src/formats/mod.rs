@@ -39,6 +39,7 @@ pub mod sshd_config;
 pub mod sudoers;
 pub mod sysctl;
 pub mod user_data;
+pub mod yaml;
 pub mod zram_generator;
 
 mod debian_version;

@@ -1,7 +1,6 @@
 //! `/etc/modules-load.d/hcimage-k3s.conf`: kernel modules that k3s needs and nothing else loads.
 
 use super::kernel_modules::KernelModules;
-use crate::cluster::FlannelBackend;
 
 /// Where the file lies.
 pub const PATH: &str = "/etc/modules-load.d/hcimage-k3s.conf";
@@ -33,25 +32,21 @@ const LOADED: [Module; 5] = [
     Module { name: "iptable_filter", why: "network policies, where iptables is the legacy one" },
 ];
 
-const BRIDGE: Module = Module { name: "bridge", why: "the pods of a node meet on a bridge" };
 const VETH: Module = Module { name: "veth", why: "each pod is wired to its node by a pair of them" };
-const VXLAN: Module =
+
+/// What k3s cannot do without, whatever its settings.
+pub const REQUIRED: [Module; 4] = [OVERLAY, BR_NETFILTER, NF_CONNTRACK, VETH];
+
+/// What flannel needs with every backend.
+pub const BRIDGE: Module = Module { name: "bridge", why: "the pods of a node meet on a bridge" };
+/// What flannel's backend `vxlan` needs.
+pub const VXLAN: Module =
     Module { name: "vxlan", why: "pods of different nodes reach each other through it, with this backend" };
-const WIREGUARD: Module =
+/// What flannel's backend `wireguard-native` needs.
+pub const WIREGUARD: Module =
     Module { name: "wireguard", why: "it encrypts what pods of different nodes send, with this backend" };
-
-const VLAN: Module = Module { name: "8021q", why: "the node's address is in a VLAN" };
-
-/// What k3s cannot do without, with this backend of flannel.
-fn required(backend: FlannelBackend) -> Vec<Module> {
-    let own: &[Module] = match backend {
-        FlannelBackend::Vxlan => &[BRIDGE, VXLAN],
-        FlannelBackend::HostGw => &[BRIDGE],
-        FlannelBackend::WireguardNative => &[BRIDGE, WIREGUARD],
-        FlannelBackend::None => &[],
-    };
-    [&[OVERLAY, BR_NETFILTER, NF_CONNTRACK, VETH], own].concat()
-}
+/// What an address in a VLAN needs.
+pub const VLAN: Module = Module { name: "8021q", why: "the node's address is in a VLAN" };
 
 /// The file, without what the kernel does not have: a missing module would make the boot look failed
 /// (`systemd-modules-load` exits with an error), a built-in one does not.
@@ -63,13 +58,9 @@ pub fn render(kernel: &KernelModules) -> String {
     text
 }
 
-/// What the node cannot do without and the kernel does not have.
-pub fn missing(kernel: &KernelModules, backend: FlannelBackend, vlan: bool) -> Vec<Module> {
-    required(backend)
-        .into_iter()
-        .chain(vlan.then_some(VLAN))
-        .filter(|module| !kernel.has(module.name))
-        .collect()
+/// What the kernel does not have of `needed`.
+pub fn missing(kernel: &KernelModules, needed: &[Module]) -> Vec<Module> {
+    needed.iter().filter(|module| !kernel.has(module.name)).copied().collect()
 }
 
 #[cfg(test)]
@@ -82,14 +73,15 @@ mod tests {
             "kernel/net/bridge/br_netfilter.ko: x\nkernel/net/bridge/bridge.ko:\nkernel/drivers/net/veth.ko:\n",
             "kernel/fs/overlayfs/overlay.ko\n",
         );
-        for (backend, want) in [
-            (FlannelBackend::Vxlan, &["nf_conntrack", "vxlan"][..]),
-            (FlannelBackend::HostGw, &["nf_conntrack"]),
-            (FlannelBackend::WireguardNative, &["nf_conntrack", "wireguard"]),
-            (FlannelBackend::None, &["nf_conntrack"]),
+        for (needed, want) in [
+            (&[BRIDGE, VXLAN][..], &["nf_conntrack", "vxlan"][..]),
+            (&[BRIDGE], &["nf_conntrack"]),
+            (&[BRIDGE, WIREGUARD], &["nf_conntrack", "wireguard"]),
+            (&[], &["nf_conntrack"]),
         ] {
-            let names: Vec<_> = missing(&kernel, backend, false).iter().map(|module| module.name).collect();
-            assert_eq!(names, want, "{backend:?}");
+            let needed = [&REQUIRED[..], needed].concat();
+            let names: Vec<_> = missing(&kernel, &needed).iter().map(|module| module.name).collect();
+            assert_eq!(names, want, "{needed:?}");
         }
         let text = render(&kernel);
         let loaded: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();

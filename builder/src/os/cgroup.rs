@@ -18,14 +18,13 @@ impl Facts {
     /// All systems that hcimage knows boot with version 2 (systemd since 247 in Debian), unless the kernel's arguments
     /// say otherwise. A base whose arguments cannot be read counts as one that says nothing.
     pub fn cgroup_version(&self) -> CgroupVersion {
-        version(self.files.text(self.bootloader.arguments_file()).unwrap_or_default())
+        version(self.arguments())
     }
 
     /// Whether the kernel's arguments already switch the memory controller on. A Pi's firmware switches it off in the
     /// device trees of Raspberry Pi's kernels; elsewhere it is on without a word.
     pub fn memory_cgroup_word(&self) -> bool {
-        let arguments = self.files.text(self.bootloader.arguments_file()).unwrap_or_default();
-        arguments.split_whitespace().any(|word| word == "cgroup_enable=memory")
+        self.arguments().split_whitespace().any(|word| word == "cgroup_enable=memory")
     }
 }
 

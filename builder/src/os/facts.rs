@@ -63,6 +63,14 @@ pub struct Facts {
     pub files: Snapshot,
 }
 
+impl Facts {
+    /// What the file says that the kernel's arguments stand in, which the probe always takes. Nothing where it cannot be
+    /// read.
+    pub(super) fn arguments(&self) -> &str {
+        self.files.text(self.bootloader.arguments_file()).ok().flatten().unwrap_or_default()
+    }
+}
+
 /// How the kernel gets its arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -44,7 +44,7 @@ impl Facts {
     /// board's flavour, else all.
     pub fn boot_kernels(&self, pi: Option<PiKernel>) -> Vec<&Kernel> {
         let named = match &self.bootloader {
-            Bootloader::Grub { config } => grub_release(self.files.text(config).unwrap_or_default()),
+            Bootloader::Grub { .. } => grub_release(self.arguments()),
             Bootloader::PiFirmware { kernels, .. } => match kernels.as_slice() {
                 [only] => release(only),
                 _ => None,

@@ -12,12 +12,8 @@ use super::tree::Tree;
 
 const ENABLED: &str = "/etc/systemd/system";
 
-/// All services that would set up an interface, and into `files` what those of ifupdown and wireless cards read.
+/// All services that would set up an interface.
 pub(super) fn active(tree: &Tree, files: &mut Snapshot) -> Result<Vec<NetworkStack>, OsError> {
-    for dir in NetworkStack::ALL.iter().flat_map(|stack| stack.backend().reads_dirs()) {
-        take_all(tree, files, dir)?;
-    }
-    take_all(tree, files, "/var/lib/systemd/rfkill")?;
     let mut active = Vec::new();
     for stack in NetworkStack::ALL {
         if is_active(stack, tree, files, &active)? {
@@ -31,16 +27,18 @@ pub(super) fn active(tree: &Tree, files: &mut Snapshot) -> Result<Vec<NetworkSta
 fn is_active(
     stack: NetworkStack,
     tree: &Tree,
-    files: &Snapshot,
+    files: &mut Snapshot,
     before: &[NetworkStack],
 ) -> Result<bool, OsError> {
     match stack {
         NetworkStack::NetworkManager => enabled(tree, "NetworkManager.service"),
         // The service may be enabled and its configuration gone; then it is not the one that sets up the network.
         NetworkStack::Dhcpcd => {
-            Ok(enabled(tree, "dhcpcd.service")? && files.text(&fixed(dhcpcd_conf::PATH)).is_some())
+            Ok(enabled(tree, "dhcpcd.service")? && text(tree, files, dhcpcd_conf::PATH)?.is_some())
         }
-        NetworkStack::Ifupdown => Ok(enabled(tree, "networking.service")? && ifupdown_has_interface(files)),
+        NetworkStack::Ifupdown => {
+            Ok(enabled(tree, "networking.service")? && ifupdown_has_interface(tree, files)?)
+        }
         // netplan's generator starts systemd-networkd itself. What makes its files for another service has that enabled.
         NetworkStack::Netplan => Ok(before.is_empty() && exists(tree, "/usr/sbin/netplan")?),
         // Behind netplan only where the base has files of its own.
@@ -66,12 +64,19 @@ pub(super) fn resolver(tree: &Tree) -> Result<bool, OsError> {
     Ok(false)
 }
 
-fn ifupdown_has_interface(files: &Snapshot) -> bool {
-    let main = files.text(&fixed(interfaces::PATH)).unwrap_or_default();
-    let dir = fixed(interfaces::DIR);
-    let others = files.below(&dir).filter_map(|(path, _)| files.text(path));
-    let others = others.filter(|_| interfaces::reads_dir(main));
-    std::iter::once(main).chain(others).any(|text| !interfaces::configured(text).is_empty())
+fn ifupdown_has_interface(tree: &Tree, files: &mut Snapshot) -> Result<bool, OsError> {
+    let main = text(tree, files, interfaces::PATH)?.unwrap_or_default();
+    let mut texts = vec![main.to_owned()];
+    if interfaces::reads_dir(main) {
+        for path in names(tree, interfaces::DIR, "")? {
+            texts.extend(files.take_text(tree, &path).map_err(root)?.map(str::to_owned));
+        }
+    }
+    Ok(texts.iter().any(|text| !interfaces::configured(text).is_empty()))
+}
+
+fn text<'f>(tree: &Tree, files: &'f mut Snapshot, path: &str) -> Result<Option<&'f str>, OsError> {
+    files.take_text(tree, &fixed(path)).map_err(root)
 }
 
 fn enabled(tree: &Tree, unit: &str) -> Result<bool, OsError> {
@@ -101,11 +106,4 @@ fn names(tree: &Tree, dir: &str, suffix: &str) -> Result<Vec<ImagePath>, OsError
     let names = entries.iter().map(|entry| entry.name.as_str()).filter(|name| name.ends_with(suffix));
     // A name that is no path is one that no program of the image can name either.
     Ok(names.filter_map(|name| dir.join(name).ok()).collect())
-}
-
-fn take_all(tree: &Tree, files: &mut Snapshot, dir: &str) -> Result<(), OsError> {
-    for path in names(tree, dir, "")? {
-        files.take(tree, &path).map_err(root)?;
-    }
-    Ok(())
 }

@@ -15,7 +15,7 @@ use crate::change_manifest::Manifest;
 use crate::disk::ByteSize;
 use crate::os::{Access, Bootloader, Facts, OsError, OsImage, Tree, probe};
 use crate::output::{Output, OutputError};
-use crate::plan::{Plan, PlanError, Request, SharedPlan, plan, split};
+use crate::plan::{Plan, PlanError, Request, SharedPlan, files_of_interest, plan, split};
 use crate::source::SourceContext;
 use crate::value::Hostname;
 
@@ -39,7 +39,7 @@ impl Base {
     /// Looks at an image; writes nothing. `name` is what messages call it: a packed one lies in the cache, under a name
     /// that the user has not seen.
     pub fn probe(path: PathBuf, name: String) -> Result<Self, BuildError> {
-        match OsImage::open(&path).and_then(|image| probe(&image)) {
+        match OsImage::open(&path).and_then(|image| probe(&image, &files_of_interest())) {
             Ok(facts) => Ok(Self { path, name, facts }),
             Err(source) => Err(BuildError::Base { base: name, source }),
         }

@@ -5,18 +5,20 @@ use hc_common::network::NetworkStack;
 use crate::formats::cloud_init::{self, CloudInitOverrides};
 use crate::formats::user_data;
 use crate::fs::ImagePath;
-use crate::os::{Facts, FileState};
+use crate::os::{Facts, FileState, Interest, NotTaken};
 
 use super::builder::{PlanBuilder, at};
 use super::error::PlanError;
 use super::network;
 use super::request::Request;
 
+pub(super) const READS: [Interest; 1] = [Interest::Boot(user_data::NAME)];
+
 pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanError> {
     if builder.facts.cloud_init.is_none() {
         return Ok(());
     }
-    let seed = seed(builder.facts);
+    let seed = seed(builder.facts)?;
     let overrides = CloudInitOverrides {
         // Where cloud-init writes the base's network and no edit of ours does, it must go on, or there is none;
         // where an edit does, both would set up the same interface.
@@ -42,10 +44,10 @@ pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<
 }
 
 /// The user data beside the boot files, where it is a text.
-fn seed(facts: &Facts) -> Option<(ImagePath, String)> {
+fn seed(facts: &Facts) -> Result<Option<(ImagePath, String)>, NotTaken> {
     let path = at(&format!("{}/{}", facts.boot_dir, user_data::NAME));
-    match facts.files.find(&path) {
+    Ok(match facts.files.get(&path)? {
         FileState::Text(text, _) => Some((path, text.clone())),
         _ => None,
-    }
+    })
 }

@@ -1,13 +1,15 @@
 //! What a board needs of the Raspberry Pi's firmware, besides what stock images say.
 
 use crate::formats::config_txt::{self, CUSTOM_PATH};
-use crate::os::{Bootloader, Family};
+use crate::os::{Bootloader, Family, Interest};
 
 use super::builder::{PlanBuilder, at};
 use super::error::PlanError;
 use super::request::Request;
 
 const REASON: &str = "settings of the firmware that the board needs";
+
+pub(super) const READS: [Interest; 2] = [Interest::Boot(config_txt::NAME), Interest::Path(CUSTOM_PATH)];
 
 pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanError> {
     let settings = &request.board.config_txt;

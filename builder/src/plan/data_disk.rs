@@ -1,11 +1,14 @@
 //! The data disk: mounted by label, wherever it is plugged in.
 
 use crate::formats::fstab::{self, LabelMount};
+use crate::os::Interest;
 
 use super::builder::{PlanBuilder, at};
 use super::error::PlanError;
 use super::flash_wear;
 use super::request::Request;
+
+pub(super) const READS: [Interest; 1] = [Interest::Path(fstab::PATH)];
 
 /// A path in a list of paths of a unit: quoted, since a blank would end it, and with systemd's own signs escaped.
 fn unit_path(path: &str) -> String {

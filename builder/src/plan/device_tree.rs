@@ -4,6 +4,7 @@ use crate::board::Board;
 use crate::os::{Bootloader, Facts, Family};
 
 use super::error::PlanError;
+use super::unsupported::Unsupported;
 
 /// How the device trees for the processor of a Pi 5 and a CM5 begin.
 const BCM2712: &str = "bcm2712";
@@ -24,15 +25,7 @@ fn has_device_tree(device_trees: &[String], board: &Board) -> Result<(), PlanErr
     if wanted.is_empty() || device_trees.iter().any(is_wanted) {
         return Ok(());
     }
-    Err(PlanError::Unsupported {
-        what: format!(
-            "an image without a device tree for {} ({}*.dtb on its boot partition)",
-            board.title,
-            wanted.join("*.dtb or ")
-        ),
-        hint: "the board would not start; take an image whose publisher names this board, such as a newer release"
-            .to_owned(),
-    })
+    Err(Unsupported::DeviceTree { board: board.title.clone(), starts: wanted.clone() }.into())
 }
 
 /// Ethernet and USB of a Pi 5 are on the RP1. Linux had device trees for the board before it had a driver for that:
@@ -45,13 +38,5 @@ fn has_rp1(facts: &Facts, board: &Board) -> Result<(), PlanError> {
     let kernels = facts.boot_kernels(board.kernel);
     let lacking = kernels.iter().find(|kernel| !RP1.iter().any(|driver| kernel.modules.has(driver)));
     let Some(kernel) = lacking else { return Ok(()) };
-    Err(PlanError::Unsupported {
-        what: format!(
-            "the kernel {}, which has no driver (rp1_pci) for Ethernet and USB of {},",
-            kernel.release, board.title
-        ),
-        hint:
-            "take Raspberry Pi OS or Ubuntu for this board, or a release of Debian with Linux 6.17 or later"
-                .to_owned(),
-    })
+    Err(Unsupported::Rp1Driver { kernel: kernel.release.clone(), board: board.title.clone() }.into())
 }

@@ -1,9 +1,9 @@
 //! The edits that a plan is made of.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
 
 use crate::fs::{Attributes, ImagePath};
+use crate::source::artifact::Artifact;
 use crate::source::digest::Sha256Digest;
 use crate::value::Secret;
 
@@ -22,8 +22,11 @@ pub struct Edit {
     /// What is done.
     pub action: Action,
     /// Why, in a few words for a person.
-    pub reason: &'static str,
+    pub reason: Reason,
 }
+
+/// Why a path changes, in a few words for a person.
+pub type Reason = Cow<'static, str>;
 
 /// What is done to a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,16 +49,7 @@ pub enum Content {
     /// Text that is secret, or may be: never shown, nor is its digest.
     Secret(Secret),
     /// A file of this machine, copied and checked while it is copied.
-    HostFile {
-        /// Where it is.
-        path: PathBuf,
-        /// Its size in bytes.
-        size: u64,
-        /// What it must hold.
-        sha256: Sha256Digest,
-        /// Who says so, for messages.
-        promised_by: String,
-    },
+    HostFile(Artifact),
 }
 
 impl Content {
@@ -64,7 +58,7 @@ impl Content {
         match self {
             Self::Bytes(bytes) => Sha256Digest::of(bytes),
             Self::Secret(text) => Sha256Digest::of(text.expose().as_bytes()),
-            Self::HostFile { sha256, .. } => *sha256,
+            Self::HostFile(artifact) => artifact.sha256,
         }
     }
 
@@ -73,7 +67,7 @@ impl Content {
         match self {
             Self::Bytes(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
             Self::Secret(text) => u64::try_from(text.expose().len()).unwrap_or(u64::MAX),
-            Self::HostFile { size, .. } => *size,
+            Self::HostFile(artifact) => artifact.size,
         }
     }
 }

@@ -5,6 +5,9 @@ use hc_firstboot::seed::SeedError;
 use crate::arch::Arch;
 use crate::exit_class::{Classified, ExitClass};
 use crate::formats::EditError;
+use crate::os::NotTaken;
+
+use super::unsupported::Unsupported;
 
 /// Why there is no plan for an image.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +35,9 @@ pub enum PlanError {
         /// What would be accepted.
         hint: String,
     },
+    /// The image lacks something that the node needs.
+    #[error(transparent)]
+    Image(#[from] Unsupported),
     /// The kernel cannot do what k3s needs of it.
     #[error("the kernel {kernel} lacks modules that k3s needs: {missing}; {hint}")]
     Modules {
@@ -62,16 +68,36 @@ pub enum PlanError {
     /// What was asked for makes no good seed.
     #[error("making the seed for firstboot")]
     Seed(#[from] SeedError),
+    /// Two features want the same thing, each in its way.
+    #[error("{what} is set twice, by {first} and by {second}: remove one of them from the cluster file")]
+    Conflict {
+        /// A path in the image, or a setting.
+        what: String,
+        /// The feature that had it first.
+        first: &'static str,
+        /// The feature that wanted it too.
+        second: &'static str,
+    },
+    /// A feature reads a file that it has not named among those of interest.
+    #[error(transparent)]
+    NotTaken(#[from] NotTaken),
+}
+
+impl PlanError {
+    pub(super) fn conflict(what: impl Into<String>, first: &'static str, second: &'static str) -> Self {
+        Self::Conflict { what: what.into(), first, second }
+    }
 }
 
 impl Classified for PlanError {
     fn class(&self) -> Option<ExitClass> {
         Some(match self {
-            Self::Architecture { .. } | Self::Unsupported { .. } | Self::Modules { .. } => {
+            Self::Architecture { .. } | Self::Unsupported { .. } | Self::Image(_) | Self::Modules { .. } => {
                 ExitClass::Unsupported
             }
             Self::Seed(_) => ExitClass::Usage,
             Self::Edit { .. } | Self::NotText { .. } => ExitClass::BadInput,
+            Self::Conflict { .. } | Self::NotTaken(_) => return None,
         })
     }
 }

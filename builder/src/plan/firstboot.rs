@@ -4,6 +4,7 @@ use hc_firstboot::overrides::{OVERRIDES_FILE, OVERRIDES_TEMPLATE};
 use hc_firstboot::{PROGRAM_PATH, UNIT, seed};
 
 use super::builder::PlanBuilder;
+use super::contribution::Gathered;
 use super::edit::Content;
 use super::error::PlanError;
 use super::request::Request;
@@ -19,7 +20,11 @@ const PRESET: &str = "# Written by hcimage: firstboot enables k3s, when the node
                       disable k3s-agent.service\n";
 const PRESET_SSH: &str = "enable ssh.service\n";
 
-pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanError> {
+pub(super) fn edits(
+    builder: &mut PlanBuilder,
+    request: &Request<'_>,
+    gathered: &Gathered,
+) -> Result<(), PlanError> {
     builder.file(
         PROGRAM_PATH,
         0o755,
@@ -44,7 +49,7 @@ pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<
     );
     let overrides = format!("{}/{OVERRIDES_FILE}", builder.facts.boot_dir);
     builder.text(&overrides, 0o644, OVERRIDES_TEMPLATE, "name and address may still be changed on the card");
-    let seed = super::seed::seed(builder, request)?.to_toml()?;
+    let seed = super::seed::seed(builder, request, gathered)?.to_toml()?;
     builder.dir(SEED_DIR, 0o700, "for the seed");
     builder.text(seed::SEED_PATH, 0o600, seed, "what firstboot needs to know");
     Ok(())

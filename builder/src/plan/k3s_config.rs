@@ -1,136 +1,77 @@
-//! What a node's k3s is told, by its part in the cluster.
+//! The files of k3s's settings: what all features tell it, and the user's own settings.
 
-use std::fmt::Write as _;
-
-use crate::cluster::{Datastore, FlannelBackend, Setting};
-use crate::formats::k3s_config::{self, NodeConfig, ServerConfig};
-use crate::secrets::{AGENT_TOKEN, TOKEN};
-use crate::value::{BootstrapRole, Role, Secret};
-use hc_common::text::yaml::{list, quoted};
+use crate::cluster::Setting;
+use crate::formats::k3s_config::{self, PATH, SECRET_PATH};
+use crate::formats::yaml::{self, Key, Node};
+use crate::value::Secret;
 
 use super::builder::PlanBuilder;
+use super::contribution::Gathered;
 use super::edit::Content;
 use super::error::PlanError;
-use super::flash_wear;
-use super::network;
 use super::request::Request;
 
-/// Beside `config.yaml` and read after it; what may hold passwords stays out of what `hcimage plan` shows.
-const MORE: &str = "/etc/rancher/k3s/config.yaml.d/10-hcimage.yaml";
+pub(super) fn edits(
+    builder: &mut PlanBuilder,
+    request: &Request<'_>,
+    gathered: &Gathered,
+) -> Result<(), PlanError> {
+    let role = request.node.bootstrap_role.role();
+    let users = &request.cluster.k3s.settings(role).0;
+    let mut ours = gathered.settings.clone();
+    // k3s takes a list from the file that is read last, and no other: what the user adds to goes into that file.
+    let shared: Vec<_> = ours.extract_if(.., |(key, _)| users.contains_key(*key)).collect();
+    builder.text(PATH, 0o600, k3s_config::render(role, &ours), "configuration of k3s");
 
-const DATABASE_CA: &str = "/etc/rancher/k3s/datastore/ca.pem";
-const DATABASE_CERTIFICATE: &str = "/etc/rancher/k3s/datastore/client.pem";
-const DATABASE_KEY: &str = "/etc/rancher/k3s/datastore/client.key";
-
-pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanError> {
-    let node = node(builder, request)?;
-    let text = match request.node.bootstrap_role.role() {
-        Role::Server => k3s_config::render_server(&node, &server(request)),
-        Role::Agent => k3s_config::render_agent(&node),
-    };
-    builder.text(k3s_config::PATH, 0o600, text, "configuration of k3s");
-    let more = more(request);
-    if !more.expose().is_empty() {
-        builder.file(MORE, 0o600, Content::Secret(more), "further settings of k3s, which may be secret");
-    }
-    if request.node.bootstrap_role.role() == Role::Server {
-        database_files(builder, request);
+    let mut more = k3s_config::secret(role, &ours);
+    more.extend(users.iter().map(|(key, value)| {
+        let ours = shared.iter().find(|(shared, _)| shared == key).map(|(_, node)| node);
+        (Key::Plain(key.clone().into()), of_user(ours, value))
+    }));
+    if !more.is_empty() {
+        let text = Secret::new(yaml::document(&more));
+        let reason = "further settings of k3s, which may be secret";
+        builder.file(SECRET_PATH, 0o600, Content::Secret(text), reason);
     }
     Ok(())
 }
 
-fn node(builder: &PlanBuilder, request: &Request<'_>) -> Result<NodeConfig, PlanError> {
-    let node = request.node;
-    Ok(NodeConfig {
-        node_name: node.name.clone(),
-        node_ip: node.network.static_address(),
-        flannel_interface: network::interface(builder, request)?,
-        labels: node.labels.iter().map(|(key, value)| format!("{key}={value}")).collect(),
-        taints: node.taints.iter().map(ToString::to_string).collect(),
-        // Where the user has some of their own, all are in the other file.
-        kubelet_args: match flash_wear::user_args(request) {
-            Some(_) => Vec::new(),
-            None => flash_wear::kubelet_args(request),
-        },
-        token_file: request.secrets.map(|_| TOKEN),
-        server: joins(request).then(|| request.cluster.join_url()).flatten(),
-        prefer_bundled_bin: builder.facts.old_iptables,
-    })
-}
-
-/// Servers that share a database find each other in it (<https://docs.k3s.io/datastore/ha>); all others are told where.
-fn joins(request: &Request<'_>) -> bool {
-    match (request.node.bootstrap_role, &request.cluster.datastore) {
-        (BootstrapRole::InitServer, _) | (BootstrapRole::JoinServer, Datastore::External(_)) => false,
-        (BootstrapRole::JoinServer | BootstrapRole::Agent, _) => true,
+/// A user's setting. To a list of ours it adds.
+fn of_user(ours: Option<&Node>, users: &Setting) -> Node {
+    match (ours, users) {
+        (Some(Node::List(ours)), Setting::List(users)) => Node::List(with(ours, users)),
+        (Some(Node::List(ours)), Setting::Text(users)) => Node::List(with(ours, std::slice::from_ref(users))),
+        (_, Setting::Text(text)) => Node::text(text),
+        (_, Setting::Number(number)) => Node::Number(*number),
+        (_, Setting::Switch(on)) => Node::Switch(*on),
+        (_, Setting::List(items)) => Node::list(items),
     }
 }
 
-fn server(request: &Request<'_>) -> ServerConfig {
-    let (cluster, k3s) = (request.cluster, &request.cluster.k3s);
-    let with_secrets = request.secrets.is_some();
-    let subnets = |subnets: &[crate::value::Subnet]| {
-        subnets.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
-    };
-    ServerConfig {
-        // Where k3s makes its own authorities nobody has a kubeconfig that names anything but the node itself.
-        tls_san: if with_secrets {
-            cluster.all_tls_san().iter().map(ToString::to_string).collect()
-        } else {
-            Vec::new()
-        },
-        agent_token_file: with_secrets.then_some(AGENT_TOKEN),
-        cluster_init: matches!(cluster.datastore, Datastore::Etcd) && !request.node.bootstrap_role.joins(),
-        flannel_backend: (k3s.flannel_backend != FlannelBackend::Vxlan).then(|| k3s.flannel_backend.as_str()),
-        disable: k3s.disable.iter().map(|component| component.as_str()).collect(),
-        secrets_encryption: k3s.secrets_encryption,
-        cluster_cidr: subnets(&k3s.cluster_cidr),
-        service_cidr: subnets(&k3s.service_cidr),
-        cluster_domain: k3s.cluster_domain.as_ref().map(ToString::to_string),
-    }
+/// The user's arguments, each `flag=value`, and those of ours that speak of something else.
+fn with(ours: &[String], users: &[String]) -> Vec<String> {
+    let flag = |arg: &str| arg.trim_start_matches('-').split('=').next().unwrap_or_default().to_owned();
+    let named: Vec<String> = users.iter().map(|arg| flag(arg)).collect();
+    ours.iter().filter(|arg| !named.contains(&flag(arg))).chain(users).cloned().collect()
 }
 
-/// The user's own settings, and how to get into the database.
-fn more(request: &Request<'_>) -> Secret {
-    let role = request.node.bootstrap_role.role();
-    let mut text = String::new();
-    if let (Role::Server, Datastore::External(external)) = (role, &request.cluster.datastore) {
-        // Writing into a String cannot fail; the same holds below.
-        let _ = writeln!(text, "datastore-endpoint: {}", quoted(external.endpoint.expose()));
-        let client = external.client.as_ref();
-        for (key, path) in [
-            ("datastore-cafile", external.ca.as_ref().map(|_| DATABASE_CA)),
-            ("datastore-certfile", client.map(|_| DATABASE_CERTIFICATE)),
-            ("datastore-keyfile", client.map(|_| DATABASE_KEY)),
-        ] {
-            if let Some(path) = path {
-                let _ = writeln!(text, "{key}: {}", quoted(path));
-            }
-        }
-    }
-    for (key, value) in &request.cluster.k3s.settings(role).0 {
-        if key == flash_wear::KUBELET_ARG {
-            text.push_str(&list(key, flash_wear::kubelet_args(request).iter().map(String::as_str)));
-            continue;
-        }
-        let _ = match value {
-            Setting::Text(value) => writeln!(text, "{key}: {}", quoted(value)),
-            Setting::Number(value) => writeln!(text, "{key}: {value}"),
-            Setting::Switch(value) => writeln!(text, "{key}: {value}"),
-            Setting::List(values) => write!(text, "{}", list(key, values.iter().map(String::as_str))),
-        };
-    }
-    Secret::new(text)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn database_files(builder: &mut PlanBuilder, request: &Request<'_>) {
-    let Datastore::External(external) = &request.cluster.datastore else { return };
-    const REASON: &str = "for the database of the cluster";
-    if let Some(ca) = &external.ca {
-        builder.text(DATABASE_CA, 0o600, ca.clone(), REASON);
+    #[test]
+    fn what_the_user_says_of_an_argument_counts() {
+        let ours = ["a=1", "container-log-max-files=3", "b=2"].map(str::to_owned);
+        assert_eq!(with(&ours, &[]), ours);
+        let users = ["max-pods=200", "--container-log-max-files=9"].map(str::to_owned);
+        assert_eq!(with(&ours, &users), ["a=1", "b=2", "max-pods=200", "--container-log-max-files=9"]);
     }
-    if let Some((certificate, key)) = &external.client {
-        builder.text(DATABASE_CERTIFICATE, 0o600, certificate.clone(), REASON);
-        builder.file(DATABASE_KEY, 0o600, Content::Secret(key.clone()), REASON);
+
+    #[test]
+    fn one_argument_of_the_user_is_added_to_a_list() {
+        let ours = Node::list(["a=1"]);
+        let both = of_user(Some(&ours), &Setting::Text("max-pods=200".into()));
+        assert!(both == Node::list(["a=1", "max-pods=200"]));
+        assert!(of_user(None, &Setting::Text("x".into())) == Node::text("x"));
     }
 }

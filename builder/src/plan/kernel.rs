@@ -2,14 +2,17 @@
 
 use crate::formats::kernel_args::CGROUP_MEMORY;
 use crate::formats::{cmdline, grub_cfg, grub_default, raspi_extra_cmdline};
-use crate::os::{Bootloader, Family};
+use crate::os::{Bootloader, Family, Interest};
 
 use super::builder::PlanBuilder;
 use super::error::PlanError;
+use super::request::Request;
 
 const REASON: &str = "k3s needs the memory cgroup";
 
-pub(super) fn edits(builder: &mut PlanBuilder) -> Result<(), PlanError> {
+pub(super) const READS: [Interest; 1] = [Interest::Path(raspi_extra_cmdline::PATH)];
+
+pub(super) fn edits(builder: &mut PlanBuilder, _: &Request<'_>) -> Result<(), PlanError> {
     match builder.facts.bootloader.clone() {
         Bootloader::PiFirmware { cmdline, .. } => {
             builder.change(&cmdline, REASON, |text| cmdline::edit(text, &CGROUP_MEMORY))?;

@@ -1,9 +1,14 @@
-//! From facts and wishes to a list of edits. Pure: nothing is read, written or asked here.
+//! From facts and a request to a list of edits. Pure: nothing is read, written or asked here.
+//!
+//! Each feature of a node is a file here: it names what it reads of the base and returns a contribution, edits and whatever
+//! else, as data. [`plan`] puts them together; a new feature is a file and a line in its list.
 
 mod builder;
 mod cloud_init;
 mod config_txt;
+mod contribution;
 mod data_disk;
+mod datastore;
 mod device_tree;
 mod edit;
 mod error;
@@ -11,6 +16,7 @@ mod firstboot;
 mod flash_wear;
 mod k3s;
 mod k3s_config;
+mod k3s_settings;
 mod kernel;
 mod modules;
 mod network;
@@ -23,17 +29,48 @@ mod ssh;
 mod swap;
 mod system;
 mod time_zone;
+mod unsupported;
 mod users;
 mod wifi;
 
-pub use edit::{Action, Content, Edit, Plan};
+pub use edit::{Action, Content, Edit, Plan, Reason};
 pub use error::PlanError;
 pub use request::{NodeSecrets, Request};
 pub use shared_plan::{SharedPlan, split};
+pub use unsupported::Unsupported;
 
-use builder::PlanBuilder;
+use contribution::{Add, Feature};
 
-use crate::os::Facts;
+use crate::os::{Facts, Interest};
+
+/// All features, in the order in which their edits are carried out.
+static FEATURES: [Feature; 20] = [
+    Feature { name: "kernel arguments", reads: &kernel::READS, add: Add::Alone(kernel::edits) },
+    Feature { name: "firmware settings", reads: &config_txt::READS, add: Add::Alone(config_txt::edits) },
+    Feature { name: "system", reads: &system::READS, add: Add::Alone(system::edits) },
+    Feature { name: "cloud-init", reads: &cloud_init::READS, add: Add::Alone(cloud_init::edits) },
+    Feature { name: "time zone", reads: &time_zone::READS, add: Add::Alone(time_zone::edits) },
+    Feature { name: "accounts", reads: &users::READS, add: Add::Alone(users::edits) },
+    Feature { name: "SSH", reads: &ssh::READS, add: Add::Alone(ssh::edits) },
+    Feature { name: "kernel modules", reads: &[], add: Add::Alone(modules::edits) },
+    Feature { name: "Wi-Fi", reads: &wifi::READS, add: Add::Alone(wifi::edits) },
+    Feature { name: "network", reads: &network::READS, add: Add::Alone(network::edits) },
+    Feature { name: "swap", reads: &swap::READS, add: Add::Alone(swap::edits) },
+    Feature { name: "flash wear", reads: &[], add: Add::Alone(flash_wear::edits) },
+    Feature { name: "data disk", reads: &data_disk::READS, add: Add::Alone(data_disk::edits) },
+    Feature { name: "k3s", reads: &[], add: Add::Alone(k3s::edits) },
+    Feature { name: "k3s settings", reads: &[], add: Add::FromAll(k3s_config::edits) },
+    Feature { name: "datastore", reads: &[], add: Add::Alone(datastore::edits) },
+    Feature { name: "k3s images and manifests", reads: &[], add: Add::Alone(k3s::payload) },
+    Feature { name: "registries", reads: &[], add: Add::Alone(registries::edits) },
+    Feature { name: "secrets", reads: &[], add: Add::Alone(secrets::edits) },
+    Feature { name: "first boot", reads: &[], add: Add::FromAll(firstboot::edits) },
+];
+
+/// What [`plan`] reads of a base, for [`crate::os::probe`] to take.
+pub fn files_of_interest() -> Vec<Interest> {
+    FEATURES.iter().flat_map(|feature| feature.reads).copied().chain(network::of_services()).collect()
+}
 
 /// All edits that make the image with these facts into the node that is asked for, in the order in which they
 /// are carried out. What an image has already, from an earlier build, is left alone when they are carried out.
@@ -47,22 +84,8 @@ pub fn plan(facts: &Facts, request: &Request<'_>) -> Result<Plan, PlanError> {
         });
     }
     device_tree::check(facts, board)?;
-    let mut builder = PlanBuilder::new(facts, request.time);
-    kernel::edits(&mut builder)?;
-    config_txt::edits(&mut builder, request)?;
-    system::edits(&mut builder, request)?;
-    cloud_init::edits(&mut builder, request)?;
-    time_zone::edits(&mut builder, request)?;
-    users::edits(&mut builder, request)?;
-    ssh::edits(&mut builder, request)?;
-    modules::edits(&mut builder, request)?;
-    network::edits(&mut builder, request)?;
-    swap::edits(&mut builder)?;
-    flash_wear::edits(&mut builder, request);
-    data_disk::edits(&mut builder, request)?;
-    k3s::edits(&mut builder, request)?;
-    registries::edits(&mut builder, request);
-    secrets::edits(&mut builder, request);
-    firstboot::edits(&mut builder, request)?;
-    Ok(builder.finish())
+    contribution::merge(contribution::contributions(&FEATURES, facts, request)?)
 }
+
+#[cfg(test)]
+mod tests;

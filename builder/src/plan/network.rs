@@ -1,18 +1,19 @@
 //! The node's address and search domain, in the form that the image's own network service reads.
 
+use std::cell::RefCell;
+
 use hc_common::network::{Change, Files, NetworkStack, Profile, Render, Site, UnsupportedProfile, Wifi};
 
 use crate::cluster::{Addressing, Link};
 use crate::formats::resolv_conf;
 use crate::fs::ImagePath;
-use crate::os::{Bootloader, FileState, Snapshot};
+use crate::os::{Bootloader, FileState, Interest, NotTaken, Snapshot};
 use crate::value::{InterfaceName, Secret, StaticNetwork};
 
 use super::builder::{PlanBuilder, at};
 use super::edit::Content;
 use super::error::PlanError;
 use super::request::Request;
-use super::wifi;
 
 const REASON: &str = "the node's address";
 
@@ -20,19 +21,30 @@ const REASON: &str = "the node's address";
 const PI_WIRED: &str = "eth0";
 pub(super) const PI_WIRELESS: &str = "wlan0";
 
+/// What this reads itself; the rest its services do, see [`of_services`].
+pub(super) const READS: [Interest; 1] = [Interest::Path(resolv_conf::PATH)];
+
+/// What the backends of all network services read.
+pub(super) fn of_services() -> impl Iterator<Item = Interest> {
+    let backends = NetworkStack::ALL.into_iter().map(NetworkStack::backend);
+    backends.flat_map(|backend| {
+        let files = backend.reads().iter().map(|path| Interest::Path(path));
+        files.chain(backend.reads_dirs().iter().map(|dir| Interest::Dir(dir)))
+    })
+}
+
 /// Where everything is as in the base, DHCP on any wired interface, the base's files stay as they are.
 pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanError> {
     if !is_ours(request) {
         return Ok(());
     }
     let profile = profile(request);
-    if let Link::Wifi(link) = &request.node.network.link {
-        wifi::edits(builder, link)?;
-    }
     let backend = usable(builder, &profile)?.backend();
     let default_port = default_port(builder, &profile)?;
-    let site = Site { default_port: default_port.as_ref(), files: &builder.facts.files };
-    for file in backend.render(&profile, &site)? {
+    let base = BaseFiles::new(&builder.facts.files);
+    let files = backend.render(&profile, &Site { default_port: default_port.as_ref(), files: &base });
+    base.all_taken()?;
+    for file in files? {
         add(builder, file, &profile)?;
     }
     if profile.wifi.is_some() {
@@ -85,10 +97,33 @@ fn add(builder: &mut PlanBuilder, file: Render, profile: &Profile<'_>) -> Result
     }
 }
 
-/// What the files of the base hold, as the backends ask for it.
-impl Files for Snapshot {
+/// What the files of the base hold, as the backends ask for it. One that was not taken is an error afterwards.
+struct BaseFiles<'a> {
+    taken: &'a Snapshot,
+    missing: RefCell<Option<NotTaken>>,
+}
+
+impl<'a> BaseFiles<'a> {
+    fn new(taken: &'a Snapshot) -> Self {
+        Self { taken, missing: RefCell::new(None) }
+    }
+
+    fn or_missing<T: Default>(&self, asked: Result<T, NotTaken>) -> T {
+        asked.unwrap_or_else(|error| {
+            self.missing.borrow_mut().get_or_insert(error);
+            T::default()
+        })
+    }
+
+    /// Whether all that was asked for was taken.
+    fn all_taken(self) -> Result<(), NotTaken> {
+        self.missing.into_inner().map_or(Ok(()), Err)
+    }
+}
+
+impl Files for BaseFiles<'_> {
     fn text(&self, path: &str) -> Option<String> {
-        Self::text(self, &at(path)).map(str::to_owned)
+        self.or_missing(self.taken.text(&at(path)).map(|text| text.map(str::to_owned)))
     }
 
     fn dir(&self, dir: &str) -> Vec<(String, String)> {
@@ -96,7 +131,7 @@ impl Files for Snapshot {
             FileState::Text(text, _) => Some((path.to_string(), text.clone())),
             _ => None,
         };
-        self.below(&at(dir)).filter_map(text).collect()
+        self.or_missing(self.taken.below(&at(dir)).map(|files| files.filter_map(text).collect()))
     }
 }
 
@@ -140,9 +175,13 @@ pub(super) fn interface(
     request: &Request<'_>,
 ) -> Result<Option<InterfaceName>, PlanError> {
     let profile = profile(request);
-    let site = Site { default_port: None, files: &builder.facts.files };
     match builder.facts.network.as_slice() {
-        [stack] => Ok(stack.backend().link(&profile, &site)?),
+        [stack] => {
+            let base = BaseFiles::new(&builder.facts.files);
+            let link = stack.backend().link(&profile, &Site { default_port: None, files: &base });
+            base.all_taken()?;
+            Ok(link?)
+        }
         _ => Ok(profile.vlan.map(|vlan| vlan.interface()).or_else(|| profile.interface.cloned())),
     }
 }
@@ -173,7 +212,7 @@ fn names(builder: &mut PlanBuilder, profile: &Profile<'_>) -> Result<(), PlanErr
     if builder.facts.resolver || (servers.is_empty() && profile.search.is_none()) {
         return Ok(());
     }
-    let is_written = matches!(builder.facts.files.get(&at(resolv_conf::PATH)), FileState::Link(_));
+    let is_written = matches!(builder.base(resolv_conf::PATH)?, FileState::Link(_));
     if is_written || profile.network.is_none() {
         return Err(PlanError::Unsupported {
             what: format!(

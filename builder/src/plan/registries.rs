@@ -2,92 +2,142 @@
 //!
 //! The form: <https://docs.k3s.io/installation/private-registry>.
 
-use std::fmt::Write as _;
-
 use crate::cluster::{Registries, RegistryAccess, RegistryAuth};
+use crate::formats::yaml::{self, Key, Node};
 use crate::value::Secret;
-use hc_common::text::yaml::quoted;
 
 use super::builder::PlanBuilder;
 use super::edit::Content;
+use super::error::PlanError;
 use super::request::Request;
 
 const PATH: &str = "/etc/rancher/k3s/registries.yaml";
 const DIR: &str = "/etc/rancher/k3s/registries";
 const REASON: &str = "private registries";
 
-pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) {
-    let Some(registries) = &request.cluster.registries else { return };
-    // Names of registries have colons and stars in them; numbers make better file names.
+pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanError> {
+    let Some(registries) = &request.cluster.registries else { return Ok(()) };
     for (number, access) in registries.access.values().enumerate() {
-        let file = |kind: &str| format!("{DIR}/{number}-{kind}.pem");
         if let Some(ca) = &access.ca {
-            builder.text(&file("ca"), 0o600, ca.clone(), REASON);
+            builder.text(&file(number, "ca"), 0o600, ca.clone(), REASON);
         }
         if let Some((certificate, key)) = &access.client {
-            builder.text(&file("client"), 0o600, certificate.clone(), REASON);
-            builder.file(&file("key"), 0o600, Content::Secret(key.clone()), REASON);
+            builder.text(&file(number, "client"), 0o600, certificate.clone(), REASON);
+            builder.file(&file(number, "key"), 0o600, Content::Secret(key.clone()), REASON);
         }
     }
     builder.file(PATH, 0o600, Content::Secret(render(registries)), REASON);
+    Ok(())
 }
-
-// Writing into a String cannot fail, here and below.
 
 fn render(registries: &Registries) -> Secret {
-    let mut text = String::from("# Written by hcimage.\n");
-    if !registries.mirrors.is_empty() {
-        text.push_str("mirrors:\n");
-    }
-    for (name, mirror) in &registries.mirrors {
-        let _ = writeln!(text, "  {}:", quoted(name.as_str()));
-        let _ = writeln!(text, "    endpoint:{}", if mirror.endpoints.is_empty() { " []" } else { "" });
-        for endpoint in &mirror.endpoints {
-            let _ = writeln!(text, "      - {}", quoted(&endpoint.to_string()));
-        }
-        if !mirror.rewrite.is_empty() {
-            text.push_str("    rewrite:\n");
-        }
-        for (pattern, replacement) in &mirror.rewrite {
-            let _ = writeln!(text, "      {}: {}", quoted(pattern), quoted(replacement));
-        }
-    }
-    if !registries.access.is_empty() {
-        text.push_str("configs:\n");
-    }
-    for (number, (name, access)) in registries.access.iter().enumerate() {
-        let _ = writeln!(text, "  {}:", quoted(name.as_str()));
-        text.push_str(&render_access(number, access));
-    }
-    Secret::new(text)
+    let mirrors = registries.mirrors.iter().map(|(name, mirror)| {
+        let rewrite = mirror.rewrite.iter();
+        let rewrite = rewrite.map(|(pattern, replacement)| (quoted(pattern), Node::text(replacement)));
+        let endpoints = ("endpoint".into(), Node::list(&mirror.endpoints));
+        let rewrite = map("rewrite", rewrite.collect());
+        (quoted(name.as_str()), Node::Map([endpoints].into_iter().chain(rewrite).collect()))
+    });
+    let access = registries.access.iter().enumerate();
+    let configs = access.map(|(number, (name, access))| (quoted(name.as_str()), config(number, access)));
+    let entries = map("mirrors", mirrors.collect()).into_iter().chain(map("configs", configs.collect()));
+    let entries: Vec<_> = entries.collect();
+    Secret::new(format!("# Written by hcimage.\n{}", yaml::document(&entries)))
 }
 
-fn render_access(number: usize, access: &RegistryAccess) -> String {
-    let mut text = String::new();
-    match &access.auth {
-        Some(RegistryAuth::Password { username, password }) => {
-            let (username, password) = (quoted(username), quoted(password.expose()));
-            let _ = writeln!(text, "    auth:\n      username: {username}\n      password: {password}");
-        }
-        Some(RegistryAuth::Token(token)) => {
-            let _ = writeln!(text, "    auth:\n      identity_token: {}", quoted(token.expose()));
-        }
-        None => {}
-    }
-    let mut tls = String::new();
+fn config(number: usize, access: &RegistryAccess) -> Node {
+    let auth = match &access.auth {
+        Some(RegistryAuth::Password { username, password }) => vec![
+            ("username".into(), Node::text(username)),
+            ("password".into(), Node::text(password.expose())),
+        ],
+        Some(RegistryAuth::Token(token)) => vec![("identity_token".into(), Node::text(token.expose()))],
+        None => Vec::new(),
+    };
     let files = [
         ("ca_file", "ca", access.ca.is_some()),
         ("cert_file", "client", access.client.is_some()),
         ("key_file", "key", access.client.is_some()),
     ];
-    for (key, kind, _) in files.iter().filter(|(_, _, there)| *there) {
-        let _ = writeln!(tls, "      {key}: {}", quoted(&format!("{DIR}/{number}-{kind}.pem")));
+    let files = files.into_iter().filter(|(_, _, is_there)| *is_there);
+    let files = files.map(|(key, kind, _)| (key.into(), Node::Text(file(number, kind))));
+    let skip = access.insecure_skip_verify.then(|| ("insecure_skip_verify".into(), Node::Switch(true)));
+    let tls = files.chain(skip).collect();
+    Node::Map(map("auth", auth).into_iter().chain(map("tls", tls)).collect())
+}
+
+/// A mapping below a key; without entries there is no key either.
+fn map(key: &'static str, entries: Vec<(Key, Node)>) -> Option<(Key, Node)> {
+    (!entries.is_empty()).then(|| (key.into(), Node::Map(entries)))
+}
+
+fn quoted(text: &str) -> Key {
+    Key::Quoted(text.to_owned())
+}
+
+/// Names of registries have colons and stars in them; numbers make better file names.
+fn file(number: usize, kind: &str) -> String {
+    format!("{DIR}/{number}-{kind}.pem")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::cluster::Mirror;
+
+    #[test]
+    fn mirrors_and_access_are_written_as_k3s_reads_them() {
+        let mirror = |endpoints: &[&str], rewrite: &[(&str, &str)]| Mirror {
+            endpoints: endpoints.iter().map(|url| url.parse().unwrap()).collect(),
+            rewrite: rewrite.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect(),
+        };
+        let password =
+            RegistryAuth::Password { username: "pull".into(), password: Secret::new("pass\"word") };
+        let full = RegistryAccess {
+            auth: Some(password),
+            ca: Some("CA".into()),
+            client: Some(("CERTIFICATE".into(), Secret::new("KEY"))),
+            insecure_skip_verify: true,
+        };
+        let token =
+            RegistryAccess { auth: Some(RegistryAuth::Token(Secret::new("t"))), ..Default::default() };
+        let registries = Registries {
+            mirrors: BTreeMap::from([
+                ("*".parse().unwrap(), mirror(&[], &[])),
+                ("docker.io".parse().unwrap(), mirror(&["https://mirror.lan"], &[("^(.*)$", "hub/$1")])),
+            ]),
+            access: BTreeMap::from([
+                ("a.lan:5000".parse().unwrap(), full),
+                ("b.lan".parse().unwrap(), token),
+                ("c.lan".parse().unwrap(), RegistryAccess::default()),
+            ]),
+        };
+        let expected = r#"# Written by hcimage.
+mirrors:
+  "*":
+    endpoint: []
+  "docker.io":
+    endpoint:
+      - "https://mirror.lan"
+    rewrite:
+      "^(.*)$": "hub/$1"
+configs:
+  "a.lan:5000":
+    auth:
+      username: "pull"
+      password: "pass\"word"
+    tls:
+      ca_file: "/etc/rancher/k3s/registries/0-ca.pem"
+      cert_file: "/etc/rancher/k3s/registries/0-client.pem"
+      key_file: "/etc/rancher/k3s/registries/0-key.pem"
+      insecure_skip_verify: true
+  "b.lan":
+    auth:
+      identity_token: "t"
+  "c.lan": {}
+"#;
+        assert_eq!(render(&registries).expose(), expected);
     }
-    if access.insecure_skip_verify {
-        tls.push_str("      insecure_skip_verify: true\n");
-    }
-    if !tls.is_empty() {
-        let _ = write!(text, "    tls:\n{tls}");
-    }
-    if text.is_empty() { "    {}\n".to_owned() } else { text }
 }

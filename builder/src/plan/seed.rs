@@ -8,16 +8,15 @@ use hc_firstboot::seed::{
     Secrets, Seed, Workload,
 };
 
-use crate::cluster::{
-    self, DEFAULT_CLUSTER_CIDR, DEFAULT_SERVICE_CIDR, DataDir, DataDisk, FlannelBackend, Format, Link,
-};
+use crate::cluster::{self, DEFAULT_CLUSTER_CIDR, DEFAULT_SERVICE_CIDR, DataDir, DataDisk, Format, Link};
+use crate::fs::ImagePath;
 use crate::secrets::TOKEN;
-use crate::source::k3s_release::ReleaseFile;
+use crate::source::artifact::Artifact;
 use crate::value::{BootstrapRole, InterfaceName, Subnet};
 
 use super::builder::PlanBuilder;
+use super::contribution::Gathered;
 use super::error::PlanError;
-use super::k3s::{BINARY, images_path};
 use super::network::{self, PI_WIRELESS, fixed};
 use super::request::Request;
 
@@ -29,8 +28,13 @@ const JOIN_SECONDS: u64 = 3600;
 const WHOLE_SECONDS: u64 = 1800;
 const WORKLOAD_SECONDS: u64 = 900;
 
-pub(super) fn seed(builder: &PlanBuilder, request: &Request<'_>) -> Result<Seed, PlanError> {
+pub(super) fn seed(
+    builder: &PlanBuilder,
+    request: &Request<'_>,
+    gathered: &Gathered,
+) -> Result<Seed, PlanError> {
     let (cluster, node) = (request.cluster, request.node);
+    let modules = gathered.kernel_modules.iter().map(|module| module.name.to_owned()).collect();
     Ok(Seed {
         schema: seed::SCHEMA,
         node: Node { hostname: node.name.clone() },
@@ -39,7 +43,7 @@ pub(super) fn seed(builder: &PlanBuilder, request: &Request<'_>) -> Result<Seed,
             api: cluster.api.clone().map(Endpoint::of_api),
             networks: cluster_networks(cluster),
         },
-        role: role(request),
+        role: role(request, gathered),
         network: network(builder, request)?,
         clock: Clock {
             floor: u64::try_from(request.time).unwrap_or(0),
@@ -50,18 +54,15 @@ pub(super) fn seed(builder: &PlanBuilder, request: &Request<'_>) -> Result<Seed,
         },
         root: Root { grow: true },
         data_disk: node.data_disk.as_ref().map(data_disk),
-        k3s: K3s { ready_seconds: READY_SECONDS, modules: modules(cluster.k3s.flannel_backend) },
+        k3s: K3s { ready_seconds: READY_SECONDS, modules },
         // Every start of k3s needs its token and its password again: nothing on a card is for the first boot alone.
         secrets: Secrets::default(),
         report: Report { boot_dir: PathBuf::from(builder.facts.boot_dir.as_str()) },
-        bundle: vec![
-            bundle(BINARY, &request.k3s.binary),
-            bundle(&images_path(request), &request.k3s.airgap_images),
-        ],
+        bundle: gathered.artifacts.iter().map(|(path, artifact)| bundle(path, artifact)).collect(),
     })
 }
 
-fn role(request: &Request<'_>) -> Role {
+fn role(request: &Request<'_>, gathered: &Gathered) -> Role {
     let cluster = request.cluster;
     let join = || {
         let hosts = cluster.join_host();
@@ -73,7 +74,7 @@ fn role(request: &Request<'_>) -> Role {
             nodes: cluster.nodes.joining().iter().map(|node| node.name.clone()).collect(),
             join_seconds: if cluster.nodes.joining().is_empty() { 0 } else { WHOLE_SECONDS },
             workload: Workload {
-                addons: cluster.manifests.iter().map(|manifest| manifest.addon().to_owned()).collect(),
+                addons: gathered.addons.clone(),
                 charts: Vec::new(),
                 deployments: Vec::new(),
                 wait_seconds: WORKLOAD_SECONDS,
@@ -126,15 +127,6 @@ fn cluster_networks(cluster: &cluster::Cluster) -> Vec<Subnet> {
     pods.into_iter().chain(or_default(&k3s.service_cidr, DEFAULT_SERVICE_CIDR)).collect()
 }
 
-/// What the pod network is made of (k3s's flannel backends).
-fn modules(backend: FlannelBackend) -> Vec<String> {
-    match backend {
-        FlannelBackend::Vxlan => vec!["vxlan".to_owned()],
-        FlannelBackend::WireguardNative => vec!["wireguard".to_owned()],
-        FlannelBackend::HostGw | FlannelBackend::None => Vec::new(),
-    }
-}
-
 fn data_disk(disk: &DataDisk) -> seed::DataDisk {
     seed::DataDisk {
         label: disk.label.clone(),
@@ -155,6 +147,11 @@ fn dir(dir: &DataDir) -> seed::Dir {
     seed::Dir { path: path.clone(), mode: mode.bits().into(), uid: *uid, gid: *gid }
 }
 
-fn bundle(path: &str, file: &ReleaseFile) -> BundleFile {
-    BundleFile { path: PathBuf::from(path), size: file.size, sha256: file.sha256.to_string() }
+fn bundle(path: &ImagePath, artifact: &Artifact) -> BundleFile {
+    BundleFile {
+        path: PathBuf::from(path.as_str()),
+        size: artifact.size,
+        unpacked_size: artifact.unpacked_size,
+        sha256: artifact.sha256.to_string(),
+    }
 }

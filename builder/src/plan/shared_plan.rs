@@ -47,11 +47,15 @@ mod tests {
 
     fn write(path: &str, text: &str) -> Edit {
         let content = Content::Bytes(text.as_bytes().to_vec().into());
-        Edit { path: ImagePath::parse(path).unwrap(), action: Action::Write(content, ROOT), reason: "test" }
+        Edit {
+            path: ImagePath::parse(path).unwrap(),
+            action: Action::Write(content, ROOT),
+            reason: "test".into(),
+        }
     }
 
     fn dir(path: &str) -> Edit {
-        Edit { path: ImagePath::parse(path).unwrap(), action: Action::Dir(ROOT), reason: "test" }
+        Edit { path: ImagePath::parse(path).unwrap(), action: Action::Dir(ROOT), reason: "test".into() }
     }
 
     fn paths(plan: &Plan) -> Vec<String> {
@@ -59,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn what_all_do_is_common_and_the_rest_is_their_own() {
+    fn edits_of_all_plans_are_shared_and_others_stay_per_node() {
         let plan =
             |name: &str| Plan { edits: vec![write("/a", "x"), write("/name", name), write("/b", "y")] };
         let divided = split(&[plan("one"), plan("two")]);
@@ -71,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn one_plan_is_common_as_a_whole_and_none_is_nothing() {
+    fn one_plan_is_shared_whole_and_no_plan_gives_nothing() {
         let plan = Plan { edits: vec![write("/a", "x")] };
         let divided = split(std::slice::from_ref(&plan));
         assert_eq!(divided, SharedPlan { shared: plan, per_node: vec![Plan { edits: Vec::new() }] });
@@ -79,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_in_a_dir_of_one_nodes_own_is_not_made_before_it() {
+    fn an_edit_below_a_nodes_own_directory_is_not_made_before_it() {
         let first = Plan { edits: vec![dir("/tls"), write("/tls/ca", "x")] };
         let second = Plan { edits: vec![write("/tls/ca", "x")] };
         let divided = split(&[first, second]);

@@ -1,17 +1,29 @@
 //! The SSH server: on where the cluster file gives accounts keys, and then by keys alone.
 
 use crate::formats::sshd_config;
-use crate::os::FileState;
+use crate::os::{FileState, Interest, NotTaken};
 
-use super::builder::{PlanBuilder, at};
+use super::builder::PlanBuilder;
 use super::error::PlanError;
 use super::request::Request;
+use super::unsupported::Unsupported;
 
 const REASON: &str = "accounts of the cluster file log in by their keys";
 
 /// The unit's other name, and its place in the package.
 const ALIAS: &str = "/etc/systemd/system/sshd.service";
 const UNIT: &str = "/lib/systemd/system/ssh.service";
+const OVERRIDE: &str = "/etc/systemd/system/ssh.service";
+const WANTS: &str = "/etc/systemd/system/multi-user.target.wants/ssh.service";
+const WANTS_SOCKET: &str = "/etc/systemd/system/sockets.target.wants/ssh.socket";
+
+pub(super) const READS: [Interest; 5] = [
+    Interest::Path(UNIT),
+    Interest::Path(OVERRIDE),
+    Interest::Path(WANTS),
+    Interest::Path(WANTS_SOCKET),
+    Interest::Path(sshd_config::MAIN_PATH),
+];
 
 /// Whether anybody is to log in by SSH.
 pub(super) fn is_wanted(request: &Request<'_>) -> bool {
@@ -22,40 +34,29 @@ pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<
     if !is_wanted(request) {
         return Ok(());
     }
-    let state = |path: &str| builder.facts.files.get(&at(path));
-    if *state(UNIT) == FileState::Absent {
-        return Err(PlanError::Unsupported {
-            what: "an account with SSH keys on an image without the package openssh-server".to_owned(),
-            hint: "use an image with an SSH server, or leave `ssh-keys` out and set `password-hash`"
-                .to_owned(),
-        });
+    if builder.is_absent(UNIT)? {
+        return Err(Unsupported::SshServer.into());
     }
     if !sshd_config::reads_dir_first(builder.base_text(sshd_config::MAIN_PATH)?) {
-        return Err(PlanError::Unsupported {
-            what: format!("{} of the image, which sets who may log in itself,", sshd_config::MAIN_PATH),
-            hint: "restore the stock file, whose first line includes /etc/ssh/sshd_config.d/*.conf"
-                .to_owned(),
-        });
+        return Err(Unsupported::SshConfiguration(sshd_config::MAIN_PATH).into());
     }
-    enable(builder);
+    enable(builder)?;
     builder.text(sshd_config::PATH, 0o644, sshd_config::render(), "by keys alone, and nobody as root");
     Ok(())
 }
 
 /// Raspberry Pi OS leaves the service disabled.
-fn enable(builder: &mut PlanBuilder) {
-    let state = |path: &str| builder.facts.files.get(&at(path));
-    let is_masked =
-        matches!(state("/etc/systemd/system/ssh.service"), FileState::Link(target) if target == "/dev/null");
-    let enabled = |path: &str| matches!(state(path), FileState::Link(_));
-    let wants = "/etc/systemd/system/multi-user.target.wants/ssh.service";
+fn enable(builder: &mut PlanBuilder) -> Result<(), NotTaken> {
+    let is_masked = matches!(builder.base(OVERRIDE)?, FileState::Link(target) if target == "/dev/null");
     // By its socket, as on Ubuntu, it is as good.
-    let on = enabled(wants) || enabled("/etc/systemd/system/sockets.target.wants/ssh.socket");
+    let is_link = |path| -> Result<bool, NotTaken> { Ok(matches!(builder.base(path)?, FileState::Link(_))) };
+    let is_on = is_link(WANTS)? || is_link(WANTS_SOCKET)?;
     if is_masked {
-        builder.remove("/etc/systemd/system/ssh.service", REASON);
+        builder.remove(OVERRIDE, REASON);
     }
-    if !on {
-        builder.link(wants, UNIT, REASON);
+    if !is_on {
+        builder.link(WANTS, UNIT, REASON);
         builder.link(ALIAS, UNIT, REASON);
     }
+    Ok(())
 }

@@ -1,28 +1,33 @@
 //! Swap off, for good: the kubelet's memory limits mean nothing with it, and it wears a card.
 
+use std::collections::BTreeSet;
+
 use crate::formats::{dphys_swapfile, rpi_swap, zram_generator};
-use crate::fs::ImagePath;
-use crate::os::Swap;
+use crate::os::{Interest, Swap};
 
 use super::builder::{PlanBuilder, at};
 use super::edit::Action;
 use super::error::PlanError;
+use super::request::Request;
 
 const REASON: &str = "k3s runs without swap";
 
-pub(super) fn edits(builder: &mut PlanBuilder) -> Result<(), PlanError> {
+pub(super) const READS: [Interest; 1] = [Interest::Path(dphys_swapfile::PATH)];
+
+pub(super) fn edits(builder: &mut PlanBuilder, _: &Request<'_>) -> Result<(), PlanError> {
+    // Two mechanisms may use the same file.
+    let mut files = BTreeSet::new();
     for swap in builder.facts.swap.clone() {
         match swap {
-            Swap::DphysSwapfile { file } => dphys(builder, file)?,
+            Swap::DphysSwapfile { file } => {
+                dphys(builder)?;
+                files.extend(file);
+            }
             Swap::RpiSwap => rpi(builder),
             Swap::ZramGenerator => zram_generator(builder),
             Swap::ZramService { unit } | Swap::Unit { unit } => mask(builder, &unit),
             // The line goes together with the mounts, see `data_disk`: one file, one edit.
-            Swap::Fstab { file, .. } => {
-                if let Some(file) = file {
-                    builder.push(file, Action::Remove, REASON);
-                }
-            }
+            Swap::Fstab { file, .. } => files.extend(file),
             // Without a line in fstab, which is removed, systemd switches it on by its type (systemd-gpt-auto-generator(8)).
             // The generator then finds nothing else either: stock images name in fstab what they mount.
             Swap::GptPartition { .. } => {
@@ -34,11 +39,12 @@ pub(super) fn edits(builder: &mut PlanBuilder) -> Result<(), PlanError> {
             }
         }
     }
+    files.into_iter().for_each(|file| builder.push(file, Action::Remove, REASON));
     Ok(())
 }
 
 /// Masked, since a first boot's preset-all would enable it again where only the links are gone.
-fn dphys(builder: &mut PlanBuilder, file: Option<ImagePath>) -> Result<(), PlanError> {
+fn dphys(builder: &mut PlanBuilder) -> Result<(), PlanError> {
     for target in ["multi-user.target.wants", "local-fs.target.wants"] {
         builder.remove(&format!("/etc/systemd/system/{target}/dphys-swapfile.service"), REASON);
     }
@@ -47,9 +53,6 @@ fn dphys(builder: &mut PlanBuilder, file: Option<ImagePath>) -> Result<(), PlanE
     }
     builder.link("/etc/systemd/system/dphys-swapfile.service", "/dev/null", REASON);
     builder.change(&at(dphys_swapfile::PATH), REASON, |text| Ok(dphys_swapfile::edit(text)))?;
-    if let Some(file) = file {
-        builder.push(file, Action::Remove, REASON);
-    }
     Ok(())
 }
 

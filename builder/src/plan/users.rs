@@ -4,12 +4,13 @@ use crate::cluster::User;
 use crate::formats::accounts::{group, passwd, shadow, subids};
 use crate::formats::{EditError, authorized_keys, sudoers};
 use crate::fs::{Attributes, ImagePath};
-use crate::os::FileState;
+use crate::os::{FileState, Interest, NotTaken};
 
 use super::builder::{PlanBuilder, at};
 use super::edit::{Action, Content};
 use super::error::PlanError;
 use super::request::Request;
+use super::unsupported::Unsupported;
 
 const REASON: &str = "the accounts of the cluster file";
 
@@ -17,6 +18,23 @@ const SECONDS_OF_A_DAY: i64 = 24 * 60 * 60;
 
 /// Raspberry Pi OS lets `pi` become root by this file, whatever the cluster file says.
 const PI_RULE: &str = "/etc/sudoers.d/010_pi-nopasswd";
+
+/// What asks on the console for the name of a first user.
+const FIRST_USER_UNIT: &str = "/lib/systemd/system/userconfig.service";
+const CONSOLE_LOGIN: &str = "/etc/systemd/system/getty.target.wants/getty@tty1.service";
+
+pub(super) const READS: [Interest; 10] = [
+    Interest::Path(passwd::PATH),
+    Interest::Path(group::PATH),
+    Interest::Path(group::SHADOW_PATH),
+    Interest::Path(shadow::PATH),
+    Interest::Path(subids::PATHS[0]),
+    Interest::Path(subids::PATHS[1]),
+    Interest::Path(sudoers::MAIN_PATH),
+    Interest::Path(FIRST_USER_UNIT),
+    Interest::Path(CONSOLE_LOGIN),
+    Interest::Homes,
+];
 
 /// One account, as the image will have it.
 struct Person<'a> {
@@ -37,8 +55,7 @@ pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<
         home(builder, person)?;
     }
     sudo(builder, users)?;
-    first_user_of_the_base(builder);
-    Ok(())
+    Ok(first_user_of_the_base(builder)?)
 }
 
 /// Settles names and numbers, and writes them down.
@@ -59,7 +76,7 @@ fn people<'a>(builder: &mut PlanBuilder, users: &'a [User]) -> Result<Vec<Person
         users.iter().map(|user| matches!(group::number(&groups, &user.name), Ok(Some(_)))).collect();
     builder.change(&at(passwd::PATH), REASON, |_| Ok(accounts))?;
     builder.change(&at(group::PATH), REASON, |_| Ok(groups))?;
-    if !is_absent(builder, group::SHADOW_PATH) {
+    if !builder.is_absent(group::SHADOW_PATH)? {
         builder.change_secret(&at(group::SHADOW_PATH), REASON, |text| {
             let edit = |text: String, (user, own): (&User, bool)| {
                 group::edit_shadow(&text, &user.name, own, &memberships(user))
@@ -68,7 +85,7 @@ fn people<'a>(builder: &mut PlanBuilder, users: &'a [User]) -> Result<Vec<Person
         })?;
     }
     for path in subids::PATHS {
-        if !is_absent(builder, path) {
+        if !builder.is_absent(path)? {
             builder.change(&at(path), REASON, |text| {
                 users.iter().try_fold(text.to_owned(), |text, user| subids::edit(&text, &user.name))
             })?;
@@ -103,7 +120,7 @@ fn passwords(builder: &mut PlanBuilder, people: &[Person<'_>], today: i64) -> Re
 
 /// Accounts that the image's owner has made are kept; none is open to everybody.
 fn close_open(builder: &mut PlanBuilder) -> Result<(), PlanError> {
-    if is_absent(builder, shadow::PATH) {
+    if builder.is_absent(shadow::PATH)? {
         return Ok(());
     }
     let reason = "nobody may log in without a password";
@@ -116,10 +133,7 @@ fn home(builder: &mut PlanBuilder, person: &Person<'_>) -> Result<(), PlanError>
     let passwd::Account { name, home, uid, gid, .. } = &person.account;
     let path = |path: String| {
         let path = ImagePath::parse(&path).ok().filter(|_| !matches!(home.as_str(), "/" | "/nonexistent"));
-        path.ok_or_else(|| PlanError::Unsupported {
-            what: format!("the account {name} of the image, whose home directory is {home:?},"),
-            hint: "choose another name for the user".to_owned(),
-        })
+        path.ok_or_else(|| Unsupported::Home { name: name.clone(), home: home.clone() })
     };
     let owned = |mode, builder: &PlanBuilder| Attributes { uid: *uid, gid: *gid, ..builder.attributes(mode) };
     let dir = path(home.clone())?;
@@ -131,10 +145,10 @@ fn home(builder: &mut PlanBuilder, person: &Person<'_>) -> Result<(), PlanError>
     let (dir, file) = (path(format!("{home}/.ssh"))?, path(format!("{home}/.ssh/authorized_keys"))?);
     safe(builder, &dir, *uid)?;
     builder.push(dir, Action::Dir(owned(0o700, builder)), REASON);
-    let old = match builder.facts.files.find(&file) {
+    let old = match builder.facts.files.get(&file)? {
         FileState::Absent => "",
         FileState::Text(text, _) => text,
-        _ => return Err(unsafe_path(&file)),
+        _ => return Err(Unsupported::OpenPath(file).into()),
     };
     let text = authorized_keys::edit(old, &person.user.ssh_keys);
     let content = Content::Bytes(text.into_bytes().into());
@@ -144,17 +158,10 @@ fn home(builder: &mut PlanBuilder, person: &Person<'_>) -> Result<(), PlanError>
 
 /// Whether a directory of the base, if it is there, can be written by nobody but its owner, who is the account or root.
 fn safe(builder: &PlanBuilder, path: &ImagePath, uid: u32) -> Result<(), PlanError> {
-    match builder.facts.files.find(path) {
+    match builder.facts.files.get(path)? {
         FileState::Absent => Ok(()),
         FileState::Dir(found) if found.mode & 0o022 == 0 && [0, uid].contains(&found.uid) => Ok(()),
-        _ => Err(unsafe_path(path)),
-    }
-}
-
-fn unsafe_path(path: &ImagePath) -> PlanError {
-    PlanError::Unsupported {
-        what: format!("{path} in the image, which belongs to somebody else or is open to others,"),
-        hint: "fix its owner and mode in the image, or choose another name for the user".to_owned(),
+        _ => Err(Unsupported::OpenPath(path.clone()).into()),
     }
 }
 
@@ -163,16 +170,10 @@ fn sudo(builder: &mut PlanBuilder, users: &[User]) -> Result<(), PlanError> {
     let Some(first) = users.iter().find(|user| user.sudo) else {
         return Ok(());
     };
-    let main = builder.facts.files.text(&at(sudoers::MAIN_PATH));
+    let main = builder.facts.files.text(&at(sudoers::MAIN_PATH))?;
     if !main.is_some_and(sudoers::reads_dir) {
-        let (problem, hint) = match main {
-            None => ("without the package sudo", "use an image with sudo"),
-            Some(_) => ("whose /etc/sudoers does not read /etc/sudoers.d", "restore /etc/sudoers"),
-        };
-        return Err(PlanError::Unsupported {
-            what: format!("letting {} become root on an image {problem}", first.name),
-            hint: format!("{hint}, or set `sudo = false`"),
-        });
+        let why = if main.is_none() { Unsupported::Sudo } else { Unsupported::Sudoers };
+        return Err(why(first.name.clone()).into());
     }
     let rules = users.iter().filter(|user| user.sudo).map(|user| (&user.name, user.password.is_some()));
     builder.text(sudoers::PATH, sudoers::MODE, sudoers::render(rules), "who may become root");
@@ -181,22 +182,18 @@ fn sudo(builder: &mut PlanBuilder, users: &[User]) -> Result<(), PlanError> {
 
 /// Raspberry Pi OS asks on the console for the name of its first user, and nobody sits there. Masked, since a first
 /// boot's preset-all would enable it again. While it waits, it keeps the console's login away.
-fn first_user_of_the_base(builder: &mut PlanBuilder) {
+fn first_user_of_the_base(builder: &mut PlanBuilder) -> Result<(), NotTaken> {
     const REASON: &str = "the image has its accounts: nobody is to be asked for one";
-    if is_absent(builder, "/lib/systemd/system/userconfig.service") {
-        return;
+    if builder.is_absent(FIRST_USER_UNIT)? {
+        return Ok(());
     }
     builder.remove("/etc/systemd/system/multi-user.target.wants/userconfig.service", REASON);
     builder.link("/etc/systemd/system/userconfig.service", "/dev/null", REASON);
     builder.remove("/etc/ssh/sshd_config.d/rename_user.conf", REASON);
-    let login = "/etc/systemd/system/getty.target.wants/getty@tty1.service";
-    if is_absent(builder, login) {
-        builder.link(login, "/lib/systemd/system/getty@.service", REASON);
+    if builder.is_absent(CONSOLE_LOGIN)? {
+        builder.link(CONSOLE_LOGIN, "/lib/systemd/system/getty@.service", REASON);
     }
-}
-
-fn is_absent(builder: &PlanBuilder, path: &str) -> bool {
-    *builder.facts.files.get(&at(path)) == FileState::Absent
+    Ok(())
 }
 
 fn within(path: &'static str) -> impl Fn(EditError) -> PlanError {

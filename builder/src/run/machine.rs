@@ -107,7 +107,7 @@ pub(super) fn command(machine: &Machine, files: &Path) -> Result<Command, VmErro
 /// The image, if it is for the board's processors.
 fn open(machine: &Machine, path: &Path) -> Result<OsImage, VmError> {
     let image = OsImage::open(path)?;
-    let (board, arch) = (machine.board, probe(&image)?.arch);
+    let (board, arch) = (machine.board, probe(&image, &[])?.arch);
     if arch != board.architecture {
         return Err(VmError::Architecture {
             image: arch,

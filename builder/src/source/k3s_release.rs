@@ -10,8 +10,8 @@
 use std::path::{Path, PathBuf};
 
 use super::SourceContext;
+use super::artifact::Artifact;
 use super::checksum_file::{ChecksumFile, list};
-use super::digest::Sha256Digest;
 use super::error::{IoContext, Result, SourceError};
 use super::input::{self, Published, bad_checksums, read_checksums};
 use super::k3s_version::{K3sVersion, K3sVersionReq};
@@ -41,30 +41,15 @@ pub enum K3sSource {
     },
 }
 
-/// A file of a release, and what it must hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReleaseFile {
-    /// Its name in the release.
-    pub name: String,
-    /// Where it lies.
-    pub path: PathBuf,
-    /// Size in bytes.
-    pub size: u64,
-    /// The digest that its bytes must have.
-    pub sha256: Sha256Digest,
-    /// Who says so, for messages.
-    pub promised_by: String,
-}
-
 /// What an image needs of a k3s release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct K3sBundle {
     /// The release.
     pub version: K3sVersion,
     /// The k3s program.
-    pub binary: ReleaseFile,
+    pub binary: Artifact,
     /// The container images that k3s itself needs.
-    pub airgap_images: ReleaseFile,
+    pub airgap_images: Artifact,
 }
 
 /// The names of a release's files for one architecture.
@@ -170,17 +155,11 @@ fn version_of_dir(dir: &Path) -> Result<K3sVersion> {
     })
 }
 
-fn file_in_dir(dir: &Path, name: &str, sums: &ChecksumFile, sums_path: &Path) -> Result<ReleaseFile> {
+fn file_in_dir(dir: &Path, name: &str, sums: &ChecksumFile, sums_path: &Path) -> Result<Artifact> {
     let path = dir.join(name);
     let sha256 = sums.digest_of(name).map_err(|e| bad_checksums(sums_path.display(), &e))?;
     let size = std::fs::metadata(&path).context("looking at", &path)?.len();
-    Ok(ReleaseFile {
-        name: name.to_owned(),
-        path,
-        size,
-        sha256,
-        promised_by: sums_path.display().to_string(),
-    })
+    Artifact::new(name, path, size, sha256, sums_path.display().to_string())
 }
 
 /// The version that a channel stands for: locked, or the last element of the address that it redirects to.
@@ -236,18 +215,12 @@ impl Release<'_> {
         Ok(names.into_iter().find(|name| sums.lists(name)).unwrap_or(names[0]))
     }
 
-    fn file(&mut self, name: &str, lock: &mut Lock) -> Result<ReleaseFile> {
+    fn file(&mut self, name: &str, lock: &mut Lock) -> Result<Artifact> {
         let url = self.url.below(name);
         let lock_name = self.lock_name(name);
         let cx = self.cx;
         let file = input::obtain(cx, lock, &lock_name, &url, || self.published(name))?;
-        Ok(ReleaseFile {
-            name: name.to_owned(),
-            path: file.path,
-            size: file.size,
-            sha256: file.sha256,
-            promised_by: lock.path().display().to_string(),
-        })
+        Artifact::new(name, file.path, file.size, file.sha256, lock.path().display().to_string())
     }
 
     fn lock_name(&self, name: &str) -> String {

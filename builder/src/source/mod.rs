@@ -2,6 +2,7 @@
 //!
 //! Only this module touches the network. Nothing leaves it under its final name before its digest was right.
 
+pub mod artifact;
 pub mod base;
 pub mod cache;
 pub mod checksum_file;

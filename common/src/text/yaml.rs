@@ -19,12 +19,3 @@ pub fn quoted(text: &str) -> String {
 fn needs_escape(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
-
-/// `key:` and a line for each item, each quoted.
-pub fn list<'a>(key: &str, items: impl IntoIterator<Item = &'a str>) -> String {
-    let mut out = format!("{key}:\n");
-    for item in items {
-        out.push_str(&format!("  - {}\n", quoted(item)));
-    }
-    out
-}

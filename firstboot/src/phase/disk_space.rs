@@ -1,4 +1,4 @@
-//! There is room for what k3s unpacks before its node can be Ready.
+//! There is enough disk space for what k3s unpacks before its node can be Ready.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,10 +9,15 @@ use super::Phase;
 use crate::block::size;
 use crate::context::Context;
 use crate::phase_error::PhaseError;
+use crate::seed::BundleFile;
 use crate::state::PhaseName;
 
-/// How much an archive takes when it is imported, as a multiple of its own size: once as layers and once unpacked,
-/// each as large as the tar. zstd makes k3s's own archive four times smaller, gzip three times.
+/// How often the content of an archive is on the disk once it is imported: as layers and unpacked, each as large as the
+/// tar.
+const COPIES: u64 = 2;
+
+/// How much an archive takes when it is imported, as a multiple of its own size, where the size of the tar is not known.
+/// zstd makes k3s's own archive four times smaller, gzip three times.
 const FACTORS: [(&str, u64); 7] = [
     (".tar.zst", 8),
     (".tzst", 8),
@@ -20,7 +25,7 @@ const FACTORS: [(&str, u64); 7] = [
     (".tgz", 6),
     (".tar.bz2", 7),
     (".tar.lz4", 5),
-    (".tar", 2),
+    (".tar", COPIES),
 ];
 
 /// For logs, the datastore and pods.
@@ -33,7 +38,7 @@ impl Phase for DiskSpace {
         PhaseName::DiskSpace
     }
 
-    /// Room does not come by waiting.
+    /// Waiting frees no space.
     fn limit(&self, _cx: &Context<'_>) -> Duration {
         Duration::ZERO
     }
@@ -49,17 +54,17 @@ impl Phase for DiskSpace {
 
     fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, PhaseError> {
         let archives = cx.seed.bundle.iter().filter(|file| file.path.starts_with(IMAGES));
-        let sizes = archives.map(|file| file.size.saturating_mul(factor(&file.path)));
+        let sizes = archives.map(imported_size);
         let needed = sizes.fold(BESIDES, u64::saturating_add);
         // The directory of the images is there where there is an archive in it; without one k3s pulls them.
         let dir = [Path::new(IMAGES), Path::new("/")].into_iter().find(|path| cx.sys.stat(path).is_ok());
         let space = dir.map(|dir| cx.sys.space(dir)).transpose().map_err(|e| {
-            PhaseError::abort(format!("asking for the room on the card: {e}"), "power the node off and on")
+            PhaseError::abort(format!("reading the free disk space: {e}"), "power the node off and on")
         })?;
         let free = space.map_or(0, |space| space.free);
         if free < needed {
             let what = format!(
-                "the card is too full: {} are free, and k3s needs about {} to unpack its images",
+                "not enough disk space: {} free, k3s needs about {} to unpack its images",
                 size(free),
                 size(needed)
             );
@@ -69,6 +74,13 @@ impl Phase for DiskSpace {
             ));
         }
         Ok(vec![format!("{} free", size(free))])
+    }
+}
+
+fn imported_size(file: &BundleFile) -> u64 {
+    match file.unpacked_size {
+        Some(size) => size.saturating_mul(COPIES),
+        None => file.size.saturating_mul(factor(&file.path)),
     }
 }
 

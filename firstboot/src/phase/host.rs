@@ -28,12 +28,12 @@ impl Phase for Host {
         PhaseName::Host
     }
 
-    /// Nothing of it changes while one waits.
+    /// Waiting changes nothing here.
     fn limit(&self, _cx: &Context<'_>) -> Duration {
         Duration::ZERO
     }
 
-    /// Quick, and another kernel may have been booted.
+    /// Always checked: it is quick, and another kernel may have been booted.
     fn is_done(&self, _cx: &Context<'_>) -> Result<bool, PhaseError> {
         Ok(false)
     }
@@ -96,7 +96,7 @@ fn cgroups(cx: &Context<'_>) -> Result<(), PhaseError> {
     if missing.is_empty() {
         return Ok(());
     }
-    let what = format!("the kernel's control groups lack what k3s needs: {}", missing.join(", "));
+    let what = format!("missing cgroup controllers: {}", missing.join(", "));
     Err(PhaseError::abort(
         what,
         "the kernel's command line needs cgroup_memory=1 cgroup_enable=memory (on a Pi in cmdline.txt on the small \
@@ -122,7 +122,7 @@ fn modules(cx: &Context<'_>) -> Result<(), PhaseError> {
     ))
 }
 
-/// Fails where it is hopeless; a note where it will be slow.
+/// An error where there is too little memory; a note where k3s will be slow.
 fn memory(cx: &Context<'_>) -> Result<Option<String>, PhaseError> {
     let Some(mib) = text(cx, "/proc/meminfo").and_then(|text| total_mib(&text)) else { return Ok(None) };
     let [server, agent] = MEMORY;

@@ -14,7 +14,7 @@ const LONGEST_WAIT: u64 = 86_400;
 type Checked = Result<(), SeedError>;
 
 impl Seed {
-    /// Judges every value; the first wrong one is named.
+    /// Checks every value; the error names the first invalid one.
     pub(super) fn check(&self) -> Checked {
         if self.cluster.name.is_empty() || self.cluster.name.chars().any(char::is_control) {
             return Err(value("cluster.name", "it is empty or has a control character"));
@@ -92,7 +92,7 @@ fn check_join(place: &str, join: &Join) -> Checked {
 }
 
 impl Network {
-    /// Judges the values that must fit each other.
+    /// Checks the values that must fit each other.
     pub(crate) fn check(&self) -> Checked {
         wait("network.wait_seconds", self.wait_seconds)?;
         if self.vlan.is_some() && self.link.is_none() {
@@ -147,6 +147,7 @@ fn dir(i: usize, dir: &Dir) -> Checked {
 fn bundle_file(i: usize, file: &BundleFile) -> Checked {
     absolute(&format!("bundle[{i}].path"), &file.path)?;
     number(&format!("bundle[{i}].size"), file.size)?;
+    number(&format!("bundle[{i}].unpacked_size"), file.unpacked_size.unwrap_or(0))?;
     let digest = &file.sha256;
     let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
     if digest.len() == 64 && digest.bytes().all(hex) {

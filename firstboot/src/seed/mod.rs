@@ -1,6 +1,6 @@
 //! The seed: what the builder hands to firstboot, in `/etc/hcimage/seed.toml` (root, 0600).
 //!
-//! Both crates use these types, so the two sides cannot disagree about the form. Unknown keys are errors:
+//! Both crates use these types, so the two sides cannot disagree about the format. Unknown keys are errors:
 //! a card written by a newer builder must not be half understood by an older firstboot.
 
 mod check;
@@ -236,6 +236,9 @@ pub struct BundleFile {
     pub path: PathBuf,
     /// Size in bytes.
     pub size: u64,
+    /// Size in bytes of what is packed in it, where that is known.
+    #[serde(default)]
+    pub unpacked_size: Option<u64>,
     /// SHA-256 in lower-case hex.
     pub sha256: String,
 }

@@ -44,7 +44,7 @@ struct OnlySchema {
 }
 
 impl Seed {
-    /// Reads a seed. The schema is judged before anything else, so that a seed of another version is refused as
+    /// Reads a seed. The schema is checked before anything else, so that a seed of another version is refused as
     /// such and not by its first unknown key.
     pub fn parse(text: &str) -> Result<Self, SeedError> {
         let OnlySchema { schema } = toml::from_str(text).map_err(|e| form_error(text, &e))?;

@@ -79,7 +79,7 @@ fn modules(text: &str) {
         hcimage::formats::cloud_cfg::datasources([text]),
         kernel.has("br_netfilter"),
         modules_load::render(&kernel),
-        modules_load::missing(&kernel, hcimage::cluster::FlannelBackend::Vxlan, true),
+        modules_load::missing(&kernel, &modules_load::REQUIRED),
     );
 }
 

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use hcimage::os::{Facts, OsImage, probe};
+use hcimage::plan::files_of_interest;
 use serde_json::Value;
 
 use crate::base::{base, root};
@@ -38,7 +39,7 @@ pub fn of(base: &str) -> Facts {
 /// The facts of a base as its image has them.
 pub fn probed(name: &str) -> Facts {
     let image = OsImage::open(&base(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
-    probe(&image).unwrap_or_else(|error| panic!("{name}: {error}"))
+    probe(&image, &files_of_interest()).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 /// As text for a file.
@@ -46,7 +47,7 @@ pub fn text(facts: &Facts) -> String {
     pretty(&serde_json::to_value(facts).expect("facts are JSON"))
 }
 
-/// JSON with a line for each key, down to the files; lists of names take one line.
+/// JSON with a line for each key, down to those of the files; lists of names take one line.
 pub fn pretty(value: &Value) -> String {
     let mut text = String::new();
     write(value, 0, &mut text);
@@ -58,7 +59,7 @@ fn write(value: &Value, depth: usize, text: &mut String) {
         text.push_str(&value.to_string());
         return;
     };
-    if depth > 2 || object.is_empty() {
+    if depth > 3 || object.is_empty() {
         text.push_str(&value.to_string());
         return;
     }

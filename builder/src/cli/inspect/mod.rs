@@ -57,7 +57,7 @@ fn inspect(path: &Path) -> anyhow::Result<Inspection> {
     let window = Window::whole(Arc::clone(&file))?;
     let table = PartitionTable::read(&window)?;
     let system = OsImage::from_file(file).and_then(|image| {
-        let facts = probe(&image)?;
+        let facts = probe(&image, &[])?;
         Ok((image, facts))
     });
     Ok(Inspection { size: ByteSize(window.len()), table, system })

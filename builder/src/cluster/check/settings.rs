@@ -7,6 +7,7 @@ use crate::cluster::k3s_keys::{self, Standing};
 use crate::cluster::model::FlannelBackend;
 use crate::cluster::problem::Problems;
 use crate::cluster::suggest::nearest;
+use crate::formats::k3s_config::keys;
 use crate::value::Role;
 
 use super::unique;
@@ -37,7 +38,7 @@ fn keys(settings: &Entries<SettingKey, SettingValue>, role: Role, problems: &mut
                 "move it to [k3s.server]",
             ),
             Standing::Unknown => {
-                let hint = match nearest(name, k3s_keys::free(role)) {
+                let hint = match nearest(name, keys::of_user(role)) {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => format!("make sure that your release of k3s has the flag --{name}"),
                 };

@@ -35,7 +35,7 @@ impl Probe<'_> {
 
     pub(super) fn user_setup(
         &self,
-        files: &Snapshot,
+        files: &mut Snapshot,
         machine_id: MachineId,
         cloud_init: Option<&CloudInit>,
     ) -> Result<Vec<UserSetup>, OsError> {
@@ -46,7 +46,7 @@ impl Probe<'_> {
         if cloud_init.is_some_and(|cloud| !cloud.disabled) {
             found.push(UserSetup::CloudInit);
         }
-        let shadow = files.text(&fixed(shadow::PATH)).unwrap_or_default();
+        let shadow = files.take_text(self.tree, &fixed(shadow::PATH)).map_err(root)?.unwrap_or_default();
         if machine_id.makes_a_first_boot() && shadow::root_is_unprovisioned(shadow) {
             found.push(UserSetup::SystemdFirstboot);
         }
@@ -56,20 +56,22 @@ impl Probe<'_> {
     pub(super) fn root_growth(
         &self,
         bootloader: &Bootloader,
-        files: &Snapshot,
+        files: &mut Snapshot,
         status: &str,
         cloud_init: Option<&CloudInit>,
     ) -> Result<Vec<RootGrowth>, OsError> {
         let mut found = Vec::new();
         if let Bootloader::PiFirmware { cmdline, .. } = bootloader {
-            for word in files.text(cmdline).unwrap_or_default().split_whitespace() {
+            let arguments = files.take_text(self.tree, cmdline).map_err(root)?.unwrap_or_default();
+            for word in arguments.split_whitespace() {
                 found.extend(growth_word(word));
             }
         }
         if cloud_init.is_some_and(|cloud| !cloud.disabled) && installed(status, "cloud-guest-utils")? {
             found.push(RootGrowth::CloudInit);
         }
-        let mounts = fstab::mounts(files.text(&fixed(fstab::PATH)).unwrap_or_default());
+        let fstab = files.take_text(self.tree, &fixed(fstab::PATH)).map_err(root)?.unwrap_or_default();
+        let mounts = fstab::mounts(fstab);
         let grown = |mount: &fstab::Mount| mount.options.iter().any(|option| option == "x-systemd.growfs");
         if mounts.iter().any(|mount| mount.point == "/" && grown(mount)) {
             found.push(RootGrowth::Growfs);

@@ -18,9 +18,15 @@ const UNITS: [&str; 3] = ["/etc/systemd/system", "/usr/lib/systemd/system", "/li
 const GPT_SWAP: uuid::Uuid = uuid::uuid!("0657fd6d-a4ab-43c4-84e5-0933c84b4f4f");
 
 impl Probe<'_> {
-    pub(super) fn swap(&self, image: &OsImage, files: &Snapshot, status: &str) -> Result<Vec<Swap>, OsError> {
+    pub(super) fn swap(
+        &self,
+        image: &OsImage,
+        files: &mut Snapshot,
+        status: &str,
+    ) -> Result<Vec<Swap>, OsError> {
         let mut found = Vec::new();
-        if let Some(config) = files.text(&fixed(dphys_swapfile::PATH)) {
+        let config = files.take_text(self.tree, &fixed(dphys_swapfile::PATH)).map_err(root)?;
+        if let Some(config) = config {
             let file = self.swap_file(dphys_swapfile::PATH, &dphys_swapfile::swap_file(config))?;
             found.push(Swap::DphysSwapfile { file });
         }
@@ -37,7 +43,7 @@ impl Probe<'_> {
                 found.push(Swap::ZramService { unit: unit.to_owned() });
             }
         }
-        let fstab = files.text(&fixed(fstab::PATH)).unwrap_or_default();
+        let fstab = files.take_text(self.tree, &fixed(fstab::PATH)).map_err(root)?.unwrap_or_default();
         for device in fstab::swaps(fstab) {
             let file = match device.starts_with('/') && !device.starts_with("/dev/") {
                 true => self.swap_file(fstab::PATH, &device)?,
@@ -53,11 +59,11 @@ impl Probe<'_> {
     }
 
     /// Whether zram-generator is installed and one of its files has a device in it.
-    fn zram_generator(&self, files: &Snapshot) -> Result<bool, OsError> {
+    fn zram_generator(&self, files: &mut Snapshot) -> Result<bool, OsError> {
         if !self.exists("/usr/lib/systemd/system-generators/zram-generator")? {
             return Ok(false);
         }
-        let ours = files.text(&fixed(zram_generator::PATH));
+        let ours = files.take_text(self.tree, &fixed(zram_generator::PATH)).map_err(root)?;
         let text = match ours {
             Some(text) => Some(text.to_owned()),
             None => self.text("/usr/lib/systemd/zram-generator.conf", 1 << 16)?,

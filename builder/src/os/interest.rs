@@ -1,0 +1,55 @@
+//! Which files of a base a plan reads.
+
+use crate::formats::accounts::passwd;
+use crate::fs::{FsError, ImagePath, Kind};
+
+use super::image::fixed;
+use super::snapshot::{FileState, Snapshot};
+use super::tree::Tree;
+
+/// What a plan reads of a base. Each feature of a plan names what it reads beside the code that reads it; the probe takes
+/// it all, and the [`Snapshot`] answers for nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interest {
+    /// One path of the running system, well-formed.
+    Path(&'static str),
+    /// All that lies directly in a directory of the running system.
+    Dir(&'static str),
+    /// A file on the boot partition, by its name there.
+    Boot(&'static str),
+    /// All home directories, with what decides who may log in there.
+    Homes,
+}
+
+/// Where home directories usually are.
+const HOME: &str = "/home";
+
+impl Interest {
+    /// Reads it into `files`; `boot_dir` is where the boot partition is mounted.
+    pub(super) fn take(self, tree: &Tree, boot_dir: &ImagePath, files: &mut Snapshot) -> Result<(), FsError> {
+        match self {
+            Self::Path(path) => files.take(tree, &fixed(path)).map(drop),
+            Self::Dir(dir) => files.take_dir(tree, &fixed(dir)),
+            Self::Boot(name) => files.take(tree, &fixed(&format!("{boot_dir}/{name}"))).map(drop),
+            Self::Homes => homes(tree, files),
+        }
+    }
+}
+
+fn homes(tree: &Tree, files: &mut Snapshot) -> Result<(), FsError> {
+    let accounts = files.take_text(tree, &fixed(passwd::PATH))?;
+    let mut homes = accounts.map(passwd::homes).unwrap_or_default();
+    let usual = fixed(HOME);
+    if tree.kind(&usual)? == Some(Kind::Dir) {
+        let names = tree.list(&tree.resolve(&usual)?)?;
+        homes.extend(names.iter().map(|entry| format!("{usual}/{}", entry.name)));
+    }
+    files.take_dir(tree, &usual)?;
+    for home in homes {
+        for path in ["", "/.ssh", "/.ssh/authorized_keys"] {
+            let Ok(path) = ImagePath::parse(&format!("{home}{path}")) else { break };
+            let FileState::Dir(_) = files.take(tree, &path)? else { break };
+        }
+    }
+    Ok(())
+}
