@@ -13,9 +13,9 @@ use tempfile::TempDir;
 
 use crate::guest::Guest;
 use crate::impostor::{Impostor, SHOWN_MAC};
-use crate::support::base::{K3S_VERSION, base, k3s_release};
-use crate::support::hcimage::{hcimage, succeed};
-use crate::support::tools::{judge, mtype, run};
+use hcimage_testkit::base::{K3S_VERSION, base, k3s_release};
+use hcimage_testkit::hcimage::{hcimage, succeed};
+use hcimage_testkit::tools::{check, mtype, run};
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 11);
 const FIRST_AGENT: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 12);
@@ -147,7 +147,7 @@ fn a_cluster_forms_whoever_is_switched_on_first() {
     an_agent_of_another_cluster_is_refused(&lab);
     server.power_off();
     for node in ["lab-1", "lab-2", "lab-3"] {
-        judge(&lab.image("out", node), lab.dir.path());
+        check(&lab.image("out", node), lab.dir.path());
         let status = lab.status("out", node);
         assert!(status.contains(&format!("node {node} Ready")), "{status}");
     }

@@ -11,14 +11,14 @@ use hcimage::run::switch::{receive, send};
 const MAC: [u8; 6] = [0x02, 0xba, 0xdb, 0xad, 0x00, 0x01];
 
 /// The same as firstboot shows it.
-pub const SHOWN_MAC: &str = "02:ba:db:ad:00:01";
+pub(crate) const SHOWN_MAC: &str = "02:ba:db:ad:00:01";
 
 /// Answers until it is dropped.
-pub struct Impostor(UnixStream);
+pub(crate) struct Impostor(UnixStream);
 
 impl Impostor {
     /// Takes `address` on the network of the switch behind `socket`.
-    pub fn new(socket: &Path, address: Ipv4Addr) -> Self {
+    pub(crate) fn new(socket: &Path, address: Ipv4Addr) -> Self {
         let stream = UnixStream::connect(socket).unwrap();
         let mut port = stream.try_clone().unwrap();
         thread::spawn(move || {

@@ -14,14 +14,6 @@ mod node;
 mod raspi3b;
 mod vlan;
 
-/// The names under which `cluster` knows the helpers.
-mod support {
-    pub(crate) use hcimage_testkit::{base, hcimage};
-    pub(crate) mod tools {
-        pub(crate) use hcimage_testkit::tools::{check as judge, mtype, run};
-    }
-}
-
 use hc_firstboot::report::ReportStatus;
 use hcimage::run::Start;
 use hcimage_testkit::guest::{self, POWER_OFF, REPORT};

@@ -21,8 +21,9 @@ use hcimage::fs::Attributes;
 use hcimage::os::{Bootloader, Facts, FileState};
 use hcimage::plan::{Action, Content, Edit, NodeSecrets, Plan, PlanError, Request, plan};
 use hcimage::secrets::{AGENT_TOKEN, BootstrapRole, NODE_PASSWORD, NOT_BEFORE, NodeFile, Secret, TOKEN};
+use hcimage::source::artifact::Artifact;
 use hcimage::source::digest::Sha256Digest;
-use hcimage::source::k3s_release::{K3sBundle, ReleaseFile};
+use hcimage::source::k3s_release::K3sBundle;
 use hcimage_testkit::{facts, golden};
 use similar::{ChangeTag, TextDiff};
 
@@ -107,11 +108,12 @@ fn cluster(name: &str, board: &Board, boards: &Boards) -> Cluster {
 
 /// A release whose files are not there: a plan only names them.
 fn release(arch: Arch) -> K3sBundle {
-    let file = |name: String, size: u64| ReleaseFile {
+    let file = |name: String, size: u64| Artifact {
         path: Path::new("/release").join(&name),
         size,
         sha256: Sha256Digest::of(name.as_bytes()),
         promised_by: "the test".to_owned(),
+        unpacked_size: None,
         name,
     };
     let arch = arch.debian();
@@ -236,13 +238,13 @@ fn owner(attributes: &Attributes) -> String {
 fn describe(facts: &Facts, edit: &Edit, content: &Content) -> String {
     match content {
         Content::Secret(_) => "  (secret)\n".to_owned(),
-        Content::HostFile { path, size, sha256, .. } => {
+        Content::HostFile(Artifact { path, size, sha256, .. }) => {
             format!("  {}, {size} bytes, SHA-256 {sha256}\n", path.display())
         }
         Content::Bytes(bytes) => {
             let new = String::from_utf8(bytes.to_vec()).expect("a plan's own files are texts");
-            match facts.files.find(&edit.path) {
-                FileState::Text(old, _) => difference(old, &new),
+            match facts.files.get(&edit.path) {
+                Ok(FileState::Text(old, _)) => difference(old, &new),
                 _ => new.lines().map(|line| format!("  |{line}\n")).collect(),
             }
         }

@@ -47,7 +47,7 @@ pub fn text(facts: &Facts) -> String {
     pretty(&serde_json::to_value(facts).expect("facts are JSON"))
 }
 
-/// JSON with a line for each key, down to the files; lists of names take one line.
+/// JSON with a line for each key, down to those of the files; lists of names take one line.
 pub fn pretty(value: &Value) -> String {
     let mut text = String::new();
     write(value, 0, &mut text);
@@ -59,7 +59,7 @@ fn write(value: &Value, depth: usize, text: &mut String) {
         text.push_str(&value.to_string());
         return;
     };
-    if depth > 2 || object.is_empty() {
+    if depth > 3 || object.is_empty() {
         text.push_str(&value.to_string());
         return;
     }
