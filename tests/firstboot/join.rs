@@ -99,7 +99,7 @@ fn a_known_error_in_the_log_of_k3s_is_explained() {
             "level=error msg=\"dial tcp: lookup k3s.lan: no such host\"\n",
             "the server's name cannot be resolved",
         ),
-        ("level=error msg=\"no space left on device\"\n", "the card is full"),
+        ("level=error msg=\"no space left on device\"\n", "the disk is full"),
     ];
     for (log, why) in table {
         let text = report_of(agent(|world| {

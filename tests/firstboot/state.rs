@@ -82,7 +82,7 @@ fn another_seed_before_the_commit_point_restarts_the_run() {
 #[test]
 fn an_invalid_seed_is_reported_on_the_likely_boot_partition() {
     for (content, what) in [
-        ("schema = 1\n", "reading /etc/hcimage/seed.toml: schema is 1, this hc-firstboot reads 2 only"),
+        ("schema = 1\n", "reading /etc/hcimage/seed.toml: schema is 1, this hc-firstboot reads 3 only"),
         ("schema = 3\nx = [\n", "reading /etc/hcimage/seed.toml: line "),
     ] {
         let mut world = World::flashed(&seed());
