@@ -8,7 +8,7 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImagePath(String);
 
-/// Why a text is no path inside an image.
+/// Why a text is not a path inside an image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not a path inside an image: {problem}")]
 pub struct BadImagePath {

@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use hc_common::value::ValueError;
 
-/// A name of the IANA time zone database, such as `Europe/Berlin` or `UTC`. Whether the database knows it, only the
-/// image can tell (`/usr/share/zoneinfo`).
+/// A name of the IANA time zone database, such as `Europe/Berlin` or `UTC`. The image (`/usr/share/zoneinfo`) decides
+/// whether it exists.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TimeZone(String);
 
@@ -30,7 +30,7 @@ impl FromStr for TimeZone {
                 "time zone",
                 text,
                 "is not a name of the time zone database",
-                "write one that `timedatectl list-timezones` shows, such as Europe/Berlin or UTC",
+                "use a name from `timedatectl list-timezones`, such as Europe/Berlin or UTC",
             ));
         }
         Ok(Self(text.to_owned()))
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn zones() {
+    fn only_a_name_of_the_database_is_accepted() {
         for good in
             ["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+1", "America/Port-au-Prince"]
         {

@@ -48,8 +48,8 @@ fn settings(network: &StaticNetwork) -> Result<Vec<String>, UnsupportedProfile> 
         Some(IpAddr::V4(gateway)) => settings.push(format!("static routers={gateway}")),
         Some(IpAddr::V6(gateway)) => {
             return Err(UnsupportedProfile::new(
-                format!("the IPv6 gateway {gateway} on an image with dhcpcd, which has no setting for it,"),
-                "leave it to router advertisements, or use IPv4",
+                format!("the fixed IPv6 gateway {gateway} on an image with dhcpcd"),
+                "use router advertisements, or IPv4",
             ));
         }
         None => {}

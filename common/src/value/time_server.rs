@@ -9,7 +9,7 @@ use super::error::ValueError;
 use super::host::Host;
 use crate::text_value;
 
-/// An NTP server: a host, and a port where it is not 123.
+/// An NTP server: a host, and a port if it is not 123.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TimeServer {
@@ -54,7 +54,7 @@ impl FromStr for TimeServer {
             "time server",
             text,
             "is neither a host nor a host with a port",
-            "write something like pool.ntp.org or 192.168.1.1:123",
+            "use the form pool.ntp.org or 192.168.1.1:123",
         ))
     }
 }
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_with_and_without_port() {
+    fn a_host_with_or_without_a_port_is_accepted() {
         for good in ["pool.ntp.org", "192.168.1.1", "192.168.1.1:1123", "[fd00::1]:123", "fd00::1"] {
             assert_eq!(good.parse::<TimeServer>().unwrap().to_string(), good);
         }

@@ -1,4 +1,4 @@
-//! Checks the disk space for the images that k3s unpacks before its node can be Ready.
+//! There is enough disk space for what k3s unpacks before its node can be Ready.
 
 use std::path::Path;
 use std::time::Duration;
@@ -28,7 +28,7 @@ const FACTORS: [(&str, u64); 7] = [
     (".tar", COPIES),
 ];
 
-/// For logs, the datastore and pods.
+/// The reserve for logs, the datastore and pods.
 const BESIDES: u64 = 200_000_000;
 
 pub(super) struct DiskSpace;
@@ -38,12 +38,12 @@ impl Phase for DiskSpace {
         PhaseName::DiskSpace
     }
 
-    /// Waiting does not free disk space.
+    /// Waiting frees no space.
     fn limit(&self, _cx: &Context<'_>) -> Duration {
         Duration::ZERO
     }
 
-    /// Once k3s was started it may have unpacked them already.
+    /// After the start of k3s they may be unpacked already.
     fn is_done(&self, cx: &Context<'_>) -> Result<bool, PhaseError> {
         Ok(cx.state.committed)
     }
@@ -56,7 +56,7 @@ impl Phase for DiskSpace {
         let archives = cx.seed.bundle.iter().filter(|file| file.path.starts_with(IMAGES));
         let sizes = archives.map(imported_size);
         let needed = sizes.fold(BESIDES, u64::saturating_add);
-        // The directory of the images is there where there is an archive in it; without one k3s pulls them.
+        // The directory exists if it has an archive; without one k3s pulls the images.
         let dir = [Path::new(IMAGES), Path::new("/")].into_iter().find(|path| cx.sys.stat(path).is_ok());
         let space = dir.map(|dir| cx.sys.space(dir)).transpose().map_err(|e| {
             PhaseError::abort(format!("reading the free disk space: {e}"), "power the node off and on")
