@@ -25,7 +25,7 @@ pub(super) fn edit_first_line(mut lines: Lines, words: &[KernelArg]) -> Result<S
     if let Some(second) = lines.bodies().skip(1).position(|body| !body.trim().is_empty()) {
         return Err(EditError::SecondLine { line: second.saturating_add(2) });
     }
-    if lines.len() == 0 {
+    if lines.is_empty() {
         lines.push("");
     }
     if let Some(line) = lines.bodies_mut().next() {

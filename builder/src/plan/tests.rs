@@ -38,7 +38,7 @@ const TEXTS: [(&str, &str); 14] = [
     ("/lib/systemd/system/userconfig.service", "[Unit]\n"),
     (dphys_swapfile::PATH, "CONF_SWAPSIZE=100\n"),
     (dhcpcd_conf::PATH, "hostname\n"),
-    (interfaces::PATH, "auto eth0\niface eth0 inet dhcp\n"),
+    (interfaces::PATH, "source /etc/network/interfaces.d/*\nauto eth0\niface eth0 inet dhcp\n"),
 ];
 
 const CLUSTER: &str = r#"
