@@ -114,7 +114,7 @@ boot-raspi3b: setup programs-and-double bases checkers ## a Raspberry Pi 3 as QE
 	$(CARGO_TEST) --test boot -- --ignored --nocapture a_pi_3_boots_from_its_card
 
 bench-boot: setup programs-and-double bases checkers ## how long a node takes from power-on to Ready
-	$(CARGO_TEST) --test boot -- --ignored --nocapture from_power_on_to_ready
+	$(CARGO) bench --locked --package hcimage --bench boot
 
 FUZZ_SECONDS := 600
 fuzz: ## each fuzz target for FUZZ_SECONDS; needs nightly Rust and cargo-fuzz, see tests/fuzz/README.md

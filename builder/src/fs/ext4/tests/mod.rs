@@ -6,7 +6,6 @@
 
 mod attributes;
 mod changed;
-mod dependencies;
 mod hostile;
 mod image;
 mod large;
