@@ -31,6 +31,25 @@ impl Host {
     }
 }
 
+impl Host {
+    /// Reads `host` or `host:port`; an IPv6 address with a port is in brackets, and nothing else is. A port is from 1 to
+    /// 65535. None where the text is of neither form.
+    pub fn with_optional_port_from(text: &str) -> Option<(Self, Option<u16>)> {
+        if let Ok(host) = text.parse() {
+            return Some((host, None));
+        }
+        let (host, port) = text.rsplit_once(':')?;
+        let port = port.parse().ok().filter(|port| *port != 0)?;
+        let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+            Some(inner) => {
+                Self::from_str(inner).ok().filter(|host| matches!(host, Self::Address(IpAddr::V6(_))))?
+            }
+            None => host.parse().ok().filter(|host| !matches!(host, Self::Address(IpAddr::V6(_))))?,
+        };
+        Some((host, Some(port)))
+    }
+}
+
 impl FromStr for Host {
     type Err = ValueError;
 

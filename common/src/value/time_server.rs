@@ -41,21 +41,15 @@ impl FromStr for TimeServer {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Ok(host) = text.parse() {
-            return Ok(Self { host, port: None });
-        }
-        if let Some((host, port)) = text.rsplit_once(':')
-            && let Ok(port @ 1..) = port.parse::<u16>()
-        {
-            let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-            return Ok(Self { host: inner.unwrap_or(host).parse()?, port: Some(port) });
-        }
-        Err(ValueError::new(
-            "time server",
-            text,
-            "is neither a host nor a host with a port",
-            "use the form pool.ntp.org or 192.168.1.1:123",
-        ))
+        let (host, port) = Host::with_optional_port_from(text).ok_or_else(|| {
+            ValueError::new(
+                "time server",
+                text,
+                "is neither a host nor a host with a port",
+                "write something like pool.ntp.org or 192.168.1.1:123",
+            )
+        })?;
+        Ok(Self { host, port })
     }
 }
 
