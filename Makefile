@@ -1,79 +1,125 @@
-# `make demo` shows it, `make test` proves it. Everything below target/ and out/ can be thrown away.
+# `make help` lists the targets. Everything in target/ and out/ can be deleted.
+#
+# Installing: `make` and `make quick` install nothing; where a compiler is missing, `make` says what to install. `make demo`
+# and the targets with tests install Debian packages where they are missing, and say which (scripts/setup.sh --list).
 .DEFAULT_GOAL := build
-.PHONY: build setup programs bases lint check test boot-test simulate real-image ext4-matrix support-table demo bench power-cuts boot-raspi3b bench-boot fuzz clean
+.PHONY: help build release compilers setup programs programs-and-double bases checkers quick lint format clippy doc check \
+	unit-test image-test other-test boot-test test simulate real-image ext4-matrix support-table support-check demo bench power-cuts \
+	boot-raspi3b bench-boot fuzz clean
+# A prerequisite comes before the next one, also with -j: setup before what needs it. cargo uses all processors by itself.
+.NOTPARALLEL:
 
 # An ordinary user's PATH lacks mkfs, fsck and their like on Debian.
 export PATH := $(PATH):/usr/sbin:/sbin
 
 CARGO := cargo
-HCIMAGE := target/release/hcimage
+# One set of packages for all tests: with another one cargo compiles the same crates again, with other features.
+CARGO_TEST := $(CARGO) test --locked --workspace
 
-build: programs ## the tool: target/release/hcimage
+# The tests by stage, so that none runs twice: a new one in tests/NAME/main.rs or tests/PACKAGE/tests/ is in the last.
+UNIT_TESTS := golden cluster
+IMAGE_TESTS := image
+ALL_TESTS := $(patsubst tests/%/main.rs,%,$(wildcard tests/*/main.rs)) \
+	$(basename $(notdir $(wildcard tests/*/tests/*.rs)))
+OTHER_TESTS := $(filter-out boot $(UNIT_TESTS) $(IMAGE_TESTS),$(sort $(ALL_TESTS)))
+
+help: ## this list
+	@sed -n 's/^\([a-z0-9-]*\):.* ## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "%-16s %s\n", $$1, $$2 }'
+
+build: programs release ## the tool: target/release/hcimage; needs compilers, installs nothing
+
+# After the programs that are compiled in.
+release:
 	$(CARGO) build --release --locked --package hcimage
 
-setup: ## installs what the tests and the demo need (Debian packages; asks sudo)
-	scripts/setup.sh
+compilers:
+	@scripts/setup.sh --check
 
-programs: setup ## the static firstboot programs, compiled into hcimage
+setup: ## installs what `make test` needs: compilers, QEMU, mmdebstrap, checkers of files and file systems
+	scripts/setup.sh test
+
+programs: compilers ## the static first-boot programs, which are compiled into hcimage
 	scripts/build-card-programs.sh
 
-programs-and-double: setup
+programs-and-double: compilers
 	scripts/build-card-programs.sh --with-double
 
-bases: setup ## the base images of the tests
+bases: setup ## the base images of the tests, in ~/.cache/hcimage-tests; installs as setup
 	tests/bases/make.sh --all
 
-lint: programs
+checkers: setup ## a directory with the services whose checkers the tests run; installs none of them here
+	tests/bases/make.sh --checkers
+
+quick: format clippy ## before a commit: format, clippy, unit tests; needs only Rust and gcc, installs nothing
+	HCIMAGE_QUICK=1 $(CARGO_TEST) --lib --bins $(UNIT_TESTS:%=--test %)
+
+lint: format clippy doc ## format, clippy, rustdoc; installs nothing
+
+format:
 	$(CARGO) fmt --all --check
+
+clippy:
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
-check: lint programs-and-double bases ## the quick part of test: format, lints, unit and image tests
-	$(CARGO) test --locked --workspace --lib --bins
-	$(CARGO) test --locked --package hcimage --test image --test golden --test cluster
+doc: ## the documentation of the crates, in target/doc
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --workspace --locked
 
-boot-test: programs-and-double bases ## images booted in QEMU
-	$(CARGO) test --locked --package hcimage --test boot -- --nocapture
+check: setup lint unit-test image-test ## the quick part of test that has base images; installs as setup
 
-simulate: build programs-and-double bases ## a cluster of a hundred nodes: images built, processes joining
+unit-test: setup programs-and-double checkers ## unit tests, editors and plans; installs as setup
+	$(CARGO_TEST) --lib --bins $(UNIT_TESTS:%=--test %)
+
+image-test: setup programs-and-double bases checkers ## images built and checked; installs as setup
+	$(CARGO_TEST) $(IMAGE_TESTS:%=--test %)
+
+other-test: setup programs-and-double bases checkers ## every base for every board, downloads, secrets, first boot, ...; installs as setup
+	$(CARGO_TEST) $(OTHER_TESTS:%=--test %)
+	$(CARGO_TEST) --doc
+
+boot-test: setup programs-and-double bases checkers ## images booted in QEMU; installs as setup
+	$(CARGO_TEST) --test boot -- --nocapture
+
+simulate: setup programs-and-double release bases ## a cluster of a hundred nodes: images built, processes joining; installs as setup
 	tests/simulation/hundred-nodes.sh
 
-real-image: programs ## what the look-alikes pass, for a downloaded image: IMAGE=... BOARD=...
+test: setup lint unit-test image-test other-test simulate boot-test support-check ## everything, fast stages first; installs as setup
+
+support-check:
+	scripts/support-table.sh --check
+
+real-image: setup programs ## what the look-alikes pass, for a downloaded image: IMAGE=... BOARD=...
 	$(if $(IMAGE),,$(error IMAGE is missing: make real-image IMAGE=2026-06-18-raspios-trixie-arm64-lite.img.xz BOARD=cm4))
 	$(if $(BOARD),,$(error BOARD is missing: make real-image IMAGE=$(IMAGE) BOARD=cm4))
 	HCIMAGE_REAL_IMAGE=$(abspath $(IMAGE)) HCIMAGE_REAL_BOARD=$(BOARD) \
-		$(CARGO) test --locked --package hcimage --test image -- --ignored --nocapture a_real_image
+		$(CARGO_TEST) --test image -- --ignored --nocapture a_real_image
 
-ext4-matrix: programs ## all of ext4: what an upgrade of rust-fs-ext4 must pass; more of it as root
+ext4-matrix: setup programs ## all of ext4: what an upgrade of rust-fs-ext4 must pass; more of it as root
 	scripts/ext4-matrix.sh
 
-test: lint programs-and-double bases simulate boot-test ## everything
-	$(CARGO) test --locked --workspace
-	scripts/support-table.sh --check
-
-support-table: ## the table of what is supported, in the README and for `hcimage boards`: from what the last tests proved
+support-table: ## writes the table of what is supported, in the README and for `hcimage boards`, from what the last tests proved
 	scripts/support-table.sh
 
-demo: ## base, build, boot, and the line that flashes it
+demo: ## base, build, boot, and the line that flashes it; installs compilers for Arm, QEMU for Arm, mmdebstrap
 	scripts/demo.sh
 
-bench: build programs-and-double ## hcimage build and each further node against cp; the ext4 layer against debugfs and cp
+bench: setup programs-and-double release bases ## hcimage build and each further node against cp; the ext4 layer against debugfs and cp
 	tests/bench/build.sh
 	tests/bench/nodes.sh
 	$(CARGO) bench --locked --package hcimage --bench ext4
 
-power-cuts: programs-and-double bases ## a node whose power is cut twenty times on its first boots
-	$(CARGO) test --locked --package hcimage --test boot -- --ignored --nocapture a_node_survives_twenty_power_cuts
+power-cuts: setup programs-and-double bases checkers ## a node whose power is cut twenty times on its first boots
+	$(CARGO_TEST) --test boot -- --ignored --nocapture a_node_survives_twenty_power_cuts
 
-boot-raspi3b: programs-and-double bases ## a Raspberry Pi 3 as QEMU has it, from its SD card
-	$(CARGO) test --locked --package hcimage --test boot -- --ignored --nocapture a_pi_3_boots_from_its_card
+boot-raspi3b: setup programs-and-double bases checkers ## a Raspberry Pi 3 as QEMU has it, from its SD card
+	$(CARGO_TEST) --test boot -- --ignored --nocapture a_pi_3_boots_from_its_card
 
-bench-boot: programs-and-double bases ## how long a node takes from power-on to Ready
-	$(CARGO) test --locked --package hcimage --test boot -- --ignored --nocapture from_power_on_to_ready
+bench-boot: setup programs-and-double bases checkers ## how long a node takes from power-on to Ready
+	$(CARGO) bench --locked --package hcimage --bench boot
 
 FUZZ_SECONDS := 600
 fuzz: ## each fuzz target for FUZZ_SECONDS; needs nightly Rust and cargo-fuzz, see tests/fuzz/README.md
 	tests/fuzz/fuzz.sh run $(FUZZ_SECONDS)
 
-clean:
+clean: ## deletes target/ and out/; base images stay in ~/.cache/hcimage-tests
 	$(CARGO) clean
 	rm -rf out

@@ -1,7 +1,12 @@
 #!/usr/bin/env bash
-# Builds the programs that go onto the card, static, for aarch64, armv7 and x86_64:
+# Builds the programs that go onto the card, static:
 #   target/card/<arch>/hc-firstboot
 #   target/card/<arch>/k3s-double    with --with-double (the stand-in for k3s in boot tests)
+#
+#   build-card-programs.sh [--arch ARCH]... [--with-double] [--profile PROFILE] [--out DIR]
+#
+# Without --arch for aarch64, armv7 and x86_64. --profile is a cargo profile, `card` unless given: small programs that
+# take long to compile. --out takes the place of target/card.
 #
 # Each architecture is built by the first of these ways that this machine has:
 #   1. the toolchain's musl target, installed or installable by rustup;
@@ -9,7 +14,8 @@
 #   3. Arm: Debian's own Rust against static glibc, with the standard library compiled from the source that Debian has
 #      for it. (Its compiled one is a package of a foreign architecture: the whole machine's apt would have to follow
 #      that one too, and all of them in one version.)
-# A file that comes out the same is left untouched, so that nothing built from it is built again.
+# A file that comes out the same is left untouched, so that nothing built from it is built again. Installs nothing but
+# a target of rustup's toolchain.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -24,14 +30,6 @@ die() {
     exit 1
 }
 
-has_musl_target() {
-    command -v rustup >/dev/null || return 1
-    rustup target list --installed 2>/dev/null | grep -qx "$1" && return
-    say "asking rustup for $1"
-    # With no network this fails at once; a network that swallows everything must not hold us up.
-    timeout 60 rustup target add "$1" >/dev/null 2>&1
-}
-
 # cargo_build WAY TARGET RUSTFLAGS PACKAGE...: each way has a folder of its own, since they use different
 # compilers; RUSTFLAGS count for TARGET only, so that build scripts and macros still build for this machine.
 # One package a call: two in one share the features of their dependencies, so that hc-firstboot with the double beside
@@ -44,38 +42,44 @@ cargo_build() {
     armv7-*) gcc=arm-linux-gnueabihf-gcc ;;
     *) gcc=${target%%-*}-linux-gnu-gcc ;;
     esac
-    command -v "$gcc" >/dev/null || die "$gcc is not installed; run scripts/setup.sh"
+    command -v "$gcc" >/dev/null || die "$gcc is not installed; run 'scripts/setup.sh build'"
     local upper=${target^^} tools
     tools=("CC_${target//-/_}=$gcc" "CARGO_TARGET_${upper//-/_}_LINKER=$gcc")
     for package in "$@"; do
         (cd "$root" && env "${tools[@]}" CARGO_TARGET_DIR="$build_dir/card-$way" RUSTFLAGS="$flags" \
-            cargo build --locked --quiet --profile card --target "$target" --package "$package" --bin "$package") ||
+            cargo build --locked --quiet --profile "$profile" --target "$target" --package "$package" --bin "$package") ||
             die "building $package for $target failed (see above)"
     done
-    built=$build_dir/card-$way/$target/card
+    built=$build_dir/card-$way/$target/$profile
 }
 
 # build ARCH PACKAGE...: sets `built` to the folder with the programs.
 build() {
-    local arch=$1 abi=
+    local arch=$1 target abi=
     shift
     [ "$arch" != armv7 ] || abi=eabihf
-    if has_musl_target "$arch-unknown-linux-musl$abi"; then
+    if target=$("$here/musl-target.sh" "$arch"); then
         say "building $* for $arch (musl)"
-        cargo_build musl "$arch-unknown-linux-musl$abi" "-C target-feature=+crt-static" "$@"
+        cargo_build musl "$target" "-C target-feature=+crt-static" "$@"
     elif [ "$arch" = "$(uname -m)" ]; then
         say "building $* for $arch (static glibc)"
         cargo_build glibc "$arch-unknown-linux-gnu" "-C target-feature=+crt-static" "$@"
-    elif [ "$arch" != x86_64 ]; then
+    elif [ "$arch" != x86_64 ] && has_debian_rust; then
         say "building $* for $arch (Debian's Rust, static glibc)"
-        "$here/setup.sh" debian-rust >&2
         # Compiling the standard library is for nightly compilers, unless this variable is set. Here compiler and source
         # are of one version.
         RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 CARGO_UNSTABLE_BUILD_STD=std,panic_abort \
             cargo_build debian-rust "$arch-unknown-linux-gnu$abi" "-C target-feature=+crt-static" "$@"
     else
-        die "no way to build for $arch here: 'rustup target add $arch-unknown-linux-musl' does not succeed"
+        die "rustup has no target $arch-unknown-linux-musl$abi, and Debian's Rust is not installed; install it as root with
+    apt-get install --no-install-recommends rustc-web rust-web-src"
     fi
+}
+
+has_debian_rust() {
+    local rust source
+    rust=$(dpkg-query -W -f '${Version}' rustc-web 2>/dev/null) &&
+        source=$(dpkg-query -W -f '${Version}' rust-web-src 2>/dev/null) && [ "$rust" = "$source" ]
 }
 
 # check ARCH FILE: really for that machine and really static: no program interpreter, no shared library.
@@ -91,14 +95,32 @@ check() {
     fi
 }
 
-packages=(hc-firstboot)
-case ${1-} in
-'') ;;
---with-double) packages+=(k3s-double) ;;
-*) die "usage: $(basename "$0") [--with-double]" ;;
-esac
+usage() {
+    say "usage: $(basename "$0") [--arch aarch64|armv7|x86_64]... [--with-double] [--profile PROFILE] [--out DIR]"
+    exit 2
+}
 
-for arch in aarch64 armv7 x86_64; do
+packages=(hc-firstboot) archs=() profile=card
+while [ $# -gt 0 ]; do
+    case $1 in
+    --with-double) packages+=(k3s-double) ;;
+    --arch | --profile | --out)
+        [ $# -ge 2 ] || usage
+        case $1 in
+        --arch) archs+=("$2") ;;
+        --profile) profile=$2 ;;
+        --out) out_dir=$2 ;;
+        esac
+        shift
+        ;;
+    *) usage ;;
+    esac
+    shift
+done
+[ ${#archs[@]} -gt 0 ] || archs=(aarch64 armv7 x86_64)
+
+for arch in "${archs[@]}"; do
+    case $arch in aarch64 | armv7 | x86_64) ;; *) usage ;; esac
     build "$arch" "${packages[@]}"
     mkdir -p "$out_dir/$arch"
     for package in "${packages[@]}"; do

@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
-# From nothing to a node that is Ready, in QEMU: set-up, a base with a Pi's real boot files, hcimage, the image, the boot.
+# From a clean machine to a node that is Ready, in QEMU: packages, a base with a Pi's real boot files, hcimage, the image,
+# the boot. Compiles for the one architecture that boots, and without optimisations that a demo does not need: nothing in
+# target/release or target/card is made or changed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH=$PATH:/usr/sbin:/sbin # an ordinary user's PATH lacks mkfs on Debian
 root=$PWD
 started=$SECONDS
+programs=$root/target/demo-card
 
 say() { printf '\n== %s (%d s)\n' "$*" "$((SECONDS - started))" >&2; }
 
-say "set-up"
-scripts/setup.sh
+say "installing what is missing"
+scripts/setup.sh demo
 
 # The base is configured by an emulated Debian, mostly on one core; the compiler uses the other meanwhile.
 say "a bootable Debian for the Raspberry Pi, and hcimage"
@@ -17,18 +20,16 @@ log=$(mktemp)
 tests/bases/make.sh debian-pi-arm64 >"$log" &
 making=$!
 trap 'kill "$making" 2>/dev/null || true; rm -f "$log"' EXIT
-scripts/build-card-programs.sh --with-double >&2
-cargo build --release --locked --package hcimage
+scripts/build-card-programs.sh --arch aarch64 --with-double --profile demo --out "$programs" >&2
+HCIMAGE_CARD_PROGRAMS=$programs cargo build --profile demo --locked --package hcimage
 wait "$making"
 base=$(cat "$log")
-hcimage=${CARGO_TARGET_DIR:-target}/release/hcimage
+hcimage=${CARGO_TARGET_DIR:-target}/demo/hcimage
 
-# The real k3s comes from the internet; where that is not to be had a stand-in takes its place.
+# The real k3s comes from the internet; where that is not available a stand-in takes its place.
 release=target/demo-k3s/v1.36.2+k3s1
 rm -rf target/demo-k3s
-tests/k3s-double/make-release.sh "$release" \
-    --bin-aarch64 target/card/aarch64/k3s-double --bin-armv7 target/card/armv7/k3s-double \
-    --bin-x86_64 target/card/x86_64/k3s-double >&2
+tests/k3s-double/make-release.sh "$release" --bin-aarch64 "$programs/aarch64/k3s-double" >&2
 say "NOTE: k3s in this demo is k3s-double, a stand-in that only shows that the image boots and joins up"
 
 say "hcimage build --board cm4"

@@ -1,32 +1,42 @@
 #!/usr/bin/env bash
-# Installs what building, testing and the demo need and this machine lacks. Made for Debian 12; needs root or
-# sudo, and only where something is missing. Says nothing when there is nothing to do.
+# Checks or installs what a make target needs. Made for Debian 12; --check works on any Linux.
 #
-#   setup.sh               all of that
-#   setup.sh debian-rust   Debian's Rust and the source of its standard library, for where rustup has no network
+#   setup.sh --check        compilers for `make`: says what is missing and how to install it; installs nothing
+#   setup.sh build          installs these compilers
+#   setup.sh demo           installs what `make demo` needs: a compiler for the Pi, mmdebstrap, QEMU for Arm
+#   setup.sh test           installs what `make test` needs: build, demo, checkers of file systems and files, QEMU for PCs
+#   setup.sh --list GROUP   prints the packages of build, demo or test, one a line
+#
+# Installing needs root or sudo, and happens only where something is missing. No group has a network or login service
+# (NetworkManager, sshd, ...): tests run those from a directory of their own, see tests/bases/checkers.sh.
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin # an ordinary user's PATH lacks them on Debian
 
-PACKAGES=(
-    # building: the compiler that Rust links with, and the cross compilers for the programs on the card
-    gcc libc6-dev make binutils
-    gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross
-    # making base images; qemu-user-static and binfmt-support run arm64 packages' scripts
-    mmdebstrap ca-certificates qemu-user-static binfmt-support util-linux
-    # making and judging file systems, tables and archives
-    fdisk gdisk e2fsprogs dosfstools mtools xz-utils zstd zip
-    # judging what we write for a node with the programs that read it there
-    systemd network-manager grub-common python3-yaml dash passwd sudo openssh-server openssh-client
-    netplan.io ifupdown wpasupplicant iproute2
-    cloud-init # for what it needs: the base's own runs, as it lies in the image
-    # serving and fetching in tests, measuring in benches
-    openssl curl procps time
-    # booting what was built
-    qemu-system-arm qemu-system-x86 qemu-utils ovmf
-)
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
-# A kubectl from elsewhere is as good, and Debian's package does not go beside it.
-command -v kubectl >/dev/null || PACKAGES+=(kubernetes-client)
+# The compiler that Rust links with, readelf, and the C compiler for a 64-bit Pi.
+HOST_COMPILER=(gcc libc6-dev binutils)
+PI_COMPILER=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
+
+BUILD=("${HOST_COMPILER[@]}" make "${PI_COMPILER[@]}"
+    gcc-arm-linux-gnueabihf libc6-dev-armhf-cross)
+
+DEMO=("${HOST_COMPILER[@]}" "${PI_COMPILER[@]}"
+    # making the base image; qemu-user-static and binfmt-support run the scripts of arm64 packages
+    mmdebstrap ca-certificates qemu-user-static binfmt-support util-linux
+    fdisk gdisk e2fsprogs dosfstools mtools
+    # the k3s release around the stand-in
+    openssl zstd
+    # booting the node
+    qemu-system-arm)
+
+TEST=("${BUILD[@]}" "${DEMO[@]}"
+    # checking what was written: archives, YAML, accounts, keys, units; systemd-analyze, systemctl and journalctl
+    xz-utils zip python3-yaml dash passwd openssh-client iproute2 systemd
+    # serving and fetching in tests, measuring in benches
+    curl procps time
+    # booting PCs; qemu-img
+    qemu-system-x86 qemu-utils ovmf)
 
 say() { printf 'setup: %s\n' "$*"; }
 
@@ -35,37 +45,64 @@ die() {
     exit 1
 }
 
+usage() {
+    sed -n '2,${/^#/!q;s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2
+    exit 2
+}
+
+# packages GROUP: one a line.
+packages() {
+    case $1 in
+    build) printf '%s\n' "${BUILD[@]}" ;;
+    demo) printf '%s\n' "${DEMO[@]}" ;;
+    test)
+        printf '%s\n' "${TEST[@]}"
+        # A kubectl from elsewhere is as good, and Debian's package does not install beside it.
+        command -v kubectl >/dev/null || echo kubernetes-client
+        ;;
+    *) usage ;;
+    esac | sort -u
+}
+
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then
         "$@"
     elif command -v sudo >/dev/null; then
         sudo "$@"
     else
-        die "this needs root and there is no sudo here: $*
+        die "this needs root, and sudo is not installed: $*
 Run this script as root once, or install sudo."
     fi
 }
 
-# Of these only their checkers are wanted: a service that starts could take this machine's network over, or let people
-# in. PACKAGE:UNIT,... of those that are not installed yet are masked before they are.
-CHECKERS_ONLY=(
-    network-manager:NetworkManager,NetworkManager-dispatcher,NetworkManager-wait-online
-    openssh-server:ssh
-    ifupdown:networking
-    wpasupplicant:wpa_supplicant
-    cloud-init:cloud-init-local,cloud-init,cloud-config,cloud-final,cloud-init-hotplugd
-)
+# can_compile COMPILER: it is there, with a C library.
+can_compile() {
+    command -v "$1" >/dev/null && [ "$("$1" -print-file-name=libc.a)" != libc.a ]
+}
 
-keep_services_off() {
-    local pair package unit
-    for pair in "${CHECKERS_ONLY[@]}"; do
-        package=${pair%%:*}
-        [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" != installed ] || continue
-        as_root mkdir -p /etc/systemd/system
-        for unit in $(tr , ' ' <<<"${pair#*:}"); do
-            [ -e "/etc/systemd/system/$unit.service" ] || as_root ln -s /dev/null "/etc/systemd/system/$unit.service"
-        done
-        say "$package is installed for its checker only: its services are masked (systemctl unmask undoes it)"
+# For `make`: by what is there and not by package names, so that it works without dpkg.
+check_compilers() {
+    local missing=()
+    command -v cargo >/dev/null || die "cargo is not installed; install Rust as https://rustup.rs says"
+    can_compile gcc || missing+=(gcc libc6-dev)
+    command -v readelf >/dev/null || missing+=(binutils)
+    can_compile aarch64-linux-gnu-gcc || missing+=("${PI_COMPILER[@]}")
+    can_compile arm-linux-gnueabihf-gcc || missing+=(gcc-arm-linux-gnueabihf libc6-dev-armhf-cross)
+    if [ ${#missing[@]} -eq 0 ]; then mapfile -t missing < <(missing_rust aarch64 armv7); fi
+    [ ${#missing[@]} -eq 0 ] || die "compilers are missing. On Debian or Ubuntu, install them as root with
+    apt-get install --no-install-recommends ${missing[*]}"
+}
+
+# missing_rust ARCH...: packages of Debian's Rust, which builds what rustup has no target for (see build-card-programs.sh).
+missing_rust() {
+    local arch packages
+    packages=$(missing rustc-web rust-web-src)
+    [ -n "$packages" ] || return 0
+    for arch in "$@"; do
+        if [ "$arch" != "$(uname -m)" ] && ! "$here/musl-target.sh" "$arch" >/dev/null; then
+            echo "$packages"
+            return
+        fi
     done
 }
 
@@ -77,13 +114,27 @@ missing() {
     done
 }
 
-# install PACKAGE...: those of them that are missing.
+# install GROUP: its packages that are missing.
 install() {
-    local wanted=$# missing
-    mapfile -t missing < <(missing "$@")
+    local wanted missing
+    mapfile -t wanted < <(packages "$1")
+    mapfile -t missing < <(missing "${wanted[@]}")
     [ ${#missing[@]} -gt 0 ] || return 0
-    say "${#missing[@]} of $wanted packages are missing: ${missing[*]}"
+    say "make $1 needs ${#wanted[@]} Debian packages; ${#missing[@]} of them are missing and will be installed: ${missing[*]}"
     apt_install "${missing[@]}"
+}
+
+# install_rust ARCH...: Debian's Rust, where one of these needs it.
+install_rust() {
+    local missing
+    command -v cargo >/dev/null || die "cargo is not installed; install Rust as https://rustup.rs says"
+    mapfile -t missing < <(missing_rust "$@")
+    if [ ${#missing[@]} -gt 0 ]; then
+        say "rustup has no target for one of $*; Debian's Rust will be installed beside it: ${missing[*]}"
+        apt_install "${missing[@]}"
+    fi
+    # One that was there before may be older, and the source is for one compiler.
+    [ "$(version rustc-web)" = "$(version rust-web-src)" ] || apt_install rustc-web rust-web-src
 }
 
 # apt_install PACKAGE...: their newest versions.
@@ -103,7 +154,8 @@ apt_install() {
     say "installed"
 }
 
-version() { dpkg-query -W -f '${Version}' "$1"; }
+# Empty where it is not installed.
+version() { dpkg-query -W -f '${Version}' "$1" 2>/dev/null || true; }
 
 # arm64 programs run here through qemu-user, which the kernel finds by /proc/sys/fs/binfmt_misc.
 enable_arm64_programs() {
@@ -121,17 +173,32 @@ enable_arm64_programs() {
     fi
 }
 
-command -v dpkg-query >/dev/null || die "this machine has no dpkg; the script knows Debian 12 only"
-case ${1-} in
-'')
-    keep_services_off
-    install "${PACKAGES[@]}"
+[ $# -gt 0 ] || usage
+case $1 in
+--check)
+    check_compilers
+    exit
+    ;;
+--list)
+    packages "${2-}"
+    exit
+    ;;
+esac
+command -v dpkg-query >/dev/null || die "dpkg is not installed; this script installs on Debian 12 only"
+case $1 in
+build)
+    install build
+    install_rust aarch64 armv7
+    ;;
+demo)
+    install demo
+    install_rust aarch64
     enable_arm64_programs
     ;;
-debian-rust)
-    install rustc-web rust-web-src
-    # One that was there before may be older, and the source is for one compiler.
-    [ "$(version rustc-web)" = "$(version rust-web-src)" ] || apt_install rustc-web rust-web-src
+test)
+    install test
+    install_rust aarch64 armv7
+    enable_arm64_programs
     ;;
-*) die "usage: setup.sh [debian-rust]" ;;
+*) usage ;;
 esac

@@ -20,6 +20,7 @@ die() {
 # Base, board, and the highest level that was reached.
 lines() {
     local level path
+    # shellcheck disable=SC2016 # backticks of Markdown
     printf '# base\tboard\twhat the tests proved: booted, edited or refused; written by `make support-table`\n'
     for level in booted edited refused; do
         [ -d "$proofs/$level" ] || die "nothing is proved to be $level here: run make test first"
@@ -53,7 +54,7 @@ table() {
     local base level cell
     echo '| base | boots in QEMU, its node Ready | image built and judged | refused, with the reason |'
     echo '|---|---|---|---|'
-    for base in $(grep -v '^#' "$1" | cut -f1 | sort -u); do
+    grep -v '^#' "$1" | cut -f1 | sort -u | while read -r base; do
         printf '| %s |' "$(title "$base")"
         for level in booted edited refused; do
             cell=$(awk -F'\t' -v base="$base" -v level="$level" '
@@ -83,7 +84,7 @@ case ${1-} in
     cp "$work/readme" "$readme"
     ;;
 --check)
-    diff -u "$tsv" "$work/tsv" && diff -u "$readme" "$work/readme" ||
+    { diff -u "$tsv" "$work/tsv" && diff -u "$readme" "$work/readme"; } ||
         die "the tests proved something else than is written: run make support-table, and look at the difference"
     ;;
 *)

@@ -1,9 +1,9 @@
-//! ARP packets, as far as a probe for an address conflict needs them (RFC 826; RFC 5227, 1.1 and 2.1.1).
+//! ARP packets for the detection of address conflicts (RFC 826; RFC 5227, 1.1 and 2.1.1).
 
 use std::fmt;
 use std::net::Ipv4Addr;
 
-/// Bytes of an Ethernet frame with an ARP packet for IPv4, without padding.
+/// The size of an Ethernet frame with an ARP packet for IPv4, without padding, in bytes.
 pub const FRAME: usize = 42;
 
 /// EtherType of ARP.
@@ -25,7 +25,7 @@ impl fmt::Display for Mac {
     }
 }
 
-/// The frame that asks who has `address` and claims nothing: the sender's own protocol address is all zeros.
+/// An ARP probe for `address`, which claims nothing: the sender's protocol address is zero.
 pub fn probe(own: Mac, address: Ipv4Addr) -> Vec<u8> {
     let parts: [&[u8]; 9] = [
         &[0xff; 6],
@@ -41,8 +41,8 @@ pub fn probe(own: Mac, address: Ipv4Addr) -> Vec<u8> {
     parts.concat()
 }
 
-/// Who contests `address` by this frame: somebody who uses it (any ARP packet with it as the sender's), or somebody
-/// who probes for it at the same moment. None where the frame is about something else, or our own.
+/// The host that conflicts over `address`, by this frame: it uses the address (an ARP packet with it as the sender's), or
+/// probes for it at the same time. `None` if the frame is about something else, or our own.
 pub fn contender(frame: &[u8], own: Mac, address: Ipv4Addr) -> Option<Mac> {
     let packet = frame.first_chunk::<FRAME>()?;
     let part = |at: usize, length: usize| packet.get(at..at.checked_add(length)?);
@@ -64,7 +64,7 @@ mod tests {
     const OTHER: Mac = Mac([2, 0, 0, 0, 0xab, 2]);
     const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 7);
 
-    /// A reply or request as RFC 826 lays it out, written down by hand.
+    /// A reply or request in the format of RFC 826.
     fn packet(operation: u8, sender: Mac, sender_ip: [u8; 4], target_ip: [u8; 4]) -> Vec<u8> {
         let mut frame = vec![0xff; 6];
         frame.extend(sender.0);
@@ -77,13 +77,13 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_claims_nothing() {
+    fn a_probe_has_a_zero_sender_address() {
         assert_eq!(probe(OWN, ADDRESS), packet(1, OWN, [0; 4], [10, 0, 0, 7]));
         assert_eq!(probe(OWN, ADDRESS).len(), FRAME);
     }
 
     #[test]
-    fn who_contests() {
+    fn only_a_user_or_a_prober_of_the_address_is_a_conflict() {
         let (ours, theirs) = ([10, 0, 0, 7], [10, 0, 0, 9]);
         let mut padded = packet(2, OTHER, ours, [0; 4]);
         padded.resize(60, 0);
@@ -92,12 +92,12 @@ mod tests {
         let table = [
             (padded, Some(OTHER), "a reply, padded to the shortest frame"),
             (packet(1, OTHER, ours, ours), Some(OTHER), "an announcement"),
-            (packet(1, OTHER, ours, theirs), Some(OTHER), "a request of the one who has it"),
+            (packet(1, OTHER, ours, theirs), Some(OTHER), "a request from the host that has it"),
             (packet(1, OTHER, [0; 4], ours), Some(OTHER), "a probe at the same moment"),
-            (packet(1, OTHER, theirs, ours), None, "somebody who wants to talk to us"),
+            (packet(1, OTHER, theirs, ours), None, "a request for our address from another one"),
             (packet(1, OTHER, [0; 4], theirs), None, "a probe for another address"),
             (packet(1, OWN, [0; 4], ours), None, "our own probe, come back"),
-            (packet(2, OTHER, ours, [0; 4])[..41].to_vec(), None, "cut short"),
+            (packet(2, OTHER, ours, [0; 4])[..41].to_vec(), None, "truncated"),
             (no_arp, None, "not ARP"),
             (Vec::new(), None, "nothing"),
         ];

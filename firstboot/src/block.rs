@@ -1,19 +1,19 @@
-//! Block devices, as the kernel shows them in sysfs.
+//! Block devices, from sysfs.
 
 use std::path::{Path, PathBuf};
 
 use crate::sys::{Command, System};
 
-/// All block devices, partitions included.
+/// All block devices, including partitions.
 pub(crate) const CLASS: &str = "/sys/class/block";
 
-/// The unit of `start` and `size` in sysfs, whatever the device's own sectors are.
+/// The unit of `start` and `size` in sysfs, regardless of the device's sector size.
 pub(crate) const SECTOR: u64 = 512;
 
-/// Names of devices that are no disks: memory, images, optical drives, maps of other devices, a chip's boot areas.
+/// Name prefixes of devices that are not disks: memory, images, optical drives, maps of other devices.
 const NO_DISKS: [&str; 10] = ["loop", "ram", "zram", "sr", "fd", "dm-", "md", "mtdblock", "nbd", "drbd"];
 
-/// A partition and where it lies on its disk, in sectors.
+/// A partition and its position on the disk, in sectors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Partition {
     pub(crate) name: String,
@@ -27,7 +27,7 @@ pub(crate) struct Partition {
 pub(crate) struct Disk {
     pub(crate) name: String,
     pub(crate) sectors: u64,
-    /// In the order of their places.
+    /// In the order of their positions.
     pub(crate) partitions: Vec<Partition>,
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn name_of(sys: &dyn System, device: &str) -> Option<String> {
     Some(target.file_name()?.to_str()?.to_owned())
 }
 
-/// The disk that a partition is on, by the partition's `major:minor`; none where it is no partition.
+/// The disk of a partition, by the partition's `major:minor`; `None` if it is not a partition.
 pub(crate) fn disk_of(sys: &dyn System, device: &str) -> Option<String> {
     let target = sys.read_link(&PathBuf::from(format!("/sys/dev/block/{device}"))).ok()?;
     number(sys, &format!("{CLASS}/{}/partition", target.file_name()?.to_str()?))?;
@@ -59,7 +59,7 @@ pub(crate) fn disk_of(sys: &dyn System, device: &str) -> Option<String> {
 }
 
 impl Disk {
-    /// Reads a disk and its partitions; none where there is no such disk.
+    /// Reads a disk and its partitions; `None` if the disk does not exist.
     pub(crate) fn read(sys: &dyn System, name: &str) -> Option<Self> {
         let sectors = number(sys, &format!("{CLASS}/{name}/size"))?;
         let inside = sys.list(&PathBuf::from(format!("{CLASS}/{name}"))).ok()?;
@@ -79,7 +79,7 @@ impl Disk {
         self.sectors.saturating_mul(SECTOR)
     }
 
-    /// All disks that could hold data.
+    /// All disks that can have data.
     pub(crate) fn all(sys: &dyn System) -> Vec<Self> {
         let names = sys.list(Path::new("/sys/block")).unwrap_or_default();
         let whole = |name: &String| {
@@ -95,13 +95,13 @@ impl Disk {
         number(sys, &format!("{CLASS}/{}/ro", self.name)) != Some(0)
     }
 
-    /// Whether another device (a map, an array) is made of it.
+    /// Whether it is part of another device (a map, an array).
     pub(crate) fn is_held(&self, sys: &dyn System) -> bool {
         let holders = sys.list(&PathBuf::from(format!("{CLASS}/{}/holders", self.name)));
         holders.is_ok_and(|names| !names.is_empty())
     }
 
-    /// Model and serial number as a person finds them on the label, with the size; also what tells two disks apart.
+    /// Model, serial number and size, as on the label of the disk; it also identifies the disk.
     pub(crate) fn description(&self, sys: &dyn System) -> String {
         let device = self.path().display().to_string();
         let command = Command::new("udevadm", ["info", "--query=property", "--name", &device]);
@@ -128,13 +128,13 @@ impl Partition {
         Some(Self { number: of("partition")?, start: of("start")?, sectors: of("size")?, name })
     }
 
-    /// Its first sector behind the end.
+    /// The first sector after its end.
     pub(crate) fn end(&self) -> u64 {
         self.start.saturating_add(self.sectors)
     }
 }
 
-/// A size as disks are sold, with one digit behind the point.
+/// A size in decimal units, as on disk labels, with one decimal place.
 pub(crate) fn size(bytes: u64) -> String {
     let units = [("TB", 1_000_000_000_000), ("GB", 1_000_000_000), ("MB", 1_000_000)];
     let (unit, one) = units.into_iter().find(|(_, one)| bytes >= *one).unwrap_or(("kB", 1000));
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes() {
+    fn a_size_has_one_decimal_place_and_a_decimal_unit() {
         let table = [
             (0, "0.0 kB"),
             (31_914_983_424, "31.9 GB"),

@@ -1,4 +1,4 @@
-//! The clock: never before the floor, and network time where there is some.
+//! The clock: never before the floor, and set by network time if available.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,38 +11,38 @@ use crate::sntp;
 use crate::state::STATE_PATH;
 use crate::sys::{Command, System};
 
-/// There while nothing more is to be done about the clock in this boot (`/run` does not outlive it).
+/// Exists once the clock is handled in this boot (`/run` is empty at boot).
 const SETTLED_PATH: &str = "/run/hcimage/clock-settled";
 
-/// systemd-timesyncd makes this file when it has set the clock (systemd-timesyncd.service(8)).
+/// systemd-timesyncd creates this file when it has set the clock (systemd-timesyncd.service(8)).
 const TIMESYNCD_PATH: &str = "/run/systemd/timesync/synchronized";
 
-/// Holds `1` where the kernel set its time from this clock when it started (Documentation/ABI/testing/sysfs-class-rtc).
+/// Contains `1` if the kernel set its time from this clock at boot (Documentation/ABI/testing/sysfs-class-rtc).
 const HARDWARE_CLOCK_PATH: &str = "/sys/class/rtc/rtc0/hctosys";
 
-/// With a clock of its own the board waits so long for a better one.
+/// How long a board with a hardware clock waits for network time.
 const HARDWARE_CLOCK_WAIT: Duration = Duration::from_secs(3);
 
-/// How far the clock may be from what it was just set to.
+/// The maximum difference between the clock and the time that it was just set to.
 const TOLERANCE: Duration = Duration::from_secs(10);
 
-/// When the state was last written.
+/// The time when the state was last written.
 pub(crate) fn last_seen(sys: &dyn System) -> Option<Duration> {
     sys.stat(Path::new(STATE_PATH)).ok().map(|stat| stat.modified)
 }
 
-/// The earliest time that can be right: the build, and the cluster's CAs.
+/// The earliest plausible time: that of the build and of the cluster's CAs.
 pub(crate) fn floor(seed: &Seed) -> Duration {
     Duration::from_secs(seed.clock.floor.max(seed.clock.ca_not_before.unwrap_or_default()))
 }
 
-/// Whether the clock can be right.
+/// Whether the clock is plausible.
 pub(crate) fn is_after_floor(sys: &dyn System, seed: &Seed) -> bool {
     sys.now() >= floor(seed)
 }
 
-/// How long it is worth waiting for network time. A board without a clock of its own starts anywhere; where the kernel
-/// took the time from a clock with a battery, and it is not earlier than it can be, network time is a correction only.
+/// How long to wait for network time. A board without a hardware clock starts with any time; if the kernel set its time
+/// from a battery-backed clock, and it is plausible, network time is only a correction.
 pub(crate) fn patience(sys: &dyn System, seed: &Seed, last_seen: Option<Duration>) -> Duration {
     let wanted = Duration::from_secs(seed.clock.wait_seconds);
     let earliest = floor(seed).max(last_seen.unwrap_or_default());
@@ -53,12 +53,12 @@ pub(crate) fn patience(sys: &dyn System, seed: &Seed, last_seen: Option<Duration
     wanted
 }
 
-/// Whether the clock was seen to in this boot.
+/// Whether the clock is handled in this boot.
 pub(crate) fn is_settled(sys: &dyn System) -> bool {
     sys.stat(Path::new(SETTLED_PATH)).is_ok()
 }
 
-/// Remembers that the clock was seen to in this boot. Without the note the next start only waits once more.
+/// Records that the clock is handled in this boot. If this fails, the next start only waits once more.
 pub(crate) fn settle(sys: &dyn System) {
     let path = Path::new(SETTLED_PATH);
     if let Some(dir) = path.parent() {
@@ -67,7 +67,7 @@ pub(crate) fn settle(sys: &dyn System) {
     let _ = sys.write(path, b"", 0o644);
 }
 
-/// Sets the clock to the floor or to when this node was last seen, where it is earlier. Says whether it was.
+/// Sets the clock forward to the floor or the node's last known time, if it is earlier. Returns whether it was.
 pub(crate) fn raise(sys: &dyn System, seed: &Seed, last_seen: Option<Duration>) -> Result<bool, Failure> {
     let floor = floor(seed).max(last_seen.unwrap_or_default());
     if sys.now() >= floor {
@@ -79,7 +79,7 @@ pub(crate) fn raise(sys: &dyn System, seed: &Seed, last_seen: Option<Duration>) 
 
 fn set(sys: &dyn System, to: Duration) -> Result<(), Failure> {
     let failure = |why: String| {
-        let what = format!("the clock is not set: it says {}, and {why}", date(sys.now()));
+        let what = format!("the clock is not set: it shows {}, and {why}", date(sys.now()));
         Failure::new(what, "power the node off and on, and check the board's real-time clock if it has one")
     };
     sys.set_clock(to).map_err(|e| failure(format!("setting it to {} failed: {e}", date(to))))?;
@@ -90,17 +90,17 @@ fn set(sys: &dyn System, to: Duration) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Network time, and whose.
+/// The result of a request for network time.
 pub(crate) enum NetworkTime {
-    /// The clock agrees with this source.
+    /// The clock is set from this source.
     Good(String),
-    /// No source gave the time, with the reason.
+    /// No source has the time, with the reason.
     None(String),
 }
 
-/// Asks once whoever may know: the seed's time servers (without them, whether the base's own time service has set
-/// the clock), then the servers that the node joins. Sets the clock by the first good answer. One pass over many
-/// servers and addresses may take long: nobody is asked after `end`, a point of the uptime.
+/// Queries all sources once: the seed's time servers (without them, the status of the base's own time service), then the
+/// servers that the node joins. The first good answer sets the clock. Many servers and addresses may take long: no query
+/// starts after `end`, in uptime.
 pub(crate) fn by_network(sys: &dyn System, seed: &Seed, end: Duration) -> Result<NetworkTime, Failure> {
     let first = if seed.clock.ntp.is_empty() { by_base(sys) } else { by_ntp(sys, seed, end)? };
     match (first, seed.role.join()) {
@@ -126,8 +126,8 @@ fn by_ntp(sys: &dyn System, seed: &Seed, end: Duration) -> Result<NetworkTime, F
     Ok(NetworkTime::None(reasons.join(", ")))
 }
 
-/// By the cluster's own server, over TLS with the pinned CA: to a second or so, which is enough for certificates, and
-/// the cluster's clocks agree.
+/// The time of the cluster's own server, over TLS with the pinned CA. It is exact to about a second, which is enough for
+/// certificates, and the cluster's clocks agree.
 pub(crate) fn by_server(
     sys: &dyn System,
     seed: &Seed,
@@ -154,7 +154,7 @@ fn by_base(sys: &dyn System) -> NetworkTime {
     if sys.stat(Path::new(TIMESYNCD_PATH)).is_ok() {
         return good();
     }
-    // Where another service than timesyncd keeps the time (chrony on newer Ubuntu).
+    // For a time service other than timesyncd (chrony on newer Ubuntu).
     match sys.run(&Command::new("timedatectl", ["show", "--property=NTPSynchronized", "--value"])) {
         Ok(output) if output.stdout.trim() == "yes" => good(),
         _ => NetworkTime::None("the system's time service has not set the clock".to_owned()),

@@ -1,4 +1,4 @@
-//! What stands before k3s on every boot: a clock that is not in the past.
+//! The clock gate: it runs before k3s on every boot and keeps the clock out of the past.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,14 +7,14 @@ use crate::clock::{self, NetworkTime};
 use crate::seed::{SEED_PATH, Seed};
 use crate::sys::System;
 
-/// The longest that k3s is ever held up, whatever the seed says.
+/// The longest delay of k3s, regardless of the seed.
 const LONGEST: Duration = Duration::from_secs(300);
 
-/// Between two questions.
+/// The pause between two queries.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Sets the clock to the floor where it is earlier, then waits a bounded while for network time. It always ends,
-/// and never fails: k3s with a doubtful clock is better than no k3s, and says itself what it does not like.
+/// Sets the clock to the floor if it is earlier, then waits for network time, with a limit. It always ends and never
+/// fails: k3s with an inaccurate clock is better than no k3s, and reports its own errors.
 pub fn clock_gate(sys: &dyn System) {
     if clock::is_settled(sys) {
         return;
@@ -22,7 +22,7 @@ pub fn clock_gate(sys: &dyn System) {
     let seed = sys.read(Path::new(SEED_PATH)).map_err(|e| format!("reading {SEED_PATH}: {e}"));
     match seed.and_then(|bytes| Seed::parse(&String::from_utf8_lossy(&bytes)).map_err(|e| e.to_string())) {
         Ok(seed) => wait(sys, &seed),
-        Err(e) => sys.log(&format!("hcimage: clock gate: {e}; going on without")),
+        Err(e) => sys.log(&format!("hcimage: clock gate: {e}; continuing without it")),
     }
     clock::settle(sys);
 }
@@ -41,7 +41,7 @@ fn wait(sys: &dyn System, seed: &Seed) {
             Err(e) => e.to_string(),
         };
         if sys.uptime().saturating_add(PAUSE) > end {
-            sys.log(&format!("hcimage: clock gate: no network time ({reason}); going on without"));
+            sys.log(&format!("hcimage: clock gate: no network time ({reason}); continuing without it"));
             return;
         }
         sys.sleep(PAUSE);

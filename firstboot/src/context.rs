@@ -1,4 +1,4 @@
-//! What a phase may use: the outside world, the seed, and its own line in the state.
+//! The context of a phase: the machine, the seed, and its record in the state.
 
 use std::time::Duration;
 
@@ -8,43 +8,43 @@ use crate::seed::{Network, Seed};
 use crate::state::{self, PhaseName, State};
 use crate::sys::System;
 
-/// What a phase may use.
+/// The context of a phase.
 pub struct Context<'a> {
-    /// The outside world.
+    /// The machine.
     pub sys: &'a dyn System,
-    /// What the builder asked for.
+    /// The settings from the builder.
     pub seed: &'a Seed,
-    /// How far the first boot has come.
+    /// The progress of the first boot.
     pub state: State,
-    /// When the state was last written before this start; the clock cannot be earlier.
+    /// The time of the last write of the state before this start; the clock cannot be earlier.
     pub last_seen: Option<Duration>,
-    /// When the time of the phase under way is over, as a point of the uptime.
+    /// The end of the current phase's time limit, in uptime.
     pub deadline: Duration,
 }
 
 impl Context<'_> {
-    /// The unit that runs k3s here.
+    /// The k3s unit of this node.
     pub fn unit(&self) -> &'static str {
         self.seed.role.unit()
     }
 
-    /// The name of the node, as the user may have changed it.
+    /// The name of the node, with the user's override.
     pub fn hostname(&self) -> &str {
         self.state.overrides.hostname.as_ref().unwrap_or(&self.seed.node.hostname).as_str()
     }
 
-    /// How the node is to be connected, as the user may have changed it.
+    /// The network of the node, with the user's overrides.
     pub fn network(&self) -> Result<Network, PhaseError> {
         self.state.overrides.network(self.seed).map_err(|problem| {
             let what = format!("{}: {problem}", self.seed.report.boot_dir.join(OVERRIDES_FILE).display());
             PhaseError::abort(
                 what,
-                "fix the file with any text editor, or delete it, then power the node off and on",
+                "fix or delete the file with another computer, then power the node off and on",
             )
         })
     }
 
-    /// Says what a phase is doing or waiting for, where it differs from what was said last.
+    /// Logs the progress of a phase, if it has changed.
     pub fn progress(&mut self, name: PhaseName, text: &str) -> Result<(), Failure> {
         let record = self.state.record_mut(name);
         if record.progress.as_deref() == Some(text) {
@@ -55,7 +55,7 @@ impl Context<'_> {
         self.save()
     }
 
-    /// Puts something into the report that must stay there whatever happens later, and says it.
+    /// Adds a permanent note to the report, and logs it.
     pub fn note(&mut self, name: PhaseName, text: &str) -> Result<(), Failure> {
         if !self.state.notes.iter().any(|note| note == text) {
             self.state.notes.push(text.to_owned());
@@ -63,7 +63,7 @@ impl Context<'_> {
         self.progress(name, text)
     }
 
-    /// From here on, another seed is refused.
+    /// Marks the commit point: from here on, another seed is rejected.
     pub fn commit(&mut self) -> Result<(), PhaseError> {
         if self.state.committed {
             return Ok(());

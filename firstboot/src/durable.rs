@@ -1,12 +1,12 @@
-//! Replacing a file so that after a power cut either the old or the new content is there, whole.
+//! Replacing a file so that after a power cut it has either the old or the new content.
 
 use std::io;
 use std::path::Path;
 
 use crate::sys::System;
 
-/// Writes to a second file in the same directory, syncs it, renames it, syncs the directory. A second file left by a
-/// power cut is overwritten.
+/// Writes a temporary file in the same directory, syncs it, renames it and syncs the directory. A temporary file left by
+/// a power cut is overwritten.
 pub(crate) fn replace(sys: &dyn System, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let dir = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     let mut name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();

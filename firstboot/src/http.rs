@@ -1,24 +1,22 @@
-//! As much of HTTP as asking k3s's supervisor needs.
+//! The part of HTTP that a request to k3s's supervisor needs.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
-use crate::report::days_before;
-
-/// An answer, taken apart.
+/// A parsed response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    /// When the server sent it, since 1970 (RFC 9110, 6.6.1).
+    /// The server's time, since 1970 (RFC 9110, 6.6.1).
     pub(crate) date: Option<Duration>,
     pub(crate) body: Vec<u8>,
 }
 
-/// A GET whose answer ends with the connection: an HTTP/1.0 client gets no chunks.
+/// A GET request whose response ends with the connection: an HTTP/1.0 client gets no chunked encoding.
 pub(crate) fn get(path: &str, host: &str, more: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n{more}\r\n").into_bytes()
 }
 
-/// Reads an answer; none where it is not one, or was cut short.
+/// Parses a response; `None` if it is invalid or truncated.
 pub(crate) fn answer(bytes: &[u8]) -> Option<Answer> {
     let at = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
     let (head, rest) = bytes.split_at_checked(at)?;
@@ -34,26 +32,11 @@ pub(crate) fn answer(bytes: &[u8]) -> Option<Answer> {
     whole.then(|| Answer { status, date: field("date").and_then(date), body })
 }
 
-/// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7), the one form that servers may send.
+/// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, 5.6.7), the only format that servers may send. The library accepts obsolete
+/// formats too, which the comparison rejects.
 fn date(text: &str) -> Option<Duration> {
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let (_, rest) = text.split_once(", ")?;
-    let mut words = rest.split(' ');
-    let day: u64 = words.next()?.parse().ok()?;
-    let month = words.next()?;
-    let month = MONTHS.iter().position(|name| *name == month)?;
-    let year: u64 = words.next()?.parse().ok()?;
-    let mut clock = words.next()?.split(':').map(str::parse::<u64>);
-    let (hour, minute, second) = (clock.next()?.ok()?, clock.next()?.ok()?, clock.next()?.ok()?);
-    let right = (1970..10_000).contains(&year)
-        && (1..=31).contains(&day)
-        && hour < 24
-        && minute < 60
-        && second <= 60
-        && words.next() == Some("GMT");
-    let days = days_before(year, month)?.checked_add(day)?.checked_sub(1)?;
-    right.then(|| Duration::from_secs(((days * 24 + hour) * 60 + minute) * 60 + second))
+    let date = httpdate::parse_http_date(text).ok()?;
+    (httpdate::fmt_http_date(date) == text).then(|| date.duration_since(UNIX_EPOCH).ok())?
 }
 
 #[cfg(test)]
@@ -61,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates() {
+    fn only_an_imf_fixdate_is_accepted() {
         let table = [
             ("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777)),
             ("Thu, 01 Jan 1970 00:00:00 GMT", Some(0)),
@@ -80,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_whole_and_cut_short() {
+    fn only_a_complete_response_is_accepted() {
         let good = b"HTTP/1.0 200 OK\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 4\r\n\r\npong";
         let read = answer(good).unwrap();
         assert_eq!(

@@ -1,8 +1,8 @@
-//! Asking the server that a node joins, before k3s does: is it there, is it the right one, does it let the node in,
-//! what time has it.
+//! Probes the server that a node joins, before k3s does: whether it answers, belongs to the cluster and accepts the
+//! node's token, and its time.
 //!
-//! As k3s's own agent does (`pkg/clientaccess/token.go`): the CA comes from `/cacerts`, over a connection that proves
-//! nothing, and is held against the hash in the join token; from then on only that CA is trusted.
+//! It works like k3s's agent (`pkg/clientaccess/token.go`): the CA comes from `/cacerts` over an unverified connection
+//! and is compared with the hash in the join token; from then on only that CA is trusted.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -18,13 +18,13 @@ use crate::resolve;
 use crate::seed::{Endpoint, Join};
 use crate::sys::{System, TlsError, Trust};
 
-/// How long one answer may take; k3s waits as long.
+/// The time limit for one answer, as in k3s.
 const ANSWER_WAIT: Duration = Duration::from_secs(10);
 
-/// How far the two times of one server may lie apart, beyond what passed between the questions.
+/// The maximum difference between two times of a server, beyond the time between the requests.
 const SKEW: Duration = Duration::from_secs(5);
 
-/// A join token in its secure form. It does not print: the password is secret.
+/// A join token in its secure format. `Debug` is not implemented: the password is secret.
 pub struct Token {
     hash: String,
     user: String,
@@ -32,7 +32,7 @@ pub struct Token {
 }
 
 impl Token {
-    /// Reads the file that k3s reads too.
+    /// Reads the token file of k3s.
     pub fn load(sys: &dyn System, path: &Path) -> Result<Self, Failure> {
         let failed = |why: String| {
             let what = format!("reading the join token {}: {why}", path.display());
@@ -40,7 +40,8 @@ impl Token {
         };
         let bytes = sys.read(path).map_err(|e| failed(e.to_string()))?;
         let text = String::from_utf8_lossy(&bytes);
-        Self::parse(text.trim()).ok_or_else(|| failed("it is not K10<hash>::<user>:<password>".to_owned()))
+        Self::parse(text.trim())
+            .ok_or_else(|| failed("expected the form K10<hash>::<user>:<password>".to_owned()))
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -51,8 +52,8 @@ impl Token {
         (hex && !user.is_empty() && !password.is_empty()).then_some(Self { hash, user, password })
     }
 
-    /// The CAs of a bundle that the hash vouches for. One certificate: the hash is over the literal bytes. More: it
-    /// is over the root's DER, so only a root with this hash is one to trust.
+    /// The CAs of a bundle that match the hash. For one certificate the hash is over the literal bytes; for more it is
+    /// over the root's DER, so only a root with this hash is trusted.
     fn roots(&self, bundle: &[u8]) -> Option<Vec<Vec<u8>>> {
         let certificates: Vec<CertificateDer<'static>> =
             CertificateDer::pem_slice_iter(bundle).collect::<Result<_, _>>().ok()?;
@@ -68,31 +69,31 @@ fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Why a server is not one to join now.
+/// Why a server cannot be joined now.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JoinError {
-    /// The name has no address.
+    /// The name cannot be resolved.
     #[error("{0}")]
     Name(String),
-    /// Nobody answers.
+    /// No answer.
     #[error("it does not answer ({0})")]
     Connect(String),
-    /// Its certificate is not valid at the time in question.
-    #[error("its certificate is not valid by this clock")]
+    /// Its certificate is not valid at the given time.
+    #[error("its certificate is not valid at the time of this clock")]
     Time,
-    /// Its certificate is for other names.
-    #[error("its certificate is not for this name")]
+    /// Its certificate does not have the name.
+    #[error("its certificate does not have this name")]
     WrongName,
-    /// TLS broke off, or the answer is none of k3s's.
+    /// TLS failed, or the answer is not from k3s.
     #[error("{0}")]
     Talk(String),
-    /// Another cluster's.
-    #[error("it belongs to another cluster: its CA is not the one that this node's token pins")]
+    /// It belongs to another cluster.
+    #[error("it belongs to another cluster: its CA does not match the hash in this node's token")]
     WrongCluster,
-    /// The right cluster, but it does not take the token.
-    #[error("it is the right one but does not take this node's token")]
+    /// It belongs to the cluster, but rejects the token.
+    #[error("it belongs to this cluster but rejects this node's token")]
     Token,
-    /// The right cluster, and not ready yet.
+    /// It belongs to the cluster and is not ready yet.
     #[error("it is still starting")]
     Starting,
 }
@@ -121,7 +122,7 @@ impl Peer<'_> {
     fn get(&self, path: &str, trust: &Trust, more: &str) -> Result<Answer, JoinError> {
         let left = self.end.saturating_sub(self.sys.uptime());
         if left.is_zero() {
-            return Err(JoinError::Connect("there was no time left to ask".to_owned()));
+            return Err(JoinError::Connect("the time limit was reached before the request".to_owned()));
         }
         let request = http::get(path, &self.name.to_string(), more);
         let answer = self.sys.ask_tls(
@@ -132,10 +133,10 @@ impl Peer<'_> {
             ANSWER_WAIT.min(left),
         )?;
         http::answer(&answer)
-            .ok_or_else(|| JoinError::Talk("its answer is not HTTP, or cut short".to_owned()))
+            .ok_or_else(|| JoinError::Talk("its answer is not HTTP, or truncated".to_owned()))
     }
 
-    /// The CAs of the cluster, and the time that came with them, which proves nothing yet.
+    /// The CAs of the cluster, and the unverified time of the answer.
     fn pinned(&self) -> Result<(Vec<Vec<u8>>, Option<Duration>), JoinError> {
         let answer = self.get("/cacerts", &Trust::Anybody, "")?;
         match answer.status {
@@ -161,39 +162,38 @@ impl Peer<'_> {
         }
     }
 
-    /// The second answer comes over a connection that only somebody with the CA's key could have made for the time
-    /// that the first one claimed. So a server whose certificate had run out cannot turn a clock back to its days.
+    /// The second connection is verified for the time in the first answer, so its certificate must be valid then. So a
+    /// server with an expired certificate cannot turn the clock back to the certificate's validity.
     fn time(&self) -> Result<Duration, JoinError> {
-        let nothing = || JoinError::Talk("its answer has no date".to_owned());
+        let nothing = || JoinError::Talk("its answer has no valid date".to_owned());
         let (roots, claimed) = self.pinned()?;
         let (at, asked) = (claimed.ok_or_else(nothing)?, self.sys.uptime());
         let answer = self.get("/ping", &Trust::Ca { roots, at }, "")?;
         let passed = self.sys.uptime().saturating_sub(asked);
         let time = answer.date.ok_or_else(nothing)?;
         if time.abs_diff(at) > passed.saturating_add(SKEW) {
-            return Err(JoinError::Talk("it gave two times that do not fit each other".to_owned()));
+            return Err(JoinError::Talk("its two times contradict each other".to_owned()));
         }
         Ok(time)
     }
 }
 
 fn strange(status: u16) -> JoinError {
-    JoinError::Talk(format!("its answer has the status {status}, which k3s does not send"))
+    JoinError::Talk(format!("unexpected status {status} in its answer: k3s does not send it"))
 }
 
-/// Whether one of the servers lets this node in; else how the first of them refused. Ends before `end`, a point of
-/// the uptime.
+/// The server that accepts this node, or the most specific error of all servers. It ends before `end`, in uptime.
 pub fn lets_in(sys: &dyn System, join: &Join, token: &Token, end: Duration) -> Result<Endpoint, JoinError> {
     first_good(sys, join, token, end, |peer| peer.lets_in().map(|()| peer.name.clone()))
 }
 
-/// The time of the first server that gives one, since 1970.
+/// The time of the first server that has one, since 1970.
 pub fn time(sys: &dyn System, join: &Join, token: &Token, end: Duration) -> Result<Duration, JoinError> {
     first_good(sys, join, token, end, |peer| peer.time())
 }
 
-/// Asks every server at every address. Of the refusals the one that says most is kept: a server that answers and
-/// refuses tells more than one that is not there.
+/// Probes every server at every address. It keeps the most specific error: a server that answers and rejects the node is
+/// more specific than one that does not answer.
 fn first_good<T>(
     sys: &dyn System,
     join: &Join,
@@ -220,7 +220,7 @@ fn first_good<T>(
             }
         }
     }
-    Err(worst.unwrap_or_else(|| JoinError::Name("there is no server to ask".to_owned())))
+    Err(worst.unwrap_or_else(|| JoinError::Name("there is no server to join".to_owned())))
 }
 
 impl JoinError {
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens() {
+    fn only_a_complete_token_is_accepted() {
         let hash = "0123456789abcdef".repeat(4);
         let good = Token::parse(&format!("K10{hash}::node:a:b")).unwrap();
         assert_eq!(
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_hash_vouches_for_is_trusted() {
+    fn only_a_ca_that_matches_the_hash_is_trusted() {
         let pem = |text: &str| {
             format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", base64(text.as_bytes()))
         };
@@ -295,7 +295,11 @@ mod tests {
         let (one, two) = (pem("one"), pem("one") + &pem("two"));
         assert_eq!(token(sha256(one.as_bytes())).roots(one.as_bytes()).unwrap(), [b"one"]);
         assert_eq!(token(sha256(one.as_bytes())).roots(format!("{one}\n").as_bytes()), None);
-        assert_eq!(token(sha256(b"one")).roots(one.as_bytes()), None, "one alone is pinned by its text");
+        assert_eq!(
+            token(sha256(b"one")).roots(one.as_bytes()),
+            None,
+            "a single certificate is pinned by its PEM text"
+        );
         assert_eq!(token(sha256(b"two")).roots(two.as_bytes()).unwrap(), [b"two"]);
         assert_eq!(token(sha256(two.as_bytes())).roots(two.as_bytes()), None);
         assert_eq!(token(sha256(b"")).roots(b""), None);

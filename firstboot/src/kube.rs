@@ -1,4 +1,4 @@
-//! Asking the cluster, through k3s's own kubectl.
+//! Queries of the cluster, with k3s's own kubectl.
 
 use serde::de::DeserializeOwned;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use crate::context::Context;
 use crate::sys::Command;
 use crate::systemd;
 
-/// k3s itself.
+/// The k3s binary.
 pub(crate) const K3S: &str = "/usr/local/bin/k3s";
 
-/// How long one question may take.
+/// The time limit of a query.
 const QUESTION_LIMIT: Duration = Duration::from_secs(30);
 
 /// `k3s kubectl get … -o json`.
@@ -29,7 +29,7 @@ struct List<T> {
     items: Vec<T>,
 }
 
-/// All objects of a kind, or why the cluster does not tell.
+/// All objects of a kind, or why the query failed.
 pub(crate) fn list<T: DeserializeOwned, const N: usize>(
     cx: &Context<'_>,
     what: [&str; N],
@@ -40,11 +40,11 @@ pub(crate) fn list<T: DeserializeOwned, const N: usize>(
         return Err(format!("the cluster does not answer ({})", systemd::last_line(&output.stderr)));
     }
     let list: List<T> =
-        serde_json::from_str(&output.stdout).map_err(|e| format!("the answer is no list ({e})"))?;
+        serde_json::from_str(&output.stdout).map_err(|e| format!("the answer is not a list ({e})"))?;
     Ok(list.items)
 }
 
-/// The part of every object's metadata that matters here.
+/// The used part of an object's metadata.
 #[derive(Deserialize)]
 pub(crate) struct Meta {
     pub(crate) name: String,
@@ -66,7 +66,7 @@ pub(crate) struct Condition {
     pub(crate) message: String,
 }
 
-/// The condition of a kind.
+/// The condition of a type.
 pub(crate) fn condition<'a>(all: &'a [Condition], kind: &str) -> Option<&'a Condition> {
     all.iter().find(|condition| condition.kind == kind)
 }

@@ -1,7 +1,7 @@
-//! What runs once on a node that was flashed from an image made by hcimage, and the seed both agree on.
+//! The first boot of a node that was flashed with an image of hcimage, and the seed that both programs share.
 //!
-//! [`first_boot`] goes through the phases of [`phase`], each `is it already true? -> act -> verify`, and keeps
-//! durable state, so that a power cut at any instant resumes. [`clock_gate`] is all that later boots need.
+//! [`first_boot`] runs the phases of [`phase`], each `is_done -> apply -> verify`, and keeps durable state, so that it
+//! resumes after a power cut at any time. Later boots only need [`clock_gate`].
 
 pub mod arp;
 pub mod join_probe;
@@ -19,7 +19,7 @@ mod clock_gate;
 mod context;
 mod durable;
 mod http;
-mod k3s_log;
+mod k3s_diagnosis;
 mod kube;
 mod mounts;
 mod phase_error;
@@ -35,12 +35,12 @@ pub use run::{RunOutcome, first_boot};
 /// The unit that the builder enables in the image, and that disables itself at the end.
 pub const UNIT: &str = "hc-firstboot.service";
 
-/// Where the builder lays down this program; the units name it.
+/// The path of this program in the image, also used in the units.
 pub const PROGRAM_PATH: &str = "/usr/local/lib/hcimage/hc-firstboot";
 
 /// The text of [`UNIT`], for `/etc/systemd/system/`.
 pub const UNIT_TEXT: &str = include_str!("../units/hc-firstboot.service");
 
-/// The text of the drop-in that puts the clock gate before k3s, for
+/// The text of the drop-in that runs the clock gate before k3s, for
 /// `/etc/systemd/system/<k3s unit>.d/10-hcimage.conf`.
 pub const CLOCK_GATE_TEXT: &str = include_str!("../units/k3s-clock-gate.conf");

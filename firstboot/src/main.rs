@@ -1,4 +1,4 @@
-//! `hc-firstboot`: finishes a k3s node on its first boot and reports what it does.
+//! `hc-firstboot`: sets up a k3s node on its first boot and reports the result.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -13,14 +13,14 @@ use hc_firstboot::{clock_gate, first_boot};
 use lexopt::Arg;
 
 const HELP: &str = "\
-hc-firstboot: finishes a k3s node on its first boot and reports what it does
+hc-firstboot: sets up a k3s node on its first boot and reports the result
 
 Usage: hc-firstboot <command>
 
 Commands:
-  run         Go through the phases of the first boot, from where they stopped
-  clock-gate  Set the clock before k3s starts; always ends in time
-  status      Print how far the first boot has come; with --json for programs
+  run         Run the phases of the first boot, or resume them
+  clock-gate  Set the clock before k3s starts, with a time limit
+  status      Print the progress of the first boot; with --json for programs
 
 Options:
   -h, --help     Print this
@@ -54,7 +54,7 @@ fn parse(args: impl Iterator<Item = OsString>) -> Result<Action, lexopt::Error> 
         Some(Arg::Short('h') | Arg::Long("help")) => Action::Help,
         Some(Arg::Short('V') | Arg::Long("version")) => Action::Version,
         Some(other) => return Err(other.unexpected()),
-        None => return Err("a command is missing".into()),
+        None => return Err("missing command".into()),
     };
     match parser.next()? {
         Some(other) => Err(other.unexpected()),
@@ -90,7 +90,7 @@ fn status(json: bool) -> ExitCode {
     let state = match load(&RealSystem) {
         Loaded::Present(state) => Some(state),
         Loaded::Absent if json => None,
-        Loaded::Absent => return print("the first boot has not begun\n"),
+        Loaded::Absent => return print("the first boot has not started\n"),
         Loaded::Damaged(reason) => {
             let _ = writeln!(io::stderr(), "hc-firstboot: reading {STATE_PATH}: {reason}");
             return ExitCode::FAILURE;

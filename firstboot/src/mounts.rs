@@ -1,4 +1,4 @@
-//! What is mounted, from `/proc/self/mountinfo` (proc_pid_mountinfo(5)).
+//! Mounts, from `/proc/self/mountinfo` (proc_pid_mountinfo(5)).
 
 use std::path::{Path, PathBuf};
 
@@ -9,20 +9,20 @@ use crate::sys::System;
 pub(crate) struct Mount {
     /// `major:minor` of the device.
     pub(crate) device: String,
-    /// Where it is mounted.
+    /// The mount point.
     pub(crate) at: PathBuf,
     /// The type of the file system, such as `ext4`.
     pub(crate) fstype: String,
-    /// Whether it was mounted read-only, or the kernel made it so after an error.
+    /// Whether it is read-only, by its options or after an error.
     pub(crate) read_only: bool,
 }
 
-/// What is mounted at a directory; the last one, which hides those before it. None too where the list is unreadable.
+/// The mount at a directory: the last one, which hides earlier ones. `None` also if the list is unreadable.
 pub(crate) fn at(sys: &dyn System, dir: &Path) -> Option<Mount> {
     find(sys, |mount| mount.at == dir)
 }
 
-/// Where a device, by its `major:minor`, is mounted.
+/// The mount of a device, by its `major:minor`.
 pub(crate) fn of(sys: &dyn System, device: &str) -> Option<Mount> {
     find(sys, |mount| mount.device == device)
 }
@@ -47,7 +47,7 @@ fn parse(line: &str) -> Option<Mount> {
     Some(Mount { device, at, fstype, read_only })
 }
 
-/// The kernel writes blank, tab, newline and backslash as three octal digits.
+/// The kernel escapes space, tab, newline and backslash as three octal digits.
 fn unescape(text: &str) -> String {
     text.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
 }
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_of_the_kernel() {
+    fn a_line_of_mountinfo_is_parsed() {
         let table = [
             (
                 "36 35 98:0 /mnt1 /mnt\\0402 rw,noatime master:1 - ext3 /dev/root rw,errors=continue",

@@ -1,18 +1,18 @@
-//! What can go wrong in a phase, in words for a person.
+//! Errors of a phase, with their advice.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// One sentence for a person: what is wrong and what to do.
+/// A failure for the report: cause and fix.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Failure {
-    /// What is wrong.
+    /// The cause.
     pub what: String,
-    /// What to do about it.
+    /// The fix.
     pub advice: String,
-    /// The last lines of a log that tell more; already masked.
+    /// The last lines of a log with details; already masked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<String>,
 }
@@ -30,29 +30,29 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Why a phase did not reach its goal this time.
+/// Why a phase did not reach its goal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PhaseError {
-    /// May go away by itself: tried again until the time of the phase is over.
+    /// Temporary: retried until the time limit of the phase.
     Retry(Failure),
-    /// Will not go away: stops the run.
+    /// Permanent: stops the run.
     Abort(Failure),
 }
 
 impl PhaseError {
-    /// What it comes to when nothing more is tried.
+    /// The failure, once there are no more retries.
     pub fn into_failure(self) -> Failure {
         match self {
             Self::Retry(failure) | Self::Abort(failure) => failure,
         }
     }
 
-    /// A trouble that may go away by itself.
+    /// A temporary error.
     pub fn retry(what: impl Into<String>, advice: impl Into<String>) -> Self {
         Self::Retry(Failure::new(what, advice))
     }
 
-    /// A trouble that will not go away.
+    /// A permanent error.
     pub fn abort(what: impl Into<String>, advice: impl Into<String>) -> Self {
         Self::Abort(Failure::new(what, advice))
     }

@@ -1,4 +1,4 @@
-//! Names to addresses, by the base's own resolver.
+//! Resolution of names by the base's own resolver.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,13 +8,13 @@ use hc_common::value::Host;
 use crate::seed::Endpoint;
 use crate::sys::{Command, System};
 
-/// How long one name may take.
+/// The time limit for one name.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// The addresses of a place, in the order of the resolver, each once; or why there are none. It ends before `end`, a
-/// point of the uptime.
+/// The addresses of a host, in the order of the resolver, each once; or the reason why there are none. It ends before
+/// `end`, in uptime.
 ///
-/// By `getent`: this program is statically linked, where the C library's own resolver does not work.
+/// It uses `getent`: this program is statically linked, so the C library's own resolver does not work.
 pub(crate) fn addresses(
     sys: &dyn System,
     place: &Endpoint,
@@ -35,7 +35,7 @@ pub(crate) fn addresses(
         }
     }
     if found.is_empty() {
-        return Err(format!("the name {name} cannot be resolved"));
+        return Err(format!("cannot resolve the name {name}"));
     }
     Ok(found)
 }

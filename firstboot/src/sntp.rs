@@ -1,4 +1,4 @@
-//! A small SNTP client: RFC 4330, and RFC 5905 section 7.3 for the form of the packet.
+//! A small SNTP client: RFC 4330, and RFC 5905 section 7.3 for the packet format.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,46 +9,46 @@ use crate::resolve;
 use crate::seed::Endpoint;
 use crate::sys::System;
 
-/// Bytes of a packet without extensions.
+/// The size of a packet without extensions, in bytes.
 const PACKET: usize = 48;
 
 /// Leap indicator 0, version 4, mode 3 (client).
 const REQUEST: u8 = 0b00_100_011;
 
-/// From 1900, where NTP begins to count, to 1970.
+/// Seconds from 1900, the epoch of NTP, to 1970.
 const FROM_1900_TO_1970: u64 = 2_208_988_800;
 
-/// How long to wait for one answer.
+/// The time limit of one answer.
 const ANSWER_WAIT: Duration = Duration::from_secs(3);
 
-/// Why a server's answer is no time.
+/// Why a server gives no valid time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SntpError {
     /// Fewer than 48 bytes.
-    #[error("the answer has {0} bytes, not 48")]
+    #[error("invalid answer: expected 48 bytes, found {0}")]
     Short(usize),
     /// Not an answer of a server (mode 4).
-    #[error("the answer has mode {0}, not 4 (server)")]
+    #[error("invalid answer: expected mode 4 (server), found {0}")]
     Mode(u8),
-    /// Not an answer to what was asked: somebody else's, or a forged one.
-    #[error("the answer does not echo the question")]
+    /// Not an answer to this request: from another one, or forged.
+    #[error("the answer does not match the request")]
     NotOurs,
-    /// The server says that it has no time itself.
-    #[error("the server is not synchronised itself (leap indicator 3)")]
+    /// The server itself is not synchronized.
+    #[error("the server is not synchronized itself (leap indicator 3)")]
     NotSynchronised,
-    /// A refusal ("kiss of death") or an invalid stratum.
-    #[error("the server refused, or has stratum {0}, not 1 to 15")]
+    /// A rejection ("kiss of death") or an invalid stratum.
+    #[error("the server rejects the request or has an invalid stratum: expected 1 to 15, found {0}")]
     Stratum(u8),
-    /// The field of the time is empty.
-    #[error("the answer holds no time")]
+    /// The timestamp is empty.
+    #[error("the answer has no timestamp")]
     NoTime,
-    /// Earlier than the image was built, so the server is wrong.
+    /// Earlier than the build of the image, so the server is wrong.
     #[error("the server's time is before the build of this image")]
     BeforeFloor,
-    /// The time of the phase was over before it was its turn.
-    #[error("there was no time left to ask")]
+    /// The phase's time limit was reached before the request.
+    #[error("the time limit was reached before the request")]
     Late,
-    /// The server could not be asked.
+    /// The request failed.
     #[error("{0}")]
     Io(String),
 }
@@ -76,7 +76,7 @@ pub fn ask(
     Err(last)
 }
 
-/// Asks one address once.
+/// Sends one request to one address.
 fn ask_address(
     sys: &dyn System,
     server: SocketAddr,
@@ -84,7 +84,7 @@ fn ask_address(
     wait: Duration,
 ) -> Result<Duration, SntpError> {
     let io = |e: std::io::Error| SntpError::Io(e.to_string());
-    // The server echoes the transmit timestamp without looking at it; a random one cannot be guessed.
+    // The server echoes the transmit timestamp unchanged; a random one cannot be guessed.
     let question = sys.random().map_err(io)?;
     let sent = sys.uptime();
     let answer = sys.ask_udp(server, &request(question), wait).map_err(io)?;
@@ -93,7 +93,7 @@ fn ask_address(
     if time < floor { Err(SntpError::BeforeFloor) } else { Ok(time) }
 }
 
-/// A client's packet whose transmit timestamp is `question`.
+/// A client's packet with the transmit timestamp `question`.
 pub fn request(question: u64) -> Vec<u8> {
     let mut packet = vec![REQUEST];
     packet.resize(PACKET - size_of::<u64>(), 0);
@@ -101,7 +101,7 @@ pub fn request(question: u64) -> Vec<u8> {
     packet
 }
 
-/// The server's time since 1970, checked as RFC 4330 section 5 asks for.
+/// The server's time since 1970, with the checks of RFC 4330 section 5.
 pub fn read_answer(bytes: &[u8], question: u64) -> Result<Duration, SntpError> {
     let Some(packet) = bytes.first_chunk::<PACKET>() else {
         return Err(SntpError::Short(bytes.len()));
@@ -122,12 +122,12 @@ pub fn read_answer(bytes: &[u8], question: u64) -> Result<Duration, SntpError> {
     since_1970(timestamp(packet, 40)).ok_or(SntpError::NoTime)
 }
 
-/// 32 bits of seconds and 32 bits of their fraction, big-endian.
+/// 32 bits of seconds and 32 bits of fraction, big-endian.
 fn timestamp(packet: &[u8; PACKET], at: usize) -> u64 {
     packet.iter().skip(at).take(size_of::<u64>()).fold(0, |sum, &byte| (sum << 8) | u64::from(byte))
 }
 
-/// RFC 4330 section 3: with the highest bit set the seconds count from 1900, without it from 2036-02-07 06:28:16.
+/// RFC 4330 section 3: the seconds count from 1900 if the highest bit is set, otherwise from 2036-02-07 06:28:16.
 fn since_1970(timestamp: u64) -> Option<Duration> {
     if timestamp == 0 {
         return None;

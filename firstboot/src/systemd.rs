@@ -1,10 +1,10 @@
-//! Asking systemd about a unit.
+//! Queries of systemd units.
 
 use crate::phase_error::PhaseError;
 use crate::report::mask;
 use crate::sys::{Command, System};
 
-/// What `systemctl show` says about a service.
+/// The properties of a service from `systemctl show`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unit {
     pub(crate) active: String,
@@ -16,7 +16,7 @@ pub(crate) struct Unit {
 }
 
 impl Unit {
-    /// Asks systemd.
+    /// Queries systemd.
     pub(crate) fn show(sys: &dyn System, unit: &str) -> Result<Self, PhaseError> {
         let wanted = "--property=ActiveState,SubState,Result,NRestarts,ExecMainStatus,NeedDaemonReload";
         Ok(Self::parse(&systemctl(sys, ["show", wanted, unit])?))
@@ -37,20 +37,20 @@ impl Unit {
         }
     }
 
-    /// Whether it runs or is on the way there (between two starts included).
+    /// Whether it runs or is starting (including the pause before a restart).
     pub(crate) fn is_started(&self) -> bool {
         matches!(self.active.as_str(), "active" | "activating" | "reloading")
     }
 }
 
-/// Whether a unit starts by itself at boot.
+/// Whether a unit is enabled.
 pub(crate) fn is_enabled(sys: &dyn System, unit: &str) -> Result<bool, PhaseError> {
-    // The exit status says the same as the word, and is not zero for "disabled".
+    // The exit status is not zero for "disabled", so only the output is used.
     let output = run(sys, &Command::new("systemctl", ["is-enabled", unit]))?;
     Ok(output.stdout.trim() == "enabled")
 }
 
-/// Runs systemctl, which must succeed; gives back what it printed.
+/// Runs systemctl, which must succeed, and returns its output.
 pub(crate) fn systemctl<const N: usize>(sys: &dyn System, args: [&str; N]) -> Result<String, PhaseError> {
     let command = Command::new("systemctl", args);
     let output = run(sys, &command)?;
@@ -58,13 +58,10 @@ pub(crate) fn systemctl<const N: usize>(sys: &dyn System, args: [&str; N]) -> Re
         return Ok(output.stdout);
     }
     let complaint = last_line(&output.stderr);
-    Err(PhaseError::retry(
-        format!("running {command}: {complaint}"),
-        "see what `journalctl -b` says about it",
-    ))
+    Err(PhaseError::retry(format!("running {command}: {complaint}"), "see `journalctl -b`"))
 }
 
-/// Runs a command whose exit status the caller judges.
+/// Runs a command; the caller checks its exit status.
 pub(crate) fn run(sys: &dyn System, command: &Command) -> Result<crate::sys::Output, PhaseError> {
     sys.run(command).map_err(|e| {
         let advice = format!("check that `{}` is installed in the image and works", command.program);
@@ -72,7 +69,7 @@ pub(crate) fn run(sys: &dyn System, command: &Command) -> Result<crate::sys::Out
     })
 }
 
-/// The last lines that a unit wrote, masked.
+/// The last log lines of a unit, masked.
 pub(crate) fn last_lines(sys: &dyn System, unit: &str) -> Vec<String> {
     let args = ["--boot", "--no-pager", "--output=cat", "--lines=15", "--unit", unit];
     match sys.run(&Command::new("journalctl", args)) {
@@ -81,12 +78,12 @@ pub(crate) fn last_lines(sys: &dyn System, unit: &str) -> Vec<String> {
     }
 }
 
-/// The last line of what a program complained, masked.
+/// The last line of a program's error output, masked.
 pub(crate) fn last_line(text: &str) -> String {
-    plain(text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or("it said nothing"))
+    plain(text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no error output"))
 }
 
-/// Without secrets, and without what would move the cursor of a console.
+/// The line without secrets and control characters.
 fn plain(line: &str) -> String {
     mask(&line.replace(char::is_control, " "))
 }
@@ -96,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn properties_come_in_any_order() {
+    fn properties_are_read_in_any_order() {
         let text = "NRestarts=2\nSubState=auto-restart\nExecMainStatus=1\nResult=exit-code\n\
                     NeedDaemonReload=no\nActiveState=activating\n";
         let unit = Unit::parse(text);

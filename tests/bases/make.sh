@@ -4,15 +4,18 @@
 #   make.sh NAME...   make these if needed; print the path of each finished image, one a line
 #   make.sh --all     the same for every base
 #   make.sh --list    one line a base: name and what it proves
+#   make.sh --checkers [--if-there]   make the root directory of checkers.sh, and print its path;
+#                     --if-there: only print it, or nothing
 #
 # Only paths go to standard output; progress goes to standard error. An image is kept as
 # <cache>/bases/<name>-<first 16 hex digits of the SHA-256 of its recipe>.img, so that a changed recipe makes
 # a new image and an unchanged one costs nothing. <cache> is $HCIMAGE_TEST_CACHE, or hcimage-tests in the
-# user's cache folder.
+# user's cache directory. The checkers are <cache>/checkers-<digits>.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-cache=${HCIMAGE_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hcimage-tests}/bases
+top=${HCIMAGE_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hcimage-tests}
+cache=$top/bases
 
 die() {
     printf 'make.sh: %s\n' "$*" >&2
@@ -44,8 +47,12 @@ recipe_files() {
 }
 
 recipe_digest() {
-    # Contents only: the same recipe in another folder is the same recipe.
-    recipe_files "$1" | xargs -d '\n' cat | sha256sum | cut -c 1-16
+    recipe_files "$1" | xargs -d '\n' cat | digest
+}
+
+# Contents only: the same recipe in another directory is the same recipe.
+digest() {
+    sha256sum | cut -c 1-16
 }
 
 as_root() {
@@ -66,37 +73,55 @@ list() {
 }
 
 make_base() {
-    local name=$1 image part started
+    local name=$1
     [ -f "$here/$name.sh" ] && grep -q '^PROVES=' "$here/$name.sh" ||
         die "no base called '$name'; 'make.sh --list' shows them"
-    image=$cache/$name-$(recipe_digest "$name").img
-    if [ ! -e "$image" ]; then
-        mkdir -p "$cache"
-        exec 9>"$cache/$name.lock"
+    # shellcheck disable=SC2016 # expanded by the shell of root
+    keep "$cache/$name-$(recipe_digest "$name").img" "$cache/$name.lock" "base image $name" \
+        'source "$1/lib.sh" && run_recipe "$2" "$3"' "$name"
+}
+
+make_checkers() {
+    local path
+    path=$top/checkers-$(cat "$here/lib.sh" "$here/checkers.sh" | digest)
+    [ "${1-}" != --if-there ] || [ -e "$path" ] || return 0
+    # shellcheck disable=SC2016 # expanded by the shell of root
+    keep "$path" "$top/checkers.lock" "the root of the checkers" \
+        'source "$1/lib.sh" && source "$1/checkers.sh" && make_checkers "$3"' checkers
+}
+
+# keep PATH LOCK WHAT SCRIPT NAME: prints PATH, which a shell of root has made if it was not there: its SCRIPT gets this
+# directory, NAME and the path of what it makes.
+keep() {
+    local path=$1 lock=$2 what=$3 script=$4 name=$5 part started
+    if [ ! -e "$path" ]; then
+        mkdir -p "$(dirname "$path")"
+        exec 9>"$lock"
         flock -n 9 || {
-            printf 'waiting for another make.sh that makes %s\n' "$name" >&2
+            printf 'waiting for another make.sh that makes %s\n' "$what" >&2
             flock 9
         }
-        if [ ! -e "$image" ]; then
+        if [ ! -e "$path" ]; then
             started=$SECONDS
-            printf 'making base image %s (kept afterwards in %s)\n' "$name" "$cache" >&2
-            part=$image.part
-            as_root rm -f "$part"
+            printf 'making %s (kept afterwards as %s)\n' "$what" "$path" >&2
+            part=$path.part
+            as_root rm -rf --one-file-system "$part"
             # The lock stays with this process: a child that outlives it must not hold it.
-            as_root bash -c 'source "$1/lib.sh" && run_recipe "$2" "$3"' make.sh "$here" "$name" "$part" >&2 9>&-
-            as_root chown "$(id -u):$(id -g)" "$part"
+            as_root bash -c "$script" make.sh "$here" "$name" "$part" >&2 9>&-
+            as_root chown -R "$(id -u):$(id -g)" "$part"
             sync "$part"
-            mv "$part" "$image"
-            printf 'made %s in %d s\n' "$name" $((SECONDS - started)) >&2
+            mv "$part" "$path"
+            printf 'made %s in %d s\n' "$what" $((SECONDS - started)) >&2
         fi
         exec 9>&-
     fi
-    printf '%s\n' "$image"
+    printf '%s\n' "$path"
 }
 
 [ $# -gt 0 ] || usage
 case $1 in
 --list) list ;;
+--checkers) make_checkers "${2-}" ;;
 # Unpacking and emulating each keep one core busy. All are tried, whichever fails.
 --all) in_order | xargs -d '\n' -n 1 -P "$(nproc)" "${BASH_SOURCE[0]}" ;;
 -*) usage ;;

@@ -54,7 +54,7 @@ fn what_makes_no_cluster_is_not_written() {
         (&["--agents", "250", "--subnet", "10.0.0.0/24"], &["not inside the network"]),
         (&["--ssh-key", "none.pub"], &["none.pub cannot be read"]),
         (&["--gateway", "10.0.0.1"], &["--subnet"]),
-        (&["--name", "My Home"], &["My Home", "small letters"]),
+        (&["--name", "My Home"], &["My Home", "lowercase letters"]),
     ] {
         fail(hcimage(dir.path()).arg("init").args(options), 2, words);
         assert!(names(dir.path()).is_empty(), "{options:?}: {:?}", names(dir.path()));

@@ -52,7 +52,7 @@ fn a_board_without_a_default_base_asks_for_one() {
 fn a_manifest_that_k3s_would_not_apply_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     for (name, text, said) in [
-        ("My_App.yaml", "", "small letters"),
+        ("My_App.yaml", "", "lowercase letters"),
         ("traefik.yaml", "", "choose another name"),
         ("shop.yaml", "kind: Namespace\n", "apiVersion"),
         ("broken.yaml", "a: [\n", "line"),

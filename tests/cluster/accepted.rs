@@ -1,4 +1,4 @@
-//! What right files become.
+//! Valid files and the resulting clusters.
 
 use hcimage::cluster::*;
 use hcimage::value::{BootstrapRole, Host, Role};
@@ -12,7 +12,7 @@ fn cluster(text: &str) -> Cluster {
 }
 
 #[test]
-fn the_least_file_is_one_server_by_dhcp() {
+fn a_minimal_file_is_one_server_with_dhcp() {
     let cluster = cluster(LEAST);
     let server = cluster.nodes.init_server();
     assert_eq!((server.name.as_str(), server.bootstrap_role), ("hc-1", BootstrapRole::InitServer));
@@ -20,12 +20,12 @@ fn the_least_file_is_one_server_by_dhcp() {
     assert!(matches!(cluster.datastore, Datastore::Sqlite));
     let disk = server.data_disk.as_ref().unwrap();
     assert_eq!((disk.label.as_str(), disk.mount.as_str(), disk.required), ("k8s-data", "/k8s-data", false));
-    assert_eq!(cluster.join_url(), None, "nobody joins");
+    assert_eq!(cluster.join_url(), None, "no node joins");
     assert_eq!(cluster.api_url(), "https://hc-1.local:6443");
 }
 
 #[test]
-fn writing_the_defaults_changes_nothing() {
+fn explicit_defaults_change_nothing() {
     fn defaults(schema: &serde_json::Value) -> String {
         let properties = schema["properties"].as_object().into_iter().flatten();
         let given = properties.filter_map(|(key, inner)| Some((key, inner.get("default")?)));
@@ -46,7 +46,7 @@ fn writing_the_defaults_changes_nothing() {
     let plain =
         format!("{LEAST}[data-disk]\nfolders = [{{ path = 'a', mode = '0755', uid = 0, gid = 0 }}]\n");
     let (explicit, plain) = (cluster(&text), cluster(&plain));
-    // Networks and the domain are left to k3s where nobody names them.
+    // Without a setting, networks and the domain are k3s's defaults.
     let mut as_plain = explicit.clone();
     assert_eq!(as_plain.k3s.cluster_cidr.first().unwrap().to_string(), "10.42.0.0/16");
     as_plain.k3s.cluster_cidr.clear();
@@ -57,7 +57,7 @@ fn writing_the_defaults_changes_nothing() {
 }
 
 #[test]
-fn a_cluster_of_many_knows_who_begins_and_where_the_others_join() {
+fn a_cluster_has_its_first_server_and_join_address() {
     let text = include_str!("../../docs/examples/three-servers/cluster.toml");
     let cluster = cluster(text);
     assert_eq!(cluster.nodes.init_server().name.as_str(), "server-1");
@@ -81,7 +81,7 @@ fn a_cluster_of_many_knows_who_begins_and_where_the_others_join() {
 }
 
 #[test]
-fn the_first_server_is_the_first_in_the_file_wherever_it_stands() {
+fn the_first_server_is_the_first_one_in_the_file() {
     let node = |name: &str, role: &str, end: u8| {
         format!("[[nodes]]\nname = '{name}'\nrole = '{role}'\nboard = 'pc'\naddress = '10.0.0.{end}'\n")
     };
@@ -95,7 +95,7 @@ fn the_first_server_is_the_first_in_the_file_wherever_it_stands() {
 }
 
 #[test]
-fn everything_together() {
+fn every_table_together_is_accepted() {
     let text = r#"
 schema = 1
 name = "all"

@@ -1,4 +1,4 @@
-//! Documents that are made from the types, and the examples that they name.
+//! The documents generated from the types, and their examples.
 
 use std::fs;
 
@@ -8,12 +8,12 @@ use hcimage::source::INPUT_FORMATS;
 use crate::{check, golden, root};
 
 #[test]
-fn the_reference_is_fresh() {
+fn the_reference_is_up_to_date() {
     golden(&root().join("docs/config.md"), &cluster::reference());
 }
 
 #[test]
-fn the_schema_is_fresh() {
+fn the_schema_is_up_to_date() {
     let text = serde_json::to_string_pretty(&cluster::schema()).unwrap() + "\n";
     golden(&root().join("docs/cluster.schema.json"), &text);
 }
@@ -34,7 +34,7 @@ fn every_key_is_documented() {
         let mut keys = 0;
         for (key, inner) in schema["properties"].as_object().into_iter().flatten() {
             let path = format!("{path}.{key}");
-            // The one key of a secret in a file of its own is explained at the top of the page.
+            // The key of a secret in a separate file is explained at the top of the page.
             let about = inner["description"].as_str().unwrap_or_default();
             assert!(about.ends_with('.'), "{path} says {about:?}");
             let inside = [inner, &inner["items"], &inner["additionalProperties"]];

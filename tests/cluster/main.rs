@@ -1,7 +1,7 @@
-//! The cluster file: what is reported about wrong ones, what right ones become, and the documents made from the types.
+//! The cluster file: reports of invalid files, results of valid ones, and the documents generated from the types.
 //!
-//! `HCIMAGE_BLESS=1 cargo test -p hcimage --test cluster` writes documents and expected reports anew: read the
-//! difference before it is committed.
+//! `HCIMAGE_BLESS=1 cargo test -p hcimage --test cluster` rewrites documents and expected reports: check the
+//! difference before you commit it.
 
 #![cfg(test)]
 
@@ -22,7 +22,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Compares with a file of the repository, or writes it where that was asked for.
+/// Compares with a file of the repository, or rewrites it if requested.
 fn golden(path: &Path, got: &str) {
     hcimage_testkit::golden::check(path, got, "cargo test -p hcimage --test cluster");
 }
@@ -30,7 +30,7 @@ fn golden(path: &Path, got: &str) {
 const KEY: &str =
     "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti me@laptop\n";
 
-/// The files that the texts of these tests name.
+/// The files that the cluster files of these tests name.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let text = match path.file_name().and_then(|name| name.to_str()).unwrap_or_default() {
         "admin.pub" => KEY,
@@ -46,7 +46,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(text.as_bytes().to_vec())
 }
 
-/// The boards that are built in, and one that is too small for a server.
+/// The built-in boards, and one that is too small for a server.
 fn boards() -> Boards {
     let dir = tempfile::tempdir().unwrap();
     let cm4 = include_str!("../../board-profiles/cm4.toml");

@@ -1,4 +1,4 @@
-//! What is said about wrong files: `mistakes/<kind>.toml` and the report that it must get, `<kind>.out`.
+//! Invalid files, `mistakes/<kind>.toml`, and their expected reports, `<kind>.out`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -27,7 +27,7 @@ fn every_mistake_gets_its_report() {
             Ok(checked) => checked.warnings,
             Err(report) => report,
         };
-        assert!(!report.is_empty(), "{name} is no mistake");
+        assert!(!report.is_empty(), "{name} has no problem");
         assert!(
             report.findings.iter().all(|finding| !finding.hint.is_empty()),
             "{name} has no fix:\n{report}"

@@ -1,4 +1,4 @@
-//! Arbitrary wishes and arbitrary damage.
+//! Arbitrary options and arbitrary damage.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ fn options() -> impl Strategy<Value = TemplateOptions> {
         })
 }
 
-/// The settings of a template that are switched off: each line alone, a table together with its keys.
+/// The optional settings of a template: each line alone, a table together with its keys.
 fn switches(text: &str) -> Vec<std::ops::Range<usize>> {
     let lines: Vec<&str> = text.lines().collect();
     let off = |line: &&str| line.starts_with('#') && !line.starts_with("# ") && line.len() > 1;
@@ -59,7 +59,7 @@ fn switched_on(text: &str, lines: &std::ops::Range<usize>) -> String {
     text.lines().enumerate().map(on).collect()
 }
 
-/// A report and its places must lie in the file.
+/// The positions of a report must be in the file.
 fn lies_in(report: &Report, text: &str) {
     for finding in &report.findings {
         let line = text.lines().nth(finding.line - 1).unwrap_or_default();
@@ -72,7 +72,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn every_template_passes_and_so_does_each_switch_in_it(options in options()) {
+    fn every_template_passes_with_and_without_each_optional_setting(options in options()) {
         let text = template(&options);
         let checked = check(&text).unwrap_or_else(|report| panic!("{text}\n{report}"));
         let etcd_on_card = options.servers > 1 && (options.board == "cm4" || options.addresses.is_none());
@@ -90,7 +90,7 @@ proptest! {
     }
 
     #[test]
-    fn no_damage_makes_it_panic(
+    fn a_damaged_file_does_not_cause_a_panic(
         which in 0_usize..3,
         damage in prop::collection::vec((any::<prop::sample::Index>(), 0_usize..6, "\\PC{0,6}"), 1..6),
     ) {
@@ -116,7 +116,7 @@ proptest! {
     }
 
     #[test]
-    fn lines_in_any_order_do_not_make_it_panic(seed in any::<u64>()) {
+    fn lines_in_any_order_do_not_cause_a_panic(seed in any::<u64>()) {
         let text = include_str!("../../docs/examples/three-servers/cluster.toml");
         let mut lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
         let mut state = seed | 1;

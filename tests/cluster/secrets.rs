@@ -1,4 +1,4 @@
-//! A cluster in a debug message or a panic must not show what is secret.
+//! A cluster in a debug message or a panic must not show secrets.
 
 use crate::check;
 
@@ -41,9 +41,9 @@ auth = { token = "hunter2" }
     }
 }
 
-/// Wherever a line is cut, whatever stands on it: what is behind the equals sign of a secret stays unseen.
+/// However a file is truncated, the value of a secret is not shown.
 #[test]
-fn no_cut_of_a_file_shows_a_secret() {
+fn a_truncated_file_does_not_show_a_secret() {
     let text = "schema = 1\nname = \"home\"\n\n[network]\nwifi = { ssid = \"Home\", psk = \"hunter2hunter2\", \
                 country = \"de\", x = 1 }\n\n[[nodes]]\nname = \"hc-1\"\nrole = \"server\"\nboard = \"cm4\"\n\
                 [[users]]\nname = \"me\"\npassword-hash = \"hunter2\"\nssh-key = 'hunter2'\n\
@@ -58,7 +58,7 @@ fn no_cut_of_a_file_shows_a_secret() {
                 Ok(checked) => checked.warnings.to_string(),
                 Err(report) => report.to_string(),
             };
-            // A piece that begins inside of the secret is not known as one.
+            // A piece that begins inside the secret is not recognized as one.
             let known = piece.starts_with("schema");
             assert!(!known || !said.contains("hunter2"), "{piece}\n----\n{said}");
         }

@@ -1,6 +1,6 @@
 //! The ARP probe on a real network: two network namespaces with a cable between them.
 //!
-//! Needs root. Elsewhere it says that it was skipped.
+//! Needs root. Otherwise it prints that it was skipped.
 
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
@@ -10,7 +10,7 @@ use hc_firstboot::sys::{RealSystem, System};
 
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 7);
 
-/// Says to the probe inside the namespace on which interface to ask.
+/// The interface of the probe inside the namespace.
 const VARIABLE: &str = "HC_FIRSTBOOT_ARP_PROBE";
 
 fn ip(words: &str) -> Result<(), String> {
@@ -40,7 +40,7 @@ impl Cable {
         Ok(cable)
     }
 
-    /// What the probe says in the namespace `here`: it runs as this very test program.
+    /// The result of the probe in the namespace `here`, which runs this test program.
     fn probe(&self) -> String {
         let program = std::env::current_exe().unwrap();
         let output = Command::new("ip")
@@ -65,10 +65,10 @@ impl Drop for Cable {
     }
 }
 
-/// A cable, or the reason why there is none, told.
+/// A cable, or a printed reason why it is missing.
 fn cable(name: &str) -> Option<Cable> {
     if !rustix::process::geteuid().is_root() {
-        // Not by a macro: the output of those is kept from a person where the test passes.
+        // Not by a macro: the test harness hides its output if the test passes.
         io::stderr()
             .write_all(b"SKIPPED: the ARP probe needs network namespaces, and those need root\n")
             .unwrap();
@@ -90,7 +90,7 @@ fn the_probe_inside_the_namespace() {
 }
 
 #[test]
-fn whoever_has_the_address_is_found() {
+fn another_host_with_the_address_is_found() {
     let Some(cable) = cable("has") else { return };
     let (here, there) = (&cable.here, &cable.there);
     assert!(cable.probe().starts_with("error: "), "an interface that is down cannot tell: {}", cable.probe());
@@ -100,14 +100,14 @@ fn whoever_has_the_address_is_found() {
     assert_eq!(cable.probe(), "nobody", "another address");
     ip(&format!("-n {there} addr add {ADDRESS}/24 dev eth0")).unwrap();
     assert_eq!(cable.probe(), "02:00:00:00:ab:02");
-    // The base's own service was quicker, and has set it here too.
+    // The base's own service was faster and has set it here too.
     ip(&format!("-n {here} addr add {ADDRESS}/24 dev eth0")).unwrap();
     assert_eq!(cable.probe(), "02:00:00:00:ab:02", "both have it");
     ip(&format!("-n {there} addr del {ADDRESS}/24 dev eth0")).unwrap();
     assert_eq!(cable.probe(), "nobody", "only this machine has it");
 }
 
-/// A probe must not teach the other machine a wrong address for this one, as claiming would.
+/// A probe must not give the other machine a wrong ARP entry, as claiming would.
 #[test]
 fn a_probe_leaves_no_trace() {
     let Some(cable) = cable("trace") else { return };

@@ -8,7 +8,7 @@ use hc_firstboot::seed::SEED_PATH;
 use crate::machine::Machine;
 use crate::scenario::{FLOOR, STATUS, TRUE_TIME, World, seed};
 
-/// A node after its first boot, switched off.
+/// A node after its first boot, powered off.
 fn finished() -> World {
     let machine = Machine::boot(World::flashed(&seed()));
     assert_eq!(machine.first_boot(), RunOutcome::Ready);
@@ -21,7 +21,7 @@ fn clock(machine: &Machine) -> u64 {
 }
 
 #[test]
-fn the_gate_sets_the_clock_by_the_network() {
+fn the_gate_sets_the_clock_to_network_time() {
     let machine = Machine::boot(finished());
     machine.clock_gate();
     let clock = clock(&machine);
@@ -40,9 +40,9 @@ fn the_gate_ends_without_network_time_and_never_before_the_last_boot() {
     assert!(machine.said().contains("clock gate: no network time (time.example: "), "{}", machine.said());
 }
 
-/// With a clock of its own that can be right, network time is only a correction; one that is behind says nothing.
+/// With a plausible hardware clock, network time is only a correction; a clock that is behind is ignored.
 #[test]
-fn a_hardware_clock_spares_the_wait_unless_it_is_behind() {
+fn a_plausible_hardware_clock_shortens_the_wait() {
     let waited = |said: &str, behind: bool| {
         let mut world = finished();
         world.time_served = false;
@@ -72,7 +72,7 @@ fn a_restart_of_k3s_does_not_wait_again() {
 }
 
 #[test]
-fn the_first_boot_leaves_nothing_for_the_gate_to_wait_for() {
+fn the_gate_does_not_wait_after_the_first_boot_has_set_the_clock() {
     let mut world = World::flashed(&seed());
     world.time_served = false;
     let machine = Machine::boot(world);
@@ -83,7 +83,7 @@ fn the_first_boot_leaves_nothing_for_the_gate_to_wait_for() {
 }
 
 #[test]
-fn the_gate_ends_whatever_is_broken() {
+fn the_gate_ends_despite_a_bad_seed_or_clock() {
     for (seed_text, fixed) in [("no seed", false), (seed().to_toml().unwrap().as_str(), true)] {
         let mut world = finished();
         world.put(SEED_PATH, seed_text);
@@ -95,7 +95,7 @@ fn the_gate_ends_whatever_is_broken() {
 }
 
 #[test]
-fn a_seed_that_asks_for_a_day_does_not_hold_up_later_boots_for_a_day() {
+fn a_long_wait_in_the_seed_does_not_delay_later_boots() {
     let mut seed = seed();
     seed.clock.wait_seconds = 86_400;
     let mut world = World::flashed(&seed);
@@ -105,9 +105,9 @@ fn a_seed_that_asks_for_a_day_does_not_hold_up_later_boots_for_a_day() {
     assert!(machine.now.borrow().uptime < Duration::from_secs(330));
 }
 
-/// One pass over so many servers takes three times as long as the gate may.
+/// Querying so many servers takes three times the limit of the gate.
 #[test]
-fn many_servers_do_not_hold_up_later_boots_either() {
+fn many_time_servers_do_not_delay_later_boots() {
     let mut seed = seed();
     seed.clock.ntp = vec!["192.0.2.1".parse().unwrap(); 300];
     seed.clock.wait_seconds = 86_400;
@@ -120,7 +120,7 @@ fn many_servers_do_not_hold_up_later_boots_either() {
 }
 
 #[test]
-fn without_servers_the_systems_own_time_service_is_waited_for() {
+fn without_servers_the_system_s_own_time_service_is_awaited() {
     let mut seed = seed();
     seed.clock.ntp.clear();
     let mut world = World::flashed(&seed);
@@ -136,9 +136,9 @@ fn without_servers_the_systems_own_time_service_is_waited_for() {
     assert!(clock(&machine) >= FLOOR);
 }
 
-/// A board whose clock was far ahead must come back, and stay back.
+/// A clock that was far ahead must be set back, and stay so.
 #[test]
-fn a_clock_in_the_future_is_set_back_by_the_network() {
+fn a_clock_in_the_future_is_set_back_to_network_time() {
     let mut world = World::flashed(&seed());
     world.clock_at_boot = Duration::from_secs(TRUE_TIME + 1_000_000_000);
     let machine = Machine::boot(world);

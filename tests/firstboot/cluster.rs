@@ -7,7 +7,7 @@ use crate::machine::Machine;
 use crate::scenario::{STATUS, World};
 
 #[test]
-fn nodes_that_do_not_come_are_named_and_do_not_fail_the_server() {
+fn missing_nodes_are_a_note_on_the_first_server() {
     for (others, never_ready, note) in [
         (vec![("hc-2", 12)], None, "not joined: hc-3; they may still join later"),
         (vec![], None, "not joined: hc-2, hc-3; they may still join later"),
@@ -28,7 +28,7 @@ fn nodes_that_do_not_come_are_named_and_do_not_fail_the_server() {
 }
 
 #[test]
-fn a_workload_that_does_not_get_there_is_named_with_its_reasons() {
+fn an_incomplete_workload_is_an_error_with_its_reasons() {
     let mut world = World::full();
     world.workload_is_good = false;
     let text = report_of(world);
@@ -43,9 +43,9 @@ fn a_workload_that_does_not_get_there_is_named_with_its_reasons() {
     assert!(text.contains("What to do:     see `k3s kubectl get events -A`"), "{text}");
 }
 
-/// k3s is up and Ready; mending the manifest and switching on again is all there is to do.
+/// k3s is Ready; the manifest is fixed and the node is powered on again.
 #[test]
-fn a_workload_that_gets_there_later_ends_well() {
+fn a_workload_that_completes_later_succeeds() {
     let mut world = World::full();
     world.workload_is_good = false;
     let machine = Machine::boot(world);

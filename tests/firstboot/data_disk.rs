@@ -22,7 +22,7 @@ fn formats(machine: &Machine) -> usize {
 }
 
 #[test]
-fn a_blank_disk_is_formatted_once_and_named() {
+fn a_blank_disk_is_formatted_once_and_reported() {
     let machine = Machine::boot(without_label(SecondDisk::Blank));
     assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
     assert_eq!(formats(&machine), 1);
@@ -32,14 +32,14 @@ fn a_blank_disk_is_formatted_once_and_named() {
 
 /// The disk with the label may only be slow to spin up.
 #[test]
-fn nothing_is_formatted_before_all_disks_have_shown_up() {
+fn no_disk_is_formatted_before_all_disks_have_appeared() {
     let mut world = without_label(SecondDisk::Blank);
     world.disk_after = Duration::from_secs(28);
     let machine = Machine::boot(world);
     assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
     assert_eq!(formats(&machine), 0);
     assert!(
-        machine.said().contains("a blank one is formatted only when all have shown up"),
+        machine.said().contains("a blank disk is formatted only after all disks have appeared"),
         "{}",
         machine.said()
     );
@@ -47,11 +47,11 @@ fn nothing_is_formatted_before_all_disks_have_shown_up() {
 }
 
 #[test]
-fn a_disk_with_anything_on_it_is_refused_and_named() {
+fn a_disk_that_is_not_blank_is_not_formatted_but_reported() {
     for (disk, why) in [
         (
             SecondDisk::Used,
-            "sdb (model Samsung_T7, serial S5XYZ, 1.0 TB): it holds ext4 with the label \"photos\"",
+            "sdb (model Samsung_T7, serial S5XYZ, 1.0 TB): it has ext4 with the label \"photos\"",
         ),
         (SecondDisk::Half, "sdb (model Samsung_T7, serial S5XYZ, 1.0 TB): its first MiB is not empty"),
         (SecondDisk::None, "sda (model Stick, serial Stick_0, 512.5 MB): it has partitions (sda1)"),
@@ -71,13 +71,13 @@ fn a_disk_with_anything_on_it_is_refused_and_named() {
 }
 
 #[test]
-fn never_means_never() {
+fn with_format_never_a_blank_disk_is_not_formatted() {
     let change = |world: &mut World| {
         world.disk_after = Duration::MAX;
         world.second_disk = SecondDisk::Blank;
     };
     let text = report_of(flashed(change, |_| ()));
-    assert!(text.contains("no disk with the label \"k8s-data\" was found"), "{text}");
+    assert!(text.contains("no disk with the label \"k8s-data\" found"), "{text}");
 }
 
 /// Whatever is wrong with a disk that is not required, the node comes up and says so.
@@ -87,14 +87,14 @@ fn an_optional_disk_never_stops_the_boot() {
     let table: [(Change, &str); 4] = [
         (|w| w.disk_after = Duration::MAX, "no disk with the label"),
         (|w| w.disk_is_sound = false, "mounting the data disk"),
-        (|w| w.foreign_disk = true, "at /k8s-data another disk is mounted"),
+        (|w| w.foreign_disk = true, "wrong disk mounted at /k8s-data: expected "),
         (|w| w.data_read_only = true, "the data disk sda1 at /k8s-data is read-only"),
     ];
     for (change, why) in table {
         let machine =
             Machine::boot(flashed(change, |seed| seed.data_disk.as_mut().unwrap().required = false));
         assert_eq!(machine.first_boot(), RunOutcome::Ready, "{why}: {}", machine.said());
-        let note = format!("gone on without the data disk: {why}");
+        let note = format!("continued without the data disk: {why}");
         assert!(machine.text(STATUS).contains(&note), "{note}\n{}", machine.text(STATUS));
     }
     for change in [table[2].0, table[3].0] {
@@ -104,7 +104,7 @@ fn an_optional_disk_never_stops_the_boot() {
 
 /// The seed's wait counts from power-on.
 #[test]
-fn a_disk_that_never_comes_costs_no_more_than_the_wait() {
+fn a_missing_disk_delays_the_run_only_by_the_time_limit() {
     let change = |world: &mut World| world.disk_after = Duration::MAX;
     let optional = |seed: &mut hc_firstboot::seed::Seed| {
         let disk = seed.data_disk.as_mut().unwrap();

@@ -1,4 +1,4 @@
-//! What goes wrong in each phase, in the words that a person reads.
+//! Failures of each phase, with their messages.
 
 use std::path::Path;
 use std::time::Duration;
@@ -35,7 +35,7 @@ pub(crate) fn must_say(text: &str, what: &str, advice: &str) {
 }
 
 #[test]
-fn no_cable() {
+fn without_a_carrier_the_network_phase_fails() {
     let text = report_of(flashed(|world| world.carrier = false, |_| ()));
     let what = "no network: no interface has a carrier";
     must_say(&text, what, "plug in the network cable, check the switch");
@@ -44,55 +44,54 @@ fn no_cable() {
 }
 
 #[test]
-fn clock_not_set() {
+fn a_clock_that_cannot_be_set_stops_the_run() {
     let text = report_of(flashed(|world| world.clock_is_fixed = true, |_| ()));
-    let what = "the clock is not set: it says 1970-01-01 00:00:10 UTC, and setting it to \
+    let what = "the clock is not set: it shows 1970-01-01 00:00:10 UTC, and setting it to \
                 2026-11-18 11:06:40 UTC failed: permission denied";
     must_say(&text, what, "power the node off and on, and check the board's real-time clock if it has one");
 }
 
 #[test]
-fn network_time_that_is_required() {
+fn missing_network_time_stops_the_run_if_required() {
     let text = report_of(flashed(|world| world.time_served = false, |seed| seed.clock.require_ntp = true));
     let what = "no network time (time.example: operation would block)";
-    let advice = "check that UDP port 123 to the time servers is open, or name a server that can be reached";
+    let advice =
+        "check that UDP port 123 to the time servers is open, or use a time server that can be reached";
     must_say(&text, what, advice);
 }
 
 #[test]
-fn no_label() {
+fn a_missing_data_disk_is_an_error_with_the_labels_found() {
     let text = report_of(flashed(|world| world.disk_after = Duration::MAX, |_| ()));
-    let what = "no disk with the label \"k8s-data\" was found (labels: bootfs, rootfs; \
+    let what = "no disk with the label \"k8s-data\" found (labels: bootfs, rootfs; \
                 block devices: mmcblk0, mmcblk0p1, mmcblk0p2, sda, sda1)";
-    must_say(&text, what, "plug in the data disk, or label it: e2label /dev/<its partition> k8s-data");
+    must_say(&text, what, "connect the data disk, or label it: e2label /dev/<its partition> k8s-data");
 }
 
 #[test]
-fn a_data_disk_that_cannot_be_mounted() {
+fn a_data_disk_that_cannot_be_mounted_is_an_error() {
     let text = report_of(flashed(|world| world.disk_is_sound = false, |_| ()));
     let what = "mounting the data disk k8s-data at /k8s-data: \
                 mount: /k8s-data: wrong fs type, bad option, bad superblock on /dev/sda1.";
-    must_say(&text, what, "check that it holds a whole ext4 file system (fsck), and its line in /etc/fstab");
+    must_say(&text, what, "check its ext4 file system with fsck, and its line in /etc/fstab");
 }
 
 #[test]
-fn another_disk_in_the_place_of_the_data_disk() {
+fn another_disk_at_the_mount_point_is_an_error() {
     let world = flashed(|world| world.foreign_disk = true, |_| ());
     let text = report_of(world);
-    let what = "at /k8s-data another disk is mounted (device 8:33) than sda1";
+    let what = "wrong disk mounted at /k8s-data: expected sda1, found device 8:33";
     must_say(&text, what, "check /etc/fstab, and that no two disks have the same label");
 }
 
 #[test]
-fn damaged_bundle() {
-    let table = [
-        ("the binarx", "its SHA-256 is not the one it was built with"),
-        ("the bin", "it has 7 bytes, not 10"),
-    ];
+fn a_damaged_bundle_stops_the_run() {
+    let table =
+        [("the binarx", "its SHA-256 does not match the build"), ("the bin", "expected 10 bytes, found 7")];
     for (content, why) in table {
         let text = report_of(flashed(|world| world.put("/usr/local/bin/k3s", content), |_| ()));
         let what = format!("the bundle is damaged: /usr/local/bin/k3s: {why}");
-        must_say(&text, &what, "flash the card again, on another card if it happens twice");
+        must_say(&text, &what, "flash the card again; use another card if this happens again");
     }
     let text = report_of(flashed(|world| world.disk.remove(Path::new("/usr/local/bin/k3s")), |_| ()));
     assert!(text.contains("/usr/local/bin/k3s: entity not found"), "{text}");
@@ -101,7 +100,7 @@ fn damaged_bundle() {
 const LOOK: &str = "see the last lines of its log in the report, and `journalctl -u k3s.service`";
 
 #[test]
-fn k3s_exits() {
+fn a_k3s_that_keeps_exiting_stops_the_run() {
     let text = report_of(flashed(|world| world.cluster = Cluster::Exits, |_| ()));
     let what = "k3s exits: k3s.service ended with exit-code (status 1) and was restarted 3 times";
     must_say(&text, what, LOOK);
@@ -111,7 +110,7 @@ fn k3s_exits() {
 }
 
 #[test]
-fn k3s_exits_while_ready_is_waited_for() {
+fn a_k3s_that_exits_before_ready_stops_the_run() {
     let text = report_of(flashed(|world| world.cluster = Cluster::ExitsLater, |_| ()));
     let what = "k3s exits: k3s.service ended with exit-code (status 1) and was restarted 3 times";
     must_say(&text, what, LOOK);
@@ -119,28 +118,28 @@ fn k3s_exits_while_ready_is_waited_for() {
 }
 
 #[test]
-fn k3s_does_not_come_up() {
+fn a_k3s_that_does_not_start_in_time_stops_the_run() {
     let text = report_of(flashed(|world| world.cluster = Cluster::Hangs, |_| ()));
-    must_say(&text, "k3s did not come up within 300 s: k3s.service is activating (start)", LOOK);
+    must_say(&text, "k3s did not start within 300 s: k3s.service is activating (start)", LOOK);
 }
 
 #[test]
-fn ready_not_reached_in_time() {
+fn a_node_that_is_not_ready_in_time_is_an_error() {
     let text = report_of(flashed(|world| world.cluster = Cluster::NeverReady, |_| ()));
-    let what = "Ready was not reached within 300 s: node hc-1 is not Ready: its condition is \
+    let what = "the node was not Ready within 300 s: node hc-1 is not Ready: its condition is \
                 False (KubeletNotReady: container runtime network not ready)";
     must_say(&text, what, LOOK);
 }
 
-/// After a power cut the cluster repeats for a while what the node said before it.
+/// After a power cut the cluster shows the node's status from before for a while.
 #[test]
-fn ready_by_the_word_of_the_last_boot_is_not_ready() {
+fn a_ready_status_from_the_last_boot_does_not_count() {
     let text = report_of(flashed(|world| world.cluster = Cluster::Stale, |_| ()));
     assert!(text.contains("the kubelet has not reported since the last boot"), "{text}");
 }
 
 #[test]
-fn a_card_that_cannot_take_the_state() {
+fn a_state_that_cannot_be_written_stops_the_run() {
     let text = report_of(flashed(|world| world.full_card = true, |_| ()));
     assert!(text.contains("What is wrong:  writing /var/lib/hcimage/state.json: "), "{text}");
 }

@@ -1,4 +1,4 @@
-//! What is missing in the machine itself, each with its fix.
+//! Unmet requirements of the machine, each with its fix.
 
 use hc_firstboot::RunOutcome;
 use hc_firstboot::seed::Seed;
@@ -8,46 +8,46 @@ use crate::machine::Machine;
 use crate::scenario::{STATUS, World, agent_seed, full_seed, seed};
 
 #[test]
-fn too_little_memory() {
+fn too_little_memory_stops_a_server_and_is_a_note_on_an_agent() {
     let text = report_of(flashed(|world| world.memory = 430_000, |_| ()));
-    let what = "this machine has 419 MiB of memory; k3s needs at least 480 here";
+    let what = "not enough memory: k3s needs at least 480 MiB here, and this machine has 419 MiB";
     must_say(&text, what, "use a board with more memory, or make this node an agent");
 
     let mut world = World::flashed(&agent_seed());
     world.memory = 430_000;
     let machine = Machine::boot(world);
     assert_eq!(machine.first_boot(), RunOutcome::Ready, "enough for an agent, and said");
-    assert!(machine.text(STATUS).contains("419 MiB of memory is little for k3s"), "{}", machine.text(STATUS));
+    assert!(machine.text(STATUS).contains("low memory for k3s (419 MiB)"), "{}", machine.text(STATUS));
 }
 
 #[test]
-fn control_groups_without_memory() {
+fn a_missing_memory_controller_stops_the_run() {
     let text = report_of(flashed(|world| world.controllers = Some("cpuset cpu io pids"), |_| ()));
-    assert!(text.contains("missing cgroup controllers: memory\n"), "{text}");
+    assert!(text.contains("What is wrong:  missing cgroup controllers: memory\n"), "{text}");
     assert!(text.contains("cgroup_memory=1 cgroup_enable=memory"), "{text}");
     let text = report_of(flashed(|world| world.controllers = None, |_| ()));
-    assert!(text.contains("missing cgroup controllers: memory\n"), "the older hierarchies: {text}");
+    assert!(text.contains("missing cgroup controllers: memory\n"), "cgroup v1: {text}");
 }
 
 #[test]
-fn a_module_that_is_missing() {
+fn a_missing_kernel_module_stops_the_run() {
     let text = report_of(flashed(|world| world.no_module = "vxlan", |seed| *seed = full_seed()));
-    assert!(text.contains("What is wrong:  the kernel has no module vxlan\n"), "{text}");
+    assert!(text.contains("What is wrong:  missing kernel modules: vxlan\n"), "{text}");
     assert!(text.contains("linux-modules-extra-raspi"), "{text}");
 }
 
 #[test]
-fn a_root_that_cannot_be_written() {
+fn a_read_only_root_stops_the_run() {
     let text = report_of(flashed(|world| world.root_read_only = true, |_| ()));
     assert!(text.contains("What is wrong:  the root file system is read-only\n"), "{text}");
-    assert!(text.contains("What to do:     switch off whatever keeps the root read-only"), "{text}");
+    assert!(text.contains("What to do:     disable the read-only root"), "{text}");
 }
 
 #[test]
-fn a_card_without_room_for_the_images() {
+fn too_little_disk_space_stops_the_run() {
     let text = report_of(flashed(|world| world.free = 1_000_000, |_| ()));
-    let what = "not enough disk space: 1.0 MB free, k3s needs about 200.0 MB to unpack its images";
-    must_say(&text, what, "use a larger card; if it is large, see what the phase root says");
+    let what = "not enough disk space: 1.0 MB free, but k3s needs about 200.0 MB to unpack its images";
+    must_say(&text, what, "use a larger card; if the card is large, see the phase root");
 }
 
 /// Layers and what is unpacked of them, each as large as the tar.
@@ -63,7 +63,7 @@ fn the_unpacked_size_of_an_archive_counts_where_it_is_known() {
 }
 
 #[test]
-fn room_is_not_asked_for_again_once_k3s_has_unpacked() {
+fn disk_space_is_not_checked_again_after_the_start_of_k3s() {
     let mut world = World::flashed(&seed());
     world.workload_is_good = false;
     let machine = Machine::boot(world);
@@ -79,9 +79,9 @@ fn room_is_not_asked_for_again_once_k3s_has_unpacked() {
     assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
 }
 
-/// What a base does whose first boot applies systemd's presets.
+/// A base whose first boot applies systemd's presets.
 #[test]
-fn a_k3s_that_was_started_before_its_time_is_stopped() {
+fn a_k3s_that_was_started_too_early_is_stopped() {
     let mut world = World::flashed(&seed());
     let link = world.unit_link();
     world.disk.link(link.as_ref(), "../k3s.service");
@@ -89,7 +89,7 @@ fn a_k3s_that_was_started_before_its_time_is_stopped() {
     assert!(machine.now.borrow().k3s_started.is_some());
     assert_eq!(machine.first_boot(), RunOutcome::Ready);
     let status = machine.text(STATUS);
-    assert!(status.contains("the base had started k3s.service before its time"), "{status}");
+    assert!(status.contains("the base had started k3s.service too early"), "{status}");
     let commands = machine.commands.borrow();
     let at = |wanted: &str| commands.iter().position(|line| line == wanted).unwrap();
     assert!(at("systemctl disable --now k3s.service") < at("systemctl enable k3s.service"));

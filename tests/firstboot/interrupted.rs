@@ -29,7 +29,7 @@ fn cut_at(world: World, step: u64, cut: Cut) -> World {
     machine.off().power_cut(cut)
 }
 
-/// Boots again, without further cuts, and judges the end.
+/// Boots again, without further cuts, and checks the result.
 fn must_end_well(world: World, story: &str) {
     let wanted = world.seed.clone();
     let machine = Machine::boot(world);
@@ -109,7 +109,7 @@ fn a_second_cut_while_resuming_resumes_too() {
 }
 
 #[test]
-fn what_was_verified_is_not_done_again() {
+fn a_verified_phase_is_not_repeated() {
     let steps = steps_of_a_whole_run(World::flashed(&seed()));
     let machine = Machine::boot(World::flashed(&seed()));
     machine.first_boot_until(steps - 40);
@@ -121,9 +121,9 @@ fn what_was_verified_is_not_done_again() {
     assert_eq!(machine.now.borrow().k3s_start_commands, 0, "k3s starts by itself: it is enabled");
 }
 
-/// The fake itself must be able to lose things, or the tests above prove nothing.
+/// The fake itself must lose unsynced data, or the tests above prove nothing.
 #[test]
-fn the_card_forgets_what_was_not_synced() {
+fn the_simulated_card_loses_unsynced_writes() {
     use hc_firstboot::sys::System;
     for (cut, expected) in [(Cut::NamesLost, "old"), (Cut::NamesKept, "")] {
         let mut world = World::flashed(&seed());

@@ -13,7 +13,7 @@ fn agent(change: impl FnOnce(&mut World)) -> World {
 }
 
 #[test]
-fn a_server_that_is_late_is_waited_for() {
+fn a_late_server_is_awaited() {
     let machine = Machine::boot(agent(|world| world.server_after = Duration::from_secs(100)));
     assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
     let said = "hcimage: join: waiting: the server 10.0.0.1:6443: it does not answer (connection refused)";
@@ -41,20 +41,20 @@ fn a_late_server_sets_the_clock_too() {
 }
 
 #[test]
-fn every_refusal_is_named() {
-    let late = "no server let this node in within 120 s: ";
+fn every_join_error_has_its_message() {
+    let late = "no server accepted this node within 120 s: ";
     let table = [
         (Server::Refuses, late, "it does not answer (connection refused)"),
         (Server::Starting, late, "it is still starting"),
-        (Server::OtherName, late, "its certificate is not for this name"),
-        (Server::OtherTime, late, "its certificate is not valid by this clock"),
-        (Server::Strange, late, "its answer has the status 404, which k3s does not send"),
+        (Server::OtherName, late, "its certificate does not have this name"),
+        (Server::OtherTime, late, "its certificate is not valid at the time of this clock"),
+        (Server::Strange, late, "unexpected status 404 in its answer: k3s does not send it"),
         (
             Server::OtherCluster,
             "",
-            "it belongs to another cluster: its CA is not the one that this node's token pins",
+            "it belongs to another cluster: its CA does not match the hash in this node's token",
         ),
-        (Server::OtherToken, "", "it is the right one but does not take this node's token"),
+        (Server::OtherToken, "", "it belongs to this cluster but rejects this node's token"),
     ];
     for (server, before, why) in table {
         let world = agent(|world| world.server = server);
@@ -69,7 +69,7 @@ fn every_refusal_is_named() {
 }
 
 #[test]
-fn a_failed_join_begins_again_at_the_next_boot() {
+fn a_failed_join_is_retried_at_the_next_boot() {
     let machine = Machine::boot(agent(|world| world.server = Server::OtherCluster));
     assert_eq!(machine.first_boot(), RunOutcome::Failed);
     let mut world = machine.off().shut_down();
@@ -78,17 +78,18 @@ fn a_failed_join_begins_again_at_the_next_boot() {
 }
 
 #[test]
-fn a_token_that_is_none() {
+fn an_invalid_token_stops_the_run() {
     for text in ["", "bare-password", "K10abc::node:x"] {
         let report = report_of(agent(|world| world.put(TOKEN_FILE, text)));
-        let what = "reading the join token /etc/rancher/k3s/token: it is not K10<hash>::<user>:<password>";
+        let what =
+            "reading the join token /etc/rancher/k3s/token: expected the form K10<hash>::<user>:<password>";
         assert!(report.contains(what), "{report}");
     }
 }
 
 /// What only k3s itself can know is read from its log.
 #[test]
-fn the_reason_in_the_log_of_k3s_is_told() {
+fn a_known_error_in_the_log_of_k3s_is_explained() {
     let table = [
         (
             "level=error msg=\"Node password rejected, duplicate hostname\"\n",
@@ -98,7 +99,7 @@ fn the_reason_in_the_log_of_k3s_is_told() {
             "level=error msg=\"dial tcp: lookup k3s.lan: no such host\"\n",
             "the server's name cannot be resolved",
         ),
-        ("level=error msg=\"no space left on device\"\n", "the card is full"),
+        ("level=error msg=\"no space left on device\"\n", "the disk is full"),
     ];
     for (log, why) in table {
         let text = report_of(agent(|world| {
@@ -106,7 +107,7 @@ fn the_reason_in_the_log_of_k3s_is_told() {
             world.log = log;
         }));
         let what =
-            "What is wrong:  k3s did not come up within 300 s: k3s-agent.service is activating (start): ";
+            "What is wrong:  k3s did not start within 300 s: k3s-agent.service is activating (start): ";
         assert!(text.contains(what) && text.contains(why), "{why}\n{text}");
     }
     let text = report_of(agent(|world| world.cluster = Cluster::Hangs));
@@ -120,7 +121,7 @@ fn clock(machine: &Machine) -> u64 {
 
 /// No time server can be reached, as in many a home network: the first server has the time.
 #[test]
-fn an_agent_takes_the_time_of_its_server() {
+fn an_agent_sets_its_clock_from_its_server() {
     let machine = Machine::boot(agent(|world| world.time_served = false));
     assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
     assert!(

@@ -15,10 +15,10 @@ use hc_firstboot::{RunOutcome, clock_gate, first_boot};
 use crate::disk::Disk;
 use crate::scenario::{KEYFILE, MOUNT, SecondDisk, World};
 
-/// Thrown through the program under test: nothing of it runs after this.
+/// Unwinds the program under test, which does not run after this.
 struct PowerCut;
 
-/// What is gone with the power.
+/// The state that a power cut loses.
 #[derive(Debug, Clone)]
 pub(crate) struct Volatile {
     pub(crate) uptime: Duration,
@@ -30,7 +30,7 @@ pub(crate) struct Volatile {
     pub(crate) static_address: bool,
     /// When k3s was started.
     pub(crate) k3s_started: Option<Duration>,
-    /// How often `systemctl start` was asked for.
+    /// The number of `systemctl start` commands.
     pub(crate) k3s_start_commands: u32,
 }
 
@@ -45,7 +45,7 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Power on: what is enabled starts by itself, the clock is wherever the board left it.
+    /// Power on: enabled units start, and the clock has the board's initial time.
     pub(crate) fn boot(world: World) -> Self {
         let hostname = world.disk.text("/etc/hostname").trim().to_owned();
         // The base's network service sets what its files say.
@@ -69,7 +69,7 @@ impl Machine {
         }
     }
 
-    /// Runs the first boot; none where the power failed at the step chosen.
+    /// Runs the first boot; `None` if the power failed at the chosen step.
     pub(crate) fn first_boot_until(&self, step: u64) -> Option<RunOutcome> {
         self.power_until.set(step);
         match catch_unwind(AssertUnwindSafe(|| first_boot(self))) {
@@ -103,7 +103,7 @@ impl Machine {
         self.world.into_inner()
     }
 
-    /// Counts a step; time passes, and perhaps the power fails before the step has any effect.
+    /// Counts a step; time passes, and the power may fail before the step has an effect.
     fn step(&self) {
         self.steps.set(self.steps.get() + 1);
         if self.steps.get() >= self.power_until.get() {
@@ -112,7 +112,7 @@ impl Machine {
         self.now.borrow_mut().uptime += Duration::from_millis(1);
     }
 
-    /// Where a path lies: below the mount point it is on the data disk while that is mounted.
+    /// The place of a path: below the mount point it is on the data disk while that is mounted.
     fn place(&self, path: &Path) -> PathBuf {
         match path.strip_prefix(MOUNT) {
             Ok(rest) if self.now.borrow().mounted => Path::new("/.data").join(rest),
@@ -131,7 +131,7 @@ impl Machine {
         now.clock_at_boot + now.uptime
     }
 
-    /// Files that the kernel and udev make up.
+    /// Virtual files of the kernel and udev.
     fn made_up(&self, path: &Path) -> Option<String> {
         let world = self.world.borrow();
         let now = self.now.borrow();

@@ -1,4 +1,4 @@
-//! The first boot against a machine that is made of memory and loses its power at any step.
+//! The first boot on a simulated machine that loses power at any step.
 #![cfg(test)]
 
 mod arp;

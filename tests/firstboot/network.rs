@@ -18,7 +18,7 @@ fn with_address(of_stack: Option<NetworkStack>) -> impl FnOnce(&mut Seed) {
 }
 
 #[test]
-fn an_address_that_is_free_is_claimed() {
+fn a_free_address_is_claimed() {
     let machine = Machine::boot(flashed(|_| (), with_address(Some(NetworkStack::NetworkManager))));
     assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
     assert!(machine.said().contains("network: nobody else has 10.0.0.9/24: setting it on eth0"));
@@ -33,7 +33,7 @@ const CONFLICT: &str = "the address 10.0.0.9 belongs to another machine already,
 
 /// The fake itself panics where the address is set while the other machine is there.
 #[test]
-fn a_conflict_is_waited_out_and_named() {
+fn a_conflict_is_reported_and_awaited() {
     let change = |world: &mut World| world.conflict_until = Duration::from_secs(40);
     let machine = Machine::boot(flashed(change, with_address(Some(NetworkStack::NetworkManager))));
     assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
@@ -41,7 +41,7 @@ fn a_conflict_is_waited_out_and_named() {
 }
 
 #[test]
-fn a_conflict_that_stays_fails_and_leaves_the_network_as_it_was() {
+fn a_persistent_conflict_fails_and_leaves_the_network_unchanged() {
     let change = |world: &mut World| world.conflict_until = Duration::MAX;
     let world = flashed(change, with_address(Some(NetworkStack::NetworkManager)));
     let text = report_of(world.clone());
@@ -62,7 +62,7 @@ fn a_conflict_that_stays_fails_and_leaves_the_network_as_it_was() {
 
 /// The base's own service was quicker: k3s is held back all the same.
 #[test]
-fn a_conflict_with_an_address_that_is_set_already_holds_k3s_back() {
+fn a_conflict_with_a_set_address_keeps_k3s_from_starting() {
     for until in [40, 1000] {
         let change = |world: &mut World| {
             world.put(KEYFILE, "address1=10.0.0.9/24,10.0.0.1\n");
@@ -156,13 +156,13 @@ fn another_port_with_a_carrier_is_not_claimed() {
 }
 
 #[test]
-fn a_vlan_by_dhcp() {
+fn a_vlan_with_dhcp_gets_its_address() {
     let machine = Machine::boot(flashed(|_| (), in_vlan));
     assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
 }
 
 #[test]
-fn a_vlan_that_does_not_come_to_the_port_is_named() {
+fn a_vlan_that_is_missing_on_the_port_is_an_error() {
     let text = report_of(flashed(|world| world.vlan_reaches = false, in_vlan));
     assert!(text.contains("no network: no address by DHCP"), "{text}");
     assert!(text.contains("check that the switch sends VLAN 20 to the port, and with its tag"), "{text}");
@@ -184,7 +184,7 @@ fn networks_with_proxy_arp_are_not_probed() {
 }
 
 #[test]
-fn a_network_that_firstboot_cannot_write_is_only_waited_for() {
+fn a_network_service_without_support_is_only_awaited() {
     let world = flashed(|_| (), with_address(None));
     let text = report_of(world.clone());
     assert!(text.contains("no network: the address 10.0.0.9 is not set (set: 10.0.0.7)"), "{text}");

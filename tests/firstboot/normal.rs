@@ -1,4 +1,4 @@
-//! Everything in order.
+//! Runs without errors.
 
 use std::path::Path;
 
@@ -39,21 +39,21 @@ fn a_flashed_card_becomes_a_ready_node() {
 
 /// The first server of three nodes, with everything in its seed.
 #[test]
-fn a_cluster_of_three_becomes_whole() {
+fn the_first_server_of_three_waits_for_its_nodes_and_workloads() {
     let machine = Machine::boot(World::full());
     assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
     let status = machine.text(STATUS).replace("\r\n", "\n");
     for line in [
         "Cluster: home, as first server; API at https://k3s.example:6443",
-        "root       done           0  31.3 GB, all of its disk",
+        "root       done           0  31.3 GB, the whole disk",
         "network    done           2  10.0.0.9 on eth0",
         "Note:    formatting the blank disk /dev/sdb (model Samsung_T7, serial S5XYZ, 1.0 TB) as \"k8s-data\"",
         "data disk  done          17  k8s-data at /k8s-data",
-        "room       done           0  20.0 GB free",
+        "disk space done           0  20.0 GB free",
         "nodes      done          17  2 joined and Ready",
         "workloads  done           0  manifests: 1, charts: 1, deployments: 1",
-        "check      done           0  1 (fail) (missing: CONFIG_VXLAN); all of it in /var/lib/hcimage/check-config.txt",
-        "secrets    done           0  1 overwritten and removed; cells of a flash card may keep old content",
+        "check      done           0  1 (fail) (missing: CONFIG_VXLAN); full output in /var/lib/hcimage/check-config.txt",
+        "secrets    done           0  1 overwritten and removed; the cells of a flash card may keep old content",
     ] {
         assert!(status.lines().any(|l| l == line), "{line}\n{status}");
     }
@@ -64,7 +64,7 @@ fn a_cluster_of_three_becomes_whole() {
 }
 
 #[test]
-fn an_agent_joins() {
+fn an_agent_joins_its_server() {
     let machine = Machine::boot(World::flashed(&agent_seed()));
     assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
     let status = machine.text(STATUS);
@@ -90,7 +90,7 @@ fn the_second_boot_does_nothing() {
 }
 
 #[test]
-fn an_agent_asks_with_the_kubelets_own_configuration() {
+fn an_agent_queries_with_the_kubelet_s_kubeconfig() {
     let machine = Machine::boot(World::flashed(&agent_seed()));
     assert_eq!(machine.first_boot(), RunOutcome::Ready);
     let asked = "/usr/local/bin/k3s kubectl get node hc-1 -o json \
@@ -99,7 +99,7 @@ fn an_agent_asks_with_the_kubelets_own_configuration() {
 }
 
 #[test]
-fn a_node_without_a_data_disk_needs_none() {
+fn a_node_without_a_data_disk_mounts_nothing() {
     let mut seed = seed();
     seed.data_disk = None;
     let machine = Machine::boot(World::flashed(&seed));
@@ -116,22 +116,22 @@ fn an_optional_data_disk_that_is_missing_is_a_note() {
     let machine = Machine::boot(world);
     assert_eq!(machine.first_boot(), RunOutcome::Ready);
     assert!(
-        machine.text(STATUS).contains("gone on without the data disk: no disk with the label \"k8s-data\"")
+        machine.text(STATUS).contains("continued without the data disk: no disk with the label \"k8s-data\"")
     );
     assert!(machine.off().disk.names_below(Path::new("/k8s-data")).is_empty());
 }
 
 #[test]
-fn the_machine_id_is_waited_for() {
+fn a_missing_machine_id_is_awaited() {
     let mut world = World::flashed(&seed());
     world.machine_id_after = std::time::Duration::from_secs(20);
     let machine = Machine::boot(world);
     assert_eq!(machine.first_boot(), RunOutcome::Ready);
-    assert!(machine.said().contains("hcimage: identity: waiting: /etc/machine-id holds no machine id yet"));
+    assert!(machine.said().contains("hcimage: identity: waiting: /etc/machine-id has no machine ID yet"));
 }
 
 #[test]
-fn a_boot_partition_that_is_not_mounted_costs_the_report_only() {
+fn without_the_boot_partition_only_the_report_file_is_missing() {
     let mut world = World::flashed(&seed());
     world.boot_mounted = false;
     let machine = Machine::boot(world);
@@ -141,7 +141,7 @@ fn a_boot_partition_that_is_not_mounted_costs_the_report_only() {
 }
 
 #[test]
-fn without_network_time_the_floor_is_enough() {
+fn without_network_time_the_clock_at_the_floor_is_accepted() {
     let mut world = World::flashed(&seed());
     world.time_served = false;
     let machine = Machine::boot(world);

@@ -1,4 +1,4 @@
-//! `hcimage.toml` on the small partition: what the user changed with a text editor.
+//! `hcimage.toml` on the boot partition: the user's overrides.
 
 use hc_common::network::NetworkStack;
 use hc_firstboot::RunOutcome;
@@ -20,7 +20,7 @@ fn with(text: &str) -> World {
 }
 
 #[test]
-fn name_and_address_are_taken_over_everywhere() {
+fn an_overridden_name_and_address_are_used_everywhere() {
     let text = "hostname = \"kitchen\"\r\naddress = \"10.0.0.9/24\"\r\ngateway = \"10.0.0.1\"\r\n";
     let machine = Machine::boot(with(text));
     assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
@@ -38,7 +38,7 @@ fn name_and_address_are_taken_over_everywhere() {
 }
 
 #[test]
-fn nothing_set_changes_nothing() {
+fn an_empty_file_changes_nothing() {
     let machine = Machine::boot(with(hc_firstboot::overrides::OVERRIDES_TEMPLATE));
     assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
     assert_eq!(machine.text(K3S), "");
@@ -46,7 +46,7 @@ fn nothing_set_changes_nothing() {
 }
 
 #[test]
-fn a_bad_file_stops_the_run_and_names_the_line() {
+fn an_invalid_file_stops_the_run_with_the_line() {
     let table = [
         ("hostname = \"a\"\naddres = \"x\"\n", "line 2: unknown field `addres`"),
         (
@@ -91,10 +91,7 @@ fn a_bad_file_stops_the_run_and_names_the_line() {
             report.contains(&format!("What is wrong:  /boot/firmware/hcimage.toml: {why}")),
             "{why}\n{report}"
         );
-        assert!(
-            report.contains("What to do:     fix the file with any text editor, or delete it"),
-            "{report}"
-        );
+        assert!(report.contains("What to do:     fix or delete the file with another computer"), "{report}");
     }
     let mut world = with("address = \"10.0.0.9/24\"\ngateway = \"10.0.0.1\"\n");
     world.put_seed(&seed());
@@ -102,7 +99,7 @@ fn a_bad_file_stops_the_run_and_names_the_line() {
 }
 
 #[test]
-fn a_mended_file_is_read_again_until_k3s_was_started() {
+fn a_fixed_file_is_read_again_until_the_start_of_k3s() {
     let machine = Machine::boot(with("hostname = \n"));
     assert_eq!(machine.first_boot(), RunOutcome::Failed);
     let mut world = machine.off().shut_down();
@@ -112,7 +109,7 @@ fn a_mended_file_is_read_again_until_k3s_was_started() {
     assert_eq!(machine.first_boot(), RunOutcome::Failed, "after the commit point");
     assert_eq!(machine.text("/etc/hostname"), "kitchen\n");
 
-    // From here on another name would be another node of the cluster.
+    // From here on another name would mean another node of the cluster.
     let mut world = machine.off().shut_down();
     world.put(OVERRIDES, "hostname = \"bath\"\n");
     world.disk.remove("/etc/hostname".as_ref());
@@ -120,7 +117,7 @@ fn a_mended_file_is_read_again_until_k3s_was_started() {
     let machine = Machine::boot(world);
     assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
     assert_eq!(machine.text("/etc/hostname"), "kitchen\n");
-    let note = "hcimage.toml was changed after k3s was started: not read any more";
+    let note = "hcimage.toml was changed after the start of k3s: ignored";
     assert!(machine.text(STATUS).contains(note), "{}", machine.text(STATUS));
 }
 

@@ -1,4 +1,4 @@
-//! The program itself, as far as it can be run on a machine that is no node.
+//! The program itself, as far as it runs on a machine that is not a node.
 
 use std::process::{Command, Output};
 
@@ -7,7 +7,7 @@ fn run(args: &[&str]) -> Output {
 }
 
 #[test]
-fn it_says_its_version() {
+fn the_version_is_printed() {
     let output = run(&["--version"]);
     let expected = format!("hc-firstboot {}\n", env!("CARGO_PKG_VERSION"));
     assert_eq!((output.status.code(), output.stdout), (Some(0), expected.into_bytes()));

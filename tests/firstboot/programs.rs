@@ -279,9 +279,9 @@ impl World {
             let Trust::Ca { roots, at } = trust else { panic!("{path} was asked of anybody") };
             assert_eq!(roots, &[b"one".to_vec()]);
             if path == "/ping" {
-                assert_eq!(at.as_secs(), TRUE_TIME + uptime.as_secs(), "judged at the time that it claims");
+                assert_eq!(at.as_secs(), TRUE_TIME + uptime.as_secs(), "verified at the time that it claims");
             } else {
-                assert!(at.abs_diff(clock) < Duration::from_secs(1), "judged at this node's own time");
+                assert!(at.abs_diff(clock) < Duration::from_secs(1), "verified at this node's own time");
             }
             match self.server {
                 Server::OtherName => return Err(TlsError::Name),
@@ -361,7 +361,7 @@ impl World {
     }
 }
 
-/// By coreutils, so that nobody's own arithmetic judges itself.
+/// By coreutils, as an independent reference.
 fn http_date(seconds: u64) -> String {
     use std::collections::BTreeMap;
     use std::sync::Mutex;

@@ -1,4 +1,4 @@
-//! The growth of the root file system.
+//! Growth of the root file system.
 
 use hc_firstboot::RunOutcome;
 
@@ -21,37 +21,37 @@ fn must_end(world: World, note: &str) -> Machine {
 }
 
 #[test]
-fn what_the_base_has_not_grown_is_grown() {
-    let machine = must_end(world(), "31.3 GB, all of its disk");
+fn a_root_that_the_base_has_not_grown_is_grown() {
+    let machine = must_end(world(), "31.3 GB, the whole disk");
     assert!(machine.said().contains("root: growing mmcblk0p2 to the end of /dev/mmcblk0"));
     assert!(machine.off().resized);
 }
 
 #[test]
-fn what_the_base_has_grown_is_left_alone() {
+fn a_root_that_the_base_has_grown_stays_unchanged() {
     let mut world = world();
     world.root_sectors = world.card_sectors - 1_064_960 - 2048;
-    let machine = must_end(world, "31.3 GB, all of its disk");
+    let machine = must_end(world, "31.3 GB, the whole disk");
     assert!(!machine.commands.borrow().iter().any(|line| line.contains("sfdisk")));
 }
 
 #[test]
-fn a_partition_behind_is_never_touched() {
+fn a_partition_after_the_root_is_never_changed() {
     let mut world = world();
     world.behind_root = true;
-    let machine = must_end(world, "3.0 GB; not grown: mmcblk0p3 lies behind it");
+    let machine = must_end(world, "3.0 GB; not grown: mmcblk0p3 follows it");
     assert_eq!(machine.off().root_sectors, 6_000_000);
 }
 
 #[test]
-fn without_a_tool_it_says_so_and_goes_on() {
+fn a_missing_tool_is_a_note_and_the_run_continues() {
     let mut world = world();
     world.sfdisk = false;
-    must_end(world, "not grown: growing the partition mmcblk0p2: sh: 1: sfdisk: not found; grow it by hand");
+    must_end(world, "not grown: growing the partition mmcblk0p2: sh: 1: sfdisk: not found; grow it manually");
 }
 
 #[test]
-fn a_seed_that_does_not_ask_for_it_gets_none() {
+fn a_seed_without_growth_skips_the_phase() {
     let machine = must_end(World::flashed(&seed()), "identity");
     let status = machine.text(STATUS);
     let phase = |name: &str| status.lines().any(|line| line.starts_with(name));

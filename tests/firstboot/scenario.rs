@@ -1,4 +1,4 @@
-//! What survives a power cut, and how the hardware and the cluster behave.
+//! The state that survives a power cut, and the behavior of hardware and cluster.
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,11 +24,11 @@ pub(crate) const SECRET_FILE: &str = "/etc/hcimage/wifi-password";
 pub(crate) const KEYFILE: &str = "/etc/NetworkManager/system-connections/hcimage.nmconnection";
 pub(crate) const OVERRIDES: &str = "/boot/firmware/hcimage.toml";
 
-/// What must not be left on the card, and what must not be told.
+/// Text that must not remain on the card, and text that must not be printed.
 pub(crate) const SECRET: &str = "correct horse battery staple";
 pub(crate) const PASSWORD: &str = "agent-password";
 
-/// The cluster's CA as the server hands it out: the machine in memory does not look inside.
+/// The cluster's CA as sent by the server: the simulated machine does not parse it.
 pub(crate) const CA: &str = "-----BEGIN CERTIFICATE-----\nb25l\n-----END CERTIFICATE-----\n";
 
 pub(crate) fn pin() -> String {
@@ -54,7 +54,7 @@ pub(crate) enum Cluster {
     ExitsLater,
     /// Up, never Ready.
     NeverReady,
-    /// Up, Ready, but by the word of the boot before.
+    /// Up, Ready, but only by the status from the last boot.
     Stale,
     /// Never notifies systemd.
     Hangs,
@@ -65,7 +65,7 @@ pub(crate) enum Cluster {
 pub(crate) enum SecondDisk {
     None,
     Blank,
-    /// Somebody's: a file system without our label.
+    /// Another file system, without our label.
     Used,
     /// The power failed while it was being formatted.
     Half,
@@ -78,23 +78,23 @@ pub(crate) enum Server {
     Good,
     /// Answers 503.
     Starting,
-    /// Nobody listens.
+    /// Not listening.
     Refuses,
-    /// Its certificate is for other names.
+    /// Its certificate has other names.
     OtherName,
-    /// Its certificate is not valid by this clock.
+    /// Its certificate is not valid at the time of this clock.
     OtherTime,
     OtherCluster,
-    /// Takes another token.
+    /// Accepts another token only.
     OtherToken,
-    /// Is no k3s.
+    /// Not k3s.
     Strange,
 }
 
-/// What survives a power cut, and the world around.
+/// The state that survives a power cut, and the environment.
 #[derive(Debug, Clone)]
 pub(crate) struct World {
-    /// Memory in KiB, and the controllers of the control groups.
+    /// Memory in KiB, and the cgroup controllers.
     pub(crate) memory: u64,
     pub(crate) controllers: Option<&'static str>,
     /// Kernel modules that are missing.
@@ -118,9 +118,9 @@ pub(crate) struct World {
     pub(crate) others: Vec<(&'static str, u64)>,
     /// One of them that joins and does not become Ready.
     pub(crate) never_ready: Option<&'static str>,
-    /// Whether the manifest, the chart and the deployment get there.
+    /// Whether the manifest, the chart and the deployment complete.
     pub(crate) workload_is_good: bool,
-    /// What the journal of k3s says, between the first line and the last.
+    /// The journal of k3s, between the first line and the last.
     pub(crate) log: &'static str,
     pub(crate) disk: Disk,
     pub(crate) seed: Seed,
@@ -129,7 +129,7 @@ pub(crate) struct World {
     pub(crate) time_served: bool,
     pub(crate) timesyncd: bool,
     pub(crate) carrier: bool,
-    /// Whether the network service made the VLAN's interface, and whether the switch sends the VLAN.
+    /// Whether the network service created the VLAN's interface, and whether the switch sends the VLAN.
     pub(crate) vlan: bool,
     /// Whether the machine has another wired port with a carrier, which is listed first.
     pub(crate) other_port: bool,
@@ -220,7 +220,7 @@ pub(crate) fn agent_seed() -> Seed {
     Seed { role: Role::Agent(join), ..seed() }
 }
 
-/// The first server of three nodes, with all that a seed can ask for.
+/// The first server of three nodes, with every setting of a seed.
 pub(crate) fn full_seed() -> Seed {
     let mut seed = seed();
     seed.cluster.api = Some("k3s.example".parse().unwrap());
@@ -252,7 +252,7 @@ impl World {
         world
     }
 
-    /// A card just flashed, in a board without a clock, everything around it in order.
+    /// A flashed card in a board without a clock, without faults.
     pub(crate) fn flashed(seed: &Seed) -> Self {
         let mut disk = Disk::default();
         let dirs = [
@@ -323,7 +323,7 @@ impl World {
         world
     }
 
-    /// Puts a seed onto the card, as with a card reader.
+    /// Writes a seed to the card, as with a card reader.
     pub(crate) fn put_seed(&mut self, seed: &Seed) {
         self.seed = seed.clone();
         self.put(SEED_PATH, &seed.to_toml().unwrap());
@@ -343,7 +343,7 @@ impl World {
         self
     }
 
-    /// Switched off properly.
+    /// Shut down properly.
     pub(crate) fn shut_down(mut self) -> Self {
         self.disk.sync_all();
         self.power_cut(Cut::NamesKept)
@@ -373,7 +373,7 @@ impl World {
         text
     }
 
-    /// Where the label of the data disk leads to.
+    /// The target of the data disk's label.
     pub(crate) fn labelled(&self, uptime: Duration) -> Option<&'static str> {
         match self.second_disk {
             SecondDisk::Formatted => Some("../../sdb"),
@@ -381,7 +381,7 @@ impl World {
         }
     }
 
-    /// A server that answers as RFC 4330 wants, or not at all.
+    /// A server that answers according to RFC 4330, or not at all.
     pub(crate) fn time_server(
         &self,
         server: SocketAddr,

@@ -1,4 +1,4 @@
-//! The SNTP client: packets good and bad, and a real server on this machine.
+//! The SNTP client: valid and invalid packets, and a real server on this machine.
 
 use std::net::UdpSocket;
 use std::thread;
@@ -8,7 +8,7 @@ use hc_common::value::{Host, TimeServer};
 use hc_firstboot::sntp::{SntpError, ask, read_answer, request};
 use hc_firstboot::sys::RealSystem;
 
-/// All the time in the world.
+/// No time limit.
 const END: Duration = Duration::MAX;
 
 const QUESTION: u64 = 0x1122_3344_5566_7788;
@@ -32,7 +32,7 @@ fn with(at: usize, bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn packets_good_and_bad() {
+fn only_a_valid_answer_gives_the_time() {
     let after_2036 = Duration::from_secs((1 << 32) - 2_208_988_800 + 5);
     let table = [
         ("good", answer(), Ok(UNIX_TIME)),
@@ -45,7 +45,7 @@ fn packets_good_and_bad() {
         ("short", answer()[..47].to_vec(), Err(SntpError::Short(47))),
         ("an echo of the request", request(QUESTION), Err(SntpError::Mode(3))),
         ("a broadcast", with(0, &[0b00_100_101]), Err(SntpError::Mode(5))),
-        ("not synchronised", with(0, &[0b11_100_100]), Err(SntpError::NotSynchronised)),
+        ("not synchronized", with(0, &[0b11_100_100]), Err(SntpError::NotSynchronised)),
         ("kiss of death", with(1, &[0]), Err(SntpError::Stratum(0))),
         ("stratum 16", with(1, &[16]), Err(SntpError::Stratum(16))),
         ("somebody else's answer", with(24, &[0]), Err(SntpError::NotOurs)),
@@ -100,7 +100,7 @@ fn a_real_server_gives_the_time() {
 }
 
 #[test]
-fn a_real_server_that_is_wrong_is_refused() {
+fn a_wrong_answer_of_a_real_server_is_rejected() {
     let server = serve(|packet| packet);
     assert_eq!(ask(&RealSystem, &server, UNIX_TIME * 2, END), Err(SntpError::BeforeFloor));
     let forged = serve(|mut packet| {

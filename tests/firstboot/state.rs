@@ -14,7 +14,7 @@ fn a_damaged_state_is_not_a_first_start() {
     for (content, reason) in [
         ("", "EOF while parsing"),
         ("{\"version\": 2}", "missing field"),
-        ("{\"version\": 1}", "its version is 1, this hc-firstboot reads 2 only"),
+        ("{\"version\": 1}", "unsupported version 1: this hc-firstboot supports version 2"),
         ("\0\0\0\0", "expected value"),
     ] {
         let mut world = World::flashed(&seed());
@@ -48,7 +48,7 @@ fn failed_world(committed: bool) -> World {
 }
 
 #[test]
-fn another_seed_after_the_commit_point_is_refused() {
+fn another_seed_after_the_commit_point_is_rejected() {
     let mut world = failed_world(true);
     let mut other = seed();
     other.network.wait_seconds += 1;
@@ -67,7 +67,7 @@ fn another_seed_after_the_commit_point_is_refused() {
 }
 
 #[test]
-fn another_seed_before_the_commit_point_begins_again() {
+fn another_seed_before_the_commit_point_restarts_the_run() {
     let mut world = failed_world(false);
     let mut other = seed();
     other.node.hostname = "hc-1".parse().unwrap();
@@ -80,9 +80,9 @@ fn another_seed_before_the_commit_point_begins_again() {
 }
 
 #[test]
-fn a_seed_that_cannot_be_used_is_reported_where_the_boot_partition_most_likely_is() {
+fn an_invalid_seed_is_reported_on_the_likely_boot_partition() {
     for (content, what) in [
-        ("schema = 1\n", "reading /etc/hcimage/seed.toml: schema is 1, this hc-firstboot reads 2 only"),
+        ("schema = 1\n", "reading /etc/hcimage/seed.toml: schema is 1, this hc-firstboot reads 3 only"),
         ("schema = 3\nx = [\n", "reading /etc/hcimage/seed.toml: line "),
     ] {
         let mut world = World::flashed(&seed());

@@ -11,7 +11,7 @@ use hc_firstboot::{CLOCK_GATE_TEXT, PROGRAM_PATH, UNIT, UNIT_TEXT};
 const K3S_UNIT: &str = "[Unit]\nDescription=stand-in for the unit of k3s\n\
                         [Service]\nType=notify\nExecStartPre=-/bin/true\nExecStart=/bin/true\n";
 
-/// `systemd-analyze verify` looks for the program too; a stand-in lies where the units are told that it is.
+/// `systemd-analyze verify` checks the program too; a fake one is at the path in the units.
 fn verify(dir: &Path, unit: &str) {
     let output = Command::new("systemd-analyze")
         .args(["verify", "--man=no", "--recursive-errors=no"])
@@ -27,7 +27,7 @@ fn put(path: &Path, text: &str) {
     fs::write(path, text).unwrap();
 }
 
-/// The units with the program's path replaced by that of a stand-in: nothing else is changed.
+/// The units with the program's path replaced by that of a fake program.
 fn dir_with_units() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let program = dir.path().join("hc-firstboot");
@@ -52,15 +52,15 @@ fn systemd_accepts_the_units() {
 
 #[test]
 #[should_panic(expected = "hc-firstboot.service: ")]
-fn a_unit_with_an_unknown_key_is_rejected_by_systemd() {
+fn systemd_rejects_a_wrong_unit() {
     let dir = dir_with_units();
     put(&dir.path().join(UNIT), &UNIT_TEXT.replace("Type=exec", "Tpye=exec"));
     verify(dir.path(), UNIT);
 }
 
-/// What the words of the design hang on.
+/// Properties that the design depends on.
 #[test]
-fn the_unit_does_not_hold_up_the_boot_and_stops_by_the_marker() {
+fn the_unit_does_not_delay_the_boot_and_is_disabled_by_the_marker() {
     let has = |line: &str| UNIT_TEXT.lines().any(|l| l == line);
     assert!(has(&format!("ConditionPathExists=!{}", hc_firstboot::state::FINISHED_PATH)));
     assert!(has("Type=exec") && has("Restart=no") && has("WantedBy=multi-user.target"));

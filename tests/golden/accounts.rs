@@ -8,6 +8,7 @@ use std::process::Command;
 use hcimage::formats::accounts::{group, passwd, shadow, subids};
 use hcimage::formats::{EditError, authorized_keys, sshd_config, sudoers};
 use hcimage::value::{PasswordHash, UserName};
+use hcimage_testkit::checkers::{self, checker};
 use hcimage_testkit::external_tool::user_namespaces;
 use hcimage_testkit::needs;
 use proptest::prelude::*;
@@ -145,7 +146,7 @@ fn visudo_reads_the_rules() {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), read("sudoers/two", "out")).unwrap();
     let visudo = || {
-        let mut command = Command::new("/usr/sbin/visudo");
+        let mut command = checker("visudo");
         command.args(["--check", "--strict", "--file"]).arg(file.path());
         command
     };
@@ -171,9 +172,7 @@ fn understood_by_sshd(drop_in: &str) -> String {
     fs::write(&main, text).unwrap();
     // sshd wants its directory in /run, which is there only while it runs: it gets a /run of its own.
     let script = "mount -t tmpfs run /run && mkdir /run/sshd && exec /usr/sbin/sshd -T -f \"$0\"";
-    let mut sshd = Command::new("unshare");
-    sshd.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]).arg(&main);
-    let output = run("openssh-server", &mut sshd, "");
+    let output = run("openssh-server", checkers::script(&[], script).arg(&main), "");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
@@ -212,25 +211,22 @@ fn ssh_keygen_reads_every_key() {
 fn what_is_inconsistent_is_refused_by_name() {
     let said = |text: &str| passwd::find(text, &admin()).unwrap_err().to_string();
     for (text, want) in [
-        (
-            "admin:x:110:110::/:/bin/sh\n",
-            "\"admin\" is the name of an account of the system, with the number 110",
-        ),
+        ("admin:x:110:110::/:/bin/sh\n", "\"admin\" is an account of the system (ID 110)"),
         (
             "admin:x:1000:1000::/:/bin/sh\nadmin:x:1001:1001::/:/bin/sh\n",
-            "line 2 is the second one of \"admin\"",
+            "duplicate entry \"admin\" on line 2",
         ),
         (
             "admin:x:1000:1000::/:/bin/sh\npi:x:1000:1000::/:/bin/sh\n",
-            "\"admin\" and \"pi\" have the same number",
+            "\"admin\" and \"pi\" have the same ID",
         ),
-        ("admin:x:ten:1000::/:/bin/sh\n", "\"ten\" where a number must stand"),
-        ("x\nadmin:x:1000\n", "line 2 has 3 fields where it must have 7"),
+        ("admin:x:ten:1000::/:/bin/sh\n", "invalid ID of \"admin\": expected a number, found \"ten\""),
+        ("x\nadmin:x:1000\n", "invalid line 2: expected 7 fields, found 3"),
     ] {
         assert!(said(text).contains(want), "{text:?}: {}", said(text));
     }
     let orphan = shadow::edit("admin:*:1:0:99999:7:::\n", &admin(), None, TODAY, false).unwrap_err();
-    assert!(orphan.to_string().contains("no such account in /etc/passwd"), "{orphan}");
+    assert!(orphan.to_string().contains("the account is missing in /etc/passwd"), "{orphan}");
     let system = group::number("admin:x:110:\n", &admin()).unwrap_err();
     assert!(system.to_string().contains("a group of the system"), "{system}");
     let homeless = group::edit("x:x:5:\n", &admin(), 1000, true, &[]).unwrap_err();

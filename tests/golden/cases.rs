@@ -113,7 +113,7 @@ pub(crate) const RENDERS: &[(&str, Render)] = &[
         networks::in_vlan(|profile| networkd::render_port(&profile, networks::vlan_20()))
     }),
     ("networkd/vlan-netdev", || networkd::render_netdev(networks::vlan_20())),
-    ("regdom/de", || regdom::render(&"DE".parse().unwrap())),
+    ("wifi_country/de", || wifi_country::render(&"DE".parse().unwrap())),
     ("resolv_conf/all", || resolv_conf::render(network().dns(), Some(&"home.lan".parse().unwrap()))),
     ("wpa_supplicant/hidden", networks::render_wpa_supplicant),
     ("rpi_swap/drop-in", rpi_swap::render),

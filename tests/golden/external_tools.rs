@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 use hcimage::formats::k3s_config;
 use hcimage::formats::yaml::Node;
 use hcimage::value::Role;
+use hcimage_testkit::checkers::checker;
 use hcimage_testkit::external_tool::python_module;
 use hcimage_testkit::needs;
 use proptest::prelude::*;
@@ -49,7 +50,7 @@ fn outputs(editor: &str) -> Vec<(&'static str, String)> {
 fn grub_can_read_its_menu() {
     needs!("grub-script-check" from "grub-common");
     for (_, text) in outputs("grub_cfg") {
-        content("grub-common", &mut Command::new("grub-script-check"), &text);
+        content("grub-common", &mut checker("grub-script-check"), &text);
     }
 }
 
@@ -65,7 +66,7 @@ fn update_grub_adds_the_words_to_those_that_are_there() {
 fn understood_by_network_manager(text: &str) -> Output {
     // `modify` must change something: the retries are in none of our files.
     let change = ["--offline", "connection", "modify", "connection.autoconnect-retries", "3"];
-    run("network-manager", Command::new("nmcli").args(change), text)
+    run("network-manager", checker("nmcli").args(change), text)
 }
 
 #[test]

@@ -2,13 +2,12 @@
 //! a network namespace of their own, where they set up stand-ins for the interfaces.
 
 use std::fs;
-use std::process::Command;
 
-use hcimage::formats::EditError;
 use hcimage::formats::interfaces::Up;
 use hcimage::formats::profile::{Profile, Wifi};
-use hcimage::formats::{interfaces, networkd, wpa_supplicant};
+use hcimage::formats::{EditError, interfaces, networkd, wpa_supplicant};
 use hcimage::value::{CountryCode, InterfaceName, Psk, Ssid, VlanId};
+use hcimage_testkit::checkers::{self, checker};
 use hcimage_testkit::external_tool::user_namespaces;
 use hcimage_testkit::needs;
 use proptest::prelude::*;
@@ -123,7 +122,7 @@ fn generated_for<const N: usize>(name: &str, renderer: &str, dirs: [&str; N]) ->
     );
     fs::write(dir.join("50-cloud-init.yaml"), cloud).unwrap();
     fs::write(dir.join("99-hcimage.yaml"), read(name, "out")).unwrap();
-    let mut netplan = Command::new("netplan");
+    let mut netplan = checker("netplan");
     let output = run("netplan.io", netplan.arg("generate").arg("--root-dir").arg(root.path()), "");
     assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     let mut found = Vec::new();
@@ -223,12 +222,11 @@ fn in_a_network(package: &str, script: &str, file: &str) -> String {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("file");
     fs::write(&path, file).unwrap();
-    let prepare = "set -e; export PATH=$PATH:/usr/sbin:/sbin; ip link set lo up; \
+    let prepare = "set -e; ip link set lo up; \
                    ip link add eth0 address dc:a6:32:01:02:03 type veth peer name veth0; ip link set veth0 up; \
                    mount -t tmpfs run /run; mkdir -p /run/systemd/network /run/network;";
-    let mut unshare = Command::new("unshare");
-    unshare.args(["--user", "--map-root-user", "--net", "--mount", "sh", "-c"]);
-    let output = run(package, unshare.arg(format!("{prepare} {script}")).arg(&path), "");
+    let mut command = checkers::script(&["--net"], &format!("{prepare} {script}"));
+    let output = run(package, command.arg(&path), "");
     let (said, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{said}\n{error}");
     format!("{said}{error}")
@@ -244,7 +242,7 @@ const NETWORKD: &str = "echo systemd-network:x:0:0::/:/bin/sh > /run/passwd; mou
 
 #[test]
 fn systemd_networkd_sets_the_address() {
-    needs!("ip" from "iproute2", "systemctl" from "systemd");
+    needs!("networkctl" from "systemd");
     if !user_namespaces() {
         return;
     }
@@ -264,7 +262,7 @@ fn systemd_networkd_sets_the_address() {
 
 #[test]
 fn systemd_networkd_would_complain_of_a_bad_file() {
-    needs!("ip" from "iproute2", "systemctl" from "systemd");
+    needs!("networkctl" from "systemd");
     if !user_namespaces() {
         return;
     }
@@ -275,7 +273,7 @@ fn systemd_networkd_would_complain_of_a_bad_file() {
 /// Not every kernel that tests run on can make a VLAN: what systemd-networkd reads and asks of it is judged.
 #[test]
 fn systemd_networkd_asks_for_the_vlan_on_the_port() {
-    needs!("ip" from "iproute2", "systemctl" from "systemd");
+    needs!("networkctl" from "systemd");
     if !user_namespaces() {
         return;
     }
@@ -321,7 +319,7 @@ fn systemd_networkd_asks_for_the_vlan_on_the_port() {
 /// What ifup would run: it makes the VLAN's interface itself, of its name.
 #[test]
 fn ifupdown_makes_the_vlan_when_its_port_comes_up() {
-    needs!("ip" from "iproute2", "ifup" from "ifupdown");
+    needs!("ifup" from "ifupdown");
     if !user_namespaces() {
         return;
     }
@@ -342,11 +340,11 @@ fn ifupdown_makes_the_vlan_when_its_port_comes_up() {
 
 #[test]
 fn ifupdown_sets_the_address() {
-    needs!("ip" from "iproute2", "ifup" from "ifupdown");
+    needs!("ifup" from "ifupdown");
     if !user_namespaces() {
         return;
     }
-    // Its hooks are those of this machine: they are not asked.
+    // Its hooks are for a machine that boots: they are not run.
     let script = "ifup --no-scripts --interfaces=\"$0\" --state-dir=/run/network eth0; ip -o addr; ip route; ip -6 route";
     for (name, address, route) in [
         ("interfaces/debian-pi", "192.168.1.10/24", "default via 192.168.1.1 dev eth0"),
@@ -364,7 +362,7 @@ fn ifupdown_sets_the_address() {
 
 /// The key as wpa_supplicant's own tool makes it.
 fn key_by_wpa_passphrase() -> String {
-    let output = run("wpasupplicant", Command::new("wpa_passphrase").arg(SSID), &format!("{PSK}\n"));
+    let output = run("wpasupplicant", checker("wpa_passphrase").arg(SSID), &format!("{PSK}\n"));
     let said = String::from_utf8(output.stdout).unwrap();
     let key = said.lines().find_map(|line| line.strip_prefix("\tpsk=")).unwrap_or_else(|| panic!("{said}"));
     key.to_owned()
@@ -372,7 +370,7 @@ fn key_by_wpa_passphrase() -> String {
 
 #[test]
 fn wpa_supplicant_reads_its_file() {
-    needs!("ip" from "iproute2", "wpa_supplicant" from "wpasupplicant");
+    needs!("wpa_supplicant" from "wpasupplicant");
     if !user_namespaces() {
         return;
     }
@@ -392,7 +390,7 @@ fn wpa_supplicant_reads_its_file() {
 fn network_manager_understands_the_wireless_network() {
     needs!("nmcli" from "network-manager");
     let change = ["--offline", "connection", "modify", "connection.autoconnect-retries", "3"];
-    let said = content("network-manager", Command::new("nmcli").args(change), &read("keyfile/wifi", "out"));
+    let said = content("network-manager", checker("nmcli").args(change), &read("keyfile/wifi", "out"));
     for line in ["type=wifi", "hidden=true", "mode=infrastructure", "key-mgmt=wpa-psk"] {
         assert!(said.lines().any(|found| found == line), "{line}:\n{said}");
     }

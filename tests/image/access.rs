@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use hcimage_testkit::base::{K3S_VERSION, base, k3s_release};
+use hcimage_testkit::checkers::checker;
 use hcimage_testkit::external_tool::Outcome;
 use hcimage_testkit::hcimage::{fail, hcimage, succeed};
 use hcimage_testkit::tools::{self, assert_same_bytes, check, debugfs, run};
@@ -154,7 +155,7 @@ fn accounts_on_raspberry_pi_os() {
         assert_eq!(owner(&image, "/etc/sudoers.d/99-hcimage"), ("0440".into(), "0".into(), "0".into()));
         let rules = dump(&image, "/etc/sudoers.d/99-hcimage", scratch);
         fs::write(scratch.join("rules"), &rules).expect("a copy");
-        run(Command::new("/usr/sbin/visudo").args(["-cf"]).arg(scratch.join("rules")));
+        run(checker("visudo").args(["-cf"]).arg(scratch.join("rules")));
         assert!(rules.contains("admin ALL=(ALL:ALL) NOPASSWD: ALL") && !rules.contains("guest"), "{rules}");
         // The question for the first user's name is gone, and the console's login is there.
         let masked = debugfs(&image, "stat /etc/systemd/system/userconfig.service");

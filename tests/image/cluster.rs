@@ -232,7 +232,7 @@ fn secrets_are_renewed_or_it_is_said_why_not() {
         command.args(["rotate", what, "--kubeconfig", "admin.yaml"]);
         command
     };
-    fail(&mut rotate("admin-certificate"), 1, &["has not been built here yet"]);
+    fail(&mut rotate("admin-certificate"), 1, &["has not been built yet"]);
     succeed(&mut lab.command("build"));
     let before = lab.secrets();
     let said = succeed(&mut rotate("admin-certificate"));

@@ -5,11 +5,11 @@ set -euo pipefail
 
 usage() {
     cat <<'EOF'
-usage: make-release.sh OUT_DIR --bin-aarch64 FILE --bin-armv7 FILE --bin-x86_64 FILE
+usage: make-release.sh OUT_DIR [--bin-aarch64 FILE] [--bin-armv7 FILE] [--bin-x86_64 FILE]
                        [--pad-binary BYTES] [--pad-images BYTES]
 
   OUT_DIR             made here; must be empty or not there
-  --bin-aarch64 FILE  k3s-double, static, for aarch64
+  --bin-aarch64 FILE  k3s-double, static, for aarch64; one architecture at least
   --bin-armv7 FILE    the same for 32-bit Arm
   --bin-x86_64 FILE   the same for x86_64
   --pad-binary BYTES  grow each binary to BYTES with incompressible bytes behind its end (it still runs)
@@ -72,12 +72,6 @@ make_binary() {
     [ "$(stat --format=%s "$out")" -eq "$pad_binary" ] || fail "padding $out: the noise came out too short"
 }
 
-sums() {
-    local arch=$1
-    shift
-    (cd "$out_dir" && sha256sum "$@") >"$out_dir/sha256sum-$arch.txt"
-}
-
 image=docker.io/rancher/k3s-double:v1.36.2-k3s1
 out_dir='' bin_aarch64='' bin_armv7='' bin_x86_64='' pad_binary=0 pad_images=0
 while [ $# -gt 0 ]; do
@@ -97,12 +91,15 @@ while [ $# -gt 0 ]; do
         ;;
     esac
 done
-[ -n "$out_dir" ] && [ -n "$bin_aarch64" ] && [ -n "$bin_armv7" ] && [ -n "$bin_x86_64" ] || { usage >&2 && exit 2; }
+if [ -z "$out_dir" ] || [ -z "$bin_aarch64$bin_armv7$bin_x86_64" ]; then
+    usage >&2
+    exit 2
+fi
 for number in "$pad_binary" "$pad_images"; do
     [[ $number =~ ^[0-9]+$ ]] || fail "$number is not a number of bytes" 2
 done
 for file in "$bin_aarch64" "$bin_armv7" "$bin_x86_64"; do
-    [ -f "$file" ] || fail "$file: no such file"
+    [ -z "$file" ] || [ -f "$file" ] || fail "$file: no such file"
 done
 need zstd zstd
 need openssl openssl
@@ -112,14 +109,17 @@ mkdir -p "$out_dir"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-make_binary "$bin_aarch64" "$out_dir/k3s-arm64"
-make_binary "$bin_armv7" "$out_dir/k3s-armhf"
-make_binary "$bin_x86_64" "$out_dir/k3s"
-# As k3s has it: the program for 32-bit Arm is called armhf, what goes with it arm.
-for arch in arm64 arm amd64; do
-    make_images "$arch" "$out_dir/k3s-airgap-images-$arch.tar.zst"
-done
 echo "$image" >"$out_dir/k3s-images.txt"
-sums arm64 k3s-airgap-images-arm64.tar.zst k3s-arm64 k3s-images.txt
-sums arm k3s-airgap-images-arm.tar.zst k3s-armhf k3s-images.txt
-sums amd64 k3s k3s-airgap-images-amd64.tar.zst k3s-images.txt
+
+# release BINARY ARCH PROGRAM: what the release has for an architecture, where a binary is given.
+release() {
+    [ -n "$1" ] || return 0
+    make_binary "$1" "$out_dir/$3"
+    make_images "$2" "$out_dir/k3s-airgap-images-$2.tar.zst"
+    (cd "$out_dir" && sha256sum "k3s-airgap-images-$2.tar.zst" "$3" k3s-images.txt) >"$out_dir/sha256sum-$2.txt"
+}
+
+# As k3s has it: the program for 32-bit Arm is called armhf, what goes with it arm.
+release "$bin_aarch64" arm64 k3s-arm64
+release "$bin_armv7" arm k3s-armhf
+release "$bin_x86_64" amd64 k3s

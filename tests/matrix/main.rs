@@ -15,6 +15,7 @@ use std::process::{Command, Stdio};
 use hcimage::board::{Board, Boards, BootMethod};
 use hcimage::value::Role;
 use hcimage_testkit::base::{K3S_VERSION, base, k3s_release};
+use hcimage_testkit::checkers::checker;
 use hcimage_testkit::external_tool::Outcome;
 use hcimage_testkit::facts;
 use hcimage_testkit::hcimage::{fail, hcimage, succeed};
@@ -238,7 +239,7 @@ impl Base<'_> {
                 // On Ubuntu's cloud image `/boot` is a file system of its own, which tests/image looks at.
                 let menu = dump(image, "/boot/grub/grub.cfg", scratch);
                 if let Some(menu) = menu {
-                    run_with_input(&mut Command::new("grub-script-check"), &menu);
+                    run_with_input(&mut checker("grub-script-check"), &menu);
                     assert!(menu.contains(WORDS), "{menu}");
                 }
                 let defaults = dump(image, "/etc/default/grub.d/90-hcimage.cfg", scratch).expect("defaults");
@@ -316,7 +317,7 @@ impl Base<'_> {
                 let main = dump(image, "/etc/network/interfaces", scratch).expect("interfaces");
                 let file = dir.join("interfaces");
                 fs::write(&file, main.replace("/etc/network/interfaces.d", "interfaces.d")).unwrap();
-                let ask = |words: &[&str]| run(Command::new("ifquery").arg("-i").arg(&file).args(words));
+                let ask = |words: &[&str]| run(checker("ifquery").arg("-i").arg(&file).args(words));
                 assert!(ask(&["--list"]).lines().any(|name| name == "eth0"), "{main}");
                 let read = ask(&["eth0"]);
                 let one = |key: &str| read.lines().filter(|line| line.starts_with(key)).count() == 1;
@@ -355,7 +356,7 @@ fn check_cloud_init(image: &Path, scratch: &Path) {
     let is_valid = |text: &str| {
         let file = scratch.join("cloud-config.yaml");
         fs::write(&file, text).unwrap();
-        let mut command = Command::new("/usr/bin/python3");
+        let mut command = checker("python3");
         command.env("PYTHONPATH", &program).args(["-m", "cloudinit.cmd.main", "schema", "--config-file"]);
         let output = command.arg(&file).output().expect("running python3");
         (output.status.success(), Outcome::of(&output).both())

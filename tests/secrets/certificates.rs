@@ -1,4 +1,4 @@
-//! Certificates and keys as openssl reads them.
+//! Certificates and keys, read by openssl.
 
 use super::*;
 use hcimage_testkit::tools::run;
@@ -12,7 +12,7 @@ const AUTHORITIES: [(&str, &str); 5] = [
 ];
 
 #[test]
-fn authorities_are_what_k3s_makes_itself() {
+fn the_cas_have_the_properties_of_k3s_s_own() {
     let cluster = Cluster::new("home");
     let now = *NOW;
     for (name, prefix) in AUTHORITIES {
@@ -32,22 +32,28 @@ fn authorities_are_what_k3s_makes_itself() {
         let public = run(&mut openssl("x509 -noout -pubkey -in", &[&certificate]));
         assert_eq!(run(&mut openssl("pkey -pubout -in", &[&key])), public, "{name}: its own key");
         run(openssl("verify -x509_strict -check_ss_sig -CAfile", &[&certificate]).arg(&certificate));
-        // Ten years of 365 days: still good a day before their end, and over a day after.
+        // Ten years of 365 days: valid a day before the end, and expired a day after.
         let end = now + 3650 * 86_400;
-        let check = |time: i64| {
+        let verify_at = |time: i64| {
             openssl(&format!("verify -attime {time} -CAfile"), &[&certificate])
                 .arg(&certificate)
                 .output()
                 .unwrap()
         };
-        assert!(check(end - 86_400).status.success() && !check(end + 86_400).status.success(), "{name}");
+        assert!(
+            verify_at(end - 86_400).status.success() && !verify_at(end + 86_400).status.success(),
+            "{name}"
+        );
         // A node that starts with the clock of an old base.
-        assert!(check(1_600_000_000).status.success() && !check(1_500_000_000).status.success(), "{name}");
+        assert!(
+            verify_at(1_600_000_000).status.success() && !verify_at(1_500_000_000).status.success(),
+            "{name}"
+        );
     }
 }
 
 #[test]
-fn every_authority_has_a_key_of_its_own() {
+fn every_ca_has_a_different_key() {
     let cluster = Cluster::new("home");
     let mut keys: Vec<_> = AUTHORITIES
         .iter()
@@ -61,7 +67,7 @@ fn every_authority_has_a_key_of_its_own() {
 }
 
 #[test]
-fn the_service_key_is_rsa_2048_in_the_form_of_k3s() {
+fn the_service_key_is_rsa_2048_in_the_format_of_k3s() {
     let cluster = Cluster::new("home");
     let key = cluster.tls("service.key");
     let text = run(&mut openssl("rsa -check -noout -text -in", &[&key]));
@@ -70,7 +76,7 @@ fn the_service_key_is_rsa_2048_in_the_form_of_k3s() {
 }
 
 #[test]
-fn the_administrator_is_signed_by_the_client_ca_and_no_other() {
+fn the_administrator_is_signed_by_the_client_ca_only() {
     let cluster = Cluster::new("home");
     let admin = cluster.file("admin.crt");
     let text = run(&mut openssl("x509 -noout -text -in", &[&admin]));
@@ -89,7 +95,7 @@ fn the_administrator_is_signed_by_the_client_ca_and_no_other() {
 }
 
 #[test]
-fn the_hash_in_the_tokens_is_what_sha256sum_says_of_the_file() {
+fn the_hash_in_the_tokens_is_the_sha256sum_of_the_file() {
     let cluster = Cluster::new("home");
     let sum = run(Command::new("sha256sum").arg(cluster.tls("server-ca.crt")));
     let hash = sum.split(' ').next().unwrap();

@@ -1,4 +1,4 @@
-//! A real TLS connection: a server that openssl signs with the server CA, and the administrator as its client.
+//! A real TLS connection: a server with a certificate signed by the server CA, and the administrator as its client.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Output, Stdio};
@@ -8,7 +8,7 @@ use hcimage::secrets::{Item, Rotation};
 use super::*;
 use hcimage_testkit::tools::run;
 
-/// `openssl s_server` with a certificate for hc-1, which takes clients of the client CA only.
+/// `openssl s_server` with a certificate for hc-1, which accepts clients of the client CA only.
 struct Server {
     child: Child,
     port: String,
@@ -33,12 +33,12 @@ impl Server {
             serve.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let port = lines.find_map(|line| line.strip_prefix("ACCEPT 127.0.0.1:").map(str::to_owned));
-        // Whoever reads no more would stop it when the pipe is full.
+        // Without a reader it would block when the pipe is full.
         std::thread::spawn(move || lines.for_each(drop));
         Self { child, port: port.expect("the port of s_server") }
     }
 
-    /// A GET by curl that trusts `ca` and says that it is `client`.
+    /// A GET by curl that trusts `ca` and authenticates as `client`.
     fn get(&self, ca: &Path, client: Option<&Cluster>) -> Output {
         let mut command = Command::new("curl");
         command.args(["--silent", "--show-error", "--max-time", "30", "--cacert"]).arg(ca);
@@ -59,7 +59,7 @@ impl Drop for Server {
 }
 
 #[test]
-fn both_sides_know_each_other_and_nobody_else() {
+fn server_and_administrator_accept_only_each_other() {
     let (cluster, other) = (Cluster::new("home"), Cluster::new("home"));
     let server = Server::start(&cluster);
     let ca = cluster.tls("server-ca.crt");
@@ -73,7 +73,7 @@ fn both_sides_know_each_other_and_nobody_else() {
 }
 
 #[test]
-fn a_renewed_administrator_is_let_in() {
+fn a_renewed_administrator_certificate_is_accepted() {
     let mut cluster = Cluster::new("home");
     let server = Server::start(&cluster);
     let old = fs::read(cluster.file("admin.crt")).unwrap();

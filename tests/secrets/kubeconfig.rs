@@ -1,4 +1,4 @@
-//! The kubeconfig as a YAML parser and kubectl read it.
+//! The kubeconfig, read by a YAML parser and kubectl.
 
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ fn encoded(path: &Path) -> String {
 }
 
 #[test]
-fn a_yaml_parser_finds_what_kubectl_looks_for() {
+fn the_kubeconfig_is_valid_yaml_with_the_keys_of_kubectl() {
     for name in ["home", "yes", "a: \"b\" # c\\ é"] {
         let cluster = Cluster::new(name);
         let user = format!("{name}-admin");
@@ -43,7 +43,7 @@ fn a_yaml_parser_finds_what_kubectl_looks_for() {
 }
 
 #[test]
-fn kubectl_reads_it() {
+fn kubectl_reads_the_kubeconfig() {
     let cluster = Cluster::new("home");
     let path = cluster.file("kubeconfig");
     store::write_private(&path, &cluster.secrets.kubeconfig("https://hc-1:6443")).unwrap();

@@ -1,4 +1,4 @@
-//! The cluster's secrets, judged by the programs that other people read certificates and kubeconfigs with.
+//! The cluster's secrets, checked with openssl, curl and kubectl.
 
 #![cfg(test)]
 
@@ -16,13 +16,13 @@ use base64::engine::general_purpose::STANDARD;
 use hcimage::secrets::{BootstrapRole, Clock, Secrets, store};
 use hcimage::value::Hostname;
 
-/// Now: the judges look at the real clock.
+/// Now: the external tools use the real clock.
 static NOW: LazyLock<i64> = LazyLock::new(|| {
     let since = std::time::SystemTime::UNIX_EPOCH.elapsed().expect("a clock after 1970");
     i64::try_from(since.as_secs()).expect("a clock before the end of time")
 });
 
-/// A cluster that was made, written and read back: what a later build works with.
+/// A cluster that was created, written and read back, as in a later build.
 struct Cluster {
     dir: tempfile::TempDir,
     secrets: Secrets,
@@ -39,7 +39,7 @@ impl Cluster {
         cluster
     }
 
-    /// Lays out the first server's files under the directory as under a root, and the administrator's beside them.
+    /// Writes the first server's files below the directory as below a root, and the administrator's beside them.
     fn unpack(&self) {
         for file in self.secrets.node_files(&first(), BootstrapRole::InitServer).unwrap() {
             let path = self.dir.path().join(file.path.trim_start_matches('/'));

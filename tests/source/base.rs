@@ -1,4 +1,4 @@
-//! Raspberry Pi's and Ubuntu's way of publishing, and the lock file.
+//! The layouts of Raspberry Pi's and Ubuntu's servers, and the lock file.
 
 use hcimage::exit_class::{Classified, ExitClass};
 use hcimage::source::SourceError;
@@ -12,7 +12,7 @@ const LATEST: &str = "/raspios_lite_arm64_latest";
 const DIR: &str = "/raspios_lite_arm64/images/raspios_lite_arm64-2026-06-19";
 const NAME: &str = "2026-06-18-raspios-trixie-arm64-lite.img.xz";
 
-/// Raspberry Pi's server: "latest" leads to the current image.
+/// Raspberry Pi's server: "latest" redirects to the current image.
 fn publish(server: &Publisher, name: &str, bytes: &[u8]) -> Vec<u8> {
     let packed = pack("xz", &["-T2", "--block-size=1MiB", "-c"], bytes);
     let path = format!("{DIR}/{name}");
@@ -26,7 +26,7 @@ fn from_latest(desk: &Desk, server: &Publisher) -> Result<UnpackedBase, SourceEr
 }
 
 #[test]
-fn first_use_locks_and_later_uses_do_not_ask_for_the_latest() {
+fn first_use_locks_the_image_and_later_uses_do_not_request_the_latest() {
     let (desk, server, bytes) = (Desk::new(), Publisher::start(), image(2 << 20));
     let packed = publish(&server, NAME, &bytes);
     let base = from_latest(&desk, &server).unwrap();
@@ -38,7 +38,7 @@ fn first_use_locks_and_later_uses_do_not_ask_for_the_latest() {
     assert_eq!((&locked.asked, &locked.url), (&server.url(LATEST), &end));
     assert_eq!((locked.size, locked.sha256), (packed.len() as u64, Sha256Digest::of(&packed)));
 
-    // A newer image is published: the lock holds, and nothing at all is asked.
+    // A newer image is published: the lock is used, without any request.
     publish(&server, "2026-09-01-raspios-trixie-arm64-lite.img.xz", b"newer");
     server.take_requests();
     assert_eq!(from_latest(&desk, &server).unwrap(), base);
@@ -56,7 +56,7 @@ fn first_use_locks_and_later_uses_do_not_ask_for_the_latest() {
 }
 
 #[test]
-fn a_file_that_changed_under_the_lock_is_refused() {
+fn a_locked_image_that_changed_on_the_server_is_rejected() {
     let (desk, server) = (Desk::new(), Publisher::start());
     publish(&server, NAME, &image(1 << 20));
     from_latest(&desk, &server).unwrap();
@@ -86,7 +86,7 @@ fn a_file_that_changed_under_the_lock_is_refused() {
 }
 
 #[test]
-fn another_address_must_have_the_locked_bytes() {
+fn another_address_with_different_bytes_is_rejected() {
     let (desk, server, mirror) = (Desk::new(), Publisher::start(), Publisher::start());
     publish(&server, NAME, &image(1 << 20));
     publish(&mirror, NAME, &image(1 << 20));
@@ -98,7 +98,7 @@ fn another_address_must_have_the_locked_bytes() {
 }
 
 #[test]
-fn ubuntu_has_one_list_for_a_dir() {
+fn a_sha256sums_file_of_the_directory_verifies_the_image() {
     let (desk, server, bytes) = (Desk::new(), Publisher::start(), image(1 << 20));
     let packed = pack("xz", &["-c"], &bytes);
     let name = "ubuntu-26.04.1-preinstalled-server-arm64+raspi.img.xz";
@@ -112,7 +112,7 @@ fn ubuntu_has_one_list_for_a_dir() {
 }
 
 #[test]
-fn without_a_good_checksum_nothing_is_fetched_or_locked() {
+fn without_a_valid_checksum_nothing_is_fetched_or_locked() {
     let (desk, server) = (Desk::new(), Publisher::start());
     publish(&server, NAME, &image(1 << 20));
     let path = format!("{DIR}/{NAME}");
@@ -131,7 +131,7 @@ fn without_a_good_checksum_nothing_is_fetched_or_locked() {
 }
 
 #[test]
-fn a_wrong_checksum_is_refused_and_nothing_is_locked() {
+fn a_wrong_checksum_is_an_error_and_nothing_is_locked() {
     let (desk, server) = (Desk::new(), Publisher::start());
     publish(&server, NAME, &image(1 << 20));
     server.file(&format!("{DIR}/{NAME}.sha256"), format!("{}  {NAME}\n", Sha256Digest::of(b"other")));
@@ -141,7 +141,7 @@ fn a_wrong_checksum_is_refused_and_nothing_is_locked() {
 }
 
 #[test]
-fn a_file_cut_off_in_the_cache_is_fetched_again() {
+fn a_truncated_file_in_the_cache_is_fetched_again() {
     let (desk, server, bytes) = (Desk::new(), Publisher::start(), image(1 << 20));
     let packed = publish(&server, NAME, &bytes);
     from_latest(&desk, &server).unwrap();
@@ -149,7 +149,7 @@ fn a_file_cut_off_in_the_cache_is_fetched_again() {
     std::fs::write(&file, &packed[..1000]).unwrap();
     from_latest(&desk, &server).unwrap();
     assert!(std::fs::read(&file).unwrap() == packed);
-    // Without a lock the size is not known: then the bytes are looked at.
+    // Without a lock the size is unknown: then the bytes are hashed.
     let mut spoilt = packed.clone();
     spoilt[500] ^= 1;
     std::fs::write(&file, &spoilt).unwrap();

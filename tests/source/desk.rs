@@ -1,4 +1,4 @@
-//! What each test needs: a cache and a lock file of its own, and a fetcher that does not wait long.
+//! The setup of each test: its own cache and lock file, and a fetcher with short waits.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -51,7 +51,7 @@ impl Desk {
         path
     }
 
-    /// All files in the cache but its locks and its tag, sorted.
+    /// All files in the cache except locks and tag, sorted.
     pub(crate) fn cached(&self) -> Vec<String> {
         let root = self.cache.root();
         let mut files = Vec::new();
@@ -74,7 +74,7 @@ fn list(dir: &Path, root: &Path, files: &mut Vec<String>) {
     }
 }
 
-/// Bytes that compress a little, with holes in between and at the end, as an image has them.
+/// Bytes like those of an image: compressible, with holes inside and at the end.
 pub(crate) fn image(size: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut bytes = vec![0; size];
@@ -92,7 +92,7 @@ pub(crate) fn image(size: usize) -> Vec<u8> {
     bytes
 }
 
-/// Runs a packer of this machine over `bytes`.
+/// Compresses `bytes` with a program of this machine.
 pub(crate) fn pack(program: &str, arguments: &[&str], bytes: &[u8]) -> Vec<u8> {
     let package = if program == "xz" { "xz-utils" } else { program };
     let input = tempfile::NamedTempFile::new().unwrap();

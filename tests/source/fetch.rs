@@ -42,37 +42,37 @@ fn survives(faults: &[Fault]) -> Vec<Option<String>> {
 }
 
 #[test]
-fn a_file_without_faults_is_asked_for_once() {
+fn a_file_is_requested_once_if_nothing_fails() {
     assert_eq!(survives(&[]), [None]);
     assert_eq!(survives(&[Fault::NoLength]), [None]);
 }
 
 #[test]
-fn trouble_of_the_server_passes() {
+fn a_temporary_server_error_is_retried() {
     assert_eq!(survives(&[Fault::Status(503), Fault::Status(503)]), [None, None, None]);
     assert_eq!(survives(&[Fault::Status(429)]), [None, None]);
 }
 
 #[test]
-fn what_broke_off_is_resumed() {
+fn an_interrupted_download_is_resumed() {
     let ranges = survives(&[Fault::CutAfter(1 << 20), Fault::CutAfter(1 << 20)]);
     assert_eq!(ranges, [None, Some("bytes=1048576-".into()), Some("bytes=2097152-".into())]);
 }
 
 #[test]
-fn a_stall_ends_and_is_resumed() {
+fn a_stalled_download_times_out_and_is_resumed() {
     let ranges = survives(&[Fault::StallAfter(1 << 20, Duration::from_secs(6))]);
     assert_eq!(ranges, [None, Some("bytes=1048576-".into())]);
 }
 
 #[test]
-fn a_server_without_ranges_restarts() {
+fn a_server_without_ranges_restarts_the_download() {
     let ranges = survives(&[Fault::CutAfter(1 << 20), Fault::NoRange]);
     assert_eq!(ranges, [None, Some("bytes=1048576-".into())]);
 }
 
 #[test]
-fn another_range_than_asked_for_restarts() {
+fn a_wrong_range_restarts_the_download() {
     let ranges = survives(&[Fault::CutAfter(1 << 20), Fault::WrongRange]);
     assert_eq!(ranges, [None, Some("bytes=1048576-".into()), None]);
 }
@@ -88,7 +88,7 @@ fn without_a_validator_nothing_is_resumed() {
 }
 
 #[test]
-fn an_endless_fault_ends_after_the_given_tries_and_the_next_run_resumes() {
+fn a_persistent_fault_ends_after_the_attempts_and_the_next_run_resumes() {
     let (desk, server, bytes) = (Desk::new(), Publisher::start(), image(1 << 20));
     server.file(PATH, bytes.clone());
     server.faults(PATH, &[Fault::CutAfter(100), Fault::CutAfter(100), Fault::CutAfter(100)]);
@@ -104,7 +104,7 @@ fn an_endless_fault_ends_after_the_given_tries_and_the_next_run_resumes() {
 }
 
 #[test]
-fn a_file_that_changed_meanwhile_restarts() {
+fn a_file_that_changes_during_the_download_restarts_it() {
     let (desk, server) = (Desk::new(), Publisher::start());
     let (old, new) = (image(1 << 20), vec![7; 1 << 20]);
     server.file(PATH, old.clone());
@@ -115,7 +115,7 @@ fn a_file_that_changed_meanwhile_restarts() {
 }
 
 #[test]
-fn a_complete_download_that_was_not_renamed_is_taken() {
+fn a_complete_download_that_was_not_renamed_is_used() {
     let (desk, server, bytes) = (Desk::new(), Publisher::start(), image(1 << 20));
     server.file(PATH, bytes.clone());
     desk.write("x.partial", &bytes);
@@ -125,7 +125,7 @@ fn a_complete_download_that_was_not_renamed_is_taken() {
 }
 
 #[test]
-fn an_inherited_part_that_is_spoilt_is_fetched_anew() {
+fn a_damaged_partial_download_is_fetched_again() {
     let (desk, server, bytes) = (Desk::new(), Publisher::start(), image(1 << 20));
     server.file(PATH, bytes.clone());
     desk.write("x.partial", vec![0xff; 5000]);
@@ -135,7 +135,7 @@ fn an_inherited_part_that_is_spoilt_is_fetched_anew() {
 }
 
 #[test]
-fn not_found_and_forbidden_are_not_tried_again() {
+fn not_found_and_forbidden_are_not_retried() {
     for code in [403, 404, 410] {
         let (desk, server) = (Desk::new(), Publisher::start());
         server.file(PATH, "x");
@@ -148,7 +148,7 @@ fn not_found_and_forbidden_are_not_tried_again() {
 }
 
 #[test]
-fn wrong_bytes_are_refused_and_thrown_away() {
+fn wrong_bytes_are_an_error_and_deleted() {
     let (desk, server) = (Desk::new(), Publisher::start());
     server.file(PATH, "wrong");
     let error = download(&desk, &server, b"right", None).unwrap_err();
@@ -162,7 +162,7 @@ fn wrong_bytes_are_refused_and_thrown_away() {
 }
 
 #[test]
-fn a_wrong_length_is_refused_before_the_body_comes() {
+fn a_wrong_length_is_an_error_before_the_body_is_read() {
     let (desk, server, bytes) = (Desk::new(), Publisher::start(), image(1 << 20));
     server.file(PATH, bytes.clone());
     let error = download(&desk, &server, &bytes, Some(17)).unwrap_err();
@@ -178,7 +178,7 @@ fn a_wrong_length_is_refused_before_the_body_comes() {
 }
 
 #[test]
-fn redirects_are_followed_within_bounds() {
+fn redirects_are_followed_up_to_a_limit() {
     let (desk, server) = (Desk::new(), Publisher::start());
     server.redirect("/a", "b?c=d");
     server.redirect("/b?c=d", server.url(PATH).to_string().as_str());
@@ -188,14 +188,14 @@ fn redirects_are_followed_within_bounds() {
     server.redirect("/loop", "/loop");
     let error = desk.fetcher.resolve(&server.url("/loop"), &desk.interrupt).unwrap_err().to_string();
     assert!(error.contains("redirects"), "{error}");
-    // Plain http to another machine: refused without a look-up.
+    // Plain http to another machine: rejected without a DNS query.
     server.redirect("/away", "http://mirror.invalid/x");
     let error = desk.fetcher.resolve(&server.url("/away"), &desk.interrupt).unwrap_err().to_string();
     assert!(error.contains("plain http"), "{error}");
 }
 
 #[test]
-fn small_files_have_a_limit() {
+fn a_text_file_above_its_limit_is_an_error() {
     let (desk, server) = (Desk::new(), Publisher::start());
     server.file(PATH, "four");
     assert_eq!(desk.fetcher.text(&server.url(PATH), 4, &desk.interrupt).unwrap(), "four");
@@ -206,7 +206,7 @@ fn small_files_have_a_limit() {
 }
 
 #[test]
-fn nobody_listens() {
+fn a_server_that_does_not_listen_is_an_error() {
     let desk = Desk::new();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("http://127.0.0.1:{port}/x").parse().unwrap();
@@ -215,7 +215,7 @@ fn nobody_listens() {
 }
 
 #[test]
-fn an_interrupt_ends_a_stalled_download_and_keeps_its_part() {
+fn an_interrupt_ends_a_stalled_download_and_keeps_the_partial_file() {
     let (desk, server, bytes) = (Desk::new(), Publisher::start(), image(1 << 20));
     server.file(PATH, bytes.clone());
     server.faults(PATH, &[Fault::StallAfter(5000, Duration::from_secs(60))]);

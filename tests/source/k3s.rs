@@ -15,7 +15,7 @@ fn sums(files: &[(&str, &[u8])]) -> String {
     files.iter().map(|(name, bytes)| format!("{}  {name}\n", Sha256Digest::of(bytes))).collect()
 }
 
-/// What `sha256sum-arm64.txt` of a release lists. The bytes are stand-ins.
+/// The files in `sha256sum-arm64.txt` of a release, with fake contents.
 fn files() -> Vec<(&'static str, &'static [u8])> {
     vec![
         ("k3s-airgap-images-arm64.tar", b"tar"),
@@ -77,7 +77,7 @@ fn a_channel_is_resolved_once_and_everything_is_locked() {
 }
 
 #[test]
-fn a_release_without_zstd_gives_the_next_best() {
+fn a_release_without_zstd_uses_the_next_best_archive() {
     let (desk, server) = (Desk::new(), Publisher::start());
     publish(&server, &[files()[0], files()[1], files()[3]]);
     assert_eq!(
@@ -87,7 +87,7 @@ fn a_release_without_zstd_gives_the_next_best() {
 }
 
 #[test]
-fn faults_of_a_release_server() {
+fn a_fault_of_a_release_server_is_an_error_with_its_cause() {
     let (desk, server) = (Desk::new(), Publisher::start());
     publish(&server, &files());
     server.file(&format!("{RELEASE}/k3s-arm64"), "forged");
@@ -109,7 +109,7 @@ fn faults_of_a_release_server() {
 }
 
 #[test]
-fn a_locked_file_that_changed_is_refused() {
+fn a_locked_file_that_changed_is_rejected() {
     let (desk, server) = (Desk::new(), Publisher::start());
     publish(&server, &files());
     from_server(&desk, &server, VERSION).unwrap();
@@ -124,7 +124,7 @@ fn a_locked_file_that_changed_is_refused() {
 }
 
 #[test]
-fn a_dir_is_used_in_place_with_the_digests_promised_there() {
+fn a_directory_is_used_in_place_with_the_digests_of_its_checksum_file() {
     let desk = Desk::new();
     for (name, bytes) in files() {
         desk.write(&format!("{VERSION}/{name}"), bytes);
@@ -146,7 +146,7 @@ fn a_dir_is_used_in_place_with_the_digests_promised_there() {
     assert!(changed.binary.promised_by.ends_with("sha256sum-arm64.txt"), "{changed:?}");
 }
 
-/// Each architecture has names of its own, and 32-bit Arm two of them.
+/// Each architecture has its own names, and 32-bit Arm has two.
 #[test]
 fn every_architecture_finds_its_files() {
     let desk = Desk::new();
@@ -168,7 +168,7 @@ fn every_architecture_finds_its_files() {
 }
 
 #[test]
-fn a_dir_that_is_not_complete_names_what_is_missing() {
+fn an_incomplete_directory_is_an_error_with_the_missing_file() {
     let desk = Desk::new();
     let error = from_dir(&desk, Arch::Aarch64).unwrap_err().to_string();
     assert!(error.contains(VERSION), "{error}");

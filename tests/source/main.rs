@@ -1,4 +1,4 @@
-//! Inputs from a local HTTP server with faults, and from local files packed by the real packers.
+//! Inputs from a local HTTP server with faults, and from local files compressed by the real tools.
 
 #![cfg(test)]
 

@@ -1,4 +1,4 @@
-//! Local base images, packed by the real packers.
+//! Local base images, compressed by the real tools.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ fn is_unsupported(desk: &Desk, path: PathBuf, word: &str) {
 }
 
 #[test]
-fn every_packing_gives_the_image_back() {
+fn every_compression_unpacks_to_the_image() {
     let bytes = image(6 << 20);
     let half = bytes.len() / 2 + 12_345;
     let xz = |arguments: &[&str]| pack("xz", arguments, &bytes);
@@ -48,7 +48,7 @@ fn every_packing_gives_the_image_back() {
     ];
     for (case, packed) in packed {
         let desk = Desk::new();
-        // The name says nothing: the bytes do.
+        // The bytes decide, not the name.
         let path = desk.write("x.img", &packed);
         let base = from_file(&desk, path).unwrap_or_else(|e| panic!("{case}: {e}"));
         assert!(std::fs::read(&base.image).unwrap() == bytes, "{case}");
@@ -71,7 +71,7 @@ fn a_raw_image_is_used_in_place() {
 }
 
 #[test]
-fn an_image_is_unpacked_once_and_again_where_it_was_cut_off() {
+fn an_image_is_unpacked_once_and_again_if_it_was_truncated() {
     let (desk, bytes) = (Desk::new(), image(1 << 20));
     let path = desk.write("x.img.xz", pack("xz", &["-c"], &bytes));
     let first = from_file(&desk, path.clone()).unwrap();
@@ -86,7 +86,7 @@ fn an_image_is_unpacked_once_and_again_where_it_was_cut_off() {
 }
 
 #[test]
-fn a_checksum_file_beside_it_must_agree() {
+fn a_checksum_file_beside_the_image_must_match() {
     let desk = Desk::new();
     for (name, bytes) in [("x.img", image(1 << 20)), ("x.img.xz", pack("xz", &["-c"], &image(1 << 20)))] {
         let path = desk.write(name, &bytes);
@@ -102,7 +102,7 @@ fn a_checksum_file_beside_it_must_agree() {
 }
 
 #[test]
-fn damaged_files_are_refused_with_name_and_place() {
+fn a_damaged_file_is_an_error_with_its_name() {
     let bytes = image(4 << 20);
     for (program, arguments) in [
         ("xz", &["-T1", "-c"][..]),
@@ -118,7 +118,7 @@ fn damaged_files_are_refused_with_name_and_place() {
             ("cut in the middle", packed[..middle].to_vec()),
             ("cut at the end", packed[..packed.len() - 2].to_vec()),
             ("one byte changed", flipped),
-            ("rubbish behind", [&packed[..], b"rubbish"].concat()),
+            ("trailing bytes", [&packed[..], b"rubbish"].concat()),
         ];
         for (case, packed) in cases {
             let desk = Desk::new();
@@ -134,7 +134,7 @@ fn damaged_files_are_refused_with_name_and_place() {
 }
 
 #[test]
-fn what_we_do_not_unpack_is_refused_by_name() {
+fn an_unsupported_format_is_rejected_by_name() {
     let desk = Desk::new();
     for (bytes, name) in [
         (&b"7z\xbc\xaf\x27\x1crest"[..], "a 7z archive"),
@@ -150,7 +150,7 @@ fn what_we_do_not_unpack_is_refused_by_name() {
 }
 
 #[test]
-fn an_interrupt_leaves_no_half_image() {
+fn an_interrupt_leaves_no_partial_image() {
     for arguments in [&["-T1", "-c"][..], &["-T2", "--block-size=1MiB", "-c"]] {
         let desk = Desk::new();
         let path = desk.write("x.img.xz", pack("xz", arguments, &image(4 << 20)));
@@ -210,7 +210,7 @@ fn a_copy_has_the_same_bytes_and_keeps_the_holes() {
 }
 
 #[test]
-fn a_copy_to_another_file_system_works_too() {
+fn a_copy_to_another_file_system_has_the_same_bytes() {
     let (desk, bytes) = (Desk::new(), image(2 << 20));
     let source = desk.write("x.img", &bytes);
     let dir = tempfile::tempdir_in("/dev/shm").unwrap();
@@ -232,8 +232,8 @@ fn convert(desk: &Desk, bytes: &[u8], name: &str, options: &[&str]) -> PathBuf {
 }
 
 #[test]
-fn qcow2_images_give_the_disk_back_in_every_form() {
-    // Not a multiple of any cluster's size.
+fn every_kind_of_qcow2_image_unpacks_to_the_disk() {
+    // Not a multiple of any cluster size.
     let bytes = image((6 << 20) + 512);
     for options in [
         &[][..],
@@ -256,7 +256,7 @@ fn qcow2_images_give_the_disk_back_in_every_form() {
 }
 
 #[test]
-fn qcow2_images_that_are_not_whole_are_refused() {
+fn an_incomplete_qcow2_image_is_rejected() {
     let bytes = image(2 << 20);
     let desk = Desk::new();
     let whole = convert(&desk, &bytes, "whole.img", &[]);
@@ -267,8 +267,8 @@ fn qcow2_images_that_are_not_whole_are_refused() {
     qemu_img(&["create", "-q", "-f", "qcow2", "-b", "whole.img", "-F", "qcow2", "difference.img"]);
     qemu_img(&["create", "-q", "-f", "qcow2", "-o", "extended_l2=on", "sub.img", "1M"]);
     qemu_img(&["create", "-q", "-f", "qcow2", "-o", "data_file=other.raw", "outside.img", "1M"]);
-    // qemu-img times its key derivation when it encrypts, and on a busy machine gives up: the mark in the header is what
-    // counts (crypt_method, 32 bytes from the beginning; 2 is LUKS).
+    // qemu-img measures its key derivation when it encrypts, and fails on a busy machine: the field in the header decides
+    // (crypt_method at byte 32; 2 is LUKS).
     let mut locked = std::fs::read(&whole).unwrap();
     locked[32..36].copy_from_slice(&2_u32.to_be_bytes());
     desk.write("locked.img", &locked);
@@ -287,7 +287,7 @@ fn qcow2_images_that_are_not_whole_are_refused() {
     assert!(desk.cached().is_empty(), "{:?}", desk.cached());
 }
 
-/// Files packed by Info-ZIP's zip.
+/// An archive made by Info-ZIP's zip.
 fn zipped(desk: &Desk, files: &[(&str, &[u8])], options: &[&str]) -> PathBuf {
     let dir = tempfile::tempdir_in(desk.dir.path()).unwrap();
     for (name, bytes) in files {
@@ -300,7 +300,7 @@ fn zipped(desk: &Desk, files: &[(&str, &[u8])], options: &[&str]) -> PathBuf {
 }
 
 #[test]
-fn the_one_image_in_a_zip_archive_is_taken() {
+fn the_only_image_in_a_zip_archive_is_used() {
     let bytes = image(3 << 20);
     let files = [("README.txt", &b"text"[..]), ("x.img", &bytes[..])];
     for options in [&[][..], &["-0"], &["-9"]] {
@@ -308,7 +308,7 @@ fn the_one_image_in_a_zip_archive_is_taken() {
         let base = from_file(&desk, zipped(&desk, &files, options)).unwrap();
         assert!(std::fs::read(&base.image).unwrap() == bytes, "{options:?}");
     }
-    // Written as a stream, with the sizes behind the data.
+    // Written as a stream, with the sizes after the data.
     let desk = Desk::new();
     let script = "import sys, zipfile\n\
                   class Pipe:\n    def write(self, b): return sys.stdout.buffer.write(b)\n    \
@@ -334,9 +334,9 @@ fn tarred(desk: &Desk, files: &[(&str, &[u8])], options: &[&str]) -> Vec<u8> {
     output.stdout
 }
 
-/// Debian packs its cloud images like that, in xz, with the name `disk.raw`.
+/// Debian's cloud images are such archives, compressed with xz, with the name `disk.raw`.
 #[test]
-fn the_one_image_in_a_tar_archive_is_taken() {
+fn the_only_image_in_a_tar_archive_is_used() {
     let bytes = image(3 << 20);
     let files = [("README.txt", &b"text"[..]), ("disk.raw", &bytes[..]), ("SHA256SUMS", b"text")];
     for options in [&["--format=gnu"][..], &["--format=gnu", "-S"], &["--format=posix"], &["--format=ustar"]]
@@ -357,12 +357,12 @@ fn the_one_image_in_a_tar_archive_is_taken() {
 }
 
 #[test]
-fn tar_archives_without_one_sound_image_are_refused() {
+fn a_tar_archive_without_exactly_one_intact_image_is_rejected() {
     let bytes = image(1 << 20);
     for (files, options, word) in [
         (&[("a.img", &bytes[..]), ("b.raw", &bytes[..])][..], &[][..], "2 files"),
         (&[("a.txt", &bytes[..])], &[], "0 files"),
-        (&[("a.img", &bytes[..])], &["--format=posix", "-S"], "format posix with holes"),
+        (&[("a.img", &bytes[..])], &["--format=posix", "-S"], "in the posix format with holes"),
     ] {
         let desk = Desk::new();
         let path = desk.write("x.tar.xz", pack("xz", &["-c"], &tarred(&desk, files, options)));
@@ -377,8 +377,8 @@ fn tar_archives_without_one_sound_image_are_refused() {
     for (case, archive) in [
         ("cut", whole[..whole.len() / 2].to_vec()),
         ("cut in its compressed form", packed[..packed.len() / 2].to_vec()),
-        // The last bytes of xz hold its index: the image has been read whole by then.
-        ("cut behind the image", packed[..packed.len() - 8].to_vec()),
+        // The last bytes of xz are its index: the image has been read completely by then.
+        ("cut after the image", packed[..packed.len() - 8].to_vec()),
         ("flipped", flipped),
     ] {
         let desk = Desk::new();
@@ -389,7 +389,7 @@ fn tar_archives_without_one_sound_image_are_refused() {
 }
 
 #[test]
-fn zip_archives_without_one_sound_image_are_refused() {
+fn a_zip_archive_without_exactly_one_intact_image_is_rejected() {
     let bytes = image(1 << 20);
     for (files, options, word) in [
         (&[("a.img", &bytes[..]), ("b.img", &bytes[..])][..], &[][..], "2 files"),

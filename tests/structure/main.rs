@@ -97,7 +97,8 @@ fn edges(dir: &str, rooms: &[Room]) -> BTreeMap<(String, String), BTreeSet<Strin
     assert!(files.len() > 10, "{dir} has only {} files", files.len());
     let mut edges: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
     for (module, text) in files.iter().filter(|(module, _)| !module.is_empty() && !is_test(module)) {
-        let from = room_of(module, rooms).unwrap_or_else(|| panic!("{dir}: {module:?} is in no room of the table"));
+        let from =
+            room_of(module, rooms).unwrap_or_else(|| panic!("{dir}: {module:?} is in no room of the table"));
         for path in used(module, &code(text)) {
             match room_of(&path, rooms) {
                 Some(to) if to != from => {
@@ -115,9 +116,8 @@ fn dependencies_between_rooms_are_those_of_the_table() {
     let mut wrong = Vec::new();
     for (dir, rooms) in CRATES {
         let edges = edges(dir, rooms);
-        let allowed = |from: &str, to: &str| {
-            rooms.iter().any(|room| room.name == from && room.uses.contains(&to))
-        };
+        let allowed =
+            |from: &str, to: &str| rooms.iter().any(|room| room.name == from && room.uses.contains(&to));
         for ((from, to), modules) in &edges {
             if !allowed(from, to) {
                 wrong.push(format!("{dir}: {from} uses {to}, which the table does not allow: {modules:?}"));
@@ -126,7 +126,8 @@ fn dependencies_between_rooms_are_those_of_the_table() {
         for room in rooms {
             for to in room.uses {
                 if !edges.contains_key(&(room.name.to_owned(), (*to).to_owned())) {
-                    wrong.push(format!("{dir}: the table allows {} to use {to}, and nothing does", room.name));
+                    wrong
+                        .push(format!("{dir}: the table allows {} to use {to}, and nothing does", room.name));
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use crate::apply::ApplyError;
 use crate::board::BoardError;
-use crate::cluster::{ClusterError, OldCgroup};
+use crate::cluster::{CgroupV1Unsupported, ClusterError};
 use crate::disk::DiskError;
 use crate::exit_class::{Classified, ExitClass};
 use crate::fs::FsError;
@@ -30,7 +30,7 @@ const CLASSIFIED: [ClassOf; 14] = [
     class_of::<ClusterError>,
     class_of::<DiskError>,
     class_of::<FsError>,
-    class_of::<OldCgroup>,
+    class_of::<CgroupV1Unsupported>,
     class_of::<OsError>,
     class_of::<PlanError>,
     class_of::<SecretsError>,

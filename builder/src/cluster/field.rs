@@ -1,4 +1,4 @@
-//! A value of the file together with its place.
+//! A value of the file with its position.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,10 +12,10 @@ use serde_spanned::Spanned;
 
 use super::field_type::FieldType;
 
-/// Bytes of the file, from and up to.
+/// A range of bytes in the file.
 pub(super) type Span = Range<usize>;
 
-/// A value and where it stands.
+/// A value and its position.
 #[derive(Debug, Clone)]
 pub(super) struct Field<T> {
     pub(super) value: T,
@@ -50,7 +50,7 @@ impl<T: FieldType> JsonSchema for Field<T> {
     }
 }
 
-/// A table whose keys the user chooses, in the order in which TOML gives them.
+/// A table with keys chosen by the user, in the order of the TOML parser.
 #[derive(Debug, Clone)]
 pub(super) struct Entries<K, V>(pub(super) Vec<(Field<K>, V)>);
 

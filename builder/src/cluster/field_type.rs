@@ -1,4 +1,4 @@
-//! The forms that a single value of the file can have: how each is read, checked and described.
+//! The types of single values in the file: how each is read, checked and described.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -13,22 +13,22 @@ use crate::value::*;
 use super::model::{Component, FlannelBackend, Format};
 use super::problem::InvalidValue;
 
-/// A value that stands behind one key.
+/// The value of one key.
 pub(super) trait FieldType: Sized {
-    /// What TOML has for it.
+    /// Its type in TOML.
     type Raw: DeserializeOwned;
 
-    /// Reads it. The message says what is wrong and what to write instead.
+    /// Reads it. The error has the cause and the fix.
     fn from_raw(raw: Self::Raw) -> Result<Self, InvalidValue>;
 
     /// Describes it.
     fn schema() -> Schema;
 }
 
-/// Checks a text of one form; the error says what is wrong and what to write instead.
+/// Checks a string of one type; the error has the cause and the fix.
 type Check = fn(&str) -> Result<(), InvalidValue>;
 
-/// The check for the form that a schema calls by this `title`.
+/// The check for the type with this `title` in the schema.
 pub(super) fn check_of(title: &str) -> Option<Check> {
     CHECKS.iter().find(|(known, _)| *known == title).map(|(_, check)| *check)
 }
@@ -37,7 +37,7 @@ fn read<T: FromStr<Err: Into<InvalidValue>>>(text: &str) -> Result<T, InvalidVal
     text.parse().map_err(Into::into)
 }
 
-/// Forms that are text, each with its name in documents.
+/// Types that are strings, each with its name in the schema and the reference.
 macro_rules! texts {
     ($($type:ty: $title:literal),* $(,)?) => {
         $(impl FieldType for $type {
@@ -66,7 +66,7 @@ texts! {
     DomainName: "domain name",
     FileName: "file",
     DirMode: "directory mode",
-    DirName: "folder",
+    DirName: "directory",
     FsLabel: "file system label",
     Gateway: "IP address",
     Host: "name or address",
@@ -84,7 +84,7 @@ texts! {
     Psk: "Wi-Fi password",
     RegistryName: "registry",
     RegistryUrl: "registry address",
-    SettingKey: "key of k3s",
+    SettingKey: "k3s key",
     SshKey: "SSH public key",
     Ssid: "Wi-Fi name",
     Subnet: "network",
@@ -95,7 +95,7 @@ texts! {
     Word: "text",
 }
 
-/// An address as it stands: a router or name server.
+/// A plain address: of a router or name server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Gateway(pub(super) IpAddr);
 
@@ -104,7 +104,7 @@ impl FromStr for Gateway {
 
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
         let refusal =
-            |_| InvalidValue::new(format!("{text:?} is not an IP address"), "write it like 192.168.1.1");
+            |_| InvalidValue::new(format!("invalid IP address {text:?}"), "use the form 192.168.1.1");
         text.parse().map(Self).map_err(refusal)
     }
 }
@@ -118,16 +118,16 @@ impl FromStr for Word {
 
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
         match text {
-            "" => Err(InvalidValue::new("the text is empty", "write something or leave the key out")),
+            "" => Err(InvalidValue::new("the text is empty", "set a value or remove the key")),
             text if text.contains('\0') => {
-                Err(InvalidValue::new("the text has a NUL character", "leave it out"))
+                Err(InvalidValue::new("the text has a NUL character", "remove it"))
             }
             text => Ok(Self(text.to_owned())),
         }
     }
 }
 
-/// A board, as `--board` takes it. Whether there is one, the profiles know.
+/// The name of a board, as for `--board`. Whether it exists is checked against the profiles.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BoardName(pub(super) String);
 
@@ -139,7 +139,7 @@ impl FromStr for BoardName {
     }
 }
 
-/// A file of the user's; relative paths begin at the cluster file's directory.
+/// A path; relative to the directory of the cluster file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FileName(pub(super) String);
 
@@ -148,14 +148,14 @@ impl FromStr for FileName {
 
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
         if text.starts_with("~/") {
-            let message = format!("{text:?} begins with ~, which only a shell replaces");
-            return Err(InvalidValue::new(message, "write the whole path"));
+            let message = format!("{text:?} begins with ~, which only a shell expands");
+            return Err(InvalidValue::new(message, "use the full path"));
         }
         read::<Word>(text).map(|Word(text)| Self(text))
     }
 }
 
-/// A key of k3s's configuration file: a long flag without its hyphens.
+/// A key of k3s's configuration file: a long flag without the leading hyphens.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct SettingKey(pub(super) String);
 
@@ -165,8 +165,8 @@ impl FromStr for SettingKey {
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
         let plain = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-');
         if text.is_empty() || text.starts_with('-') || !text.bytes().all(plain) {
-            let hint = "write a flag of k3s without its two hyphens, such as kubelet-arg";
-            return Err(InvalidValue::new(format!("{text:?} is not a key of k3s"), hint));
+            let hint = "use a k3s flag without the leading hyphens, such as kubelet-arg";
+            return Err(InvalidValue::new(format!("invalid k3s key {text:?}"), hint));
         }
         Ok(Self(text.to_owned()))
     }
@@ -208,7 +208,7 @@ impl FieldType for VlanId {
     }
 }
 
-/// Forms that are one of a few words.
+/// Types with a fixed set of values.
 macro_rules! choices {
     ($($type:ty { $($word:literal => $value:expr),* $(,)? })*) => {
         $(impl FieldType for $type {
@@ -218,8 +218,8 @@ macro_rules! choices {
                 match raw.as_str() {
                     $($word => Ok($value),)*
                     _ => {
-                        let hint = format!("write one of: {}", [$($word),*].join(", "));
-                        Err(InvalidValue::new(format!("{raw:?} is not known here"), hint))
+                        let hint = format!("use one of: {}", [$($word),*].join(", "));
+                        Err(InvalidValue::new(format!("unknown value {raw:?}"), hint))
                     }
                 }
             }
@@ -231,7 +231,7 @@ macro_rules! choices {
     };
 }
 
-/// Which datastore, before its details.
+/// The kind of datastore, without its details.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DatastoreKind {
     Sqlite,
@@ -259,16 +259,16 @@ choices! {
     }
 }
 
-/// A secret as it is written, or the file that holds it.
+/// A secret, or the file that contains it.
 #[derive(Debug, Clone)]
 pub(super) enum SecretSource<T> {
     /// In the cluster file itself.
     Here(T),
-    /// In a file of its own, whose closing line end does not count.
+    /// In a separate file, whose final newline is ignored.
     File(FileName),
 }
 
-/// What TOML has for a secret.
+/// The TOML form of a secret.
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub(super) enum RawSecret {
@@ -276,12 +276,12 @@ pub(super) enum RawSecret {
     File { file: String },
 }
 
-/// A secret that the cluster file may hold.
+/// A secret that the cluster file can contain.
 pub(super) trait SecretText: Sized {
-    /// How documents call it.
+    /// Its name in the schema and the reference.
     const TITLE: &'static str;
 
-    /// Reads it; the message does not repeat it.
+    /// Reads it; the error does not repeat it.
     fn read(text: &str) -> Result<Self, InvalidValue>;
 }
 

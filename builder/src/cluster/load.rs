@@ -16,17 +16,17 @@ use super::problem::{Problems, boundary};
 use super::report::Report;
 use super::{check, resolve, schema, validate};
 
-/// What a cluster file is read among.
+/// The surroundings of a cluster file: boards, directory, other files.
 pub struct LoadContext<'a> {
     /// The boards that exist.
     pub boards: &'a Boards,
-    /// The directory in which relative paths begin.
+    /// The directory of relative paths.
     pub dir: &'a Path,
     /// Reads a file that the cluster file names.
     pub read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
 }
 
-/// A cluster, and what should be said before it is built.
+/// A cluster, with warnings to show before it is built.
 #[derive(Debug, Clone)]
 pub struct Checked {
     /// The cluster.
@@ -35,20 +35,20 @@ pub struct Checked {
     pub warnings: Report,
 }
 
-/// Why there is no cluster.
+/// Why a cluster file could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
-    /// The file cannot be read.
+    /// The file could not be read.
     #[error("reading {path}")]
     Read {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// Why.
         #[source]
         source: io::Error,
     },
-    /// The file is wrong: everything that is, in one report.
-    #[error("the cluster file has to be fixed first\n{0}")]
+    /// The file is invalid: all problems in one report.
+    #[error("invalid cluster file\n{0}")]
     Invalid(Report),
 }
 
@@ -61,7 +61,7 @@ impl Classified for ClusterError {
     }
 }
 
-/// Reads and checks a cluster file. Files that it names are found from its directory.
+/// Reads and checks a cluster file. Paths in it are relative to its directory.
 pub fn load(path: &Path, boards: &Boards) -> Result<Checked, ClusterError> {
     let failed = |source| ClusterError::Read { path: path.to_owned(), source };
     let text = std::fs::read_to_string(path).map_err(failed)?;
@@ -70,7 +70,7 @@ pub fn load(path: &Path, boards: &Boards) -> Result<Checked, ClusterError> {
     parse(&text, &path.display().to_string(), &context).map_err(ClusterError::Invalid)
 }
 
-/// Checks the text of a cluster file; `name` is what reports call it. Nothing is read but what `context` reads.
+/// Checks the text of a cluster file; `name` is its name in reports. Other files are read only through `context`.
 ///
 /// # Errors
 /// All problems together, where at least one is an error.
@@ -82,10 +82,10 @@ pub fn parse(text: &str, name: &str, context: &LoadContext<'_>) -> Result<Checke
         Some(cluster) if !failed => Ok(Checked { cluster, warnings: Report::new(name, text, problems) }),
         _ => {
             if !failed {
-                let hint = "please report it, with the file but without its secrets";
+                let hint = "please report this bug with the file, without its secrets";
                 problems.error(
                     &(0..0),
-                    "the file passes all checks but makes no cluster: this is a fault of hcimage",
+                    "the file passes all checks but gives no cluster: this is a bug in hcimage",
                     hint,
                 );
             }
@@ -101,16 +101,12 @@ fn read(text: &str, context: &LoadContext<'_>, problems: &mut Problems<'_>) -> O
         return None;
     }
     if let Some((version, span)) = other_version(table.get_ref()) {
-        let hint = "use a newer hcimage, or write schema = 1 and the keys of that format";
-        problems.error(
-            &span,
-            format!("the file is of format {version}, and this hcimage reads format 1"),
-            hint,
-        );
+        let hint = "use a newer hcimage, or schema = 1 and its keys";
+        problems.error(&span, format!("unsupported schema {version}: this hcimage supports schema 1"), hint);
         return None;
     }
     validate::check(&schema(), &mut table, problems);
-    problems.shape_is_known();
+    problems.schema_is_checked();
     let file = match File::deserialize(Deserializer::from(table)) {
         Ok(file) => file,
         Err(error) => {
@@ -122,27 +118,27 @@ fn read(text: &str, context: &LoadContext<'_>, problems: &mut Problems<'_>) -> O
     resolve::cluster(file, context, problems)
 }
 
-/// A version that this program does not read: nothing else in such a file may be judged.
+/// A version that this program does not support: nothing else in such a file can be checked.
 fn other_version(table: &DeTable<'_>) -> Option<(String, Span)> {
     let version = table.get("schema")?;
     let number = version.get_ref().as_integer()?.to_string();
     (number != "1").then(|| (number, version.span()))
 }
 
-/// One fault makes several errors where the parser finds its way again: the first of each line is the one to fix.
+/// One mistake can cause several errors when the parser recovers: only the first of each line is reported.
 fn syntax(text: &str, errors: &[toml::de::Error], problems: &mut Problems<'_>) {
     let mut lines = std::collections::BTreeSet::new();
     for error in errors {
         let span = error.span().unwrap_or(0..0);
         if lines.insert(problems.line(&span)) {
             hide_values(text, span.start, problems);
-            let hint = "see https://toml.io for how text, lists and tables are written";
-            problems.error(&span, format!("this is not TOML: {}", error.message()), hint);
+            let hint = "see https://toml.io for the syntax of strings, arrays and tables";
+            problems.error(&span, format!("invalid TOML: {}", error.message()), hint);
         }
     }
 }
 
-/// Nobody knows yet what a value is, so none on the line is shown; in a file with texts of several lines, no line.
+/// Any value may be secret before parsing, so none on the line is shown; with multi-line strings, no line is shown.
 fn hide_values(text: &str, at: usize, problems: &mut Problems<'_>) {
     let before = text.get(..boundary(text, at)).unwrap_or_default();
     let begin = before.rfind('\n').map_or(0, |newline| newline.saturating_add(1));

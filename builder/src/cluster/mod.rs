@@ -1,8 +1,8 @@
 //! The cluster file: from `cluster.toml` to a [`Cluster`] that has passed all checks.
 //!
-//! The text becomes TOML with places ([`validate`] compares it with the [`schema`]), then the typed [`file`], whose parts
-//! are checked against each other ([`check`]), and at last a [`Cluster`] ([`resolve`]). Problems are collected on the
-//! whole way and reported together.
+//! The text is parsed to TOML with positions, which [`validate`] compares with the [`schema`]; then to the typed [`file`],
+//! whose parts are checked against each other ([`check`]); and finally to a [`Cluster`] ([`resolve`]). Problems are
+//! collected in all steps and reported together.
 
 mod check;
 mod field;
@@ -22,7 +22,7 @@ mod suggest;
 mod template;
 mod validate;
 
-pub use check::{OldCgroup, check_base};
+pub use check::{CgroupV1Unsupported, check_base};
 pub use load::{Checked, ClusterError, LoadContext, load, parse};
 pub use model::*;
 pub use problem::Severity;

@@ -1,6 +1,6 @@
-//! What is wrong with a file, collected while it is read.
+//! The problems of a file, collected while it is read.
 
-use crate::source::k3s_version::BadWanted;
+use crate::source::k3s_version::BadVersionReq;
 use crate::value::ValueError;
 
 use super::field::Span;
@@ -9,13 +9,13 @@ use super::field::Span;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Nothing can be built.
+    /// The build cannot start.
     Error,
-    /// It can be built, but will perhaps not be what was meant.
+    /// The build can start, but the result may not be as intended.
     Warning,
 }
 
-/// Why a value was refused, and what to write instead.
+/// Why a value is invalid, and how to fix it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct InvalidValue {
     pub(super) message: String,
@@ -34,13 +34,13 @@ impl From<ValueError> for InvalidValue {
     }
 }
 
-impl From<BadWanted> for InvalidValue {
-    fn from(error: BadWanted) -> Self {
-        Self::new(error.to_string(), "write stable, latest, v1.36 or a release such as v1.36.2+k3s1")
+impl From<BadVersionReq> for InvalidValue {
+    fn from(error: BadVersionReq) -> Self {
+        Self::new(error.to_string(), "use stable, latest, v1.36 or a release such as v1.36.2+k3s1")
     }
 }
 
-/// One problem: what is wrong, where, and what to do.
+/// One problem: cause, position and fix.
 #[derive(Debug, Clone)]
 pub(super) struct Problem {
     pub(super) severity: Severity,
@@ -49,17 +49,17 @@ pub(super) struct Problem {
     pub(super) hint: String,
 }
 
-/// All problems of a file so far, and the places that no message may show.
+/// All problems of a file so far, and the ranges that no message may show.
 #[derive(Debug)]
 pub(super) struct Problems<'a> {
     text: &'a str,
     pub(super) list: Vec<Problem>,
     pub(super) hidden: Vec<Span>,
-    /// Whether parts of the file were taken out because they were wrong.
+    /// Whether invalid parts of the file were removed.
     lacks_parts: bool,
 }
 
-/// The end of the last whole character at or before a place.
+/// The end of the last whole character at or before an offset.
 pub(super) fn boundary(text: &str, place: usize) -> usize {
     (0..=place.min(text.len())).rev().find(|place| text.is_char_boundary(*place)).unwrap_or(0)
 }
@@ -81,24 +81,24 @@ impl<'a> Problems<'a> {
         self.list.push(Problem { severity, span: span.clone(), message, hint });
     }
 
-    /// A value that is not of its form.
-    pub(super) fn refused(&mut self, span: &Span, refusal: impl Into<InvalidValue>) {
-        let InvalidValue { message, hint } = refusal.into();
+    /// Reports an invalid value.
+    pub(super) fn invalid(&mut self, span: &Span, error: impl Into<InvalidValue>) {
+        let InvalidValue { message, hint } = error.into();
         self.error(span, message, hint);
     }
 
-    /// Keeps a place out of every message.
+    /// Keeps a range out of every message.
     pub(super) fn hide(&mut self, span: Span) {
         self.hidden.push(span);
     }
 
-    /// Ends the first stage: from now on [`Self::is_whole`] tells whether it found all parts right.
-    pub(super) fn shape_is_known(&mut self) {
+    /// Ends the check against the schema: [`Self::is_whole`] is its result.
+    pub(super) fn schema_is_checked(&mut self) {
         self.lacks_parts = self.has_errors();
     }
 
-    /// Whether what is missing in the file really was not written. Else it may have been refused already, and a second
-    /// report would only confuse.
+    /// Whether all of the file was read. If not, a missing part may have been reported as invalid already, and a second
+    /// report would confuse.
     pub(super) fn is_whole(&self) -> bool {
         !self.lacks_parts
     }
@@ -107,7 +107,7 @@ impl<'a> Problems<'a> {
         self.list.iter().any(|problem| problem.severity == Severity::Error)
     }
 
-    /// The line of a place, counted from 1, to point from one problem to another.
+    /// The line of a position, counted from 1, to point from one problem to another.
     pub(super) fn line(&self, span: &Span) -> usize {
         let before = self.text.as_bytes().get(..span.start).unwrap_or_default();
         before.iter().filter(|byte| **byte == b'\n').count().saturating_add(1)

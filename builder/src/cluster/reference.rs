@@ -1,4 +1,4 @@
-//! `docs/config.md`: the schema as a page that a person reads.
+//! `docs/config.md`: the schema as a reference page.
 
 use std::fmt;
 
@@ -31,21 +31,21 @@ const OPENING: &str = "\
 ";
 
 const INTRODUCTION: &str = "\
-The form is [TOML](https://toml.io). Unknown keys are errors, so that a slip of the pen is found. The whole file is
-checked before any work is done, and all problems are reported together, each with its line and a fix.
+The format is [TOML](https://toml.io). Unknown keys are errors, so typos are reported. The whole file is checked before
+any work is done, and all problems are reported together, each with its line and a fix.
 
-Editors that know JSON schemas complete and check the file while you write: give them
-[cluster.schema.json](cluster.schema.json), for example by a first line `#:schema ./cluster.schema.json`.
+Editors with support for JSON schemas complete and check the file as you type: point them to
+[cluster.schema.json](cluster.schema.json), for example with a first line `#:schema ./cluster.schema.json`.
 
 Complete files: [one Pi at home](examples/one-pi/cluster.toml),
 [four CM4 on a Turing Pi](examples/turing-pi/cluster.toml),
 [three servers with etcd and two agents](examples/three-servers/cluster.toml).
 
-| table | what it is about |
+| table | contents |
 |---|---|
 ";
 
-/// How a table begins in the file.
+/// The header of a table in the file.
 #[derive(Clone)]
 struct Header {
     path: String,
@@ -58,7 +58,7 @@ impl Header {
         Self { path, many }
     }
 
-    /// As GitHub makes it from the heading: lower case, blanks as hyphens, other signs left out.
+    /// The anchor that GitHub makes from the heading: lower case, spaces as hyphens, other signs removed.
     fn anchor(&self) -> String {
         let keep = |c: char| match c {
             ' ' => Some('-'),
@@ -83,11 +83,11 @@ impl fmt::Display for Header {
 struct Table<'a> {
     header: Header,
     schema: &'a Value,
-    /// What is said where the table is used; it comes before what its type says.
+    /// The description where the table is used; it comes before the description of its type.
     at_use: &'a str,
 }
 
-/// The table and those inside it, in the order of the types.
+/// The table and its inner tables, in the order of the types.
 fn collect<'a>(schema: &'a Value, header: Header, at_use: &'a str, tables: &mut Vec<Table<'a>>) {
     tables.push(Table { header: header.clone(), schema, at_use });
     for (key, inner) in properties(schema) {
@@ -103,7 +103,7 @@ fn collect<'a>(schema: &'a Value, header: Header, at_use: &'a str, tables: &mut 
     }
 }
 
-/// The schema of the tables in a table whose keys the user chooses.
+/// The schema of the inner tables of a table with keys chosen by the user.
 fn entry_table(schema: &Value) -> Option<&Value> {
     schema.get("additionalProperties").filter(|entry| entry.get("properties").is_some())
 }
@@ -122,9 +122,7 @@ fn properties(schema: &Value) -> impl Iterator<Item = (&str, &Value)> {
 impl Table<'_> {
     fn about(&self) -> String {
         match (self.header.path.is_empty(), self.at_use) {
-            (true, _) => {
-                "The version of the format, the cluster's name, and what fits nowhere else.".to_owned()
-            }
+            (true, _) => "The version of the format, the cluster's name, and general settings.".to_owned(),
             (false, "") => text(self.schema, "description").to_owned(),
             (false, at_use) => format!("{at_use} {}", text(self.schema, "description")),
         }
@@ -160,7 +158,7 @@ fn render_key(key: &str, schema: &Value, needed: bool) -> String {
     entry
 }
 
-/// What stands behind a key, in words.
+/// The type of a key's value, in words.
 fn kind(schema: &Value) -> String {
     if let Some(words) = schema.get("enum").and_then(Value::as_array) {
         let words: Vec<String> = words.iter().filter_map(toml).map(|word| format!("`{word}`")).collect();

@@ -1,4 +1,4 @@
-//! Problems as a person reads them: place, line, cause and fix.
+//! Problems as text: position, line, cause and fix.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use super::problem::{Problem, Problems, Severity, boundary};
 /// All problems of one file, errors first, each kind in the order of the file.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
-    /// The file as the user named it.
+    /// The file's path, as the user gave it.
     pub file: String,
     /// The problems.
     pub findings: Vec<Finding>,
@@ -29,7 +29,7 @@ pub struct Finding {
     pub message: String,
     /// What to do.
     pub hint: String,
-    /// The line of the file; absent where it would show a secret.
+    /// The line of the file; `None` if it would show a secret.
     #[serde(skip)]
     excerpt: Option<Excerpt>,
 }
@@ -41,7 +41,7 @@ struct Excerpt {
     marked: usize,
 }
 
-/// Longer lines are cut: a terminal would wrap them, and the mark below would stand anywhere.
+/// Longer lines are cut: a terminal would wrap them, and the mark below would be misplaced.
 const WIDEST: usize = 120;
 
 impl Report {
@@ -52,12 +52,12 @@ impl Report {
         Self { file: file.to_owned(), findings }
     }
 
-    /// How many problems of that kind there are.
+    /// The number of problems of this severity.
     pub fn count(&self, severity: Severity) -> usize {
         self.findings.iter().filter(|finding| finding.severity == severity).count()
     }
 
-    /// Whether there is nothing to say.
+    /// Whether there are no problems.
     pub fn is_empty(&self) -> bool {
         self.findings.is_empty()
     }
@@ -74,7 +74,7 @@ fn finding(text: &str, hidden: &[Span], problem: Problem) -> Finding {
     Finding { severity, line, column, message, hint, excerpt }
 }
 
-/// The line that begins at `begin`, up to the first secret on it; nothing where the problem lies behind that.
+/// The line that begins at `begin`, up to the first secret on it; `None` if the problem comes after that.
 fn excerpt(text: &str, hidden: &[Span], begin: usize, span: &Span) -> Option<Excerpt> {
     let line = text.get(begin..)?.lines().next()?;
     let end = begin.saturating_add(line.len());

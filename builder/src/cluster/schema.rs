@@ -1,4 +1,4 @@
-//! The schema of the file, made from its types: for editors, for the reference, and for the reader itself.
+//! The schema of the file, generated from its types: for editors, the reference and [`super::validate`].
 
 use schemars::Schema;
 use schemars::generate::SchemaSettings;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::file::File;
 
-/// The JSON schema (draft 7, which editors know best), without references.
+/// The JSON schema (draft 7, which editors support best), without references.
 pub fn schema() -> Value {
     let mut settings = SchemaSettings::draft07();
     settings.inline_subschemas = true;
@@ -17,7 +17,7 @@ pub fn schema() -> Value {
     schema.to_value()
 }
 
-/// TOML has no null: a key that may be left out is simply not there.
+/// TOML has no null: an optional key is absent.
 fn without_null(schema: &mut Schema) {
     if let Some(Value::Array(types)) = schema.get_mut("type") {
         types.retain(|kind| kind != "null");
@@ -35,7 +35,7 @@ fn without_null(schema: &mut Schema) {
         let only = only.clone();
         schema.remove("anyOf");
         for (key, value) in only {
-            // What is said at the key itself counts more than what its type says.
+            // The description of the key wins over that of its type.
             if schema.get(&key).is_none() {
                 schema.insert(key, value);
             }

@@ -1,19 +1,19 @@
-//! What a JSON schema says, as far as the schema of the cluster file goes: see [`super::schema`].
+//! Queries of a JSON schema, for the subset that [`super::schema`] uses.
 
 use serde_json::Value;
 
-/// The schema of what stands behind a key of a table.
+/// The schema of the value of a key in a table.
 pub(super) fn expected<'a>(schema: &'a Value, key: &str) -> Option<&'a Value> {
     let named = schema.get("properties").and_then(|properties| properties.get(key));
     named.or_else(|| match schema.get("additionalProperties") {
         Some(Value::Bool(false)) => None,
         Some(inner) => Some(inner),
-        // Where nothing is said about keys, anything goes, however deep.
+        // A schema without rules for keys allows any key, at any depth.
         None => schema.get("properties").is_none().then_some(schema),
     })
 }
 
-/// The part of a schema that is for a kind of value: itself, or one of its alternatives.
+/// The part of a schema for a kind of value: the schema itself, or one of its alternatives.
 pub(super) fn alternative<'a>(schema: &'a Value, kind: &str) -> Option<&'a Value> {
     alternatives(schema).find(|one| {
         let mut kinds = kinds_of(one).peekable();
@@ -41,7 +41,7 @@ pub(super) fn keys(schema: &Value) -> impl Iterator<Item = &str> {
     properties.into_iter().flat_map(|properties| properties.keys().map(String::as_str))
 }
 
-/// The first example of a schema, as TOML has it.
+/// The first example of a schema, as TOML.
 pub(super) fn example(schema: &Value) -> Option<String> {
     let given = schema.pointer("/examples/0").or_else(|| schema.get("default"));
     let value = given.or_else(|| schema.pointer("/enum/0"))?;

@@ -1,4 +1,4 @@
-//! A node that is the whole cluster, as `hcimage build --board` without a cluster file makes it.
+//! A cluster of one node, as built by `hcimage build --board` without a cluster file.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::value::{
 
 use super::model::*;
 
-/// What the command line says about the one node.
+/// The settings of the node from the command line.
 #[derive(Debug, Clone)]
 pub struct SingleNode {
     /// Its board.
@@ -21,25 +21,25 @@ pub struct SingleNode {
     pub addressing: Addressing,
     /// Its data disk.
     pub data_disk: DataDisk,
-    /// The mode of the kubeconfig on the node, where not k3s's own 0600.
+    /// The mode of the kubeconfig on the node, if it is not k3s's default 0600.
     pub kubeconfig_mode: Option<KubeconfigMode>,
     /// NTP servers.
     pub ntp: Vec<TimeServer>,
-    /// What k3s applies.
+    /// Manifests that k3s applies.
     pub manifests: Vec<Manifest>,
     /// The release.
     pub k3s: K3sVersionReq,
 }
 
-/// Why there is no such cluster.
+/// Why the settings are invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSingleNode {
-    /// The node's name is no name for a cluster.
+    /// The node's name is not valid as the name of a cluster.
     #[error(transparent)]
     Name(#[from] ValueError),
-    /// Two manifests would fight over one name.
+    /// Two manifests have the same name.
     #[error(
-        "two manifests are called {name}: k3s names what it deploys by the file's name up to its first dot"
+        "two manifests are named {name}: k3s uses the file name up to the first dot as its name; rename one"
     )]
     SameManifest {
         /// The file name of the second one.
@@ -47,7 +47,7 @@ pub enum InvalidSingleNode {
     },
 }
 
-/// The cluster of one node. It is called after the node.
+/// The cluster of one node, with the name of the node.
 pub fn single_node(wanted: SingleNode) -> Result<Cluster, InvalidSingleNode> {
     let mut addons = BTreeSet::new();
     if let Some(twice) = wanted.manifests.iter().find(|manifest| !addons.insert(manifest.addon())) {

@@ -1,7 +1,7 @@
-//! What was probably meant.
+//! Suggestions for mistyped words.
 
-/// The word that is nearest to what was written, if one is near: case and `_` for `-` do not count, and of other
-/// differences one for every three letters.
+/// The known word nearest to a mistyped one, if any is near: case and `_` for `-` are ignored, and one other difference
+/// is allowed for every three letters.
 pub(super) fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |text: &str| text.to_lowercase().replace('_', "-");
     let written = plain(written);
@@ -19,7 +19,7 @@ mod tests {
     use super::nearest;
 
     #[test]
-    fn near_words_are_found_and_far_ones_are_not() {
+    fn a_near_word_is_suggested_and_a_far_one_is_not() {
         let known = ["address", "mac", "data-disk", "name"];
         for (written, want) in [
             ("adress", Some("address")),

@@ -1,6 +1,6 @@
 //! The commented cluster file that `hcimage init` writes.
 //!
-//! Prose begins with `# `, a setting to switch on with `#` and no blank: taking the `#` away gives a valid file.
+//! Comments begin with `# `, optional settings with `#` and no space: removing that `#` gives a valid file.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -10,28 +10,28 @@ use crate::value::{DnsLabel, Host, Role, Subnet, UserName};
 
 use super::model::DataDisk;
 
-/// What the file shall say.
+/// The contents of the file.
 #[derive(Debug, Clone)]
 pub struct TemplateOptions {
-    /// The cluster's name; nodes are named after it.
+    /// The cluster's name; the names of the nodes begin with it.
     pub name: DnsLabel,
-    /// How many servers; more than one get etcd.
+    /// The number of servers; more than one use etcd.
     pub servers: u32,
     /// The board of the servers.
     pub board: String,
-    /// How many agents.
+    /// The number of agents.
     pub agents: u32,
     /// The board of the agents.
     pub agent_board: String,
-    /// Fixed addresses; none for DHCP.
+    /// Fixed addresses; `None` for DHCP.
     pub addresses: Option<FixedAddresses>,
     /// A fixed name or address of the API.
     pub api: Option<Host>,
-    /// An account and the file with the key to it.
+    /// An account and the file with its SSH key.
     pub user: Option<(UserName, PathBuf)>,
 }
 
-/// Addresses of a network that are given to nodes one after the other.
+/// Addresses of a network, assigned to the nodes in order.
 #[derive(Debug, Clone, Copy)]
 pub struct FixedAddresses {
     /// The network.
@@ -43,7 +43,7 @@ pub struct FixedAddresses {
 }
 
 impl FixedAddresses {
-    /// The address of a node, counted from 0; `None` behind the last address of all.
+    /// The address of a node, counted from 0; `None` after the last address.
     fn node(&self, index: u32) -> Option<IpAddr> {
         Some(match self.first {
             IpAddr::V4(first) => {
@@ -79,7 +79,7 @@ pub fn template(options: &TemplateOptions) -> String {
     line(
         &mut text,
         &format!(
-            "\n# The stock image of a board, where its default is not the right one or there is none.\n#[boards.{board}]\n#base = \"debian-12.img\""
+            "\n# The base image of a board, if it is not the board's default.\n#[boards.{board}]\n#base = \"debian-12.img\""
         ),
     );
     text
@@ -87,7 +87,7 @@ pub fn template(options: &TemplateOptions) -> String {
 
 fn top(text: &mut String, options: &TemplateOptions) {
     text.push_str(
-        "\n# A name or address under which the API always answers, such as a name in your DNS.\n\
+        "\n# A fixed name or address of the API, such as a name in your DNS.\n\
          # The kubeconfig uses it.",
     );
     match (&options.api, &options.addresses) {
@@ -99,7 +99,7 @@ fn top(text: &mut String, options: &TemplateOptions) {
         None => line(text, "#api = \"k3s.home.lan\""),
     }
     text.push_str(
-        "# Further names and addresses of it.\n#tls-san = [\"k3s.example.org\"]\n\
+        "# More names and addresses of the API.\n#tls-san = [\"k3s.example.org\"]\n\
          #time-zone = \"Europe/Berlin\"\n\
          # YAML files that k3s applies when the cluster starts.\n#manifests = [\"shop.yaml\"]\n",
     );
@@ -109,14 +109,14 @@ fn k3s(text: &mut String, options: &TemplateOptions) {
     text.push_str("\n[k3s]\n# A release, such as v1.36.2+k3s1, or a channel: stable, latest, v1.36.\nversion = \"stable\"\n");
     if options.servers > 1 {
         text.push_str(
-            "# Several servers share their state by etcd. It needs an odd number of them, and better an SSD than a card.\n\
+            "# Several servers share their state with etcd. It needs an odd number of servers, each with an SSD.\n\
              datastore = \"etcd\"\n",
         );
     }
     text.push_str(
-        "# What carries packets between nodes; this one encrypts them.\n\
+        "# How packets travel between nodes; this backend encrypts them.\n\
          #flannel-backend = \"wireguard-native\"\n\
-         # Packaged components to leave out.\n#disable = [\"traefik\", \"servicelb\"]\n\
+         # Packaged components to disable.\n#disable = [\"traefik\", \"servicelb\"]\n\
          # Encrypts Kubernetes secrets in the datastore. It cannot be switched on later.\n\
          #secrets-encryption = true\n\
          # Settings of k3s itself, as in its config.yaml: for all servers, and for all agents.\n\
@@ -133,8 +133,8 @@ fn network(text: &mut String, options: &TemplateOptions) {
         line(text, &format!("subnet = {subnet}\ngateway = {gateway}\ndns = [{gateway}]"));
     }
     text.push_str(
-        "# Time servers, where the base's own cannot be reached.\n#ntp = [\"pool.ntp.org\"]\n\
-         # The domain in which the nodes have their names.\n#domain = \"home.lan\"\n\
+        "# Time servers, if those of the base image cannot be reached.\n#ntp = [\"pool.ntp.org\"]\n\
+         # The search domain of the nodes.\n#domain = \"home.lan\"\n\
          # For nodes that say `wifi = true`.\n\
          #wifi = { ssid = \"Home\", psk = \"the password\", country = \"DE\" }\n",
     );
@@ -145,7 +145,7 @@ fn nodes(text: &mut String, options: &TemplateOptions) {
     let all = options.servers.saturating_add(options.agents);
     let agents = (options.servers..all).map(|index| (index, Role::Agent));
     if all > 1 {
-        text.push_str("\n# The first server begins the cluster, and the other nodes join it, in whatever order they start.");
+        text.push_str("\n# The first server starts the cluster. The other nodes join it, whatever the order of power-on.");
     }
     for (index, role) in servers.chain(agents) {
         let board = match role {
@@ -164,9 +164,9 @@ fn nodes(text: &mut String, options: &TemplateOptions) {
         }
         if index == 0 {
             text.push_str(
-                "# For boards with several network ports: the one that counts, by hardware address or by name.\n\
+                "# For boards with several network ports: the port to use, by MAC address or by name.\n\
                  #mac = \"dc:a6:32:01:02:03\"\n#interface = \"eth0\"\n\
-                 # What Kubernetes shall know about the node.\n\
+                 # Labels and taints of the Kubernetes node.\n\
                  #labels = { disk = \"ssd\" }\n#taints = [\"dedicated=storage:NoSchedule\"]\n",
             );
         }
@@ -177,7 +177,7 @@ fn data_disk() -> String {
     let (label, mount) = (DataDisk::DEFAULT_LABEL, DataDisk::DEFAULT_MOUNT);
     format!(
         "
-# A second disk for data, on every node that does not say `data-disk = false`.
+# A second disk for data, on every node without `data-disk = false`.
 #[data-disk]
 #label = {label:?}
 #mount = {mount:?}
@@ -197,14 +197,14 @@ fn users(text: &mut String, options: &TemplateOptions) {
             );
         }
         None => text.push_str(
-            "\n# An account on every node, with the public key that lets it in by SSH.\n#[[users]]\n#name = \"admin\"\n\
+            "\n# An account on every node, with its SSH public key.\n#[[users]]\n#name = \"admin\"\n\
              #ssh-key-files = [\"admin.pub\"]\n",
         ),
     }
 }
 
 const REST: &str = "
-# A mirror of a registry, or a registry of your own.
+# A mirror of a registry, or your own registry.
 #[registries.mirrors.\"docker.io\"]
 #endpoint = [\"https://registry.home.lan:5000\"]
 
@@ -217,13 +217,13 @@ fn line(text: &mut String, line: &str) {
     text.push('\n');
 }
 
-/// A key as TOML has it (toml.io, "Keys").
+/// A TOML key (toml.io, "Keys").
 fn quoted_key(text: &str) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     if !text.is_empty() && text.chars().all(bare) { text.to_owned() } else { quoted(text) }
 }
 
-/// Text as TOML has it.
+/// A TOML string.
 fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }

@@ -1,6 +1,6 @@
-//! Every key and value of the file against the schema, all faults in one go.
+//! Checks every key and value of the file against the schema and reports all problems together.
 //!
-//! What is wrong is reported and taken out, so that the rest of the file can still be read and checked.
+//! Invalid parts are reported and removed, so that the rest of the file can still be read and checked.
 
 use serde_json::Value;
 use serde_spanned::Spanned;
@@ -23,7 +23,7 @@ struct Shape<'a, 'p> {
     problems: &'a mut Problems<'p>,
 }
 
-/// A table of the file, as its header names it.
+/// A table of the file, by its header.
 #[derive(Clone)]
 struct Place {
     name: String,
@@ -58,7 +58,7 @@ impl Shape<'_, '_> {
                     self.key(schema, name, &key.span()) && self.value(inner, value, &place.below(name))
                 }
                 None => {
-                    // Whatever it is, it may have been meant for a secret.
+                    // The value may be a secret under a mistyped key.
                     self.problems.hide(value.span());
                     self.unknown(schema, name, &key.span(), place);
                     false
@@ -78,21 +78,21 @@ impl Shape<'_, '_> {
             let inner = schema.pointer(&format!("/properties/{key}")).unwrap_or(&Value::Null);
             let of_tables = inner.pointer("/items/type").is_some_and(|kind| kind == "object");
             let (what, hint) = match (of_tables, example(inner)) {
-                (true, _) => (format!("[[{key}]]"), format!("add a table [[{key}]] for each of them")),
+                (true, _) => (format!("[[{key}]]"), format!("add a [[{key}]] table for each")),
                 (false, Some(example)) => {
                     (format!("`{key}`"), format!("add a line such as {key} = {example}"))
                 }
                 (false, None) => (format!("`{key}`"), "add it".to_owned()),
             };
             let message = match place.name.is_empty() {
-                true => format!("the file has no {what}"),
-                false => format!("there is no {what} {place}"),
+                true => format!("missing {what}"),
+                false => format!("missing {what} {place}"),
             };
             self.problems.error(span, message, hint);
         }
     }
 
-    /// A key that the user chooses.
+    /// A key chosen by the user.
     fn key(&mut self, schema: &Value, name: &str, span: &Span) -> bool {
         if schema.pointer("/properties").is_some() {
             return true;
@@ -106,12 +106,12 @@ impl Shape<'_, '_> {
         let hint = match (nearest(name, known()), elsewhere(self.whole, name)) {
             (Some(near), _) => format!("did you mean `{near}`?"),
             (None, Some(home)) => format!("it belongs {home}"),
-            (None, None) => format!("known are: {}", known().collect::<Vec<_>>().join(", ")),
+            (None, None) => format!("known keys: {}", known().collect::<Vec<_>>().join(", ")),
         };
-        self.problems.error(span, format!("there is no key `{name}` {place}"), hint);
+        self.problems.error(span, format!("unknown key `{name}` {place}"), hint);
     }
 
-    /// Whether the value may stay.
+    /// Whether the value is valid and stays.
     fn value(&mut self, schema: &Value, value: &mut Spanned<DeValue<'_>>, place: &Place) -> bool {
         if schema.get("writeOnly") == Some(&Value::Bool(true)) {
             self.problems.hide(value.span());
@@ -160,12 +160,12 @@ impl Shape<'_, '_> {
             }
             let hint = match nearest(text, words.iter().copied()) {
                 Some(near) => format!("did you mean \"{near}\"?"),
-                None => format!("write one of: {}", words.join(", ")),
+                None => format!("use one of: {}", words.join(", ")),
             };
             let key = place.name.rsplit('.').next().unwrap_or_default();
             let message = match is_delicate(text) {
-                true => format!("`{key}` cannot be an address with a password"),
-                false => format!("`{key}` cannot be {text:?}"),
+                true => format!("invalid value for `{key}`: an address with a password"),
+                false => format!("unknown value {text:?} for `{key}`"),
             };
             self.problems.error(span, message, hint);
             return false;
@@ -177,12 +177,12 @@ impl Shape<'_, '_> {
         match title.and_then(field_type::check_of).map(|check| check(text)) {
             Some(Err(refusal)) if is_delicate(text) => {
                 self.problems.hide(span.clone());
-                let message = "this has a password or key in it, and cannot stand here";
+                let message = "this value contains a password or private key, which is not allowed here";
                 self.problems.error(span, message, refusal.hint);
                 false
             }
             Some(Err(refusal)) => {
-                self.problems.refused(span, refusal);
+                self.problems.invalid(span, refusal);
                 false
             }
             Some(Ok(())) | None => true,
@@ -196,8 +196,8 @@ impl Shape<'_, '_> {
             return true;
         }
         let key = place.name.rsplit('.').next().unwrap_or_default();
-        let hint = format!("write a whole number from {least} to {most}");
-        self.problems.error(span, format!("the number of `{key}` is out of range"), hint);
+        let hint = format!("use a whole number from {least} to {most}");
+        self.problems.error(span, format!("the value of `{key}` is out of range"), hint);
         false
     }
 
@@ -216,28 +216,28 @@ impl Shape<'_, '_> {
         let of_tables = schema.pointer("/items/type").is_some_and(|kind| kind == "object");
         let hint = match (kinds.as_slice(), found) {
             (["array"], "object") if of_tables => {
-                format!("write its header with two brackets: [[{}]]", place.name)
+                format!("use two brackets in its header: [[{}]]", place.name)
             }
-            (["array"], _) if of_tables => format!("write a table [[{}]] for each of them", place.name),
-            (["array"], _) => "put it into brackets: [ … ]".to_owned(),
+            (["array"], _) if of_tables => format!("use a [[{}]] table for each", place.name),
+            (["array"], _) => "put the value in brackets: [ … ]".to_owned(),
             (["object"], "array") if holds_tables(value.get_ref()) => {
-                format!("write its header with one bracket: [{}]", place.name)
+                format!("use one bracket in its header: [{}]", place.name)
             }
-            (["boolean"], "string") => "write true or false without quotes".to_owned(),
-            (["integer"], "string") => "write the number without quotes".to_owned(),
+            (["boolean"], "string") => "use true or false without quotes".to_owned(),
+            (["integer"], "string") => "remove the quotes".to_owned(),
             (_, "integer" | "number" | "boolean" | "datetime") if kinds.contains(&"string") => {
-                "put it into quotes".to_owned()
+                "put the value in quotes".to_owned()
             }
             _ => {
-                example(schema).map_or_else(String::new, |example| format!("write it like {key} = {example}"))
+                example(schema).map_or_else(String::new, |example| format!("use the form {key} = {example}"))
             }
         };
-        let message = format!("`{key}` must be {wanted}, not {}", in_words(found));
+        let message = format!("wrong type of `{key}`: expected {wanted}, found {}", in_words(found));
         self.problems.error(&value.span(), message, hint);
     }
 }
 
-/// Whether a text holds a secret wherever it stands: an address with a password, or a private key.
+/// Whether a text is secret under any key: an address with a password, or a private key.
 fn is_delicate(text: &str) -> bool {
     text.contains("PRIVATE KEY") || text.split_once("://").is_some_and(|(_, rest)| rest.contains('@'))
 }
@@ -246,7 +246,7 @@ fn holds_tables(value: &DeValue<'_>) -> bool {
     value.as_array().is_some_and(|array| array.iter().any(|item| item.get_ref().is_table()))
 }
 
-/// As the schema says it.
+/// The name of the type in the schema.
 fn kind(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "string",
@@ -272,7 +272,7 @@ fn in_words(kind: &str) -> &str {
     }
 }
 
-/// The place of the table that has such a key, where there is only one.
+/// The table that has this key, if there is exactly one.
 fn elsewhere(whole: &Value, key: &str) -> Option<String> {
     let mut found = Vec::new();
     collect(whole, key, &Place { name: String::new(), many: false }, &mut found);

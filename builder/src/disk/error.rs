@@ -8,7 +8,7 @@ use crate::exit_class::{Classified, ExitClass};
 /// The result of reading or changing a partition table.
 pub type Result<T> = std::result::Result<T, DiskError>;
 
-/// Each kind says what was found and, where something can be done, what to do.
+/// Each kind says what was found and, where there is one, the fix.
 #[derive(Debug, thiserror::Error)]
 pub enum DiskError {
     /// The image could not be read or written.
@@ -21,7 +21,7 @@ pub enum DiskError {
         source: io::Error,
     },
     /// The file does not begin like a disk.
-    #[error("this is not a disk image with a partition table, but {found}{}", advice(hint))]
+    #[error("not a disk image with a partition table, but {found}{}", advice(hint))]
     NotAnImage {
         /// What the first bytes look like.
         found: &'static str,
@@ -43,7 +43,9 @@ pub enum DiskError {
         hint: Option<&'static str>,
     },
     /// The table describes more than the file has.
-    #[error("the image is truncated: {what} ends at {end} bytes, but the image has {size}; fetch it again")]
+    #[error(
+        "the image is truncated: {what} ends at {end} bytes, but the image has {size}; download it again"
+    )]
     Truncated {
         /// What lies outside, for example `partition 2`.
         what: String,

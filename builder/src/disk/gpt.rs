@@ -11,7 +11,7 @@ use gpt::partition::{self, Partition as Entry};
 
 use super::error::{DiskError, Result};
 use super::kind::PartitionType;
-use super::table::{Partition, PartitionTable, TableKind};
+use super::partition::{Partition, PartitionTable, TableKind};
 use super::units::{ByteOffset, ByteSize, SECTOR};
 use super::window::Window;
 
@@ -22,8 +22,9 @@ const MAX_ENTRIES: u32 = 1024;
 /// Sector of the primary header.
 const PRIMARY: u64 = 1;
 
-const MEND_PRIMARY: &str = "the backup is good: restore from it with `gdisk` (recovery menu: b, c, then w)";
-const MEND_BACKUP: &str = "rewrite the backup with `sgdisk -e`";
+const RESTORE_PRIMARY: &str =
+    "the backup is good: restore from it with `gdisk` (recovery menu: b, c, then w)";
+const REWRITE_BACKUP: &str = "rewrite the backup with `sgdisk -e`";
 
 /// Both headers of a sound table.
 pub(super) struct Headers {
@@ -45,7 +46,7 @@ pub(super) fn read(image: &Window, hybrid: bool) -> Result<PartitionTable> {
     Ok(PartitionTable { kind: TableKind::Gpt { disk_guid: header.disk_guid, hybrid }, partitions })
 }
 
-/// Reads and checks both headers. Neither copy is used in place of the other: somebody has to look first.
+/// Reads and checks both headers. Neither copy is used in place of the other: the user has to decide.
 pub(super) fn read_headers(image: &Window) -> Result<Headers> {
     let sectors = image.len() / SECTOR;
     let primary = match header_at(image, PRIMARY) {
@@ -60,7 +61,7 @@ pub(super) fn read_headers(image: &Window) -> Result<Headers> {
     let backup = header_at(image, primary.backup_lba)
         .and_then(|backup| check(&backup, primary.backup_lba).map(|()| backup))
         .and_then(|backup| agree(&primary, &backup).map(|()| backup))
-        .map_err(|error| with_hint(error, MEND_BACKUP))?;
+        .map_err(|error| with_hint(error, REWRITE_BACKUP))?;
     check_last_usable(&primary, &backup)?;
     Ok(Headers { primary, backup })
 }
@@ -94,7 +95,7 @@ fn header_problem(error: &HeaderError, sector: u64) -> String {
 fn check(header: &Header, sector: u64) -> Result<()> {
     if header.current_lba != sector {
         return Err(DiskError::corrupt(format!(
-            "the GPT header at sector {sector} says it is at {}",
+            "the GPT header at sector {sector} says that it is at sector {}",
             header.current_lba
         )));
     }
@@ -133,7 +134,7 @@ fn agree(primary: &Header, backup: &Header) -> Result<()> {
 
 fn check_last_usable(primary: &Header, backup: &Header) -> Result<()> {
     if primary.last_usable >= backup.part_start {
-        return Err(DiskError::corrupt("the GPT offers its own backup to partitions"));
+        return Err(DiskError::corrupt("the usable sectors of the GPT include its backup"));
     }
     Ok(())
 }
@@ -145,13 +146,13 @@ fn damaged_primary(image: &Window, sectors: u64, error: DiskError) -> DiskError 
     }
     let backup = sectors.checked_sub(1).filter(|last| *last > PRIMARY);
     match backup.map(|last| header_at(image, last)) {
-        Some(Ok(_)) => with_hint(error, MEND_PRIMARY),
+        Some(Ok(_)) => with_hint(error, RESTORE_PRIMARY),
         _ => error,
     }
 }
 
 fn damaged_entries(error: &io::Error) -> DiskError {
-    DiskError::Corrupt { what: format!("the entries of the GPT: {error}"), hint: Some(MEND_PRIMARY) }
+    DiskError::Corrupt { what: format!("the entries of the GPT: {error}"), hint: Some(RESTORE_PRIMARY) }
 }
 
 fn with_hint(error: DiskError, hint: &'static str) -> DiskError {

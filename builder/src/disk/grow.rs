@@ -1,4 +1,4 @@
-//! Makes an image longer and gives the new room to its last partition.
+//! Enlarges an image and its last partition.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gpt::disk::LogicalBlockSize;
 
 use super::error::{DiskError, Result};
-use super::table::{Partition, PartitionTable, TableKind};
+use super::partition::{Partition, PartitionTable, TableKind};
 use super::units::{ByteSize, SECTOR};
 use super::window::Window;
 use super::{gpt as table_gpt, mbr};
@@ -15,12 +15,12 @@ use super::{gpt as table_gpt, mbr};
 const ENTRY: usize = 128;
 const LAST_LBA: usize = 40;
 
-/// Makes the image `new_size` bytes long and extends partition `number` to its end; tells the partition's new size.
+/// Makes the image `new_size` bytes long and extends partition `number` to its end; returns the partition's new size.
 ///
 /// The partition must be the last on the disk; `new_size` is at least the present size and whole sectors (whole
 /// MiB are recommended). The file is extended before the table is, so a stop between the two leaves a table that
-/// is still true on MBR and mendable on GPT; nothing is synced. Boot code, ids and all other entries are kept.
-/// What is in the partition is not touched: its file system has to be grown by whoever knows it.
+/// is still valid on MBR and can be fixed on GPT; nothing is synced. Boot code, ids and all other entries are kept.
+/// The content of the partition does not change: its file system has to be grown separately.
 pub fn grow_last(file: &File, number: u32, new_size: ByteSize) -> Result<ByteSize> {
     let before = whole(file)?;
     let table = PartitionTable::read(&before)?;
@@ -48,7 +48,7 @@ fn last_partition(table: &PartitionTable, number: u32) -> Result<&Partition> {
     let partition = table.partition(number).ok_or_else(missing)?;
     match table.partitions.iter().find(|other| other.start > partition.start) {
         Some(next) => Err(DiskError::unsupported(format!(
-            "growing partition {number}, behind which partition {} lies,",
+            "growing partition {number}, which is followed by partition {},",
             next.number
         ))),
         None => Ok(partition),
@@ -58,15 +58,15 @@ fn last_partition(table: &PartitionTable, number: u32) -> Result<&Partition> {
 fn check_size(present: u64, new_size: ByteSize) -> Result<()> {
     let bad = |problem: String| Err(DiskError::BadSize { size: new_size.0, problem });
     if !new_size.0.is_multiple_of(SECTOR) {
-        return bad(format!("it is no multiple of {SECTOR} bytes"));
+        return bad(format!("it is not a multiple of {SECTOR} bytes"));
     }
     if new_size.0 < present {
-        return bad(format!("it has {present} bytes already, and shrinking is not possible"));
+        return bad(format!("it already has {present} bytes and cannot be shrunk"));
     }
     Ok(())
 }
 
-/// What is to be written, known to be possible before the first byte is.
+/// What is to be written, checked before the first write.
 struct Plan {
     sector: [u8; 512],
     gpt: Option<GptPlan>,

@@ -5,7 +5,7 @@ use std::fs::File;
 use super::error::Result;
 use super::grow::whole;
 use super::mbr;
-use super::table::{PartitionTable, TableKind};
+use super::partition::{PartitionTable, TableKind};
 
 /// Puts the entries of a hybrid MBR into the order that a Raspberry Pi's firmware reads; tells whether they were in
 /// another. The GPT, boot code and ids stay as they are, and so does every image without a hybrid MBR.

@@ -1,4 +1,4 @@
-//! What a partition says that it holds.
+//! What the table says that a partition holds.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use uuid::{Uuid, uuid};
 
 /// The purpose of a partition, from its MBR type byte or its GPT type GUID.
 ///
-/// It is what the table claims: the file system itself is judged by whoever opens it.
+/// The file system itself is checked when it is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PartitionType {
     /// FAT, the EFI system partition included.

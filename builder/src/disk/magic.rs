@@ -1,4 +1,4 @@
-//! Tells what a file is that is no disk image, so that the message can say how to get one.
+//! Recognises files that are not disk images, so that the message can say how to get one.
 
 use super::error::DiskError;
 
@@ -21,7 +21,7 @@ const fn magic(
     Magic { offset, bytes, found, hint }
 }
 
-/// Anything that can stand where an image was expected, whether or not it has a boot signature.
+/// Formats that are often given instead of an image, with or without a boot signature.
 const FOREIGN: [Magic; 9] = [
     magic(0, b"\xfd7zXZ\0", "an xz archive", Some("unpack it with `xz -dk`")),
     magic(0, b"\x1f\x8b", "a gzip archive", Some("unpack it with `gzip -dk`")),
@@ -43,7 +43,7 @@ const BARE: [Magic; 5] = [
     magic(0x438, b"\x53\xef", "an ext4 file system without a partition table", None),
 ];
 
-/// What `head`, the first bytes of a file, belongs to if it is surely no disk image.
+/// The format of a file by its first bytes, `head`, if it is not a disk image.
 pub(super) fn foreign(head: &[u8]) -> Option<DiskError> {
     let is = |m: &&Magic| head.get(m.offset..).is_some_and(|rest| rest.starts_with(m.bytes));
     let found = FOREIGN.iter().chain(&BARE).find(is)?;

@@ -6,11 +6,11 @@ use mbrman::{CHS, MBRHeader, MBRPartitionEntry};
 
 use super::error::{DiskError, Result};
 use super::kind::PartitionType;
-use super::table::{Partition, PartitionTable, TableKind};
+use super::partition::{Partition, PartitionTable, TableKind};
 use super::units::{ByteOffset, ByteSize};
 use super::window::Window;
 
-/// The type of the entry that guards a GPT against programs that know only the MBR.
+/// The type of a protective entry, which keeps programs that know only the MBR off a GPT.
 const PROTECTIVE: u8 = 0xee;
 
 /// Places for entries, and the index of the third.
@@ -21,9 +21,9 @@ const THIRD: usize = 2;
 pub(super) enum Found {
     /// A table of its own.
     Table(PartitionTable),
-    /// Only the guard of a GPT.
+    /// Only the protective entry of a GPT.
     Protective,
-    /// Guards of a GPT, and the partitions that programs see that know only the MBR.
+    /// Protective entries of a GPT, and partitions for programs that know only the MBR.
     Hybrid(Vec<Partition>),
 }
 
@@ -46,11 +46,11 @@ pub(super) fn parse(sector: &[u8; 512]) -> Result<Found> {
     Ok(Found::Table(PartitionTable { kind: TableKind::Mbr { disk_id }, partitions }))
 }
 
-/// Linux reads the GPT only where a guard begins at sector 1, in whatever place of the four it stands (`is_pmbr_valid` in
-/// `block/partitions/efi.c`). Where none does, the MBR counts, and the two tables may be of two different disks.
+/// Linux reads the GPT only where one of the four entries is protective and begins at sector 1 (`is_pmbr_valid` in
+/// `block/partitions/efi.c`). Else it reads the MBR, and the two tables may differ.
 fn hybrid(used: &[(usize, &MBRPartitionEntry)]) -> Result<Found> {
     if !used.iter().any(|(_, entry)| entry.sys == PROTECTIVE && entry.starting_lba == 1) {
-        return Err(DiskError::unsupported("a hybrid MBR without a guard of the GPT at sector 1"));
+        return Err(DiskError::unsupported("a hybrid MBR without a protective entry at sector 1"));
     }
     let shown = used.iter().filter(|(_, entry)| entry.sys != PROTECTIVE);
     shown.map(|(number, entry)| partition(*number, entry)).collect::<Result<_>>().map(Found::Hybrid)
@@ -109,17 +109,17 @@ pub(super) fn with_end(sector: &[u8; 512], number: u32, end: u64) -> Result<[u8;
 }
 
 /// The sector beside a GPT whose partition from sector `start` on is made to end at `end`, on a disk of so many sectors
-/// (UEFI specification 2.10, table 5.4): a guard that stands alone covers the disk. Of a hybrid MBR, the last guard
-/// reaches to the end, and the partition's own entry, if it has one, grows with it.
+/// (UEFI specification 2.10, table 5.4): a protective entry alone covers the disk. In a hybrid MBR the last protective
+/// entry reaches to the end, and the partition's own entry, if it has one, grows with the partition.
 pub(super) fn beside_gpt(sector: &[u8; 512], start: u64, end: u64, disk_sectors: u64) -> Result<[u8; 512]> {
     edit(sector, |header| {
         let used = || header.iter().filter(|(_, entry)| entry.is_used());
         let last = used().map(|(_, entry)| entry.starting_lba).max();
-        let is_guard =
+        let is_protective =
             |entry: &MBRPartitionEntry| entry.sys == PROTECTIVE && Some(entry.starting_lba) == last;
-        let guard = used().find(|(_, entry)| is_guard(entry)).map(|(number, _)| number);
+        let protective = used().find(|(_, entry)| is_protective(entry)).map(|(number, _)| number);
         for (number, entry) in header.iter_mut().filter(|(_, entry)| entry.is_used()) {
-            if Some(number) == guard {
+            if Some(number) == protective {
                 let sectors = disk_sectors.saturating_sub(entry.starting_lba.into());
                 entry.sectors = u32::try_from(sectors).unwrap_or(u32::MAX);
             } else if entry.sys != PROTECTIVE && u64::from(entry.starting_lba) == start {
@@ -130,9 +130,9 @@ pub(super) fn beside_gpt(sector: &[u8; 512], start: u64, end: u64, disk_sectors:
     })
 }
 
-/// A hybrid MBR with its entries where a Raspberry Pi's firmware finds its way: the FAT first, and no guard of the GPT
-/// before the third place. With one in the second, as Debian 13's image has it, start4.elf takes the disk for one that
-/// it cannot read, and stops (the bug report is in docs/decisions/0012). None where it is so already.
+/// A hybrid MBR in the order that a Raspberry Pi's firmware reads: the FAT first, and no protective entry before the third
+/// place. With one in the second, as in Debian 13's image, start4.elf stops: it takes the disk for an unreadable one (the
+/// bug report is in docs/decisions/0012). None where the order is right already.
 pub(super) fn firmware_order(sector: &[u8; 512]) -> Result<Option<[u8; 512]>> {
     let old = header(sector)?;
     let mut places: Vec<_> = old.iter().map(|(_, entry)| entry.clone()).filter(|e| e.is_used()).collect();
@@ -147,7 +147,7 @@ pub(super) fn firmware_order(sector: &[u8; 512]) -> Result<Option<[u8; 512]>> {
     let shown = places.iter().take_while(|entry| entry.sys != PROTECTIVE).count();
     let empty = THIRD.saturating_sub(shown);
     if places.len().saturating_add(empty) > PLACES {
-        return Err(DiskError::unsupported("a hybrid MBR with three guards of the GPT"));
+        return Err(DiskError::unsupported("a hybrid MBR with three protective entries"));
     }
     places.splice(shown..shown, std::iter::repeat_n(MBRPartitionEntry::empty(), empty));
     places.resize_with(PLACES, MBRPartitionEntry::empty);
@@ -170,7 +170,7 @@ fn edit(sector: &[u8; 512], change: impl FnOnce(&mut MBRHeader) -> Result<()>) -
     Ok(edited)
 }
 
-/// The address in the old notation, with the 255 heads and 63 sectors that everybody assumes; beyond
+/// The address in the old notation, with the usual 255 heads and 63 sectors; beyond
 /// 1023 cylinders the greatest address stands for "use LBA", as sfdisk writes it.
 fn chs(lba: u32) -> CHS {
     CHS::from_lba_exact(lba, 1023, 255, 63).unwrap_or(CHS::new(1023, 254, 63))

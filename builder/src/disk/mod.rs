@@ -1,4 +1,12 @@
-//! The image as a disk: units, partition tables, and the windows through which file systems are reached.
+//! The image as a disk: units, partition tables, and windows on its partitions.
+//!
+//! In: an open image. Out: a [`PartitionTable`], a [`Window`] for each partition, or a table that was changed:
+//! [`grow_last`] enlarges the last partition, [`order_for_firmware`] reorders a hybrid MBR.
+//!
+//! From the bottom to the top: `units`, `error`, `window`, `kind`; `partition` (the types of a table); `magic`, `mbr`
+//! and `gpt`, one format each; `table`, which reads and checks whichever the image has; `grow` and `hybrid`.
+//!
+//! May use: nothing else of this program. Every size and number of a table is checked before it is used.
 
 mod error;
 mod gpt;
@@ -7,6 +15,7 @@ mod hybrid;
 mod kind;
 mod magic;
 mod mbr;
+mod partition;
 mod table;
 #[cfg(test)]
 pub(crate) mod testkit;
@@ -19,6 +28,6 @@ pub use error::{DiskError, Result};
 pub use grow::grow_last;
 pub use hybrid::order_for_firmware;
 pub use kind::PartitionType;
-pub use table::{Partition, PartitionTable, TableKind};
+pub use partition::{Partition, PartitionTable, TableKind};
 pub use units::{ByteOffset, ByteSize, SECTOR};
 pub use window::{Cursor, Window};

@@ -1,68 +1,9 @@
-//! Partition tables, of either kind, as the rest of the program sees them.
-
-use uuid::Uuid;
+//! Reading and checking the partition table of an image, of either kind.
 
 use super::error::{DiskError, Result};
-use super::kind::PartitionType;
-use super::units::{ByteOffset, ByteSize};
+use super::partition::{Partition, PartitionTable};
 use super::window::Window;
 use super::{gpt, magic, mbr};
-
-/// The kind of a table and the disk's identity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TableKind {
-    /// MBR, also called DOS or msdos.
-    Mbr {
-        /// The four bytes at 440, little-endian.
-        disk_id: u32,
-    },
-    /// GPT.
-    Gpt {
-        /// The disk's GUID.
-        disk_guid: Uuid,
-        /// Whether some of its partitions stand in the MBR as well, for a Raspberry Pi's firmware.
-        hybrid: bool,
-    },
-}
-
-/// A partition that is known to lie inside the image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Partition {
-    /// From 1 on, as the kernel counts; on GPT not in disk order and with gaps.
-    pub number: u32,
-    /// Where it begins.
-    pub start: ByteOffset,
-    /// Its size.
-    pub size: ByteSize,
-    /// What the table says that it holds.
-    pub kind: PartitionType,
-    /// The GPT name, if it has one.
-    pub label: Option<String>,
-    /// The GPT partition's own GUID.
-    pub guid: Option<Uuid>,
-}
-
-/// The table of an image.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PartitionTable {
-    /// Kind and identity.
-    pub kind: TableKind,
-    /// The partitions in use, by number.
-    pub partitions: Vec<Partition>,
-}
-
-impl Partition {
-    /// The first byte behind it.
-    pub fn end(&self) -> ByteOffset {
-        // Checked when read: see `check`.
-        ByteOffset(self.start.0.saturating_add(self.size.0))
-    }
-
-    /// The partition's bytes in `image`, the window that the table was read from.
-    pub fn window(&self, image: &Window) -> Result<Window> {
-        image.slice(self.start, self.size).map_err(DiskError::io("opening a partition"))
-    }
-}
 
 impl PartitionTable {
     /// Reads and checks the table of an image with 512-byte sectors.
@@ -93,22 +34,6 @@ impl PartitionTable {
         Ok(table)
     }
 
-    /// The partition of that number.
-    pub fn partition(&self, number: u32) -> Option<&Partition> {
-        self.partitions.iter().find(|p| p.number == number)
-    }
-
-    /// How the kernel names a partition in `root=PARTUUID=`: `1234abcd-02` on MBR, the lower-case GUID on GPT.
-    ///
-    /// Source: `block/partitions/msdos.c` (`%08x-%02x`) and `efi.c` of Linux.
-    pub fn partuuid(&self, number: u32) -> Option<String> {
-        let partition = self.partition(number)?;
-        match self.kind {
-            TableKind::Mbr { disk_id } => Some(format!("{disk_id:08x}-{number:02x}")),
-            TableKind::Gpt { .. } => partition.guid.map(|guid| guid.hyphenated().to_string()),
-        }
-    }
-
     /// Whether an MBR beside this GPT shows partitions of it, and nothing else.
     fn agrees_with(&self, shown: &[Partition]) -> Result<()> {
         let known = |entry: &&Partition| {
@@ -117,8 +42,8 @@ impl PartitionTable {
         match shown.iter().find(|entry| !known(entry)) {
             None => Ok(()),
             Some(entry) => Err(DiskError::Corrupt {
-                what: format!("MBR partition {} is none of the GPT's, in a hybrid MBR", entry.number),
-                hint: Some("make the MBR anew with `gdisk` (recovery menu: h, then w)"),
+                what: format!("MBR partition {} of a hybrid MBR is not in the GPT", entry.number),
+                hint: Some("make a new MBR with `gdisk` (recovery menu: h, then w)"),
             }),
         }
     }
@@ -161,12 +86,12 @@ fn read_head(image: &Window) -> Result<Vec<u8>> {
     Ok(head)
 }
 
-/// A GPT that no protective entry announces: either the MBR or the GPT is left over, and guessing destroys data.
+/// An error for a GPT without a protective MBR: one of the two tables is stale, and using the wrong one destroys data.
 fn refuse_hidden_gpt(head: &[u8]) -> Result<()> {
     if head.get(512..520) == Some(b"EFI PART") {
         return Err(DiskError::Corrupt {
-            what: "there is a GPT, but the MBR does not protect it".to_owned(),
-            hint: Some("remove the one that is left over with `gdisk` (expert menu: z, or n and w)"),
+            what: "there is a GPT, but no protective MBR".to_owned(),
+            hint: Some("remove the stale one with `gdisk` (expert menu: z, or n and w)"),
         });
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! What the image tests share: scratch images, and other people's tools as judges.
+//! What the image tests share: scratch images, and other people's tools.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -45,8 +45,8 @@ impl Scratch {
     }
 }
 
-/// Runs a judge and returns what it said, good or bad.
-pub(crate) fn judge(package: &str, tool: &str, arguments: &[&str], stdin: &[u8]) -> Output {
+/// Runs a tool and returns its output, successful or not.
+pub(crate) fn run(package: &str, tool: &str, arguments: &[&str], stdin: &[u8]) -> Output {
     let mut child = program(tool)
         .args(arguments)
         .env("LC_ALL", "C.UTF-8")
@@ -62,7 +62,7 @@ pub(crate) fn judge(package: &str, tool: &str, arguments: &[&str], stdin: &[u8])
 
 /// Runs a tool that must succeed, and returns its output.
 pub(crate) fn tool(package: &str, tool: &str, arguments: &[&str], stdin: &str) -> String {
-    let output = judge(package, tool, arguments, stdin.as_bytes());
+    let output = run(package, tool, arguments, stdin.as_bytes());
     assert!(output.status.success(), "{tool} {arguments:?}: {output:?}");
     String::from_utf8(output.stdout).unwrap()
 }

@@ -1,10 +1,10 @@
-//! Tables made by sfdisk and sgdisk, read and grown here, judged by sfdisk and sgdisk again.
+//! Tables made by sfdisk and sgdisk, read and grown here, checked by sfdisk and sgdisk again.
 
 use std::fs;
 
 use proptest::prelude::*;
 
-use super::testkit::{Scratch, judge, text, tool};
+use super::testkit::{Scratch, run, text, tool};
 use super::*;
 
 const MIB: u64 = 1 << 20;
@@ -137,7 +137,7 @@ fn reads_four_primaries_and_gaps() {
 }
 
 #[test]
-fn refuses_what_is_no_disk_image() {
+fn files_that_are_not_disk_images_are_refused() {
     let starts: [(&[u8], &str); 9] = [
         (b"", "an empty file"),
         (&[0; 4096], "zeros"),
@@ -187,7 +187,7 @@ fn refuses_damaged_mbrs() {
 fn a_truncated_image_is_named_as_such() {
     let scratch = pi_os();
     scratch.open().set_len(550 * MIB).unwrap();
-    let want = "the image is truncated: partition 2 ends at 629145600 bytes, but the image has 576716800; fetch it again";
+    let want = "the image is truncated: partition 2 ends at 629145600 bytes, but the image has 576716800; download it again";
     assert_eq!(error(&scratch), want);
     let scratch = cloud();
     scratch.open().set_len(31 * MIB).unwrap();
@@ -195,7 +195,7 @@ fn a_truncated_image_is_named_as_such() {
 }
 
 #[test]
-fn refuses_damaged_gpts_with_the_cure() {
+fn refuses_damaged_gpts_with_the_fix() {
     for (offset, want) in [
         (512 + 40, "wrong checksum; the backup is good"),
         (512, "no GPT header at sector 1; the backup is good"),
@@ -214,14 +214,17 @@ fn refuses_mixed_tables_by_name() {
     for (mbr, want) in [
         (
             "start=2,size=2046,type=ee\nstart=8192,size=8192,type=c\n",
-            "without a guard of the GPT at sector 1",
+            "without a protective entry at sector 1",
         ),
-        ("start=1,size=8191,type=ee\nstart=8192,size=4096,type=c\n", "MBR partition 2 is none of the GPT's"),
+        (
+            "start=1,size=8191,type=ee\nstart=8192,size=4096,type=c\n",
+            "MBR partition 2 of a hybrid MBR is not in the GPT",
+        ),
         ("start=1,size=20479,type=ee\nstart=20480,size=45023,type=83\n", "does not show the FAT"),
         (
             "start=8192,size=8192,type=c\nstart=1,size=2047,type=ee\nstart=16384,size=1024,type=ee\n\
              start=20480,type=ee\n",
-            "three guards",
+            "three protective entries",
         ),
     ] {
         let scratch = hybrid(&cloud, mbr);
@@ -232,7 +235,7 @@ fn refuses_mixed_tables_by_name() {
     }
     let unprotected = cloud();
     poke(&unprotected, 446, &[0; 64]);
-    assert!(error(&unprotected).contains("the MBR does not protect it"));
+    assert!(error(&unprotected).contains("no protective MBR"));
 }
 
 #[test]
@@ -394,10 +397,10 @@ fn refused_growth_changes_nothing() {
     let scratch = mbr(64 * MIB, "label: dos\n,8M,c\n,8M,83\n");
     let before = fs::read(scratch.path()).unwrap();
     for (number, size, want) in [
-        (1, 80 * MIB, "growing partition 1, behind which partition 2 lies, is not supported"),
+        (1, 80 * MIB, "growing partition 1, which is followed by partition 2, is not supported"),
         (3, 80 * MIB, "growing partition 3, which does not exist, is not supported"),
-        (2, 32 * MIB, "shrinking is not possible"),
-        (2, 80 * MIB + 1, "no multiple of 512 bytes"),
+        (2, 32 * MIB, "cannot be shrunk"),
+        (2, 80 * MIB + 1, "not a multiple of 512 bytes"),
         (2, (2 << 40) + MIB, "beyond 2 TiB"),
         (2, u64::MAX - 511, "beyond 2 TiB"),
     ] {
@@ -407,7 +410,7 @@ fn refused_growth_changes_nothing() {
     assert!(before == fs::read(scratch.path()).unwrap());
     let cloud = cloud();
     let message = grow_last(&cloud.open(), 15, ByteSize(200 * MIB)).unwrap_err().to_string();
-    assert!(message.contains("behind which partition 1 lies"), "{message}");
+    assert!(message.contains("which is followed by partition 1"), "{message}");
 }
 
 #[test]
@@ -428,10 +431,10 @@ fn a_gpt_of_256_entries_keeps_them() {
 }
 
 #[test]
-fn the_judge_does_notice() {
+fn sgdisk_reports_damage() {
     let scratch = cloud();
     scratch.open().set_len(200 * MIB).unwrap();
-    let output = judge("gdisk", "sgdisk", &["--verify", text(&scratch.path())], b"");
+    let output = run("gdisk", "sgdisk", &["--verify", text(&scratch.path())], b"");
     assert!(!String::from_utf8_lossy(&output.stdout).contains("No problems found"));
 }
 
@@ -454,7 +457,7 @@ fn mutated_tables_never_panic() {
             image[place] = byte;
         }
         if fix && which != 1 {
-            // With the right checksum, the fields themselves are judged.
+            // With the right checksum, the fields themselves are checked.
             image[528..532].fill(0);
             let crc = crc32(&image[512..604]);
             image[528..532].copy_from_slice(&crc.to_le_bytes());

@@ -1,4 +1,4 @@
-//! A bounded view into an image: whoever holds a [`Window`] cannot touch a byte outside of it.
+//! A bounded view into an image: through a [`Window`] no byte outside of it can be reached.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};

@@ -1,9 +1,9 @@
-//! `~/.ssh/authorized_keys`: the keys that let an account in (sshd(8)).
+//! `~/.ssh/authorized_keys`: the SSH keys of an account (sshd(8)).
 
 use crate::value::SshKey;
 use hc_common::text::Lines;
 
-/// Adds the keys that are not in the file yet. A key that the base has with options or a comment of its own keeps them.
+/// Adds the keys that are not in the file yet. A key of the base keeps its options and comment.
 pub fn edit(text: &str, keys: &[SshKey]) -> String {
     let mut lines = Lines::parse(text);
     for key in keys {
@@ -24,7 +24,7 @@ mod tests {
     const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti";
 
     #[test]
-    fn a_key_comes_once_and_others_stay() {
+    fn a_key_is_added_once_and_other_lines_stay() {
         let key: SshKey = format!("{KEY} me@laptop").parse().unwrap();
         for (text, want) in [
             ("", format!("{KEY} me@laptop\n")),

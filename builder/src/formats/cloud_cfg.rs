@@ -1,18 +1,18 @@
-//! cloud-init's own configuration: where it takes its data from. Read only.
+//! cloud-init's configuration: its data sources. Read only.
 
 use yaml_rust2::{Yaml, YamlLoader};
 
-/// The data sources of some configuration files together.
+/// The data sources of a set of configuration files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DataSources {
-    /// The sources that are tried, in their order.
+    /// The sources, in order.
     pub list: Vec<String>,
-    /// Where NoCloud looks besides its own places, as written.
+    /// The additional place of NoCloud, as written.
     pub seed: Option<String>,
 }
 
-/// Reads the files in the order in which cloud-init merges them (`cloud.cfg`, then `cloud.cfg.d/*.cfg` by name): the
-/// last one that says something wins. A file that is no YAML says nothing, as cloud-init passes over it too.
+/// Reads the files in the order of cloud-init's merge (`cloud.cfg`, then `cloud.cfg.d/*.cfg` by name): the last value
+/// wins. A file that is not valid YAML is ignored, as by cloud-init.
 pub fn datasources<'t>(files: impl IntoIterator<Item = &'t str>) -> DataSources {
     let mut found = DataSources::default();
     let readable = files.into_iter().filter(|text| !is_too_deep(text));
@@ -30,8 +30,8 @@ pub fn datasources<'t>(files: impl IntoIterator<Item = &'t str>) -> DataSources 
     found
 }
 
-/// The parser calls itself for each level of blocks, so a hostile file could exhaust the stack; of levels in brackets it
-/// takes 255 at most. A level of blocks costs at least a column in front of the first word of some line.
+/// The parser recurses for each level of blocks, so a hostile file could exhaust the stack; in brackets it accepts at most
+/// 255 levels. Each level of blocks needs at least one column before the first word of some line.
 pub(super) fn is_too_deep(text: &str) -> bool {
     const COLUMNS: usize = 256;
     text.lines().any(|line| line.chars().take_while(|c| " -?:".contains(*c)).count() > COLUMNS)
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_file_that_says_something_wins() {
+    fn the_last_value_wins() {
         let ubuntu =
             "datasource_list: [ NoCloud, None ]\ndatasource:\n  NoCloud:\n    fs_label: system-boot\n";
         let found = datasources(["datasource_list: [ Ec2 ]\n", "users: [default]\n", ubuntu, "a: b: c\n"]);

@@ -1,20 +1,20 @@
-//! `/etc/cloud/cloud.cfg.d/99-zz-hcimage.cfg`: keeps cloud-init from undoing what the image says.
+//! `/etc/cloud/cloud.cfg.d/99-zz-hcimage.cfg`: keeps cloud-init from overwriting settings of the image.
 
-/// Where the file lies. The last name wins: images bring `99-…` files of their own.
+/// The path of the file. The last name wins: images have their own `99-…` files.
 pub const PATH: &str = "/etc/cloud/cloud.cfg.d/99-zz-hcimage.cfg";
 
-/// What of a node is the image's own affair, so that cloud-init leaves it alone.
+/// The settings that the image makes, so that cloud-init must not.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CloudInitOverrides {
-    /// The network. False for bases where nothing else sets it up, as on Ubuntu.
+    /// The network. False for bases without another network setup, such as Ubuntu.
     pub network: bool,
-    /// The accounts: else cloud-init makes one of its own, with sudo.
+    /// The accounts: otherwise cloud-init creates its default account, with sudo.
     pub accounts: bool,
     /// The time zone.
     pub time_zone: bool,
 }
 
-/// The file. cloud-init itself goes on running: where it grows the root file system it still does.
+/// The file. cloud-init still runs, for example to grow the root file system.
 pub fn render(overrides: CloudInitOverrides) -> String {
     let mut text =
         "# Written by hcimage: the name, /etc/hosts, the host keys and the network are those of the image.\n\

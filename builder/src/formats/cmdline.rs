@@ -4,14 +4,14 @@ use super::error::EditError;
 use super::kernel_args::{KernelArg, ensure_args};
 use hc_common::text::Lines;
 
-/// Bytes that certainly reach the kernel: `COMMAND_LINE_SIZE` of a 32-bit Arm kernel
-/// (`arch/arm/include/uapi/asm/setup.h`). arm64 and x86 keep 2048, but the firmware adds some hundred bytes of its own
-/// in front. Stock lines have about 200.
+/// The length in bytes that always reaches the kernel: `COMMAND_LINE_SIZE` of a 32-bit Arm kernel
+/// (`arch/arm/include/uapi/asm/setup.h`). arm64 and x86 have 2048, but the firmware prepends several hundred bytes. Stock
+/// lines have about 200.
 pub const LIMIT: usize = 1024;
 
-/// Makes `words` take effect; everything else on the line stays, the first-boot words of the base included.
+/// Makes `words` take effect. The rest of the line stays, including the base's first-boot arguments.
 ///
-/// The firmware reads one line: text on another one is refused, and so is an empty first line, which could not boot.
+/// The firmware reads one line: text on another line is an error, and so is an empty first line, which could not boot.
 pub fn edit(text: &str, words: &[KernelArg]) -> Result<String, EditError> {
     let lines = Lines::parse(text);
     if lines.bodies().next().is_none_or(|first| first.trim().is_empty()) {
@@ -20,12 +20,12 @@ pub fn edit(text: &str, words: &[KernelArg]) -> Result<String, EditError> {
     edit_first_line(lines, words)
 }
 
-/// The same for a text that may still be empty.
+/// The same for a text that may be empty.
 pub(super) fn edit_first_line(mut lines: Lines, words: &[KernelArg]) -> Result<String, EditError> {
     if let Some(second) = lines.bodies().skip(1).position(|body| !body.trim().is_empty()) {
         return Err(EditError::SecondLine { line: second.saturating_add(2) });
     }
-    if lines.len() == 0 {
+    if lines.is_empty() {
         lines.push("");
     }
     if let Some(line) = lines.bodies_mut().next() {
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_boot_is_refused() {
+    fn a_command_line_that_cannot_boot_is_rejected() {
         for empty in ["", "\n", " \r\n", "\nroot=/dev/sda1\n"] {
             assert_eq!(edited(empty), Err(EditError::NoCommandLine), "{empty:?}");
         }
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_would_be_cut_off_is_refused() {
+    fn a_line_that_would_be_truncated_is_rejected() {
         let added = " cgroup_memory=1 cgroup_enable=memory".len();
         let fits = "x".repeat(LIMIT - 1 - added);
         assert!(edited(&fits).is_ok());

@@ -1,7 +1,7 @@
-//! `config.txt`: what a Raspberry Pi's firmware loads, and settings that a board needs.
+//! `config.txt`: the boot files of a Raspberry Pi's firmware, and settings of a board.
 //!
-//! The format is the firmware's own: a line is a setting, a filter in brackets or a comment. A filter holds until the
-//! next one of its type, `[all]` ends them all (Raspberry Pi documentation, "Conditional filters").
+//! The format is the firmware's: a line is a setting, a filter in brackets or a comment. A filter applies until the next
+//! one of its type; `[all]` ends all filters (Raspberry Pi documentation, "Conditional filters").
 
 use std::collections::BTreeSet;
 
@@ -10,16 +10,16 @@ use crate::value::FirmwareSetting;
 /// Its name in the boot directory.
 pub const NAME: &str = "config.txt";
 
-/// What Debian's raspi-firmware puts at the end of each new `config.txt`, which it writes at every kernel update (its
-/// `/etc/default/raspi-firmware`). The file need not exist.
+/// The file that Debian's raspi-firmware appends to each new `config.txt`, which it writes at every kernel update (see
+/// `/etc/default/raspi-firmware`). The file is optional.
 pub const CUSTOM_PATH: &str = "/etc/default/raspi-firmware-custom";
 
-/// The text with the settings in force on every board, added at its end where they are not.
+/// The text with the settings in effect on every board; missing ones are added at the end.
 pub fn edit(text: &str, settings: &[FirmwareSetting]) -> String {
     edit_below(text, settings, false)
 }
 
-/// The same for a text that is put behind another one, which may end below any filter.
+/// The same for a text that is appended to another one, which may end below any filter.
 pub fn edit_custom(text: &str, settings: &[FirmwareSetting]) -> String {
     edit_below(text, settings, true)
 }
@@ -32,7 +32,7 @@ fn edit_below(text: &str, settings: &[FirmwareSetting], filtered: bool) -> Strin
     }
     let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
     let all = if ends_below_all(text, filtered) { "" } else { "[all]\n" };
-    // Behind an overlay a parameter would be that overlay's, unless an empty one ends it.
+    // After an overlay a parameter belongs to that overlay, unless an empty `dtoverlay=` ends it.
     let overlay = text.lines().any(|line| line.trim().starts_with("dtoverlay="));
     let base =
         if overlay && missing.iter().any(|setting| setting.key() == "dtparam") { "dtoverlay=\n" } else { "" };
@@ -40,7 +40,7 @@ fn edit_below(text: &str, settings: &[FirmwareSetting], filtered: bool) -> Strin
     format!("{text}{end}{all}{base}{lines}")
 }
 
-/// Whether the last word on it is the right one, whatever the board. Of overlays and parameters each line is one more.
+/// Whether the last value is the right one on every board. Lines of overlays and parameters add up.
 fn is_in_force(text: &str, setting: &FirmwareSetting, filtered: bool) -> bool {
     let is_list = matches!(setting.key(), "dtparam" | "dtoverlay");
     let mut filters = Filters { sometimes: filtered.then(String::new), ..Filters::default() };
@@ -68,7 +68,7 @@ fn is_in_force(text: &str, setting: &FirmwareSetting, filtered: bool) -> bool {
     holds
 }
 
-/// Whether a line at the end would hold on every board. What a file that is included ends below, nobody knows.
+/// Whether a line at the end would apply to every board. The last filter of an included file is unknown.
 fn ends_below_all(text: &str, filtered: bool) -> bool {
     text.lines().map(str::trim).fold(!filtered, |all, line| match filter_of(line) {
         Some(filter) => filter == "all",
@@ -80,38 +80,38 @@ fn filter_of(line: &str) -> Option<&str> {
     line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).map(str::trim)
 }
 
-/// What the firmware loads in a normal boot.
+/// The files that the firmware loads in a normal boot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BootFiles {
-    /// Put before the name of each file that belongs to the system: often a directory with a slash at its end.
+    /// The prefix of the system's file names: often a directory with a trailing slash.
     pub prefix: String,
-    /// The kernel's arguments, without the prefix.
+    /// The file with the kernel arguments, without the prefix.
     pub cmdline: String,
-    /// The kernels that are named, without the prefix; a board may decide between them. None: the firmware's defaults.
+    /// The named kernels, without the prefix; the board may decide between them. Empty for the firmware's defaults.
     pub kernels: BTreeSet<String>,
 }
 
-/// Why the file alone does not tell what is loaded.
+/// Why the file does not determine the boot files.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unclear {
-    /// A setting that only some boards or pins turn on.
-    #[error("`{setting}` stands below the filter [{filter}], so it depends on the board: put it below [all]")]
+    /// A setting for some boards or pins only.
+    #[error("`{setting}` is below the filter [{filter}], so it depends on the board: move it below [all]")]
     Conditional {
         /// The line.
         setting: String,
         /// The filter above it.
         filter: String,
     },
-    /// More files are included than anybody has.
-    #[error("it includes more than {MAX_INCLUDES} files: put their settings into it")]
+    /// Too many included files.
+    #[error("the file includes more than {MAX_INCLUDES} files: move their settings into it")]
     Includes,
 }
 
-/// Stock files include two at most; each is read for each line that includes it.
+/// Stock files include at most two; a file is read for each line that includes it.
 const MAX_INCLUDES: usize = 16;
 
-/// Reads the settings. `include` gives the text of a file that is included, or none where it does not exist, which
-/// the firmware passes over.
+/// Reads the settings. `include` returns the text of an included file, or `None` if it is missing, which the firmware
+/// ignores.
 pub fn read(text: &str, include: &dyn Fn(&str) -> Option<String>) -> Result<BootFiles, Unclear> {
     let mut found =
         BootFiles { prefix: String::new(), cmdline: "cmdline.txt".to_owned(), kernels: BTreeSet::new() };
@@ -139,7 +139,7 @@ pub fn read(text: &str, include: &dyn Fn(&str) -> Option<String>) -> Result<Boot
     Ok(found)
 }
 
-/// The line, or what it includes; included files do not include others here.
+/// The line, or the text that it includes; nested includes are not followed.
 fn expand(line: &str, include: &dyn Fn(&str) -> Option<String>) -> String {
     let text = included(line).map(|name| include(name).unwrap_or_default());
     format!("{}\n", text.as_deref().unwrap_or(line))
@@ -149,10 +149,10 @@ fn included(line: &str) -> Option<&str> {
     line.trim().strip_prefix("include ").map(str::trim)
 }
 
-/// The filters in force.
+/// The active filters.
 #[derive(Default)]
 struct Filters {
-    /// Not in a normal boot: `[none]`, and `[tryboot]`, which is for a single trial.
+    /// Not in a normal boot: `[none]`, and `[tryboot]`, which is for one trial boot.
     never: bool,
     /// On some boards only.
     sometimes: Option<String>,
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn the_settings_of_a_normal_boot_count() {
+    fn only_settings_of_a_normal_boot_are_read() {
         let plain = |prefix: &str, cmdline: &str, kernels: &[&str]| {
             let kernels = kernels.iter().map(|name| (*name).to_owned()).collect();
             (prefix.to_owned(), cmdline.to_owned(), kernels)
@@ -193,7 +193,7 @@ mod tests {
         for (text, want) in [
             ("", plain("", "cmdline.txt", &[])),
             ("#os_prefix=x/\narm_64bit=1\n", plain("", "cmdline.txt", &[])),
-            // As Ubuntu has it since 25.10: a trial of the next kernel beside the current one.
+            // Ubuntu since 25.10: a trial boot of the next kernel beside the current one.
             (
                 "[all]\nkernel=vmlinuz\ncmdline=cmdline.txt\n\n[all]\nos_prefix=current/\n\n[tryboot]\nos_prefix=new/\n",
                 plain("current/", "cmdline.txt", &["vmlinuz"]),
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_are_added_once_where_they_hold_on_every_board() {
+    fn a_setting_is_added_once_where_it_applies_to_every_board() {
         let uart: [FirmwareSetting; 1] = ["enable_uart=1".parse().unwrap()];
         for (text, want) in [
             ("", "enable_uart=1\n"),
@@ -253,14 +253,14 @@ mod tests {
     }
 
     #[test]
-    fn an_included_file_counts_and_a_missing_one_does_not() {
+    fn an_included_file_is_read_and_a_missing_one_is_ignored() {
         let include = |name: &str| (name == "usercfg.txt").then(|| "cmdline=mine.txt\n".to_owned());
         let found = read("include syscfg.txt\ninclude usercfg.txt\nkernel=k", &include).unwrap();
         assert_eq!((found.cmdline.as_str(), found.kernels.len()), ("mine.txt", 1));
     }
 
     #[test]
-    fn what_depends_on_the_board_is_refused() {
+    fn a_boot_file_that_depends_on_the_board_is_an_error() {
         let error = read("[pi5]\nos_prefix=five/\n", &|_| None).unwrap_err().to_string();
         assert!(error.contains("os_prefix=five/") && error.contains("[pi5]"), "{error}");
         assert!(read("[cm4]\ncmdline=c.txt\n", &|_| None).is_err());

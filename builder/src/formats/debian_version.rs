@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-/// `[epoch:]upstream[-revision]`. Versions that policy calls equal (`1.0` and `1.0-0`) are equal here.
+/// `[epoch:]upstream[-revision]`. Versions that the policy defines as equal (`1.0` and `1.0-0`) are equal.
 #[derive(Debug, Clone)]
 pub struct DebianVersion {
     text: String,
@@ -15,9 +15,9 @@ pub struct DebianVersion {
     revision: String,
 }
 
-/// Why a text is no version.
+/// Why a text is not a version.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{text:?} is not a version of a Debian package, {cause}: the package database may be damaged")]
+#[error("invalid Debian package version {text:?}: {cause}; the package database may be damaged")]
 pub struct VersionError {
     text: String,
     cause: &'static str,
@@ -30,12 +30,12 @@ impl FromStr for DebianVersion {
         let refuse = |cause| VersionError { text: text.to_owned(), cause };
         let (epoch, rest) = match text.split_once(':') {
             Some((epoch, rest)) => {
-                (parse_epoch(epoch).ok_or_else(|| refuse("its epoch is not a number"))?, rest)
+                (parse_epoch(epoch).ok_or_else(|| refuse("the epoch is not a number"))?, rest)
             }
             None => (0, text),
         };
         let (upstream, revision) = match rest.rsplit_once('-') {
-            Some((_, "")) => return Err(refuse("its revision is empty")),
+            Some((_, "")) => return Err(refuse("the revision is empty")),
             Some(parts) => parts,
             None => (rest, ""),
         };
@@ -44,7 +44,7 @@ impl FromStr for DebianVersion {
         }
         let allowed = |c: char, more: &str| c.is_ascii_alphanumeric() || more.contains(c);
         if !upstream.chars().all(|c| allowed(c, ".+~-:")) || !revision.chars().all(|c| allowed(c, ".+~")) {
-            return Err(refuse("it has a character that none can have"));
+            return Err(refuse("it has an invalid character"));
         }
         Ok(Self {
             text: text.to_owned(),
@@ -55,7 +55,7 @@ impl FromStr for DebianVersion {
     }
 }
 
-/// Digits only; at most what dpkg takes, an int.
+/// Digits only; the maximum is dpkg's, an int.
 fn parse_epoch(text: &str) -> Option<u32> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     text.parse().ok().filter(|epoch| digits && *epoch <= i32::MAX.unsigned_abs())
@@ -90,7 +90,7 @@ impl PartialEq for DebianVersion {
 
 impl Eq for DebianVersion {}
 
-/// Compares by turns a run of other characters and a run of digits, from the left.
+/// Compares from the left, alternating between a run of non-digits and a run of digits.
 fn compare(mut left: &str, mut right: &str) -> Ordering {
     while !left.is_empty() || !right.is_empty() {
         let (left_text, left_rest) = split(left, |c| !c.is_ascii_digit());
@@ -107,7 +107,7 @@ fn compare(mut left: &str, mut right: &str) -> Ordering {
     Ordering::Equal
 }
 
-/// The longest beginning whose characters all satisfy `within`, and the rest.
+/// The longest prefix whose characters all satisfy `within`, and the rest.
 fn split(text: &str, within: impl Fn(char) -> bool) -> (&str, &str) {
     let end = text.find(|c| !within(c)).unwrap_or(text.len());
     text.split_at_checked(end).unwrap_or((text, ""))
@@ -127,7 +127,7 @@ fn weight(c: char) -> i64 {
     }
 }
 
-/// Numbers of any length; no digits count as zero.
+/// Compares numbers of any length; no digits are zero.
 fn compare_numbers(left: &str, right: &str) -> Ordering {
     let (left, right) = (left.trim_start_matches('0'), right.trim_start_matches('0'));
     left.len().cmp(&right.len()).then_with(|| left.cmp(right))
@@ -146,7 +146,7 @@ mod tests {
     const COMPARE: &str = r#"chomp; my ($l, $r) = split / /;
         print version_check($l) && version_check($r) ? version_compare($l, $r) : "invalid", "\n""#;
 
-    /// What dpkg says of each pair: one process for all of them.
+    /// The result of dpkg for each pair: one process for all of them.
     fn by_dpkg(pairs: &[(String, String)]) -> Vec<String> {
         let input: String = pairs.iter().map(|(left, right)| format!("{left} {right}\n")).collect();
         let mut perl = Command::new("perl");
@@ -221,14 +221,14 @@ mod tests {
         // One process a case, and many texts in each.
         #![proptest_config(ProptestConfig::with_cases(2))]
         #[test]
-        fn any_two_versions_are_ordered_as_dpkg_orders_them(
+        fn any_two_versions_have_the_order_of_dpkg(
             pairs in prop::collection::vec((version(), version()), 200),
         ) {
             agree_with_dpkg(&pairs);
         }
 
         #[test]
-        fn what_we_take_dpkg_takes(texts in prop::collection::vec("[0-9a:~.+-]{0,8}", 400)) {
+        fn an_accepted_version_is_accepted_by_dpkg(texts in prop::collection::vec("[0-9a:~.+-]{0,8}", 400)) {
             let taken = texts.into_iter().filter(|text| text.parse::<DebianVersion>().is_ok());
             let pairs: Vec<_> = taken.map(|text| (text.clone(), text)).collect();
             prop_assert!(pairs.len() > 20, "{pairs:?}");

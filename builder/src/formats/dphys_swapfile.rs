@@ -1,13 +1,13 @@
-//! `/etc/dphys-swapfile`: the swap file of Raspberry Pi OS bullseye and bookworm, set to nothing.
+//! `/etc/dphys-swapfile`: disables the swap file of Raspberry Pi OS bullseye and bookworm.
 
 use hc_common::text::Lines;
 
-/// Where the file lies.
+/// The path of the file.
 pub const PATH: &str = "/etc/dphys-swapfile";
 
 const SIZE: &str = "CONF_SWAPSIZE=";
 
-/// Sets `CONF_SWAPSIZE=0`: in each line that sets it, else in the commented line that shows it, else at the end.
+/// Sets `CONF_SWAPSIZE=0`: in each line that sets it, otherwise in the commented example, otherwise at the end.
 pub fn edit(text: &str) -> String {
     let mut lines = Lines::parse(text);
     if lines.bodies().any(is_set) {
@@ -24,7 +24,7 @@ pub fn edit(text: &str) -> String {
     lines.render()
 }
 
-/// The file that the service would make: what `CONF_SWAPFILE` says, else the package's default.
+/// The swap file of the service: `CONF_SWAPFILE`, otherwise the package's default.
 pub fn swap_file(text: &str) -> String {
     let setting = text.lines().filter_map(|line| line.trim().strip_prefix("CONF_SWAPFILE=")).next_back();
     let value = setting.map(|value| value.trim().trim_matches(['"', '\'']));
@@ -35,7 +35,7 @@ fn is_set(line: &str) -> bool {
     line.trim_start().starts_with(SIZE)
 }
 
-/// Replaces the value and keeps what follows it.
+/// Replaces the value and keeps the text after it.
 fn set_zero(line: &mut String) {
     let indent = line.len().saturating_sub(line.trim_start().len());
     let from = indent.saturating_add(SIZE.len());
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn the_value_is_replaced_wherever_it_stands() {
+    fn the_value_is_replaced_in_every_line_that_sets_it() {
         for (text, want) in [
             ("CONF_SWAPSIZE=100\n", "CONF_SWAPSIZE=0\n"),
             ("  CONF_SWAPSIZE=\"100\" # MB\nCONF_SWAPSIZE=\n", "  CONF_SWAPSIZE=0 # MB\nCONF_SWAPSIZE=0\n"),

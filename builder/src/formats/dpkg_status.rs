@@ -1,11 +1,11 @@
-//! `/var/lib/dpkg/status`: which packages an image has.
+//! `/var/lib/dpkg/status`: the packages of an image.
 
 use super::debian_version::{DebianVersion, VersionError};
 
-/// Where the file lies.
+/// The path of the file.
 pub const PATH: &str = "/var/lib/dpkg/status";
 
-/// The version of an installed package; none where it is absent, removed, or not completely installed.
+/// The version of an installed package; `None` if it is absent, removed or not completely installed.
 ///
 /// The file is a list of paragraphs of `Field: value` lines (deb-control(5)); the third word of `Status` is the state.
 pub fn installed_version(status: &str, package: &str) -> Result<Option<DebianVersion>, VersionError> {
@@ -23,13 +23,13 @@ pub fn installed_version(status: &str, package: &str) -> Result<Option<DebianVer
     Ok(None)
 }
 
-/// How many packages are completely installed.
+/// The number of completely installed packages.
 pub fn count_installed(status: &str) -> usize {
     let states = status.lines().filter_map(|line| line.strip_prefix("Status:"));
     states.filter(|state| state.split_ascii_whitespace().nth(2) == Some("installed")).count()
 }
 
-/// The fields that matter of one paragraph.
+/// The used fields of one paragraph.
 #[derive(Default)]
 struct Paragraph<'a> {
     package: Option<&'a str>,
@@ -38,7 +38,7 @@ struct Paragraph<'a> {
 }
 
 impl<'a> Paragraph<'a> {
-    /// Takes one line; continuation lines begin with a blank and so name no field.
+    /// Reads one line. Continuation lines begin with a space, so they match no field.
     fn read(&mut self, line: &'a str) {
         let Some((field, value)) = line.split_once(':') else { return };
         let value = value.trim();

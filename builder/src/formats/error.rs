@@ -2,141 +2,141 @@
 
 use thiserror::Error;
 
-/// Why a text cannot be edited. The caller knows the file and names it in its context.
+/// Why a text cannot be edited. The caller adds the file's name as context.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum EditError {
-    /// A command line has nothing on its first line.
-    #[error(
-        "the first line is empty, where the kernel command line must stand: restore the file from a stock image"
-    )]
+    /// The first line of a command line file is empty.
+    #[error("missing kernel command line: the first line is empty; restore the file from a stock image")]
     NoCommandLine,
-    /// A command line has words on more than its first line.
+    /// A command line file has text after its first line.
     #[error(
-        "there is text on line {line}, but only the first line reaches the kernel: join them into one line"
+        "unexpected text on line {line}: only the first line reaches the kernel; join them into one line"
     )]
     SecondLine {
         /// Counted from 1.
         line: usize,
     },
-    /// A control character where none may be.
-    #[error("the character {character:?} does not belong there: restore the file from a stock image")]
+    /// An unexpected control character.
+    #[error("invalid character {character:?}: restore the file from a stock image")]
     ControlCharacter {
-        /// What was found.
+        /// The text found.
         character: char,
     },
-    /// A double quote that is never closed.
-    #[error("a double quote is never closed, so words added behind it would be part of it: close it")]
+    /// An unclosed double quote.
+    #[error("unclosed double quote, which would include the added arguments: close it")]
     OpenQuote,
-    /// The command line would be cut off.
+    /// The command line would be truncated.
     #[error(
-        "the kernel command line would have {length} bytes and be cut off after {limit}: remove words from it"
+        "the kernel command line is too long: {length} bytes, but the limit is {limit}; remove arguments from it"
     )]
     TooLong {
-        /// Bytes it would have.
+        /// Its length in bytes.
         length: usize,
-        /// Bytes that certainly arrive.
+        /// The maximum length in bytes.
         limit: usize,
     },
-    /// A grub.cfg that starts no kernel by itself.
-    #[error("no 'linux' line was found: a boot loader configuration that starts a kernel has at least one")]
-    NoKernelLine,
-    /// A `linux` line on which words cannot be added safely.
+    /// A grub.cfg without a kernel.
     #[error(
-        "the kernel's line {line} holds {found:?}: only plain 'linux' lines as update-grub writes them can be edited"
+        "missing 'linux' line: expected a boot loader configuration that loads a kernel; restore the file from a stock image"
+    )]
+    NoKernelLine,
+    /// A `linux` line to which arguments cannot be added safely.
+    #[error(
+        "unsupported {found:?} in the 'linux' line {line}: only plain lines as written by update-grub can be edited"
     )]
     UnusualKernelLine {
         /// Counted from 1.
         line: usize,
-        /// What makes it unusual.
+        /// The unsupported text.
         found: &'static str,
     },
-    /// Another file system is mounted where ours should be.
+    /// Another file system has the mount point.
     #[error("line {line} mounts {device:?} at {mount}: choose another mount point or remove that line")]
     MountTaken {
         /// Counted from 1.
         line: usize,
-        /// What is mounted there, as written.
+        /// The other device, as written.
         device: String,
-        /// The mount point that was asked for.
+        /// The requested mount point.
         mount: String,
     },
-    /// A name has two lines where it can have one.
-    #[error("line {line} is the second one of {name:?}: remove one of the two")]
+    /// A name has two lines.
+    #[error("duplicate entry {name:?} on line {line}: remove one of the two")]
     NamedTwice {
         /// The name.
         name: String,
         /// Counted from 1.
         line: usize,
     },
-    /// A line of fields with colons between them has too many or too few.
+    /// A line has the wrong number of colon-separated fields.
     #[error(
-        "line {line} has {found} fields where it must have {wanted}: restore the file from a stock image"
+        "invalid line {line}: expected {wanted} fields, found {found}; restore the file from a stock image"
     )]
     BadRecord {
         /// Counted from 1.
         line: usize,
-        /// Fields that it has.
+        /// The number of fields found.
         found: usize,
-        /// Fields that it must have.
+        /// The expected number of fields.
         wanted: usize,
     },
-    /// An account or group has no number.
-    #[error("{name:?} has {field:?} where a number must stand: restore the file from a stock image")]
+    /// An account or group has an invalid ID.
+    #[error(
+        "invalid ID of {name:?}: expected a number, found {field:?}; restore the file from a stock image"
+    )]
     NoNumber {
         /// The account or group.
         name: String,
-        /// What was found.
+        /// The text found.
         field: String,
     },
-    /// A name that was asked for belongs to the system.
-    #[error("{name:?} is the name of {what} of the system, with the number {id}: choose another")]
+    /// A requested name belongs to the system.
+    #[error("{name:?} is {what} of the system (ID {id}): choose another name")]
     SystemName {
         /// `an account` or `a group`.
         what: &'static str,
         /// The name.
         name: String,
-        /// Its number.
+        /// Its ID.
         id: u32,
     },
-    /// Two accounts have one number, so each could do what the other can.
-    #[error("the accounts {name:?} and {other:?} have the same number {id}: give one of them another")]
+    /// Two accounts share an ID, and so their permissions.
+    #[error("the accounts {name:?} and {other:?} have the same ID {id}: change one of them")]
     SharedNumber {
-        /// The one that was asked for.
+        /// The requested account.
         name: String,
-        /// The other.
+        /// The other account.
         other: String,
-        /// Their number.
+        /// Their ID.
         id: u32,
     },
-    /// An account's first group does not exist.
-    #[error(
-        "the account {name:?} has the group {gid}, which there is not: restore the file from a stock image"
-    )]
+    /// An account's primary group does not exist.
+    #[error("group {gid} of account {name:?} does not exist: restore the file from a stock image")]
     NoGroup {
         /// The account.
         name: String,
         /// The group.
         gid: u32,
     },
-    /// The file has a password for an account that there is not.
-    #[error("{name:?} has a line, but there is no such account in /etc/passwd: remove the line")]
+    /// The file has a password for an account that does not exist.
+    #[error("{name:?} has an entry, but the account is missing in /etc/passwd: remove the entry")]
     Orphan {
         /// The account.
         name: String,
     },
-    /// A text that should be YAML is none, or not of the form that it must have.
-    #[error("it cannot be read as YAML ({problem}): fix it in the image")]
+    /// A text is not valid YAML, or has an unexpected structure.
+    #[error("invalid YAML: {problem}; fix the file in the base image")]
     BadYaml {
-        /// What the parser says.
+        /// The problem.
         problem: String,
     },
-    /// A setting that cannot be taken out of a YAML text line by line.
-    #[error("its {key:?} is written so that it cannot be taken out: write the file with one key a line")]
+    /// A key that cannot be removed from a YAML text line by line.
+    #[error("cannot remove the key {key:?}: write the YAML file with one key per line")]
     UnusualYaml {
         /// The key.
         key: String,
     },
-    /// All numbers are taken.
-    #[error("no number is free for another account: remove accounts from the image")]
+    /// All user IDs are in use.
+    #[error("no free user ID for another account: remove accounts from the image")]
     NoFreeNumber,
 }

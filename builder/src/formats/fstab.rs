@@ -4,15 +4,15 @@ use super::error::EditError;
 use crate::value::{FsLabel, MountPoint};
 use hc_common::text::Lines;
 
-/// Where the file lies.
+/// The path of the file.
 pub const PATH: &str = "/etc/fstab";
 
-/// A file system to be mounted by its label.
+/// A file system to mount by its label.
 #[derive(Debug, Clone, Copy)]
 pub struct LabelMount<'a> {
     /// The label.
     pub label: &'a FsLabel,
-    /// Where it is mounted.
+    /// The mount point.
     pub mount: &'a MountPoint,
     /// The file system's type, such as `ext4`.
     pub fstype: &'a str,
@@ -20,10 +20,10 @@ pub struct LabelMount<'a> {
     pub options: &'a str,
 }
 
-/// Makes sure that one line mounts the label there, checked at boot after the root (`0 2`). A line that does already is
-/// kept as it is; one with other options is replaced in its place.
+/// Ensures that one line mounts the label, checked at boot after the root (`0 2`). A matching line is kept unchanged; a
+/// line with other options is replaced in its place.
 ///
-/// Refused where another device is mounted there.
+/// Fails if another device is mounted there.
 pub fn ensure_mount_by_label(text: &str, wanted: LabelMount<'_>) -> Result<String, EditError> {
     let mut lines = Lines::parse(text);
     let mut found = false;
@@ -47,7 +47,7 @@ pub fn ensure_mount_by_label(text: &str, wanted: LabelMount<'_>) -> Result<Strin
     Ok(lines.render())
 }
 
-/// Mounts the root without access times, each of which would be a write, unless its line says what to do about them.
+/// Mounts the root with `noatime`, to avoid writes, unless its line has an option for access times.
 pub fn without_access_times(text: &str) -> String {
     let mut lines = Lines::parse(text);
     for line in lines.bodies_mut() {
@@ -63,7 +63,7 @@ pub fn without_access_times(text: &str) -> String {
     lines.render()
 }
 
-/// What stands before and behind the fourth field of a line that has one.
+/// The text before and after the options (the fourth field), if the line has any.
 fn around_options(line: &str) -> Option<(&str, &str)> {
     let is_blank = |c: char| c == ' ' || c == '\t';
     let mut rest = line.trim_start_matches(is_blank);
@@ -75,25 +75,25 @@ fn around_options(line: &str) -> Option<(&str, &str)> {
     Some((head, rest.get(end..)?)).filter(|_| end > 0)
 }
 
-/// Drops the lines that switch swap on. k3s starts with swap, but its pods' memory limits do not hold then.
+/// Removes swap lines. k3s starts with swap, but the memory limits of its pods would not be effective.
 pub fn remove_swap(text: &str) -> String {
     let mut lines = Lines::parse(text);
     lines.retain(|_, line| Entry::parse(line).is_none_or(|entry| entry.fstype != "swap"));
     lines.render()
 }
 
-/// What lines switch swap on: files by their path, devices as written.
+/// The swap files and devices, as written.
 pub fn swaps(text: &str) -> Vec<String> {
     let swaps = mounts(text).into_iter().filter(|mount| mount.fstype == "swap");
     swaps.map(|mount| mount.device).collect()
 }
 
-/// Where a file system is mounted, and its type.
+/// A mounted file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
-    /// What is mounted: a tag such as `LABEL=writable`, or a device.
+    /// The device: a tag such as `LABEL=writable`, or a path.
     pub device: String,
-    /// The mount point, without a slash at its end.
+    /// The mount point, without a trailing slash.
     pub point: String,
     /// The file system's type, such as `vfat`.
     pub fstype: String,
@@ -101,7 +101,7 @@ pub struct Mount {
     pub options: Vec<String>,
 }
 
-/// Everything that is mounted, in the file's order.
+/// All mounts, in the order of the file.
 pub fn mounts(text: &str) -> Vec<Mount> {
     text.lines()
         .filter_map(Entry::parse)
@@ -131,7 +131,7 @@ struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    /// None for a comment, an empty line, and what mount(8) would not understand either.
+    /// `None` for a comment, an empty line, and a line that mount(8) would not accept either.
     fn parse(line: &'a str) -> Option<Self> {
         let mut fields = line.split([' ', '\t']).filter(|field| !field.is_empty());
         let device = fields.next().filter(|device| !device.starts_with('#'))?;
@@ -162,7 +162,7 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Writes the characters that would end a field as three octal digits.
+/// Escapes the characters that would end a field as three octal digits.
 fn escape(field: &str) -> String {
     let mut text = String::new();
     for character in field.chars() {
@@ -195,7 +195,7 @@ fn unescape(field: &str) -> Vec<u8> {
     bytes
 }
 
-/// `\ooo` at the beginning, and what follows it.
+/// `\ooo` at the beginning, and the rest.
 fn octal(bytes: &[u8]) -> Option<(u8, &[u8])> {
     let (digits, after) = bytes.strip_prefix(b"\\")?.split_at_checked(3)?;
     if !digits.iter().all(|digit| matches!(digit, b'0'..=b'7')) {
@@ -210,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_root_has_no_access_times_where_nothing_is_said_of_them() {
+    fn the_root_gets_noatime_unless_it_has_an_access_time_option() {
         for (text, want) in [
             (
                 "LABEL=writable\t/\t ext4\tdefaults\t0 1\n",
@@ -223,7 +223,7 @@ mod tests {
                 "# LABEL=R / ext4 rw\nLABEL=B /boot ext4 rw 0 2\n",
                 "# LABEL=R / ext4 rw\nLABEL=B /boot ext4 rw 0 2\n",
             ),
-            // Without options there is nothing to add to: mount(8) takes its defaults.
+            // A line without options stays unchanged: mount(8) uses its defaults.
             ("LABEL=R / ext4\n", "LABEL=R / ext4\n"),
         ] {
             assert_eq!(without_access_times(text), want, "{text:?}");
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_agrees_is_left_alone() {
+    fn a_matching_line_stays_unchanged() {
         for line in [
             "LABEL=k8s-data /k8s-data ext4 defaults,nofail 0 2\n",
             "LABEL=\"k8s-data\"\t/k8s-data/\text4\tdefaults,nofail\t0\t2\n",
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn another_device_at_the_mount_point_is_refused() {
+    fn another_device_at_the_mount_point_is_an_error() {
         for (line, mount) in [
             ("UUID=1234 /k8s-data/ ext4 defaults 0 2", "/k8s-data"),
             ("UUID=1234 /my\\040data ext4", "/my data"),

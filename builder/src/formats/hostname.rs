@@ -2,7 +2,7 @@
 
 use crate::value::Hostname;
 
-/// Where the file lies.
+/// The path of the file.
 pub const PATH: &str = "/etc/hostname";
 
 /// The file.

@@ -3,14 +3,14 @@
 use crate::value::Hostname;
 use hc_common::text::Lines;
 
-/// Where the file lies.
+/// The path of the file.
 pub const PATH: &str = "/etc/hosts";
 
 /// Debian's address for the machine's own name (Debian Reference, 5.1.1).
 const OWN: &str = "127.0.1.1";
 
-/// Gives the address 127.0.1.1 the name `new` in place of `old`, the base's name; a domain behind the old name stays.
-/// Where no line of that address has the new name then, one is added below `127.0.0.1`, or at the end.
+/// Renames `old`, the base's name, to `new` for the address 127.0.1.1; a domain after the old name stays. If no line of
+/// that address has the new name then, one is added after `127.0.0.1`, or at the end.
 pub fn edit(text: &str, old: &str, new: &Hostname) -> String {
     let mut lines = Lines::parse(text);
     for line in lines.bodies_mut().filter(|line| address(line) == Some(OWN)) {
@@ -39,7 +39,7 @@ fn names(line: &str) -> impl Iterator<Item = &str> {
     active(line).split_ascii_whitespace().skip(1)
 }
 
-/// Replaces words and keeps the blanks between them and the comment behind.
+/// Replaces words and keeps the blanks between them and the comment.
 fn renamed(line: &str, old: &str, new: &str) -> String {
     let active = active(line);
     let words = active.split_inclusive(|c: char| c.is_ascii_whitespace()).map(|piece| {
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_own_name_changes() {
+    fn only_the_node_s_own_name_changes() {
         let new = "hc-1".parse().unwrap();
         for (text, want) in [
             ("127.0.1.1\t\traspberrypi\n", "127.0.1.1\t\thc-1\n"),
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_old_name_is_no_match_for_everything() {
+    fn an_empty_old_name_matches_nothing() {
         let text = "127.0.1.1 a.b\n";
         assert_eq!(edit(text, "", &"hc-1".parse().unwrap()), "127.0.1.1 a.b\n127.0.1.1\thc-1\n");
     }

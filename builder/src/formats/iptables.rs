@@ -1,13 +1,13 @@
-//! Whether the base's iptables can carry Kubernetes.
+//! Whether the base's iptables is new enough for Kubernetes.
 
 use super::debian_version::{DebianVersion, VersionError};
 use super::dpkg_status::installed_version;
 
-/// The first release without the faults that make rules double or vanish.
+/// The first release without the bugs that duplicate or lose rules.
 const GOOD: &str = "1.8.6";
 
-/// Whether k3s must put its own iptables before the base's (`prefer-bundled-bin`): where an older one than 1.8.6 is
-/// installed. Where none is, k3s falls back to its own anyway.
+/// Whether k3s must prefer its own iptables over the base's (`prefer-bundled-bin`): if the installed one is older than
+/// 1.8.6. Without one k3s uses its own anyway.
 pub fn needs_bundled(dpkg_status: &str) -> Result<bool, VersionError> {
     let good: DebianVersion = GOOD.parse()?;
     Ok(installed_version(dpkg_status, "iptables")?.is_some_and(|version| version < good))
@@ -18,7 +18,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn releases_of_debian_are_told_apart() {
+    fn only_an_iptables_before_1_8_6_needs_the_bundled_one() {
         for (version, want) in [
             ("1.6.0+snapshot20161117-6", true),
             ("1.8.2-4", true),

@@ -1,11 +1,11 @@
-//! `/etc/systemd/journald.conf.d/10-hcimage.conf`: how much of a card the journal takes, and how often it is written.
+//! `/etc/systemd/journald.conf.d/10-hcimage.conf`: limits the journal's size and how often it is written.
 
-/// Where the file lies.
+/// The path of the file.
 pub const PATH: &str = "/etc/systemd/journald.conf.d/10-hcimage.conf";
 
-/// The file (journald.conf(5)). Whether the journal outlives a restart is for the base to say: of a node out of reach one
-/// wants to read why it restarted, so it is bounded here and not made volatile. What is critical is written at once,
-/// whatever the interval.
+/// The file (journald.conf(5)). It limits the journal and does not make it volatile: a persistent journal shows why a
+/// remote node restarted. The base decides whether it is persistent. Critical messages are written at once, regardless
+/// of the interval.
 pub fn render() -> String {
     "# Written by hcimage: a card is small, and each write wears it.\n\
      [Journal]\n\

@@ -2,15 +2,15 @@
 
 use crate::value::{KubeconfigMode, Role};
 
-/// Permission bits: people put tokens and proxy passwords there.
+/// The permissions: users put tokens and proxy passwords there.
 pub const MODE: u16 = 0o600;
 
-/// Where the file lies; the unit reads it if it is there.
+/// The path of the file; the unit reads it if it exists.
 pub fn path(role: Role) -> String {
     format!("/etc/systemd/system/{}.env", role.unit())
 }
 
-/// The file; it sets nothing unless asked to.
+/// The file; by default it sets nothing.
 pub fn render(kubeconfig_mode: Option<KubeconfigMode>) -> String {
     let mut text = String::from(
         "# Written by hcimage. The environment of k3s: NAME=value lines, such as HTTPS_PROXY.\n",

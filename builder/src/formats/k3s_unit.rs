@@ -1,13 +1,13 @@
-//! The unit that runs k3s, with the settings that k3s's own installer gives it.
+//! The systemd unit of k3s, with the settings of k3s's own installer.
 
 use crate::value::Role;
 
-/// Where the unit lies.
+/// The path of the unit.
 pub fn path(role: Role) -> String {
     format!("/etc/systemd/system/{}", role.unit())
 }
 
-/// The unit. It is not enabled in the image: firstboot does that when the node is ready for it.
+/// The unit. It is not enabled in the image: hc-firstboot enables it once the node is ready.
 pub fn render(role: Role) -> String {
     let env = super::k3s_env::path(role);
     format!(

@@ -1,28 +1,28 @@
-//! Words of a kernel command line, added so that they take effect.
+//! Adding arguments to a kernel command line so that they take effect.
 
 use super::error::EditError;
 
-/// A word that must take effect.
+/// An argument that must take effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KernelArg {
-    /// As it stands on the command line.
+    /// The argument as on the command line.
     pub text: &'static str,
-    /// `key=value` words that would undo it where they come later; a comma list counts where it holds the value.
+    /// `key=value` arguments that undo it if they come later; a comma-separated list matches if it has the value.
     pub undone_by: &'static [&'static str],
 }
 
-/// Switches the memory controller on, which k3s needs and which the firmware of a Pi switches off.
+/// Enables the memory controller, which k3s needs and which the firmware of a Pi disables.
 ///
-/// `cgroup_enable` is known to the Raspberry Pi kernels and undoes `cgroup_disable`; `cgroup_memory` is its older form.
+/// `cgroup_enable` is specific to Raspberry Pi kernels and undoes `cgroup_disable`; `cgroup_memory` is its older form.
 /// The kernel reads from left to right and the last one wins (`kernel/cgroup/cgroup.c`).
 pub const CGROUP_MEMORY: [KernelArg; 2] = [
     KernelArg { text: "cgroup_memory=1", undone_by: &["cgroup_memory=0"] },
     KernelArg { text: "cgroup_enable=memory", undone_by: &["cgroup_disable=memory"] },
 ];
 
-/// Adds those words that are missing, or undone later, at the end of `line`, and takes nothing away.
+/// Adds the arguments that are missing, or undone later, at the end of `line`, and removes nothing.
 ///
-/// Words behind a lone `--` go to init and not to the kernel (`kernel/params.c`), so the end is in front of it.
+/// Arguments after a separate `--` go to init and not to the kernel (`kernel/params.c`), so new ones go before it.
 pub fn ensure_args(line: &str, words: &[KernelArg]) -> Result<String, EditError> {
     let tokens = kernel_tokens(line)?;
     let missing: Vec<&str> = words.iter().filter(|word| !word.holds(&tokens)).map(|word| word.text).collect();
@@ -37,7 +37,7 @@ pub fn ensure_args(line: &str, words: &[KernelArg]) -> Result<String, EditError>
 }
 
 impl KernelArg {
-    /// Whether the word stands there with nothing behind it that undoes it.
+    /// Whether the argument is present and not undone later.
     fn holds(&self, tokens: &[Token<'_>]) -> bool {
         tokens.iter().fold(false, |on, token| {
             token.text == self.text || (on && !self.undone_by.iter().any(|other| undoes(token.text, other)))
@@ -45,13 +45,13 @@ impl KernelArg {
     }
 }
 
-/// A word and where it ends in its line.
+/// An argument and the position of its end in the line.
 struct Token<'a> {
     text: &'a str,
     end: usize,
 }
 
-/// The words up to a lone `--`. A double quote holds blanks together, as in the kernel's `next_arg`.
+/// The arguments up to a separate `--`. Double quotes can contain blanks, as in the kernel's `next_arg`.
 fn kernel_tokens(line: &str) -> Result<Vec<Token<'_>>, EditError> {
     let mut tokens = Vec::new();
     let (mut start, mut quoted) = (None, false);
@@ -84,7 +84,7 @@ fn is_blank(character: char) -> bool {
     matches!(character, ' ' | '\t')
 }
 
-/// Whether `word` is `other`, or has `other`'s key and its value in a comma list.
+/// Whether `word` is `other`, or has `other`'s key and its value in a comma-separated list.
 fn undoes(word: &str, other: &str) -> bool {
     match (word.split_once('='), other.split_once('=')) {
         (Some((key, list)), Some((wanted, value))) => key == wanted && list.split(',').any(|v| v == value),
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_added_once_where_they_take_effect() {
+    fn an_argument_is_added_once_where_it_takes_effect() {
         for (line, want) in [
             ("", "cgroup_memory=1 cgroup_enable=memory"),
             ("quiet", "quiet cgroup_memory=1 cgroup_enable=memory"),
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn an_open_quote_is_refused() {
+    fn an_unclosed_quote_is_an_error() {
         assert_eq!(ensure_args("a=\"b c", &CGROUP_MEMORY), Err(EditError::OpenQuote));
     }
 }

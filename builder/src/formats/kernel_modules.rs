@@ -1,10 +1,10 @@
-//! Which modules a kernel has, from `/lib/modules/<release>/modules.dep` and `modules.builtin`.
+//! The modules of a kernel, from `/lib/modules/<release>/modules.dep` and `modules.builtin`.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-/// The modules of one kernel, as files or built in. A hyphen in a name is an underscore, as for modprobe.
+/// The modules of one kernel, loadable or built in. A hyphen in a name equals an underscore, as for modprobe.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct KernelModules {
@@ -23,7 +23,7 @@ impl KernelModules {
         self.names.contains(&module.replace('-', "_"))
     }
 
-    /// How many there are.
+    /// The number of modules.
     pub fn len(&self) -> usize {
         self.names.len()
     }
@@ -33,7 +33,7 @@ impl KernelModules {
         self.names.is_empty()
     }
 
-    /// What both kernels have.
+    /// The modules of both kernels.
     pub fn common(&self, other: &Self) -> Self {
         Self { names: self.names.intersection(&other.names).cloned().collect() }
     }

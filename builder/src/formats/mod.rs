@@ -1,8 +1,8 @@
-//! Pure editors and renderers: text in, text out, nothing read or written.
+//! Pure editors and renderers of configuration files: text in, text out, no I/O.
 //!
-//! An **editor** (`edit`, or a verb) changes what it is about and keeps the rest to the byte: foreign lines, their
-//! order, comments, line ends, and whether the last line has one. Editing twice is editing once. A **renderer**
-//! (`render`) writes a file that is wholly ours. A **reader** tells what a file of the base says.
+//! An **editor** (`edit`, or a verb) changes its own settings and keeps all other bytes: other lines, their order,
+//! comments, line ends, and whether the last line has one. Edits are idempotent. A **renderer** (`render`) writes a
+//! complete file. A **reader** parses a file of the base.
 //!
 //! Where the file's place is the same on all bases, the module names it in `PATH`.
 //!
@@ -32,13 +32,13 @@ pub mod modules_load;
 pub mod network_manager_state;
 pub mod os_release;
 pub mod raspi_extra_cmdline;
-pub mod regdom;
 pub mod resolv_conf;
 pub mod rpi_swap;
 pub mod sshd_config;
 pub mod sudoers;
 pub mod sysctl;
 pub mod user_data;
+pub mod wifi_country;
 pub mod yaml;
 pub mod zram_generator;
 

@@ -1,16 +1,16 @@
-//! `/etc/modules-load.d/hcimage-k3s.conf`: kernel modules that k3s needs and nothing else loads.
+//! `/etc/modules-load.d/hcimage-k3s.conf`: kernel modules that k3s needs and that are not loaded otherwise.
 
 use super::kernel_modules::KernelModules;
 
-/// Where the file lies.
+/// The path of the file.
 pub const PATH: &str = "/etc/modules-load.d/hcimage-k3s.conf";
 
-/// A kernel module and what k3s needs it for.
+/// A kernel module and why k3s needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Module {
-    /// As modprobe names it.
+    /// The name for modprobe.
     pub name: &'static str,
-    /// What fails without it.
+    /// Why it is needed.
     pub why: &'static str,
 }
 
@@ -23,7 +23,7 @@ const NF_CONNTRACK: Module = Module {
     why: "services follow connections; its sysctls exist only once it is loaded",
 };
 
-/// Loaded at boot. Others (veth, vxlan, xt_*) are loaded by the kernel when they are first asked for.
+/// Loaded at boot. The kernel loads others (veth, vxlan, xt_*) on first use.
 const LOADED: [Module; 5] = [
     OVERLAY,
     BR_NETFILTER,
@@ -48,8 +48,8 @@ pub const WIREGUARD: Module =
 /// What an address in a VLAN needs.
 pub const VLAN: Module = Module { name: "8021q", why: "the node's address is in a VLAN" };
 
-/// The file, without what the kernel does not have: a missing module would make the boot look failed
-/// (`systemd-modules-load` exits with an error), a built-in one does not.
+/// The file, without modules that the kernel does not have: a missing module would make `systemd-modules-load` fail at
+/// boot; a built-in one does not.
 pub fn render(kernel: &KernelModules) -> String {
     let mut text = String::from("# Written by hcimage: what k3s needs and nothing else loads.\n");
     for module in LOADED.iter().filter(|module| kernel.has(module.name)) {
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_kernel_lacks_is_named_and_not_loaded() {
+    fn a_missing_module_is_reported_and_not_loaded() {
         let kernel = KernelModules::parse(
             "kernel/net/bridge/br_netfilter.ko: x\nkernel/net/bridge/bridge.ko:\nkernel/drivers/net/veth.ko:\n",
             "kernel/fs/overlayfs/overlay.ko\n",

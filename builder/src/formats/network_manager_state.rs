@@ -1,12 +1,12 @@
-//! `/var/lib/NetworkManager/NetworkManager.state`: whether NetworkManager may use the radio. Raspberry Pi OS says no until
-//! somebody has named a country.
+//! `/var/lib/NetworkManager/NetworkManager.state`: whether NetworkManager may use the radio. Raspberry Pi OS disables it
+//! until a country is set.
 
 use hc_common::text::Lines;
 
-/// Where the file lies.
+/// The path of the file.
 pub const PATH: &str = "/var/lib/NetworkManager/NetworkManager.state";
 
-/// Switches wireless networks on, where the file switches them off.
+/// Enables wireless networks if the file disables them.
 pub fn edit(text: &str) -> String {
     let mut lines = Lines::parse(text);
     for line in lines.bodies_mut() {
@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_radio_is_switched_on() {
+    fn only_wireless_is_enabled() {
         let text = "[main]\nNetworkingEnabled=false\nWirelessEnabled=false\nWWANEnabled=false\n";
         let want = "[main]\nNetworkingEnabled=false\nWirelessEnabled=true\nWWANEnabled=false\n";
         assert_eq!(edit(text), want);

@@ -1,10 +1,10 @@
-//! `/etc/os-release`: which system an image holds (os-release(5)).
+//! `/etc/os-release`: the system of an image (os-release(5)).
 
 use std::collections::BTreeMap;
 
 use thiserror::Error;
 
-/// Where the file lies: often a link into `/usr/lib`.
+/// The path of the file: often a link into `/usr/lib`.
 pub const PATH: &str = "/etc/os-release";
 
 /// The settings of an os-release file.
@@ -13,16 +13,16 @@ pub struct OsRelease {
     values: BTreeMap<String, String>,
 }
 
-/// A line that is no `NAME=value`.
+/// A line that is not of the form `NAME=value`.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("line {line} is not of the form NAME=value or NAME=\"value\": this is no os-release file")]
+#[error("line {line} is not of the form NAME=value or NAME=\"value\": this is not an os-release file")]
 pub struct OsReleaseError {
     /// Counted from 1.
     line: usize,
 }
 
 impl OsRelease {
-    /// Reads the file. A name that comes twice has its last value, as in a shell.
+    /// Reads the file. A duplicate name has its last value, as in a shell.
     pub fn parse(text: &str) -> Result<Self, OsReleaseError> {
         let mut values = BTreeMap::new();
         for (line, content) in (1..).zip(text.lines()) {
@@ -52,7 +52,7 @@ fn assignment(line: &str) -> Option<(String, String)> {
     Some((name.to_owned(), unquoted(value)?))
 }
 
-/// Takes the quotes and escapes of a shell away; none where a quote is left open or followed by more.
+/// Removes shell quotes and escapes; `None` if a quote is open or followed by text.
 fn unquoted(value: &str) -> Option<String> {
     let inside = |quote: char| value.strip_prefix(quote).map(|rest| rest.strip_suffix(quote));
     match (inside('\''), inside('"')) {
@@ -62,7 +62,7 @@ fn unquoted(value: &str) -> Option<String> {
     }
 }
 
-/// Drops the backslash before a character that `special` names; none for a bare `forbidden` one or a lone backslash.
+/// Removes the backslash before a `special` character; `None` for a bare `forbidden` one or a single backslash.
 fn unescaped(text: &str, forbidden: char, special: impl Fn(char) -> bool) -> Option<String> {
     let mut out = String::with_capacity(text.len());
     let mut characters = text.chars();
@@ -88,7 +88,7 @@ mod tests {
 
     use super::*;
 
-    /// What a shell makes of the file, the judge of these tests.
+    /// The result of a shell, the reference of these tests.
     fn shell(text: &str, name: &str) -> String {
         let script = format!("{text}\nprintf %s \"${name}\"");
         let output = Command::new("sh").args(["-c", &script]).output().expect("running sh");
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_what_a_shell_reads() {
+    fn values_are_those_of_a_shell() {
         let text = "# about\nPRETTY_NAME=\"Raspbian GNU/Linux 11 (bullseye)\"\nID=debian\n\nVERSION_ID='11'\n\
                     ODD=\"a \\\"b\\\" \\$c \\\\ \\x `\"\nBARE=a\\ b\nEMPTY=\nQUOTED=\"\"\nID=raspbian\n";
         let text = text.replace(" `", " \\`");
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_assignment_is_refused_by_line() {
+    fn a_line_that_is_not_an_assignment_is_rejected_by_number() {
         for bad in
             ["ID", "=x", "1D=x", "A B=x", "ID=\"x", "ID='x", "ID=\"x\"y\"", "ID='x'y'", "ID=x\"", "ID=x\\"]
         {

@@ -1,18 +1,18 @@
-//! `/etc/default/raspi-extra-cmdline`: what Debian's raspi-firmware puts at the end of each new `cmdline.txt`.
+//! `/etc/default/raspi-extra-cmdline`: the text that Debian's raspi-firmware appends to each new `cmdline.txt`.
 //!
-//! Its kernel hook (`/etc/kernel/postinst.d/z50-raspi-firmware`) writes cmdline.txt anew at each kernel update and
-//! appends this file as it is, so the words that were added to cmdline.txt must stand here too. "All in a single line,
-//! no comments", says `/etc/default/raspi-firmware`; the file need not exist.
+//! Its kernel hook (`/etc/kernel/postinst.d/z50-raspi-firmware`) rewrites cmdline.txt at each kernel update and appends
+//! this file unchanged, so the arguments added to cmdline.txt must be here too. According to
+//! `/etc/default/raspi-firmware` it must be a single line without comments; the file is optional.
 
 use super::cmdline::edit_first_line;
 use super::error::EditError;
 use super::kernel_args::KernelArg;
 use hc_common::text::Lines;
 
-/// Where the file lies.
+/// The path of the file.
 pub const PATH: &str = "/etc/default/raspi-extra-cmdline";
 
-/// Makes `words` take effect; `text` is empty where there is no file yet.
+/// Makes `words` take effect; `text` is empty if the file is missing.
 pub fn edit(text: &str, words: &[KernelArg]) -> Result<String, EditError> {
     edit_first_line(Lines::parse(text), words)
 }
@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_absent_file_is_begun_and_a_second_line_refused() {
+    fn a_missing_file_is_created_and_a_second_line_is_an_error() {
         assert_eq!(edit("", &CGROUP_MEMORY).unwrap(), "cgroup_memory=1 cgroup_enable=memory\n");
         assert_eq!(edit("# note\nquiet\n", &CGROUP_MEMORY), Err(EditError::SecondLine { line: 2 }));
     }

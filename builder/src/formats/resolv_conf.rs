@@ -1,14 +1,14 @@
-//! `/etc/resolv.conf`, where no program writes it (resolv.conf(5)).
+//! `/etc/resolv.conf`, for systems where no program writes it (resolv.conf(5)).
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use crate::value::DomainName;
 
-/// Where the file lies.
+/// The path of the file.
 pub const PATH: &str = "/etc/resolv.conf";
 
-/// The file. The C library asks the first three servers.
+/// The file. The C library uses the first three servers.
 pub fn render(servers: &[IpAddr], search: Option<&DomainName>) -> String {
     let mut text = String::from("# Written by hcimage.\n");
     if let Some(search) = search {

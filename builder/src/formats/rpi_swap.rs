@@ -1,6 +1,6 @@
-//! `/etc/rpi/swap.conf.d/90-hcimage.conf`: no swap on Raspberry Pi OS trixie, where rpi-swap decides.
+//! `/etc/rpi/swap.conf.d/90-hcimage.conf`: disables swap on Raspberry Pi OS trixie, which uses rpi-swap.
 
-/// Where the file lies. Drop-ins win over `/etc/rpi/swap.conf`, later names over earlier ones (swap.conf(5)).
+/// The path of the file. Drop-ins win over `/etc/rpi/swap.conf`, later names over earlier ones (swap.conf(5)).
 pub const PATH: &str = "/etc/rpi/swap.conf.d/90-hcimage.conf";
 
 /// The file.

@@ -1,13 +1,13 @@
-//! `/etc/ssh/sshd_config.d/00-hcimage.conf`: keys only (sshd_config(5)).
+//! `/etc/ssh/sshd_config.d/00-hcimage.conf`: login by key only (sshd_config(5)).
 
-/// Where the file goes. Of several settings the first one holds, and these files are read by name: cloud-init writes a
+/// The path of the file. The first value wins, and the files are read in order of their names: cloud-init writes a
 /// `50-cloud-init.conf`.
 pub const PATH: &str = "/etc/ssh/sshd_config.d/00-hcimage.conf";
 
-/// Reads the directory of [`PATH`].
+/// The main file, which includes the directory of [`PATH`].
 pub const MAIN_PATH: &str = "/etc/ssh/sshd_config";
 
-/// The file. The third line is the name that every release since bullseye's takes for asking in other ways.
+/// The file. The third line has the name that every release since bullseye accepts for keyboard-interactive login.
 pub fn render() -> String {
     "# Written by hcimage: the accounts of the cluster file have keys.\n\
      PasswordAuthentication no\n\
@@ -16,7 +16,7 @@ pub fn render() -> String {
         .into()
 }
 
-/// Whether the main file reads the directory of [`PATH`] before it sets anything of that itself.
+/// Whether the main file includes the directory of [`PATH`] before it sets any of these keywords itself.
 pub fn reads_dir_first(main: &str) -> bool {
     const OURS: [&str; 5] = [
         "passwordauthentication",
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_include_counts_only_before_the_settings() {
+    fn an_include_after_the_settings_is_not_effective() {
         assert!(reads_dir_first("# x\nInclude /etc/ssh/sshd_config.d/*.conf\nPermitRootLogin yes\n"));
         assert!(reads_dir_first("Port 22\ninclude=\"/etc/ssh/sshd_config.d/*.conf\"\n"));
         for main in [

@@ -1,20 +1,20 @@
-//! `/etc/sudoers.d/99-hcimage`: who may become root (sudoers(5)).
+//! `/etc/sudoers.d/99-hcimage`: the accounts that may become root (sudoers(5)).
 
 use std::fmt::Write as _;
 
 use crate::value::UserName;
 
-/// Where the file goes. Of several rules the last one holds, and these files are read by name. A name with a dot in it
-/// would be passed over.
+/// The path of the file. The last matching rule wins, and the files are read in order of their names. A name with a dot
+/// would be ignored.
 pub const PATH: &str = "/etc/sudoers.d/99-hcimage";
 
-/// Permission bits as visudo asks for them.
+/// The permissions that visudo requires.
 pub const MODE: u16 = 0o440;
 
-/// Reads the directory of [`PATH`].
+/// The main file, which includes the directory of [`PATH`].
 pub const MAIN_PATH: &str = "/etc/sudoers";
 
-/// The rules: who, and whether sudo asks for the password of the account, which it must have then.
+/// The rules: each account, and whether sudo asks for its password, which it must have then.
 pub fn render<'a>(users: impl IntoIterator<Item = (&'a UserName, bool)>) -> String {
     let mut text = String::from("# Written by hcimage.\n");
     for (user, asks) in users {
@@ -25,7 +25,7 @@ pub fn render<'a>(users: impl IntoIterator<Item = (&'a UserName, bool)>) -> Stri
     text
 }
 
-/// Whether the main file reads the directory of [`PATH`]. A `#` is no comment there: `#includedir` is the older spelling.
+/// Whether the main file includes the directory of [`PATH`]. `#includedir` is the older spelling, not a comment.
 pub fn reads_dir(main: &str) -> bool {
     main.lines().any(|line| {
         let mut words = line.split_ascii_whitespace();
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_spellings_read_the_dir() {
+    fn both_spellings_include_the_directory() {
         assert!(reads_dir("Defaults x\n@includedir /etc/sudoers.d\n"));
         assert!(reads_dir("#includedir /etc/sudoers.d/\n"));
         assert!(!reads_dir("# @includedir /etc/sudoers.d\n@includedir /etc/other\n"));

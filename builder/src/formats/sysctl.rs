@@ -1,10 +1,10 @@
-//! `/etc/sysctl.d/90-hcimage-k3s.conf`: kernel settings that k3s needs from the first packet on.
+//! `/etc/sysctl.d/90-hcimage-k3s.conf`: kernel settings that k3s needs before it starts.
 
-/// Where the file lies.
+/// The path of the file.
 pub const PATH: &str = "/etc/sysctl.d/90-hcimage-k3s.conf";
 
-/// The file. IPv6 forwarding is not in it: it makes the kernel ignore router advertisements, and k3s sets it where the
-/// cluster has IPv6.
+/// The file. It does not enable IPv6 forwarding, which makes the kernel ignore router advertisements; k3s enables it if
+/// the cluster has IPv6.
 pub fn render() -> String {
     "# Written by hcimage for k3s. A leading hyphen means: no error where the kernel has no such setting.\n\
      \n\

@@ -1,5 +1,5 @@
-//! cloud-init's `user-data` beside the boot files: what is the image's own affair is taken out of it, since it overrules
-//! the files in `/etc/cloud`.
+//! cloud-init's `user-data` beside the boot files: settings that the image makes are removed from it, because it
+//! overrides the files in `/etc/cloud`.
 //!
 //! Keys: cloud-init's module reference, `cc_users_groups`, `cc_set_passwords`, `cc_ssh`, `cc_set_hostname`,
 //! `cc_update_etc_hosts`, `cc_mounts`, `cc_timezone`.
@@ -11,10 +11,10 @@ use super::EditError;
 use super::cloud_cfg::is_too_deep;
 use super::cloud_init::CloudInitOverrides;
 
-/// Its name in the boot directory, where the seed of Ubuntu's and Raspberry Pi OS's images lies.
+/// Its name in the boot directory, where Ubuntu's and Raspberry Pi OS's images have cloud-init's seed.
 pub const NAME: &str = "user-data";
 
-/// The node's name, what `/etc/hosts` says, its host keys, and swap.
+/// Keys of the node's name, `/etc/hosts`, host keys and swap.
 const OF_THE_NODE: [&str; 8] = [
     "hostname",
     "fqdn",
@@ -26,7 +26,7 @@ const OF_THE_NODE: [&str; 8] = [
     "swap",
 ];
 
-/// Accounts, and by what they log in.
+/// Keys of accounts and logins.
 const OF_ACCOUNTS: [&str; 8] = [
     "users",
     "user",
@@ -38,8 +38,8 @@ const OF_ACCOUNTS: [&str; 8] = [
     "disable_root",
 ];
 
-/// The text without what is the image's own affair; the rest to the byte. A script or another kind of user data is left
-/// as it is.
+/// The text without the keys that the image sets; all other bytes stay. A script or another kind of user data is left
+/// unchanged.
 pub fn edit(text: &str, overrides: CloudInitOverrides) -> Result<String, EditError> {
     if !is_cloud_config(text) {
         return Ok(text.to_owned());
@@ -62,10 +62,10 @@ pub fn edit(text: &str, overrides: CloudInitOverrides) -> Result<String, EditErr
     ours.iter().for_each(|key| _ = wanted.remove(&Yaml::String(key.clone())));
     let mut edited = without_blocks(text, |key| ours.iter().any(|ours| ours == key));
     if wanted.is_empty() {
-        // cloud-init warns of one that says nothing.
+        // cloud-init warns about an empty document.
         edited.push_str(if edited.ends_with('\n') { "{}\n" } else { "\n{}\n" });
     }
-    // The lines were taken for what they are only if the parser agrees.
+    // The parser must confirm that exactly these keys were removed.
     if parse(&edited).ok().as_ref() == Some(&wanted) {
         Ok(edited)
     } else {
@@ -73,8 +73,8 @@ pub fn edit(text: &str, overrides: CloudInitOverrides) -> Result<String, EditErr
     }
 }
 
-/// Whether it gives an account a password that whoever has the image can read, as Ubuntu's own does. Taken out even where
-/// the owner's accounts are kept: a key that was added beside it does not make it safe.
+/// Whether it gives an account a plain password, which anyone with the image can read, as Ubuntu's own does. It is
+/// removed even if the owner's accounts are kept: a key beside it does not make it safe.
 fn has_plain_password(key: &str, value: &Yaml) -> bool {
     let is_hash = |password: &str| password.starts_with('$');
     match key {
@@ -94,8 +94,8 @@ fn has_plain_password(key: &str, value: &Yaml) -> bool {
     }
 }
 
-/// Whether the image's owner has made accounts with it, or given the default one keys. Ubuntu's own only gives the
-/// default account a password, which everybody knows.
+/// Whether the image's owner has defined accounts in it, or keys for the default account. Ubuntu's own only gives the
+/// default account a well-known password.
 pub fn makes_accounts(text: &str) -> bool {
     if !is_cloud_config(text) {
         return false;
@@ -112,10 +112,10 @@ pub fn makes_accounts(text: &str) -> bool {
         || ["user", "ssh_authorized_keys", "ssh_import_id"].iter().any(|key| value(key).is_some())
 }
 
-/// By the first line, as cloud-init tells the kinds of user data apart.
+/// The first line decides, as in cloud-init.
 fn is_cloud_config(text: &str) -> bool {
     let text = text.trim_start();
-    // The template is edited as it is: what it fills in are values.
+    // The template is edited as it is: it only fills in values.
     let text = match text.strip_prefix("## template: jinja") {
         Some(rest) => rest.trim_start(),
         None => text,
@@ -127,24 +127,24 @@ fn is_cloud_config(text: &str) -> bool {
 fn parse(text: &str) -> Result<Hash, EditError> {
     let bad = |problem: &str| EditError::BadYaml { problem: problem.to_owned() };
     if is_too_deep(text) {
-        return Err(bad("it is nested too deeply"));
+        return Err(bad("nested too deeply"));
     }
     let mut documents = YamlLoader::load_from_str(text).map_err(|error| bad(&error.to_string()))?;
     match (documents.pop(), documents.is_empty()) {
         (None | Some(Yaml::Null), true) => Ok(Hash::new()),
         (Some(Yaml::Hash(settings)), true) => Ok(settings),
-        (_, true) => Err(bad("it has no keys at its top")),
-        (_, false) => Err(bad("it has more than one document")),
+        (_, true) => Err(bad("no keys at the top level")),
+        (_, false) => Err(bad("more than one document")),
     }
 }
 
-/// The text without the lines of some top keys. Blank lines and comments at the margin stay.
+/// The text without the lines of some top-level keys. Blank lines and unindented comments stay.
 fn without_blocks(text: &str, is_ours: impl Fn(&str) -> bool) -> String {
     let mut ours = false;
     let keeps = |line: &&str| {
         match line.chars().next() {
             None | Some('\r' | '\n' | '#') => return true,
-            // Deeper, or an item of a list, which may stand below its key.
+            // Indented, or an item of a list, which can have the indentation of its key.
             Some(' ' | '\t') => {}
             Some('-') if !line.starts_with("---") => {}
             Some(_) => ours = top_key(line).is_some_and(&is_ours),
@@ -171,7 +171,7 @@ mod tests {
                                 - ssh-ed25519 AAAA anna\nssh_pwauth: false\nruncmd:\n- [ echo, 'users: none' ]\n";
 
     #[test]
-    fn accounts_of_the_owner_stay_where_the_cluster_file_names_none() {
+    fn the_owner_s_accounts_stay_if_the_cluster_file_has_none() {
         assert!(makes_accounts(OWN_ACCOUNTS));
         let kept = edit(OWN_ACCOUNTS, NODE_ONLY).unwrap();
         assert_eq!(kept, OWN_ACCOUNTS.replace("hostname: shed\n", ""));
@@ -181,9 +181,9 @@ mod tests {
         assert_eq!(edit(&gone, ALL).unwrap(), gone);
     }
 
-    /// Ubuntu's seed with a key added to it: the key lets the owner in, and nobody else may come by the password.
+    /// Ubuntu's seed with the owner's key: the key must keep working, the well-known password must not.
     #[test]
-    fn a_password_that_everybody_knows_goes_even_where_accounts_stay() {
+    fn a_plain_password_is_removed_even_if_accounts_stay() {
         for (open, closed) in [
             (
                 "#cloud-config\nchpasswd:\n  expire: true\n  users:\n  - name: ubuntu\n    password: ubuntu\n    type: text\n\
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_accounts_is_told_from_what_only_opens_the_default_one() {
+    fn a_password_for_the_default_account_does_not_define_accounts() {
         for (text, want) in [
             ("users:\n- default\n", false),
             ("users: [default, anna]\n", true),
@@ -220,7 +220,7 @@ mod tests {
         ] {
             assert_eq!(makes_accounts(&format!("#cloud-config\n{text}")), want, "{text}");
         }
-        assert!(!makes_accounts("users: [anna]\n"), "no user data without its first line");
+        assert!(!makes_accounts("users: [anna]\n"), "not user data without its first line");
     }
 
     #[test]
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn other_kinds_of_user_data_are_left_alone() {
+    fn other_kinds_of_user_data_stay_unchanged() {
         for text in [
             "",
             "#!/bin/sh\nusers: x\n",
@@ -239,7 +239,7 @@ mod tests {
         ] {
             assert_eq!(edit(text, ALL).as_deref(), Ok(text));
         }
-        // By its beginning, as cloud-init does it.
+        // The beginning decides, as in cloud-init.
         assert_eq!(
             edit("#Cloud-Config # mine\nusers: []\nb: 1\n", ALL).unwrap(),
             "#Cloud-Config # mine\nb: 1\n"
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lines_cannot_take_out_is_refused() {
+    fn a_key_that_cannot_be_removed_by_lines_is_an_error() {
         for text in [
             "{users: [anna], locale: C}\n",
             "? users\n: [anna]\n",

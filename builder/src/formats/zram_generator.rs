@@ -1,15 +1,15 @@
-//! `/etc/systemd/zram-generator.conf`: no compressed swap in memory.
+//! `/etc/systemd/zram-generator.conf`: disables compressed swap in memory.
 
-/// Where the file lies. It wins over the copies in `/run` and `/usr` (zram-generator.conf(5)).
+/// The path of the file. It wins over the copies in `/run` and `/usr` (zram-generator.conf(5)).
 pub const PATH: &str = "/etc/systemd/zram-generator.conf";
 
-/// The file. Each device has a section of its own, so a file without one makes no device.
+/// The file. Each device has its own section, so a file without sections creates no device.
 pub fn render() -> String {
     "# Written by hcimage: no [zram0] section, so no swap in memory: limits of Kubernetes do not hold with it.\n"
         .into()
 }
 
-/// Whether a configuration makes a device: each is a section of its own, `[zram0]`.
+/// Whether a configuration creates a device: each has its own section, `[zram0]`.
 pub fn has_device(text: &str) -> bool {
     text.lines().any(|line| line.trim().starts_with("[zram"))
 }
@@ -19,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_section_is_a_device_and_ours_has_none() {
+    fn a_section_is_a_device_and_the_rendered_file_has_none() {
         assert!(has_device("# x\n[zram0]\nzram-size = ram / 2\n"));
         assert!(!has_device("#[zram0]\n") && !has_device(&render()));
     }

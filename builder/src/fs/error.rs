@@ -5,7 +5,7 @@ use crate::exit_class::{Classified, ExitClass};
 /// The result of a file system call.
 pub type Result<T> = std::result::Result<T, FsError>;
 
-/// Each kind tells what it was about and where.
+/// Each kind says what failed and where.
 #[derive(Debug, thiserror::Error)]
 pub enum FsError {
     /// The image could not be read or written.
@@ -17,7 +17,7 @@ pub enum FsError {
         #[source]
         source: std::io::Error,
     },
-    /// The file system is sound, but uses something that we do not edit.
+    /// The file system is sound, but uses something that is not edited here.
     #[error("{what} is not supported")]
     Unsupported {
         /// The feature or object, by its name.
@@ -39,7 +39,7 @@ pub enum FsError {
         /// The command that fixes it.
         hint: &'static str,
     },
-    /// Too little room.
+    /// Too little disk space.
     #[error("no space: {what} needs {need} bytes, {free} are free")]
     NoSpace {
         /// The file or plan.

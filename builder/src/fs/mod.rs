@@ -1,12 +1,20 @@
 //! The two file systems of an image, FAT and ext4, behind one small trait.
 //!
-//! Everything above this module names files by [`ImagePath`] and never sees an on-disk structure.
+//! In: a [`crate::disk::Window`] on a partition, and files named by [`ImagePath`]. Out: what [`FileSystem`] offers,
+//! and errors of one type, [`FsError`]. Everything above this module never sees an on-disk structure.
+//!
+//! `ext4/` and `fat/` implement the trait; neither knows the other. `path`, `source`, `error`, `field` and `resolve`
+//! (following a path through symbolic links, also used for the tree of mounts) are shared.
+//!
+//! May use: [`crate::disk`].
 
 pub mod ext4;
 pub mod fat;
 
 mod error;
+mod field;
 mod path;
+pub(crate) mod resolve;
 mod source;
 
 use std::io::{Read, Write};
@@ -69,7 +77,7 @@ pub struct Entry {
     pub kind: Kind,
 }
 
-/// Room that is left.
+/// Free space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Space {
     /// Free bytes, in whole blocks or clusters.
@@ -134,7 +142,7 @@ pub trait FileSystem {
     /// Sets owner, permissions and times.
     fn set_attributes(&self, path: &ImagePath, attributes: Attributes) -> Result<()>;
 
-    /// Room that is left.
+    /// Free space.
     fn space(&self) -> Result<Space>;
 
     /// Writes out what is held back and checks what was written. Nothing may be done after it.

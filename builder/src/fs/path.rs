@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[serde(into = "String", try_from = "String")]
 pub struct ImagePath(String);
 
-/// Why a text is no path inside an image.
+/// Why a text is not a path inside an image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not a path inside an image: {problem}")]
 pub struct BadImagePath {

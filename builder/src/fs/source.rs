@@ -1,11 +1,11 @@
-//! What goes into a file: a reader, and how much it will give if that is known.
+//! The content of a file: a reader, and its length if that is known.
 
 use std::io::{self, Read};
 
 /// Bytes that are read once, from the beginning to the end.
 ///
-/// Where a length was announced, a reader that ends early or goes on behind it is an error of kind
-/// `UnexpectedEof` or `InvalidData`, so that no file of another length comes of it.
+/// Where a length was announced, a reader that gives less is an error of kind `UnexpectedEof`, and one that gives more of
+/// kind `InvalidData`, so that no file of another length is written.
 pub struct Source<'a> {
     reader: &'a mut dyn Read,
     len: Option<u64>,
@@ -33,14 +33,14 @@ impl<'a> Source<'a> {
         self.len == Some(0)
     }
 
-    fn judge(&self, count: usize, wanted: usize) -> io::Result<usize> {
+    fn check(&self, count: usize, wanted: usize) -> io::Result<usize> {
         let Some(len) = self.len else { return Ok(count) };
         if self.done > len {
-            let text = format!("it has more than the {len} bytes that were announced");
+            let text = format!("it has more than the expected {len} bytes");
             return Err(io::Error::new(io::ErrorKind::InvalidData, text));
         }
         if count == 0 && wanted > 0 && self.done < len {
-            let text = format!("it ends after {} of the {len} bytes that were announced", self.done);
+            let text = format!("it ends after {} of {len} bytes", self.done);
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, text));
         }
         Ok(count)
@@ -51,7 +51,7 @@ impl Read for Source<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.reader.read(buffer)?;
         self.done = self.done.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
-        self.judge(count, buffer.len())
+        self.check(count, buffer.len())
     }
 }
 

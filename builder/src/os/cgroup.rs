@@ -1,34 +1,34 @@
-//! Which version of the cgroup file system a base boots with.
+//! The cgroup version of a base.
 
 use super::facts::Facts;
 
 /// The version of the cgroup file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CgroupVersion {
-    /// The old one, with a hierarchy for each controller.
+    /// Version 1, with a hierarchy for each controller.
     V1,
-    /// The unified one.
+    /// Version 2, with one unified hierarchy.
     V2,
 }
 
-/// The word with which systemd is told (systemd(1), "Kernel command line").
+/// The kernel argument that selects it for systemd (systemd(1), "Kernel command line").
 const WORD: &str = "systemd.unified_cgroup_hierarchy";
 
 impl Facts {
-    /// All systems that hcimage knows boot with version 2 (systemd since 247 in Debian), unless the kernel's arguments
-    /// say otherwise. A base whose arguments cannot be read counts as one that says nothing.
+    /// All supported systems boot with version 2 (systemd since 247 in Debian), unless a kernel argument selects
+    /// version 1. Unreadable arguments are treated as none.
     pub fn cgroup_version(&self) -> CgroupVersion {
         version(self.arguments())
     }
 
-    /// Whether the kernel's arguments already switch the memory controller on. A Pi's firmware switches it off in the
-    /// device trees of Raspberry Pi's kernels; elsewhere it is on without a word.
+    /// Whether the kernel's arguments already enable the memory controller. A Pi's firmware disables it in the device
+    /// trees of Raspberry Pi's kernels; elsewhere it is enabled by default.
     pub fn memory_cgroup_word(&self) -> bool {
         self.arguments().split_whitespace().any(|word| word == "cgroup_enable=memory")
     }
 }
 
-/// The last word counts. A generated grub.cfg has the same words in every entry.
+/// The last argument wins. A generated grub.cfg has the same arguments in every entry.
 fn version(arguments: &str) -> CgroupVersion {
     let mut values = arguments.split_whitespace().filter_map(|word| match word.split_once('=') {
         Some((WORD, value)) => Some(value),
@@ -36,7 +36,7 @@ fn version(arguments: &str) -> CgroupVersion {
         _ => None,
     });
     match values.next_back().map(|value| value.to_ascii_lowercase()).as_deref() {
-        // What systemd's parse_boolean takes for false.
+        // The values that systemd's parse_boolean reads as false.
         Some("0" | "no" | "n" | "false" | "f" | "off") => CgroupVersion::V1,
         _ => CgroupVersion::V2,
     }

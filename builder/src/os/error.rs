@@ -1,10 +1,10 @@
-//! Why an image cannot be used.
+//! Errors of image detection.
 
 use crate::disk::DiskError;
 use crate::exit_class::{Classified, ExitClass};
 use crate::fs::FsError;
 
-/// What is wrong with an image, or what of it we do not know.
+/// Why an image is unusable or not supported.
 #[derive(Debug, thiserror::Error)]
 pub enum OsError {
     /// The partition table is unusable.
@@ -15,40 +15,40 @@ pub enum OsError {
     Fs {
         /// `root` or `boot`.
         role: &'static str,
-        /// What is wrong.
+        /// The cause.
         #[source]
         source: FsError,
     },
-    /// No partition, or more than one, could be the one that is needed.
-    #[error("the partition layout is not known: {found}; expected {expected}")]
+    /// A required partition is missing or ambiguous.
+    #[error("unknown partition layout: expected {expected}; found {found}")]
     Layout {
-        /// The partitions that are there.
+        /// The partitions found.
         found: String,
-        /// What would be accepted.
+        /// What is accepted.
         expected: &'static str,
     },
-    /// The system inside is none that we know.
-    #[error("the system is not known: found {found}; supported are {supported}")]
+    /// The system is not supported.
+    #[error("unsupported system: found {found}; supported: {supported}")]
     System {
-        /// What the image says of itself.
+        /// The system found.
         found: String,
-        /// What would be accepted.
+        /// What is accepted.
         supported: &'static str,
     },
-    /// The system is known, but has something that we cannot edit.
+    /// The system is supported, but has an unsupported feature.
     #[error("{what} is not supported: {hint}")]
     Unsupported {
-        /// What was found.
+        /// The feature.
         what: String,
-        /// What would be accepted.
+        /// What is accepted.
         hint: String,
     },
-    /// A file that must be there is missing or not readable as text.
+    /// A required file is missing or not valid text.
     #[error("{path} in the image: {problem}")]
     File {
         /// The path inside the image.
         path: String,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
     },
 }

@@ -1,4 +1,4 @@
-//! What a probe finds out, and all that a plan may know of an image.
+//! The facts of a base image: the result of a probe, and the only input of a plan about the image.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,51 +15,51 @@ use super::first_boot::{CloudInit, MachineId, RootGrowth, UserSetup};
 use super::kernel::Kernel;
 use super::snapshot::Snapshot;
 
-/// What a probe found out. Written as text it is the fixture of a base: a plan can then be made without an image.
+/// The facts of a base image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     /// Family and release.
     pub system: System,
-    /// What the system calls itself, `Ubuntu 24.04.3 LTS`.
+    /// The system's own name, such as `Ubuntu 24.04.3 LTS`.
     pub pretty_name: String,
-    /// What its programs run on, read from an ELF header of the root file system.
+    /// The architecture, read from an ELF header of the root file system.
     pub arch: Arch,
-    /// How the kernel gets its arguments.
+    /// The boot loader's configuration of kernels and their arguments.
     pub bootloader: Bootloader,
-    /// The directory where the FAT partition is mounted.
+    /// The mount point of the FAT partition.
     pub boot_dir: ImagePath,
-    /// What is enabled to set up the network; a static address needs exactly one that we edit.
+    /// The enabled network services; a static address needs exactly one supported one.
     pub network: Vec<NetworkStack>,
-    /// Whether the name servers that the network service is told reach `/etc/resolv.conf`: systemd-resolved or
-    /// resolvconf sees to that. NetworkManager and dhcpcd do it themselves.
+    /// Whether the name servers of the network service reach `/etc/resolv.conf`, by systemd-resolved or resolvconf.
+    /// NetworkManager and dhcpcd write it themselves.
     pub resolver: bool,
     /// Whether wpa_supplicant is installed.
     pub wpa_supplicant: bool,
-    /// All mechanisms that would make swap.
+    /// All swap mechanisms.
     pub swap: Vec<Swap>,
     /// Whether the installed iptables is too old for k3s.
     pub old_iptables: bool,
-    /// The time zones that the image knows.
+    /// The time zones in the image.
     pub time_zones: BTreeSet<TimeZone>,
-    /// cloud-init, where it is installed and would overwrite names and network.
+    /// cloud-init, if it is installed: it would overwrite names and network.
     pub cloud_init: Option<CloudInit>,
-    /// What makes the first account usable; nothing on an image with accounts of its own.
+    /// The mechanism for the first account; `None` for an image with its own accounts.
     pub user_setup: Vec<UserSetup>,
-    /// What grows the root on the first boot.
+    /// The mechanism that grows the root on the first boot.
     pub root_growth: Vec<RootGrowth>,
-    /// What `/etc/machine-id` holds.
+    /// The form of `/etc/machine-id`.
     pub machine_id: MachineId,
-    /// How many packages are installed.
+    /// The number of installed packages.
     pub packages: usize,
     /// The name in `/etc/hostname`.
     pub hostname: Option<String>,
-    /// Room on the root file system.
+    /// The space of the root file system.
     pub space: Space,
     /// The kernels with modules, by release.
     pub kernels: Vec<Kernel>,
     /// When the root file system was last written, in seconds since 1970.
     pub written: i64,
-    /// The files that edits look at.
+    /// The files that edits read.
     pub files: Snapshot,
 }
 
@@ -71,7 +71,7 @@ impl Facts {
     }
 }
 
-/// How the kernel gets its arguments.
+/// The boot loader's configuration of kernels and their arguments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Bootloader {
@@ -81,7 +81,7 @@ pub enum Bootloader {
         cmdline: ImagePath,
         /// `os_prefix` of `config.txt`: `current/` on Ubuntu since 25.10, else empty.
         prefix: String,
-        /// The kernels that `config.txt` names; none where the firmware takes its defaults.
+        /// The kernels named in `config.txt`; empty for the firmware's defaults.
         kernels: Vec<String>,
         /// The names of the device trees beside the kernels, such as `bcm2711-rpi-4-b.dtb`.
         device_trees: Vec<String>,
@@ -94,7 +94,7 @@ pub enum Bootloader {
 }
 
 impl Bootloader {
-    /// The file that the kernel's arguments stand in.
+    /// The file with the kernel arguments.
     pub fn arguments_file(&self) -> &ImagePath {
         match self {
             Self::PiFirmware { cmdline, .. } => cmdline,
@@ -103,18 +103,18 @@ impl Bootloader {
     }
 }
 
-/// What would make swap.
+/// A swap mechanism.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Swap {
-    /// The service of the package dphys-swapfile and, where it was made already, its file.
+    /// The service of the package dphys-swapfile and its file, if it exists.
     DphysSwapfile {
         /// The swap file, if it exists in the image.
         file: Option<ImagePath>,
     },
     /// Raspberry Pi OS trixie's rpi-swap with zram-generator.
     RpiSwap,
-    /// zram-generator by itself, with a device in its configuration.
+    /// zram-generator without rpi-swap, with a device in its configuration.
     ZramGenerator,
     /// A service of the package zram-tools (Debian) or zram-config (Ubuntu).
     ZramService {
@@ -125,7 +125,7 @@ pub enum Swap {
     Fstab {
         /// Its first field.
         device: String,
-        /// The swap file, if it is one and exists in the image.
+        /// The swap file, if the device is an existing file.
         file: Option<ImagePath>,
     },
     /// A swap unit of systemd.
@@ -133,7 +133,7 @@ pub enum Swap {
         /// Its name, `swapfile.swap`.
         unit: String,
     },
-    /// A partition that systemd switches on by its GPT type.
+    /// A partition that systemd enables by its GPT type.
     GptPartition {
         /// Its number.
         number: u32,

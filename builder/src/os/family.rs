@@ -1,4 +1,4 @@
-//! The systems that hcimage knows, and how each is recognised.
+//! The supported systems and their detection.
 
 use std::fmt;
 
@@ -6,19 +6,19 @@ use serde::{Deserialize, Serialize};
 
 use super::error::OsError;
 
-/// A family of images whose members keep their configuration in the same places.
+/// A family of images with the same configuration files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Family {
-    /// Raspberry Pi OS, as its publisher builds it.
+    /// Raspberry Pi OS by Raspberry Pi.
     RaspberryPiOs,
     /// Debian on a Raspberry Pi, with the package raspi-firmware.
     DebianPi,
-    /// Debian on a PC, started by GRUB.
+    /// Debian on a PC, booted by GRUB.
     DebianPc,
     /// Ubuntu Server for Raspberry Pi.
     UbuntuPi,
-    /// Ubuntu's server and cloud images for PCs, started by GRUB.
+    /// Ubuntu's server and cloud images for PCs, booted by GRUB.
     UbuntuPc,
 }
 
@@ -31,7 +31,7 @@ pub struct System {
     pub codename: String,
 }
 
-/// What the recognition goes by.
+/// The evidence for the detection.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
     /// `ID` of os-release.
@@ -40,7 +40,7 @@ pub struct Evidence {
     pub codename: String,
     /// `PRETTY_NAME` of os-release, for the message.
     pub pretty: String,
-    /// Whether `/etc/rpi-issue` is there: pi-gen writes it, Debian does not.
+    /// Whether `/etc/rpi-issue` exists: pi-gen writes it, Debian does not.
     pub rpi_issue: bool,
     /// Whether the package raspi-firmware is installed.
     pub raspi_firmware: bool,
@@ -55,7 +55,7 @@ const SUPPORTED: &str = "Raspberry Pi OS bullseye, bookworm and trixie, Debian b
                          Ubuntu Server 22.04, 24.04, 25.10 and 26.04 on a Raspberry Pi or a PC";
 
 impl System {
-    /// The system that the evidence speaks for; two that fit, or none, are refused.
+    /// The system that matches the evidence. Fails if none or more than one matches.
     pub fn recognise(evidence: &Evidence) -> Result<Self, OsError> {
         let family = match (evidence.publisher(), evidence.pi_boot_files, evidence.grub_cfg) {
             (Some(Publisher::RaspberryPi), true, false) => Some(Family::RaspberryPiOs),
@@ -74,7 +74,7 @@ impl System {
     }
 }
 
-/// Who builds the image.
+/// The publisher of the image.
 enum Publisher {
     RaspberryPi,
     Debian,
@@ -84,7 +84,7 @@ enum Publisher {
 impl Evidence {
     fn publisher(&self) -> Option<Publisher> {
         match (self.id.as_str(), self.rpi_issue) {
-            // Raspberry Pi OS calls itself `raspbian` where its packages are built for armhf.
+            // Raspberry Pi OS has the ID `raspbian` if its packages are built for armhf.
             ("debian" | "raspbian", true) => Some(Publisher::RaspberryPi),
             ("debian", false) => Some(Publisher::Debian),
             ("ubuntu", false) => Some(Publisher::Ubuntu),
@@ -154,14 +154,14 @@ mod tests {
     }
 
     #[test]
-    fn each_family_is_told_by_its_own_marks() {
+    fn each_family_is_detected_by_its_evidence() {
         let family = |evidence: Evidence| System::recognise(&evidence).map(|system| system.family).ok();
         assert_eq!(family(Evidence { rpi_issue: true, ..pi() }), Some(Family::RaspberryPiOs));
         assert_eq!(family(Evidence { raspi_firmware: true, ..pi() }), Some(Family::DebianPi));
         let pc = Evidence { pi_boot_files: false, grub_cfg: true, ..pi() };
         assert_eq!(family(pc.clone()), Some(Family::DebianPc));
 
-        assert_eq!(family(pi()), None, "boot files of a Pi, but of nobody we know");
+        assert_eq!(family(pi()), None, "boot files of a Pi, but of an unknown publisher");
         assert_eq!(family(Evidence { grub_cfg: true, rpi_issue: true, ..pi() }), None, "two boot loaders");
         let ubuntu = |evidence, codename: &str| Evidence {
             id: "ubuntu".into(),
@@ -170,13 +170,13 @@ mod tests {
         };
         assert_eq!(family(ubuntu(pc.clone(), "noble")), Some(Family::UbuntuPc));
         assert_eq!(family(ubuntu(pi(), "jammy")), Some(Family::UbuntuPi));
-        assert_eq!(family(ubuntu(pi(), "bookworm")), None, "a release of somebody else");
+        assert_eq!(family(ubuntu(pi(), "bookworm")), None, "a release of another publisher");
         assert_eq!(family(ubuntu(Evidence { rpi_issue: true, ..pi() }, "noble")), None);
         assert_eq!(family(Evidence { codename: "buster".into(), ..pc }), None);
     }
 
     #[test]
-    fn a_refusal_tells_what_was_found() {
+    fn an_unsupported_system_is_an_error_with_the_evidence() {
         let ubuntu = Evidence {
             id: "ubuntu".into(),
             codename: "focal".into(),
@@ -186,6 +186,6 @@ mod tests {
         };
         let error = System::recognise(&ubuntu).unwrap_err().to_string();
         assert!(error.contains("found Ubuntu 20.04.6 LTS (focal), with a Pi's boot files"), "{error}");
-        assert!(error.contains("supported are Raspberry Pi OS bullseye"), "{error}");
+        assert!(error.contains("supported: Raspberry Pi OS bullseye"), "{error}");
     }
 }

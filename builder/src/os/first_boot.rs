@@ -1,51 +1,51 @@
-//! What the system itself does on its first boot, which an edit must work with and not against.
+//! The base's own first-boot mechanisms, which edits must not break.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// cloud-init, and where it takes its data from.
+/// cloud-init and its data sources.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CloudInit {
-    /// Whether the image switches it off.
+    /// Whether the image disables it.
     pub disabled: bool,
-    /// The data sources that it tries, in their order; empty where it finds out itself.
+    /// The data sources, in order; empty if it detects them itself.
     pub datasources: Vec<String>,
-    /// Where its NoCloud source looks, besides its own places: `fs_label: system-boot` or `seedfrom: …`.
+    /// The additional place of its NoCloud source: `fs_label: system-boot` or `seedfrom: …`.
     pub seed: Option<String>,
 }
 
-/// What makes the first account usable.
+/// The mechanism for the first account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UserSetup {
-    /// Raspberry Pi OS's `userconf-pi`: `userconf.txt` on the FAT, else a dialogue on the console.
+    /// Raspberry Pi OS's `userconf-pi`: `userconf.txt` on the FAT partition, otherwise a dialog on the console.
     Userconf,
     /// cloud-init's `users`.
     CloudInit,
-    /// systemd's question for root's password on the console, before anything else starts: Debian's Raspberry Pi image
-    /// since trixie.
+    /// systemd's prompt for root's password on the console, before other units start: Debian's Raspberry Pi image since
+    /// trixie.
     SystemdFirstboot,
 }
 
-/// What grows the root to the size of the disk.
+/// The mechanism that grows the root to the size of the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RootGrowth {
-    /// A program that stands in for init once: Raspberry Pi OS bullseye and bookworm.
+    /// A program that replaces init once: Raspberry Pi OS bullseye and bookworm.
     InitProgram,
-    /// The word `resize` among the kernel's arguments: Raspberry Pi OS trixie.
+    /// The kernel argument `resize`: Raspberry Pi OS trixie.
     ResizeWord,
-    /// cloud-init with growpart, partition and file system.
+    /// cloud-init with growpart, for the partition and the file system.
     CloudInit,
-    /// The mount option `x-systemd.growfs`, the file system only.
+    /// The mount option `x-systemd.growfs`, for the file system only.
     Growfs,
     /// `rpi-resizerootfs.service` of Debian's own Raspberry Pi images.
     ResizeService,
 }
 
-/// What `/etc/machine-id` holds. systemd takes the first two for a first boot, with units and presets of its own
-/// (machine-id(5)); a base whose first boot depends on it must keep its own form.
+/// The form of `/etc/machine-id`. For systemd the first two mean a first boot, with its own units and presets
+/// (machine-id(5)); a base whose first boot depends on it must keep the form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MachineId {
@@ -53,19 +53,19 @@ pub enum MachineId {
     Absent,
     /// The word `uninitialized`.
     Uninitialized,
-    /// Nothing: an id is made, but it is no first boot.
+    /// Empty: an ID is generated, but it is not a first boot.
     Empty,
-    /// An id, which all copies of the image would share.
+    /// A fixed ID, which all copies of the image would share.
     Fixed,
 }
 
 impl MachineId {
-    /// Whether systemd takes the first boot for one.
+    /// Whether systemd treats the boot as a first boot.
     pub fn makes_a_first_boot(self) -> bool {
         matches!(self, Self::Absent | Self::Uninitialized)
     }
 
-    /// By the file's text.
+    /// From the file's text.
     pub(super) fn of(text: Option<&str>) -> Self {
         match text.map(str::trim) {
             None => Self::Absent,
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_forms_of_a_machine_id_are_told_apart() {
+    fn each_form_of_a_machine_id_is_recognized() {
         for (text, want) in [
             (None, MachineId::Absent),
             (Some(""), MachineId::Empty),

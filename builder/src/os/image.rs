@@ -1,4 +1,4 @@
-//! An image file opened as a disk with a system on it.
+//! An image file opened as a disk with a system.
 
 use std::fs::File;
 use std::path::Path;
@@ -13,31 +13,31 @@ use super::error::OsError;
 use super::layout::{KERNELS, Layout};
 use super::tree::Tree;
 
-/// Whether an image may be changed.
+/// The access to an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Nothing is written, not even a time.
+    /// Read-only: nothing is written, not even a timestamp.
     Read,
-    /// Everything that is made carries `now`, in seconds since 1970.
+    /// Read-write: all changes have the timestamp `now`, in seconds since 1970.
     Write {
         /// The time of every change.
         now: i64,
     },
 }
 
-/// What a partition is for.
+/// The role of a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PartitionRole {
     /// The root file system.
     Root,
-    /// An ext4 of its own at `/boot`, with kernels and `grub.cfg`.
+    /// A separate ext4 at `/boot`, with kernels and `grub.cfg`.
     Kernels,
     /// The FAT partition that the firmware reads.
     Boot,
 }
 
 impl PartitionRole {
-    /// As messages call it.
+    /// Its name in messages.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Root => "root",
@@ -47,7 +47,7 @@ impl PartitionRole {
     }
 }
 
-/// An image with a root and a boot partition, and perhaps one for `/boot`.
+/// An image with a root and a boot partition, and optionally a separate `/boot`.
 #[derive(Debug)]
 pub struct OsImage {
     file: Arc<File>,
@@ -62,7 +62,7 @@ impl OsImage {
         Self::from_file(Arc::new(file))
     }
 
-    /// Reads the partition table and finds the partitions by what is in them. Never writes.
+    /// Reads the partition table and finds the partitions by their contents. Never writes.
     pub fn from_file(file: Arc<File>) -> Result<Self, OsError> {
         let disk = whole(&file)?;
         let table = PartitionTable::read(&disk)?;
@@ -85,8 +85,7 @@ impl OsImage {
         &self.layout.root
     }
 
-    /// All partitions that are mounted, with their roles and mount points: the root first, and each before what is
-    /// mounted inside of it.
+    /// All mounted partitions, with their roles and mount points: the root first, parents before children.
     pub fn mounts(&self) -> Vec<(PartitionRole, &Partition, ImagePath)> {
         let Layout { root, kernels, boot, boot_dir } = &self.layout;
         let mut mounts = vec![(PartitionRole::Root, root, ImagePath::root())];
@@ -95,12 +94,12 @@ impl OsImage {
         mounts
     }
 
-    /// Where the FAT partition is mounted.
+    /// The mount point of the FAT partition.
     pub fn boot_dir(&self) -> &ImagePath {
         &self.layout.boot_dir
     }
 
-    /// Whether a path, without links in it, lies on the root partition.
+    /// Whether a path without links is on the root partition.
     pub fn on_root(&self, path: &ImagePath) -> bool {
         self.mounts().iter().skip(1).all(|(_, _, at)| path.below(at).is_none())
     }
@@ -170,7 +169,7 @@ fn open_fat(window: Window, access: Access) -> Result<FatFs, OsError> {
     FatFs::open(window, FatOptions { mtime }).map_err(|source| OsError::Fs { role: "boot", source })
 }
 
-/// A path that is written in this program.
+/// A literal path.
 pub(super) fn fixed(path: &str) -> ImagePath {
     #[expect(clippy::expect_used, reason = "the paths are literals of this module, and tests walk over all")]
     ImagePath::parse(path).expect("a literal path is well-formed")

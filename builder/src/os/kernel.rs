@@ -1,36 +1,37 @@
-//! The kernels of an image, and which of them a board would boot.
+//! The kernels of an image, and those that a board would boot.
 
 use crate::formats::kernel_modules::KernelModules;
 
 use super::facts::{Bootloader, Facts};
 
-/// A kernel whose modules are in the image.
+/// A kernel with modules in the image.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Kernel {
-    /// Its release, as `uname -r` says it, which names its directory in `/lib/modules`.
+    /// Its release as in `uname -r`, which is also the name of its directory in `/lib/modules`.
     pub release: String,
     /// Its modules.
     pub modules: KernelModules,
 }
 
-/// Which of the kernels on a Raspberry Pi's FAT the firmware loads by default (Raspberry Pi documentation, `kernel`).
+/// The kernel on a Raspberry Pi's FAT partition that the firmware loads by default (Raspberry Pi documentation,
+/// `kernel`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub enum PiKernel {
-    /// For the 32-bit boards with an ARMv7. A Pi 2 of revision 1.2 has a 64-bit processor, so that `arm_64bit=1` in
-    /// `config.txt`, as in Raspberry Pi OS since bookworm, has it take `kernel8.img`, below 32-bit programs too.
+    /// For the 32-bit boards with ARMv7. A Pi 2 of revision 1.2 has a 64-bit processor, so with `arm_64bit=1` in
+    /// `config.txt`, as in Raspberry Pi OS since bookworm, it loads `kernel8.img`, even with 32-bit programs.
     #[serde(rename = "kernel7.img")]
     Kernel7,
     /// For all 64-bit boards up to the Pi 4's processor.
     #[serde(rename = "kernel8.img")]
     Kernel8,
-    /// With pages of 16 KiB, for the Pi 5's processor, which takes `kernel8.img` where this one is missing.
+    /// With 16 KiB pages, for the Pi 5's processor, which loads `kernel8.img` if this one is missing.
     #[serde(rename = "kernel_2712.img")]
     Kernel2712,
 }
 
 impl PiKernel {
-    /// The ends of the releases that Raspberry Pi's packages build for it: `6.12.25+rpt-rpi-v8`, `6.1.21-v8+`.
-    fn flavours(self) -> &'static [&'static str] {
+    /// The suffixes of Raspberry Pi's kernel releases for it: `6.12.25+rpt-rpi-v8`, `6.1.21-v8+`.
+    fn flavors(self) -> &'static [&'static str] {
         match self {
             Self::Kernel7 => &["-v7", "-v7+", "-v8", "-v8+"],
             Self::Kernel8 => &["-v8", "-v8+"],
@@ -40,8 +41,8 @@ impl PiKernel {
 }
 
 impl Facts {
-    /// The kernels that the board may boot: the one that the boot loader's configuration names, else those of the
-    /// board's flavour, else all.
+    /// The kernels that the board may boot: the one in the boot loader's configuration, otherwise those of the board's
+    /// flavor, otherwise all.
     pub fn boot_kernels(&self, pi: Option<PiKernel>) -> Vec<&Kernel> {
         let named = match &self.bootloader {
             Bootloader::Grub { .. } => grub_release(self.arguments()),
@@ -59,20 +60,20 @@ fn select<'k>(kernels: &'k [Kernel], named: Option<&str>, pi: Option<PiKernel>) 
     if !named.is_empty() {
         return named;
     }
-    let flavours = pi.map(PiKernel::flavours).unwrap_or_default();
-    let of_board = |kernel: &&Kernel| flavours.iter().any(|end| kernel.release.ends_with(end));
+    let flavors = pi.map(PiKernel::flavors).unwrap_or_default();
+    let of_board = |kernel: &&Kernel| flavors.iter().any(|end| kernel.release.ends_with(end));
     let matching: Vec<_> = kernels.iter().filter(of_board).collect();
     if matching.is_empty() { kernels.iter().collect() } else { matching }
 }
 
-/// The kernel of the first entry of a `grub.cfg`, which is the one that starts by default.
+/// The kernel of the first entry of a `grub.cfg`, which is the default.
 fn grub_release(config: &str) -> Option<&str> {
     let mut lines = config.lines().map(str::split_whitespace);
     let mut words = lines.find_map(|mut words| (words.next() == Some("linux")).then_some(words))?;
     release(words.next()?)
 }
 
-/// `vmlinuz-6.1.0-30-arm64` in any directory.
+/// The release in a path such as `vmlinuz-6.1.0-30-arm64`, in any directory.
 fn release(path: &str) -> Option<&str> {
     path.rsplit('/').next()?.strip_prefix("vmlinuz-")
 }
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_board_boots_the_kernel_that_is_named_or_its_flavour() {
+    fn a_board_boots_the_named_kernel_or_those_of_its_flavor() {
         let pi_os = kernels(&["6.12.75+rpt-rpi-2712", "6.12.75+rpt-rpi-v8"]);
         let debian = kernels(&["6.1.0-29-arm64", "6.1.0-30-arm64"]);
         let pi_os_32 = kernels(&[
@@ -105,7 +106,7 @@ mod tests {
             (&pi_os, None, v8, &["6.12.75+rpt-rpi-v8"][..]),
             (&pi_os, None, bcm2712, &["6.12.75+rpt-rpi-2712"]),
             (&kernels(&["6.1.21-v8+"]), None, bcm2712, &["6.1.21-v8+"]),
-            // Either revision of a Pi 2 takes one of its own; v6 and v7l are those of a Pi 1 and a Pi 4.
+            // Each revision of a Pi 2 has its own kernel; v6 and v7l are those of a Pi 1 and a Pi 4.
             (&pi_os_32, None, v7, &["6.12.25+rpt-rpi-v7", "6.12.25+rpt-rpi-v8"]),
             (&bullseye_32, None, v7, &["6.1.21-v7+", "6.1.21-v8+"]),
             (&pi_os_32, None, v8, &["6.12.25+rpt-rpi-v8"]),
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn grub_starts_its_first_entry() {
+    fn grub_boots_its_first_entry() {
         let config =
             "menuentry 'a' {\n\tlinux\t/vmlinuz-6.8.0-60-generic root=LABEL=x ro\n}\nlinux /vmlinuz-5 ro\n";
         assert_eq!(grub_release(config), Some("6.8.0-60-generic"));

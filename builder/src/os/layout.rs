@@ -1,4 +1,4 @@
-//! Which partition is what, by what is in the partitions and by the root's own fstab.
+//! The roles of partitions, by their contents and the root's fstab.
 
 use uuid::Uuid;
 
@@ -10,18 +10,18 @@ use crate::fs::{FileSystem, FsError, ImagePath};
 use super::error::OsError;
 use super::image::{Access, fixed, open_ext4};
 
-/// The partitions that matter.
+/// The used partitions.
 #[derive(Debug, Clone)]
 pub(super) struct Layout {
     pub(super) root: Partition,
-    /// An ext4 of its own at `/boot`, as on Ubuntu's cloud images since 24.04.
+    /// A separate ext4 at `/boot`, as on Ubuntu's cloud images since 24.04.
     pub(super) kernels: Option<Partition>,
     pub(super) boot: Partition,
-    /// Where the FAT is mounted.
+    /// The mount point of the FAT partition.
     pub(super) boot_dir: ImagePath,
 }
 
-/// Where kernels lie, on a partition of their own or not.
+/// The directory of the kernels, on a separate partition or not.
 pub(super) const KERNELS: &str = "/boot";
 
 const EXPECTED: &str = "one ext4 partition with a system, and one FAT partition that its /etc/fstab mounts";
@@ -38,8 +38,8 @@ impl Layout {
     }
 }
 
-/// The one Linux partition whose file system has an os-release. A damaged file system ends the search: to pass
-/// over it and take another would be a guess.
+/// The only Linux partition whose file system has an os-release. A damaged file system is an error: skipping it could
+/// select the wrong partition.
 fn find_root(disk: &Window, table: &PartitionTable) -> Result<Partition, OsError> {
     let mut found = Vec::new();
     for partition in table.partitions.iter().filter(|p| p.kind == PartitionType::Linux) {
@@ -50,8 +50,8 @@ fn find_root(disk: &Window, table: &PartitionTable) -> Result<Partition, OsError
     }
     match <[Partition; 1]>::try_from(found) {
         Ok([root]) => Ok(root),
-        Err(found) if found.is_empty() => Err(unknown(table, "no Linux partition holds a system")),
-        Err(found) => Err(unknown(table, &format!("{} partitions hold a system", found.len()))),
+        Err(found) if found.is_empty() => Err(unknown(table, "no Linux partition has a system")),
+        Err(found) => Err(unknown(table, &format!("{} partitions have a system", found.len()))),
     }
 }
 
@@ -65,7 +65,7 @@ fn has_os_release(fs: &dyn FileSystem) -> Result<bool, FsError> {
     Ok(false)
 }
 
-/// The partition that fstab mounts at `/boot`, where that is not the FAT.
+/// The partition that fstab mounts at `/boot`, if it is not the FAT partition.
 fn find_kernels(
     disk: &Window,
     table: &PartitionTable,
@@ -77,8 +77,8 @@ fn find_kernels(
     };
     if mount.fstype != "ext4" {
         return Err(OsError::Unsupported {
-            what: format!("a file system of its own at {KERNELS} of type {}", mount.fstype),
-            hint: "use an image that has ext4 there, or none of its own".to_owned(),
+            what: format!("a separate file system at {KERNELS} of type {}", mount.fstype),
+            hint: "use an image with ext4 there, or without a separate file system".to_owned(),
         });
     }
     let linux = [PartitionType::Linux, PartitionType::ExtendedBoot];
@@ -93,7 +93,7 @@ fn find_kernels(
         Ok([kernels]) => Ok(Some(kernels)),
         Err(found) => {
             let problem = format!(
-                "{} ext4 partitions are {}, which /etc/fstab mounts at {KERNELS}",
+                "{} ext4 partitions match {}, which /etc/fstab mounts at {KERNELS}",
                 found.len(),
                 mount.device
             );
@@ -102,8 +102,8 @@ fn find_kernels(
     }
 }
 
-/// Whether fstab's first field (fstab(5)) means this partition. A kernel's name such as `/dev/sda2` depends on the
-/// machine, so it means none.
+/// Whether fstab's first field (fstab(5)) matches this partition. A kernel name such as `/dev/sda2` depends on the
+/// machine, so it never matches.
 fn is_named(device: &str, partition: &Partition, table: &PartitionTable, fs: &Ext4) -> bool {
     let by_link = device.strip_prefix("/dev/disk/by-").and_then(|rest| rest.split_once('/'));
     let Some((tag, value)) = device.split_once('=').or(by_link) else { return false };
@@ -119,7 +119,7 @@ fn is_named(device: &str, partition: &Partition, table: &PartitionTable, fs: &Ex
     }
 }
 
-/// The one FAT partition, and where the root's fstab mounts it.
+/// The only FAT partition, and its mount point in the root's fstab.
 fn find_boot(table: &PartitionTable, mounts: &[Mount]) -> Result<(Partition, ImagePath), OsError> {
     let fats: Vec<&Partition> = table.partitions.iter().filter(|p| p.kind == PartitionType::Fat).collect();
     let [boot] = fats.as_slice() else {
@@ -138,8 +138,10 @@ fn read_text(fs: &dyn FileSystem, path: &str) -> Result<String, OsError> {
     let failed = |source| OsError::Fs { role: "root", source };
     let resolved = fs.resolve(&fixed(path)).map_err(failed)?;
     let bytes = fs.read(&resolved, 1 << 20).map_err(failed)?;
-    String::from_utf8(bytes)
-        .map_err(|_| OsError::File { path: path.to_owned(), problem: "it is not UTF-8 text".to_owned() })
+    String::from_utf8(bytes).map_err(|_| OsError::File {
+        path: path.to_owned(),
+        problem: "the file is not UTF-8 text".to_owned(),
+    })
 }
 
 fn unknown(table: &PartitionTable, problem: &str) -> OsError {

@@ -1,4 +1,4 @@
-//! Which system an image holds and where things go in it. Reading only; nothing is guessed.
+//! Detection of an image's system and layout. Read-only; an ambiguous image is an error.
 
 mod cgroup;
 mod error;

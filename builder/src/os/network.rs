@@ -1,4 +1,4 @@
-//! Which service sets up the network, by the links that enable it and the files that it reads.
+//! Detects the network service by its enabling links and its configuration files.
 
 use hc_common::network::{NetworkStack, dhcpcd_conf, interfaces};
 
@@ -50,7 +50,7 @@ fn is_active(
     }
 }
 
-/// Whether something takes name servers from systemd-networkd or ifupdown.
+/// Whether a resolver gets name servers from systemd-networkd or ifupdown.
 pub(super) fn resolver(tree: &Tree) -> Result<bool, OsError> {
     for hook in [
         "/etc/systemd/system/dbus-org.freedesktop.resolve1.service",
@@ -88,7 +88,7 @@ fn enabled(tree: &Tree, unit: &str) -> Result<bool, OsError> {
     Ok(false)
 }
 
-/// Whether there is such a name: a link to another partition of the running system counts too.
+/// Whether the name exists, including a dangling link, which may lead to another partition of the running system.
 fn is_there(tree: &Tree, path: &str) -> Result<bool, OsError> {
     Ok(tree.stat(&fixed(path)).map_err(root)?.is_some())
 }
@@ -104,6 +104,6 @@ fn names(tree: &Tree, dir: &str, suffix: &str) -> Result<Vec<ImagePath>, OsError
     }
     let entries = tree.list(&tree.resolve(&dir).map_err(root)?).map_err(root)?;
     let names = entries.iter().map(|entry| entry.name.as_str()).filter(|name| name.ends_with(suffix));
-    // A name that is no path is one that no program of the image can name either.
+    // A name that is not a valid path cannot be used by a program of the image either.
     Ok(names.filter_map(|name| dir.join(name).ok()).collect())
 }

@@ -1,19 +1,16 @@
-//! The file systems of an image as the running system will see them: each partition at its mount point.
+//! The file systems of an image as in the running system: each partition at its mount point.
 
-use std::collections::VecDeque;
 use std::io::{Read, Write};
 
+use crate::fs::resolve::{self, Last, resolve};
 use crate::fs::{Attributes, Entry, FileSystem, FsError, ImagePath, Kind, Result, Stat};
 
 use super::image::PartitionRole;
 
-/// Links that one path may pass, as in the kernel (`MAXSYMLINKS`); more is a loop.
-const MAX_LINKS: u32 = 40;
-
-/// The root file system, and those mounted on its directories.
+/// The root file system, and those mounted in it.
 pub struct Tree {
     root: Box<dyn FileSystem>,
-    /// Each before what is mounted inside of it.
+    /// Parents before children.
     mounts: Vec<Mounted>,
 }
 
@@ -23,20 +20,20 @@ struct Mounted {
     fs: Box<dyn FileSystem>,
 }
 
-/// Whether a link in the last component is followed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Last {
-    Follow,
-    Keep,
+/// A path in the tree, and what it names there.
+#[derive(Clone)]
+pub(crate) struct Found {
+    path: ImagePath,
+    kind: Kind,
 }
 
 impl Tree {
-    /// The root alone.
+    /// A tree with only the root.
     pub fn new(root: Box<dyn FileSystem>) -> Self {
         Self { root, mounts: Vec::new() }
     }
 
-    /// The same tree with `fs` mounted at `at`, a path without links; what lies above it is mounted already.
+    /// The tree with `fs` mounted at `at`, a path without links; its parents must be mounted already.
     pub fn mount(mut self, role: PartitionRole, at: ImagePath, fs: Box<dyn FileSystem>) -> Self {
         self.mounts.push(Mounted { role, at, fs });
         self
@@ -47,13 +44,13 @@ impl Tree {
         self.root.as_ref()
     }
 
-    /// What the path names; `None` if nothing does. The last component is not followed.
+    /// The file at the path; `None` if it is missing. A link in the last component is not followed.
     pub fn stat(&self, path: &ImagePath) -> Result<Option<Stat>> {
         let (fs, path) = self.locate(path)?;
         fs.stat(&path)
     }
 
-    /// Whether something has that name, links at the end followed.
+    /// Whether the path exists, with all links followed.
     pub fn exists(&self, path: &ImagePath) -> Result<bool> {
         let path = self.resolve(path)?;
         Ok(self.stat(&path)?.is_some())
@@ -88,7 +85,7 @@ impl Tree {
         fs.copy_to(&path, out)
     }
 
-    /// Makes a directory and those above it.
+    /// Creates a directory and its parents.
     pub fn create_dirs(&self, path: &ImagePath, attributes: Attributes) -> Result<()> {
         let (fs, path) = self.locate(path)?;
         fs.create_dirs(&path, attributes)
@@ -112,7 +109,7 @@ impl Tree {
         fs.remove(&path)
     }
 
-    /// Whether the path lies on the FAT partition, which knows neither owners nor modes.
+    /// Whether the path is on the FAT partition, which has neither owners nor modes.
     pub fn on_boot(&self, path: &ImagePath) -> Result<bool> {
         let path = self.walk(path, Last::Keep)?;
         Ok(self
@@ -120,7 +117,7 @@ impl Tree {
             .is_some_and(|mounted| mounted.role == PartitionRole::Boot && path != mounted.at))
     }
 
-    /// Writes everything out and checks it, what is mounted inside first.
+    /// Writes and checks all file systems, children first.
     pub fn finish(self) -> Result<()> {
         for mounted in self.mounts.into_iter().rev() {
             mounted.fs.finish()?;
@@ -128,7 +125,7 @@ impl Tree {
         self.root.finish()
     }
 
-    /// The file system that holds the path, and the path inside of it.
+    /// The file system of the path, and the path inside it.
     fn locate(&self, path: &ImagePath) -> Result<(&dyn FileSystem, ImagePath)> {
         self.inside(&self.walk(path, Last::Keep)?)
     }
@@ -144,54 +141,40 @@ impl Tree {
         }
     }
 
-    /// The last one mounted of those that hold the path or are mounted there.
+    /// The innermost file system that contains the path or is mounted there.
     fn innermost(&self, path: &ImagePath) -> Option<&Mounted> {
         let holds = |mounted: &&Mounted| *path == mounted.at || path.below(&mounted.at).is_some();
         self.mounts.iter().rev().find(holds)
     }
 
-    /// Follows the links in the directories above, and in the last component if asked to: they may lead across mounts, in
-    /// either direction. A link that climbs above the root is refused, as following it would be a guess.
+    /// Follows the links in the directories above, and in the last component if asked to. They may lead across mounts,
+    /// in either direction.
     fn walk(&self, path: &ImagePath, last: Last) -> Result<ImagePath> {
-        let mut done = ImagePath::root();
-        let mut ahead: VecDeque<String> = path.components().map(str::to_owned).collect();
-        let mut links = 0;
-        while let Some(name) = ahead.pop_front() {
-            if name == ".." {
-                done = done.parent().ok_or_else(|| bad(path, "a symbolic link leads out of the root"))?;
-                continue;
-            }
-            let next = parse(&format!("{done}/{name}"))?;
-            let followed = if last == Last::Follow || !ahead.is_empty() { self.link(&next)? } else { None };
-            let Some(target) = followed else {
-                done = next;
-                continue;
-            };
-            links += 1;
-            if links > MAX_LINKS {
-                return Err(bad(path, "too many symbolic links, probably a loop"));
-            }
-            if target.starts_with('/') {
-                done = ImagePath::root();
-            }
-            let components = target.split('/').filter(|name| !name.is_empty() && *name != ".");
-            components.rev().for_each(|name| ahead.push_front(name.to_owned()));
-        }
-        Ok(done)
-    }
-
-    /// The target of the link that a path names, which has no links in the directories above.
-    fn link(&self, path: &ImagePath) -> Result<Option<String>> {
-        let (fs, inner) = self.inside(path)?;
-        match fs.stat(&inner)? {
-            Some(Stat { kind: Kind::Symlink, .. }) => fs.read_link(&inner).map(Some),
-            _ => Ok(None),
-        }
+        resolve(self, path, last)?.path()
     }
 }
 
-fn bad(path: &ImagePath, problem: &str) -> FsError {
-    FsError::BadPath { path: path.to_string(), problem: problem.to_owned() }
+impl resolve::Tree for Tree {
+    type Node = Found;
+
+    fn root(&self) -> Found {
+        Found { path: ImagePath::root(), kind: Kind::Dir }
+    }
+
+    fn kind(&self, node: &Found) -> Kind {
+        node.kind
+    }
+
+    fn child(&self, dir: &Found, name: &str) -> Result<Option<Found>> {
+        let path = parse(&format!("{}/{name}", dir.path))?;
+        let (fs, inner) = self.inside(&path)?;
+        Ok(fs.stat(&inner)?.map(|stat| Found { path, kind: stat.kind }))
+    }
+
+    fn target(&self, link: &Found) -> Result<String> {
+        let (fs, inner) = self.inside(&link.path)?;
+        fs.read_link(&inner)
+    }
 }
 
 fn parse(path: &str) -> Result<ImagePath> {
@@ -199,7 +182,7 @@ fn parse(path: &str) -> Result<ImagePath> {
 }
 
 impl Tree {
-    /// The kind of what the path names, links at the end followed.
+    /// The kind of the file at the path, with all links followed.
     pub fn kind(&self, path: &ImagePath) -> Result<Option<Kind>> {
         let path = self.resolve(path)?;
         Ok(self.stat(&path)?.map(|stat| stat.kind))
@@ -213,10 +196,10 @@ mod tests {
     use super::*;
     use crate::fs::Space;
 
-    /// Links and files by path; what is not named and lies above something is a directory.
+    /// Links and files by path; their parents are directories.
     struct Fake(BTreeMap<&'static str, &'static str>);
 
-    /// What a file's target is, to tell it from a link.
+    /// The target that marks a regular file.
     const FILE: &str = "";
 
     impl FileSystem for Fake {
@@ -273,7 +256,7 @@ mod tests {
         ImagePath::parse(text).unwrap()
     }
 
-    /// As an Ubuntu cloud image is laid out, with links of every kind.
+    /// The layout of an Ubuntu cloud image, with links of every kind.
     fn tree() -> Tree {
         let fake = |entries: &[(&'static str, &'static str)]| {
             Box::new(Fake(entries.iter().copied().collect())) as Box<dyn FileSystem>
@@ -299,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn links_lead_across_mounts_in_both_directions() {
+    fn links_cross_mounts_in_both_directions() {
         let tree = tree();
         for (from, to) in [
             ("/lib/x", "/usr/lib/x"),
@@ -320,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_fat_has_no_owners() {
+    fn only_a_path_on_the_fat_partition_is_on_boot() {
         let tree = tree();
         for (at, on_boot) in [
             ("/boot/efi/new", true),
@@ -334,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loop_and_a_way_out_are_refused() {
+    fn a_loop_and_a_link_out_of_the_root_are_errors() {
         let tree = tree();
         for (from, word) in
             [("/loop", "loop"), ("/loop/x", "loop"), ("/out", "leads out"), ("/out/x", "leads out")]

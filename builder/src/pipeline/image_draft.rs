@@ -203,7 +203,7 @@ fn grow(image: &OsImage, size: ByteSize) -> Result<(), GrowError> {
     let grown = grow_last(image.file(), partition.number, size)?;
     let image = OsImage::from_file(Arc::clone(image.file())).map_err(GrowError::Reread)?;
     let window = image.root_window().map_err(GrowError::Reread)?;
-    ext4::grow::grow(&window, grown)?;
+    ext4::resize::grow(&window, grown)?;
     Ok(())
 }
 

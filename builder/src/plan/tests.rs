@@ -24,7 +24,7 @@ const MODULES: [&str; 8] =
     ["overlay", "br_netfilter", "nf_conntrack", "veth", "bridge", "vxlan", "8021q", "rp1_pci"];
 
 /// Files that features need to be there.
-const TEXTS: [(&str, &str); 13] = [
+const TEXTS: [(&str, &str); 14] = [
     ("/boot/firmware/cmdline.txt", "console=tty1 root=LABEL=root\n"),
     ("/boot/firmware/config.txt", "arm_64bit=1\n"),
     ("/boot/grub/grub.cfg", "menuentry 'a' {\n\tlinux /vmlinuz-6 root=LABEL=root ro\n}\n"),
@@ -36,8 +36,9 @@ const TEXTS: [(&str, &str); 13] = [
     (sudoers::MAIN_PATH, "@includedir /etc/sudoers.d\n"),
     ("/lib/systemd/system/ssh.service", "[Unit]\n"),
     ("/lib/systemd/system/userconfig.service", "[Unit]\n"),
+    (dphys_swapfile::PATH, "CONF_SWAPSIZE=100\n"),
     (dhcpcd_conf::PATH, "hostname\n"),
-    (interfaces::PATH, "auto eth0\niface eth0 inet dhcp\n"),
+    (interfaces::PATH, "source /etc/network/interfaces.d/*\nauto eth0\niface eth0 inet dhcp\n"),
 ];
 
 const CLUSTER: &str = r#"

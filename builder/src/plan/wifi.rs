@@ -1,7 +1,7 @@
 //! The radio: rules of the country, and switched on. The network itself is in the profile, see `network`.
 
 use crate::cluster::Link;
-use crate::formats::{network_manager_state, regdom};
+use crate::formats::{network_manager_state, wifi_country};
 use crate::fs::ImagePath;
 use crate::os::{FileState, Interest, NotTaken};
 
@@ -24,7 +24,12 @@ pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<
             hint: "use an image that has it, or connect the node by cable and leave `wifi` out".to_owned(),
         });
     }
-    builder.text(regdom::PATH, 0o644, regdom::render(&wifi.country), "the country's rules for radio");
+    builder.text(
+        wifi_country::PATH,
+        0o644,
+        wifi_country::render(&wifi.country),
+        "the country's rules for radio",
+    );
     let state = at(network_manager_state::PATH);
     if builder.facts.files.text(&state)?.is_some() {
         builder.change(&state, REASON, |text| Ok(network_manager_state::edit(text)))?;

@@ -1,4 +1,4 @@
-//! Whether what was read from a secrets file belongs together and is still good.
+//! Checks that the parts of a secrets file match each other and are still valid.
 
 use std::fmt;
 
@@ -16,11 +16,11 @@ use super::{Secrets, password, pem};
 
 const ADMIN: &str = "the administrator's certificate";
 
-/// How long before its end a certificate is spoken of: for the administrator's the time that k3s takes for its own.
+/// How long before its expiry a certificate gives a warning: for the administrator's as long as k3s does for its own.
 const WARN_ADMIN: Duration = Duration::days(120);
 const WARN_AUTHORITY: Duration = Duration::days(365);
 
-/// Something that still works, or that the cluster works without, and that will need a hand.
+/// A certificate that will expire soon, or whose expiry the cluster survives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
     certificate: &'static str,
@@ -31,24 +31,20 @@ pub struct Warning {
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ends = if self.over { "ended" } else { "ends" };
+        let ends = if self.over { "expired" } else { "expires" };
         write!(f, "{} {ends} on {}: {}", self.certificate, date(self.ends), self.hint)
     }
 }
 
-/// Each key belongs to its certificate, each certificate is what it should be, each password has its form.
+/// Each key matches its certificate, each certificate has the right kind, each password has the right format.
 pub(super) fn integrity(secrets: &Secrets) -> Result<(), Damage> {
     for (authority, pair) in secrets.authorities.each() {
         let title = authority.title();
         with_certificate(pair, title, |certificate| {
-            require(certificate.is_ca(), title, "is not an authority")?;
-            require(
-                certificate.verify_signature(None).is_ok(),
-                title,
-                "has a signature that is not its own",
-            )?;
+            require(certificate.is_ca(), title, "is not a CA certificate")?;
+            require(certificate.verify_signature(None).is_ok(), title, "is not self-signed")?;
             let name = common_name(certificate).unwrap_or_default();
-            require(name.starts_with(authority.name_prefix()), title, "is another certificate")
+            require(name.starts_with(authority.name_prefix()), title, "has the wrong common name")
         })?;
     }
     with_certificate(&secrets.authorities.client, "the client CA", |client_ca| {
@@ -59,12 +55,12 @@ pub(super) fn integrity(secrets: &Secrets) -> Result<(), Damage> {
                 ADMIN,
                 "is not signed by the client CA",
             )?;
-            require(is_admin(admin), ADMIN, "is not one for the administrator")
+            require(is_admin(admin), ADMIN, "has the wrong user or group")
         })
     })?;
     let service_key = rsa::RsaPrivateKey::from_pkcs1_pem(secrets.service_key.expose());
     let good = service_key.is_ok_and(|key| key.n().bits() >= SERVICE_KEY_BITS);
-    require(good, "the key for service-account tokens", "is no RSA key of 2048 bits")?;
+    require(good, "the key for service-account tokens", "is not an RSA key of 2048 bits")?;
 
     let tokens = [&secrets.server_password, &secrets.agent_password];
     let passwords = tokens.into_iter().chain(secrets.node_passwords.values());
@@ -75,10 +71,10 @@ pub(super) fn integrity(secrets: &Secrets) -> Result<(), Damage> {
     )
 }
 
-/// Every authority has begun at the build time and has not ended; what ends soon is told.
+/// Every CA is valid at the build time and has not expired; a certificate that expires soon gives a warning.
 pub(super) fn validity(secrets: &Secrets, clock: Clock) -> Result<Vec<Warning>, SecretsError> {
     let build_time = moment(clock.build_time)?;
-    // A build for an old time is still flashed now.
+    // A build for an earlier time is still flashed now.
     let now = moment(clock.now.max(clock.build_time))?;
     let mut warnings = Vec::new();
     for (authority, pair) in secrets.authorities.each() {
@@ -98,7 +94,7 @@ pub(super) fn validity(secrets: &Secrets, clock: Clock) -> Result<Vec<Warning>, 
     }
     let (_, ends) = period(&secrets.admin, ADMIN)?;
     if ends - now <= WARN_ADMIN {
-        let hint = "`hcimage rotate admin-certificate` makes a new one; the nodes need nothing";
+        let hint = "run `hcimage rotate admin-certificate` for a new one; the nodes need no change";
         warnings.push(Warning { certificate: ADMIN, ends, over: ends <= now, hint });
     }
     Ok(warnings)
@@ -115,17 +111,17 @@ fn period(
     .map_err(|damage| SecretsError::Certificate { what: title, source: rcgen::Error::X509(damage.cause) })
 }
 
-/// Reads a certificate, holds its key against it, and hands it on.
+/// Parses a certificate, compares its key, and passes it to `check`.
 fn with_certificate<T>(
     pair: &CertifiedKey,
     title: &'static str,
     look: impl FnOnce(&X509Certificate<'_>) -> Result<T, Damage>,
 ) -> Result<T, Damage> {
-    let damaged = || Damage::new(format!("{title} cannot be read"));
+    let damaged = || Damage::new(format!("{title} is not a valid certificate"));
     let der = pem::certificate_der(&pair.certificate).ok_or_else(damaged)?;
     let (rest, certificate) = X509Certificate::from_der(&der).map_err(|_| damaged())?;
-    require(rest.is_empty(), title, "has something after its end")?;
-    require(key_belongs(pair, &certificate), title, "and its key do not belong together")?;
+    require(rest.is_empty(), title, "has extra data after its end")?;
+    require(key_belongs(pair, &certificate), title, "does not match its key")?;
     look(&certificate)
 }
 

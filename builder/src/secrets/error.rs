@@ -1,4 +1,4 @@
-//! Why the secrets cannot be used. No message quotes the secrets file: any of its lines may be secret.
+//! Errors of secrets. No message quotes the secrets file: any of its lines may be secret.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,22 +8,22 @@ use thiserror::Error;
 use crate::exit_class::{Classified, ExitClass};
 use crate::value::Hostname;
 
-/// Why the secrets cannot be made, read, written or used.
+/// Why the secrets cannot be created, read, written or used.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SecretsError {
     /// A file could not be read or written.
     #[error("{what}")]
     Io {
-        /// What was being done, with the path.
+        /// The operation, with the path.
         what: String,
-        /// Why it failed.
+        /// The cause.
         source: io::Error,
     },
-    /// Others than the owner may read the file.
+    /// Other users can read the file.
     #[error(
-        "{}: others may read it (mode {mode:04o}), and who reads it owns the cluster: run `chmod 600 {}`; if the file \
-         system knows no permissions, keep the directory on one that does",
+        "{}: other users can read this file (mode {mode:04o}), which gives full access to the cluster: run \
+        `chmod 600 {}`; if the file system does not support permissions, move the directory to one that does",
         path.display(), path.display()
     )]
     TooOpen {
@@ -32,32 +32,32 @@ pub enum SecretsError {
         /// Its permission bits.
         mode: u32,
     },
-    /// The file is not as hcimage wrote it.
+    /// The file is damaged.
     #[error(
-        "{}: {damage}. Restore the file from a backup. Without one: nodes that run go on, but no new or newly \
-         flashed card can join them; to start a new cluster instead, move the file away and build all cards again",
+        "{}: damaged: {damage}. Restore the file from a backup. Without a backup, running nodes continue to work, but \
+        no new or newly flashed node can join; to set up a new cluster, move the file away and build all images again",
         path.display()
     )]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The damage.
         damage: Damage,
     },
-    /// The file was written by a later hcimage.
-    #[error("{}: schema {found} is newer than this hcimage, which knows {known}: use a newer hcimage", path.display())]
+    /// The file was written by a newer hcimage.
+    #[error("{}: unsupported schema {found}: this hcimage supports schema {known}; use a newer hcimage", path.display())]
     Newer {
         /// The file.
         path: PathBuf,
         /// Its schema.
         found: u32,
-        /// The newest schema that is known here.
+        /// The newest supported schema.
         known: u32,
     },
     /// The file belongs to another cluster.
     #[error(
-        "{}: these are the secrets of the cluster {found:?}, not of {wanted:?}: if it was renamed, change the line \
-         `cluster` in this file too; if it is another cluster, give it a directory of its own",
+        "{}: expected the secrets of cluster {wanted:?}, found those of {found:?}: if you renamed the cluster, change \
+        `cluster` in this file too; if it is another cluster, use a separate directory",
         path.display()
     )]
     OtherCluster {
@@ -68,10 +68,10 @@ pub enum SecretsError {
         /// The name in the cluster file.
         wanted: String,
     },
-    /// The build time is before the certificates begin.
+    /// The build time is before the start of the certificates.
     #[error(
-        "the build time {build_time} is before {certificate} begins, on {begins}: a node that starts with its clock \
-         there refuses the whole cluster; set SOURCE_DATE_EPOCH to a later time"
+        "the build time {build_time} is before the start of {certificate}, {begins}: a node whose clock starts there \
+        cannot verify certificates; set SOURCE_DATE_EPOCH to a later time"
     )]
     BuildTimeTooEarly {
         /// The certificate.
@@ -81,10 +81,10 @@ pub enum SecretsError {
         /// The first day of the certificate.
         begins: String,
     },
-    /// A CA is over.
+    /// A CA has expired.
     #[error(
-        "{certificate} ended on {ended}: no card built with it can work. Replace it on the running cluster with \
-         `k3s certificate rotate-ca`, or move the secrets file away and build all cards again for a new cluster"
+        "{certificate} expired on {ended}: nodes built with it cannot join. Replace it on the running cluster with \
+        `k3s certificate rotate-ca`, or move the secrets file away and build all images again for a new cluster"
     )]
     Expired {
         /// The certificate.
@@ -92,46 +92,44 @@ pub enum SecretsError {
         /// Its last day.
         ended: String,
     },
-    /// The clock of this machine stands wrong.
+    /// The clock of this machine is wrong.
     #[error(
-        "the clock of this machine says {now}, which is before {earliest}: certificates made now would end too early; \
-         set the clock"
+        "the clock of this machine is wrong: it shows {now}, which is before {earliest}, and certificates would expire \
+        too early; set the clock"
     )]
     ClockBehind {
         /// The date by the clock.
         now: String,
-        /// What it must be later than.
+        /// The earliest plausible date.
         earliest: String,
     },
-    /// A time that no calendar has.
+    /// A time outside of the calendar.
     #[error(
-        "{seconds} seconds since 1970 is no date that a certificate can carry: set the clock, or SOURCE_DATE_EPOCH"
+        "time {seconds} (seconds since 1970) is out of range for a certificate: fix the clock or SOURCE_DATE_EPOCH"
     )]
     NoDate {
         /// Seconds since 1970.
         seconds: i64,
     },
-    /// A node that the secrets were not opened for.
-    #[error(
-        "there is no password for the node {name} in the secrets: build with a cluster file that names it"
-    )]
+    /// A node without a password in the secrets.
+    #[error("missing password of node {name} in the secrets: build with a cluster file that has this node")]
     UnknownNode {
         /// The node.
         name: Hostname,
     },
-    /// The system gave no random numbers.
+    /// The system's random number generator failed.
     #[error("getting random numbers from the system")]
     Random(#[source] getrandom::Error),
-    /// A certificate could not be made.
-    #[error("making {what}")]
+    /// A certificate could not be created.
+    #[error("creating {what}")]
     Certificate {
         /// The certificate or key.
         what: &'static str,
         /// Why.
         source: rcgen::Error,
     },
-    /// The RSA key could not be made.
-    #[error("making the key for service-account tokens: {cause}")]
+    /// The RSA key could not be created.
+    #[error("creating the key for service-account tokens: {cause}")]
     ServiceKey {
         /// Why.
         cause: String,
@@ -148,12 +146,12 @@ impl Classified for SecretsError {
     }
 }
 
-/// What is wrong with a secrets file: where, and what kind of thing, never the text that stands there.
+/// Damage of a secrets file: position and cause, never the text itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
-    /// The line, counted from one, where it can be told.
+    /// The line, counted from 1, if known.
     pub line: Option<usize>,
-    /// What is wrong.
+    /// The cause.
     pub cause: String,
 }
 

@@ -1,4 +1,4 @@
-//! The secrets file as text: TOML, schema 1, strict.
+//! The secrets file: strict TOML, schema 1.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,45 +12,48 @@ use super::{Secrets, check, pem};
 use crate::value::Hostname;
 use crate::value::Secret;
 
-/// The newest schema, and the one there is so far.
+/// The newest schema, and the only one so far.
 pub(super) const SCHEMA: u32 = 1;
 
 const HEADER: &str = "\
-# The secrets of one cluster, made by hcimage when it was first built.
+# The secrets of one cluster, created by hcimage in its first build.
 #
-# Whoever reads this file owns the cluster. Keep it out of version control, and keep a backup in a safe place.
-# Each build reads it: with it the same cards come out again, and a node that is flashed again is let in again.
-# If it is lost, the running cluster goes on, but no new or newly flashed card can join it any more.
-# Do not edit it. One thing may be done by hand: the line of a node that has left the cluster for good may go.
+# This file gives full access to the cluster. Keep it out of version control, and keep a backup in a safe place.
+# Each build reads it: the images stay the same, and a node can join again after it is flashed again.
+# Without it the running cluster continues to work, but no new or newly flashed node can join.
+# Do not edit it, with one exception: you may remove the line of a node that has left the cluster permanently.
 ";
 
-/// Why a text is no secrets file.
+/// Why a text is not a valid secrets file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Unreadable {
     Damaged(Damage),
-    /// The schema, which is a later one.
+    /// A newer schema.
     Newer(u32),
 }
 
 /// The file.
 pub(super) fn render(secrets: &Secrets) -> Secret {
-    // Room for all of it, so that no half-grown copy stays in memory.
+    // Enough capacity for all of it, so that growing leaves no copies in memory.
     let mut text = String::with_capacity(16 * 1024 + 128 * secrets.node_passwords.len());
     let cluster = toml::Value::String(secrets.cluster.clone());
     // Writing into a String cannot fail. PEM, digits and host names need no escapes.
     let _ = write!(text, "{HEADER}\nschema = {SCHEMA}\ncluster = {cluster}\n");
     let (server, agent) = (secrets.server_password.expose(), secrets.agent_password.expose());
-    let _ = write!(text, "\n# What nodes join with.\n[tokens]\nserver = \"{server}\"\nagent = \"{agent}\"\n");
-    let _ = write!(text, "\n# By these the cluster knows its nodes again.\n[node-passwords]\n");
+    let _ = write!(
+        text,
+        "\n# The passwords that nodes join with.\n[tokens]\nserver = \"{server}\"\nagent = \"{agent}\"\n"
+    );
+    let _ = write!(text, "\n# The passwords that identify the nodes to the cluster.\n[node-passwords]\n");
     for (node, password) in &secrets.node_passwords {
         let _ = writeln!(text, "{} = \"{}\"", node.as_str(), password.expose());
     }
     let _ = write!(text, "\n# Signs service-account tokens.\n[service-account]\n");
     write_pem(&mut text, "key", secrets.service_key.expose());
-    let _ = write!(text, "\n# Everything is allowed to whoever has this.\n[admin]\n");
+    let _ = write!(text, "\n# The administrator: its key gives full access to the cluster.\n[admin]\n");
     write_pair(&mut text, &secrets.admin);
     let Authorities { server, client, request_header, etcd_peer, etcd_server } = &secrets.authorities;
-    let _ = write!(text, "\n# The authorities that all certificates in the cluster are signed by.\n");
+    let _ = write!(text, "\n# The certificate authorities (CAs) of the cluster.\n");
     for (name, pair) in [
         ("server", server),
         ("client", client),
@@ -70,31 +73,31 @@ fn write_pair(text: &mut String, pair: &CertifiedKey) {
 }
 
 fn write_pem(text: &mut String, key: &str, pem: &str) {
-    // TOML drops the newline after the opening quotes, and a PEM ends with one.
+    // TOML drops the newline after the opening quotes, and PEM text ends with one.
     let _ = writeln!(text, "{key} = \"\"\"\n{pem}\"\"\"");
 }
 
-/// Reads a file and checks that what is in it belongs together. The text is never part of what is wrong.
+/// Parses a file and checks that its parts match. An error never contains its text.
 pub(super) fn parse(text: &str) -> Result<Secrets, Unreadable> {
     if text.trim().is_empty() {
         return Err(Unreadable::Damaged(Damage::new("the file is empty")));
     }
-    let Versioned { schema } =
-        toml::from_str(text).map_err(|error| at(text, &error, "is not TOML, or the file has no schema"))?;
+    let Versioned { schema } = toml::from_str(text)
+        .map_err(|error| at(text, &error, "is not valid TOML, or the schema is missing"))?;
     match schema {
         SCHEMA => {}
         newer if newer > SCHEMA => return Err(Unreadable::Newer(newer)),
-        _ => return Err(Unreadable::Damaged(Damage::new("there is no such schema"))),
+        _ => return Err(Unreadable::Damaged(Damage::new("unknown schema"))),
     }
     let file: File = toml::from_str(text).map_err(|error| {
-        at(text, &error, "or its table lacks a key, or has one or a value that does not belong there")
+        at(text, &error, "or its table has an unknown or missing key, or an invalid value")
     })?;
     let secrets = Secrets::try_from(file).map_err(Unreadable::Damaged)?;
     check::integrity(&secrets).map_err(Unreadable::Damaged)?;
     Ok(secrets)
 }
 
-/// toml's own message quotes the line, and serde's the value: neither may be shown.
+/// The messages of toml and serde quote the line and the value, which must not be shown.
 fn at(text: &str, error: &toml::de::Error, cause: &str) -> Unreadable {
     let before = error.span().and_then(|span| text.get(..span.start));
     let line = before.map(|before| before.matches('\n').count() + 1);
@@ -106,7 +109,7 @@ struct Versioned {
     schema: u32,
 }
 
-// These have no Debug: the wrapper that overwrites memory would print it.
+// These types have no Debug, which would print the secrets.
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -173,14 +176,15 @@ impl TryFrom<File> for Secrets {
     }
 }
 
-// What is PEM is written anew, so that the bytes are those of the first time whatever has happened to line ends.
+// PEM text is encoded again, so that its bytes stay the same even if the line ends in the file have changed.
 
 impl Pair {
     fn certified(self, title: &str) -> Result<CertifiedKey, Damage> {
         let der = pem::certificate_der(&self.certificate);
-        let der = der.ok_or_else(|| Damage::new(format!("{title} is not one certificate in PEM")))?;
+        let der = der.ok_or_else(|| Damage::new(format!("{title} is not one certificate in PEM format")))?;
         let key = pem::private_key_der(&self.key);
-        let key = key.ok_or_else(|| Damage::new(format!("{title}: its key is not one PKCS#8 key in PEM")))?;
+        let key = key
+            .ok_or_else(|| Damage::new(format!("the key of {title} is not one PKCS#8 key in PEM format")))?;
         Ok(CertifiedKey { certificate: pem::certificate(&der), key: pem::private_key(&key) })
     }
 }
@@ -188,8 +192,9 @@ impl Pair {
 impl ServiceAccount {
     fn key(self) -> Result<Secret, Damage> {
         let der = pem::rsa_private_key_der(&self.key);
-        let der = der
-            .ok_or_else(|| Damage::new("the key for service-account tokens is not one PKCS#1 key in PEM"))?;
+        let der = der.ok_or_else(|| {
+            Damage::new("the key for service-account tokens is not one PKCS#1 key in PEM format")
+        })?;
         Ok(pem::rsa_private_key(&der))
     }
 }

@@ -1,4 +1,4 @@
-//! The administrator's kubeconfig, and the address in it.
+//! The administrator's kubeconfig and the API's address in it.
 
 use std::net::IpAddr;
 
@@ -10,11 +10,10 @@ use super::pki::CertifiedKey;
 use crate::value::Secret;
 use hc_common::text::yaml::quoted;
 
-/// Where k3s serves the API and lets nodes join.
+/// The port of k3s for the API and for joining nodes.
 const PORT: u16 = 6443;
 
-/// The address of the API on a host given by name or address, for kubeconfigs and for `server` in a joining node's
-/// configuration.
+/// The URL of the API on a host, for kubeconfigs and for `server` in a joining node's configuration.
 pub fn api_url(host: &str) -> String {
     match host.parse() {
         Ok(IpAddr::V6(address)) => format!("https://[{address}]:{PORT}"),
@@ -22,7 +21,7 @@ pub fn api_url(host: &str) -> String {
     }
 }
 
-/// The file: one cluster, one user, one context, all called after the cluster so that it can be merged with others.
+/// The file: one cluster, one user, one context, all named after the cluster so that it can be merged with others.
 pub(super) fn render(cluster: &str, url: &str, server_ca: &str, admin: &CertifiedKey) -> Secret {
     let key = Zeroizing::new(STANDARD.encode(admin.key.expose()));
     let user = quoted(&format!("{cluster}-admin"));
@@ -61,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_addresses_become_urls() {
+    fn a_name_or_address_becomes_a_url() {
         for (host, url) in [
             ("hc-1", "https://hc-1:6443"),
             ("192.0.2.1", "https://192.0.2.1:6443"),

@@ -1,12 +1,12 @@
-//! What only one cluster has: its certificate authorities, tokens, node passwords and administrator.
+//! The secrets of a cluster: its certificate authorities, tokens, node passwords and administrator.
 //!
-//! All of it is made once, when the cluster is first built, and lives in the secrets file beside the cluster file
-//! ([`store`]). Later builds read it back: nothing that is random or signed is made twice, so a rebuild gives the same
-//! bytes and a node that is flashed again is let in again. What goes onto which card is decided in [`NodeFile`]'s
-//! list alone. k3s takes authorities and tokens that are there before its first start (k3s-facts 5 and 6;
+//! They are created once, by the first build, and stored in the secrets file beside the cluster file ([`store`]). Later
+//! builds read them back: nothing random or signed is created twice, so a rebuild gives the same bytes and a node can
+//! join again after it is flashed again. Only [`Secrets::node_files`] decides which node gets which secret. k3s uses
+//! certificate authorities and tokens that exist before its first start (docs/facts/k3s.md;
 //! <https://docs.k3s.io/cli/certificate>, "Using Custom CA Certificates").
 //!
-//! Only [`store`] touches the disk.
+//! Only [`store`] uses the disk.
 
 use std::collections::BTreeMap;
 
@@ -42,9 +42,9 @@ use token::User;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Secrets {
     cluster: String,
-    /// What servers join with, without the hash. It also encrypts what k3s keeps in its datastore.
+    /// The password of the servers' token. k3s also encrypts bootstrap data in its datastore with it.
     server_password: Secret,
-    /// What agents join with, without the hash.
+    /// The password of the agents' token.
     agent_password: Secret,
     node_passwords: BTreeMap<Hostname, Secret>,
     authorities: Authorities,
@@ -53,7 +53,7 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// Makes new ones. `now` is the time by this machine's clock, in seconds since 1970.
+    /// Creates new secrets. `now` is the time of this machine's clock, in seconds since 1970.
     pub fn make(cluster: &str, nodes: &[Hostname], now: i64) -> Result<Self, SecretsError> {
         let authorities = Authorities::make(now)?;
         let admin = pki::make_admin(&authorities.client, now)?;
@@ -70,8 +70,8 @@ impl Secrets {
         Ok(secrets)
     }
 
-    /// Gives a password to each node that has none yet, and returns those nodes. The others keep theirs: a cluster
-    /// knows a node by its first password for ever.
+    /// Gives a password to each node without one, and returns those nodes. The others keep theirs: a cluster accepts
+    /// only the first password of a node.
     pub fn add_nodes(&mut self, nodes: &[Hostname]) -> Result<Vec<Hostname>, SecretsError> {
         let mut added = Vec::new();
         for node in nodes {
@@ -88,7 +88,7 @@ impl Secrets {
         &self.cluster
     }
 
-    /// The certificate that the cluster's API is trusted by, PEM. It is not secret.
+    /// The CA certificate that verifies the cluster's API, PEM. It is not secret.
     pub fn server_ca(&self) -> &str {
         &self.authorities.server.certificate
     }
@@ -108,8 +108,8 @@ impl Secrets {
         token::pinned(self.server_ca(), User::Node, &self.agent_password)
     }
 
-    /// The administrator's kubeconfig for the API at `url` ([`api_url`]). The name or address in it must be one that the
-    /// server's certificate has: the node's own, or one of `tls-san`.
+    /// The administrator's kubeconfig for the API at `url` ([`api_url`]). The server's certificate must have the host in
+    /// it: the node's own name or address, or one of `tls-san`.
     pub fn kubeconfig(&self, url: &str) -> Secret {
         kubeconfig::render(&self.cluster, url, self.server_ca(), &self.admin)
     }

@@ -1,7 +1,7 @@
-//! PEM (RFC 7468) with line ends of Unix.
+//! PEM (RFC 7468) with LF line ends.
 //!
-//! Agents pin the literal bytes of `server-ca.crt`, so there is one way only to write it: the same on every system that
-//! builds, and again after a secrets file has been through something that changes line ends.
+//! Agents pin the literal bytes of `server-ca.crt`, so its encoding must be stable: the same on every build system, and
+//! even if another program has changed the line ends of the secrets file.
 
 use ::pem::{EncodeConfig, LineEnding, Pem};
 use zeroize::Zeroizing;
@@ -11,7 +11,7 @@ use crate::value::Secret;
 const CERTIFICATE: &str = "CERTIFICATE";
 /// PKCS#8 (RFC 5958): read by Go's `x509.ParsePKCS8PrivateKey` in every place where k3s reads a key.
 const PRIVATE_KEY: &str = "PRIVATE KEY";
-/// PKCS#1 (RFC 8017): how k3s writes the key for service-account tokens, and how its instructions for renewing it do.
+/// PKCS#1 (RFC 8017): the format of k3s for the key of service-account tokens, and of its instructions for renewal.
 const RSA_PRIVATE_KEY: &str = "RSA PRIVATE KEY";
 
 /// A certificate as text.
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn line_ends_of_windows_are_read_and_those_of_unix_written() {
+    fn crlf_line_ends_are_read_and_lf_is_written() {
         let text = certificate(&[7; 100]);
         assert!(!text.contains('\r') && text.ends_with("-----END CERTIFICATE-----\n"), "{text:?}");
         let der = certificate_der(&text.replace('\n', "\r\n")).unwrap();
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn exactly_one_block_of_the_right_kind_is_read() {
+    fn only_a_single_block_of_the_right_kind_is_read() {
         let (one, key) = (certificate(b"one"), private_key(b"key"));
         assert_eq!(certificate_der(&one).unwrap(), b"one");
         assert_eq!(*private_key_der(key.expose()).unwrap(), b"key");

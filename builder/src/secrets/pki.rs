@@ -1,9 +1,9 @@
-//! The cluster's certificate authorities, and what is signed with them when building.
+//! The cluster's certificate authorities, and the certificate that they sign during a build.
 //!
-//! The shape is k3s's own: five independent self-signed authorities with keys of EC P-256 (k3s
+//! The structure is that of k3s: five independent self-signed CAs with EC P-256 keys (k3s
 //! `pkg/daemons/control/deps/deps.go`, `createSigningCertKey`; dynamiclistener `cert/cert.go`, `NewSelfSignedCACert`).
-//! One certificate a file keeps the hash in tokens simple: see [`super::token`]. ECDSA signatures are random, so
-//! certificates are stored, never made again.
+//! One certificate per file keeps the hash in tokens simple: see [`super::token`]. ECDSA signatures are random, so
+//! certificates are stored and never recreated.
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
@@ -20,28 +20,28 @@ use super::error::SecretsError;
 use super::pem;
 use crate::value::Secret;
 
-/// When every certificate begins: 2020-01-01.
+/// The start of every certificate's validity: 2020-01-01.
 ///
-/// A Pi has no clock: it starts at the build time, which is that of the base or `SOURCE_DATE_EPOCH` and often months
-/// before these certificates are made; and a node may be added later on an older base. A certificate that begins after
-/// the node's clock fails all TLS. The date is before every base that is supported. An early beginning costs no
-/// safety: a key is secret from the day on which it is made. Certificates that k3s signs begin with their CA.
+/// A Pi has no hardware clock. It starts at the build time, which is that of the base or `SOURCE_DATE_EPOCH` and often
+/// months before these certificates are created; a node may also be added later with an older base. All TLS fails if a
+/// certificate starts after the node's clock. The date is before every supported base. An early start does not weaken
+/// security: a key is secret from its creation. Certificates that k3s signs start with their CA.
 pub const NOT_BEFORE: i64 = 1_577_836_800;
 
-/// Days that a CA is valid, as in k3s.
+/// Validity of a CA in days, as in k3s.
 const CA_DAYS: i64 = 10 * 365;
 
-/// Days that the administrator's certificate is valid, as in k3s. There is no revocation, so it is not longer.
+/// Validity of the administrator's certificate in days, as in k3s. It is short because it cannot be revoked.
 const ADMIN_DAYS: i64 = 365;
 
-/// Bits of the key that signs service-account tokens, as in k3s.
+/// Size in bits of the key that signs service-account tokens, as in k3s.
 pub(super) const SERVICE_KEY_BITS: usize = 2048;
 
-/// User and group of the administrator's certificate: Kubernetes lets this group do everything.
+/// User and group of the administrator's certificate: Kubernetes allows this group everything.
 pub(super) const ADMIN_NAME: &str = "system:admin";
 pub(super) const ADMIN_GROUP: &str = "system:masters";
 
-/// A certificate with its private key, both PEM.
+/// A certificate with its private key, both in PEM format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct CertifiedKey {
     pub(super) certificate: String,
@@ -52,19 +52,19 @@ pub(super) struct CertifiedKey {
 /// One of the cluster's authorities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Authority {
-    /// Signs what nodes serve with; its hash is in every token.
+    /// Signs server certificates; its hash is in every token.
     Server,
-    /// Signs who clients are: nodes, components, the administrator.
+    /// Signs client certificates: of nodes, components and the administrator.
     Client,
-    /// Signs who may speak for others to extension API servers.
+    /// Signs the API server's proxy certificate for extension API servers.
     RequestHeader,
-    /// Signs etcd members to one another.
+    /// Signs etcd's certificates between members.
     EtcdPeer,
-    /// Signs etcd to its clients.
+    /// Signs etcd's server and client certificates.
     EtcdServer,
 }
 
-/// All authorities of a cluster. The files for etcd are needed with SQLite too, or k3s makes them.
+/// All authorities of a cluster. Those of etcd are needed with SQLite too, or k3s creates them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Authorities {
     pub(super) server: CertifiedKey,
@@ -75,7 +75,7 @@ pub(super) struct Authorities {
 }
 
 impl Authority {
-    /// What it is called in messages.
+    /// Its name in messages.
     pub(super) fn title(self) -> &'static str {
         match self {
             Self::Server => "the server CA",
@@ -86,7 +86,7 @@ impl Authority {
         }
     }
 
-    /// How its common name begins; the seconds since 1970 of its making follow, as in k3s.
+    /// The beginning of its common name; the time of its creation in seconds since 1970 follows, as in k3s.
     pub(super) fn name_prefix(self) -> &'static str {
         match self {
             Self::Server => "k3s-server-ca@",
@@ -110,7 +110,7 @@ impl Authorities {
         })
     }
 
-    /// All five, each with which it is.
+    /// All five, each with its kind.
     pub(super) fn each(&self) -> [(Authority, &CertifiedKey); 5] {
         [
             (Authority::Server, &self.server),
@@ -136,7 +136,7 @@ fn make_authority(authority: Authority, now: i64) -> Result<CertifiedKey, Secret
     })
 }
 
-/// A new certificate with a new key for the cluster's administrator, valid for a year from `now`.
+/// A new certificate and key for the cluster's administrator, valid for a year from `now`.
 pub(super) fn make_admin(client_ca: &CertifiedKey, now: i64) -> Result<CertifiedKey, SecretsError> {
     let failed = |source| SecretsError::Certificate { what: "the administrator's certificate", source };
     let unreadable = || failed(rcgen::Error::CouldNotParseCertificate);
@@ -158,21 +158,21 @@ pub(super) fn make_admin(client_ca: &CertifiedKey, now: i64) -> Result<Certified
     })
 }
 
-/// What all certificates have in common.
+/// The parameters that all certificates share.
 fn params(not_after: OffsetDateTime) -> Result<CertificateParams, SecretsError> {
     let mut params = CertificateParams::default();
     params.not_before = moment(NOT_BEFORE)?;
     params.not_after = not_after;
-    // Instead of rcgen's own name for a certificate without one.
+    // Replaces rcgen's default name.
     params.distinguished_name = DistinguishedName::new();
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
     Ok(params)
 }
 
-/// A new key for signing service-account tokens: RSA, because Kubernetes signs them by RS256 and k3s makes no other.
+/// A new key for signing service-account tokens: RSA, because Kubernetes signs them with RS256 and k3s creates no other.
 ///
-/// ring cannot make RSA keys. The crate `rsa` can, without C code, and nothing is signed or decrypted with it here:
-/// its known timing weakness (RUSTSEC-2023-0071) is in those operations.
+/// ring cannot create RSA keys. The crate `rsa` can, without C code. It does not sign or decrypt here, so its known
+/// timing weakness (RUSTSEC-2023-0071), which is in those operations, does not matter.
 pub(super) fn make_service_key() -> Result<Secret, SecretsError> {
     let failed = |cause: String| SecretsError::ServiceKey { cause };
     let key = rsa::RsaPrivateKey::new(&mut OsRng, SERVICE_KEY_BITS).map_err(|e| failed(e.to_string()))?;

@@ -1,4 +1,4 @@
-//! What can be renewed in a cluster that runs, and what must be done on its nodes then.
+//! Renewing secrets of a running cluster, with the steps for its nodes.
 //!
 //! Sources: <https://docs.k3s.io/cli/token>, <https://docs.k3s.io/cli/certificate>, k3s
 //! `pkg/server/handlers/token.go` and `pkg/nodepassword`.
@@ -9,16 +9,16 @@ use super::node_files::{AGENT_TOKEN, TOKEN};
 use super::{Secrets, SecretsError, password, pki};
 use crate::value::Hostname;
 
-/// Something that one may wish to renew.
+/// A secret that a user may want to renew.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
     /// The administrator's certificate with its key, in the kubeconfig.
     AdminCertificate,
-    /// What agents join with.
+    /// The token of agents.
     AgentToken,
-    /// What servers join with.
+    /// The token of servers.
     ServerToken,
-    /// What the cluster knows a node by.
+    /// The password that identifies a node.
     NodePassword(Hostname),
     /// The authorities.
     Authorities,
@@ -26,10 +26,10 @@ pub enum Item {
     ServiceKey,
 }
 
-/// Not something that may be renewed.
+/// Text that is not the name of an [`Item`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is none of admin-certificate, agent-token, server-token, node-password:NODE, authorities, service-key"
+    "unknown item {0:?}: use admin-certificate, agent-token, server-token, node-password:NODE, authorities or service-key"
 )]
 pub struct BadItem(String);
 
@@ -52,30 +52,30 @@ impl FromStr for Item {
     }
 }
 
-/// What came of it.
+/// The result of a rotation.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Rotation {
-    /// There is a new one.
+    /// The item was renewed.
     Renewed {
-        /// The secrets with it, to be saved.
+        /// The new secrets, to be saved.
         secrets: Box<Secrets>,
-        /// What to do on the running nodes, in order; it names files, never what is in them.
+        /// The steps for the running nodes, in order. They name files, never their contents.
         steps: Vec<String>,
     },
-    /// It stays.
+    /// The item cannot be renewed.
     NotRenewable {
         /// Why.
         why: &'static str,
-        /// What to do instead, in order.
+        /// The alternative steps, in order.
         instead: Vec<String>,
     },
 }
 
 impl Secrets {
-    /// Renews one thing. `now` is the time by this machine's clock, in seconds since 1970.
+    /// Renews one item. `now` is the time of this machine's clock, in seconds since 1970.
     ///
     /// # Errors
-    /// When no random numbers are to be had, or the certificate cannot be made.
+    /// If the system gives no random numbers, or the certificate cannot be created.
     pub fn rotate(&self, item: &Item, now: i64) -> Result<Rotation, SecretsError> {
         Ok(match item {
             Item::AdminCertificate => {
@@ -103,9 +103,9 @@ fn renewed(secrets: Secrets, steps: Vec<String>) -> Rotation {
 
 fn admin_steps() -> Vec<String> {
     vec![
-        "The nodes need nothing. Use the new kubeconfig from now on.".into(),
-        "The old kubeconfig works until its certificate ends: Kubernetes cannot revoke one. If it fell into wrong \
-         hands, only new authorities help."
+        "The nodes need no change. Use the new kubeconfig from now on.".into(),
+        "The old kubeconfig works until its certificate expires: Kubernetes cannot revoke it. If it was stolen, only \
+        new certificate authorities help."
             .into(),
     ]
 }
@@ -113,61 +113,61 @@ fn admin_steps() -> Vec<String> {
 fn agent_token_steps() -> Vec<String> {
     vec![
         format!(
-            "On every server, one after the other: put the value of `agent` under [tokens] in the secrets file into \
-             {AGENT_TOKEN}, then `systemctl restart k3s`."
+            "On every server, one after the other: write the value of `agent` under [tokens] in the secrets file to \
+            {AGENT_TOKEN}, then run `systemctl restart k3s`."
         ),
         format!(
-            "Then on every agent: put it behind the last colon in {TOKEN}, then `systemctl restart k3s-agent`."
+            "Then on every agent: write it after the last colon in {TOKEN}, then run `systemctl restart k3s-agent`."
         ),
-        "An agent that still has the old token runs on, and is refused when it starts the next time.".into(),
-        "Cards that were built before and not flashed yet must be built again.".into(),
+        "An agent with the old token continues to run, but cannot join after its next restart.".into(),
+        "Rebuild images that were built before and are not flashed yet.".into(),
     ]
 }
 
-/// k3s takes a new token without its hash here: it puts `server:` before whatever it is given (`tokenRotate`).
+/// k3s expects the new token without its hash here: it puts `server:` before the given text (`tokenRotate`).
 fn server_token_steps() -> Vec<String> {
     vec![
         "On one server: `k3s token rotate --new-token PASSWORD`, where PASSWORD is the value of `server` under \
          [tokens] in the secrets file."
             .into(),
         format!(
-            "On every server, one after the other: put it behind the last colon in {TOKEN}, then `systemctl restart \
-             k3s`."
+            "On every server, one after the other: write it after the last colon in {TOKEN}, then run `systemctl \
+            restart k3s`."
         ),
-        "The agents need nothing: they have a token of their own.".into(),
-        "Keep the old secrets file for as long as you keep etcd snapshots from before: they open with the old token \
-         only."
+        "The agents need no change: they have their own token.".into(),
+        "Keep the old secrets file as long as you keep older etcd snapshots: they can be restored only with the old \
+        token."
             .into(),
-        "Servers' cards that were built before and not flashed yet must be built again.".into(),
+        "Rebuild images of servers that were built before and are not flashed yet.".into(),
     ]
 }
 
 fn node_password(node: &Hostname) -> Rotation {
     let name = node.as_str();
     Rotation::NotRenewable {
-        why: "the cluster keeps the first password of a node for ever and refuses any other",
+        why: "the cluster keeps the first password of a node and rejects any other",
         instead: vec![
-            format!("`kubectl delete node {name}`, while the node is off."),
+            format!("Run `kubectl delete node {name}` while the node is off."),
             format!(
-                "`kubectl -n kube-system delete secret {name}.node-password.k3s --ignore-not-found`: k3s does it too, \
-                 a while after the node is gone."
+                "Run `kubectl -n kube-system delete secret {name}.node-password.k3s --ignore-not-found`: k3s does it \
+                too, but later."
             ),
             format!("Remove the line `{name}` under [node-passwords] in the secrets file."),
-            "Build the node's card again, which makes a new password, flash it, and start the node.".into(),
+            "Build the node's image again, which creates a new password. Flash it and start the node.".into(),
         ],
     }
 }
 
 fn authorities() -> Rotation {
     Rotation::NotRenewable {
-        why: "every node and pod trusts them, and every token carries the hash of one: only a running server can \
-              change them",
+        why: "every node and pod trusts them, and every token contains the hash of one: only a running server can \
+        replace them",
         instead: vec![
-            "Read https://docs.k3s.io/cli/certificate, \"Rotating Self-Signed CA Certificates\": `k3s certificate \
-             rotate-ca` on a server, then new tokens on all nodes."
+            "Read https://docs.k3s.io/cli/certificate, \"Rotating Self-Signed CA Certificates\": run `k3s certificate \
+            rotate-ca` on a server, then update the tokens on all nodes."
                 .into(),
-            "The secrets file does not follow: cards built from it afterwards cannot join. For a cluster that can be \
-             set up anew, move the secrets file away and build all cards again."
+            "The secrets file is not updated: nodes with images built from it afterwards cannot join. To set up a new \
+            cluster instead, move the secrets file away and build all images again."
                 .into(),
         ],
     }
@@ -175,10 +175,10 @@ fn authorities() -> Rotation {
 
 fn service_key() -> Rotation {
     Rotation::NotRenewable {
-        why: "every pod holds a token that is signed with it, and would be locked out at once",
+        why: "every pod has a token that is signed with it, and would lose access at once",
         instead: vec![
-            "Read https://docs.k3s.io/cli/certificate, \"Service-Account Issuer Key Rotation\": a new key goes \
-             before the old one in a copy of service.key, then `k3s certificate rotate-ca`."
+            "Read https://docs.k3s.io/cli/certificate, \"Service-Account Issuer Key Rotation\": put a new key before \
+            the old one in a copy of service.key, then run `k3s certificate rotate-ca`."
                 .into(),
         ],
     }

@@ -1,11 +1,11 @@
-//! The whole, from outside: what is made, kept, handed out and refused.
+//! The secrets as a whole: creation, storage, node files and errors.
 
 use std::sync::LazyLock;
 
 use super::file::{Unreadable, parse, render};
 use super::*;
 
-/// 2026-11-21: where the tests' clock stands.
+/// The clock of the tests: 2026-11-21.
 pub(super) const NOW: i64 = 1_795_219_200;
 
 pub(super) const CLOCK: Clock = Clock { now: NOW, build_time: NOW - 200 * 86400 };
@@ -18,11 +18,11 @@ pub(super) fn names() -> [Hostname; 3] {
     ["hc-1", "hc-2", "hc-3"].map(name)
 }
 
-/// Made once: an RSA key takes its time.
+/// Created once: an RSA key takes time.
 pub(super) static SECRETS: LazyLock<Secrets> =
     LazyLock::new(|| Secrets::make("home", &names(), NOW).unwrap());
 
-/// Everything secret in it, each as it would stand in a file.
+/// Every secret, in its form in a file.
 fn every_secret(secrets: &Secrets) -> Vec<String> {
     let mut all: Vec<_> = secrets.node_passwords.values().map(|p| p.expose().to_owned()).collect();
     all.push(secrets.server_password.expose().into());
@@ -35,7 +35,7 @@ fn every_secret(secrets: &Secrets) -> Vec<String> {
     all
 }
 
-/// All that a build takes from the secrets, as bytes.
+/// All output of the secrets for a build, as bytes.
 fn outputs(secrets: &Secrets) -> Vec<u8> {
     let mut bytes = secrets.kubeconfig("https://hc-1:6443").expose().as_bytes().to_vec();
     for bootstrap_role in [BootstrapRole::InitServer, BootstrapRole::JoinServer, BootstrapRole::Agent] {
@@ -49,7 +49,7 @@ fn outputs(secrets: &Secrets) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_read_back_gives_the_same_bytes_everywhere() {
+fn a_file_that_is_read_back_gives_the_same_output() {
     let text = render(&SECRETS);
     let read = parse(text.expose()).unwrap();
     assert_eq!(read, *SECRETS);
@@ -59,20 +59,20 @@ fn what_is_read_back_gives_the_same_bytes_everywhere() {
 }
 
 #[test]
-fn line_ends_of_windows_change_nothing() {
+fn a_file_with_crlf_line_ends_reads_the_same() {
     let read = parse(&render(&SECRETS).expose().replace('\n', "\r\n")).unwrap();
     assert_eq!(outputs(&read), outputs(&SECRETS));
 }
 
 #[test]
-fn a_cluster_name_may_hold_anything() {
+fn a_cluster_name_with_any_characters_reads_back() {
     let name = "a \"quoted\" name\nwith = lines and 'é' \\ ";
     let secrets = Secrets { cluster: name.into(), ..SECRETS.clone() };
     assert_eq!(parse(render(&secrets).expose()).unwrap().cluster(), name);
 }
 
 #[test]
-fn new_nodes_get_passwords_and_the_others_keep_theirs() {
+fn a_new_node_gets_a_password_and_the_others_keep_theirs() {
     let mut secrets = SECRETS.clone();
     assert_eq!(secrets.add_nodes(&names()).unwrap(), []);
     assert_eq!(secrets, *SECRETS);
@@ -85,7 +85,7 @@ fn new_nodes_get_passwords_and_the_others_keep_theirs() {
 }
 
 #[test]
-fn nothing_secret_is_printed() {
+fn no_secret_is_printed_by_debug() {
     let mut printed = format!("{:?} {:#?}", *SECRETS, *SECRETS);
     printed += &format!("{:?}", SECRETS.node_files(&name("hc-1"), BootstrapRole::InitServer).unwrap());
     printed += &format!("{:?} {:?}", SECRETS.kubeconfig("https://hc-1:6443"), render(&SECRETS));
@@ -102,7 +102,7 @@ fn paths_and_modes(bootstrap_role: BootstrapRole) -> Vec<(&'static str, u16)> {
 }
 
 #[test]
-fn each_seat_gets_its_files_and_no_others() {
+fn each_bootstrap_role_gets_its_own_files_only() {
     let agent = [("/etc/rancher/node/password", 0o600), ("/etc/rancher/k3s/token", 0o600)];
     assert_eq!(paths_and_modes(BootstrapRole::Agent), agent);
     let server = [
@@ -134,9 +134,9 @@ fn each_seat_gets_its_files_and_no_others() {
     assert_eq!(paths_and_modes(BootstrapRole::InitServer), first);
 }
 
-/// The bytes of an agent's card, searched for every secret there is: its own two are in it, and no other.
+/// Searches the bytes of an agent's files for every secret: they have its own two and no other.
 #[test]
-fn an_agent_learns_nothing_but_its_own() {
+fn an_agent_gets_no_secret_but_its_own() {
     let node = name("hc-2");
     let files = SECRETS.node_files(&node, BootstrapRole::Agent).unwrap();
     let card: String = files.iter().map(|file| file.content.expose()).collect();
@@ -153,7 +153,7 @@ fn an_agent_learns_nothing_but_its_own() {
 }
 
 #[test]
-fn tokens_pin_the_authority_and_end_with_a_newline_in_their_files() {
+fn tokens_pin_the_ca_and_end_with_a_newline_in_their_files() {
     let hash = Sha256Digest::of(SECRETS.server_ca().as_bytes());
     assert_eq!(SECRETS.ca_hash(), hash);
     let files = SECRETS.node_files(&name("hc-1"), BootstrapRole::InitServer).unwrap();
@@ -168,12 +168,12 @@ fn tokens_pin_the_authority_and_end_with_a_newline_in_their_files() {
 }
 
 #[test]
-fn a_node_that_nobody_named_is_an_error() {
+fn a_node_without_a_password_is_an_error() {
     let error = SECRETS.node_files(&name("hc-9"), BootstrapRole::Agent).unwrap_err();
     assert!(error.to_string().contains("hc-9"), "{error}");
 }
 
-/// The damage that parsing reports; its text must hold nothing secret.
+/// The damage that parsing reports; its text must not contain a secret.
 fn damage(text: &str) -> Damage {
     let Err(Unreadable::Damaged(damage)) = parse(text) else { panic!("it was read") };
     for secret in every_secret(&SECRETS).iter().chain([&"hunter2".to_owned()]) {
@@ -183,7 +183,7 @@ fn damage(text: &str) -> Damage {
 }
 
 #[test]
-fn half_a_file_is_damaged_wherever_it_ends() {
+fn a_truncated_file_is_damaged_at_any_length() {
     let text = render(&SECRETS);
     let text = text.expose();
     for length in (0..text.len() - 4).step_by(97).chain([text.len() - 4]) {
@@ -192,7 +192,7 @@ fn half_a_file_is_damaged_wherever_it_ends() {
 }
 
 #[test]
-fn what_is_wrong_is_told_by_line_and_never_quoted() {
+fn damage_is_reported_by_line_and_never_quoted() {
     let text = render(&SECRETS);
     let text = text.expose();
     let server = SECRETS.server_password.expose();
@@ -201,10 +201,10 @@ fn what_is_wrong_is_told_by_line_and_never_quoted() {
         (text.replace("server = \"", "server = \"hunter2"), None, "32 hexadecimal digits"),
         (text.replace(&format!("\"{server}\""), "17"), line_of(server), "value"),
         (text.replace(&format!("\"{server}\""), server), line_of(server), "TOML"),
-        (text.replace("agent = ", "hunter2 = "), line_of("agent = "), "does not belong"),
-        (text.replace("hc-2 = ", "HC_hunter2 = "), line_of("hc-2 = "), "does not belong"),
-        (text.replace("[admin]", "[hunter2]"), line_of("[admin]"), "does not belong"),
-        (text.replace("schema = 1", "schema = 0"), None, "no such schema"),
+        (text.replace("agent = ", "hunter2 = "), line_of("agent = "), "unknown or missing key"),
+        (text.replace("hc-2 = ", "HC_hunter2 = "), line_of("hc-2 = "), "unknown or missing key"),
+        (text.replace("[admin]", "[hunter2]"), line_of("[admin]"), "unknown or missing key"),
+        (text.replace("schema = 1", "schema = 0"), None, "unknown schema"),
         ("  \n".into(), None, "empty"),
     ];
     for (text, line, cause) in cases {
@@ -215,7 +215,7 @@ fn what_is_wrong_is_told_by_line_and_never_quoted() {
     assert_eq!(parse("schema = 2\nhunter2 = 1\n"), Err(Unreadable::Newer(2)));
 }
 
-/// Exchanges two parts of the secrets, writes the file, and says what its reader finds.
+/// Changes the secrets, writes the file, and returns the damage that parsing reports.
 fn tampered(change: impl FnOnce(&mut Secrets)) -> String {
     let mut secrets = SECRETS.clone();
     change(&mut secrets);
@@ -223,26 +223,26 @@ fn tampered(change: impl FnOnce(&mut Secrets)) -> String {
 }
 
 #[test]
-fn pairs_that_do_not_belong_together_are_found() {
+fn parts_that_do_not_match_are_damage() {
     let other = Secrets::make("home", &[], NOW).unwrap();
     let found = tampered(|s| s.authorities.client.key = other.authorities.client.key.clone());
-    assert_eq!(found, "the client CA and its key do not belong together");
+    assert_eq!(found, "the client CA does not match its key");
     let found = tampered(|s| std::mem::swap(&mut s.authorities.etcd_peer, &mut s.authorities.etcd_server));
-    assert_eq!(found, "the etcd peer CA is another certificate");
+    assert_eq!(found, "the etcd peer CA has the wrong common name");
     let found = tampered(|s| s.authorities.server = s.admin.clone());
-    assert_eq!(found, "the server CA is not an authority");
+    assert_eq!(found, "the server CA is not a CA certificate");
     let found = tampered(|s| s.admin = other.admin.clone());
     assert_eq!(found, "the administrator's certificate is not signed by the client CA");
     let found = tampered(|s| s.authorities.client = other.authorities.client.clone());
     assert_eq!(found, "the administrator's certificate is not signed by the client CA");
     let found = tampered(|s| s.service_key = pem::rsa_private_key(b"no key"));
-    assert_eq!(found, "the key for service-account tokens is no RSA key of 2048 bits");
+    assert_eq!(found, "the key for service-account tokens is not an RSA key of 2048 bits");
     let found = tampered(|s| s.admin.key = s.service_key.clone());
-    assert_eq!(found, "the administrator's certificate: its key is not one PKCS#8 key in PEM");
+    assert_eq!(found, "the key of the administrator's certificate is not one PKCS#8 key in PEM format");
 }
 
 #[test]
-fn one_changed_bit_in_a_certificate_is_found() {
+fn a_certificate_with_one_changed_bit_is_damage() {
     for at in [4, 40, 120, 200, 300] {
         let found = tampered(|s| {
             let mut der = pem::certificate_der(&s.authorities.server.certificate).unwrap();
@@ -262,48 +262,48 @@ fn warnings(clock: Clock) -> Vec<String> {
 }
 
 #[test]
-fn what_ends_soon_is_told_with_its_date() {
+fn a_certificate_that_expires_soon_is_a_warning_with_its_date() {
     assert_eq!(warnings(CLOCK), Vec::<String>::new());
     assert_eq!(warnings(after_days(244)), Vec::<String>::new());
-    let admin = "the administrator's certificate ends on 2027-11-21: `hcimage rotate admin-certificate` makes a new one; \
-                 the nodes need nothing";
+    let admin = "the administrator's certificate expires on 2027-11-21: run `hcimage rotate admin-certificate` for a new \
+    one; the nodes need no change";
     assert_eq!(warnings(after_days(245)), [admin]);
-    assert_eq!(warnings(after_days(400)), [admin.replace("ends", "ended")]);
+    assert_eq!(warnings(after_days(400)), [admin.replace("expires", "expired")]);
     let late = warnings(after_days(9 * 365));
     assert_eq!(late.len(), 6, "{late:?}");
-    assert!(late[0].starts_with("the server CA ends on 2036-11-18: "), "{late:?}");
+    assert!(late[0].starts_with("the server CA expires on 2036-11-18: "), "{late:?}");
 }
 
 #[test]
-fn an_authority_that_is_over_or_has_not_begun_ends_the_build() {
+fn a_ca_that_has_expired_or_is_not_yet_valid_is_an_error() {
     let error = check::validity(&SECRETS, after_days(3650)).unwrap_err().to_string();
-    assert!(error.starts_with("the server CA ended on 2036-11-18"), "{error}");
-    // SOURCE_DATE_EPOCH as some distributions set it: 1980.
+    assert!(error.starts_with("the server CA expired on 2036-11-18"), "{error}");
+    // Some distributions set SOURCE_DATE_EPOCH to 1980.
     let early = Clock { now: NOW, build_time: 315_532_800 };
     let error = check::validity(&SECRETS, early).unwrap_err().to_string();
-    assert!(error.contains("1980-01-01 is before the server CA begins, on 2020-01-01"), "{error}");
+    assert!(error.contains("1980-01-01 is before the start of the server CA, 2020-01-01"), "{error}");
     let never = Clock { now: i64::MAX, build_time: 0 };
     assert!(matches!(check::validity(&SECRETS, never), Err(SecretsError::NoDate { .. })));
     assert!(matches!(Secrets::make("home", &[], i64::MAX), Err(SecretsError::NoDate { .. })));
 }
 
-/// What a rotation left as it was: all but what `part` replaces by the old.
+/// Renews `item` and checks that only the part that `part` restores has changed; returns the steps.
 fn renewed(item: Item, now: i64, part: impl FnOnce(&mut Secrets)) -> Vec<String> {
     let Rotation::Renewed { mut secrets, steps } = SECRETS.rotate(&item, now).unwrap() else {
         panic!("{item:?} was not renewed")
     };
     assert_ne!(*secrets, *SECRETS);
-    assert_eq!(parse(render(&secrets).expose()).as_ref(), Ok(&*secrets), "the new one passes every check");
+    assert_eq!(parse(render(&secrets).expose()).as_ref(), Ok(&*secrets), "the new secrets pass every check");
     part(&mut secrets);
     assert_eq!(*secrets, *SECRETS, "more than one thing changed");
     steps
 }
 
 #[test]
-fn a_rotation_renews_one_thing_and_says_what_to_do() {
+fn a_rotation_renews_one_item_and_lists_the_steps() {
     let later = NOW + 300 * 86400;
     let steps = renewed(Item::AdminCertificate, later, |s| s.admin = SECRETS.admin.clone());
-    assert!(steps[0].contains("nodes need nothing"), "{steps:?}");
+    assert!(steps[0].contains("nodes need no change"), "{steps:?}");
     let steps = renewed(Item::AgentToken, later, |s| s.agent_password = SECRETS.agent_password.clone());
     assert!(steps[0].contains(AGENT_TOKEN) && steps[1].contains(TOKEN), "{steps:?}");
     let steps = renewed(Item::ServerToken, later, |s| s.server_password = SECRETS.server_password.clone());
@@ -311,7 +311,7 @@ fn a_rotation_renews_one_thing_and_says_what_to_do() {
 }
 
 #[test]
-fn a_renewed_administrator_is_warned_of_no_more() {
+fn a_renewed_administrator_certificate_gives_no_warning() {
     let clock = after_days(300);
     let Rotation::Renewed { secrets, .. } = SECRETS.rotate(&Item::AdminCertificate, clock.now).unwrap()
     else {
@@ -322,7 +322,7 @@ fn a_renewed_administrator_is_warned_of_no_more() {
 }
 
 #[test]
-fn what_cannot_be_renewed_says_why_and_what_instead() {
+fn an_item_that_cannot_be_renewed_gives_the_reason_and_the_alternative() {
     let cases = [
         (Item::NodePassword(name("hc-2")), "first password", "kubectl delete node hc-2"),
         (Item::Authorities, "trusts", "rotate-ca"),

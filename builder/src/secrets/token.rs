@@ -1,15 +1,15 @@
 //! Tokens that nodes join with, pinned to the cluster's CA.
 //!
-//! Form and hash: k3s `pkg/clientaccess/token.go`. The first server takes the pinned form too, since its authority is
-//! there before it starts; the user in it must be `server` (`pkg/passwd`, `EnsureUser`).
+//! Format and hash: k3s `pkg/clientaccess/token.go`. The first server accepts the pinned format too, because its CA
+//! exists before it starts; the user in it must be `server` (`pkg/passwd`, `EnsureUser`).
 
 use crate::source::digest::Sha256Digest;
 use crate::value::Secret;
 
-/// Whom a token lets in.
+/// The user of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum User {
-    /// Servers. Who holds such a token can fetch the CA keys: it is in effect the cluster's administrator.
+    /// Servers. Such a token can fetch the CA keys, so it gives full access to the cluster.
     Server,
     /// Agents only.
     Node,
@@ -24,7 +24,7 @@ pub(super) fn pinned(server_ca: &str, user: User, password: &Secret) -> Secret {
     Secret::new(format!("K10{}::{user}:{}", ca_hash(server_ca), password.expose()))
 }
 
-/// The hash of a CA file with one self-signed certificate: of its literal bytes, the last newline included.
+/// The hash of a CA file with one self-signed certificate: of its literal bytes, including the last newline.
 pub(super) fn ca_hash(server_ca: &str) -> Sha256Digest {
     Sha256Digest::of(server_ca.as_bytes())
 }
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_newline_is_part_of_the_hash() {
+    fn the_hash_includes_the_last_newline() {
         // printf 'abc\n' | sha256sum
         let hash = "edeaaff3f1774ad2888673770c6d64097e391bc362d7d6fb34982ddf0efd18cb";
         let token = pinned("abc\n", User::Node, &Secret::new("pass"));

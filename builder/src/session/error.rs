@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::cluster::OldCgroup;
+use crate::cluster::CgroupV1Unsupported;
 use crate::exit_class::{Classified, ExitClass};
 use crate::fs::FsError;
 use crate::output::OutputError;
@@ -30,7 +30,7 @@ pub enum SessionError {
     Output(#[from] OutputError),
     /// The base has a kernel setup that this k3s does not start on.
     #[error(transparent)]
-    OldCgroup(#[from] OldCgroup),
+    CgroupV1Unsupported(#[from] CgroupV1Unsupported),
     /// This hcimage lacks the program that goes onto the board.
     #[error(transparent)]
     NoProgram(#[from] NoProgram),
@@ -99,7 +99,7 @@ impl Classified for SessionError {
             Self::Source(error) => error.class(),
             Self::Build(error) => error.class(),
             Self::Secrets(error) => error.class(),
-            Self::OldCgroup(error) => error.class(),
+            Self::CgroupV1Unsupported(error) => error.class(),
             Self::Node { source, .. } => source.class(),
             Self::NoBase { .. } | Self::NoNode { .. } => Some(ExitClass::Usage),
             Self::Output(_)

@@ -1,4 +1,4 @@
-//! The base image: a local file or a publisher's address, verified, unpacked once.
+//! The base image: a local file or a publisher's address, verified and unpacked once.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -14,26 +14,26 @@ use super::{SourceContext, cache};
 /// Where a base image comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BaseSource {
-    /// A file of this machine: a raw or qcow2 image, or one packed with xz, gzip, zstd, tar or zip. A checksum file
-    /// `<name>.sha256` beside it must agree.
+    /// A local file: a raw or qcow2 image, or one packed with xz, gzip, zstd, tar or zip. If a checksum file
+    /// `<name>.sha256` is beside it, it must match.
     File(PathBuf),
     /// A publisher's address. It may redirect, as Raspberry Pi's "latest" does. `<address>.sha256` or `SHA256SUMS` in
-    /// the same directory must be there and agree.
+    /// the same directory is required and must match.
     Url(SourceUrl),
 }
 
-/// A base image that can be read in place. It must not be written: a packed one is shared through the cache.
+/// A raw base image for reading. It must not be written: an unpacked one is shared through the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnpackedBase {
     /// The raw image.
     pub image: PathBuf,
     /// Its size in bytes.
     pub size: u64,
-    /// The publisher's name of the file, such as `2026-06-18-raspios-trixie-arm64-lite.img.xz`: it hints at date,
-    /// release and architecture.
+    /// The publisher's file name, such as `2026-06-18-raspios-trixie-arm64-lite.img.xz`: it contains date, release and
+    /// architecture.
     pub name: String,
-    /// Digest of the file as it was given or fetched. `None` for a raw image without a checksum file: digesting it
-    /// would take longer than the build.
+    /// Digest of the file as given or fetched. `None` for a raw image without a checksum file: hashing it would take
+    /// longer than the build.
     pub sha256: Option<Sha256Digest>,
     /// Where it was fetched from.
     pub url: Option<SourceUrl>,
@@ -52,7 +52,7 @@ pub fn obtain(
     }
 }
 
-/// Whether a local image must be unpacked before it can be looked at.
+/// Whether a local image must be unpacked before it can be read.
 pub fn is_packed(path: &Path) -> Result<bool> {
     Ok(Format::of_file(path)? != Format::Raw)
 }
@@ -80,7 +80,7 @@ pub fn obtain_file(cx: &SourceContext<'_>, path: &Path) -> Result<UnpackedBase> 
     Ok(UnpackedBase { image, size, name, sha256, url: None })
 }
 
-/// A digest and who says it.
+/// A digest and its source.
 struct Promise {
     sha256: Sha256Digest,
     by: PathBuf,
@@ -101,7 +101,7 @@ impl Promise {
     }
 }
 
-/// What a checksum file beside a local file says. None there is no error: the user vouches for the file.
+/// The digest in a checksum file beside a local file. A missing checksum file is not an error: the user trusts the file.
 fn promised_beside(path: &Path, name: &str) -> Result<Option<Promise>> {
     let by = path.with_file_name(format!("{name}.sha256"));
     if !by.exists() {
@@ -126,10 +126,10 @@ fn from_url(
     Ok(UnpackedBase { image, size, name, sha256: Some(file.sha256), url: Some(file.url) })
 }
 
-/// Where the address leads today, and what the publisher's checksum file says about it.
+/// The current target of the address and its digest in the publisher's checksum file.
 fn published(cx: &SourceContext<'_>, asked: &SourceUrl) -> Result<Published> {
     let end = cx.fetcher.resolve(asked, cx.interrupt)?;
-    // An address with a query is mostly signed for some minutes: useless in a lock file.
+    // An address with a query is usually signed and valid for minutes only: useless in a lock file.
     let url = if end.has_query() { asked.clone() } else { end };
     let name = url.file_name()?;
     let beside = url.beside(".sha256");
@@ -152,13 +152,13 @@ fn no_checksum(error: SourceError, url: &SourceUrl) -> SourceError {
     SourceError::BadRecord {
         file: url.to_string(),
         problem:
-            "the publisher has neither a .sha256 file nor SHA256SUMS beside it, so it cannot be verified; \
-                  fetch and verify it by hand, and give the local file as base"
+            "cannot verify the file: the publisher has neither a .sha256 file nor SHA256SUMS beside it; \
+            download and verify it yourself, and use the local file as base"
                 .into(),
     }
 }
 
-/// The unpacked image in the cache. Its name holds the digest of the packed file and its own size.
+/// The unpacked image in the cache. Its name has the digest of the packed file and the size of the image.
 fn unpack_once(
     cx: &SourceContext<'_>,
     packed: &Path,
@@ -171,7 +171,7 @@ fn unpack_once(
         return Ok(found);
     }
     std::fs::create_dir_all(&images).context("making the directory", &images)?;
-    // A fixed name: what a power cut left is overwritten. The lock makes it ours.
+    // A fixed name, so that the remains of a power cut are overwritten. The lock excludes other processes.
     let temporary = tempfile::TempPath::try_from_path(images.join(format!("{sha256}.unpacking")))
         .context("making a name in", &images)?;
     let target = File::create(&temporary).context("creating", &temporary)?;
@@ -184,7 +184,7 @@ fn unpack_once(
     Ok((image, size))
 }
 
-/// An image that is as long as its name says. One that is not was cut off: it is removed.
+/// An image whose size matches its name. Any other was truncated and is removed.
 fn find_unpacked(images: &Path, sha256: &Sha256Digest) -> Result<Option<(PathBuf, u64)>> {
     let entries = match std::fs::read_dir(images) {
         Ok(entries) => entries,
@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_unpacked_images() {
+    fn only_the_name_of_an_unpacked_image_has_its_size() {
         let digest = Sha256Digest::of(b"x");
         assert_eq!(size_in_name(&format!("{digest}.4096.img"), &digest), Some(4096));
         for other in [

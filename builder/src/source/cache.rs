@@ -1,12 +1,12 @@
-//! The directory that keeps what was fetched and unpacked, for all clusters of a user.
+//! The cache directory for downloads and unpacked images, shared by all clusters of a user.
 //!
 //! ```text
-//! downloads/<digest of the address>-<name>.partial   what has come so far, resumed next time
+//! downloads/<digest of the address>-<name>.partial   incomplete, resumed next time
 //! files/<SHA-256>/<name>                             complete and verified
-//! images/<SHA-256 of the compressed file>.<size>.img unpacked; the size shows a file that was cut off
-//! locks/<name>                                       held while an entry is made
+//! images/<SHA-256 of the compressed file>.<size>.img unpacked; the size reveals a truncated file
+//! locks/<name>                                       held while an entry is created
 //! ```
-//! Everything gets its final name only when it is complete, verified and synced.
+//! A file gets its final name only when it is complete, verified and synced.
 
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
@@ -20,13 +20,13 @@ use super::url::SourceUrl;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 
-/// The cache. Cheap to make: directories come into being when something is put there.
+/// The cache. Its directories are created on first use.
 #[derive(Debug, Clone)]
 pub struct Cache {
     root: PathBuf,
 }
 
-/// Held while an entry is made; other builds wait. The system frees it with the process.
+/// Held while an entry is created; other builds wait. The system releases it with the process.
 #[derive(Debug)]
 pub(crate) struct CacheLock(#[expect(dead_code, reason = "held for its drop")] File);
 
@@ -36,11 +36,11 @@ impl Cache {
         Self { root: root.into() }
     }
 
-    /// The user's cache: `$HCIMAGE_CACHE`, else `hcimage` in the directory that the system has for caches.
+    /// The user's cache: `$HCIMAGE_CACHE`, otherwise `hcimage` in the system's directory for caches.
     pub fn of_user() -> Result<Self> {
         let root = root_from(|name| std::env::var_os(name)).ok_or_else(|| SourceError::Missing {
             what: "the directory for cached downloads".into(),
-            hint: "set HCIMAGE_CACHE to a directory with a few gigabytes of room".into(),
+            hint: "set HCIMAGE_CACHE to a directory with a few gigabytes of disk space".into(),
         })?;
         Ok(Self { root })
     }
@@ -50,12 +50,12 @@ impl Cache {
         &self.root
     }
 
-    /// Where a verified file lies.
+    /// The path of a verified file.
     pub(crate) fn file(&self, digest: &Sha256Digest, name: &str) -> PathBuf {
         self.root.join("files").join(digest.to_string()).join(name)
     }
 
-    /// Where a download grows. The address is part of the name: two publishers may use one file name.
+    /// The path of an incomplete download. The address is part of the name: two publishers may use the same file name.
     pub(crate) fn partial(&self, url: &SourceUrl, name: &str) -> PathBuf {
         let mut key = Sha256Digest::of(url.to_string().as_bytes()).to_string();
         key.truncate(16);
@@ -67,7 +67,7 @@ impl Cache {
         self.root.join("images")
     }
 
-    /// Waits until nobody else makes the entry `key`.
+    /// Waits until no other process creates the entry `key`.
     pub(crate) fn lock(
         &self,
         key: &str,
@@ -94,7 +94,7 @@ impl Cache {
     }
 }
 
-/// Backup programs leave out directories with this file (<https://bford.info/cachedir/>); without it nothing breaks.
+/// Backup programs skip directories with this file (<https://bford.info/cachedir/>). It is optional.
 fn tag(root: &Path) {
     let path = root.join("CACHEDIR.TAG");
     if !path.exists() {
@@ -102,13 +102,13 @@ fn tag(root: &Path) {
     }
 }
 
-/// Makes the directory that `path` lies in.
+/// Creates the parent directory of `path`.
 pub(crate) fn make_parent(path: &Path) -> Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(dir).context("making the directory", dir)
 }
 
-/// Gives a complete file its final name, for good.
+/// Renames a complete file to its final name, durably.
 pub(crate) fn publish(file: &Path, name: &Path) -> Result<()> {
     make_parent(name)?;
     std::fs::rename(file, name).context("renaming to", name)?;
@@ -116,12 +116,12 @@ pub(crate) fn publish(file: &Path, name: &Path) -> Result<()> {
     sync_dir(dir).context("syncing", dir)
 }
 
-/// Makes a rename in `dir` survive a power cut. Other systems than Unix do it with the file.
+/// Makes a rename in `dir` survive a power cut. Systems other than Unix do it with the file.
 pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
 }
 
-/// Where the cache is, by the environment. Relative paths in XDG variables are ignored, as the XDG specification says.
+/// The cache directory, from the environment. Relative paths in XDG variables are ignored, as specified by XDG.
 fn root_from(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let path = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(root) = path("HCIMAGE_CACHE") {
@@ -149,7 +149,7 @@ mod tests {
 
     #[cfg(all(unix, not(target_os = "macos")))]
     #[test]
-    fn the_environment_names_the_place() {
+    fn the_environment_sets_the_cache_directory() {
         let home = ("HOME", "/home/u");
         assert_eq!(root(&[home]), Some("/home/u/.cache/hcimage".into()));
         assert_eq!(root(&[home, ("XDG_CACHE_HOME", "/c")]), Some("/c/hcimage".into()));

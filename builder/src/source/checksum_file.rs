@@ -1,7 +1,7 @@
-//! Checksum files as publishers put them beside their files.
+//! Checksum files that publishers put beside their files.
 //!
-//! Raspberry Pi OS: `<file>.sha256` with one line; Ubuntu and Debian: `SHA256SUMS`; k3s: `sha256sum-arm64.txt`. All are
-//! what `sha256sum` writes: digest, blank, blank or `*` (binary mode), name; some publishers write the digest alone.
+//! Raspberry Pi OS: `<file>.sha256` with one line; Ubuntu and Debian: `SHA256SUMS`; k3s: `sha256sum-arm64.txt`. All have
+//! the format of `sha256sum`: digest, space, space or `*` (binary mode), name; some publishers write only the digest.
 
 use std::collections::BTreeMap;
 
@@ -10,41 +10,41 @@ use super::digest::Sha256Digest;
 /// The digests of a checksum file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChecksumFile {
-    /// One digest without a name: of the file that it lies beside.
+    /// One digest without a name: of the file beside the checksum file.
     Bare(Sha256Digest),
     /// Digests by file name.
     Named(BTreeMap<String, Sha256Digest>),
 }
 
-/// Why a checksum file does not give the digest. Messages go behind the file's name.
+/// Why a checksum file does not give the digest. The messages follow the file's name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChecksumError {
     /// A line is not `<digest>  <name>`.
-    #[error("line {line} is not \"<SHA-256>  <file name>\": \"{text}\"")]
+    #[error("invalid line {line}, expected \"<SHA-256>  <file name>\", found \"{text}\"")]
     Malformed {
         /// Counted from 1.
         line: usize,
-        /// How the line begins.
+        /// The beginning of the line.
         text: String,
     },
-    /// Nothing in it.
-    #[error("it holds no checksum")]
+    /// It is empty.
+    #[error("the file has no checksum")]
     Empty,
     /// Two digests for one name.
-    #[error("it gives two different checksums for {0}")]
+    #[error("two different checksums for {0}")]
     Contradiction(String),
     /// The file is not listed.
-    #[error("it gives no checksum for {name}; it lists {listed}")]
+    #[error("no checksum for {name}; it lists {listed}")]
     NotListed {
-        /// The file that was looked for.
+        /// The requested file.
         name: String,
-        /// What is there instead.
+        /// The listed files.
         listed: String,
     },
 }
 
 impl ChecksumFile {
-    /// Reads the text of a checksum file. Blank lines and lines that begin with `#` say nothing.
+    /// Parses a checksum file. Blank lines and lines that begin with `#` are ignored.
     pub fn parse(text: &str) -> Result<Self, ChecksumError> {
         let mut named = BTreeMap::new();
         let mut bare = None;
@@ -52,7 +52,7 @@ impl ChecksumFile {
         for (number, line) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
             let malformed =
                 || ChecksumError::Malformed { line: number, text: line.chars().take(80).collect() };
-            // A bare digest is clear only when it stands alone.
+            // A digest without a name is unambiguous only if it is the only line.
             if bare.is_some() {
                 return Err(malformed());
             }
@@ -86,13 +86,13 @@ impl ChecksumFile {
         }
     }
 
-    /// Whether a file of that name is listed.
+    /// Whether a file of this name is listed.
     pub fn lists(&self, name: &str) -> bool {
         matches!(self, Self::Named(named) if named.contains_key(name))
     }
 }
 
-/// The name without the mark of binary mode and without `./`; `None` where there is none.
+/// The name without the binary mode mark and without `./`; `None` if it is empty.
 fn plain_name(rest: &str) -> Option<&str> {
     let name = rest.trim_start();
     let name = name.strip_prefix('*').unwrap_or(name);
@@ -126,14 +126,14 @@ mod tests {
     }
 
     #[test]
-    fn the_forms_that_publishers_use() {
+    fn every_format_of_a_publisher_is_read() {
         for text in [
             format!("{}  x.img.xz\n", hex(1)),
             format!("{} *x.img.xz\n", hex(1)),
             format!("{}  ./x.img.xz\r\n", hex(1)),
             format!("{}\n", hex(1)),
             hex(1).to_uppercase(),
-            format!("# made by hand\n\n{}  x.img.xz\n{} *other.img.xz\n", hex(1), hex(2)),
+            format!("# a comment\n\n{}  x.img.xz\n{} *other.img.xz\n", hex(1), hex(2)),
             format!("{0}  x.img.xz\n{0}  x.img.xz\n", hex(1)),
         ] {
             assert_eq!(ChecksumFile::parse(&text).unwrap().digest_of("x.img.xz"), Ok(digest(1)), "{text}");
@@ -141,17 +141,17 @@ mod tests {
     }
 
     #[test]
-    fn a_name_must_match_whole() {
+    fn a_part_of_a_name_does_not_match() {
         let file =
             ChecksumFile::parse(&format!("{}  k3s-arm64\n{}  k3s-arm64.old\n", hex(1), hex(2))).unwrap();
         assert_eq!(file.digest_of("k3s-arm64"), Ok(digest(1)));
         let error = file.digest_of("k3s").unwrap_err().to_string();
-        assert_eq!(error, "it gives no checksum for k3s; it lists k3s-arm64, k3s-arm64.old");
+        assert_eq!(error, "no checksum for k3s; it lists k3s-arm64, k3s-arm64.old");
         assert!(file.lists("k3s-arm64") && !file.lists("k3s"));
     }
 
     #[test]
-    fn refused() {
+    fn contradictory_empty_and_malformed_files_are_rejected() {
         use ChecksumError as E;
         let two = format!("{}  x\n{}  x\n", hex(1), hex(2));
         assert_eq!(ChecksumFile::parse(&two), Err(E::Contradiction("x".into())));

@@ -1,5 +1,5 @@
-//! Copying a base image to the file that becomes the node's image: shared blocks where the file system can, else only
-//! the data, with the holes kept.
+//! Copying a base image to the file that becomes the node's image: shared blocks if the file system supports them,
+//! otherwise only the data, with the holes kept.
 
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -13,7 +13,7 @@ use crate::progress::{Progress, Task};
 
 /// Copies `source` into `target`, a new and empty file at `target_path`, which has `source`'s size afterwards.
 ///
-/// Not synced: the caller goes on writing. `what` is how progress calls it.
+/// Not synced: the caller continues to write. `what` is the name for the progress.
 pub fn copy_image(
     progress: &dyn Progress,
     interrupt: &Interrupt,
@@ -53,11 +53,11 @@ impl Copy<'_> {
                 return Ok(());
             }
         }
-        self.copy_by_hand()
+        self.copy_without_zeros()
     }
 
-    /// A source without holes is mostly an unpacked image whose zeros were written out: looking for them while copying
-    /// is faster than copying them.
+    /// A source without holes is usually an unpacked image with its zeros written out: skipping zeros while copying is
+    /// faster than copying them.
     #[cfg(target_os = "linux")]
     fn has_holes(&self) -> Result<bool> {
         use std::os::unix::fs::MetadataExt;
@@ -65,7 +65,7 @@ impl Copy<'_> {
         Ok(allocated < self.size)
     }
 
-    /// Only what the file system says is data, inside the kernel. `false`, with nothing done, where it cannot.
+    /// Copies only the file system's data extents, inside the kernel. `false`, with nothing done, if it is not supported.
     #[cfg(target_os = "linux")]
     fn copy_extents(&self) -> Result<bool> {
         use rustix::fs::{SeekFrom, seek};
@@ -74,7 +74,7 @@ impl Copy<'_> {
         while position < self.size {
             let start = match seek(self.from, SeekFrom::Data(position)) {
                 Ok(start) => start,
-                // Nothing but a hole up to the end.
+                // Only a hole up to the end.
                 Err(rustix::io::Errno::NXIO) => self.size,
                 Err(_) if position == 0 => return Ok(false),
                 Err(e) => return Err(e.into()).context("reading", self.source),
@@ -95,11 +95,11 @@ impl Copy<'_> {
         Ok(true)
     }
 
-    /// `false`, with nothing copied of it, where the two file systems do not work together.
+    /// `false`, with nothing copied, if the two file systems do not support it together.
     #[cfg(target_os = "linux")]
     fn copy_extent(&self, start: u64, end: u64) -> Result<bool> {
         use rustix::io::Errno;
-        /// Small enough to see an interrupt soon.
+        /// Small enough to react to an interrupt soon.
         const STEP: u64 = 16 << 20;
         let (mut read, mut written) = (start, start);
         while read < end {
@@ -124,14 +124,14 @@ impl Copy<'_> {
         Ok(true)
     }
 
-    /// Everywhere else: reads all and leaves out what is zero.
-    fn copy_by_hand(&self) -> Result<()> {
+    /// The portable way: reads everything and skips zeros.
+    fn copy_without_zeros(&self) -> Result<()> {
         let mut from = self.from;
         let mut target = self.target;
         from.rewind().context("reading", self.source)?;
         target.rewind().map_err(|e| self.write_failed(e))?;
         let mut writer = SparseWriter::new(self.target);
-        // Small enough to stay in the processor's cache between the look and the write.
+        // Small enough to stay in the processor's cache between the check and the write.
         let mut piece = vec![0; 256 * 1024];
         loop {
             self.interrupt.check()?;
@@ -145,7 +145,7 @@ impl Copy<'_> {
     }
 
     fn shrank(&self) -> SourceError {
-        let source = std::io::Error::other("its size changed meanwhile");
+        let source = std::io::Error::other("the file's size changed during the copy");
         SourceError::Io { what: format!("copying {}", self.source.display()), source }
     }
 

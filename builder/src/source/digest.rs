@@ -1,4 +1,4 @@
-//! SHA-256 digests: as values, and of what is read.
+//! SHA-256 digests: values, and hashing while reading.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -8,14 +8,14 @@ use std::thread::{self, JoinHandle};
 
 use sha2::{Digest as _, Sha256};
 
-/// A SHA-256 digest, written as 64 lower-case hexadecimal digits.
+/// A SHA-256 digest, written as 64 lowercase hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Sha256Digest([u8; 32]);
 
-/// Text that is no SHA-256 digest.
+/// Text that is not a SHA-256 digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{0}\" is not a SHA-256 digest: 64 hexadecimal digits are expected")]
+#[error("invalid SHA-256 digest \"{0}\": expected 64 hexadecimal digits")]
 pub struct BadDigest(String);
 
 impl Sha256Digest {
@@ -24,7 +24,7 @@ impl Sha256Digest {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// The digest of all that `reader` gives; `watch` sees the number of bytes of each piece and may stop the reading.
+    /// The digest of all bytes of `reader`; `watch` gets the size of each chunk and may stop the reading.
     pub fn of_reader<E: From<io::Error>>(
         mut reader: impl Read,
         mut watch: impl FnMut(u64) -> Result<(), E>,
@@ -49,17 +49,17 @@ impl Sha256Digest {
     }
 }
 
-/// A digest in the making.
+/// A digest being computed.
 #[derive(Debug, Clone, Default)]
 pub struct Hasher(Sha256);
 
 impl Hasher {
-    /// Takes in more bytes.
+    /// Adds bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
-    /// The digest of all bytes taken in.
+    /// The digest of all added bytes.
     pub fn digest(self) -> Sha256Digest {
         Sha256Digest(self.0.finalize().into())
     }
@@ -76,7 +76,7 @@ impl Write for Hasher {
     }
 }
 
-/// Digests what passes through it, on a thread of its own, so that it costs the reader little more than a copy.
+/// A reader that hashes the bytes on a separate thread, so that it costs little more than a copy.
 #[derive(Debug)]
 pub struct HashingReader<R> {
     inner: R,
@@ -85,10 +85,10 @@ pub struct HashingReader<R> {
 }
 
 impl<R: Read> HashingReader<R> {
-    /// Pieces that may wait for the digest: enough to even out the two, little enough for memory.
+    /// Chunks that may wait for the hash: enough to balance both threads, with bounded memory.
     const WAITING: usize = 4;
 
-    /// Digests from here on.
+    /// Hashes from the current position on.
     pub fn new(inner: R) -> Self {
         let (pieces, arriving) = mpsc::sync_channel::<Vec<u8>>(Self::WAITING);
         let hasher = thread::spawn(move || {
@@ -106,9 +106,9 @@ impl<R: Read> HashingReader<R> {
     }
 }
 
-/// The digest cannot be had any more. Never seen; still no reason to end the program.
+/// The hashing thread is gone. It never happens, but must not abort the program.
 fn lost() -> io::Error {
-    io::Error::other("the thread that digests ended early")
+    io::Error::other("the hashing thread ended early")
 }
 
 impl<R: Read> Read for HashingReader<R> {
@@ -179,7 +179,7 @@ mod tests {
     const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
     #[test]
-    fn known_answer_by_every_way() {
+    fn every_way_to_hash_gives_the_known_answer() {
         assert_eq!(Sha256Digest::of(b"abc").to_string(), ABC);
         let mut reader = HashingReader::new(&b"abc"[..]);
         io::copy(&mut reader, &mut io::sink()).unwrap();
@@ -193,12 +193,12 @@ mod tests {
     }
 
     #[test]
-    fn upper_case_is_read_and_lower_case_written() {
+    fn uppercase_is_read_and_lowercase_is_written() {
         assert_eq!(ABC.to_uppercase().parse::<Sha256Digest>().unwrap().to_string(), ABC);
     }
 
     #[test]
-    fn what_is_no_digest_is_refused() {
+    fn an_invalid_digest_is_rejected() {
         for bad in ["", "abc", &ABC[1..], &format!("{ABC}0"), &format!("{ABC}00"), &ABC.replace('b', "g")] {
             let error = bad.parse::<Sha256Digest>().unwrap_err().to_string();
             assert!(error.contains("64 hexadecimal digits"), "{error}");

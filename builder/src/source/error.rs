@@ -1,4 +1,4 @@
-//! What can go wrong while inputs are obtained, told apart by what the caller does about it.
+//! Errors of obtaining inputs, one kind for each reaction of the caller.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,22 +18,22 @@ pub enum SourceError {
     /// A local file or directory could not be read or written.
     #[error("{what}")]
     Io {
-        /// What was being done, in the gerund, with the file's name.
+        /// The operation, in the gerund, with the file's name.
         what: String,
-        /// Why it failed.
+        /// The cause.
         #[source]
         source: io::Error,
     },
-    /// A server could not be reached, or broke off, more often than we try.
+    /// A server could not be reached, or the connection ended, in all attempts.
     #[error("fetching {url}")]
     Network {
         /// The address.
         url: String,
-        /// Why the last try failed.
+        /// The cause of the last failure.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A server answered, but not with the file.
+    /// The server's response is not the file.
     #[error("fetching {url}: the server answered {status}")]
     Status {
         /// The address.
@@ -41,50 +41,50 @@ pub enum SourceError {
         /// The status, such as 404 Not Found.
         status: StatusCode,
     },
-    /// A server answered with something that we do not accept.
+    /// The server's response is invalid.
     #[error("fetching {url}: {problem}")]
     BadAnswer {
         /// The address.
         url: String,
-        /// What is wrong with the answer.
+        /// The problem.
         problem: String,
     },
-    /// What the user wrote is not an address, a version and so on.
+    /// The user's input is not a valid address, version and so on.
     #[error("{what}: {problem}")]
     Invalid {
-        /// What was written.
+        /// The input.
         what: String,
-        /// What is wrong with it, and what would be accepted.
+        /// The problem, and what is accepted.
         problem: String,
     },
-    /// A local file that has to be there is not.
+    /// A required local file is missing.
     #[error("{what}: not found; {hint}")]
     Missing {
         /// The file.
         what: String,
-        /// What was found instead, and what to do.
+        /// The files found instead, and the fix.
         hint: String,
     },
-    /// The file is sound, but of a kind that we do not read.
+    /// The file is intact, but its format is not supported.
     #[error("{file}: {what} is not supported; {hint}")]
     Unsupported {
         /// The file.
         file: String,
-        /// What it is.
+        /// Its format.
         what: String,
-        /// What would be accepted.
+        /// What is accepted.
         hint: String,
     },
-    /// The bytes are not those that were promised.
+    /// The bytes do not match the checksum.
     #[error("{} has SHA-256 {}, but {} says {}; {}", .0.file, .0.actual, .0.promised_by, .0.expected, .0.hint)]
     WrongDigest(Box<Wrong<Sha256Digest>>),
-    /// The file is not as long as was promised, in bytes.
+    /// The size of the file does not match, in bytes.
     #[error("{} has {} bytes, but {} says {}; {}", .0.file, .0.actual, .0.promised_by, .0.expected, .0.hint)]
     WrongSize(Box<Wrong<u64>>),
-    /// An input is not the one that the lock file fixed.
+    /// An input does not match its entry in the lock file.
     #[error(
-        "{name} does not match {lock}: {what} is {found}, locked is {locked}; \
-         if this change is wanted, remove the entry \"{name}\" from {lock} by hand and build again"
+        "{name} does not match {lock}: expected {what} {locked}, found {found}; \
+        if you want this change, remove the entry \"{name}\" from {lock} and build again"
     )]
     LockMismatch {
         /// The entry's name.
@@ -93,58 +93,58 @@ pub enum SourceError {
         lock: String,
         /// Which value differs, such as "sha256".
         what: &'static str,
-        /// What the lock file says.
+        /// The locked value.
         locked: String,
-        /// What was found.
+        /// The actual value.
         found: String,
     },
-    /// A checksum file or lock file cannot be understood, contradicts itself or does not name the file.
+    /// A checksum file or lock file is invalid, contradicts itself or does not list the file.
     #[error("{file}: {problem}")]
     BadRecord {
         /// The file or address.
         file: String,
-        /// What is wrong with it, and what to do.
+        /// The problem and the fix.
         problem: String,
     },
-    /// A compressed file breaks off, or its inner checks fail.
+    /// A compressed file is truncated, or its checksums do not match.
     #[error("unpacking {file}: {problem} (after {unpacked} bytes); fetch the file again")]
     Damaged {
         /// The file.
         file: String,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
-        /// Bytes unpacked up to there.
+        /// Bytes unpacked before the error.
         unpacked: u64,
     },
-    /// The disk is too full.
+    /// There is too little disk space.
     #[error(
-        "{what}: no space on the disk: {need} bytes are needed, {free} are free; free some, or set HCIMAGE_CACHE to a directory on another disk"
+        "{what}: not enough disk space: {need} bytes needed, {free} bytes free; free disk space, or set HCIMAGE_CACHE to a directory on another disk"
     )]
     NoSpace {
-        /// What was being done, in the gerund, with the file's name.
+        /// The operation, in the gerund, with the file's name.
         what: String,
         /// Bytes needed at least.
         need: u64,
         /// Bytes free.
         free: u64,
     },
-    /// The user asked to stop.
+    /// The user interrupted the program.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
 }
 
-/// A file that is not what was promised.
+/// A file with an unexpected property.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wrong<T> {
     /// The file or address.
     pub file: String,
-    /// What it has.
+    /// The actual value.
     pub actual: T,
-    /// What it should have.
+    /// The expected value.
     pub expected: T,
-    /// Who says so.
+    /// The source of the expected value.
     pub promised_by: String,
-    /// What to do.
+    /// The fix.
     pub hint: &'static str,
 }
 
@@ -164,13 +164,13 @@ impl Classified for SourceError {
 }
 
 impl SourceError {
-    /// Whether the server said that there is no such file.
+    /// Whether the server answered "not found".
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Status { status: StatusCode::NOT_FOUND, .. })
     }
 }
 
-/// Tells what was being done when an I/O error came.
+/// Adds the operation to an I/O error.
 pub(crate) trait IoContext<T> {
     /// `what` in the gerund; the file's name follows it.
     fn context(self, what: &str, path: &Path) -> Result<T>;

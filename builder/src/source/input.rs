@@ -1,4 +1,4 @@
-//! One outside input: from the cache or the network, verified, and as the lock file wants it.
+//! One external input: from the cache or the network, verified, and matching the lock file.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use super::lock::{Lock, LockedInput};
 use super::url::SourceUrl;
 use super::{SourceContext, cache};
 
-/// Checksum files are small: Ubuntu's has a few kilobytes.
+/// The size limit of checksum files: Ubuntu's has a few kilobytes.
 const CHECKSUM_LIMIT: u64 = 1 << 20;
 
 /// A verified file in the cache.
@@ -24,18 +24,18 @@ pub(crate) struct CachedFile {
     pub(crate) sha256: Sha256Digest,
 }
 
-/// What the publisher says now.
+/// The publisher's current version of the input.
 #[derive(Debug, Clone)]
 pub(crate) struct Published {
-    /// Where the bytes are.
+    /// The address of the bytes.
     pub(crate) url: SourceUrl,
     pub(crate) sha256: Sha256Digest,
-    /// The checksum file that says so.
+    /// The source of the checksum.
     pub(crate) promised_by: String,
 }
 
-/// The input `name`, asked for at `asked`. Once locked it is taken as locked, without asking the publisher; an entry
-/// that was made for another address holds only if the publisher there promises the same digest.
+/// The input `name` from the address `asked`. A locked input is used as locked, without a request to the publisher; a
+/// lock entry for another address is valid only if the publisher at `asked` gives the same digest.
 pub(crate) fn obtain(
     cx: &SourceContext<'_>,
     lock: &mut Lock,
@@ -60,7 +60,7 @@ pub(crate) fn obtain(
     obtain_published(cx, &source, Some(locked.size)).map_err(|error| as_mismatch(error, lock, name))
 }
 
-/// What came is not what was locked: say how to change the lock.
+/// Reports bytes that do not match the lock as a lock mismatch, with the way to change the lock.
 fn as_mismatch(error: SourceError, lock: &Lock, name: &str) -> SourceError {
     match error {
         SourceError::WrongDigest(wrong) => lock.mismatch(name, "sha256", &wrong.expected, &wrong.actual),
@@ -68,7 +68,7 @@ fn as_mismatch(error: SourceError, lock: &Lock, name: &str) -> SourceError {
         SourceError::Status { url, status: StatusCode::NOT_FOUND } => {
             let lock = lock.path().display();
             let problem = format!(
-                "the server does not have it any more (404); to take what it has now, remove the entry \"{name}\" from {lock}"
+                "the file is gone from the server (404); to use its current version, remove the entry \"{name}\" from {lock}"
             );
             SourceError::BadAnswer { url, problem }
         }
@@ -93,7 +93,7 @@ fn obtain_published(cx: &SourceContext<'_>, source: &Published, size: Option<u64
     Ok(found(size))
 }
 
-/// The size of the file in the cache, if it is there and whole. Where nobody knows the size, the bytes are digested.
+/// The size of the file in the cache, if it is there and complete. Without a known size the bytes are hashed.
 fn intact(
     cx: &SourceContext<'_>,
     path: &Path,
@@ -145,13 +145,13 @@ pub(crate) fn fetch_checksums(cx: &SourceContext<'_>, url: &SourceUrl) -> Result
     ChecksumFile::parse(&text).map_err(|e| bad_checksums(url, &e))
 }
 
-/// Reads a checksum file of this machine.
+/// Reads a local checksum file.
 pub(crate) fn read_checksums(path: &Path) -> Result<ChecksumFile> {
     let text = std::fs::read_to_string(path).context("reading", path)?;
     ChecksumFile::parse(&text).map_err(|e| bad_checksums(path.display(), &e))
 }
 
-/// A checksum file that does not help, by its name.
+/// The error for an unusable checksum file.
 pub(crate) fn bad_checksums(file: impl std::fmt::Display, error: &ChecksumError) -> SourceError {
     SourceError::BadRecord { file: file.to_string(), problem: error.to_string() }
 }

@@ -1,11 +1,11 @@
 //! A k3s release: the binary and the archive of container images for one architecture.
 //!
-//! Their digests come from the release's checksum file or from the lock. A download is checked as it arrives; every
-//! file is checked once more as it is copied into an image, which is why nothing here reads a local file for it.
+//! Their digests come from the release's checksum file or from the lock. A download is verified as it arrives; every
+//! file is verified again as it is copied into an image, so local files are not read here.
 //!
 //! Names and layout are those of the releases of k3s-io/k3s: `k3s` (amd64), `k3s-arm64` or `k3s-armhf`,
-//! `k3s-airgap-images-<arch>.tar[.zst|.gz]` and `sha256sum-<arch>.txt`, below `<releases>/<version>/`. Only the program
-//! is called armhf there; its images and checksums are called arm (k3s-io/k3s issue 572 lists a release's files).
+//! `k3s-airgap-images-<arch>.tar[.zst|.gz]` and `sha256sum-<arch>.txt`, below `<releases>/<version>/`. Only the binary
+//! uses the name armhf; images and checksums use arm (k3s-io/k3s issue 572 lists a release's files).
 
 use std::path::{Path, PathBuf};
 
@@ -19,11 +19,11 @@ use super::lock::Lock;
 use super::url::SourceUrl;
 use crate::arch::Arch;
 
-/// Where k3s comes from.
+/// The source of k3s.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum K3sSource {
-    /// A directory with the files of a release, downloaded by hand. Its name must be the version, such as `v1.36.2+k3s1`,
-    /// unless `version` tells it.
+    /// A local directory with the files of a release. Its name must be the version, such as `v1.36.2+k3s1`, unless
+    /// `version` is given.
     Dir {
         /// The directory.
         path: PathBuf,
@@ -34,19 +34,19 @@ pub enum K3sSource {
     Release {
         /// A version or channel.
         wanted: K3sVersionReq,
-        /// What stands before `/<version>/<file>`: `https://github.com/k3s-io/k3s/releases/download`.
+        /// The address before `/<version>/<file>`: `https://github.com/k3s-io/k3s/releases/download`.
         releases_url: SourceUrl,
-        /// What stands before `/<channel>`: `https://update.k3s.io/v1-release/channels`.
+        /// The address before `/<channel>`: `https://update.k3s.io/v1-release/channels`.
         channels_url: SourceUrl,
     },
 }
 
-/// What an image needs of a k3s release.
+/// The files of a k3s release that an image needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct K3sBundle {
     /// The release.
     pub version: K3sVersion,
-    /// The k3s program.
+    /// The k3s binary.
     pub binary: Artifact,
     /// The container images that k3s itself needs.
     pub airgap_images: Artifact,
@@ -56,7 +56,7 @@ pub struct K3sBundle {
 #[derive(Debug, Clone, Copy)]
 struct Names {
     binary: &'static str,
-    /// Best first: zstd is smallest and unpacks fastest.
+    /// Best first: zstd is the smallest and unpacks fastest.
     airgap_images: [&'static str; 3],
     checksums: &'static str,
 }
@@ -116,13 +116,13 @@ fn from_dir(dir: &Path, version: Option<&K3sVersion>, names: Names) -> Result<K3
     let version = version.cloned().map_or_else(|| version_of_dir(dir), Ok)?;
     let missing = |name: &str, hint: &str| SourceError::Missing {
         what: dir.join(name).display().to_string(),
-        hint: format!("found there: {}; {hint}", list(found.iter())),
+        hint: format!("found: {}; {hint}", list(found.iter())),
     };
     let has = |name: &&str| found.iter().any(|found| found == name);
     let fetch = "fetch it from the same k3s release";
     let checksums = has(&names.checksums).then(|| dir.join(names.checksums));
     let checksums = checksums.ok_or_else(|| {
-        missing(names.checksums, "it verifies the others: fetch it from the same k3s release")
+        missing(names.checksums, "it verifies the other files: fetch it from the same k3s release")
     })?;
     if !has(&names.binary) {
         return Err(missing(names.binary, fetch));
@@ -143,14 +143,14 @@ fn list_dir(dir: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Browsers and curl may leave the `+` as the address has it, `%2B`.
+/// Browsers and curl may keep the `+` encoded as `%2B`, as in the address.
 fn version_of_dir(dir: &Path) -> Result<K3sVersion> {
     let full = std::path::absolute(dir).context("resolving", dir)?;
     let name = super::error::file_name(&full).replace("%2B", "+");
     name.parse().map_err(|_| SourceError::Invalid {
         what: dir.display().to_string(),
-        problem: "the directory's name does not tell the version of k3s in it: \
-                  name it like the release, v1.36.2+k3s1, or give --k3s-version"
+        problem: "the directory's name is not a k3s version: \
+        rename it to the version, such as v1.36.2+k3s1, or use --k3s-version"
             .into(),
     })
 }
@@ -162,7 +162,7 @@ fn file_in_dir(dir: &Path, name: &str, sums: &ChecksumFile, sums_path: &Path) ->
     Artifact::new(name, path, size, sha256, sums_path.display().to_string())
 }
 
-/// The version that a channel stands for: locked, or the last element of the address that it redirects to.
+/// The version of a channel: the locked one, or the last element of the address that it redirects to.
 fn resolve_channel(
     cx: &SourceContext<'_>,
     channels_url: &SourceUrl,
@@ -183,7 +183,7 @@ fn resolve_channel(
             return Ok(version);
         }
     }
-    let problem = format!("it leads to {url}, which does not end with a version of k3s");
+    let problem = format!("it redirects to {url}, which does not end with a k3s version");
     Err(SourceError::BadAnswer { url: asked.to_string(), problem })
 }
 
@@ -193,7 +193,7 @@ struct Release<'a> {
     url: SourceUrl,
     version: K3sVersion,
     names: Names,
-    /// Fetched when the first file needs it: not at all where everything is locked.
+    /// Fetched for the first file that needs it: never if all files are locked.
     checksums: Option<ChecksumFile>,
 }
 
@@ -205,7 +205,7 @@ impl Release<'_> {
         Ok(K3sBundle { version: self.version, binary, airgap_images })
     }
 
-    /// The locked archive, else the best that the release has.
+    /// The locked archive, otherwise the best one of the release.
     fn airgap_name(&mut self, lock: &Lock) -> Result<&'static str> {
         let names = self.names.airgap_images;
         if let Some(locked) = names.into_iter().find(|name| lock.input(&self.lock_name(name)).is_some()) {
@@ -247,7 +247,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dir_tells_its_version() {
+    fn the_version_is_the_name_of_the_directory() {
         for good in ["/x/v1.36.2+k3s1", "v1.36.2%2Bk3s1/"] {
             assert_eq!(version_of_dir(Path::new(good)).unwrap().to_string(), "v1.36.2+k3s1");
         }

@@ -10,7 +10,7 @@ pub struct K3sVersion {
     /// Kubernetes' major, minor and patch number.
     kubernetes: (u32, u32, u32),
     candidate: Candidate,
-    /// The number behind `k3s`.
+    /// The number after `k3s`.
     revision: u32,
 }
 
@@ -21,9 +21,9 @@ enum Candidate {
     Released,
 }
 
-/// Text that is no version of k3s.
+/// Text that is not a version of k3s.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{0}\" is not a version of k3s: something like v1.36.2+k3s1 is expected")]
+#[error("invalid k3s version \"{0}\": expected the form v1.36.2+k3s1")]
 pub struct BadVersion(String);
 
 impl K3sVersion {
@@ -53,7 +53,7 @@ fn parse(text: &str) -> Option<K3sVersion> {
     complete.then_some(K3sVersion { kubernetes, candidate, revision: number(revision)? })
 }
 
-/// Digits only, and no leading zero: each version has one spelling.
+/// Digits only, without a leading zero: each version has exactly one spelling.
 fn number(text: &str) -> Option<u32> {
     let plain = text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     if plain { text.parse().ok() } else { None }
@@ -84,11 +84,11 @@ impl From<K3sVersion> for String {
     }
 }
 
-/// What a user may ask for: one version, or what a channel stands for.
+/// A requested version: an exact one, or a channel.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum K3sVersionReq {
-    /// Exactly this one.
+    /// Exactly this version.
     Version(K3sVersion),
     /// A channel of k3s's channel server: `stable`, `latest`, `v1.36`.
     Channel(String),
@@ -96,13 +96,15 @@ pub enum K3sVersionReq {
 
 /// Text that is neither.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{0}\" is neither a version of k3s (v1.36.2+k3s1) nor one of its channels (stable, latest, v1.36)")]
-pub struct BadWanted(String);
+#[error(
+    "invalid k3s version \"{0}\": expected a release (v1.36.2+k3s1) or a channel (stable, latest, v1.36)"
+)]
+pub struct BadVersionReq(String);
 
 impl FromStr for K3sVersionReq {
-    type Err = BadWanted;
+    type Err = BadVersionReq;
 
-    fn from_str(text: &str) -> Result<Self, BadWanted> {
+    fn from_str(text: &str) -> Result<Self, BadVersionReq> {
         let minor = |text: &str| {
             let (major, minor) = text.strip_prefix('v')?.split_once('.')?;
             number(major).zip(number(minor))
@@ -110,15 +112,15 @@ impl FromStr for K3sVersionReq {
         match text {
             "stable" | "latest" | "testing" => Ok(Self::Channel(text.to_owned())),
             _ if minor(text).is_some() => Ok(Self::Channel(text.to_owned())),
-            _ => text.parse().map(Self::Version).map_err(|BadVersion(text)| BadWanted(text)),
+            _ => text.parse().map(Self::Version).map_err(|BadVersion(text)| BadVersionReq(text)),
         }
     }
 }
 
 impl TryFrom<String> for K3sVersionReq {
-    type Error = BadWanted;
+    type Error = BadVersionReq;
 
-    fn try_from(text: String) -> Result<Self, BadWanted> {
+    fn try_from(text: String) -> Result<Self, BadVersionReq> {
         text.parse()
     }
 }
@@ -137,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn good_versions_are_written_as_they_were_read() {
+    fn a_valid_version_is_written_as_it_was_read() {
         for text in ["v1.36.2+k3s1", "v1.30.10+k3s12", "v1.36.0-rc2+k3s1"] {
             assert_eq!(text.parse::<K3sVersion>().unwrap().to_string(), text);
         }
@@ -145,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn strange_versions_are_refused() {
+    fn an_invalid_version_is_rejected() {
         for text in [
             "",
             "v",
@@ -169,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn newer_is_greater() {
+    fn a_newer_version_is_greater() {
         let sorted = [
             "v1.9.9+k3s1",
             "v1.36.2-rc1+k3s1",
@@ -184,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn wanted_is_a_version_or_a_channel() {
+    fn a_version_requirement_is_a_release_or_a_channel() {
         assert_eq!("stable".parse(), Ok(K3sVersionReq::Channel("stable".into())));
         assert_eq!("v1.36".parse(), Ok(K3sVersionReq::Channel("v1.36".into())));
         assert!(matches!("v1.36.2+k3s1".parse(), Ok(K3sVersionReq::Version(_))));

@@ -1,4 +1,4 @@
-//! `hcimage.lock`: every outside input as it was resolved on first use, so that later builds take the same bytes.
+//! `hcimage.lock`: every external input as resolved on first use, so that later builds use the same bytes.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -12,20 +12,20 @@ use super::k3s_version::K3sVersion;
 use super::url::SourceUrl;
 
 const HEADER: &str = "\
-# Written by hcimage: each outside input as it was resolved on first use. Later builds take exactly these.
-# To take a newer one, remove its entry and build again. Keep this file under version control.
+# Written by hcimage: each external input as resolved on first use. Later builds use exactly these.
+# To use a newer one, remove its entry and build again. Keep this file under version control.
 
 ";
 
-/// The one schema there is so far.
+/// The only schema so far.
 const SCHEMA: u32 = 1;
 
 /// An input as it was resolved on first use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LockedInput {
-    /// The address that was asked for; it may lead on to [`LockedInput::url`], as a "latest" address does.
+    /// The requested address; it may redirect to [`LockedInput::url`], as a "latest" address does.
     pub asked: SourceUrl,
-    /// Where the bytes came from.
+    /// The address of the bytes.
     pub url: SourceUrl,
     /// Size in bytes.
     pub size: u64,
@@ -48,7 +48,7 @@ struct LockedChannel {
 }
 
 impl Lock {
-    /// Reads the lock file at `path`. One that does not exist is empty.
+    /// Reads the lock file at `path`. A missing file is an empty lock.
     pub fn load(path: &Path) -> Result<Self> {
         match std::fs::read_to_string(path) {
             Ok(text) => Self::parse(path, &text),
@@ -62,14 +62,14 @@ impl Lock {
     /// Reads the text of the lock file at `path`.
     pub fn parse(path: &Path, text: &str) -> Result<Self> {
         let bad = |problem: String| SourceError::BadRecord { file: path.display().to_string(), problem };
-        let document: Document = toml::from_str(text).map_err(|e| bad(format!("not a lock file: {e}")))?;
+        let document: Document = toml::from_str(text).map_err(|e| bad(format!("invalid lock file: {e}")))?;
         if document.schema != SCHEMA {
             return Err(bad(format!(
-                "schema {} is not known, only {SCHEMA} is: use a newer hcimage",
+                "unsupported schema {}: this hcimage supports schema {SCHEMA}; use a newer hcimage",
                 document.schema
             )));
         }
-        let twice = |name: String| bad(format!("the entry \"{name}\" is there twice: remove one"));
+        let twice = |name: String| bad(format!("duplicate entry \"{name}\": remove one"));
         let (mut inputs, mut channels) = (BTreeMap::new(), BTreeMap::new());
         for InputRow { name, asked, url, size, sha256 } in document.input {
             let input = LockedInput { asked: asked.unwrap_or_else(|| url.clone()), url, size, sha256 };
@@ -90,12 +90,12 @@ impl Lock {
         &self.path
     }
 
-    /// The input of that name, if it was resolved before.
+    /// The input of this name, if it was resolved before.
     pub fn input(&self, name: &str) -> Option<&LockedInput> {
         self.inputs.get(name)
     }
 
-    /// Writes an input on first use; on later uses its digest and size must be those of the entry.
+    /// Writes an input on first use; on later uses its digest and size must match the entry.
     pub fn record(&mut self, name: &str, input: LockedInput) -> Result<()> {
         let Some(locked) = self.inputs.get(name) else {
             self.inputs.insert(name.to_owned(), input);
@@ -110,7 +110,7 @@ impl Lock {
         Ok(())
     }
 
-    /// The version that the channel of that name stood for on first use. A channel of another server is refused.
+    /// The version that the channel resolved to on first use. A channel of another server is an error.
     pub fn channel(&self, name: &str, url: &SourceUrl) -> Result<Option<K3sVersion>> {
         let Some(locked) = self.channels.get(name) else { return Ok(None) };
         if locked.url != *url {
@@ -119,13 +119,13 @@ impl Lock {
         Ok(Some(locked.version.clone()))
     }
 
-    /// Writes what a channel stands for, on first use.
+    /// Writes the version of a channel, on first use.
     pub fn record_channel(&mut self, name: &str, url: SourceUrl, version: K3sVersion) -> Result<()> {
         self.channels.insert(name.to_owned(), LockedChannel { url, version });
         self.save()
     }
 
-    /// The error for a value that is not the locked one.
+    /// The error for a value that differs from the locked one.
     pub(crate) fn mismatch(
         &self,
         name: &str,
@@ -160,19 +160,19 @@ impl Lock {
         Ok(format!("{HEADER}{}", toml::to_string(&document)?))
     }
 
-    /// Replaces the file at once and for good.
+    /// Replaces the file atomically and durably.
     fn save(&self) -> Result<()> {
         let text = self.text().map_err(std::io::Error::other).context("writing", &self.path)?;
         write_atomically(&self.path, text.as_bytes()).context("writing", &self.path)
     }
 }
 
-/// After a power cut there is the old file or the new one, never a part.
+/// After a power cut the file is the old one or the new one, never partial.
 fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     builder.prefix(".hcimage-lock");
-    // Nothing in it is secret, and it belongs under version control: like any file, less what the umask takes.
+    // The file has no secrets and belongs under version control: normal permissions, reduced by the umask.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(dir)?;
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_sorted_and_reads_back() {
+    fn the_text_is_sorted_and_reads_back() {
         let (_dir, path) = scratch();
         let mut lock = Lock::load(&path).unwrap();
         let asked = "https://example.org/latest".parse().unwrap();
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_use_must_match() {
+    fn an_input_that_differs_from_its_entry_is_rejected() {
         let (_dir, path) = scratch();
         let mut lock = Lock::load(&path).unwrap();
         lock.record("base.cm4", input("a")).unwrap();
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_of_another_server_is_refused() {
+    fn a_channel_of_another_server_is_rejected() {
         let (_dir, path) = scratch();
         let mut lock = Lock::load(&path).unwrap();
         let (one, two): (SourceUrl, SourceUrl) =
@@ -281,19 +281,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_refused() {
+    fn an_invalid_lock_file_is_rejected_with_its_reason() {
         let row = "[[input]]\nname = \"a\"\nurl = \"https://e.org/a\"\nsize = 1\nsha256 = \"ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb\"\n";
         let good = format!("schema = 1\n{row}");
         Lock::parse(Path::new("x.lock"), &good).unwrap();
         for (bad, reason) in [
             (format!("schema = 2\n{row}"), "schema 2"),
             (row.to_owned(), "schema"),
-            (format!("{good}{row}"), "twice"),
+            (format!("{good}{row}"), "duplicate entry"),
             (format!("{good}colour = \"red\"\n"), "colour"),
             (good.replace("ca97", "zz97"), "SHA-256"),
             (good.replace("https", "http"), "plain http"),
             (good.replace("size = 1", "size = -1"), "-1"),
-            ("schema".to_owned(), "not a lock file"),
+            ("schema".to_owned(), "invalid lock file"),
         ] {
             let error = Lock::parse(Path::new("x.lock"), &bad).unwrap_err().to_string();
             assert!(error.starts_with("x.lock: ") && error.contains(reason), "{reason}: {error}");

@@ -1,6 +1,6 @@
-//! Where inputs come from: fetched over TLS or taken from a local file, verified, unpacked once, and locked.
+//! Inputs: fetched over TLS or read from a local file, verified, unpacked once, and locked.
 //!
-//! Only this module touches the network. Nothing leaves it under its final name before its digest was right.
+//! Only this module uses the network. No file gets its final name before its digest is verified.
 
 pub mod artifact;
 pub mod base;
@@ -27,15 +27,15 @@ pub use unpack::INPUT_FORMATS;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 
-/// What obtaining an input needs besides its address.
+/// The services that are needed to obtain an input.
 #[derive(Clone, Copy)]
 pub struct SourceContext<'a> {
     /// Fetches over the network.
     pub fetcher: &'a fetch::Fetcher,
-    /// Keeps what was fetched and unpacked.
+    /// Stores downloads and unpacked images.
     pub cache: &'a cache::Cache,
-    /// Tells how it goes.
+    /// Reports progress.
     pub progress: &'a dyn Progress,
-    /// Asks to stop.
+    /// Signals a request to stop.
     pub interrupt: &'a Interrupt,
 }

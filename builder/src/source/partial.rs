@@ -1,4 +1,4 @@
-//! A download as it grows: bytes so far, their digest, and what tells whether the server still has the same file.
+//! An incomplete download: its bytes, their digest, and the validator to detect a changed file on the server.
 
 use std::fs::File;
 use std::io::{BufReader, Seek, Write};
@@ -22,7 +22,7 @@ pub(crate) struct Partial {
 }
 
 impl Partial {
-    /// Takes up what an earlier run left; without a validator that is of no use and is dropped.
+    /// Opens the file of an earlier run; without a validator it cannot be resumed and is emptied.
     pub(crate) fn open(path: &Path, interrupt: &Interrupt) -> Result<Self> {
         make_parent(path)?;
         let mut options = File::options();
@@ -72,7 +72,7 @@ impl Partial {
         self.inherited
     }
 
-    /// The directory that it lies in.
+    /// Its directory.
     pub(crate) fn dir(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new("."))
     }
@@ -83,12 +83,12 @@ impl Partial {
         path.into()
     }
 
-    /// What the server called the version that these bytes are of.
+    /// The server's validator of the version that these bytes belong to.
     pub(crate) fn validator(&self) -> Option<String> {
         std::fs::read_to_string(self.validator_path()).ok().filter(|text| !text.is_empty())
     }
 
-    /// Begins again from nothing, with the version that `validator` names.
+    /// Starts again from zero, for the version of `validator`.
     pub(crate) fn restart_as(&mut self, validator: Option<&str>) -> Result<()> {
         self.restart()?;
         let path = self.validator_path();
@@ -98,7 +98,7 @@ impl Partial {
         }
     }
 
-    /// Begins again from nothing.
+    /// Starts again from zero.
     pub(crate) fn restart(&mut self) -> Result<()> {
         remove(&self.validator_path())?;
         self.file.set_len(0).context("emptying", &self.path)?;
@@ -107,7 +107,7 @@ impl Partial {
         Ok(())
     }
 
-    /// Appends what has come.
+    /// Appends received bytes.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<()> {
         self.file.write_all(bytes).map_err(|e| {
             let what = format!("writing {}", self.path.display());
@@ -123,14 +123,14 @@ impl Partial {
         self.hasher.clone().digest()
     }
 
-    /// Makes the bytes durable and gives the file back, ready to be renamed.
+    /// Syncs the file and returns its path, ready to be renamed.
     pub(crate) fn complete(self) -> Result<PathBuf> {
         self.file.sync_all().context("syncing", &self.path)?;
         remove(&self.validator_path())?;
         Ok(self.path)
     }
 
-    /// Throws the bytes away.
+    /// Deletes the bytes.
     pub(crate) fn discard(self) -> Result<()> {
         remove(&self.validator_path())?;
         remove(&self.path)

@@ -1,10 +1,10 @@
-//! How much room a disk has.
+//! Free disk space.
 
 use std::path::Path;
 
 use super::error::{Result, SourceError};
 
-/// Bytes free for us on the disk of `dir`; `None` where the system does not tell.
+/// Bytes available to this user on the disk of `dir`; `None` if the system does not report it.
 pub(crate) fn free(dir: &Path) -> Option<u64> {
     #[cfg(unix)]
     {
@@ -18,7 +18,7 @@ pub(crate) fn free(dir: &Path) -> Option<u64> {
     }
 }
 
-/// Refuses work that needs `need` bytes in `dir` where fewer are free. `what` is a gerund with the file's name.
+/// Fails if fewer than `need` bytes are free in `dir`. `what` is a gerund with the file's name.
 pub(crate) fn require(dir: &Path, need: u64, what: &str) -> Result<()> {
     match free(dir) {
         Some(free) if free < need => Err(SourceError::NoSpace { what: what.to_owned(), need, free }),
@@ -26,7 +26,7 @@ pub(crate) fn require(dir: &Path, need: u64, what: &str) -> Result<()> {
     }
 }
 
-/// A write that failed, with "the disk is full" told from the rest.
+/// The error of a failed write; a full disk has its own kind.
 pub(crate) fn write_failed(error: std::io::Error, dir: &Path, what: &str, need: u64) -> SourceError {
     if error.kind() == std::io::ErrorKind::StorageFull {
         return SourceError::NoSpace { what: what.to_owned(), need, free: free(dir).unwrap_or(0) };

@@ -1,13 +1,13 @@
-//! Writing a file with holes where the data is zero.
+//! Writing a sparse file: zeros become holes.
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 
-/// File systems allocate in blocks of this size: smaller holes save nothing.
+/// File systems allocate blocks of this size: smaller holes save nothing.
 const BLOCK: usize = 4096;
 static ZEROS: [u8; BLOCK] = [0; BLOCK];
 
-/// The parts of `bytes` that are not blocks of zeros, each with its place. Blocks are counted from the start of `bytes`.
+/// The parts of `bytes` that are not zero blocks, each with its offset. Blocks are counted from the start of `bytes`.
 pub(crate) fn data_runs(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let mut place = 0;
     std::iter::from_fn(move || {
@@ -19,7 +19,7 @@ pub(crate) fn data_runs(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     })
 }
 
-/// Length of the leading blocks that are all zero, or that are not.
+/// The length of the leading zero blocks, or of the leading data blocks.
 fn leading(bytes: &[u8], zero: bool) -> usize {
     bytes.chunks(BLOCK).take_while(|block| is_zero(block) == zero).map(<[u8]>::len).sum()
 }
@@ -40,12 +40,12 @@ impl<'a> SparseWriter<'a> {
         Self { file, position: 0 }
     }
 
-    /// Bytes given so far.
+    /// Bytes appended so far.
     pub(crate) fn position(&self) -> u64 {
         self.position
     }
 
-    /// Appends `bytes`. Pieces of a multiple of 4096 bytes give the most holes.
+    /// Appends `bytes`. Chunks of a multiple of 4096 bytes give the most holes.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         for (place, data) in data_runs(bytes) {
             self.file.seek(SeekFrom::Start(self.position + place as u64))?;
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_are_the_blocks_with_data() {
+    fn data_runs_are_the_blocks_with_data() {
         let bytes = sample("0110010");
         let runs: Vec<_> =
             data_runs(&bytes).map(|(place, data)| (place / BLOCK, data.len() / BLOCK)).collect();
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_given_reads_back() {
+    fn appended_bytes_read_back() {
         let file = tempfile::tempfile().unwrap();
         let mut writer = SparseWriter::new(&file);
         let mut whole = Vec::new();
@@ -99,7 +99,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn zeros_take_no_room() {
+    fn zeros_take_no_disk_space() {
         let file = tempfile::tempfile().unwrap();
         let mut writer = SparseWriter::new(&file);
         for _ in 0..64 {

@@ -1,4 +1,4 @@
-//! Addresses that inputs may come from.
+//! Addresses of inputs.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,14 +7,14 @@ use reqwest::Url;
 
 use super::error::{Result, SourceError};
 
-/// An `https` address without user name and password. Plain `http` is taken only for this machine's own addresses (a
-/// local mirror).
+/// An `https` address without user name and password. Plain `http` is accepted only for loopback addresses (a local
+/// mirror).
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SourceUrl(Url);
 
 impl SourceUrl {
-    /// The last element of the path, decoded, if it can be a file's name.
+    /// The last element of the path, decoded, if it is a valid file name.
     pub fn file_name(&self) -> Result<String> {
         let invalid =
             |problem: &str| SourceError::Invalid { what: self.to_string(), problem: problem.into() };
@@ -43,27 +43,27 @@ impl SourceUrl {
         Self(url)
     }
 
-    /// Something below this address, whether or not that ends with a slash. A `+` is written `%2B`, as GitHub wants it.
+    /// An address below this one, with or without a slash at its end. A `+` is encoded as `%2B`, as GitHub requires.
     pub fn below(&self, name: &str) -> Self {
         let mut url = self.0.clone();
         url.set_path(&format!("{}/{}", self.0.path().trim_end_matches('/'), percent_encode(name)));
         Self(url)
     }
 
-    /// Where a redirect leads. From TLS only to TLS.
+    /// The target of a redirect. TLS may redirect only to TLS.
     pub(crate) fn redirected(&self, location: &str) -> Result<Self> {
         let refuse = |problem: String| SourceError::BadAnswer { url: self.to_string(), problem };
-        let target = self
-            .0
-            .join(location)
-            .map_err(|e| refuse(format!("it redirects to \"{location}\", which is no address: {e}")))?;
+        let target =
+            self.0.join(location).map_err(|e| refuse(format!("invalid redirect to \"{location}\": {e}")))?;
         if self.0.scheme() == "https" && target.scheme() != "https" {
-            return Err(refuse(format!("it redirects from https to {target}: refused")));
+            return Err(refuse(format!(
+                "redirect from https to {target} is not allowed: use an address that stays on https"
+            )));
         }
-        Self::try_from(target).map_err(|e| refuse(format!("it redirects to an address that is refused: {e}")))
+        Self::try_from(target).map_err(|e| refuse(format!("redirect to an address that is not allowed: {e}")))
     }
 
-    /// Whether there is a query: such an address is often signed for a few minutes only.
+    /// Whether there is a query: such an address is often signed and valid for a few minutes only.
     pub(crate) fn has_query(&self) -> bool {
         self.0.query().is_some()
     }
@@ -85,7 +85,7 @@ fn percent_encode(name: &str) -> String {
     })
 }
 
-/// `None` where the result is not UTF-8. A `%` without two digits stands for itself, as browsers have it.
+/// `None` if the result is not UTF-8. A `%` without two hex digits is kept, as browsers do.
 pub(crate) fn percent_decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -117,14 +117,17 @@ impl TryFrom<Url> for SourceUrl {
             let what = url.host_str().unwrap_or("the address").to_owned();
             return Err(SourceError::Invalid {
                 what,
-                problem: "an address with a user name or password is refused".into(),
+                problem: "an address with a user name or password is not allowed: remove it".into(),
             });
         }
         let problem = match url.scheme() {
             "https" => return Ok(Self(url)),
             "http" if is_loopback(&url) => return Ok(Self(url)),
-            "http" => "plain http is accepted only for this machine's own addresses (127.0.0.1, ::1, localhost): use https".into(),
-            other => format!("\"{other}\" addresses are not accepted: use https"),
+            "http" => {
+                "plain http is allowed only for loopback addresses (127.0.0.1, ::1, localhost): use https"
+                    .into()
+            }
+            other => format!("\"{other}\" addresses are not supported: use https"),
         };
         Err(SourceError::Invalid { what: url.to_string(), problem })
     }
@@ -142,7 +145,7 @@ impl FromStr for SourceUrl {
     fn from_str(text: &str) -> Result<Self> {
         let url = Url::parse(text).map_err(|e| SourceError::Invalid {
             what: text.to_owned(),
-            problem: format!("not an address ({e}): something like https://example.org/file is expected"),
+            problem: format!("invalid address ({e}): expected the form https://example.org/file"),
         })?;
         Self::try_from(url)
     }
@@ -177,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn accepted() {
+    fn https_and_loopback_http_are_accepted() {
         for good in
             ["https://example.org/a", "http://127.0.0.1:8080/a", "http://[::1]/a", "http://localhost/a"]
         {
@@ -186,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_with_the_reason() {
+    fn any_other_address_is_rejected_with_its_reason() {
         for (bad, reason) in [
             ("http://example.org/a", "plain http"),
             ("http://127.0.0.1.example.org/a", "plain http"),
@@ -195,8 +198,8 @@ mod tests {
             ("file:///etc/passwd", "\"file\""),
             ("https://user:secret@example.org/a", "user name or password"),
             ("https://user@example.org/a", "user name or password"),
-            ("example.org/a", "not an address"),
-            ("", "not an address"),
+            ("example.org/a", "invalid address"),
+            ("", "invalid address"),
         ] {
             let error = bad.parse::<SourceUrl>().unwrap_err().to_string();
             assert!(error.contains(reason), "{bad}: {error}");
@@ -205,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_neighbours() {
+    fn an_address_gives_its_file_name_and_addresses_beside_and_below() {
         let image = url("https://example.org/images/x-1/x.img.xz");
         assert_eq!(image.file_name().unwrap(), "x.img.xz");
         assert_eq!(image.beside(".sha256").to_string(), "https://example.org/images/x-1/x.img.xz.sha256");
@@ -217,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_that_is_no_file_name_is_refused() {
+    fn an_address_without_a_valid_file_name_is_rejected() {
         for bad in [
             "https://example.org/",
             "https://example.org/a/",
@@ -231,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn redirects_never_leave_tls() {
+    fn a_redirect_from_tls_to_anything_else_is_rejected() {
         let from = url("https://example.org/a/b");
         assert_eq!(from.redirected("c").unwrap(), url("https://example.org/a/c"));
         assert_eq!(from.redirected("https://mirror.example/c").unwrap(), url("https://mirror.example/c"));

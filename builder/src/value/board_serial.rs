@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use hc_common::value::ValueError;
 
-/// A serial number as the device tree (`/proc/device-tree/serial-number`) or a PC's firmware (DMI) tells it, in
-/// lower case: the two write hex digits differently.
+/// A serial number from the device tree (`/proc/device-tree/serial-number`) or a PC's firmware (DMI), in lowercase: the
+/// two write hex digits differently.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BoardSerial(String);
 
@@ -24,17 +24,17 @@ impl FromStr for BoardSerial {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let refuse = |cause: &str| {
-            let hint = "write it as `cat /proc/device-tree/serial-number` shows it, such as 10000000a1b2c3d4";
+            let hint = "use the output of `cat /proc/device-tree/serial-number`, such as 10000000a1b2c3d4";
             Err(ValueError::new("serial number", text, cause, hint))
         };
         if text.is_empty() || text.len() > LONGEST {
             return refuse("is not 1 to 64 characters long");
         }
         if !text.bytes().all(|b| b.is_ascii_graphic()) {
-            return refuse("has a character that no board's number has");
+            return refuse("has an invalid character");
         }
         if text.bytes().all(|b| b == b'0') {
-            return refuse("is what boards without a number say");
+            return refuse("is the placeholder of boards without a number");
         }
         Ok(Self(text.to_ascii_lowercase()))
     }
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_of_boards() {
+    fn only_a_real_serial_number_is_accepted_in_lowercase() {
         assert_eq!("10000000A1B2C3D4".parse::<BoardSerial>().unwrap().as_str(), "10000000a1b2c3d4");
         for bad in ["", "0000000000000000", "a b", "ä", &"1".repeat(65)] {
             assert!(bad.parse::<BoardSerial>().is_err(), "{bad}");

@@ -1,19 +1,19 @@
-//! Where an external datastore answers.
+//! The address of an external datastore.
 
 use std::str::FromStr;
 
 use hc_common::value::Secret;
 use hc_common::value::ValueError;
 
-/// A value of k3s's `--datastore-endpoint`. It may hold a password and so does not print.
+/// A value of k3s's `--datastore-endpoint`. `Debug` hides it: it may contain a password.
 #[derive(Debug, Clone)]
 pub struct DatastoreEndpoint(Secret);
 
-/// What the endpoint may begin with (k3s's kine drivers), and etcd's plain addresses.
+/// The schemes of k3s's kine drivers, and those of etcd.
 const SCHEMES: [&str; 6] = ["postgres://", "postgresql://", "mysql://", "nats://", "https://", "http://"];
 
 impl DatastoreEndpoint {
-    /// The endpoint, to be written where k3s reads it.
+    /// The endpoint, for the file that k3s reads.
     pub fn expose(&self) -> &str {
         self.0.expose()
     }
@@ -27,24 +27,24 @@ impl FromStr for DatastoreEndpoint {
         if text.starts_with("sqlite://") {
             return refuse(
                 "is SQLite, which is not external",
-                "write kind = \"sqlite\" and leave the endpoint out",
+                "set datastore = \"sqlite\" in [k3s] and remove [external-datastore]",
             );
         }
         let rest = SCHEMES.iter().find_map(|scheme| text.strip_prefix(scheme));
         let Some(rest) = rest else {
             return refuse(
-                "begins with no scheme that k3s knows",
+                "has a scheme that k3s does not support",
                 "begin it with postgres://, mysql://, nats:// or, for etcd, https://",
             );
         };
         if rest.is_empty() || !text.bytes().all(|b| b.is_ascii_graphic()) {
-            return refuse("is not complete", "write it like postgres://user:password@host:5432/k3s");
+            return refuse("is incomplete", "use the form postgres://user:password@host:5432/k3s");
         }
         if ["@localhost", "@127.0.0.1", "@tcp(localhost", "@tcp(127.0.0.1"]
             .iter()
             .any(|local| rest.contains(local))
         {
-            return refuse("is on the server itself", "name a host that every server can reach");
+            return refuse("is on the server itself", "use a host that every server can reach");
         }
         Ok(Self(Secret::new(text)))
     }
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn endpoints_are_checked_and_never_shown() {
+    fn an_endpoint_is_checked_and_never_shown() {
         for good in [
             "postgres://k3s:hunter2@db.home.lan:5432/k3s",
             "mysql://k3s:hunter2@tcp(db.home.lan:3306)/k3s",

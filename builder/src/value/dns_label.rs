@@ -1,4 +1,4 @@
-//! Names that people give to clusters and overlays.
+//! Names of clusters and overlays.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use hc_common::value::ValueError;
 use hc_common::value::is_label;
 
-/// A lower-case RFC 1123 label, such as `home`: usable in file names, in Kubernetes and in a kubeconfig.
+/// A lowercase RFC 1123 label, such as `home`: valid in file names, in Kubernetes and in a kubeconfig.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DnsLabel(String);
 
@@ -27,8 +27,8 @@ impl FromStr for DnsLabel {
             return Err(ValueError::new(
                 "name",
                 text,
-                "is not a plain name",
-                "write at most 63 small letters, digits and hyphens, such as home",
+                "is invalid",
+                "use up to 63 lowercase letters, digits and hyphens, such as home",
             ));
         }
         Ok(Self(text.to_owned()))
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names() {
+    fn only_a_lowercase_label_is_accepted() {
         for good in ["home", "a", "lab-2"] {
             assert_eq!(good.parse::<DnsLabel>().unwrap().as_str(), good);
         }

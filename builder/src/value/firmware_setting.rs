@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use hc_common::{text_value, value::ValueError};
 
-/// A line of `config.txt` that sets something, `enable_uart=1`.
+/// A setting line of `config.txt`, such as `enable_uart=1`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct FirmwareSetting {
@@ -16,12 +16,12 @@ pub struct FirmwareSetting {
 }
 
 impl FirmwareSetting {
-    /// What is set.
+    /// The key.
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// What it is set to.
+    /// The value.
     pub fn value(&self) -> &str {
         &self.value
     }
@@ -37,11 +37,11 @@ impl FromStr for FirmwareSetting {
         match text.split_once('=').filter(|(key, value)| plain(key) && plain(value)) {
             Some((key, value)) => Ok(Self { key: key.to_owned(), value: value.to_owned() }),
             None => {
-                let hint = "write it like enable_uart=1";
+                let hint = "use the form enable_uart=1";
                 Err(ValueError::new(
                     "firmware setting",
                     text,
-                    "is no line of config.txt with a key and a value",
+                    "is not a config.txt line with a key and a value",
                     hint,
                 ))
             }
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_setting_is_a_key_and_a_value() {
+    fn only_a_key_and_a_value_are_a_setting() {
         assert_eq!(
             "dtparam=audio=on".parse::<FirmwareSetting>().map(|s| s.to_string()).as_deref(),
             Ok("dtparam=audio=on")

@@ -1,7 +1,7 @@
 //! Labels of Kubernetes nodes.
 //!
-//! The form is that of apimachinery's `IsQualifiedName` and `IsValidLabelValue`; which keys a kubelet may set on its
-//! own node is the list of its `--node-labels` flag (k8s.io/kubelet/pkg/apis `IsKubeletLabel`).
+//! The syntax is that of apimachinery's `IsQualifiedName` and `IsValidLabelValue`. The keys that a kubelet may set on
+//! its own node are those of its `--node-labels` flag (k8s.io/kubelet/pkg/apis `IsKubeletLabel`).
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,12 +17,12 @@ pub struct LabelKey(String);
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LabelValue(String);
 
-/// Characters of a name and of a value.
+/// The maximum length of a name and of a value.
 const LONGEST: usize = 63;
-/// Characters of a prefix.
+/// The maximum length of a prefix.
 const LONGEST_PREFIX: usize = 253;
 
-/// Keys below kubernetes.io and k8s.io that a kubelet sets in spite of their prefix.
+/// Keys below kubernetes.io and k8s.io that a kubelet may set despite their prefix.
 const ALLOWED: [&str; 13] = [
     "kubernetes.io/hostname",
     "kubernetes.io/arch",
@@ -39,10 +39,10 @@ const ALLOWED: [&str; 13] = [
     "topology.kubernetes.io/zone",
 ];
 
-/// Prefixes below kubernetes.io that are open to a kubelet, whole or behind a dot.
+/// Prefixes below kubernetes.io that a kubelet may use, with or without a subdomain.
 const ALLOWED_PREFIXES: [&str; 2] = ["kubelet.kubernetes.io", "node.kubernetes.io"];
 
-/// A key's form, without asking who may set it.
+/// Whether a key has valid syntax, regardless of who may set it.
 pub(super) fn is_qualified_name(text: &str) -> bool {
     match text.split_once('/') {
         Some((prefix, name)) => is_prefix(prefix) && is_name(name),
@@ -63,12 +63,12 @@ fn is_name(text: &str) -> bool {
         && ends(text.bytes().next_back())
 }
 
-/// A label's value, and also a taint's.
+/// Whether a text is a valid value of a label or a taint.
 pub(super) fn is_value(text: &str) -> bool {
     text.is_empty() || is_name(text)
 }
 
-/// Whether a kubelet refuses to set a label of this key on its own node.
+/// Whether a kubelet may not set a label with this key on its own node.
 fn is_restricted(key: &str) -> bool {
     let Some((prefix, _)) = key.split_once('/') else { return false };
     let within = |domain: &str| {
@@ -93,14 +93,14 @@ impl FromStr for LabelKey {
         let refuse = |cause: &str, hint: &str| Err(ValueError::new("label key", text, cause, hint));
         if !is_qualified_name(text) {
             return refuse(
-                "is not one that Kubernetes takes",
-                "write a name of letters, digits and - _ . (at most 63), or such a name behind a domain and a slash",
+                "is not valid in Kubernetes",
+                "use up to 63 letters, digits and - _ . with an optional prefix: a domain and a slash",
             );
         }
         if is_restricted(text) {
             return refuse(
-                "belongs to Kubernetes, and the kubelet does not start with it",
-                "use a prefix of your own, or set it when the cluster runs: kubectl label node <name> <key>=<value>",
+                "is reserved for Kubernetes: the kubelet does not start with it",
+                "use your own prefix, or set it on the running cluster: kubectl label node <name> <key>=<value>",
             );
         }
         Ok(Self(text.to_owned()))
@@ -122,8 +122,8 @@ impl FromStr for LabelValue {
             return Err(ValueError::new(
                 "label value",
                 text,
-                "is not one that Kubernetes takes",
-                "write at most 63 letters, digits and - _ . with a letter or a digit at both ends",
+                "is not valid in Kubernetes",
+                "use up to 63 letters, digits and - _ . with a letter or a digit at both ends",
             ));
         }
         Ok(Self(text.to_owned()))
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_that_a_node_may_set() {
+    fn only_a_key_that_a_node_may_set_is_accepted() {
         for good in [
             "disk",
             "Disk_1.a",
@@ -163,16 +163,16 @@ mod tests {
         }
         let (long, prefix) = ("x".repeat(64), format!("{}/x", "abc.".repeat(64) + "d"));
         for (bad, want) in [
-            ("", "Kubernetes takes"),
-            ("/x", "Kubernetes takes"),
-            ("example.org/", "Kubernetes takes"),
-            ("a/b/c", "Kubernetes takes"),
-            ("Example.org/x", "Kubernetes takes"),
-            ("-x", "Kubernetes takes"),
-            ("x ", "Kubernetes takes"),
-            ("x=y", "Kubernetes takes"),
-            (&long, "Kubernetes takes"),
-            (&prefix, "Kubernetes takes"),
+            ("", "not valid in Kubernetes"),
+            ("/x", "not valid in Kubernetes"),
+            ("example.org/", "not valid in Kubernetes"),
+            ("a/b/c", "not valid in Kubernetes"),
+            ("Example.org/x", "not valid in Kubernetes"),
+            ("-x", "not valid in Kubernetes"),
+            ("x ", "not valid in Kubernetes"),
+            ("x=y", "not valid in Kubernetes"),
+            (&long, "not valid in Kubernetes"),
+            (&prefix, "not valid in Kubernetes"),
             ("node-role.kubernetes.io/worker", "does not start"),
             ("kubernetes.io/x", "does not start"),
             ("node-restriction.kubernetes.io/x", "does not start"),
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn values() {
+    fn only_a_valid_label_value_is_accepted() {
         for good in ["", "ssd", "v1.2_3-x", "0"] {
             assert_eq!(good.parse::<LabelValue>().unwrap().as_str(), good);
         }

@@ -1,4 +1,4 @@
-//! Where a node's address comes from, as a user writes it.
+//! The address setting of a node: DHCP or a fixed address.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,12 +7,12 @@ use std::str::FromStr;
 use hc_common::value::ValueError;
 use hc_common::value::unusable;
 
-/// `dhcp`, or an address without prefix length: the prefix is the network's.
+/// `dhcp`, or an address without a prefix length, which is that of the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NodeAddress {
-    /// The network's DHCP server gives it.
+    /// An address from the network's DHCP server.
     Dhcp,
-    /// It is always this one.
+    /// A fixed address.
     Fixed(IpAddr),
 }
 
@@ -21,20 +21,20 @@ impl FromStr for NodeAddress {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let refuse = |cause: &str, hint: &str| Err(ValueError::new("address", text, cause, hint));
-        const FORM: &str = "write \"dhcp\" or an address such as 192.168.1.11";
+        const FORM: &str = "use \"dhcp\" or an address such as 192.168.1.11";
         if text == "dhcp" {
             return Ok(Self::Dhcp);
         }
         if let Some((address, _)) = text.split_once('/')
             && address.parse::<IpAddr>().is_ok()
         {
-            return refuse("has a prefix length", "leave it off: it is that of `subnet` in [network]");
+            return refuse("has a prefix length", "remove it: `subnet` in [network] has it");
         }
         let Ok(address) = text.parse::<IpAddr>() else {
             return refuse("is neither \"dhcp\" nor an IP address", FORM);
         };
         match unusable(address) {
-            Some(cause) => refuse(cause, "give the node an address of its own network"),
+            Some(cause) => refuse(cause, "give the node an address of its network"),
             None => Ok(Self::Fixed(address)),
         }
     }
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dhcp_or_an_address() {
+    fn only_dhcp_or_a_plain_address_is_accepted() {
         for good in ["dhcp", "192.168.1.11", "fd00::11"] {
             assert_eq!(good.parse::<NodeAddress>().unwrap().to_string(), good);
         }
@@ -62,8 +62,8 @@ mod tests {
             ("", "neither"),
             ("DHCP", "neither"),
             ("192.168.1.300", "neither"),
-            ("192.168.1.11/24", "leave it off"),
-            ("127.0.0.1", "to itself"),
+            ("192.168.1.11/24", "remove it"),
+            ("127.0.0.1", "a loopback address"),
             ("fe80::1", "one link only"),
         ] {
             let error = bad.parse::<NodeAddress>().unwrap_err().to_string();

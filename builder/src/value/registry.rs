@@ -8,7 +8,7 @@ use reqwest::Url;
 use hc_common::value::Host;
 use hc_common::value::ValueError;
 
-/// A registry as image names begin with it: `docker.io`, `registry.home.lan:5000`, or `*` for every registry.
+/// A registry as in image names: `docker.io`, `registry.home.lan:5000`, or `*` for all registries.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RegistryName(String);
 
@@ -28,7 +28,7 @@ impl FromStr for RegistryName {
             _ => text,
         };
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        // A registry on the node itself is usual.
+        // A registry on the node itself is common.
         let local = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok();
         if text == "*" || local || host.parse::<Host>().is_ok() {
             return Ok(Self(text.to_owned()));
@@ -36,8 +36,8 @@ impl FromStr for RegistryName {
         Err(ValueError::new(
             "registry",
             text,
-            "is not the first part of an image's name",
-            "write a host, with its port where it has one, such as docker.io or registry.home.lan:5000",
+            "is not the registry part of an image name",
+            "use a host, with its port if needed, such as docker.io or registry.home.lan:5000",
         ))
     }
 }
@@ -48,17 +48,17 @@ impl fmt::Display for RegistryName {
     }
 }
 
-/// Where a registry answers: an http or https address without user name, query and fragment.
+/// The address of a registry: http or https, without user name, query and fragment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistryUrl(Url);
 
 impl RegistryUrl {
-    /// Whether what is sent can be read on the way.
+    /// Whether the connection is unencrypted.
     pub fn is_plain_http(&self) -> bool {
         self.0.scheme() == "http"
     }
 
-    /// The host, with its port where one was written: what a registry's credentials are filed under.
+    /// The host, with its port if given: the key of a registry's credentials.
     pub fn host(&self) -> String {
         let host = self.0.host_str().unwrap_or_default();
         self.0.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
@@ -71,8 +71,8 @@ impl FromStr for RegistryUrl {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         // The text is not shown: it may hold a password.
         let refuse = |cause: &str, hint: &str| ValueError::hidden("registry address", cause, hint);
-        const FORM: &str = "write something like https://registry.home.lan:5000";
-        let url = Url::parse(text).map_err(|_| refuse("is not an address", FORM))?;
+        const FORM: &str = "use the form https://registry.home.lan:5000";
+        let url = Url::parse(text).map_err(|_| refuse("is not a valid URL", FORM))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(refuse("is neither http nor https", FORM));
         }
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn registries_by_name() {
+    fn only_a_host_or_all_is_a_registry_name() {
         for good in [
             "docker.io",
             "registry.home.lan:5000",
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn registries_by_address() {
+    fn a_registry_address_is_checked_and_its_secrets_are_not_shown() {
         let url: RegistryUrl = "https://registry.home.lan:5000/".parse().unwrap();
         assert_eq!(
             (url.to_string().as_str(), url.host().as_str()),

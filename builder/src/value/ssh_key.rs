@@ -1,4 +1,4 @@
-//! Public keys that let a user in.
+//! SSH public keys.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,21 +7,21 @@ use ssh_key::authorized_keys::Entry;
 
 use hc_common::value::ValueError;
 
-/// One line of `authorized_keys`: a public key, with options before it and a comment behind it where they were given.
+/// One line of `authorized_keys`: a public key, with optional options before it and an optional comment after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SshKey {
     line: String,
-    /// The key alone, to know it again under another comment.
+    /// The key without options and comment, for comparison.
     key: ssh_key::public::KeyData,
 }
 
 impl SshKey {
-    /// The line, without its end.
+    /// The line, without its newline.
     pub fn as_str(&self) -> &str {
         &self.line
     }
 
-    /// Whether both are the same key, whatever their comments.
+    /// Whether both are the same key, regardless of comments.
     pub fn is_same_key(&self, other: &Self) -> bool {
         self.key == other.key
     }
@@ -30,15 +30,15 @@ impl SshKey {
 impl FromStr for SshKey {
     type Err = ValueError;
 
-    /// The text is never shown: what is pasted by mistake may be the secret half.
+    /// The message never shows the text: it may be a private key, pasted by mistake.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let refuse = |cause: &str, hint: &str| ValueError::hidden("SSH key", cause, hint);
-        const FORM: &str = "write the one line of a .pub file, such as ssh-ed25519 AAAA… me@laptop";
+        const FORM: &str = "use the line of a .pub file, such as ssh-ed25519 AAAA… me@laptop";
         let line = text.trim();
         if line.contains("PRIVATE KEY") {
             return Err(refuse(
-                "is the private half, which must not leave its machine",
-                "write the public half: the line in the file of the same name with .pub",
+                "is a private key, which must not leave its machine",
+                "use the public key: the line in the file with the same name and .pub",
             ));
         }
         if line.is_empty() || line.contains(['\n', '\r']) {
@@ -46,8 +46,8 @@ impl FromStr for SshKey {
         }
         if line.starts_with("ssh-dss") {
             return Err(refuse(
-                "is DSA, which no SSH server takes any more",
-                "make an Ed25519 key: ssh-keygen -t ed25519",
+                "is DSA, which SSH servers no longer support",
+                "create an Ed25519 key: ssh-keygen -t ed25519",
             ));
         }
         let entry: Entry = line.parse().map_err(|_| refuse("is not a public key", FORM))?;
@@ -68,7 +68,7 @@ mod tests {
     const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti";
 
     #[test]
-    fn public_keys_are_kept_as_they_were_written() {
+    fn a_public_key_is_kept_unchanged() {
         for good in
             [KEY.to_owned(), format!("{KEY} me@laptop"), format!("from=\"10.0.0.0/8\",no-pty {KEY} x")]
         {
@@ -79,13 +79,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_public_key_is_not_repeated() {
+    fn text_that_is_not_a_public_key_is_rejected_and_not_shown() {
         for (bad, want) in [
             ("", "not one line"),
             ("~/.ssh/id_ed25519.pub", "not a public key"),
             ("ssh-ed25519 AAAAsecret", "not a public key"),
             ("ssh-dss AAAAsecret", "is DSA"),
-            ("-----BEGIN OPENSSH PRIVATE KEY-----\nsecret", "private half"),
+            ("-----BEGIN OPENSSH PRIVATE KEY-----\nsecret", "is a private key"),
         ] {
             let error = bad.parse::<SshKey>().unwrap_err().to_string();
             assert!(error.contains(want) && !error.contains("secret"), "{bad:?}: {error}");

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::label::{is_qualified_name, is_value};
 use hc_common::value::ValueError;
 
-/// A taint as k3s's `--node-taint` takes it: `key=value:Effect` or `key:Effect`.
+/// A value of k3s's `--node-taint`: `key=value:Effect` or `key:Effect`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Taint {
     key: String,
@@ -28,7 +28,7 @@ impl FromStr for Taint {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let refuse = |cause: &str, hint: &str| ValueError::new("taint", text, cause, hint);
-        const FORM: &str = "write it like dedicated=storage:NoSchedule";
+        const FORM: &str = "use the form dedicated=storage:NoSchedule";
         let (left, effect) = text.rsplit_once(':').ok_or_else(|| refuse("has no effect", FORM))?;
         let effect = EFFECTS.into_iter().find(|known| *known == effect).ok_or_else(|| {
             refuse("has an unknown effect", "end it with NoSchedule, PreferNoSchedule or NoExecute")
@@ -38,7 +38,7 @@ impl FromStr for Taint {
             None => (left, None),
         };
         if !is_qualified_name(key) || !value.is_none_or(is_value) {
-            return Err(refuse("has a key or value that Kubernetes does not take", FORM));
+            return Err(refuse("has an invalid key or value", FORM));
         }
         Ok(Self { key: key.to_owned(), value: value.map(str::to_owned), effect })
     }
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn taints() {
+    fn only_a_valid_taint_is_accepted() {
         for good in [
             "dedicated=storage:NoSchedule",
             "node-role.kubernetes.io/control-plane:NoSchedule",
@@ -72,10 +72,10 @@ mod tests {
             ("a=b", "no effect"),
             ("a=b:noschedule", "unknown effect"),
             ("a=b:", "unknown effect"),
-            ("=b:NoSchedule", "does not take"),
-            (":NoSchedule", "does not take"),
-            ("a=b c:NoSchedule", "does not take"),
-            ("a=b=c:NoSchedule", "does not take"),
+            ("=b:NoSchedule", "invalid key or value"),
+            (":NoSchedule", "invalid key or value"),
+            ("a=b c:NoSchedule", "invalid key or value"),
+            ("a=b=c:NoSchedule", "invalid key or value"),
         ] {
             let error = bad.parse::<Taint>().unwrap_err().to_string();
             assert!(error.contains(want), "{bad:?}: {error}");

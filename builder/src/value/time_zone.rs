@@ -7,8 +7,8 @@ use hc_common::text_value;
 use hc_common::value::ValueError;
 use serde::{Deserialize, Serialize};
 
-/// A name of the IANA time zone database, such as `Europe/Berlin` or `UTC`. Whether the database knows it, only the
-/// image can tell (`/usr/share/zoneinfo`).
+/// A name of the IANA time zone database, such as `Europe/Berlin` or `UTC`. The image (`/usr/share/zoneinfo`) decides
+/// whether it exists.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TimeZone(String);
@@ -33,7 +33,7 @@ impl FromStr for TimeZone {
                 "time zone",
                 text,
                 "is not a name of the time zone database",
-                "write one that `timedatectl list-timezones` shows, such as Europe/Berlin or UTC",
+                "use a name from `timedatectl list-timezones`, such as Europe/Berlin or UTC",
             ));
         }
         Ok(Self(text.to_owned()))
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn zones() {
+    fn only_a_name_of_the_database_is_accepted() {
         for good in
             ["UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+1", "America/Port-au-Prince"]
         {

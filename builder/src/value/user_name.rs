@@ -5,14 +5,14 @@ use std::str::FromStr;
 
 use hc_common::value::ValueError;
 
-/// A name that Debian's adduser takes: a small letter, then small letters, digits, hyphens and underscores.
+/// A name that Debian's adduser accepts: a lowercase letter, then lowercase letters, digits, hyphens and underscores.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserName(String);
 
-/// Bytes that utmp keeps.
+/// The size of a name in utmp, in bytes.
 const LONGEST: usize = 32;
 
-/// Accounts of Debian's base-passwd, and of the packages that hcimage builds on.
+/// Accounts of Debian's base-passwd and of packages in supported bases.
 const SYSTEM: [&str; 22] = [
     "root",
     "daemon",
@@ -53,8 +53,8 @@ impl FromStr for UserName {
         let plain = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
         if !text.starts_with(|c: char| c.is_ascii_lowercase()) || !text.bytes().all(plain) {
             return refuse(
-                "is not one that Linux takes",
-                "begin with a-z and go on with a-z, 0-9, hyphen and underscore",
+                "is not a valid Linux user name",
+                "begin with a-z and continue with a-z, 0-9, hyphen and underscore",
             );
         }
         if text.len() > LONGEST {
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn user_names() {
+    fn only_a_free_and_valid_user_name_is_accepted() {
         for good in ["pi", "admin", "a-b_c1"] {
             assert_eq!(good.parse::<UserName>().unwrap().as_str(), good);
         }

@@ -48,8 +48,8 @@ fn settings(network: &StaticNetwork) -> Result<Vec<String>, UnsupportedProfile> 
         Some(IpAddr::V4(gateway)) => settings.push(format!("static routers={gateway}")),
         Some(IpAddr::V6(gateway)) => {
             return Err(UnsupportedProfile::new(
-                format!("the IPv6 gateway {gateway} on an image with dhcpcd, which has no setting for it,"),
-                "leave it to router advertisements, or use IPv4",
+                format!("the fixed IPv6 gateway {gateway} on an image with dhcpcd"),
+                "use router advertisements, or IPv4",
             ));
         }
         None => {}
@@ -106,7 +106,12 @@ mod tests {
             StaticNetwork::new("fd00::10/64".parse().unwrap(), Some("fd00::1".parse().unwrap()), Vec::new())
                 .unwrap();
         let error = edit("", &"eth0".parse().unwrap(), Some(&network), None).unwrap_err();
-        assert!(error.to_string().contains("no setting for the IPv6 gateway fd00::1: leave it"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("does not support a fixed IPv6 gateway (fd00::1): use router advertisements"),
+            "{error}"
+        );
     }
 
     #[test]

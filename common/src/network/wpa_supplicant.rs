@@ -1,17 +1,17 @@
-//! `/etc/wpa_supplicant/wpa_supplicant.conf`: the wireless network where dhcpcd starts wpa_supplicant (Raspberry Pi OS
-//! bullseye). The text is secret.
+//! `/etc/wpa_supplicant/wpa_supplicant.conf`: the wireless network for systems whose dhcpcd starts wpa_supplicant
+//! (Raspberry Pi OS bullseye). The text is secret.
 
 use std::fmt::Write as _;
 
 use super::profile::Wifi;
-/// Where the file goes.
+/// The path of the file.
 pub const PATH: &str = "/etc/wpa_supplicant/wpa_supplicant.conf";
 
-/// Permission bits: the file holds a password.
+/// The permissions: the file contains a key.
 pub const MODE: u16 = 0o600;
 
-/// The file. A name in hex digits can have any character. So could not a password: one with a quote and a `#` in it is
-/// cut off. The key that is made of it is.
+/// The file. The name is in hex digits, which allow any character. The password is not written, because one with a quote
+/// and a `#` would be truncated: the file has the key derived from it.
 pub fn render(wifi: &Wifi<'_>) -> String {
     let country = wifi.country;
     let ssid = hex(wifi.ssid.as_str());

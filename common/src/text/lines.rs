@@ -1,12 +1,12 @@
-//! A text as lines that go back to the same bytes.
+//! A text as lines, without loss of bytes.
 
-/// Lines with their ends. What is not touched is rendered as it was read.
+/// Lines with their line ends. Unchanged lines are rendered as they were read.
 #[derive(Debug, Clone)]
 pub struct Lines {
     lines: Vec<Line>,
-    /// The end of a line that is added: that of the first line.
+    /// The line end of added lines: that of the first line.
     ending: &'static str,
-    /// What closes the last line in place of its own end: none where the text ended properly.
+    /// The end of the last line, if it has no complete line end.
     tail: Option<&'static str>,
 }
 
@@ -28,7 +28,7 @@ impl Lines {
             _ => Some(""),
         };
         if let (Some(""), Some(last)) = (tail, lines.last_mut()) {
-            // It gets an end only where another line comes behind it.
+            // It gets a line end only if another line follows.
             last.ending = ending;
         }
         Self { lines, ending, tail }
@@ -39,7 +39,7 @@ impl Lines {
         self.lines.iter().map(|line| line.body.as_str())
     }
 
-    /// The lines without their ends, to be changed in place.
+    /// The lines without their ends, mutable.
     pub fn bodies_mut(&mut self) -> impl Iterator<Item = &mut String> {
         self.lines.iter_mut().map(|line| &mut line.body)
     }
@@ -54,7 +54,7 @@ impl Lines {
         self.lines.is_empty()
     }
 
-    /// Adds a line in front of line `at`, counted from 0; at the end where there is no such line.
+    /// Adds a line before line `at`, counted from 0; at the end if there is no such line.
     pub fn insert(&mut self, at: usize, body: impl Into<String>) {
         let line = Line { body: body.into(), ending: self.ending };
         self.lines.insert(at.min(self.lines.len()), line);
@@ -65,7 +65,7 @@ impl Lines {
         self.insert(self.lines.len(), body);
     }
 
-    /// Drops the lines that `keep` refuses; it is asked with their numbers, counted from 0.
+    /// Removes the lines for which `keep` is false; it gets the line numbers, counted from 0.
     pub fn retain(&mut self, mut keep: impl FnMut(usize, &str) -> bool) {
         let mut number = 0;
         self.lines.retain(|line| {
@@ -73,7 +73,7 @@ impl Lines {
             number += 1;
             kept
         });
-        // An empty line without an end would be no line at all.
+        // An empty line without a line end would vanish.
         if self.tail == Some("") && self.lines.last().is_some_and(|last| last.body.is_empty()) {
             self.tail = None;
         }
@@ -93,7 +93,7 @@ impl Lines {
 }
 
 impl Line {
-    /// A carriage return at the very end counts as a line end that lost its second half.
+    /// A carriage return at the end of the text is an incomplete line end.
     fn parse(line: &str) -> Self {
         let without = line.strip_suffix('\n').unwrap_or(line);
         match without.strip_suffix('\r') {
@@ -111,13 +111,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn untouched_text_comes_back_to_the_byte(text in "[ab\r\n]{0,30}") {
+        fn unchanged_text_renders_to_the_same_bytes(text in "[ab\r\n]{0,30}") {
             prop_assert_eq!(Lines::parse(&text).render(), text);
         }
     }
 
     #[test]
-    fn added_lines_end_like_the_first_and_the_last_stays_as_it_was() {
+    fn an_added_line_ends_like_the_first_and_the_last_end_is_kept() {
         for (text, want) in [
             ("", "x\n"),
             ("a\n", "a\nx\n"),
@@ -132,14 +132,14 @@ mod tests {
     }
 
     #[test]
-    fn retain_counts_lines_from_zero() {
+    fn retain_numbers_lines_from_zero() {
         let mut lines = Lines::parse("a\nb\nc");
         lines.retain(|number, body| number != 1 && body != "c");
         assert_eq!(lines.render(), "a");
     }
 
     #[test]
-    fn an_empty_line_survives_as_the_last_one() {
+    fn an_empty_last_line_is_kept() {
         let mut lines = Lines::parse("a\n\nb");
         lines.retain(|_, body| body != "b");
         assert_eq!(lines.render(), "a\n\n");

@@ -1,4 +1,4 @@
-//! An address with its network's prefix, as an interface carries it.
+//! An address of an interface with its network's prefix length.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -11,16 +11,16 @@ use super::error::ValueError;
 use super::subnet::Subnet;
 use crate::text_value;
 
-/// An address that a node can have on its network, such as `192.168.1.10/24`.
+/// A valid address of a node on its network, such as `192.168.1.10/24`.
 ///
-/// In a network of two (IPv4 /31, RFC 3021; IPv6 /127, RFC 6164) both addresses are hosts. A network of one is
-/// refused: a node without neighbours reaches neither a gateway nor another node.
+/// In a network of two (IPv4 /31, RFC 3021; IPv6 /127, RFC 6164) both addresses are hosts. A network of one address is
+/// rejected: a node without neighbors reaches neither a gateway nor another node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct InterfaceAddress(IpNet);
 
 const KIND: &str = "address";
-const FORM: &str = "write it like 192.168.1.10/24";
+const FORM: &str = "use the form 192.168.1.10/24";
 
 impl InterfaceAddress {
     /// The address alone.
@@ -33,7 +33,7 @@ impl InterfaceAddress {
         self.0.prefix_len()
     }
 
-    /// The network's own address: the host bits are zero.
+    /// The network address: the host bits are zero.
     pub fn network(&self) -> IpAddr {
         self.0.network()
     }
@@ -43,16 +43,16 @@ impl InterfaceAddress {
         Subnet::of(self.0)
     }
 
-    /// Whether an address lies in the same network.
+    /// Whether an address is in the same network.
     pub fn contains(&self, other: IpAddr) -> bool {
         self.0.contains(&other)
     }
 
-    /// What an address is in this network if no host can have it. A network of two has neither.
+    /// Why a host in this network cannot have an address; `None` if it can. A network of two has no such address.
     pub(super) fn reserved(&self, other: IpAddr) -> Option<&'static str> {
         match other {
             _ if self.prefix().saturating_add(1) >= self.0.max_prefix_len() => None,
-            _ if other == self.network() => Some("is the address of the network itself"),
+            _ if other == self.network() => Some("is the network address"),
             IpAddr::V4(_) if other == self.0.broadcast() => Some("is the broadcast address of the network"),
             _ => None,
         }
@@ -67,16 +67,16 @@ impl FromStr for InterfaceAddress {
         let network = parse_network(text).map_err(|cause| refuse(cause, FORM))?;
         let value = Self(network);
         if let Some(cause) = unusable(value.ip()) {
-            return Err(refuse(cause, "give the node an address of its own network"));
+            return Err(refuse(cause, "give the node an address of its network"));
         }
         if network.prefix_len() == network.max_prefix_len() {
             return Err(refuse(
-                "is alone in its network",
-                "write the prefix of the whole network, such as /24",
+                "is the only address of its network",
+                "use the prefix length of the whole network, such as /24",
             ));
         }
         match value.reserved(value.ip()) {
-            Some(cause) => Err(refuse(cause, "choose an address inside it")),
+            Some(cause) => Err(refuse(cause, "choose another address of the network")),
             None => Ok(value),
         }
     }
@@ -98,7 +98,7 @@ pub fn unusable(address: IpAddr) -> Option<&'static str> {
         IpAddr::V6(ip) if ip.is_unspecified() => Some("means 'no address'"),
         IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some() => Some("is an IPv4 address in IPv6 form"),
         IpAddr::V6(ip) if ip.is_unicast_link_local() => Some("is valid on one link only"),
-        _ if address.is_loopback() => Some("is the machine's address to itself"),
+        _ if address.is_loopback() => Some("is a loopback address"),
         _ if address.is_multicast() => Some("is a multicast address"),
         _ => None,
     }
@@ -112,7 +112,7 @@ pub(super) fn parse_network(text: &str) -> Result<IpNet, &'static str> {
     let plain = prefix.bytes().all(|b| b.is_ascii_digit()) && !prefix.starts_with('0');
     let prefix = prefix.parse().ok().filter(|_| plain);
     let network = prefix.and_then(|prefix| IpNet::new(address, prefix).ok());
-    network.ok_or("has an impossible prefix length")
+    network.ok_or("has an invalid prefix length")
 }
 
 #[cfg(test)]
@@ -122,9 +122,9 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Whatever is taken prints as it was written, and is a host between its network's first and last address.
+        /// An accepted address prints unchanged, and is a host between its network's first and last address.
         #[test]
-        fn what_is_taken_is_a_host_of_its_network(bits in any::<u32>(), prefix in 0_u8..=33) {
+        fn an_accepted_address_is_a_host_of_its_network(bits in any::<u32>(), prefix in 0_u8..=33) {
             let ip = Ipv4Addr::from_bits(bits);
             let text = format!("{ip}/{prefix}");
             let Ok(address) = text.parse::<InterfaceAddress>() else { return Ok(()) };
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn good_addresses_know_their_network() {
+    fn a_valid_address_has_its_network() {
         for (good, network) in [
             ("192.168.1.10/24", "192.168.1.0"),
             ("10.0.0.0/31", "10.0.0.0"),
@@ -157,29 +157,29 @@ mod tests {
     }
 
     #[test]
-    fn bad_addresses_are_refused_with_cause_and_cure() {
+    fn an_invalid_address_is_rejected_with_cause_and_fix() {
         for (bad, want) in [
-            ("192.168.1.10", "has no prefix length: write it like 192.168.1.10/24"),
+            ("192.168.1.10", "has no prefix length: use the form 192.168.1.10/24"),
             ("", "no prefix length"),
             ("192.168.1/24", "not an IP address"),
             ("192.168.1.256/24", "not an IP address"),
             ("192.168.01.1/24", "not an IP address"),
-            ("192.168.1.10/255.255.255.0", "impossible prefix"),
-            ("192.168.1.10/33", "impossible prefix"),
-            ("192.168.1.10/0", "impossible prefix"),
-            ("192.168.1.10/024", "impossible prefix"),
-            ("192.168.1.10/+24", "impossible prefix"),
-            ("192.168.1.10/", "impossible prefix"),
-            ("192.168.1.10/32", "alone in its network"),
-            ("fd00::10/128", "alone in its network"),
-            ("192.168.1.0/24", "the network itself"),
+            ("192.168.1.10/255.255.255.0", "invalid prefix"),
+            ("192.168.1.10/33", "invalid prefix"),
+            ("192.168.1.10/0", "invalid prefix"),
+            ("192.168.1.10/024", "invalid prefix"),
+            ("192.168.1.10/+24", "invalid prefix"),
+            ("192.168.1.10/", "invalid prefix"),
+            ("192.168.1.10/32", "only address of its network"),
+            ("fd00::10/128", "only address of its network"),
+            ("192.168.1.0/24", "the network address"),
             ("192.168.1.255/24", "broadcast address of the network"),
-            ("fd00::/64", "the network itself"),
+            ("fd00::/64", "the network address"),
             ("0.0.0.0/24", "no address"),
             ("::/64", "no address"),
             ("255.255.255.255/8", "is the broadcast address:"),
-            ("127.0.0.1/8", "to itself"),
-            ("::1/64", "to itself"),
+            ("127.0.0.1/8", "a loopback address"),
+            ("::1/64", "a loopback address"),
             ("224.0.0.5/24", "multicast"),
             ("ff02::1/64", "multicast"),
             ("fe80::1/64", "one link only"),
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn families_do_not_mix() {
+    fn an_address_of_the_other_family_is_not_in_the_network() {
         let address: InterfaceAddress = "10.0.0.1/8".parse().unwrap();
         assert!(address.contains("10.255.0.1".parse().unwrap()));
         assert!(!address.contains("11.0.0.1".parse().unwrap()));

@@ -1,11 +1,11 @@
-//! A node's part in forming the cluster.
+//! A node's role in forming the cluster.
 
 use super::role::Role;
 
-/// A node's part in forming the cluster.
+/// A node's role in forming the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BootstrapRole {
-    /// The server that begins the cluster; the only one with the keys of the certificate authorities.
+    /// The server that starts the cluster; the only node whose image has the keys of the certificate authorities.
     InitServer,
     /// A server that joins.
     JoinServer,
@@ -14,7 +14,7 @@ pub enum BootstrapRole {
 }
 
 impl BootstrapRole {
-    /// What runs on the node.
+    /// The role in the running cluster.
     pub fn role(self) -> Role {
         match self {
             Self::InitServer | Self::JoinServer => Role::Server,
@@ -22,7 +22,7 @@ impl BootstrapRole {
         }
     }
 
-    /// Whether the node joins a cluster that another one began.
+    /// Whether the node joins an existing cluster.
     pub fn joins(self) -> bool {
         self != Self::InitServer
     }

@@ -14,7 +14,7 @@ use crate::text_value;
 pub struct DirMode(u16);
 
 impl DirMode {
-    /// What a directory has where nobody says otherwise.
+    /// The default.
     pub const DEFAULT: Self = Self(0o755);
 
     /// The permission bits.
@@ -34,7 +34,7 @@ impl FromStr for DirMode {
                 "directory mode",
                 text,
                 "is not four octal digits up to 3777",
-                "write a mode such as 0755 or 2770",
+                "use a mode such as 0755 or 2770",
             )),
         }
     }
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn modes() {
+    fn only_four_octal_digits_without_setuid_are_accepted() {
         for (good, bits) in [("0755", 0o755), ("2770", 0o2770), ("1777", 0o1777)] {
             let mode: DirMode = good.parse().unwrap();
             assert_eq!((mode.bits(), mode.to_string().as_str()), (bits, good));

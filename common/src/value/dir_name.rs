@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::error::ValueError;
 use crate::text_value;
 
-/// A relative path such as `media/photos`, without `.`, `..` or empty parts: it cannot lead out of the disk.
+/// A relative path such as `media/photos`, without `.`, `..` or empty parts: it cannot leave the disk.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct DirName(String);
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_paths_below_the_disk_are_taken() {
+    fn only_a_path_below_the_disk_is_accepted() {
         for good in ["media", "media/photos", "with space", "..x"] {
             assert_eq!(good.parse::<DirName>().unwrap().as_str(), good);
         }

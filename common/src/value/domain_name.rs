@@ -9,7 +9,7 @@ use super::error::ValueError;
 use super::hostname::Hostname;
 use crate::text_value;
 
-/// A lower-case domain name such as `home.lan` or `k3s`, without a closing dot.
+/// A lowercase domain name such as `home.lan` or `k3s`, without a trailing dot.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct DomainName(String);
@@ -29,7 +29,7 @@ impl DomainName {
         &self.0
     }
 
-    /// The name of a machine in this domain. `None` where the two together are too long for a name.
+    /// The name of a host in this domain. `None` if it is too long for a domain name.
     pub fn host(&self, host: &Hostname) -> Option<Self> {
         format!("{host}.{self}").parse().ok()
     }
@@ -41,10 +41,10 @@ impl FromStr for DomainName {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let refuse = |cause: &str, hint: &str| Err(ValueError::new("name", text, cause, hint));
         if text.bytes().any(|b| b.is_ascii_uppercase()) {
-            return refuse("has capital letters", "write it in lower case");
+            return refuse("has uppercase letters", "use lowercase letters");
         }
         if text.ends_with('.') && text.len() > 1 {
-            return refuse("ends with a dot", "leave the dot off");
+            return refuse("ends with a dot", "remove the dot");
         }
         if text.len() > LONGEST || text.split('.').any(|label| label.len() > LONGEST_LABEL) {
             return refuse("is too long for a domain name", "shorten it");
@@ -52,17 +52,17 @@ impl FromStr for DomainName {
         if !text.split('.').all(is_label) {
             return refuse(
                 "is not a domain name",
-                "write parts of a-z, 0-9 and hyphens with dots between, such as home.lan",
+                "use labels of a-z, 0-9 and hyphens, separated by dots, such as home.lan",
             );
         }
         if text.split('.').next_back().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit())) {
-            return refuse("ends with a number as only addresses do", "write a complete address or a name");
+            return refuse("ends with a number, as only addresses do", "use a complete address or a name");
         }
         Ok(Self(text.to_owned()))
     }
 }
 
-/// RFC 1123, section 2.1, in lower case.
+/// A label of RFC 1123, section 2.1, in lowercase.
 pub fn is_label(text: &str) -> bool {
     let inner = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-');
     !text.is_empty() && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_what_a_name_server_takes() {
+    fn only_a_valid_domain_name_is_accepted() {
         for good in ["lan", "home.lan", "k3s.1and1.de", "xn--bcher-kva.example", "4u"] {
             assert_eq!(good.parse::<DomainName>().unwrap().as_str(), good);
         }
@@ -94,7 +94,7 @@ mod tests {
             ("a_b.lan", "not a domain name"),
             ("bücher.example", "not a domain name"),
             ("home.lan.", "ends with a dot"),
-            ("Home.lan", "capital letters"),
+            ("Home.lan", "uppercase letters"),
             ("192.168.1.300", "only addresses do"),
             ("7", "only addresses do"),
             (&long_label, "too long"),

@@ -1,12 +1,12 @@
-//! Why a value was refused.
+//! Why a value is invalid.
 
 use std::fmt;
 
-/// A value that was refused: what it was meant to be, what is wrong with it and what to write instead.
+/// An invalid value: its kind, the cause and the fix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValueError {
     kind: &'static str,
-    /// Absent where it must not be shown.
+    /// `None` if it must not be shown.
     value: Option<String>,
     cause: String,
     hint: String,
@@ -30,7 +30,7 @@ impl ValueError {
 }
 
 impl ValueError {
-    /// What is wrong with which value.
+    /// The value and the cause.
     pub fn problem(&self) -> String {
         let Self { kind, value, cause, .. } = self;
         match value {
@@ -39,7 +39,7 @@ impl ValueError {
         }
     }
 
-    /// What to write instead.
+    /// The fix.
     pub fn hint(&self) -> &str {
         &self.hint
     }
@@ -53,7 +53,7 @@ impl fmt::Display for ValueError {
 
 impl std::error::Error for ValueError {}
 
-/// Lets a type that parses and prints as text be read and written as text by serde
+/// Implements the conversions for serde of a type that is text
 /// (`#[serde(try_from = "String", into = "String")]`).
 #[macro_export]
 macro_rules! text_value {

@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::error::ValueError;
 use crate::text_value;
 
-/// The label of an ext4 file system, in characters that need no escape in fstab, in `/dev/disk/by-label` or in a
-/// shell.
+/// The label of an ext4 file system, with characters that need no escape in fstab, `/dev/disk/by-label` or a shell.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct FsLabel(String);
@@ -30,16 +29,16 @@ impl FromStr for FsLabel {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let refuse = |cause: &str, hint: &str| Err(ValueError::new("file system label", text, cause, hint));
         if text.is_empty() {
-            return refuse("is empty", "write a label such as k8s-data");
+            return refuse("is empty", "use a label such as k8s-data");
         }
         if !text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) {
             return refuse(
-                "has a character that would need an escape",
-                "use only letters, digits, hyphen, underscore and dot",
+                "has an invalid character",
+                "use only letters, digits, hyphens, underscores and dots",
             );
         }
         if text.len() > LONGEST {
-            return refuse("is longer than the 16 bytes that ext4 keeps", "shorten it");
+            return refuse("is longer than 16 bytes, the limit of ext4", "shorten it");
         }
         Ok(Self(text.to_owned()))
     }
@@ -65,12 +64,12 @@ mod tests {
         for (bad, want) in [
             ("", "is empty"),
             ("12345678901234567", "16 bytes"),
-            ("k8s data", "need an escape"),
-            ("k8s/data", "need an escape"),
-            ("k8s\"data", "need an escape"),
-            ("k8s'data", "need an escape"),
-            ("dätä", "need an escape"),
-            ("a\n", "need an escape"),
+            ("k8s data", "has an invalid character"),
+            ("k8s/data", "has an invalid character"),
+            ("k8s\"data", "has an invalid character"),
+            ("k8s'data", "has an invalid character"),
+            ("dätä", "has an invalid character"),
+            ("a\n", "has an invalid character"),
         ] {
             let error = bad.parse::<FsLabel>().unwrap_err().to_string();
             assert!(error.contains(want), "{bad:?}: {error}");

@@ -15,7 +15,7 @@ use crate::text_value;
 #[serde(try_from = "String", into = "String")]
 pub struct InterfaceName(String);
 
-/// `IFNAMSIZ` less the closing NUL.
+/// `IFNAMSIZ` without the terminating NUL.
 const LONGEST: usize = 15;
 
 impl InterfaceName {
@@ -31,19 +31,16 @@ impl FromStr for InterfaceName {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let refuse = |cause: &str, hint: &str| Err(ValueError::new("interface name", text, cause, hint));
         if text.is_empty() || text == "." || text == ".." {
-            return refuse("names no interface", "write a name such as eth0");
+            return refuse("is not an interface name", "use a name such as eth0");
         }
         if text.starts_with(['-', '.']) {
             return refuse("begins with a hyphen or a dot", "write the kernel's name of it, such as eth0");
         }
         if text.len() > LONGEST {
-            return refuse("is longer than 15 characters", "write the kernel's name of it, such as eth0");
+            return refuse("is longer than 15 characters", "use the kernel's name, such as eth0");
         }
         if !text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) {
-            return refuse(
-                "has a character that an interface name cannot have",
-                "use only letters, digits and - _ .",
-            );
+            return refuse("has an invalid character", "use only letters, digits and - _ .");
         }
         Ok(Self(text.to_owned()))
     }
@@ -62,18 +59,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_what_the_kernel_takes() {
+    fn only_a_name_that_the_kernel_accepts_is_valid() {
         for good in ["eth0", "end0", "enp0s31f6", "eth0.100", "enx001122334455"] {
             assert_eq!(good.parse::<InterfaceName>().unwrap().as_str(), good);
         }
         for (bad, want) in [
-            ("", "names no interface"),
-            ("..", "names no interface"),
+            ("", "is not an interface name"),
+            ("..", "is not an interface name"),
             ("abcdefghijklmnop", "longer than 15"),
-            ("eth 0", "cannot have"),
-            ("eth0:1", "cannot have"),
-            ("a/b", "cannot have"),
-            ("eth0\n", "cannot have"),
+            ("eth 0", "invalid character"),
+            ("eth0:1", "invalid character"),
+            ("a/b", "invalid character"),
+            ("eth0\n", "invalid character"),
         ] {
             let error = bad.parse::<InterfaceName>().unwrap_err().to_string();
             assert!(error.contains(want), "{bad:?}: {error}");

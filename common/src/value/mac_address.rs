@@ -1,4 +1,4 @@
-//! The hardware address of a network interface.
+//! The MAC address of a network interface.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use super::error::ValueError;
 use crate::text_value;
 
-/// An Ethernet address of one interface, printed as the kernel prints it: `dc:a6:32:01:02:03`.
+/// An Ethernet address of one interface, in the kernel's format: `dc:a6:32:01:02:03`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct MacAddress([u8; 6]);
 
 impl MacAddress {
-    /// The six bytes in the order in which they are sent.
+    /// The six bytes in transmission order.
     pub fn bytes(self) -> [u8; 6] {
         self.0
     }
@@ -25,7 +25,7 @@ impl FromStr for MacAddress {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let refuse = |cause: &str| {
-            let hint = "write it as the board's label or `ip link` shows it, such as dc:a6:32:01:02:03";
+            let hint = "use the form on the board's label or in `ip link`, such as dc:a6:32:01:02:03";
             ValueError::new("MAC address", text, cause, hint)
         };
         let separator = if text.contains('-') { '-' } else { ':' };
@@ -40,7 +40,7 @@ impl FromStr for MacAddress {
         match bytes {
             [0, 0, 0, 0, 0, 0] => Err(refuse("means 'no address'")),
             // The lowest bit of the first byte marks a group (IEEE 802, section 8.2.2); broadcast is one.
-            [first, ..] if first & 1 == 1 => Err(refuse("is the address of a group")),
+            [first, ..] if first & 1 == 1 => Err(refuse("is a multicast address")),
             _ => Ok(Self(bytes)),
         }
     }
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_of_one_interface() {
+    fn only_the_address_of_one_interface_is_accepted() {
         for good in ["dc:a6:32:01:02:03", "DC:A6:32:01:02:03", "dc-a6-32-01-02-03"] {
             assert_eq!(good.parse::<MacAddress>().unwrap().to_string(), "dc:a6:32:01:02:03");
         }
@@ -72,8 +72,8 @@ mod tests {
             ("dc:a6:32:01:02:+3", "six pairs"),
             ("dca632010203", "six pairs"),
             ("00:00:00:00:00:00", "no address"),
-            ("ff:ff:ff:ff:ff:ff", "of a group"),
-            ("01:00:5e:00:00:01", "of a group"),
+            ("ff:ff:ff:ff:ff:ff", "multicast"),
+            ("01:00:5e:00:00:01", "multicast"),
         ] {
             let error = bad.parse::<MacAddress>().unwrap_err().to_string();
             assert!(error.contains(want), "{bad:?}: {error}");

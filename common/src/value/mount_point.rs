@@ -1,4 +1,4 @@
-//! Where a data disk is mounted.
+//! The mount point of a data disk.
 
 use std::fmt;
 use std::path::Path;
@@ -9,22 +9,22 @@ use serde::{Deserialize, Serialize};
 use super::error::ValueError;
 use crate::text_value;
 
-/// An absolute, plain path on which a disk may be mounted without hiding a part of the system.
+/// An absolute, normalized path where a disk can be mounted without hiding a part of the system.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct MountPoint(String);
 
-/// Directories of the system: a disk mounted on one would hide what the node boots from.
+/// System directories: a disk mounted on one would hide files that the node needs to boot.
 const SYSTEM: [&str; 14] = [
     "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/tmp",
     "/usr", "/var",
 ];
 
-/// Made anew by the kernel at each boot: nothing below them is on the disk.
+/// Virtual file systems, created at each boot: nothing below them is on the disk.
 const VIRTUAL: [&str; 4] = ["/dev/", "/proc/", "/run/", "/sys/"];
 
 impl MountPoint {
-    /// The path as text, without a closing slash.
+    /// The path as text, without a trailing slash.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -45,19 +45,19 @@ impl FromStr for MountPoint {
         };
         let inside = inside.strip_suffix('/').unwrap_or(inside);
         if inside.is_empty() {
-            return refuse("is the root of the system", "name a directory of its own, such as /k8s-data");
+            return refuse("is the root directory", "use a separate directory, such as /k8s-data");
         }
         if text.chars().any(char::is_control) {
-            return refuse("has a control character", "name a plain directory, such as /k8s-data");
+            return refuse("has a control character", "use a plain path, such as /k8s-data");
         }
         if inside.split('/').any(|part| matches!(part, "" | "." | "..")) {
-            return refuse("is not a plain path", "leave out '.', '..' and doubled slashes");
+            return refuse("is not a plain path", "remove '.', '..' and double slashes");
         }
         let path = format!("/{inside}");
         if SYSTEM.contains(&path.as_str()) || VIRTUAL.iter().any(|dir| path.starts_with(dir)) {
             return refuse(
                 "would hide a part of the system",
-                "name a directory of its own, such as /k8s-data or /srv/data",
+                "use a separate directory, such as /k8s-data or /srv/data",
             );
         }
         Ok(Self(path))
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mount_points_are_plain_and_hide_nothing() {
+    fn a_mount_point_is_a_plain_path_that_hides_no_system_directory() {
         for (good, want) in [
             ("/k8s-data", "/k8s-data"),
             ("/k8s-data/", "/k8s-data"),

@@ -1,10 +1,10 @@
-//! What a node does in the cluster.
+//! The role of a node in the cluster.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What a node does in the cluster.
+/// The role of a node in the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -15,7 +15,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// The unit that runs it, as k3s's own installer names it.
+    /// Its systemd unit, with the name from k3s's own installer.
     pub fn unit(self) -> &'static str {
         match self {
             Self::Server => "k3s.service",

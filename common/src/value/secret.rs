@@ -1,24 +1,23 @@
-//! Text that is never shown.
+//! Secret text, which is never printed.
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// A password, a token, a private key, or a file that holds one.
+/// A password, a token, a private key, or a file that contains one.
 ///
-/// It has neither `Display` nor `Serialize`: who wants the text must ask for it by name, and [`Secret::expose`] is easy
-/// to search for. The memory is overwritten when it is dropped; copies that libraries make on their way (ring's keys,
-/// the TOML parser) are out of reach.
+/// It has neither `Display` nor `Serialize`: the text is available only by [`Secret::expose`], which is easy to search
+/// for. The memory is overwritten on drop; copies inside libraries (ring's keys, the TOML parser) are not.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Takes the text over.
+    /// Takes ownership of the text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(Zeroizing::new(text.into()))
     }
 
-    /// The text itself, for where it has to go.
+    /// The text itself.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -41,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debug_shows_a_placeholder() {
+    fn debug_prints_a_placeholder() {
         assert_eq!(format!("{:?}", Secret::new("hunter2")), "<secret>");
         assert_eq!(format!("{:?}", Some(vec![Secret::new("hunter2")])), "Some([<secret>])");
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::address::{InterfaceAddress, unusable};
 use super::error::ValueError;
 
-/// A fixed address with its gateway and name servers; the gateway lies in the address's own network.
+/// A fixed address with its gateway and name servers; the gateway is in the network of the address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Raw")]
 pub struct StaticNetwork {
@@ -17,7 +17,7 @@ pub struct StaticNetwork {
     dns: Vec<IpAddr>,
 }
 
-/// The form in which a user writes it.
+/// The serialized form.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Raw {
@@ -28,8 +28,8 @@ struct Raw {
 }
 
 impl StaticNetwork {
-    /// Puts the three together. Refused where the gateway cannot be reached from the address, and for a name server
-    /// that no packet can be sent to.
+    /// Combines the three. Fails if the gateway cannot be reached from the address, or if a name server is not a valid
+    /// host address.
     pub fn new(
         address: InterfaceAddress,
         gateway: Option<IpAddr>,
@@ -47,12 +47,12 @@ impl StaticNetwork {
         self.address
     }
 
-    /// Where packets for other networks go; none keeps the node on its own network.
+    /// The gateway to other networks; without one the node reaches only its own network.
     pub fn gateway(&self) -> Option<IpAddr> {
         self.gateway
     }
 
-    /// Name servers, asked in this order.
+    /// Name servers, in order.
     pub fn dns(&self) -> &[IpAddr] {
         &self.dns
     }
@@ -71,14 +71,14 @@ fn check_gateway(address: InterfaceAddress, gateway: IpAddr) -> Result<(), Value
     if !address.contains(gateway) {
         return refuse(
             format!("is not inside {}/{}", address.network(), address.prefix()),
-            "write the router's address in the node's own network, or fix the prefix length",
+            "use the router's address in the node's network, or fix the prefix length",
         );
     }
     if gateway == address.ip() {
-        return refuse("is the node's own address".into(), "write the router's address");
+        return refuse("is the node's own address".into(), "use the router's address");
     }
     match address.reserved(gateway).or_else(|| unusable(gateway)) {
-        Some(cause) => refuse(cause.into(), "write the router's address"),
+        Some(cause) => refuse(cause.into(), "use the router's address"),
         None => Ok(()),
     }
 }
@@ -89,7 +89,7 @@ fn check_dns(server: IpAddr) -> Result<(), ValueError> {
             "name server",
             server,
             cause,
-            "write the address of a name server that the node can reach",
+            "use the address of a name server that the node can reach",
         )),
         None => Ok(()),
     }
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gateway_must_be_a_neighbour() {
+    fn a_gateway_outside_the_network_is_rejected() {
         for (address, gateway) in [
             ("192.168.1.10/24", Some("192.168.1.1")),
             ("10.0.0.0/31", Some("10.0.0.1")),
@@ -124,7 +124,7 @@ mod tests {
             ("192.168.1.10/24", "192.168.2.1", "is not inside 192.168.1.0/24"),
             ("192.168.1.10/24", "fd00::1", "is not inside 192.168.1.0/24"),
             ("192.168.1.10/24", "192.168.1.10", "own address"),
-            ("192.168.1.10/24", "192.168.1.0", "the network itself"),
+            ("192.168.1.10/24", "192.168.1.0", "the network address"),
             ("192.168.1.10/24", "192.168.1.255", "broadcast"),
         ] {
             let error = network(address, Some(gateway), &[]).unwrap_err().to_string();
@@ -133,9 +133,9 @@ mod tests {
     }
 
     #[test]
-    fn name_servers_must_be_hosts() {
+    fn a_name_server_that_is_not_a_host_is_rejected() {
         for (dns, want) in [
-            ("127.0.0.53", "to itself"),
+            ("127.0.0.53", "a loopback address"),
             ("0.0.0.0", "no address"),
             ("255.255.255.255", "broadcast"),
             ("224.0.0.251", "multicast"),
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn toml_is_checked_like_everything_else() {
+    fn an_invalid_value_in_toml_is_rejected() {
         let good = "address = '192.168.1.10/24'\ngateway = '192.168.1.1'\ndns = ['1.1.1.1']\n";
         let value: StaticNetwork = toml::from_str(good).unwrap();
         assert_eq!(value, network("192.168.1.10/24", Some("192.168.1.1"), &["1.1.1.1"]).unwrap());

@@ -1,4 +1,4 @@
-//! A network as a whole.
+//! A network in CIDR notation.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -11,7 +11,7 @@ use super::address::{InterfaceAddress, parse_network};
 use super::error::ValueError;
 use crate::text_value;
 
-/// A network by its first address and the length of its prefix, such as `192.168.1.0/24`.
+/// A network with its first address and prefix length, such as `192.168.1.0/24`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Subnet(IpNet);
@@ -22,12 +22,12 @@ impl Subnet {
         Self(address.trunc())
     }
 
-    /// Whether an address lies inside.
+    /// Whether an address is inside.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address)
     }
 
-    /// Whether the two have an address in common.
+    /// Whether the two share addresses.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.contains(other.0.network()) || other.contains(self.0.network())
     }
@@ -37,12 +37,12 @@ impl Subnet {
         self.0.prefix_len()
     }
 
-    /// Whether it is a network of IPv4.
+    /// Whether it is an IPv4 network.
     pub fn is_ipv4(&self) -> bool {
         self.0.addr().is_ipv4()
     }
 
-    /// The address that many places behind the network's own. `None` where it can be no host's.
+    /// The network address plus `index`. `None` if it is not a valid host address.
     pub fn address(&self, index: u32) -> Option<IpAddr> {
         let address = match self.0.network() {
             IpAddr::V4(first) => IpAddr::V4(Ipv4Addr::from_bits(first.to_bits().checked_add(index)?)),
@@ -51,14 +51,14 @@ impl Subnet {
         self.host(address).ok().map(|host| host.ip())
     }
 
-    /// The address of a host in this network. Refused where it lies outside or can be no host's.
+    /// The address of a host in this network. Fails if it is outside or not a valid host address.
     pub fn host(&self, address: IpAddr) -> Result<InterfaceAddress, ValueError> {
         if !self.contains(address) {
             return Err(ValueError::new(
                 "address",
                 address,
                 format!("is not inside the network {self}"),
-                "write an address of that network, or fix the network",
+                "use an address of that network, or fix the network",
             ));
         }
         format!("{address}/{}", self.prefix()).parse()
@@ -69,7 +69,7 @@ impl FromStr for Subnet {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const FORM: &str = "write it like 192.168.1.0/24";
+        const FORM: &str = "use the form 192.168.1.0/24";
         let refuse = |cause: &str, hint: &str| ValueError::new("network", text, cause, hint);
         let given = parse_network(text).map_err(|cause| refuse(cause, FORM))?;
         let network = Self::of(given);
@@ -97,15 +97,15 @@ mod tests {
     }
 
     #[test]
-    fn networks_and_what_is_none() {
+    fn only_a_network_without_host_bits_is_accepted() {
         for good in ["192.168.1.0/24", "10.0.0.0/8", "fd00::/64", "10.42.0.0/16"] {
             assert_eq!(subnet(good).to_string(), good);
         }
         for (bad, want) in [
             ("192.168.1.0", "no prefix length"),
-            ("192.168.1.5/24", "write 192.168.1.0/24"),
-            ("192.168.1.0/33", "impossible prefix"),
-            ("x/24", "no IP address"),
+            ("192.168.1.5/24", "has host bits set: use 192.168.1.0/24"),
+            ("192.168.1.0/33", "invalid prefix"),
+            ("x/24", "no valid IP address"),
         ] {
             let error = bad.parse::<Subnet>().unwrap_err().to_string();
             assert!(error.contains(want), "{bad:?}: {error}");
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_inside() {
+    fn networks_know_their_addresses_and_overlaps() {
         assert!(subnet("10.0.0.0/8").overlaps(&subnet("10.42.0.0/16")));
         assert!(subnet("10.42.0.0/16").overlaps(&subnet("10.0.0.0/8")));
         assert!(!subnet("10.42.0.0/16").overlaps(&subnet("10.43.0.0/16")));

@@ -9,7 +9,7 @@ use super::error::ValueError;
 use super::host::Host;
 use crate::text_value;
 
-/// An NTP server: a host, and a port where it is not 123.
+/// An NTP server: a host, and a port if it is not 123.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TimeServer {
@@ -41,21 +41,15 @@ impl FromStr for TimeServer {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Ok(host) = text.parse() {
-            return Ok(Self { host, port: None });
-        }
-        if let Some((host, port)) = text.rsplit_once(':')
-            && let Ok(port @ 1..) = port.parse::<u16>()
-        {
-            let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-            return Ok(Self { host: inner.unwrap_or(host).parse()?, port: Some(port) });
-        }
-        Err(ValueError::new(
-            "time server",
-            text,
-            "is neither a host nor a host with a port",
-            "write something like pool.ntp.org or 192.168.1.1:123",
-        ))
+        let (host, port) = Host::with_optional_port_from(text).ok_or_else(|| {
+            ValueError::new(
+                "time server",
+                text,
+                "is neither a host nor a host with a port",
+                "write something like pool.ntp.org or 192.168.1.1:123",
+            )
+        })?;
+        Ok(Self { host, port })
     }
 }
 
@@ -75,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_with_and_without_port() {
+    fn a_host_with_or_without_a_port_is_accepted() {
         for good in ["pool.ntp.org", "192.168.1.1", "192.168.1.1:1123", "[fd00::1]:123", "fd00::1"] {
             assert_eq!(good.parse::<TimeServer>().unwrap().to_string(), good);
         }

@@ -13,9 +13,9 @@ use super::interface_name::InterfaceName;
 pub struct VlanId(u16);
 
 impl VlanId {
-    /// The first number.
+    /// The lowest number.
     pub const LEAST: u16 = 1;
-    /// The last one.
+    /// The highest number.
     pub const MOST: u16 = 4094;
 
     /// The number.
@@ -23,20 +23,20 @@ impl VlanId {
         self.0
     }
 
-    /// What its interface is called where the name of the port is not known, or not needed: `vlan20`.
+    /// The name of its interface if the port is unknown or not needed: `vlan20`.
     pub fn interface(self) -> InterfaceName {
         #[expect(clippy::expect_used, reason = "four letters and at most four digits")]
-        format!("vlan{self}").parse().expect("it is a name that the kernel takes")
+        format!("vlan{self}").parse().expect("a valid interface name")
     }
 
-    /// What it is called on a port, as ifupdown has it (interfaces(5), "VLAN INTERFACES"): `eth0.20`.
+    /// The name of its interface on a port, for ifupdown (interfaces(5), "VLAN INTERFACES"): `eth0.20`.
     ///
-    /// Refused where that is longer than a name can be.
+    /// Fails if the name is too long.
     pub fn interface_on(self, port: &InterfaceName) -> Result<InterfaceName, ValueError> {
         format!("{port}.{self}").parse()
     }
 
-    /// The VLAN that an interface is for, if it is called as VLANs' are: `vlan20`, or `eth0.20` and then its port as well.
+    /// The VLAN of an interface with a VLAN's name: `vlan20`, or `eth0.20`, which also gives its port.
     pub fn of_interface(name: &InterfaceName) -> Option<(Option<&str>, Self)> {
         let (port, number) = match name.as_str().rsplit_once('.') {
             Some((port, number)) => (Some(port), number),
@@ -56,8 +56,8 @@ impl TryFrom<u32> for VlanId {
             _ => Err(ValueError::new(
                 "VLAN",
                 number,
-                "is no number of a VLAN",
-                "write one from 1 to 4094, as the switch has it",
+                "is out of range",
+                "use a number from 1 to 4094, as set on the switch",
             )),
         }
     }
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn interfaces_of_vlans_are_known_by_their_names() {
+    fn an_interface_of_a_vlan_is_recognized_by_its_name() {
         let of = |name: &str| {
             let name: InterfaceName = name.parse().unwrap();
             VlanId::of_interface(&name).map(|(port, id)| (port.map(str::to_owned), id.get()))
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_names() {
+    fn a_number_in_range_gives_interface_names() {
         for number in [1, 20, 4094] {
             assert_eq!(VlanId::try_from(number).unwrap().get().to_string(), number.to_string());
         }

@@ -1,4 +1,4 @@
-//! What joins a wireless network.
+//! The credentials of a wireless network.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -26,27 +26,27 @@ impl FromStr for Ssid {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.is_empty() || text.len() > 32 || text.chars().any(char::is_control) {
-            let hint = "write the network's name as the router shows it";
+            let hint = "use the network's name as shown by the router";
             return Err(ValueError::new("SSID", text, "is not 1 to 32 bytes of text", hint));
         }
         Ok(Self(text.to_owned()))
     }
 }
 
-/// A passphrase of 8 to 63 printable ASCII characters, or the 64 hex digits that WPA makes of it. Does not print.
+/// A passphrase of 8 to 63 printable ASCII characters, or the 64 hex digits that WPA derives from it. `Debug` hides it.
 #[derive(Debug, Clone)]
 pub struct Psk(Secret);
 
 impl Psk {
-    /// The text, to be written where the node reads it.
+    /// The text, for the file that the node reads.
     pub fn expose(&self) -> &str {
         self.0.expose()
     }
 }
 
 impl Psk {
-    /// The key that is made of the password for this network, as 64 hex digits (IEEE 802.11, annex J.4): all that joins
-    /// it, and good for no other.
+    /// The key derived from the password and the SSID, as 64 hex digits (IEEE 802.11, annex J.4): it is enough to join
+    /// this network and no other.
     pub fn key(&self, ssid: &Ssid) -> Secret {
         const ROUNDS: NonZeroU32 = NonZeroU32::MIN.saturating_add(4095);
         let psk = self.expose();
@@ -69,15 +69,15 @@ impl FromStr for Psk {
         if !passphrase && !key {
             return Err(ValueError::hidden(
                 "Wi-Fi password",
-                "is neither 8 to 63 plain characters nor 64 hex digits",
-                "write the password that other devices use",
+                "is neither 8 to 63 printable ASCII characters nor 64 hex digits",
+                "use the password of the network",
             ));
         }
         Ok(Self(Secret::new(text)))
     }
 }
 
-/// Two capital letters of ISO 3166: which channels and powers are allowed where the node stands.
+/// A country code of ISO 3166 (two uppercase letters), which sets the allowed radio channels and power.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CountryCode(String);
 
@@ -93,8 +93,8 @@ impl FromStr for CountryCode {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.len() != 2 || !text.bytes().all(|b| b.is_ascii_uppercase()) {
-            let hint = "write the country where the node stands, such as DE or US";
-            return Err(ValueError::new("country", text, "is not two capital letters", hint));
+            let hint = "use the code of the country where the node is, such as DE or US";
+            return Err(ValueError::new("country", text, "is not two uppercase letters", hint));
         }
         Ok(Self(text.to_owned()))
     }
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_countries() {
+    fn valid_names_and_countries_are_accepted() {
         assert!("Café 5 GHz".parse::<Ssid>().is_ok() && "x".repeat(32).parse::<Ssid>().is_ok());
         assert!("".parse::<Ssid>().is_err() && "x".repeat(33).parse::<Ssid>().is_err());
         assert!("DE".parse::<CountryCode>().is_ok());
@@ -128,7 +128,7 @@ mod tests {
 
     /// The second test vector of IEEE 802.11, annex J.4.
     #[test]
-    fn a_key_is_that_of_the_standard() {
+    fn the_key_is_that_of_the_standard() {
         let (psk, ssid): (Psk, Ssid) = ("ThisIsAPassword".parse().unwrap(), "ThisIsASSID".parse().unwrap());
         let key = psk.key(&ssid);
         assert_eq!(key.expose(), "0dc0d6eb90555ed6419756b9a15ec3e3209b63df707dd508d14581f8982721af");
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn passwords_are_checked_and_never_shown() {
+    fn a_password_is_checked_and_never_shown() {
         let key = "0123456789abcdef".repeat(4);
         for good in ["hunter2!", "with some spaces", &key] {
             let psk: Psk = good.parse().unwrap();

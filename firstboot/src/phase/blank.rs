@@ -1,8 +1,8 @@
-//! Finding the one disk that may be formatted, and formatting it.
+//! Finds the only disk that may be formatted, and formats it.
 //!
-//! Everything that marks a disk as used lies in its first or last MiB: both partition tables, and the superblocks of
-//! every file system, array, volume manager and swap that blkid knows. So a disk with only zeros there holds nothing
-//! that could be found again; blkid is asked all the same.
+//! All marks of a used disk are in its first or last MiB: both partition tables, and the superblocks of every file
+//! system, array, volume manager and swap that blkid knows. So a disk with only zeros there has no recoverable contents;
+//! blkid is run as well.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,49 +16,49 @@ use crate::state::PhaseName;
 use crate::sys::{Command, System};
 use crate::systemd;
 
-/// How much of either end must be zero.
+/// The size at both ends that must be zero.
 const END: usize = 1024 * 1024;
 
-/// Disks on USB show themselves late. Before this time after power-on none is formatted: the one with the label may
-/// still be to come.
+/// USB disks appear late. Before this time after power-on no disk is formatted, because the one with the label may still
+/// appear.
 pub(super) const SETTLED: Duration = Duration::from_secs(30);
 
-/// mkfs on a slow disk of several terabytes.
+/// The time limit of mkfs, for a slow disk of several terabytes.
 const FORMAT_LIMIT: Duration = Duration::from_secs(1200);
 
-/// Formats the blank disk, or the one whose formatting was interrupted.
+/// Formats the blank disk, or the disk whose formatting was interrupted.
 pub(super) fn format(cx: &mut Context<'_>, wanted: &DataDisk) -> Result<(), PhaseError> {
     if cx.sys.uptime() < SETTLED {
         return Err(PhaseError::retry(
             format!(
-                "no disk has the label {:?} yet; a blank one is formatted only when all have shown up",
+                "no disk has the label {:?} yet; a blank disk is formatted only after all disks have appeared",
                 wanted.label.as_str()
             ),
-            "plug in the data disk",
+            "connect the data disk",
         ));
     }
     let (disk, description) = choose(cx, wanted)?;
     cx.state.formatting = Some(description.clone());
     let device = disk.path().display().to_string();
     let text = format!("formatting the blank disk {device} ({description}) as {:?}", wanted.label.as_str());
-    // Also writes the state: after a power cut in the middle the disk is no longer blank.
+    // This also writes the state: after a power cut during formatting the disk is no longer blank.
     cx.note(PhaseName::DataDisk, &text).map_err(PhaseError::Abort)?;
     let output = systemd::run(cx.sys, &mkfs(wanted.label.as_str(), &device))?;
     if output.success {
         return Ok(());
     }
     let what = format!("formatting {device} ({description}): {}", systemd::last_line(&output.stderr));
-    Err(PhaseError::retry(what, "replace the disk if it happens twice"))
+    Err(PhaseError::retry(what, "replace the disk if this happens again"))
 }
 
-/// `-F`: a whole disk, and nobody there to ask (mke2fs(8)).
+/// `-F`: a whole disk, without a prompt (mke2fs(8)).
 fn mkfs(label: &str, device: &str) -> Command {
     let mut command = Command::new("mkfs.ext4", ["-q", "-F", "-L", label, device]);
     command.limit = FORMAT_LIMIT;
     command
 }
 
-/// The one disk to format, with its description; any doubt is a refusal that says what was seen.
+/// The only disk to format, with its description; otherwise an error that lists the disks found.
 fn choose(cx: &Context<'_>, wanted: &DataDisk) -> Result<(Disk, String), PhaseError> {
     let (mut blank, mut others) = (Vec::new(), Vec::new());
     for disk in Disk::all(cx.sys) {
@@ -70,8 +70,8 @@ fn choose(cx: &Context<'_>, wanted: &DataDisk) -> Result<(Disk, String), PhaseEr
         }
     }
     let what = match blank.as_slice() {
-        [_] => return blank.pop().ok_or_else(|| PhaseError::retry("no blank disk", "plug one in")),
-        [] if others.is_empty() => "no disk was found".to_owned(),
+        [_] => return blank.pop().ok_or_else(|| PhaseError::retry("no blank disk found", "connect one")),
+        [] if others.is_empty() => "no disk found".to_owned(),
         [] => format!("no disk has the label {:?}, and none is blank: {}", wanted.label, others.join("; ")),
         several => {
             let names: Vec<String> =
@@ -84,14 +84,14 @@ fn choose(cx: &Context<'_>, wanted: &DataDisk) -> Result<(Disk, String), PhaseEr
         }
     };
     let advice = format!(
-        "plug in one blank disk; or label a file system: e2label /dev/<its partition> {}; or, where nothing on a disk \
-         is needed any more, make it blank: wipefs --all and zeros over its first and last MiB",
+        "connect exactly one blank disk; or label a file system: e2label /dev/<its partition> {}; or, if the contents \
+        of a disk are not needed, make it blank: wipefs --all, and zeros in its first and last MiB",
         wanted.label
     );
     Err(PhaseError::retry(what, advice))
 }
 
-/// Why the disk is out of the question whatever is on it.
+/// Why the disk must not be formatted, regardless of its contents.
 fn in_use(cx: &Context<'_>, disk: &Disk) -> Option<String> {
     if !disk.partitions.is_empty() {
         let names: Vec<_> = disk.partitions.iter().map(|partition| partition.name.as_str()).collect();
@@ -101,20 +101,20 @@ fn in_use(cx: &Context<'_>, disk: &Disk) -> Option<String> {
         return Some("it is read-only".to_owned());
     }
     if disk.is_held(cx.sys) {
-        return Some("another device is made of it".to_owned());
+        return Some("it is part of another device".to_owned());
     }
     let number = crate::block::device_number(cx.sys, &disk.name)?;
     mounts::of(cx.sys, &number).map(|mount| format!("it is mounted at {}", mount.at.display()))
 }
 
-/// What is on the disk; none where it is blank. What cannot be read is not blank.
+/// The contents of the disk; `None` if it is blank. An unreadable disk is not blank.
 fn content(sys: &dyn System, disk: &Disk) -> Option<String> {
     let path = disk.path();
     let last = disk.bytes().saturating_sub(u64::try_from(END).unwrap_or(u64::MAX));
     for (name, offset) in [("first", 0), ("last", last)] {
         match sys.read_at(&path, offset, END) {
-            Err(e) => return Some(format!("its {name} MiB cannot be read ({e})")),
-            Ok(bytes) if bytes.is_empty() => return Some(format!("its {name} MiB cannot be read")),
+            Err(e) => return Some(format!("cannot read its {name} MiB ({e})")),
+            Ok(bytes) if bytes.is_empty() => return Some(format!("cannot read its {name} MiB")),
             Ok(bytes) if bytes.iter().all(|byte| *byte == 0) => {}
             Ok(_) => {
                 let found = signature(sys, &path).ok().flatten();
@@ -128,8 +128,8 @@ fn content(sys: &dyn System, disk: &Disk) -> Option<String> {
     }
 }
 
-/// What blkid finds. It says nothing at all where it finds nothing, and complains where it finds several things
-/// (blkid(8), `--probe`). A base without it is judged by the zeros alone.
+/// The result of blkid. It prints nothing if it finds nothing, and fails if the result is ambiguous (blkid(8),
+/// `--probe`). On a base without blkid only the zeros are checked.
 fn signature(sys: &dyn System, device: &Path) -> Result<Option<String>, String> {
     let shown = device.display().to_string();
     let command = Command::new("blkid", ["--probe", "--output", "export", &shown]);
@@ -143,10 +143,10 @@ fn signature(sys: &dyn System, device: &Path) -> Result<Option<String>, String> 
         pairs.find(|(name, _)| *name == key).map(|(_, value)| value.to_owned())
     };
     match (value("TYPE").or_else(|| value("PTTYPE")), value("LABEL")) {
-        (Some(kind), Some(label)) => Ok(Some(format!("it holds {kind} with the label {label:?}"))),
-        (Some(kind), None) => Ok(Some(format!("it holds {kind}"))),
+        (Some(kind), Some(label)) => Ok(Some(format!("it has {kind} with the label {label:?}"))),
+        (Some(kind), None) => Ok(Some(format!("it has {kind}"))),
         (None, _) if output.stdout.trim().is_empty() && output.stderr.trim().is_empty() => Ok(None),
-        (None, _) => Ok(Some("blkid finds something on it".to_owned())),
+        (None, _) => Ok(Some("blkid finds a signature on it".to_owned())),
     }
 }
 
@@ -161,8 +161,8 @@ mod tests {
 
     const BYTES: u64 = 64 * 1024 * 1024;
 
-    /// Runs `script` with the path of an image file of zeros as `$1`, and judges the file as a disk.
-    fn judge(script: &str) -> Option<String> {
+    /// Runs `script` with the path of an image file of zeros as `$1`, and checks the file as a disk.
+    fn content_after(script: &str) -> Option<String> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("disk");
         File::create(&path).unwrap().set_len(BYTES).unwrap();
@@ -176,10 +176,10 @@ mod tests {
     }
 
     #[test]
-    fn zeros_are_blank() {
-        assert_eq!(judge("true"), None);
+    fn a_disk_of_zeros_is_blank() {
+        assert_eq!(content_after("true"), None);
         assert_eq!(
-            judge(
+            content_after(
                 "mkfs.ext4 -q -F -L x \"$1\" && dd if=/dev/zero of=\"$1\" bs=1M count=64 conv=notrunc 2>&1"
             ),
             None
@@ -187,34 +187,34 @@ mod tests {
     }
 
     #[test]
-    fn what_the_fields_tools_make_is_not_blank() {
+    fn a_disk_with_a_signature_or_data_is_not_blank() {
         let table = [
-            ("mkfs.ext4 -q -F -L photos \"$1\"", "it holds ext4 with the label \"photos\""),
-            ("mkfs.vfat \"$1\"", "it holds vfat"),
-            ("mkswap -L s \"$1\"", "it holds swap with the label \"s\""),
-            ("echo ',,L' | sfdisk -q -X dos \"$1\"", "it holds dos"),
-            ("echo ',,L' | sfdisk -q -X gpt \"$1\"", "it holds gpt"),
-            // Only the second GPT is left, which blkid does not look for: what `dd` over the beginning leaves.
+            ("mkfs.ext4 -q -F -L photos \"$1\"", "it has ext4 with the label \"photos\""),
+            ("mkfs.vfat \"$1\"", "it has vfat"),
+            ("mkswap -L s \"$1\"", "it has swap with the label \"s\""),
+            ("echo ',,L' | sfdisk -q -X dos \"$1\"", "it has dos"),
+            ("echo ',,L' | sfdisk -q -X gpt \"$1\"", "it has gpt"),
+            // Only the backup GPT is left, after `dd` over the beginning; blkid does not look for it.
             (
                 "echo ',,L' | sfdisk -q -X gpt \"$1\"; dd if=/dev/zero of=\"$1\" bs=1M count=2 conv=notrunc",
                 "its last MiB is not empty",
             ),
-            // A file system in a partition whose table was lost: nothing in the first MiB that blkid would see.
+            // A file system in a partition whose table was lost: blkid finds nothing in the first MiB.
             ("printf x | dd of=\"$1\" bs=1 seek=1048575 conv=notrunc", "its first MiB is not empty"),
             ("printf x | dd of=\"$1\" bs=1 seek=67108863 conv=notrunc", "its last MiB is not empty"),
         ];
         for (script, expected) in table {
-            assert_eq!(judge(script).as_deref(), Some(expected), "{script}");
+            assert_eq!(content_after(script).as_deref(), Some(expected), "{script}");
         }
     }
 
     #[test]
-    fn what_cannot_be_read_is_not_blank() {
+    fn an_unreadable_disk_is_not_blank() {
         let disk = Disk { name: "/nowhere/disk".into(), sectors: 8192, partitions: Vec::new() };
-        assert!(content(&RealSystem, &disk).unwrap().starts_with("its first MiB cannot be read"));
+        assert!(content(&RealSystem, &disk).unwrap().starts_with("cannot read its first MiB"));
     }
 
-    /// The command that formats, as it stands above, on a file: the label is found by others' tools.
+    /// Runs the command above on a file; e2label must find the label.
     #[test]
     fn a_formatted_disk_has_its_label() {
         let dir = tempfile::tempdir().unwrap();
@@ -226,7 +226,7 @@ mod tests {
         let label = Process::new("/usr/sbin/e2label").arg(&path).output().unwrap();
         assert_eq!(label.stdout, b"k8s-data\n");
         assert!(Process::new("/usr/sbin/e2fsck").args(["-fn", shown]).output().unwrap().status.success());
-        // A file cut short in the middle of the writing, as a power cut leaves a disk, is no longer blank.
+        // A partly written file, as after a power cut, is no longer blank.
         File::options().write(true).open(&path).unwrap().write_all_at(&[0; 2048], 0).unwrap();
         let disk = Disk { name: shown.to_owned(), sectors: BYTES / 512, partitions: Vec::new() };
         assert!(content(&RealSystem, &disk).is_some());

@@ -1,4 +1,4 @@
-//! Every file from the builder is on the card exactly as it was written.
+//! Verifies that every file from the builder is intact on the card.
 
 use std::io::Read;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::seed::BundleFile;
 use crate::state::PhaseName;
 use crate::sys::{Kind, System};
 
-/// Bytes read at once: enough for a card's speed, little memory.
+/// The buffer size: enough for the speed of a card, with little memory.
 const PIECE: usize = 256 * 1024;
 
 pub(super) struct Bundle;
@@ -22,12 +22,12 @@ impl Phase for Bundle {
         PhaseName::Bundle
     }
 
-    /// What a card has read wrongly once is damaged: no second try.
+    /// A card that has read wrong data once is damaged: no retry.
     fn limit(&self, _cx: &Context<'_>) -> Duration {
         Duration::ZERO
     }
 
-    /// After the digests were good once, the sizes are enough.
+    /// Once the digests are verified, the sizes are enough.
     fn is_done(&self, cx: &Context<'_>) -> Result<bool, PhaseError> {
         Ok(cx.state.is_done(PhaseName::Bundle) && cx.seed.bundle.iter().all(|file| has_size(cx.sys, file)))
     }
@@ -58,14 +58,10 @@ fn check(sys: &dyn System, file: &BundleFile) -> Result<(), String> {
         return Err("it is not a file".to_owned());
     }
     if stat.size != file.size {
-        return Err(format!("it has {} bytes, not {}", stat.size, file.size));
+        return Err(format!("expected {} bytes, found {}", file.size, stat.size));
     }
     let digest = digest(sys.open(&file.path).map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
-    if digest == file.sha256 {
-        Ok(())
-    } else {
-        Err("its SHA-256 is not the one it was built with".to_owned())
-    }
+    if digest == file.sha256 { Ok(()) } else { Err("its SHA-256 does not match the build".to_owned()) }
 }
 
 fn digest(mut reader: Box<dyn Read>) -> std::io::Result<String> {
@@ -83,5 +79,5 @@ fn digest(mut reader: Box<dyn Read>) -> std::io::Result<String> {
 
 fn damaged(file: &BundleFile, why: &str) -> PhaseError {
     let what = format!("the bundle is damaged: {}: {why}", file.path.display());
-    PhaseError::abort(what, "flash the card again, on another card if it happens twice")
+    PhaseError::abort(what, "flash the card again; use another card if this happens again")
 }

@@ -1,4 +1,4 @@
-//! What `k3s check-config` says about kernel and system is kept, for whoever looks for the cause of something.
+//! Saves the output of `k3s check-config` about kernel and system, for diagnosis.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::state::PhaseName;
 use crate::sys::Command;
 use crate::systemd;
 
-/// Where it is kept.
+/// The path of the output.
 const PATH: &str = "/var/lib/hcimage/check-config.txt";
 
 pub(super) struct Check;
@@ -31,7 +31,7 @@ impl Phase for Check {
         Ok(cx.state.is_done(PhaseName::Check))
     }
 
-    /// It exits with an error where something is missing: what it says is wanted in any case.
+    /// It exits with an error if something is missing: the output is saved in any case.
     fn apply(&self, cx: &mut Context<'_>) -> Result<(), PhaseError> {
         let mut command = Command::new(K3S, ["check-config"]);
         command.limit = Duration::from_secs(120);
@@ -43,17 +43,17 @@ impl Phase for Check {
 
     fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, PhaseError> {
         let bytes = cx.sys.read(Path::new(PATH)).unwrap_or_default();
-        Ok(vec![format!("{}; all of it in {PATH}", summary(&String::from_utf8_lossy(&bytes)))])
+        Ok(vec![format!("{}; full output in {PATH}", summary(&String::from_utf8_lossy(&bytes)))])
     }
 
-    /// The node is Ready: what checks it may be missing.
+    /// The node is Ready, so the check is optional.
     fn on_timeout(&self, _cx: &mut Context<'_>, last: PhaseError) -> Result<Vec<String>, Failure> {
         Ok(vec![last.into_failure().what])
     }
 }
 
-/// The line with the result, and the first of what is missing. Its generally necessary features end in `missing`;
-/// optional ones say so too, and are told apart by the result only.
+/// The result, with the missing features. Required features end in `missing`; optional ones too, so only the result
+/// distinguishes them.
 fn summary(text: &str) -> String {
     let result = text.lines().rev().find_map(|line| line.trim().strip_prefix("STATUS:"));
     let missing: Vec<&str> = text
@@ -65,7 +65,7 @@ fn summary(text: &str) -> String {
     if missing.is_empty() { result.to_owned() } else { format!("{result} (missing: {})", missing.join(", ")) }
 }
 
-/// Without the colours of a terminal (ECMA-48, 5.4: ESC, bracket, parameters, a letter), and without secrets.
+/// The text without terminal colors (ECMA-48, 5.4: ESC, bracket, parameters, a letter) and without secrets.
 fn plain(text: &str) -> String {
     let mut plain = String::new();
     let mut pieces = text.split("\u{1b}[");
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_it_says_in_one_line() {
+    fn the_summary_is_the_status_and_the_missing_features() {
         // As the script of k3s v1.36 prints it, shortened.
         let text = "\nGenerally Necessary:\n- cgroup hierarchy: \u{1b}[32mcgroups V2 mounted\u{1b}[0m\n\
                     - CONFIG_NAMESPACES: \u{1b}[32menabled\u{1b}[0m\n- CONFIG_VXLAN: \u{1b}[1;31mmissing\u{1b}[0m\n\n\

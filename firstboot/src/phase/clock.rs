@@ -1,4 +1,4 @@
-//! The clock is not before the build, and by network time where there is some.
+//! Sets the clock: not before the build, and to network time if available.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::phase_error::{Failure, PhaseError};
 use crate::state::PhaseName;
 
 const ADVICE: &str =
-    "check that UDP port 123 to the time servers is open, or name a server that can be reached";
+    "check that UDP port 123 to the time servers is open, or use a time server that can be reached";
 
 pub(super) struct Clock;
 
@@ -30,7 +30,7 @@ impl Phase for Clock {
         clock::raise(cx.sys, cx.seed, cx.last_seen).map_err(PhaseError::Abort)?;
         match clock::by_network(cx.sys, cx.seed, cx.deadline).map_err(PhaseError::Abort)? {
             NetworkTime::Good(source) => {
-                // From here on the last boot's time says nothing: this clock is right, and may be earlier.
+                // From here on the time of the last boot is ignored: this clock is right, and may be earlier.
                 cx.last_seen = None;
                 cx.progress(PhaseName::Clock, &format!("set by {source}")).map_err(PhaseError::Abort)
             }
@@ -42,21 +42,21 @@ impl Phase for Clock {
 
     fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, PhaseError> {
         if !is_after_floor(cx) {
-            let what = "the clock is not set: it is earlier than the build of this image";
-            return Err(PhaseError::retry(what, "look for a program that sets the clock back"));
+            let what = "the clock is earlier than the build of this image";
+            return Err(PhaseError::retry(what, "find the program that sets the clock back"));
         }
         clock::settle(cx.sys);
-        // Who set it, as act said.
+        // The source, as recorded by `apply`.
         Ok(cx.state.record(PhaseName::Clock).and_then(|record| record.progress.clone()).into_iter().collect())
     }
 
-    /// A clock at the floor is good enough for the certificates made with the image.
+    /// A clock at the floor is good enough for the certificates of the image.
     fn on_timeout(&self, cx: &mut Context<'_>, last: PhaseError) -> Result<Vec<String>, Failure> {
         let last = match last {
             PhaseError::Retry(last) if !cx.seed.clock.require_ntp && is_after_floor(cx) => last,
             phase_error => return Err(phase_error.into_failure()),
         };
-        // The server that this node joins may be switched on later, and then has the time: see `join`.
+        // The server that this node joins may start later, and then has the time: see `join`.
         if cx.seed.role.join().is_none() || cx.state.committed {
             clock::settle(cx.sys);
         }

@@ -1,4 +1,4 @@
-//! The data disk is mounted, and its directories are there.
+//! Mounts the data disk and creates its directories.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::state::PhaseName;
 use crate::sys::{Command, Kind};
 use crate::systemd;
 
-/// Looking twice is worth it in any case; a blank disk needs a try after all disks have shown up.
+/// The disk is searched at least twice; a blank disk needs an attempt after all disks have appeared.
 const LEAST: Duration = Duration::from_secs(5);
 
 const BY_LABEL: &str = "/dev/disk/by-label";
@@ -28,7 +28,7 @@ impl Phase for DataDisk {
         cx.seed.data_disk.is_some()
     }
 
-    /// The wait of the seed counts from power-on: a disk is there or comes, whatever else took time meanwhile.
+    /// The wait of the seed counts from power-on, which includes the time of earlier phases.
     fn limit(&self, cx: &Context<'_>) -> Duration {
         let wait = Duration::from_secs(cx.seed.data_disk.as_ref().map_or(0, |disk| disk.wait_seconds));
         let settled = match &cx.seed.data_disk {
@@ -48,7 +48,7 @@ impl Phase for DataDisk {
     fn apply(&self, cx: &mut Context<'_>) -> Result<(), PhaseError> {
         let seed = cx.seed;
         let Some(disk) = &seed.data_disk else { return Ok(()) };
-        // What udev has not yet worked off may be the disk; its failure shows as a missing label.
+        // udev may still be processing the disk. If this fails, the label is missing.
         let _ = cx.sys.run(&Command::new("udevadm", ["settle", "--timeout=10"]));
         if find(cx, disk.label.as_str()).is_none() && disk.format == Format::IfBlank {
             blank::format(cx, disk)?;
@@ -61,10 +61,10 @@ impl Phase for DataDisk {
         if !is_mounted(cx, disk, &device)? {
             mount(cx, disk)?;
         }
-        // Asked again: without the mount the directories would be made on the card.
+        // Checked again: without the mount the directories would be created on the card.
         if !is_mounted(cx, disk, &device)? {
             let what = format!("{} is not mounted although `mount` succeeded", disk.mount);
-            return Err(PhaseError::retry(what, "look into `journalctl -b` for what unmounted it"));
+            return Err(PhaseError::retry(what, "see `journalctl -b` for what unmounted it"));
         }
         disk.dirs.iter().try_for_each(|dir| make(cx, disk, dir))
     }
@@ -72,8 +72,8 @@ impl Phase for DataDisk {
     fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, PhaseError> {
         let Some(disk) = &cx.seed.data_disk else { return Ok(Vec::new()) };
         if !self.is_done(cx)? {
-            let what = format!("the data disk at {} does not stay as it was set up", disk.mount);
-            return Err(PhaseError::retry(what, "look into `journalctl -b` for what changes it"));
+            let what = format!("the data disk at {} was changed after its setup", disk.mount);
+            return Err(PhaseError::retry(what, "see `journalctl -b` for what changes it"));
         }
         Ok(vec![format!("{} at {}", disk.label, disk.mount)])
     }
@@ -81,18 +81,18 @@ impl Phase for DataDisk {
     fn on_timeout(&self, cx: &mut Context<'_>, last: PhaseError) -> Result<Vec<String>, Failure> {
         match &cx.seed.data_disk {
             Some(disk) if !disk.required => {
-                Ok(vec![format!("gone on without the data disk: {}", last.into_failure().what)])
+                Ok(vec![format!("continued without the data disk: {}", last.into_failure().what)])
             }
             _ => Err(last.into_failure()),
         }
     }
 }
 
-/// A block device with the label wanted.
+/// A block device with the requested label.
 struct Device {
     /// The kernel's name, for example `sda1`.
     name: String,
-    /// `major:minor`; none where sysfs does not know it.
+    /// `major:minor`; `None` if it is not in sysfs.
     number: Option<String>,
 }
 
@@ -104,19 +104,20 @@ fn find(cx: &Context<'_>, label: &str) -> Option<Device> {
     Some(Device { name, number })
 }
 
-/// How udev writes a label in a file name: what is not alphanumeric, in `#+-.:=@_` or beyond ASCII becomes `\xNN`
+/// A label as a file name of udev: ASCII characters other than alphanumerics and `#+-.:=@_` become `\xNN`
 /// (`encode_devnode_name` in systemd).
 fn udev_name(label: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "#+-.:=@_".contains(c) || !c.is_ascii();
     label.chars().map(|c| if plain(c) { c.to_string() } else { format!("\\x{:02x}", u32::from(c)) }).collect()
 }
 
-/// Whether the disk is mounted where it should be; another one there, or a read-only one, is not to be fixed.
+/// Whether the disk is mounted at its mount point. Another disk there, or a read-only one, is a permanent error.
 fn is_mounted(cx: &Context<'_>, disk: &seed::DataDisk, device: &Device) -> Result<bool, PhaseError> {
     let Some(mount) = mounts::at(cx.sys, disk.mount.as_path()) else { return Ok(false) };
     let at = &disk.mount;
     if device.number.as_ref() != Some(&mount.device) {
-        let what = format!("at {at} another disk is mounted (device {}) than {}", mount.device, device.name);
+        let what =
+            format!("wrong disk mounted at {at}: expected {}, found device {}", device.name, mount.device);
         return Err(PhaseError::abort(what, "check /etc/fstab, and that no two disks have the same label"));
     }
     if mount.read_only {
@@ -135,17 +136,14 @@ fn mount(cx: &Context<'_>, disk: &seed::DataDisk) -> Result<(), PhaseError> {
     }
     let what =
         format!("mounting the data disk {} at {at}: {}", disk.label, systemd::last_line(&output.stderr));
-    Err(PhaseError::retry(
-        what,
-        "check that it holds a whole ext4 file system (fsck), and its line in /etc/fstab",
-    ))
+    Err(PhaseError::retry(what, "check its ext4 file system with fsck, and its line in /etc/fstab"))
 }
 
 fn make(cx: &Context<'_>, disk: &seed::DataDisk, dir: &Dir) -> Result<(), PhaseError> {
     let Dir { path, mode, uid, gid } = dir;
     cx.sys.make_owned_dir(disk.mount.as_path(), Path::new(path.as_str()), *mode, *uid, *gid).map_err(|e| {
-        let what = format!("making the directory {}: {e}", format_args!("{}/{path}", disk.mount));
-        PhaseError::abort(what, "remove what is in its place on the data disk, or free space there")
+        let what = format!("creating the directory {}: {e}", format_args!("{}/{path}", disk.mount));
+        PhaseError::abort(what, "remove the file with this name on the data disk, or free disk space there")
     })
 }
 
@@ -155,7 +153,7 @@ fn is_made(cx: &Context<'_>, disk: &seed::DataDisk, dir: &Dir) -> bool {
     })
 }
 
-/// The sentence that names the label and all that was seen instead.
+/// The failure, with the label and all labels and devices that were found.
 fn no_label(cx: &Context<'_>, disk: &seed::DataDisk) -> Failure {
     let labels = or_none(cx.sys.list(Path::new(BY_LABEL)).unwrap_or_default());
     let memory = |name: &String| ["loop", "ram", "zram"].iter().any(|prefix| name.starts_with(prefix));
@@ -163,12 +161,12 @@ fn no_label(cx: &Context<'_>, disk: &seed::DataDisk) -> Failure {
     devices.retain(|name| !memory(name));
     let devices = or_none(devices);
     let what = format!(
-        "no disk with the label {:?} was found (labels: {labels}; block devices: {devices})",
+        "no disk with the label {:?} found (labels: {labels}; block devices: {devices})",
         disk.label.as_str()
     );
     Failure::new(
         what,
-        format!("plug in the data disk, or label it: e2label /dev/<its partition> {}", disk.label),
+        format!("connect the data disk, or label it: e2label /dev/<its partition> {}", disk.label),
     )
 }
 
@@ -181,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_as_udev_writes_them() {
+    fn a_label_is_escaped_as_by_udev() {
         let table =
             [("k8s-data", "k8s-data"), ("my disk", "my\\x20disk"), ("a&b", "a\\x26b"), ("übel", "übel")];
         for (label, expected) in table {

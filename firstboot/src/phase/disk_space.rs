@@ -28,7 +28,7 @@ const FACTORS: [(&str, u64); 7] = [
     (".tar", COPIES),
 ];
 
-/// For logs, the datastore and pods.
+/// The reserve for logs, the datastore and pods.
 const BESIDES: u64 = 200_000_000;
 
 pub(super) struct DiskSpace;
@@ -43,7 +43,7 @@ impl Phase for DiskSpace {
         Duration::ZERO
     }
 
-    /// Once k3s was started it may have unpacked them already.
+    /// After the start of k3s they may be unpacked already.
     fn is_done(&self, cx: &Context<'_>) -> Result<bool, PhaseError> {
         Ok(cx.state.committed)
     }
@@ -56,7 +56,7 @@ impl Phase for DiskSpace {
         let archives = cx.seed.bundle.iter().filter(|file| file.path.starts_with(IMAGES));
         let sizes = archives.map(imported_size);
         let needed = sizes.fold(BESIDES, u64::saturating_add);
-        // The directory of the images is there where there is an archive in it; without one k3s pulls them.
+        // The directory exists if it has an archive; without one k3s pulls the images.
         let dir = [Path::new(IMAGES), Path::new("/")].into_iter().find(|path| cx.sys.stat(path).is_ok());
         let space = dir.map(|dir| cx.sys.space(dir)).transpose().map_err(|e| {
             PhaseError::abort(format!("reading the free disk space: {e}"), "power the node off and on")
@@ -64,13 +64,13 @@ impl Phase for DiskSpace {
         let free = space.map_or(0, |space| space.free);
         if free < needed {
             let what = format!(
-                "not enough disk space: {} free, k3s needs about {} to unpack its images",
+                "not enough disk space: {} free, but k3s needs about {} to unpack its images",
                 size(free),
                 size(needed)
             );
             return Err(PhaseError::abort(
                 what,
-                "use a larger card; if it is large, see what the phase root says",
+                "use a larger card; if the card is large, see the phase root",
             ));
         }
         Ok(vec![format!("{} free", size(free))])

@@ -1,4 +1,4 @@
-//! The report is on the card, and the next boot does nothing.
+//! Writes the final report and the marker, so that the next boot does nothing.
 
 use std::path::Path;
 use std::time::Duration;
@@ -24,7 +24,7 @@ impl Phase for Finish {
     }
 
     fn is_done(&self, _cx: &Context<'_>) -> Result<bool, PhaseError> {
-        // With the marker there the run would not have come here.
+        // If the marker existed, the run would not have reached this phase.
         Ok(false)
     }
 
@@ -33,13 +33,13 @@ impl Phase for Finish {
         publish(cx);
         cx.state.record_mut(PhaseName::Finish).status = Status::Done;
         cx.save().map_err(PhaseError::Abort)?;
-        // systemd's link that enables k3s, and whatever else other programs wrote, must not be younger than the
-        // marker: after it nobody looks again.
+        // systemd's link that enables k3s, and other programs' files, must be durable before the marker: after it
+        // they are not checked again.
         cx.sys.sync_all().map_err(|e| marker_failed(&e))?;
         durable::replace(cx.sys, Path::new(FINISHED_PATH), b"", 0o644).map_err(|e| marker_failed(&e))?;
-        // Only tidiness: the unit's condition already keeps it from running.
+        // Only for tidiness: the unit's condition already keeps it from running.
         if systemctl(cx.sys, ["disable", UNIT]).is_err() {
-            cx.sys.log(&format!("hcimage: {UNIT} could not be disabled; its condition stops it"));
+            cx.sys.log(&format!("hcimage: cannot disable {UNIT}; its condition keeps it from running"));
         }
         Ok(())
     }
@@ -50,7 +50,7 @@ impl Phase for Finish {
     }
 }
 
-/// A card that cannot take the report is no reason to call a Ready node failed.
+/// A Ready node does not fail because the report cannot be written.
 fn publish(cx: &mut Context<'_>) {
     let text = report::render(&View::new(Some(&cx.state), Some(cx.seed), cx.sys.now()));
     if let Err(reason) = report::publish(cx.sys, &cx.seed.report.boot_dir, &text, ReportStatus::Ready) {
@@ -63,6 +63,6 @@ fn marker_failed(e: &std::io::Error) -> PhaseError {
     let what = format!("writing {FINISHED_PATH}: {e}");
     PhaseError::abort(
         what,
-        "check that the card is not full or worn out (dmesg), then power the node off and on",
+        "check whether the card is full or worn out (see dmesg), then power the node off and on",
     )
 }

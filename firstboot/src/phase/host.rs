@@ -1,6 +1,6 @@
-//! The machine can run k3s at all: memory, control groups, kernel modules, a root that can be written.
+//! Checks that the machine meets the requirements of k3s: memory, cgroups, kernel modules, a writable root.
 //!
-//! What is missing here shows with k3s itself only after minutes, and in words that name something else.
+//! k3s itself fails only after minutes, with unrelated messages, if one of these is missing.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,9 +13,9 @@ use crate::state::PhaseName;
 use crate::sys::Command;
 use crate::systemd::{self, Unit, is_enabled, systemctl};
 
-/// MiB of memory below which k3s does not get up, and below which it gets up and then struggles: of a server, of an
-/// agent. k3s's own figures are 2 GiB and 512 MiB; a board has less than its label says, because the firmware and
-/// the kernel take their part.
+/// The memory in MiB below which k3s does not start, and below which it is slow: of a server, of an agent. The
+/// requirements of k3s are 2 GiB and 512 MiB; a board has less than its nominal memory, because firmware and kernel
+/// reserve a part.
 const MEMORY: [(u64, u64); 2] = [(480, 1700), (200, 420)];
 
 /// Controllers that the kubelet needs in the unified hierarchy.
@@ -40,7 +40,7 @@ impl Phase for Host {
 
     fn apply(&self, cx: &mut Context<'_>) -> Result<(), PhaseError> {
         hold_back_k3s(cx)?;
-        // One that is built in counts as loaded; one that is missing shows in verify.
+        // A built-in module is loaded already; `verify` reports a missing one.
         for name in &cx.seed.k3s.modules {
             let _ = cx.sys.run(&Command::new("modprobe", ["--quiet", name]));
         }
@@ -55,8 +55,8 @@ impl Phase for Host {
     }
 }
 
-/// A base that applies systemd's presets on its first boot may have enabled k3s, and started it before its time.
-/// Before the commit point it has no business to run.
+/// A base that applies systemd's presets on its first boot may have enabled and started k3s. It must not run before the
+/// commit point.
 fn hold_back_k3s(cx: &mut Context<'_>) -> Result<(), PhaseError> {
     let unit = cx.unit();
     if cx.state.committed {
@@ -69,7 +69,7 @@ fn hold_back_k3s(cx: &mut Context<'_>) -> Result<(), PhaseError> {
     systemctl(cx.sys, ["disable", "--now", unit])?;
     let started = if runs { "started" } else { "enabled" };
     let text =
-        format!("the base had {started} {unit} before its time (a systemd preset?): stopped until then");
+        format!("the base had {started} {unit} too early (by a systemd preset?): stopped until its phase");
     cx.note(PhaseName::Host, &text).map_err(PhaseError::Abort)
 }
 
@@ -89,7 +89,7 @@ fn cgroups(cx: &Context<'_>) -> Result<(), PhaseError> {
             let has = |name: &&&str| there.split_whitespace().any(|word| word == **name);
             CONTROLLERS.iter().filter(|name| !has(name)).copied().collect()
         }
-        // The older hierarchies, each a directory; the kernel knows of memory there, or not.
+        // cgroup v1: each controller is a directory.
         None if cx.sys.stat(Path::new("/sys/fs/cgroup/memory")).is_ok() => Vec::new(),
         None => vec!["memory"],
     };
@@ -99,26 +99,26 @@ fn cgroups(cx: &Context<'_>) -> Result<(), PhaseError> {
     let what = format!("missing cgroup controllers: {}", missing.join(", "));
     Err(PhaseError::abort(
         what,
-        "the kernel's command line needs cgroup_memory=1 cgroup_enable=memory (on a Pi in cmdline.txt on the small \
-         partition, all on its one line)",
+        "add cgroup_memory=1 cgroup_enable=memory to the kernel command line (on a Pi: to the only line of cmdline.txt \
+        on the boot partition)",
     ))
 }
 
 fn modules(cx: &Context<'_>) -> Result<(), PhaseError> {
     let there = |name: &&String| {
         cx.sys.stat(Path::new(&format!("/sys/module/{name}"))).is_ok()
-            // Built in, and without parameters that would give it a directory: modprobe knows.
+            // A built-in module without parameters has no directory, but modprobe finds it.
             || systemd::run(cx.sys, &Command::new("modprobe", ["--quiet", name])).is_ok_and(|out| out.success)
     };
     let missing: Vec<_> = cx.seed.k3s.modules.iter().filter(|name| !there(name)).cloned().collect();
     if missing.is_empty() {
         return Ok(());
     }
-    let what = format!("the kernel has no module {}", missing.join(", no "));
+    let what = format!("missing kernel modules: {}", missing.join(", "));
     Err(PhaseError::abort(
         what,
-        "install the package with the kernel's other modules (Ubuntu: linux-modules-extra-raspi), or build the image \
-         with another flannel backend (host-gw)",
+        "install the package with the additional kernel modules (Ubuntu: linux-modules-extra-raspi), or build the image \
+        with another flannel backend (host-gw)",
     ))
 }
 
@@ -128,10 +128,11 @@ fn memory(cx: &Context<'_>) -> Result<Option<String>, PhaseError> {
     let [server, agent] = MEMORY;
     let (least, enough) = if cx.seed.role.is_agent() { agent } else { server };
     if mib < least {
-        let what = format!("this machine has {mib} MiB of memory; k3s needs at least {least} here");
+        let what =
+            format!("not enough memory: k3s needs at least {least} MiB here, and this machine has {mib} MiB");
         return Err(PhaseError::abort(what, "use a board with more memory, or make this node an agent"));
     }
-    Ok((mib < enough).then(|| format!("{mib} MiB of memory is little for k3s: expect it to be slow")))
+    Ok((mib < enough).then(|| format!("low memory for k3s ({mib} MiB): it may be slow")))
 }
 
 /// `MemTotal:        3884124 kB` (proc_meminfo(5)).

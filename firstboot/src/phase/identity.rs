@@ -1,4 +1,4 @@
-//! The machine has its name, and an id and host keys of its own.
+//! Sets the host name, and checks that the machine has its own machine ID and host keys.
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,14 +19,14 @@ const MACHINE_ID_PATH: &str = "/etc/machine-id";
 /// Debian's address for the machine's own name (Debian Reference, 5.1.1).
 const OWN_ADDRESS: &str = "127.0.1.1";
 
-/// What the user changed, for k3s: it reads these files in their order, and the last value wins.
+/// The user's overrides for k3s, which reads these files in order; the last value wins.
 const K3S_OVERRIDES: &str = "/etc/rancher/k3s/config.yaml.d/90-hcimage-toml.yaml";
 
 const SSHD: &str = "/usr/sbin/sshd";
 const SSH_DIR: &str = "/etc/ssh";
 
-/// How long an RSA key takes is chance, and a board is busy at its first boot: where an emulated one had little of its
-/// machine, a minute was too short.
+/// The time limit of ssh-keygen. The time for an RSA key is random, and a board is busy at its first boot: a minute was
+/// too short on a slow emulated one.
 const KEYGEN_LIMIT: Duration = Duration::from_secs(300);
 
 pub(super) struct Identity;
@@ -36,7 +36,7 @@ impl Phase for Identity {
         PhaseName::Identity
     }
 
-    /// systemd writes the machine id early in every boot; a minute is plenty.
+    /// systemd writes the machine ID early in every boot; a minute is enough.
     fn limit(&self, _cx: &Context<'_>) -> Duration {
         Duration::from_secs(60)
     }
@@ -46,11 +46,11 @@ impl Phase for Identity {
         Ok(read && is_named(cx) && settings_are_right(cx)? && has_machine_id(cx) && has_host_keys(cx))
     }
 
-    /// Names the machine now and for later boots (cloud-init may have put back another name).
+    /// Sets the host name now and for later boots (cloud-init may have changed it).
     fn apply(&self, cx: &mut Context<'_>) -> Result<(), PhaseError> {
         if !cx.state.committed {
             cx.state.overrides = overrides(cx)?;
-            // Judged here, where nothing depends on it yet.
+            // Checked here, before anything depends on it.
             cx.network()?;
             cx.save().map_err(PhaseError::Abort)?;
         }
@@ -71,21 +71,18 @@ impl Phase for Identity {
 
     fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, PhaseError> {
         if !is_named(cx) {
-            let what = format!("the host name is {} and not {}", cx.sys.hostname(), cx.hostname());
-            return Err(PhaseError::retry(
-                what,
-                "look for a program that sets another one (cloud-init, DHCP)",
-            ));
+            let what = format!("wrong host name: expected {}, found {}", cx.hostname(), cx.sys.hostname());
+            return Err(PhaseError::retry(what, "find the program that changes it (cloud-init, DHCP)"));
         }
         if !has_machine_id(cx) {
-            let what = format!("{MACHINE_ID_PATH} holds no machine id yet");
+            let what = format!("{MACHINE_ID_PATH} has no machine ID yet");
             return Err(PhaseError::retry(
                 what,
                 "check that /etc is writable, then power the node off and on",
             ));
         }
         if !has_host_keys(cx) {
-            let what = format!("{SSH_DIR} holds no host keys after `ssh-keygen -A`");
+            let what = format!("{SSH_DIR} has no host keys after `ssh-keygen -A`");
             return Err(PhaseError::retry(
                 what,
                 "check that /etc is writable, then power the node off and on",
@@ -95,11 +92,11 @@ impl Phase for Identity {
     }
 }
 
-/// What the user wrote. A file that cannot be understood stops the run: under another name or address than the user
-/// meant, the node would join a cluster that then knows it by the wrong one.
+/// The user's overrides. An invalid file stops the run: otherwise the node would join the cluster with an unintended name
+/// or address.
 fn overrides(cx: &Context<'_>) -> Result<Overrides, PhaseError> {
     Overrides::load(cx.sys, &cx.seed.report.boot_dir).map_err(|what| {
-        let advice = "fix the file with any text editor, or delete it, then power the node off and on";
+        let advice = "fix or delete the file with another computer, then power the node off and on";
         PhaseError::abort(what, advice)
     })
 }
@@ -107,7 +104,7 @@ fn overrides(cx: &Context<'_>) -> Result<Overrides, PhaseError> {
 fn notes(cx: &Context<'_>) -> Vec<String> {
     let now = Overrides::load(cx.sys, &cx.seed.report.boot_dir).ok();
     if cx.state.committed && now.is_some_and(|now| now != cx.state.overrides) {
-        return vec![format!("{OVERRIDES_FILE} was changed after k3s was started: not read any more")];
+        return vec![format!("{OVERRIDES_FILE} was changed after the start of k3s: ignored")];
     }
     if cx.state.overrides.is_empty() {
         Vec::new()
@@ -124,7 +121,7 @@ fn is_named(cx: &Context<'_>) -> bool {
         && hosts(&hosts_now, name) == hosts_now
 }
 
-/// `/etc/hosts` with the name at Debian's address for it; else sudo and others wait for a name server.
+/// `/etc/hosts` with the host name at Debian's address for it; without it sudo and others wait for a name server.
 fn hosts(text: &str, name: &str) -> String {
     let is_own = |line: &str| line.split_ascii_whitespace().next() == Some(OWN_ADDRESS);
     let has_name = |line: &str| {
@@ -139,13 +136,13 @@ fn hosts(text: &str, name: &str) -> String {
     others.chain([own.as_str()]).flat_map(|line| [line, "\n"]).collect()
 }
 
-/// Name and address for k3s, where the user changed them: the builder wrote others into its configuration.
+/// Name and address for k3s, if the user changed them: they override the builder's configuration.
 fn settings(cx: &Context<'_>) -> Option<String> {
     let overrides = &cx.state.overrides;
     let name = overrides.hostname.as_ref().map(|name| format!("node-name: \"{name}\"\n"));
     let address = overrides.address.map(|address| format!("node-ip: \"{}\"\n", address.ip()));
     let lines: String = [name, address].into_iter().flatten().collect();
-    (!lines.is_empty()).then(|| format!("# From {OVERRIDES_FILE} on the small partition.\n{lines}"))
+    (!lines.is_empty()).then(|| format!("# From {OVERRIDES_FILE} on the boot partition.\n{lines}"))
 }
 
 fn settings_are_right(cx: &Context<'_>) -> Result<bool, PhaseError> {
@@ -157,21 +154,21 @@ fn write_settings(cx: &Context<'_>) -> Result<(), PhaseError> {
         return Ok(());
     }
     if let Some(dir) = Path::new(K3S_OVERRIDES).parent() {
-        cx.sys.make_dirs(dir).map_err(|e| failed(&format!("making {}", dir.display()), &e))?;
+        cx.sys.make_dirs(dir).map_err(|e| failed(&format!("creating {}", dir.display()), &e))?;
     }
-    // An empty one is as good as none, and is replaced as durably as a full one.
+    // An empty file has the effect of no file, and is replaced just as durably.
     replace(cx, K3S_OVERRIDES, &settings(cx).unwrap_or_default(), 0o600)
 }
 
-/// 32 hex digits (machine-id(5)); before that the file is empty or says `uninitialized`. systemd fills it: a base
-/// hangs its own first-boot conditions on who was first.
+/// 32 hex digits (machine-id(5)); before that the file is empty or `uninitialized`. systemd must write it, because the
+/// base's first-boot conditions depend on it.
 fn has_machine_id(cx: &Context<'_>) -> bool {
     let id = text(cx, MACHINE_ID_PATH);
     let id = id.trim();
     id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
-/// Where sshd is installed, at least one key that is not empty (a power cut leaves such).
+/// If sshd is installed, at least one host key that is not empty (a power cut may leave an empty one).
 fn has_host_keys(cx: &Context<'_>) -> bool {
     if cx.sys.stat(Path::new(SSHD)).is_err() {
         return true;
@@ -182,8 +179,8 @@ fn has_host_keys(cx: &Context<'_>) -> bool {
     sizes.next().is_some_and(|first| first > 0 && sizes.all(|size| size > 0))
 }
 
-/// The base's own service ran before this one (the unit is ordered so); where there is none, or it failed, the keys
-/// are made here. An empty one is in the way: ssh-keygen makes only those that are not there.
+/// The base's own service has run before (by the order of the units). If it is missing or failed, the keys are created
+/// here. Empty key files are removed, because ssh-keygen creates only missing ones.
 fn make_host_keys(cx: &Context<'_>) -> Result<(), PhaseError> {
     if has_host_keys(cx) {
         return Ok(());
@@ -200,13 +197,13 @@ fn make_host_keys(cx: &Context<'_>) -> Result<(), PhaseError> {
     let mut command = Command::new("ssh-keygen", ["-A"]);
     command.limit = KEYGEN_LIMIT;
     let output = systemd::run(cx.sys, &command)?;
-    // A key that is there and not on the card yet would be empty after a power cut.
+    // Without a sync the key could be empty after a power cut.
     cx.sys.sync_all().map_err(|e| failed("writing the host keys", &e))?;
     if output.success {
         return Ok(());
     }
     let what = format!("running {command}: {}", systemd::last_line(&output.stderr));
-    Err(PhaseError::retry(what, "check that the card is not full or worn out (dmesg)"))
+    Err(PhaseError::retry(what, "check whether the card is full or worn out (see dmesg)"))
 }
 
 fn replace(cx: &Context<'_>, path: &str, content: &str, mode: u32) -> Result<(), PhaseError> {
@@ -218,7 +215,7 @@ fn failed(what: &str, e: &std::io::Error) -> PhaseError {
     PhaseError::abort(format!("{what}: {e}"), state::advice(e))
 }
 
-/// The content; empty where the file is missing, which is judged the same.
+/// The content of a file; empty if it is missing, which has the same meaning.
 fn text(cx: &Context<'_>, path: &str) -> String {
     let bytes = cx.sys.read(Path::new(path)).unwrap_or_default();
     String::from_utf8_lossy(&bytes).into_owned()
@@ -229,7 +226,7 @@ mod tests {
     use super::hosts;
 
     #[test]
-    fn the_own_name_in_hosts() {
+    fn hosts_gets_the_own_name_once() {
         let table = [
             ("127.0.0.1 localhost\n127.0.1.1 old\n", "127.0.0.1 localhost\n127.0.1.1\thc-1\n"),
             ("127.0.1.1 hc-1.lan hc-1 # x\n", "127.0.1.1 hc-1.lan hc-1 # x\n"),

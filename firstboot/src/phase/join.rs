@@ -1,5 +1,5 @@
-//! A server of the cluster is there, is the right one and lets this node in: asked by firstboot itself, so that the
-//! reason is plain where k3s would only try for ever.
+//! Checks that a server of the cluster answers and accepts this node. k3s would only retry forever; this phase reports
+//! the reason.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ impl Phase for Join {
         Duration::from_secs(cx.seed.role.join().map_or(0, |join| join.wait_seconds))
     }
 
-    /// Once k3s was started it asks by itself, with what it got at its first join.
+    /// After the start of k3s, k3s itself contacts the server, with the credentials of its first join.
     fn is_done(&self, cx: &Context<'_>) -> Result<bool, PhaseError> {
         Ok(cx.state.committed)
     }
@@ -51,7 +51,7 @@ impl Phase for Join {
             PhaseError::Abort(failure) => Err(failure),
             PhaseError::Retry(failure) => {
                 let what = format!(
-                    "no server let this node in within {} s: {}",
+                    "no server accepted this node within {} s: {}",
                     self.limit(cx).as_secs(),
                     failure.what
                 );
@@ -61,7 +61,7 @@ impl Phase for Join {
     }
 }
 
-/// The server that answers now had perhaps not been there in the phase of the clock. k3s must not start years behind.
+/// The server may not have answered yet in the clock phase. k3s must not start with a clock that is years behind.
 fn clock(cx: &Context<'_>, join: &seed::Join) -> Result<Option<String>, PhaseError> {
     if clock::is_settled(cx.sys) {
         return Ok(None);
@@ -74,30 +74,30 @@ fn clock(cx: &Context<'_>, join: &seed::Join) -> Result<Option<String>, PhaseErr
     }))
 }
 
-/// What a refusal means. Another cluster's server and a token that is not taken do not fix themselves.
+/// The error of the phase. A server of another cluster and a rejected token are permanent errors.
 fn phase_error(join: &seed::Join, refusal: &JoinError) -> PhaseError {
     let names: Vec<String> = join.servers.iter().map(ToString::to_string).collect();
     let at = format!("the server {}", names.join(" or "));
-    let reach = "switch the server on; check its address in the cluster file, the cable, and any firewall on port 6443";
+    let reach = "power the server on; check its address in the cluster file, the cable, and any firewall on port 6443";
     let what = format!("{at}: {refusal}");
     match refusal {
         JoinError::Name(_) => {
             PhaseError::retry(what, "check the name and the name server, or use an address")
         }
         JoinError::Connect(_) => PhaseError::retry(what, reach),
-        JoinError::Starting => PhaseError::retry(what, "wait, or see its own report"),
-        JoinError::Time => PhaseError::retry(what, "check the clock of this node and of the server"),
+        JoinError::Starting => PhaseError::retry(what, "wait, or see the server's own report"),
+        JoinError::Time => PhaseError::retry(what, "check the clocks of this node and of the server"),
         JoinError::WrongName => {
             PhaseError::retry(what, "add the name or address to tls-san in the cluster file")
         }
-        JoinError::Talk(_) => PhaseError::retry(what, "check that the address is the k3s server"),
+        JoinError::Talk(_) => PhaseError::retry(what, "check that the address is that of the k3s server"),
         JoinError::WrongCluster => PhaseError::abort(
             what,
-            "check that the address is the right machine; build all nodes of a cluster from one secrets file",
+            "check the server's address; build all nodes of a cluster from the same secrets file",
         ),
         JoinError::Token => PhaseError::abort(
             what,
-            "build all nodes of a cluster from one secrets file, and flash this one again",
+            "build all nodes of a cluster from the same secrets file, and flash this node again",
         ),
     }
 }

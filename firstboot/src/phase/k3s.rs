@@ -1,4 +1,4 @@
-//! k3s is enabled and runs.
+//! Enables and starts k3s.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -6,13 +6,12 @@ use std::time::Duration;
 use super::Phase;
 use crate::clock;
 use crate::context::Context;
-use crate::k3s_log;
+use crate::k3s_diagnosis;
 use crate::phase_error::{Failure, PhaseError};
 use crate::state::PhaseName;
 use crate::systemd::{self, Unit, is_enabled, systemctl};
 
-/// So many restarts after the first look mean that k3s does not get up by itself. One or two are usual where a
-/// server is late.
+/// So many restarts after the first check mean that k3s does not start. One or two are normal if a server is late.
 const TOO_MANY_RESTARTS: u64 = 3;
 
 #[derive(Default)]
@@ -36,10 +35,11 @@ impl Phase for K3s {
 
     fn apply(&self, cx: &mut Context<'_>) -> Result<(), PhaseError> {
         if !clock::is_after_floor(cx.sys, cx.seed) {
-            let what = "the clock is before the certificates of the cluster, so k3s is not started";
-            return Err(PhaseError::retry(what, "look for a program that sets the clock back"));
+            let what =
+                "the clock is before the validity of the cluster's certificates, so k3s is not started";
+            return Err(PhaseError::retry(what, "find the program that sets the clock back"));
         }
-        // First the commit, then the start: a power cut between them must not let another seed in.
+        // The commit comes before the start: after a power cut between them another seed must be rejected.
         cx.commit()?;
         let name = cx.unit();
         if Unit::show(cx.sys, name)?.needs_reload {
@@ -68,7 +68,7 @@ impl Phase for K3s {
             PhaseError::Retry(last) => last,
             PhaseError::Abort(failure) => return Err(failure),
         };
-        let what = format!("k3s did not come up within {} s: {}", cx.seed.k3s.ready_seconds, last.what);
+        let what = format!("k3s did not start within {} s: {}", cx.seed.k3s.ready_seconds, last.what);
         Err(Failure { what, log: systemd::last_lines(cx.sys, cx.unit()), ..last })
     }
 }
@@ -79,10 +79,10 @@ pub(super) fn advice(cx: &Context<'_>) -> String {
     format!("{first}see the last lines of its log in the report, and `journalctl -u {unit}`")
 }
 
-/// Sees whether k3s dies while somebody waits for it.
+/// Detects that k3s exits while a phase waits for it.
 #[derive(Default)]
 pub(super) struct Watch {
-    /// How often it had been restarted at the first look.
+    /// The number of restarts at the first check.
     first: Cell<Option<u64>>,
 }
 
@@ -91,12 +91,12 @@ impl Watch {
         self.first.get().is_some()
     }
 
-    /// Asks systemd; a unit that failed, stopped or restarts again and again is a lasting trouble.
+    /// Queries systemd; a unit that failed, stopped or keeps restarting is a permanent error.
     pub(super) fn look(&self, cx: &Context<'_>) -> Result<Unit, PhaseError> {
         let unit = Unit::show(cx.sys, cx.unit())?;
         let first = self.first.get().unwrap_or(unit.restarts);
         self.first.set(Some(first));
-        // A start that was only just asked for may still show as inactive.
+        // After a start request the unit may still be inactive for a moment.
         let died = unit.active == "failed" || (unit.active == "inactive" && unit.result != "success");
         if died || unit.restarts.saturating_sub(first) >= TOO_MANY_RESTARTS {
             return Err(PhaseError::Abort(exits(cx, &unit)));
@@ -115,9 +115,9 @@ fn exits(cx: &Context<'_>, unit: &Unit) -> Failure {
     Failure { log: log.clone(), ..explained(cx, what, &log) }
 }
 
-/// With what the log means, where that is known.
+/// The failure, with an explanation of the log if it is known.
 fn explained(cx: &Context<'_>, what: String, log: &[String]) -> Failure {
-    match k3s_log::meaning(log) {
+    match k3s_diagnosis::diagnose(log) {
         Some((meaning, advice)) => Failure::new(format!("{what}: {meaning}"), advice),
         None => Failure::new(what, advice(cx)),
     }

@@ -24,37 +24,37 @@ use crate::context::Context;
 use crate::phase_error::{Failure, PhaseError};
 use crate::state::PhaseName;
 
-/// One goal of the first boot. The driver asks whether it is reached, acts, verifies, and tries again for as long as
-/// the trouble may pass; so acting twice must do no harm.
+/// A phase of the first boot. The driver calls `is_done`, `apply` and `verify`, and retries after temporary errors; so
+/// `apply` must be idempotent.
 pub trait Phase {
-    /// Which phase this is.
+    /// The name of the phase.
     fn name(&self) -> PhaseName;
 
-    /// How long passing troubles may last.
+    /// The time limit for retries.
     fn limit(&self, cx: &Context<'_>) -> Duration;
 
-    /// Whether the goal is reached already; cheap.
+    /// Whether the phase is already done; cheap.
     fn is_done(&self, cx: &Context<'_>) -> Result<bool, PhaseError>;
 
-    /// Does what is to be done.
+    /// Does the work.
     fn apply(&self, cx: &mut Context<'_>) -> Result<(), PhaseError>;
 
-    /// Whether the goal is reached now, and what a person should know about it.
+    /// Checks the result; returns notes for the report.
     fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, PhaseError>;
 
-    /// Whether this node has such a goal at all.
+    /// Whether this node needs the phase.
     fn applies(&self, _cx: &Context<'_>) -> bool {
         true
     }
 
-    /// What comes of it when the time is over or the trouble is lasting: usually the failure of the run, or notes
-    /// where the node may go on without.
+    /// The result after the time limit or a permanent error: usually a failure of the run, or notes if the node can
+    /// continue without this phase.
     fn on_timeout(&self, _cx: &mut Context<'_>, last: PhaseError) -> Result<Vec<String>, Failure> {
         Err(last.into_failure())
     }
 }
 
-/// All phases in their order.
+/// All phases, in order.
 pub fn all() -> Vec<Box<dyn Phase>> {
     vec![
         Box::new(host::Host),

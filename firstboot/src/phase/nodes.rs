@@ -1,4 +1,4 @@
-//! On the first server: all nodes of the cluster have joined and are Ready.
+//! On the first server: waits until all nodes of the cluster have joined and are Ready.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ impl Phase for Nodes {
 
     fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, PhaseError> {
         let Some(first) = cx.seed.role.init_server() else { return Ok(Vec::new()) };
-        let advice = "switch the nodes on and see what their own reports say";
+        let advice = "power the nodes on and see their own reports";
         let nodes: Vec<Node> = kube::list(cx, ["nodes"]).map_err(|why| PhaseError::retry(why, advice))?;
         match missing(&nodes, &first.nodes) {
             None => Ok(vec![format!("{} joined and Ready", first.nodes.len())]),
@@ -44,7 +44,7 @@ impl Phase for Nodes {
         }
     }
 
-    /// This server is Ready, and the others may come later: they join by themselves.
+    /// This server is Ready. The other nodes may join later, without further action.
     fn on_timeout(&self, _cx: &mut Context<'_>, last: PhaseError) -> Result<Vec<String>, Failure> {
         Ok(vec![format!("{}; they may still join later", last.into_failure().what)])
     }
@@ -63,7 +63,7 @@ struct Status {
     conditions: Vec<Condition>,
 }
 
-/// Which nodes are not there, and which are there and not Ready; none where all is well.
+/// The nodes that have not joined, and those that are not Ready; `None` if all are Ready.
 fn missing(nodes: &[Node], wanted: &[Hostname]) -> Option<String> {
     let find = |name: &Hostname| nodes.iter().find(|node| node.metadata.name == name.as_str());
     let ready = |node: &Node| condition(&node.status.conditions, "Ready").is_some_and(|c| c.status == "True");

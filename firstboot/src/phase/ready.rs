@@ -1,4 +1,4 @@
-//! The node's own Ready condition is True, by the cluster's own word.
+//! Waits until the cluster reports the node as Ready.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::state::PhaseName;
 use crate::sys::{Command, Output};
 use crate::systemd;
 
-/// With what an agent's kubelet talks to the server, through the load balancer on 127.0.0.1.
+/// The kubeconfig of an agent's kubelet, which uses the load balancer on 127.0.0.1.
 const AGENT_CONFIG: &str = "/var/lib/rancher/k3s/agent/kubelet.kubeconfig";
 
 const BOOT_ID_PATH: &str = "/proc/sys/kernel/random/boot_id";
@@ -28,18 +28,18 @@ impl Phase for Ready {
         PhaseName::Ready
     }
 
-    /// What the start of k3s left of the time for both.
+    /// The rest of the time limit that the phases k3s and ready share.
     fn limit(&self, cx: &Context<'_>) -> Duration {
         let spent = cx.state.record(PhaseName::K3s).map_or(0, |record| record.seconds);
         Duration::from_secs(cx.seed.k3s.ready_seconds.saturating_sub(spent))
     }
 
     fn is_done(&self, _cx: &Context<'_>) -> Result<bool, PhaseError> {
-        // Whether k3s still lives is part of the answer, so it is always looked for in verify.
+        // Whether k3s still runs is part of the result, so `verify` always checks.
         Ok(false)
     }
 
-    /// The kubelet acts; here it is waited for.
+    /// The kubelet does the work; this phase waits for it.
     fn apply(&self, _cx: &mut Context<'_>) -> Result<(), PhaseError> {
         Ok(())
     }
@@ -49,7 +49,7 @@ impl Phase for Ready {
         let output = systemd::run(cx.sys, &question(cx))?;
         let boot_id = cx.sys.read(Path::new(BOOT_ID_PATH)).unwrap_or_default();
         let boot_id = String::from_utf8_lossy(&boot_id).trim().to_owned();
-        judge(&output, &boot_id).map_err(|seen| not_ready(cx, &seen))?;
+        check_ready(&output, &boot_id).map_err(|seen| not_ready(cx, &seen))?;
         if unit.active == "active" {
             return Ok(Vec::new());
         }
@@ -61,7 +61,7 @@ impl Phase for Ready {
             PhaseError::Retry(last) => last,
             PhaseError::Abort(failure) => return Err(failure),
         };
-        let what = format!("Ready was not reached within {} s: {}", cx.seed.k3s.ready_seconds, last.what);
+        let what = format!("the node was not Ready within {} s: {}", cx.seed.k3s.ready_seconds, last.what);
         Err(Failure { what, log: systemd::last_lines(cx.sys, cx.unit()), ..last })
     }
 }
@@ -79,7 +79,7 @@ fn not_ready(cx: &Context<'_>, seen: &str) -> PhaseError {
     PhaseError::retry(what, k3s::advice(cx))
 }
 
-/// The part of a Node that matters here (core/v1 NodeStatus).
+/// The used part of a Node (core/v1 NodeStatus).
 #[derive(Deserialize)]
 struct Node {
     #[serde(default)]
@@ -100,14 +100,14 @@ struct NodeInfo {
     boot_id: String,
 }
 
-/// Whether the answer says Ready for this boot, and what it says else. For a while after a power cut the cluster
-/// still shows what the node said before it; the kubelet's boot id tells the two apart.
-fn judge(output: &Output, boot_id: &str) -> Result<(), String> {
+/// Checks that the node is Ready in this boot; the error is the reason why not. For a while after a power cut the cluster
+/// still shows the status from before; the kubelet's boot ID distinguishes the two.
+fn check_ready(output: &Output, boot_id: &str) -> Result<(), String> {
     if !output.success {
         return Err(format!("the cluster does not answer ({})", systemd::last_line(&output.stderr)));
     }
     let node: Node =
-        serde_json::from_str(&output.stdout).map_err(|e| format!("the answer is no node ({e})"))?;
+        serde_json::from_str(&output.stdout).map_err(|e| format!("the answer is not a node ({e})"))?;
     let said = node.status.node_info.map(|info| info.boot_id).unwrap_or_default();
     if !said.is_empty() && !boot_id.is_empty() && said != boot_id {
         return Err("the kubelet has not reported since the last boot".to_owned());

@@ -1,4 +1,4 @@
-//! The root file system fills its disk: looked at, and done where the base's own mechanism did not.
+//! Grows the root file system to the size of its disk, unless the base's own mechanism has done so.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,16 +12,16 @@ use crate::state::PhaseName;
 use crate::sys::Command;
 use crate::systemd;
 
-/// Less room than this behind a partition is alignment, the second GPT, or not worth a change: 64 MiB in sectors.
+/// Less space than this after a partition is alignment, the backup GPT, or too little to matter: 64 MiB in sectors.
 const WORTH: u64 = 131_072;
 
-/// Makes partition $2 of disk $1 reach to the end of the disk. The disk is in use, so sfdisk must not ask the kernel to
-/// read it again; partx then tells the kernel of this one partition (sfdisk(8), partx(8)). Both are on every Debian:
-/// packages of priority important.
+/// Grows partition $2 of disk $1 to the end of the disk. The disk is in use, so sfdisk must not make the kernel read the
+/// table again; partx then updates this partition in the kernel (sfdisk(8), partx(8)). Both are on every Debian: their
+/// packages have the priority important.
 const GROW: &str =
     "echo ', +' | sfdisk --no-reread --no-tell-kernel -N \"$2\" \"$1\" && partx --update --nr \"$2\" \"$1\"";
 
-const ADVICE: &str = "grow it by hand: `sudo growpart` or `sudo parted` for the partition, then `sudo resize2fs` for the file system";
+const ADVICE: &str = "grow it manually: `sudo growpart` or `sudo parted` for the partition, then `sudo resize2fs` for the file system";
 
 pub(super) struct Root;
 
@@ -34,7 +34,7 @@ impl Phase for Root {
         cx.seed.root.grow
     }
 
-    /// The base's own mechanism may be at it at this moment.
+    /// The base's own mechanism may be running.
     fn limit(&self, _cx: &Context<'_>) -> Duration {
         Duration::from_secs(60)
     }
@@ -55,23 +55,23 @@ impl Phase for Root {
         let place = Place::find(cx)?;
         let bytes = size(place.partition.sectors.saturating_mul(SECTOR));
         if let Some(behind) = place.behind() {
-            return Ok(vec![format!("{bytes}; not grown: {} lies behind it", behind.name)]);
+            return Ok(vec![format!("{bytes}; not grown: {} follows it", behind.name)]);
         }
         if place.room() >= WORTH {
             let free = size(place.room().saturating_mul(SECTOR));
-            let what = format!("{free} behind the root partition {} are still unused", place.partition.name);
+            let what = format!("{free} after the root partition {} are still unused", place.partition.name);
             return Err(PhaseError::retry(what, ADVICE));
         }
-        Ok(vec![format!("{bytes}, all of its disk")])
+        Ok(vec![format!("{bytes}, the whole disk")])
     }
 
-    /// A small root may be large enough: whether it is, the phase room finds out.
+    /// A small root may be large enough: the disk space phase checks it.
     fn on_timeout(&self, _cx: &mut Context<'_>, last: PhaseError) -> Result<Vec<String>, Failure> {
         Ok(vec![format!("not grown: {}", last.into_failure())])
     }
 }
 
-/// Where the root is.
+/// The position of the root.
 struct Place {
     disk: Disk,
     partition: Partition,
@@ -90,17 +90,17 @@ impl Place {
         found().ok_or_else(|| {
             PhaseError::abort(
                 "the root file system is not on a partition of a disk",
-                "grow it by its own tools",
+                "grow it with its own tools",
             )
         })
     }
 
-    /// The first partition behind it.
+    /// The first partition after it.
     fn behind(&self) -> Option<&Partition> {
         self.disk.partitions.iter().find(|other| other.start > self.partition.start)
     }
 
-    /// Sectors between its end and that of the disk.
+    /// The sectors between its end and the end of the disk.
     fn room(&self) -> u64 {
         self.disk.sectors.saturating_sub(self.partition.end())
     }
@@ -119,11 +119,11 @@ fn grow_partition(cx: &mut Context<'_>, place: &Place) -> Result<(), PhaseError>
     Err(PhaseError::retry(format!("growing the partition {}: {said}", place.partition.name), ADVICE))
 }
 
-/// Online; says that there is nothing to do where there is nothing (resize2fs(8)).
+/// Works online; it succeeds if there is nothing to do (resize2fs(8)).
 fn grow_file_system(cx: &Context<'_>, place: &Place) -> Result<(), PhaseError> {
     if place.fstype != "ext4" {
-        let what = format!("the root is {}, which is not grown from here", place.fstype);
-        return Err(PhaseError::abort(what, "grow it by its own tools"));
+        let what = format!("cannot grow a root file system of type {}", place.fstype);
+        return Err(PhaseError::abort(what, "grow it with its own tools"));
     }
     let device = Path::new("/dev").join(&place.partition.name).display().to_string();
     let mut command = Command::new("resize2fs", [device.as_str()]);
@@ -157,10 +157,10 @@ mod tests {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// The script as it stands, on an image that was written to a larger card; sfdisk's own dump is the judge. Only
-    /// partx is a stand-in: a file has no partitions in the kernel.
+    /// Runs the script on an image on a larger card and checks the dump of sfdisk. Only partx is replaced: a file has no
+    /// partitions in the kernel.
     #[test]
-    fn the_partition_grows_to_the_end_and_the_others_stay() {
+    fn the_root_partition_grows_to_the_end_and_the_others_stay() {
         for (label, nested) in [("dos", ""), ("gpt", ""), ("gpt", HYBRID)] {
             let dir = tempfile::tempdir().unwrap();
             let path = format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", dir.path().display());

@@ -1,4 +1,4 @@
-//! Secrets that are no longer needed are gone from the card, as far as a file system can make them go.
+//! Removes secrets that are no longer needed, as far as a file system can.
 
 use std::io;
 use std::path::Path;
@@ -44,19 +44,16 @@ impl Phase for Secrets {
         let left: Vec<_> = cx.seed.secrets.remove.iter().filter(|path| !is_gone(cx, path)).collect();
         if let Some(path) = left.first() {
             let what = format!("the secret {} is still there after it was removed", path.display());
-            return Err(PhaseError::abort(
-                what,
-                "look for a program that puts it back, and delete it by hand",
-            ));
+            return Err(PhaseError::abort(what, "find the program that restores it, and delete the file"));
         }
         let count = cx.seed.secrets.remove.len();
-        Ok(vec![format!("{count} overwritten and removed; cells of a flash card may keep old content")])
+        Ok(vec![format!("{count} overwritten and removed; the cells of a flash card may keep old content")])
     }
 
-    /// The node is Ready, and stays so; but a person must know.
+    /// The node stays Ready, but the report has a note.
     fn on_timeout(&self, _cx: &mut Context<'_>, last: PhaseError) -> Result<Vec<String>, Failure> {
         let failure = last.into_failure();
-        Ok(vec![format!("{}: delete it by hand", failure.what)])
+        Ok(vec![format!("{}: delete the file", failure.what)])
     }
 }
 
@@ -64,7 +61,7 @@ fn is_gone(cx: &Context<'_>, path: &Path) -> bool {
     cx.sys.stat(path).is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
 }
 
-/// Overwritten, then unlinked, both durably. A link is only unlinked: what it points to was not named.
+/// Overwrites and then removes the file, both durably. A link is only removed: its target was not listed.
 fn remove(cx: &Context<'_>, path: &Path) -> io::Result<()> {
     match cx.sys.stat(path) {
         Ok(stat) if stat.kind == Kind::File => cx.sys.wipe(path)?,
@@ -77,7 +74,7 @@ fn remove(cx: &Context<'_>, path: &Path) -> io::Result<()> {
     sync_above(cx, path)
 }
 
-/// Also where the file is gone already: a power cut may have come before the name was durably gone.
+/// Also if the file is already gone: a power cut may have come before its removal was durable.
 fn sync_above(cx: &Context<'_>, path: &Path) -> io::Result<()> {
     match path.parent().filter(|dir| cx.sys.stat(dir).is_ok()) {
         Some(dir) => cx.sys.sync_dir(dir),

@@ -1,4 +1,5 @@
-//! On the first server: every manifest is applied, every chart installed, every deployment available.
+//! On the first server: waits until every manifest is applied, every chart is installed and every deployment is
+//! available.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::report::mask;
 use crate::seed::{NamespacedName, Workload};
 use crate::state::PhaseName;
 
-const ADVICE: &str = "see `k3s kubectl get events -A` and, for a chart, the log of its job in its namespace";
+const ADVICE: &str = "see `k3s kubectl get events -A`, and for a chart the log of its job in its namespace";
 
 pub(super) struct Workloads;
 
@@ -36,7 +37,7 @@ impl Phase for Workloads {
         Ok(cx.state.is_done(PhaseName::Workloads))
     }
 
-    /// k3s and its controllers act.
+    /// k3s and its controllers do the work.
     fn apply(&self, _cx: &mut Context<'_>) -> Result<(), PhaseError> {
         Ok(())
     }
@@ -76,7 +77,7 @@ struct Addon {
 
 #[derive(Deserialize, Default)]
 struct AddonSpec {
-    /// k3s writes it after everything in the manifest was applied (`pkg/deploy/controller.go`).
+    /// k3s writes it after all objects of the manifest are applied (`pkg/deploy/controller.go`).
     #[serde(default)]
     checksum: String,
 }
@@ -114,7 +115,7 @@ struct Involved {
     name: String,
 }
 
-/// What k3s last complained about a manifest. Only a help: without it the run goes on all the same.
+/// The last warning of k3s about a manifest. It is only a hint: the run continues without it.
 fn complaint(cx: &Context<'_>, addon: &str) -> Option<String> {
     let what = [
         "events",
@@ -155,7 +156,7 @@ struct JobStatus {
     conditions: Vec<Condition>,
 }
 
-/// The job of a chart is in the chart's namespace, and its name is in the chart's status.
+/// The job of a chart is in the chart's namespace; its name is in the chart's status.
 fn charts_installed(cx: &Context<'_>, wanted: &[NamespacedName]) -> Option<String> {
     if wanted.is_empty() {
         return None;
@@ -194,7 +195,7 @@ struct Deployment {
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 struct DeploymentStatus {
-    /// Which version of the spec the rest of the status is about.
+    /// The generation of the spec that the status describes.
     #[serde(default)]
     observed_generation: u64,
     #[serde(default)]

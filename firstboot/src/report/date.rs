@@ -25,16 +25,6 @@ fn civil(days: u64) -> (u64, u64, u64) {
     (year + cycle * 400 + u64::from(month <= 2), month, of_month)
 }
 
-/// Days from 1970-01-01 to the first of a month, counted from 0; none for years before 1970.
-pub(crate) fn days_before(year: u64, month: usize) -> Option<u64> {
-    const OF_YEAR: [u64; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
-    let leap_years = |year: u64| year / 4 - year / 100 + year / 400;
-    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    let whole = year.checked_sub(1970)?.checked_mul(365)?;
-    let leap_days = leap_years(year.checked_sub(1)?).checked_sub(leap_years(1969))?;
-    Some(whole + leap_days + OF_YEAR.get(month)? + u64::from(is_leap && month > 1))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,6 @@ mod view;
 
 pub use card::{STATUS_FILE, guess_dir, publish};
 pub use date::date;
-pub(crate) use date::days_before;
 pub use mask::mask;
 pub use text::{ReportStatus, render};
 pub use view::{ClusterView, RoleName, RunStatus, SCHEMA, View};

@@ -44,20 +44,15 @@ impl FromStr for Endpoint {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        if let Ok(host) = text.parse() {
-            return Ok(Self::of_api(host));
-        }
-        let (host, port) = text.rsplit_once(':').unzip();
-        if let (Some(host), Some(Ok(port @ 1..))) = (host, port.map(str::parse::<u16>)) {
-            let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-            return Ok(Self::new(inner.unwrap_or(host).parse()?, port));
-        }
-        Err(ValueError::new(
-            "server",
-            text,
-            "is not a host with or without a port",
-            "write `host` or `host:port`, an IPv6 address with a port in brackets",
-        ))
+        let (host, port) = Host::with_optional_port_from(text).ok_or_else(|| {
+            ValueError::new(
+                "server",
+                text,
+                "is not a host with or without a port",
+                "write `host` or `host:port`, an IPv6 address with a port in brackets",
+            )
+        })?;
+        Ok(Self::new(host, port.unwrap_or(API_PORT)))
     }
 }
 

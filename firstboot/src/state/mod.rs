@@ -1,7 +1,7 @@
-//! The durable state: how far the first boot has come, in `/var/lib/hcimage/state.json`.
+//! The durable state: the progress of the first boot, in `/var/lib/hcimage/state.json`.
 //!
-//! Written before and after each phase. "Not there" and "damaged" are different answers: reading damage as
-//! absence would set up the node a second time.
+//! It is written before and after each phase. A missing state and a damaged one are different: treating damage as
+//! missing would set up the node a second time.
 
 mod store;
 
@@ -13,47 +13,47 @@ use crate::phase_error::Failure;
 pub(crate) use store::advice;
 pub use store::{Loaded, load, parse, save};
 
-/// Where the state lies on the node.
+/// The path of the state on the node.
 pub const STATE_PATH: &str = "/var/lib/hcimage/state.json";
 
-/// Once this file is there, the first boot is over for good; the unit's condition looks at it.
+/// Once this file exists, the first boot is finished; the unit's condition checks it.
 pub const FINISHED_PATH: &str = "/var/lib/hcimage/finished";
 
-/// The version of the form that this program reads and writes.
+/// The supported version of the format.
 pub const VERSION: u32 = 2;
 
-/// How far the first boot has come.
+/// The progress of the first boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct State {
     /// Always [`VERSION`].
     pub version: u32,
-    /// SHA-256 of the seed that this state belongs to, in lower-case hex.
+    /// SHA-256 of the seed of this state, in lowercase hex.
     pub seed_sha256: String,
-    /// True from just before k3s is started: from here on another seed is refused.
+    /// True from just before the start of k3s: from here on another seed is rejected.
     pub committed: bool,
-    /// How it stands.
+    /// The status.
     pub outcome: Outcome,
-    /// What the user changed in `hcimage.toml`, as last read before k3s was started.
+    /// The user's overrides in `hcimage.toml`, as last read before the start of k3s.
     pub overrides: Overrides,
-    /// The blank disk that is being formatted. Kept until its label shows, because half a file system is no longer
+    /// The blank disk that is being formatted. Kept until its label appears, because a partial file system is no longer
     /// blank.
     pub formatting: Option<String>,
-    /// What a person should know about the run as a whole.
+    /// Notes about the whole run.
     pub notes: Vec<String>,
-    /// The phases that were begun, in order.
+    /// The started phases, in order.
     pub phases: Vec<Record>,
 }
 
-/// How the first boot stands.
+/// The status of the first boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// Under way, or interrupted.
+    /// Running, or interrupted.
     Running,
     /// The node is Ready.
     Ready,
-    /// Stopped; the next boot tries again.
+    /// Failed; the next boot tries again.
     Failed(Failure),
 }
 
@@ -61,42 +61,42 @@ pub enum Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PhaseName {
-    /// The machine can run k3s at all.
+    /// The machine meets the requirements of k3s.
     Host,
-    /// The name of the machine, and what only it may have.
+    /// Host name, machine ID and host keys.
     Identity,
     /// The root file system fills its disk.
     Root,
-    /// An address that nobody else has, and a default route.
+    /// An address without conflict, and a default route.
     Network,
-    /// The time of day.
+    /// The clock.
     Clock,
     /// The data disk and its directories.
     DataDisk,
-    /// The files from the builder are whole.
+    /// The files from the builder are intact.
     Bundle,
-    /// There is room for what k3s unpacks.
+    /// There is disk space for the images that k3s unpacks.
     DiskSpace,
-    /// A server lets the node in.
+    /// A server accepts the node.
     Join,
     /// k3s runs and is enabled.
     K3s,
-    /// The node's own Ready condition.
+    /// The node is Ready.
     Ready,
     /// All nodes of the cluster have joined.
     Nodes,
-    /// What is to run in the cluster runs.
+    /// Manifests, charts and deployments are complete.
     Workloads,
-    /// What k3s says about the kernel is kept.
+    /// The output of `k3s check-config` is saved.
     Check,
-    /// Secrets that are no longer needed are gone.
+    /// Secrets that are no longer needed are removed.
     Secrets,
-    /// The report, and never again.
+    /// The final report and the marker.
     Finish,
 }
 
 impl PhaseName {
-    /// As a person reads it.
+    /// The name in reports.
     pub fn text(self) -> &'static str {
         match self {
             Self::Host => "host",
@@ -106,7 +106,7 @@ impl PhaseName {
             Self::Clock => "clock",
             Self::DataDisk => "data disk",
             Self::Bundle => "bundle",
-            Self::DiskSpace => "room",
+            Self::DiskSpace => "disk space",
             Self::Join => "join",
             Self::K3s => "k3s",
             Self::Ready => "ready",
@@ -119,31 +119,31 @@ impl PhaseName {
     }
 }
 
-/// One phase that was begun.
+/// The record of a started phase.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
-    /// Which phase.
+    /// The phase.
     pub name: PhaseName,
-    /// How it stands.
+    /// The status.
     pub status: Status,
-    /// Seconds that it took in the last boot in which it ran.
+    /// Its duration in seconds, in the last boot in which it ran.
     pub seconds: u64,
-    /// What it is doing or waiting for.
+    /// Its current action.
     pub progress: Option<String>,
-    /// What a person should know.
+    /// Notes for the report.
     pub notes: Vec<String>,
 }
 
-/// How a phase stands.
+/// The status of a phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Status {
-    /// Begun; also what a power cut leaves behind.
+    /// Started; also after a power cut.
     Running,
     /// Verified.
     Done,
-    /// Stopped the run.
+    /// Failed; it stopped the run.
     Failed,
 }
 
@@ -162,12 +162,12 @@ impl State {
         }
     }
 
-    /// What is known about a phase; none before it was begun.
+    /// The record of a phase; `None` before it was started.
     pub fn record(&self, name: PhaseName) -> Option<&Record> {
         self.phases.iter().find(|record| record.name == name)
     }
 
-    /// The record of a phase, as [`Status::Running`] where it was not begun before.
+    /// The record of a phase; a new one is [`Status::Running`].
     pub(crate) fn record_mut(&mut self, name: PhaseName) -> &mut Record {
         let at = self.phases.iter().position(|record| record.name == name);
         let at = at.unwrap_or_else(|| {

@@ -1,4 +1,4 @@
-//! The state as a file.
+//! The file of the state.
 
 use std::io;
 use std::path::Path;
@@ -10,24 +10,24 @@ use crate::durable;
 use crate::phase_error::Failure;
 use crate::sys::System;
 
-/// What was found where the state lies.
+/// The result of loading the state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Loaded {
-    /// Nothing: this is the first start.
+    /// Missing: this is the first start.
     Absent,
     /// The state of an earlier start.
     Present(Box<State>),
-    /// Something that is not a state of this version, with the reason.
+    /// Not a valid state of this version, with the reason.
     Damaged(String),
 }
 
-/// The one key that every version has.
+/// The key that every version has.
 #[derive(Deserialize)]
 struct OnlyVersion {
     version: u32,
 }
 
-/// Reads the state. Only a file that does not exist is absent.
+/// Reads the state. Only a missing file is absent.
 pub fn load(sys: &dyn System) -> Loaded {
     match sys.read(Path::new(STATE_PATH)) {
         Ok(bytes) => parse(&bytes).map_or_else(Loaded::Damaged, |state| Loaded::Present(Box::new(state))),
@@ -36,11 +36,11 @@ pub fn load(sys: &dyn System) -> Loaded {
     }
 }
 
-/// Reads the text of a state; the error says why it is none of this version.
+/// Parses a state; the error is the reason why it is not a valid state of this version.
 pub fn parse(bytes: &[u8]) -> Result<State, String> {
     let OnlyVersion { version } = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
     if version != VERSION {
-        return Err(format!("its version is {version}, this hc-firstboot reads {VERSION} only"));
+        return Err(format!("unsupported version {version}: this hc-firstboot supports version {VERSION}"));
     }
     serde_json::from_slice(bytes).map_err(|e| e.to_string())
 }
@@ -50,17 +50,15 @@ pub fn save(sys: &dyn System, state: &State) -> Result<(), Failure> {
     write(sys, state).map_err(|e| Failure::new(format!("writing {STATE_PATH}: {e}"), advice(&e)))
 }
 
-/// What to do about a card that does not take a file.
+/// The advice for a failed write.
 pub(crate) fn advice(e: &io::Error) -> &'static str {
     match e.kind() {
         io::ErrorKind::ReadOnlyFilesystem => {
-            "switch off whatever keeps the root read-only (an overlay by raspi-config, `ro` on the kernel's command \
-             line); if it is neither, the card is damaged (dmesg): replace it"
+            "disable the read-only root (an overlay by raspi-config, or `ro` on the kernel command line); if neither is \
+            used, the card is damaged (see dmesg): replace it"
         }
-        io::ErrorKind::StorageFull => {
-            "use a larger card, or free space on it, then power the node off and on"
-        }
-        _ => "check that the card is not full or worn out (dmesg), then power the node off and on",
+        io::ErrorKind::StorageFull => "use a larger card, or free disk space, then power the node off and on",
+        _ => "check whether the card is full or worn out (see dmesg), then power the node off and on",
     }
 }
 

@@ -1,4 +1,4 @@
-//! Probing for an address on a real network.
+//! ARP probes on a real network.
 
 use std::fs;
 use std::io;
@@ -9,14 +9,14 @@ use pnet_datalink::{Channel, Config, MacAddr, NetworkInterface};
 
 use crate::arp::{self, Mac, contender};
 
-/// RFC 5227 sends three probes.
+/// The number of probes, as in RFC 5227.
 const PROBES: u32 = 3;
 
-/// After each of them. The RFC's one to two seconds are for the links of another time; NetworkManager and dhcpcd ask
-/// for 200 ms too. Who answers later is found by the next look, because the network is looked at more than once.
+/// The wait after each probe. The RFC's one to two seconds are for slower links; NetworkManager and dhcpcd also use
+/// 200 ms. A later answer is found by the next check, because the network is checked more than once.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// Who else has the address, or wants it.
+/// The other host that uses the address or probes for it.
 fn probe_once(link: &NetworkInterface, own: Mac, address: Ipv4Addr) -> io::Result<Option<Mac>> {
     let config = Config {
         read_timeout: Some(Duration::from_millis(50)),
@@ -45,7 +45,7 @@ fn probe_once(link: &NetworkInterface, own: Mac, address: Ipv4Addr) -> io::Resul
     Ok(None)
 }
 
-/// Reads what the kernel knows of the interface, then probes.
+/// Reads the interface's index and MAC address from sysfs, then probes.
 pub(super) fn probe(interface: &str, address: Ipv4Addr) -> io::Result<Option<Mac>> {
     let fact = |name: &str| fs::read_to_string(format!("/sys/class/net/{interface}/{name}"));
     let index = fact("ifindex")?.trim().parse().map_err(io::Error::other)?;

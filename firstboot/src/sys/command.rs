@@ -1,4 +1,4 @@
-//! Running other programs, always within a time limit.
+//! Running other programs with a time limit.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -7,39 +7,39 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a command may take unless it says otherwise.
+/// The default time limit of a command.
 const USUAL_LIMIT: Duration = Duration::from_secs(60);
 
-/// How often a running command is looked at.
+/// The polling interval of a running command.
 const POLL: Duration = Duration::from_millis(10);
 
-/// How long to wait for the rest of the output of a command that has ended (a child of its own may hold the pipe).
+/// How long to wait for the rest of the output after a command has ended (a child process may keep the pipe open).
 const OUTPUT_LIMIT: Duration = Duration::from_secs(2);
 
-/// A program, its arguments and how long it may take.
+/// A program, its arguments and its time limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
     /// Name (looked up in `PATH`) or path.
     pub program: String,
     /// Arguments, without the program's own name.
     pub args: Vec<String>,
-    /// After this time the program is killed.
+    /// The time limit, after which the program is killed.
     pub limit: Duration,
 }
 
-/// How a command ended.
+/// The result of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Output {
     /// Exit status 0.
     pub success: bool,
-    /// What it printed.
+    /// Its standard output.
     pub stdout: String,
-    /// What it complained about.
+    /// Its standard error.
     pub stderr: String,
 }
 
 impl Command {
-    /// A command with the usual time limit of one minute.
+    /// A command with the default time limit of one minute.
     pub fn new<A: Into<String>>(program: impl Into<String>, args: impl IntoIterator<Item = A>) -> Self {
         Self { program: program.into(), args: args.into_iter().map(Into::into).collect(), limit: USUAL_LIMIT }
     }
@@ -55,7 +55,7 @@ impl Command {
     fn spawn(&self) -> io::Result<Child> {
         std::process::Command::new(&self.program)
             .args(&self.args)
-            // Messages are matched and shown as they are: no translations.
+            // Messages are matched and shown unchanged: no translations.
             .env("LC_ALL", "C.UTF-8")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -63,7 +63,7 @@ impl Command {
             .spawn()
     }
 
-    /// Whether the command succeeded; killed and [`io::ErrorKind::TimedOut`] where it takes too long.
+    /// Whether the command succeeded. After the time limit it is killed: [`io::ErrorKind::TimedOut`].
     fn wait(&self, child: &mut Child) -> io::Result<bool> {
         let start = Instant::now();
         loop {
@@ -73,7 +73,7 @@ impl Command {
             if start.elapsed() >= self.limit {
                 child.kill()?;
                 child.wait()?;
-                let message = format!("it was still running after {} s", self.limit.as_secs());
+                let message = format!("timed out after {} s", self.limit.as_secs());
                 return Err(io::Error::new(io::ErrorKind::TimedOut, message));
             }
             thread::sleep(POLL);
@@ -88,13 +88,13 @@ impl fmt::Display for Command {
     }
 }
 
-/// Reads a pipe on a thread of its own, so that a full pipe cannot stop the command.
+/// Reads a pipe on a separate thread, so that a full pipe cannot block the command.
 fn gather(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
     let (sender, receiver) = channel();
     if let Some(mut pipe) = pipe {
         thread::spawn(move || {
             let mut bytes = Vec::new();
-            // A pipe that breaks has said all that it will say.
+            // After an error the pipe has no more output.
             let _ = pipe.read_to_end(&mut bytes);
             let _ = sender.send(bytes);
         });
@@ -112,13 +112,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn output_and_status_are_kept() {
+    fn a_command_returns_its_output_and_status() {
         let out = Command::new("sh", ["-c", "echo out; echo err >&2; exit 3"]).run().unwrap();
         assert_eq!(out, Output { success: false, stdout: "out\n".into(), stderr: "err\n".into() });
     }
 
     #[test]
-    fn more_output_than_a_pipe_holds_does_not_block() {
+    fn more_output_than_the_pipe_buffer_does_not_block() {
         let out = Command::new("sh", ["-c", "head -c 300000 /dev/zero | tr '\\0' x"]).run().unwrap();
         assert_eq!(out.stdout.len(), 300_000);
     }
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_is_not_there_is_an_error() {
+    fn a_missing_program_is_an_error() {
         assert_eq!(Command::new("/nowhere/x", [""; 0]).run().unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 }

@@ -1,4 +1,4 @@
-//! Making a directory without ever following a symbolic link.
+//! Creating a directory without following symbolic links.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -7,27 +7,30 @@ use std::path::{Component, Path};
 use rustix::fs::{CWD, Gid, Mode, OFlags, Uid, fchmod, fchown, fsync, mkdirat, openat};
 use rustix::io::Errno;
 
-/// Directories on the way that nobody gave a mode.
+/// The mode of intermediate directories.
 const PLAIN: Mode = Mode::from_raw_mode(0o755);
 
-/// Makes `below/path` step by step, each part opened without following a link, then gives the last one its owner
-/// and mode. `below` itself must exist.
+/// Creates `below/path` step by step, opening each part without following a link, then sets owner and mode of the last
+/// one. `below` must exist.
 pub(super) fn make_owned(below: &Path, path: &Path, mode: u32, uid: u32, gid: u32) -> io::Result<()> {
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::RDONLY;
     let mut dir = openat(CWD, below, flags, Mode::empty())?;
     for part in path.components() {
         let Component::Normal(name) = part else {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a part of the path is not a name"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "invalid path: a part of it is not a name",
+            ));
         };
         dir = step(&dir, Path::new(name), flags)?;
     }
-    // The owner first: changing it may clear the set-id bits of the mode.
+    // The owner first: changing it may clear the set-ID bits of the mode.
     fchown(&dir, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
     fchmod(&dir, Mode::from_bits_truncate(mode))?;
     Ok(fsync(&dir)?)
 }
 
-/// Enters a directory, made where it is missing; the name is durable before it is used.
+/// Opens a directory, which is created if missing; the name is synced before it is used.
 fn step(dir: &OwnedFd, name: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     match mkdirat(dir, name, PLAIN) {
         Ok(()) => fsync(dir)?,
@@ -55,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn dirs_get_their_mode_whether_new_or_old() {
+    fn a_directory_gets_its_mode_whether_new_or_existing() {
         let root = tempfile::tempdir().unwrap();
         let (uid, gid) = me(root.path());
         for mode in [0o700, 0o2775] {
@@ -67,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_on_the_way_or_at_the_end_is_refused() {
+    fn a_link_in_the_path_is_rejected() {
         let root = tempfile::tempdir().unwrap();
         let outside = tempfile::tempdir().unwrap();
         let (uid, gid) = me(root.path());
@@ -80,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_way_up_is_refused() {
+    fn a_path_with_dot_dot_is_rejected() {
         let root = tempfile::tempdir().unwrap();
         let (uid, gid) = me(root.path());
         assert!(make_owned(root.path(), Path::new("a/../../b"), 0o700, uid, gid).is_err());

@@ -1,7 +1,7 @@
-//! The outside world, behind one trait: files, commands, clock, network, time that passes.
+//! The interface to the machine, in one trait: files, commands, clock, network, passing time.
 //!
-//! Phases see nothing else, so that tests can give them a machine whose power fails at any step. Files are
-//! written in small steps (write, sync, rename, sync the directory) because durability is lost between them.
+//! Phases use nothing else, so that tests can simulate a machine whose power fails at any step. Files are written in
+//! small steps (write, sync, rename, sync the directory), because a power cut can happen between them.
 
 #[cfg(unix)]
 mod arp;
@@ -24,7 +24,7 @@ pub use tls::{TlsError, Trust};
 
 use crate::arp::Mac;
 
-/// What kind of thing a path names.
+/// The type of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A regular file.
@@ -37,10 +37,10 @@ pub enum Kind {
     Other,
 }
 
-/// What is known about a path without following it.
+/// The metadata of a path; links are not followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
-    /// What kind of thing it is.
+    /// The type of the file.
     pub kind: Kind,
     /// Size in bytes.
     pub size: u64,
@@ -50,37 +50,37 @@ pub struct Stat {
     pub uid: u32,
     /// Numeric group.
     pub gid: u32,
-    /// Time of the last change of the content, since 1970.
+    /// Time of the last modification, since 1970.
     pub modified: Duration,
 }
 
-/// The room in a file system, in bytes.
+/// The space of a file system, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Space {
-    /// What root may still write.
+    /// Free for root.
     pub free: u64,
-    /// All of it.
+    /// Total.
     pub total: u64,
 }
 
-/// The outside world. Errors of files carry no path: the caller knows what it was doing.
+/// The interface to the machine. Errors of files have no path: the caller adds it.
 pub trait System {
     /// The whole content of a small file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
-    /// A file to be read in pieces.
+    /// A file, for reading in chunks.
     fn open(&self, path: &Path) -> io::Result<Box<dyn Read>>;
-    /// `length` bytes from `offset` of a file or block device, fewer where it ends before.
+    /// `length` bytes from `offset` of a file or block device, fewer at its end.
     fn read_at(&self, path: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>>;
-    /// The room in the file system that a path is in.
+    /// The space of the file system of a path.
     fn space(&self, path: &Path) -> io::Result<Space>;
-    /// What a path names, links not followed.
+    /// The metadata of a path; links are not followed.
     fn stat(&self, path: &Path) -> io::Result<Stat>;
-    /// Where a symbolic link points, as written in it.
+    /// The target of a symbolic link, as written in it.
     fn read_link(&self, path: &Path) -> io::Result<PathBuf>;
     /// The names in a directory, sorted.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
 
-    /// Makes or truncates a file and writes it; not durable before [`System::sync_file`].
+    /// Creates or truncates a file and writes it; not durable before [`System::sync_file`].
     fn write(&self, path: &Path, content: &[u8], mode: u32) -> io::Result<()>;
     /// Makes the content of a file durable; its name needs [`System::sync_dir`].
     fn sync_file(&self, path: &Path) -> io::Result<()>;
@@ -88,41 +88,41 @@ pub trait System {
     fn wipe(&self, path: &Path) -> io::Result<()>;
     /// Removes a file or link; not durable before [`System::sync_dir`].
     fn remove(&self, path: &Path) -> io::Result<()>;
-    /// Renames over whatever is there.
+    /// Renames, replacing an existing file.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Makes the names in a directory durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
-    /// Makes everything durable, what other programs wrote included.
+    /// Makes everything durable, including writes of other programs.
     fn sync_all(&self) -> io::Result<()>;
-    /// Makes a directory and its parents where they are missing.
+    /// Creates a directory and its parents if they are missing.
     fn make_dirs(&self, path: &Path) -> io::Result<()>;
-    /// Makes `below/path` and gives the last directory its owner and mode, durably. No part of `path` may be a
-    /// symbolic link.
+    /// Creates `below/path` and sets owner and mode of the last directory, durably. No part of `path` may be a symbolic
+    /// link.
     fn make_owned_dir(&self, below: &Path, path: &Path, mode: u32, uid: u32, gid: u32) -> io::Result<()>;
 
-    /// Runs a command to its end or to its time limit.
+    /// Runs a command until it ends or reaches its time limit.
     fn run(&self, command: &Command) -> io::Result<Output>;
-    /// The host name in effect.
+    /// The current host name.
     fn hostname(&self) -> String;
-    /// Sets the host name in effect.
+    /// Sets the current host name.
     fn set_hostname(&self, name: &str) -> io::Result<()>;
 
-    /// The clock on the wall, since 1970 (zero where it is earlier).
+    /// The wall clock, since 1970 (zero if it is earlier).
     fn now(&self) -> Duration;
-    /// Sets the clock on the wall.
+    /// Sets the wall clock.
     fn set_clock(&self, to: Duration) -> io::Result<()>;
-    /// Time since boot; never jumps.
+    /// Time since boot; it never jumps.
     fn uptime(&self) -> Duration;
-    /// Lets time pass.
+    /// Waits.
     fn sleep(&self, time: Duration);
     /// An unpredictable number.
     fn random(&self) -> io::Result<u64>;
     /// Sends one UDP packet and waits for the first answer from the same address.
     fn ask_udp(&self, server: SocketAddr, packet: &[u8], wait: Duration) -> io::Result<Vec<u8>>;
-    /// Asks on an interface by ARP who has an address, without claiming it (RFC 5227, 2.1.1). The answer is
-    /// somebody else's; none where nobody answered within about a second.
+    /// Probes by ARP whether an address is in use on an interface, without claiming it (RFC 5227, 2.1.1). Returns the
+    /// MAC address of the other host; `None` if there was no answer within about a second.
     fn arp_probe(&self, interface: &str, address: Ipv4Addr) -> io::Result<Option<Mac>>;
-    /// Sends one request over TLS and reads all that comes back, up to 256 KiB.
+    /// Sends one request over TLS and reads the whole answer, up to 256 KiB.
     fn ask_tls(
         &self,
         server: SocketAddr,
@@ -132,6 +132,6 @@ pub trait System {
         wait: Duration,
     ) -> Result<Vec<u8>, TlsError>;
 
-    /// Tells a person and the journal. Never fails: a node without a console must still come up.
+    /// Writes to the consoles and the journal. Never fails: a node without a console must still start.
     fn log(&self, text: &str);
 }

@@ -1,4 +1,4 @@
-//! The machine itself.
+//! [`System`] on the real machine.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -18,19 +18,19 @@ use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
 use super::{Command, Kind, Output, Space, Stat, System, TlsError, Trust, arp, dir, tls};
 use crate::arp::Mac;
 
-/// The names of the kernel's consoles: a screen, a serial port that a person or the board's manager reads, or both.
+/// The names of the kernel's consoles: a screen, a serial port, or both.
 const CONSOLES: &str = "/sys/class/tty/console/active";
 
-/// The last of them, where that list cannot be read.
+/// The default console, if that list cannot be read.
 const CONSOLE: &str = "/dev/console";
 
-/// How long one message may take on the console.
+/// The time limit for a message on a console.
 const CONSOLE_LIMIT: Duration = Duration::from_secs(10);
 
-/// The largest UDP answer that is of any use here; an SNTP packet has 48 bytes and perhaps a signature.
+/// The maximum size of a UDP answer; an SNTP packet has 48 bytes and optionally a signature.
 const ANSWER_BYTES: usize = 512;
 
-/// The machine this program runs on.
+/// The machine that this program runs on.
 #[derive(Debug, Clone, Copy)]
 pub struct RealSystem;
 
@@ -167,19 +167,19 @@ impl System for RealSystem {
 
     fn random(&self) -> io::Result<u64> {
         let mut bytes = [0; 8];
-        // Up to 256 bytes come whole or not at all (getrandom(2)).
+        // Up to 256 bytes are returned completely or not at all (getrandom(2)).
         getrandom(&mut bytes, GetRandomFlags::empty())?;
         Ok(u64::from_ne_bytes(bytes))
     }
 
     fn ask_udp(&self, server: SocketAddr, packet: &[u8], wait: Duration) -> io::Result<Vec<u8>> {
-        // Addresses and no text: text would link the C library's resolver in, 130 KB that are never used.
+        // Addresses, not text: text would link the C library's resolver, 130 KB of unused code.
         let any = match server {
             SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
             SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
         };
         let socket = UdpSocket::bind(any)?;
-        // Connected: the kernel then drops what comes from anybody else.
+        // Connected, so that the kernel drops packets from other addresses.
         socket.connect(server)?;
         socket.set_read_timeout(Some(wait))?;
         socket.send(packet)?;
@@ -206,36 +206,36 @@ impl System for RealSystem {
 
     fn log(&self, text: &str) {
         let line = format!("{text}\n");
-        // Whoever cannot be told must not stop the node from coming up.
+        // A failed message must not stop the first boot.
         let _ = io::stdout().write_all(line.as_bytes());
         let _ = io::stdout().flush();
-        tell_consoles(line.as_bytes());
+        write_to_consoles(line.as_bytes());
     }
 }
 
-/// Tells all consoles. One that takes nothing for so long is left out from then on: it costs its time once only. Other
-/// errors pass, as when a terminal is hung up since a login begins on it.
-fn tell_consoles(text: &[u8]) {
+/// Writes to all consoles. A console that blocks until the time limit is skipped from then on. Other errors are ignored,
+/// such as a terminal that is hung up because a login starts on it.
+fn write_to_consoles(text: &[u8]) {
     static SILENT: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
     let mut silent = SILENT.lock().unwrap_or_else(PoisonError::into_inner);
     for console in consoles(&fs::read_to_string(CONSOLES).unwrap_or_default()) {
         if !silent.contains(&console)
-            && tell_console(&console, text).is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock)
+            && write_to_console(&console, text).is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock)
         {
             silent.insert(console);
         }
     }
 }
 
-/// Their devices, of a list such as `tty0 ttyS0`.
+/// The devices of a list such as `tty0 ttyS0`.
 fn consoles(active: &str) -> Vec<PathBuf> {
     let devices: Vec<PathBuf> = active.split_whitespace().map(|name| Path::new("/dev").join(name)).collect();
     if devices.is_empty() { vec![PathBuf::from(CONSOLE)] } else { devices }
 }
 
-/// Writes to a console, but never waits longer than [`CONSOLE_LIMIT`]: a serial line may be slow, and a screen that
-/// somebody stopped with Ctrl-S may never go on.
-fn tell_console(console: &Path, mut text: &[u8]) -> io::Result<()> {
+/// Writes to a console, at most for [`CONSOLE_LIMIT`]: a serial line may be slow, and a screen that was stopped with
+/// Ctrl-S may block forever.
+fn write_to_console(console: &Path, mut text: &[u8]) -> io::Result<()> {
     let flags = i32::try_from((OFlags::NOCTTY | OFlags::NONBLOCK).bits()).map_err(io::Error::other)?;
     let mut console = OpenOptions::new().write(true).custom_flags(flags).open(console)?;
     let start = Instant::now();
@@ -266,13 +266,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_console_is_told() {
+    fn every_active_console_is_used() {
         assert_eq!(consoles("tty1 ttyS0\n"), [Path::new("/dev/tty1"), Path::new("/dev/ttyS0")]);
         assert_eq!(consoles(""), [Path::new("/dev/console")]);
     }
 
     #[test]
-    fn a_file_is_replaced_in_small_steps() {
+    fn a_file_is_replaced_by_write_sync_and_rename() {
         let dir = tempfile::tempdir().unwrap();
         let (new, path) = (dir.path().join("deep/a.new"), dir.path().join("deep/a"));
         RealSystem.make_dirs(path.parent().unwrap()).unwrap();
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_seen_and_not_written_through() {
+    fn a_link_is_read_and_not_written_through() {
         let dir = tempfile::tempdir().unwrap();
         let link = dir.path().join("link");
         std::os::unix::fs::symlink("target", &link).unwrap();
@@ -300,11 +300,11 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_overwritten_where_it_lies() {
+    fn a_wiped_file_is_overwritten_in_place() {
         let dir = tempfile::tempdir().unwrap();
         let (path, other) = (dir.path().join("a"), dir.path().join("b"));
         RealSystem.write(&path, b"secret", 0o600).unwrap();
-        // Another name of the same inode shows what became of the old bytes.
+        // A second name of the same inode shows the old bytes.
         fs::hard_link(&path, &other).unwrap();
         RealSystem.wipe(&path).unwrap();
         RealSystem.remove(&path).unwrap();
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_of_a_file() {
+    fn read_at_returns_at_most_the_rest_of_the_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a");
         RealSystem.write(&path, b"0123456789", 0o600).unwrap();
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_told_apart() {
+    fn a_missing_file_is_not_found() {
         let error = RealSystem.read(Path::new("/nowhere/x")).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }

@@ -1,4 +1,4 @@
-//! One request over TLS, to a server that is trusted by a pinned CA or, for asking for that CA, by nothing.
+//! One request over TLS, to a server with a pinned CA or, to fetch that CA, to an unverified server.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -14,16 +14,16 @@ use rustls::{
     StreamOwned,
 };
 
-/// More than a CA bundle or an error text ever has.
+/// The maximum size of an answer: more than a CA bundle or an error message has.
 const ANSWER_BYTES: u64 = 256 * 1024;
 
-/// What a server must show.
+/// How a server is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trust {
-    /// Nothing: only for what is judged by other means.
+    /// Not at all: only for answers that are verified otherwise.
     Anybody,
-    /// A certificate that leads to one of these CAs, holds the name, and is valid at a given time. The time is not
-    /// always that of the clock: where the clock is what is being set, it is the time that the server claims.
+    /// By a certificate that is signed by one of these CAs, has the name, and is valid at the given time. To set the
+    /// clock, this is the time that the server claims, not that of the clock.
     Ca {
         /// The CAs' certificates, as DER.
         roots: Vec<Vec<u8>>,
@@ -32,7 +32,7 @@ pub enum Trust {
     },
 }
 
-/// Why there was no answer.
+/// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TlsError {
     /// No connection.
@@ -41,10 +41,10 @@ pub enum TlsError {
     /// The certificate is not valid at that time.
     #[error("its certificate is not valid at this time")]
     Time,
-    /// The certificate is for other names.
-    #[error("its certificate is not for this name")]
+    /// The certificate does not have the name.
+    #[error("its certificate does not have this name")]
     Name,
-    /// The certificate is not signed by the cluster's CA, or the talk broke off.
+    /// The certificate is not signed by the cluster's CA, or the connection failed.
     #[error("{0}")]
     Talk(String),
 }
@@ -69,7 +69,7 @@ pub(super) fn ask(
     read_all(&mut stream, end).map_err(|e| broken(&e))
 }
 
-/// Reads to the end. One that comes without TLS's farewell is told apart by the length in the answer, not here.
+/// Reads to the end. A missing close_notify of TLS is not checked here: the length in the answer detects truncation.
 fn read_all(stream: &mut impl Read, end: Option<Instant>) -> io::Result<Vec<u8>> {
     let mut answer = Vec::new();
     let mut stream = stream.take(ANSWER_BYTES);
@@ -88,7 +88,7 @@ fn read_all(stream: &mut impl Read, end: Option<Instant>) -> io::Result<Vec<u8>>
     }
 }
 
-/// rustls wraps its own errors into those of reading and writing.
+/// Unwraps the errors of rustls from I/O errors.
 fn broken(error: &io::Error) -> TlsError {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(rustls::Error::InvalidCertificate(reason)) => match reason {
@@ -99,7 +99,7 @@ fn broken(error: &io::Error) -> TlsError {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 TlsError::Name
             }
-            other => TlsError::Talk(format!("its certificate is not accepted ({other})")),
+            other => TlsError::Talk(format!("invalid certificate ({other})")),
         },
         _ => TlsError::Talk(error.to_string()),
     }
@@ -107,16 +107,16 @@ fn broken(error: &io::Error) -> TlsError {
 
 fn config(trust: &Trust) -> Result<Arc<ClientConfig>, rustls::Error> {
     let provider = Arc::new(ring::default_provider());
-    let judge = Judge { inner: judge(trust, &provider)?, provider: provider.clone() };
+    let verifier = CertificateVerifier { inner: verify_at(trust, &provider)?, provider: provider.clone() };
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(judge))
+        .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     Ok(Arc::new(config))
 }
 
-fn judge(
+fn verify_at(
     trust: &Trust,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Option<(Arc<WebPkiServerVerifier>, UnixTime)>, rustls::Error> {
@@ -131,14 +131,14 @@ fn judge(
     Ok(Some((verifier, UnixTime::since_unix_epoch(*at))))
 }
 
-/// Judges a certificate at a given time instead of now. The server must have the key of its certificate in any case.
+/// Verifies a certificate at a given time instead of now. The server must have the certificate's key in any case.
 #[derive(Debug)]
-struct Judge {
+struct CertificateVerifier {
     inner: Option<(Arc<WebPkiServerVerifier>, UnixTime)>,
     provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for Judge {
+impl ServerCertVerifier for CertificateVerifier {
     fn verify_server_cert(
         &self,
         own: &CertificateDer<'_>,

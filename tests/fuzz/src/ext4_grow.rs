@@ -1,7 +1,7 @@
 //! Growth of damaged ext4 file systems.
 
 use hcimage::disk::ByteSize;
-use hcimage::fs::ext4::grow::{grow, limit, size_for};
+use hcimage::fs::ext4::resize::{grow, limit, size_for};
 use hcimage::fs::ext4::{Ext4, Ext4Options};
 use hcimage::fs::{FileSystem, FsError, Space};
 

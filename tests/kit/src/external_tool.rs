@@ -1,5 +1,6 @@
 //! External programs that check what hcimage writes. They are found by name, also where a plain user's `PATH` does not
-//! look, and a missing one fails its test with the package to install.
+//! look, and a missing one fails its test with the package to install. Those of services are found in the root directory
+//! of [`checkers`], and nowhere else.
 //!
 //! `HCIMAGE_QUICK=1` is for machines without Debian packages: there a check whose program is missing is skipped, and
 //! says so. Nothing else skips.
@@ -8,6 +9,8 @@ use std::env;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Output, Stdio};
+
+use crate::checkers;
 
 /// Directories with programs for root, which Debian leaves out of a plain user's `PATH`.
 const MORE_DIRS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
@@ -49,7 +52,8 @@ impl Outcome {
 /// Where the program is missing, unless `HCIMAGE_QUICK=1` is set.
 #[track_caller]
 pub fn external_tool(name: &str, package: &str) -> bool {
-    there_or_skipped(find(name).is_some(), name, package)
+    let there = checkers::have(name).unwrap_or_else(|| find(name).is_some());
+    there_or_skipped(there, name, package)
 }
 
 /// The same for a module of Python.

@@ -2,6 +2,7 @@
 //! external tools as checks.
 
 pub mod base;
+pub mod checkers;
 pub mod external_tool;
 pub mod facts;
 pub mod golden;

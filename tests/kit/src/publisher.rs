@@ -1,4 +1,4 @@
-//! A publisher for tests: a small HTTP/1.1 server on 127.0.0.1 with files, redirects and faults to switch on.
+//! A publisher for tests: a small HTTP/1.1 server on 127.0.0.1 with files, redirects and injected faults.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
@@ -9,18 +9,18 @@ use std::time::Duration;
 use hcimage::source::digest::Sha256Digest;
 use hcimage::source::url::SourceUrl;
 
-/// What a path answers with. Each fault holds for the next answers only, then the file is served as it should be.
+/// The response of a path. Each fault is for one response; afterwards the file is served normally.
 #[derive(Clone, Debug)]
 pub enum Fault {
-    /// The status line's code and nothing more.
+    /// Only the status code.
     Status(u16),
     /// Only so many bytes of the body, then the connection is closed.
     CutAfter(usize),
     /// So many bytes of the body, then nothing for the given time.
     StallAfter(usize, Duration),
-    /// Range is ignored: the whole file comes.
+    /// The range is ignored: the whole file is sent.
     NoRange,
-    /// Another part than the one that was asked for.
+    /// A different range than requested.
     WrongRange,
     /// A body of unknown length, ended by closing.
     NoLength,
@@ -32,7 +32,7 @@ enum Page {
     Redirect(String),
 }
 
-/// What a client asked for.
+/// The request of a client.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
     pub path: String,
@@ -47,7 +47,7 @@ struct State {
     requests: Vec<Request>,
 }
 
-/// It lives as long as the test process.
+/// The server runs as long as the test process.
 pub struct Publisher {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
@@ -62,7 +62,7 @@ impl Publisher {
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let (stream, state) = (stream.unwrap(), shared.clone());
-                // A client that goes away is what some tests are about.
+                // Some tests close the connection.
                 std::thread::spawn(move || drop(serve(stream, &state)));
             }
         });
@@ -80,12 +80,12 @@ impl Publisher {
         self.page(path, Page::File { bytes, etag });
     }
 
-    /// As [`Publisher::file`], but nothing tells one version of the file from the next.
+    /// Like [`Publisher::file`], but without a validator of the file's version.
     pub fn file_without_etag(&self, path: &str, bytes: impl Into<Vec<u8>>) {
         self.page(path, Page::File { bytes: bytes.into(), etag: None });
     }
 
-    /// A file and `<path>.sha256` as Raspberry Pi has it.
+    /// A file and `<path>.sha256`, as on Raspberry Pi's server.
     pub fn file_with_sum(&self, path: &str, bytes: &[u8]) {
         let name = path.rsplit('/').next().unwrap();
         let digest = Sha256Digest::of(bytes);
@@ -105,13 +105,13 @@ impl Publisher {
         self.state.lock().unwrap().pages.insert(path.to_owned(), page);
     }
 
-    /// The next answers for `path` have these faults, one each.
+    /// The next responses for `path` have these faults, one each.
     pub fn faults(&self, path: &str, faults: &[Fault]) {
         let faults = faults.iter().rev().cloned().collect();
         self.state.lock().unwrap().faults.insert(path.to_owned(), faults);
     }
 
-    /// All that was asked so far; forgotten afterwards.
+    /// All requests so far, which are cleared.
     pub fn take_requests(&self) -> Vec<Request> {
         std::mem::take(&mut self.state.lock().unwrap().requests)
     }

@@ -4,38 +4,42 @@ use crate::exit_class::{Classified, ExitClass};
 use crate::os::{CgroupVersion, Facts};
 use crate::source::k3s_version::K3sVersion;
 
-/// A base that the chosen k3s cannot run on.
+/// The chosen k3s does not support the base's cgroup v1.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "k3s {k3s} does not run on {system}: Kubernetes 1.35 and later refuse cgroup v1, which the base's kernel \
-     arguments ask for; remove systemd.unified_cgroup_hierarchy=0 from the base, take another base, or set \
-     version = \"v1.34\" in [k3s]"
+    "k3s {k3s} does not run on {system}: Kubernetes 1.35 and later do not support cgroup v1, which the base's kernel \
+    arguments select; remove systemd.unified_cgroup_hierarchy=0 from the base, use another base, or set \
+    version = \"v1.34\" in [k3s]"
 )]
-pub struct OldCgroup {
+pub struct CgroupV1Unsupported {
     /// The release.
     pub k3s: K3sVersion,
     /// The system in the base.
     pub system: String,
 }
 
-impl Classified for OldCgroup {
+impl Classified for CgroupV1Unsupported {
     fn class(&self) -> Option<ExitClass> {
         Some(ExitClass::Unsupported)
     }
 }
 
-/// The first minor version of Kubernetes whose kubelet refuses cgroup v1.
+/// The first minor version of Kubernetes whose kubelet does not support cgroup v1.
 const WITHOUT_CGROUP_V1: u32 = 35;
 
-/// Whether a release of k3s can run on a base, as far as the base's control groups decide it. For when the channel has
-/// led to a release and the base has been probed.
-pub fn check_base(k3s: &K3sVersion, facts: &Facts) -> Result<(), OldCgroup> {
-    judge(k3s, facts.cgroup_version(), &facts.system)
+/// Whether a release of k3s supports the cgroup version of a base. Called once the channel is resolved and the base is
+/// probed.
+pub fn check_base(k3s: &K3sVersion, facts: &Facts) -> Result<(), CgroupV1Unsupported> {
+    check_version(k3s, facts.cgroup_version(), &facts.system)
 }
 
-fn judge(k3s: &K3sVersion, version: CgroupVersion, system: &impl ToString) -> Result<(), OldCgroup> {
+fn check_version(
+    k3s: &K3sVersion,
+    version: CgroupVersion,
+    system: &impl ToString,
+) -> Result<(), CgroupV1Unsupported> {
     if version == CgroupVersion::V1 && k3s.minor() >= WITHOUT_CGROUP_V1 {
-        return Err(OldCgroup { k3s: k3s.clone(), system: system.to_string() });
+        return Err(CgroupV1Unsupported { k3s: k3s.clone(), system: system.to_string() });
     }
     Ok(())
 }
@@ -54,9 +58,13 @@ mod tests {
             ("v1.36.2+k3s1", V1, false),
             ("v1.36.2+k3s1", V2, true),
         ] {
-            assert_eq!(judge(&k3s.parse().unwrap(), version, &"x").is_ok(), good, "{k3s} {version:?}");
+            assert_eq!(
+                check_version(&k3s.parse().unwrap(), version, &"x").is_ok(),
+                good,
+                "{k3s} {version:?}"
+            );
         }
-        let error = judge(&"v1.35.0+k3s1".parse().unwrap(), V1, &"Debian").unwrap_err().to_string();
+        let error = check_version(&"v1.35.0+k3s1".parse().unwrap(), V1, &"Debian").unwrap_err().to_string();
         assert!(
             error.contains("v1.35.0+k3s1") && error.contains("Debian") && error.contains("v1.34"),
             "{error}"

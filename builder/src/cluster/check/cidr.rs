@@ -1,4 +1,4 @@
-//! Networks inside the cluster.
+//! The networks of pods and services.
 
 use crate::cluster::field::Field;
 use crate::cluster::file::File;
@@ -19,21 +19,21 @@ pub(super) fn check(file: &File, problems: &mut Problems<'_>) {
     }
 }
 
-/// At most one of each kind.
+/// At most one network of each address family.
 fn families(key: &str, list: &[Field<Subnet>], problems: &mut Problems<'_>) {
     for (index, field) in list.iter().enumerate() {
         if list.iter().take(index).any(|earlier| earlier.value.is_ipv4() == field.value.is_ipv4()) {
             let kind = if field.value.is_ipv4() { "IPv4" } else { "IPv6" };
             problems.error(
                 &field.span,
-                format!("`{key}` has a second network of {kind}"),
-                "write at most one of IPv4 and one of IPv6",
+                format!("`{key}` has more than one {kind} network"),
+                "use at most one IPv4 and one IPv6 network",
             );
         }
     }
 }
 
-/// What k3s uses where nothing is written is of IPv4.
+/// The defaults of k3s are IPv4 networks.
 fn same_families(pods: &[Field<Subnet>], services: &[Field<Subnet>], problems: &mut Problems<'_>) {
     let kinds = |list: &[Field<Subnet>]| match list {
         [] => (true, false),
@@ -44,14 +44,14 @@ fn same_families(pods: &[Field<Subnet>], services: &[Field<Subnet>], problems: &
     {
         problems.error(
             &given.span,
-            "`cluster-cidr` and `service-cidr` are not of the same kinds of network",
-            "write both with the same: IPv4, IPv6, or one of each",
+            "`cluster-cidr` and `service-cidr` have different address families",
+            "use the same in both: IPv4, IPv6, or one of each",
         );
     }
 }
 
-/// Kubernetes gives each node a /24 of the pods' IPv4 network and a /64 of the IPv6 one, and cannot manage more than
-/// 20 bits of services (kube-apiserver, `--service-cluster-ip-range`).
+/// Kubernetes gives each node a /24 of the pods' IPv4 network and a /64 of the IPv6 one, and supports at most 20 bits
+/// of services (kube-apiserver, `--service-cluster-ip-range`).
 fn sizes(file: &File, problems: &mut Problems<'_>) {
     for field in &file.k3s.cluster_cidr {
         let each: u8 = if field.value.is_ipv4() { 24 } else { 64 };
@@ -60,11 +60,11 @@ fn sizes(file: &File, problems: &mut Problems<'_>) {
             problems.error(
                 &field.span,
                 format!(
-                    "{} has no room for {} nodes, each of which gets a /{each}",
+                    "{} is too small for {} nodes, each of which gets a /{each}",
                     field.value,
                     file.nodes.len()
                 ),
-                "write a larger network: a shorter prefix",
+                "use a larger network: a shorter prefix",
             );
         }
     }
@@ -74,13 +74,13 @@ fn sizes(file: &File, problems: &mut Problems<'_>) {
             problems.error(
                 &field.span,
                 format!("the prefix of {} is not between /{least} and /{most}", field.value),
-                "write a network that Kubernetes can manage, such as 10.43.0.0/16 or fd43::/112",
+                "use a network that Kubernetes supports, such as 10.43.0.0/16 or fd43::/112",
             );
         }
     }
 }
 
-/// A packet has one way to go.
+/// Overlapping networks make routing ambiguous.
 fn overlaps(file: &File, problems: &mut Problems<'_>) {
     let defaults = [DEFAULT_CLUSTER_CIDR.parse::<Subnet>(), DEFAULT_SERVICE_CIDR.parse()];
     let [pods, services] = defaults;
@@ -95,7 +95,7 @@ fn overlaps(file: &File, problems: &mut Problems<'_>) {
             if value.overlaps(&subnet.value) {
                 problems.error(
                     span,
-                    format!("your network {} overlaps {value}, the cluster's `{key}`", subnet.value),
+                    format!("`subnet` {} overlaps {value}, the cluster's `{key}`", subnet.value),
                     format!("set `{key}` in [k3s] to a private network that you do not use"),
                 );
             }
@@ -107,7 +107,7 @@ fn overlaps(file: &File, problems: &mut Problems<'_>) {
                 problems.error(
                     &services.span,
                     format!("{} overlaps {}, the `cluster-cidr`", services.value, pods.value),
-                    "write two networks that have nothing in common",
+                    "use two networks that do not overlap",
                 );
             }
         }

@@ -1,4 +1,4 @@
-//! Servers, their number and what their state lies on.
+//! The servers: their number and the storage of their state.
 
 use crate::arch::Arch;
 use crate::board::{Boards, Storage};
@@ -9,7 +9,7 @@ use crate::value::{NodeAddress, Role};
 
 use super::of_role;
 
-/// k3s keeps its state, whatever the datastore inside the server, below this.
+/// k3s keeps its state in this directory, both SQLite and etcd.
 const STATE: &str = "/var/lib/rancher/k3s/server/db";
 
 fn kind(file: &File) -> DatastoreKind {
@@ -27,28 +27,28 @@ pub(super) fn count(file: &File, problems: &mut Problems<'_>) {
         (_, []) => match first_node {
             None => problems.error(
                 &(0..0),
-                "the cluster has no node",
+                "the cluster has no nodes",
                 "add a [[nodes]] table with name, role and board for each node",
             ),
             Some(node) => problems.error(
                 &node.span,
-                "the cluster has agents only, and nothing that they could join",
-                "make one node a server",
+                "the cluster has no server for its agents to join",
+                "give one node the role server",
             ),
         },
         (DatastoreKind::Sqlite, [_, second, ..]) => problems.error(
             &second.span,
-            format!("{} servers cannot share SQLite, which is a file on one of them", servers.len()),
-            "keep one server and make the others agents, or set `datastore = \"etcd\"` in [k3s] with three servers",
+            format!("{} servers cannot share SQLite, which is a file on one server", servers.len()),
+            "use one server and make the others agents, or set `datastore = \"etcd\"` in [k3s] with three servers",
         ),
         (DatastoreKind::Etcd, [.., last]) if servers.len() % 2 == 0 => problems.error(
             &last.span,
             format!(
-                "{} servers with etcd survive no more failures than {}: etcd needs more than half of them",
+                "{} servers with etcd tolerate no more failures than {}: etcd needs more than half of the servers",
                 servers.len(),
                 servers.len().saturating_sub(1)
             ),
-            "make it an odd number: one server more, or make this one an agent",
+            "use an odd number of servers: add one, or make this one an agent",
         ),
         _ => {}
     }
@@ -61,19 +61,19 @@ fn external(file: &File, problems: &mut Problems<'_>) {
     match (&file.k3s.datastore, kind(file), given) {
         (Some(datastore), DatastoreKind::External, None) => problems.error(
             &datastore.span,
-            "nothing says where the external datastore is",
+            "missing [external-datastore] for `datastore = \"external\"`",
             "add a table [external-datastore] with its `endpoint`",
         ),
         (_, DatastoreKind::Sqlite | DatastoreKind::Etcd, Some(_)) => problems.error(
             &endpoint.map_or(0..0, |endpoint| endpoint.span.clone()),
-            "there is an [external-datastore], but it is not used",
-            "set `datastore = \"external\"` in [k3s], or leave the table out",
+            "[external-datastore] is not used",
+            "set `datastore = \"external\"` in [k3s], or remove the table",
         ),
         _ => {}
     }
 }
 
-/// Whether etcd gets what it needs.
+/// The requirements of etcd: fast storage, a supported architecture, fixed addresses.
 pub(super) fn storage(file: &File, boards: &Boards, problems: &mut Problems<'_>) {
     if kind(file) != DatastoreKind::Etcd {
         return;
@@ -88,18 +88,19 @@ pub(super) fn storage(file: &File, boards: &Boards, problems: &mut Problems<'_>)
         if on_card && !(holds_state && has_disk) {
             problems.warning(
                 &board.span,
-                "etcd waits for each of its many writes: SD cards and eMMC are too slow for it and wear out",
+                "etcd syncs each of its many writes: SD cards and eMMC are too slow and wear out",
                 format!(
                     "give the servers a [data-disk] with mount = \"{STATE}\", or boot the board from an SSD"
                 ),
             );
         }
         if boards.get(&board.value.0).is_ok_and(|board| board.architecture == Arch::Armv7) {
-            // 32-bit Arm was unstable for etcd 3.5 and is in the list no more (its documentation, "Supported platforms").
+            // etcd 3.5 listed 32-bit Arm as unstable; later versions do not list it (its documentation, "Supported
+            // platforms").
             problems.warning(
                 &board.span,
-                "etcd is not supported by its makers on 32-bit processors",
-                "give the role of a server to boards with 64 bits, or take sqlite with this one as the only server",
+                "etcd does not support 32-bit processors",
+                "use 64-bit boards as servers, or sqlite with this node as the only server",
             );
         }
         let by_dhcp = node.address.as_ref().is_none_or(|address| address.value == NodeAddress::Dhcp);
@@ -107,7 +108,7 @@ pub(super) fn storage(file: &File, boards: &Boards, problems: &mut Problems<'_>)
             let span = node.address.as_ref().map(|address| &address.span);
             problems.warning(
                 span.or(node.name.as_ref().map(|name| &name.span)).unwrap_or(&(0..0)),
-                "etcd knows its members by address, and by DHCP a server's address may change",
+                "etcd identifies its members by address, which DHCP may change",
                 "give the server a fixed address, or reserve one for it in your DHCP server",
             );
         }

@@ -9,7 +9,7 @@ use crate::cluster::problem::Problems;
 
 use super::unique;
 
-/// The directory of k3s, where the image brings the program's archives, and what below it may be a disk of its own.
+/// The directory of k3s, where the image has k3s's archives, and the directories below it that can be mount points.
 const K3S: &str = "/var/lib/rancher/k3s";
 const MAY_BE_DISKS: [&str; 3] = ["server/db", "storage", "agent/containerd"];
 
@@ -33,7 +33,7 @@ pub(super) fn check(file: &File, problems: &mut Problems<'_>) {
 
 fn data_disk(disk: &DataDiskTable, problems: &mut Problems<'_>) {
     let paths = disk.dirs.iter().filter_map(|dir| dir.path.as_ref()).map(|path| (&path.value, &path.span));
-    unique::check(problems, paths, |path| format!("there is a directory {path} already"), "name it once");
+    unique::check(problems, paths, |path| format!("duplicate directory {path}"), "list it once");
     let Some(mount) = &disk.mount else { return };
     let path = mount.value.as_str();
     let hides = |dir: &str| path == dir || dir.starts_with(&format!("{path}/"));
@@ -42,7 +42,7 @@ fn data_disk(disk: &DataDiskTable, problems: &mut Problems<'_>) {
     if hides(K3S) || (inside.is_some() && !allowed) {
         problems.error(
             &mount.span,
-            format!("a disk at {path} would hide k3s's images and settings that the node's image brings"),
+            format!("a disk at {path} would hide k3s's container images and settings in the node's image"),
             format!(
                 "mount it at {K3S}/server/db (the state of servers), {K3S}/storage (volumes) or elsewhere"
             ),
@@ -52,7 +52,7 @@ fn data_disk(disk: &DataDiskTable, problems: &mut Problems<'_>) {
 
 fn users(users: &[UserTable], problems: &mut Problems<'_>) {
     let names = users.iter().filter_map(|user| user.name.as_ref()).map(|name| (&name.value, &name.span));
-    unique::check(problems, names, |name| format!("there is a user {name} already"), "name each user once");
+    unique::check(problems, names, |name| format!("duplicate user {name}"), "list each user once");
     for user in users {
         let Some(name) = &user.name else { continue };
         let open =
@@ -60,13 +60,13 @@ fn users(users: &[UserTable], problems: &mut Problems<'_>) {
         if !open && problems.is_whole() {
             problems.error(
                 &name.span,
-                format!("the user {} could never log in", name.value),
+                format!("user {} cannot log in: it has neither key nor password", name.value),
                 "add `ssh-keys`, `ssh-key-files` or a `password-hash`",
             );
         }
         for (index, key) in user.ssh_keys.iter().enumerate() {
             if user.ssh_keys.iter().take(index).any(|earlier| earlier.value.is_same_key(&key.value)) {
-                problems.warning(&key.span, "the user has this key already", "leave one of the two out");
+                problems.warning(&key.span, "duplicate SSH key of this user", "remove one of the two");
             }
         }
     }
@@ -84,8 +84,8 @@ fn registry(span: &Span, name: &str, config: &ConfigTable, problems: &mut Proble
         }
         (Some(_), Some(_), Some(token)) => problems.error(
             &token.span,
-            "there is a token beside user name and password",
-            "keep either the token or the two",
+            "both a token and a password are set",
+            "keep either the token, or user name and password",
         ),
         _ => {}
     }
@@ -93,20 +93,20 @@ fn registry(span: &Span, name: &str, config: &ConfigTable, problems: &mut Proble
     pair(cert_file.as_ref(), key_file.as_ref(), problems);
     if let Some(insecure) = insecure_skip_verify.as_ref().filter(|field| field.value) {
         let (message, hint) = match ca_file {
-            Some(_) => ("the certificate is not checked in spite of `ca-file`", "leave one of the two out"),
+            Some(_) => ("`insecure-skip-verify` disables `ca-file`", "remove one of the two"),
             None => (
-                "anybody on the way to the registry can put other images in",
-                "give its authority as `ca-file`",
+                "without verification, anyone on the network path to the registry can replace images",
+                "set its CA certificate as `ca-file`",
             ),
         };
         problems.warning(&insecure.span, message, hint);
     }
     if name == "*" {
-        problems.error(span, "credentials for every registry would go to whoever asks", "name the registry");
+        problems.error(span, "credentials for `*` would be sent to every registry", "name the registry");
     }
 }
 
-/// A password that everybody on the way can read.
+/// A password that is sent unencrypted.
 fn plain_http(file: &File, problems: &mut Problems<'_>) {
     let Some(registries) = &file.registries else { return };
     let secret = |config: &ConfigTable| config.auth.password.is_some() || config.auth.token.is_some();
@@ -122,7 +122,7 @@ fn plain_http(file: &File, problems: &mut Problems<'_>) {
             problems.warning(
                 &endpoint.span,
                 "the registry's password goes over the network unencrypted",
-                "use https, with `ca-file` for an authority of your own",
+                "use https, with `ca-file` for your own CA",
             );
         }
     }
@@ -148,13 +148,13 @@ fn overlays(file: &File, problems: &mut Problems<'_>) {
     }
 }
 
-/// k3s makes an object's name from the part of a file's name before the first dot, and a second one with the same
-/// part would take its place.
+/// k3s names an object by the part of the file's name before the first dot: a second file with the same part would
+/// replace the first.
 fn manifests(manifests: &[Field<FileName>], problems: &mut Problems<'_>) {
     let file_name = |field: &Field<FileName>| field.value.0.rsplit('/').next().unwrap_or_default().to_owned();
     let stem = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
     let stems = manifests.iter().map(|field| (stem(&file_name(field)), &field.span));
-    let message = |stem: &String| format!("there is a manifest {stem} already");
+    let message = |stem: &String| format!("duplicate manifest name {stem}");
     unique::check(
         problems,
         stems,

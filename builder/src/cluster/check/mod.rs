@@ -1,6 +1,6 @@
-//! What cannot be seen from one key alone: the parts of a file against each other and against the boards.
+//! Checks of several keys together: the parts of a file against each other and against the boards.
 //!
-//! Runs over whatever could be read. Checks for what is missing ask [`Problems::is_whole`] first.
+//! They run on all parts that could be read. A check for a missing part calls [`Problems::is_whole`] first.
 
 mod base;
 mod cidr;
@@ -11,7 +11,7 @@ mod nodes;
 mod settings;
 mod unique;
 
-pub use base::{OldCgroup, check_base};
+pub use base::{CgroupV1Unsupported, check_base};
 
 use crate::board::Boards;
 use crate::value::Role;
@@ -19,7 +19,7 @@ use crate::value::Role;
 use super::file::{File, NodeTable};
 use super::problem::Problems;
 
-/// Makes all checks.
+/// Runs all checks.
 pub(super) fn all(file: &File, boards: &Boards, problems: &mut Problems<'_>) {
     nodes::check(file, boards, problems);
     control_plane::count(file, problems);

@@ -1,4 +1,4 @@
-//! Addresses: of nodes, of the router and of the API.
+//! Addresses of the nodes, the router and the API.
 
 use std::net::IpAddr;
 
@@ -42,14 +42,14 @@ fn static_network(
     if network.gateway.is_none() && problems.is_whole() {
         problems.error(
             &first.span,
-            "a node with a fixed address needs a router: k3s does not start without a default route",
+            "a node with a fixed address needs a gateway: k3s does not start without a default route",
             "set `gateway` in [network]",
         );
     }
     if network.dns.is_empty() && problems.is_whole() {
         problems.warning(
             &first.span,
-            "nodes with a fixed address have no name server: they will find neither registries nor time servers by name",
+            "nodes with a fixed address have no name server: they cannot resolve registries and time servers by name",
             "set `dns` in [network], usually to the router's address",
         );
     }
@@ -57,7 +57,7 @@ fn static_network(
         if problems.is_whole() {
             problems.error(
                 &first.span,
-                "a node with a fixed address needs the length of its network's prefix",
+                "a node with a fixed address needs the prefix length of its network",
                 "set `subnet` in [network], such as 192.168.1.0/24",
             );
         }
@@ -65,12 +65,12 @@ fn static_network(
     };
     for (address, field) in fixed {
         match subnet.value.host(*address) {
-            Err(error) => problems.refused(&field.span, error),
+            Err(error) => problems.invalid(&field.span, error),
             Ok(_) if network.gateway.as_ref().is_some_and(|gateway| gateway.value.0 == *address) => problems
                 .error(
                     &field.span,
-                    format!("the node has the address {address} of the router"),
-                    "give the node another, or fix `gateway` in [network]",
+                    format!("address {address} is the gateway"),
+                    "give the node another address, or fix `gateway` in [network]",
                 ),
             Ok(_) => {}
         }
@@ -81,16 +81,16 @@ fn static_network(
         && gateway.value.0 != host.ip()
         && let Err(error) = StaticNetwork::new(host, Some(gateway.value.0), Vec::new())
     {
-        problems.refused(&gateway.span, error);
+        problems.invalid(&gateway.span, error);
     }
     for server in &network.dns {
         if let Err(error) = StaticNetwork::new(host, None, vec![server.value.0]) {
-            problems.refused(&server.span, error);
+            problems.invalid(&server.span, error);
         }
     }
 }
 
-/// Only nodes with a fixed address use these.
+/// Warns of keys that only nodes with a fixed address use.
 fn unused(file: &File, problems: &mut Problems<'_>) {
     let network = &file.network;
     let given = [
@@ -101,8 +101,8 @@ fn unused(file: &File, problems: &mut Problems<'_>) {
     for (key, span) in given.into_iter().flatten() {
         problems.warning(
             span,
-            format!("`{key}` is not used, since all nodes have their addresses by DHCP"),
-            "give nodes an `address`, or leave it out",
+            format!("`{key}` is not used: all nodes use DHCP"),
+            "give the nodes an `address`, or remove the key",
         );
     }
 }
@@ -115,7 +115,7 @@ fn wifi(file: &File, problems: &mut Problems<'_>) {
             for user in users {
                 problems.error(
                     &user.span,
-                    "the node uses a wireless network, but none is described",
+                    "the node uses Wi-Fi, but [network.wifi] is missing",
                     "add a table [network.wifi] with ssid, psk and country",
                 );
             }
@@ -125,22 +125,22 @@ fn wifi(file: &File, problems: &mut Problems<'_>) {
             problems.warning(
                 &span,
                 "no node uses [network.wifi]",
-                "set `wifi = true` on the nodes that shall",
+                "set `wifi = true` on the nodes that use it, or remove the table",
             );
         }
         Some(_) => {}
     }
 }
 
-/// A VLAN is one of the cable's, and has an interface of its own above the port's.
+/// A VLAN needs Ethernet, and has its own interface above the port's.
 fn vlans(file: &File, problems: &mut Problems<'_>) {
     for node in &file.nodes {
         let vlan = node.vlan.as_ref();
         if let Some(vlan) = vlan.filter(|_| node.wifi.as_ref().is_some_and(|wifi| wifi.value)) {
             problems.error(
                 &vlan.span,
-                "a wireless network has no VLAN tags",
-                "leave `vlan` out, or `wifi`; the access point decides what VLAN its network is",
+                "Wi-Fi does not support `vlan`",
+                "remove `vlan` or `wifi`; the access point decides the VLAN of a wireless network",
             );
         }
         let Some(interface) = &node.interface else { continue };
@@ -148,12 +148,12 @@ fn vlans(file: &File, problems: &mut Problems<'_>) {
         let (what, hint) = match (vlan, port) {
             (Some(_), _) => (
                 "a VLAN itself".to_owned(),
-                "name the port that the cable is in, such as eth0, or leave `interface` out".to_owned(),
+                "use the name of the port, such as eth0, or remove `interface`".to_owned(),
             ),
             (None, port) => {
                 let instead = port
-                    .map_or("leave `interface` out".to_owned(), |port| format!("`interface = \"{port}\"`"));
-                (format!("VLAN {id}, and nothing makes it"), format!("write `vlan = {id}` and {instead}"))
+                    .map_or("remove `interface`".to_owned(), |port| format!("set `interface = \"{port}\"`"));
+                (format!("VLAN {id}, which nothing creates"), format!("set `vlan = {id}` and {instead}"))
             }
         };
         problems.error(&interface.span, format!("{} is the interface of {what}", interface.value), hint);
@@ -161,8 +161,8 @@ fn vlans(file: &File, problems: &mut Problems<'_>) {
     one_network(file, problems);
 }
 
-/// All fixed addresses are of one subnet, which is hardly spread over several VLANs. A node without a VLAN is nothing
-/// odd: its port may give it the same one without a tag.
+/// All fixed addresses are in one subnet, which is rarely spread over several VLANs. A node without `vlan` is not
+/// suspicious: its port may carry the same VLAN untagged.
 fn one_network(file: &File, problems: &mut Problems<'_>) {
     let fixed = |node: &&NodeTable| {
         matches!(node.address.as_ref().map(|field| field.value), Some(NodeAddress::Fixed(_)))
@@ -173,33 +173,33 @@ fn one_network(file: &File, problems: &mut Problems<'_>) {
         problems.warning(
             &other.span,
             format!(
-                "nodes of one subnet are in different VLANs, {} and {}: they reach each other only where something \
-                 bridges the two",
+                "nodes of one subnet are in different VLANs, {} and {}: they cannot reach each other unless the VLANs \
+                are bridged",
                 first.value, other.value
             ),
-            "write the same `vlan` for all of them",
+            "use the same `vlan` for all of them",
         );
     }
 }
 
-/// The API's address must not be somebody else's.
+/// The API's address must not belong to the router or an agent.
 fn api(file: &File, problems: &mut Problems<'_>) {
     let Some(api) = &file.api else { return };
     let Host::Address(address) = api.value else { return };
-    let hint = "write an address of the first server, a name, or a virtual address that nobody else has";
+    let hint = "use an address of the first server, a name, or an unused virtual address";
     if file.network.gateway.as_ref().is_some_and(|gateway| gateway.value.0 == address) {
-        problems.error(&api.span, format!("the API cannot be at {address}, which is the router"), hint);
+        problems.error(&api.span, format!("`api` {address} is the address of the gateway"), hint);
     }
     for agent in of_role(file, Role::Agent) {
         if let Some(NodeAddress::Fixed(own)) = agent.address.as_ref().map(|field| field.value)
             && own == address
         {
-            problems.error(&api.span, format!("the API cannot be at {address}, which is an agent"), hint);
+            problems.error(&api.span, format!("`api` {address} is the address of an agent"), hint);
         }
     }
 }
 
-/// Whether joining nodes can know where the first server is.
+/// Whether joining nodes know the address of the first server.
 fn join(file: &File, problems: &mut Problems<'_>) {
     let Some(first) = of_role(file, Role::Server).next() else { return };
     let by_dhcp = first.address.as_ref().is_none_or(|address| address.value == NodeAddress::Dhcp);
@@ -211,14 +211,14 @@ fn join(file: &File, problems: &mut Problems<'_>) {
     match &file.api {
         None => problems.error(
             span,
-            format!("the other nodes cannot know where the first server, {}, will be", name.value),
-            "give it a fixed address, or reserve one in your DHCP server and write that address, or a name that your \
-             DNS has for it, as `api` at the top of the file",
+            format!("unknown address of the first server, {}, where the other nodes join", name.value),
+            "give it a fixed address, or reserve one in your DHCP server and set `api` at the top of the file to that \
+            address, or to a name that your DNS resolves to it",
         ),
         Some(api) if of_role(file, Role::Server).nth(1).is_some() => problems.warning(
             &api.span,
             format!("the other nodes join at {}, which must lead to {} until all have joined", api.value, name.value),
-            "give the first server a fixed address: then the others join there, whatever `api` is",
+            "give the first server a fixed address: the other nodes then join there instead of at `api`",
         ),
         Some(_) => {}
     }

@@ -24,8 +24,8 @@ pub(super) fn check(file: &File, boards: &Boards, problems: &mut Problems<'_>) {
         {
             problems.warning(
                 &key.span,
-                format!("no node has the board {:?}", key.value.0),
-                "leave the table out",
+                format!("unused board {:?}: no node has it", key.value.0),
+                "remove the table",
             );
         }
     }
@@ -33,24 +33,24 @@ pub(super) fn check(file: &File, boards: &Boards, problems: &mut Problems<'_>) {
 
 fn twice(file: &File, problems: &mut Problems<'_>) {
     let names = file.nodes.iter().filter_map(|node| node.name.as_ref()).map(|name| (&name.value, &name.span));
-    let message = |name: &&_| format!("there is a node {name} already");
-    unique::check(problems, names, message, "give each node a name of its own");
+    let message = |name: &&_| format!("duplicate node name {name}");
+    unique::check(problems, names, message, "give each node a unique name");
 
     let addresses = file.nodes.iter().filter_map(|node| node.address.as_ref());
     let fixed = addresses.filter_map(|address| match address.value {
         NodeAddress::Fixed(ip) => Some((ip, &address.span)),
         NodeAddress::Dhcp => None,
     });
-    let message = |address: &_| format!("another node has the address {address}");
-    unique::check(problems, fixed, message, "give each node an address of its own");
+    let message = |address: &_| format!("duplicate node address {address}");
+    unique::check(problems, fixed, message, "give each node a unique address");
 
     let macs = file.nodes.iter().filter_map(|node| node.mac.as_ref()).map(|mac| (mac.value, &mac.span));
-    let message = |mac: &_| format!("another node has the MAC address {mac}");
-    unique::check(problems, macs, message, "write the address of this node's own network port");
+    let message = |mac: &_| format!("duplicate MAC address {mac}");
+    unique::check(problems, macs, message, "use the address of this node's own network port");
 
     let serials = file.nodes.iter().filter_map(|node| node.serial.as_ref()).map(|s| (&s.value, &s.span));
-    let message = |serial: &&_| format!("another node has the serial number {serial}");
-    unique::check(problems, serials, message, "write the number of this node's own board");
+    let message = |serial: &&_| format!("duplicate serial number {serial}");
+    unique::check(problems, serials, message, "use the number of this node's own board");
 }
 
 fn board(node: &NodeTable, boards: &Boards, problems: &mut Problems<'_>) {
@@ -65,8 +65,8 @@ fn board(node: &NodeTable, boards: &Boards, problems: &mut Problems<'_>) {
         let can = profile.roles.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
         problems.error(
             &role.span,
-            format!("a board {} cannot be a {}", profile.name, role.value),
-            format!("make it {can}, or take another board"),
+            format!("board {} cannot have the role {}", profile.name, role.value),
+            format!("use the role {can}, or another board"),
         );
     }
 }
@@ -75,35 +75,35 @@ fn unknown_board(name: &str, span: &std::ops::Range<usize>, boards: &Boards, pro
     if boards.get(name).is_err() {
         let hint = match nearest(name, boards.names()) {
             Some(near) => format!("did you mean \"{near}\"?"),
-            None => format!("known are: {}", boards.names().collect::<Vec<_>>().join(", ")),
+            None => format!("known boards: {}", boards.names().collect::<Vec<_>>().join(", ")),
         };
-        problems.error(span, format!("there is no board {name:?}"), hint);
+        problems.error(span, format!("unknown board {name:?}"), hint);
     }
 }
 
-/// A host name and its domain must fit into one name.
+/// The full name, host name and domain, has a maximum length.
 fn full_name(node: &NodeTable, file: &File, problems: &mut Problems<'_>) {
     let Some(name) = &node.name else { return };
     let domain = file.network.domain.as_ref().map(|domain| &domain.value);
     if domain.is_some_and(|domain: &DomainName| domain.host(&name.value).is_none()) {
         problems.error(
             &name.span,
-            "the host name and the domain of [network] are too long together",
-            "shorten one: DNS allows 253 characters",
+            "the host name with the domain of [network] is too long",
+            "shorten one of them: DNS allows 253 characters",
         );
     }
 }
 
 fn taints(node: &NodeTable, problems: &mut Problems<'_>) {
     let taints = node.taints.iter().map(|taint| (taint.value.identity(), &taint.span));
-    let message = |(key, effect): &(&str, &str)| format!("the node has a taint {key} with {effect} already");
-    unique::check(problems, taints, message, "leave one of the two out");
+    let message = |(key, effect): &(&str, &str)| format!("duplicate taint {key} with effect {effect}");
+    unique::check(problems, taints, message, "remove one of the two");
     for taint in &node.taints {
         if taint.value.identity().0.starts_with("node.kubernetes.io/") {
             problems.warning(
                 &taint.span,
-                "Kubernetes sets and removes taints of node.kubernetes.io itself",
-                "use a key of your own",
+                "Kubernetes itself sets and removes taints of node.kubernetes.io",
+                "use a key with your own prefix",
             );
         }
     }

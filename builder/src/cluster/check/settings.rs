@@ -1,4 +1,4 @@
-//! Settings that go to k3s as they are.
+//! Settings that are passed to k3s unchanged.
 
 use crate::cluster::field::Entries;
 use crate::cluster::field_type::SettingKey;
@@ -17,8 +17,8 @@ pub(super) fn check(file: &File, problems: &mut Problems<'_>) {
     keys(&file.k3s.agent, Role::Agent, problems);
     let disabled = file.k3s.disable.iter().map(|field| (field.value, &field.span));
     let message =
-        |component: &crate::cluster::model::Component| format!("{} is left out already", component.as_str());
-    unique::check(problems, disabled, message, "name it once");
+        |component: &crate::cluster::model::Component| format!("duplicate component {}", component.as_str());
+    unique::check(problems, disabled, message, "list it once");
     if problems.is_whole() {
         pod_network(file, problems);
     }
@@ -30,23 +30,19 @@ fn keys(settings: &Entries<SettingKey, SettingValue>, role: Role, problems: &mut
         match k3s_keys::standing(name, role) {
             Standing::Free => {}
             Standing::Reserved(instead) => {
-                problems.error(&key.span, format!("hcimage itself decides about `{name}`"), instead);
+                problems.error(&key.span, format!("hcimage sets `{name}` itself"), instead);
             }
             Standing::ServerOnly => problems.error(
                 &key.span,
-                format!("an agent does not start with `{name}`, which only servers know"),
+                format!("`{name}` is a key for servers: an agent does not start with it"),
                 "move it to [k3s.server]",
             ),
             Standing::Unknown => {
                 let hint = match nearest(name, keys::of_user(role)) {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("make sure that your release of k3s has the flag --{name}"),
+                    None => format!("check that your release of k3s has the flag --{name}"),
                 };
-                problems.warning(
-                    &key.span,
-                    format!("k3s is not known to have a key `{name}` for {role}s"),
-                    hint,
-                );
+                problems.warning(&key.span, format!("unknown k3s key `{name}` for {role}s"), hint);
             }
         }
     }
@@ -58,8 +54,8 @@ fn pod_network(file: &File, problems: &mut Problems<'_>) {
     if backend.value == FlannelBackend::None && file.manifests.is_empty() {
         problems.warning(
             &backend.span,
-            "nothing brings a network for pods, and without one no node becomes Ready",
-            "add the network's manifest to `manifests`",
+            "no pod network: without one no node becomes Ready",
+            "add its manifest to `manifests`",
         );
     }
 }

@@ -1,11 +1,11 @@
-//! What may be there only once.
+//! Values that must be unique.
 
 use std::collections::BTreeMap;
 
 use crate::cluster::field::Span;
 use crate::cluster::problem::Problems;
 
-/// Reports every value that was there before, each with the line of the first.
+/// Reports every duplicate value with the line of the first one.
 pub(super) fn check<'a, T: Ord>(
     problems: &mut Problems<'_>,
     values: impl IntoIterator<Item = (T, &'a Span)>,
@@ -15,7 +15,7 @@ pub(super) fn check<'a, T: Ord>(
     let mut seen: BTreeMap<T, usize> = BTreeMap::new();
     for (value, span) in values {
         if let Some(line) = seen.get(&value) {
-            problems.error(span, format!("{}, as in line {line}", message(&value)), hint);
+            problems.error(span, format!("{}; first used in line {line}", message(&value)), hint);
         } else {
             let line = problems.line(span);
             seen.insert(value, line);

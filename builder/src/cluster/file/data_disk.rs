@@ -7,29 +7,29 @@ use crate::cluster::field::Field;
 use crate::cluster::model::{DataDisk, Format};
 use crate::value::{DirMode, DirName, FsLabel, MountPoint};
 
-/// A second disk for data, found by its label, on every node that does not say `data-disk = false`. A node does not
-/// start without it.
+/// A second disk for data, found by its label, on every node without `data-disk = false`. A node does not start
+/// without it.
 ///
-/// Without this table a disk labelled `k8s-data` is mounted at `/k8s-data` if it is there.
+/// Without this table a disk labelled `k8s-data` is mounted at `/k8s-data` if it is present.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub(in crate::cluster) struct DataDiskTable {
     /// The label of its file system.
     #[schemars(extend("default" = DataDisk::DEFAULT_LABEL))]
     pub(in crate::cluster) label: Option<Field<FsLabel>>,
-    /// Where it is mounted. At `/var/lib/rancher/k3s/server/db` it takes the load of etcd off the card.
+    /// Its mount point. At `/var/lib/rancher/k3s/server/db` it takes the write load of etcd off the SD card.
     #[schemars(extend("default" = DataDisk::DEFAULT_MOUNT, "examples" = ["/srv/data"]))]
     pub(in crate::cluster) mount: Option<Field<MountPoint>>,
-    /// What to do with a disk that has no such label: `never` formats nothing; `if-blank` formats a disk that has no
-    /// signature, no partition table and no data at either end, and refuses every other.
+    /// Whether to format a disk without this label: `never` formats nothing; `if-blank` formats a disk that has no
+    /// signature, no partition table and no data at either end, and refuses any other.
     #[schemars(extend("default" = "never", "examples" = ["if-blank"]))]
     pub(in crate::cluster) format: Option<Field<Format>>,
-    /// Directories to make on it.
+    /// Directories to create on it.
     #[serde(rename = "folders")]
     pub(in crate::cluster) dirs: Vec<DirTable>,
 }
 
-/// A directory on the data disk. One that exists keeps its owner and mode.
+/// A directory on the data disk. An existing one keeps its owner and mode.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(extend("required" = ["path"]))]
@@ -40,10 +40,10 @@ pub(in crate::cluster) struct DirTable {
     /// Its permissions, four octal digits.
     #[schemars(extend("default" = "0755"))]
     pub(in crate::cluster) mode: Option<Field<DirMode>>,
-    /// The number of the user that owns it, as the containers that write there have it.
+    /// The user ID of its owner: the one that the containers which write there run as.
     #[schemars(extend("default" = 0, "examples" = [1000]))]
     pub(in crate::cluster) uid: Option<Field<u32>>,
-    /// The number of the group that owns it.
+    /// The group ID of its owner.
     #[schemars(extend("default" = 0, "examples" = [1000]))]
     pub(in crate::cluster) gid: Option<Field<u32>>,
 }

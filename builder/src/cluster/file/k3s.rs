@@ -10,73 +10,72 @@ use crate::cluster::problem::InvalidValue;
 use crate::source::k3s_version::K3sVersionReq;
 use crate::value::{DatastoreEndpoint, DomainName, KubeconfigMode, Secret, Subnet};
 
-/// k3s itself. Most of it cannot be changed once the cluster exists.
+/// k3s itself. Most settings cannot be changed once the cluster exists.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub(in crate::cluster) struct K3sTable {
-    /// A release, such as `v1.36.2+k3s1`, or a channel: `stable`, `latest`, `v1.36`. What a channel led to is kept in
-    /// `hcimage.lock`, so that all nodes, and later builds, get the same.
+    /// A release, such as `v1.36.2+k3s1`, or a channel: `stable`, `latest`, `v1.36`. The release of a channel is locked
+    /// in `hcimage.lock`, so all nodes and later builds use the same one.
     #[schemars(extend("default" = "stable", "examples" = ["v1.36.2+k3s1"]))]
     pub(in crate::cluster) version: Option<Field<K3sVersionReq>>,
-    /// Where the cluster keeps its state: `sqlite` for one server; `etcd` for three, five or more servers (an odd
-    /// number), of which a minority may fail; `external` for a database of your own, see `[external-datastore]`.
+    /// Where the cluster keeps its state: `sqlite` for one server; `etcd` for an odd number of at least three servers, of
+    /// which a minority may fail; `external` for your own database, see `[external-datastore]`.
     #[schemars(extend("default" = "sqlite", "examples" = ["etcd"]))]
     pub(in crate::cluster) datastore: Option<Field<DatastoreKind>>,
-    /// What carries packets between the pods of different nodes. `wireguard-native` encrypts them; `host-gw` is faster
-    /// where all nodes are in one network; with `none` a manifest must bring a network, such as Cilium.
+    /// How packets travel between pods on different nodes. `wireguard-native` encrypts them; `host-gw` is faster if all
+    /// nodes are in one network; with `none` a manifest must install a pod network, such as Cilium.
     #[schemars(extend("default" = "vxlan", "examples" = ["wireguard-native"]))]
     pub(in crate::cluster) flannel_backend: Option<Field<FlannelBackend>>,
-    /// Packaged components that are left out.
+    /// Packaged components of k3s to disable.
     #[schemars(extend("default" = [], "examples" = [["traefik", "servicelb"]]))]
     pub(in crate::cluster) disable: Vec<Field<Component>>,
-    /// Whether Kubernetes secrets are encrypted in the datastore. It cannot be switched on later.
+    /// Whether Kubernetes secrets are encrypted in the datastore. It cannot be enabled later.
     #[schemars(extend("default" = false, "examples" = [true]))]
     pub(in crate::cluster) secrets_encryption: Option<Field<bool>>,
-    /// The networks of the pods: one, or one of IPv4 and one of IPv6. Must overlap neither your own network nor
-    /// `service-cidr`.
+    /// The networks of the pods: one network, or one IPv4 and one IPv6 network. They must overlap neither your own
+    /// network nor `service-cidr`.
     #[schemars(extend("default" = ["10.42.0.0/16"], "examples" = [["10.42.0.0/16", "fd42::/56"]]))]
     pub(in crate::cluster) cluster_cidr: Vec<Field<Subnet>>,
-    /// The networks of the services: as many as `cluster-cidr` has, of the same kinds.
+    /// The networks of the services: the same number and address families as `cluster-cidr`.
     #[schemars(extend("default" = ["10.43.0.0/16"], "examples" = [["10.43.0.0/16", "fd43::/112"]]))]
     pub(in crate::cluster) service_cidr: Vec<Field<Subnet>>,
     /// The domain of services inside the cluster.
     #[schemars(extend("default" = "cluster.local"))]
     pub(in crate::cluster) cluster_domain: Option<Field<DomainName>>,
-    /// Permissions of the kubeconfig on the servers. `0644` lets every user of a server administrate the cluster.
+    /// Permissions of the kubeconfig on the servers. `0644` makes every user of a server an administrator of the cluster.
     #[schemars(extend("default" = "0600"))]
     pub(in crate::cluster) kubeconfig_mode: Option<Field<KubeconfigMode>>,
-    /// Further settings of all servers, as k3s's own `config.yaml` has them: long flags without their hyphens. Keys
-    /// that hcimage sets itself are refused.
+    /// More settings for all servers, as in k3s's `config.yaml`: long flags without the leading hyphens. Keys that
+    /// hcimage sets itself are rejected.
     #[schemars(extend("examples" = [{ "etcd-snapshot-retention": 10, "kubelet-arg": ["max-pods=200"] }]))]
     pub(in crate::cluster) server: Entries<SettingKey, SettingValue>,
-    /// Further settings of all agents, likewise. An agent does not start with a key that only servers know, so such
-    /// keys are refused.
+    /// More settings for all agents. An agent does not start with a key for servers, so such keys are rejected.
     #[schemars(extend("examples" = [{ "kubelet-arg": ["max-pods=200"] }]))]
     pub(in crate::cluster) agent: Entries<SettingKey, SettingValue>,
 }
 
-/// A database of your own, for `datastore = "external"` in `[k3s]`.
+/// Your own database, for `datastore = "external"` in `[k3s]`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(extend("required" = ["endpoint"]))]
 pub(in crate::cluster) struct ExternalTable {
-    /// Where the database is: PostgreSQL, MySQL, NATS or etcd. It usually holds a password, so a file of its own is a
-    /// good place.
+    /// The address of the database: PostgreSQL, MySQL, NATS or etcd. It usually contains a password, so keep it in a
+    /// separate file.
     #[schemars(extend("examples" = [{ "file": "datastore-endpoint.txt" }, "postgres://k3s:password@db.home.lan:5432/k3s"]))]
     pub(in crate::cluster) endpoint: Option<Field<SecretSource<DatastoreEndpoint>>>,
-    /// The authority (PEM) that the database's certificate is checked against.
+    /// The CA certificate (PEM) that verifies the database's certificate.
     #[schemars(extend("examples" = ["db-ca.pem"]))]
     pub(in crate::cluster) ca_file: Option<Field<FileName>>,
-    /// The certificate (PEM) that k3s shows the database. Needs `key-file`.
+    /// The client certificate (PEM) for the database. Needs `key-file`.
     pub(in crate::cluster) cert_file: Option<Field<FileName>>,
-    /// The key (PEM) to that certificate. Needs `cert-file`.
+    /// The private key (PEM) of that certificate. Needs `cert-file`.
     pub(in crate::cluster) key_file: Option<Field<FileName>>,
 }
 
 /// The value of one of k3s's settings.
 pub(in crate::cluster) type SettingValue = Field<Setting>;
 
-/// What TOML has for a setting.
+/// The TOML form of a setting.
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub(in crate::cluster) enum RawSetting {
@@ -103,5 +102,5 @@ impl FieldType for Setting {
     }
 }
 
-/// A secret without a form of its own.
+/// A secret without a format of its own.
 pub(in crate::cluster) type SecretField = Field<SecretSource<Secret>>;

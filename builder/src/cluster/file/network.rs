@@ -7,7 +7,7 @@ use crate::cluster::field::Field;
 use crate::cluster::field_type::{Gateway, SecretSource};
 use crate::value::{CountryCode, DomainName, Psk, Ssid, Subnet, TimeServer};
 
-/// The network that all nodes are in. With DHCP everywhere, nothing here is needed.
+/// The network that all nodes are in. Nodes with DHCP need nothing here.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub(in crate::cluster) struct NetworkTable {
@@ -17,11 +17,11 @@ pub(in crate::cluster) struct NetworkTable {
     /// The router. Nodes with a fixed address need it: k3s does not start without a default route.
     #[schemars(extend("examples" = ["192.168.1.1"]))]
     pub(in crate::cluster) gateway: Option<Field<Gateway>>,
-    /// Name servers of nodes with a fixed address, asked in this order. DHCP brings its own.
+    /// Name servers of nodes with a fixed address, in order. DHCP provides its own.
     #[schemars(extend("default" = [], "examples" = [["192.168.1.1"]]))]
     pub(in crate::cluster) dns: Vec<Field<Gateway>>,
-    /// Time servers of all nodes, each a name or address, with a port where it is not 123. Without any, the base
-    /// image's own are asked.
+    /// Time servers of all nodes, each a name or address, with a port if it is not 123. The default is the base
+    /// image's own.
     #[schemars(extend("default" = [], "examples" = [["192.168.1.1", "pool.ntp.org"]]))]
     pub(in crate::cluster) ntp: Vec<Field<TimeServer>>,
     /// The search domain of all nodes: with `home.lan`, the node `hc-1` is also called `hc-1.home.lan`.
@@ -30,8 +30,8 @@ pub(in crate::cluster) struct NetworkTable {
     pub(in crate::cluster) wifi: Option<WifiTable>,
 }
 
-/// The wireless network of the nodes that say `wifi = true`. Their base image needs NetworkManager or netplan, or dhcpcd
-/// on a Raspberry Pi; a fixed address on a cable also works with systemd-networkd and ifupdown.
+/// The wireless network of the nodes with `wifi = true`. Their base image needs NetworkManager or netplan, or dhcpcd on
+/// a Raspberry Pi; a fixed address on Ethernet also works with systemd-networkd and ifupdown.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(extend("required" = ["ssid", "psk", "country"]))]
@@ -39,13 +39,13 @@ pub(in crate::cluster) struct WifiTable {
     /// The network's name.
     #[schemars(extend("examples" = ["Home"]))]
     pub(in crate::cluster) ssid: Option<Field<Ssid>>,
-    /// Its password: 8 to 63 plain characters.
+    /// Its password: 8 to 63 printable ASCII characters.
     #[schemars(extend("examples" = [{ "file": "wifi-password.txt" }]))]
     pub(in crate::cluster) psk: Option<Field<SecretSource<Psk>>>,
-    /// The country where the nodes stand, since each has its own rules for radio.
+    /// The country of the nodes (ISO 3166), which sets the allowed radio channels and power.
     #[schemars(extend("examples" = ["DE"]))]
     pub(in crate::cluster) country: Option<Field<CountryCode>>,
-    /// Whether the network hides its name.
+    /// Whether the network hides its name (SSID).
     #[schemars(extend("default" = false))]
     pub(in crate::cluster) hidden: Option<Field<bool>>,
 }

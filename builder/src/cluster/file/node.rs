@@ -14,7 +14,7 @@ use crate::value::{
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(extend("required" = ["name", "role", "board"]))]
 pub(in crate::cluster) struct NodeTable {
-    /// The host name, which is also the name of the Kubernetes node. Without a domain.
+    /// The host name without a domain. It is also the name of the Kubernetes node.
     #[schemars(extend("examples" = ["hc-1"]))]
     pub(in crate::cluster) name: Option<Field<Hostname>>,
     /// `server` runs the control plane, and workloads too; `agent` runs workloads only.
@@ -23,32 +23,31 @@ pub(in crate::cluster) struct NodeTable {
     /// The board, as `--board` takes it: `cm4`, `pc`, or one of your own profiles.
     #[schemars(extend("examples" = ["cm4"]))]
     pub(in crate::cluster) board: Option<Field<BoardName>>,
-    /// A fixed address inside `subnet`, or `dhcp`. The first server should have a fixed one, since the others join
-    /// there; with etcd every server should, since etcd remembers its members by address.
+    /// A fixed address inside `subnet`, or `dhcp`. The first server should have a fixed address, because the other nodes
+    /// join there. With etcd every server should, because etcd identifies its members by address.
     #[schemars(extend("default" = "dhcp", "examples" = ["192.168.1.11"]))]
     pub(in crate::cluster) address: Option<Field<NodeAddress>>,
-    /// The hardware address of the network port that the address belongs to, for boards with several.
+    /// The MAC address of the network port that gets the address, for boards with several ports.
     #[schemars(extend("examples" = ["dc:a6:32:01:02:03"]))]
     pub(in crate::cluster) mac: Option<Field<MacAddress>>,
-    /// The serial number of the board that this node's image is for, as `/proc/device-tree/serial-number` shows it.
+    /// The serial number of the board that this node's image is for, as shown in `/proc/device-tree/serial-number`.
     #[schemars(extend("examples" = ["10000000a1b2c3d4"]))]
     pub(in crate::cluster) serial: Option<Field<BoardSerial>>,
-    /// The network port by name, where the first Ethernet port (or the Wi-Fi) is not the right one.
+    /// The name of the network interface. The default is the first Ethernet port, or the Wi-Fi interface.
     #[schemars(extend("examples" = ["eth0"]))]
     pub(in crate::cluster) interface: Option<Field<InterfaceName>>,
-    /// The VLAN that the node's address is in, from 1 to 4094, where the switch sends it tagged (IEEE 802.1Q) to the
-    /// node's port. The port itself gets no address. Its base image needs NetworkManager, netplan, systemd-networkd or
-    /// ifupdown.
+    /// The VLAN of the node's address, from 1 to 4094, if the switch sends it tagged (IEEE 802.1Q) to the node's port.
+    /// The port itself gets no address. The base image needs NetworkManager, netplan, systemd-networkd or ifupdown.
     #[schemars(extend("examples" = [20]))]
     pub(in crate::cluster) vlan: Option<Field<VlanId>>,
     /// Whether the node uses the wireless network of `[network.wifi]`.
     #[schemars(extend("default" = false, "examples" = [true]))]
     pub(in crate::cluster) wifi: Option<Field<bool>>,
-    /// Labels that the node has when it joins. Keys below `kubernetes.io` are mostly refused, since the kubelet
-    /// refuses them.
+    /// Labels that the node has when it joins. Most keys below `kubernetes.io` are rejected, because the kubelet
+    /// rejects them.
     #[schemars(extend("examples" = [{ "disk": "ssd" }]))]
     pub(in crate::cluster) labels: Entries<LabelKey, Field<LabelValue>>,
-    /// Taints that the node has when it joins: `key=value:Effect` or `key:Effect`, where the effect is `NoSchedule`,
+    /// Taints that the node has when it joins: `key=value:Effect` or `key:Effect`. The effect is `NoSchedule`,
     /// `PreferNoSchedule` or `NoExecute`.
     #[schemars(extend("default" = [], "examples" = [["dedicated=storage:NoSchedule"]]))]
     pub(in crate::cluster) taints: Vec<Field<Taint>>,

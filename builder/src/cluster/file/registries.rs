@@ -13,9 +13,9 @@ use super::k3s::SecretField;
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub(in crate::cluster) struct RegistriesTable {
-    /// Where images come from instead, by the registry that their names begin with (`docker.io`, or `*` for all).
+    /// Mirrors, by the registry in the image name (`docker.io`, or `*` for all).
     pub(in crate::cluster) mirrors: Entries<RegistryName, MirrorTable>,
-    /// How to get into a registry or mirror, by its host (and port).
+    /// Credentials and TLS settings of a registry or mirror, by its host and port.
     pub(in crate::cluster) configs: Entries<RegistryName, ConfigTable>,
 }
 
@@ -23,16 +23,16 @@ pub(in crate::cluster) struct RegistriesTable {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub(in crate::cluster) struct MirrorTable {
-    /// Its addresses, asked in this order; the registry itself comes last. Empty where k3s's embedded registry shall
-    /// share the images (`embedded-registry = true` in `[k3s.server]`).
+    /// Its addresses, tried in order; the registry itself comes last. Leave it empty if k3s's embedded registry shares
+    /// the images (`embedded-registry = true` in `[k3s.server]`).
     #[schemars(extend("default" = [], "examples" = [["https://registry.home.lan:5000"]]))]
     pub(in crate::cluster) endpoint: Vec<Field<RegistryUrl>>,
-    /// Regular expressions for image names, and what takes their place.
+    /// Regular expressions for image names, each with its replacement.
     #[schemars(extend("examples" = [{ "^rancher/(.*)": "mirror/rancher/$1" }]))]
     pub(in crate::cluster) rewrite: Entries<Word, Field<Word>>,
 }
 
-/// How to get into a registry.
+/// Credentials and TLS settings of a registry.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub(in crate::cluster) struct ConfigTable {
@@ -40,7 +40,7 @@ pub(in crate::cluster) struct ConfigTable {
     pub(in crate::cluster) tls: TlsTable,
 }
 
-/// Who we are: a user name with a password, or a token.
+/// Credentials: a user name with a password, or a token.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub(in crate::cluster) struct AuthTable {
@@ -50,22 +50,22 @@ pub(in crate::cluster) struct AuthTable {
     /// The password. Needs `username`.
     #[schemars(extend("examples" = [{ "file": "registry-password.txt" }]))]
     pub(in crate::cluster) password: Option<SecretField>,
-    /// An identity token, instead of the two.
+    /// An identity token, instead of user name and password.
     pub(in crate::cluster) token: Option<SecretField>,
 }
 
-/// How the connection is secured, where the public authorities do not do.
+/// TLS settings, for a registry without a certificate of a public CA.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub(in crate::cluster) struct TlsTable {
-    /// The authority (PEM) that the registry's certificate is checked against.
+    /// The CA certificate (PEM) that verifies the registry's certificate.
     #[schemars(extend("examples" = ["registry-ca.pem"]))]
     pub(in crate::cluster) ca_file: Option<Field<FileName>>,
-    /// The certificate (PEM) that the nodes show the registry. Needs `key-file`.
+    /// The client certificate (PEM) for the registry. Needs `key-file`.
     pub(in crate::cluster) cert_file: Option<Field<FileName>>,
-    /// The key (PEM) to that certificate. Needs `cert-file`.
+    /// The private key (PEM) of that certificate. Needs `cert-file`.
     pub(in crate::cluster) key_file: Option<Field<FileName>>,
-    /// Whether the registry's certificate is not checked at all: anybody on the way could then put other images in.
+    /// Whether to skip verification of the registry's certificate: anyone on the network path could then replace images.
     #[schemars(extend("default" = false))]
     pub(in crate::cluster) insecure_skip_verify: Option<Field<bool>>,
 }

@@ -7,13 +7,13 @@ use crate::value::{DirMode, DirName, FsLabel, MountPoint, ValueError};
 pub struct DataDisk {
     /// The file system's label.
     pub label: FsLabel,
-    /// Where it is mounted.
+    /// Its mount point.
     pub mount: MountPoint,
-    /// Whether the node must not start without it.
+    /// Whether the node needs it to start.
     pub required: bool,
     /// Whether a disk may be formatted.
     pub format: Format,
-    /// Directories to make on it.
+    /// Directories to create on it.
     pub dirs: Vec<DataDir>,
 }
 
@@ -38,9 +38,9 @@ impl DataDisk {
 /// Whether a disk may be formatted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// Never: a disk with the label must be there.
+    /// Never: a disk with the label must exist.
     Never,
-    /// A disk without any signature or partition table gets a file system with the label.
+    /// A disk without a signature or partition table gets a file system with the label.
     IfBlank,
 }
 
@@ -51,8 +51,8 @@ pub struct DataDir {
     pub path: DirName,
     /// Its permissions.
     pub mode: DirMode,
-    /// Number of the user that owns it.
+    /// User ID of its owner.
     pub uid: u32,
-    /// Number of the group that owns it.
+    /// Group ID of its owner.
     pub gid: u32,
 }

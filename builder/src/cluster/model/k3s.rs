@@ -6,33 +6,33 @@ use std::fmt;
 use crate::source::k3s_version::K3sVersionReq;
 use crate::value::{DatastoreEndpoint, DomainName, KubeconfigMode, Role, Secret, Subnet};
 
-/// What all nodes' k3s is told.
+/// The k3s settings of all nodes.
 #[derive(Debug, Clone)]
 pub struct K3s {
     /// The release.
     pub version: K3sVersionReq,
-    /// What carries packets between the pods of different nodes.
+    /// How packets travel between pods on different nodes.
     pub flannel_backend: FlannelBackend,
-    /// Packaged components that are left out, each once.
+    /// Disabled packaged components, each once.
     pub disable: Vec<Component>,
     /// Whether Kubernetes secrets are encrypted in the datastore.
     pub secrets_encryption: bool,
-    /// Networks of the pods, IPv4 before IPv6 or the other way round; empty for k3s's own 10.42.0.0/16.
+    /// Networks of the pods, at most one per address family; empty for k3s's default 10.42.0.0/16.
     pub cluster_cidr: Vec<Subnet>,
-    /// Networks of the services; empty for k3s's own 10.43.0.0/16.
+    /// Networks of the services; empty for k3s's default 10.43.0.0/16.
     pub service_cidr: Vec<Subnet>,
-    /// The domain of services inside the cluster, where it is not `cluster.local`.
+    /// The domain of services inside the cluster, if it is not `cluster.local`.
     pub cluster_domain: Option<DomainName>,
-    /// Permissions of the kubeconfig on the servers, where they are not k3s's own 0600.
+    /// Permissions of the kubeconfig on the servers, if they are not k3s's default 0600.
     pub kubeconfig_mode: Option<KubeconfigMode>,
-    /// Further settings of the servers.
+    /// More settings of the servers.
     pub server: Settings,
-    /// Further settings of the agents.
+    /// More settings of the agents.
     pub agent: Settings,
 }
 
 impl K3s {
-    /// The further settings of a role.
+    /// The settings of a role.
     pub fn settings(&self, role: Role) -> &Settings {
         match role {
             Role::Server => &self.server,
@@ -41,7 +41,7 @@ impl K3s {
     }
 }
 
-/// What carries packets between the pods of different nodes.
+/// How packets travel between pods on different nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FlannelBackend {
     /// In UDP packets on port 8472.
@@ -50,12 +50,12 @@ pub enum FlannelBackend {
     HostGw,
     /// Encrypted, by the kernel's WireGuard.
     WireguardNative,
-    /// Nothing: an overlay or manifest brings a network of its own.
+    /// Disabled: an overlay or manifest installs a pod network.
     None,
 }
 
 impl FlannelBackend {
-    /// As k3s spells it.
+    /// The name that k3s uses.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Vxlan => "vxlan",
@@ -66,16 +66,16 @@ impl FlannelBackend {
     }
 }
 
-/// A packaged component of k3s that may be left out.
+/// A packaged component of k3s that can be disabled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Component {
-    /// Name service of the cluster.
+    /// The DNS service of the cluster.
     Coredns,
-    /// The class `local-path`: volumes on the node's own disk.
+    /// The storage class `local-path`: volumes on the node's own disk.
     LocalStorage,
-    /// Usage of processor and memory, for `kubectl top`.
+    /// CPU and memory usage, for `kubectl top`.
     MetricsServer,
-    /// Classes for further container runtimes.
+    /// Runtime classes for other container runtimes.
     Runtimes,
     /// Services of type LoadBalancer on the nodes' addresses.
     Servicelb,
@@ -84,7 +84,7 @@ pub enum Component {
 }
 
 impl Component {
-    /// As k3s spells it.
+    /// The name that k3s uses.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Coredns => "coredns",
@@ -104,28 +104,28 @@ pub enum Datastore {
     Sqlite,
     /// etcd inside k3s, on one server or on an odd number of at least three.
     Etcd,
-    /// A database elsewhere, used by any number of servers.
+    /// An external database, used by any number of servers.
     External(Box<External>),
 }
 
-/// A database elsewhere.
+/// An external database.
 #[derive(Debug, Clone)]
 pub struct External {
-    /// Where it is, and how to get in.
+    /// Its address and credentials.
     pub endpoint: DatastoreEndpoint,
-    /// The authority that its certificate is checked against, PEM.
+    /// The CA certificate that verifies its certificate, PEM.
     pub ca: Option<String>,
-    /// The certificate that k3s shows it and the key to it, both PEM.
+    /// The client certificate and its key, both PEM.
     pub client: Option<(String, Secret)>,
 }
 
-/// Settings that go to k3s's `config.yaml` as they are, by key; none of them is one that hcimage sets itself.
+/// Settings for k3s's `config.yaml`, unchanged, by key. None of them is set by hcimage itself.
 ///
-/// Prints keys only: some values are secrets.
+/// `Debug` prints the keys only: some values are secrets.
 #[derive(Clone, Default, PartialEq)]
 pub struct Settings(pub BTreeMap<String, Setting>);
 
-/// The value of a setting. Does not print.
+/// The value of a setting. `Debug` hides it.
 #[derive(Clone, PartialEq)]
 pub enum Setting {
     /// Text.
@@ -134,7 +134,7 @@ pub enum Setting {
     Number(i64),
     /// A switch.
     Switch(bool),
-    /// A flag that may be given several times.
+    /// A flag that can be given several times.
     List(Vec<String>),
 }
 

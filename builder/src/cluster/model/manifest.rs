@@ -1,4 +1,4 @@
-//! A manifest for k3s's auto-deploy directory: one that k3s will really apply.
+//! A manifest for k3s's auto-deploy directory, checked so that k3s applies all of it.
 
 use std::fmt;
 
@@ -6,8 +6,8 @@ use yaml_rust2::{Yaml, YamlLoader};
 
 use crate::value::Secret;
 
-/// A manifest whose name k3s accepts and whose text is a list of Kubernetes objects. May hold Secrets and so prints its
-/// name only.
+/// A manifest whose name k3s accepts and whose text is a list of Kubernetes objects. `Debug` prints the name only: the
+/// text may contain Secrets.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Manifest {
     name: String,
@@ -20,24 +20,26 @@ impl fmt::Debug for Manifest {
     }
 }
 
-/// Why k3s would not apply a manifest, or would apply it only in part.
+/// Why k3s would not apply a manifest, or only a part of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadManifest {
     /// k3s makes the name of its `Addon` object from the file's name.
-    #[error("the name {0:?} must be small letters, digits and hyphens, with .yaml, .yml or .json")]
+    #[error(
+        "invalid file name {0:?}: use lowercase letters, digits and hyphens, and end it with .yaml, .yml or .json"
+    )]
     Name(String),
-    /// k3s writes a file of this name itself, over ours.
-    #[error("{0:?} is a component that k3s brings along and writes itself; choose another name")]
+    /// k3s writes a file with this name and would overwrite ours.
+    #[error("file name {0:?} is reserved: k3s writes a packaged component there; choose another name")]
     Packaged(String),
-    /// It cannot be read as YAML.
-    #[error("line {line}: {problem}")]
+    /// It is not valid YAML.
+    #[error("invalid YAML in line {line}: {problem}")]
     Syntax {
         /// Counted from 1.
         line: usize,
         /// What is wrong.
         problem: String,
     },
-    /// A document in it is no Kubernetes object.
+    /// A document in it is not a Kubernetes object.
     #[error("document {number} has no {field}; every object needs apiVersion, kind and metadata.name")]
     NoObject {
         /// Counted from 1.
@@ -45,16 +47,16 @@ pub enum BadManifest {
         /// What is missing.
         field: &'static str,
     },
-    /// There is nothing in it.
-    #[error("there is no object in it")]
+    /// It has no objects.
+    #[error("the file contains no object")]
     Empty,
 }
 
-/// What k3s stages into the directory by itself (`manifests/` in its source, 1.36), by the name before the first dot.
+/// Files that k3s itself writes to the directory (`manifests/` in its source, 1.36), by the name before the first dot.
 const PACKAGED: [&str; 6] = ["ccm", "coredns", "local-storage", "rolebindings", "runtimes", "traefik"];
 
 impl Manifest {
-    /// A manifest that will lie in a file called `name`.
+    /// A manifest for a file called `name`.
     pub fn new(name: &str, text: String) -> Result<Self, BadManifest> {
         let (stem, ending) = name.split_once('.').unwrap_or((name, ""));
         let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
@@ -78,7 +80,7 @@ impl Manifest {
         &self.name
     }
 
-    /// The name of the `Addon` that k3s makes of it.
+    /// The name of the `Addon` object that k3s creates for it.
     pub fn addon(&self) -> &str {
         self.name.split('.').next().unwrap_or_default()
     }
@@ -95,7 +97,7 @@ fn check_objects(text: &str) -> Result<(), BadManifest> {
         problem: error.info().to_owned(),
     })?;
     let mut objects = 0;
-    // A document of nothing but comments is null; k3s skips those.
+    // A document with only comments is null; k3s skips it.
     for (index, object) in documents.iter().enumerate().filter(|(_, document)| !document.is_null()) {
         let missing = |field| Err(BadManifest::NoObject { number: index + 1, field });
         let text = |yaml: &Yaml| yaml.as_str().is_some_and(|text| !text.is_empty());
@@ -139,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_named() {
+    fn a_document_that_is_not_an_object_is_rejected_by_number_and_field() {
         for (text, said) in [
             ("", "no object"),
             ("# only a comment\n", "no object"),

@@ -1,4 +1,4 @@
-//! A cluster that has passed all checks: what is read from these types needs no second look.
+//! A cluster that has passed all checks: values of these types need no further checks.
 
 mod data_disk;
 mod k3s;
@@ -23,43 +23,43 @@ use crate::value::{DnsLabel, DomainName, Host, TimeServer, TimeZone};
 
 /// A whole cluster.
 ///
-/// What [`super::parse`] has checked: there is a first server, the number of servers fits the datastore, names and
-/// addresses are unique, every board is known, and joining nodes know an address of the first server.
+/// [`super::parse`] has checked it: a first server exists, the number of servers fits the datastore, names and addresses
+/// are unique, every board is known, and joining nodes know an address of the first server.
 #[derive(Debug, Clone)]
 pub struct Cluster {
     /// The cluster's name, also that of the kubeconfig's context.
     pub name: DnsLabel,
     /// The fixed name or address of the API that the user gave.
     pub api: Option<Host>,
-    /// What the kubeconfig uses: see [`Self::api_host`].
+    /// The host in the kubeconfig: see [`Self::api_host`].
     pub(in crate::cluster) api_host: Host,
-    /// Further names under which the API must be valid.
+    /// More names for the API's certificate.
     pub tls_san: Vec<Host>,
-    /// What all nodes' clocks show.
+    /// The time zone of all nodes.
     pub time_zone: Option<TimeZone>,
     /// k3s itself.
     pub k3s: K3s,
     /// Where the cluster keeps its state.
     pub datastore: Datastore,
-    /// NTP servers, asked in this order; none leaves it to the base's own service.
+    /// NTP servers, in order; empty for those of the base image.
     pub ntp: Vec<TimeServer>,
     /// The search domain of all nodes.
     pub domain: Option<DomainName>,
     /// The nodes.
     pub nodes: Nodes,
-    /// The boards of the nodes, by name, each with what it is built from.
+    /// The boards of the nodes, by name, each with its base image.
     pub boards: BTreeMap<String, BoardChoice>,
     /// Accounts on every node.
     pub users: Vec<User>,
-    /// Private registries; none where the file names none.
+    /// Private registries, if the file names any.
     pub registries: Option<Registries>,
     /// Manifests that k3s applies, in the order of the file.
     pub manifests: Vec<Manifest>,
 }
 
 impl Cluster {
-    /// Where joining nodes reach the first server: its own fixed address, else what the user calls the API. `None`
-    /// only where no node joins.
+    /// Where joining nodes reach the first server: its fixed address, otherwise `api` of the file. `None` only if no
+    /// node joins.
     pub fn join_host(&self) -> Option<Host> {
         match self.nodes.init_server().network.static_address() {
             Some(address) => Some(Host::Address(address)),
@@ -72,24 +72,24 @@ impl Cluster {
         self.join_host().map(|host| api_url(&host.to_string()))
     }
 
-    /// Where the kubeconfig looks for the API: the fixed name or address, else the first server's address, else its
-    /// name: in the search domain where there is one, else by multicast DNS.
+    /// The host of the API in the kubeconfig: the fixed name or address, otherwise the first server's address, otherwise
+    /// its name, in the search domain if there is one, otherwise for multicast DNS.
     pub fn api_host(&self) -> &Host {
         &self.api_host
     }
 
-    /// The address of the API as the kubeconfig has it.
+    /// The URL of the API in the kubeconfig.
     pub fn api_url(&self) -> String {
         api_url(&self.api_host.to_string())
     }
 
-    /// All names and addresses for which the servers' certificate must be valid, beside those that k3s adds itself.
+    /// All names and addresses for the servers' certificate, except those that k3s adds itself.
     pub fn all_tls_san(&self) -> BTreeSet<Host> {
         let mut all: BTreeSet<Host> = self.tls_san.iter().chain([&self.api_host]).cloned().collect();
         for server in self.nodes.servers() {
             let domains = [Some(DomainName::local()), self.domain.clone()];
             let full = domains.iter().flatten().filter_map(|domain| domain.host(&server.name));
-            // A name of digits only is a host's name, but no domain name: it stays out.
+            // A name of digits only is a valid host name, but not a valid domain name: it is left out.
             let names = full.chain(server.name.as_str().parse()).map(Host::Name);
             all.extend(names.chain(server.network.static_address().map(Host::Address)));
         }

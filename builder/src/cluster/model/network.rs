@@ -7,9 +7,9 @@ use crate::value::{CountryCode, InterfaceName, Psk, Ssid, StaticNetwork, VlanId}
 /// How a node is connected.
 #[derive(Debug, Clone)]
 pub struct NodeNetwork {
-    /// By wire or by air.
+    /// Ethernet or Wi-Fi.
     pub link: Link,
-    /// The interface, where the user named it; else the first of the link's kind. With a VLAN it is the port below.
+    /// The interface, if the user named it; otherwise the first one of the link's kind. With a VLAN it is the parent.
     pub interface: Option<InterfaceName>,
     /// Where its address comes from.
     pub addressing: Addressing,
@@ -33,12 +33,12 @@ impl NodeNetwork {
     }
 }
 
-/// By wire or by air.
+/// Ethernet or Wi-Fi.
 #[derive(Debug, Clone)]
 pub enum Link {
     /// Ethernet.
     Ethernet {
-        /// The VLAN that the address is in; none is what comes without a tag.
+        /// The VLAN of the address; `None` for untagged frames.
         vlan: Option<VlanId>,
     },
     /// A wireless network.
@@ -52,9 +52,9 @@ pub struct Wifi {
     pub ssid: Ssid,
     /// Its password.
     pub psk: Psk,
-    /// Whose rules for radio hold.
+    /// The country whose radio rules apply.
     pub country: CountryCode,
-    /// Whether it does not tell its name, so that the node has to ask for it.
+    /// Whether it does not broadcast its name, so that the node has to probe for it.
     pub hidden: bool,
 }
 

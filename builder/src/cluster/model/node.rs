@@ -10,15 +10,15 @@ use super::network::NodeNetwork;
 /// One node.
 #[derive(Debug, Clone)]
 pub struct Node {
-    /// Its host name, which is also the Kubernetes node's.
+    /// Its host name, which is also the name of the Kubernetes node.
     pub name: Hostname,
-    /// Its part in forming the cluster.
+    /// Its role in forming the cluster.
     pub bootstrap_role: BootstrapRole,
     /// Its board, a key of [`super::Cluster::boards`].
     pub board: String,
     /// How it is connected.
     pub network: NodeNetwork,
-    /// The hardware address of the interface that [`Self::network`] is about.
+    /// The MAC address of the interface of [`Self::network`].
     pub mac: Option<MacAddress>,
     /// The serial number of the board that the image is for.
     pub serial: Option<BoardSerial>,
@@ -26,7 +26,7 @@ pub struct Node {
     pub labels: BTreeMap<LabelKey, LabelValue>,
     /// Taints that the node gives itself when it joins.
     pub taints: Vec<Taint>,
-    /// Its data disk; none where it was switched off.
+    /// Its data disk; `None` if it was disabled.
     pub data_disk: Option<DataDisk>,
 }
 
@@ -38,7 +38,7 @@ pub struct Nodes {
 }
 
 impl Nodes {
-    /// Splits the nodes of a file: the first server in it begins the cluster. `None` where there is no server.
+    /// Splits the nodes of a file: the first server in it starts the cluster. `None` without a server.
     pub(in crate::cluster) fn new(mut nodes: Vec<Node>) -> Option<Self> {
         let position = nodes.iter().position(|node| node.bootstrap_role.role() == Role::Server)?;
         let mut first = nodes.remove(position);
@@ -51,7 +51,7 @@ impl Nodes {
         Self { first, joining: Vec::new() }
     }
 
-    /// The server that begins the cluster.
+    /// The server that starts the cluster.
     pub fn init_server(&self) -> &Node {
         &self.first
     }

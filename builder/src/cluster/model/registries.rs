@@ -7,35 +7,35 @@ use crate::value::{RegistryName, RegistryUrl, Secret};
 /// Private registries.
 #[derive(Debug, Clone)]
 pub struct Registries {
-    /// Where the images of a registry come from instead.
+    /// Mirrors of registries.
     pub mirrors: BTreeMap<RegistryName, Mirror>,
-    /// How to get into a registry.
+    /// Credentials and TLS settings of registries.
     pub access: BTreeMap<RegistryName, RegistryAccess>,
 }
 
-/// Where the images of a registry come from instead.
+/// A mirror of a registry.
 #[derive(Debug, Clone)]
 pub struct Mirror {
-    /// Addresses, asked in this order before the registry itself; may be empty for k3s's embedded registry.
+    /// Addresses, tried in order before the registry itself; may be empty for k3s's embedded registry.
     pub endpoints: Vec<RegistryUrl>,
-    /// Patterns of image names (Go regular expressions) and what takes their place.
+    /// Patterns of image names (Go regular expressions), each with its replacement.
     pub rewrite: BTreeMap<String, String>,
 }
 
-/// How to get into a registry.
+/// Credentials and TLS settings of a registry.
 #[derive(Debug, Clone, Default)]
 pub struct RegistryAccess {
-    /// Who we are.
+    /// Credentials.
     pub auth: Option<RegistryAuth>,
-    /// The authority that its certificate is checked against, PEM.
+    /// The CA certificate that verifies its certificate, PEM.
     pub ca: Option<String>,
-    /// The certificate that we show it and the key to it, both PEM.
+    /// The client certificate and its key, both PEM.
     pub client: Option<(String, Secret)>,
-    /// Whether its certificate is not checked at all.
+    /// Whether verification of its certificate is skipped.
     pub insecure_skip_verify: bool,
 }
 
-/// Who we are to a registry.
+/// Credentials for a registry.
 #[derive(Debug, Clone)]
 pub enum RegistryAuth {
     /// A user with a password.

@@ -6,12 +6,12 @@ use crate::board::Board;
 use crate::source::url::SourceUrl;
 use crate::value::{PasswordHash, SshKey, UserName};
 
-/// A board and what it is built from.
+/// A board and its base image.
 #[derive(Debug, Clone)]
 pub struct BoardChoice {
     /// The board's profile.
     pub profile: Board,
-    /// The stock image that the cluster file names; else the profile's default, else the command line's.
+    /// The stock image in the cluster file; `None` for the profile's default or the command line's.
     pub base: Option<Base>,
 }
 
@@ -20,7 +20,7 @@ pub struct BoardChoice {
 pub enum Base {
     /// A file; relative paths begin at the cluster file's directory.
     File(PathBuf),
-    /// An address; `<address>.sha256` lies beside it.
+    /// An address, with a checksum file beside it.
     Url(SourceUrl),
 }
 
@@ -29,9 +29,9 @@ pub enum Base {
 pub struct User {
     /// Its name.
     pub name: UserName,
-    /// The keys that let it in by SSH, each once.
+    /// Its SSH keys, each once.
     pub ssh_keys: Vec<SshKey>,
-    /// Its password for the console; none locks the password.
+    /// Its password for the console; `None` locks the password.
     pub password: Option<PasswordHash>,
     /// Whether it may become root.
     pub sudo: bool,

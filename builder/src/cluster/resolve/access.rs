@@ -1,4 +1,4 @@
-//! Who may log in, where images come from, and what k3s applies.
+//! Accounts, registries and manifests.
 
 use crate::cluster::field::Field;
 use crate::cluster::field_type::FileName;
@@ -32,11 +32,11 @@ fn user(table: UserTable, reader: &mut Reader<'_, '_>) -> Option<User> {
     })
 }
 
-/// One key a line; empty lines and comments do not count.
+/// One key per line; empty lines and comments are ignored.
 fn keys_of(field: &Field<FileName>, reader: &mut Reader<'_, '_>) -> Vec<SshKey> {
     let Some(text) = reader.text(&field.value, &field.span) else { return Vec::new() };
     let name = &field.value.0;
-    // A private key has many lines, none of which is a key: it is one mistake, not twenty.
+    // A private key has many lines that are not public keys: report it once, not for each line.
     let lines: Vec<&str> = match text.contains("PRIVATE KEY") {
         true => vec![text.as_str()],
         false => {
@@ -44,7 +44,7 @@ fn keys_of(field: &Field<FileName>, reader: &mut Reader<'_, '_>) -> Vec<SshKey> 
         }
     };
     if lines.is_empty() {
-        reader.problems.error(&field.span, format!("{name} holds no SSH key"), "name a .pub file");
+        reader.problems.error(&field.span, format!("{name} has no SSH public key"), "name a .pub file");
     }
     let mut keys = Vec::new();
     for line in lines {
@@ -88,7 +88,7 @@ pub(super) fn manifest(field: &Field<FileName>, reader: &mut Reader<'_, '_>) -> 
     let text = reader.text(&field.value, &field.span)?;
     let name = field.value.0.rsplit('/').next().unwrap_or_default().to_owned();
     let refused = |bad: BadManifest| {
-        let hint = "k3s applies only what has all of that; see the Kubernetes documentation of the object";
+        let hint = "fix the file; see the Kubernetes documentation of the object";
         reader.problems.error(&field.span, format!("in {}: {bad}", field.value.0), hint);
     };
     Manifest::new(&name, text).map_err(refused).ok()

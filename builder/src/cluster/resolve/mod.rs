@@ -1,7 +1,7 @@
-//! From what the file says to a [`Cluster`].
+//! From the parsed file to a [`Cluster`].
 //!
-//! Each step gives `None` where a part is missing or refused: the checks before have reported why. Files that the
-//! cluster file names are read here, and what is wrong with them is reported like everything else.
+//! Each step returns `None` for a part that is missing or invalid: earlier checks have reported it. Files that the
+//! cluster file names are read here, and their problems are reported in the same way.
 
 mod access;
 mod nodes;
@@ -23,7 +23,7 @@ use super::problem::{InvalidValue, Problems};
 
 use read::Reader;
 
-/// The value without its place.
+/// The value without its position in the file.
 fn bare<T>(field: Option<Field<T>>) -> Option<T> {
     field.map(|field| field.value)
 }
@@ -32,7 +32,7 @@ fn all<T>(fields: Vec<Field<T>>) -> Vec<T> {
     fields.into_iter().map(|field| field.value).collect()
 }
 
-/// The cluster; certainly there where no error was reported, before or here.
+/// The cluster; always `Some` if no error was reported, before or here.
 pub(super) fn cluster(
     mut file: File,
     context: &LoadContext<'_>,
@@ -103,7 +103,7 @@ fn datastore(file: &mut File, reader: &mut Reader<'_, '_>) -> Option<Datastore> 
     })
 }
 
-/// The boards that the nodes have, each with its base.
+/// The boards of the nodes, each with its base image.
 fn boards(
     file: &mut File,
     nodes: Option<&Nodes>,
@@ -116,7 +116,7 @@ fn boards(
             Ok(base) => {
                 bases.insert(name.value.0, base);
             }
-            Err(refusal) => reader.problems.refused(&field.span, refusal),
+            Err(refusal) => reader.problems.invalid(&field.span, refusal),
         }
     }
     let used = nodes.into_iter().flat_map(Nodes::iter).map(|node| &node.board);
@@ -132,6 +132,5 @@ fn base(text: &str, dir: &Path) -> Result<Base, InvalidValue> {
         return Ok(Base::File(dir.join(text)));
     }
     let url = text.parse::<SourceUrl>();
-    url.map(Base::Url)
-        .map_err(|error| InvalidValue::new(error.to_string(), "write an https address or a file"))
+    url.map(Base::Url).map_err(|error| InvalidValue::new(error.to_string(), "use an https address or a file"))
 }

@@ -1,4 +1,4 @@
-//! Nodes, each with everything that holds for it.
+//! Nodes, each with all of its settings.
 
 use crate::cluster::field::Field;
 use crate::cluster::file::{DataDiskTable, File, NetworkTable, NodeTable, WifiTable};
@@ -8,7 +8,7 @@ use crate::value::{BootstrapRole, DirMode, NodeAddress, Role, StaticNetwork, Val
 use super::read::Reader;
 use super::{all, bare};
 
-/// What nodes take from the tables that are about all of them.
+/// Settings that all nodes share.
 struct Common<'a> {
     network: &'a NetworkTable,
     wifi: Option<Wifi>,
@@ -34,8 +34,8 @@ fn wifi(table: WifiTable, reader: &mut Reader<'_, '_>) -> Option<Wifi> {
     })
 }
 
-/// The disk of all nodes. Named, it must be there; unnamed, it may be (see the decision "the data disk is optional
-/// unless named").
+/// The disk of all nodes. It is required if the file has the table, otherwise optional (see the decision "the data disk
+/// is optional unless named").
 fn data_disk(table: Option<DataDiskTable>) -> Option<DataDisk> {
     let required = table.is_some();
     let table = table.unwrap_or_default();
@@ -70,7 +70,7 @@ fn node(table: NodeTable, common: &Common<'_>) -> Option<Node> {
     Some(Node {
         name: table.name?.value,
         bootstrap_role: match table.role?.value {
-            // Which of the servers begins is settled among all nodes.
+            // `Nodes::new` decides which of the servers starts the cluster.
             Role::Server => BootstrapRole::JoinServer,
             Role::Agent => BootstrapRole::Agent,
         },

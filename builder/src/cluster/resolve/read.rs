@@ -1,4 +1,4 @@
-//! Files that the cluster file names.
+//! Reading the files that the cluster file names.
 
 use crate::cluster::field::{Field, Span};
 use crate::cluster::field_type::{FileName, SecretSource, SecretText};
@@ -6,7 +6,7 @@ use crate::cluster::load::LoadContext;
 use crate::cluster::problem::Problems;
 use crate::value::Secret;
 
-/// Reads files and reports what is wrong with them at the place that names them.
+/// Reads files and reports their problems at the place that names them.
 pub(super) struct Reader<'a, 'p> {
     pub(super) context: &'a LoadContext<'a>,
     pub(super) problems: &'a mut Problems<'p>,
@@ -19,13 +19,13 @@ impl Reader<'_, '_> {
         let bytes = match (self.context.read)(&path) {
             Ok(bytes) => bytes,
             Err(error) => {
-                let message = format!("{} cannot be read: {error}", file.0);
+                let message = format!("cannot read {}: {error}", file.0);
                 let dir = self.context.dir.display().to_string();
                 let dir = if dir.is_empty() { String::new() } else { format!(", {dir}") };
                 self.problems.error(
                     span,
                     message,
-                    format!("paths begin at the cluster file's directory{dir}"),
+                    format!("paths are relative to the cluster file's directory{dir}"),
                 );
                 return None;
             }
@@ -37,7 +37,7 @@ impl Reader<'_, '_> {
         text
     }
 
-    /// A secret from the cluster file or from a file of its own.
+    /// A secret from the cluster file or from a separate file.
     pub(super) fn secret<T: SecretText>(&mut self, field: Field<SecretSource<T>>) -> Option<T> {
         let file = match field.value {
             SecretSource::Here(secret) => return Some(secret),
@@ -74,8 +74,8 @@ impl Reader<'_, '_> {
     fn pem(&mut self, field: &Field<FileName>, mark: &str, what: &str) -> Option<String> {
         let text = self.text(&field.value, &field.span)?;
         if !text.contains(mark) {
-            let hint = "name a file with a line \"-----BEGIN …-----\"";
-            self.problems.error(&field.span, format!("{} holds no {what} in PEM", field.value.0), hint);
+            let hint = "name a PEM file, which has a line \"-----BEGIN …-----\"";
+            self.problems.error(&field.span, format!("{} has no {what} in PEM format", field.value.0), hint);
             return None;
         }
         Some(text)

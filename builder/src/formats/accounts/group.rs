@@ -1,19 +1,19 @@
-//! `/etc/group` and its shadow, `/etc/gshadow`: who belongs together (group(5), gshadow(5)).
+//! `/etc/group` and its shadow file, `/etc/gshadow` (group(5), gshadow(5)).
 
 use super::passwd::OF_PEOPLE;
 use super::records::Records;
 use crate::formats::error::EditError;
 use crate::value::UserName;
 
-/// Where the file lies.
+/// The path of the file.
 pub const PATH: &str = "/etc/group";
-/// Where its shadow lies; systems can do without it.
+/// The path of its shadow file; it is optional.
 pub const SHADOW_PATH: &str = "/etc/gshadow";
 
-/// Both files have four fields, the last of which lists the members.
+/// Both files have four fields; the last one lists the members.
 const FIELDS: usize = 4;
 
-/// The number of the group, if there is one of that name. Refused where it is not a person's own.
+/// The ID of the group with this name, if it exists. Fails if it is a system group.
 pub fn number(text: &str, name: &UserName) -> Result<Option<u32>, EditError> {
     let records = Records::parse(text, FIELDS);
     let Some(record) = records.get(name.as_str())? else { return Ok(None) };
@@ -26,21 +26,21 @@ pub fn number(text: &str, name: &UserName) -> Result<Option<u32>, EditError> {
     }
 }
 
-/// All numbers that have a group.
+/// All group IDs in use.
 pub fn numbers(text: &str) -> Vec<u32> {
     let records = Records::parse(text, FIELDS);
     records.all().filter_map(|record| record.get(2).and_then(|gid| gid.parse().ok())).collect()
 }
 
-/// The first number that neither an account nor a group has; both get the same, as adduser does it.
+/// The first ID that neither an account nor a group has; both get the same, as with adduser.
 pub fn free_number(passwd: &str, group: &str) -> Result<u32, EditError> {
     let taken = [super::passwd::numbers(passwd), numbers(group)].concat();
     OF_PEOPLE.into_iter().find(|id| !taken.contains(id)).ok_or(EditError::NoFreeNumber)
 }
 
-/// Lets the account be in these groups, and not in those that say no; groups that the system does not have are passed
-/// over. A new account gets a group of its own name and with the number `gid`, unless there is one; of an account that
-/// there was before, the group must be there.
+/// Adds the account to the groups with `true` and removes it from those with `false`; groups that do not exist are
+/// ignored. A new account gets a group with its name and the ID `gid`, unless it exists; the primary group of an
+/// existing account must exist.
 pub fn edit(
     text: &str,
     name: &UserName,
@@ -59,7 +59,7 @@ pub fn edit(
     Ok(records.render())
 }
 
-/// The same in the shadow. `own` tells whether there is a group of the account's own name.
+/// The same for the shadow file. `own`: whether the account has a group with its name.
 pub fn edit_shadow(
     text: &str,
     name: &UserName,
@@ -86,7 +86,7 @@ fn join(records: &mut Records, name: &UserName, groups: &[(&str, bool)]) -> Resu
     Ok(())
 }
 
-/// A list of members, with `name` in it or not; the others keep their order.
+/// A list of members, with or without `name`; the others keep their order.
 fn with(members: &str, name: &str, member: bool) -> String {
     let mut list: Vec<&str> = members.split(',').filter(|other| !other.is_empty()).collect();
     match (list.contains(&name), member) {

@@ -1,4 +1,4 @@
-//! The files in which a system keeps its accounts and groups.
+//! The files of accounts and groups.
 
 pub mod group;
 pub mod passwd;

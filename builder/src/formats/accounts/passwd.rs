@@ -1,34 +1,34 @@
-//! `/etc/passwd`: who there is (passwd(5)).
+//! `/etc/passwd`: the accounts (passwd(5)).
 
 use super::records::Records;
 use crate::formats::error::EditError;
 use crate::value::UserName;
 
-/// Where the file lies.
+/// The path of the file.
 pub const PATH: &str = "/etc/passwd";
 
 const FIELDS: usize = 7;
 
-/// Ids of people (Debian Policy, 9.2.2): what is below belongs to packages, and so does most of what is above.
+/// The IDs of regular users (Debian Policy, 9.2.2): lower ones belong to packages, and so do most higher ones.
 pub(super) const OF_PEOPLE: std::ops::RangeInclusive<u32> = 1000..=59999;
 
-/// The account of a person.
+/// The account of a regular user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// Its name.
     pub name: UserName,
-    /// Its number.
+    /// Its ID.
     pub uid: u32,
-    /// The number of its first group.
+    /// The ID of its primary group.
     pub gid: u32,
-    /// Its directory, an absolute path.
+    /// Its home directory, an absolute path.
     pub home: String,
-    /// What runs when it logs in.
+    /// Its login shell.
     pub shell: String,
     comment: String,
 }
 
-/// The account that has that name. Refused where the name is not a person's, or shares its number with another.
+/// The account with this name. Fails if it is a system account, or shares its ID with another.
 pub fn find(text: &str, name: &UserName) -> Result<Option<Account>, EditError> {
     let records = Records::parse(text, FIELDS);
     let Some(record) = records.get(name.as_str())? else { return Ok(None) };
@@ -55,19 +55,19 @@ pub fn find(text: &str, name: &UserName) -> Result<Option<Account>, EditError> {
     Ok(Some(Account { name: name.clone(), uid, gid, home, shell, comment: (*comment).to_owned() }))
 }
 
-/// An account of that name and these numbers that there is not yet.
+/// A new account with this name and these IDs.
 pub fn new(text: &str, name: &UserName, uid: u32, gid: u32) -> Account {
     let home = format!("/home/{name}");
     Account { name: name.clone(), uid, gid, home, shell: login_shell(text), comment: String::new() }
 }
 
-/// All numbers that have an account.
+/// All user IDs in use.
 pub fn numbers(text: &str) -> Vec<u32> {
     let records = Records::parse(text, FIELDS);
     records.all().filter_map(|record| record.get(2).and_then(|uid| uid.parse().ok())).collect()
 }
 
-/// The directories of all accounts of people.
+/// The home directories of all regular users.
 pub fn homes(text: &str) -> Vec<String> {
     let records = Records::parse(text, FIELDS);
     let is_persons = |record: &Vec<&str>| {
@@ -77,7 +77,7 @@ pub fn homes(text: &str) -> Vec<String> {
     records.all().filter(is_persons).filter_map(home).collect()
 }
 
-/// Gives the account its line, with its password where passwords belong: in shadow(5).
+/// Writes the account's line; its password is in shadow(5).
 pub fn edit(text: &str, account: &Account) -> String {
     let mut records = Records::parse(text, FIELDS);
     let Account { name, uid, gid, home, shell, comment } = account;
@@ -86,7 +86,7 @@ pub fn edit(text: &str, account: &Account) -> String {
     records.render()
 }
 
-/// What root has: an image need not have bash.
+/// Root's shell: an image may lack bash.
 fn login_shell(text: &str) -> String {
     let records = Records::parse(text, FIELDS);
     let root = records.get("root").ok().flatten();

@@ -1,9 +1,9 @@
-//! Lines of fields with colons between them, of which the first is a name (passwd(5), shadow(5), group(5), gshadow(5)).
+//! Lines of colon-separated fields with a name first (passwd(5), shadow(5), group(5), gshadow(5)).
 
 use crate::formats::error::EditError;
 use hc_common::text::Lines;
 
-/// A file of such lines. What is not asked about stays to the byte, whatever it is: NIS has lines of its own.
+/// A file of such lines. All other lines keep their bytes, including those of NIS.
 #[derive(Debug, Clone)]
 pub(super) struct Records {
     lines: Lines,
@@ -11,7 +11,7 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// Takes the text apart; its lines have `fields` fields where they are well-formed.
+    /// Splits the text; well-formed lines have `fields` fields.
     pub(super) fn parse(text: &str, fields: usize) -> Self {
         Self { lines: Lines::parse(text), fields }
     }
@@ -21,7 +21,7 @@ impl Records {
         self.lines.bodies().map(split).filter(|record| record.len() == self.fields)
     }
 
-    /// The fields of `name`. Refused where the name has two lines, or one that the system would not understand.
+    /// The fields of `name`. Fails if the name has two lines, or a malformed one.
     pub(super) fn get(&self, name: &str) -> Result<Option<Vec<&str>>, EditError> {
         let mut found = self.lines.bodies().enumerate().filter(|(_, line)| is_of(line, name));
         let Some((number, line)) = found.next() else { return Ok(None) };
@@ -37,7 +37,7 @@ impl Records {
         Ok(Some(record))
     }
 
-    /// Puts the fields in place of the line of that name, or behind all others.
+    /// Replaces the line with this name, or adds one at the end.
     pub(super) fn put(&mut self, record: &[impl AsRef<str>]) {
         let line = record.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(":");
         let name = record.first().map_or("", AsRef::as_ref);
@@ -45,7 +45,7 @@ impl Records {
             *old = line;
             return;
         }
-        // Before the lines of NIS, which stand for all accounts that come from elsewhere.
+        // Before the lines of NIS, which include accounts from elsewhere.
         let at = self.lines.bodies().position(|line| line.starts_with(['+', '-']));
         self.lines.insert(at.unwrap_or(self.lines.len()), line);
     }

@@ -1,22 +1,22 @@
-//! `/etc/shadow`: passwords and when they end (shadow(5)). The text is secret.
+//! `/etc/shadow`: passwords and their expiry (shadow(5)). The text is secret.
 
 use super::records::Records;
 use crate::formats::error::EditError;
 use crate::value::{PasswordHash, UserName};
 
-/// Where the file lies.
+/// The path of the file.
 pub const PATH: &str = "/etc/shadow";
 
 const FIELDS: usize = 9;
 
-/// No password fits this. Not `!`: sshd takes that for a locked account and refuses its keys too where PAM is off
+/// No password matches this. Not `!`: without PAM, sshd treats such an account as locked and rejects its keys too
 /// (`LOCKED_PASSWD_PREFIX` in OpenSSH's platform.c).
 const NONE: &str = "*";
 
-/// Gives the account this password, or none that fits. A password that had run out, or had to be changed at the next
-/// login, does so no more: a key would let nobody in. `today` counts days since 1970.
+/// Gives the account this password, or none. Its expiry and a forced change at the next login are removed: they would
+/// block the login by key. `today` is in days since 1970.
 ///
-/// Refused where the file knows the name, but passwd does not (`known`): somebody may have removed it half.
+/// Fails if the file has the name, but passwd does not (`known`): it may have been removed incompletely.
 pub fn edit(
     text: &str,
     name: &UserName,
@@ -45,7 +45,7 @@ pub fn edit(
     Ok(records.render())
 }
 
-/// Takes root's password away, if it has one or, worse, an empty one.
+/// Removes root's password, including an empty one.
 pub fn lock_root(text: &str) -> Result<String, EditError> {
     let mut records = Records::parse(text, FIELDS);
     let Some(mut record) =
@@ -60,16 +60,16 @@ pub fn lock_root(text: &str) -> Result<String, EditError> {
     Ok(records.render())
 }
 
-/// Whether root's password is systemd's word for one that it is to ask for on the first boot (systemd-firstboot(1)).
+/// Whether root's password is the marker for systemd to ask on the first boot (systemd-firstboot(1)).
 pub fn root_is_unprovisioned(text: &str) -> bool {
     text.lines().any(|line| line.starts_with("root:!unprovisioned:"))
 }
 
-/// Takes away the empty password of every account that has one, with which anybody could log in on the console:
-/// Debian's own images for the Raspberry Pi have such a root.
+/// Removes every empty password, which would let anyone log in on the console: Debian's own images for the Raspberry Pi
+/// have such a root account.
 pub fn close_open(text: &str) -> String {
     let close = |line: &str| match line.split_once("::") {
-        // A line of NIS is no account.
+        // A line of NIS is not an account.
         Some((name, rest)) if !name.is_empty() && !name.contains(':') && !name.starts_with(['+', '-']) => {
             format!("{name}:{NONE}:{rest}")
         }
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_password_is_closed_and_nothing_else_changes() {
+    fn an_empty_password_is_removed_and_nothing_else_changes() {
         let text = "root::20000:0:99999:7:::\ndaemon:*:20000:0:99999:7:::\n+::::::::\nanna:$y$j9T$x$y:20000::::::\nlast:::";
         let closed = "root:*:20000:0:99999:7:::\ndaemon:*:20000:0:99999:7:::\n+::::::::\nanna:$y$j9T$x$y:20000::::::\nlast:*::";
         assert_eq!(close_open(text), closed);

@@ -1,17 +1,17 @@
-//! `/etc/subuid` and `/etc/subgid`: numbers that an account may use in containers of its own (subuid(5)).
+//! `/etc/subuid` and `/etc/subgid`: ID ranges for an account's own containers (subuid(5)).
 
 use super::records::Records;
 use crate::formats::error::EditError;
 use crate::value::UserName;
 
-/// Where the files lie; systems can do without them.
+/// The paths of the files; they are optional.
 pub const PATHS: [&str; 2] = ["/etc/subuid", "/etc/subgid"];
 
 /// `SUB_UID_MIN` and `SUB_UID_COUNT` of login.defs(5).
 const FIRST: u64 = 100_000;
 const COUNT: u64 = 65_536;
 
-/// Gives the account a range behind all others, as useradd does it, unless it has one.
+/// Gives the account a range after all others, as useradd does, unless it has one.
 pub fn edit(text: &str, name: &UserName) -> Result<String, EditError> {
     let mut records = Records::parse(text, 3);
     let has_one = records.all().any(|record| record.first() == Some(&name.as_str()));
@@ -23,7 +23,7 @@ pub fn edit(text: &str, name: &UserName) -> Result<String, EditError> {
         number(1)?.checked_add(number(2)?)
     };
     let start = records.all().filter_map(end).fold(FIRST, u64::max);
-    // Ids have 32 bits, and the last one means none.
+    // IDs have 32 bits, and the last one means "none".
     if start.saturating_add(COUNT) >= u64::from(u32::MAX) {
         return Err(EditError::NoFreeNumber);
     }

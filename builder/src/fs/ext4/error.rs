@@ -1,28 +1,31 @@
-//! Errors of the ext4 crate, told as ours: with the file's name, and with what fixes it.
+//! Errors of the ext4 crate as errors of [`crate::fs`]: with the file's name, and with the fix.
 
 use fs_ext4::error::Error;
 
 use crate::fs::FsError;
 
 /// What fixes a damaged file system.
-pub(super) const MEND: &str = "begin from a fresh image, or fix a copy of its partition with `e2fsck -fy`";
+pub(crate) const FIX_DAMAGE: &str = "use a fresh image, or fix a copy of its partition with `e2fsck -fy`";
+/// What fixes a file system that was not cleanly unmounted.
+pub(crate) const FIX_UNCLEAN: &str =
+    "boot it once and shut it down, or fix a copy of its partition with `e2fsck -fy`";
 
-/// How the crate says that no group has a free run of blocks; it has a variant for this, but does not always use it.
+/// What the crate says where no group has a free run of blocks. It has a variant for this, but does not always use it.
 const NO_BLOCKS: &str = "no group has a contiguous free run of this size";
-/// How the crate says that no group has a free inode.
+/// What the crate and `Volume` say where no group has a free inode.
 const NO_INODES: &str = "no group has a free inode";
 
-/// What ran out, if that is what the error says.
+/// What ran out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Exhausted {
+pub(crate) enum Exhausted {
     /// Free blocks.
     Blocks,
     /// Free inodes.
     Inodes,
 }
 
-/// Whether the crate means that something ran out: it tells both as damage.
-pub(super) fn exhausted(error: &Error) -> Option<Exhausted> {
+/// What ran out, if the error says so. The crate reports both as damage.
+pub(crate) fn exhausted(error: &Error) -> Option<Exhausted> {
     match error {
         Error::NoSpaceLeftOnDevice | Error::Corrupt(NO_BLOCKS) => Some(Exhausted::Blocks),
         Error::Corrupt(NO_INODES) => Some(Exhausted::Inodes),
@@ -31,7 +34,7 @@ pub(super) fn exhausted(error: &Error) -> Option<Exhausted> {
 }
 
 /// An error of the crate while doing `what` (in the gerund, with the file's name).
-pub(super) fn convert(error: Error, what: &str) -> FsError {
+pub(crate) fn convert(error: Error, what: &str) -> FsError {
     match error {
         Error::Io(source) => FsError::Io { what: what.to_owned(), source },
         Error::UnsupportedIncompat(_) | Error::UnsupportedRoCompat(_) | Error::Unsupported(_) => {
@@ -50,8 +53,8 @@ pub(super) fn convert(error: Error, what: &str) -> FsError {
 }
 
 /// Damage that `e2fsck` may fix.
-pub(super) fn corrupt(what: String) -> FsError {
-    FsError::Corrupt { what, hint: Some(MEND) }
+pub(crate) fn corrupt(what: String) -> FsError {
+    FsError::Corrupt { what, hint: Some(FIX_DAMAGE) }
 }
 
 #[cfg(test)]
@@ -68,6 +71,6 @@ mod tests {
         assert!(matches!(of(Error::Unsupported("x")), FsError::Unsupported { .. }));
         assert!(matches!(of(Error::IsADirectory), FsError::BadPath { .. }));
         let text = of(Error::BadChecksum { what: "inode" }).to_string();
-        assert!(text.contains("writing /a: inode checksum mismatch; begin from a fresh image"), "{text}");
+        assert!(text.contains("writing /a: inode checksum mismatch; use a fresh image"), "{text}");
     }
 }

@@ -1,6 +1,6 @@
 //! Checks a whole volume: every chain ends, no cluster has two owners, none is lost.
 //!
-//! Only a volume that passes is handed to `fatfs`, which believes what it reads.
+//! `fatfs` gets only volumes that pass: it trusts what it reads.
 
 use super::dir::{self, Slot};
 use super::layout::{Layout, Root, corrupt, io};
@@ -42,7 +42,7 @@ pub(super) fn check(window: &Window, layout: &Layout) -> Result<()> {
     owned.check_lost(layout, &table)
 }
 
-/// A directory to be looked at.
+/// A directory to be checked.
 struct Waiting {
     dir: Root,
     /// First cluster of the directory above; 0 for the root, as the format has it.
@@ -59,7 +59,7 @@ impl Waiting {
         Self { dir: Root::Chain(first), above, depth: self.depth.saturating_add(1) }
     }
 
-    /// `.` and `..` must lead where they say: under a long name `fatfs` would follow them anywhere.
+    /// `.` and `..` must lead to the directory and the one above: under a long name `fatfs` would follow them anywhere.
     fn check_dots(&self, layout: &Layout, slot: &Slot, first: u32) -> Result<()> {
         let is_root = self.dir == layout.root;
         let leads_right = match (slot.is_dot(), slot.is_dot_dot()) {
@@ -68,7 +68,7 @@ impl Waiting {
             _ => return Ok(()),
         };
         if is_root || !leads_right || !slot.is_dir() {
-            return Err(corrupt("`.` or `..` of a directory leads elsewhere"));
+            return Err(corrupt("`.` or `..` of a directory leads to another one"));
         }
         Ok(())
     }
@@ -78,7 +78,7 @@ impl Waiting {
 fn live(slots: &[Slot]) -> Result<&[Slot]> {
     let end = slots.iter().position(Slot::is_end).unwrap_or(slots.len());
     let (live, rest) = slots.split_at_checked(end).unwrap_or((slots, &[]));
-    // Linux would show these, and `fatfs` would bring them to life by writing over the end.
+    // Linux shows these, and `fatfs` would make them valid by writing over the end.
     if rest.iter().any(|slot| !slot.is_end() && !slot.is_deleted()) {
         return Err(corrupt("a directory has entries behind its end"));
     }
@@ -104,14 +104,14 @@ impl Owned {
         Ok(Self(vec![false; end]))
     }
 
-    /// Claims a chain for one owner, and tells its length.
+    /// Claims a chain for one owner, and returns its length.
     fn claim(&mut self, layout: &Layout, table: &Table, first: u32) -> Result<u64> {
         let mut count: u64 = 0;
         table.walk(layout, first, |cluster| {
             let owned = usize::try_from(cluster).ok().and_then(|index| self.0.get_mut(index));
             match owned {
                 Some(owned) if !*owned => *owned = true,
-                _ => return Err(corrupt(format!("cluster {cluster} belongs to two files, or to one twice"))),
+                _ => return Err(corrupt(format!("cluster {cluster} has two owners"))),
             }
             count = count.saturating_add(1);
             Ok(())

@@ -8,7 +8,7 @@ use crate::fs::Result;
 
 /// Bytes of a slot.
 pub(super) const SLOT: usize = 32;
-/// A directory's size at most (65536 slots), so that a hostile one cannot fill the memory.
+/// Most bytes of a directory (65536 slots), so that a hostile one cannot fill the memory.
 const MAX_BYTES: usize = SLOT << 16;
 
 const DIR: u8 = 0x10;

@@ -1,12 +1,13 @@
 //! Where things are on a FAT volume, from its boot sector.
 
 use crate::disk::{SECTOR, Window};
+use crate::fs::field::Field;
 use crate::fs::{FsError, Result};
 
-/// Clusters up to which a volume is edited: the check holds 4 bytes for each in memory.
+/// Most clusters of a volume that is edited: the check holds 4 bytes for each in memory.
 const MAX_CLUSTERS: u32 = 8 << 20;
 
-/// Says that a structure contradicts itself, and how to fix it.
+/// A structure that contradicts itself, with the fix.
 pub(super) fn corrupt(what: impl Into<String>) -> FsError {
     FsError::Corrupt { what: what.into(), hint: Some("run `fsck.fat -a` on the partition") }
 }
@@ -52,24 +53,36 @@ pub(super) struct Layout {
     pub(super) state: u8,
 }
 
-/// Little-endian fields of the boot sector; one that leaves it reads as 0, which no caller accepts.
-struct Fields<'a>(&'a [u8; 512]);
+/// The boot sector.
+type Sector = [u8; 512];
+type U8 = Field<512, 1>;
+type U16 = Field<512, 2>;
+type U32 = Field<512, 4>;
 
-impl Fields<'_> {
-    fn u8(&self, at: usize) -> u8 {
-        self.0.get(at).copied().unwrap_or(0)
-    }
-    fn u16(&self, at: usize) -> u32 {
-        u32::from(u16::from_le_bytes([self.u8(at), self.u8(at.saturating_add(1))]))
-    }
-    fn u32(&self, at: usize) -> u32 {
-        self.u16(at) | (self.u16(at.saturating_add(2)) << 16)
-    }
-    fn either(&self, small: usize, large: usize) -> u32 {
-        match self.u16(small) {
-            0 => self.u32(large),
-            n => n,
-        }
+const JUMP: U8 = Field::at(0);
+const SECTOR_SIZE: U16 = Field::at(11);
+const SECTORS_PER_CLUSTER: U8 = Field::at(13);
+const RESERVED_SECTORS: U16 = Field::at(14);
+const FATS: U8 = Field::at(16);
+const ROOT_ENTRIES: U16 = Field::at(17);
+const MEDIA: U8 = Field::at(21);
+/// Sectors of the volume and of a table: a small field, and a large one that counts where the small one is 0.
+const TOTAL: (U16, U32) = (Field::at(19), Field::at(32));
+const SECTORS_PER_FAT: (U16, U32) = (Field::at(22), Field::at(36));
+/// The state, and the signature of the extended fields that it is one of: on FAT32, and else.
+const STATE_32: (U8, U8) = (Field::at(0x41), Field::at(0x42));
+const STATE: (U8, U8) = (Field::at(0x25), Field::at(0x26));
+/// Only on FAT32.
+const MIRRORING: U16 = Field::at(40);
+const VERSION: U16 = Field::at(42);
+const ROOT_CLUSTER: U32 = Field::at(44);
+const INFO_SECTOR: U16 = Field::at(48);
+const BACKUP_SECTOR: U16 = Field::at(50);
+
+fn either(sector: &Sector, (small, large): (U16, U32)) -> u32 {
+    match small.get(sector) {
+        0 => large.get(sector),
+        n => n.into(),
     }
 }
 
@@ -84,17 +97,19 @@ impl Layout {
         Self::parse(&sector, window.len())
     }
 
-    fn parse(sector: &[u8; 512], partition: u64) -> Result<Self> {
-        let f = Fields(sector);
-        if sector.last_chunk() != Some(&[0x55, 0xaa]) || !matches!(f.u8(0), 0xeb | 0xe9) {
-            return Err(corrupt("this is no FAT boot sector"));
+    fn parse(sector: &Sector, partition: u64) -> Result<Self> {
+        if sector.last_chunk() != Some(&[0x55, 0xaa]) || !matches!(JUMP.get(sector), 0xeb | 0xe9) {
+            return Err(corrupt("this is not a FAT boot sector"));
         }
-        if f.u16(11) != 512 {
-            return Err(FsError::Unsupported { what: format!("FAT with sectors of {} bytes", f.u16(11)) });
+        let size = SECTOR_SIZE.get(sector);
+        if u64::from(size) != SECTOR {
+            return Err(FsError::Unsupported { what: format!("FAT with sectors of {size} bytes") });
         }
-        let (per_cluster, reserved, fats) = (u32::from(f.u8(13)), f.u16(14), u32::from(f.u8(16)));
-        let (root_entries, total, per_fat) = (f.u16(17), f.either(19, 32), f.either(22, 36));
-        let is_32 = f.u16(22) == 0;
+        let per_cluster = u32::from(SECTORS_PER_CLUSTER.get(sector));
+        let (reserved, fats) = (u32::from(RESERVED_SECTORS.get(sector)), u32::from(FATS.get(sector)));
+        let root_entries = u32::from(ROOT_ENTRIES.get(sector));
+        let (total, per_fat) = (either(sector, TOTAL), either(sector, SECTORS_PER_FAT));
+        let is_32 = SECTORS_PER_FAT.0.get(sector) == 0;
         if !per_cluster.is_power_of_two() || reserved == 0 || !matches!(fats, 1 | 2) || per_fat == 0 {
             return Err(corrupt("the FAT boot sector has impossible sizes"));
         }
@@ -113,12 +128,12 @@ impl Layout {
         let data = sectors(head);
         let root_size = u64::from(root_entries).saturating_mul(32);
         let (root, info) = match width {
-            Width::Fat32 => fat32(&f, clusters, reserved)?,
+            Width::Fat32 => fat32(sector, clusters, reserved)?,
             _ => (Root::Area(data.saturating_sub(sectors(root_sectors)), root_size), None),
         };
-        // The state has a meaning only where the extended fields are announced.
-        let state = if is_32 { (0x41, 0x42) } else { (0x25, 0x26) };
-        let state = if matches!(f.u8(state.1), 0x28 | 0x29) { f.u8(state.0) } else { 0 };
+        // The state means something only with the signature of the extended fields.
+        let (state, signature) = if is_32 { STATE_32 } else { STATE };
+        let state = if matches!(signature.get(sector), 0x28 | 0x29) { state.get(sector) } else { 0 };
         Ok(Self {
             width,
             cluster: sectors(per_cluster),
@@ -128,13 +143,13 @@ impl Layout {
             fats: fats.into(),
             root,
             data,
-            media: f.u8(21),
+            media: MEDIA.get(sector),
             info,
             state,
         })
     }
 
-    /// The first number that is no cluster's.
+    /// The number after the last cluster.
     pub(super) fn end(&self) -> u32 {
         self.clusters.saturating_add(2)
     }
@@ -145,7 +160,7 @@ impl Layout {
         self.data.checked_add(u64::from(index).checked_mul(self.cluster)?)
     }
 
-    /// Clusters that so many bytes take.
+    /// Clusters that so many bytes need.
     pub(super) fn clusters_for(&self, bytes: u64) -> u64 {
         bytes.div_ceil(self.cluster)
     }
@@ -161,7 +176,7 @@ fn width(clusters: u32, is_32: bool, root_entries: u32) -> Result<Width> {
     };
     if (width == Width::Fat32) != is_32 || is_32 != (root_entries == 0) {
         return Err(corrupt(format!(
-            "the FAT boot sector is of another width than {clusters} clusters need"
+            "the FAT boot sector does not match the width of a table for {clusters} clusters"
         )));
     }
     if clusters > MAX_CLUSTERS {
@@ -179,8 +194,9 @@ fn fat_bytes(width: Width, clusters: u32) -> u64 {
     }
 }
 
-fn fat32(f: &Fields<'_>, clusters: u32, reserved: u32) -> Result<(Root, Option<u64>)> {
-    let (flags, version, root, info, backup) = (f.u16(40), f.u16(42), f.u32(44), f.u16(48), f.u16(50));
+fn fat32(sector: &Sector, clusters: u32, reserved: u32) -> Result<(Root, Option<u64>)> {
+    let (flags, version, root) = (MIRRORING.get(sector), VERSION.get(sector), ROOT_CLUSTER.get(sector));
+    let (info, backup) = (u32::from(INFO_SECTOR.get(sector)), u32::from(BACKUP_SECTOR.get(sector)));
     if flags & 0x80 != 0 {
         return Err(FsError::Unsupported { what: "FAT32 without mirrored tables".to_owned() });
     }

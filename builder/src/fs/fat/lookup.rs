@@ -54,7 +54,7 @@ pub(super) fn root_stat(mtime: i64) -> Stat {
     Stat { kind: Kind::Dir, size: 0, attributes: Attributes { mode: 0o755, uid: 0, gid: 0, mtime } }
 }
 
-/// As `fatfs` wants a path: from the root, without a slash before it.
+/// A path for `fatfs`: from the root, without the first slash.
 pub(super) fn relative(path: &ImagePath) -> &str {
     path.as_str().trim_start_matches('/')
 }

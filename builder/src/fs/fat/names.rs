@@ -5,10 +5,10 @@ use crate::fs::{FsError, ImagePath, Result};
 /// UTF-16 units of a long name.
 const MAX_UNITS: usize = 255;
 
-/// Refuses a name that FAT cannot hold or that another system would read differently.
+/// An error for a name that FAT cannot hold, or that another system would read differently.
 ///
-/// A name that begins with a dot is among them: `fatfs` gives `.ssh` a short name without a stem, which
-/// fsck.fat takes for damage.
+/// That includes names that begin with a dot: `fatfs` gives `.ssh` a short name without a stem, which fsck.fat reports
+/// as damage.
 pub(super) fn check_new(path: &ImagePath) -> Result<&str> {
     let name = path.name().unwrap_or_default();
     let bad = |problem: &str| {

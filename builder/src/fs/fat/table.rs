@@ -7,7 +7,7 @@ use crate::fs::{FsError, Result};
 /// Bytes compared at a time.
 const PIECE: usize = 1 << 20;
 
-/// What stands for a cluster in the table.
+/// The entry of a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Link {
     Free,
@@ -53,7 +53,7 @@ impl Table {
         }
     }
 
-    /// What stands for a cluster.
+    /// The entry of a cluster.
     pub(super) fn link(&self, cluster: u32) -> Link {
         let (bad, raw) = match self.width {
             Width::Fat12 => (0xff7, self.raw(cluster)),
@@ -77,7 +77,7 @@ impl Table {
     /// Checks the first two entries: the medium's byte, and the flags for "cleanly unmounted" and "no errors".
     pub(super) fn check_flags(&self, layout: &Layout) -> Result<()> {
         if self.raw(0) & 0xff != u32::from(layout.media) {
-            return Err(corrupt("the FAT begins with another medium than the boot sector names"));
+            return Err(corrupt("the FAT and the boot sector name different media"));
         }
         let (clean, no_error) = match self.width {
             Width::Fat12 => return Ok(()),
@@ -99,7 +99,7 @@ impl Table {
         mut visit: impl FnMut(u32) -> Result<()>,
     ) -> Result<()> {
         let mut cluster = first;
-        // A chain with more links than there are clusters goes round in a circle.
+        // A chain with more links than there are clusters is a loop.
         for _ in 0..layout.clusters {
             if layout.place(cluster).is_none() {
                 return Err(corrupt(format!("a chain leads to cluster {cluster}, which does not exist")));
@@ -116,7 +116,7 @@ impl Table {
     }
 }
 
-/// For a volume that somebody did not unmount.
+/// A volume that was not cleanly unmounted.
 pub(super) fn dirty(what: String) -> FsError {
     FsError::Dirty { what, hint: "run `fsck.fat -a` on the partition" }
 }

@@ -1,4 +1,4 @@
-//! Volumes made by mkfs.vfat and mtools, edited here, judged by fsck.fat and mtools.
+//! Volumes made by mkfs.vfat and mtools, edited here, checked by fsck.fat and mtools.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use super::layout::Layout;
 use super::{FatFs, FatOptions};
 use crate::disk::Window;
-use crate::disk::testkit::{Scratch, judge, text, tool};
+use crate::disk::testkit::{Scratch, run, text, tool};
 use crate::fs::{Attributes, FileSystem, FsError, ImagePath, Kind, Result};
 
 const MIB: u64 = 1 << 20;
@@ -85,7 +85,7 @@ fn content(fs: &FatFs, name: &str) -> Vec<u8> {
 }
 
 fn assert_clean(scratch: &Scratch) {
-    let output = judge("dosfstools", "fsck.fat", &["-n", "-v", text(&scratch.path())], b"");
+    let output = run("dosfstools", "fsck.fat", &["-n", "-v", text(&scratch.path())], b"");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}");
     for complaint in ["differ", "dirty", "wrong", "Bad", "Contains", "reclaim"] {
@@ -115,17 +115,17 @@ fn collect(dir: &Path, prefix: &str, files: &mut BTreeMap<String, Vec<u8>>) {
 }
 
 #[test]
-fn the_judge_does_notice() {
+fn fsck_fat_reports_damage() {
     let scratch = volume(VOLUMES[4]);
     scratch.window().write_all_at(&[1], 0x41).unwrap();
-    let output = judge("dosfstools", "fsck.fat", &["-n", text(&scratch.path())], b"");
+    let output = run("dosfstools", "fsck.fat", &["-n", text(&scratch.path())], b"");
     assert!(!output.status.success() || String::from_utf8_lossy(&output.stdout).contains("Dirty"));
 }
 
 /// Why `volume` fixes directories and `names` refuses a leading dot. When this fails after an upgrade of `fatfs`,
 /// these can go.
 #[test]
-fn fatfs_still_needs_our_care() {
+fn fatfs_alone_leaves_damage() {
     for make in [
         |root: fatfs::Dir<'_, _>| root.create_dir("folder").map(drop),
         |root: fatfs::Dir<'_, _>| root.create_file(".ssh").map(drop),
@@ -134,7 +134,7 @@ fn fatfs_still_needs_our_care() {
         let raw = fatfs::FileSystem::new(scratch.window().cursor(), fatfs::FsOptions::new()).unwrap();
         make(raw.root_dir()).unwrap();
         raw.unmount().unwrap();
-        let output = judge("dosfstools", "fsck.fat", &["-n", text(&scratch.path())], b"");
+        let output = run("dosfstools", "fsck.fat", &["-n", text(&scratch.path())], b"");
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(said.contains("Bad short file name") || said.contains("Expected a valid"), "{said}");
     }
@@ -168,7 +168,7 @@ fn reads_what_mtools_wrote_without_writing() {
 }
 
 #[test]
-fn edits_are_clean_and_touch_nothing_else() {
+fn edits_are_clean_and_change_nothing_else() {
     for kind in VOLUMES {
         let scratch = filled(kind);
         let mut want = exported(&scratch);
@@ -224,7 +224,7 @@ fn the_same_edits_leave_the_same_bytes() {
 }
 
 #[test]
-fn times_are_those_given() {
+fn files_have_the_given_times() {
     let scratch = filled(VOLUMES[4]);
     let fs = open(&scratch);
     write(&fs, "/new.txt", b"x").unwrap();
@@ -328,7 +328,7 @@ fn a_full_root_dir_refuses_before_it_writes() {
 }
 
 #[test]
-fn dirs_grow() {
+fn a_full_directory_grows() {
     let scratch = volume(VOLUMES[4]);
     let fs = open(&scratch);
     fs.create_dirs(&path("/many"), attributes()).unwrap();
@@ -342,7 +342,7 @@ fn dirs_grow() {
 }
 
 #[test]
-fn a_wrong_hint_is_not_believed() {
+fn a_wrong_hint_is_corrected() {
     for hint in [5_u32, 0xffff_ffff, 0] {
         let scratch = filled(VOLUMES[4]);
         let free = open(&scratch).space().unwrap();
@@ -378,7 +378,7 @@ fn link(scratch: &Scratch, cluster: u64, value: u32) {
 }
 
 #[test]
-fn dirty_volumes_are_refused_with_the_cure() {
+fn dirty_volumes_are_refused_with_the_fix() {
     for error in [
         refused(|s| s.window().write_all_at(&[1], 0x41).unwrap()),
         refused(|s| link(s, 1, 0x07ff_ffff)),
@@ -400,16 +400,16 @@ fn damage_is_refused_by_name() {
     // Clusters: 2 root, then cmdline.txt, CONFIG.TXT, the long name's 10, overlays, its files.
     for (error, want) in [
         (refused(|s| s.window().write_all_at(&[9], entry(100)).unwrap()), "copies of the FAT differ"),
-        (refused(|s| link(s, 2, 2)), "belongs to two files, or to one twice"),
-        (refused(|s| link(s, 6, 5)), "belongs to two files, or to one twice"),
-        (refused(|s| link(s, 6, 3)), "belongs to two files, or to one twice"),
+        (refused(|s| link(s, 2, 2)), "has two owners"),
+        (refused(|s| link(s, 6, 5)), "has two owners"),
+        (refused(|s| link(s, 6, 3)), "has two owners"),
         (refused(|s| link(s, 6, 0x0800_0000)), "which does not exist"),
         (refused(|s| link(s, 3, 0)), "leads to the free cluster 3"),
         (refused(|s| link(s, 3, 0x0fff_fff7)), "leads to the bad cluster 3"),
         (refused(|s| link(s, 6, last)), "its size needs 10"),
         (refused(|s| link(s, 60_000, last)), "cluster 60000 is used, but by no file"),
-        (refused(|s| s.window().write_all_at(&[9], overlays(s) + 26).unwrap()), "leads elsewhere"),
-        (refused(|s| s.window().write_all_at(&[9], overlays(s) + 32 + 26).unwrap()), "leads elsewhere"),
+        (refused(|s| s.window().write_all_at(&[9], overlays(s) + 26).unwrap()), "leads to another one"),
+        (refused(|s| s.window().write_all_at(&[9], overlays(s) + 32 + 26).unwrap()), "leads to another one"),
         (refused(|s| s.window().write_all_at(b"x", overlays(s) + 480).unwrap()), "its end"),
         (refused(|s| s.window().write_all_at(&[0, 4], 11).unwrap()), "sectors of 1024 bytes"),
         (refused(|s| s.window().write_all_at(&[3], 13).unwrap()), "impossible sizes"),
@@ -418,7 +418,7 @@ fn damage_is_refused_by_name() {
         (refused(|s| s.window().write_all_at(&[0x80], 40).unwrap()), "without mirrored tables"),
         (refused(|s| s.window().write_all_at(&[0xff; 4], 44).unwrap()), "which does not exist"),
         (refused(|s| s.window().write_all_at(b"x", 512).unwrap()), "cannot be opened"),
-        (refused(|s| s.window().write_all_at(&[0; 512], 0).unwrap()), "no FAT boot sector"),
+        (refused(|s| s.window().write_all_at(&[0; 512], 0).unwrap()), "not a FAT boot sector"),
     ] {
         assert!(error.to_string().contains(want), "{error}");
     }

@@ -11,30 +11,29 @@ use super::dir::{self, Slot};
 use super::layout::{Layout, Root, corrupt, io};
 use super::lookup::{Volume, kind, relative, root_stat, stat, trail};
 use super::table::Table;
-use super::{names, room};
+use super::{free_space, names};
 use crate::disk::Window;
 use crate::fs::{Attributes, Entry, FileSystem, FsError, ImagePath, Kind, Result, Space, Stat};
 
 static CLOCK: EditClock = EditClock;
 
-/// Content up to this size waits in memory, larger content in a temporary file.
+/// Content up to this size is spooled in memory, larger content in a temporary file.
 const SPOOL: usize = 1 << 20;
-/// A file's size at most.
+/// Most bytes of a file.
 const MAX_FILE: u64 = u32::MAX as u64;
 
 /// How a volume is opened.
 #[derive(Debug, Clone, Copy)]
 pub struct FatOptions {
-    /// The time of an edit that brings none of its own (removing), in seconds since 1970.
+    /// The time of edits without a time of their own (removing), in seconds since 1970.
     pub mtime: i64,
 }
 
 /// A FAT12, FAT16 or FAT32 volume with sectors of 512 bytes.
 ///
 /// Names are compared as FAT does, without regard to case; a file that is replaced keeps the name it has.
-/// Nothing is held back between calls: each mounts, works and unmounts, so each leaves a clean volume, and the
-/// same calls leave the same bytes. An edit that is refused has changed nothing; for that, new content is
-/// spooled until its size is known.
+/// Every call mounts and unmounts, so each leaves a clean volume, and the same calls leave the same bytes. An edit that
+/// is refused has changed nothing; for that, new content is spooled until its size is known.
 #[derive(Debug)]
 pub struct FatFs {
     window: Window,
@@ -76,7 +75,7 @@ impl FatFs {
         }
     }
 
-    /// FAT32's count of free clusters is only a hint, and may be wrong. `fatfs` adds to it, so it has to be right.
+    /// FAT32's count of free clusters is only a hint, and may be wrong. `fatfs` adds to it, so it is corrected first.
     fn correct_hint(&self) -> Result<()> {
         let Some((place, hint)) = free_hint(&self.window, &self.layout)? else { return Ok(()) };
         let free = self.table()?.free(&self.layout);
@@ -132,7 +131,7 @@ impl FatFs {
         let name = names::check_new(path)?;
         let above = self.dir_root(&path.parent().unwrap_or_else(ImagePath::root))?;
         let slots = dir::read(&self.window, &self.layout, &self.table()?, above)?;
-        room::growth(&self.layout, above, &slots, names::slots(name), path)
+        free_space::growth(&self.layout, above, &slots, names::slots(name), path)
     }
 
     /// Bytes that the content of a file may have, whether it exists or not.
@@ -174,20 +173,20 @@ impl FatFs {
         Ok(missing)
     }
 
-    /// Refuses directories for which there is no room, before the first is made.
+    /// An error for directories for which there is no space, before the first is made.
     fn check_room_for_dirs(&self, missing: &[ImagePath]) -> Result<()> {
         let (Some(top), Some(last)) = (missing.first(), missing.last()) else { return Ok(()) };
         let mut need = self.growth(top)?;
         for (index, _) in missing.iter().enumerate() {
             let inside = missing.get(index.saturating_add(1)).map(names::check_new).transpose()?;
             let inside = inside.map_or(0, names::slots);
-            need = need.saturating_add(room::of_new_dir(&self.layout, inside));
+            need = need.saturating_add(free_space::of_new_dir(&self.layout, inside));
         }
         let free = self.free()?;
         if need > free { Err(self.no_space(last.to_string(), need, free)) } else { Ok(()) }
     }
 
-    /// `fatfs` gives `.` and `..` long names and lets `..` lead to the root by its number. The format wants neither.
+    /// `fatfs` gives `.` and `..` long names, and writes the number of the root into `..`. The format allows neither.
     fn mend_dots(&self, path: &ImagePath) -> Result<()> {
         let slot = self.slot(path)?;
         let own = slot.cluster(self.layout.width);
@@ -306,7 +305,7 @@ impl FileSystem for FatFs {
         self.edit(self.options.mtime, remove, format!("removing {path}"))
     }
 
-    /// Sets the time; FAT has no owner, and its permissions are the kernel's invention.
+    /// Sets the time; FAT has neither owners nor permissions.
     fn set_attributes(&self, path: &ImagePath, attributes: Attributes) -> Result<()> {
         self.set_times(path, attributes.mtime)
     }
@@ -325,14 +324,14 @@ impl FileSystem for FatFs {
             // `fatfs` does not count where an edit before was refused by it.
             Some((_, UNKNOWN)) if self.edited.get() => self.correct_hint(),
             Some((_, hint)) if self.edited.get() && hint != free => {
-                Err(corrupt(format!("{hint} clusters are said to be free, {free} are")))
+                Err(corrupt(format!("expected {hint} free clusters, found {free}")))
             }
             _ => Ok(()),
         }
     }
 }
 
-/// Stands for a count of free clusters that nobody has made (Microsoft's FAT specification, `FSI_Free_Count`).
+/// An unknown count of free clusters (Microsoft's FAT specification, `FSI_Free_Count`).
 const UNKNOWN: u32 = u32::MAX;
 
 /// Holds the content until its size is known, and refuses it if it is larger than `room`.

@@ -1,4 +1,4 @@
-//! The secrets file on disk, and other files for the owner's eyes only.
+//! The secrets file on disk, and other private files.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -13,29 +13,29 @@ use super::pki::NOT_BEFORE;
 use super::{Item, Rotation, Secret, Secrets, Warning, check};
 use crate::value::Hostname;
 
-/// Secrets that are ready for a build, and how that came about.
+/// The secrets for a build, and whether they are new.
 #[derive(Debug)]
 pub struct Opened {
-    /// The secrets; each node that was asked for has its password.
+    /// The secrets, with a password for each requested node.
     pub secrets: Secrets,
-    /// Whether there were none before: a new cluster.
+    /// Whether they were created now: a new cluster.
     pub created: bool,
     /// The nodes that got their password now.
     pub added: Vec<Hostname>,
-    /// What will need a hand some day.
+    /// Certificates that expire soon.
     pub warnings: Vec<Warning>,
 }
 
-/// Where the secrets of a cluster lie: `home.toml` has them in `home.secrets.toml` beside it.
+/// The path of a cluster's secrets: `home.secrets.toml` beside `home.toml`.
 pub fn beside(cluster_file: &Path) -> PathBuf {
     cluster_file.with_extension("secrets.toml")
 }
 
-/// Reads the secrets at `path`, or makes them where there is no file yet; nodes that are new get their password. What
-/// was made is on the disk for good before this returns.
+/// Reads the secrets at `path`, or creates them if the file is missing; new nodes get a password. All changes are synced
+/// to disk before this returns.
 ///
 /// # Errors
-/// When the file is damaged, of another cluster, or readable for others: it is never made anew over one that is there.
+/// If the file is damaged, of another cluster, or readable by others: an existing file is never replaced by a new one.
 pub fn open(path: &Path, cluster: &str, nodes: &[Hostname], clock: Clock) -> Result<Opened, SecretsError> {
     let path = &real(path);
     let _lock = lock(path)?;
@@ -46,13 +46,12 @@ pub fn open(path: &Path, cluster: &str, nodes: &[Hostname], clock: Clock) -> Res
     Ok(opened)
 }
 
-/// The secrets as [`open`] would leave them, without writing anything: where there are none, or a node is new, what is
-/// missing is made up and forgotten again.
+/// The secrets as after [`open`], without writing: missing ones are created in memory only.
 pub fn peek(path: &Path, cluster: &str, nodes: &[Hostname], clock: Clock) -> Result<Secrets, SecretsError> {
     Ok(complete(&real(path), cluster, nodes, clock)?.secrets)
 }
 
-/// What is in the file, checked, and what is missing in it; nothing is written.
+/// The checked contents of the file, with missing parts added; nothing is written.
 fn complete(path: &Path, cluster: &str, nodes: &[Hostname], clock: Clock) -> Result<Opened, SecretsError> {
     let (mut secrets, created) = match read(path)? {
         Some(secrets) => (secrets, false),
@@ -64,15 +63,15 @@ fn complete(path: &Path, cluster: &str, nodes: &[Hostname], clock: Clock) -> Res
     Ok(Opened { secrets, created, added, warnings })
 }
 
-/// Renews one thing in the secrets at `path`, as [`Secrets::rotate`] does, and saves it.
+/// Renews one item of the secrets at `path` with [`Secrets::rotate`], and saves it.
 ///
 /// # Errors
-/// As [`open`], and when there is no file.
+/// As for [`open`], and if the file is missing.
 pub fn rotate(path: &Path, cluster: &str, item: &Item, clock: Clock) -> Result<Rotation, SecretsError> {
     let path = &real(path);
     let _lock = lock(path)?;
     let secrets = read(path)?.ok_or_else(|| SecretsError::Io {
-        what: format!("reading {}: the cluster has not been built here yet", path.display()),
+        what: format!("reading {}: the cluster has not been built yet, so it has no secrets", path.display()),
         source: io::ErrorKind::NotFound.into(),
     })?;
     of_cluster(&secrets, cluster, path)?;
@@ -84,13 +83,13 @@ pub fn rotate(path: &Path, cluster: &str, item: &Item, clock: Clock) -> Result<R
     Ok(rotation)
 }
 
-/// Writes a file that only its owner may read, such as the kubeconfig: after a power cut there is the old one or the
-/// new one, never a part.
+/// Writes a file that only its owner can read, such as the kubeconfig. After a power cut it is the old file or the new
+/// one, never partial.
 pub fn write_private(path: &Path, content: &Secret) -> Result<(), SecretsError> {
     write(&real(path), content, true)
 }
 
-/// A clock that is behind would make authorities that end too early, and nobody would notice for years.
+/// A clock that is behind would create CAs that expire too early, unnoticed for years.
 fn make(cluster: &str, clock: Clock) -> Result<Secrets, SecretsError> {
     let earliest = clock.build_time.max(NOT_BEFORE);
     if clock.now < earliest {
@@ -117,12 +116,11 @@ fn read(path: &Path) -> Result<Option<Secrets>, SecretsError> {
     };
     owner_only(&file, path)?;
     let length = file.metadata().map_err(failed)?.len();
-    // One piece from the start: a buffer that grows leaves copies behind.
+    // Allocated once: a growing buffer would leave copies in memory.
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(length).unwrap_or_default() + 1));
     file.read_to_end(&mut bytes).map_err(failed)?;
     let damaged = |damage| SecretsError::Damaged { path: path.into(), damage };
-    let text =
-        std::str::from_utf8(&bytes).map_err(|_| damaged(Damage::new("the file is not text in UTF-8")))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| damaged(Damage::new("the file is not UTF-8 text")))?;
     match file::parse(text) {
         Ok(secrets) => Ok(Some(secrets)),
         Err(Unreadable::Damaged(damage)) => Err(damaged(damage)),
@@ -130,10 +128,10 @@ fn read(path: &Path) -> Result<Option<Secrets>, SecretsError> {
     }
 }
 
-/// Whole, synced and 0600 before it has its name. Without `replace`, a file that came up meanwhile stays.
+/// The file is complete, synced and 0600 before it gets its name. Without `replace`, an existing file is kept.
 fn write(path: &Path, content: &Secret, replace: bool) -> Result<(), SecretsError> {
     let failed = |source| SecretsError::Io { what: format!("writing {}", path.display()), source };
-    // tempfile makes files that only their owner may read.
+    // tempfile creates files that only their owner can read.
     let mut file =
         tempfile::Builder::new().prefix(".hcimage-secrets").tempfile_in(dir(path)).map_err(failed)?;
     owner_only(file.as_file(), path)?;
@@ -144,7 +142,7 @@ fn write(path: &Path, content: &Secret, replace: bool) -> Result<(), SecretsErro
     crate::source::cache::sync_dir(dir(path)).map_err(failed)
 }
 
-/// Where a link leads, so that the file there is replaced and not the link.
+/// The target of a symbolic link, so that the target is replaced and not the link.
 fn real(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.into())
 }
@@ -153,8 +151,8 @@ fn dir(path: &Path) -> &Path {
     path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Two builds at a time must not both make a cluster, nor forget each other's nodes: the second one waits here. The
-/// directory is locked, since the file itself is replaced.
+/// Concurrent builds must not both create a cluster, nor lose each other's nodes: the second one waits here. The
+/// directory is locked, because the file itself is replaced.
 #[cfg(unix)]
 fn lock(path: &Path) -> Result<File, SecretsError> {
     let dir = dir(path);
@@ -164,7 +162,7 @@ fn lock(path: &Path) -> Result<File, SecretsError> {
     Ok(file)
 }
 
-/// Other systems do not lock directories: there, two first builds at a time end with an error for the second one.
+/// Other systems do not lock directories: there, the second of two concurrent first builds fails.
 #[cfg(not(unix))]
 fn lock(_path: &Path) -> Result<(), SecretsError> {
     Ok(())
@@ -182,7 +180,7 @@ fn owner_only(file: &File, path: &Path) -> Result<(), SecretsError> {
     }
 }
 
-/// Windows has access lists instead of modes; the file gets those of its directory.
+/// Windows has access control lists instead of modes; the file inherits those of its directory.
 #[cfg(not(unix))]
 fn owner_only(_file: &File, _path: &Path) -> Result<(), SecretsError> {
     Ok(())

@@ -1,4 +1,4 @@
-//! The file on the disk: made once, kept, private, and never made anew over one that is there.
+//! The file on disk: created once, kept, private, and never overwritten by a new one.
 
 use super::super::tests::{CLOCK, NOW, SECRETS, name, names};
 use super::*;
@@ -19,7 +19,7 @@ fn bytes(path: &Path) -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
 
-/// Nothing but these files: no temporary one was left.
+/// The number of files: no temporary file was left.
 fn files(dir: &Path) -> usize {
     std::fs::read_dir(dir).unwrap().count()
 }
@@ -37,13 +37,13 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 #[test]
-fn it_lies_beside_the_cluster_file() {
+fn the_secrets_file_is_beside_the_cluster_file() {
     assert_eq!(beside(Path::new("home/cluster.toml")), Path::new("home/cluster.secrets.toml"));
     assert_eq!(beside(Path::new("cluster")), Path::new("cluster.secrets.toml"));
 }
 
 #[test]
-fn made_once_and_kept() {
+fn the_secrets_are_created_once_and_kept() {
     let dir = dir();
     let path = dir.path().join("cluster.secrets.toml");
     let first = open(&path, "home", &names(), CLOCK).unwrap();
@@ -58,7 +58,7 @@ fn made_once_and_kept() {
 }
 
 #[test]
-fn a_new_node_changes_one_line() {
+fn a_new_node_adds_one_line() {
     let (_dir, path) = with_file();
     let before = String::from_utf8(bytes(&path)).unwrap();
     let opened = open(&path, "home", &[name("hc-1"), name("hc-4")], CLOCK).unwrap();
@@ -71,7 +71,7 @@ fn a_new_node_changes_one_line() {
 
 #[cfg(unix)]
 #[test]
-fn only_its_owner_may_read_it() {
+fn a_file_that_others_can_read_is_an_error() {
     let (_dir, path) = with_file();
     assert_eq!(mode(&path), 0o600);
     for open_to_others in [0o640, 0o604, 0o644, 0o660, 0o601] {
@@ -87,7 +87,7 @@ fn only_its_owner_may_read_it() {
 }
 
 #[test]
-fn a_damaged_one_is_refused_and_left_alone() {
+fn a_damaged_file_is_an_error_and_stays_unchanged() {
     let (dir, path) = with_file();
     let whole = bytes(&path);
     for damaged in [&b""[..], &whole[..whole.len() / 2], b"\xff\xfe", b"schema = 7\n"] {
@@ -110,7 +110,7 @@ fn a_damaged_one_is_refused_and_left_alone() {
 }
 
 #[test]
-fn what_is_no_file_is_an_error_with_its_path() {
+fn a_path_that_is_not_a_file_is_an_error_with_the_path() {
     let dir = dir();
     let path = dir.path().join("cluster.secrets.toml");
     std::fs::create_dir(&path).unwrap();
@@ -121,14 +121,14 @@ fn what_is_no_file_is_an_error_with_its_path() {
 }
 
 #[test]
-fn another_cluster_is_told_apart() {
+fn the_file_of_another_cluster_is_an_error() {
     let (_dir, path) = with_file();
     let error = open(&path, "work", &names(), CLOCK).unwrap_err().to_string();
     assert!(error.contains("\"home\"") && error.contains("\"work\""), "{error}");
 }
 
 #[test]
-fn a_clock_that_is_behind_makes_nothing() {
+fn a_clock_that_is_behind_creates_no_file() {
     let dir = dir();
     let path = dir.path().join("cluster.secrets.toml");
     for clock in [Clock { now: 0, build_time: 0 }, Clock { now: NOW, build_time: NOW + 1 }] {
@@ -139,16 +139,16 @@ fn a_clock_that_is_behind_makes_nothing() {
 }
 
 #[test]
-fn a_first_file_never_goes_over_one_that_came_up_meanwhile() {
+fn a_first_file_does_not_replace_one_that_appeared_meanwhile() {
     let (_dir, path) = with_file();
     let before = bytes(&path);
     assert!(write(&path, &Secret::new("other"), false).is_err());
     assert_eq!(bytes(&path), before);
 }
 
-/// Whichever comes second takes what the first one made.
+/// The second build uses the file of the first.
 #[test]
-fn builds_at_a_time_make_one_cluster_and_forget_no_node() {
+fn concurrent_builds_create_one_cluster_with_all_nodes() {
     let dir = dir();
     let path = &dir.path().join("cluster.secrets.toml");
     let all: Vec<_> = (1..=4).map(|n| name(&format!("hc-{n}"))).collect();
@@ -167,7 +167,7 @@ fn builds_at_a_time_make_one_cluster_and_forget_no_node() {
 
 #[cfg(unix)]
 #[test]
-fn a_link_stays_a_link() {
+fn a_symbolic_link_is_kept() {
     let (dir, target) = with_file();
     let link = dir.path().join("link");
     std::os::unix::fs::symlink(&target, &link).unwrap();
@@ -177,7 +177,7 @@ fn a_link_stays_a_link() {
 }
 
 #[test]
-fn a_rotation_is_saved_and_what_cannot_be_renewed_changes_nothing() {
+fn a_rotation_is_saved_and_a_failed_one_changes_nothing() {
     let (_dir, path) = with_file();
     let before = bytes(&path);
     rotate(&path, "home", &Item::NodePassword(name("hc-1")), CLOCK).unwrap();
@@ -193,7 +193,7 @@ fn a_rotation_is_saved_and_what_cannot_be_renewed_changes_nothing() {
 
 #[cfg(unix)]
 #[test]
-fn the_kubeconfig_is_written_for_its_owner_alone() {
+fn the_kubeconfig_is_readable_only_by_its_owner() {
     let dir = dir();
     let path = dir.path().join("kubeconfig");
     for url in ["https://hc-1:6443", "https://192.0.2.1:6443"] {

@@ -1,4 +1,4 @@
-//! One request and its answer.
+//! One request and its response.
 
 use std::io::Read;
 
@@ -10,10 +10,10 @@ use super::retry::{Fault, Tried};
 use crate::source::error::{Result, SourceError};
 use crate::source::url::SourceUrl;
 
-/// As many as browsers follow, about.
+/// About as many as browsers follow.
 const MAX_REDIRECTS: usize = 10;
 
-/// An answer, and the address that gave it.
+/// A response and its address.
 pub(super) struct Opened {
     pub(super) url: SourceUrl,
     pub(super) response: Response,
@@ -24,17 +24,16 @@ impl Opened {
         Some(self.response.headers().get(name)?.to_str().ok()?.to_owned())
     }
 
-    /// What may stand in If-Range: a strong ETag, or the date (RFC 9110, 13.1.5).
+    /// The value for If-Range: a strong ETag, or the date (RFC 9110, 13.1.5).
     pub(super) fn validator(&self) -> Option<String> {
         let etag = self.header(ETAG).filter(|tag| tag.starts_with('"'));
         etag.or_else(|| self.header(LAST_MODIFIED))
     }
 
-    /// Where a redirect leads.
+    /// The target of a redirect.
     pub(super) fn target(&self) -> Result<SourceUrl> {
         let location = self.header(LOCATION);
-        let location =
-            location.ok_or_else(|| self.bad_answer("it redirects, but does not say where".into()))?;
+        let location = location.ok_or_else(|| self.bad_answer("redirect without a location".into()))?;
         self.url.redirected(&location)
     }
 
@@ -45,11 +44,11 @@ impl Opened {
     pub(super) fn read_whole(self, limit: u64) -> Tried<Vec<u8>> {
         let mut bytes = Vec::new();
         let read = self.response.take(limit.saturating_add(1)).read_to_end(&mut bytes);
-        read.map_err(|e| Fault::Passing(network(&self.url, e)))?;
+        read.map_err(|e| Fault::Retry(network(&self.url, e)))?;
         if bytes.len() as u64 > limit {
             return Err(bad_answer(
                 &self.url,
-                format!("more than {limit} bytes: that is not the small file that was expected"),
+                format!("more than {limit} bytes, expected a small text file"),
             )
             .into());
         }
@@ -60,8 +59,8 @@ impl Opened {
 /// One request, no redirects.
 pub(super) fn send(client: &Client, url: &SourceUrl, headers: HeaderMap) -> Tried<Response> {
     let request = client.get(url.as_url().clone()).headers(headers);
-    // The address is in our own message already.
-    request.send().map_err(|e| Fault::Passing(network(url, e.without_url())))
+    // The address is in our message already.
+    request.send().map_err(|e| Fault::Retry(network(url, e.without_url())))
 }
 
 pub(super) fn follow(client: &Client, mut url: SourceUrl, headers: &HeaderMap) -> Tried<Opened> {
@@ -75,7 +74,7 @@ pub(super) fn follow(client: &Client, mut url: SourceUrl, headers: &HeaderMap) -
     Err(bad_answer(&url, format!("more than {MAX_REDIRECTS} redirects")).into())
 }
 
-/// Server trouble may pass; "not found" and "forbidden" will not.
+/// A server error may be temporary; "not found" and "forbidden" are not.
 pub(super) fn require_success(opened: &Opened) -> std::result::Result<(), Fault> {
     let status = opened.response.status();
     if status == StatusCode::OK {
@@ -84,7 +83,7 @@ pub(super) fn require_success(opened: &Opened) -> std::result::Result<(), Fault>
     let error = SourceError::Status { url: opened.url.to_string(), status };
     let passing = status.is_server_error()
         || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
-    Err(if passing { Fault::Passing(error) } else { Fault::Lasting(error) })
+    Err(if passing { Fault::Retry(error) } else { Fault::Abort(error) })
 }
 
 pub(super) fn network(
@@ -122,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn content_ranges() {
+    fn content_ranges_are_parsed() {
         let parse = |text| ContentRange::parse(text).map(|range| (range.start, range.total));
         assert_eq!(parse("bytes 5-9/10"), Some((Some(5), Some(10))));
         assert_eq!(parse("bytes 5-9/*"), Some((Some(5), None)));

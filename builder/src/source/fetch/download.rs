@@ -1,4 +1,4 @@
-//! A file on its way: resumed where possible, bounded, digested as it comes.
+//! A download: resumed if possible, bounded, hashed while it arrives.
 
 use std::path::PathBuf;
 use std::sync::mpsc::RecvTimeoutError;
@@ -16,7 +16,7 @@ use crate::source::error::Result;
 use crate::source::partial::Partial;
 use crate::source::space;
 
-/// A file on its way.
+/// A download.
 pub(super) struct Download<'a> {
     pub(super) fetcher: &'a Fetcher,
     pub(super) wanted: &'a DownloadSpec<'a>,
@@ -27,8 +27,7 @@ pub(super) struct Download<'a> {
 }
 
 impl Download<'_> {
-    /// Fetches until the digest is right. What an earlier run left may be spoilt, so it gets a second chance from the
-    /// beginning.
+    /// Fetches until the digest matches. The bytes of an earlier run may be damaged: then it starts once more from zero.
     pub(super) fn verified(mut self) -> Result<(PathBuf, u64)> {
         loop {
             self.run()?;
@@ -50,14 +49,14 @@ impl Download<'_> {
         Ok((self.partial.complete()?, size))
     }
 
-    /// Until all bytes are there.
+    /// Fetches all bytes, with retries.
     fn run(&mut self) -> Result<()> {
         let mut budget = Budget::new(self.fetcher.retry_policy);
         loop {
             match self.attempt() {
                 Ok(()) => return Ok(()),
-                Err(Fault::Lasting(error)) => return Err(error),
-                Err(Fault::Passing(error)) => budget.spend(error, self.partial.length(), self.interrupt)?,
+                Err(Fault::Abort(error)) => return Err(error),
+                Err(Fault::Retry(error)) => budget.spend(error, self.partial.length(), self.interrupt)?,
             }
         }
     }
@@ -72,7 +71,7 @@ impl Download<'_> {
         self.receive(opened, total)
     }
 
-    /// Asks for the rest, if that is of the same version.
+    /// The headers that request the rest, if the server has the same version.
     fn range(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         let validator = self.partial.validator().and_then(|text| text.parse().ok());
@@ -84,7 +83,7 @@ impl Download<'_> {
         headers
     }
 
-    /// The server sends the rest. Returns the size of the whole, where it tells.
+    /// The server sends the rest. Returns the total size, if known.
     fn resume(&mut self, opened: &Opened) -> Tried<Option<u64>> {
         let range = opened.header(CONTENT_RANGE).as_deref().and_then(ContentRange::parse);
         match range {
@@ -95,24 +94,24 @@ impl Download<'_> {
             }
             _ => {
                 self.partial.restart()?;
-                Err(Fault::Passing(
-                    opened.bad_answer("it sent another part of the file than was asked for".into()),
+                Err(Fault::Retry(
+                    opened.bad_answer("the server sent a different range than requested".into()),
                 ))
             }
         }
     }
 
-    /// We have as much as there is: either the last run was stopped just before its end, or the file is shorter now.
+    /// All bytes are here: either the last run was stopped just before its end, or the file is shorter now.
     fn beyond_the_end(&mut self, opened: &Opened) -> Tried<()> {
         let range = opened.header(CONTENT_RANGE).as_deref().and_then(ContentRange::parse);
         if range.and_then(|range| range.total) == Some(self.partial.length()) {
             return Ok(());
         }
         self.partial.restart()?;
-        Err(Fault::Passing(opened.bad_answer("the file became shorter".into())))
+        Err(Fault::Retry(opened.bad_answer("the file became shorter".into())))
     }
 
-    /// The server sends the whole.
+    /// The server sends the whole file.
     fn begin(&mut self, opened: &Opened) -> Tried<Option<u64>> {
         require_success(opened)?;
         self.partial.restart_as(opened.validator().as_deref())?;
@@ -121,7 +120,7 @@ impl Download<'_> {
         Ok(total)
     }
 
-    /// Before the first byte: is it the file that is meant, is there room, how long is the bar.
+    /// Before the first byte: checks the size and the disk space, and starts the progress.
     fn announce(&mut self, total: Option<u64>) -> Result<()> {
         if let (Some(total), Some(size)) = (total, self.wanted.size)
             && total != size
@@ -142,7 +141,7 @@ impl Download<'_> {
         let pieces = pump(opened.response)?;
         loop {
             let piece = match pieces.recv_timeout(TICK) {
-                Ok(piece) => piece.map_err(|e| Fault::Passing(network(&url, e)))?,
+                Ok(piece) => piece.map_err(|e| Fault::Retry(network(&url, e)))?,
                 Err(RecvTimeoutError::Timeout) => Vec::new(),
                 Err(RecvTimeoutError::Disconnected) => break,
             };
@@ -159,8 +158,9 @@ impl Download<'_> {
         }
         match total.filter(|total| *total != self.partial.length()) {
             Some(total) => {
-                let problem = format!("it broke off after {} of {total} bytes", self.partial.length());
-                Err(Fault::Passing(bad_answer(&url, problem)))
+                let problem =
+                    format!("the connection ended after {} of {total} bytes", self.partial.length());
+                Err(Fault::Retry(bad_answer(&url, problem)))
             }
             None => Ok(()),
         }

@@ -1,4 +1,4 @@
-//! Calls that may block for long, made aside, so that Ctrl-C is seen meanwhile.
+//! Long blocking calls on another thread, so that Ctrl-C is handled meanwhile.
 
 use std::io::Read;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -9,7 +9,7 @@ use super::TICK;
 use crate::interrupt::Interrupt;
 use crate::source::error::{Result, SourceError};
 
-/// Runs `work`, which may block, aside. On an interrupt it is left to itself: its result is dropped.
+/// Runs `work`, which may block, on another thread. On an interrupt the thread is abandoned and its result is dropped.
 pub(super) fn unless_interrupted<T: Send + 'static>(
     interrupt: &Interrupt,
     work: impl FnOnce() -> T + Send + 'static,
@@ -28,7 +28,7 @@ pub(super) fn unless_interrupted<T: Send + 'static>(
     }
 }
 
-/// The body in pieces, read ahead a little while the earlier ones are digested and written.
+/// The body in chunks, read ahead a little while earlier chunks are hashed and written.
 pub(super) fn pump(mut response: Response) -> Result<Receiver<std::io::Result<Vec<u8>>>> {
     const PIECE: usize = 128 * 1024;
     let (sender, receiver) = mpsc::sync_channel(8);

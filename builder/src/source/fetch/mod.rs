@@ -1,4 +1,4 @@
-//! Fetching over HTTP: redirects, bounded retries, resumption, and a look at the interrupt all along.
+//! Fetching over HTTP: redirects, bounded retries, resumption; interruptible at any time.
 
 mod answer;
 mod download;
@@ -24,17 +24,17 @@ use self::download::Download;
 use self::interruptible::unless_interrupted;
 use self::retry::Tried;
 
-/// How often a blocked call looks at the interrupt.
+/// How often a blocked call checks for an interrupt.
 const TICK: Duration = Duration::from_millis(100);
 
 /// How long to wait for servers, and how often to try.
 #[derive(Debug, Clone, Copy)]
 pub struct RetryPolicy {
-    /// Tries without getting on, the first included.
+    /// Attempts without progress, including the first.
     pub tries: u32,
-    /// Pause after the first failure; doubled after each further one.
+    /// Pause after the first failure; doubled after each subsequent one.
     pub pause: Duration,
-    /// Longest time to connect, and longest time without a byte. There is no limit in total.
+    /// Longest time to connect, and longest time without a byte. The total time is not limited.
     pub stall: Duration,
 }
 
@@ -44,29 +44,29 @@ impl Default for RetryPolicy {
     }
 }
 
-/// Fetches files. Proxies are taken from the environment.
+/// Fetches files. Proxies come from the environment.
 #[derive(Debug, Clone)]
 pub struct Fetcher {
-    /// Made when it is first needed: a build from local files needs neither TLS nor its certificates.
+    /// Created on first use: a build from local files needs neither TLS nor certificates.
     client: OnceLock<Client>,
     retry_policy: RetryPolicy,
 }
 
-/// A file that is wanted, and what is known of it.
+/// A file to download, with its known properties.
 #[derive(Debug, Clone, Copy)]
 pub struct DownloadSpec<'a> {
-    /// Where it is.
+    /// Its address.
     pub url: &'a SourceUrl,
     /// Its digest.
     pub sha256: Sha256Digest,
-    /// Its size in bytes, where known.
+    /// Its size in bytes, if known.
     pub size: Option<u64>,
-    /// Who says so, for messages.
+    /// The source of the checksum, for messages.
     pub promised_by: &'a str,
 }
 
 impl Fetcher {
-    /// A fetcher over TLS by rustls, trusting the certificates that the system trusts.
+    /// A fetcher with TLS by rustls and the system's trusted certificates.
     pub fn new(retry_policy: RetryPolicy) -> Self {
         Self { client: OnceLock::new(), retry_policy }
     }
@@ -75,13 +75,13 @@ impl Fetcher {
         if let Some(client) = self.client.get() {
             return Ok(client.clone());
         }
-        // It fails only where a provider is installed already, and any provider will do.
+        // It fails only if a provider is already installed, and any provider works.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder()
             .user_agent(concat!("hcimage/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(self.retry_policy.stall)
-            // In the blocking client this bounds each wait, not the sum of them.
+            // In the blocking client this bounds each wait, not their sum.
             .timeout(self.retry_policy.stall)
             .build()
             .map_err(|e| SourceError::Io {
@@ -91,7 +91,7 @@ impl Fetcher {
         Ok(self.client.get_or_init(|| client).clone())
     }
 
-    /// Where the address leads after all redirects.
+    /// The target of the address after all redirects.
     pub fn resolve(&self, url: &SourceUrl, interrupt: &Interrupt) -> Result<SourceUrl> {
         retry::persist(self.retry_policy, interrupt, || {
             let opened = self.open(url, HeaderMap::new(), interrupt)?;
@@ -100,7 +100,7 @@ impl Fetcher {
         })
     }
 
-    /// Where the address leads by its first redirect, without going there.
+    /// The target of the first redirect, which is not followed.
     pub fn redirect(&self, url: &SourceUrl, interrupt: &Interrupt) -> Result<SourceUrl> {
         retry::persist(self.retry_policy, interrupt, || {
             let (client, asked) = (self.client()?, url.clone());
@@ -110,22 +110,22 @@ impl Fetcher {
                 return Ok(opened.target()?);
             }
             require_success(&opened)?;
-            Err(opened.bad_answer("a redirect was expected".into()).into())
+            Err(opened.bad_answer("expected a redirect".into()).into())
         })
     }
 
-    /// A small text file. More than `limit` bytes are refused.
+    /// A small text file. More than `limit` bytes are an error.
     pub fn text(&self, url: &SourceUrl, limit: u64, interrupt: &Interrupt) -> Result<String> {
         retry::persist(self.retry_policy, interrupt, || {
             let opened = self.open(url, HeaderMap::new(), interrupt)?;
             require_success(&opened)?;
             let bytes = unless_interrupted(interrupt, move || opened.read_whole(limit))??;
-            String::from_utf8(bytes).map_err(|_| bad_answer(url, "it is not UTF-8 text".into()).into())
+            String::from_utf8(bytes).map_err(|_| bad_answer(url, "the file is not UTF-8 text".into()).into())
         })
     }
 
-    /// Fetches a file to `partial`, going on where an earlier run stopped, and verifies it. The file is synced; the
-    /// caller gives it its final name. Returns its size in bytes.
+    /// Fetches a file to `partial`, resuming an earlier run, and verifies it. The file is synced; the caller renames it.
+    /// Returns its size in bytes.
     pub fn download(
         &self,
         wanted: &DownloadSpec<'_>,
@@ -137,7 +137,7 @@ impl Fetcher {
         Download { fetcher: self, wanted, partial, task: None, progress, interrupt }.verified()
     }
 
-    /// Asks for a file, following redirects.
+    /// Requests a file, following redirects.
     fn open(&self, url: &SourceUrl, headers: HeaderMap, interrupt: &Interrupt) -> Tried<Opened> {
         let (client, url) = (self.client()?, url.clone());
         unless_interrupted(interrupt, move || follow(&client, url, &headers))?
@@ -151,7 +151,7 @@ impl DownloadSpec<'_> {
             actual,
             expected: self.sha256,
             promised_by: self.promised_by.to_owned(),
-            hint: "what came was thrown away: try again, and if it stays so, do not trust the server",
+            hint: "the download was deleted: try again; if the error persists, do not trust the server",
         }))
     }
 
@@ -161,7 +161,7 @@ impl DownloadSpec<'_> {
             actual,
             expected,
             promised_by: self.promised_by.to_owned(),
-            hint: "the server has another file now",
+            hint: "the file on the server has changed",
         }))
     }
 }

@@ -1,4 +1,4 @@
-//! Tries that fail: which are worth another one, and when it is enough.
+//! Retries: which failures are retried, and how often.
 
 use std::time::Duration;
 
@@ -6,33 +6,33 @@ use super::{RetryPolicy, TICK};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::source::error::{Result, SourceError};
 
-/// Less than this between two failures does not count as getting on.
+/// Fewer bytes than this between two failures do not count as progress.
 const PROGRESS: u64 = 1 << 20;
 
-/// The result of one try.
+/// The result of one attempt.
 pub(super) type Tried<T> = std::result::Result<T, Fault>;
 
-/// Why a try failed.
+/// Why an attempt failed.
 pub(super) enum Fault {
-    /// Another try may help.
-    Passing(SourceError),
-    /// It will not.
-    Lasting(SourceError),
+    /// Temporary: try again.
+    Retry(SourceError),
+    /// Permanent: give up.
+    Abort(SourceError),
 }
 
 impl From<SourceError> for Fault {
     fn from(error: SourceError) -> Self {
-        Self::Lasting(error)
+        Self::Abort(error)
     }
 }
 
 impl From<Interrupted> for Fault {
     fn from(interrupted: Interrupted) -> Self {
-        Self::Lasting(interrupted.into())
+        Self::Abort(interrupted.into())
     }
 }
 
-/// Tries again after failures that may pass.
+/// Retries after temporary failures.
 pub(super) fn persist<T>(
     retry_policy: RetryPolicy,
     interrupt: &Interrupt,
@@ -42,13 +42,13 @@ pub(super) fn persist<T>(
     loop {
         match attempt() {
             Ok(value) => return Ok(value),
-            Err(Fault::Lasting(error)) => return Err(error),
-            Err(Fault::Passing(error)) => budget.spend(error, 0, interrupt)?,
+            Err(Fault::Abort(error)) => return Err(error),
+            Err(Fault::Retry(error)) => budget.spend(error, 0, interrupt)?,
         }
     }
 }
 
-/// Tries that are left.
+/// The remaining attempts.
 pub(super) struct Budget {
     retry_policy: RetryPolicy,
     failures: u32,
@@ -60,7 +60,7 @@ impl Budget {
         Self { retry_policy, failures: 0, furthest: 0 }
     }
 
-    /// Waits before the next try, or gives up with `error`. Who got further than ever before starts counting anew.
+    /// Waits before the next attempt, or gives up with `error`. New progress resets the count.
     pub(super) fn spend(&mut self, error: SourceError, reached: u64, interrupt: &Interrupt) -> Result<()> {
         if reached >= self.furthest.saturating_add(PROGRESS) {
             (self.failures, self.furthest) = (0, reached);
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tries_are_bounded_and_getting_on_renews_them() {
+    fn attempts_are_bounded_and_progress_resets_the_count() {
         let retry_policy = RetryPolicy { tries: 2, pause: Duration::ZERO, stall: Duration::ZERO };
         let error = || SourceError::Missing { what: String::new(), hint: String::new() };
         let interrupt = Interrupt::new();
@@ -94,12 +94,12 @@ mod tests {
         budget.spend(error(), 0, &interrupt).unwrap();
         budget.spend(error(), PROGRESS, &interrupt).unwrap();
         budget.spend(error(), 3 * PROGRESS, &interrupt).unwrap();
-        // The same place again: a server that never gets further is given up.
+        // No progress: a server that never gets further is given up.
         budget.spend(error(), 3 * PROGRESS, &interrupt).unwrap_err();
     }
 
     #[test]
-    fn a_pause_ends_with_the_interrupt() {
+    fn an_interrupt_ends_a_pause() {
         let retry_policy = RetryPolicy { tries: 9, pause: Duration::from_secs(3600), stall: Duration::ZERO };
         let interrupt = Interrupt::new();
         interrupt.raise();

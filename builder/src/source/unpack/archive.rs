@@ -1,31 +1,30 @@
-//! zip and tar: the one image in an archive.
+//! zip and tar: archives with one image.
 
 use std::io::{self, Read, Seek};
 
 use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive};
 
-/// The methods that are in use for images.
+/// The compression methods that are used for images.
 pub(super) const KNOWN: [CompressionMethod; 2] = [CompressionMethod::Stored, CompressionMethod::Deflated];
-/// As messages call an archive with another one.
-pub(super) const UNKNOWN_METHOD: &str = "a zip archive packed otherwise than with deflate";
+/// The name of an archive with another method, for messages.
+pub(super) const UNKNOWN_METHOD: &str = "a zip archive with a compression other than deflate";
 
-/// tar is made of blocks of so many bytes; the first is a header.
+/// The block size of tar in bytes; the first block is a header.
 pub(super) const TAR_BLOCK: u64 = 512;
 
-/// Whether a file in an archive is the image: Debian's is called `disk.raw`. What else lies there, such as a licence, is
-/// passed over.
+/// Whether a file in an archive is the image: Debian's is called `disk.raw`. Other files, such as a license, are ignored.
 pub(super) fn is_image(name: &[u8]) -> bool {
     let name = name.to_ascii_lowercase();
     name.ends_with(b".img") || name.ends_with(b".raw")
 }
 
-/// As messages call an archive with none or with several.
+/// The name of an archive with no image or several, for messages.
 pub(super) fn other_than_one(kind: &str, images: usize) -> String {
     format!("a {kind} archive with {images} files *.img or *.raw")
 }
 
-/// Which entry of a zip archive is the image.
+/// The index of the image in a zip archive.
 pub(super) fn image<R: Read + Seek>(archive: &ZipArchive<R>) -> Result<usize, String> {
     let named = |number: &usize| {
         let name = archive.name_for_index(*number).and_then(Result::ok);
@@ -38,7 +37,7 @@ pub(super) fn image<R: Read + Seek>(archive: &ZipArchive<R>) -> Result<usize, St
     }
 }
 
-/// What is sound, but not read.
+/// An intact archive with an unsupported feature.
 pub(super) fn unsupported(error: &ZipError) -> Option<&'static str> {
     match error {
         ZipError::UnsupportedArchive(_) | ZipError::InvalidPassword => {
@@ -49,24 +48,24 @@ pub(super) fn unsupported(error: &ZipError) -> Option<&'static str> {
     }
 }
 
-/// The first block of a stream, or what there is of it.
+/// The first block of a stream, or less at the end of the stream.
 pub(super) fn start(stream: &mut dyn Read) -> io::Result<Vec<u8>> {
     let mut start = Vec::new();
     stream.take(TAR_BLOCK).read_to_end(&mut start)?;
     Ok(start)
 }
 
-/// By the magic of POSIX's and GNU's tar (pax(1), "ustar Interchange Format"), which both have at byte 257.
+/// Checks for the magic of POSIX and GNU tar at byte 257 (pax(1), "ustar Interchange Format").
 pub(super) fn is_tar(start: &[u8]) -> bool {
     start.get(257..262) == Some(b"ustar")
 }
 
-/// As messages call an archive that is not read: its data would be taken for the image with its holes.
+/// The name of an unsupported archive, for messages: its data without the holes would be mistaken for the image.
 pub(super) const PAX_SPARSE: &str =
-    "a tar archive of the format posix with holes (tar --format=posix --sparse)";
+    "a tar archive in the posix format with holes (tar --format=posix --sparse)";
 
-/// Whether a file's holes are described by extended headers, which the library does not follow (GNU tar manual, "Sparse
-/// Formats"). GNU's own format, which its tar uses unless it is told otherwise, is read.
+/// Whether a file's holes are in extended headers, which the library does not support (GNU tar manual, "Sparse
+/// Formats"). GNU's own format, the default of GNU tar, is supported.
 pub(super) fn is_pax_sparse<R: Read>(entry: &mut tar::Entry<'_, R>) -> io::Result<bool> {
     let Some(extensions) = entry.pax_extensions()? else { return Ok(false) };
     for extension in extensions {

@@ -1,4 +1,4 @@
-//! Unpacking an image: what a file is by its first bytes, and one pass from the compressed bytes to a sparse file.
+//! Unpacking an image: the format by the first bytes, and one pass from the compressed bytes to a sparse file.
 
 mod archive;
 mod qcow2;
@@ -20,25 +20,25 @@ use super::space;
 use super::sparse::SparseWriter;
 use crate::progress::Task;
 
-/// Larger than any image for an SD card that we know; what unpacks to more is taken for a decompression bomb.
+/// Larger than any known image for an SD card; more bytes are treated as a decompression bomb.
 const MAX_IMAGE: u64 = 64 << 30;
-/// Unpacked piece by piece of this size.
+/// The chunk size of unpacking.
 const PIECE: usize = 1 << 20;
-/// The disk is looked at after each so many bytes, and must keep that much free.
+/// The free disk space is checked each time so many bytes are written, and as many must stay free.
 const SPACE_STEP: u64 = 64 << 20;
-/// Enough for `xz -9` (65 MiB) and custom dictionaries of some size; a larger one is refused.
+/// The memory limit of xz: enough for `xz -9` (65 MiB) and larger custom dictionaries.
 const XZ_MEMORY: u64 = 256 << 20;
 
-/// What a file is.
+/// The format of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     Raw,
     Xz,
     Gzip,
     Zstd,
-    /// An archive with one image in it.
+    /// An archive with one image.
     Zip,
-    /// The same, packed or not; in a packed one it is seen when unpacking begins.
+    /// An archive with one image, compressed or not; in a compressed one tar is detected when unpacking begins.
     Tar,
     /// QEMU's format, compressed or not.
     Qcow2,
@@ -48,13 +48,13 @@ pub(crate) enum Format {
 pub const INPUT_FORMATS: &str = "a raw or qcow2 image, or one packed with xz, gzip, zstd, tar or zip";
 
 impl Format {
-    /// By the first bytes: names lie. `Err` names an archive that we do not unpack.
+    /// Detects the format by the first bytes, not the name. `Err` has the name of an unsupported archive.
     fn of(start: &[u8]) -> std::result::Result<Self, &'static str> {
         match start {
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Ok(Self::Xz),
             [0x1f, 0x8b, 8, ..] => Ok(Self::Gzip),
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Ok(Self::Zstd),
-            // A skippable frame, as pzstd writes first (RFC 8878, 3.1.2).
+            // A skippable frame, which pzstd writes first (RFC 8878, 3.1.2).
             [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Ok(Self::Zstd),
             [b'P', b'K', 3, 4, ..] => Ok(Self::Zip),
             [b'Q', b'F', b'I', 0xfb, ..] => Ok(Self::Qcow2),
@@ -66,7 +66,7 @@ impl Format {
         }
     }
 
-    /// Looks at the start of a file.
+    /// Detects the format of a file.
     pub(crate) fn of_file(path: &Path) -> Result<Self> {
         let file = File::open(path).context("opening", path)?;
         let mut start = Vec::new();
@@ -78,7 +78,7 @@ impl Format {
     }
 }
 
-/// Unpacks `packed` into `target`, a new and empty file in `dir`, with holes where there are zeros. Returns the size.
+/// Unpacks `packed` into `target`, a new and empty file in `dir`, with holes instead of zeros. Returns the size.
 pub(crate) fn unpack(
     cx: &SourceContext<'_>,
     packed: &Path,
@@ -131,11 +131,11 @@ pub(crate) fn unpack(
     Ok(size)
 }
 
-/// Several streams or frames one after the other are one file, as their own tools have it; other bytes behind them are
-/// an error of the decoders.
+/// Concatenated streams or frames are one file, as for their own tools; other trailing bytes are an error of the
+/// decoders.
 fn decoder(format: Format, packed: BufReader<Counted>) -> io::Result<Box<dyn Read>> {
     Ok(match format {
-        // Zip and qcow2 are no streams: see `unpack`.
+        // Zip and qcow2 are not streams: see `unpack`.
         Format::Raw | Format::Tar | Format::Zip | Format::Qcow2 => Box::new(packed),
         Format::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed)),
         Format::Zstd => Box::new(zstd::Decoder::with_buffer(packed)?),
@@ -152,13 +152,13 @@ struct Pass<'a> {
     dir: &'a Path,
     what: &'a str,
     writer: SparseWriter<'a>,
-    /// Where the disk was last looked at.
+    /// The position of the last check of the disk space.
     checked: u64,
 }
 
 impl Pass<'_> {
-    /// The one image in a tar archive. What lies behind it is read as well: it may be a second one, and a compressed
-    /// archive that breaks off is known only at its end.
+    /// Unpacks the image of a tar archive. The rest of the archive is read too: it may have a second image, and a
+    /// truncated compressed archive is detected only at its end.
     fn run_tar(&mut self, whole: &mut dyn Read, consumed: &AtomicU64, task: &dyn Task) -> Result<()> {
         let damaged = |e, unpacked| unreadable(e, self.packed, unpacked);
         let mut archive = tar::Archive::new(&mut *whole);
@@ -192,7 +192,7 @@ impl Pass<'_> {
             let length = fill(&mut decoder, &mut piece);
             let length = length.map_err(|e| unreadable(e, self.packed, self.writer.position()))?;
             let Some(bytes) = piece.get(..length).filter(|bytes| !bytes.is_empty()) else { return Ok(()) };
-            self.check_room()?;
+            self.check_disk_space()?;
             self.writer
                 .append(bytes)
                 .map_err(|e| space::write_failed(e, self.dir, self.what, PIECE as u64))?;
@@ -202,7 +202,7 @@ impl Pass<'_> {
         }
     }
 
-    fn check_room(&mut self) -> Result<()> {
+    fn check_disk_space(&mut self) -> Result<()> {
         let position = self.writer.position();
         if position > MAX_IMAGE {
             return Err(too_large(self.packed));
@@ -232,23 +232,23 @@ fn too_large(packed: &Path) -> SourceError {
     SourceError::Unsupported {
         file: packed.display().to_string(),
         what: "an image that unpacks to more than 64 GiB".into(),
-        hint: "this looks like a decompression bomb: give an image for an SD card".into(),
+        hint: "it may be a decompression bomb: use an image for an SD card".into(),
     }
 }
 
-/// A decoder's complaint, told from a disk that cannot be read.
+/// Separates errors of the decoder from errors of reading the file.
 fn unreadable(error: io::Error, packed: &Path, unpacked: u64) -> SourceError {
     if error.raw_os_error().is_some() {
         return SourceError::Io { what: format!("reading {}", packed.display()), source: error };
     }
     let problem = match error.kind() {
-        io::ErrorKind::UnexpectedEof => "the file breaks off".to_owned(),
-        _ => format!("the compressed data is damaged or something follows it: {error}"),
+        io::ErrorKind::UnexpectedEof => "the file is truncated".to_owned(),
+        _ => format!("damaged compressed data, or other bytes after it: {error}"),
     };
     SourceError::Damaged { file: packed.display().to_string(), problem, unpacked }
 }
 
-/// Reads until the buffer is full or the end has come.
+/// Reads until the buffer is full or the input ends.
 fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut length = 0;
     while let Some(rest) = buffer.get_mut(length..).filter(|rest| !rest.is_empty()) {
@@ -262,7 +262,7 @@ fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(length)
 }
 
-/// Counts what is read, for the progress.
+/// Counts the bytes read, for the progress.
 struct Counted {
     inner: File,
     count: Arc<AtomicU64>,
@@ -289,7 +289,7 @@ mod tests {
     use std::io::Write;
 
     #[test]
-    fn formats_by_their_first_bytes() {
+    fn a_format_is_detected_by_its_first_bytes() {
         assert_eq!(Format::of(b"\xfd7zXZ\0\0\x04"), Ok(Format::Xz));
         assert_eq!(Format::of(&[0x1f, 0x8b, 8, 0]), Ok(Format::Gzip));
         assert_eq!(Format::of(&[0x28, 0xb5, 0x2f, 0xfd, 0]), Ok(Format::Zstd));

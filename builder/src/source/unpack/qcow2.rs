@@ -1,8 +1,8 @@
 //! qcow2, QEMU's image format, read from the first guest byte to the last.
 //!
-//! Format: docs/interop/qcow2.rst of QEMU. A disk is cut into clusters; two levels of tables (L1, L2) say where each
-//! cluster lies in the file, whether it is compressed, or that it reads as zeros. All numbers are big-endian. There are
-//! no checksums: whether the bytes are the right ones is for the checksum of the file to say.
+//! Format: docs/interop/qcow2.rst of QEMU. A disk is divided into clusters; two levels of tables (L1, L2) give each
+//! cluster's offset in the file, whether it is compressed, or that it reads as zeros. All numbers are big-endian. There
+//! are no checksums in it: the checksum of the whole file verifies the bytes.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -10,36 +10,36 @@ use flate2::read::DeflateDecoder;
 
 /// QEMU's own limits: clusters of 512 bytes to 2 MiB.
 const CLUSTER_BITS: std::ops::RangeInclusive<u32> = 9..=21;
-/// The largest disk that is read; the caller has a limit of its own for what it writes.
+/// The largest supported disk; the caller limits the bytes that it writes.
 const MAX_DISK: u64 = 1 << 40;
 /// QEMU's limit for the first-level table, in bytes.
 const MAX_L1: u64 = 32 << 20;
 
-/// Bits 9 to 55 of a table's entry: a place in the file.
+/// Bits 9 to 55 of a table entry: an offset in the file.
 const OFFSET: u64 = 0x00ff_ffff_ffff_fe00;
 const COMPRESSED: u64 = 1 << 62;
-/// The cluster reads as zeros, wherever it lies (version 3).
+/// The cluster reads as zeros, whatever its offset (version 3).
 const ZERO: u64 = 1;
 
-/// Incompatible features, version 3. A dirty image has wrong reference counts, which reading does not need.
+/// Incompatible features, version 3. A dirty image has wrong reference counts, which are not needed for reading.
 const DIRTY: u64 = 1;
 const CORRUPT: u64 = 1 << 1;
 const EXTERNAL_DATA: u64 = 1 << 2;
 const COMPRESSION_TYPE: u64 = 1 << 3;
 const EXTENDED_L2: u64 = 1 << 4;
 
-/// Why an image is not read.
+/// Why an image cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Refused {
-    /// It is sound, but depends on something that is not here or is not read.
+    /// It is intact, but uses an unsupported feature or another file.
     #[error("{0}")]
     Unsupported(&'static str),
-    /// It breaks off or contradicts itself.
+    /// It is truncated or contradicts itself.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-/// How compressed clusters are packed.
+/// The compression of clusters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Compression {
     Deflate,
@@ -54,14 +54,14 @@ pub(super) struct Qcow2<R> {
     compression: Compression,
     version: u32,
     l1: Vec<u64>,
-    /// The second-level table in use, and its place in the first.
+    /// The current second-level table, and its index in the first.
     l2: Option<(usize, Vec<u64>)>,
-    /// The compressed cluster in use, unpacked, and its number.
+    /// The current compressed cluster, unpacked, and its number.
     unpacked: Option<(u64, Vec<u8>)>,
     position: u64,
 }
 
-/// Where the bytes of a cluster are.
+/// The location of a cluster's bytes.
 enum Place {
     Zeros,
     At(u64),
@@ -69,10 +69,10 @@ enum Place {
 }
 
 impl<R: Read + Seek> Qcow2<R> {
-    /// Reads header and first-level table.
+    /// Reads the header and the first-level table.
     pub(super) fn open(mut file: R) -> Result<Self, Refused> {
         let mut header = [0; 104];
-        // Version 2 ends at 72; what follows there is not looked at.
+        // The header of version 2 ends at byte 72; later bytes are ignored.
         file.seek(SeekFrom::Start(0))?;
         let length = super::fill(&mut file, &mut header)?;
         if length < 72 {
@@ -84,7 +84,7 @@ impl<R: Read + Seek> Qcow2<R> {
         }
         if be64(&header, 8) != 0 {
             return Err(Refused::Unsupported(
-                "a qcow2 image with a backing file, which is only a difference to it",
+                "a qcow2 image with a backing file, which stores only the differences,",
             ));
         }
         if be32(&header, 32) != 0 {
@@ -93,7 +93,7 @@ impl<R: Read + Seek> Qcow2<R> {
         let compression = if version == 3 { compression(&mut file, &header)? } else { Compression::Deflate };
         let (cluster_bits, size) = (be32(&header, 20), be64(&header, 24));
         if !CLUSTER_BITS.contains(&cluster_bits) || size > MAX_DISK {
-            return Err(damaged("its header has an impossible size").into());
+            return Err(damaged("invalid size in the header").into());
         }
         let l1 = read_l1(&mut file, be64(&header, 40), u64::from(be32(&header, 36)), size, cluster_bits)?;
         Ok(Self { file, size, cluster_bits, compression, version, l1, l2: None, unpacked: None, position: 0 })
@@ -108,11 +108,11 @@ impl<R: Read + Seek> Qcow2<R> {
         1 << self.cluster_bits
     }
 
-    /// Where a cluster of the disk lies.
+    /// The location of a cluster of the disk.
     fn place(&mut self, cluster: u64) -> io::Result<Place> {
         let entries = self.cluster_size() / 8;
         let (upper, lower) = (index(cluster / entries)?, index(cluster % entries)?);
-        let table = self.l1.get(upper).ok_or_else(|| damaged("its first table is too short"))? & OFFSET;
+        let table = self.l1.get(upper).ok_or_else(|| damaged("the first-level table is too short"))? & OFFSET;
         if table == 0 {
             return Ok(Place::Zeros);
         }
@@ -132,7 +132,7 @@ impl<R: Read + Seek> Qcow2<R> {
             return Ok(());
         }
         self.file.seek(SeekFrom::Start(offset))?;
-        // The length is in sectors, so it may reach beyond the data and beyond the file.
+        // The length is in sectors, so it may extend past the data and the end of the file.
         let packed = (&mut self.file).take(length);
         let mut bytes = vec![0; index(1 << self.cluster_bits)?];
         match self.compression {
@@ -177,13 +177,13 @@ fn compression<R: Read + Seek>(file: &mut R, header: &[u8; 104]) -> Result<Compr
         ));
     }
     if features & EXTERNAL_DATA != 0 {
-        return Err(Refused::Unsupported("a qcow2 image whose data lies in another file"));
+        return Err(Refused::Unsupported("a qcow2 image with its data in another file"));
     }
     if features & !(DIRTY | COMPRESSION_TYPE) != 0 {
         let what = if features & EXTENDED_L2 != 0 {
             "a qcow2 image with subclusters (extended_l2)"
         } else {
-            "a qcow2 image with a feature that is not known"
+            "a qcow2 image with an unknown feature"
         };
         return Err(Refused::Unsupported(what));
     }
@@ -200,7 +200,7 @@ fn compression<R: Read + Seek>(file: &mut R, header: &[u8; 104]) -> Result<Compr
     }
 }
 
-/// The first-level table, as long as the disk needs it.
+/// The first-level table, with the length that the disk needs.
 fn read_l1<R: Read + Seek>(
     file: &mut R,
     offset: u64,
@@ -208,10 +208,10 @@ fn read_l1<R: Read + Seek>(
     size: u64,
     cluster_bits: u32,
 ) -> io::Result<Vec<u64>> {
-    // A second-level table has an eighth as many entries as a cluster has bytes, each for a cluster.
+    // A second-level table fills a cluster; each entry has 8 bytes and describes one cluster.
     let needed = size.div_ceil(1 << (2 * cluster_bits - 3));
     if entries < needed || needed.saturating_mul(8) > MAX_L1 {
-        return Err(damaged("its first table does not fit its size"));
+        return Err(damaged("the first-level table does not fit the disk size"));
     }
     read_table(file, offset, needed)
 }
@@ -223,7 +223,7 @@ fn read_table<R: Read + Seek>(file: &mut R, offset: u64, entries: u64) -> io::Re
     Ok(bytes.chunks_exact(8).map(|entry| be64(entry, 0)).collect())
 }
 
-/// The place is in the lower bits, counted in bytes; above it the number of further sectors of 512 bytes that it touches.
+/// The lower bits are the offset in bytes; the upper bits the number of additional sectors of 512 bytes.
 fn compressed_place(entry: u64, cluster_bits: u32) -> Place {
     let bits = 62 - (cluster_bits - 8);
     let offset = entry & ((1 << bits) - 1);
@@ -236,10 +236,10 @@ fn damaged(problem: &'static str) -> io::Error {
 }
 
 fn index(number: u64) -> io::Result<usize> {
-    usize::try_from(number).map_err(|_| damaged("a number in it is too large for this machine"))
+    usize::try_from(number).map_err(|_| damaged("a number is too large for this machine"))
 }
 
-/// A number of the header or of a table; what lies behind the end is zero.
+/// A number of the header or of a table; bytes past the end are zero.
 fn be64(bytes: &[u8], at: usize) -> u64 {
     bytes.get(at..).and_then(|rest| rest.first_chunk()).copied().map(u64::from_be_bytes).unwrap_or_default()
 }
@@ -278,11 +278,11 @@ mod tests {
         let mut disk = Vec::new();
         Qcow2::open(Cursor::new(header())).unwrap().read_to_end(&mut disk).unwrap();
         assert!(disk == vec![0; 65_536]);
-        assert_eq!(refusal(|bytes| bytes[79] = 1), "accepted", "dirty is no harm");
+        assert_eq!(refusal(|bytes| bytes[79] = 1), "accepted", "a dirty image is accepted");
     }
 
     #[test]
-    fn what_is_not_read_is_refused_by_name() {
+    fn an_unsupported_feature_is_rejected_by_name() {
         for (at, value, want) in [
             (7, 4, "version"),
             (15, 1, "backing file"),
@@ -290,10 +290,10 @@ mod tests {
             (79, 2, "corrupt"),
             (79, 4, "another file"),
             (79, 16, "subclusters"),
-            (78, 1, "not known"),
-            (23, 8, "impossible size"),
-            (23, 22, "impossible size"),
-            (24, 0x7f, "impossible size"),
+            (78, 1, "unknown feature"),
+            (23, 8, "invalid size"),
+            (23, 22, "invalid size"),
+            (24, 0x7f, "invalid size"),
             (39, 0, "does not fit"),
             (28, 0xff, "does not fit"),
         ] {
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_beyond_the_file_is_an_error_and_no_panic() {
+    fn an_offset_past_the_end_of_the_file_is_an_error() {
         for entry in [u64::MAX, COMPRESSED, COMPRESSED | 0x1000, OFFSET] {
             let mut bytes = header();
             bytes.resize(4 << 16, 0);

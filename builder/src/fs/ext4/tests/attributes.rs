@@ -81,7 +81,7 @@ fn what_does_not_fit_leaves_the_old_value() {
 }
 
 #[test]
-fn no_block_for_them() {
+fn without_a_free_block_it_is_no_space() {
     let image = Image::new(8, &["-b", "1024", "-O", "^has_journal"]);
     image.edit(|fs| {
         fs.write(&path("/filler"), &mut &b""[..], PLAIN).unwrap();
@@ -100,21 +100,21 @@ fn no_block_for_them() {
 }
 
 #[test]
-fn names_and_values_that_there_cannot_be() {
+fn invalid_names_and_values_are_refused() {
     let image = image();
     image.edit(|fs| {
         let too_long = format!("user.{}", "n".repeat(256));
         for (at, name, words) in [
-            ("/etc/hard", "user.", "behind its prefix"),
-            ("/etc/hard", "hidden", "begins with none"),
-            ("/etc/hard", "system.other", "begins with none"),
+            ("/etc/hard", "user.", "after its prefix"),
+            ("/etc/hard", "hidden", "does not begin with user."),
+            ("/etc/hard", "system.other", "does not begin with user."),
             ("/etc/hard", "user.a\0b", "NUL"),
             ("/etc/hard", &too_long, "255"),
             ("/etc/os-release", "user.a", "files and directories"),
             ("/run/fifo", "user.a", "files and directories"),
-            ("/etc/hard", "system.posix_acl_default", "folders"),
+            ("/etc/hard", "system.posix_acl_default", "directories"),
             ("/etc/os-release", ACL, "symbolic links"),
-            ("/etc/hard", ACL, "no valid value"),
+            ("/etc/hard", ACL, "invalid value"),
         ] {
             let error = set(fs, at, name, b"x").unwrap_err();
             assert!(
@@ -159,7 +159,7 @@ fn access_control_lists_and_permissions_go_together() {
 
 /// The kernel keeps one block for files with the same attributes.
 #[test]
-fn a_shared_block_is_parted_before_it_changes() {
+fn a_shared_block_is_copied_before_it_changes() {
     let image = Image::new(32, &["-b", "4096", "-O", "^metadata_csum"]);
     let value = noise(700, 1);
     let names = ["/etc/hard", "/usr/bin/tool", "/etc/hostname"];

@@ -26,7 +26,7 @@ fn differing(image: &Image, before: &[u8], block: usize, inode: usize) -> (BTree
 }
 
 #[test]
-fn the_list_is_what_differs() {
+fn the_list_has_exactly_what_differs() {
     for (options, block, inode) in [
         (&["-b", "4096"][..], 4096, 256),
         (&["-b", "1024", "-I", "128", "-O", "^64bit,^flex_bg,^metadata_csum,uninit_bg"], 1024, 128),

@@ -1,4 +1,4 @@
-//! A file system inside a larger file, and the tools that judge it.
+//! A file system inside a larger file, and the tools that check it.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -166,7 +166,7 @@ impl Image {
         self.len
     }
 
-    /// How the tools are told which part of the file they mean.
+    /// How the tools name the part of the file.
     pub(super) fn target(&self) -> String {
         format!("{}?offset={OFFSET}", self.file_path())
     }
@@ -192,7 +192,7 @@ impl Image {
         Ext4::open(self.window(), Ext4Options { now: NOW, writable, replay: false })
     }
 
-    /// Opens, lets `edit` act, finishes, and lets the judges see it.
+    /// Opens, lets `edit` act, finishes, and runs the tools.
     pub(super) fn edit(&self, edit: impl FnOnce(&Ext4)) {
         let fs = self.open();
         edit(&fs);

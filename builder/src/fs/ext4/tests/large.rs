@@ -1,4 +1,4 @@
-//! Directories of many names, judged by e2fsck, which checks each name's place in the hash tree, and by debugfs.
+//! Directories of many names, checked by e2fsck, which checks each name's place in the hash tree, and by debugfs.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ fn create(fs: &Ext4, number: usize) {
     fs.write(&path(&at(number)), &mut Source::sized(&mut std::io::empty(), 0), PLAIN).unwrap();
 }
 
-/// Adds, finds and removes names in `/large`, which exists or is made, and lets the judges look.
+/// Adds, finds and removes names in `/large`, which exists or is made, and runs the tools.
 fn exercise(image: &Image, count: usize) {
     image.edit(|fs| {
         fs.create_dirs(&path("/large"), DIR).unwrap();
@@ -56,7 +56,7 @@ fn levels(image: &Image, dir: &str) -> Option<u32> {
 }
 
 #[test]
-fn every_hash_signed_and_unsigned() {
+fn every_hash_is_written_signed_and_unsigned() {
     for (hash, version, flags, block) in [
         ("half_md4", 1, 1, "1024"),
         ("half_md4", 1, 2, "4096"),
@@ -75,7 +75,7 @@ fn every_hash_signed_and_unsigned() {
 }
 
 #[test]
-fn with_and_without_what_changes_the_format_of_dirs() {
+fn dirs_are_sound_with_every_feature_that_changes_their_format() {
     for options in [
         &["-b", "1024", "-O", "^metadata_csum"][..],
         &["-b", "1024", "-O", "^metadata_csum,uninit_bg,^flex_bg,^64bit", "-I", "128"],
@@ -97,9 +97,9 @@ fn without_dir_index_a_dir_stays_linear() {
     }
 }
 
-/// A directory that somebody else made large, with a tree or without: it is used as it is.
+/// A directory made large by other tools, with a hash tree or without: it is used as it is.
 #[test]
-fn dirs_that_others_made() {
+fn dirs_made_by_others_stay_as_they_are() {
     for indexed in [true, false] {
         let image = Image::empty(24, &["-b", "1024", "-N", "3000"]);
         let script: Vec<String> = std::iter::once("mkdir large".to_owned())
@@ -127,7 +127,7 @@ fn dirs_that_others_made() {
 /// What the kernel indexed, we and the kernel go on with in turns; it finds every name.
 #[test]
 #[ignore = "needs root and loop devices"]
-fn in_turns_with_the_kernel() {
+fn edits_in_turn_with_the_kernel_stay_sound() {
     for options in [
         &["-b", "1024"][..],
         &["-b", "1024", "-O", "large_dir"],
@@ -177,7 +177,7 @@ fn in_turns_with_the_kernel() {
 /// With blocks of 1 KiB and the longest names two levels are soon full: then there is a third one with `large_dir`,
 /// and a refusal without.
 #[test]
-fn as_many_levels_as_there_may_be() {
+fn hash_trees_grow_to_all_levels() {
     let link = |number: usize| path(&format!("/large/{number:05}-{}", "n".repeat(240)));
     for (features, want) in [("^large_dir", Some(1)), ("large_dir", Some(2))] {
         let image = Image::empty(64, &["-b", "1024", "-O", features]);

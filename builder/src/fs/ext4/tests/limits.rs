@@ -44,7 +44,7 @@ fn exhaust(
 }
 
 #[test]
-fn running_out_of_blocks() {
+fn without_blocks_it_is_no_space() {
     let out = |error: &FsError| matches!(error, FsError::NoSpace { .. });
     let at = |number: u32| path(&format!("/var/lib/many/{number}-{}", "n".repeat(200)));
     exhaust(&nearly_full(), |fs, n| fs.write(&at(n), &mut noise(3000, n).as_slice(), PLAIN).map(drop), out);
@@ -53,7 +53,7 @@ fn running_out_of_blocks() {
 }
 
 #[test]
-fn running_out_of_inodes() {
+fn without_inodes_it_is_no_inodes() {
     let out = |error: &FsError| matches!(error, FsError::NoInodes { free: 0, .. });
     let few = &["-b", "4096", "-N", "500"];
     let at = |number: u32| path(&format!("/usr/{number}"));

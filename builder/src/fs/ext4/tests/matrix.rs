@@ -3,7 +3,7 @@
 use super::image::{DIR, Image, MANY, PLAIN, Tree, many, noise, path};
 use crate::fs::{Attributes, FileSystem, Kind};
 
-/// Does a bit of everything, and tells `tree` what should come of it.
+/// Does a bit of everything, and updates `tree` to what is expected.
 fn edits(fs: &dyn FileSystem, tree: &mut Tree) {
     let file = |bytes: &[u8]| [b"f ", bytes].concat();
     // New directories, through a link in the middle.

@@ -1,4 +1,4 @@
-//! Images made by mke2fs and debugfs, edited by us, judged by e2fsck, debugfs and `ext4-view`.
+//! Images made by mke2fs and debugfs, edited here, checked by e2fsck, debugfs and `ext4-view`.
 //!
 //! No test needs root. A test whose tool is missing fails and names the package.
 

@@ -94,7 +94,7 @@ fn append_only_files_are_appended_to() {
 }
 
 #[test]
-fn appending_to_files_of_every_shape() {
+fn files_of_every_shape_are_appended_to() {
     let image = image();
     let sparse = [0, 2, 4].map(|n| 1 << (12 + n));
     image.debugfs_script(&[
@@ -147,7 +147,7 @@ impl Read for Failing {
 }
 
 #[test]
-fn what_fails_leaves_what_was_there() {
+fn a_failure_leaves_what_was_there() {
     let image = image();
     let tree = image.tree();
     let stats = ["/etc/hard", "/usr/bin/tool", "/usr/bin/sparse"].map(|at| image.stat(at));
@@ -224,7 +224,7 @@ fn renaming_follows_rename_2() {
         refused(rename("/a", "/a/in"), "not empty");
         refused(rename("/a/in", "/b/full"), "not empty");
         refused(rename("/a/in", "/etc/hostname"), "regular file");
-        refused(rename("/etc/hostname", "/b/empty"), "folder");
+        refused(rename("/etc/hostname", "/b/empty"), "directory");
         refused(rename("/", "/b/new"), "root");
         refused(rename("/b/empty", "/"), "root");
         assert!(matches!(rename("/none", "/x"), Err(FsError::NotFound { .. })));
@@ -341,7 +341,7 @@ fn fragmented() -> Image {
 }
 
 #[test]
-fn writing_where_every_free_block_is_alone() {
+fn fragmented_free_space_is_used() {
     let image = fragmented();
     let content = noise(700_000, 5);
     image.edit(|fs| {
@@ -368,7 +368,7 @@ fn writing_where_every_free_block_is_alone() {
 
 /// Files of a file system that began as ext3 have block maps.
 #[test]
-fn files_with_block_maps() {
+fn files_with_block_maps_are_refused_or_kept() {
     let image = Image::new(32, &["-O", "^extent,^64bit"]);
     image.debugfs_write("feature extent");
     let before = image.tree();
@@ -388,7 +388,7 @@ fn files_with_block_maps() {
 }
 
 #[test]
-fn the_need_knows_all_operations() {
+fn the_need_covers_all_operations() {
     for options in [&["-b", "4096"][..], &["-b", "1024", "-I", "128"]] {
         let image = Image::new(64, options);
         image.edit(|fs| {

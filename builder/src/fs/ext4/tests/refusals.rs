@@ -56,7 +56,7 @@ fn flip(bytes: &mut [u8; 4]) {
 }
 
 #[test]
-fn the_error_flag() {
+fn the_error_flag_is_refused() {
     let image = sound();
     image.debugfs_write("set_super_value state 3");
     let error = refused(&image, &["error flag", "e2fsck -fy"]);
@@ -65,7 +65,7 @@ fn the_error_flag() {
 }
 
 #[test]
-fn a_journal_that_needs_recovery() {
+fn a_journal_that_needs_recovery_is_refused() {
     let image = sound();
     image.debugfs_write("feature needs_recovery");
     let error = refused(&image, &["needs_recovery", "e2fsck -fy"]);
@@ -77,7 +77,7 @@ fn a_journal_that_needs_recovery() {
 }
 
 #[test]
-fn a_journal_with_transactions_that_the_superblock_does_not_mention() {
+fn a_journal_with_transactions_that_the_superblock_does_not_mention_is_refused() {
     let image = sound();
     // `s_start` of the journal's superblock: not zero means that it is not empty.
     let journal = first_block(&image, "<8>") * BLOCK;
@@ -87,14 +87,14 @@ fn a_journal_with_transactions_that_the_superblock_does_not_mention() {
 }
 
 #[test]
-fn a_journal_written_by_debugfs() {
+fn a_journal_written_by_debugfs_is_refused() {
     let image = sound();
     image.debugfs_script(&["journal_open", "journal_write -b 5000 /dev/null", "journal_close"]);
     refused(&image, &["journal"]);
 }
 
 #[test]
-fn orphans() {
+fn orphans_are_refused() {
     let image = sound();
     image.debugfs_write("set_super_value last_orphan 20");
     assert!(matches!(refused(&image, &["inode 20", "orphan"]), FsError::Dirty { .. }));
@@ -104,14 +104,14 @@ fn orphans() {
 }
 
 #[test]
-fn one_that_is_marked_as_mounted() {
+fn one_marked_as_mounted_is_refused() {
     let image = Image::new(MIB, &["-O", "^has_journal"]);
     image.debugfs_write("set_super_value state 0");
     assert!(matches!(refused(&image, &["mounted"]), FsError::Dirty { .. }));
 }
 
 #[test]
-fn flipped_bits_in_bitmaps_with_checksums() {
+fn flipped_bits_in_bitmaps_with_checksums_are_refused() {
     for (key, words) in
         [("block bitmap at", "block bitmap of group 0"), ("inode bitmap at", "inode bitmap of group 0")]
     {
@@ -126,7 +126,7 @@ fn flipped_bits_in_bitmaps_with_checksums() {
 }
 
 #[test]
-fn flipped_bits_in_bitmaps_without_checksums() {
+fn flipped_bits_in_bitmaps_without_checksums_are_refused() {
     let image = Image::new(MIB, &["-b", "4096", "-O", "^metadata_csum"]);
     let bitmap = number(&image, "stats", "block bitmap at") * BLOCK;
     // One block too many is free: the counts tell.
@@ -142,7 +142,7 @@ fn flipped_bits_in_bitmaps_without_checksums() {
 }
 
 #[test]
-fn a_block_with_two_owners() {
+fn a_block_with_two_owners_is_refused() {
     let image = Image::new(MIB, &["-b", "4096", "-O", "^metadata_csum"]);
     let inode = inode_at(&image, "/usr/bin/block");
     let stolen = u32::try_from(first_block(&image, "/etc/hard")).unwrap();
@@ -152,7 +152,7 @@ fn a_block_with_two_owners() {
 }
 
 #[test]
-fn flipped_bytes_elsewhere() {
+fn flipped_bytes_elsewhere_are_refused() {
     let patched = |at: &dyn Fn(&Image) -> u64| {
         let image = sound();
         image.patch(at(&image), flip);
@@ -187,7 +187,7 @@ fn flipped_bytes_elsewhere() {
 
 /// Without checksums, so that nothing else gives it away. Most of these were found by fuzzing.
 #[test]
-fn inodes_and_dirs_that_contradict_each_other() {
+fn inodes_and_dirs_that_contradict_each_other_are_refused() {
     let broken = |commands: &[&str]| {
         let image = Image::new(MIB, &["-b", "4096", "-O", "^metadata_csum"]);
         image.debugfs_script(commands);
@@ -195,10 +195,10 @@ fn inodes_and_dirs_that_contradict_each_other() {
     };
     for (commands, finding) in [
         // The counts of the group agree: one inode is freed that is used, another one is used that is free.
-        (&["freei /etc/hostname 1", "seti <4000>"][..], "has links, but its bitmap calls it free"),
+        (&["freei /etc/hostname 1", "seti <4000>"][..], "has links, but is free in its bitmap"),
         (&["unlink /etc/empty"], "has 1 links, 0 were found"),
         (&["sif /etc/hostname flags 0x80800"], "has the flags 0x80800"),
-        (&["sif /etc/hostname extra_isize 6"], "fields have 6 bytes more"),
+        (&["sif /etc/hostname extra_isize 6"], "impossible i_extra_isize of 6"),
         (&["ssv r_blocks_count 5000"], "impossible numbers"),
     ] {
         let image = broken(commands);
@@ -214,7 +214,7 @@ fn inodes_and_dirs_that_contradict_each_other() {
     let astray = dir("/var/lib/many", &|image, block| {
         image.patch(block + 0x28, |hash| *hash = [0xfe, 0xff, 0xff, 0x7f])
     });
-    refused(&astray, &["a name where its hash does not lead to"]);
+    refused(&astray, &["a name outside of the leaf of its hash"]);
     let levels = dir("/var/lib/many", &|image, block| image.patch(block + 0x1c, |info| info[2] = 9));
     refused(&levels, &["the root of a hash tree"]);
     // One empty entry that fills the block of the root: nothing is left that could contradict anything.
@@ -226,7 +226,7 @@ fn inodes_and_dirs_that_contradict_each_other() {
 }
 
 #[test]
-fn features_that_we_do_not_edit() {
+fn features_that_are_not_edited_are_refused() {
     for (options, name) in [
         (vec!["-O", "quota"], "quota"),
         (vec!["-O", "quota,project"], "project"),
@@ -249,7 +249,7 @@ fn features_that_we_do_not_edit() {
 }
 
 #[test]
-fn features_that_nobody_knows_yet() {
+fn unknown_features_are_refused() {
     for (word, name) in [(0x5C, "FEATURE_C24"), (0x60, "FEATURE_I24"), (0x64, "FEATURE_R24")] {
         let image = Image::empty(MIB, &["-O", "^metadata_csum"]);
         image.patch(1024 + word, |bytes| bytes[3] |= 1);
@@ -259,7 +259,7 @@ fn features_that_nobody_knows_yet() {
 }
 
 #[test]
-fn a_truncated_image() {
+fn a_truncated_image_is_refused() {
     let image = sound();
     for writable in [true, false] {
         let error = Ext4::open(image.truncated_window(), Ext4Options { now: 0, writable, replay: false })
@@ -304,7 +304,7 @@ fn reading_changes_no_byte_and_refuses_to_write() {
 
 /// Without checksums only the names tell that a tree is wrong.
 #[test]
-fn a_hash_tree_that_leads_astray() {
+fn a_wrong_hash_tree_is_refused() {
     let image = Image::new(MIB, &["-b", "4096", "-O", "^metadata_csum"]);
     let root = dir_block(&image, "/var/lib/many", 0) * BLOCK;
     // The first pair with a hash, behind limit, count and the first block; then the block that it leads to.

@@ -1,4 +1,4 @@
-//! Journals that need recovery: made by debugfs and by the kernel, judged by e2fsck's own recovery.
+//! Journals that need recovery: made by debugfs and by the kernel, checked by e2fsck's own recovery.
 
 use super::image::{Image, NOW, noise, tool};
 use super::operations::Mounted;
@@ -72,7 +72,7 @@ fn dirty((size, features, how): (&str, &str, &str)) -> Image {
 }
 
 #[test]
-fn every_kind_of_journal() {
+fn every_kind_of_journal_is_replayed_as_by_the_kernel() {
     for kind in KINDS {
         let image = dirty(kind);
         let before = image.tree();
@@ -110,7 +110,7 @@ fn a_damaged_journal_is_refused_and_nothing_is_written() {
 }
 
 #[test]
-fn errors_and_orphans_are_refused_behind_a_journal_too() {
+fn errors_and_orphans_are_refused_after_a_replay_too() {
     let image = dirty(KINDS[5]);
     image.debugfs_write("set_super_value last_orphan 15");
     assert!(matches!(open(&image), Err(FsError::Dirty { what, .. }) if what.contains("orphan list")));
@@ -122,7 +122,7 @@ fn errors_and_orphans_are_refused_behind_a_journal_too() {
 /// A busy file system, copied while the kernel has it mounted: the journal is small, so that it goes round.
 #[test]
 #[ignore = "needs root and loop devices"]
-fn what_the_kernel_left() {
+fn a_journal_left_by_the_kernel_is_replayed() {
     for (options, data) in [
         (&["-b", "1024", "-J", "size=1"][..], "ordered"),
         (&["-b", "1024", "-J", "size=1"], "journal"),

@@ -132,7 +132,7 @@ fn the_journal_is_not_written() {
 }
 
 #[test]
-fn new_inodes_carry_the_given_times() {
+fn new_inodes_have_the_given_times() {
     let image = image();
     image.edit(|fs| {
         fs.write(&path("/etc/new"), &mut b"x".as_slice(), PLAIN).unwrap();
@@ -150,7 +150,7 @@ fn new_inodes_carry_the_given_times() {
 
 /// The crate's call for whole files wants one free run, and fails above 128 MiB.
 #[test]
-fn a_file_larger_than_any_free_run() {
+fn a_file_larger_than_any_free_run_is_written() {
     let image = Image::new(300, &[]);
     let size = 150 << 20;
     image.edit(|fs| {
@@ -175,7 +175,7 @@ fn a_file_larger_than_any_free_run() {
 
 /// The crate searches a directory from its beginning for each new name; what it makes of it must stay sound.
 #[test]
-fn a_dir_of_many_files() {
+fn a_dir_of_many_files_stays_sound() {
     let image = image();
     image.edit(|fs| {
         fs.create_dirs(&path("/opt"), DIR).unwrap();

@@ -1,11 +1,11 @@
-//! Our layer against the model: at least 10,000 operations over all kinds of ext4, judged by e2fsck and debugfs.
+//! Our layer against the model: at least 10,000 operations over all kinds of ext4, checked by e2fsck and debugfs.
 
 use super::super::image::{DIR, Image, path};
 use super::model::Model;
 use super::{TOP, Tell, assert_same, by_debugfs, by_us, generate, profiles};
 use crate::fs::FileSystem;
 
-/// Operations between two closings of the file system, after each of which e2fsck judges.
+/// Operations between two closings of the file system, after each of which e2fsck runs.
 const AT_ONCE: usize = 26;
 const CLOSINGS: u64 = 4;
 const LISTS: u64 = 4;
@@ -49,11 +49,11 @@ fn half(of: usize) {
 }
 
 #[test]
-fn one_half_of_the_kinds() {
+fn the_first_half_of_the_profiles_agrees() {
     half(0);
 }
 
 #[test]
-fn the_other_half() {
+fn the_second_half_of_the_profiles_agrees() {
     half(1);
 }

@@ -158,7 +158,7 @@ impl Mounted {
         Ok(())
     }
 
-    /// The tree as the kernel shows it; its own times are told as ours.
+    /// The tree as the kernel shows it; its own times are shown as those of the edits.
     pub(super) fn sight(&self) -> Sight {
         let mut names = BTreeMap::new();
         let mut ahead = vec![TOP.to_owned()];

@@ -111,7 +111,7 @@ enum Outcome {
     Refused,
 }
 
-/// What is under one name, told by anybody.
+/// What is under one name, seen by any of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Seen {
     what: What,

@@ -1,0 +1,125 @@
+//! A journal that needs recovery: replayed only where that is asked for, and only if it is complete.
+//!
+//! The crate walks through the log and copies its blocks to their places; tests compare it with the kernel's recovery
+//! over all kinds of journals. What it does not do is here. It ends the log at a transaction with a damaged commit
+//! block, as if a crash had ended it; but a crash leaves no commit block at all. And as the kernel does when it
+//! mounts, the counts of the superblock are taken from the groups, and an orphan file without entries is accepted.
+//!
+//! All of this happens in memory: the image is not written before the result has passed pre-flight.
+//!
+//! [Journal](https://docs.kernel.org/filesystems/ext4/journal.html),
+//! [orphan file](https://docs.kernel.org/filesystems/ext4/orphan.html).
+
+use std::sync::Arc;
+
+use fs_ext4::Filesystem;
+use fs_ext4::error::Error;
+use fs_ext4::inode::Inode;
+use fs_ext4::jbd2::{self, JBD2_COMMIT_BLOCK, JBD2_MAGIC_NUMBER};
+use fs_ext4::superblock::Superblock;
+
+use super::superblock::{self, Purpose};
+use crate::disk::Window;
+use crate::fs::ext4::error::{FIX_UNCLEAN, convert, corrupt};
+use crate::fs::ext4::io::device::Device;
+use crate::fs::ext4::io::runtime::FixedRuntime;
+use crate::fs::ext4::layout::bytes::get_array;
+use crate::fs::ext4::layout::features::ORPHAN_PRESENT;
+use crate::fs::ext4::volume::blocks::Volume;
+use crate::fs::ext4::volume::mount::mount;
+use crate::fs::{FsError, Result};
+
+/// Bytes at the end of a block of the orphan file: magic and checksum.
+const ORPHAN_TAIL: usize = 8;
+/// Blocks of the largest orphan file that mke2fs makes (512), and some more.
+const MOST_ORPHAN_BLOCKS: u64 = 4096;
+
+/// A device that holds back the file system with its journal replayed. The image has not changed.
+pub(crate) fn replayed(window: &Window, runtime: &Arc<FixedRuntime>) -> Result<Arc<Device>> {
+    let reader = Arc::new(Device::read_only(window.clone()));
+    // On a device that cannot be written the crate replays into its own memory.
+    let preview = mount(&reader, runtime)?;
+    must_be_complete(&preview)?;
+    if preview.sb.last_orphan != 0 {
+        let what = format!("inode {} is on its orphan list", preview.sb.last_orphan);
+        return Err(FsError::Dirty { what, hint: FIX_UNCLEAN });
+    }
+    drop(preview);
+    let device = Arc::new(Device::holding_back(window.clone()));
+    drop(mount(&device, runtime)?);
+    let sb = Superblock::read(device.as_ref()).map_err(|error| convert(error, "reading the superblock"))?;
+    update_counts(&Volume::new(device.clone(), sb, runtime.clone()))?;
+    superblock::check(device.as_ref(), Purpose::Write)?;
+    Ok(device)
+}
+
+/// Refuses a log with a committed transaction behind the place where the log seems to end.
+fn must_be_complete(fs: &Filesystem) -> Result<()> {
+    let damaged = |error| convert(error, "reading the journal");
+    let Some(journal) = jbd2::read_superblock(fs).map_err(damaged)?.filter(|journal| !journal.is_clean())
+    else {
+        return Ok(());
+    };
+    if journal.errno != 0 {
+        return Err(corrupt(format!("the journal was aborted with error {}", journal.errno)));
+    }
+    let plan = fs_ext4::journal::walk(fs, &journal).map_err(damaged)?;
+    let next = plan.next_sequence.unwrap_or(journal.sequence);
+    let inode = fs.read_inode_raw(fs.sb.journal_inode).and_then(|raw| Inode::parse(&raw)).map_err(damaged)?;
+    for number in journal.first..journal.max_len {
+        let place = jbd2::journal_block_to_physical(fs, &inode, number.into()).map_err(damaged)?;
+        let block =
+            place.ok_or(Error::Corrupt("a journal with a hole")).and_then(|place| fs.read_block(place));
+        let block = block.map_err(damaged)?;
+        let field = |at| get_array(&block, at).map(u32::from_be_bytes).map_err(damaged);
+        let (magic, kind, sequence) = (field(0)?, field(4)?, field(8)?);
+        // Sequence numbers continue from one use of the journal to the next, so older ones were replayed before.
+        let follows = sequence.wrapping_sub(next) < 1 << 31;
+        if magic == JBD2_MAGIC_NUMBER && kind == JBD2_COMMIT_BLOCK && follows {
+            return Err(corrupt(format!(
+                "the journal is complete up to transaction {next}, but transaction {sequence} was committed too"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Does what the kernel does when it mounts.
+fn update_counts(volume: &Volume) -> Result<()> {
+    let failed = |error| convert(error, "reading the replayed file system");
+    let (mut blocks, mut inodes) = (0_u64, 0_u32);
+    for number in 0..volume.group_count() {
+        let group = volume.group(number).map_err(failed)?;
+        blocks = blocks.saturating_add(group.descriptor.free_blocks.into());
+        inodes = inodes.saturating_add(group.descriptor.free_inodes);
+    }
+    let mut sb = volume.superblock().map_err(failed)?;
+    sb.set_free_blocks(blocks);
+    sb.set_free_inodes(inodes);
+    if sb.features().has_ro_compat(ORPHAN_PRESENT) {
+        no_orphans(volume, sb.orphan_file())?;
+        sb.clear_ro_compat(ORPHAN_PRESENT);
+    }
+    volume.put_superblock(sb).map_err(failed)
+}
+
+/// Refuses an orphan file with entries: numbers of inodes, up to a tail in each block.
+fn no_orphans(volume: &Volume, file: u32) -> Result<()> {
+    let failed = |error| convert(error, "reading the orphan file");
+    let inode = volume.inode(file).map_err(failed)?;
+    let blocks = inode.size().div_ceil(volume.sb.block_size().into());
+    if blocks > MOST_ORPHAN_BLOCKS {
+        return Err(FsError::Unsupported { what: format!("an orphan file of {blocks} blocks") });
+    }
+    for logical in (0..blocks).filter_map(|block| u32::try_from(block).ok()) {
+        let place = volume.map(&inode, logical).map_err(failed)?;
+        let bytes = place.ok_or(Error::Corrupt("an orphan file with a hole"));
+        let bytes = bytes.and_then(|place| volume.read_block(place)).map_err(failed)?;
+        let entries = bytes.get(..bytes.len().saturating_sub(ORPHAN_TAIL)).unwrap_or_default();
+        if let Some(orphan) = entries.as_chunks::<4>().0.iter().find(|entry| **entry != [0; 4]) {
+            let what = format!("inode {} is in its orphan file", u32::from_le_bytes(*orphan));
+            return Err(FsError::Dirty { what, hint: FIX_UNCLEAN });
+        }
+    }
+    Ok(())
+}
