@@ -8,13 +8,18 @@ use crate::scenario::{STATUS, World};
 
 #[test]
 fn missing_nodes_are_a_note_on_the_first_server() {
-    for (others, note) in [
-        (vec![("hc-2", 12)], "not joined: hc-3; they may still join later"),
-        (vec![], "not joined: hc-2, hc-3; they may still join later"),
-        (vec![("hc-2", 12), ("hc-3", 75)], "joined but not Ready: hc-3; they may still join later"),
+    for (others, never_ready, note) in [
+        (vec![("hc-2", 12)], None, "not joined: hc-3; they may still join later"),
+        (vec![], None, "not joined: hc-2, hc-3; they may still join later"),
+        (vec![("hc-2", 12), ("hc-3", 75)], None, "not joined: hc-3; they may still join later"),
+        (
+            vec![("hc-2", 12), ("hc-3", 20)],
+            Some("hc-3"),
+            "joined but not Ready: hc-3; they may still join later",
+        ),
     ] {
         let mut world = World::full();
-        world.others = others;
+        (world.others, world.never_ready) = (others, never_ready);
         let machine = Machine::boot(world);
         assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
         let status = machine.text(STATUS);

@@ -203,7 +203,10 @@ impl World {
                 let node = |name: &str, status: &str| {
                     format!(r#"{{"metadata":{{"name":"{name}"}},"status":{{"conditions":[{{"type":"Ready","status":"{status}"}}]}}}}"#)
                 };
-                let other = |(name, after): &(&str, u64)| node(name, if age >= after + 3 { "True" } else { "Unknown" });
+                let other = |(name, after): &(&'static str, u64)| {
+                    let ready = age >= after + 3 && self.never_ready != Some(*name);
+                    node(name, if ready { "True" } else { "Unknown" })
+                };
                 [vec![node("hc-1", "True")], others.map(other).collect()].concat().join(",")
             }
             "addons.k3s.cattle.io --namespace kube-system" => {

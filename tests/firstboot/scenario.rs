@@ -116,6 +116,8 @@ pub(crate) struct World {
     pub(crate) server_after: Duration,
     /// The other nodes that join, some seconds after k3s was started here.
     pub(crate) others: Vec<(&'static str, u64)>,
+    /// One of them that joins and does not become Ready.
+    pub(crate) never_ready: Option<&'static str>,
     /// Whether the manifest, the chart and the deployment complete.
     pub(crate) workload_is_good: bool,
     /// The journal of k3s, between the first line and the last.
@@ -313,6 +315,7 @@ impl World {
             server: Server::Good,
             server_after: Duration::ZERO,
             others: vec![("hc-2", 12), ("hc-3", 20)],
+            never_ready: None,
             workload_is_good: true,
             log: "",
         };

@@ -161,7 +161,9 @@ fn check_vlan(scratch: &Path, text: &str, base: &Path, interface: &str, wanted: 
         assert!(text.contains(words), "{path}: {text}");
     }
     let seed = dump(&made, "/etc/hcimage/seed.toml", scratch);
-    assert!(seed.contains(&format!("interface = \"{interface}\"\nvlan = 20\n")), "{seed}");
+    for line in [&format!("link = \"{interface}\""), "vlan = 20"] {
+        assert!(seed.lines().any(|found| found == line), "no {line:?} in {seed}");
+    }
     let k3s = dump(&made, "/etc/rancher/k3s/config.yaml", scratch);
     assert!(k3s.contains(&format!("flannel-iface: \"{interface}\"\n")), "{k3s}");
     made
@@ -249,7 +251,7 @@ fn wireless_networks() {
         let rules = dump(&image, "/etc/modprobe.d/hcimage-wifi.conf", scratch);
         assert!(rules.contains("ieee80211_regdom=DE\n"), "{rules}");
         let seed = dump(&image, "/etc/hcimage/seed.toml", scratch);
-        assert!(seed.contains("interface = \"wlan0\"\n") && !seed.contains("stack ="), "{seed}");
+        assert!(seed.contains("\nlink = \"wlan0\"\n") && !seed.contains("stack ="), "{seed}");
         if name == "pi-os-bookworm-like" {
             let state = dump(&image, "/var/lib/NetworkManager/NetworkManager.state", scratch);
             assert!(state.contains("WirelessEnabled=true\n"), "{state}");
