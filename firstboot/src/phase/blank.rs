@@ -72,7 +72,11 @@ fn choose(cx: &Context<'_>, wanted: &DataDisk) -> Result<(Disk, String), PhaseEr
     let what = match blank.as_slice() {
         [_] => return blank.pop().ok_or_else(|| PhaseError::retry("no blank disk found", "connect one")),
         [] if others.is_empty() => "no disk found".to_owned(),
-        [] => format!("no disk has the label {:?}, and none is blank: {}", wanted.label.as_str(), others.join("; ")),
+        [] => format!(
+            "no disk has the label {:?}, and none is blank: {}",
+            wanted.label.as_str(),
+            others.join("; ")
+        ),
         several => {
             let names: Vec<String> =
                 several.iter().map(|(disk, what)| format!("{} ({what})", disk.name)).collect();

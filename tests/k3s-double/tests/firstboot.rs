@@ -16,8 +16,9 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use hc_common::value::Host;
 use hc_firstboot::join_probe::{JoinError, Token, lets_in, time};
-use hc_firstboot::seed::Join;
+use hc_firstboot::seed::{Endpoint, Join};
 use hc_firstboot::sys::{RealSystem, System, TlsError, Trust};
 use support::{Node, Running, tool};
 
@@ -35,10 +36,16 @@ fn server(faults: &str) -> (Node, Running) {
     (node, running)
 }
 
+/// A server on this machine: a loopback address, which no seed may name.
+fn endpoint(host: &str, port: u16) -> Endpoint {
+    let host = host.parse().map_or_else(|_| Host::Name(host.parse().unwrap()), Host::Address);
+    Endpoint::new(host, port)
+}
+
 fn join(node: &Node, host: &str) -> Join {
     let port = node.url().rsplit_once(':').unwrap().1.to_owned();
     Join {
-        servers: vec![format!("{host}:{port}").parse().unwrap()],
+        servers: vec![endpoint(host, port.parse().unwrap())],
         token_file: node.data().join("server/agent-token"),
         wait_seconds: 60,
     }
@@ -156,8 +163,7 @@ fn somebody_in_between_cannot_set_the_clock() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let join =
-        Join { servers: vec![format!("127.0.0.1:{port}").parse().unwrap()], ..join(&node, "127.0.0.1") };
+    let join = Join { servers: vec![endpoint("127.0.0.1", port)], ..join(&node, "127.0.0.1") };
     let mut answer = time_of(&join);
     for _ in 0..100 {
         if !matches!(answer, Err(JoinError::Connect(_))) {
