@@ -32,7 +32,7 @@ DEMO=("${HOST_COMPILER[@]}" "${PI_COMPILER[@]}"
 
 TEST=("${BUILD[@]}" "${DEMO[@]}"
     # checking what was written: archives, YAML, accounts, keys, units; systemd-analyze, systemctl and journalctl
-    xz-utils zip python3-yaml dash passwd openssh-client iproute2 systemd
+    xz-utils zip python3-yaml dpkg libdpkg-perl dash passwd openssh-client iproute2 systemd
     # serving and fetching in tests, measuring in benches
     curl procps time
     # booting PCs; qemu-img

@@ -174,9 +174,9 @@ mod tests {
             ("hostname = a\n", "line 1: "),
             (
                 "\naddress = \"10.0.0.7\"\n",
-                "line 2: address \"10.0.0.7\" has no prefix length: write it like",
+                "line 2: address \"10.0.0.7\" has no prefix length: use the form 192.168.1.10/24",
             ),
-            ("hostname = \"A_B\"\n", "line 1: host name \"A_B\" has capital letters: write it in lower case"),
+            ("hostname = \"A_B\"\n", "line 1: host name \"A_B\" has "),
             ("hostname = \"a\"\nhostname = \"b\"\n", "line 2: duplicate key"),
         ];
         for (text, expected) in table {

@@ -57,8 +57,8 @@ fn the_unpacked_size_of_an_archive_counts_where_it_is_known() {
         let unpacked = |seed: &mut Seed| seed.bundle[1].unpacked_size = Some(1_000_000_000);
         report_of(flashed(|world| world.free = free, unpacked))
     };
-    let what = "not enough disk space: 2.1 GB free, k3s needs about 2.2 GB to unpack its images";
-    must_say(&report(2_100_000_000), what, "use a larger card; if it is large, see what the phase root says");
+    let what = "not enough disk space: 2.1 GB free, but k3s needs about 2.2 GB to unpack its images";
+    must_say(&report(2_100_000_000), what, "use a larger card; if the card is large, see the phase root");
     assert!(!report(2_200_000_000).contains("not enough disk space"));
 }
 

@@ -51,23 +51,20 @@ fn an_invalid_file_stops_the_run_with_the_line() {
         ("hostname = \"a\"\naddres = \"x\"\n", "line 2: unknown field `addres`"),
         (
             "hostname = \"Küche\"\n",
-            "line 1: host name \"Küche\" has a character that a host name cannot have: use only a-z",
+            "line 1: host name \"Küche\" has uppercase letters: use lowercase letters",
         ),
         ("address = \"10.0.0.9/24\"\n", "address needs a gateway in its network beside it"),
         ("gateway = \"10.0.0.1\"\n", "gateway and dns need an address beside them"),
         (
             "address = \"10.0.0.9/24\"\ngateway = \"10.0.1.1\"\n",
-            "gateway \"10.0.1.1\" is not inside 10.0.0.0/24: write the router's address",
+            "gateway \"10.0.1.1\" is not inside 10.0.0.0/24: use the router's address",
         ),
         // The rules are those of the cluster file.
-        ("hostname = \"localhost\"\n", "line 1: host name \"localhost\" is what every machine calls itself"),
-        (
-            "address = \"10.0.0.0/24\"\n",
-            "line 1: address \"10.0.0.0/24\" is the address of the network itself",
-        ),
+        ("hostname = \"localhost\"\n", "line 1: host name \"localhost\" is reserved for the machine itself"),
+        ("address = \"10.0.0.0/24\"\n", "line 1: address \"10.0.0.0/24\" is the network address"),
         ("address = \"10.0.0.255/24\"\n", "line 1: address \"10.0.0.255/24\" is the broadcast address"),
-        ("address = \"10.0.0.9/32\"\n", "line 1: address \"10.0.0.9/32\" is alone in its network"),
-        ("address = \"127.0.0.1/8\"\n", "line 1: address \"127.0.0.1/8\" is the machine's address to itself"),
+        ("address = \"10.0.0.9/32\"\n", "line 1: address \"10.0.0.9/32\" is the only address of its network"),
+        ("address = \"127.0.0.1/8\"\n", "line 1: address \"127.0.0.1/8\" is a loopback address"),
         (
             "address = \"10.0.0.9/24\"\ngateway = \"10.0.0.255\"\n",
             "gateway \"10.0.0.255\" is the broadcast address of the network",

@@ -35,7 +35,7 @@ fn wrong_usage_is_2_and_does_nothing() {
 #[test]
 fn status_before_the_first_boot_is_text_or_json() {
     let text = run(&["status"]);
-    assert_eq!((text.status.code(), text.stdout), (Some(0), b"the first boot has not begun\n".to_vec()));
+    assert_eq!((text.status.code(), text.stdout), (Some(0), b"the first boot has not started\n".to_vec()));
     let json = run(&["status", "--json"]);
     let shown: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(json.status.code(), Some(0));

@@ -104,7 +104,7 @@ fn a_value_that_the_cluster_file_rejects_is_rejected_here_too() {
         assert!(message.starts_with(&format!("host name {name:?} ")), "{message}");
     }
     for (old, new, expected) in [
-        ("time.example", "a b", "name \"a b\" is not a domain name"),
+        ("time.example", "a b", "time server \"a b\" is neither a host nor a host with a port"),
         ("label = \"k8s-data\"", "label = \"\"", "file system label \"\" is empty"),
         ("label = \"k8s-data\"", "label = \"seventeen.bytes..\"", "is longer than the 16 bytes"),
         ("label = \"k8s-data\"", "label = \"a/b\"", "has a character that would need an escape"),

@@ -106,11 +106,10 @@ mod tests {
             StaticNetwork::new("fd00::10/64".parse().unwrap(), Some("fd00::1".parse().unwrap()), Vec::new())
                 .unwrap();
         let error = edit("", &"eth0".parse().unwrap(), Some(&network), None).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .contains("does not support a fixed IPv6 gateway (fd00::1): use router advertisements"),
-            "{error}"
+        assert_eq!(
+            error.to_string(),
+            "the fixed IPv6 gateway fd00::1 on an image with dhcpcd is not supported: use router advertisements, or \
+             IPv4"
         );
     }
 

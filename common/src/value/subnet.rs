@@ -105,7 +105,7 @@ mod tests {
             ("192.168.1.0", "no prefix length"),
             ("192.168.1.5/24", "has host bits set: use 192.168.1.0/24"),
             ("192.168.1.0/33", "invalid prefix"),
-            ("x/24", "no valid IP address"),
+            ("x/24", "is not an IP address"),
         ] {
             let error = bad.parse::<Subnet>().unwrap_err().to_string();
             assert!(error.contains(want), "{bad:?}: {error}");

@@ -46,7 +46,7 @@ impl FromStr for TimeServer {
                 "time server",
                 text,
                 "is neither a host nor a host with a port",
-                "write something like pool.ntp.org or 192.168.1.1:123",
+                "use the form pool.ntp.org or 192.168.1.1:123",
             )
         })?;
         Ok(Self { host, port })

@@ -72,13 +72,13 @@ fn choose(cx: &Context<'_>, wanted: &DataDisk) -> Result<(Disk, String), PhaseEr
     let what = match blank.as_slice() {
         [_] => return blank.pop().ok_or_else(|| PhaseError::retry("no blank disk found", "connect one")),
         [] if others.is_empty() => "no disk found".to_owned(),
-        [] => format!("no disk has the label {:?}, and none is blank: {}", wanted.label, others.join("; ")),
+        [] => format!("no disk has the label {:?}, and none is blank: {}", wanted.label.as_str(), others.join("; ")),
         several => {
             let names: Vec<String> =
                 several.iter().map(|(disk, what)| format!("{} ({what})", disk.name)).collect();
             format!(
                 "more than one disk is blank, and none has the label {:?}: {}",
-                wanted.label,
+                wanted.label.as_str(),
                 names.join("; ")
             )
         }
@@ -86,7 +86,7 @@ fn choose(cx: &Context<'_>, wanted: &DataDisk) -> Result<(Disk, String), PhaseEr
     let advice = format!(
         "connect exactly one blank disk; or label a file system: e2label /dev/<its partition> {}; or, if the contents \
         of a disk are not needed, make it blank: wipefs --all, and zeros in its first and last MiB",
-        wanted.label
+        wanted.label.as_str()
     );
     Err(PhaseError::retry(what, advice))
 }
