@@ -106,8 +106,8 @@ fn a_value_that_the_cluster_file_rejects_is_rejected_here_too() {
     for (old, new, expected) in [
         ("time.example", "a b", "time server \"a b\" is neither a host nor a host with a port"),
         ("label = \"k8s-data\"", "label = \"\"", "file system label \"\" is empty"),
-        ("label = \"k8s-data\"", "label = \"seventeen.bytes..\"", "is longer than the 16 bytes"),
-        ("label = \"k8s-data\"", "label = \"a/b\"", "has a character that would need an escape"),
+        ("label = \"k8s-data\"", "label = \"seventeen.bytes..\"", "is longer than 16 bytes"),
+        ("label = \"k8s-data\"", "label = \"a/b\"", "has an invalid character"),
         ("mount = \"/", "mount = \"/etc\" #", "would hide a part of the system"),
         ("cloud/db", "../a", "directory \"../a\" has an empty part, `.` or `..`"),
         ("cloud/db", "/a", "directory \"/a\" begins with a slash"),
@@ -130,8 +130,8 @@ fn a_value_that_the_cluster_file_rejects_is_rejected_here_too() {
             "interface name \"eth0@if2\" has an invalid character",
         ),
         ("arp_probe = true", "arp_probe = true\nlink = \"-a\"", "interface name \"-a\" begins with a hyphen"),
-        ("arp_probe = true", "arp_probe = true\nvlan = 4095", "is no number of a VLAN"),
-        ("arp_probe = true", "arp_probe = true\nmac = \"ff:ff:ff:ff:ff:ff\"", "is the address of a group"),
+        ("arp_probe = true", "arp_probe = true\nvlan = 4095", "is out of range"),
+        ("arp_probe = true", "arp_probe = true\nmac = \"ff:ff:ff:ff:ff:ff\"", "is a multicast address"),
     ] {
         let message = replaced(old, new);
         assert!(message.contains(expected), "{old} -> {new}: {message}");
