@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use hc_common::network::{Files, NetworkStack, Site, keyfile};
+use hc_common::network::{Files, NetworkStack, Profile, Site, keyfile};
+use hc_common::value::{DomainName, InterfaceName, MacAddress, StaticNetwork, VlanId};
 use hc_firstboot::RunOutcome;
 use hc_firstboot::seed::Seed;
 
@@ -198,4 +199,71 @@ fn a_network_service_without_support_is_only_awaited() {
     assert_eq!(commands.iter().find(changes), None, "the network was changed");
     let asked = commands.iter().filter(|line| line.contains("addr")).count();
     assert!(asked > 1, "it waits, and looks again: {commands:?}");
+}
+
+/// The files that each service can be told of every combination of settings, first from the profile as the builder has
+/// it, then from the seed that was written and read again.
+#[test]
+fn every_profile_gives_the_same_files_by_the_builder_and_from_the_seed() {
+    let fixed = |address: &str, gateway: Option<&str>, dns: &[&str]| {
+        let dns = dns.iter().map(|server| server.parse().unwrap()).collect();
+        let gateway = gateway.map(|gateway| gateway.parse().unwrap());
+        Some(StaticNetwork::new(address.parse().unwrap(), gateway, dns).unwrap())
+    };
+    let addresses = [
+        None,
+        fixed("10.0.0.9/24", Some("10.0.0.1"), &[]),
+        fixed("10.0.0.9/24", None, &["10.0.0.1", "fd00::1"]),
+        fixed("fd00::9/64", Some("fd00::1"), &["fd00::1"]),
+    ];
+    let interfaces: [Option<InterfaceName>; 2] = [None, Some("end1".parse().unwrap())];
+    let macs: [Option<MacAddress>; 2] = [None, Some("dc:a6:32:00:00:03".parse().unwrap())];
+    let domains: [Option<DomainName>; 2] = [None, Some("home.lan".parse().unwrap())];
+    let vlans: [Option<VlanId>; 2] = [None, Some(20.try_into().unwrap())];
+    let port = "eth0".parse().unwrap();
+    let site = || Site { default_port: Some(&port), files: &OneInterface };
+    let (mut compared, mut refused) = (0, 0);
+    for stack in NetworkStack::ALL {
+        for (number, network) in (0..64).map(|number| (number, &addresses[number / 16])) {
+            let bit = |place: usize| number >> place & 1;
+            let profile = Profile {
+                network: network.as_ref(),
+                interface: interfaces[bit(0)].as_ref(),
+                mac: macs[bit(1)].as_ref(),
+                search: domains[bit(2)].as_ref(),
+                vlan: vlans[bit(3)],
+                wifi: None,
+            };
+            let by_builder = stack.backend().render(&profile, &site());
+            let mut seed = seed();
+            seed.network.stack = Some(stack);
+            seed.network.fixed = network.clone();
+            seed.network.interface = profile.interface.cloned();
+            seed.network.mac = profile.mac.copied();
+            seed.network.search = profile.search.cloned();
+            seed.network.vlan = profile.vlan;
+            seed.network.link = stack.backend().link(&profile, &site()).unwrap();
+            let read = Seed::parse(&seed.to_toml().unwrap()).unwrap();
+            let from_seed = stack.backend().render(&read.network.profile(), &site());
+            assert_eq!(by_builder, from_seed, "{stack}: {profile:?}");
+            match by_builder {
+                Ok(files) => compared += files.len(),
+                Err(_) => refused += 1,
+            }
+        }
+    }
+    assert!(compared > 200 && refused > 50, "{compared} files were compared, {refused} profiles refused");
+}
+
+/// A base whose ifupdown sets up one interface.
+struct OneInterface;
+
+impl Files for OneInterface {
+    fn text(&self, path: &str) -> Option<String> {
+        (path == "/etc/network/interfaces").then(|| "auto eth0\niface eth0 inet dhcp\n".to_owned())
+    }
+
+    fn dir(&self, _dir: &str) -> Vec<(String, String)> {
+        Vec::new()
+    }
 }

@@ -14,10 +14,12 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
+use hc_common::network::{Files, Site};
+use hc_firstboot::seed::{SEED_PATH, Seed};
 use hcimage::arch::Arch;
 use hcimage::board::{Board, Boards};
 use hcimage::cluster::{Cluster, LoadContext, Node, parse};
-use hcimage::fs::Attributes;
+use hcimage::fs::{Attributes, ImagePath};
 use hcimage::os::{Bootloader, Facts, FileState};
 use hcimage::plan::{Action, Content, Edit, NodeSecrets, Plan, PlanError, Request, plan};
 use hcimage::secrets::{AGENT_TOKEN, BootstrapRole, NODE_PASSWORD, NOT_BEFORE, NodeFile, Secret, TOKEN};
@@ -66,6 +68,60 @@ fn every_base_gets_its_golden_plans() {
         golden::check(&path, &shown.text, "cargo test -p hcimage --test golden plan");
         assert!(!shown.text.contains(SECRET), "{base}: a secret is shown");
     }
+}
+
+/// The files of a node as its plan leaves them.
+struct Written<'a> {
+    facts: &'a Facts,
+    plan: &'a Plan,
+}
+
+impl Files for Written<'_> {
+    fn text(&self, path: &str) -> Option<String> {
+        match self.plan.edits.iter().find(|edit| edit.path.as_str() == path).map(|edit| &edit.action) {
+            Some(Action::Write(Content::Bytes(bytes), _)) => String::from_utf8(bytes.to_vec()).ok(),
+            _ => self.facts.files.text(&ImagePath::parse(path).unwrap()).unwrap().map(str::to_owned),
+        }
+    }
+
+    fn dir(&self, dir: &str) -> Vec<(String, String)> {
+        let dir = ImagePath::parse(dir).unwrap();
+        let paths = self.facts.files.below(&dir).unwrap().map(|(path, _)| path.to_string());
+        paths.filter_map(|path| Some((path.clone(), self.text(&path)?))).collect()
+    }
+}
+
+/// On the node the address is claimed from the seed alone, after the builder wrote its files: they must stay as they are.
+#[test]
+fn firstboot_writes_the_network_files_of_the_builder() {
+    let (boards, clusters) = (Boards::load(None).unwrap(), stems("clusters", ".toml"));
+    let port = "eth0".parse().unwrap();
+    let mut compared = BTreeMap::new();
+    for base in stems("facts", ".json") {
+        let facts = facts::of(&base);
+        let board = board_for(&facts, &boards);
+        for cluster in clusters.iter().map(|name| cluster(name, board, &boards)) {
+            for node in cluster.nodes.iter() {
+                let Ok(plan) = plan_for(&facts, &cluster, node, board) else { continue };
+                let written = Written { facts: &facts, plan: &plan };
+                let seed = Seed::parse(&written.text(SEED_PATH).unwrap()).unwrap();
+                let (Some(stack), Some(_)) = (seed.network.stack, &seed.network.fixed) else { continue };
+                let site = Site { default_port: Some(&port), files: &written };
+                for file in stack.backend().render(&seed.network.profile(), &site).unwrap() {
+                    let there = written.text(&file.path);
+                    assert_eq!(
+                        Some(file.change.text()),
+                        there.as_deref(),
+                        "{base}, {}: {}",
+                        node.name,
+                        file.path
+                    );
+                    *compared.entry(stack.to_string()).or_insert(0) += 1;
+                }
+            }
+        }
+    }
+    assert!(compared.len() == 2 && compared.values().all(|count| *count > 0), "{compared:?}");
 }
 
 #[test]
