@@ -1,7 +1,7 @@
 //! The cluster file: from `cluster.toml` to a [`Cluster`] that has passed all checks.
 //!
-//! The text is parsed to TOML with positions, which [`validate`] compares with the [`schema`]; then to the typed [`file`],
-//! whose parts are checked against each other ([`check`]); and finally to a [`Cluster`] ([`resolve`]). Problems are
+//! The text is parsed to TOML with positions, which `validate` compares with the `schema`; then to the typed `file`,
+//! whose parts are checked against each other (`check`); and finally to a [`Cluster`] (`resolve`). Problems are
 //! collected in all steps and reported together.
 
 mod check;
