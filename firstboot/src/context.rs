@@ -35,7 +35,8 @@ impl Context<'_> {
 
     /// The network of the node, with the user's overrides.
     pub fn network(&self) -> Result<Network, PhaseError> {
-        self.state.overrides.network(self.seed).map_err(|problem| {
+        let overrides = &self.state.overrides;
+        overrides.check_name(self.seed).and_then(|()| overrides.network(self.seed)).map_err(|problem| {
             let what = format!("{}: {problem}", self.seed.report.boot_dir.join(OVERRIDES_FILE).display());
             PhaseError::abort(
                 what,

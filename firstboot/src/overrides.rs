@@ -75,6 +75,15 @@ impl Overrides {
         *self == Self::default()
     }
 
+    /// Why the name cannot be this node's: another node of the cluster has it. Only the first server knows the others.
+    pub fn check_name(&self, seed: &Seed) -> Result<(), String> {
+        let others = seed.role.init_server().map(|first| first.nodes.as_slice()).unwrap_or_default();
+        match self.hostname.as_ref().filter(|name| others.contains(name)) {
+            Some(name) => Err(format!("hostname: {name} is another node of this cluster")),
+            None => Ok(()),
+        }
+    }
+
     /// The network of the seed with the changes in it, or why they do not fit. The rules are those of the cluster file.
     pub fn network(&self, seed: &Seed) -> Result<Network, String> {
         let mut network = seed.network.clone();

@@ -5,7 +5,7 @@ use hc_firstboot::RunOutcome;
 
 use crate::failures::{flashed, report_of};
 use crate::machine::Machine;
-use crate::scenario::{Cluster, KEYFILE, OVERRIDES, STATUS, World, seed};
+use crate::scenario::{Cluster, KEYFILE, OVERRIDES, STATUS, World, full_seed, seed};
 
 const K3S: &str = "/etc/rancher/k3s/config.yaml.d/90-hcimage-toml.yaml";
 
@@ -93,6 +93,20 @@ fn an_invalid_file_stops_the_run_with_the_line() {
     let mut world = with("address = \"10.0.0.9/24\"\ngateway = \"10.0.0.1\"\n");
     world.put_seed(&seed());
     assert!(report_of(world).contains("the network service of this image cannot be changed from here"));
+}
+
+#[test]
+fn the_name_of_another_node_is_rejected_on_the_first_server() {
+    let world = flashed(
+        |world| {
+            world.disk.make_dirs("/boot/firmware".as_ref());
+            world.put(OVERRIDES, "hostname = \"hc-2\"\n");
+        },
+        |of| of.role = full_seed().role,
+    );
+    let report = report_of(world);
+    let what = "What is wrong:  /boot/firmware/hcimage.toml: hostname: hc-2 is another node of this cluster";
+    assert!(report.contains(what), "{report}");
 }
 
 #[test]
