@@ -44,7 +44,7 @@ fn a_file_that_exists_is_kept_unless_replacing_is_asked_for() {
 }
 
 #[test]
-fn what_makes_no_cluster_is_not_written() {
+fn options_of_no_valid_cluster_write_nothing() {
     let dir = tempfile::tempdir().unwrap();
     for (options, words) in [
         (&["--agents", "2"][..], &["--subnet", "--api"][..]),
@@ -52,7 +52,7 @@ fn what_makes_no_cluster_is_not_written() {
         (&["--board", "cm9"], &["\"cm9\"", "cm4, cm5, pc"]),
         (&["--subnet", "10.42.0.0/24"], &["overlaps 10.42.0.0/16"]),
         (&["--agents", "250", "--subnet", "10.0.0.0/24"], &["not inside the network"]),
-        (&["--ssh-key", "none.pub"], &["none.pub cannot be read"]),
+        (&["--ssh-key", "none.pub"], &["cannot read", "none.pub: No such file"]),
         (&["--gateway", "10.0.0.1"], &["--subnet"]),
         (&["--name", "My Home"], &["My Home", "lowercase letters"]),
     ] {
