@@ -16,7 +16,7 @@ use super::problem::{Problems, boundary};
 use super::report::Report;
 use super::{check, resolve, schema, validate};
 
-/// The surroundings of a cluster file: boards, directory, other files.
+/// What a cluster file is loaded with: boards, directory, other files.
 pub struct LoadContext<'a> {
     /// The boards that exist.
     pub boards: &'a Boards,
