@@ -105,7 +105,7 @@ fn a_k3s_that_keeps_exiting_stops_the_run() {
     let what = "k3s exits: k3s.service ended with exit-code (status 1) and was restarted 3 times";
     must_say(&text, what, LOOK);
     assert!(text.contains("\nLast lines of the log:\n  level=info msg=starting token=***\n"), "{text}");
-    assert!(text.contains("  level=fatal msg=\"bad ***\n"), "{text}");
+    assert!(text.contains("  level=fatal msg=\"bad ***\"\n"), "{text}");
     assert!(!text.contains("secret") && !text.contains("abab"), "{text}");
 }
 

@@ -85,6 +85,21 @@ fn secrets_in_a_quoted_log_are_masked_in_json_as_in_text() {
     }
 }
 
+/// Masks know forms; a program may log a password in a sentence of its own.
+#[test]
+fn the_nodes_own_secrets_are_not_in_the_report_on_the_card() {
+    let log = "the datastore says: access denied for horse-battery, please\nretrying with correct-staple\n";
+    let mut world = World { cluster: Cluster::Exits, log, ..World::flashed(&seed()) };
+    world.put("/etc/rancher/node/password", "correct-staple\n");
+    let config = "datastore-endpoint: \"mysql://k3s:horse-battery@tcp(db:3306)/k3s\"\n";
+    world.put("/etc/rancher/k3s/config.yaml.d/10-hcimage.yaml", config);
+    let machine = Machine::boot(world);
+    assert_eq!(machine.first_boot(), RunOutcome::Failed);
+    let card = machine.text(STATUS);
+    assert!(card.contains("access denied for ***, please"), "{card}");
+    assert!(card.contains("retrying with ***"), "{card}");
+}
+
 #[test]
 fn without_state_or_seed_the_rest_is_shown() {
     let shown = json_of(&View::new(None, Some(&seed()), NOW));

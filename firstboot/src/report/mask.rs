@@ -1,30 +1,61 @@
 //! Keeping secrets out of what a person may publish: the report lies on FAT, where anybody can read it.
+//!
+//! By form, since a log line may come from any program: tokens of k3s, long runs of hex or base64, passwords of URLs and
+//! data source names, and the value after a name like `token` or `password`. A form that is too wide hides a word that
+//! was harmless; one that is too narrow publishes a password.
 
-/// Hex runs of this length or more are taken for a secret: node passwords have 32, token hashes 64.
-const HEX: usize = 32;
+mod pair;
 
 /// What stands instead of a secret.
 const STARS: &str = "***";
 
-/// Words after which the rest of the word is secret.
-const KEYS: [&str; 4] = ["token=", "token:", "password=", "password:"];
+/// Hex runs of this length or more are taken for a secret: node passwords have 32, token hashes 64.
+const HEX: usize = 32;
 
-/// Hides `K10…` tokens, long hex numbers, and what follows `token=` or `password=` in a word. A blank after the
-/// colon (`token: abc`) hides the next word.
+/// Base64 runs of this length or more: the key of a certificate, a service account's token.
+const BASE64: usize = 32;
+
+/// Hides what looks like a secret in one line of a log.
 pub fn mask(line: &str) -> String {
-    let mut next_is_secret = false;
-    let words = line.split(' ').map(|word| {
-        let secret = next_is_secret && !word.is_empty();
-        let lower = word.trim_start_matches(['"', '\'']).to_ascii_lowercase();
-        next_is_secret = (next_is_secret && word.is_empty()) || ends_with_key(&lower);
-        if secret { STARS.to_owned() } else { mask_word(word) }
-    });
-    words.collect::<Vec<_>>().join(" ")
+    let mut masked = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(pair) = pair::first(rest) {
+        masked.push_str(&mask_words(pair.before));
+        masked.push_str(pair.open);
+        masked.push_str(STARS);
+        rest = pair.after;
+    }
+    masked.push_str(&mask_words(rest));
+    masked
 }
 
-fn ends_with_key(lower: &str) -> bool {
-    let bare = lower.trim_end_matches(['"', '\'']);
-    KEYS.iter().any(|key| bare.ends_with(key)) || bare.ends_with("token\":") || bare.ends_with("password\":")
+/// The value of the first secret's name in a line; the rest of the line, since a file's value may have blanks.
+pub(super) fn secret_of_line(line: &str) -> Option<&str> {
+    let pair = pair::first(line)?;
+    let value = line.get(pair.before.len() + pair.open.len()..)?.trim();
+    match pair.open.chars().last() {
+        Some(quote @ ('"' | '\'')) => value.strip_suffix(quote),
+        _ => Some(value),
+    }
+}
+
+/// The password of the first URL or data source name in a line.
+pub(super) fn password_of_url(line: &str) -> Option<&str> {
+    line.split([' ', '"', '\'']).find_map(|word| {
+        let (user, host) = user_and_host(word)?;
+        word.get(user.len() + 1..word.len() - host.len())
+    })
+}
+
+/// Text without a secret's name in it, word by word.
+fn mask_words(text: &str) -> String {
+    let end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'');
+    text.split_inclusive(end)
+        .map(|piece| {
+            let word = piece.trim_end_matches(end);
+            format!("{}{}", mask_word(word), piece.get(word.len()..).unwrap_or_default())
+        })
+        .collect()
 }
 
 fn mask_word(word: &str) -> String {
@@ -35,23 +66,62 @@ fn mask_word(word: &str) -> String {
             return format!("{before}{STARS}");
         }
     }
-    let lower = word.to_ascii_lowercase();
-    let secret_at = KEYS.iter().filter_map(|key| lower.find(key).map(|at| at + key.len())).min();
-    match secret_at.and_then(|at| word.split_at_checked(at)) {
-        Some((before, after)) if after.chars().any(char::is_alphanumeric) => format!("{before}{STARS}"),
-        _ => mask_hex(word),
+    match user_and_host(word) {
+        Some((user, host)) => format!("{user}:{STARS}{}", mask_runs(host)),
+        None => mask_runs(word),
     }
 }
 
-fn mask_hex(word: &str) -> String {
+/// `postgres://me:pw@host/db`, `me:pw@tcp(host)/db`: the parts around the password. It may contain any of the separators,
+/// so it ends at the last `@`; but an image's `name:tag@sha256:…` has no password.
+fn user_and_host(word: &str) -> Option<(&str, &str)> {
+    let at = word.rfind('@')?;
+    let (before, host) = word.split_at_checked(at)?;
+    if host.starts_with("@sha256:") || host.starts_with("@sha512:") {
+        return None;
+    }
+    let user_at = before.find("://").map_or(0, |scheme| scheme + 3);
+    let colon = user_at + before.get(user_at..)?.find(':')?;
+    let (user, password) = before.split_at_checked(colon)?;
+    (password.len() > 1).then_some((user, host))
+}
+
+/// Runs of characters that no word has: long hex numbers, and base64 with capitals, small letters and digits.
+fn mask_runs(word: &str) -> String {
+    let of_run = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '_' | '-' | '=');
     let mut masked = String::with_capacity(word.len());
     let mut rest = word;
     while !rest.is_empty() {
+        let length = rest.find(|c| !of_run(c)).unwrap_or(rest.len());
+        let (run, after) = rest.split_at_checked(length).unwrap_or((rest, ""));
+        masked.push_str(&if is_base64(run) { STARS.to_owned() } else { mask_hex(run) });
+        let other = after.find(of_run).unwrap_or(after.len());
+        let (plain, after) = after.split_at_checked(other).unwrap_or((after, ""));
+        masked.push_str(plain);
+        rest = after;
+    }
+    masked
+}
+
+/// A path has parts of few characters; base64 has a slash seldom.
+fn is_base64(run: &str) -> bool {
+    let has = |kind: fn(&u8) -> bool| run.bytes().any(|b| kind(&b));
+    run.split('/').map(str::len).max().unwrap_or(0) * 2 >= BASE64
+        && run.len() >= BASE64
+        && has(u8::is_ascii_uppercase)
+        && has(u8::is_ascii_lowercase)
+        && has(u8::is_ascii_digit)
+}
+
+fn mask_hex(run: &str) -> String {
+    let mut masked = String::with_capacity(run.len());
+    let mut rest = run;
+    while !rest.is_empty() {
         let hex = rest.bytes().take_while(u8::is_ascii_hexdigit).count();
         let other = rest.bytes().skip(hex).take_while(|b| !b.is_ascii_hexdigit()).count();
-        let (run, after) = rest.split_at_checked(hex).unwrap_or((rest, ""));
+        let (number, after) = rest.split_at_checked(hex).unwrap_or((rest, ""));
         let (plain, after) = after.split_at_checked(other).unwrap_or((after, ""));
-        masked.push_str(if hex >= HEX { STARS } else { run });
+        masked.push_str(if hex >= HEX { STARS } else { number });
         masked.push_str(plain);
         rest = after;
     }
@@ -62,26 +132,90 @@ fn mask_hex(word: &str) -> String {
 mod tests {
     use super::*;
 
+    #[track_caller]
+    fn hidden(line: &str, expected: &str) {
+        assert_eq!(mask(line), expected, "{line}");
+    }
+
+    fn hex() -> String {
+        "0123456789abcdef".repeat(4)
+    }
+
     #[test]
-    fn secrets_go_and_the_rest_stays() {
-        let hex = "0123456789abcdef".repeat(4);
-        let table = [
-            (format!("token K10{hex}::node:pw is wrong"), "token *** is wrong".to_owned()),
-            (format!("\"K10{hex}::server:x\""), "\"***".to_owned()),
-            (format!("hash {hex}, want"), "hash ***, want".to_owned()),
-            ("--token=abc --node-ip=1.2.3.4".to_owned(), "--token=*** --node-ip=1.2.3.4".to_owned()),
-            ("K3S_TOKEN=abc x".to_owned(), "K3S_TOKEN=*** x".to_owned()),
-            ("agent-token: abc".to_owned(), "agent-token: ***".to_owned()),
-            ("{\"token\": \"abc\"}".to_owned(), "{\"token\": ***".to_owned()),
-            (
-                "starting k3s v1.36.2+k3s1 (deadbeef)".to_owned(),
-                "starting k3s v1.36.2+k3s1 (deadbeef)".to_owned(),
-            ),
-            ("grün ↦ ü".to_owned(), "grün ↦ ü".to_owned()),
-            (String::new(), String::new()),
-        ];
-        for (line, expected) in table {
-            assert_eq!(mask(&line), expected);
+    fn tokens_and_long_runs_are_hidden() {
+        let hex = hex();
+        hidden(&format!("join K10{hex}::node:pw failed"), "join *** failed");
+        hidden(&format!("\"K10{hex}::server:x\""), "\"***\"");
+        hidden(&format!("hash {hex}, want"), "hash ***, want");
+        hidden(&format!("sha256:{hex}"), "sha256:***");
+        hidden(&format!("image a/b:1.2@sha256:{hex} not found"), "image a/b:1.2@sha256:*** not found");
+        let jwt =
+            "eyJhbGciOiJSUzI1NiIsImtpZCI6IkxvbmcifQ.eyJpc3MiOiJrdWJlcm5ldGVzL3NlcnZpY2VhY2NvdW50In0.c2lnbmVk";
+        hidden(&format!("got {jwt}"), "got ***.***.c2lnbmVk");
+        hidden("MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7", "***");
+    }
+
+    #[test]
+    fn passwords_of_urls_and_data_sources_are_hidden() {
+        hidden(
+            "dial postgres://k3s:hun:t@r2@db:5432/k3s: refused",
+            "dial postgres://k3s:***@db:5432/k3s: refused",
+        );
+        hidden("mysql://me:pw@tcp(db:3306)/k3s", "mysql://me:***@tcp(db:3306)/k3s");
+        hidden("me:pw@tcp(db)/k3s", "me:***@tcp(db)/k3s");
+        hidden("proxy=http://u:p@proxy:3128", "proxy=http://u:***@proxy:3128");
+        hidden("https://:onlypassword@host", "https://:***@host");
+        hidden("host=db user=k3s password=pw dbname=k3s", "host=db user=k3s password=*** dbname=k3s");
+        hidden("https://user@host:6443 git@host:path", "https://user@host:6443 git@host:path");
+    }
+
+    #[test]
+    fn the_value_after_a_secrets_name_is_hidden() {
+        hidden("--token=abc --node-ip=1.2.3.4", "--token=*** --node-ip=1.2.3.4");
+        hidden("--token abc --node-ip 1.2.3.4", "--token *** --node-ip 1.2.3.4");
+        hidden("k3s server --etcd-s3-secret-key=X --debug", "k3s server --etcd-s3-secret-key=*** --debug");
+        hidden("--etcd-s3-access-key \"X Y\" --debug", "--etcd-s3-access-key \"***\" --debug");
+        hidden("K3S_TOKEN=abc x", "K3S_TOKEN=*** x");
+        hidden("agent-token: abc", "agent-token: ***");
+        hidden("vpn-auth = 'name=tailscale,joinKey=k'", "vpn-auth = '***'");
+        hidden("psk=12345678", "psk=***");
+        hidden("Passphrase:  x y", "Passphrase:  *** y");
+    }
+
+    #[test]
+    fn json_is_hidden_with_and_without_blanks_and_when_it_is_quoted_again() {
+        hidden(r#"{"password":"x","user":"y"}"#, r#"{"password":"***","user":"y"}"#);
+        hidden(r#"{"token": "abc", "n": 1}"#, r#"{"token": "***", "n": 1}"#);
+        hidden(r#"{"password":"x \" y","user":"z"}"#, r#"{"password":"***","user":"z"}"#);
+        hidden(r#"msg="{\"password\":\"x y\",\"u\":1}""#, r#"msg="{\"password\":\"***\",\"u\":1}""#);
+        hidden(r#"{"clientSecret":null}"#, r#"{"clientSecret":***"#);
+    }
+
+    #[test]
+    fn the_rest_of_an_authorization_line_is_hidden() {
+        hidden("Authorization: Basic bm9kZTpwdw==", "Authorization: ***");
+        hidden("> authorization:Bearer abc def", "> authorization:***");
+        hidden("sent Bearer abc to it", "sent Bearer *** to it");
+        hidden(r#"{"Authorization":"Basic YQ==","a":"b"}"#, r#"{"Authorization":"***","a":"b"}"#);
+    }
+
+    #[test]
+    fn what_is_not_secret_stays() {
+        for line in [
+            "starting k3s v1.36.2+k3s1 (deadbeef)",
+            "grün ↦ ü",
+            "",
+            "secret \"shop\" not found",
+            "token-file=/etc/rancher/k3s/token is missing",
+            "--agent-token-file /etc/rancher/k3s/token",
+            "the token is wrong",
+            "/var/lib/rancher/k3s/agent/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/12/fs",
+            "Tokens: 3, none expired",
+            "imagePullSecrets: [shop]",
+            "token=",
+            "password:",
+        ] {
+            assert_eq!(mask(line), line);
         }
     }
 }

@@ -96,11 +96,32 @@ impl View {
         }
     }
 
+    /// The view without `secrets`, wherever a program's message has brought one in.
+    pub fn without(mut self, secrets: &[String]) -> Self {
+        let texts_of = |record: &mut Record| {
+            record.progress.iter_mut().chain(&mut record.notes).for_each(|text| hide(text, secrets));
+        };
+        self.notes.iter_mut().for_each(|text| hide(text, secrets));
+        self.phases.iter_mut().for_each(texts_of);
+        if let Some(Failure { what, advice, log }) = &mut self.failure {
+            [what, advice].into_iter().chain(log).for_each(|text| hide(text, secrets));
+        }
+        self
+    }
+
     /// The view as indented JSON with a newline at its end.
     pub fn json(&self) -> String {
         // Serialising plain text and numbers cannot fail.
         let json = serde_json::to_string_pretty(self).unwrap_or_default();
         format!("{json}\n")
+    }
+}
+
+fn hide(text: &mut String, secrets: &[String]) {
+    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+        if text.contains(secret.as_str()) {
+            *text = text.replace(secret.as_str(), "***");
+        }
     }
 }
 
