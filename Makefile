@@ -5,7 +5,7 @@
 .DEFAULT_GOAL := build
 .PHONY: help build release compilers setup programs programs-and-double bases checkers quick lint format clippy doc check \
 	unit-test image-test other-test boot-test test simulate real-image ext4-matrix support-table support-check demo bench power-cuts \
-	boot-raspi3b bench-boot fuzz clean
+	boot-publishers boot-raspi3b bench-boot fuzz clean
 # A prerequisite comes before the next one, also with -j: setup before what needs it. cargo uses all processors by itself.
 .NOTPARALLEL:
 
@@ -113,6 +113,9 @@ bench: setup programs-and-double release bases ## hcimage build and each further
 
 power-cuts: setup programs-and-double bases checkers ## a node whose power is cut twenty times on its first boots
 	$(CARGO_TEST) --test boot -- --ignored --nocapture a_node_survives_twenty_power_cuts
+
+boot-publishers: setup programs-and-double bases checkers ## the first boots of Raspberry Pi OS and Ubuntu, as their publishers have them
+	$(CARGO_TEST) --test boot -- --ignored --nocapture publishers::
 
 boot-raspi3b: setup programs-and-double bases checkers ## a Raspberry Pi 3 as QEMU has it, from its SD card
 	$(CARGO_TEST) --test boot -- --ignored --nocapture a_pi_3_boots_from_its_card

@@ -164,7 +164,7 @@ pub fn pending_edits(tree: &Tree, plan: &Plan) -> Result<Plan, ApplyError> {
             edits.push(edit.clone());
         }
     }
-    Ok(Plan { edits })
+    Ok(Plan { edits, disk_id: plan.disk_id })
 }
 
 /// Whether the image is as the edit would leave it, but for the time of the change.

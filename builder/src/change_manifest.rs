@@ -16,7 +16,7 @@ pub struct Manifest<'a> {
     pub time: i64,
     /// What was changed of the partition table itself, besides its growth.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub partition_table: Option<&'static str>,
+    pub partition_table: Option<&'a str>,
     /// What was changed, in order.
     pub changes: &'a [ChangeRecord],
 }

@@ -119,6 +119,8 @@ build_ubuntu_cloud() {
     unpack_system "$root" trixie "$UBUNTU_PACKAGES"
     write_os_release "$root" 24.04 "24.04.3 LTS" noble "Noble Numbat"
     configure_ubuntu "$root"
+    add_ubuntu_groups "$root"
+    echo 'PasswordAuthentication no' | write_file "$root/etc/ssh/sshd_config.d/60-cloudimg-settings.conf" 644
     write_module_lists "$root" "$release" zst overlay bridge br_netfilter nf_conntrack veth vxlan wireguard ip_tables \
         iptable_nat iptable_filter
     write_file "$root/etc/fstab" 644 <<'EOF'

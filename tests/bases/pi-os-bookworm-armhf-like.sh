@@ -14,7 +14,9 @@ build() {
     write_identity "$root" raspberrypi
     write_accounts "$root"
     write_defaults "$root"
-    write_stand_ins "$root" bookworm
+    write_stand_ins "$root" bookworm /boot/firmware
+    write_init_program "$root" /boot/firmware
+    keep_no_journal "$root"
     write_kernel_stand_ins "$root" "$fat" 6.12.25+rpt-rpi-v6 6.12.25+rpt-rpi-v7 6.12.25+rpt-rpi-v7l 6.12.25+rpt-rpi-v8
     write_32_bit_stand_ins "$fat"
     choose_iptables "$root"

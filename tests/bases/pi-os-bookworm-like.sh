@@ -1,20 +1,26 @@
-# The shape of Raspberry Pi OS Lite 12 (bookworm), arm64. It does not boot.
+# The shape of Raspberry Pi OS Lite 12 (bookworm), arm64, with Debian's kernel. It boots.
 # shellcheck shell=bash
-PROVES="Raspberry Pi OS bookworm's shape: real offsets and ext4 features, NetworkManager, dphys-swapfile, /boot/firmware"
+PROVES="boots: Raspberry Pi OS bookworm's shape: real offsets and ext4 features, NetworkManager, dphys-swapfile, /boot/firmware"
 source "$HERE/pi-os-lib.sh"
+source "$HERE/debian-kernel-lib.sh"
+source "$HERE/debian-pi-lib.sh"
 
 DISK_ID=5a0b7c12
 
 build() {
     local root=$WORK/root fat=$WORK/fat
     mkdir -p "$fat"
-    unpack_system "$root" bookworm network-manager,dphys-swapfile,fake-hwclock
+    unpack_system "$root" bookworm "network-manager,dphys-swapfile,fake-hwclock,$BOOT_PACKAGES"
     mkdir -p "$root/boot/firmware"
     write_identity "$root" raspberrypi
     write_accounts "$root"
     write_defaults "$root"
-    write_stand_ins "$root" bookworm
+    write_stand_ins "$root" bookworm /boot/firmware
+    write_init_program "$root" /boot/firmware
+    keep_no_journal "$root"
     write_kernel_stand_ins "$root" "$fat" 6.12.25+rpt-rpi-v8 6.12.25+rpt-rpi-2712
+    borrow_kernel "$root" "$fat/kernel8.img" "$fat/initramfs8"
+    make_bootable "$root"
     choose_iptables "$root"
     enable_units "$root" NetworkManager.service systemd-timesyncd.service
     set_up_dphys_swapfile "$root" 100

@@ -13,7 +13,9 @@ build() {
     write_identity "$root" raspberrypi
     write_accounts "$root"
     write_defaults "$root"
-    write_stand_ins "$root" bullseye
+    write_stand_ins "$root" bullseye /boot
+    write_init_program "$root" /boot
+    keep_no_journal "$root"
     write_kernel_stand_ins "$root" "$fat" 6.1.21-v8+
     # Its last kernel is of April 2023, older than the Pi 5.
     rm "$fat"/{bcm2712-rpi-5-b.dtb,kernel_2712.img,initramfs_2712}

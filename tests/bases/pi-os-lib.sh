@@ -1,6 +1,7 @@
 # What the Raspberry-Pi-OS-like bases share. Their packages are Debian's, unpacked and not configured (no
-# emulation, no maintainer script), so these images do not boot; what the scripts would have left behind where
-# hcimage looks is written here. Kernel, firmware and device trees are placeholders that say so.
+# emulation, no maintainer script); what the scripts would have left behind where hcimage looks, and the publisher's own
+# units and programs, are written here, from what is known of them and in other words. Firmware and device trees are
+# placeholders that say so, and so is the kernel of the bases that do not boot.
 # shellcheck shell=bash
 
 # Packages of all three; a recipe adds its own.
@@ -96,38 +97,161 @@ write_accounts() {
     chmod 700 "$root/home/pi"
 }
 
-# write_stand_ins ROOT RELEASE: files that hcimage must find or leave alone and whose packages only Raspberry
-# Pi's archive has. Contents are written for this base.
+# write_stand_ins ROOT RELEASE FIRMWARE_DIR: what only Raspberry Pi's archive has, as far as a first boot and hcimage know
+# it: raspberrypi-sys-mods, userconf-pi. All of it is written for these bases.
 write_stand_ins() {
-    local root=$1 release=$2
+    local root=$1 release=$2 firmware=$3
     printf 'Raspberry Pi reference 2026-06-01 (%s-like test base of hcimage, not by Raspberry Pi)\n' "$release" |
         write_file "$root/etc/rpi-issue" 644
-    write_file "$root/usr/lib/raspberrypi-sys-mods/firstboot" 755 <<'EOF'
-#!/bin/bash
-# Stand-in: on Raspberry Pi OS this grows the root, sets a new disk id, makes host keys and reboots.
-EOF
+    write_wizard "$root" "$firmware"
+    write_ssh_switch "$root" "$firmware"
+}
+
+# write_wizard ROOT FIRMWARE_DIR: the questions for a first account, on a console of their own. The service is one that
+# multi-user.target waits for; the account may become root without a password.
+write_wizard() {
+    local root=$1 firmware=$2
     write_file "$root/lib/systemd/system/userconfig.service" 644 <<'EOF'
-# Stand-in for the unit of userconf-pi, which asks for the first user on the console.
+# Stand-in for the unit of userconf-pi.
 [Unit]
 Description=User configuration dialog
-After=systemd-user-sessions.service plymouth-quit-wait.service
-Before=getty@tty1.service
-Conflicts=getty@tty1.service
+After=systemd-user-sessions.service
+Before=lightdm.service
 
 [Service]
 Type=oneshot
 ExecStart=/usr/lib/userconf-pi/userconf-service
 StandardInput=tty
 TTYPath=/dev/tty8
+TTYReset=yes
+TTYVHangup=yes
+TTYVTDisallocate=yes
+Restart=on-failure
 
 [Install]
 WantedBy=multi-user.target
 EOF
+    write_file "$root/usr/lib/userconf-pi/userconf-service" 755 <<EOF
+#!/bin/sh
+# Stand-in for the program of userconf-pi: from a file on the boot partition, or by questions, without end.
+file=$firmware/userconf.txt
+name= hash=
+[ ! -f "\$file" ] || IFS=: read -r name hash <"\$file"
+if [ -z "\$name" ]; then
+    # The console that is seen becomes this one.
+    chvt 8 2>/dev/null
+    while [ -z "\$name" ]; do
+        printf 'Please enter new username: ' >/dev/tty8
+        read -r name || sleep 5
+    done
+fi
+usermod --login "\$name" --home "/home/\$name" --move-home --shell /bin/bash pi
+[ -z "\$hash" ] || usermod --password "\$hash" "\$name"
+echo "\$name ALL=(ALL) NOPASSWD: ALL" >/etc/sudoers.d/010_pi-nopasswd
+rm -f /etc/ssh/sshd_config.d/rename_user.conf "\$file"
+systemctl disable userconfig
+systemctl enable --now --no-block getty@tty1
+EOF
     enable_units "$root" userconfig.service
+    echo 'pi ALL=(ALL) NOPASSWD: ALL' | write_file "$root/etc/sudoers.d/010_pi-nopasswd" 440
     echo 'Banner /usr/share/userconf-pi/sshd_banner' |
         write_file "$root/etc/ssh/sshd_config.d/rename_user.conf" 644
     echo 'Please note that SSH may not work until a valid user has been set up.' |
         write_file "$root/usr/share/userconf-pi/sshd_banner" 644
+}
+
+# write_ssh_switch ROOT FIRMWARE_DIR: SSH is off until somebody puts a file onto the boot partition.
+write_ssh_switch() {
+    write_file "$1/lib/systemd/system/sshswitch.service" 644 <<EOF
+# Stand-in for the unit of raspberrypi-sys-mods.
+[Unit]
+Description=Turn on SSH if a file on the boot partition says so
+ConditionPathExistsGlob=$2/ssh{,.txt}
+After=regenerate_ssh_host_keys.service
+
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -c 'systemctl enable --now ssh && rm -f $2/ssh $2/ssh.txt'
+
+[Install]
+WantedBy=multi-user.target
+EOF
+    enable_units "$1" sshswitch.service
+}
+
+# write_init_program ROOT FIRMWARE_DIR: what takes the place of init once, until trixie: it takes its own word away, makes
+# host keys, gives the disk another id, has the files name that, and starts the machine again. Between the last two the
+# card does not boot. With it come a script that grows the file system once, and a unit for the keys.
+write_init_program() {
+    local root=$1 firmware=$2
+    write_file "$root/usr/lib/raspberrypi-sys-mods/firstboot" 755 <<EOF
+#!/bin/bash
+# Stand-in for the program of raspberrypi-sys-mods.
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t tmpfs tmp /run
+mount -o remount,rw /
+mount $firmware
+sed -i 's| init=/usr/lib/raspberrypi-sys-mods/firstboot||' $firmware/cmdline.txt
+sync
+/usr/lib/raspberrypi-sys-mods/regenerate_ssh_host_keys
+part=\$(findmnt -no source /)
+disk=/dev/\$(basename "\$(realpath "/sys/class/block/\$(basename "\$part")/..")")
+old=\$(sfdisk --disk-id "\$disk")
+old=\${old#0x}
+new=\$(od -An -N4 -tx4 /dev/urandom | tr -d ' ')
+echo "STAND-IN: the disk \$old becomes \$new" >/dev/console
+sfdisk --no-reread --disk-id "\$disk" "0x\$new"
+sed -i "s/\$old/\$new/g" /etc/fstab $firmware/cmdline.txt
+sync
+umount $firmware
+mount -o remount,ro /
+reboot -f
+EOF
+    write_file "$root/usr/lib/raspberrypi-sys-mods/regenerate_ssh_host_keys" 755 <<'EOF'
+#!/bin/sh -e
+# Stand-in for the program of raspberrypi-sys-mods.
+rm -f /etc/ssh/ssh_host_*_key*
+ssh-keygen -A
+systemctl --quiet disable regenerate_ssh_host_keys
+EOF
+    write_file "$root/lib/systemd/system/regenerate_ssh_host_keys.service" 644 <<'EOF'
+# Stand-in for the unit of raspberrypi-sys-mods.
+[Unit]
+Description=Regenerate SSH host keys
+Before=ssh.service
+ConditionFileIsExecutable=/usr/bin/ssh-keygen
+
+[Service]
+Type=oneshot
+ExecStart=/usr/lib/raspberrypi-sys-mods/regenerate_ssh_host_keys
+
+[Install]
+WantedBy=multi-user.target
+EOF
+    enable_units "$root" regenerate_ssh_host_keys.service
+    write_file "$root/etc/init.d/resize2fs_once" 755 <<'EOF'
+#!/bin/sh
+### BEGIN INIT INFO
+# Provides:          resize2fs_once
+# Required-Start:
+# Required-Stop:
+# Default-Start:     3
+# Default-Stop:
+# Short-Description: Resize the root filesystem to fill its partition
+### END INIT INFO
+# Stand-in for the script of pi-gen.
+[ "$1" = start ] || exit 0
+resize2fs "$(findmnt -no source /)" && rm -f /etc/rc?.d/S??resize2fs_once /etc/init.d/resize2fs_once
+EOF
+    mkdir -p "$root/etc/rc3.d"
+    ln -s ../init.d/resize2fs_once "$root/etc/rc3.d/S01resize2fs_once"
+}
+
+# keep_no_journal ROOT: until trixie, Raspberry Pi OS keeps the journal in memory.
+keep_no_journal() {
+    printf '%s\n' '[Journal]' 'Storage=volatile' |
+        write_file "$1/usr/lib/systemd/journald.conf.d/40-rpi-volatile-storage.conf" 644
 }
 
 # write_defaults ROOT: what the packages' scripts put into /etc, with Pi OS's time zone, and what pi-gen adds.
@@ -255,9 +379,19 @@ label-id: 0x$disk
 start=$start, size=$sectors, type=c
 start=$root_start, size=$((kib * 2)), type=83
 EOF
+    write_boot_code
     lay "$start" "$WORK/fat.img"
     lay "$root_start" "$WORK/ext4.img"
     judge_mbr
     judge_fat "$start" "$sectors"
     judge_ext4 "$root_start"
+}
+
+# write_boot_code: the first 440 bytes, which parted fills where it makes a table. parted takes a sector without them for an
+# empty one, and gives the disk another id at its next change. The code here is a jump to itself.
+write_boot_code() {
+    {
+        printf '\353\376'
+        printf 'Boot code of a test base: a PC stops here.'
+    } | dd of="$WORK/disk.img" conv=notrunc status=none
 }

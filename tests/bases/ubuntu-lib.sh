@@ -1,9 +1,9 @@
 # What the Ubuntu-like bases share. Debian's packages, unpacked and not configured, under Ubuntu's own name, layout and
-# configuration, written here: these images do not boot, and only what hcimage reads is as on Ubuntu.
+# configuration, written here: only what hcimage and a first boot read is as on Ubuntu.
 # Sourced after pi-os-lib.sh.
 # shellcheck shell=bash
 
-UBUNTU_PACKAGES=netplan.io,cloud-init,cloud-guest-utils,zstd
+UBUNTU_PACKAGES=netplan.io,cloud-init,cloud-guest-utils,zstd,systemd-resolved
 
 # mke2fs on Ubuntu: pi-gen's features and two more; since 25.10 also those of newer e2fsprogs.
 UBUNTU_FEATURES=$PI_OS_FEATURES,64bit,huge_file
@@ -36,13 +36,27 @@ write_ubuntu_accounts() {
 
 # configure_ubuntu ROOT: what both kinds have; the network is cloud-init's, which has netplan write it for networkd.
 configure_ubuntu() {
-    local root=$1
+    local root=$1 unit
     write_identity "$root" ubuntu
     write_ubuntu_accounts "$root"
     choose_iptables "$root"
     mkdir -p "$root/etc/netplan" "$root/snap"
-    enable_units "$root" systemd-networkd.service systemd-timesyncd.service cloud-init-local.service \
-        cloud-config.service cloud-final.service
+    install -D -m 644 "$root/usr/share/openssh/sshd_config" "$root/etc/ssh/sshd_config"
+    ln -sf ../run/systemd/resolve/stub-resolv.conf "$root/etc/resolv.conf"
+    ln -sf /usr/share/zoneinfo/Etc/UTC "$root/etc/localtime"
+    enable_units "$root" systemd-networkd.service systemd-timesyncd.service systemd-resolved.service ssh.socket getty@tty1.service \
+        cloud-init-local.service cloud-config.service cloud-final.service
+    # Which of the two there is, is a matter of cloud-init's version.
+    for unit in cloud-init.service cloud-init-main.service cloud-init-network.service; do
+        [ ! -e "$root/lib/systemd/system/$unit" ] || enable_units "$root" "$unit"
+    done
+}
+
+# add_ubuntu_groups ROOT: those of Ubuntu's cloud images; the members of admin may become root.
+add_ubuntu_groups() {
+    printf '%s\n' admin:x:115: netdev:x:116: lxd:x:117: >>"$1/etc/group"
+    printf '%s\n' 'admin:!::' 'netdev:!::' 'lxd:!::' >>"$1/etc/gshadow"
+    printf '%s\n' '' '# Members of the admin group may gain root privileges' '%admin ALL=(ALL) ALL' >>"$1/etc/sudoers"
 }
 
 # write_seed_on_fat ROOT FAT: NoCloud from the FAT, found by its label.
@@ -65,18 +79,20 @@ chpasswd:
     password: ubuntu
     type: text
 
-# Log in by password
-ssh_pwauth: true
+# No login by password over SSH
+ssh_pwauth: false
 
 #hostname: ubuntu
 EOF
-    echo 'instance-id: cloud-image' >"$fat/meta-data"
+    # The first stage uses it, before there is a network.
+    printf '%s\n' 'dsmode: local' 'instance-id: cloud-image' >"$fat/meta-data"
     write_file "$fat/network-config" 644 <<'EOF'
-version: 2
-ethernets:
-  eth0:
-    dhcp4: true
-    optional: true
+network:
+  version: 2
+  ethernets:
+    eth0:
+      dhcp4: true
+      optional: true
 EOF
 }
 
@@ -116,6 +132,7 @@ build_ubuntu_pi() {
     shift 3
     mkdir -p "$ROOT/boot/firmware"
     configure_ubuntu "$ROOT"
+    [ ! -d "$ROOT/usr/lib/modules/"*-arm64 ] || make_bootable "$ROOT"
     write_seed_on_fat "$ROOT" "$FAT"
     write_module_lists "$ROOT" "$release" "$compression" overlay bridge br_netfilter nf_conntrack veth ip_tables \
         iptable_nat iptable_filter "$@"

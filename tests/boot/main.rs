@@ -11,6 +11,7 @@ mod cuts;
 mod damaged;
 mod impostor;
 mod node;
+mod publishers;
 mod raspi3b;
 mod vlan;
 

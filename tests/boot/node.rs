@@ -158,6 +158,33 @@ impl Node {
         debugfs_write(&self.image(), &format!("write {} {dir}/watchdog.conf", file.display()));
     }
 
+    /// Raspberry Pi OS has it in memory only, until bookworm; what it says is to be read from the powered-off card.
+    pub(crate) fn keep_the_journal(&self) {
+        let file = self.dir.path().join("journal.conf");
+        fs::write(&file, "[Journal]\nStorage=persistent\n").unwrap();
+        debugfs_write(
+            &self.image(),
+            &format!("write {} /etc/systemd/journald.conf.d/99-test.conf", file.display()),
+        );
+    }
+
+    /// The id in the MBR.
+    pub(crate) fn disk_id(&self) -> String {
+        run(Command::new("sfdisk").arg("--disk-id").arg(self.image())).trim().to_owned()
+    }
+
+    /// Nobody was asked for a first account, nothing waited for an answer, and the console has its login.
+    pub(crate) fn check_no_wizard(&self) {
+        let journal = self.journal();
+        assert!(!journal.contains("User configuration dialog"), "{journal}");
+        assert!(journal.contains("Reached target multi-user.target"), "{journal}");
+        assert!(journal.contains("Started getty@tty1.service"), "{journal}");
+        let accounts = self.read("/etc/passwd");
+        assert!(accounts.lines().filter(|line| line.contains(":/home/")).count() == 1, "{accounts}");
+        let shadow = self.read("/etc/shadow");
+        assert!(shadow.contains("\npi:!:"), "{shadow}");
+    }
+
     /// cloud-init ran from the seed on the FAT, without trouble, kept off the network and made no account.
     pub(crate) fn check_cloud_init(&self) {
         let result: Value = serde_json::from_str(&self.read("/var/lib/cloud/data/result.json")).unwrap();

@@ -36,6 +36,7 @@ fn must_end_well(world: World, story: &str) {
     let outcome = machine.first_boot();
     assert_ne!(outcome, RunOutcome::Failed, "{story}: {}", machine.said());
     assert!(machine.now.borrow().k3s_start_commands <= 1, "{story}: k3s was started twice");
+    assert!(machine.now.borrow().sshd, "{story}: sshd does not run, though it has its keys");
     assert!(
         !machine.said().contains(PASSWORD) && !machine.said().contains(SECRET),
         "{story}: a secret was told"

@@ -32,6 +32,8 @@ pub(crate) struct Volatile {
     pub(crate) k3s_started: Option<Duration>,
     /// The number of `systemctl start` commands.
     pub(crate) k3s_start_commands: u32,
+    /// Whether sshd runs, which needs host keys.
+    pub(crate) sshd: bool,
 }
 
 /// One boot of a [`World`].
@@ -50,6 +52,11 @@ impl Machine {
         let hostname = world.disk.text("/etc/hostname").trim().to_owned();
         // The base's network service sets what its files say.
         let static_address = world.disk.text(KEYFILE).contains("address1=10.0.0.9/24,10.0.0.1\n");
+        let has_key = |kind: &str| {
+            let key = world.disk.stat(Path::new(&format!("/etc/ssh/ssh_host_{kind}_key")));
+            key.is_ok_and(|key| key.size > 0)
+        };
+        let sshd = ["rsa", "ed25519"].into_iter().any(has_key);
         let now = Volatile {
             uptime: Duration::from_secs(10),
             clock_at_boot: world.clock_at_boot,
@@ -58,6 +65,7 @@ impl Machine {
             static_address,
             k3s_started: world.is_enabled().then_some(Duration::from_secs(10)),
             k3s_start_commands: 0,
+            sshd,
         };
         Self {
             world: RefCell::new(world),

@@ -82,6 +82,15 @@ impl World {
             _ if line.starts_with("/usr/local/bin/k3s kubectl get ") && !line.contains(" get node ") => {
                 self.objects(line, now)
             }
+            "systemctl is-enabled ssh.service" => good("enabled\n"),
+            _ if line.starts_with("systemctl show --property=") && line.ends_with(" ssh.service") => {
+                good(if now.sshd { "ActiveState=active\n" } else { "ActiveState=failed\n" })
+            }
+            "systemctl reset-failed ssh.service" => good(""),
+            "systemctl start --no-block ssh.service" => {
+                now.sshd = true;
+                good("")
+            }
             _ if line == format!("systemctl is-enabled {unit}") => self.enabled_word(),
             _ if line == format!("systemctl enable {unit}") => self.enable(),
             _ if line == format!("systemctl start --no-block {unit}") => {

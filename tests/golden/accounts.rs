@@ -227,8 +227,10 @@ fn what_is_inconsistent_is_refused_by_name() {
     }
     let orphan = shadow::edit("admin:*:1:0:99999:7:::\n", &admin(), None, TODAY, false).unwrap_err();
     assert!(orphan.to_string().contains("the account is missing in /etc/passwd"), "{orphan}");
-    let system = group::number("admin:x:110:\n", &admin()).unwrap_err();
+    let system = group::of_all_users("admin:x:110:\n", &admin(), 110).unwrap_err();
     assert!(system.to_string().contains("a group of the system"), "{system}");
+    assert_eq!(group::find("admin:x:110:\n", &admin()), Ok(Some(group::Group::OfSystem(110))));
+    assert_eq!(group::of_all_users("admin:x:110:\nusers:x:100:\n", &admin(), 110), Ok(100));
     let homeless = group::edit("x:x:5:\n", &admin(), 1000, true, &[]).unwrap_err();
     assert!(homeless.to_string().contains("group 1000"), "{homeless}");
     let full = subids::edit("x:4294900000:65536\n", &admin()).unwrap_err();

@@ -148,7 +148,8 @@ fn accounts_on_raspberry_pi_os() {
         // The numbers begin behind the one of `pi`, which stays.
         let passwd = dump(&image, "/etc/passwd", scratch);
         assert!(passwd.contains("\nadmin:x:1001:1001::/home/admin:/bin/bash\n"), "{passwd}");
-        assert!(passwd.contains("\npi:x:1000:1000:,,,:/home/pi:/bin/bash\n"), "{passwd}");
+        let shell = if name == "pi-os-trixie-like" { "/usr/sbin/nologin" } else { "/bin/bash" };
+        assert!(passwd.contains(&format!("\npi:x:1000:1000:,,,:/home/pi:{shell}\n")), "{passwd}");
         assert!(dump(&image, "/etc/group", scratch).contains("sudo:x:27:pi,admin\n"));
         assert!(dump(&image, "/etc/gshadow", scratch).contains("\nadmin:!::\n"));
         assert!(dump(&image, "/etc/subuid", scratch).ends_with("admin:165536:65536\nguest:231072:65536\n"));
@@ -184,6 +185,33 @@ fn accounts_on_raspberry_pi_os() {
         succeed(&mut build(scratch, &cluster("cm4", &users("")), &first, "twice"));
         assert_same_bytes(&first, &self::image(scratch, "twice"));
     }
+}
+
+/// `admin` is a group of Ubuntu's cloud images, whose members may become root, whatever the cluster file says.
+#[test]
+fn an_account_that_is_called_as_a_group_of_the_system() {
+    let dir = tempfile::tempdir().expect("a directory for the test");
+    let scratch = dir.path();
+    fs::write(scratch.join("hash.txt"), HASH).expect("writing a hash");
+    let base = base("ubuntu-cloud-amd64-like");
+    succeed(&mut build(scratch, &cluster("pc", &users("sudo = false")), &base, "out"));
+    let image = image(scratch, "out");
+    check_access(&image, &base, scratch);
+    let passwd = dump(&image, "/etc/passwd", scratch);
+    assert!(passwd.contains("\nadmin:x:1000:100::/home/admin:/bin/bash\n"), "{passwd}");
+    for file in ["/etc/group", "/etc/gshadow"] {
+        assert_eq!(
+            dump(&image, file, scratch),
+            dump(&base, file, scratch).replace("\nguest", "") + &added(file)
+        );
+    }
+    // What sudo itself reads of it: neither account may.
+    assert!(dump(&image, "/etc/sudoers", scratch).contains("%admin ALL=(ALL) ALL"));
+}
+
+/// What the second account, whose name nobody has, adds to a file of groups.
+fn added(file: &str) -> String {
+    if file == "/etc/group" { "guest:x:1001:\n" } else { "guest:!::\n" }.to_owned()
 }
 
 /// `pi` itself is asked for, without sudo: the rule by which the base lets it become root goes away.

@@ -109,7 +109,7 @@ fn print_node(out: &mut impl Write, node: &Node, built: &BuiltNode) -> std::io::
     writeln!(out, "{}  {}", image.path.display(), image.size)?;
     writeln!(out, "  node {name}, {role}, {address}, for {board}")?;
     writeln!(out, "  from {system}, k3s {k3s}")?;
-    if let Some(change) = image.partition_table {
+    if let Some(change) = &image.partition_table {
         writeln!(out, "  {change}")?;
     }
     writeln!(out, "  {} changes, each listed in {}", image.changes.len(), image.manifest.display())

@@ -108,6 +108,14 @@ pub(super) fn with_end(sector: &[u8; 512], number: u32, end: u64) -> Result<[u8;
     })
 }
 
+/// The sector with another disk id; nothing else is changed.
+pub(super) fn with_disk_id(sector: &[u8; 512], id: u32) -> Result<[u8; 512]> {
+    edit(sector, |header| {
+        header.disk_signature = id.to_le_bytes();
+        Ok(())
+    })
+}
+
 /// The sector beside a GPT whose partition from sector `start` on is made to end at `end`, on a disk of so many sectors
 /// (UEFI specification 2.10, table 5.4): a protective entry alone covers the disk. In a hybrid MBR the last protective
 /// entry reaches to the end, and the partition's own entry, if it has one, grows with the partition.

@@ -1,13 +1,15 @@
 //! The image as a disk: units, partition tables, and windows on its partitions.
 //!
 //! In: an open image. Out: a [`PartitionTable`], a [`Window`] for each partition, or a table that was changed:
-//! [`grow_last`] enlarges the last partition, [`order_for_firmware`] reorders a hybrid MBR.
+//! [`grow_last`] enlarges the last partition, [`order_for_firmware`] reorders a hybrid MBR, [`set_disk_id`] changes the id of an
+//! MBR.
 //!
 //! From the bottom to the top: `units`, `error`, `window`, `kind`; `partition` (the types of a table); `magic`, `mbr`
-//! and `gpt`, one format each; `table`, which reads and checks whichever the image has; `grow` and `hybrid`.
+//! and `gpt`, one format each; `table`, which reads and checks whichever the image has; `grow`, `hybrid` and `disk_id`.
 //!
 //! May use: nothing else of this program. Every size and number of a table is checked before it is used.
 
+mod disk_id;
 mod error;
 mod gpt;
 mod grow;
@@ -24,6 +26,7 @@ mod tests;
 mod units;
 mod window;
 
+pub use disk_id::set_disk_id;
 pub use error::{DiskError, Result};
 pub use grow::grow_last;
 pub use hybrid::order_for_firmware;

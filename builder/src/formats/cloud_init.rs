@@ -20,7 +20,10 @@ pub fn render(overrides: CloudInitOverrides) -> String {
         "# Written by hcimage: the name, /etc/hosts, the host keys and the network are those of the image.\n\
          preserve_hostname: true\n\
          manage_etc_hosts: false\n\
-         ssh_deletekeys: false\n"
+         ssh_deletekeys: false\n\
+         # k3s runs without swap.\n\
+         swap:\n\
+         \x20 size: 0\n"
             .to_owned();
     if overrides.network {
         text.push_str("network:\n  config: disabled\n");

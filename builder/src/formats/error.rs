@@ -25,6 +25,15 @@ pub enum EditError {
     /// An unclosed double quote.
     #[error("unclosed double quote, which would include the added arguments: close it")]
     OpenQuote,
+    /// A command line with a word that has an unknown program run in place of the system's own start.
+    #[error(
+        "{word:?} has an unknown program run in place of the usual start, so that the node might never be set up: remove the \
+         word, or take an image of the publisher's in which the program has not been added"
+    )]
+    ForeignStart {
+        /// The word.
+        word: String,
+    },
     /// The command line would be truncated.
     #[error(
         "the kernel command line is too long: {length} bytes, but the limit is {limit}; remove arguments from it"
@@ -131,7 +140,9 @@ pub enum EditError {
         problem: String,
     },
     /// A key that cannot be removed from a YAML text line by line.
-    #[error("cannot remove the key {key:?}: write the YAML file with one key per line")]
+    #[error(
+        "cannot remove the key {key:?}: write the YAML file with each key, and each item of a list, on lines of its own"
+    )]
     UnusualYaml {
         /// The key.
         key: String,

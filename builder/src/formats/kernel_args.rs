@@ -36,6 +36,24 @@ pub fn ensure_args(line: &str, words: &[KernelArg]) -> Result<String, EditError>
     Ok(format!("{head}{gap}{}{closing}{rest}", missing.join(" ")))
 }
 
+/// The kernel's arguments in `line`.
+pub fn args(line: &str) -> Result<Vec<&str>, EditError> {
+    Ok(kernel_tokens(line)?.into_iter().map(|token| token.text).collect())
+}
+
+/// `line` without the kernel's arguments that `is_ours` picks, each with the blanks before it.
+pub fn remove_args(line: &str, is_ours: impl Fn(&str) -> bool) -> Result<String, EditError> {
+    let (mut kept, mut copied) = (String::with_capacity(line.len()), 0);
+    for token in kernel_tokens(line)?.iter().filter(|token| is_ours(token.text)) {
+        let start = token.end.saturating_sub(token.text.len());
+        kept.push_str(line.get(copied..start).unwrap_or_default().trim_end_matches(is_blank));
+        copied = token.end;
+    }
+    kept.push_str(line.get(copied..).unwrap_or_default());
+    // The blank behind a first argument that is gone.
+    Ok(if copied == 0 { kept } else { kept.trim_start_matches(is_blank).to_owned() })
+}
+
 impl KernelArg {
     /// Whether the argument is present and not undone later.
     fn holds(&self, tokens: &[Token<'_>]) -> bool {
@@ -124,6 +142,23 @@ mod tests {
             assert_eq!(once, want, "{line:?}");
             assert_eq!(ensure_args(&once, &CGROUP_MEMORY).unwrap(), once);
         }
+    }
+
+    #[test]
+    fn arguments_are_removed_with_their_blank() {
+        let is_x = |word: &str| word == "x";
+        for (line, want) in [
+            ("", ""),
+            ("x", ""),
+            ("x a", "a"),
+            ("a  x b", "a b"),
+            ("a x", "a"),
+            ("x x a x", "a"),
+            ("a \"b x\" -- x", "a \"b x\" -- x"),
+        ] {
+            assert_eq!(remove_args(line, is_x).as_deref(), Ok(want), "{line:?}");
+        }
+        assert_eq!(args("a \"b x\" -- y"), Ok(vec!["a", "\"b x\""]));
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub struct Facts {
     pub old_iptables: bool,
     /// The time zones in the image.
     pub time_zones: BTreeSet<TimeZone>,
-    /// cloud-init, if it is installed: it would overwrite names and network.
+    /// cloud-init, if it runs in the image: it would overwrite names and network.
     pub cloud_init: Option<CloudInit>,
     /// The mechanism for the first account; `None` for an image with its own accounts.
     pub user_setup: Vec<UserSetup>,
@@ -133,6 +133,13 @@ pub enum Swap {
         /// Its name, `swapfile.swap`.
         unit: String,
     },
+    /// A setting of cloud-init.
+    CloudInit {
+        /// The file that has it.
+        file: ImagePath,
+        /// The key at its top level.
+        key: String,
+    },
     /// A partition that systemd enables by its GPT type.
     GptPartition {
         /// Its number.
@@ -150,6 +157,7 @@ impl fmt::Display for Swap {
             Self::ZramService { unit } => f.write_str(unit),
             Self::Fstab { device, .. } => write!(f, "fstab ({device})"),
             Self::Unit { unit } => f.write_str(unit),
+            Self::CloudInit { file, key } => write!(f, "cloud-init ({key} in {file})"),
             Self::GptPartition { number } => write!(f, "partition {number}"),
         }
     }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::fs::ImagePath;
+
 /// cloud-init and its data sources.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CloudInit {
@@ -13,6 +15,30 @@ pub struct CloudInit {
     pub datasources: Vec<String>,
     /// The additional place of its NoCloud source: `fs_label: system-boot` or `seedfrom: …`.
     pub seed: Option<String>,
+    /// What user data of the image's owner does that may hinder the node.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub effects: Vec<UserDataEffect>,
+}
+
+/// What user data of the image's owner does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserDataEffect {
+    /// The file.
+    pub file: ImagePath,
+    /// The key at its top level; empty for a program.
+    pub key: String,
+    /// What it does.
+    pub does: String,
+}
+
+impl fmt::Display for UserDataEffect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, key, does } = self;
+        match key.as_str() {
+            "" => write!(f, "{file} {does}"),
+            key => write!(f, "{key} in {file} {does}"),
+        }
+    }
 }
 
 /// The mechanism for the first account.

@@ -11,12 +11,12 @@ use tempfile::TempPath;
 use super::Base;
 use super::error::{BuildError, GrowError};
 use crate::apply::{ChangeRecord, apply, pending_edits};
-use crate::disk::{ByteSize, grow_last, order_for_firmware};
+use crate::disk::{ByteSize, grow_last, order_for_firmware, set_disk_id};
 use crate::fs::Space;
 use crate::fs::ext4::{self, Need, Planned};
 use crate::os::{Access, OsError, OsImage, PartitionRole};
 use crate::output::Output;
-use crate::plan::{Action, Edit, Plan};
+use crate::plan::{Action, DiskId, Edit, Plan};
 use crate::source::SourceContext;
 use crate::source::copy::copy_image;
 use crate::source::file_name;
@@ -132,6 +132,9 @@ impl<'a> ImageDraft<'a> {
 
     /// Carries a plan out, and checks what was written.
     pub(super) fn apply(&mut self, plan: &Plan, now: i64) -> Result<(), BuildError> {
+        if let Some(DiskId { old, new }) = plan.disk_id {
+            set_disk_id(self.image.file(), old, new).map_err(|source| self.base.failed(source.into()))?;
+        }
         if plan.edits.is_empty() {
             return Ok(());
         }

@@ -15,7 +15,7 @@ use crate::change_manifest::Manifest;
 use crate::disk::ByteSize;
 use crate::os::{Access, Bootloader, Facts, OsError, OsImage, Tree, probe};
 use crate::output::{Output, OutputError};
-use crate::plan::{Plan, PlanError, Request, SharedPlan, files_of_interest, plan, split};
+use crate::plan::{DiskId, Plan, PlanError, Request, SharedPlan, files_of_interest, plan, split};
 use crate::source::SourceContext;
 use crate::value::Hostname;
 
@@ -48,6 +48,11 @@ impl Base {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What messages call it.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// What it is.
@@ -92,7 +97,7 @@ pub struct Ready {
     output: Output,
     finished: Finished,
     manifest: TempPath,
-    partition_table: Option<&'static str>,
+    partition_table: Option<String>,
 }
 
 /// A node image under its final name.
@@ -111,7 +116,7 @@ pub struct BuiltImage {
     /// By how much the image was grown.
     pub grown: ByteSize,
     /// What was changed of the partition table itself, besides its growth.
-    pub partition_table: Option<&'static str>,
+    pub partition_table: Option<String>,
     /// What was changed.
     pub changes: Vec<ChangeRecord>,
 }
@@ -132,28 +137,35 @@ pub fn build(
 
     let mut golden = ImageDraft::of_base(cx, base, &last.output)?;
     let is_pi = matches!(base.facts.bootloader, Bootloader::PiFirmware { .. });
-    let partition_table = (is_pi && golden.order_for_firmware()?).then_some(FIRMWARE_ORDER);
+    let partition_table = (is_pi && golden.order_for_firmware()?).then(|| FIRMWARE_ORDER.to_owned());
     let SharedPlan { shared, per_node } = split(&plans);
     let (shared, per_node) = golden.pending_edits(&shared, &per_node)?;
     golden.make_room(&shared, &per_node, base.facts.space)?;
     golden.apply(&shared, now)?;
 
     let mut finishing = Vec::new();
+    let of_table = |plan: &Plan| partition_table.clone().or_else(|| plan.disk_id.map(told));
     for (place, plan) in others.iter().zip(&per_node) {
         let mut image = golden.copy(&place.output)?;
         image.apply(plan, now)?;
-        finishing.push((place, image.finish()));
+        finishing.push((place, of_table(plan), image.finish()));
     }
+    let mut of_last = None;
     if let Some(plan) = per_node.last() {
         golden.apply(plan, now)?;
+        of_last = of_table(plan);
     }
-    finishing.push((last, golden.finish()));
+    finishing.push((last, of_last, golden.finish()));
 
     let task = cx.progress.start("syncing to the disk", None);
     let mut ready = Vec::new();
-    for (Place { node, board, output }, image) in finishing {
-        let content =
-            Manifest { base: &base.facts.system, time: now, partition_table, changes: &image.changes };
+    for (Place { node, board, output }, partition_table, image) in finishing {
+        let content = Manifest {
+            base: &base.facts.system,
+            time: now,
+            partition_table: partition_table.as_deref(),
+            changes: &image.changes,
+        };
         let manifest = write(output, &content)?;
         let finished = image.wait(output)?;
         let (node, board, output) = (node.clone(), board.clone(), output.clone());
@@ -162,6 +174,10 @@ pub fn build(
     task.done();
     cx.interrupt.check()?;
     Ok(ready)
+}
+
+fn told(DiskId { old, new }: DiskId) -> String {
+    format!("MBR: disk id {new:08x} in place of {old:08x}, which every card of this base would share")
 }
 
 /// Whose image it is, and where it goes.

@@ -9,7 +9,7 @@ use crate::source::artifact::Artifact;
 use crate::value::Secret;
 
 use super::contribution::Contribution;
-use super::edit::{Action, Content, Edit, Reason};
+use super::edit::{Action, Content, DiskId, Edit, Reason};
 use super::error::PlanError;
 
 /// A feature's contribution so far, and the facts that it is made from.
@@ -41,6 +41,11 @@ impl<'a> PlanBuilder<'a> {
     /// Firstboot waits until k3s has applied this addon.
     pub(super) fn addon(&mut self, name: &str) {
         self.made.addons.push(name.to_owned());
+    }
+
+    /// The disk gets another id; the files that name it are edited by those whose files they are.
+    pub(super) fn disk_id(&mut self, id: DiskId) {
+        self.made.disk_id = Some(id);
     }
 
     /// A file of this machine that goes onto the node; firstboot checks that it is whole.

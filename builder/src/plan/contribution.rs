@@ -10,7 +10,7 @@ use crate::os::{Facts, Interest};
 use crate::source::artifact::Artifact;
 
 use super::builder::PlanBuilder;
-use super::edit::{Action, Content, Edit, Plan};
+use super::edit::{Action, Content, DiskId, Edit, Plan};
 use super::error::PlanError;
 use super::request::Request;
 
@@ -43,6 +43,8 @@ pub(super) struct Contribution {
     pub(super) kernel_modules: Vec<Module>,
     /// Addons of k3s that firstboot waits for, on the first server.
     pub(super) addons: Vec<String>,
+    /// A change of the disk's id.
+    pub(super) disk_id: Option<DiskId>,
 }
 
 /// What all features of the first kind have contributed, but for their edits.
@@ -120,7 +122,9 @@ fn set(settings: &mut Vec<Setting>, key: &'static str, node: Node) -> Option<()>
 pub(super) fn merge(all: Vec<Named>) -> Result<Plan, PlanError> {
     let mut edits: Vec<Edit> = Vec::new();
     let mut owners: BTreeMap<ImagePath, &'static str> = BTreeMap::new();
+    let mut disk_id = None;
     for (name, contribution) in all {
+        disk_id = disk_id.or(contribution.disk_id);
         for edit in contribution.edits {
             if let Some(first) = owners.insert(edit.path.clone(), name) {
                 return Err(PlanError::conflict(edit.path.to_string(), first, name));
@@ -128,7 +132,7 @@ pub(super) fn merge(all: Vec<Named>) -> Result<Plan, PlanError> {
             edits.push(edit);
         }
     }
-    Ok(Plan { edits })
+    Ok(Plan { edits, disk_id })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use crate::formats::fstab::{self, LabelMount};
 use crate::os::Interest;
 
 use super::builder::{PlanBuilder, at};
+use super::disk_id;
 use super::error::PlanError;
 use super::flash_wear;
 use super::request::Request;
@@ -17,16 +18,17 @@ fn unit_path(path: &str) -> String {
 }
 
 pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanError> {
+    let id = disk_id::change(builder.facts, request)?;
+    let cleaned = |text: &str| flash_wear::mounts(&fstab::remove_swap(&disk_id::renamed(text, id)), request);
     let Some(disk) = &request.node.data_disk else {
-        return builder.change(&at(fstab::PATH), "no swap, no access times on a card", |text| {
-            Ok(flash_wear::mounts(&fstab::remove_swap(text), request))
-        });
+        return builder
+            .change(&at(fstab::PATH), "no swap, no access times on a card", |text| Ok(cleaned(text)));
     };
     // nofail: a node that boots without its disk can still be asked what is wrong.
     let (label, mount) = (&disk.label, &disk.mount);
     let wanted = LabelMount { label, mount, fstype: "ext4", options: "defaults,noatime,nofail" };
     builder.change(&at(fstab::PATH), "data disk by label, no swap, no access times on a card", |text| {
-        fstab::ensure_mount_by_label(&flash_wear::mounts(&fstab::remove_swap(text), request), wanted)
+        fstab::ensure_mount_by_label(&cleaned(text), wanted)
     })?;
     builder.dir(disk.mount.as_str(), 0o755, "mount point of the data disk");
     if disk.required {

@@ -8,10 +8,21 @@ use crate::source::digest::Sha256Digest;
 use crate::value::Secret;
 
 /// What is done to an image, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
     /// The edits; no path appears twice.
     pub edits: Vec<Edit>,
+    /// The change of the disk's id in the MBR, if there is one.
+    pub disk_id: Option<DiskId>,
+}
+
+/// A change of the id in an MBR, by which `PARTUUID=` names partitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DiskId {
+    /// What it is in the base.
+    pub old: u32,
+    /// What it will be.
+    pub new: u32,
 }
 
 /// One change to one path.

@@ -12,7 +12,9 @@ use super::request::Request;
 /// Only root looks in here.
 const SEED_DIR: &str = "/etc/hcimage";
 
-/// systemd enables everything that has an [Install] section when it finds no machine id, unless a preset says no.
+/// Without a machine id systemd enables everything that has an [Install] section, unless a preset says no. It can where it
+/// finds the root writable (`rw` among the kernel's arguments, as on Debian for the Pi, or from the initramfs): on Raspberry Pi
+/// OS trixie it is not yet, and nothing is enabled.
 const PRESET_PATH: &str = "/etc/systemd/system-preset/00-hcimage.preset";
 const PRESET: &str = "# Written by hcimage: firstboot enables k3s, when the node is ready for it.\n\
                       enable hc-firstboot.service\n\

@@ -1,10 +1,11 @@
 //! The kernel's arguments: k3s needs the memory cgroup, which a Pi's firmware switches off.
 
 use crate::formats::kernel_args::CGROUP_MEMORY;
-use crate::formats::{cmdline, grub_cfg, grub_default, raspi_extra_cmdline};
+use crate::formats::{cmdline, grub_cfg, grub_default, init_program, raspi_extra_cmdline};
 use crate::os::{Bootloader, Family, Interest};
 
 use super::builder::PlanBuilder;
+use super::disk_id;
 use super::error::PlanError;
 use super::request::Request;
 
@@ -12,10 +13,14 @@ const REASON: &str = "k3s needs the memory cgroup";
 
 pub(super) const READS: [Interest; 1] = [Interest::Path(raspi_extra_cmdline::PATH)];
 
-pub(super) fn edits(builder: &mut PlanBuilder, _: &Request<'_>) -> Result<(), PlanError> {
+pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanError> {
     match builder.facts.bootloader.clone() {
         Bootloader::PiFirmware { cmdline, .. } => {
-            builder.change(&cmdline, REASON, |text| cmdline::edit(text, &CGROUP_MEMORY))?;
+            let id = disk_id::change(builder.facts, request)?;
+            builder.change(&cmdline, REASON, |text| {
+                let text = init_program::without_publishers(&disk_id::renamed(text, id))?;
+                cmdline::edit(&text, &CGROUP_MEMORY)
+            })?;
             if builder.facts.system.family == Family::DebianPi {
                 keep_on_kernel_updates(builder)?;
             }

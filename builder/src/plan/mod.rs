@@ -10,6 +10,7 @@ mod contribution;
 mod data_disk;
 mod datastore;
 mod device_tree;
+mod disk_id;
 mod edit;
 mod error;
 mod firstboot;
@@ -20,6 +21,7 @@ mod k3s_settings;
 mod kernel;
 mod modules;
 mod network;
+mod questions;
 mod registries;
 mod request;
 mod secrets;
@@ -33,7 +35,7 @@ mod unsupported;
 mod users;
 mod wifi;
 
-pub use edit::{Action, Content, Edit, Plan, Reason};
+pub use edit::{Action, Content, DiskId, Edit, Plan, Reason};
 pub use error::PlanError;
 pub use request::{NodeSecrets, Request};
 pub use shared_plan::{SharedPlan, split};
@@ -44,10 +46,12 @@ use contribution::{Add, Feature};
 use crate::os::{Facts, Interest};
 
 /// All features, in the order in which their edits are carried out.
-static FEATURES: [Feature; 20] = [
+static FEATURES: [Feature; 22] = [
+    Feature { name: "disk id", reads: &[], add: Add::Alone(disk_id::edits) },
     Feature { name: "kernel arguments", reads: &kernel::READS, add: Add::Alone(kernel::edits) },
     Feature { name: "firmware settings", reads: &config_txt::READS, add: Add::Alone(config_txt::edits) },
     Feature { name: "system", reads: &system::READS, add: Add::Alone(system::edits) },
+    Feature { name: "first-boot questions", reads: &questions::READS, add: Add::Alone(questions::edits) },
     Feature { name: "cloud-init", reads: &cloud_init::READS, add: Add::Alone(cloud_init::edits) },
     Feature { name: "time zone", reads: &time_zone::READS, add: Add::Alone(time_zone::edits) },
     Feature { name: "accounts", reads: &users::READS, add: Add::Alone(users::edits) },

@@ -17,7 +17,7 @@ pub struct SharedPlan {
 /// below it comes first, unless an edit names the directory itself: such an edit stays before all that is below it.
 pub fn split(plans: &[Plan]) -> SharedPlan {
     let Some((first, others)) = plans.split_first() else {
-        return SharedPlan { shared: Plan { edits: Vec::new() }, per_node: Vec::new() };
+        return SharedPlan { shared: Plan::default(), per_node: Vec::new() };
     };
     let mut shared: Vec<Edit> = Vec::new();
     let mut particular: Vec<&Edit> = Vec::new();
@@ -32,14 +32,16 @@ pub fn split(plans: &[Plan]) -> SharedPlan {
     }
     let per_node = |plan: &Plan| Plan {
         edits: plan.edits.iter().filter(|edit| !shared.contains(edit)).cloned().collect(),
+        // Of two images of one board each has its own.
+        disk_id: plan.disk_id,
     };
     let per_node = plans.iter().map(per_node).collect();
-    SharedPlan { shared: Plan { edits: shared }, per_node }
+    SharedPlan { shared: Plan { edits: shared, disk_id: None }, per_node }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::edit::{Action, Content};
+    use super::super::edit::{Action, Content, DiskId};
     use super::*;
     use crate::fs::{Attributes, ImagePath};
 
@@ -58,34 +60,43 @@ mod tests {
         Edit { path: ImagePath::parse(path).unwrap(), action: Action::Dir(ROOT), reason: "test".into() }
     }
 
+    fn of(edits: Vec<Edit>) -> Plan {
+        Plan { edits, disk_id: None }
+    }
+
+    #[test]
+    fn the_id_of_a_disk_is_the_nodes_own() {
+        let plan = |new| Plan { disk_id: Some(DiskId { old: 1, new }), ..of(vec![write("/a", "x")]) };
+        let divided = split(&[plan(2), plan(3)]);
+        assert_eq!(divided.shared, of(vec![write("/a", "x")]));
+        let ids: Vec<_> = divided.per_node.iter().map(|plan| plan.disk_id.unwrap().new).collect();
+        assert_eq!(ids, [2, 3]);
+    }
+
     fn paths(plan: &Plan) -> Vec<String> {
         plan.edits.iter().map(|edit| edit.path.to_string()).collect()
     }
 
     #[test]
     fn edits_of_all_plans_are_shared_and_others_stay_per_node() {
-        let plan =
-            |name: &str| Plan { edits: vec![write("/a", "x"), write("/name", name), write("/b", "y")] };
+        let plan = |name: &str| of(vec![write("/a", "x"), write("/name", name), write("/b", "y")]);
         let divided = split(&[plan("one"), plan("two")]);
         assert_eq!(paths(&divided.shared), ["/a", "/b"]);
-        assert_eq!(
-            divided.per_node,
-            [&["one"], &["two"]].map(|[name]| Plan { edits: vec![write("/name", name)] })
-        );
+        assert_eq!(divided.per_node, [&["one"], &["two"]].map(|[name]| of(vec![write("/name", name)])));
     }
 
     #[test]
     fn one_plan_is_shared_whole_and_no_plan_gives_nothing() {
-        let plan = Plan { edits: vec![write("/a", "x")] };
+        let plan = of(vec![write("/a", "x")]);
         let divided = split(std::slice::from_ref(&plan));
-        assert_eq!(divided, SharedPlan { shared: plan, per_node: vec![Plan { edits: Vec::new() }] });
+        assert_eq!(divided, SharedPlan { shared: plan, per_node: vec![Plan::default()] });
         assert!(split(&[]).per_node.is_empty());
     }
 
     #[test]
     fn an_edit_below_a_nodes_own_directory_is_not_made_before_it() {
-        let first = Plan { edits: vec![dir("/tls"), write("/tls/ca", "x")] };
-        let second = Plan { edits: vec![write("/tls/ca", "x")] };
+        let first = of(vec![dir("/tls"), write("/tls/ca", "x")]);
+        let second = of(vec![write("/tls/ca", "x")]);
         let divided = split(&[first, second]);
         assert!(divided.shared.edits.is_empty(), "{divided:?}");
         assert_eq!(paths(&divided.per_node[0]), ["/tls", "/tls/ca"]);

@@ -26,6 +26,8 @@ pub(super) fn edits(builder: &mut PlanBuilder, _: &Request<'_>) -> Result<(), Pl
             Swap::RpiSwap => rpi(builder),
             Swap::ZramGenerator => zram_generator(builder),
             Swap::ZramService { unit } | Swap::Unit { unit } => mask(builder, &unit),
+            // Their files are edited together with what else cloud-init must not do.
+            Swap::CloudInit { .. } => {}
             // The line goes together with the mounts, see `data_disk`: one file, one edit.
             Swap::Fstab { file, .. } => files.extend(file),
             // Without a line in fstab, which is removed, systemd switches it on by its type (systemd-gpt-auto-generator(8)).
@@ -43,7 +45,8 @@ pub(super) fn edits(builder: &mut PlanBuilder, _: &Request<'_>) -> Result<(), Pl
     Ok(())
 }
 
-/// Masked, since a first boot's preset-all would enable it again where only the links are gone.
+/// Masked: what else wants the unit, an update of its package, or presets on a first boot whose root is writable then, would
+/// bring it back where only the links are gone.
 fn dphys(builder: &mut PlanBuilder) -> Result<(), PlanError> {
     for target in ["multi-user.target.wants", "local-fs.target.wants"] {
         builder.remove(&format!("/etc/systemd/system/{target}/dphys-swapfile.service"), REASON);
@@ -56,7 +59,7 @@ fn dphys(builder: &mut PlanBuilder) -> Result<(), PlanError> {
     Ok(())
 }
 
-/// Not only disabled: a first boot's preset-all, or a target that wants the unit, would bring it back.
+/// Not only disabled, for the same reasons.
 fn mask(builder: &mut PlanBuilder, unit: &str) {
     for target in ["multi-user.target.wants", "swap.target.wants"] {
         builder.remove(&format!("/etc/systemd/system/{target}/{unit}"), REASON);

@@ -8,15 +8,12 @@ use super::error::PlanError;
 use super::request::Request;
 
 const TARGET: &str = "/etc/systemd/system/default.target";
-const FIRST_BOOT_UNIT: &str = "/lib/systemd/system/systemd-firstboot.service";
 
-pub(super) const READS: [Interest; 3] =
-    [Interest::Path(hosts::PATH), Interest::Path(TARGET), Interest::Path(FIRST_BOOT_UNIT)];
+pub(super) const READS: [Interest; 2] = [Interest::Path(hosts::PATH), Interest::Path(TARGET)];
 
 pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanError> {
     name(builder, request)?;
     target(builder)?;
-    questions(builder)?;
     builder.text(sysctl::PATH, 0o644, sysctl::render(), "kernel settings that k3s needs");
     Ok(())
 }
@@ -42,16 +39,5 @@ fn target(builder: &mut PlanBuilder) -> Result<(), PlanError> {
         return Ok(());
     }
     builder.link(TARGET, "/usr/lib/systemd/system/multi-user.target", "no desktop on a node");
-    Ok(())
-}
-
-/// Where it has no machine id, systemd asks on the console for what it misses, such as root's password and the time zone
-/// (systemd-firstboot(1)). It waits without end, and nothing starts before.
-fn questions(builder: &mut PlanBuilder) -> Result<(), PlanError> {
-    let asks = !builder.is_absent(FIRST_BOOT_UNIT)?;
-    if asks && builder.facts.machine_id.makes_a_first_boot() {
-        let unit = "/etc/systemd/system/systemd-firstboot.service";
-        builder.link(unit, "/dev/null", "nobody sits there to answer its questions");
-    }
     Ok(())
 }

@@ -41,6 +41,17 @@ pub enum Unsupported {
          `hcimage ls IMAGE:/usr/share/zoneinfo` shows, such as Europe/Berlin or UTC"
     )]
     TimeZone(TimeZone),
+    /// User data that may hold settings which are not seen, such as accounts with passwords that everybody knows.
+    #[error(
+        "{path} in the image, which is {what}, is not supported: what it sets would override the node's settings unseen; \
+         write it as one text that begins with #cloud-config, or remove it from the base image"
+    )]
+    UserData {
+        /// The file.
+        path: ImagePath,
+        /// What it is.
+        what: String,
+    },
     /// Somebody is to log in by SSH, and there is no server.
     #[error(
         "an account with SSH keys on an image without the package openssh-server is not supported: use an image with an SSH \

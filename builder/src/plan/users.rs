@@ -1,10 +1,11 @@
 //! The accounts of the cluster file.
 
 use crate::cluster::User;
-use crate::formats::accounts::{group, passwd, shadow, subids};
+use crate::formats::accounts::group::{self, Group};
+use crate::formats::accounts::{passwd, shadow, subids};
 use crate::formats::{EditError, authorized_keys, sudoers};
 use crate::fs::{Attributes, ImagePath};
-use crate::os::{FileState, Interest, NotTaken};
+use crate::os::{FileState, Interest};
 
 use super::builder::{PlanBuilder, at};
 use super::edit::{Action, Content};
@@ -19,11 +20,7 @@ const SECONDS_OF_A_DAY: i64 = 24 * 60 * 60;
 /// Raspberry Pi OS lets `pi` become root by this file, whatever the cluster file says.
 const PI_RULE: &str = "/etc/sudoers.d/010_pi-nopasswd";
 
-/// What asks on the console for the name of a first user.
-const FIRST_USER_UNIT: &str = "/lib/systemd/system/userconfig.service";
-const CONSOLE_LOGIN: &str = "/etc/systemd/system/getty.target.wants/getty@tty1.service";
-
-pub(super) const READS: [Interest; 10] = [
+pub(super) const READS: [Interest; 8] = [
     Interest::Path(passwd::PATH),
     Interest::Path(group::PATH),
     Interest::Path(group::SHADOW_PATH),
@@ -31,8 +28,6 @@ pub(super) const READS: [Interest; 10] = [
     Interest::Path(subids::PATHS[0]),
     Interest::Path(subids::PATHS[1]),
     Interest::Path(sudoers::MAIN_PATH),
-    Interest::Path(FIRST_USER_UNIT),
-    Interest::Path(CONSOLE_LOGIN),
     Interest::Homes,
 ];
 
@@ -54,8 +49,7 @@ pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<
     for person in &people {
         home(builder, person)?;
     }
-    sudo(builder, users)?;
-    Ok(first_user_of_the_base(builder)?)
+    sudo(builder, users)
 }
 
 /// Settles names and numbers, and writes them down.
@@ -72,8 +66,10 @@ fn people<'a>(builder: &mut PlanBuilder, users: &'a [User]) -> Result<Vec<Person
             .map_err(within(group::PATH))?;
         people.push(Person { user, account, known });
     }
-    let own: Vec<bool> =
-        users.iter().map(|user| matches!(group::number(&groups, &user.name), Ok(Some(_)))).collect();
+    let own: Vec<bool> = users
+        .iter()
+        .map(|user| matches!(group::find(&groups, &user.name), Ok(Some(Group::OfPeople(_)))))
+        .collect();
     builder.change(&at(passwd::PATH), REASON, |_| Ok(accounts))?;
     builder.change(&at(group::PATH), REASON, |_| Ok(groups))?;
     if !builder.is_absent(group::SHADOW_PATH)? {
@@ -94,11 +90,19 @@ fn people<'a>(builder: &mut PlanBuilder, users: &'a [User]) -> Result<Vec<Person
     Ok(people)
 }
 
-/// An account with the first free number, or with the number of the group that is its own already.
+/// An account with the first free number, or with the number of the group that is its own already. A group of the system
+/// with its name, such as Ubuntu's `admin`, is not: its members may do more than others. Such an account has the group of
+/// all users.
 fn new(accounts: &str, groups: &str, user: &User) -> Result<passwd::Account, PlanError> {
     let uid = group::free_number(accounts, groups).map_err(within(passwd::PATH))?;
-    let gid = group::number(groups, &user.name).map_err(within(group::PATH))?;
-    Ok(passwd::new(accounts, &user.name, uid, gid.unwrap_or(uid)))
+    let gid = match group::find(groups, &user.name).map_err(within(group::PATH))? {
+        None => uid,
+        Some(Group::OfPeople(gid)) => gid,
+        Some(Group::OfSystem(gid)) => {
+            group::of_all_users(groups, &user.name, gid).map_err(within(group::PATH))?
+        }
+    };
+    Ok(passwd::new(accounts, &user.name, uid, gid))
 }
 
 /// Who may become root may also read the logs. Of somebody who may not, nothing is taken away but that.
@@ -177,22 +181,6 @@ fn sudo(builder: &mut PlanBuilder, users: &[User]) -> Result<(), PlanError> {
     }
     let rules = users.iter().filter(|user| user.sudo).map(|user| (&user.name, user.password.is_some()));
     builder.text(sudoers::PATH, sudoers::MODE, sudoers::render(rules), "who may become root");
-    Ok(())
-}
-
-/// Raspberry Pi OS asks on the console for the name of its first user, and nobody sits there. Masked, since a first
-/// boot's preset-all would enable it again. While it waits, it keeps the console's login away.
-fn first_user_of_the_base(builder: &mut PlanBuilder) -> Result<(), NotTaken> {
-    const REASON: &str = "the image has its accounts: nobody is to be asked for one";
-    if builder.is_absent(FIRST_USER_UNIT)? {
-        return Ok(());
-    }
-    builder.remove("/etc/systemd/system/multi-user.target.wants/userconfig.service", REASON);
-    builder.link("/etc/systemd/system/userconfig.service", "/dev/null", REASON);
-    builder.remove("/etc/ssh/sshd_config.d/rename_user.conf", REASON);
-    if builder.is_absent(CONSOLE_LOGIN)? {
-        builder.link(CONSOLE_LOGIN, "/lib/systemd/system/getty@.service", REASON);
-    }
     Ok(())
 }
 

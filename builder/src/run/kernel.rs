@@ -67,12 +67,20 @@ fn pi(tree: &Tree, board: &Board, dir: &ImagePath) -> Result<BootFiles, KernelEr
     let kernel = setting(&config, "kernel").unwrap_or(default);
     // "initramfs FILE ADDRESS" is the one setting without an equals sign.
     let initrd = config.lines().filter_map(|line| line.trim().strip_prefix("initramfs ")).next_back();
-    let initrd = initrd.and_then(|rest| rest.split_whitespace().next());
+    let initrd = initrd.and_then(|rest| rest.split_whitespace().next().map(str::to_owned));
+    let initrd = initrd.or_else(|| beside_kernel(&config, kernel));
     Ok(BootFiles {
         kernel: below(dir, &format!("{prefix}{kernel}"))?,
         initrd: initrd.map(|name| below(dir, &format!("{prefix}{name}"))).transpose()?,
         arguments: text(tree, &below(dir, &format!("{prefix}{cmdline}"))?)?.trim().to_owned(),
     })
+}
+
+/// `auto_initramfs=1`: `initramfs8` for `kernel8.img`, `initramfs_2712` for `kernel_2712.img`.
+fn beside_kernel(config: &str, kernel: &str) -> Option<String> {
+    let is_on = setting(config, "auto_initramfs") == Some("1");
+    let suffix = kernel.strip_prefix("kernel")?.strip_suffix(".img")?;
+    is_on.then(|| format!("initramfs{suffix}"))
 }
 
 /// The last `key=value` wins, as in the firmware; filters such as `[pi4]` are not followed.
@@ -139,6 +147,19 @@ fn parse(path: &str) -> Result<ImagePath, KernelError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_initramfs_is_found_by_the_kernels_name() {
+        for (kernel, want) in [
+            ("kernel8.img", Some("initramfs8")),
+            ("kernel_2712.img", Some("initramfs_2712")),
+            ("kernel.img", Some("initramfs")),
+            ("vmlinuz", None),
+        ] {
+            assert_eq!(beside_kernel("auto_initramfs=1\n", kernel).as_deref(), want);
+            assert_eq!(beside_kernel("auto_initramfs=0\n", kernel), None);
+        }
+    }
 
     #[test]
     fn only_the_console_is_replaced() {

@@ -83,7 +83,11 @@ impl Session {
                 BaseSource::File(path) => path.display().to_string(),
                 BaseSource::Url(_) => obtained.name,
             };
-            bases.push((board, Base::probe(obtained.image, shown)?));
+            let base = Base::probe(obtained.image, shown)?;
+            for effect in base.facts().cloud_init.iter().flat_map(|cloud| &cloud.effects) {
+                cx.progress.message(&format!("warning: {}: {effect}", base.name()));
+            }
+            bases.push((board, base));
         }
         let k3s = sources.k3s_of(&project.cluster);
         let mut releases: BTreeMap<&'static str, K3sBundle> = BTreeMap::new();

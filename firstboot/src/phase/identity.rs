@@ -10,7 +10,7 @@ use crate::overrides::{OVERRIDES_FILE, Overrides};
 use crate::phase_error::PhaseError;
 use crate::state::{self, PhaseName};
 use crate::sys::Command;
-use crate::systemd;
+use crate::systemd::{self, Unit, is_enabled, systemctl};
 
 const HOSTNAME_PATH: &str = "/etc/hostname";
 const HOSTS_PATH: &str = "/etc/hosts";
@@ -23,6 +23,7 @@ const OWN_ADDRESS: &str = "127.0.1.1";
 const K3S_OVERRIDES: &str = "/etc/rancher/k3s/config.yaml.d/90-hcimage-toml.yaml";
 
 const SSHD: &str = "/usr/sbin/sshd";
+const SSHD_UNIT: &str = "ssh.service";
 const SSH_DIR: &str = "/etc/ssh";
 
 /// The time limit of ssh-keygen. The time for an RSA key is random, and a board is busy at its first boot: a minute was
@@ -200,10 +201,20 @@ fn make_host_keys(cx: &Context<'_>) -> Result<(), PhaseError> {
     // Without a sync the key could be empty after a power cut.
     cx.sys.sync_all().map_err(|e| failed("writing the host keys", &e))?;
     if output.success {
-        return Ok(());
+        return start_sshd(cx);
     }
     let what = format!("running {command}: {}", systemd::last_line(&output.stderr));
     Err(PhaseError::retry(what, "check whether the card is full or worn out (see dmesg)"))
+}
+
+/// Without host keys sshd has failed already, so often that systemd does not try again.
+fn start_sshd(cx: &Context<'_>) -> Result<(), PhaseError> {
+    if !is_enabled(cx.sys, SSHD_UNIT)? || Unit::show(cx.sys, SSHD_UNIT)?.active != "failed" {
+        return Ok(());
+    }
+    systemctl(cx.sys, ["reset-failed", SSHD_UNIT])?;
+    systemctl(cx.sys, ["start", "--no-block", SSHD_UNIT])?;
+    Ok(())
 }
 
 fn replace(cx: &Context<'_>, path: &str, content: &str, mode: u32) -> Result<(), PhaseError> {

@@ -23,6 +23,7 @@ pub(super) fn rows(facts: &Facts) -> Vec<(&'static str, String)> {
     {
         rows.push(("os_prefix", prefix.clone()));
     }
+    let effects = facts.cloud_init.iter().flat_map(|cloud| &cloud.effects);
     rows.extend([
         ("kernels", list(facts.kernels.iter().map(kernel))),
         ("cgroups", cgroups(facts)),
@@ -37,6 +38,7 @@ pub(super) fn rows(facts: &Facts) -> Vec<(&'static str, String)> {
         ("hostname", facts.hostname.clone().unwrap_or_else(|| "none".to_owned())),
         ("free", format!("{}, {} inodes", ByteSize(facts.space.bytes), facts.space.inodes)),
     ]);
+    rows.extend(effects.map(|effect| ("user data", effect.to_string())));
     rows
 }
 

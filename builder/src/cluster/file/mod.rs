@@ -63,7 +63,8 @@ pub(super) struct File {
     pub(super) nodes: Vec<NodeTable>,
     pub(super) data_disk: Option<DataDiskTable>,
     /// Accounts on every node. Without any, the only access is `kubectl`, or accounts that you added to the base image:
-    /// the base's default account is not created, and an empty password is removed.
+    /// the base's default account is not created, an empty password is removed, and nobody is asked for an account on the
+    /// console (`userconf.txt` on the boot partition has no effect).
     pub(super) users: Vec<UserTable>,
     pub(super) registries: Option<RegistriesTable>,
     /// The base image of a board, by the board's name. The default is the board profile's base, which is downloaded.

@@ -13,17 +13,36 @@ pub const SHADOW_PATH: &str = "/etc/gshadow";
 /// Both files have four fields; the last one lists the members.
 const FIELDS: usize = 4;
 
-/// The ID of the group with this name, if it exists. Fails if it is a system group.
-pub fn number(text: &str, name: &UserName) -> Result<Option<u32>, EditError> {
+/// The group of all users: the primary group of accounts without one of their own (useradd(8)).
+const USERS: &str = "users";
+
+/// A group and its ID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// A regular user's, or made by one.
+    OfPeople(u32),
+    /// One of the system, whose members may do what others may not.
+    OfSystem(u32),
+}
+
+/// The group with this name, if it exists.
+pub fn find(text: &str, name: &UserName) -> Result<Option<Group>, EditError> {
+    Ok(number(text, name.as_str())?
+        .map(|gid| if OF_PEOPLE.contains(&gid) { Group::OfPeople(gid) } else { Group::OfSystem(gid) }))
+}
+
+/// The ID of the group of all users, for an account whose name is that of the system group `taken`.
+pub fn of_all_users(text: &str, name: &UserName, taken: u32) -> Result<u32, EditError> {
+    let missing = || EditError::SystemName { what: "a group", name: name.to_string(), id: taken };
+    number(text, USERS)?.ok_or_else(missing)
+}
+
+fn number(text: &str, name: &str) -> Result<Option<u32>, EditError> {
     let records = Records::parse(text, FIELDS);
-    let Some(record) = records.get(name.as_str())? else { return Ok(None) };
+    let Some(record) = records.get(name)? else { return Ok(None) };
     let field = record.get(2).copied().unwrap_or_default();
-    let gid =
-        field.parse().map_err(|_| EditError::NoNumber { name: name.to_string(), field: field.to_owned() })?;
-    match OF_PEOPLE.contains(&gid) {
-        true => Ok(Some(gid)),
-        false => Err(EditError::SystemName { what: "a group", name: name.to_string(), id: gid }),
-    }
+    let invalid = || EditError::NoNumber { name: name.to_owned(), field: field.to_owned() };
+    field.parse().map(Some).map_err(|_| invalid())
 }
 
 /// All group IDs in use.

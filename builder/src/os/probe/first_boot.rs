@@ -1,38 +1,16 @@
 //! What the system does on its first boot.
 
 use crate::formats::accounts::shadow;
-use crate::formats::{cloud_cfg, fstab};
+use crate::formats::{fstab, init_program};
 
 use super::super::error::OsError;
 use super::super::facts::Bootloader;
 use super::super::first_boot::{CloudInit, MachineId, RootGrowth, UserSetup};
 use super::super::image::fixed;
 use super::super::snapshot::Snapshot;
-use super::{Probe, installed, root};
-
-/// No file of cloud-init's configuration is larger.
-const LIMIT: u64 = 1 << 20;
+use super::{Probe, root};
 
 impl Probe<'_> {
-    pub(super) fn cloud_init(&self, status: &str) -> Result<Option<CloudInit>, OsError> {
-        if !installed(status, "cloud-init")? {
-            return Ok(None);
-        }
-        let mut texts = vec![self.text("/etc/cloud/cloud.cfg", LIMIT)?.unwrap_or_default()];
-        let dir = self.tree.resolve(&fixed("/etc/cloud/cloud.cfg.d")).map_err(root)?;
-        if self.tree.stat(&dir).map_err(root)?.is_some() {
-            // Sorted already, as cloud-init reads them.
-            for entry in self.tree.list(&dir).map_err(root)? {
-                if entry.name.ends_with(".cfg") {
-                    texts.push(self.text(&format!("{dir}/{}", entry.name), LIMIT)?.unwrap_or_default());
-                }
-            }
-        }
-        let cloud_cfg::DataSources { list, seed } = cloud_cfg::datasources(texts.iter().map(String::as_str));
-        let disabled = self.exists("/etc/cloud/cloud-init.disabled")?;
-        Ok(Some(CloudInit { disabled, datasources: list, seed }))
-    }
-
     pub(super) fn user_setup(
         &self,
         files: &mut Snapshot,
@@ -57,7 +35,6 @@ impl Probe<'_> {
         &self,
         bootloader: &Bootloader,
         files: &mut Snapshot,
-        status: &str,
         cloud_init: Option<&CloudInit>,
     ) -> Result<Vec<RootGrowth>, OsError> {
         let mut found = Vec::new();
@@ -67,7 +44,7 @@ impl Probe<'_> {
                 found.extend(growth_word(word));
             }
         }
-        if cloud_init.is_some_and(|cloud| !cloud.disabled) && installed(status, "cloud-guest-utils")? {
+        if cloud_init.is_some_and(|cloud| !cloud.disabled) && self.exists("/usr/bin/growpart")? {
             found.push(RootGrowth::CloudInit);
         }
         let fstab = files.take_text(self.tree, &fixed(fstab::PATH)).map_err(root)?.unwrap_or_default();
@@ -90,9 +67,7 @@ impl Probe<'_> {
 fn growth_word(word: &str) -> Option<RootGrowth> {
     match word {
         "resize" => Some(RootGrowth::ResizeWord),
-        "init=/usr/lib/raspberrypi-sys-mods/firstboot" | "init=/usr/lib/raspi-config/init_resize.sh" => {
-            Some(RootGrowth::InitProgram)
-        }
+        word if init_program::is_publishers(word) => Some(RootGrowth::InitProgram),
         _ => None,
     }
 }

@@ -1,6 +1,7 @@
 //! Reads an image and says what it is. Never writes.
 
 mod boot;
+mod cloud_init;
 mod elf;
 mod first_boot;
 mod swap;
@@ -21,6 +22,7 @@ use super::network;
 use super::snapshot::Snapshot;
 use super::tree::Tree;
 use crate::value::TimeZone;
+use cloud_init::CloudFiles;
 use elf::UnsupportedElf;
 
 /// A package database of a full desktop is below 8 MiB.
@@ -53,13 +55,15 @@ impl Probe<'_> {
         }
         let hostname = files.take_text(self.tree, &fixed(hostname::PATH)).map_err(root)?;
         let hostname = hostname.map(|name| name.trim().to_owned());
-        let cloud_init = self.cloud_init(&status)?;
+        let arguments = files.text(bootloader.arguments_file()).ok().flatten().unwrap_or_default();
+        let cloud_files = self.cloud_files(arguments)?;
+        let cloud_init = cloud_files.as_ref().map(CloudFiles::facts);
         let machine_id = self.machine_id()?;
         Ok(Facts {
             system,
             pretty_name: evidence.pretty,
             arch: self.arch()?,
-            root_growth: self.root_growth(&bootloader, &mut files, &status, cloud_init.as_ref())?,
+            root_growth: self.root_growth(&bootloader, &mut files, cloud_init.as_ref())?,
             user_setup: self.user_setup(&mut files, machine_id, cloud_init.as_ref())?,
             machine_id,
             packages: dpkg_status::count_installed(&status),
@@ -67,7 +71,7 @@ impl Probe<'_> {
             network: network::active(self.tree, &mut files)?,
             resolver: network::resolver(self.tree)?,
             wpa_supplicant: installed(&status, "wpasupplicant")?,
-            swap: self.swap(image, &mut files, &status)?,
+            swap: self.swap(image, &mut files, &status, cloud_files.as_ref())?,
             old_iptables: iptables::needs_bundled(&status).map_err(bad_status)?,
             cloud_init,
             kernels: self.kernels()?,
@@ -164,6 +168,10 @@ impl Probe<'_> {
 
 fn installed(status: &str, package: &str) -> Result<bool, OsError> {
     Ok(dpkg_status::installed_version(status, package).map_err(bad_status)?.is_some())
+}
+
+fn bad_path(name: &str, bad: &BadImagePath) -> OsError {
+    OsError::File { path: name.to_owned(), problem: bad.to_string() }
 }
 
 fn bad_status(bad: VersionError) -> OsError {

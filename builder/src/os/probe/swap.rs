@@ -1,13 +1,14 @@
 //! Everything in an image that would make swap.
 
 use crate::formats::{dphys_swapfile, fstab, zram_generator};
-use crate::fs::{BadImagePath, ImagePath, Kind};
+use crate::fs::{ImagePath, Kind};
 
 use super::super::error::OsError;
 use super::super::facts::Swap;
 use super::super::image::{OsImage, fixed};
 use super::super::snapshot::Snapshot;
-use super::{Probe, installed, root};
+use super::cloud_init::CloudFiles;
+use super::{Probe, bad_path, installed, root};
 use crate::disk::PartitionType;
 
 /// Where a unit of the image may lie; the first one that has it counts (systemd.unit(5)).
@@ -23,6 +24,7 @@ impl Probe<'_> {
         image: &OsImage,
         files: &mut Snapshot,
         status: &str,
+        cloud: Option<&CloudFiles>,
     ) -> Result<Vec<Swap>, OsError> {
         let mut found = Vec::new();
         let config = files.take_text(self.tree, &fixed(dphys_swapfile::PATH)).map_err(root)?;
@@ -52,6 +54,7 @@ impl Probe<'_> {
             found.push(Swap::Fstab { device, file });
         }
         found.extend(self.swap_units()?.into_iter().map(|unit| Swap::Unit { unit }));
+        found.extend(cloud.map(CloudFiles::swap).unwrap_or_default());
         let partitions = image.table().partitions.iter();
         let of_swap = partitions.filter(|partition| partition.kind == PartitionType::OtherGpt(GPT_SWAP));
         found.extend(of_swap.map(|partition| Swap::GptPartition { number: partition.number }));
@@ -91,7 +94,7 @@ impl Probe<'_> {
                 if !entry.name.ends_with(".swap") || seen.contains(&entry.name) {
                     continue;
                 }
-                let path = dir.join(&entry.name).map_err(|bad| unit_problem(&entry.name, &bad))?;
+                let path = dir.join(&entry.name).map_err(|bad| bad_path(&entry.name, &bad))?;
                 let masked =
                     entry.kind == Kind::Symlink && self.tree.read_link(&path).map_err(root)? == "/dev/null";
                 seen.push(entry.name.clone());
@@ -102,8 +105,4 @@ impl Probe<'_> {
         }
         Ok(units)
     }
-}
-
-fn unit_problem(unit: &str, bad: &BadImagePath) -> OsError {
-    OsError::File { path: unit.to_owned(), problem: bad.to_string() }
 }

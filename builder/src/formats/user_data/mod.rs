@@ -1,5 +1,5 @@
-//! cloud-init's `user-data` beside the boot files: settings that the image makes are removed from it, because it
-//! overrides the files in `/etc/cloud`.
+//! cloud-init's user data and vendor data: settings that the image makes are removed from them, because they override the
+//! files in `/etc/cloud`.
 //!
 //! Keys: cloud-init's module reference, `cc_users_groups`, `cc_set_passwords`, `cc_ssh`, `cc_set_hostname`,
 //! `cc_update_etc_hosts`, `cc_mounts`, `cc_timezone`.
@@ -7,12 +7,27 @@
 use yaml_rust2::yaml::Hash;
 use yaml_rust2::{Yaml, YamlLoader};
 
+mod effects;
+mod kind;
+
+pub use effects::{Effect, effects};
+pub use kind::{Kind, Opaque};
+
 use super::EditError;
 use super::cloud_cfg::is_too_deep;
 use super::cloud_init::CloudInitOverrides;
+use super::cloud_swap;
 
-/// Its name in the boot directory, where Ubuntu's and Raspberry Pi OS's images have cloud-init's seed.
-pub const NAME: &str = "user-data";
+/// Their names in the boot directory, where Ubuntu's and Raspberry Pi OS's images have cloud-init's seed.
+pub const NAMES: [&str; 2] = ["user-data", "vendor-data"];
+
+/// Where NoCloud looks besides (cloud-init's documentation of the data source).
+pub const PATHS: [&str; 4] = [
+    "/var/lib/cloud/seed/nocloud/user-data",
+    "/var/lib/cloud/seed/nocloud/vendor-data",
+    "/var/lib/cloud/seed/nocloud-net/user-data",
+    "/var/lib/cloud/seed/nocloud-net/vendor-data",
+];
 
 /// Keys of the node's name, `/etc/hosts`, host keys and swap.
 const OF_THE_NODE: [&str; 8] = [
@@ -38,8 +53,8 @@ const OF_ACCOUNTS: [&str; 8] = [
     "disable_root",
 ];
 
-/// The text without the keys that the image sets; all other bytes stay. A script or another kind of user data is left
-/// unchanged.
+/// The text without the keys that the image sets; all other bytes stay. A script is left unchanged, and so is what cannot
+/// be looked into: see [`Kind`].
 pub fn edit(text: &str, overrides: CloudInitOverrides) -> Result<String, EditError> {
     if !is_cloud_config(text) {
         return Ok(text.to_owned());
@@ -50,17 +65,21 @@ pub fn edit(text: &str, overrides: CloudInitOverrides) -> Result<String, EditErr
             || overrides.time_zone && key == "timezone"
             || has_plain_password(key, value)
     };
-    let mut wanted = parse(text)?;
+    let original = parse(text)?;
+    let mut wanted = original.clone();
     let ours: Vec<String> = wanted
         .iter()
         .filter_map(|(key, value)| key.as_str().filter(|key| is_ours(key, value)))
         .map(str::to_owned)
         .collect();
-    let Some(first) = ours.first().cloned() else {
+    let has_swap_lines = cloud_swap::without_swap_lines(&mut wanted);
+    let of_mounts = has_swap_lines.then(|| cloud_swap::MOUNTS.to_owned());
+    let Some(first) = ours.first().cloned().or(of_mounts) else {
         return Ok(text.to_owned());
     };
     ours.iter().for_each(|key| _ = wanted.remove(&Yaml::String(key.clone())));
-    let mut edited = without_blocks(text, |key| ours.iter().any(|ours| ours == key));
+    let edited = cloud_swap::edit(text, &original)?;
+    let mut edited = without_blocks(&edited, |key| ours.iter().any(|ours| ours == key));
     if wanted.is_empty() {
         // cloud-init warns about an empty document.
         edited.push_str(if edited.ends_with('\n') { "{}\n" } else { "\n{}\n" });
@@ -112,16 +131,14 @@ pub fn makes_accounts(text: &str) -> bool {
         || ["user", "ssh_authorized_keys", "ssh_import_id"].iter().any(|key| value(key).is_some())
 }
 
-/// The first line decides, as in cloud-init.
 fn is_cloud_config(text: &str) -> bool {
-    let text = text.trim_start();
-    // The template is edited as it is: it only fills in values.
-    let text = match text.strip_prefix("## template: jinja") {
-        Some(rest) => rest.trim_start(),
-        None => text,
-    };
-    let first = text.lines().next().unwrap_or_default().to_ascii_lowercase();
-    first.starts_with("#cloud-config") && !first.starts_with("#cloud-config-")
+    Kind::of(text) == Kind::CloudConfig
+}
+
+/// The keys by which it switches swap on.
+pub fn swap_keys(text: &str) -> Vec<&'static str> {
+    let settings = is_cloud_config(text).then(|| parse(text).ok()).flatten();
+    settings.map(|settings| cloud_swap::keys(&settings)).unwrap_or_default()
 }
 
 fn parse(text: &str) -> Result<Hash, EditError> {
@@ -247,6 +264,19 @@ mod tests {
         let template = "## template: jinja\n#cloud-config\nhostname: '{{ v1.x }}'\nlocale: C\n";
         assert_eq!(edit(template, ALL).unwrap(), "## template: jinja\n#cloud-config\nlocale: C\n");
         assert_eq!(edit("#cloud-config\nusers: []", ALL).unwrap(), "#cloud-config\n{}\n");
+    }
+
+    #[test]
+    fn swap_goes_whoever_has_asked_for_it() {
+        let text = "#cloud-config\nswap:\n  filename: /swap.img\n  size: 1G\nmounts:\n- [/dev/sdb, none, swap, sw]\n- [a, /a]\n";
+        assert_eq!(swap_keys(text), ["swap", "mounts"]);
+        let edited = edit(text, NODE_ONLY).unwrap();
+        assert_eq!(edited, "#cloud-config\nmounts:\n- [a, /a]\n");
+        assert!(swap_keys(&edited).is_empty());
+        let all = "#cloud-config\nmounts:\n- [swap, none]\n";
+        assert_eq!(edit(all, NODE_ONLY).unwrap(), "#cloud-config\n{}\n");
+        let in_one_line = "#cloud-config\nmounts: [[a, /a], [b, none, swap]]\n";
+        assert_eq!(edit(in_one_line, NODE_ONLY), Err(EditError::UnusualYaml { key: "mounts".to_owned() }));
     }
 
     #[test]
