@@ -1,5 +1,6 @@
 //! cloud-init's configuration: its data sources. Read only.
 
+use hc_common::text::yaml::is_too_deep;
 use yaml_rust2::{Yaml, YamlLoader};
 
 /// The data sources of a set of configuration files.
@@ -28,13 +29,6 @@ pub fn datasources<'t>(files: impl IntoIterator<Item = &'t str>) -> DataSources 
         }
     }
     found
-}
-
-/// The parser recurses for each level of blocks, so a hostile file could exhaust the stack; in brackets it accepts at most
-/// 255 levels. Each level of blocks needs at least one column before the first word of some line.
-pub(super) fn is_too_deep(text: &str) -> bool {
-    const COLUMNS: usize = 256;
-    text.lines().any(|line| line.chars().take_while(|c| " -?:".contains(*c)).count() > COLUMNS)
 }
 
 #[cfg(test)]
