@@ -31,6 +31,7 @@ mod system;
 mod time_zone;
 mod unsupported;
 mod users;
+mod warnings;
 mod wifi;
 
 pub use edit::{Action, Content, Edit, Plan, Reason};
@@ -38,6 +39,7 @@ pub use error::PlanError;
 pub use request::{NodeSecrets, Request};
 pub use shared_plan::{SharedPlan, split};
 pub use unsupported::Unsupported;
+pub use warnings::warnings;
 
 use contribution::{Add, Feature};
 
