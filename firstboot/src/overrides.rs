@@ -4,8 +4,7 @@ use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 
-use hc_common::network::{Files, Site};
-use hc_common::value::{Host, Hostname, InterfaceAddress, InterfaceName, StaticNetwork};
+use hc_common::value::{Host, Hostname, InterfaceAddress, StaticNetwork};
 use serde::{Deserialize, Serialize};
 
 use crate::seed::{Network, Seed};
@@ -92,8 +91,14 @@ impl Overrides {
         }
         let fixed = self.fixed(network.fixed.as_ref())?;
         check_cluster(&fixed, seed)?;
+        if network.stack.is_none() {
+            return Err(
+                "the network of this node cannot be changed here (it is on Wi-Fi, or the image has several \
+                        network services, or none that is known): only hostname can"
+                    .to_owned(),
+            );
+        }
         network.fixed = Some(fixed);
-        check_service(&network)?;
         Ok(network)
     }
 
@@ -132,31 +137,6 @@ fn check_cluster(fixed: &StaticNetwork, seed: &Seed) -> Result<(), String> {
         return Err(format!("address: {} is the address of the server that this node joins", address.ip()));
     }
     Ok(())
-}
-
-/// Whether the network service of the image can be told of it.
-fn check_service(network: &Network) -> Result<(), String> {
-    let Some(stack) = network.stack else {
-        return Err(
-            "the network service of this image cannot be changed from here: only hostname can".to_owned()
-        );
-    };
-    // Any name will do: what is looked at is whether there would be files at all.
-    let any: Option<InterfaceName> = "eth0".parse().ok();
-    let site = Site { default_port: any.as_ref(), files: &NoFiles };
-    stack.backend().render(&network.profile(), &site).map(drop).map_err(|e| e.to_string())
-}
-
-struct NoFiles;
-
-impl Files for NoFiles {
-    fn text(&self, _path: &str) -> Option<String> {
-        None
-    }
-
-    fn dir(&self, _dir: &str) -> Vec<(String, String)> {
-        Vec::new()
-    }
 }
 
 #[cfg(test)]

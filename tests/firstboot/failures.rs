@@ -37,7 +37,7 @@ pub(crate) fn must_say(text: &str, what: &str, advice: &str) {
 #[test]
 fn without_a_carrier_the_network_phase_fails() {
     let text = report_of(flashed(|world| world.carrier = false, |_| ()));
-    let what = "no network: no interface has a carrier";
+    let what = "no network: no carrier on eth0";
     must_say(&text, what, "plug in the network cable, check the switch");
     assert!(text.contains(&format!("Result:  failed: {what}\n")), "{text}");
     assert!(text.contains("network    FAILED        5"), "it waited almost as long as it may: {text}");

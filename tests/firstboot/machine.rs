@@ -13,7 +13,7 @@ use hc_firstboot::sys::{Command, Output, Space, Stat, System, TlsError, Trust};
 use hc_firstboot::{RunOutcome, clock_gate, first_boot};
 
 use crate::disk::Disk;
-use crate::scenario::{KEYFILE, MOUNT, SecondDisk, World};
+use crate::scenario::{MOUNT, SecondDisk, World};
 
 /// Unwinds the program under test, which does not run after this.
 struct PowerCut;
@@ -51,12 +51,12 @@ impl Machine {
     pub(crate) fn boot(world: World) -> Self {
         let hostname = world.disk.text("/etc/hostname").trim().to_owned();
         // The base's network service sets what its files say.
-        let static_address = world.disk.text(KEYFILE).contains("address1=10.0.0.9/24,10.0.0.1\n");
         let has_key = |kind: &str| {
             let key = world.disk.stat(Path::new(&format!("/etc/ssh/ssh_host_{kind}_key")));
             key.is_ok_and(|key| key.size > 0)
         };
         let sshd = ["rsa", "ed25519"].into_iter().any(has_key);
+        let static_address = world.has_static_files();
         let now = Volatile {
             uptime: Duration::from_secs(10),
             clock_at_boot: world.clock_at_boot,
@@ -343,11 +343,12 @@ impl System for Machine {
         self.step();
         let world = self.world.borrow();
         let wanted = world.seed.network.link.as_ref().map(InterfaceName::as_str).unwrap_or("eth0");
+        let wanted = if world.both_ports && interface == "end1" { "end1" } else { wanted };
         assert_eq!((interface, address), (wanted, Ipv4Addr::new(10, 0, 0, 9)));
         drop(world);
         self.now.borrow_mut().uptime += Duration::from_millis(900);
         let conflict = self.now.borrow().uptime < self.world.borrow().conflict_until;
-        Ok(conflict.then_some(Mac([2, 0, 0, 0, 0xab, 1])))
+        Ok(conflict.then_some(Mac(self.world.borrow().conflict_with)))
     }
 
     fn ask_tls(

@@ -92,7 +92,7 @@ fn an_invalid_file_stops_the_run_with_the_line() {
     }
     let mut world = with("address = \"10.0.0.9/24\"\ngateway = \"10.0.0.1\"\n");
     world.put_seed(&seed());
-    assert!(report_of(world).contains("the network service of this image cannot be changed from here"));
+    assert!(report_of(world).contains("the network of this node cannot be changed here"));
 }
 
 #[test]

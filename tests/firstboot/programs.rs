@@ -37,9 +37,36 @@ impl World {
             "ssh-keygen -A" => self.host_keys(),
             "nmcli connection load /etc/NetworkManager/system-connections/hcimage.nmconnection" => good(""),
             "nmcli --wait 20 connection up id hcimage" => {
-                assert!(now.uptime >= self.conflict_until, "the address was claimed against another machine");
+                let other = self.conflict_with[0] == 2;
+                assert!(
+                    !other || now.uptime >= self.conflict_until,
+                    "the address was claimed against another machine"
+                );
                 assert!(self.disk.text(KEYFILE).contains("address1=10.0.0.9/24,10.0.0.1\n"));
                 now.static_address = true;
+                good("")
+            }
+            "netplan apply"
+            | "networkctl reconfigure eth0"
+            | "ifup --force eth0"
+            | "dhcpcd --rebind eth0"
+            | "networkctl reconfigure end1" => {
+                assert!(now.uptime >= self.conflict_until, "the address was claimed against another machine");
+                assert!(self.has_static_files());
+                let network = self.disk.text("/etc/systemd/network/00-hcimage.network");
+                if network.contains("Name=end1\n") || network.contains("Name=eth0\n") {
+                    self.both_ports = false;
+                    self.other_port = !network.contains("Name=end1\n");
+                }
+                now.static_address = true;
+                good("")
+            }
+            "networkctl reload" | "ifdown --force eth0" => good(""),
+            "ip link set dev eth0 up" => {
+                assert!(self.port_down.is_some(), "it is up");
+                if self.port_down == Some(true) {
+                    self.port_down = None;
+                }
                 good("")
             }
             "resize2fs /dev/mmcblk0p2" => {
@@ -112,7 +139,11 @@ impl World {
     }
 
     fn addresses(&self, now: &Volatile) -> String {
-        let up = if self.carrier { "LOWER_UP" } else { "NO-CARRIER" };
+        let up = match (self.port_down, self.carrier) {
+            (Some(_), _) => r#""BROADCAST""#,
+            (None, true) => r#""UP","LOWER_UP""#,
+            (None, false) => r#""UP","NO-CARRIER""#,
+        };
         let mut set = vec!["10.0.0.7"];
         if now.static_address {
             set = vec!["10.0.0.9"];
@@ -122,7 +153,10 @@ impl World {
             .map(|ip| format!(r#"{{"family":"inet","local":"{ip}","prefixlen":24,"scope":"global"}}"#))
             .collect();
         // In front of the node's own port, as udev may sort them, and with a carrier too.
-        let other = if self.other_port {
+        let other = if self.both_ports && now.static_address {
+            r#"{"ifname":"end1","link_type":"ether","address":"dc:a6:32:00:00:03","flags":["UP","LOWER_UP"],
+                "addr_info":[{"family":"inet","local":"10.0.0.9","prefixlen":24,"scope":"global"}]},"#
+        } else if self.other_port {
             r#"{"ifname":"end1","link_type":"ether","address":"dc:a6:32:00:00:03","flags":["UP","LOWER_UP"],
                 "addr_info":[{"family":"inet","local":"10.0.0.8","prefixlen":24,"scope":"global"}]},"#
         } else {
@@ -132,7 +166,7 @@ impl World {
         let port_set = if self.seed.network.vlan.is_some() { String::new() } else { set.join(",") };
         let vlan = match (&self.seed.network.link, self.seed.network.vlan) {
             (Some(name), Some(_)) if self.vlan => format!(
-                r#",{{"link":"eth0","ifname":"{name}","link_type":"ether","flags":["UP","{up}"],"addr_info":[{}]}}"#,
+                r#",{{"link":"eth0","ifname":"{name}","link_type":"ether","flags":[{up}],"addr_info":[{}]}}"#,
                 if self.vlan_reaches { set.join(",") } else { String::new() }
             ),
             _ => String::new(),
@@ -141,7 +175,7 @@ impl World {
             r#"[{{"ifname":"lo","link_type":"loopback","flags":["LOOPBACK","UP","LOWER_UP"],"addr_info":[]}},
                 {other}
                 {{"ifname":"wlan0","link_type":"ether","address":"dc:a6:32:00:00:02","flags":["NO-CARRIER","UP"],"addr_info":[]}},
-                {{"ifname":"eth0","link_type":"ether","address":"dc:a6:32:00:00:01","flags":["UP","{up}"],"addr_info":[{port_set}]}}{vlan}]"#
+                {{"ifname":"eth0","link_type":"ether","address":"dc:a6:32:00:00:01","flags":[{up}],"addr_info":[{port_set}]}}{vlan}]"#
         )
     }
 

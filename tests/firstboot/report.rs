@@ -66,7 +66,7 @@ fn a_failed_node_is_shown_with_cause_and_fix_and_an_address_of_the_card() {
     let shown = json_of(&View::new(Some(&state_of(&machine)), Some(&full_seed()), NOW));
     assert_eq!((&shown["status"], &shown["node"]), (&json!("failed"), &json!("kitchen")));
     assert_eq!(shown["address"], json!("10.0.0.77/24"));
-    assert_eq!(shown["failure"]["what"], "no network: no interface has a carrier");
+    assert_eq!(shown["failure"]["what"], "no network: no carrier on eth0");
     assert_eq!(shown["failure"]["advice"], "plug in the network cable, check the switch");
     let phases = shown["phases"].as_array().unwrap();
     let last = phases.last().unwrap();

@@ -111,6 +111,8 @@ pub(crate) struct World {
     pub(crate) resized: bool,
     /// Another machine with this node's address, until this time after power-on.
     pub(crate) conflict_until: Duration,
+    /// Its MAC address.
+    pub(crate) conflict_with: [u8; 6],
     pub(crate) second_disk: SecondDisk,
     pub(crate) server: Server,
     pub(crate) server_after: Duration,
@@ -129,10 +131,14 @@ pub(crate) struct World {
     pub(crate) time_served: bool,
     pub(crate) timesyncd: bool,
     pub(crate) carrier: bool,
+    /// Whether the port is disabled until somebody enables it; `Some(false)` if it stays down.
+    pub(crate) port_down: Option<bool>,
     /// Whether the network service created the VLAN's interface, and whether the switch sends the VLAN.
     pub(crate) vlan: bool,
     /// Whether the machine has another wired port with a carrier, which is listed first.
     pub(crate) other_port: bool,
+    /// Whether a file without the port's name sets the static address on that port, too.
+    pub(crate) both_ports: bool,
     pub(crate) vlan_reaches: bool,
     pub(crate) disk_after: Duration,
     pub(crate) disk_is_sound: bool,
@@ -288,8 +294,10 @@ impl World {
             time_served: true,
             timesyncd: false,
             carrier: true,
+            port_down: None,
             vlan: true,
             other_port: false,
+            both_ports: false,
             vlan_reaches: true,
             disk_after: Duration::from_secs(15),
             disk_is_sound: true,
@@ -311,6 +319,7 @@ impl World {
             sfdisk: true,
             resized: false,
             conflict_until: Duration::ZERO,
+            conflict_with: [2, 0, 0, 0, 0xab, 1],
             second_disk: SecondDisk::None,
             server: Server::Good,
             server_after: Duration::ZERO,
@@ -347,6 +356,20 @@ impl World {
     pub(crate) fn shut_down(mut self) -> Self {
         self.disk.sync_all();
         self.power_cut(Cut::NamesKept)
+    }
+
+    /// Whether the files of the network service have the static address.
+    pub(crate) fn has_static_files(&self) -> bool {
+        let (path, words) = match self.seed.network.stack {
+            Some(NetworkStack::Dhcpcd) => ("/etc/dhcpcd.conf", "static ip_address=10.0.0.9/24\n"),
+            Some(NetworkStack::Ifupdown) => ("/etc/network/interfaces", "address 10.0.0.9/24\n"),
+            Some(NetworkStack::Netplan) => ("/etc/netplan/99-hcimage.yaml", "\"10.0.0.9/24\"\n"),
+            Some(NetworkStack::Networkd) => {
+                ("/etc/systemd/network/00-hcimage.network", "Address=10.0.0.9/24\n")
+            }
+            _ => (KEYFILE, "address1=10.0.0.9/24,10.0.0.1\n"),
+        };
+        self.disk.text(path).contains(words)
     }
 
     pub(crate) fn unit_link(&self) -> String {

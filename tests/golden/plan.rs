@@ -14,12 +14,12 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use hc_common::network::{Files, Site};
+use hc_common::network::{Change, Files, Render, Site, Written};
 use hc_firstboot::seed::{SEED_PATH, Seed};
 use hcimage::arch::Arch;
 use hcimage::board::{Board, Boards};
 use hcimage::cluster::{Cluster, LoadContext, Node, parse};
-use hcimage::fs::{Attributes, ImagePath};
+use hcimage::fs::Attributes;
 use hcimage::os::{Bootloader, Facts, FileState};
 use hcimage::plan::{Action, Content, Edit, NodeSecrets, Plan, PlanError, Request, plan};
 use hcimage::secrets::{AGENT_TOKEN, BootstrapRole, NODE_PASSWORD, NOT_BEFORE, NodeFile, Secret, TOKEN};
@@ -70,25 +70,17 @@ fn every_base_gets_its_golden_plans() {
     }
 }
 
-/// The files of a node as its plan leaves them.
-struct Written<'a> {
-    facts: &'a Facts,
-    plan: &'a Plan,
-}
-
-impl Files for Written<'_> {
-    fn text(&self, path: &str) -> Option<String> {
-        match self.plan.edits.iter().find(|edit| edit.path.as_str() == path).map(|edit| &edit.action) {
-            Some(Action::Write(Content::Bytes(bytes), _)) => String::from_utf8(bytes.to_vec()).ok(),
-            _ => self.facts.files.text(&ImagePath::parse(path).unwrap()).unwrap().map(str::to_owned),
-        }
-    }
-
-    fn dir(&self, dir: &str) -> Vec<(String, String)> {
-        let dir = ImagePath::parse(dir).unwrap();
-        let paths = self.facts.files.below(&dir).unwrap().map(|(path, _)| path.to_string());
-        paths.filter_map(|path| Some((path.clone(), self.text(&path)?))).collect()
-    }
+/// The text files that a plan writes.
+fn written(plan: &Plan) -> Vec<Render> {
+    let text = |edit: &Edit| match &edit.action {
+        Action::Write(Content::Bytes(bytes), _) => String::from_utf8(bytes.to_vec()).ok(),
+        _ => None,
+    };
+    let render = |edit: &Edit| {
+        let change = Change::Write { mode: 0o644, text: text(edit)? };
+        Some(Render { path: edit.path.to_string(), change, reason: "planned" })
+    };
+    plan.edits.iter().filter_map(render).collect()
 }
 
 /// On the node the address is claimed from the seed alone, after the builder wrote its files: they must stay as they are.
@@ -103,12 +95,13 @@ fn firstboot_writes_the_network_files_of_the_builder() {
         for cluster in clusters.iter().map(|name| cluster(name, board, &boards)) {
             for node in cluster.nodes.iter() {
                 let Ok(plan) = plan_for(&facts, &cluster, node, board) else { continue };
-                let written = Written { facts: &facts, plan: &plan };
-                let seed = Seed::parse(&written.text(SEED_PATH).unwrap()).unwrap();
+                let planned = written(&plan);
+                let written = Written { before: &facts.files, files: &planned };
+                let seed = Seed::parse(&written.text(SEED_PATH).unwrap().unwrap()).unwrap();
                 let (Some(stack), Some(_)) = (seed.network.stack, &seed.network.fixed) else { continue };
                 let site = Site { default_port: Some(&port), files: &written };
                 for file in stack.backend().render(&seed.network.profile(), &site).unwrap() {
-                    let there = written.text(&file.path);
+                    let there = written.text(&file.path).unwrap();
                     assert_eq!(
                         Some(file.change.text()),
                         there.as_deref(),
@@ -121,7 +114,7 @@ fn firstboot_writes_the_network_files_of_the_builder() {
             }
         }
     }
-    assert!(compared.len() == 2 && compared.values().all(|count| *count > 0), "{compared:?}");
+    assert!(compared.len() == 4 && compared.values().all(|count| *count > 0), "{compared:?}");
 }
 
 #[test]

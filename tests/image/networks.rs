@@ -79,7 +79,7 @@ fn ifupdown_as_on_debians_images_for_the_pi() {
     let names = dump(&image, "/etc/resolv.conf", scratch);
     assert!(names.contains("search home.lan\nnameserver 192.168.7.1\nnameserver 1.1.1.1\n"), "{names}");
     let seed = dump(&image, "/etc/hcimage/seed.toml", scratch);
-    assert!(!seed.contains("stack ="), "firstboot cannot write this service's files: {seed}");
+    assert!(seed.contains("stack = \"ifupdown\"\n"), "{seed}");
 }
 
 #[test]

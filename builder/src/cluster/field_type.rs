@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::source::k3s_version::K3sVersionReq;
 use crate::value::*;
 
-use super::model::{Component, FlannelBackend, Format};
+use super::model::{Component, FlannelBackend, Format, WifiSecurity};
 use super::problem::InvalidValue;
 
 /// The value of one key.
@@ -242,6 +242,7 @@ pub(super) enum DatastoreKind {
 choices! {
     Role { "server" => Self::Server, "agent" => Self::Agent }
     DatastoreKind { "sqlite" => Self::Sqlite, "etcd" => Self::Etcd, "external" => Self::External }
+    WifiSecurity { "wpa2" => Self::Wpa2, "wpa3" => Self::Wpa3 }
     Format { "never" => Self::Never, "if-blank" => Self::IfBlank }
     FlannelBackend {
         "vxlan" => Self::Vxlan,

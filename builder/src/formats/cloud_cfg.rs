@@ -1,5 +1,6 @@
 //! cloud-init's own configuration: its data sources, and what it says of swap.
 
+use hc_common::text::yaml::is_too_deep;
 use yaml_rust2::yaml::Hash;
 use yaml_rust2::{Yaml, YamlLoader};
 
@@ -73,13 +74,6 @@ fn settings(text: &str) -> Option<Hash> {
         return None;
     }
     YamlLoader::load_from_str(text).ok()?.into_iter().next()?.into_hash()
-}
-
-/// The parser recurses for each level of blocks, so a hostile file could exhaust the stack; in brackets it accepts at most
-/// 255 levels. Each level of blocks needs at least one column before the first word of some line.
-pub(super) fn is_too_deep(text: &str) -> bool {
-    const COLUMNS: usize = 256;
-    text.lines().any(|line| line.chars().take_while(|c| " -?:".contains(*c)).count() > COLUMNS)
 }
 
 #[cfg(test)]

@@ -36,7 +36,6 @@ pub mod modules_load;
 pub mod network_manager_state;
 pub mod os_release;
 pub mod raspi_extra_cmdline;
-pub mod resolv_conf;
 pub mod rpi_swap;
 pub mod sshd_config;
 pub mod sudoers;
@@ -51,4 +50,6 @@ mod error;
 
 pub use debian_version::{DebianVersion, VersionError};
 pub use error::EditError;
-pub use hc_common::network::{dhcpcd_conf, interfaces, keyfile, netplan, networkd, profile, wpa_supplicant};
+pub use hc_common::network::{
+    dhcpcd_conf, interfaces, keyfile, netplan, networkd, profile, resolv_conf, wait_online, wpa_supplicant,
+};

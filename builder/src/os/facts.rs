@@ -33,6 +33,10 @@ pub struct Facts {
     /// Whether the name servers of the network service reach `/etc/resolv.conf`, by systemd-resolved or resolvconf.
     /// NetworkManager and dhcpcd write it themselves.
     pub resolver: bool,
+    /// Whether the image answers for its name with `.local` (multicast DNS): avahi-daemon is enabled. systemd-resolved
+    /// does not answer as Debian and Ubuntu configure it.
+    #[serde(default)]
+    pub mdns: bool,
     /// Whether wpa_supplicant is installed.
     pub wpa_supplicant: bool,
     /// All swap mechanisms.

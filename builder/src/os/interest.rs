@@ -11,9 +11,9 @@ use super::tree::Tree;
 /// it all, and the [`Snapshot`] answers for nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interest {
-    /// One path of the running system, well-formed.
+    /// One path of the running system, well-formed; for a link also what it leads to.
     Path(&'static str),
-    /// All that lies directly in a directory of the running system.
+    /// All that lies directly in a directory of the running system, what links in it lead to, and drop-ins.
     Dir(&'static str),
     /// A file on the boot partition, by its name there.
     Boot(&'static str),
@@ -28,8 +28,8 @@ impl Interest {
     /// Reads it into `files`; `boot_dir` is where the boot partition is mounted.
     pub(super) fn take(self, tree: &Tree, boot_dir: &ImagePath, files: &mut Snapshot) -> Result<(), FsError> {
         match self {
-            Self::Path(path) => files.take(tree, &fixed(path)).map(drop),
-            Self::Dir(dir) => files.take_dir(tree, &fixed(dir)),
+            Self::Path(path) => files.take_followed(tree, &fixed(path)),
+            Self::Dir(dir) => files.take_config_dir(tree, &fixed(dir)),
             Self::Boot(name) => files.take(tree, &fixed(&format!("{boot_dir}/{name}"))).map(drop),
             Self::Homes => homes(tree, files),
         }

@@ -3,6 +3,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
+use hc_common::network::{FileError, FileProblem, Files};
 use serde::{Deserialize, Serialize};
 
 use crate::fs::{Attributes, FsError, ImagePath, Kind};
@@ -55,6 +56,37 @@ impl Snapshot {
     /// The same; the text, where it is a regular file with one.
     pub fn take_text(&mut self, tree: &Tree, path: &ImagePath) -> Result<Option<&str>, FsError> {
         self.take(tree, path).map(text)
+    }
+
+    /// Takes what `path` holds and, for a link, all that it leads to.
+    pub fn take_followed(&mut self, tree: &Tree, path: &ImagePath) -> Result<(), FsError> {
+        let mut next = Some(path.clone());
+        for _ in 0..=HOPS {
+            let Some(path) = next else { break };
+            let state = self.take(tree, &path)?;
+            next = target(&path, state);
+        }
+        Ok(())
+    }
+
+    /// Takes all that lies directly in `dir`, what the links in it lead to, and the directories with drop-ins in it
+    /// (`*.d`).
+    pub fn take_config_dir(&mut self, tree: &Tree, dir: &ImagePath) -> Result<(), FsError> {
+        self.take_dir(tree, dir)?;
+        let entries: Vec<(ImagePath, bool)> = self
+            .states
+            .iter()
+            .filter(|(path, _)| path.parent().as_ref() == Some(dir))
+            .map(|(path, state)| (path.clone(), matches!(state, FileState::Dir(_))))
+            .collect();
+        for (path, is_dir) in entries {
+            match is_dir {
+                true if path.as_str().ends_with(".d") => self.take_dir(tree, &path)?,
+                true => {}
+                false => self.take_followed(tree, &path)?,
+            }
+        }
+        Ok(())
     }
 
     /// Takes all that lies directly in `dir`. A link of that name leads to it.
@@ -110,6 +142,88 @@ impl Snapshot {
     #[cfg(test)]
     pub(crate) fn put_whole(&mut self, dir: &ImagePath) {
         self.whole.insert(dir.clone());
+    }
+}
+
+/// The most links on the way to a file.
+const HOPS: usize = 8;
+
+/// Where a link leads, by its text; none for what is no link, and for `/dev/null`, which is no file of an image.
+fn target(path: &ImagePath, state: &FileState) -> Option<ImagePath> {
+    let FileState::Link(text) = state else { return None };
+    let from = path.parent()?;
+    let mut parts: Vec<&str> = if text.starts_with('/') { Vec::new() } else { from.components().collect() };
+    for part in text.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => _ = parts.pop(),
+            name => parts.push(name),
+        }
+    }
+    let whole = ImagePath::parse(&format!("/{}", parts.join("/"))).ok()?;
+    (whole.as_str() != NULL).then_some(whole)
+}
+
+/// A link to it stands for an empty file, by which programs take a name out of a directory of the system.
+const NULL: &str = "/dev/null";
+
+/// As the programs of the image read it: links are followed.
+impl Files for Snapshot {
+    fn text(&self, path: &str) -> Result<Option<String>, FileError> {
+        let failed = |problem| FileError { path: path.to_owned(), problem };
+        let mut at = ImagePath::parse(path).map_err(|_| failed(FileProblem::NotText("no valid path")))?;
+        for _ in 0..=HOPS {
+            let state = self.get(&at).map_err(|_| failed(FileProblem::NotTaken))?;
+            let found = match state {
+                FileState::Absent => return Ok(None),
+                FileState::Text(text, _) => return Ok(Some(text.clone())),
+                FileState::Link(text) => match target(&at, state) {
+                    Some(next) => {
+                        at = next;
+                        continue;
+                    }
+                    None if text == NULL => return Ok(Some(String::new())),
+                    None => "a link that leads nowhere",
+                },
+                FileState::Dir(_) => "a directory",
+                FileState::Other(Kind::File) => "a binary or a very large file",
+                FileState::Other(_) => "neither file nor directory",
+            };
+            return Err(failed(FileProblem::NotText(found)));
+        }
+        Err(failed(FileProblem::NotText("too many links")))
+    }
+
+    fn dir(&self, dir: &str, ending: &str) -> Result<Vec<(String, String)>, FileError> {
+        let failed = |problem| FileError { path: dir.to_owned(), problem };
+        let path = ImagePath::parse(dir).map_err(|_| failed(FileProblem::NotText("no valid path")))?;
+        if self.get(&path) == Ok(&FileState::Absent) {
+            return Ok(Vec::new());
+        }
+        let mut found = Vec::new();
+        let below = self.below(&path).map_err(|_| failed(FileProblem::NotTaken))?;
+        for (inside, state) in below {
+            if !inside.as_str().ends_with(ending) || inside.parent().as_ref() != Some(&path) {
+                continue;
+            }
+            // Only directories are left out: a file that cannot be read may be the one that decides.
+            if let FileState::Text(..) | FileState::Link(_) | FileState::Other(Kind::File) = state
+                && let Some(text) = self.text_or_dir(inside)?
+            {
+                found.push((inside.to_string(), text));
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Snapshot {
+    /// The same; none for a link to a directory.
+    fn text_or_dir(&self, path: &ImagePath) -> Result<Option<String>, FileError> {
+        match Files::text(self, path.as_str()) {
+            Err(FileError { problem: FileProblem::NotText("a directory"), .. }) => Ok(None),
+            other => other,
+        }
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<
     let overrides = CloudInitOverrides {
         // Where cloud-init writes the base's network and no edit of ours does, it must go on, or there is none;
         // where an edit does, both would set up the same interface.
-        network: network::is_ours(request)
+        network: network::is_ours(builder.facts, request)?
             || matches!(
                 builder.facts.network.as_slice(),
                 [NetworkStack::NetworkManager | NetworkStack::Dhcpcd]

@@ -1,5 +1,6 @@
 //! Why there is no plan.
 
+use hc_common::network::Setting;
 use hc_firstboot::seed::SeedError;
 
 use crate::arch::Arch;
@@ -35,6 +36,9 @@ pub enum PlanError {
         /// What would be accepted.
         hint: String,
     },
+    /// A setting of the image would decide over the node's port.
+    #[error("the image's own settings decide over the node's network: {0}")]
+    Overruled(Setting),
     /// The image lacks something that the node needs.
     #[error(transparent)]
     Image(#[from] Unsupported),
@@ -92,9 +96,11 @@ impl PlanError {
 impl Classified for PlanError {
     fn class(&self) -> Option<ExitClass> {
         Some(match self {
-            Self::Architecture { .. } | Self::Unsupported { .. } | Self::Image(_) | Self::Modules { .. } => {
-                ExitClass::Unsupported
-            }
+            Self::Architecture { .. }
+            | Self::Unsupported { .. }
+            | Self::Overruled(_)
+            | Self::Image(_)
+            | Self::Modules { .. } => ExitClass::Unsupported,
             Self::Seed(_) => ExitClass::Usage,
             Self::Edit { .. } | Self::NotText { .. } => ExitClass::BadInput,
             Self::Conflict { .. } | Self::NotTaken(_) => return None,

@@ -33,6 +33,7 @@ mod system;
 mod time_zone;
 mod unsupported;
 mod users;
+mod warnings;
 mod wifi;
 
 pub use edit::{Action, Content, DiskId, Edit, Plan, Reason};
@@ -40,6 +41,7 @@ pub use error::PlanError;
 pub use request::{NodeSecrets, Request};
 pub use shared_plan::{SharedPlan, split};
 pub use unsupported::Unsupported;
+pub use warnings::warnings;
 
 use contribution::{Add, Feature};
 

@@ -1,13 +1,14 @@
 //! The node's address and search domain, in the form that the image's own network service reads.
 
-use std::cell::RefCell;
+use hc_common::network::{
+    AtBoot, Change, FileError, FileProblem, NetworkStack, Profile, Render, RenderError, Site,
+    UnsupportedProfile, Wifi, Written,
+};
 
-use hc_common::network::{Change, Files, NetworkStack, Profile, Render, Site, UnsupportedProfile, Wifi};
-
-use crate::cluster::{Addressing, Link};
+use crate::cluster::{Addressing, Link, WifiSecurity};
 use crate::formats::resolv_conf;
 use crate::fs::ImagePath;
-use crate::os::{Bootloader, FileState, Interest, NotTaken, Snapshot};
+use crate::os::{Bootloader, Facts, FileState, Interest, NotTaken};
 use crate::value::{InterfaceName, Secret, StaticNetwork};
 
 use super::builder::{PlanBuilder, at};
@@ -21,8 +22,18 @@ const REASON: &str = "the node's address";
 const PI_WIRED: &str = "eth0";
 pub(super) const PI_WIRELESS: &str = "wlan0";
 
+/// The name of cloud-init's network configuration beside the boot files, and where images have it otherwise.
+const NETWORK_CONFIG: &str = "network-config";
+const NETWORK_CONFIGS: [&str; 2] =
+    ["/var/lib/cloud/seed/nocloud/network-config", "/var/lib/cloud/seed/nocloud-net/network-config"];
+
 /// What this reads itself; the rest its services do, see [`of_services`].
-pub(super) const READS: [Interest; 1] = [Interest::Path(resolv_conf::PATH)];
+pub(super) const READS: [Interest; 4] = [
+    Interest::Path(resolv_conf::PATH),
+    Interest::Boot(NETWORK_CONFIG),
+    Interest::Path(NETWORK_CONFIGS[0]),
+    Interest::Path(NETWORK_CONFIGS[1]),
+];
 
 /// What the backends of all network services read.
 pub(super) fn of_services() -> impl Iterator<Item = Interest> {
@@ -33,18 +44,24 @@ pub(super) fn of_services() -> impl Iterator<Item = Interest> {
     })
 }
 
-/// Where everything is as in the base, DHCP on any wired interface, the base's files stay as they are.
+/// Where everything is as in the base, DHCP on any wired interface, the base's files stay as they are; unless they set
+/// up no interface.
 pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanError> {
-    if !is_ours(request) {
+    if !is_ours(builder.facts, request)? {
         return Ok(());
     }
     let profile = profile(request);
+    let facts = builder.facts;
     let backend = usable(builder, &profile)?.backend();
-    let default_port = default_port(builder, &profile)?;
-    let base = BaseFiles::new(&builder.facts.files);
-    let files = backend.render(&profile, &Site { default_port: default_port.as_ref(), files: &base });
-    base.all_taken()?;
-    for file in files? {
+    let default_port = default_port(facts, &profile);
+    let site = Site { default_port: default_port.as_ref(), files: &facts.files };
+    let files = backend.render(&profile, &site)?;
+    let written = Written { before: &facts.files, files: &files };
+    let at_boot = backend.at_boot(&profile, &Site { files: &written, ..site })?;
+    if let Some(setting) = at_boot.obstacle() {
+        return Err(PlanError::Overruled(setting));
+    }
+    for file in files {
         add(builder, file, &profile)?;
     }
     if profile.wifi.is_some() {
@@ -53,14 +70,45 @@ pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<
     if backend.capabilities().resolver { Ok(()) } else { names(builder, &profile) }
 }
 
+/// Whether hcimage's files set up the network: where anything is to be other than the base has it, and where nothing of
+/// the base would ask for an address by DHCP.
+pub(super) fn is_ours(facts: &Facts, request: &Request<'_>) -> Result<bool, PlanError> {
+    let profile = profile(request);
+    let by_cloud_init = has_network_config(facts)?;
+    let [stack] = facts.network.as_slice() else { return Ok(!profile.is_default()) };
+    if !profile.is_default() {
+        return Ok(true);
+    }
+    let default_port = default_port(facts, &profile);
+    let site = Site { default_port: default_port.as_ref(), files: &facts.files };
+    match stack.backend().at_boot(&profile, &site)? {
+        AtBoot::AsWanted => Ok(false),
+        AtBoot::Otherwise(setting) => Err(PlanError::Overruled(setting)),
+        // cloud-init makes netplan's files of it.
+        AtBoot::Nothing(_) => Ok(!(by_cloud_init && *stack == NetworkStack::Netplan)),
+    }
+}
+
+/// Whether the owner of the image has given cloud-init a network configuration.
+fn has_network_config(facts: &Facts) -> Result<bool, NotTaken> {
+    let beside_boot = format!("{}/{NETWORK_CONFIG}", facts.boot_dir);
+    let mut found = false;
+    for path in [beside_boot.as_str()].into_iter().chain(NETWORK_CONFIGS) {
+        found |= *facts.files.get(&at(path))? != FileState::Absent;
+    }
+    Ok(found && facts.cloud_init.as_ref().is_some_and(|cloud_init| !cloud_init.disabled))
+}
+
 /// The one network service of the image, where it can do what the profile asks.
 fn usable(builder: &PlanBuilder, profile: &Profile<'_>) -> Result<NetworkStack, PlanError> {
     match builder.facts.network.as_slice() {
-        [stack] if can(*stack, profile) && (on_pi(builder) || !stack.backend().capabilities().pi_only) => {
+        [stack]
+            if can(*stack, profile) && (on_pi(builder.facts) || !stack.backend().capabilities().pi_only) =>
+        {
             Ok(*stack)
         }
         // Its own message says more.
-        [stack @ NetworkStack::Dhcpcd] if on_pi(builder) => Ok(*stack),
+        [stack @ NetworkStack::Dhcpcd] if on_pi(builder.facts) => Ok(*stack),
         found => Err(unsupported(found, profile)),
     }
 }
@@ -70,22 +118,21 @@ fn can(stack: NetworkStack, profile: &Profile<'_>) -> bool {
     (profile.wifi.is_none() || capabilities.wifi) && (profile.vlan.is_none() || capabilities.vlan)
 }
 
-fn on_pi(builder: &PlanBuilder) -> bool {
-    matches!(builder.facts.bootloader, Bootloader::PiFirmware { .. })
+fn on_pi(facts: &Facts) -> bool {
+    matches!(facts.bootloader, Bootloader::PiFirmware { .. })
 }
 
 /// The name of a Raspberry Pi's own interface; other boards have none that is known beforehand.
-fn default_port(builder: &PlanBuilder, profile: &Profile<'_>) -> Result<Option<InterfaceName>, PlanError> {
+fn default_port(facts: &Facts, profile: &Profile<'_>) -> Option<InterfaceName> {
     let name = if profile.wifi.is_some() { PI_WIRELESS } else { PI_WIRED };
-    let name = name.parse().map_err(|_| unsupported(&builder.facts.network, profile))?;
-    Ok(on_pi(builder).then_some(name))
+    name.parse().ok().filter(|_| on_pi(facts))
 }
 
 /// A file that holds the password of a wireless network is never shown.
 fn add(builder: &mut PlanBuilder, file: Render, profile: &Profile<'_>) -> Result<(), PlanError> {
     let Render { path, change, reason } = file;
     match change {
-        Change::Edit { text } => builder.change(&at(&path), reason, |_| Ok(text)),
+        Change::Edit { text, .. } => builder.change(&at(&path), reason, |_| Ok(text)),
         Change::Write { mode, text } => {
             let content = match profile.wifi {
                 Some(_) => Content::Secret(Secret::new(text)),
@@ -97,47 +144,28 @@ fn add(builder: &mut PlanBuilder, file: Render, profile: &Profile<'_>) -> Result
     }
 }
 
-/// What the files of the base hold, as the backends ask for it. One that was not taken is an error afterwards.
-struct BaseFiles<'a> {
-    taken: &'a Snapshot,
-    missing: RefCell<Option<NotTaken>>,
-}
-
-impl<'a> BaseFiles<'a> {
-    fn new(taken: &'a Snapshot) -> Self {
-        Self { taken, missing: RefCell::new(None) }
-    }
-
-    fn or_missing<T: Default>(&self, asked: Result<T, NotTaken>) -> T {
-        asked.unwrap_or_else(|error| {
-            self.missing.borrow_mut().get_or_insert(error);
-            T::default()
-        })
-    }
-
-    /// Whether all that was asked for was taken.
-    fn all_taken(self) -> Result<(), NotTaken> {
-        self.missing.into_inner().map_or(Ok(()), Err)
-    }
-}
-
-impl Files for BaseFiles<'_> {
-    fn text(&self, path: &str) -> Option<String> {
-        self.or_missing(self.taken.text(&at(path)).map(|text| text.map(str::to_owned)))
-    }
-
-    fn dir(&self, dir: &str) -> Vec<(String, String)> {
-        let text = |(path, state): (&ImagePath, &FileState)| match state {
-            FileState::Text(text, _) => Some((path.to_string(), text.clone())),
-            _ => None,
-        };
-        self.or_missing(self.taken.below(&at(dir)).map(|files| files.filter_map(text).collect()))
-    }
-}
-
 impl From<UnsupportedProfile> for PlanError {
     fn from(UnsupportedProfile { what, hint }: UnsupportedProfile) -> Self {
         Self::Unsupported { what, hint }
+    }
+}
+
+impl From<RenderError> for PlanError {
+    fn from(error: RenderError) -> Self {
+        match error {
+            RenderError::Unsupported(error) => error.into(),
+            RenderError::Unreadable(error) => error.into(),
+        }
+    }
+}
+
+impl From<FileError> for PlanError {
+    fn from(FileError { path, problem }: FileError) -> Self {
+        match (problem, ImagePath::parse(&path)) {
+            (FileProblem::NotTaken, Ok(path)) => NotTaken(path).into(),
+            (FileProblem::NotText(found), _) => Self::NotText { path, found },
+            (_, _) => Self::NotText { path, found: "not readable" },
+        }
     }
 }
 
@@ -151,22 +179,15 @@ fn profile<'a>(request: &Request<'a>) -> Profile<'a> {
         vlan: node.network.vlan(),
         wifi: match &node.network.link {
             Link::Ethernet { .. } => None,
-            Link::Wifi(wifi) => {
-                Some(Wifi { ssid: &wifi.ssid, psk: &wifi.psk, hidden: wifi.hidden, country: &wifi.country })
-            }
+            Link::Wifi(wifi) => Some(Wifi {
+                ssid: &wifi.ssid,
+                psk: &wifi.psk,
+                wpa3: wifi.security == WifiSecurity::Wpa3,
+                hidden: wifi.hidden,
+                country: &wifi.country,
+            }),
         },
     }
-}
-
-/// Whether anything is to be other than the base has it.
-pub(super) fn is_ours(request: &Request<'_>) -> bool {
-    let Profile { network, interface, mac, search, vlan, wifi } = profile(request);
-    network.is_some()
-        || interface.is_some()
-        || mac.is_some()
-        || search.is_some()
-        || vlan.is_some()
-        || wifi.is_some()
 }
 
 /// The interface that has the node's address, where its name is known: a VLAN's own, or the one that the user named.
@@ -177,10 +198,8 @@ pub(super) fn interface(
     let profile = profile(request);
     match builder.facts.network.as_slice() {
         [stack] => {
-            let base = BaseFiles::new(&builder.facts.files);
-            let link = stack.backend().link(&profile, &Site { default_port: None, files: &base });
-            base.all_taken()?;
-            Ok(link?)
+            let site = Site { default_port: None, files: &builder.facts.files };
+            Ok(stack.backend().link(&profile, &site)?)
         }
         _ => Ok(profile.vlan.map(|vlan| vlan.interface()).or_else(|| profile.interface.cloned())),
     }
@@ -197,7 +216,7 @@ pub(super) fn fixed<'a>(request: &Request<'a>) -> Option<&'a StaticNetwork> {
 /// Firstboot looks for a fixed address on an interface that it knows by name, and netplan knows radios in no other way.
 fn named_radio(builder: &PlanBuilder, profile: &Profile<'_>) -> Result<(), PlanError> {
     let by_name = profile.network.is_some() || builder.facts.network == [NetworkStack::Netplan];
-    if by_name && profile.interface.is_none() && !on_pi(builder) {
+    if by_name && profile.interface.is_none() && !on_pi(builder.facts) {
         return Err(PlanError::Unsupported {
             what: "a node on Wi-Fi with this image, whose radio must be known by its name,".to_owned(),
             hint: "name the node's `interface`, such as wlp2s0".to_owned(),

@@ -107,11 +107,11 @@ fn link(builder: &PlanBuilder, request: &Request<'_>) -> Result<Option<Interface
     Ok(known.or(PI_WIRELESS.parse().ok().filter(|_| radio)))
 }
 
-/// The one network service, where firstboot can change its files. It knows those for Ethernet.
+/// The one network service, whose files firstboot can change, too. It knows those for Ethernet.
 fn stack(builder: &PlanBuilder, request: &Request<'_>) -> Option<NetworkStack> {
     match builder.facts.network.as_slice() {
         _ if matches!(request.node.network.link, Link::Wifi(_)) => None,
-        [stack] if stack.backend().capabilities().reload => Some(*stack),
+        [stack] => Some(*stack),
         _ => None,
     }
 }

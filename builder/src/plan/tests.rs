@@ -163,6 +163,7 @@ fn facts(family: Family, network: NetworkStack, arch: Arch, interests: &[Interes
         boot_dir: path("/boot/firmware"),
         network: vec![network],
         resolver: false,
+        mdns: false,
         wpa_supplicant: true,
         swap: vec![
             Swap::Fstab { device: "/var/swap".to_owned(), file: Some(path("/var/swap")) },
@@ -382,4 +383,84 @@ fn settings_of_the_user_and_secret_ones_are_in_the_file_that_is_read_last() {
     assert_eq!(text(agent, SECRET_PATH), None);
     let config = text(agent, PATH).unwrap();
     assert!(config.contains(&list(&ours)) && !config.contains("datastore"), "{config}");
+}
+
+/// The facts of one text file more in the base.
+fn with_text(mut facts: Facts, file: &str, text: &str) -> Facts {
+    let attributes = Attributes { mode: 0o644, uid: 0, gid: 0, mtime: 0 };
+    facts.files.put(&path(file), FileState::Text(text.to_owned(), attributes));
+    facts
+}
+
+#[test]
+fn a_name_that_nobody_answers_for_is_a_warning() {
+    let asked = |network: &str, mdns: bool| {
+        let facts = |arch| Facts {
+            mdns,
+            ..facts(Family::UbuntuPi, NetworkStack::Netplan, arch, &files_of_interest())
+        };
+        each_node(network, "cm4", facts, |facts, request| warnings(request.cluster, facts)).remove(0)
+    };
+    let found = asked(DHCP, false);
+    assert!(
+        found.len() == 1 && found[0].contains("lab-1.local") && found[0].contains("set `api`"),
+        "{found:?}"
+    );
+    assert_eq!(asked(DHCP, true), Vec::<String>::new());
+    assert_eq!(asked(WIRED, false), Vec::<String>::new());
+    assert_eq!(asked(&format!("[network]\ndomain = \"home.lan\"\n{DHCP}"), false), Vec::<String>::new());
+}
+
+/// A cloud image has netplan and no file for it: cloud-init, which would make one, finds no seed.
+#[test]
+fn dhcp_is_written_where_nothing_else_asks_for_it() {
+    const NETPLAN: &str = "/etc/netplan/99-hcimage.yaml";
+    let written = |stack, file: Option<(&str, &str)>| {
+        let facts = |arch| {
+            let facts = facts(Family::UbuntuPi, stack, arch, &files_of_interest());
+            file.map_or_else(|| facts.clone(), |(path, text)| with_text(facts.clone(), path, text))
+        };
+        let plan = plans(DHCP, "cm4", facts).remove(0).unwrap();
+        plan.edits.iter().map(|edit| edit.path.to_string()).collect::<Vec<_>>()
+    };
+    let netplan = written(NetworkStack::Netplan, None);
+    assert!(netplan.iter().any(|path| path == NETPLAN), "{netplan:?}");
+    let networkd = written(NetworkStack::Networkd, None);
+    assert!(networkd.iter().any(|path| path == "/etc/systemd/network/00-hcimage.network"), "{networkd:?}");
+    let base = ("/etc/netplan/50-cloud-init.yaml", "network: {ethernets: {eth0: {dhcp4: true}}}\n");
+    for seed in [base, ("/boot/firmware/network-config", "ethernets: {}\n")] {
+        assert!(!written(NetworkStack::Netplan, Some(seed)).iter().any(|path| path == NETPLAN), "{seed:?}");
+    }
+    let no_default = ("/etc/NetworkManager/conf.d/x.conf", "[main]\nno-auto-default=*\n");
+    let keyfile = "/etc/NetworkManager/system-connections/hcimage.nmconnection";
+    assert!(written(NetworkStack::NetworkManager, Some(no_default)).iter().any(|path| path == keyfile));
+    assert!(!written(NetworkStack::NetworkManager, None).iter().any(|path| path == keyfile));
+    let denied = (dhcpcd_conf::PATH, "denyinterfaces eth0\n");
+    assert!(written(NetworkStack::Dhcpcd, Some(denied)).iter().any(|path| path == dhcpcd_conf::PATH));
+    assert!(!written(NetworkStack::Dhcpcd, None).iter().any(|path| path == dhcpcd_conf::PATH));
+    let only_lo = (interfaces::PATH, "auto lo\niface lo inet loopback\n");
+    assert!(written(NetworkStack::Ifupdown, Some(only_lo)).iter().any(|path| path == interfaces::PATH));
+}
+
+#[test]
+fn a_setting_of_the_base_that_would_decide_is_refused_by_name() {
+    let refusal = |file: &str, text: &str, network: &str| {
+        let facts = |arch| {
+            let facts =
+                facts(Family::RaspberryPiOs, NetworkStack::NetworkManager, arch, &files_of_interest());
+            with_text(facts, file, text)
+        };
+        plans(network, "cm4", facts).remove(0).map(drop).map_err(|error| error.to_string())
+    };
+    let file = "/etc/NetworkManager/conf.d/x.conf";
+    let unmanaged = "[keyfile]\nunmanaged-devices=interface-name:eth*\n";
+    for network in [WIRED, DHCP] {
+        let error = refusal(file, unmanaged, network).unwrap_err();
+        for words in [&format!("{file}, line 2"), "does not manage", "`unmanaged-devices`"] {
+            assert!(error.contains(words), "{words}: {error}");
+        }
+    }
+    let all = "[device]\nmanaged=0\n";
+    assert!(refusal(file, all, DHCP).unwrap_err().contains(&format!("{file}, line 2")));
+    assert_eq!(refusal("/etc/NetworkManager/conf.d/x.txt", all, WIRED), Ok(()));
 }

@@ -90,6 +90,12 @@ impl Session {
         for node in project.cluster.nodes.iter() {
             prepared.plan(node, ephemeral.as_ref())?;
         }
+        // One node alone has no kubeconfig.
+        if project.secrets_file().is_some() {
+            for warning in prepared.warnings() {
+                self.cx().progress.message(&format!("warning: {warning}"));
+            }
+        }
         let secrets = self.open_secrets(&prepared)?;
         let batches = prepared.batches(outputs, secrets.as_ref())?;
         let nodes = self.make(project, batches)?;

@@ -7,7 +7,7 @@ use crate::board::Board;
 use crate::cluster::{self, Cluster, Node, check_base};
 use crate::payload;
 use crate::pipeline::Base;
-use crate::plan::{NodeSecrets, Plan, Request};
+use crate::plan::{self, NodeSecrets, Plan, Request};
 use crate::secrets::{NOT_BEFORE, Secrets};
 use crate::source::base::{self, BaseSource};
 use crate::source::k3s_release::{self, K3sBundle, K3sSource};
@@ -138,6 +138,13 @@ impl Sources {
 }
 
 impl Prepared<'_> {
+    /// What the user should know before the build.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let cluster = &self.project.cluster;
+        let inputs = self.boards.get(cluster.nodes.init_server().board.as_str());
+        inputs.map(|inputs| plan::warnings(cluster, inputs.base.facts())).unwrap_or_default()
+    }
+
     /// The node's plan, and the inputs of its board.
     pub(super) fn plan(
         &self,

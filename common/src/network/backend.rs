@@ -2,16 +2,10 @@
 
 use std::fmt;
 
+use super::at_boot::AtBoot;
+use super::files::{FileError, Files};
 use super::profile::Profile;
 use crate::value::InterfaceName;
-
-/// What the files of a base hold.
-pub trait Files {
-    /// The text of a regular file; none where there is no such file.
-    fn text(&self, path: &str) -> Option<String>;
-    /// Path and text of each regular file in a directory, sorted by path; empty where there is no such directory.
-    fn dir(&self, dir: &str) -> Vec<(String, String)>;
-}
 
 /// What a backend may know of the machine besides the profile.
 pub struct Site<'a> {
@@ -44,6 +38,8 @@ pub enum Change {
     },
     /// A file of the base is edited; owner and mode stay.
     Edit {
+        /// The text that the file has now; none where it is missing.
+        old: Option<String>,
         /// The whole text.
         text: String,
     },
@@ -53,7 +49,7 @@ impl Change {
     /// The whole text that the file will have.
     pub fn text(&self) -> &str {
         match self {
-            Self::Write { text, .. } | Self::Edit { text } => text,
+            Self::Write { text, .. } | Self::Edit { text, .. } => text,
         }
     }
 }
@@ -69,8 +65,6 @@ pub struct Capabilities {
     pub pi_only: bool,
     /// It brings name servers and the search domain to `/etc/resolv.conf` by itself.
     pub resolver: bool,
-    /// Firstboot may write its files: [`Backend::reload`] makes the running service read them.
-    pub reload: bool,
 }
 
 /// One network service.
@@ -81,34 +75,70 @@ pub trait Backend: Sync {
     /// What it can do.
     fn capabilities(&self) -> Capabilities;
 
-    /// Files of the base that [`Self::render`] reads.
+    /// Files of the base that [`Self::render`] and [`Self::at_boot`] read.
     fn reads(&self) -> &'static [&'static str] {
         &[]
     }
 
-    /// Directories of the base of which [`Self::render`] reads every file.
+    /// Directories of which they read every file.
     fn reads_dirs(&self) -> &'static [&'static str] {
         &[]
     }
 
     /// The interface that will have the address, where its name is known: a VLAN's own, or the one that is named.
-    fn link(
-        &self,
-        profile: &Profile<'_>,
-        _site: &Site<'_>,
-    ) -> Result<Option<InterfaceName>, UnsupportedProfile> {
+    fn link(&self, profile: &Profile<'_>, _site: &Site<'_>) -> Result<Option<InterfaceName>, RenderError> {
         Ok(profile.vlan.map(|vlan| vlan.interface()).or_else(|| profile.interface.cloned()))
     }
 
     /// The files for a profile. Pure: the same profile and files give the same bytes in the builder and on the node.
-    fn render(&self, profile: &Profile<'_>, site: &Site<'_>) -> Result<Vec<Render>, UnsupportedProfile>;
+    fn render(&self, profile: &Profile<'_>, site: &Site<'_>) -> Result<Vec<Render>, RenderError>;
 
-    /// Commands, program first, that make the running service read its files and bring `link` up with them, in this
-    /// order. Empty where [`Capabilities::reload`] is false.
-    fn reload(&self, _link: &str) -> Vec<Vec<String>> {
+    /// What the service will do at the next start of the machine with these files. For what hcimage is about to write,
+    /// they are [`super::Written`].
+    fn at_boot(&self, profile: &Profile<'_>, site: &Site<'_>) -> Result<AtBoot, FileError>;
+
+    /// Commands, program first, that end what the running service does on `link` by its old files; before new files are
+    /// written. Most services do so by [`Self::reload`].
+    fn release(&self, _link: &str) -> Vec<Vec<String>> {
         Vec::new()
     }
+
+    /// Commands, program first, that make the running service read its files and bring `link` up with them, in this
+    /// order.
+    fn reload(&self, link: &str) -> Vec<Vec<String>>;
 }
+
+/// Why there are no files for a profile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RenderError {
+    /// The service cannot do what the profile asks.
+    Unsupported(UnsupportedProfile),
+    /// A file that decides over the new ones cannot be read.
+    Unreadable(FileError),
+}
+
+impl From<UnsupportedProfile> for RenderError {
+    fn from(error: UnsupportedProfile) -> Self {
+        Self::Unsupported(error)
+    }
+}
+
+impl From<FileError> for RenderError {
+    fn from(error: FileError) -> Self {
+        Self::Unreadable(error)
+    }
+}
+
+impl fmt::Display for RenderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unsupported(error) => error.fmt(f),
+            Self::Unreadable(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for RenderError {}
 
 /// Why a network service cannot do what a profile asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,8 +172,8 @@ pub(super) fn write(path: &str, mode: u16, text: String, reason: &'static str) -
     Render { path: path.to_owned(), change: Change::Write { mode, text }, reason }
 }
 
-pub(super) fn edit(path: &str, text: String) -> Render {
-    Render { path: path.to_owned(), change: Change::Edit { text }, reason: ADDRESS }
+pub(super) fn edit(path: &str, old: Option<String>, text: String) -> Render {
+    Render { path: path.to_owned(), change: Change::Edit { old, text }, reason: ADDRESS }
 }
 
 pub(super) fn command<const N: usize>(words: [&str; N]) -> Vec<String> {

@@ -2,8 +2,9 @@
 
 use std::net::IpAddr;
 
+use super::at_boot::{AtBoot, Setting};
 use super::backend::UnsupportedProfile;
-use crate::text::Lines;
+use crate::text::{Lines, glob};
 use crate::value::{DomainName, InterfaceName, StaticNetwork};
 
 /// Where the file lies.
@@ -15,8 +16,16 @@ const KEYS: [&str; 5] = ["ip_address", "ip6_address", "routers", "domain_name_se
 /// Words that begin a block; it reaches to the next of them (dhcpcd.conf(5)).
 const BLOCKS: [&str; 3] = ["interface", "profile", "ssid"];
 
+/// Switches in a block that keep its interface from getting an IPv4 address, from getting an IPv6 address, and from any
+/// address or gateway.
+const NO_V4: [&str; 2] = ["noipv4", "ipv6only"];
+/// See [`NO_V4`].
+const NO_V6: [&str; 2] = ["noipv6", "ipv4only"];
+/// See [`NO_V4`].
+const NO_ADDRESS: [&str; 5] = ["nogateway", "nodhcp", "inform", "inform6", "noconfigure"];
+
 /// Gives `interface` its static address, or leaves it DHCP, and its search domain, in the block that it has or in a new
-/// one at the end. Other settings of the block stay.
+/// one at the end. What keeps dhcpcd from the interface is taken out. Other settings of the block stay.
 ///
 /// Refused for an IPv6 gateway, which dhcpcd learns from router advertisements only.
 pub fn edit(
@@ -28,7 +37,8 @@ pub fn edit(
     let mut settings = network.map(settings).transpose()?.unwrap_or_default();
     settings.extend(search.map(|domain| format!("static domain_search={domain}")));
     let mut lines = Lines::parse(text);
-    remove_settings(&mut lines, interface);
+    remove_settings(&mut lines, interface, network);
+    allow(&mut lines, interface);
     let head = lines.bodies().position(|line| begins_block_of(line, interface));
     let at = match head {
         Some(head) => head.saturating_add(1),
@@ -61,14 +71,119 @@ fn settings(network: &StaticNetwork) -> Result<Vec<String>, UnsupportedProfile> 
     Ok(settings)
 }
 
-fn remove_settings(lines: &mut Lines, interface: &InterfaceName) {
+fn remove_settings(lines: &mut Lines, interface: &InterfaceName, network: Option<&StaticNetwork>) {
     let mut inside = false;
     lines.retain(|_, line| {
         if begins_block(line) {
             inside = begins_block_of(line, interface);
         }
-        !(inside && is_setting(line))
+        !(inside && (is_setting(line) || is_switch_against(line, network)))
     });
+}
+
+fn is_switch_against(line: &str, network: Option<&StaticNetwork>) -> bool {
+    let Some(word) = line.split_ascii_whitespace().next() else { return false };
+    let v4 = network.is_none_or(|network| network.address().ip().is_ipv4());
+    NO_ADDRESS.contains(&word) || if v4 { NO_V4.contains(&word) } else { NO_V6.contains(&word) }
+}
+
+/// Takes the interface out of `denyinterfaces` and adds it to `allowinterfaces`, where the file has such lists.
+fn allow(lines: &mut Lines, interface: &InterfaceName) {
+    let name = interface.as_str();
+    let end = lines.bodies().position(begins_block).unwrap_or(lines.len());
+    let is_allowed = |line: &str| {
+        list(line, "allowinterfaces").is_some_and(|names| names.iter().any(|n| glob::matches(n, name)))
+    };
+    let allowed = lines.bodies().take(end).any(is_allowed);
+    let mut missing = !allowed;
+    let mut emptied = Vec::new();
+    for (number, line) in lines.bodies_mut().enumerate().take(end) {
+        if let Some(names) = list(line, "denyinterfaces").filter(|names| names.contains(&name)) {
+            let others: Vec<&str> = names.into_iter().filter(|other| *other != name).collect();
+            if others.is_empty() {
+                emptied.push(number);
+            }
+            *line = format!("denyinterfaces {}", others.join(" "));
+        }
+        if missing && list(line, "allowinterfaces").is_some() {
+            *line = format!("{} {name}", line.trim_end());
+            missing = false;
+        }
+    }
+    lines.retain(|number, _| !emptied.contains(&number));
+}
+
+/// The patterns of names in a line with this key.
+fn list<'a>(line: &'a str, key: &str) -> Option<Vec<&'a str>> {
+    let line = line.split('#').next().unwrap_or_default();
+    let mut words = line.split_ascii_whitespace();
+    (words.next() == Some(key)).then(|| words.collect())
+}
+
+/// What dhcpcd does with `interface`. With DHCP any address of the file is as wanted.
+pub(super) fn at_boot(text: &str, interface: &InterfaceName, network: Option<&StaticNetwork>) -> AtBoot {
+    let name = interface.as_str();
+    let setting = |number: usize, effect: String, cure: &str| {
+        Setting::in_line(PATH, number.saturating_add(1), effect, cure)
+    };
+    let denied = || format!("dhcpcd leaves {name} alone");
+    let mut allowed: Option<(usize, bool)> = None;
+    // Whether the lines hold for the interface, and whether they are for all of them.
+    let (mut inside, mut global) = (true, true);
+    let (mut found, mut own_block) = (Vec::new(), false);
+    for (number, line) in text.lines().enumerate() {
+        let mut words = line.split_ascii_whitespace();
+        let first = words.next().unwrap_or_default();
+        if begins_block(line) {
+            let of = words.next().unwrap_or_default();
+            global = false;
+            // Newer releases take a pattern.
+            inside = first == "interface" && glob::matches(of, name);
+            own_block = inside && of == name;
+            continue;
+        }
+        if global {
+            if list(line, "denyinterfaces").is_some_and(|names| names.iter().any(|n| glob::matches(n, name)))
+            {
+                let cure = "take the pattern that fits the interface out of `denyinterfaces`";
+                return AtBoot::Nothing(Some(setting(number, denied(), cure)));
+            }
+            if let Some(names) = list(line, "allowinterfaces") {
+                let fits = names.iter().any(|n| glob::matches(n, name));
+                let (first, before) = allowed.unwrap_or((number, false));
+                allowed = Some((first, before || fits));
+            }
+        }
+        if !inside {
+            continue;
+        }
+        if is_switch_against(line, network) {
+            let effect = format!("`{first}` keeps {name} from its address or gateway");
+            return AtBoot::Otherwise(setting(number, effect, "remove the line"));
+        }
+        // Of two addresses the later one holds; ours are in a block of the interface's own.
+        if is_setting(line) && !global {
+            found.push((number, line.trim(), own_block));
+        }
+    }
+    if let Some((number, false)) = allowed {
+        let cure = "add the interface to `allowinterfaces`";
+        return AtBoot::Nothing(Some(setting(number, denied(), cure)));
+    }
+    let Some(network) = network else { return AtBoot::AsWanted };
+    let wanted = settings(network).unwrap_or_default();
+    if !wanted.iter().all(|wanted| found.iter().any(|(_, line, _)| line == wanted)) {
+        return AtBoot::Nothing(None);
+    }
+    for (number, line, own) in found {
+        let is_wanted =
+            wanted.iter().any(|wanted| wanted == line) || line.starts_with("static domain_search");
+        if !own || !is_wanted {
+            let effect = format!("it gives {name} another setting than hcimage's");
+            return AtBoot::Otherwise(setting(number, effect, "remove the line"));
+        }
+    }
+    AtBoot::AsWanted
 }
 
 /// Opens the block at the end, set off by an empty line, and tells where its settings go.

@@ -1,7 +1,9 @@
 //! `/etc/network/interfaces` of ifupdown, and the files that it reads besides (interfaces(5)).
 
+use super::at_boot::Setting;
+use super::files::{FileError, Files};
 use super::profile::Profile;
-use crate::text::Lines;
+use crate::text::{Lines, glob};
 use crate::value::InterfaceName;
 
 /// Where the main file lies.
@@ -65,13 +67,125 @@ pub fn brought_up(text: &str, interface: &InterfaceName) -> Option<Start> {
     })
 }
 
-/// Whether the main file reads the others.
-pub fn reads_dir(main: &str) -> bool {
-    main.lines().any(|line| {
+/// All files that ifupdown reads, the main one first.
+#[derive(Debug, Default)]
+pub struct Parts {
+    /// Path and text.
+    pub files: Vec<(String, String)>,
+    /// The first line that names further files in a way that cannot be followed here.
+    pub unknown: Option<Setting>,
+}
+
+/// More files than these are no configuration.
+const MOST_FILES: usize = 256;
+
+/// Reads the main file, if there is one, and all that it names with `source` and `source-directory`, and they in turn.
+pub fn read_all(files: &dyn Files) -> Result<Parts, FileError> {
+    let mut parts = Parts::default();
+    let Some(text) = files.text(PATH)? else { return Ok(parts) };
+    parts.files.push((PATH.to_owned(), text));
+    let mut next = 0;
+    while let Some((path, text)) = parts.files.get(next).cloned() {
+        next = next.saturating_add(1);
+        for (number, line) in text.lines().enumerate() {
+            let mut words = line.split_ascii_whitespace();
+            let is_dir = match words.next() {
+                Some("source") => false,
+                Some("source-directory") => true,
+                _ => continue,
+            };
+            for word in words {
+                let found = match named_by(word, is_dir, &path) {
+                    Some((dir, pattern)) => matching(files, &dir, pattern.as_deref(), is_dir)?,
+                    None => {
+                        let setting = unknown_source(&path, number.saturating_add(1), word);
+                        parts.unknown.get_or_insert(setting);
+                        continue;
+                    }
+                };
+                for file in found {
+                    if parts.files.iter().all(|(known, _)| *known != file.0) && parts.files.len() < MOST_FILES
+                    {
+                        parts.files.push(file);
+                    }
+                }
+            }
+        }
+    }
+    Ok(parts)
+}
+
+fn unknown_source(path: &str, line: usize, word: &str) -> Setting {
+    let effect = format!("{word:?} names further files in a way that hcimage cannot follow");
+    Setting::in_line(
+        path,
+        line,
+        effect,
+        "name a directory, or files of one directory, such as /etc/network/interfaces.d/*",
+    )
+}
+
+/// The directory that a word names, and the pattern of the files in it; or a file, without a pattern. A relative path
+/// starts where the file lies that names it.
+fn named_by(word: &str, is_dir: bool, from: &str) -> Option<(String, Option<String>)> {
+    // The shell's words (wordexp(3)).
+    if word.contains(['$', '~', '`', '"', '\'', '{', '\\']) || word.split('/').any(|part| part == "..") {
+        return None;
+    }
+    let base = from.rsplit_once('/').map_or("", |(dir, _)| dir);
+    let path = if word.starts_with('/') { word.to_owned() } else { format!("{base}/{word}") };
+    let path = path.trim_end_matches('/');
+    let (dir, name) = path.rsplit_once('/')?;
+    match (glob::is_pattern(dir), glob::is_pattern(name), is_dir) {
+        (true, ..) | (false, true, true) => None,
+        (false, _, true) => Some((path.to_owned(), Some("*".to_owned()))),
+        (false, true, false) => Some((dir.to_owned(), Some(name.to_owned()))),
+        (false, false, false) => Some((path.to_owned(), None)),
+    }
+}
+
+fn matching(
+    files: &dyn Files,
+    path: &str,
+    pattern: Option<&str>,
+    plain_names: bool,
+) -> Result<Vec<(String, String)>, FileError> {
+    let Some(pattern) = pattern else {
+        return Ok(files.text(path)?.map(|text| (path.to_owned(), text)).into_iter().collect());
+    };
+    let mut found = files.dir(path, "")?;
+    found.retain(|(path, _)| {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        // As run-parts(8) takes names of files.
+        let is_plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+        glob::matches(pattern, name) && !name.starts_with('.') && (is_plain || !plain_names)
+    });
+    Ok(found)
+}
+
+/// A line by which a script chooses the settings of one of these interfaces (interfaces(5), "MAPPINGS").
+pub(super) fn mapped(text: &str, is_ours: impl Fn(&str) -> bool) -> Option<usize> {
+    let mut lines = text.lines().enumerate();
+    let found = lines.find(|(_, line)| {
         let mut words = line.split_ascii_whitespace();
-        let reads = matches!(words.next(), Some("source" | "source-directory"));
-        reads && words.any(|path| path.trim_end_matches(['/', '*']).ends_with("interfaces.d"))
-    })
+        words.next() == Some("mapping") && words.any(&is_ours)
+    });
+    found.map(|(number, _)| number.saturating_add(1))
+}
+
+/// The stanzas of an interface, each line as its words.
+pub(super) fn stanza_words(text: &str, interface: &InterfaceName) -> Vec<Vec<String>> {
+    let lines = Lines::parse(text);
+    let ours = stanzas_of(&lines, interface);
+    let words = |line: &str| line.split_ascii_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let bodies = lines.bodies().enumerate().filter(|(number, _)| ours.contains(number));
+    bodies.map(|(_, line)| words(line)).filter(|words| !words.is_empty()).collect()
+}
+
+/// The lines that an interface's stanza is to have, each as its words.
+pub(super) fn wanted_words(interface: &InterfaceName, profile: &Profile<'_>) -> Vec<Vec<String>> {
+    let words = |line: &String| line.split_ascii_whitespace().map(str::to_owned).collect();
+    stanza(interface, profile).iter().map(words).collect()
 }
 
 /// The text without what it says of an interface's addresses: two stanzas for one interface would both hold.

@@ -24,13 +24,14 @@ pub const MODE: u16 = 0o600;
 /// at all in the releases that Debian 11 and 12 have.
 const DAD_TIMEOUT: u32 = 1000;
 
-const PRIORITY: &str = "autoconnect-priority=100\n";
+/// The highest priority that there is (nm-settings(5), `autoconnect-priority`).
+pub(super) const PRIORITY: u16 = 999;
 
 /// The profile. Without an interface it is for the first wired one, or the first wireless one. With a VLAN it needs
 /// [`render_port`] beside it.
 ///
 /// Matching by type is the default because one board's Ethernet is `eth0` or `end0` depending on the base. The priority
-/// lets it win over the profile that NetworkManager makes up for each wired interface. There is no `uuid`: the service
+/// lets it win over the profile that NetworkManager makes up for each wired interface, and over all that a base has. There is no `uuid`: the service
 /// derives one from the file's path, the same at each boot. Without a gateway, `never-default` says that no default
 /// route is meant to come from this profile.
 pub fn render(profile: &Profile<'_>) -> String {
@@ -39,7 +40,7 @@ pub fn render(profile: &Profile<'_>) -> String {
     let _ = writeln!(text, "id={ID}");
     text.push_str(&match (profile.vlan, &profile.wifi) {
         (Some(vlan), _) => format!(
-            "type=vlan\n{PRIORITY}interface-name={}\n\n[vlan]\nid={vlan}\nparent={PORT_UUID}\n",
+            "type=vlan\nautoconnect-priority={PRIORITY}\ninterface-name={}\n\n[vlan]\nid={vlan}\nparent={PORT_UUID}\n",
             vlan.interface()
         ),
         (None, Some(wifi)) => hardware("wifi", profile) + &wireless(wifi),
@@ -66,7 +67,7 @@ pub fn render_port(profile: &Profile<'_>) -> String {
 
 /// Which piece of hardware a profile is for: the end of `[connection]`, and the section of its kind.
 fn hardware(kind: &str, profile: &Profile<'_>) -> String {
-    let mut text = format!("type={kind}\n{PRIORITY}");
+    let mut text = format!("type={kind}\nautoconnect-priority={PRIORITY}\n");
     if let Some(interface) = profile.interface {
         let _ = writeln!(text, "interface-name={interface}");
     }
@@ -83,7 +84,8 @@ fn wireless(wifi: &Wifi<'_>) -> String {
     let ssid: String = wifi.ssid.as_str().bytes().map(|byte| format!("{byte};")).collect();
     let psk = wifi.psk.expose().replace('\\', "\\\\").replace(' ', "\\s");
     let hidden = if wifi.hidden { "hidden=true\n" } else { "" };
-    format!("mode=infrastructure\nssid={ssid}\n{hidden}\n[wifi-security]\nkey-mgmt=wpa-psk\npsk={psk}\n")
+    let management = if wifi.wpa3 { "sae" } else { "wpa-psk" };
+    format!("mode=infrastructure\nssid={ssid}\n{hidden}\n[wifi-security]\nkey-mgmt={management}\npsk={psk}\n")
 }
 
 /// The keys of one address family.

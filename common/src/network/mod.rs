@@ -7,19 +7,30 @@
 //! A new service is a file with its backend here, a variant of [`NetworkStack`], and its detection in the builder's
 //! `os/network.rs`.
 
+mod at_boot;
 mod backend;
 mod dhcpcd;
 pub mod dhcpcd_conf;
+mod files;
 mod ifupdown;
 pub mod interfaces;
 pub mod keyfile;
 pub mod netplan;
+mod netplan_files;
 mod network_manager;
 pub mod networkd;
+mod networkd_files;
+mod nm_conf;
+mod nm_profiles;
+mod port;
 pub mod profile;
+pub mod resolv_conf;
 mod stack;
+pub mod wait_online;
 pub mod wpa_supplicant;
 
-pub use backend::{Backend, Capabilities, Change, Files, Render, Site, UnsupportedProfile};
+pub use at_boot::{AtBoot, Setting};
+pub use backend::{Backend, Capabilities, Change, Render, RenderError, Site, UnsupportedProfile};
+pub use files::{FileError, FileProblem, Files, Written};
 pub use profile::{Profile, Wifi};
 pub use stack::NetworkStack;

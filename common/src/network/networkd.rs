@@ -2,8 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::backend::{ADDRESS, Backend, Capabilities, PORT, Render, Site, UnsupportedProfile, write};
+use super::at_boot::{AtBoot, Setting};
+use super::backend::{ADDRESS, Backend, Capabilities, PORT, Render, RenderError, Site, command, write};
+use super::files::{FileError, Files};
+use super::networkd_files;
+use super::port::Port;
 use super::profile::{ETHERNET, Profile};
+use super::wait_online;
+use crate::text::{glob, ini};
 use crate::value::VlanId;
 
 /// Where the file goes. Of all files that match an interface the first one by name holds, and bases have a `10-…`.
@@ -83,16 +89,79 @@ impl Backend for Networkd {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { vlan: true, wifi: false, pi_only: false, resolver: false, reload: false }
+        Capabilities { vlan: true, wifi: false, pi_only: false, resolver: false }
     }
 
-    fn render(&self, profile: &Profile<'_>, _site: &Site<'_>) -> Result<Vec<Render>, UnsupportedProfile> {
+    fn reads_dirs(&self) -> &'static [&'static str] {
+        &networkd_files::DIRS
+    }
+
+    fn render(&self, profile: &Profile<'_>, _site: &Site<'_>) -> Result<Vec<Render>, RenderError> {
         let mut files = Vec::new();
         if let Some(vlan) = profile.vlan {
             files.push(write(NETDEV_PATH, MODE, render_netdev(vlan), PORT));
             files.push(write(PORT_PATH, MODE, render_port(profile, vlan), PORT));
         }
         files.push(write(PATH, MODE, render(profile), ADDRESS));
+        files.push(wait_online::drop_in(wait_online::SECONDS));
         Ok(files)
     }
+
+    fn at_boot(&self, profile: &Profile<'_>, site: &Site<'_>) -> Result<AtBoot, FileError> {
+        if profile.is_default() {
+            return by_default(profile, site);
+        }
+        let own = match profile.vlan {
+            Some(vlan) => vec![(PORT_PATH, None), (PATH, Some(vlan.interface()))],
+            None => vec![(PATH, None)],
+        };
+        for (path, name) in own {
+            let port = name.as_ref().map_or_else(|| Port::new(profile, site), Port::named);
+            if let Some(setting) = obstacle(path, &port, site.files)? {
+                return Ok(AtBoot::Otherwise(setting));
+            }
+            if site.files.text(path)?.is_none() {
+                return Ok(AtBoot::Nothing(None));
+            }
+        }
+        Ok(AtBoot::AsWanted)
+    }
+
+    fn reload(&self, link: &str) -> Vec<Vec<String>> {
+        vec![command(["networkctl", "reload"]), command(["networkctl", "reconfigure", link])]
+    }
+}
+
+/// What keeps a file of ours from its port: another one, or another name of the port.
+pub(super) fn obstacle(path: &str, port: &Port<'_>, files: &dyn Files) -> Result<Option<Setting>, FileError> {
+    let own = path.rsplit('/').next().unwrap_or_default();
+    let before = networkd_files::before(own, port, files)?;
+    let renamed = networkd_files::renamed(port, |name| knows(port, name), files)?;
+    Ok(before.or(renamed))
+}
+
+/// Whether our file for a port is for a name, too.
+fn knows(port: &Port<'_>, name: &str) -> bool {
+    match port.is_named() {
+        true => port.has_name(|own| own == name),
+        false => port.is_wireless() || glob::matches(ETHERNET, name),
+    }
+}
+
+/// Whether the base has a file for a port.
+pub(super) fn by_default(profile: &Profile<'_>, site: &Site<'_>) -> Result<AtBoot, FileError> {
+    let port = Port::new(profile, site).perhaps();
+    let own = PATH.rsplit('/').next().unwrap_or_default();
+    let Some(file) = networkd_files::of_port(&port, site.files)?.filter(|file| file.name != own) else {
+        let ours = site.files.text(PATH)?.is_some();
+        return Ok(if ours { AtBoot::AsWanted } else { AtBoot::Nothing(None) });
+    };
+    let unmanaged = file.value("Link", "Unmanaged").filter(|(value, _)| ini::is_true(value));
+    Ok(match unmanaged {
+        Some((_, line)) => {
+            let effect = format!("systemd-networkd does not manage {}", port.text());
+            AtBoot::Nothing(Some(Setting::in_line(&file.path, line, effect, "remove `Unmanaged`")))
+        }
+        None => AtBoot::AsWanted,
+    })
 }

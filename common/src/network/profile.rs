@@ -19,6 +19,19 @@ pub struct Profile<'a> {
     pub wifi: Option<Wifi<'a>>,
 }
 
+impl Profile<'_> {
+    /// Whether nothing is asked for but DHCP on any Ethernet port.
+    pub fn is_default(&self) -> bool {
+        let Self { network, interface, mac, search, vlan, wifi } = self;
+        network.is_none()
+            && interface.is_none()
+            && mac.is_none()
+            && search.is_none()
+            && vlan.is_none()
+            && wifi.is_none()
+    }
+}
+
 /// A wireless network with a password.
 #[derive(Debug, Clone, Copy)]
 pub struct Wifi<'a> {
@@ -26,6 +39,8 @@ pub struct Wifi<'a> {
     pub ssid: &'a Ssid,
     /// Its password, or the key that is made of it.
     pub psk: &'a Psk,
+    /// Whether it takes WPA3 (SAE) only; otherwise WPA2, which networks with both take too.
+    pub wpa3: bool,
     /// Whether it does not broadcast its name.
     pub hidden: bool,
     /// The country whose rules for radio hold.

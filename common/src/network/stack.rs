@@ -50,16 +50,3 @@ impl fmt::Display for NetworkStack {
         f.write_str(self.backend().name())
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_service_that_firstboot_may_change_has_commands_and_the_others_have_none() {
-        for stack in NetworkStack::ALL {
-            let backend = stack.backend();
-            assert_eq!(backend.capabilities().reload, !backend.reload("eth0").is_empty(), "{stack}");
-        }
-    }
-}

@@ -1,5 +1,7 @@
 //! Building blocks of text formats.
 
+pub mod glob;
+pub mod ini;
 pub mod lines;
 pub mod yaml;
 

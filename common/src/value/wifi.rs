@@ -77,9 +77,21 @@ impl FromStr for Psk {
     }
 }
 
-/// A country code of ISO 3166 (two uppercase letters), which sets the allowed radio channels and power.
+/// A country with rules for radio (ISO 3166, two uppercase letters), which set the allowed channels and power.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CountryCode(String);
+
+/// The countries of the kernel's regulatory database, wireless-regdb 2026.05.30. For another code the kernel keeps the
+/// rules that hold everywhere, with which many channels cannot be used.
+const COUNTRIES: &str = "AD AE AF AI AL AM AN AR AS AT AU AW AZ BA BB BD BE BF BG BH BL BM BN BO BR BS BT BW BY BZ CA CF CH \
+    CI CL CN CO CR CU CX CY CZ DE DK DM DO DZ EC EE EG ES ET FI FM FO FR GB GD GE GF GH GI GL GP GR GT \
+    GU GY HK HN HR HT HU ID IE IL IM IN IR IS IT JM JO JP KE KH KN KP KR KW KY KZ LB LC LI LK LS LT LU \
+    LV MA MC MD ME MF MH MK MN MO MP MQ MR MT MU MV MW MX MY NA NG NI NL NO NP NZ OM PA PE PF PG PH PK \
+    PL PM PR PT PW PY QA RE RO RS RU RW SA SE SG SI SK SM SN SR SV SX SY TC TD TG TH TN TR TT TW TZ UA \
+    UG US UY UZ VA VC VE VI VN VU WF WS YE YT ZA ZW";
+
+/// What people write, and the code that they mean.
+const MEANT: [(&str, &str); 4] = [("UK", "GB"), ("EN", "GB"), ("EL", "GR"), ("SP", "ES")];
 
 impl CountryCode {
     /// The code as text.
@@ -92,11 +104,23 @@ impl FromStr for CountryCode {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.len() != 2 || !text.bytes().all(|b| b.is_ascii_uppercase()) {
-            let hint = "use the code of the country where the node is, such as DE or US";
-            return Err(ValueError::new("country", text, "is not two uppercase letters", hint));
+        let is_known = |code: &str| code.len() == 2 && COUNTRIES.split(' ').any(|known| known == code);
+        if is_known(text) {
+            return Ok(Self(text.to_owned()));
         }
-        Ok(Self(text.to_owned()))
+        let upper = text.to_ascii_uppercase();
+        let meant = MEANT.iter().find(|(wrong, _)| *wrong == upper).map(|(_, meant)| (*meant).to_owned());
+        let meant = meant.or_else(|| is_known(&upper).then_some(upper));
+        let cause = "is not the code of a country with rules for radio (ISO 3166, two uppercase letters)";
+        Err(match meant {
+            Some(meant) => ValueError::new("country", text, cause, format!("write {meant}")),
+            None => ValueError::new(
+                "country",
+                text,
+                cause,
+                "use the code of the country where the node is, such as DE or US",
+            ),
+        })
     }
 }
 
@@ -120,9 +144,26 @@ mod tests {
     fn valid_names_and_countries_are_accepted() {
         assert!("Café 5 GHz".parse::<Ssid>().is_ok() && "x".repeat(32).parse::<Ssid>().is_ok());
         assert!("".parse::<Ssid>().is_err() && "x".repeat(33).parse::<Ssid>().is_err());
-        assert!("DE".parse::<CountryCode>().is_ok());
-        for bad in ["", "de", "DEU", "D1"] {
-            assert!(bad.parse::<CountryCode>().is_err(), "{bad}");
+        for good in ["DE", "GB", "US", "ZW", "AD"] {
+            assert_eq!(good.parse::<CountryCode>().unwrap().as_str(), good);
+        }
+        for (bad, hint) in [
+            ("UK", "write GB"),
+            ("uk", "write GB"),
+            ("EL", "write GR"),
+            ("de", "write DE"),
+            ("Us", "write US"),
+            ("EU", "such as DE or US"),
+            ("XX", "such as DE or US"),
+            ("00", "such as DE or US"),
+            ("DEU", "such as DE or US"),
+            ("D1", "such as DE or US"),
+            ("E D", "such as DE or US"),
+            ("", "such as DE or US"),
+            (" ", "such as DE or US"),
+        ] {
+            let error = bad.parse::<CountryCode>().unwrap_err().to_string();
+            assert!(error.ends_with(hint), "{bad}: {error}");
         }
     }
 

@@ -3,15 +3,18 @@
 //! a user and mount namespace, and this machine's files everywhere else: a path means the same for it and for the test.
 
 use std::env;
+use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use crate::base;
+use crate::external_tool::outcome;
 
 /// The checkers' programs that tests name. Of systemd it is networkctl, which comes with systemd-networkd.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "nmcli",
+    "NetworkManager",
     "netplan",
     "sshd",
     "visudo",
@@ -67,4 +70,21 @@ pub fn script(more: &[&str], script: &str) -> Command {
     command.args(["sh", "-c", &format!("{ENTER}{script}")]);
     command.env("HCIMAGE_CHECKERS", root().expect("the checkers are there: needs! comes first"));
     command
+}
+
+/// Runs a script where it is root of a network of its own, with `eth0` in it and its other end, called as pods' are. Its
+/// `$0` is the file. What it said, where it succeeds.
+///
+/// # Panics
+/// Where it fails.
+#[track_caller]
+pub fn in_a_network(steps: &str, file: &str) -> String {
+    let dir = tempfile::tempdir().expect("a directory for the file");
+    let path = dir.path().join("file");
+    fs::write(&path, file).expect("writing the file");
+    let prepare = "set -e; ip link set lo up; \
+                   ip link add eth0 address dc:a6:32:01:02:03 type veth peer name veth0; ip link set veth0 up; \
+                   mount -t tmpfs run /run; mkdir -p /run/systemd/network /run/network;";
+    let mut command = script(&["--net"], &format!("{prepare} {steps}"));
+    outcome(command.env("LC_ALL", "C").arg(&path)).succeeded().both()
 }

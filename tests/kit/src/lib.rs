@@ -5,6 +5,7 @@ pub mod base;
 pub mod checkers;
 pub mod external_tool;
 pub mod facts;
+pub mod files;
 pub mod golden;
 pub mod guest;
 pub mod hcimage;

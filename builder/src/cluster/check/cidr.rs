@@ -4,7 +4,7 @@ use crate::cluster::field::Field;
 use crate::cluster::file::File;
 use crate::cluster::problem::Problems;
 use crate::cluster::{DEFAULT_CLUSTER_CIDR, DEFAULT_SERVICE_CIDR};
-use crate::value::Subnet;
+use crate::value::{NodeAddress, Subnet};
 
 pub(super) fn check(file: &File, problems: &mut Problems<'_>) {
     let (pods, services) = (&file.k3s.cluster_cidr, &file.k3s.service_cidr);
@@ -16,6 +16,7 @@ pub(super) fn check(file: &File, problems: &mut Problems<'_>) {
     if problems.is_whole() {
         same_families(pods, services, problems);
         ipv6_only(file, problems);
+        dual_stack(file, problems);
     }
 }
 
@@ -122,6 +123,26 @@ fn ipv6_only(file: &File, problems: &mut Problems<'_>) {
             &subnet.span,
             "the nodes have IPv6 only, but the networks of pods and services are IPv4",
             "set `cluster-cidr = [\"fd42::/56\"]` and `service-cidr = [\"fd43::/112\"]` in [k3s]",
+        );
+    }
+}
+
+/// A node has one fixed address, and k3s ends on a node whose addresses are of fewer families than the networks.
+fn dual_stack(file: &File, problems: &mut Problems<'_>) {
+    let cidrs = &file.k3s.cluster_cidr;
+    let both = cidrs.iter().any(|one| one.value.is_ipv4()) && cidrs.iter().any(|one| !one.value.is_ipv4());
+    let is_fixed = |address: &&Field<NodeAddress>| matches!(address.value, NodeAddress::Fixed(_));
+    let fixed = file.nodes.iter().filter_map(|node| node.address.as_ref()).find(is_fixed);
+    if let (true, Some(fixed)) = (both, fixed) {
+        let family =
+            if matches!(fixed.value, NodeAddress::Fixed(ip) if ip.is_ipv4()) { "IPv4" } else { "IPv6" };
+        problems.error(
+            &fixed.span,
+            format!(
+                "the node's only address is of {family}, but the networks of pods and services are of IPv4 and IPv6, with \
+                 which k3s does not start"
+            ),
+            format!("use {family} networks alone in `cluster-cidr` and `service-cidr` of [k3s]"),
         );
     }
 }

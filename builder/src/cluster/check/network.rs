@@ -2,6 +2,9 @@
 
 use std::net::IpAddr;
 
+use hc_common::network::profile::ETHERNET;
+use hc_common::text::glob;
+
 use crate::cluster::field::Field;
 use crate::cluster::file::{File, NodeTable};
 use crate::cluster::problem::Problems;
@@ -27,6 +30,7 @@ pub(super) fn check(file: &File, problems: &mut Problems<'_>) {
     api(file, problems);
     if problems.is_whole() {
         wifi(file, problems);
+        interface_kinds(file, problems);
         vlans(file, problems);
         join(file, problems);
     }
@@ -129,6 +133,30 @@ fn wifi(file: &File, problems: &mut Problems<'_>) {
             );
         }
         Some(_) => {}
+    }
+}
+
+/// The names of the kernel and of systemd.net-naming-scheme(7) tell Ethernet and Wi-Fi apart.
+fn interface_kinds(file: &File, problems: &mut Problems<'_>) {
+    for node in &file.nodes {
+        let Some(interface) = &node.interface else { continue };
+        let name = interface.value.as_str();
+        let on_wifi = node.wifi.as_ref().is_some_and(|wifi| wifi.value);
+        let wireless = name.starts_with("wl");
+        let wired = glob::matches(ETHERNET, name);
+        if wireless && !on_wifi {
+            problems.error(
+                &interface.span,
+                format!("{name} is a Wi-Fi interface, but the node uses Ethernet"),
+                "set `wifi = true` for the node, or use the name of an Ethernet port, such as eth0",
+            );
+        } else if wired && on_wifi {
+            problems.error(
+                &interface.span,
+                format!("{name} is an Ethernet interface, but the node uses Wi-Fi"),
+                "remove `wifi`, or use the name of the Wi-Fi interface, such as wlan0",
+            );
+        }
     }
 }
 

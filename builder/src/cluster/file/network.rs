@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use crate::cluster::field::Field;
 use crate::cluster::field_type::{Gateway, SecretSource};
+use crate::cluster::model::WifiSecurity;
 use crate::value::{CountryCode, DomainName, Psk, Ssid, Subnet, TimeServer};
 
 /// The network that all nodes are in. Nodes with DHCP need nothing here.
@@ -45,6 +46,10 @@ pub(in crate::cluster) struct WifiTable {
     /// The country of the nodes (ISO 3166), which sets the allowed radio channels and power.
     #[schemars(extend("examples" = ["DE"]))]
     pub(in crate::cluster) country: Option<Field<CountryCode>>,
+    /// `wpa2` for networks with WPA2, or with WPA2 and WPA3; `wpa3` for those with WPA3 only, which needs an image with
+    /// NetworkManager, or with netplan since Ubuntu 24.04 or Debian 13.
+    #[schemars(extend("default" = "wpa2", "examples" = ["wpa3"]))]
+    pub(in crate::cluster) security: Option<Field<WifiSecurity>>,
     /// Whether the network hides its name (SSID).
     #[schemars(extend("default" = false))]
     pub(in crate::cluster) hidden: Option<Field<bool>>,

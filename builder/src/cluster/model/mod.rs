@@ -11,7 +11,7 @@ mod system;
 pub use data_disk::{DataDir, DataDisk, Format};
 pub use k3s::{Component, Datastore, External, FlannelBackend, K3s, Setting, Settings};
 pub use manifest::{BadManifest, Manifest};
-pub use network::{Addressing, Link, NodeNetwork, Wifi};
+pub use network::{Addressing, Link, NodeNetwork, Wifi, WifiSecurity};
 pub use node::{Node, Nodes};
 pub use registries::{Mirror, Registries, RegistryAccess, RegistryAuth};
 pub use system::{Base, BoardChoice, User};

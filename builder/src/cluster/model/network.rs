@@ -54,8 +54,20 @@ pub struct Wifi {
     pub psk: Psk,
     /// The country whose radio rules apply.
     pub country: CountryCode,
+    /// What protects it.
+    pub security: WifiSecurity,
     /// Whether it does not broadcast its name, so that the node has to probe for it.
     pub hidden: bool,
+}
+
+/// What protects a wireless network.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum WifiSecurity {
+    /// WPA2, or WPA2 and WPA3.
+    #[default]
+    Wpa2,
+    /// WPA3 only.
+    Wpa3,
 }
 
 /// Where an address comes from.

@@ -30,6 +30,7 @@ fn wifi(table: WifiTable, reader: &mut Reader<'_, '_>) -> Option<Wifi> {
         ssid: table.ssid?.value,
         psk: psk?,
         country: table.country?.value,
+        security: bare(table.security).unwrap_or_default(),
         hidden: bare(table.hidden).unwrap_or(false),
     })
 }

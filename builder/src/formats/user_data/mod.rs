@@ -4,6 +4,7 @@
 //! Keys: cloud-init's module reference, `cc_users_groups`, `cc_set_passwords`, `cc_ssh`, `cc_set_hostname`,
 //! `cc_update_etc_hosts`, `cc_mounts`, `cc_timezone`.
 
+use hc_common::text::yaml::is_too_deep;
 use yaml_rust2::yaml::Hash;
 use yaml_rust2::{Yaml, YamlLoader};
 
@@ -14,7 +15,6 @@ pub use effects::{Effect, effects};
 pub use kind::{Kind, Opaque};
 
 use super::EditError;
-use super::cloud_cfg::is_too_deep;
 use super::cloud_init::CloudInitOverrides;
 use super::cloud_swap;
 

@@ -70,6 +70,7 @@ impl Probe<'_> {
             bootloader,
             network: network::active(self.tree, &mut files)?,
             resolver: network::resolver(self.tree)?,
+            mdns: network::mdns(self.tree)?,
             wpa_supplicant: installed(&status, "wpasupplicant")?,
             swap: self.swap(image, &mut files, &status, cloud_files.as_ref())?,
             old_iptables: iptables::needs_bundled(&status).map_err(bad_status)?,
