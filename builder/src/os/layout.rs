@@ -1,14 +1,13 @@
 //! The roles of partitions, by their contents and the root's fstab.
 
-use uuid::Uuid;
-
 use crate::disk::{Partition, PartitionTable, PartitionType, Window};
+use crate::formats::device::DeviceName;
 use crate::formats::fstab::{self, Mount};
-use crate::fs::ext4::Ext4;
 use crate::fs::{FileSystem, FsError, ImagePath};
 
 use super::error::OsError;
 use super::image::{Access, fixed, open_ext4};
+use super::probe::names_of;
 
 /// The used partitions.
 #[derive(Debug, Clone)]
@@ -84,8 +83,9 @@ fn find_kernels(
     let linux = [PartitionType::Linux, PartitionType::ExtendedBoot];
     let mut found = Vec::new();
     for partition in table.partitions.iter().filter(|p| linux.contains(&p.kind) && p.number != root.number) {
-        let fs = open_ext4(KERNELS, partition.window(disk)?, Access::Read)?;
-        if is_named(&mount.device, partition, table, &fs) {
+        open_ext4(KERNELS, partition.window(disk)?, Access::Read)?;
+        // A kernel name such as `/dev/sda2` depends on the machine, so it never matches.
+        if names_of(disk, table, partition, None)?.is_named(&DeviceName::parse(&mount.device)) {
             found.push(partition.clone());
         }
     }
@@ -99,23 +99,6 @@ fn find_kernels(
             );
             Err(unknown(table, &problem))
         }
-    }
-}
-
-/// Whether fstab's first field (fstab(5)) matches this partition. A kernel name such as `/dev/sda2` depends on the
-/// machine, so it never matches.
-fn is_named(device: &str, partition: &Partition, table: &PartitionTable, fs: &Ext4) -> bool {
-    let by_link = device.strip_prefix("/dev/disk/by-").and_then(|rest| rest.split_once('/'));
-    let Some((tag, value)) = device.split_once('=').or(by_link) else { return false };
-    let value = value.trim_matches('"');
-    match tag.to_ascii_lowercase().as_str() {
-        "label" => fs.label() == value,
-        "uuid" => Uuid::parse_str(value).is_ok_and(|uuid| *uuid.as_bytes() == fs.uuid()),
-        "partuuid" => {
-            table.partuuid(partition.number).is_some_and(|partuuid| partuuid.eq_ignore_ascii_case(value))
-        }
-        "partlabel" => partition.label.as_deref() == Some(value),
-        _ => false,
     }
 }
 

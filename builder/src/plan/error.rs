@@ -7,6 +7,7 @@ use crate::exit_class::{Classified, ExitClass};
 use crate::formats::EditError;
 use crate::os::NotTaken;
 
+use super::boot::BootFaults;
 use super::unsupported::Unsupported;
 
 /// Why there is no plan for an image.
@@ -48,6 +49,9 @@ pub enum PlanError {
         /// What would help.
         hint: String,
     },
+    /// The image would not boot, or not as a node.
+    #[error("the image does not boot as this node")]
+    Boot(#[source] BootFaults),
     /// A file of the image is not as it must be.
     #[error("editing {path} in the image")]
     Edit {
@@ -96,7 +100,7 @@ impl Classified for PlanError {
                 ExitClass::Unsupported
             }
             Self::Seed(_) => ExitClass::Usage,
-            Self::Edit { .. } | Self::NotText { .. } => ExitClass::BadInput,
+            Self::Boot(_) | Self::Edit { .. } | Self::NotText { .. } => ExitClass::BadInput,
             Self::Conflict { .. } | Self::NotTaken(_) => return None,
         })
     }

@@ -3,6 +3,7 @@
 //! Each feature of a node is a file here: it names what it reads of the base and returns a contribution, edits and whatever
 //! else, as data. [`plan`] puts them together; a new feature is a file and a line in its list.
 
+mod boot;
 mod builder;
 mod cloud_init;
 mod config_txt;
@@ -33,6 +34,7 @@ mod unsupported;
 mod users;
 mod wifi;
 
+pub use boot::{BootFaults, warnings};
 pub use edit::{Action, Content, Edit, Plan, Reason};
 pub use error::PlanError;
 pub use request::{NodeSecrets, Request};
@@ -84,7 +86,10 @@ pub fn plan(facts: &Facts, request: &Request<'_>) -> Result<Plan, PlanError> {
         });
     }
     device_tree::check(facts, board)?;
-    contribution::merge(contribution::contributions(&FEATURES, facts, request)?)
+    let plan = contribution::merge(contribution::contributions(&FEATURES, facts, request)?)?;
+    // Last: a file that cannot be edited has the simpler cause.
+    boot::check(facts, request)?;
+    Ok(plan)
 }
 
 #[cfg(test)]

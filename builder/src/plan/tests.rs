@@ -13,7 +13,9 @@ use crate::formats::k3s_config::{PATH, SECRET_PATH};
 use crate::formats::kernel_modules::KernelModules;
 use crate::formats::{config_txt, dhcpcd_conf, dphys_swapfile, fstab, interfaces, sshd_config, sudoers};
 use crate::fs::{Attributes, ImagePath, Space};
-use crate::os::{Bootloader, CloudInit, Family, FileState, Kernel, MachineId, Snapshot, Swap, System};
+use crate::os::{
+    Bootloader, CloudInit, Family, FileState, Kernel, MachineId, PartitionNames, PartitionRole, Snapshot, Swap, System,
+};
 use crate::source::artifact::Artifact;
 use crate::source::digest::Sha256Digest;
 use crate::source::k3s_release::K3sBundle;
@@ -26,8 +28,8 @@ const MODULES: [&str; 8] =
 /// Files that features need to be there.
 const TEXTS: [(&str, &str); 14] = [
     ("/boot/firmware/cmdline.txt", "console=tty1 root=LABEL=root\n"),
-    ("/boot/firmware/config.txt", "arm_64bit=1\n"),
-    ("/boot/grub/grub.cfg", "menuentry 'a' {\n\tlinux /vmlinuz-6 root=LABEL=root ro\n}\n"),
+    ("/boot/firmware/config.txt", "arm_64bit=1\ninitramfs initramfs8 followkernel\n"),
+    ("/boot/grub/grub.cfg", "menuentry 'a' {\n\tlinux /vmlinuz-6 root=LABEL=root ro\n\tinitrd /initrd\n}\n"),
     (fstab::PATH, "LABEL=root / ext4 defaults 0 1\n/var/swap none swap sw 0 0\n"),
     (passwd::PATH, "root:x:0:0:root:/root:/bin/bash\n"),
     (group::PATH, "root:x:0:\nadm:x:4:\nsudo:x:27:\n"),
@@ -147,6 +149,8 @@ fn bootloader(family: Family) -> Bootloader {
             prefix: String::new(),
             kernels: Vec::new(),
             device_trees: vec!["bcm2711-rpi-cm4.dtb".to_owned()],
+            settings: config_txt::settings("arm_64bit=1\ninitramfs initramfs8 followkernel\n", &|_| None).unwrap(),
+            boot_partition: 1,
         },
     }
 }
@@ -161,6 +165,10 @@ fn facts(family: Family, network: NetworkStack, arch: Arch, interests: &[Interes
         files: snapshot(&bootloader, interests),
         bootloader,
         boot_dir: path("/boot/firmware"),
+        partitions: partitions(),
+        boot_files: ["/boot/firmware/kernel8.img", "/boot/firmware/kernel7.img", "/boot/firmware/initramfs8", "/vmlinuz-6", "/initrd"]
+            .map(path)
+            .into(),
         network: vec![network],
         resolver: false,
         wpa_supplicant: true,
@@ -181,6 +189,23 @@ fn facts(family: Family, network: NetworkStack, arch: Arch, interests: &[Interes
         kernels: vec![Kernel { release: "6".to_owned(), modules: KernelModules::parse(&list, "") }],
         written: 0,
     }
+}
+
+/// A FAT partition and a root, as a cloned card would not have them.
+fn partitions() -> Vec<PartitionNames> {
+    let partition = |number, role, fstype: &str, uuid: &str, label: &str| PartitionNames {
+        number,
+        role: Some(role),
+        fstype: Some(fstype.to_owned()),
+        uuid: Some(uuid.to_owned()),
+        label: Some(label.to_owned()),
+        partuuid: Some(format!("5a0b7c12-0{number}")),
+        partlabel: None,
+    };
+    vec![
+        partition(1, PartitionRole::Boot, "vfat", "5A0B-7C12", "bootfs"),
+        partition(2, PartitionRole::Root, "ext4", "5a0b7c12-0000-4000-8000-000000000001", "root"),
+    ]
 }
 
 fn k3s() -> K3sBundle {

@@ -60,7 +60,8 @@ pub fn with_console(arguments: &str, console: &str) -> String {
 /// What the firmware puts before the names of kernel, initial RAM disk and arguments: `os_prefix`.
 fn pi(tree: &Tree, board: &Board, dir: &ImagePath) -> Result<BootFiles, KernelError> {
     let config = text(tree, &below(dir, "config.txt")?)?;
-    let read = config_txt::read(&config, &|_| None).map_err(|bad| unusable(dir, &bad.to_string()))?;
+    let read = config_txt::settings(&config, &|_| None).and_then(|settings| config_txt::boot_files(&settings));
+    let read = read.map_err(|bad| unusable(dir, &bad.to_string()))?;
     let (prefix, cmdline) = (read.prefix, read.cmdline);
     // The stand-in for a Pi 5's processor takes the kernel with small pages as well.
     let default = if board.kernel == Some(PiKernel::Kernel7) { "kernel7.img" } else { "kernel8.img" };

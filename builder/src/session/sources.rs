@@ -63,6 +63,13 @@ pub(super) struct Prepared<'a> {
     pub(super) boards: BTreeMap<&'a str, BoardInputs>,
 }
 
+/// A node's plan, and what it was made from.
+pub(super) struct PlannedNode<'a> {
+    pub(super) inputs: &'a BoardInputs,
+    pub(super) plan: Plan,
+    pub(super) warnings: Vec<String>,
+}
+
 impl Session {
     /// Obtains what each board is built from. Bases first: one that cannot be used is found before k3s is fetched.
     pub(super) fn prepare<'a>(
@@ -134,12 +141,12 @@ impl Sources {
 }
 
 impl Prepared<'_> {
-    /// The node's plan, and the inputs of its board.
+    /// The node's plan, the inputs of its board, and what the user should know of them.
     pub(super) fn plan(
         &self,
         node: &Node,
         secrets: Option<&Secrets>,
-    ) -> Result<(&BoardInputs, Plan), SessionError> {
+    ) -> Result<PlannedNode<'_>, SessionError> {
         let found = self.boards.get(node.board.as_str()).zip(self.project.cluster.boards.get(&node.board));
         let (inputs, choice) = found.ok_or_else(|| SessionError::NoInputs { board: node.board.clone() })?;
         let secrets = secrets
@@ -156,7 +163,8 @@ impl Prepared<'_> {
             time: inputs.time,
         };
         let failed = |error| SessionError::Node { node: node.name.clone(), source: Box::new(error) };
-        Ok((inputs, inputs.base.plan(&request).map_err(failed)?))
+        let plan = inputs.base.plan(&request).map_err(failed)?;
+        Ok(PlannedNode { inputs, plan, warnings: inputs.base.warnings(&request) })
     }
 
     /// The earliest build time of all boards: the certificates must be valid by then.

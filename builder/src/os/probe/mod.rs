@@ -3,15 +3,17 @@
 mod boot;
 mod elf;
 mod first_boot;
+mod partitions;
 mod swap;
 
 use std::collections::BTreeSet;
 
 use crate::arch::Arch;
 use crate::formats::os_release::OsRelease;
-use crate::formats::{VersionError, dpkg_status, hostname, iptables};
+use crate::formats::{VersionError, crypttab, dpkg_status, fstab, hostname, iptables};
 use crate::fs::{BadImagePath, FsError, ImagePath, Kind};
 
+use super::boot::{OVERLAYROOT_PATHS, STUBS, named_files};
 use super::error::OsError;
 use super::facts::{Bootloader, Facts};
 use super::family::{Evidence, System};
@@ -22,6 +24,7 @@ use super::snapshot::Snapshot;
 use super::tree::Tree;
 use crate::value::TimeZone;
 use elf::UnsupportedElf;
+pub(super) use partitions::names_of;
 
 /// A package database of a full desktop is below 8 MiB.
 const STATUS_LIMIT: u64 = 32 << 20;
@@ -43,7 +46,7 @@ struct Probe<'a> {
 impl Probe<'_> {
     fn facts(&self, image: &OsImage, interests: &[Interest]) -> Result<Facts, OsError> {
         let status = self.text("/var/lib/dpkg/status", STATUS_LIMIT)?.unwrap_or_default();
-        let bootloader = self.bootloader()?;
+        let bootloader = self.bootloader(partitions::firmware_number(image))?;
         let evidence = self.evidence(&status, &bootloader)?;
         let system = System::recognise(&evidence)?;
         let mut files = Snapshot::default();
@@ -51,11 +54,12 @@ impl Probe<'_> {
         for interest in interests {
             interest.take(self.tree, &self.boot_dir, &mut files).map_err(root)?;
         }
+        self.take_boot_files(&mut files)?;
         let hostname = files.take_text(self.tree, &fixed(hostname::PATH)).map_err(root)?;
         let hostname = hostname.map(|name| name.trim().to_owned());
         let cloud_init = self.cloud_init(&status)?;
         let machine_id = self.machine_id()?;
-        Ok(Facts {
+        let mut facts = Facts {
             system,
             pretty_name: evidence.pretty,
             arch: self.arch()?,
@@ -76,8 +80,23 @@ impl Probe<'_> {
             space: self.tree.root().space().map_err(root)?,
             written: image.root_written()?,
             boot_dir: self.boot_dir.clone(),
+            partitions: partitions::names(image)?,
+            boot_files: BTreeSet::new(),
             files,
-        })
+        };
+        facts.boot_files = named_files(self.tree, &facts).map_err(boot)?;
+        Ok(facts)
+    }
+
+    /// What the boot chain reads besides the files that the boot loader itself names.
+    fn take_boot_files(&self, files: &mut Snapshot) -> Result<(), OsError> {
+        for stub in STUBS {
+            files.take(self.tree, &self.below_boot(stub)?).map_err(boot)?;
+        }
+        for path in OVERLAYROOT_PATHS.into_iter().chain([fstab::PATH, crypttab::PATH]) {
+            files.take(self.tree, &fixed(path)).map_err(root)?;
+        }
+        Ok(())
     }
 
     /// By the files themselves: since trixie the old names are in a package of their own, though the lists have them.
