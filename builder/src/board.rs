@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use hc_common::text::{NotText, decode};
 use serde::{Deserialize, Serialize};
 
 use crate::arch::Arch;
@@ -163,6 +164,15 @@ pub enum BoardError {
         #[source]
         source: io::Error,
     },
+    /// A profile is not a text.
+    #[error("reading the board profile {path}")]
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: NotText,
+    },
     /// A profile is malformed.
     #[error("reading the board profile {path}")]
     Malformed {
@@ -178,7 +188,7 @@ impl Classified for BoardError {
     fn class(&self) -> Option<ExitClass> {
         Some(match self {
             Self::Unknown { .. } => ExitClass::Usage,
-            Self::Read { .. } | Self::Malformed { .. } => ExitClass::Failed,
+            Self::Read { .. } | Self::NotText { .. } | Self::Malformed { .. } => ExitClass::Failed,
         })
     }
 }
@@ -244,8 +254,9 @@ fn read_dir(dir: &Path) -> Result<Vec<Board>, BoardError> {
     for entry in fs::read_dir(dir).map_err(failed(dir))? {
         let path = entry.map_err(failed(dir))?.path();
         if path.extension().is_some_and(|extension| extension == "toml") {
-            let text = fs::read_to_string(&path).map_err(failed(&path))?;
-            boards.push(parse(&path, &text)?);
+            let bytes = fs::read(&path).map_err(failed(&path))?;
+            let text = decode(&bytes).map_err(|source| BoardError::NotText { path: path.clone(), source })?;
+            boards.push(parse(&path, text)?);
         }
     }
     Ok(boards)
@@ -289,7 +300,8 @@ mod tests {
     fn a_users_profile_overrides_and_a_typo_in_it_is_shown() {
         let dir = tempfile::tempdir().unwrap();
         let mine = include_str!("../../board-profiles/cm4.toml").replace("CM4 Lite", "mine");
-        fs::write(dir.path().join("x.toml"), mine).unwrap();
+        let marked = format!("\u{feff}{}", mine.replace('\n', "\r\n"));
+        fs::write(dir.path().join("x.toml"), marked).unwrap();
         let boards = Boards::load(Some(dir.path())).unwrap();
         assert!(boards.get("cm4").unwrap().title.contains("mine"));
 

@@ -46,7 +46,8 @@ mod tests {
     #[test]
     fn a_volume_is_optional_by_its_options_or_its_key() {
         let text = "# c\ndata UUID=1 none luks\nmore UUID=2 /etc/key luks,nofail\nswap /dev/sdb2 /dev/urandom swap\nbare /dev/sdc\n";
-        let found: Vec<_> = volumes(text).into_iter().map(|v| (v.line, v.name.clone(), v.is_optional())).collect();
+        let found: Vec<_> =
+            volumes(text).into_iter().map(|v| (v.line, v.name.clone(), v.is_optional())).collect();
         let want = [(2, "data", false), (3, "more", true), (4, "swap", true), (5, "bare", false)];
         assert_eq!(found, want.map(|(line, name, optional)| (line, name.to_owned(), optional)));
     }

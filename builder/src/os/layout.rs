@@ -1,5 +1,7 @@
 //! The roles of partitions, by their contents and the root's fstab.
 
+use hc_common::text::{NotText, decode};
+
 use crate::disk::{Partition, PartitionTable, PartitionType, Window};
 use crate::formats::device::DeviceName;
 use crate::formats::fstab::{self, Mount};
@@ -121,10 +123,8 @@ fn read_text(fs: &dyn FileSystem, path: &str) -> Result<String, OsError> {
     let failed = |source| OsError::Fs { role: "root", source };
     let resolved = fs.resolve(&fixed(path)).map_err(failed)?;
     let bytes = fs.read(&resolved, 1 << 20).map_err(failed)?;
-    String::from_utf8(bytes).map_err(|_| OsError::File {
-        path: path.to_owned(),
-        problem: "the file is not UTF-8 text".to_owned(),
-    })
+    let bad = |problem: NotText| OsError::File { path: path.to_owned(), problem: problem.to_string() };
+    decode(&bytes).map(str::to_owned).map_err(bad)
 }
 
 fn unknown(table: &PartitionTable, problem: &str) -> OsError {

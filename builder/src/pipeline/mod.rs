@@ -63,7 +63,10 @@ impl Base {
 
     /// What a person should know of the plan for a node, a line each.
     pub fn warnings(&self, request: &Request<'_>) -> Vec<String> {
-        warnings(&self.facts, request).into_iter().map(|warning| format!("{}: {warning}", self.name)).collect()
+        warnings(&self.facts, request)
+            .into_iter()
+            .map(|warning| format!("{}: {warning}", self.name))
+            .collect()
     }
 
     /// The base as it is, to compare plans with.

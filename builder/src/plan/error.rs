@@ -72,6 +72,14 @@ pub enum PlanError {
     /// What was asked for makes no good seed.
     #[error("making the seed for firstboot")]
     Seed(#[from] SeedError),
+    /// The data disk would hide something, or is a part of the image itself.
+    #[error("the data disk cannot be used: {problem}; {hint}")]
+    DataDisk {
+        /// What is wrong.
+        problem: String,
+        /// What would help.
+        hint: String,
+    },
     /// Two features want the same thing, each in its way.
     #[error("{what} is set twice, by {first} and by {second}: remove one of them from the cluster file")]
     Conflict {
@@ -99,7 +107,7 @@ impl Classified for PlanError {
             Self::Architecture { .. } | Self::Unsupported { .. } | Self::Image(_) | Self::Modules { .. } => {
                 ExitClass::Unsupported
             }
-            Self::Seed(_) => ExitClass::Usage,
+            Self::Seed(_) | Self::DataDisk { .. } => ExitClass::Usage,
             Self::Boot(_) | Self::Edit { .. } | Self::NotText { .. } => ExitClass::BadInput,
             Self::Conflict { .. } | Self::NotTaken(_) => return None,
         })

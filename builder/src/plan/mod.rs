@@ -20,6 +20,7 @@ mod k3s_config;
 mod k3s_settings;
 mod kernel;
 mod modules;
+mod mount_point;
 mod network;
 mod registries;
 mod request;
@@ -29,6 +30,7 @@ mod shared_plan;
 mod ssh;
 mod swap;
 mod system;
+mod text_marks;
 mod time_zone;
 mod unsupported;
 mod users;
@@ -71,7 +73,8 @@ static FEATURES: [Feature; 20] = [
 
 /// What [`plan`] reads of a base, for [`crate::os::probe`] to take.
 pub fn files_of_interest() -> Vec<Interest> {
-    FEATURES.iter().flat_map(|feature| feature.reads).copied().chain(network::of_services()).collect()
+    let others = network::of_services().chain(mount_point::READS).chain(text_marks::READS);
+    FEATURES.iter().flat_map(|feature| feature.reads).copied().chain(others).collect()
 }
 
 /// All edits that make the image with these facts into the node that is asked for, in the order in which they
@@ -86,7 +89,10 @@ pub fn plan(facts: &Facts, request: &Request<'_>) -> Result<Plan, PlanError> {
         });
     }
     device_tree::check(facts, board)?;
-    let plan = contribution::merge(contribution::contributions(&FEATURES, facts, request)?)?;
+    let all = contribution::contributions(&FEATURES, facts, request)?;
+    mount_point::check(facts, request, &all)?;
+    let mut plan = contribution::merge(all)?;
+    text_marks::add(&mut plan, facts, request)?;
     // Last: a file that cannot be edited has the simpler cause.
     boot::check(facts, request)?;
     Ok(plan)

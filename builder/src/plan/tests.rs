@@ -14,7 +14,8 @@ use crate::formats::kernel_modules::KernelModules;
 use crate::formats::{config_txt, dhcpcd_conf, dphys_swapfile, fstab, interfaces, sshd_config, sudoers};
 use crate::fs::{Attributes, ImagePath, Space};
 use crate::os::{
-    Bootloader, CloudInit, Family, FileState, Kernel, MachineId, PartitionNames, PartitionRole, Snapshot, Swap, System,
+    Bootloader, CloudInit, Family, FileState, Kernel, MachineId, PartitionNames, PartitionRole, Snapshot,
+    Swap, System,
 };
 use crate::source::artifact::Artifact;
 use crate::source::digest::Sha256Digest;
@@ -131,6 +132,7 @@ fn snapshot(bootloader: &Bootloader, interests: &[Interest]) -> Snapshot {
                 files.put_whole(&path(dir));
                 continue;
             }
+            Interest::Links(_) => continue,
             Interest::Homes => {
                 files.put_whole(&path("/home"));
                 continue;
@@ -149,7 +151,8 @@ fn bootloader(family: Family) -> Bootloader {
             prefix: String::new(),
             kernels: Vec::new(),
             device_trees: vec!["bcm2711-rpi-cm4.dtb".to_owned()],
-            settings: config_txt::settings("arm_64bit=1\ninitramfs initramfs8 followkernel\n", &|_| None).unwrap(),
+            settings: config_txt::settings("arm_64bit=1\ninitramfs initramfs8 followkernel\n", &|_| None)
+                .unwrap(),
             boot_partition: 1,
         },
     }
@@ -166,9 +169,15 @@ fn facts(family: Family, network: NetworkStack, arch: Arch, interests: &[Interes
         bootloader,
         boot_dir: path("/boot/firmware"),
         partitions: partitions(),
-        boot_files: ["/boot/firmware/kernel8.img", "/boot/firmware/kernel7.img", "/boot/firmware/initramfs8", "/vmlinuz-6", "/initrd"]
-            .map(path)
-            .into(),
+        boot_files: [
+            "/boot/firmware/kernel8.img",
+            "/boot/firmware/kernel7.img",
+            "/boot/firmware/initramfs8",
+            "/vmlinuz-6",
+            "/initrd",
+        ]
+        .map(path)
+        .into(),
         network: vec![network],
         resolver: false,
         wpa_supplicant: true,
@@ -407,4 +416,110 @@ fn settings_of_the_user_and_secret_ones_are_in_the_file_that_is_read_last() {
     assert_eq!(text(agent, SECRET_PATH), None);
     let config = text(agent, PATH).unwrap();
     assert!(config.contains(&list(&ours)) && !config.contains("datastore"), "{config}");
+}
+
+/// The plan of the first node with a data disk at `mount`, on a base that `change` changes.
+fn with_data_disk(mount: &str, label: &str, change: impl Fn(&mut Facts)) -> Result<Plan, PlanError> {
+    let text = format!("{DHCP}\n[data-disk]\nlabel = {label:?}\nmount = {mount:?}\n");
+    let facts = |arch| {
+        let mut facts = facts(Family::DebianPi, NetworkStack::Networkd, arch, &files_of_interest());
+        facts.system.family = Family::RaspberryPiOs;
+        change(&mut facts);
+        facts
+    };
+    each_node(&text, "cm4", facts, plan).remove(0)
+}
+
+#[test]
+fn a_mount_point_that_hides_what_the_plan_writes_is_refused() {
+    let link = |path_text: &'static str, target: &'static str| {
+        move |facts: &mut Facts| facts.files.put(&path(path_text), FileState::Link(target.to_owned()))
+    };
+    let plain = |_: &mut Facts| {};
+    for good in [
+        "/k8s-data",
+        "/srv/data",
+        "/var/lib/rancher/k3s/server/db",
+        "/var/lib/rancher/k3s/storage",
+        "/var/log",
+    ] {
+        with_data_disk(good, "k8s-data", plain).unwrap_or_else(|error| panic!("{good}: {error}"));
+    }
+    for (mount, words) in [
+        ("/home", ["/home/kim", "accounts"]),
+        ("/home/kim", ["/home/kim", "accounts"]),
+        ("/home/kim/.ssh", ["/home/kim/.ssh", "accounts"]),
+        ("/usr/local/bin", ["/usr/local/bin/k3s", "k3s itself"]),
+        ("/var/lib/rancher", ["/var/lib/rancher/k3s", "k3s"]),
+        ("/var/lib/rancher/k3s/agent/images", ["k3s-airgap-images", "k3s images and manifests"]),
+    ] {
+        let error = with_data_disk(mount, "k8s-data", plain).unwrap_err().to_string();
+        assert!(
+            words.iter().all(|word| error.contains(word)) && error.contains("/k8s-data"),
+            "{mount}: {error}"
+        );
+    }
+    // Through links of the image, of either side.
+    let error = with_data_disk("/srv/accounts", "k8s-data", link("/srv/accounts", "../home"))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("/home/kim"), "{error}");
+    let error = with_data_disk("/var/here", "k8s-data", link("/var/here", "/etc")).unwrap_err().to_string();
+    assert!(error.contains("leads to /etc"), "{error}");
+    let error = with_data_disk("/data/home", "k8s-data", link("/home", "data/home")).unwrap_err().to_string();
+    assert!(error.contains("/home/kim"), "{error}");
+}
+
+#[test]
+fn keys_of_the_base_and_partitions_of_the_image_are_not_hidden() {
+    let attributes = Attributes { mode: 0o600, uid: 1000, gid: 1000, mtime: 0 };
+    let with_key = |facts: &mut Facts| {
+        let text = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f pi\n"
+            .to_owned();
+        facts.files.put(&path("/srv/people/pi/.ssh/authorized_keys"), FileState::Text(text, attributes));
+    };
+    let error = with_data_disk("/srv/people", "k8s-data", with_key).unwrap_err().to_string();
+    assert!(error.contains("/srv/people/pi/.ssh/authorized_keys"), "{error}");
+    let error = with_data_disk("/k8s-data", "root", |_| {}).unwrap_err().to_string();
+    assert!(error.contains("partition 2") && error.contains("another label"), "{error}");
+}
+
+#[test]
+fn a_byte_order_mark_is_removed_from_every_text_and_utf16_is_refused() {
+    let config = path("/boot/firmware/network-config");
+    let attributes = Attributes { mode: 0o644, uid: 0, gid: 0, mtime: 0 };
+    let marked = |facts: &mut Facts| {
+        facts.files.put(&config, FileState::Text("version: 2\r\n".to_owned(), attributes));
+        facts.files.put_mark(&config);
+        // Written by a feature, which changes nothing else in it.
+        facts.files.put_mark(&path("/boot/firmware/cmdline.txt"));
+    };
+    let plan = with_data_disk("/k8s-data", "k8s-data", marked).unwrap();
+    let written = |wanted: &ImagePath| {
+        let edit = plan.edits.iter().find(|edit| edit.path == *wanted).unwrap();
+        match &edit.action {
+            Action::Write(Content::Secret(text), _) => text.expose().to_owned(),
+            Action::Write(Content::Bytes(bytes), _) => String::from_utf8(bytes.to_vec()).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(written(&config), "version: 2\r\n");
+    assert!(written(&path("/boot/firmware/cmdline.txt")).starts_with("console="));
+    let utf16 = |facts: &mut Facts| facts.files.put(&config, FileState::Utf16);
+    let error = with_data_disk("/k8s-data", "k8s-data", utf16).unwrap_err().to_string();
+    assert!(error.contains("network-config") && error.contains("save it as UTF-8"), "{error}");
+}
+
+#[test]
+fn an_image_that_would_not_boot_is_refused_with_all_its_faults() {
+    let foreign = |facts: &mut Facts| {
+        facts.partitions.iter_mut().for_each(|partition| partition.label = Some("other".to_owned()));
+    };
+    let error = with_data_disk("/k8s-data", "k8s-data", foreign).unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    for words in
+        ["2 faults", "cmdline.txt: \"root=LABEL=root\"", "/etc/fstab, line 1", "use PARTUUID=5a0b7c12-02"]
+    {
+        assert!(cause.contains(words), "{words}: {cause}");
+    }
 }

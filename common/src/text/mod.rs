@@ -1,6 +1,8 @@
 //! Building blocks of text formats.
 
+pub mod decode;
 pub mod lines;
 pub mod yaml;
 
+pub use decode::{NotText, decode, is_marked};
 pub use lines::Lines;

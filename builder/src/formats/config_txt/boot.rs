@@ -97,7 +97,9 @@ pub fn settings(text: &str, include: &dyn Fn(&str) -> Option<String>) -> Result<
 pub fn autoboot(text: &str) -> Vec<Setting> {
     let mut condition = Condition::default();
     let lines = (1..).zip(text.lines());
-    lines.filter_map(|(number, line)| setting(AUTOBOOT, number, line, &mut condition, &["boot_partition"])).collect()
+    lines
+        .filter_map(|(number, line)| setting(AUTOBOOT, number, line, &mut condition, &["boot_partition"]))
+        .collect()
 }
 
 fn setting(file: &str, line: usize, text: &str, condition: &mut Condition, keys: &[&str]) -> Option<Setting> {
@@ -145,9 +147,7 @@ impl Setting {
     fn certain(&self) -> Result<String, Unclear> {
         match self.condition.filter() {
             None => Ok(self.value.clone()),
-            Some(filter) => {
-                Err(Unclear::Conditional { setting: self.text(), filter: filter.to_owned() })
-            }
+            Some(filter) => Err(Unclear::Conditional { setting: self.text(), filter: filter.to_owned() }),
         }
     }
 }

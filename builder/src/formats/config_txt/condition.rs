@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 /// The filters for one model or a family of models; one replaces another.
 const MODELS: [&str; 21] = [
-    "pi0", "pi0w", "pi02", "pi1", "pi2", "pi3", "pi3+", "pi4", "pi400", "pi5", "pi500", "cm0", "cm1", "cm3", "cm3+",
-    "cm4", "cm4s", "cm4l", "cm5", "cm5l", "cm5s",
+    "pi0", "pi0w", "pi02", "pi1", "pi2", "pi3", "pi3+", "pi4", "pi400", "pi5", "pi500", "cm0", "cm1", "cm3",
+    "cm3+", "cm4", "cm4s", "cm4l", "cm5", "cm5l", "cm5s",
 ];
 
 /// The filters above a line.

@@ -34,14 +34,16 @@ fn edit_below(text: &str, settings: &[FirmwareSetting], filtered: bool) -> Strin
     if missing.is_empty() {
         return text.to_owned();
     }
-    let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    let newline = if text.contains("\r\n") { "\r\n" } else { "\n" };
+    let end = if text.is_empty() || text.ends_with('\n') { "" } else { newline };
     let all = if ends_below_all(text, filtered) { "" } else { "[all]\n" };
     // After an overlay a parameter belongs to that overlay, unless an empty `dtoverlay=` ends it.
     let overlay = text.lines().any(|line| line.trim().starts_with("dtoverlay="));
     let base =
         if overlay && missing.iter().any(|setting| setting.key() == "dtparam") { "dtoverlay=\n" } else { "" };
     let lines: String = missing.iter().map(|setting| format!("{setting}\n")).collect();
-    format!("{text}{end}{all}{base}{lines}")
+    let added = format!("{all}{base}{lines}").replace('\n', newline);
+    format!("{text}{end}{added}")
 }
 
 /// Whether the last value is the right one on every board. Lines of overlays and parameters add up.
@@ -98,6 +100,7 @@ mod tests {
         for (text, want) in [
             ("", "enable_uart=1\n"),
             ("[all]\narm_64bit=1", "[all]\narm_64bit=1\nenable_uart=1\n"),
+            ("[cm4]\r\notg_mode=1\r\n", "[cm4]\r\notg_mode=1\r\n[all]\r\nenable_uart=1\r\n"),
             ("enable_uart=1\n[cm4]\notg_mode=1\n", "enable_uart=1\n[cm4]\notg_mode=1\n"),
             (
                 "[all]\nos_prefix=a/\n[tryboot]\nos_prefix=b/\n",

@@ -30,12 +30,25 @@ const RESCUES: [&str; 11] =
 impl Chain<'_> {
     /// The steps that a line of arguments adds.
     pub(super) fn arguments(&self, place: &str, line: &str, initramfs: Initramfs) -> Vec<BootStep> {
-        let step = |what, says: &str, leads| BootStep { what, place: place.to_owned(), says: says.to_owned(), leads };
+        let step = |what, says: &str, leads| BootStep {
+            what,
+            place: place.to_owned(),
+            says: says.to_owned(),
+            leads,
+        };
         let words = match kernel_args::words(line) {
             Ok(words) => words,
-            Err(error) => return vec![step("arguments", line, Leads::nowhere("is not a command line", error.to_string()))],
+            Err(error) => {
+                return vec![step(
+                    "arguments",
+                    line,
+                    Leads::nowhere("is not a command line", error.to_string()),
+                )];
+            }
         };
-        let last = |key: &str| words.iter().rev().find(|word| word.split_once('=').is_some_and(|(name, _)| name == key));
+        let last = |key: &str| {
+            words.iter().rev().find(|word| word.split_once('=').is_some_and(|(name, _)| name == key))
+        };
         let mut steps = vec![match last("root") {
             Some(root) => step("root", root, self.root(root, initramfs)),
             None => step("root", line, Leads::nowhere("has no root=", self.root_hint())),
@@ -59,16 +72,19 @@ impl Chain<'_> {
 
     fn root(&self, word: &str, initramfs: Initramfs) -> Leads {
         let value = word.strip_prefix("root=").unwrap_or(word);
-        let is_network = value == "/dev/nfs" || value == "nfs" || value.contains(":/") || value.starts_with("nfs");
+        let is_network =
+            value == "/dev/nfs" || value == "nfs" || value.contains(":/") || value.starts_with("nfs");
         let leads = self.device(value, PartitionRole::Root);
         match leads {
             Leads::Nowhere(fault) if is_network => {
                 Leads::nowhere("is a root over the network, and the node's is in this image", fault.hint)
             }
-            Leads::To(_) if initramfs == Initramfs::Absent && !is_known_to_the_kernel(value) => Leads::nowhere(
-                "is a name that the kernel does not know without an initramfs, and none is loaded",
-                self.root_hint(),
-            ),
+            Leads::To(_) if initramfs == Initramfs::Absent && !is_known_to_the_kernel(value) => {
+                Leads::nowhere(
+                    "is a name that the kernel does not know without an initramfs, and none is loaded",
+                    self.root_hint(),
+                )
+            }
             other => other,
         }
     }
@@ -76,18 +92,22 @@ impl Chain<'_> {
     fn word(&self, key: &str, value: &str, word: &str) -> Option<(&'static str, Leads)> {
         const REMOVE: &str = "remove the word";
         Some(match key {
-            "rootfstype" if !value.split(',').any(|fstype| matches!(fstype, "ext4" | "auto" | "")) => {
-                ("root", Leads::nowhere("is another type than that of the root, which is ext4", "use rootfstype=ext4"))
-            }
+            "rootfstype" if !value.split(',').any(|fstype| matches!(fstype, "ext4" | "auto" | "")) => (
+                "root",
+                Leads::nowhere("is another type than that of the root, which is ext4", "use rootfstype=ext4"),
+            ),
             "rootflags" => match ext4_options::unknown(value) {
                 Some(option) => {
-                    let cause = format!("has {option:?}, which ext4 does not know: the root would not be mounted");
+                    let cause =
+                        format!("has {option:?}, which ext4 does not know: the root would not be mounted");
                     ("root", Leads::nowhere(cause, "remove the option"))
                 }
                 None => return None,
             },
             "overlayroot" if !is_off(value) => ("root", overlay()),
-            "systemd.volatile" if !matches!(value, "no" | "0" | "off" | "false" | "n" | "f") => ("root", overlay()),
+            "systemd.volatile" if !matches!(value, "no" | "0" | "off" | "false" | "n" | "f") => {
+                ("root", overlay())
+            }
             "boot" if value != "local" && value.starts_with("overlay") => ("root", overlay()),
             "boot" if value != "local" => {
                 ("root", Leads::nowhere("starts from something else than the root of this image", REMOVE))
@@ -99,10 +119,15 @@ impl Chain<'_> {
             }
             "resume" => match self.named(&DeviceName::parse(value)) {
                 Some(found) => ("resume", Leads::To(found.to_string())),
-                None => ("resume", Leads::unsure("names no partition of this image: each start may wait for it", REMOVE)),
+                None => (
+                    "resume",
+                    Leads::unsure("names no partition of this image: each start may wait for it", REMOVE),
+                ),
             },
             "systemd.unit" if !TARGETS.contains(&value) => ("target", rescue(value)),
-            _ if RESCUES.contains(&key) && (word == key || key == "break" || key == "rd.break") => ("target", rescue(key)),
+            _ if RESCUES.contains(&key) && (word == key || key == "break" || key == "rd.break") => {
+                ("target", rescue(key))
+            }
             _ => return None,
         })
     }
@@ -130,7 +155,8 @@ impl Chain<'_> {
         for path in super::OVERLAYROOT_PATHS {
             let Ok(path) = crate::fs::ImagePath::parse(path) else { continue };
             for (number, line) in (1..).zip(self.text(&path).lines()) {
-                let value = line.trim().strip_prefix("overlayroot=").map(|value| value.trim_matches(['"', '\'']));
+                let value =
+                    line.trim().strip_prefix("overlayroot=").map(|value| value.trim_matches(['"', '\'']));
                 if value.is_some_and(|value| !is_off(value)) {
                     let (place, says) = (format!("{path}, line {number}"), line.trim().to_owned());
                     steps.push(BootStep { what: "root", place, says, leads: overlay() });

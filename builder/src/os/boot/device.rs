@@ -60,7 +60,8 @@ impl Chain<'_> {
     pub(super) fn device(&self, text: &str, role: PartitionRole) -> Leads {
         let name = DeviceName::parse(text);
         let Some(wanted) = self.partition(role) else { return Leads::To("no partition".to_owned()) };
-        let hint = format!("use {}, which is the {} partition of this image", wanted.best_name(), role.as_str());
+        let hint =
+            format!("use {}, which is the {} partition of this image", wanted.best_name(), role.as_str());
         match &name {
             DeviceName::Kernel(kernel) => self.of_machine(kernel, wanted, hint),
             DeviceName::ByPath => {
@@ -83,7 +84,12 @@ impl Chain<'_> {
             None => return Leads::nowhere("names a whole disk", hint),
         }
         let driver = name.driver;
-        let depends = || Leads::unsure(format!("is right only on {driver}, and while no other disk comes first"), hint.clone());
+        let depends = || {
+            Leads::unsure(
+                format!("is right only on {driver}, and while no other disk comes first"),
+                hint.clone(),
+            )
+        };
         let Some(media) = self.board.map(|board| board.media).filter(|media| !media.is_empty()) else {
             return depends();
         };

@@ -26,17 +26,22 @@ impl Chain<'_> {
         let Bootloader::PiFirmware { cmdline, .. } = &self.facts.bootloader else { return Vec::new() };
         let mut steps = self.partition_steps();
         for (key, what) in [("start_file", "firmware"), ("fixup_file", "firmware"), ("armstub", "firmware")] {
-            steps.extend(self.of(key).into_iter().filter(|_| !self.has_no_start_file()).map(|(setting, certain)| {
-                self.file(what, setting, &setting.value, true, certain)
-            }));
-        }
-        steps.extend(self.of("boot_ramdisk").into_iter().filter(|(s, _)| s.value != "0").map(|(setting, certain)| {
-            let leads = Leads::nowhere(
-                "starts a system from boot.img in place of the one in this image",
-                "remove the line",
+            steps.extend(
+                self.of(key)
+                    .into_iter()
+                    .filter(|_| !self.has_no_start_file())
+                    .map(|(setting, certain)| self.file(what, setting, &setting.value, true, certain)),
             );
-            self.step("firmware", setting, leads.if_certain(certain))
-        }));
+        }
+        steps.extend(self.of("boot_ramdisk").into_iter().filter(|(s, _)| s.value != "0").map(
+            |(setting, certain)| {
+                let leads = Leads::nowhere(
+                    "starts a system from boot.img in place of the one in this image",
+                    "remove the line",
+                );
+                self.step("firmware", setting, leads.if_certain(certain))
+            },
+        ));
         steps.extend(self.kernels());
         let (initramfs, has_one) = self.initramfs();
         steps.extend(initramfs);
@@ -95,7 +100,14 @@ impl Chain<'_> {
         format!("{}/{prefix}{name}", self.facts.boot_dir)
     }
 
-    fn file(&self, what: &'static str, setting: &Setting, name: &str, shared: bool, certain: bool) -> BootStep {
+    fn file(
+        &self,
+        what: &'static str,
+        setting: &Setting,
+        name: &str,
+        shared: bool,
+        certain: bool,
+    ) -> BootStep {
         let path = self.path(name, shared);
         let leads = if !name.is_empty() && self.is_there(&path) {
             Leads::To(path)
@@ -130,8 +142,10 @@ impl Chain<'_> {
 
     fn kernels(&self) -> Vec<BootStep> {
         let named = self.of("kernel");
-        let mut steps: Vec<_> =
-            named.iter().map(|(setting, certain)| self.file("kernel", setting, &setting.value, false, *certain)).collect();
+        let mut steps: Vec<_> = named
+            .iter()
+            .map(|(setting, certain)| self.file("kernel", setting, &setting.value, false, *certain))
+            .collect();
         if !named.iter().any(|(_, certain)| *certain) {
             steps.extend(self.default_kernel(named.is_empty()));
         }
@@ -151,13 +165,17 @@ impl Chain<'_> {
 
     fn default_kernel(&self, certain: bool) -> Option<BootStep> {
         let names = self.default_names();
-        let there: Vec<_> = names.iter().filter(|name| self.is_there(&self.path(name, false))).copied().collect();
+        let there: Vec<_> =
+            names.iter().filter(|name| self.is_there(&self.path(name, false))).copied().collect();
         let place = self.facts.boot_dir.to_string();
         let (says, leads) = match there.is_empty() {
             false => (there.join(", "), Leads::To("the default of the firmware".to_owned())),
             true => {
                 let cause = "is what the firmware loads, and none of it is on the boot partition";
-                (names.join(", "), Leads::nowhere(cause, "restore the kernel from a stock image").if_certain(certain))
+                (
+                    names.join(", "),
+                    Leads::nowhere(cause, "restore the kernel from a stock image").if_certain(certain),
+                )
             }
         };
         // A default that may be replaced and is there says nothing.
@@ -166,7 +184,8 @@ impl Chain<'_> {
 
     /// A system of 64 bits needs a kernel that is started with 64 bits.
     fn bits(&self, kernels: &[(&Setting, bool)]) -> Vec<BootStep> {
-        let has_known_name = kernels.iter().any(|(kernel, _)| WITH_64_BITS.iter().any(|name| kernel.value.ends_with(name)));
+        let has_known_name =
+            kernels.iter().any(|(kernel, _)| WITH_64_BITS.iter().any(|name| kernel.value.ends_with(name)));
         let off = self.of("arm_64bit").into_iter().filter(|(setting, _)| setting.value == "0");
         off.filter(|_| self.facts.arch == Arch::Aarch64 && !has_known_name)
             .map(|(setting, certain)| {
@@ -182,13 +201,16 @@ impl Chain<'_> {
         for key in ["initramfs", "ramfsfile"] {
             for (setting, certain) in self.of(key) {
                 let names = setting.value.split_whitespace().next().unwrap_or_default();
-                steps.extend(names.split(',').map(|name| self.file("initramfs", setting, name, false, certain)));
+                steps.extend(
+                    names.split(',').map(|name| self.file("initramfs", setting, name, false, certain)),
+                );
             }
         }
         let named = !steps.is_empty();
         let auto = self.of("auto_initramfs");
         let names = self.default_names();
-        let beside = DEFAULTS.iter().filter(|(kernel, _)| names.contains(kernel)).map(|(_, initramfs)| *initramfs);
+        let beside =
+            DEFAULTS.iter().filter(|(kernel, _)| names.contains(kernel)).map(|(_, initramfs)| *initramfs);
         let beside: Vec<_> = beside.filter(|name| self.is_there(&self.path(name, false))).collect();
         let auto = auto.iter().rfind(|(setting, _)| setting.value != "0" && !beside.is_empty());
         if let Some((setting, _)) = auto.filter(|_| !named) {

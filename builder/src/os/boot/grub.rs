@@ -10,7 +10,8 @@ use super::{BootStep, Chain, Initramfs, Leads, PartitionNames};
 
 /// The files on the EFI system partition that lead to the menu, by their names there. Firmware starts `BOOT` from a disk
 /// that it does not know; its loader, and each publisher's, has a file beside it.
-pub(in crate::os) const STUBS: [&str; 3] = ["EFI/BOOT/grub.cfg", "EFI/debian/grub.cfg", "EFI/ubuntu/grub.cfg"];
+pub(in crate::os) const STUBS: [&str; 3] =
+    ["EFI/BOOT/grub.cfg", "EFI/debian/grub.cfg", "EFI/ubuntu/grub.cfg"];
 
 const REGENERATE: &str = "run update-grub on a system that boots, or use the publisher's image";
 
@@ -51,7 +52,8 @@ impl Chain<'_> {
                 steps.extend(self.arguments(&format!("{config}, line {line}"), &arguments, initramfs));
             } else if is_one_of(command, &INITRD) {
                 let files = words.get(1..).unwrap_or_default();
-                steps.extend(files.iter().map(|path| step("initramfs", *line, path, self.loaded(path, root))));
+                steps
+                    .extend(files.iter().map(|path| step("initramfs", *line, path, self.loaded(path, root))));
             }
         }
         if !has(&LINUX) {
@@ -66,7 +68,12 @@ impl Chain<'_> {
         let (mut steps, mut root) = (Vec::new(), None);
         for Command { line, words } in grub_boot::commands(self.text(path)) {
             let says = words.join(" ");
-            let step = |leads| BootStep { what: "GRUB", place: format!("{path}, line {line}"), says: says.clone(), leads };
+            let step = |leads| BootStep {
+                what: "GRUB",
+                place: format!("{path}, line {line}"),
+                says: says.clone(),
+                leads,
+            };
             if let Some(search) = search(&words) {
                 let (found, leads) = self.found(&search);
                 root = found;
@@ -108,12 +115,19 @@ impl Chain<'_> {
             Some((device, path)) => (self.numbered(device).or(root), path),
             None => (root, path),
         };
-        let Some(root) = root.filter(|_| !path.contains('$')) else { return Leads::To("what GRUB finds".to_owned()) };
+        let Some(root) = root.filter(|_| !path.contains('$')) else {
+            return Leads::To("what GRUB finds".to_owned());
+        };
         let below = match root.role {
             Some(PartitionRole::Root) => "",
             Some(PartitionRole::Kernels) => KERNELS,
             Some(PartitionRole::Boot) => self.facts.boot_dir.as_str(),
-            None => return Leads::nowhere(format!("is loaded from {root}, which the system does not use"), REGENERATE),
+            None => {
+                return Leads::nowhere(
+                    format!("is loaded from {root}, which the system does not use"),
+                    REGENERATE,
+                );
+            }
         };
         match self.is_there(&format!("{below}{path}")) {
             true => Leads::To(root.to_string()),
@@ -171,7 +185,9 @@ fn name(words: &[String]) -> Option<&str> {
     let mut name = None;
     while let Some(word) = words.next() {
         match word {
-            "--hint" | "--hint-bios" | "--hint-efi" | "--hint-baremetal" | "--hint-ieee1275" | "-s" => _ = words.next(),
+            "--hint" | "--hint-bios" | "--hint-efi" | "--hint-baremetal" | "--hint-ieee1275" | "-s" => {
+                _ = words.next()
+            }
             option if option.starts_with('-') => {}
             // `--set root NAME`: the last one is looked for.
             word => name = Some(word),

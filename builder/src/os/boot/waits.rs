@@ -8,7 +8,8 @@ use super::super::image::fixed;
 use super::{BootStep, Chain, Leads};
 
 /// The configuration of the package overlayroot.
-pub(in crate::os) const OVERLAYROOT_PATHS: [&str; 2] = ["/etc/overlayroot.conf", "/etc/overlayroot.local.conf"];
+pub(in crate::os) const OVERLAYROOT_PATHS: [&str; 2] =
+    ["/etc/overlayroot.conf", "/etc/overlayroot.local.conf"];
 
 /// Something that systemd waits for at each start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,8 +22,24 @@ pub struct Wait {
 
 /// File systems of fstab that are no disk, or one that no boot waits for (systemd.mount(5)).
 const NO_DISK: [&str; 18] = [
-    "proc", "sysfs", "tmpfs", "devtmpfs", "devpts", "cgroup", "cgroup2", "debugfs", "tracefs", "configfs", "securityfs",
-    "bpf", "hugetlbfs", "mqueue", "overlay", "none", "swap", "ramfs",
+    "proc",
+    "sysfs",
+    "tmpfs",
+    "devtmpfs",
+    "devpts",
+    "cgroup",
+    "cgroup2",
+    "debugfs",
+    "tracefs",
+    "configfs",
+    "securityfs",
+    "bpf",
+    "hugetlbfs",
+    "mqueue",
+    "overlay",
+    "none",
+    "swap",
+    "ramfs",
 ];
 
 /// File systems over the network, for which only what needs them waits.
@@ -42,12 +59,19 @@ impl Chain<'_> {
         let mut waits = Vec::new();
         for mount in fstab::mounts(self.text(&fixed(fstab::PATH))) {
             let has = |option: &str| mount.options.iter().any(|known| known == option);
-            let is_optional = ["nofail", "noauto", "x-systemd.automount", "_netdev", "bind", "rbind"].into_iter().any(has);
-            let is_disk = !NO_DISK.contains(&mount.fstype.as_str()) && !NETWORK.contains(&mount.fstype.as_str());
+            let is_optional =
+                ["nofail", "noauto", "x-systemd.automount", "_netdev", "bind", "rbind"].into_iter().any(has);
+            let is_disk =
+                !NO_DISK.contains(&mount.fstype.as_str()) && !NETWORK.contains(&mount.fstype.as_str());
             let is_ours = mount.point == "/" || mount.point == self.facts.boot_dir.as_str();
             // A file of the root is there whenever the root is.
             let is_file = mount.device.starts_with('/') && !mount.device.starts_with("/dev/");
-            if is_optional || !is_disk || is_ours || is_file || self.named(&DeviceName::parse(&mount.device)).is_some() {
+            if is_optional
+                || !is_disk
+                || is_ours
+                || is_file
+                || self.named(&DeviceName::parse(&mount.device)).is_some()
+            {
                 continue;
             }
             let says = format!("{} at {}", mount.device, mount.point);
@@ -56,7 +80,10 @@ impl Chain<'_> {
                 "add the option nofail to the line, or remove it",
             );
             let place = format!("{}, line {}", fstab::PATH, mount.line);
-            waits.push(Wait { point: Some(mount.point), step: BootStep { what: "fstab", place, says, leads } });
+            waits.push(Wait {
+                point: Some(mount.point),
+                step: BootStep { what: "fstab", place, says, leads },
+            });
         }
         waits
     }

@@ -49,7 +49,8 @@ impl Probe<'_> {
                 return Err(bad(format!("it has os_prefix={prefix}, but {name} does not exist")));
             }
         }
-        let is_named = settings.iter().any(|setting| setting.key == "cmdline" && !setting.condition.is_never());
+        let is_named =
+            settings.iter().any(|setting| setting.key == "cmdline" && !setting.condition.is_never());
         let cmdline = self.below_boot(&format!("{prefix}{cmdline}"))?;
         if is_named && !self.tree.exists(&cmdline).map_err(boot)? {
             return Err(bad(format!(

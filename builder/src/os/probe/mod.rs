@@ -8,6 +8,8 @@ mod swap;
 
 use std::collections::BTreeSet;
 
+use hc_common::text::decode;
+
 use crate::arch::Arch;
 use crate::formats::os_release::OsRelease;
 use crate::formats::{VersionError, crypttab, dpkg_status, fstab, hostname, iptables};
@@ -166,9 +168,9 @@ impl Probe<'_> {
             return Ok(None);
         }
         let bytes = self.tree.read(&resolved, limit).map_err(root)?;
-        String::from_utf8(bytes)
-            .map(Some)
-            .map_err(|_| OsError::File { path: path.to_owned(), problem: "it is not UTF-8 text".to_owned() })
+        decode(&bytes)
+            .map(|text| Some(text.to_owned()))
+            .map_err(|problem| OsError::File { path: path.to_owned(), problem: problem.to_string() })
     }
 
     fn is_link(&self, path: &str) -> Result<bool, OsError> {
