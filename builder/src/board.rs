@@ -1,16 +1,16 @@
 //! Board profiles: one TOML file per board, compiled in, and overridden by a directory of the user's.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use hc_common::text::{NotText, decode};
 use serde::{Deserialize, Serialize};
 
 use crate::arch::Arch;
 use crate::exit_class::{Classified, ExitClass};
-use crate::os::PiKernel;
+use crate::os::{Hardware, Medium, PiKernel};
 use crate::source::url::SourceUrl;
 use crate::value::{FirmwareSetting, Role};
 
@@ -61,6 +61,9 @@ pub struct Board {
     /// How the names of the device trees for its processor begin: a Raspberry Pi boots no image that has none of them.
     #[serde(default, rename = "device-trees")]
     pub device_trees: Vec<String>,
+    /// The conditional filters of a Raspberry Pi's `config.txt` that are for it; none where the profile does not say.
+    #[serde(default, rename = "firmware-filters")]
+    pub filters: Vec<String>,
     /// The serial port of the console, as Raspberry Pi OS and Ubuntu name it among the
     /// kernel's arguments: `serial0,115200`. Only shown; it is written nowhere.
     pub console: Option<String>,
@@ -92,34 +95,6 @@ pub enum Storage {
     /// A hard disk or SSD.
     #[default]
     Disk,
-}
-
-/// What a board can boot from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Medium {
-    /// An SD card.
-    Sd,
-    /// Flash memory on the board.
-    Emmc,
-    /// A disk on USB.
-    Usb,
-    /// An NVMe SSD.
-    Nvme,
-    /// A disk on SATA or a virtual one.
-    Disk,
-}
-
-impl fmt::Display for Medium {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Sd => "SD",
-            Self::Emmc => "eMMC",
-            Self::Usb => "USB",
-            Self::Nvme => "NVMe",
-            Self::Disk => "disk",
-        })
-    }
 }
 
 fn both_roles() -> Vec<Role> {
@@ -189,6 +164,15 @@ pub enum BoardError {
         #[source]
         source: io::Error,
     },
+    /// A profile is not a text.
+    #[error("reading the board profile {path}")]
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: NotText,
+    },
     /// A profile is malformed.
     #[error("reading the board profile {path}")]
     Malformed {
@@ -204,8 +188,16 @@ impl Classified for BoardError {
     fn class(&self) -> Option<ExitClass> {
         Some(match self {
             Self::Unknown { .. } => ExitClass::Usage,
-            Self::Read { .. } | Self::Malformed { .. } => ExitClass::Failed,
+            Self::Read { .. } | Self::NotText { .. } | Self::Malformed { .. } => ExitClass::Failed,
         })
+    }
+}
+
+impl Board {
+    /// What of it decides how an image boots.
+    pub fn hardware(&self) -> Hardware<'_> {
+        let filters = Some(self.filters.as_slice()).filter(|filters| !filters.is_empty());
+        Hardware { kernel: self.kernel, filters, media: &self.media }
     }
 }
 
@@ -262,8 +254,9 @@ fn read_dir(dir: &Path) -> Result<Vec<Board>, BoardError> {
     for entry in fs::read_dir(dir).map_err(failed(dir))? {
         let path = entry.map_err(failed(dir))?.path();
         if path.extension().is_some_and(|extension| extension == "toml") {
-            let text = fs::read_to_string(&path).map_err(failed(&path))?;
-            boards.push(parse(&path, &text)?);
+            let bytes = fs::read(&path).map_err(failed(&path))?;
+            let text = decode(&bytes).map_err(|source| BoardError::NotText { path: path.clone(), source })?;
+            boards.push(parse(&path, text)?);
         }
     }
     Ok(boards)
@@ -287,6 +280,7 @@ mod tests {
     fn a_profile_is_complete() {
         for board in Boards::load(None).unwrap().iter() {
             assert!(!board.media.is_empty() && !board.qemu.console.is_empty(), "{}", board.name);
+            assert_eq!(!board.filters.is_empty(), board.boot == BootMethod::RaspberryPi, "{}", board.name);
             assert_eq!(board.kernel.is_some(), board.boot == BootMethod::RaspberryPi, "{}", board.name);
             assert!(board.flash.is_some(), "{}: what to do with the image", board.name);
             assert!(board.console.is_some() || board.name.starts_with("pc"), "{}: its console", board.name);
@@ -306,7 +300,8 @@ mod tests {
     fn a_users_profile_overrides_and_a_typo_in_it_is_shown() {
         let dir = tempfile::tempdir().unwrap();
         let mine = include_str!("../../board-profiles/cm4.toml").replace("CM4 Lite", "mine");
-        fs::write(dir.path().join("x.toml"), mine).unwrap();
+        let marked = format!("\u{feff}{}", mine.replace('\n', "\r\n"));
+        fs::write(dir.path().join("x.toml"), marked).unwrap();
         let boards = Boards::load(Some(dir.path())).unwrap();
         assert!(boards.get("cm4").unwrap().title.contains("mine"));
 

@@ -4,6 +4,7 @@ use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 
+use hc_common::text::decode;
 use hc_common::value::{Host, Hostname, InterfaceAddress, StaticNetwork};
 use serde::{Deserialize, Serialize};
 
@@ -59,10 +60,9 @@ impl Overrides {
         Self::parse(&bytes).map_err(|problem| format!("{}: {problem}", path.display()))
     }
 
-    /// Reads the text. The byte order mark of some editors is skipped.
+    /// Reads the text.
     fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let text = str::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())?;
+        let text = decode(bytes).map_err(|problem| problem.to_string())?;
         toml::from_str(text).map_err(|e| {
             let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
             format!("line {}: {}", before.matches('\n').count().saturating_add(1), e.message())
@@ -172,7 +172,11 @@ mod tests {
             let found = Overrides::parse(text.as_bytes()).unwrap_err();
             assert!(found.starts_with(expected), "{found}");
         }
-        assert_eq!(Overrides::parse(&[0xff]).unwrap_err(), "it is not UTF-8 text");
+        assert!(Overrides::parse(&[0xff]).unwrap_err().contains("not UTF-8 text (line 1)"));
+        let utf16: Vec<u8> = "hostname = \"a\"".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert!(Overrides::parse(&utf16).unwrap_err().contains("save it as UTF-8"));
+        let named = Overrides { hostname: Some("a".parse().unwrap()), ..Overrides::default() };
+        assert_eq!(Overrides::parse(b"\xef\xbb\xbfhostname = \"a\"\r\n# x\r\n").unwrap(), named);
         assert!(Overrides::parse(b"\xef\xbb\xbfhostname = \"a\"").is_ok());
     }
 }

@@ -71,7 +71,7 @@ bios_boot() {
 
 # build_debian_cloud RELEASE: of trixie.
 build_debian_cloud() {
-    local release=$1 root=$WORK/root
+    local release=$1 root=$WORK/root esp=${DISK_ID^^}
     unpack_system "$root" trixie netplan.io,cloud-init,cloud-guest-utils,zstd
     write_identity "$root" localhost
     write_accounts "$root"
@@ -83,7 +83,7 @@ build_debian_cloud() {
     write_module_lists "$root" "$release" xz overlay bridge br_netfilter nf_conntrack veth vxlan wireguard ip_tables
     write_file "$root/etc/fstab" 644 <<EOF
 UUID=$DISK_ID-0000-4000-8000-000000000001 / ext4 rw,discard,errors=remount-ro,x-systemd.growfs 0 1
-UUID=5A0B-7CD3 /boot/efi vfat defaults 0 0
+UUID=${esp:0:4}-${esp:4} /boot/efi vfat defaults 0 0
 EOF
     write_kernel_files "$root/boot" "$release"
     write_grub_cfg "$root/boot/grub/grub.cfg" /boot "$release" \

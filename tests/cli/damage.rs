@@ -12,12 +12,12 @@ use hcimage_testkit::hcimage::{build, fail, hcimage, names};
 use hcimage_testkit::tools::{Range, partitions, run};
 
 /// A writable copy of a base, in a directory of its own.
-struct Copy {
-    dir: TempDir,
-    image: PathBuf,
+pub(crate) struct Copy {
+    pub(crate) dir: TempDir,
+    pub(crate) image: PathBuf,
 }
 
-fn copy(name: &str) -> Copy {
+pub(crate) fn copy(name: &str) -> Copy {
     let dir = tempfile::tempdir().unwrap();
     let image = dir.path().join("base.img");
     run(Command::new("cp").arg("--sparse=always").arg(base(name)).arg(&image));

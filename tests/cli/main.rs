@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod boot;
 mod damage;
 mod download;
 mod init;

@@ -1,11 +1,12 @@
 //! Editors and renderers against files that are compared byte for byte: `<editor>/<case>.in` and `.out`.
 //!
 //! `HCIMAGE_BLESS=1 cargo test -p hcimage --test golden` writes the `.out` files anew: read the difference before it is
-//! committed. `plan.rs` has whole plans for each base; `external_tools.rs` asks the programs that read such files on a node; `properties.rs` tries arbitrary text.
+//! committed. `plan.rs` has whole plans for each base, `boot.rs` what is refused of their boot configuration; `external_tools.rs` asks the programs that read such files on a node; `properties.rs` tries arbitrary text.
 
 #![cfg(test)]
 
 mod accounts;
+mod boot;
 mod cases;
 mod external_tools;
 mod networks;

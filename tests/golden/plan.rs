@@ -21,7 +21,7 @@ use hcimage::board::{Board, Boards};
 use hcimage::cluster::{Cluster, LoadContext, Node, parse};
 use hcimage::fs::Attributes;
 use hcimage::os::{Bootloader, Facts, FileState};
-use hcimage::plan::{Action, Content, Edit, NodeSecrets, Plan, PlanError, Request, plan};
+use hcimage::plan::{Action, Content, Edit, NodeSecrets, Plan, PlanError, Request, plan, warnings};
 use hcimage::secrets::{AGENT_TOKEN, BootstrapRole, NODE_PASSWORD, NOT_BEFORE, NodeFile, Secret, TOKEN};
 use hcimage::source::artifact::Artifact;
 use hcimage::source::digest::Sha256Digest;
@@ -204,6 +204,8 @@ fn plan_for(facts: &Facts, cluster: &Cluster, node: &Node, board: &Board) -> Res
         time: TIME,
     };
     let made = plan(facts, &request)?;
+    let told = warnings(facts, &request);
+    assert!(told.is_empty(), "a stock image gives no warning: {told:?}");
     let paths: BTreeSet<&str> = made.edits.iter().map(|edit| edit.path.as_str()).collect();
     assert_eq!(paths.len(), made.edits.len(), "a path appears twice in the plan for {}", node.name);
     Ok(made)

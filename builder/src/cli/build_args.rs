@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use hc_common::text::decode;
 
 use crate::board::{Board, Boards};
 use crate::cluster::{Addressing, DataDir, DataDisk, Manifest, SingleNode};
@@ -188,6 +189,8 @@ fn source_date_epoch() -> anyhow::Result<Option<i64>> {
 
 fn read_manifest(path: &Path) -> anyhow::Result<Manifest> {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
-    Manifest::new(name, text).map_err(|bad| Usage(format!("--manifest {}: {bad}", path.display())).into())
+    let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+    let text = decode(&bytes).map_err(|bad| Usage(format!("--manifest {}: {bad}", path.display())))?;
+    Manifest::new(name, text.to_owned())
+        .map_err(|bad| Usage(format!("--manifest {}: {bad}", path.display())).into())
 }

@@ -40,13 +40,13 @@ impl Args {
             let nodes: Vec<_> = nodes
                 .iter()
                 .map(
-                    |Preview { node, changes }| json!({ "hostname": node.name.as_str(), "changes": changes }),
+                    |Preview { node, changes, warnings }| json!({ "hostname": node.name.as_str(), "changes": changes, "warnings": warnings }),
                 )
                 .collect();
             return output::print_json(&json!({ "schema": 1, "nodes": nodes }));
         }
         let (mut out, colour) = (output::stdout(), output::coloured());
-        for Preview { node, changes } in &nodes {
+        for Preview { node, changes, .. } in &nodes {
             let (name, role, board) = (&node.name, node.bootstrap_role.role(), &node.board);
             writeln!(out, "node {name}, {role}, for {board}: {} changes", changes.len())?;
             for change in changes {

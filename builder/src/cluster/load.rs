@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use hc_common::text::{NotText, decode};
 use serde::Deserialize;
 use toml::de::{DeTable, Deserializer};
 
@@ -47,6 +48,15 @@ pub enum ClusterError {
         #[source]
         source: io::Error,
     },
+    /// The file is not a text.
+    #[error("reading {path}")]
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: NotText,
+    },
     /// The file is invalid: all problems in one report.
     #[error("invalid cluster file\n{0}")]
     Invalid(Report),
@@ -56,7 +66,7 @@ impl Classified for ClusterError {
     fn class(&self) -> Option<ExitClass> {
         Some(match self {
             Self::Read { .. } => ExitClass::Failed,
-            Self::Invalid(_) => ExitClass::Usage,
+            Self::NotText { .. } | Self::Invalid(_) => ExitClass::Usage,
         })
     }
 }
@@ -64,10 +74,11 @@ impl Classified for ClusterError {
 /// Reads and checks a cluster file. Paths in it are relative to its directory.
 pub fn load(path: &Path, boards: &Boards) -> Result<Checked, ClusterError> {
     let failed = |source| ClusterError::Read { path: path.to_owned(), source };
-    let text = std::fs::read_to_string(path).map_err(failed)?;
+    let bytes = std::fs::read(path).map_err(failed)?;
+    let text = decode(&bytes).map_err(|source| ClusterError::NotText { path: path.to_owned(), source })?;
     let dir = path.parent().unwrap_or(Path::new(""));
     let context = LoadContext { boards, dir, read: &|file| std::fs::read(file) };
-    parse(&text, &path.display().to_string(), &context).map_err(ClusterError::Invalid)
+    parse(text, &path.display().to_string(), &context).map_err(ClusterError::Invalid)
 }
 
 /// Checks the text of a cluster file; `name` is its name in reports. Other files are read only through `context`.

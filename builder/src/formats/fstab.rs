@@ -91,6 +91,8 @@ pub fn swaps(text: &str) -> Vec<String> {
 /// A mounted file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
+    /// Its line, counted from 1.
+    pub line: usize,
     /// The device: a tag such as `LABEL=writable`, or a path.
     pub device: String,
     /// The mount point, without a trailing slash.
@@ -103,15 +105,16 @@ pub struct Mount {
 
 /// All mounts, in the order of the file.
 pub fn mounts(text: &str) -> Vec<Mount> {
-    text.lines()
-        .filter_map(Entry::parse)
-        .map(|entry| {
+    (1..)
+        .zip(text.lines())
+        .filter_map(|(line, text)| Some((line, Entry::parse(text)?)))
+        .map(|(line, entry)| {
             let plain = |field| String::from_utf8_lossy(&unescape(field)).into_owned();
             let point = plain(entry.mount);
             let point =
                 point.strip_suffix('/').filter(|point| !point.is_empty()).unwrap_or(&point).to_owned();
             let options = entry.options.split(',').map(str::to_owned).collect();
-            Mount { device: plain(entry.device), point, fstype: entry.fstype.to_owned(), options }
+            Mount { line, device: plain(entry.device), point, fstype: entry.fstype.to_owned(), options }
         })
         .collect()
 }

@@ -54,6 +54,17 @@ pub fn remove_args(line: &str, is_ours: impl Fn(&str) -> bool) -> Result<String,
     Ok(if copied == 0 { kept } else { kept.trim_start_matches(is_blank).to_owned() })
 }
 
+/// The arguments of the kernel, without those for init behind a separate `--`. Quotes around a whole argument or its value
+/// are removed, as the kernel does.
+pub fn words(line: &str) -> Result<Vec<String>, EditError> {
+    let bare = |text: &str| text.strip_prefix('"').map_or(text, |rest| rest.trim_end_matches('"')).to_owned();
+    let word = |token: &Token<'_>| match bare(token.text).split_once('=') {
+        Some((key, value)) => format!("{key}={}", bare(value)),
+        None => bare(token.text),
+    };
+    Ok(kernel_tokens(line)?.iter().map(word).collect())
+}
+
 impl KernelArg {
     /// Whether the argument is present and not undone later.
     fn holds(&self, tokens: &[Token<'_>]) -> bool {
@@ -159,6 +170,12 @@ mod tests {
             assert_eq!(remove_args(line, is_x).as_deref(), Ok(want), "{line:?}");
         }
         assert_eq!(args("a \"b x\" -- y"), Ok(vec!["a", "\"b x\""]));
+    }
+
+    #[test]
+    fn words_are_without_the_quotes_around_them() {
+        let line = "a=\"b c\" \"d=e f\" quiet root=LABEL=x -- single";
+        assert_eq!(words(line).unwrap(), ["a=b c", "d=e f", "quiet", "root=LABEL=x"]);
     }
 
     #[test]

@@ -7,9 +7,11 @@ use hc_common::network::NetworkStack;
 use serde::{Deserialize, Serialize};
 
 use crate::arch::Arch;
+use crate::formats::config_txt::Setting;
 use crate::fs::{ImagePath, Space};
 use crate::value::TimeZone;
 
+use super::boot::PartitionNames;
 use super::family::System;
 use super::first_boot::{CloudInit, MachineId, RootGrowth, UserSetup};
 use super::kernel::Kernel;
@@ -28,6 +30,10 @@ pub struct Facts {
     pub bootloader: Bootloader,
     /// The mount point of the FAT partition.
     pub boot_dir: ImagePath,
+    /// All partitions, with the names by which Linux finds them.
+    pub partitions: Vec<PartitionNames>,
+    /// Which of the files that the boot configuration names exist, whatever the board.
+    pub boot_files: BTreeSet<ImagePath>,
     /// The enabled network services; a static address needs exactly one supported one.
     pub network: Vec<NetworkStack>,
     /// Whether the name servers of the network service reach `/etc/resolv.conf`, by systemd-resolved or resolvconf.
@@ -89,6 +95,10 @@ pub enum Bootloader {
         kernels: Vec<String>,
         /// The names of the device trees beside the kernels, such as `bcm2711-rpi-4-b.dtb`.
         device_trees: Vec<String>,
+        /// The lines of `config.txt`, its included files and `autoboot.txt` that decide what is booted.
+        settings: Vec<Setting>,
+        /// The number of the boot partition as the firmware counts.
+        boot_partition: u32,
     },
     /// The `linux` lines of a generated file.
     Grub {

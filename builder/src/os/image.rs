@@ -4,6 +4,8 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::disk::{ByteSize, DiskError, Partition, PartitionTable, Window};
 use crate::fs::ImagePath;
 use crate::fs::ext4::{Ext4, Ext4Options};
@@ -26,7 +28,8 @@ pub enum Access {
 }
 
 /// The role of a partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum PartitionRole {
     /// The root file system.
     Root,
@@ -147,7 +150,7 @@ impl OsImage {
     }
 }
 
-fn whole(file: &Arc<File>) -> Result<Window, DiskError> {
+pub(super) fn whole(file: &Arc<File>) -> Result<Window, DiskError> {
     Window::whole(Arc::clone(file))
         .map_err(|source| DiskError::Io { what: "reading the size of the image", source })
 }
@@ -161,7 +164,7 @@ pub(super) fn open_ext4(role: &'static str, window: Window, access: Access) -> R
         .map_err(|source| OsError::Fs { role, source })
 }
 
-fn open_fat(window: Window, access: Access) -> Result<FatFs, OsError> {
+pub(super) fn open_fat(window: Window, access: Access) -> Result<FatFs, OsError> {
     let mtime = match access {
         Access::Read => 0,
         Access::Write { now } => now,

@@ -15,6 +15,8 @@ pub enum Interest {
     Path(&'static str),
     /// All that lies directly in a directory of the running system, what links in it lead to, and drop-ins.
     Dir(&'static str),
+    /// The symbolic links that lie directly in a directory of the running system.
+    Links(&'static str),
     /// A file on the boot partition, by its name there.
     Boot(&'static str),
     /// All home directories, with what decides who may log in there.
@@ -30,6 +32,7 @@ impl Interest {
         match self {
             Self::Path(path) => files.take_followed(tree, &fixed(path)),
             Self::Dir(dir) => files.take_config_dir(tree, &fixed(dir)),
+            Self::Links(dir) => files.take_links(tree, &fixed(dir)),
             Self::Boot(name) => files.take(tree, &fixed(&format!("{boot_dir}/{name}"))).map(drop),
             Self::Homes => homes(tree, files),
         }

@@ -1,14 +1,15 @@
 //! The roles of partitions, by their contents and the root's fstab.
 
-use uuid::Uuid;
+use hc_common::text::{NotText, decode};
 
 use crate::disk::{Partition, PartitionTable, PartitionType, Window};
+use crate::formats::device::DeviceName;
 use crate::formats::fstab::{self, Mount};
-use crate::fs::ext4::Ext4;
 use crate::fs::{FileSystem, FsError, ImagePath};
 
 use super::error::OsError;
 use super::image::{Access, fixed, open_ext4};
+use super::probe::names_of;
 
 /// The used partitions.
 #[derive(Debug, Clone)]
@@ -84,8 +85,9 @@ fn find_kernels(
     let linux = [PartitionType::Linux, PartitionType::ExtendedBoot];
     let mut found = Vec::new();
     for partition in table.partitions.iter().filter(|p| linux.contains(&p.kind) && p.number != root.number) {
-        let fs = open_ext4(KERNELS, partition.window(disk)?, Access::Read)?;
-        if is_named(&mount.device, partition, table, &fs) {
+        open_ext4(KERNELS, partition.window(disk)?, Access::Read)?;
+        // A kernel name such as `/dev/sda2` depends on the machine, so it never matches.
+        if names_of(disk, table, partition, None)?.is_named(&DeviceName::parse(&mount.device)) {
             found.push(partition.clone());
         }
     }
@@ -99,23 +101,6 @@ fn find_kernels(
             );
             Err(unknown(table, &problem))
         }
-    }
-}
-
-/// Whether fstab's first field (fstab(5)) matches this partition. A kernel name such as `/dev/sda2` depends on the
-/// machine, so it never matches.
-fn is_named(device: &str, partition: &Partition, table: &PartitionTable, fs: &Ext4) -> bool {
-    let by_link = device.strip_prefix("/dev/disk/by-").and_then(|rest| rest.split_once('/'));
-    let Some((tag, value)) = device.split_once('=').or(by_link) else { return false };
-    let value = value.trim_matches('"');
-    match tag.to_ascii_lowercase().as_str() {
-        "label" => fs.label() == value,
-        "uuid" => Uuid::parse_str(value).is_ok_and(|uuid| *uuid.as_bytes() == fs.uuid()),
-        "partuuid" => {
-            table.partuuid(partition.number).is_some_and(|partuuid| partuuid.eq_ignore_ascii_case(value))
-        }
-        "partlabel" => partition.label.as_deref() == Some(value),
-        _ => false,
     }
 }
 
@@ -138,10 +123,8 @@ fn read_text(fs: &dyn FileSystem, path: &str) -> Result<String, OsError> {
     let failed = |source| OsError::Fs { role: "root", source };
     let resolved = fs.resolve(&fixed(path)).map_err(failed)?;
     let bytes = fs.read(&resolved, 1 << 20).map_err(failed)?;
-    String::from_utf8(bytes).map_err(|_| OsError::File {
-        path: path.to_owned(),
-        problem: "the file is not UTF-8 text".to_owned(),
-    })
+    let bad = |problem: NotText| OsError::File { path: path.to_owned(), problem: problem.to_string() };
+    decode(&bytes).map(str::to_owned).map_err(bad)
 }
 
 fn unknown(table: &PartitionTable, problem: &str) -> OsError {

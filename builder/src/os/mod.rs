@@ -1,5 +1,6 @@
 //! Detection of an image's system and layout. Read-only; an ambiguous image is an error.
 
+mod boot;
 mod cgroup;
 mod error;
 mod facts;
@@ -14,6 +15,7 @@ mod probe;
 mod snapshot;
 mod tree;
 
+pub use boot::{BootStep, Fault, Hardware, Leads, Medium, PartitionNames, Wait, boot_chain, waits};
 pub use cgroup::CgroupVersion;
 pub use error::OsError;
 pub use facts::{Bootloader, Facts, Swap};

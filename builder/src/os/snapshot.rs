@@ -1,9 +1,10 @@
 //! The few files of an image that edits depend on, read once, so that planning is pure.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use hc_common::network::{FileError, FileProblem, Files};
+use hc_common::text::{NotText, decode, is_marked};
 use serde::{Deserialize, Serialize};
 
 use crate::fs::{Attributes, FsError, ImagePath, Kind};
@@ -13,14 +14,19 @@ use super::tree::Tree;
 /// No configuration file is larger; a larger one is not what it seems.
 const LIMIT: u64 = 1 << 20;
 
+/// Most links that one path may pass, as in the kernel.
+const MAX_LINKS: u32 = 40;
+
 /// What a path held when the snapshot was taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FileState {
     /// Nothing.
     Absent,
-    /// A regular file with its text; bytes that are not UTF-8 make it [`FileState::Other`].
+    /// A regular file with its text, without a byte order mark (see [`Snapshot::marked`]); bytes that are not UTF-8 make it [`FileState::Other`].
     Text(String, Attributes),
+    /// A text that is not UTF-8 but UTF-16: no program of a node reads it.
+    Utf16,
     /// A symbolic link with its target.
     Link(String),
     /// A directory.
@@ -42,6 +48,9 @@ pub struct Snapshot {
     states: BTreeMap<ImagePath, FileState>,
     /// Directories of which all names were taken: what is not among them is absent.
     whole: BTreeSet<ImagePath>,
+    /// Texts that begin with a byte order mark.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    marked: BTreeSet<ImagePath>,
 }
 
 impl Snapshot {
@@ -49,7 +58,11 @@ impl Snapshot {
     pub fn take(&mut self, tree: &Tree, path: &ImagePath) -> Result<&FileState, FsError> {
         match self.states.entry(path.clone()) {
             Entry::Occupied(taken) => Ok(taken.into_mut()),
-            Entry::Vacant(place) => Ok(place.insert(read(tree, path)?)),
+            Entry::Vacant(place) => {
+                let (state, marked) = read(tree, path)?;
+                self.marked.extend(marked.then(|| path.clone()));
+                Ok(place.insert(state))
+            }
         }
     }
 
@@ -103,6 +116,54 @@ impl Snapshot {
         Ok(())
     }
 
+    /// Takes the symbolic links that lie directly in `dir`, and nothing else of it.
+    pub fn take_links(&mut self, tree: &Tree, dir: &ImagePath) -> Result<(), FsError> {
+        if tree.kind(dir)? != Some(Kind::Dir) {
+            return Ok(());
+        }
+        for entry in tree.list(&tree.resolve(dir)?)?.iter().filter(|entry| entry.kind == Kind::Symlink) {
+            if let Ok(path) = dir.join(&entry.name) {
+                self.take(tree, &path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The path with every link followed that was taken.
+    pub fn resolve(&self, path: &ImagePath) -> ImagePath {
+        let mut ahead: VecDeque<String> = path.components().map(str::to_owned).collect();
+        let (mut found, mut links) = (ImagePath::root(), 0);
+        while let Some(name) = ahead.pop_front() {
+            if name == ".." {
+                found = found.parent().unwrap_or_else(ImagePath::root);
+                continue;
+            }
+            let Ok(next) = found.join(&name) else { continue };
+            match self.states.get(&next) {
+                Some(FileState::Link(target)) if links < MAX_LINKS => {
+                    links += 1;
+                    if target.starts_with('/') {
+                        found = ImagePath::root();
+                    }
+                    let names = target.split('/').filter(|name| !matches!(*name, "" | "."));
+                    names.rev().for_each(|name| ahead.push_front(name.to_owned()));
+                }
+                _ => found = next,
+            }
+        }
+        found
+    }
+
+    /// All paths that were taken, and what they held.
+    pub fn all(&self) -> impl Iterator<Item = (&ImagePath, &FileState)> {
+        self.states.iter()
+    }
+
+    /// The texts that begin with a byte order mark, which their programs would take for a part of the first word.
+    pub fn marked(&self) -> impl Iterator<Item = &ImagePath> {
+        self.marked.iter()
+    }
+
     /// What `path` held. What lies in a directory that was taken whole, or below a path that was absent, needs not have
     /// been taken itself.
     pub fn get(&self, path: &ImagePath) -> Result<&FileState, NotTaken> {
@@ -136,6 +197,12 @@ impl Snapshot {
     #[cfg(test)]
     pub(crate) fn put(&mut self, path: &ImagePath, state: FileState) {
         self.states.insert(path.clone(), state);
+    }
+
+    /// Has a text count as one with a byte order mark, for such tests.
+    #[cfg(test)]
+    pub(crate) fn put_mark(&mut self, path: &ImagePath) {
+        self.marked.insert(path.clone());
     }
 
     /// Has a directory count as taken whole, for such tests.
@@ -186,6 +253,7 @@ impl Files for Snapshot {
                     None => "a link that leads nowhere",
                 },
                 FileState::Dir(_) => "a directory",
+                FileState::Utf16 => "UTF-16 text (save it as UTF-8)",
                 FileState::Other(Kind::File) => "a binary or a very large file",
                 FileState::Other(_) => "neither file nor directory",
             };
@@ -234,18 +302,23 @@ fn text(state: &FileState) -> Option<&str> {
     }
 }
 
-fn read(tree: &Tree, path: &ImagePath) -> Result<FileState, FsError> {
+/// What is at the path, and whether it is a text that begins with a byte order mark.
+fn read(tree: &Tree, path: &ImagePath) -> Result<(FileState, bool), FsError> {
     let Some(stat) = tree.stat(path)? else {
-        return Ok(FileState::Absent);
+        return Ok((FileState::Absent, false));
     };
     Ok(match stat.kind {
-        Kind::File if stat.size <= LIMIT => match String::from_utf8(tree.read(path, LIMIT)?) {
-            Ok(text) => FileState::Text(text, stat.attributes),
-            Err(_) => FileState::Other(Kind::File),
-        },
-        Kind::Symlink => FileState::Link(tree.read_link(path)?),
-        Kind::Dir => FileState::Dir(stat.attributes),
-        kind => FileState::Other(kind),
+        Kind::File if stat.size <= LIMIT => {
+            let bytes = tree.read(path, LIMIT)?;
+            match decode(&bytes) {
+                Ok(text) => (FileState::Text(text.to_owned(), stat.attributes), is_marked(&bytes)),
+                Err(NotText::Utf16) => (FileState::Utf16, false),
+                Err(NotText::Invalid { .. }) => (FileState::Other(Kind::File), false),
+            }
+        }
+        Kind::Symlink => (FileState::Link(tree.read_link(path)?), false),
+        Kind::Dir => (FileState::Dir(stat.attributes), false),
+        kind => (FileState::Other(kind), false),
     })
 }
 
@@ -264,6 +337,25 @@ mod tests {
         assert_eq!(files.get(&path("/etc/hosts")), Ok(&FileState::Absent));
         files.put(&path("/etc/hosts"), FileState::Link("x".into()));
         assert_eq!(files.text(&path("/etc/hosts")), Ok(None));
+    }
+
+    #[test]
+    fn links_that_were_taken_are_followed() {
+        let mut files = Snapshot::default();
+        for (link, target) in
+            [("/lib", "usr/lib"), ("/var/run", "/run"), ("/srv/up", "../opt/./x"), ("/a", "/a")]
+        {
+            files.put(&path(link), FileState::Link(target.to_owned()));
+        }
+        for (from, to) in [
+            ("/lib/modules", "/usr/lib/modules"),
+            ("/var/run/x", "/run/x"),
+            ("/srv/up/y", "/opt/x/y"),
+            ("/srv/data", "/srv/data"),
+            ("/a/b", "/a/b"),
+        ] {
+            assert_eq!(files.resolve(&path(from)), path(to), "{from}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::change_manifest::Manifest;
 use crate::disk::ByteSize;
 use crate::os::{Access, Bootloader, Facts, OsError, OsImage, Tree, probe};
 use crate::output::{Output, OutputError};
-use crate::plan::{DiskId, Plan, PlanError, Request, SharedPlan, files_of_interest, plan, split};
+use crate::plan::{DiskId, Plan, PlanError, Request, SharedPlan, files_of_interest, plan, split, warnings};
 use crate::source::SourceContext;
 use crate::value::Hostname;
 
@@ -64,6 +64,14 @@ impl Base {
     pub fn plan(&self, request: &Request<'_>) -> Result<Plan, BuildError> {
         let failed = |source: PlanError| BuildError::Plan { base: self.name.clone(), source };
         plan(&self.facts, request).map_err(failed)
+    }
+
+    /// What a person should know of the plan for a node, a line each.
+    pub fn warnings(&self, request: &Request<'_>) -> Vec<String> {
+        warnings(&self.facts, request)
+            .into_iter()
+            .map(|warning| format!("{}: {warning}", self.name))
+            .collect()
     }
 
     /// The base as it is, to compare plans with.

@@ -133,7 +133,7 @@ impl<'a> PlanBuilder<'a> {
             other => return Err(PlanError::NotText { path: path.to_string(), found: describe(other) }),
         };
         let new = edit(old).map_err(|source| PlanError::Edit { path: path.to_string(), source })?;
-        if new != *old {
+        if new != *old || self.facts.files.marked().any(|marked| marked == path) {
             let attributes = Attributes { mtime: self.time, ..attributes };
             self.push(path.clone(), Action::Write(content(new), attributes), reason);
         }
@@ -158,12 +158,13 @@ impl<'a> PlanBuilder<'a> {
     }
 }
 
-fn describe(state: &FileState) -> &'static str {
+pub(super) fn describe(state: &FileState) -> &'static str {
     match state {
         FileState::Absent => "missing",
         FileState::Text(..) => "a text file",
         FileState::Link(_) => "a symbolic link",
         FileState::Dir(_) => "a directory",
+        FileState::Utf16 => "UTF-16 text, which some editors call Unicode (save it as UTF-8)",
         FileState::Other(_) => "not a text file",
     }
 }

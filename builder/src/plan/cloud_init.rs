@@ -8,7 +8,7 @@ use crate::formats::{cloud_cfg, user_data};
 use crate::fs::ImagePath;
 use crate::os::{FileState, Interest};
 
-use super::builder::{PlanBuilder, at};
+use super::builder::{PlanBuilder, at, describe};
 use super::error::PlanError;
 use super::network;
 use super::request::Request;
@@ -69,6 +69,7 @@ fn seeds(builder: &PlanBuilder) -> Result<Vec<(ImagePath, String)>, PlanError> {
             FileState::Link(_) | FileState::Dir(_) => {
                 return Err(unseen("a link or a directory".to_owned()).into());
             }
+            state @ FileState::Utf16 => return Err(unseen(describe(state).to_owned()).into()),
             FileState::Other(_) => return Err(unseen(Opaque::Binary.to_string()).into()),
         }
     }

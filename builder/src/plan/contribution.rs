@@ -61,7 +61,7 @@ pub(super) struct Gathered {
 }
 
 /// A contribution, and the feature whose it is.
-type Named = (&'static str, Contribution);
+pub(super) type Named = (&'static str, Contribution);
 
 /// All contributions in the order of the features.
 pub(super) fn contributions(

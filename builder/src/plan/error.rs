@@ -8,6 +8,7 @@ use crate::exit_class::{Classified, ExitClass};
 use crate::formats::EditError;
 use crate::os::NotTaken;
 
+use super::boot::BootFaults;
 use super::unsupported::Unsupported;
 
 /// Why there is no plan for an image.
@@ -52,6 +53,9 @@ pub enum PlanError {
         /// What would help.
         hint: String,
     },
+    /// The image would not boot, or not as a node.
+    #[error("the image does not boot as this node")]
+    Boot(#[source] BootFaults),
     /// A file of the image is not as it must be.
     #[error("editing {path} in the image")]
     Edit {
@@ -72,6 +76,14 @@ pub enum PlanError {
     /// What was asked for makes no good seed.
     #[error("making the seed for firstboot")]
     Seed(#[from] SeedError),
+    /// The data disk would hide something, or is a part of the image itself.
+    #[error("the data disk cannot be used: {problem}; {hint}")]
+    DataDisk {
+        /// What is wrong.
+        problem: String,
+        /// What would help.
+        hint: String,
+    },
     /// Two features want the same thing, each in its way.
     #[error("{what} is set twice, by {first} and by {second}: remove one of them from the cluster file")]
     Conflict {
@@ -101,8 +113,8 @@ impl Classified for PlanError {
             | Self::Overruled(_)
             | Self::Image(_)
             | Self::Modules { .. } => ExitClass::Unsupported,
-            Self::Seed(_) => ExitClass::Usage,
-            Self::Edit { .. } | Self::NotText { .. } => ExitClass::BadInput,
+            Self::Seed(_) | Self::DataDisk { .. } => ExitClass::Usage,
+            Self::Boot(_) | Self::Edit { .. } | Self::NotText { .. } => ExitClass::BadInput,
             Self::Conflict { .. } | Self::NotTaken(_) => return None,
         })
     }

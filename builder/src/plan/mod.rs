@@ -3,6 +3,7 @@
 //! Each feature of a node is a file here: it names what it reads of the base and returns a contribution, edits and whatever
 //! else, as data. [`plan`] puts them together; a new feature is a file and a line in its list.
 
+mod boot;
 mod builder;
 mod cloud_init;
 mod config_txt;
@@ -20,6 +21,7 @@ mod k3s_config;
 mod k3s_settings;
 mod kernel;
 mod modules;
+mod mount_point;
 mod network;
 mod questions;
 mod registries;
@@ -30,12 +32,14 @@ mod shared_plan;
 mod ssh;
 mod swap;
 mod system;
+mod text_marks;
 mod time_zone;
 mod unsupported;
 mod users;
 mod warnings;
 mod wifi;
 
+pub use boot::BootFaults;
 pub use edit::{Action, Content, DiskId, Edit, Plan, Reason};
 pub use error::PlanError;
 pub use request::{NodeSecrets, Request};
@@ -75,7 +79,8 @@ static FEATURES: [Feature; 22] = [
 
 /// What [`plan`] reads of a base, for [`crate::os::probe`] to take.
 pub fn files_of_interest() -> Vec<Interest> {
-    FEATURES.iter().flat_map(|feature| feature.reads).copied().chain(network::of_services()).collect()
+    let others = network::of_services().chain(mount_point::READS).chain(text_marks::READS);
+    FEATURES.iter().flat_map(|feature| feature.reads).copied().chain(others).collect()
 }
 
 /// All edits that make the image with these facts into the node that is asked for, in the order in which they
@@ -90,7 +95,13 @@ pub fn plan(facts: &Facts, request: &Request<'_>) -> Result<Plan, PlanError> {
         });
     }
     device_tree::check(facts, board)?;
-    contribution::merge(contribution::contributions(&FEATURES, facts, request)?)
+    let all = contribution::contributions(&FEATURES, facts, request)?;
+    mount_point::check(facts, request, &all)?;
+    let mut plan = contribution::merge(all)?;
+    text_marks::add(&mut plan, facts, request)?;
+    // Last: a file that cannot be edited has the simpler cause.
+    boot::check(facts, request)?;
+    Ok(plan)
 }
 
 #[cfg(test)]

@@ -13,7 +13,10 @@ use crate::formats::k3s_config::{PATH, SECRET_PATH};
 use crate::formats::kernel_modules::KernelModules;
 use crate::formats::{config_txt, dhcpcd_conf, dphys_swapfile, fstab, interfaces, sshd_config, sudoers};
 use crate::fs::{Attributes, ImagePath, Space};
-use crate::os::{Bootloader, CloudInit, Family, FileState, Kernel, MachineId, Snapshot, Swap, System};
+use crate::os::{
+    Bootloader, CloudInit, Family, FileState, Kernel, MachineId, PartitionNames, PartitionRole, Snapshot,
+    Swap, System,
+};
 use crate::source::artifact::Artifact;
 use crate::source::digest::Sha256Digest;
 use crate::source::k3s_release::K3sBundle;
@@ -26,8 +29,8 @@ const MODULES: [&str; 8] =
 /// Files that features need to be there.
 const TEXTS: [(&str, &str); 14] = [
     ("/boot/firmware/cmdline.txt", "console=tty1 root=LABEL=root\n"),
-    ("/boot/firmware/config.txt", "arm_64bit=1\n"),
-    ("/boot/grub/grub.cfg", "menuentry 'a' {\n\tlinux /vmlinuz-6 root=LABEL=root ro\n}\n"),
+    ("/boot/firmware/config.txt", "arm_64bit=1\ninitramfs initramfs8 followkernel\n"),
+    ("/boot/grub/grub.cfg", "menuentry 'a' {\n\tlinux /vmlinuz-6 root=LABEL=root ro\n\tinitrd /initrd\n}\n"),
     (fstab::PATH, "LABEL=root / ext4 defaults 0 1\n/var/swap none swap sw 0 0\n"),
     (passwd::PATH, "root:x:0:0:root:/root:/bin/bash\n"),
     (group::PATH, "root:x:0:\nadm:x:4:\nsudo:x:27:\n"),
@@ -129,6 +132,7 @@ fn snapshot(bootloader: &Bootloader, interests: &[Interest]) -> Snapshot {
                 files.put_whole(&path(dir));
                 continue;
             }
+            Interest::Links(_) => continue,
             Interest::Homes => {
                 files.put_whole(&path("/home"));
                 continue;
@@ -147,6 +151,9 @@ fn bootloader(family: Family) -> Bootloader {
             prefix: String::new(),
             kernels: Vec::new(),
             device_trees: vec!["bcm2711-rpi-cm4.dtb".to_owned()],
+            settings: config_txt::settings("arm_64bit=1\ninitramfs initramfs8 followkernel\n", &|_| None)
+                .unwrap(),
+            boot_partition: 1,
         },
     }
 }
@@ -161,6 +168,16 @@ fn facts(family: Family, network: NetworkStack, arch: Arch, interests: &[Interes
         files: snapshot(&bootloader, interests),
         bootloader,
         boot_dir: path("/boot/firmware"),
+        partitions: partitions(),
+        boot_files: [
+            "/boot/firmware/kernel8.img",
+            "/boot/firmware/kernel7.img",
+            "/boot/firmware/initramfs8",
+            "/vmlinuz-6",
+            "/initrd",
+        ]
+        .map(path)
+        .into(),
         network: vec![network],
         resolver: false,
         mdns: false,
@@ -182,6 +199,23 @@ fn facts(family: Family, network: NetworkStack, arch: Arch, interests: &[Interes
         kernels: vec![Kernel { release: "6".to_owned(), modules: KernelModules::parse(&list, "") }],
         written: 0,
     }
+}
+
+/// A FAT partition and a root, as a cloned card would not have them.
+fn partitions() -> Vec<PartitionNames> {
+    let partition = |number, role, fstype: &str, uuid: &str, label: &str| PartitionNames {
+        number,
+        role: Some(role),
+        fstype: Some(fstype.to_owned()),
+        uuid: Some(uuid.to_owned()),
+        label: Some(label.to_owned()),
+        partuuid: Some(format!("5a0b7c12-0{number}")),
+        partlabel: None,
+    };
+    vec![
+        partition(1, PartitionRole::Boot, "vfat", "5A0B-7C12", "bootfs"),
+        partition(2, PartitionRole::Root, "ext4", "5a0b7c12-0000-4000-8000-000000000001", "root"),
+    ]
 }
 
 fn k3s() -> K3sBundle {
@@ -399,7 +433,7 @@ fn a_name_that_nobody_answers_for_is_a_warning() {
             mdns,
             ..facts(Family::UbuntuPi, NetworkStack::Netplan, arch, &files_of_interest())
         };
-        each_node(network, "cm4", facts, |facts, request| warnings(request.cluster, facts)).remove(0)
+        each_node(network, "cm4", facts, warnings).remove(0)
     };
     let found = asked(DHCP, false);
     assert!(
@@ -463,4 +497,110 @@ fn a_setting_of_the_base_that_would_decide_is_refused_by_name() {
     let all = "[device]\nmanaged=0\n";
     assert!(refusal(file, all, DHCP).unwrap_err().contains(&format!("{file}, line 2")));
     assert_eq!(refusal("/etc/NetworkManager/conf.d/x.txt", all, WIRED), Ok(()));
+}
+
+/// The plan of the first node with a data disk at `mount`, on a base that `change` changes.
+fn with_data_disk(mount: &str, label: &str, change: impl Fn(&mut Facts)) -> Result<Plan, PlanError> {
+    let text = format!("{DHCP}\n[data-disk]\nlabel = {label:?}\nmount = {mount:?}\n");
+    let facts = |arch| {
+        let mut facts = facts(Family::DebianPi, NetworkStack::Networkd, arch, &files_of_interest());
+        facts.system.family = Family::RaspberryPiOs;
+        change(&mut facts);
+        facts
+    };
+    each_node(&text, "cm4", facts, plan).remove(0)
+}
+
+#[test]
+fn a_mount_point_that_hides_what_the_plan_writes_is_refused() {
+    let link = |path_text: &'static str, target: &'static str| {
+        move |facts: &mut Facts| facts.files.put(&path(path_text), FileState::Link(target.to_owned()))
+    };
+    let plain = |_: &mut Facts| {};
+    for good in [
+        "/k8s-data",
+        "/srv/data",
+        "/var/lib/rancher/k3s/server/db",
+        "/var/lib/rancher/k3s/storage",
+        "/var/log",
+    ] {
+        with_data_disk(good, "k8s-data", plain).unwrap_or_else(|error| panic!("{good}: {error}"));
+    }
+    for (mount, words) in [
+        ("/home", ["/home/kim", "accounts"]),
+        ("/home/kim", ["/home/kim", "accounts"]),
+        ("/home/kim/.ssh", ["/home/kim/.ssh", "accounts"]),
+        ("/usr/local/bin", ["/usr/local/bin/k3s", "k3s itself"]),
+        ("/var/lib/rancher", ["/var/lib/rancher/k3s", "k3s"]),
+        ("/var/lib/rancher/k3s/agent/images", ["k3s-airgap-images", "k3s images and manifests"]),
+    ] {
+        let error = with_data_disk(mount, "k8s-data", plain).unwrap_err().to_string();
+        assert!(
+            words.iter().all(|word| error.contains(word)) && error.contains("/k8s-data"),
+            "{mount}: {error}"
+        );
+    }
+    // Through links of the image, of either side.
+    let error = with_data_disk("/srv/accounts", "k8s-data", link("/srv/accounts", "../home"))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("/home/kim"), "{error}");
+    let error = with_data_disk("/var/here", "k8s-data", link("/var/here", "/etc")).unwrap_err().to_string();
+    assert!(error.contains("leads to /etc"), "{error}");
+    let error = with_data_disk("/data/home", "k8s-data", link("/home", "data/home")).unwrap_err().to_string();
+    assert!(error.contains("/home/kim"), "{error}");
+}
+
+#[test]
+fn keys_of_the_base_and_partitions_of_the_image_are_not_hidden() {
+    let attributes = Attributes { mode: 0o600, uid: 1000, gid: 1000, mtime: 0 };
+    let with_key = |facts: &mut Facts| {
+        let text = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f pi\n"
+            .to_owned();
+        facts.files.put(&path("/srv/people/pi/.ssh/authorized_keys"), FileState::Text(text, attributes));
+    };
+    let error = with_data_disk("/srv/people", "k8s-data", with_key).unwrap_err().to_string();
+    assert!(error.contains("/srv/people/pi/.ssh/authorized_keys"), "{error}");
+    let error = with_data_disk("/k8s-data", "root", |_| {}).unwrap_err().to_string();
+    assert!(error.contains("partition 2") && error.contains("another label"), "{error}");
+}
+
+#[test]
+fn a_byte_order_mark_is_removed_from_every_text_and_utf16_is_refused() {
+    let config = path("/boot/firmware/network-config");
+    let attributes = Attributes { mode: 0o644, uid: 0, gid: 0, mtime: 0 };
+    let marked = |facts: &mut Facts| {
+        facts.files.put(&config, FileState::Text("version: 2\r\n".to_owned(), attributes));
+        facts.files.put_mark(&config);
+        // Written by a feature, which changes nothing else in it.
+        facts.files.put_mark(&path("/boot/firmware/cmdline.txt"));
+    };
+    let plan = with_data_disk("/k8s-data", "k8s-data", marked).unwrap();
+    let written = |wanted: &ImagePath| {
+        let edit = plan.edits.iter().find(|edit| edit.path == *wanted).unwrap();
+        match &edit.action {
+            Action::Write(Content::Secret(text), _) => text.expose().to_owned(),
+            Action::Write(Content::Bytes(bytes), _) => String::from_utf8(bytes.to_vec()).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(written(&config), "version: 2\r\n");
+    assert!(written(&path("/boot/firmware/cmdline.txt")).starts_with("console="));
+    let utf16 = |facts: &mut Facts| facts.files.put(&config, FileState::Utf16);
+    let error = with_data_disk("/k8s-data", "k8s-data", utf16).unwrap_err().to_string();
+    assert!(error.contains("network-config") && error.contains("save it as UTF-8"), "{error}");
+}
+
+#[test]
+fn an_image_that_would_not_boot_is_refused_with_all_its_faults() {
+    let foreign = |facts: &mut Facts| {
+        facts.partitions.iter_mut().for_each(|partition| partition.label = Some("other".to_owned()));
+    };
+    let error = with_data_disk("/k8s-data", "k8s-data", foreign).unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    for words in
+        ["2 faults", "cmdline.txt: \"root=LABEL=root\"", "/etc/fstab, line 1", "use PARTUUID=5a0b7c12-02"]
+    {
+        assert!(cause.contains(words), "{words}: {cause}");
+    }
 }

@@ -1,20 +1,27 @@
-//! What a user should know of a cluster on these images, though it can be built.
+//! What a user should know of a node on this image, though it can be built.
 
-use crate::cluster::{Addressing, Cluster};
+use crate::cluster::Addressing;
 use crate::os::Facts;
 use crate::value::{DomainName, Host};
 
-/// The warnings for a cluster whose first server has an image with these facts.
-pub fn warnings(cluster: &Cluster, of_first: &Facts) -> Vec<String> {
-    unanswered_name(cluster, of_first).into_iter().collect()
+use super::boot;
+use super::request::Request;
+
+/// The warnings for a node, a line each.
+pub fn warnings(facts: &Facts, request: &Request<'_>) -> Vec<String> {
+    let effects = facts.cloud_init.iter().flat_map(|cloud| &cloud.effects).map(ToString::to_string);
+    boot::warnings(facts, request).into_iter().chain(effects).chain(unanswered_name(facts, request)).collect()
 }
 
 /// Without a fixed address, a fixed name or a search domain, the kubeconfig has the first server's name for multicast DNS.
-fn unanswered_name(cluster: &Cluster, of_first: &Facts) -> Option<String> {
+/// Without the cluster's secrets there is no kubeconfig.
+fn unanswered_name(facts: &Facts, request: &Request<'_>) -> Option<String> {
+    let Request { cluster, node, secrets, .. } = request;
+    secrets.as_ref()?;
     let first = cluster.nodes.init_server();
     let own_name = DomainName::local().host(&first.name).map(Host::Name);
-    let is_used = own_name.as_ref() == Some(cluster.api_host());
-    if !is_used || first.network.addressing != Addressing::Dhcp || of_first.mdns {
+    let is_used = node.name == first.name && own_name.as_ref() == Some(cluster.api_host());
+    if !is_used || first.network.addressing != Addressing::Dhcp || facts.mdns {
         return None;
     }
     Some(format!(

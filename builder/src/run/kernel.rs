@@ -1,5 +1,7 @@
 //! Which kernel, initial RAM disk and arguments an image would boot with.
 
+use hc_common::text::decode;
+
 use crate::board::{Board, BootMethod};
 use crate::formats::config_txt;
 use crate::fs::{FsError, ImagePath};
@@ -60,7 +62,9 @@ pub fn with_console(arguments: &str, console: &str) -> String {
 /// What the firmware puts before the names of kernel, initial RAM disk and arguments: `os_prefix`.
 fn pi(tree: &Tree, board: &Board, dir: &ImagePath) -> Result<BootFiles, KernelError> {
     let config = text(tree, &below(dir, "config.txt")?)?;
-    let read = config_txt::read(&config, &|_| None).map_err(|bad| unusable(dir, &bad.to_string()))?;
+    let read =
+        config_txt::settings(&config, &|_| None).and_then(|settings| config_txt::boot_files(&settings));
+    let read = read.map_err(|bad| unusable(dir, &bad.to_string()))?;
     let (prefix, cmdline) = (read.prefix, read.cmdline);
     // The stand-in for a Pi 5's processor takes the kernel with small pages as well.
     let default = if board.kernel == Some(PiKernel::Kernel7) { "kernel7.img" } else { "kernel8.img" };
@@ -127,11 +131,8 @@ fn unusable(dir: &ImagePath, problem: &str) -> KernelError {
 
 fn text(tree: &Tree, path: &ImagePath) -> Result<String, KernelError> {
     let bytes = tree.read(&tree.resolve(path)?, 1 << 20)?;
-    String::from_utf8(bytes).map_err(|_| {
-        KernelError::Fs(FsError::BadPath {
-            path: path.to_string(),
-            problem: "it is not UTF-8 text".to_owned(),
-        })
+    decode(&bytes).map(str::to_owned).map_err(|problem| {
+        KernelError::Fs(FsError::BadPath { path: path.to_string(), problem: problem.to_string() })
     })
 }
 

@@ -11,7 +11,7 @@ use crate::secrets::{Secrets, store};
 use crate::source::k3s_version::K3sVersion;
 
 use super::project::clock;
-use super::sources::{BoardInputs, Prepared};
+use super::sources::{BoardInputs, PlannedNode, Prepared};
 use super::{Project, Session, SessionError, Sources};
 
 /// Where a cluster's images go where nobody says.
@@ -87,15 +87,11 @@ impl Session {
         let prepared = self.prepare(project, sources)?;
         // A cluster that cannot be built gets no secrets either.
         let ephemeral = project.secrets_or_ephemeral(prepared.earliest())?;
+        let mut warnings = Vec::new();
         for node in project.cluster.nodes.iter() {
-            prepared.plan(node, ephemeral.as_ref())?;
+            warnings.push((&node.name, prepared.plan(node, ephemeral.as_ref())?.warnings));
         }
-        // One node alone has no kubeconfig.
-        if project.secrets_file().is_some() {
-            for warning in prepared.warnings() {
-                self.cx().progress.message(&format!("warning: {warning}"));
-            }
-        }
+        self.warn(warnings.iter().map(|(node, warnings)| (*node, warnings.as_slice())));
         let secrets = self.open_secrets(&prepared)?;
         let batches = prepared.batches(outputs, secrets.as_ref())?;
         let nodes = self.make(project, batches)?;
@@ -158,7 +154,7 @@ impl Prepared<'_> {
     ) -> Result<Vec<Batch<'_>>, SessionError> {
         let mut batches: BTreeMap<&str, Batch<'_>> = BTreeMap::new();
         for (node, output) in self.project.cluster.nodes.iter().zip(outputs) {
-            let (inputs, plan) = self.plan(node, secrets)?;
+            let PlannedNode { inputs, plan, .. } = self.plan(node, secrets)?;
             let batch = batches.entry(&node.board).or_insert_with(|| Batch { inputs, targets: Vec::new() });
             let (name, board) = (node.name.clone(), node.board.clone());
             batch.targets.push(Target { node: name, board, plan, output });

@@ -11,11 +11,14 @@ mod project;
 mod rotate;
 mod sources;
 
+use std::collections::BTreeMap;
+
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 use crate::source::SourceContext;
 use crate::source::cache::Cache;
 use crate::source::fetch::{Fetcher, RetryPolicy};
+use crate::value::Hostname;
 
 pub use build::{BuiltNode, Destination, Outcome};
 pub use error::SessionError;
@@ -46,5 +49,15 @@ impl Session {
     pub fn cx(&self) -> SourceContext<'_> {
         let Self { interrupt, progress, fetcher, cache } = self;
         SourceContext { fetcher, cache, progress: progress.as_ref(), interrupt }
+    }
+    /// Tells the user of each warning once, with the nodes that it is for.
+    fn warn<'a>(&self, nodes: impl Iterator<Item = (&'a Hostname, &'a [String])>) {
+        let mut nodes_of: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (node, warnings) in nodes {
+            warnings.iter().for_each(|warning| nodes_of.entry(warning).or_default().push(node.as_str()));
+        }
+        for (warning, nodes) in nodes_of {
+            self.progress.message(&format!("warning: {} (for {})", warning, nodes.join(", ")));
+        }
     }
 }

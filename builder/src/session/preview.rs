@@ -8,6 +8,7 @@ use crate::difference::{Difference, differences};
 use crate::pipeline::BuildError;
 use crate::value::Hostname;
 
+use super::sources::PlannedNode;
 use super::{Project, Session, SessionError, Sources};
 
 /// What a build would change for one node.
@@ -17,6 +18,8 @@ pub struct Preview<'a> {
     pub node: &'a Node,
     /// The changes, in the order in which they would be made; the content of secrets is not shown.
     pub changes: Vec<Difference>,
+    /// What the user should know of it, a line each.
+    pub warnings: Vec<String>,
 }
 
 impl Session {
@@ -39,15 +42,16 @@ impl Session {
         let mut trees = BTreeMap::new();
         let mut previews = Vec::new();
         for node in project.cluster.nodes.iter().filter(|node| only.is_none_or(|only| *only == node.name)) {
-            let (inputs, plan) = prepared.plan(node, secrets.as_ref())?;
+            let PlannedNode { inputs, plan, warnings } = prepared.plan(node, secrets.as_ref())?;
             let tree = match trees.get(&node.board) {
                 Some(tree) => tree,
                 None => trees.entry(&node.board).or_insert(inputs.base.tree()?),
             };
             let plan = pending_edits(tree, &plan).map_err(BuildError::from)?;
             let changes = differences(tree, &plan).map_err(SessionError::Compare)?;
-            previews.push(Preview { node, changes });
+            previews.push(Preview { node, changes, warnings });
         }
+        self.warn(previews.iter().map(|preview| (&preview.node.name, preview.warnings.as_slice())));
         Ok(previews)
     }
 }

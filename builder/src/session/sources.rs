@@ -7,7 +7,7 @@ use crate::board::Board;
 use crate::cluster::{self, Cluster, Node, check_base};
 use crate::payload;
 use crate::pipeline::Base;
-use crate::plan::{self, NodeSecrets, Plan, Request};
+use crate::plan::{NodeSecrets, Plan, Request};
 use crate::secrets::{NOT_BEFORE, Secrets};
 use crate::source::base::{self, BaseSource};
 use crate::source::k3s_release::{self, K3sBundle, K3sSource};
@@ -63,6 +63,13 @@ pub(super) struct Prepared<'a> {
     pub(super) boards: BTreeMap<&'a str, BoardInputs>,
 }
 
+/// A node's plan, and what it was made from.
+pub(super) struct PlannedNode<'a> {
+    pub(super) inputs: &'a BoardInputs,
+    pub(super) plan: Plan,
+    pub(super) warnings: Vec<String>,
+}
+
 impl Session {
     /// Obtains what each board is built from. Bases first: one that cannot be used is found before k3s is fetched.
     pub(super) fn prepare<'a>(
@@ -83,11 +90,7 @@ impl Session {
                 BaseSource::File(path) => path.display().to_string(),
                 BaseSource::Url(_) => obtained.name,
             };
-            let base = Base::probe(obtained.image, shown)?;
-            for effect in base.facts().cloud_init.iter().flat_map(|cloud| &cloud.effects) {
-                cx.progress.message(&format!("warning: {}: {effect}", base.name()));
-            }
-            bases.push((board, base));
+            bases.push((board, Base::probe(obtained.image, shown)?));
         }
         let k3s = sources.k3s_of(&project.cluster);
         let mut releases: BTreeMap<&'static str, K3sBundle> = BTreeMap::new();
@@ -138,19 +141,12 @@ impl Sources {
 }
 
 impl Prepared<'_> {
-    /// What the user should know before the build.
-    pub(super) fn warnings(&self) -> Vec<String> {
-        let cluster = &self.project.cluster;
-        let inputs = self.boards.get(cluster.nodes.init_server().board.as_str());
-        inputs.map(|inputs| plan::warnings(cluster, inputs.base.facts())).unwrap_or_default()
-    }
-
-    /// The node's plan, and the inputs of its board.
+    /// The node's plan, the inputs of its board, and what the user should know of them.
     pub(super) fn plan(
         &self,
         node: &Node,
         secrets: Option<&Secrets>,
-    ) -> Result<(&BoardInputs, Plan), SessionError> {
+    ) -> Result<PlannedNode<'_>, SessionError> {
         let found = self.boards.get(node.board.as_str()).zip(self.project.cluster.boards.get(&node.board));
         let (inputs, choice) = found.ok_or_else(|| SessionError::NoInputs { board: node.board.clone() })?;
         let secrets = secrets
@@ -167,7 +163,8 @@ impl Prepared<'_> {
             time: inputs.time,
         };
         let failed = |error| SessionError::Node { node: node.name.clone(), source: Box::new(error) };
-        Ok((inputs, inputs.base.plan(&request).map_err(failed)?))
+        let plan = inputs.base.plan(&request).map_err(failed)?;
+        Ok(PlannedNode { inputs, plan, warnings: inputs.base.warnings(&request) })
     }
 
     /// The earliest build time of all boards: the certificates must be valid by then.

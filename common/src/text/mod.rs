@@ -1,8 +1,10 @@
 //! Building blocks of text formats.
 
+pub mod decode;
 pub mod glob;
 pub mod ini;
 pub mod lines;
 pub mod yaml;
 
+pub use decode::{NotText, decode, is_marked};
 pub use lines::Lines;

@@ -14,14 +14,46 @@ use crate::text_value;
 #[serde(try_from = "String", into = "String")]
 pub struct MountPoint(String);
 
-/// System directories: a disk mounted on one would hide files that the node needs to boot.
+/// Directories that the node needs to boot, or that hold what it must keep: a disk mounted on one would hide them.
 const SYSTEM: [&str; 14] = [
-    "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/tmp",
-    "/usr", "/var",
+    "/root",
+    "/usr",
+    "/usr/local",
+    "/var",
+    "/var/lib",
+    "/var/lib/cloud",
+    "/var/lib/dbus",
+    "/var/lib/dhcpcd",
+    "/var/lib/dpkg",
+    "/var/lib/hcimage",
+    "/var/lib/NetworkManager",
+    "/var/lib/private",
+    "/var/lib/systemd",
+    "/var/tmp",
 ];
 
-/// Virtual file systems, created at each boot: nothing below them is on the disk.
-const VIRTUAL: [&str; 4] = ["/dev/", "/proc/", "/run/", "/sys/"];
+/// Directories that are the system's to the last: programs and their settings, what is there before any disk is mounted,
+/// and what is made anew or emptied at each boot.
+const WHOLE: [&str; 18] = [
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/lost+found",
+    "/proc",
+    "/run",
+    "/sbin",
+    "/sys",
+    "/tmp",
+    "/usr/bin",
+    "/usr/lib",
+    "/usr/lib64",
+    "/usr/sbin",
+    "/usr/share",
+];
 
 impl MountPoint {
     /// The path as text, without a trailing slash.
@@ -54,7 +86,9 @@ impl FromStr for MountPoint {
             return refuse("is not a plain path", "remove '.', '..' and double slashes");
         }
         let path = format!("/{inside}");
-        if SYSTEM.contains(&path.as_str()) || VIRTUAL.iter().any(|dir| path.starts_with(dir)) {
+        let is_inside =
+            |dir: &&str| path.strip_prefix(*dir).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        if SYSTEM.contains(&path.as_str()) || WHOLE.iter().any(|dir| is_inside(&dir)) {
             return refuse(
                 "would hide a part of the system",
                 "use a separate directory, such as /k8s-data or /srv/data",
@@ -83,6 +117,9 @@ mod tests {
             ("/k8s-data/", "/k8s-data"),
             ("/var/lib/rancher", "/var/lib/rancher"),
             ("/srv/my data", "/srv/my data"),
+            ("/usr/local/data", "/usr/local/data"),
+            ("/etcetera", "/etcetera"),
+            ("/var/log", "/var/log"),
         ] {
             assert_eq!(good.parse::<MountPoint>().unwrap().as_str(), want);
         }
@@ -98,6 +135,10 @@ mod tests {
             ("/etc", "hide a part"),
             ("/usr/", "hide a part"),
             ("/dev/shm", "hide a part"),
+            ("/etc/rancher", "hide a part"),
+            ("/usr/lib/systemd", "hide a part"),
+            ("/var/lib/dpkg", "hide a part"),
+            ("/boot/firmware", "hide a part"),
         ] {
             let error = bad.parse::<MountPoint>().unwrap_err().to_string();
             assert!(error.contains(want), "{bad:?}: {error}");

@@ -75,7 +75,9 @@ fn modules(text: &str) {
     let (dep, builtin) = text.split_once("\n\n").unwrap_or((text, ""));
     let kernel = KernelModules::parse(dep, builtin);
     let _ = (
-        hcimage::formats::config_txt::read(text, &|name| (name != "none").then(|| text.to_owned())),
+        hcimage::formats::config_txt::settings(text, &|name| (name != "none").then(|| text.to_owned())),
+        hcimage::formats::grub_boot::default_entry(text),
+        hcimage::formats::device::DeviceName::parse(text),
         hcimage::formats::cloud_cfg::datasources([text]),
         kernel.has("br_netfilter"),
         modules_load::render(&kernel),

@@ -75,6 +75,7 @@ pub(super) fn json(facts: &Facts) -> Value {
         "hostname": facts.hostname,
         "free_bytes": facts.space.bytes,
         "free_inodes": facts.space.inodes,
+        "boot": super::boot::json(facts),
     })
 }
 

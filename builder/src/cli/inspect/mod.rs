@@ -1,5 +1,6 @@
 //! `hcimage inspect`.
 
+mod boot;
 mod facts;
 mod map;
 
@@ -90,6 +91,8 @@ impl Inspection {
             for (name, value) in facts::rows(facts) {
                 writeln!(out, "{name:13} {value}")?;
             }
+            writeln!(out)?;
+            write!(out, "{}", boot::text(facts))?;
         }
         Ok(())
     }

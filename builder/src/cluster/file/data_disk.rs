@@ -17,7 +17,7 @@ pub(in crate::cluster) struct DataDiskTable {
     /// The label of its file system.
     #[schemars(extend("default" = DataDisk::DEFAULT_LABEL))]
     pub(in crate::cluster) label: Option<Field<FsLabel>>,
-    /// Its mount point. At `/var/lib/rancher/k3s/server/db` it takes the write load of etcd off the SD card.
+    /// Its mount point, where it hides neither a part of the system nor a file that the build writes. At `/var/lib/rancher/k3s/server/db` it takes the write load of etcd off the SD card.
     #[schemars(extend("default" = DataDisk::DEFAULT_MOUNT, "examples" = ["/srv/data"]))]
     pub(in crate::cluster) mount: Option<Field<MountPoint>>,
     /// Whether to format a disk without this label: `never` formats nothing; `if-blank` formats a disk that has no

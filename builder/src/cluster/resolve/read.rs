@@ -1,5 +1,7 @@
 //! Reading the files that the cluster file names.
 
+use hc_common::text::decode;
+
 use crate::cluster::field::{Field, Span};
 use crate::cluster::field_type::{FileName, SecretSource, SecretText};
 use crate::cluster::load::LoadContext;
@@ -30,11 +32,14 @@ impl Reader<'_, '_> {
                 return None;
             }
         };
-        let text = String::from_utf8(bytes).ok();
-        if text.is_none() {
-            self.problems.error(span, format!("{} is not UTF-8 text", file.0), "name the right file");
+        match decode(&bytes) {
+            Ok(text) => Some(text.to_owned()),
+            Err(problem) => {
+                let hint = "name the right file, or save it anew";
+                self.problems.error(span, format!("cannot read {}: {problem}", file.0), hint);
+                None
+            }
         }
-        text
     }
 
     /// A secret from the cluster file or from a separate file.

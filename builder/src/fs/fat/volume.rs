@@ -22,6 +22,9 @@ const SPOOL: usize = 1 << 20;
 /// Most bytes of a file.
 const MAX_FILE: u64 = u32::MAX as u64;
 
+/// What the boot sector has in place of a label where there is none.
+const NO_LABEL: &str = "NO NAME";
+
 /// How a volume is opened.
 #[derive(Debug, Clone, Copy)]
 pub struct FatOptions {
@@ -53,6 +56,20 @@ impl FatFs {
         let fs = Self { window, layout, options, edited: Cell::new(false) };
         fs.mount()?.unmount().map_err(io("closing the FAT"))?;
         Ok(fs)
+    }
+
+    /// The serial number in the boot sector: what Linux calls the file system's UUID.
+    pub fn serial(&self) -> Result<u32> {
+        Ok(self.mount()?.volume_id())
+    }
+
+    /// The label: that of the root directory, else that of the boot sector, as libblkid takes them.
+    pub fn label(&self) -> Result<Option<String>> {
+        let volume = self.mount()?;
+        let root = volume.read_volume_label_from_root_dir().map_err(io("reading the label of the FAT"))?;
+        let label = root.unwrap_or_else(|| volume.volume_label());
+        let label = label.trim_end_matches([' ', '\0']).to_owned();
+        Ok(Some(label).filter(|label| !label.is_empty() && label != NO_LABEL))
     }
 
     fn mount(&self) -> Result<Volume> {

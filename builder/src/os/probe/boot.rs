@@ -6,6 +6,7 @@ use crate::formats::config_txt;
 use crate::formats::kernel_modules::KernelModules;
 use crate::fs::{ImagePath, Kind};
 
+use super::super::boot::all_settings;
 use super::super::error::OsError;
 use super::super::facts::Bootloader;
 use super::super::image::fixed;
@@ -20,7 +21,7 @@ const MODULES_LIMIT: u64 = 8 << 20;
 
 impl Probe<'_> {
     /// GRUB where there is no `config.txt`; whether either is complete is for the recognition to say.
-    pub(super) fn bootloader(&self) -> Result<Bootloader, OsError> {
+    pub(super) fn bootloader(&self, boot_partition: u32) -> Result<Bootloader, OsError> {
         let config_path = self.below_boot("config.txt")?;
         let Some(config) = self.text(config_path.as_str(), LIMIT)? else {
             return Ok(Bootloader::Grub { config: fixed("/boot/grub/grub.cfg") });
@@ -34,10 +35,12 @@ impl Probe<'_> {
                 None
             })
         };
-        let files = config_txt::read(&config, &include).map_err(|error| bad(error.to_string()))?;
+        let unclear = |error: config_txt::Unclear| bad(error.to_string());
+        let settings = config_txt::settings(&config, &include).map_err(unclear)?;
         if let Some(error) = failed.into_inner() {
             return Err(error);
         }
+        let files = config_txt::boot_files(&settings).map_err(unclear)?;
         let config_txt::BootFiles { prefix, cmdline, kernels } = files;
         // The firmware drops a prefix with which it finds no kernel; then another file than ours would count.
         let needed = kernels.iter().chain([&cmdline]).map(|name| format!("{prefix}{name}"));
@@ -46,9 +49,23 @@ impl Probe<'_> {
                 return Err(bad(format!("it has os_prefix={prefix}, but {name} does not exist")));
             }
         }
+        let is_named =
+            settings.iter().any(|setting| setting.key == "cmdline" && !setting.condition.is_never());
         let cmdline = self.below_boot(&format!("{prefix}{cmdline}"))?;
-        let device_trees = self.device_trees(&prefix)?;
-        Ok(Bootloader::PiFirmware { cmdline, prefix, kernels: kernels.into_iter().collect(), device_trees })
+        if is_named && !self.tree.exists(&cmdline).map_err(boot)? {
+            return Err(bad(format!(
+                "its line cmdline= names {cmdline}, which does not exist: remove the line, or restore the file"
+            )));
+        }
+        let autoboot = self.text(self.below_boot(config_txt::AUTOBOOT)?.as_str(), LIMIT)?.unwrap_or_default();
+        Ok(Bootloader::PiFirmware {
+            cmdline,
+            device_trees: self.device_trees(&prefix)?,
+            prefix,
+            kernels: kernels.into_iter().collect(),
+            settings: all_settings(settings, &autoboot),
+            boot_partition,
+        })
     }
 
     /// In the directory that the prefix leads to; the firmware looks nowhere else.

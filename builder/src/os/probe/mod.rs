@@ -4,15 +4,19 @@ mod boot;
 mod cloud_init;
 mod elf;
 mod first_boot;
+mod partitions;
 mod swap;
 
 use std::collections::BTreeSet;
 
+use hc_common::text::decode;
+
 use crate::arch::Arch;
 use crate::formats::os_release::OsRelease;
-use crate::formats::{VersionError, dpkg_status, hostname, iptables};
+use crate::formats::{VersionError, crypttab, dpkg_status, fstab, hostname, iptables};
 use crate::fs::{BadImagePath, FsError, ImagePath, Kind};
 
+use super::boot::{OVERLAYROOT_PATHS, STUBS, named_files};
 use super::error::OsError;
 use super::facts::{Bootloader, Facts};
 use super::family::{Evidence, System};
@@ -24,6 +28,7 @@ use super::tree::Tree;
 use crate::value::TimeZone;
 use cloud_init::CloudFiles;
 use elf::UnsupportedElf;
+pub(super) use partitions::names_of;
 
 /// A package database of a full desktop is below 8 MiB.
 const STATUS_LIMIT: u64 = 32 << 20;
@@ -45,7 +50,7 @@ struct Probe<'a> {
 impl Probe<'_> {
     fn facts(&self, image: &OsImage, interests: &[Interest]) -> Result<Facts, OsError> {
         let status = self.text("/var/lib/dpkg/status", STATUS_LIMIT)?.unwrap_or_default();
-        let bootloader = self.bootloader()?;
+        let bootloader = self.bootloader(partitions::firmware_number(image))?;
         let evidence = self.evidence(&status, &bootloader)?;
         let system = System::recognise(&evidence)?;
         let mut files = Snapshot::default();
@@ -53,13 +58,14 @@ impl Probe<'_> {
         for interest in interests {
             interest.take(self.tree, &self.boot_dir, &mut files).map_err(root)?;
         }
+        self.take_boot_files(&mut files)?;
         let hostname = files.take_text(self.tree, &fixed(hostname::PATH)).map_err(root)?;
         let hostname = hostname.map(|name| name.trim().to_owned());
         let arguments = files.text(bootloader.arguments_file()).ok().flatten().unwrap_or_default();
         let cloud_files = self.cloud_files(arguments)?;
         let cloud_init = cloud_files.as_ref().map(CloudFiles::facts);
         let machine_id = self.machine_id()?;
-        Ok(Facts {
+        let mut facts = Facts {
             system,
             pretty_name: evidence.pretty,
             arch: self.arch()?,
@@ -81,8 +87,23 @@ impl Probe<'_> {
             space: self.tree.root().space().map_err(root)?,
             written: image.root_written()?,
             boot_dir: self.boot_dir.clone(),
+            partitions: partitions::names(image)?,
+            boot_files: BTreeSet::new(),
             files,
-        })
+        };
+        facts.boot_files = named_files(self.tree, &facts).map_err(boot)?;
+        Ok(facts)
+    }
+
+    /// What the boot chain reads besides the files that the boot loader itself names.
+    fn take_boot_files(&self, files: &mut Snapshot) -> Result<(), OsError> {
+        for stub in STUBS {
+            files.take(self.tree, &self.below_boot(stub)?).map_err(boot)?;
+        }
+        for path in OVERLAYROOT_PATHS.into_iter().chain([fstab::PATH, crypttab::PATH]) {
+            files.take(self.tree, &fixed(path)).map_err(root)?;
+        }
+        Ok(())
     }
 
     /// By the files themselves: since trixie the old names are in a package of their own, though the lists have them.
@@ -152,9 +173,9 @@ impl Probe<'_> {
             return Ok(None);
         }
         let bytes = self.tree.read(&resolved, limit).map_err(root)?;
-        String::from_utf8(bytes)
-            .map(Some)
-            .map_err(|_| OsError::File { path: path.to_owned(), problem: "it is not UTF-8 text".to_owned() })
+        decode(&bytes)
+            .map(|text| Some(text.to_owned()))
+            .map_err(|problem| OsError::File { path: path.to_owned(), problem: problem.to_string() })
     }
 
     fn is_link(&self, path: &str) -> Result<bool, OsError> {
