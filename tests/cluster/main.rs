@@ -40,7 +40,8 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
         "registry-password.txt" | "wifi-password.txt" => "hunter2hunter2\r\n",
         "endpoint.txt" => "postgres://k3s:hunter2@db.home.lan:5432/k3s\n",
         "short-password.txt" => "hunter2",
-        "kube-vip.yaml" | "shop.yaml" => "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: shop\n",
+        "kube-vip.yaml" | "shop.yaml" | "metrics-server.yaml" | "metrics-server.v1.yaml" | "servicelb.yml"
+        | "resource-reader.yaml" | "traefik.json" | "METRICS.YAML" | "shop.yaml.skip" => "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: shop\n",
         _ => return Err(io::Error::from(io::ErrorKind::NotFound)),
     };
     Ok(text.as_bytes().to_vec())

@@ -251,6 +251,7 @@ choices! {
     }
     Component {
         "coredns" => Self::Coredns,
+        "gateway-api-crd" => Self::GatewayApiCrd,
         "local-storage" => Self::LocalStorage,
         "metrics-server" => Self::MetricsServer,
         "runtimes" => Self::Runtimes,

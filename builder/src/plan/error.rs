@@ -6,6 +6,7 @@ use crate::arch::Arch;
 use crate::exit_class::{Classified, ExitClass};
 use crate::formats::EditError;
 use crate::os::NotTaken;
+use crate::source::k3s_version::K3sVersion;
 
 use super::unsupported::Unsupported;
 
@@ -65,6 +66,17 @@ pub enum PlanError {
         /// What was found.
         found: &'static str,
     },
+    /// The release has a manifest of that name itself.
+    #[error(
+        "the manifest {file}: k3s {release} has a manifest of this name itself, and would take the objects of one of them away; \
+         rename the file"
+    )]
+    PackagedManifest {
+        /// The name of the user's file.
+        file: String,
+        /// The release.
+        release: K3sVersion,
+    },
     /// What was asked for makes no good seed.
     #[error("making the seed for firstboot")]
     Seed(#[from] SeedError),
@@ -95,7 +107,7 @@ impl Classified for PlanError {
             Self::Architecture { .. } | Self::Unsupported { .. } | Self::Image(_) | Self::Modules { .. } => {
                 ExitClass::Unsupported
             }
-            Self::Seed(_) => ExitClass::Usage,
+            Self::Seed(_) | Self::PackagedManifest { .. } => ExitClass::Usage,
             Self::Edit { .. } | Self::NotText { .. } => ExitClass::BadInput,
             Self::Conflict { .. } | Self::NotTaken(_) => return None,
         })

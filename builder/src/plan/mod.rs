@@ -18,6 +18,7 @@ mod k3s;
 mod k3s_config;
 mod k3s_settings;
 mod kernel;
+mod kernel_defaults;
 mod modules;
 mod network;
 mod registries;
@@ -44,7 +45,7 @@ use contribution::{Add, Feature};
 use crate::os::{Facts, Interest};
 
 /// All features, in the order in which their edits are carried out.
-static FEATURES: [Feature; 20] = [
+static FEATURES: [Feature; 21] = [
     Feature { name: "kernel arguments", reads: &kernel::READS, add: Add::Alone(kernel::edits) },
     Feature { name: "firmware settings", reads: &config_txt::READS, add: Add::Alone(config_txt::edits) },
     Feature { name: "system", reads: &system::READS, add: Add::Alone(system::edits) },
@@ -57,6 +58,7 @@ static FEATURES: [Feature; 20] = [
     Feature { name: "network", reads: &network::READS, add: Add::Alone(network::edits) },
     Feature { name: "swap", reads: &swap::READS, add: Add::Alone(swap::edits) },
     Feature { name: "flash wear", reads: &[], add: Add::Alone(flash_wear::edits) },
+    Feature { name: "kernel defaults", reads: &[], add: Add::Alone(kernel_defaults::edits) },
     Feature { name: "data disk", reads: &data_disk::READS, add: Add::Alone(data_disk::edits) },
     Feature { name: "k3s", reads: &[], add: Add::Alone(k3s::edits) },
     Feature { name: "k3s settings", reads: &[], add: Add::FromAll(k3s_config::edits) },

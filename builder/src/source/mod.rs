@@ -11,6 +11,7 @@ pub mod digest;
 pub mod error;
 pub mod fetch;
 mod input;
+pub mod k3s_history;
 pub mod k3s_release;
 pub mod k3s_version;
 pub mod lock;

@@ -26,7 +26,8 @@ pub(in crate::cluster) struct K3sTable {
     /// nodes are in one network; with `none` a manifest must install a pod network, such as Cilium.
     #[schemars(extend("default" = "vxlan", "examples" = ["wireguard-native"]))]
     pub(in crate::cluster) flannel_backend: Option<Field<FlannelBackend>>,
-    /// Packaged components of k3s to disable.
+    /// Packaged components of k3s to disable. k3s deletes the manifest with the name of a disabled component: a file in
+    /// `manifests` must not have such a name. `gateway-api-crd` exists in k3s 1.37 and later.
     #[schemars(extend("default" = [], "examples" = [["traefik", "servicelb"]]))]
     pub(in crate::cluster) disable: Vec<Field<Component>>,
     /// Whether Kubernetes secrets are encrypted in the datastore. It cannot be enabled later.

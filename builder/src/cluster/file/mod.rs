@@ -53,7 +53,7 @@ pub(super) struct File {
     #[schemars(extend("examples" = ["Europe/Berlin"]))]
     pub(super) time_zone: Option<Field<TimeZone>>,
     /// YAML or JSON files that k3s applies when the cluster starts. The part of a file's name before the first dot must
-    /// be unique and use only lowercase letters, digits and hyphens.
+    /// be unique, use only lowercase letters, digits and hyphens, and not be that of a manifest of k3s itself.
     #[schemars(extend("examples" = [["apps/shop.yaml"]], "default" = []))]
     pub(super) manifests: Vec<Field<FileName>>,
     pub(super) k3s: K3sTable,

@@ -71,6 +71,8 @@ impl FlannelBackend {
 pub enum Component {
     /// The DNS service of the cluster.
     Coredns,
+    /// The definitions of the Gateway API, in k3s 1.37 and later.
+    GatewayApiCrd,
     /// The storage class `local-path`: volumes on the node's own disk.
     LocalStorage,
     /// CPU and memory usage, for `kubectl top`.
@@ -88,6 +90,7 @@ impl Component {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Coredns => "coredns",
+            Self::GatewayApiCrd => "gateway-api-crd",
             Self::LocalStorage => "local-storage",
             Self::MetricsServer => "metrics-server",
             Self::Runtimes => "runtimes",
