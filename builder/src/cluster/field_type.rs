@@ -61,6 +61,7 @@ macro_rules! texts {
 texts! {
     BoardName: "board",
     BoardSerial: "serial number",
+    CaHash: "CA hash",
     CountryCode: "country",
     DatastoreEndpoint: "datastore endpoint",
     DomainName: "domain name",
@@ -84,6 +85,7 @@ texts! {
     Psk: "Wi-Fi password",
     RegistryName: "registry",
     RegistryUrl: "registry address",
+    ServerAddress: "server address",
     SettingKey: "k3s key",
     SshKey: "SSH public key",
     Ssid: "Wi-Fi name",
@@ -326,8 +328,10 @@ macro_rules! secrets {
 
 secrets! {
     DatastoreEndpoint: "datastore endpoint",
+    JoinToken: "token",
     PasswordHash: "password hash",
     Psk: "Wi-Fi password",
+    TokenPassword: "token",
 }
 
 impl SecretText for Secret {

@@ -230,7 +230,7 @@ fn each_node_with<T>(
         cluster::parse(&text, "cluster.toml", &context).map_err(|report| report.to_string()).unwrap();
     let board = boards.get(board).unwrap();
     let (facts, k3s) = (facts_of(board.architecture), k3s(release));
-    let secrets = NodeSecrets { files: Vec::new(), not_before: 0 };
+    let secrets = NodeSecrets { files: Vec::new(), not_before: Some(0) };
     let request = |node| Request {
         cluster: &cluster.cluster,
         node,
@@ -239,6 +239,7 @@ fn each_node_with<T>(
         k3s: &k3s,
         firstboot: b"program",
         time: 1_700_000_000,
+        clock_floor: 1_700_000_000,
     };
     cluster.cluster.nodes.iter().map(|node| made(&facts, &request(node))).collect()
 }

@@ -8,7 +8,7 @@ use crate::cluster::field_type::{DatastoreKind, FieldType, FileName, SecretSourc
 use crate::cluster::model::{Component, FlannelBackend, Setting};
 use crate::cluster::problem::InvalidValue;
 use crate::source::k3s_version::K3sVersionReq;
-use crate::value::{DatastoreEndpoint, DomainName, KubeconfigMode, Secret, Subnet};
+use crate::value::{DatastoreEndpoint, DomainName, KubeconfigMode, Secret, Subnet, TokenPassword};
 
 /// k3s itself. Most settings cannot be changed once the cluster exists.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -43,6 +43,14 @@ pub(in crate::cluster) struct K3sTable {
     /// The domain of services inside the cluster.
     #[schemars(extend("default" = "cluster.local"))]
     pub(in crate::cluster) cluster_domain: Option<Field<DomainName>>,
+    /// A token of your own choice, which servers join with: at least 20 random hexadecimal digits or 14 random letters and
+    /// digits. The default is a random one. It is kept in the secrets file from the first build on; to change it later,
+    /// change it here and run `hcimage rotate server-token`.
+    #[schemars(extend("examples" = [{ "file": "token.txt" }]))]
+    pub(in crate::cluster) token: Option<Field<SecretSource<TokenPassword>>>,
+    /// The same for the token that agents join with, which must be another one: `hcimage rotate agent-token`.
+    #[schemars(extend("examples" = [{ "file": "agent-token.txt" }]))]
+    pub(in crate::cluster) agent_token: Option<Field<SecretSource<TokenPassword>>>,
     /// Permissions of the kubeconfig on the servers. `0644` makes every user of a server an administrator of the cluster.
     #[schemars(extend("default" = "0600"))]
     pub(in crate::cluster) kubeconfig_mode: Option<Field<KubeconfigMode>>,

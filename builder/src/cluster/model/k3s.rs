@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::secrets::OwnTokens;
 use crate::source::k3s_version::K3sVersionReq;
 use crate::value::{DatastoreEndpoint, DomainName, KubeconfigMode, Role, Secret, Subnet};
 
@@ -25,6 +26,8 @@ pub struct K3s {
     pub cluster_domain: Option<DomainName>,
     /// Permissions of the kubeconfig on the servers, if they are not k3s's default 0600.
     pub kubeconfig_mode: Option<KubeconfigMode>,
+    /// Tokens that the user chose.
+    pub tokens: OwnTokens,
     /// More settings of the servers.
     pub server: Settings,
     /// More settings of the agents.
