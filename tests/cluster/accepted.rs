@@ -163,3 +163,33 @@ auth = { token = { file = "registry-password.txt" } }
     assert_eq!(token.expose(), "hunter2hunter2", "without the line end of the file");
     assert_eq!(cluster.manifests[0].name(), "kube-vip.yaml");
 }
+
+#[test]
+fn nodes_may_join_a_cluster_that_exists() {
+    const HASH: &str = "5f1c6b6c0b8a4b9a3a3f1d0c9a7b64c2f1f2a0d3e4b5c6d7e8f9a0b1c2d3e4f5";
+    let with = |join: &str, role: &str, k3s: &str| {
+        let node = format!("[[nodes]]\nname = 'hc-5'\nrole = '{role}'\nboard = 'pc'\n");
+        cluster(&format!("schema = 1\nname = 'home'\n{k3s}[join]\nserver = 'k3s.home.lan'\n{join}\n{node}"))
+    };
+    let etcd = "[k3s]\ndatastore = 'etcd'\n";
+    for (cluster, role) in [
+        (with("token = { file = 'node-token.txt' }", "agent", ""), BootstrapRole::Agent),
+        (with(&format!("token = 'hunter2'\nca-hash = '{HASH}'"), "server", etcd), BootstrapRole::JoinServer),
+    ] {
+        assert!(cluster.nodes.init_server().is_none());
+        let roles: Vec<_> = cluster.nodes.iter().map(|node| node.bootstrap_role).collect();
+        assert_eq!((roles, cluster.nodes.joining().len()), (vec![role], 1));
+        assert_eq!(cluster.join_url().as_deref(), Some("https://k3s.home.lan:6443"));
+        let credentials = cluster.join.unwrap().credentials;
+        assert_eq!(credentials.ca_hash.to_string(), HASH);
+        assert_eq!(credentials.token.expose(), "hunter2");
+    }
+}
+
+#[test]
+fn tokens_may_be_ones_own() {
+    let text = format!("{LEAST}[k3s]\ntoken = {{ file = 'own-token.txt' }}\n");
+    let tokens = cluster(&text).k3s.tokens;
+    assert_eq!(tokens.server.unwrap().expose(), "hunter2-hunter2-hunter2-0123");
+    assert!(tokens.agent.is_none());
+}

@@ -73,6 +73,7 @@ texts! {
     Host: "name or address",
     Hostname: "host name",
     InterfaceName: "interface name",
+    JoinToken: "token of a cluster",
     K3sVersionReq: "version or channel",
     KubeconfigMode: "file mode",
     LabelKey: "label key",
@@ -93,6 +94,7 @@ texts! {
     Taint: "taint",
     TimeServer: "time server",
     TimeZone: "time zone",
+    TokenPassword: "token",
     UserName: "user name",
     Word: "text",
 }
@@ -328,7 +330,7 @@ macro_rules! secrets {
 
 secrets! {
     DatastoreEndpoint: "datastore endpoint",
-    JoinToken: "token",
+    JoinToken: "token of a cluster",
     PasswordHash: "password hash",
     Psk: "Wi-Fi password",
     TokenPassword: "token",

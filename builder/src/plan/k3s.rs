@@ -37,7 +37,11 @@ fn stop(builder: &mut PlanBuilder, role: Role) {
     let unit = format!("/etc/systemd/system/{}", container_stop::UNIT);
     builder.text(container_stop::SCRIPT_PATH, 0o755, container_stop::script(), REASON);
     builder.text(&unit, 0o644, container_stop::render(role), REASON);
-    builder.link(&format!("/etc/systemd/system/multi-user.target.wants/{}", container_stop::UNIT), &unit, REASON);
+    builder.link(
+        &format!("/etc/systemd/system/multi-user.target.wants/{}", container_stop::UNIT),
+        &unit,
+        REASON,
+    );
 }
 
 /// What k3s imports and applies when it starts.

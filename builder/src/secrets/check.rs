@@ -65,7 +65,9 @@ pub(super) fn integrity(secrets: &Secrets) -> Result<(), Damage> {
 
     let own = |token: &Secret| token.expose().parse::<TokenPassword>().is_ok();
     require(
-        [&secrets.server_password, &secrets.agent_password].into_iter().all(|token| password::is_valid(token) || own(token)),
+        [&secrets.server_password, &secrets.agent_password]
+            .into_iter()
+            .all(|token| password::is_valid(token) || own(token)),
         "a token",
         "is neither 32 hexadecimal digits nor a token as the cluster file may have it",
     )?;

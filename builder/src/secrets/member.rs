@@ -67,7 +67,9 @@ impl MemberSecrets {
                 let pinned = token::with_hash(ca_hash, User::Server, token);
                 files.push(private(TOKEN, line(&pinned), "lets this server join, and pins the cluster's CA"));
                 let agents = agent_token.as_ref().map(line);
-                files.extend(agents.map(|agents| private(AGENT_TOKEN, agents, "lets agents join, but not servers")));
+                files.extend(
+                    agents.map(|agents| private(AGENT_TOKEN, agents, "lets agents join, but not servers")),
+                );
             }
             Role::Agent => {
                 let pinned = token::with_hash(ca_hash, User::Node, agent_token.as_ref().unwrap_or(token));
@@ -91,7 +93,10 @@ pub(super) fn render(secrets: &MemberSecrets) -> Secret {
     let cluster = toml::Value::String(secrets.cluster.clone());
     let mut text = String::with_capacity(1024 + 128 * secrets.node_passwords.len());
     // Writing into a String cannot fail.
-    let _ = write!(text, "{HEADER}\nschema = {SCHEMA}\nkind = \"{MEMBER}\"\ncluster = {cluster}\n\n[node-passwords]\n");
+    let _ = write!(
+        text,
+        "{HEADER}\nschema = {SCHEMA}\nkind = \"{MEMBER}\"\ncluster = {cluster}\n\n[node-passwords]\n"
+    );
     for (node, password) in &secrets.node_passwords {
         let _ = writeln!(text, "{} = \"{}\"", node.as_str(), password.expose());
     }
@@ -112,8 +117,9 @@ struct File {
 /// Parses a file. An error never contains its text.
 pub(super) fn parse(text: &str) -> Result<MemberSecrets, Unreadable> {
     versioned(text, Some(MEMBER))?;
-    let file: File = toml::from_str(text)
-        .map_err(|error| at(text, &error, "or its table has an unknown or missing key, or an invalid value"))?;
+    let file: File = toml::from_str(text).map_err(|error| {
+        at(text, &error, "or its table has an unknown or missing key, or an invalid value")
+    })?;
     let passwords = file.node_passwords.into_iter().map(|(node, password)| (node, password.into()));
     let secrets = MemberSecrets { cluster: file.cluster, node_passwords: passwords.collect() };
     if !secrets.node_passwords.values().all(password::is_valid) {
@@ -162,7 +168,8 @@ mod tests {
         let files = |role, agent_token| {
             let files = member().node_files(&name("hc-2"), role, &credentials(agent_token)).unwrap();
             assert_eq!((files[0].path, files[0].content.expose().len()), (NODE_PASSWORD, 33));
-            let rest = files.iter().skip(1).map(|file| (file.path, file.content.expose().to_owned(), file.mode));
+            let rest =
+                files.iter().skip(1).map(|file| (file.path, file.content.expose().to_owned(), file.mode));
             rest.collect::<Vec<_>>()
         };
         let token = |user: &str, password: &str| (TOKEN, format!("K10{hash}::{user}:{password}\n"), 0o600);

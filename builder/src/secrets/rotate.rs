@@ -81,14 +81,11 @@ impl Secrets {
     }
 
     /// The same; a token that the cluster file sets is the new one. It must be changed there first.
-    pub(super) fn rotate_to(
-        &self,
-        item: &Item,
-        own: &OwnTokens,
-        now: i64,
-    ) -> Result<Rotation, SecretsError> {
+    pub(super) fn rotate_to(&self, item: &Item, own: &OwnTokens, now: i64) -> Result<Rotation, SecretsError> {
         Ok(match item {
-            Item::AgentToken if own.agent.as_ref() == Some(&self.agent_password) => set_by_file("agent-token"),
+            Item::AgentToken if own.agent.as_ref() == Some(&self.agent_password) => {
+                set_by_file("agent-token")
+            }
             Item::ServerToken if own.server.as_ref() == Some(&self.server_password) => set_by_file("token"),
             Item::AdminCertificate => {
                 let admin = pki::make_admin(&self.authorities.client, now)?;

@@ -8,8 +8,8 @@ use crate::os::System;
 use crate::output::{Output, OutputError};
 use crate::pipeline::{self, BuiltImage, Target};
 use crate::secrets::{Secrets, store};
-use crate::value::Hostname;
 use crate::source::k3s_version::K3sVersion;
+use crate::value::Hostname;
 
 use super::project::{ProjectSecrets, clock};
 use super::sources::{BoardInputs, Prepared};

@@ -5,8 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::board::Boards;
 use crate::cluster::{self, Checked, Cluster, ClusterError, InvalidSingleNode, Report, SingleNode};
-use crate::secrets::{Clock, MemberSecrets, NOT_BEFORE, Secrets, store};
 use crate::plan::NodeSecrets;
+use crate::secrets::{Clock, MemberSecrets, NOT_BEFORE, Secrets, store};
 use crate::value::Hostname;
 
 use super::SessionError;

@@ -65,7 +65,10 @@ mod tests {
     #[test]
     fn the_packaged_manifests_are_those_of_the_release() {
         for stem in PACKAGED {
-            assert!(version("v1.33.1+k3s1").packages(stem) && version("v1.37.2+k3s1").packages(stem), "{stem}");
+            assert!(
+                version("v1.33.1+k3s1").packages(stem) && version("v1.37.2+k3s1").packages(stem),
+                "{stem}"
+            );
         }
         for (release, has) in [("v1.36.4+k3s1", false), ("v1.37.0-rc1+k3s1", true), ("v1.38.0+k3s1", true)] {
             assert_eq!(version(release).packages("gateway-api-crd"), has, "{release}");

@@ -15,6 +15,7 @@ pub mod k3s_history;
 pub mod k3s_release;
 pub mod k3s_version;
 pub mod lock;
+mod measure;
 mod partial;
 mod space;
 mod sparse;

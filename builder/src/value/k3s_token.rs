@@ -131,7 +131,8 @@ impl FromStr for TokenPassword {
             return refused("has the form of a bootstrap token of Kubernetes", make);
         }
         // Neither the list of passwords (CSV) nor a shell nor a URL gives these a meaning.
-        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=');
+        let plain =
+            |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=');
         if text.is_empty() || !text.bytes().all(plain) || text.len() > 256 {
             return refused("is not 1 to 256 letters, digits and characters of -._~+/=", make);
         }

@@ -11,13 +11,21 @@ use super::of_role;
 pub(super) fn check(file: &File, problems: &mut Problems<'_>) {
     let Some(join) = &file.join else { return };
     let unused: [(&str, Option<&Span>, &str); 4] = [
-        ("api", file.api.as_ref().map(|field| &field.span), "nodes join at `server`, and no kubeconfig is written"),
+        (
+            "api",
+            file.api.as_ref().map(|field| &field.span),
+            "nodes join at `server`, and no kubeconfig is written",
+        ),
         (
             "manifests",
             file.manifests.first().map(|field| &field.span),
             "the server that starts a cluster applies them; use kubectl",
         ),
-        ("token", file.k3s.token.as_ref().map(|field| &field.span), "the cluster has its token; set it in [join]"),
+        (
+            "token",
+            file.k3s.token.as_ref().map(|field| &field.span),
+            "the cluster has its token; set it in [join]",
+        ),
         (
             "agent-token",
             file.k3s.agent_token.as_ref().map(|field| &field.span),

@@ -27,7 +27,8 @@ pub(super) fn existing(
             let hint = "use the tokens and the hash of one cluster";
             reader.problems.error(span, "the hashes of the CA in [join] differ", hint);
         }
-    } else {
+    } else if reader.problems.is_whole() {
+        // Otherwise `ca-hash` may be there, and invalid.
         reader.problems.error(
             &span,
             "this token has no hash of the cluster's CA, by which nodes recognize the cluster",
