@@ -125,7 +125,7 @@ fn files(tar: impl Read, limit: u64) -> io::Result<u64> {
     Ok(total)
 }
 
-/// The program has what it unpacks at its first start in it: a tar, packed with zstd (k3s `pkg/data`).
+/// The program has what it unpacks at its first start in it: a tar, packed with zstd (k3s `scripts/package-cli`).
 fn program(mut program: impl Read + Seek, limit: u64) -> io::Result<u64> {
     for place in places(&mut program)? {
         program.seek(SeekFrom::Start(place))?;
