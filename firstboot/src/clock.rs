@@ -26,12 +26,28 @@ const HARDWARE_CLOCK_WAIT: Duration = Duration::from_secs(3);
 /// The maximum difference between the clock and the time that it was just set to.
 const TOLERANCE: Duration = Duration::from_secs(10);
 
-/// The time when the state was last written.
+/// Files that are written while the node runs, so that it was this late already: our state, the clock of
+/// systemd-timesyncd, and k3s's certificates and datastore.
+///
+/// The certificates count for another reason, too. k3s has them begin one hour before it signs them (dynamiclistener,
+/// `NewSignedCert`), and not with their CA: a clock that is further behind cannot use what was signed in an earlier boot.
+const SEEN: [&str; 7] = [
+    STATE_PATH,
+    "/var/lib/systemd/timesync/clock",
+    "/var/lib/rancher/k3s/agent/client-kubelet.crt",
+    "/var/lib/rancher/k3s/agent/serving-kubelet.crt",
+    "/var/lib/rancher/k3s/server/tls/dynamic-cert.json",
+    "/var/lib/rancher/k3s/server/tls/serving-kube-apiserver.crt",
+    "/var/lib/rancher/k3s/server/db/state.db",
+];
+
+/// The latest time of which a file of the node says that it is over.
 pub(crate) fn last_seen(sys: &dyn System) -> Option<Duration> {
-    sys.stat(Path::new(STATE_PATH)).ok().map(|stat| stat.modified)
+    SEEN.iter().filter_map(|path| sys.stat(Path::new(path)).ok()).map(|stat| stat.modified).max()
 }
 
-/// The earliest plausible time: that of the build and of the cluster's CAs.
+/// The earliest plausible time: when the image was made, and the start of the cluster's CAs. It is enough to verify the CAs,
+/// and not what a server signed since: a joining node needs the server's own time ([`by_server`]).
 pub(crate) fn floor(seed: &Seed) -> Duration {
     Duration::from_secs(seed.clock.floor.max(seed.clock.ca_not_before.unwrap_or_default()))
 }
@@ -140,7 +156,7 @@ pub(crate) fn by_server(
         Err(failure) => return none(&failure.what),
     };
     match join_probe::time(sys, join, &token, end) {
-        Ok(time) if time < floor(seed) => none("its time is before the build of this image"),
+        Ok(time) if time < floor(seed) => none("its time is before this image was made"),
         Ok(time) => {
             set(sys, time)?;
             Ok(NetworkTime::Good("the server that this node joins".to_owned()))

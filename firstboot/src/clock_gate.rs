@@ -20,7 +20,7 @@ const LONGEST_FOR_ADDRESS: Duration = Duration::from_secs(120);
 /// The pause between two queries.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Sets the clock to the floor if it is earlier, then waits for network time, with a limit. It always ends and never
+/// Sets the clock to the floor, or to the latest time that the node has seen, if it is earlier, then waits for network time, with a limit. It always ends and never
 /// fails: k3s with an inaccurate clock is better than no k3s, and reports its own errors.
 pub fn clock_gate(sys: &dyn System) {
     let seed = sys.read(Path::new(SEED_PATH)).map_err(|e| format!("reading {SEED_PATH}: {e}"));

@@ -16,7 +16,7 @@ pub struct Context<'a> {
     pub seed: &'a Seed,
     /// The progress of the first boot.
     pub state: State,
-    /// The time of the last write of the state before this start; the clock cannot be earlier.
+    /// The latest time that the node has seen before this start; the clock cannot be earlier.
     pub last_seen: Option<Duration>,
     /// The end of the current phase's time limit, in uptime.
     pub deadline: Duration,

@@ -43,7 +43,7 @@ pub enum SntpError {
     #[error("the answer has no timestamp")]
     NoTime,
     /// Earlier than the build of the image, so the server is wrong.
-    #[error("the server's time is before the build of this image")]
+    #[error("the server's time is before this image was made")]
     BeforeFloor,
     /// The phase's time limit was reached before the request.
     #[error("the time limit was reached before the request")]

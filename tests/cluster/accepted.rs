@@ -14,7 +14,7 @@ fn cluster(text: &str) -> Cluster {
 #[test]
 fn a_minimal_file_is_one_server_with_dhcp() {
     let cluster = cluster(LEAST);
-    let server = cluster.nodes.init_server();
+    let server = cluster.nodes.init_server().unwrap();
     assert_eq!((server.name.as_str(), server.bootstrap_role), ("hc-1", BootstrapRole::InitServer));
     assert_eq!(server.network.addressing, Addressing::Dhcp);
     assert!(matches!(cluster.datastore, Datastore::Sqlite));
@@ -60,7 +60,7 @@ fn explicit_defaults_change_nothing() {
 fn a_cluster_has_its_first_server_and_join_address() {
     let text = include_str!("../../docs/examples/three-servers/cluster.toml");
     let cluster = cluster(text);
-    assert_eq!(cluster.nodes.init_server().name.as_str(), "server-1");
+    assert_eq!(cluster.nodes.init_server().unwrap().name.as_str(), "server-1");
     let parts: Vec<_> = cluster.nodes.iter().map(|node| (node.name.as_str(), node.bootstrap_role)).collect();
     assert_eq!(
         parts[1..3],
@@ -89,8 +89,8 @@ fn the_first_server_is_the_first_one_in_the_file() {
     let text =
         format!("schema = 1\nname = 'x'\n{network}{}{}", node("a", "agent", 2), node("b", "server", 3));
     let cluster = cluster(&text);
-    assert_eq!(cluster.nodes.init_server().name.as_str(), "b");
-    assert_eq!(cluster.join_host().unwrap().to_string(), "10.0.0.3");
+    assert_eq!(cluster.nodes.init_server().unwrap().name.as_str(), "b");
+    assert_eq!(cluster.join_url().unwrap(), "https://10.0.0.3:6443");
     assert_eq!(cluster.nodes.get("a").unwrap().bootstrap_role, BootstrapRole::Agent);
 }
 
@@ -145,7 +145,7 @@ auth = { token = { file = "registry-password.txt" } }
     let Datastore::External(external) = &cluster.datastore else { panic!("{:?}", cluster.datastore) };
     assert_eq!(external.endpoint.expose(), "postgres://k3s:hunter2@db.home.lan:5432/k3s");
     assert!(external.ca.is_some() && external.client.is_some());
-    let a = cluster.nodes.init_server();
+    let a = cluster.nodes.init_server().unwrap();
     let Link::Wifi(wifi) = &a.network.link else { panic!("no Wi-Fi") };
     assert_eq!((wifi.psk.expose(), wifi.hidden), ("hunter2hunter2", true));
     assert!(a.data_disk.is_none() && cluster.nodes.get("b").unwrap().data_disk.is_some());
@@ -162,4 +162,34 @@ auth = { token = { file = "registry-password.txt" } }
     let Some(RegistryAuth::Token(token)) = &access.values().next().unwrap().auth else { panic!("no token") };
     assert_eq!(token.expose(), "hunter2hunter2", "without the line end of the file");
     assert_eq!(cluster.manifests[0].name(), "kube-vip.yaml");
+}
+
+#[test]
+fn nodes_may_join_a_cluster_that_exists() {
+    const HASH: &str = "5f1c6b6c0b8a4b9a3a3f1d0c9a7b64c2f1f2a0d3e4b5c6d7e8f9a0b1c2d3e4f5";
+    let with = |join: &str, role: &str, k3s: &str| {
+        let node = format!("[[nodes]]\nname = 'hc-5'\nrole = '{role}'\nboard = 'pc'\n");
+        cluster(&format!("schema = 1\nname = 'home'\n{k3s}[join]\nserver = 'k3s.home.lan'\n{join}\n{node}"))
+    };
+    let etcd = "[k3s]\ndatastore = 'etcd'\n";
+    for (cluster, role) in [
+        (with("token = { file = 'node-token.txt' }", "agent", ""), BootstrapRole::Agent),
+        (with(&format!("token = 'hunter2'\nca-hash = '{HASH}'"), "server", etcd), BootstrapRole::JoinServer),
+    ] {
+        assert!(cluster.nodes.init_server().is_none());
+        let roles: Vec<_> = cluster.nodes.iter().map(|node| node.bootstrap_role).collect();
+        assert_eq!((roles, cluster.nodes.joining().len()), (vec![role], 1));
+        assert_eq!(cluster.join_url().as_deref(), Some("https://k3s.home.lan:6443"));
+        let credentials = cluster.join.unwrap().credentials;
+        assert_eq!(credentials.ca_hash.to_string(), HASH);
+        assert_eq!(credentials.token.expose(), "hunter2");
+    }
+}
+
+#[test]
+fn tokens_may_be_ones_own() {
+    let text = format!("{LEAST}[k3s]\ntoken = {{ file = 'own-token.txt' }}\n");
+    let tokens = cluster(&text).k3s.tokens;
+    assert_eq!(tokens.server.unwrap().expose(), "hunter2-hunter2-hunter2-0123");
+    assert!(tokens.agent.is_none());
 }

@@ -10,6 +10,7 @@ name = "home"
 manifests = ["shop.yaml"]
 [k3s]
 datastore = "external"
+token = "hunter2-hunter2-hunter2-0123"
 [k3s.server]
 vpn-auth = "hunter2"
 [external-datastore]
@@ -63,4 +64,14 @@ fn a_truncated_file_does_not_show_a_secret() {
             assert!(!known || !said.contains("hunter2"), "{piece}\n----\n{said}");
         }
     }
+}
+
+#[test]
+fn nor_does_one_that_joins_another() {
+    let text = "schema = 1\nname = 'home'\n[join]\nserver = 'k3s.home.lan'\n\
+                token = 'K105f1c6b6c0b8a4b9a3a3f1d0c9a7b64c2f1f2a0d3e4b5c6d7e8f9a0b1c2d3e4f5::server:hunter2'\nagent-token = 'hunter2x'\n\
+                [[nodes]]\nname = 'hc-1'\nrole = 'agent'\nboard = 'pc'\n";
+    let checked = check(text).unwrap_or_else(|report| panic!("{report}"));
+    let said = format!("{checked:#?}{}", checked.warnings);
+    assert!(!said.contains("hunter2") && said.contains("k3s.home.lan"), "{said}");
 }

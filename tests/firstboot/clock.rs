@@ -148,3 +148,36 @@ fn a_clock_in_the_future_is_set_back_to_network_time() {
     machine.clock_gate();
     assert!(clock(&machine) < TRUE_TIME + 1000);
 }
+
+/// A certificate that k3s signed in a later boot than the state's last one begins one hour before that.
+#[test]
+fn the_gate_does_not_go_back_behind_what_k3s_signed() {
+    const SIGNED: u64 = TRUE_TIME + 200 * 86_400;
+    for (path, counts) in [
+        ("/var/lib/rancher/k3s/server/tls/serving-kube-apiserver.crt", true),
+        ("/var/lib/rancher/k3s/agent/client-kubelet.crt", true),
+        ("/var/lib/rancher/k3s/server/db/state.db", true),
+        ("/var/lib/systemd/timesync/clock", true),
+        ("/var/lib/rancher/k3s/agent/other.crt", false),
+    ] {
+        let mut world = finished();
+        world.time_served = false;
+        world.put(path, "");
+        world.disk.write(path.as_ref(), b"", 0o600, Duration::from_secs(SIGNED)).unwrap();
+        let machine = Machine::boot(world);
+        machine.clock_gate();
+        assert_eq!(clock(&machine) >= SIGNED, counts, "{path}");
+    }
+}
+
+/// With network time the files of a node whose clock was ahead count for nothing.
+#[test]
+fn network_time_sets_the_clock_back_behind_the_files() {
+    let mut world = finished();
+    let path = "/var/lib/rancher/k3s/agent/client-kubelet.crt";
+    world.put(path, "");
+    world.disk.write(path.as_ref(), b"", 0o600, Duration::from_secs(TRUE_TIME + 1_000_000_000)).unwrap();
+    let machine = Machine::boot(world);
+    machine.clock_gate();
+    assert!(clock(&machine) < TRUE_TIME + 1000);
+}

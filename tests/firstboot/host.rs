@@ -46,18 +46,22 @@ fn a_read_only_root_stops_the_run() {
 #[test]
 fn too_little_disk_space_stops_the_run() {
     let text = report_of(flashed(|world| world.free = 1_000_000, |_| ()));
-    let what = "not enough disk space: 1.0 MB free, but k3s needs about 200.0 MB to unpack its images";
+    let what =
+        "not enough disk space: 1.0 MB free, but k3s needs about 200.0 MB to unpack itself and its images";
     must_say(&text, what, "use a larger card; if the card is large, see the phase root");
 }
 
-/// Layers and what is unpacked of them, each as large as the tar.
 #[test]
-fn the_unpacked_size_of_an_archive_counts_where_it_is_known() {
+fn the_unpacked_sizes_of_k3s_and_its_images_count_where_they_are_known() {
     let world = |free| {
-        let unpacked = |seed: &mut Seed| seed.bundle[1].unpacked_size = Some(1_000_000_000);
+        let unpacked = |seed: &mut Seed| {
+            seed.bundle[0].unpacked_size = Some(300_000_000);
+            seed.bundle[1].unpacked_size = Some(1_700_000_000);
+        };
         flashed(|world| world.free = free, unpacked)
     };
-    let what = "not enough disk space: 2.1 GB free, but k3s needs about 2.2 GB to unpack its images";
+    let what =
+        "not enough disk space: 2.1 GB free, but k3s needs about 2.2 GB to unpack itself and its images";
     must_say(
         &report_of(world(2_100_000_000)),
         what,

@@ -74,6 +74,8 @@ pub(crate) const RENDERS: &[(&str, Render)] = &[
     ("k3s_config/agent", || k3s_config::render(Role::Agent, &settings(true))),
     ("k3s_env/plain", || k3s_env::render(None)),
     ("k3s_env/mode", || k3s_env::render(Some("0644".parse().unwrap()))),
+    ("container_stop/unit", || container_stop::render(Role::Server)),
+    ("container_stop/script", container_stop::script),
     ("k3s_unit/server", || k3s_unit::render(Role::Server)),
     ("k3s_unit/agent", || k3s_unit::render(Role::Agent)),
     ("keyfile/dhcp", || keyfile::render(&Profile::default())),
@@ -124,6 +126,8 @@ pub(crate) const RENDERS: &[(&str, Render)] = &[
     ("sudoers/two", accounts::render_sudoers),
     ("journald/drop-in", journald::render),
     ("sysctl/drop-in", sysctl::render),
+    ("kubelet_sysctl/settings", kubelet_sysctl::render),
+    ("kubelet_sysctl/drop-in", kubelet_sysctl::drop_in),
     ("zram_generator/empty", zram_generator::render),
 ];
 

@@ -5,8 +5,8 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use hcimage::formats::k3s_config;
 use hcimage::formats::yaml::Node;
+use hcimage::formats::{container_stop, k3s_config, kubelet_sysctl};
 use hcimage::value::Role;
 use hcimage_testkit::checkers::checker;
 use hcimage_testkit::external_tool::python_module;
@@ -191,6 +191,65 @@ fn systemd_has_nothing_to_say_about_the_units() {
     }
 }
 
+/// With all that is added to the unit of k3s, and what is ordered by it.
+#[test]
+fn systemd_accepts_what_belongs_to_k3s() {
+    needs!("systemd-analyze" from "systemd");
+    let root = root_with_unit("k3s.service", &read("k3s_unit/server", "out"));
+    let put = |path: &str, text: &str| {
+        let path = root.path().join(path.trim_start_matches('/'));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    };
+    for program in ["/lib/systemd/systemd-sysctl", "/bin/true"] {
+        make_executable(&put(program, "#!/bin/sh\n"));
+    }
+    make_executable(&put(container_stop::SCRIPT_PATH, &read("container_stop/script", "out")));
+    put(&kubelet_sysctl::drop_in_path(Role::Server), &read("kubelet_sysctl/drop-in", "out"));
+    let unit = format!("/etc/systemd/system/{}", container_stop::UNIT);
+    put(&unit, &read("container_stop/unit", "out"));
+    for unit in ["k3s.service", container_stop::UNIT] {
+        content("systemd", &mut verify(root.path(), unit), "");
+    }
+}
+
+/// Processes for real: one that ends when it is asked, one that does not, one of k3s itself, and one of nobody.
+#[test]
+fn the_script_ends_the_containers_in_the_time_that_it_has() {
+    let root = tempfile::tempdir().unwrap();
+    let script = root.path().join("stop-containers");
+    fs::write(&script, read("container_stop/script", "out")).unwrap();
+    let process = |group: &str, what: &str| {
+        let mut child = Command::new("sh").args(["-c", what]).spawn().unwrap();
+        let dir = root.path().join("cgroup").join(group);
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join("cgroup.procs"), format!("{}\n", child.id())).unwrap();
+        std::thread::spawn(move || (child.wait().unwrap(), std::time::Instant::now()))
+    };
+    let deaf = "trap '' TERM; while :; do sleep 0.1; done";
+    let willing = process("kubepods.slice/kubepods-pod1.slice/cri-containerd-a.scope", "exec sleep 60");
+    let ignores = process("kubepods/besteffort/pod2/b", deaf);
+    let by_v1 = process("pids/kubepods/pod3/c", deaf);
+    let shim = process("system.slice/k3s-agent.service", deaf);
+    let other = process("system.slice/ssh.service", "exec sleep 4");
+    // The deaf ones must have said so.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let began = std::time::Instant::now();
+    let status = Command::new("sh").arg(&script).arg(root.path().join("cgroup")).arg("2").status().unwrap();
+    let took = began.elapsed();
+    assert!(status.success());
+    assert!(took.as_millis() >= 1900 && took.as_secs() < 20, "{took:?}");
+    use std::os::unix::process::ExitStatusExt;
+    let (status, ended) = willing.join().unwrap();
+    assert_eq!(status.signal(), Some(15));
+    assert!(ended - began < std::time::Duration::from_millis(1500), "it did not wait for the others");
+    for killed in [ignores, by_v1, shim] {
+        assert_eq!(killed.join().unwrap().0.signal(), Some(9));
+    }
+    assert_eq!(other.join().unwrap().0.code(), Some(0), "what is not of k3s stays");
+}
+
 #[test]
 fn systemd_would_complain_of_a_bad_unit() {
     needs!("systemd-analyze" from "systemd");
@@ -224,6 +283,10 @@ fn sysctl_knows_the_settings() {
     let said = content("procps", Command::new("sysctl").args(["--dry-run", "-p", "-"]), &text);
     assert_eq!(said.lines().count(), 5, "{said}");
     assert!(said.starts_with("net.ipv4.ip_forward = 1\n"), "{said}");
+    let text = read("kubelet_sysctl/settings", "out");
+    let said = content("procps", Command::new("sysctl").args(["--dry-run", "-p", "-"]), &text);
+    assert_eq!(said.lines().count(), 6, "{said}");
+    assert!(said.contains("vm.overcommit_memory = 1\n"), "{said}");
 }
 
 /// A value of a YAML file as another reader understands it: `path` is a Python expression on `d`.

@@ -34,6 +34,9 @@ use crate::dir;
 /// The build time of all plans, in seconds since 1970.
 const TIME: i64 = 1_790_000_000;
 
+/// The floor of the nodes' clocks: the cluster was made later than its base.
+const FLOOR: i64 = 1_795_000_000;
+
 /// In every secret of the cluster files and of [`secrets`], and in no plan that is shown.
 const SECRET: &str = "not-a-real-";
 
@@ -175,7 +178,7 @@ fn release(arch: Arch) -> K3sBundle {
 }
 
 /// Throw-away secrets where those of a cluster go: the plan says where, and hides them.
-fn secrets(node: &Node) -> NodeSecrets {
+fn secrets(cluster: &Cluster, node: &Node) -> NodeSecrets {
     const ETCD_KEY: &str = "/var/lib/rancher/k3s/server/tls/etcd/peer-ca.key";
     let paths: &[&'static str] = match node.bootstrap_role {
         BootstrapRole::InitServer => &[NODE_PASSWORD, TOKEN, AGENT_TOKEN, ETCD_KEY],
@@ -189,11 +192,12 @@ fn secrets(node: &Node) -> NodeSecrets {
         content: content(path),
         reason: "a secret of the cluster",
     };
-    NodeSecrets { files: paths.iter().map(file).collect(), not_before: NOT_BEFORE }
+    let not_before = cluster.join.is_none().then_some(NOT_BEFORE);
+    NodeSecrets { files: paths.iter().map(file).collect(), not_before }
 }
 
 fn plan_for(facts: &Facts, cluster: &Cluster, node: &Node, board: &Board) -> Result<Plan, PlanError> {
-    let secrets = (cluster.nodes.iter().count() > 1).then(|| secrets(node));
+    let secrets = (cluster.nodes.iter().count() > 1).then(|| secrets(cluster, node));
     let request = Request {
         cluster,
         node,
@@ -202,6 +206,7 @@ fn plan_for(facts: &Facts, cluster: &Cluster, node: &Node, board: &Board) -> Res
         k3s: &release(facts.arch),
         firstboot: b"the program firstboot",
         time: TIME,
+        clock_floor: FLOOR,
     };
     let made = plan(facts, &request)?;
     let told = warnings(facts, &request);
@@ -235,7 +240,7 @@ impl Shown {
         self.line("== every board, least.toml");
         for board in boards.iter().filter(|board| board.roles.len() == 2) {
             let cluster = cluster("least", board, boards);
-            let node = cluster.nodes.init_server();
+            let node = cluster.nodes.init_server().unwrap();
             match plan_for(facts, &cluster, node, board) {
                 Ok(plan) => self.line(&format!("{}: {} edits", board.name, plan.edits.len())),
                 Err(error) => self.line(&format!("{}: error: {}", board.name, chain(&error))),

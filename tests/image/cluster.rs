@@ -244,3 +244,49 @@ fn secrets_are_renewed_or_it_is_said_why_not() {
     assert!(said.starts_with("not renewed: ") && lab.secrets() == after, "{said}");
     fail(&mut rotate("everything"), 2, &["agent-token"]);
 }
+
+/// Two nodes of a cluster that was made elsewhere.
+#[test]
+fn nodes_of_a_cluster_that_exists_get_its_token_and_nothing_else() {
+    let lab = Lab::new();
+    let file = lab.dir.path().join("cluster.toml");
+    let nodes = CLUSTER.split_once("[[nodes]]").unwrap().1.replace("role = \"server\"", "role = \"agent\"");
+    let network = CLUSTER.split_once("[network]").unwrap().1.split_once("[[nodes]]").unwrap().0;
+    let join = "[join]\nserver = \"192.168.7.9:443\"\ntoken = { file = \"node-token.txt\" }\n";
+    fs::write(&file, format!("schema = 1\nname = \"lab\"\n{join}[network]{network}[[nodes]]{nodes}"))
+        .unwrap();
+    fs::write(
+        lab.dir.path().join("node-token.txt"),
+        "K105f1c6b6c0b8a4b9a3a3f1d0c9a7b64c2f1f2a0d3e4b5c6d7e8f9a0b1c2d3e4f5::server:very-secret-token\n",
+    )
+    .unwrap();
+    let said = succeed(&mut lab.command("build"));
+    assert!(
+        said.contains("the nodes join https://192.168.7.9:443") && !said.contains("very-secret"),
+        "{said}"
+    );
+    assert!(!lab.dir.path().join("out/kubeconfig").exists());
+    let secrets = fs::read_to_string(lab.dir.path().join("cluster.secrets.toml")).unwrap();
+    assert!(!secrets.contains("PRIVATE KEY") && !secrets.contains("very-secret"), "{secrets}");
+    for node in NODES {
+        let token = lab.read(node, "/etc/rancher/k3s/token");
+        assert_eq!(
+            token,
+            "K105f1c6b6c0b8a4b9a3a3f1d0c9a7b64c2f1f2a0d3e4b5c6d7e8f9a0b1c2d3e4f5::node:very-secret-token\n"
+        );
+        let password = lab.read(node, "/etc/rancher/node/password");
+        assert!(secrets.contains(password.trim()) && password.len() == 33);
+        assert!(lab.read(node, "/etc/hcimage/seed.toml").contains("\"192.168.7.9:443\""));
+        let config = lab.read(node, "/etc/rancher/k3s/config.yaml");
+        assert!(
+            config.contains("server: \"https://192.168.7.9:443\"") && !config.contains("agent-token"),
+            "{config}"
+        );
+        let tree = root_tree(&lab.image(node));
+        assert_eq!(tree.keys().find(|path| path.starts_with("/var/lib/rancher/k3s/server")), None);
+    }
+    a_rebuild_gives_the_same_bytes(&lab);
+    let mut rotate = hcimage(lab.dir.path());
+    let said = succeed(rotate.args(["rotate", "agent-token"]));
+    assert!(said.contains("made elsewhere"), "{said}");
+}

@@ -77,6 +77,9 @@ impl Report<'_> {
             members.insert("kubeconfig".to_owned(), json!(path));
             members.insert("api".to_owned(), json!(cluster.api_url()));
         }
+        if let (Some(existing), Some(members)) = (&cluster.join, summary.as_object_mut()) {
+            members.insert("joins".to_owned(), json!(existing.server.to_string()));
+        }
         output::print_json(&summary)
     }
 
@@ -92,6 +95,9 @@ impl Report<'_> {
         if let Some(kubeconfig) = &self.outcome.kubeconfig {
             let (path, api) = (flash::shell_word(kubeconfig), self.project.cluster.api_url());
             writeln!(out, "then: kubectl --kubeconfig {path} get nodes   ({api})")?;
+        }
+        if let Some(existing) = &self.project.cluster.join {
+            writeln!(out, "then: the nodes join {}; use the kubeconfig of that cluster", existing.server)?;
         }
         Ok(out.flush()?)
     }

@@ -35,11 +35,14 @@ pub(super) struct Args {
     /// Start a PC by UEFI firmware and the image's own GRUB; else QEMU loads the image's kernel itself
     #[arg(long)]
     uefi: bool,
-    /// Memory in MiB
-    #[arg(long, default_value_t = 1024)]
+    /// Memory in MiB; a server with its packaged components needs 2048
+    #[arg(long, default_value_t = 2048)]
     memory: u32,
     /// How long to wait for the report, in seconds
-    #[arg(long, default_value_t = 900)]
+    ///
+    /// An hour is what a node itself allows. Without hardware help for the processor (another one than this computer's, or no
+    /// KVM) a server needs 15 to 40 minutes: unpacking and importing alone take ten.
+    #[arg(long, default_value_t = 3600)]
     wait: u64,
 }
 

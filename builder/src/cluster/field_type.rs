@@ -61,6 +61,7 @@ macro_rules! texts {
 texts! {
     BoardName: "board",
     BoardSerial: "serial number",
+    CaHash: "CA hash",
     CountryCode: "country",
     DatastoreEndpoint: "datastore endpoint",
     DomainName: "domain name",
@@ -72,6 +73,7 @@ texts! {
     Host: "name or address",
     Hostname: "host name",
     InterfaceName: "interface name",
+    JoinToken: "token of a cluster",
     K3sVersionReq: "version or channel",
     KubeconfigMode: "file mode",
     LabelKey: "label key",
@@ -84,6 +86,7 @@ texts! {
     Psk: "Wi-Fi password",
     RegistryName: "registry",
     RegistryUrl: "registry address",
+    ServerAddress: "server address",
     SettingKey: "k3s key",
     SshKey: "SSH public key",
     Ssid: "Wi-Fi name",
@@ -91,6 +94,7 @@ texts! {
     Taint: "taint",
     TimeServer: "time server",
     TimeZone: "time zone",
+    TokenPassword: "token",
     UserName: "user name",
     Word: "text",
 }
@@ -252,6 +256,7 @@ choices! {
     }
     Component {
         "coredns" => Self::Coredns,
+        "gateway-api-crd" => Self::GatewayApiCrd,
         "local-storage" => Self::LocalStorage,
         "metrics-server" => Self::MetricsServer,
         "runtimes" => Self::Runtimes,
@@ -326,8 +331,10 @@ macro_rules! secrets {
 
 secrets! {
     DatastoreEndpoint: "datastore endpoint",
+    JoinToken: "token of a cluster",
     PasswordHash: "password hash",
     Psk: "Wi-Fi password",
+    TokenPassword: "token",
 }
 
 impl SecretText for Secret {

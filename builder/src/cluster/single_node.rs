@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::board::Board;
+use crate::secrets::OwnTokens;
 use crate::source::k3s_version::K3sVersionReq;
 use crate::value::{
     BootstrapRole, DnsLabel, DomainName, Host, Hostname, KubeconfigMode, TimeServer, ValueError,
@@ -81,6 +82,7 @@ pub fn single_node(wanted: SingleNode) -> Result<Cluster, InvalidSingleNode> {
     Ok(Cluster {
         name,
         api: None,
+        join: None,
         api_host,
         tls_san: Vec::new(),
         time_zone: None,
@@ -93,6 +95,7 @@ pub fn single_node(wanted: SingleNode) -> Result<Cluster, InvalidSingleNode> {
             service_cidr: Vec::new(),
             cluster_domain: None,
             kubeconfig_mode: wanted.kubeconfig_mode,
+            tokens: OwnTokens::default(),
             server: Settings::default(),
             agent: Settings::default(),
         },

@@ -7,6 +7,7 @@ use crate::arch::Arch;
 use crate::exit_class::{Classified, ExitClass};
 use crate::formats::EditError;
 use crate::os::NotTaken;
+use crate::source::k3s_version::K3sVersion;
 
 use super::boot::BootFaults;
 use super::unsupported::Unsupported;
@@ -73,6 +74,17 @@ pub enum PlanError {
         /// What was found.
         found: &'static str,
     },
+    /// The release has a manifest of that name itself.
+    #[error(
+        "the manifest {file}: k3s {release} has a manifest of this name itself, and would take the objects of one of them away; \
+         rename the file"
+    )]
+    PackagedManifest {
+        /// The name of the user's file.
+        file: String,
+        /// The release.
+        release: K3sVersion,
+    },
     /// What was asked for makes no good seed.
     #[error("making the seed for firstboot")]
     Seed(#[from] SeedError),
@@ -113,7 +125,7 @@ impl Classified for PlanError {
             | Self::Overruled(_)
             | Self::Image(_)
             | Self::Modules { .. } => ExitClass::Unsupported,
-            Self::Seed(_) | Self::DataDisk { .. } => ExitClass::Usage,
+            Self::Seed(_) | Self::DataDisk { .. } | Self::PackagedManifest { .. } => ExitClass::Usage,
             Self::Boot(_) | Self::Edit { .. } | Self::NotText { .. } => ExitClass::BadInput,
             Self::Conflict { .. } | Self::NotTaken(_) => return None,
         })

@@ -18,6 +18,7 @@ const SEED_DIR: &str = "/etc/hcimage";
 const PRESET_PATH: &str = "/etc/systemd/system-preset/00-hcimage.preset";
 const PRESET: &str = "# Written by hcimage: firstboot enables k3s, when the node is ready for it.\n\
                       enable hc-firstboot.service\n\
+                      enable hcimage-stop-containers.service\n\
                       disable k3s.service\n\
                       disable k3s-agent.service\n";
 const PRESET_SSH: &str = "enable ssh.service\n";

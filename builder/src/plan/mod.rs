@@ -20,6 +20,7 @@ mod k3s;
 mod k3s_config;
 mod k3s_settings;
 mod kernel;
+mod kernel_defaults;
 mod modules;
 mod mount_point;
 mod network;
@@ -52,7 +53,7 @@ use contribution::{Add, Feature};
 use crate::os::{Facts, Interest};
 
 /// All features, in the order in which their edits are carried out.
-static FEATURES: [Feature; 22] = [
+static FEATURES: [Feature; 23] = [
     Feature { name: "disk id", reads: &[], add: Add::Alone(disk_id::edits) },
     Feature { name: "kernel arguments", reads: &kernel::READS, add: Add::Alone(kernel::edits) },
     Feature { name: "firmware settings", reads: &config_txt::READS, add: Add::Alone(config_txt::edits) },
@@ -67,6 +68,7 @@ static FEATURES: [Feature; 22] = [
     Feature { name: "network", reads: &network::READS, add: Add::Alone(network::edits) },
     Feature { name: "swap", reads: &swap::READS, add: Add::Alone(swap::edits) },
     Feature { name: "flash wear", reads: &[], add: Add::Alone(flash_wear::edits) },
+    Feature { name: "kernel defaults", reads: &[], add: Add::Alone(kernel_defaults::edits) },
     Feature { name: "data disk", reads: &data_disk::READS, add: Add::Alone(data_disk::edits) },
     Feature { name: "k3s", reads: &[], add: Add::Alone(k3s::edits) },
     Feature { name: "k3s settings", reads: &[], add: Add::FromAll(k3s_config::edits) },

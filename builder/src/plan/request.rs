@@ -20,8 +20,10 @@ pub struct Request<'a> {
     pub k3s: &'a K3sBundle,
     /// The firstboot program for the board.
     pub firstboot: &'static [u8],
-    /// The build time in seconds since 1970: the time of every change, and the floor of the node's clock.
+    /// The build time in seconds since 1970: the time of every change.
     pub time: i64,
+    /// The floor of the node's clock, in seconds since 1970: the latest time that is known to be over.
+    pub clock_floor: i64,
 }
 
 /// The secrets of one node.
@@ -29,6 +31,6 @@ pub struct Request<'a> {
 pub struct NodeSecrets {
     /// The files.
     pub files: Vec<NodeFile>,
-    /// When the authorities begin, in seconds since 1970.
-    pub not_before: i64,
+    /// When the authorities begin, in seconds since 1970; none where they were made elsewhere.
+    pub not_before: Option<i64>,
 }

@@ -26,6 +26,9 @@ pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<
         builder.file(file.path, file.mode, Content::Secret(file.content.clone()), file.reason);
     }
     builder.setting("token-file", Node::text(TOKEN));
-    builder.setting("agent-token-file", Node::text(AGENT_TOKEN));
+    // A cluster that was made elsewhere may have one token for all.
+    if secrets.files.iter().any(|file| file.path == AGENT_TOKEN) {
+        builder.setting("agent-token-file", Node::text(AGENT_TOKEN));
+    }
     Ok(())
 }

@@ -46,8 +46,8 @@ pub(super) fn seed(
         role: role(request, gathered),
         network: network(builder, request)?,
         clock: Clock {
-            floor: u64::try_from(request.time).unwrap_or(0),
-            ca_not_before: request.secrets.and_then(|secrets| u64::try_from(secrets.not_before).ok()),
+            floor: u64::try_from(request.clock_floor).unwrap_or(0),
+            ca_not_before: request.secrets.and_then(|secrets| u64::try_from(secrets.not_before?).ok()),
             ntp: cluster.ntp.clone(),
             wait_seconds: 60,
             require_ntp: false,
@@ -65,8 +65,8 @@ pub(super) fn seed(
 fn role(request: &Request<'_>, gathered: &Gathered) -> Role {
     let cluster = request.cluster;
     let join = || {
-        let hosts = cluster.join_host();
-        let servers = hosts.iter().cloned().map(Endpoint::of_api).collect();
+        let server = cluster.join_address();
+        let servers = server.iter().map(|at| Endpoint::new(at.host().clone(), at.port())).collect();
         Join { servers, token_file: PathBuf::from(TOKEN), wait_seconds: JOIN_SECONDS }
     };
     match request.node.bootstrap_role {

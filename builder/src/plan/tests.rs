@@ -11,7 +11,9 @@ use crate::cluster::{self, LoadContext};
 use crate::formats::accounts::{group, passwd, shadow};
 use crate::formats::k3s_config::{PATH, SECRET_PATH};
 use crate::formats::kernel_modules::KernelModules;
-use crate::formats::{config_txt, dhcpcd_conf, dphys_swapfile, fstab, interfaces, sshd_config, sudoers};
+use crate::formats::{
+    config_txt, dhcpcd_conf, dphys_swapfile, fstab, interfaces, kubelet_sysctl, sshd_config, sudoers,
+};
 use crate::fs::{Attributes, ImagePath, Space};
 use crate::os::{
     Bootloader, CloudInit, Family, FileState, Kernel, MachineId, PartitionNames, PartitionRole, Snapshot,
@@ -66,6 +68,9 @@ ssh-keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBU
 [registries.mirrors."docker.io"]
 endpoint = ["https://mirror.home.lan"]
 "#;
+
+/// The least that comes before the nodes.
+const CLUSTER_TOP: &str = "schema = 1\nname = \"lab\"\n";
 
 const WIRED: &str = r#"
 [network]
@@ -218,7 +223,7 @@ fn partitions() -> Vec<PartitionNames> {
     ]
 }
 
-fn k3s() -> K3sBundle {
+fn k3s(release: &str) -> K3sBundle {
     let file = |name: &str| Artifact {
         name: name.to_owned(),
         path: PathBuf::from(name),
@@ -228,7 +233,7 @@ fn k3s() -> K3sBundle {
         unpacked_size: Some(7),
     };
     K3sBundle {
-        version: "v1.36.2+k3s1".parse().unwrap(),
+        version: release.parse().unwrap(),
         binary: file("k3s-arm64"),
         airgap_images: file("k3s-airgap-images-arm64.tar.zst"),
     }
@@ -241,15 +246,26 @@ fn each_node<T>(
     facts_of: impl Fn(Arch) -> Facts,
     made: impl Fn(&Facts, &Request<'_>) -> T,
 ) -> Vec<T> {
+    each_node_with("v1.36.2+k3s1", &format!("{CLUSTER}{text}"), board, facts_of, made)
+}
+
+/// The same, with a release of k3s. Every file that the cluster file names is a manifest.
+fn each_node_with<T>(
+    release: &str,
+    text: &str,
+    board: &str,
+    facts_of: impl Fn(Arch) -> Facts,
+    made: impl Fn(&Facts, &Request<'_>) -> T,
+) -> Vec<T> {
     let boards = Boards::load(None).unwrap();
-    let read = |_: &Path| Err(std::io::ErrorKind::NotFound.into());
+    let read = |_: &Path| Ok(b"apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n".to_vec());
     let context = LoadContext { boards: &boards, dir: Path::new(""), read: &read };
-    let text = format!("{CLUSTER}{text}").replace("BOARD", board);
+    let text = text.replace("BOARD", board);
     let cluster =
         cluster::parse(&text, "cluster.toml", &context).map_err(|report| report.to_string()).unwrap();
     let board = boards.get(board).unwrap();
-    let (facts, k3s) = (facts_of(board.architecture), k3s());
-    let secrets = NodeSecrets { files: Vec::new(), not_before: 0 };
+    let (facts, k3s) = (facts_of(board.architecture), k3s(release));
+    let secrets = NodeSecrets { files: Vec::new(), not_before: Some(0) };
     let request = |node| Request {
         cluster: &cluster.cluster,
         node,
@@ -258,6 +274,7 @@ fn each_node<T>(
         k3s: &k3s,
         firstboot: b"program",
         time: 1_700_000_000,
+        clock_floor: 1_700_000_000,
     };
     cluster.cluster.nodes.iter().map(|node| made(&facts, &request(node))).collect()
 }
@@ -602,5 +619,58 @@ fn an_image_that_would_not_boot_is_refused_with_all_its_faults() {
         ["2 faults", "cmdline.txt: \"root=LABEL=root\"", "/etc/fstab, line 1", "use PARTUUID=5a0b7c12-02"]
     {
         assert!(cause.contains(words), "{words}: {cause}");
+    }
+}
+
+fn pi_facts(arch: Arch) -> Facts {
+    facts(Family::RaspberryPiOs, NetworkStack::NetworkManager, arch, &files_of_interest())
+}
+
+fn paths(plan: &Plan) -> Vec<&str> {
+    plan.edits.iter().map(|edit| edit.path.as_str()).collect()
+}
+
+#[test]
+fn the_cache_of_imported_images_is_made_only_where_k3s_keeps_their_pins() {
+    const CACHE: &str = "/var/lib/rancher/k3s/agent/images/.cache.json";
+    for (release, made) in [("v1.36.2+k3s1", false), ("v1.36.3+k3s1", true)] {
+        for plan in each_node_with(release, &format!("{CLUSTER}{WIRED}"), "cm4", pi_facts, plan) {
+            assert_eq!(paths(&plan.unwrap()).contains(&CACHE), made, "{release}");
+        }
+    }
+}
+
+#[test]
+fn a_manifest_that_the_release_has_itself_is_refused() {
+    let text = format!("manifests = [\"apps/gateway-api-crd.yaml\"]\n{CLUSTER_TOP}{WIRED}");
+    let plans = |release| each_node_with(release, &text, "cm4", pi_facts, plan);
+    assert!(plans("v1.36.4+k3s1").iter().all(Result::is_ok));
+    let of_later = plans("v1.37.0+k3s1");
+    let error = of_later[0].as_ref().unwrap_err().to_string();
+    for word in ["gateway-api-crd.yaml", "v1.37.0+k3s1", "rename"] {
+        assert!(error.contains(word), "{word}: {error}");
+    }
+    assert!(of_later[1].is_ok(), "an agent applies nothing");
+}
+
+#[test]
+fn the_kernel_is_as_a_strict_kubelet_wants_it_on_the_nodes_that_have_one() {
+    let has = |plan: &Plan| {
+        let paths = paths(plan);
+        let unit = |path: &&&str| path.ends_with("service.d/20-hcimage-kernel-defaults.conf");
+        assert_eq!(paths.contains(&kubelet_sysctl::PATH), paths.iter().any(|path| unit(&path)));
+        paths.iter().filter(unit).map(|path| (*path).to_owned()).collect::<Vec<_>>()
+    };
+    for (settings, server, agent) in [
+        ("", false, false),
+        ("[k3s.server]\nprotect-kernel-defaults = true\n", true, false),
+        ("[k3s.agent]\nkubelet-arg = [\"protect-kernel-defaults=true\"]\n", false, true),
+    ] {
+        let text = format!("{CLUSTER_TOP}{settings}{WIRED}");
+        let plans = each_node_with("v1.36.2+k3s1", &text, "cm4", pi_facts, plan);
+        let found: Vec<_> = plans.iter().map(|plan| has(plan.as_ref().unwrap())).collect();
+        assert_eq!(found[0].len(), usize::from(server), "{found:?}");
+        assert_eq!(found[1].len(), usize::from(agent), "{found:?}");
+        assert!(found[1].iter().all(|path| path.contains("/k3s-agent.service.d/")), "{found:?}");
     }
 }

@@ -18,7 +18,7 @@ pub fn warnings(facts: &Facts, request: &Request<'_>) -> Vec<String> {
 fn unanswered_name(facts: &Facts, request: &Request<'_>) -> Option<String> {
     let Request { cluster, node, secrets, .. } = request;
     secrets.as_ref()?;
-    let first = cluster.nodes.init_server();
+    let first = cluster.nodes.init_server()?;
     let own_name = DomainName::local().host(&first.name).map(Host::Name);
     let is_used = node.name == first.name && own_name.as_ref() == Some(cluster.api_host());
     if !is_used || first.network.addressing != Addressing::Dhcp || facts.mdns {

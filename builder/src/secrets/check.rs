@@ -12,7 +12,8 @@ use zeroize::Zeroizing;
 use super::clock::{Clock, date, moment};
 use super::error::{Damage, SecretsError};
 use super::pki::{self, CertifiedKey, SERVICE_KEY_BITS};
-use super::{Secrets, password, pem};
+use super::{Secret, Secrets, password, pem};
+use crate::value::TokenPassword;
 
 const ADMIN: &str = "the administrator's certificate";
 
@@ -62,13 +63,23 @@ pub(super) fn integrity(secrets: &Secrets) -> Result<(), Damage> {
     let good = service_key.is_ok_and(|key| key.n().bits() >= SERVICE_KEY_BITS);
     require(good, "the key for service-account tokens", "is not an RSA key of 2048 bits")?;
 
-    let tokens = [&secrets.server_password, &secrets.agent_password];
-    let passwords = tokens.into_iter().chain(secrets.node_passwords.values());
+    let own = |token: &Secret| token.expose().parse::<TokenPassword>().is_ok();
     require(
-        passwords.into_iter().all(password::is_valid),
-        "a token or node password",
-        "is not 32 hexadecimal digits",
-    )
+        [&secrets.server_password, &secrets.agent_password]
+            .into_iter()
+            .all(|token| password::is_valid(token) || own(token)),
+        "a token",
+        "is neither 32 hexadecimal digits nor a token as the cluster file may have it",
+    )?;
+    let passwords = secrets.node_passwords.values();
+    require(passwords.into_iter().all(password::is_valid), "a node password", "is not 32 hexadecimal digits")
+}
+
+/// The time in the common name of an authority that was made here or by k3s.
+pub(super) fn made_at(authority: &CertifiedKey) -> Option<i64> {
+    let der = pem::certificate_der(&authority.certificate)?;
+    let (_, certificate) = X509Certificate::from_der(&der).ok()?;
+    common_name(&certificate)?.rsplit_once('@')?.1.parse().ok()
 }
 
 /// Every CA is valid at the build time and has not expired; a certificate that expires soon gives a warning.

@@ -68,6 +68,32 @@ pub enum SecretsError {
         /// The name in the cluster file.
         wanted: String,
     },
+    /// The file has the secrets of a cluster made here, or those of nodes that join another, and the cluster file wants the
+    /// other kind.
+    #[error(
+        "{}: with [join] in the cluster file, the secrets file has only the passwords of the nodes; without it, it has all \
+        secrets of a cluster. This is the other kind: if [join] was added or removed by mistake, undo that; otherwise use a \
+        separate directory",
+        path.display()
+    )]
+    OtherKind {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The cluster file has another token than the cluster.
+    #[error(
+        "`{key}` in [k3s] is not the token of this cluster, which {} has: nodes with another one cannot join. Undo the change; to \
+        give the cluster the new token, run `hcimage rotate {item}` and follow its steps",
+        path.display()
+    )]
+    OtherToken {
+        /// The file.
+        path: PathBuf,
+        /// The key of the cluster file.
+        key: &'static str,
+        /// The item for `hcimage rotate`.
+        item: &'static str,
+    },
     /// The build time is before the start of the certificates.
     #[error(
         "the build time {build_time} is before the start of {certificate}, {begins}: a node whose clock starts there \
@@ -140,6 +166,7 @@ impl Classified for SecretsError {
     fn class(&self) -> Option<ExitClass> {
         match self {
             Self::Damaged { .. } | Self::Expired { .. } => Some(ExitClass::BadInput),
+            Self::OtherToken { .. } => Some(ExitClass::Usage),
             Self::Newer { .. } => Some(ExitClass::Unsupported),
             _ => None,
         }

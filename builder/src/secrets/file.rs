@@ -15,6 +15,9 @@ use crate::value::Secret;
 /// The newest schema, and the only one so far.
 pub(super) const SCHEMA: u32 = 1;
 
+/// The `kind` of a file of [`super::member`]. That of a whole cluster names none.
+pub(super) const MEMBER: &str = "member";
+
 const HEADER: &str = "\
 # The secrets of one cluster, created by hcimage in its first build.
 #
@@ -30,6 +33,8 @@ pub(super) enum Unreadable {
     Damaged(Damage),
     /// A newer schema.
     Newer(u32),
+    /// Another kind of file.
+    OtherKind,
 }
 
 /// The file.
@@ -79,16 +84,7 @@ fn write_pem(text: &mut String, key: &str, pem: &str) {
 
 /// Parses a file and checks that its parts match. An error never contains its text.
 pub(super) fn parse(text: &str) -> Result<Secrets, Unreadable> {
-    if text.trim().is_empty() {
-        return Err(Unreadable::Damaged(Damage::new("the file is empty")));
-    }
-    let Versioned { schema } = toml::from_str(text)
-        .map_err(|error| at(text, &error, "is not valid TOML, or the schema is missing"))?;
-    match schema {
-        SCHEMA => {}
-        newer if newer > SCHEMA => return Err(Unreadable::Newer(newer)),
-        _ => return Err(Unreadable::Damaged(Damage::new("unknown schema"))),
-    }
+    versioned(text, None)?;
     let file: File = toml::from_str(text).map_err(|error| {
         at(text, &error, "or its table has an unknown or missing key, or an invalid value")
     })?;
@@ -97,8 +93,23 @@ pub(super) fn parse(text: &str) -> Result<Secrets, Unreadable> {
     Ok(secrets)
 }
 
+/// The schema and the kind, before anything else: a file of another kind is not damaged.
+pub(super) fn versioned(text: &str, wanted: Option<&str>) -> Result<(), Unreadable> {
+    if text.trim().is_empty() {
+        return Err(Unreadable::Damaged(Damage::new("the file is empty")));
+    }
+    let Versioned { schema, kind } = toml::from_str(text)
+        .map_err(|error| at(text, &error, "is not valid TOML, or the schema is missing"))?;
+    match schema {
+        SCHEMA if kind.as_deref() == wanted => Ok(()),
+        SCHEMA => Err(Unreadable::OtherKind),
+        newer if newer > SCHEMA => Err(Unreadable::Newer(newer)),
+        _ => Err(Unreadable::Damaged(Damage::new("unknown schema"))),
+    }
+}
+
 /// The messages of toml and serde quote the line and the value, which must not be shown.
-fn at(text: &str, error: &toml::de::Error, cause: &str) -> Unreadable {
+pub(super) fn at(text: &str, error: &toml::de::Error, cause: &str) -> Unreadable {
     let before = error.span().and_then(|span| text.get(..span.start));
     let line = before.map(|before| before.matches('\n').count() + 1);
     Unreadable::Damaged(Damage { line, cause: format!("{cause} (not shown, since it may be secret)") })
@@ -107,6 +118,7 @@ fn at(text: &str, error: &toml::de::Error, cause: &str) -> Unreadable {
 #[derive(Deserialize)]
 struct Versioned {
     schema: u32,
+    kind: Option<String>,
 }
 
 // These types have no Debug, which would print the secrets.

@@ -18,6 +18,7 @@ mod clock;
 mod error;
 mod file;
 mod kubeconfig;
+mod member;
 mod node_files;
 mod password;
 mod pem;
@@ -31,9 +32,10 @@ pub use check::Warning;
 pub use clock::Clock;
 pub use error::{Damage, SecretsError};
 pub use kubeconfig::api_url;
+pub use member::{Credentials, MemberSecrets};
 pub use node_files::{AGENT_TOKEN, NODE_PASSWORD, NodeFile, TOKEN};
 pub use pki::NOT_BEFORE;
-pub use rotate::{BadItem, Item, Rotation};
+pub use rotate::{BadItem, Item, Rotation, rotate_member};
 
 use pki::{Authorities, CertifiedKey};
 use token::User;
@@ -50,6 +52,15 @@ pub struct Secrets {
     authorities: Authorities,
     service_key: Secret,
     admin: CertifiedKey,
+}
+
+/// Tokens that the user chose for a new cluster; random ones take the place of those that are not there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OwnTokens {
+    /// The password of the servers' token.
+    pub server: Option<Secret>,
+    /// The password of the agents' token.
+    pub agent: Option<Secret>,
 }
 
 impl Secrets {
@@ -73,14 +84,19 @@ impl Secrets {
     /// Gives a password to each node without one, and returns those nodes. The others keep theirs: a cluster accepts
     /// only the first password of a node.
     pub fn add_nodes(&mut self, nodes: &[Hostname]) -> Result<Vec<Hostname>, SecretsError> {
-        let mut added = Vec::new();
-        for node in nodes {
-            if !self.node_passwords.contains_key(node) {
-                self.node_passwords.insert(node.clone(), password::random()?);
-                added.push(node.clone());
-            }
-        }
-        Ok(added)
+        add_passwords(&mut self.node_passwords, nodes)
+    }
+
+    /// Takes tokens that the user chose, before any node has others.
+    fn take_tokens(&mut self, own: &OwnTokens) {
+        let OwnTokens { server, agent } = own.clone();
+        self.server_password = server.unwrap_or(self.server_password.clone());
+        self.agent_password = agent.unwrap_or(self.agent_password.clone());
+    }
+
+    /// When the authorities were made, in seconds since 1970, by the clock of the machine that made them.
+    pub fn made_at(&self) -> Option<i64> {
+        check::made_at(&self.authorities.server)
     }
 
     /// The name of the cluster.
@@ -113,6 +129,20 @@ impl Secrets {
     pub fn kubeconfig(&self, url: &str) -> Secret {
         kubeconfig::render(&self.cluster, url, self.server_ca(), &self.admin)
     }
+}
+
+fn add_passwords(
+    passwords: &mut BTreeMap<Hostname, Secret>,
+    nodes: &[Hostname],
+) -> Result<Vec<Hostname>, SecretsError> {
+    let mut added = Vec::new();
+    for node in nodes {
+        if !passwords.contains_key(node) {
+            passwords.insert(node.clone(), password::random()?);
+            added.push(node.clone());
+        }
+    }
+    Ok(added)
 }
 
 #[cfg(test)]

@@ -85,12 +85,12 @@ impl Secrets {
     }
 }
 
-fn private(path: &'static str, content: Secret, reason: &'static str) -> NodeFile {
+pub(super) fn private(path: &'static str, content: Secret, reason: &'static str) -> NodeFile {
     NodeFile { path, mode: 0o600, content, reason }
 }
 
 /// k3s strips the newline (`pkg/util`, `ReadFile`; `pkg/agent/config`, the node password).
-fn line(secret: &Secret) -> Secret {
+pub(super) fn line(secret: &Secret) -> Secret {
     Secret::new(format!("{}\n", secret.expose()))
 }
 

@@ -22,10 +22,13 @@ use crate::value::Secret;
 
 /// The start of every certificate's validity: 2020-01-01.
 ///
-/// A Pi has no hardware clock. It starts at the build time, which is that of the base or `SOURCE_DATE_EPOCH` and often
-/// months before these certificates are created; a node may also be added later with an older base. All TLS fails if a
-/// certificate starts after the node's clock. The date is before every supported base. An early start does not weaken
-/// security: a key is secret from its creation. Certificates that k3s signs start with their CA.
+/// All TLS fails if a certificate starts after the node's clock. A Pi has no hardware clock: it may start at the floor in its
+/// seed, and before firstboot with any time after the base was written. The date is before every supported base. An early
+/// start does not weaken security: a key is secret from its creation.
+///
+/// Nothing follows for the certificates that k3s signs with them: those begin one hour before they are signed, or with the
+/// CA if that is later (dynamiclistener, `cert/cert.go`, `NewSignedCert`). So all nodes of a cluster have the same floor,
+/// and a joining node takes the time from its server.
 pub const NOT_BEFORE: i64 = 1_577_836_800;
 
 /// Validity of a CA in days, as in k3s.

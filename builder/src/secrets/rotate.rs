@@ -6,7 +6,7 @@
 use std::str::FromStr;
 
 use super::node_files::{AGENT_TOKEN, TOKEN};
-use super::{Secrets, SecretsError, password, pki};
+use super::{OwnTokens, Secrets, SecretsError, password, pki};
 use crate::value::Hostname;
 
 /// A secret that a user may want to renew.
@@ -77,23 +77,60 @@ impl Secrets {
     /// # Errors
     /// If the system gives no random numbers, or the certificate cannot be created.
     pub fn rotate(&self, item: &Item, now: i64) -> Result<Rotation, SecretsError> {
+        self.rotate_to(item, &OwnTokens::default(), now)
+    }
+
+    /// The same; a token that the cluster file sets is the new one. It must be changed there first.
+    pub(super) fn rotate_to(&self, item: &Item, own: &OwnTokens, now: i64) -> Result<Rotation, SecretsError> {
         Ok(match item {
+            Item::AgentToken if own.agent.as_ref() == Some(&self.agent_password) => {
+                set_by_file("agent-token")
+            }
+            Item::ServerToken if own.server.as_ref() == Some(&self.server_password) => set_by_file("token"),
             Item::AdminCertificate => {
                 let admin = pki::make_admin(&self.authorities.client, now)?;
                 renewed(Self { admin, ..self.clone() }, admin_steps())
             }
             Item::AgentToken => {
-                let agent_password = password::random()?;
+                let agent_password = own.agent.clone().map_or_else(password::random, Ok)?;
                 renewed(Self { agent_password, ..self.clone() }, agent_token_steps())
             }
             Item::ServerToken => {
-                let server_password = password::random()?;
+                let server_password = own.server.clone().map_or_else(password::random, Ok)?;
                 renewed(Self { server_password, ..self.clone() }, server_token_steps())
             }
             Item::NodePassword(node) => node_password(node),
             Item::Authorities => authorities(),
             Item::ServiceKey => service_key(),
         })
+    }
+}
+
+/// What may be renewed of nodes that join a cluster made elsewhere.
+pub fn rotate_member(item: &Item) -> Rotation {
+    match item {
+        Item::NodePassword(node) => node_password(node),
+        _ => Rotation::NotRenewable {
+            why: "the nodes of this file join a cluster that was made elsewhere: only its servers can renew its secrets",
+            instead: vec![
+                "Read https://docs.k3s.io/cli/token and https://docs.k3s.io/cli/certificate for the cluster's own tokens \
+                and certificates."
+                    .into(),
+                "After a new token, change `token` in [join], build the images again, and write the token into \
+                /etc/rancher/k3s/token on the nodes that run."
+                    .into(),
+            ],
+        },
+    }
+}
+
+fn set_by_file(key: &str) -> Rotation {
+    Rotation::NotRenewable {
+        why: "the cluster file sets this token",
+        instead: vec![
+            format!("Change `{key}` in [k3s], or the file that it names."),
+            "Run this command again: it takes the new token, and says what to do on the nodes.".into(),
+        ],
     }
 }
 

@@ -198,7 +198,8 @@ fn damage_is_reported_by_line_and_never_quoted() {
     let server = SECRETS.server_password.expose();
     let line_of = |what: &str| Some(text.lines().position(|line| line.contains(what)).unwrap() + 1);
     let cases = [
-        (text.replace("server = \"", "server = \"hunter2"), None, "32 hexadecimal digits"),
+        (text.replace("server = \"", "server = \"hunter2,"), None, "32 hexadecimal digits"),
+        (text.replace("hc-2 = \"", "hc-2 = \"hunter2"), None, "a node password is not 32"),
         (text.replace(&format!("\"{server}\""), "17"), line_of(server), "value"),
         (text.replace(&format!("\"{server}\""), server), line_of(server), "TOML"),
         (text.replace("agent = ", "hunter2 = "), line_of("agent = "), "unknown or missing key"),

@@ -3,6 +3,8 @@
 //! Format and hash: k3s `pkg/clientaccess/token.go`. The first server accepts the pinned format too, because its CA
 //! exists before it starts; the user in it must be `server` (`pkg/passwd`, `EnsureUser`).
 
+use std::fmt::Display;
+
 use crate::source::digest::Sha256Digest;
 use crate::value::Secret;
 
@@ -17,11 +19,16 @@ pub(super) enum User {
 
 /// `K10<hash>::<user>:<password>`.
 pub(super) fn pinned(server_ca: &str, user: User, password: &Secret) -> Secret {
+    with_hash(ca_hash(server_ca), user, password)
+}
+
+/// The same with the hash of a CA that was made elsewhere.
+pub(super) fn with_hash(hash: impl Display, user: User, password: &Secret) -> Secret {
     let user = match user {
         User::Server => "server",
         User::Node => "node",
     };
-    Secret::new(format!("K10{}::{user}:{}", ca_hash(server_ca), password.expose()))
+    Secret::new(format!("K10{hash}::{user}:{}", password.expose()))
 }
 
 /// The hash of a CA file with one self-signed certificate: of its literal bytes, including the last newline.

@@ -9,8 +9,9 @@ use crate::output::{Output, OutputError};
 use crate::pipeline::{self, BuiltImage, Target};
 use crate::secrets::{Secrets, store};
 use crate::source::k3s_version::K3sVersion;
+use crate::value::Hostname;
 
-use super::project::clock;
+use super::project::{ProjectSecrets, clock};
 use super::sources::{BoardInputs, PlannedNode, Prepared};
 use super::{Project, Session, SessionError, Sources};
 
@@ -35,7 +36,8 @@ pub struct Destination {
 pub struct Outcome {
     /// A node each, in the order of the cluster file.
     pub nodes: Vec<BuiltNode>,
-    /// The kubeconfig of a cluster; none for one node alone, whose k3s writes it on the node.
+    /// The kubeconfig of a cluster; none for one node alone, whose k3s writes it on the node, and none for nodes that join a
+    /// cluster made elsewhere.
     pub kubeconfig: Option<PathBuf>,
 }
 
@@ -96,18 +98,21 @@ impl Session {
         let batches = prepared.batches(outputs, secrets.as_ref())?;
         let nodes = self.make(project, batches)?;
         let kubeconfig = match &secrets {
-            Some(secrets) => Some(destination.write_kubeconfig(project, secrets)?),
-            None => None,
+            Some(ProjectSecrets::Own(secrets)) => Some(destination.write_kubeconfig(project, secrets)?),
+            Some(ProjectSecrets::Member(_)) | None => None,
         };
         Ok(Outcome { nodes, kubeconfig })
     }
 
     /// The cluster's secrets, made now where there are none; none for one node alone.
-    fn open_secrets(&self, prepared: &Prepared<'_>) -> Result<Option<Secrets>, SessionError> {
+    fn open_secrets(&self, prepared: &Prepared<'_>) -> Result<Option<ProjectSecrets>, SessionError> {
         let project = prepared.project;
         let Some(path) = project.secrets_file() else { return Ok(None) };
-        let (name, clock) = (&project.cluster.name, clock(prepared.earliest())?);
-        let opened = store::open(&path, name.as_str(), &project.node_names(), clock)?;
+        let (name, nodes) = (&project.cluster.name, project.node_names());
+        if project.cluster.join.is_some() {
+            return self.open_member(&path, name.as_str(), &nodes).map(Some);
+        }
+        let opened = store::open(&path, project.wanted(), &nodes, clock(prepared.earliest())?)?;
         for warning in &opened.warnings {
             self.cx().progress.message(&format!("warning: {warning}"));
         }
@@ -118,7 +123,26 @@ impl Session {
                 path.display()
             ));
         }
-        Ok(Some(opened.secrets))
+        Ok(Some(ProjectSecrets::Own(Box::new(opened.secrets))))
+    }
+
+    /// The passwords of nodes that join a cluster made elsewhere.
+    fn open_member(
+        &self,
+        path: &Path,
+        cluster: &str,
+        nodes: &[Hostname],
+    ) -> Result<ProjectSecrets, SessionError> {
+        let is_new = !path.exists();
+        let (secrets, _) = store::open_member(path, cluster, nodes)?;
+        if is_new {
+            self.cx().progress.message(&format!(
+                "created the passwords of the nodes: {}\n  keep this file, and keep it private: a node that is flashed again \
+                 is let in only with it",
+                path.display()
+            ));
+        }
+        Ok(ProjectSecrets::Member(secrets))
     }
 
     /// Builds all images, board by board, and then gives all of them their names.
@@ -150,7 +174,7 @@ impl Prepared<'_> {
     fn batches(
         &self,
         outputs: Vec<Output>,
-        secrets: Option<&Secrets>,
+        secrets: Option<&ProjectSecrets>,
     ) -> Result<Vec<Batch<'_>>, SessionError> {
         let mut batches: BTreeMap<&str, Batch<'_>> = BTreeMap::new();
         for (node, output) in self.project.cluster.nodes.iter().zip(outputs) {
@@ -167,7 +191,7 @@ impl Destination {
     /// Where each node's image goes, in the order of the nodes; checked before any work, so that nothing is in the way
     /// at the end.
     fn outputs(&self, project: &Project, base: Option<&Path>) -> Result<Vec<Output>, OutputError> {
-        if project.file.is_some() && !self.overwrite && self.kubeconfig().exists() {
+        if project.makes_kubeconfig() && !self.overwrite && self.kubeconfig().exists() {
             return Err(OutputError::Exists { path: self.kubeconfig() });
         }
         let mut outputs = Vec::new();

@@ -5,7 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::board::Boards;
 use crate::cluster::{self, Checked, Cluster, ClusterError, InvalidSingleNode, Report, SingleNode};
-use crate::secrets::{Clock, Secrets, store};
+use crate::plan::NodeSecrets;
+use crate::secrets::{Clock, MemberSecrets, NOT_BEFORE, Secrets, store};
 use crate::value::Hostname;
 
 use super::SessionError;
@@ -17,6 +18,45 @@ pub struct Project {
     pub cluster: Cluster,
     /// The cluster file; none for one node alone.
     pub file: Option<PathBuf>,
+}
+
+/// The secrets of a project's nodes.
+#[derive(Debug)]
+pub(super) enum ProjectSecrets {
+    /// Of a cluster that these nodes make.
+    Own(Box<Secrets>),
+    /// Of nodes that join a cluster made elsewhere.
+    Member(MemberSecrets),
+}
+
+impl ProjectSecrets {
+    /// What goes onto a node.
+    pub(super) fn of_node(
+        &self,
+        cluster: &Cluster,
+        node: &cluster::Node,
+    ) -> Result<NodeSecrets, SessionError> {
+        let (name, role) = (&node.name, node.bootstrap_role);
+        match (self, &cluster.join) {
+            (Self::Own(secrets), _) => {
+                let files = secrets.node_files(name, role)?;
+                Ok(NodeSecrets { files, not_before: Some(NOT_BEFORE) })
+            }
+            (Self::Member(secrets), Some(existing)) => {
+                let files = secrets.node_files(name, role, &existing.credentials)?;
+                Ok(NodeSecrets { files, not_before: None })
+            }
+            (Self::Member(_), None) => Err(SessionError::NoSecrets),
+        }
+    }
+
+    /// When they were made, by the clock of the machine that made them.
+    pub(super) fn made_at(&self) -> Option<i64> {
+        match self {
+            Self::Own(secrets) => secrets.made_at(),
+            Self::Member(_) => None,
+        }
+    }
 }
 
 impl Project {
@@ -43,10 +83,26 @@ impl Project {
 
     /// The secrets as they are, completed in memory where some are missing; the file is not written. `build_time` is in
     /// seconds since 1970.
-    pub(super) fn secrets_or_ephemeral(&self, build_time: i64) -> Result<Option<Secrets>, SessionError> {
+    pub(super) fn secrets_or_ephemeral(
+        &self,
+        build_time: i64,
+    ) -> Result<Option<ProjectSecrets>, SessionError> {
         let Some(path) = self.secrets_file() else { return Ok(None) };
-        let clock = clock(build_time)?;
-        Ok(Some(store::peek(&path, self.cluster.name.as_str(), &self.node_names(), clock)?))
+        let (wanted, nodes) = (self.wanted(), self.node_names());
+        Ok(Some(match self.cluster.join {
+            Some(_) => ProjectSecrets::Member(store::peek_member(&path, wanted.name, &nodes)?),
+            None => ProjectSecrets::Own(Box::new(store::peek(&path, wanted, &nodes, clock(build_time)?)?)),
+        }))
+    }
+
+    /// The cluster, for its secrets.
+    pub(super) fn wanted(&self) -> store::Wanted<'_> {
+        store::Wanted { name: self.cluster.name.as_str(), tokens: &self.cluster.k3s.tokens }
+    }
+
+    /// Whether a kubeconfig is made: not for one node alone, and not for a cluster that exists.
+    pub(super) fn makes_kubeconfig(&self) -> bool {
+        self.file.is_some() && self.cluster.join.is_none()
     }
 }
 

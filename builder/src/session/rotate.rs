@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::secrets::{Item, NOT_BEFORE, Rotation, SecretsError, store};
+use crate::secrets::{Item, NOT_BEFORE, Rotation, SecretsError, rotate_member, store};
 
 use super::project::clock;
 use super::{Project, SessionError};
@@ -36,7 +36,11 @@ impl Project {
     pub fn rotate(&self, item: &Item, kubeconfig: &Path) -> Result<Rotated, SessionError> {
         let secrets_file = self.secrets_file().ok_or(SessionError::NoSecrets)?;
         let clock = clock(NOT_BEFORE)?;
-        let (secrets, steps) = match store::rotate(&secrets_file, self.cluster.name.as_str(), item, clock)? {
+        let rotation = match self.cluster.join {
+            Some(_) => rotate_member(item),
+            None => store::rotate(&secrets_file, self.wanted(), item, clock)?,
+        };
+        let (secrets, steps) = match rotation {
             Rotation::Renewed { secrets, steps } => (secrets, steps),
             Rotation::NotRenewable { why, instead } => {
                 return Ok(Rotated::NotRenewable { why: why.into(), instead });

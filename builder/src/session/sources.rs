@@ -7,14 +7,14 @@ use crate::board::Board;
 use crate::cluster::{self, Cluster, Node, check_base};
 use crate::payload;
 use crate::pipeline::Base;
-use crate::plan::{NodeSecrets, Plan, Request};
-use crate::secrets::{NOT_BEFORE, Secrets};
+use crate::plan::{Plan, Request};
 use crate::source::base::{self, BaseSource};
 use crate::source::k3s_release::{self, K3sBundle, K3sSource};
 use crate::source::k3s_version::{K3sVersion, K3sVersionReq};
 use crate::source::lock::Lock;
 use crate::source::url::SourceUrl;
 
+use super::project::ProjectSecrets;
 use super::{Project, Session, SessionError};
 
 /// Where the inputs come from, besides what the cluster file and the board profiles say.
@@ -30,7 +30,7 @@ pub struct Sources {
     pub k3s_releases: SourceUrl,
     /// The k3s channel server, or a mirror.
     pub k3s_channels: SourceUrl,
-    /// The build time in seconds since 1970; none takes that of the newest file in the base image.
+    /// The build time in seconds since 1970; none takes that of the last write of each base image.
     pub build_time: Option<i64>,
 }
 
@@ -145,14 +145,12 @@ impl Prepared<'_> {
     pub(super) fn plan(
         &self,
         node: &Node,
-        secrets: Option<&Secrets>,
+        secrets: Option<&ProjectSecrets>,
     ) -> Result<PlannedNode<'_>, SessionError> {
         let found = self.boards.get(node.board.as_str()).zip(self.project.cluster.boards.get(&node.board));
         let (inputs, choice) = found.ok_or_else(|| SessionError::NoInputs { board: node.board.clone() })?;
-        let secrets = secrets
-            .map(|secrets| secrets.node_files(&node.name, node.bootstrap_role))
-            .transpose()?
-            .map(|files| NodeSecrets { files, not_before: NOT_BEFORE });
+        let clock_floor = self.clock_floor(secrets);
+        let secrets = secrets.map(|secrets| secrets.of_node(&self.project.cluster, node)).transpose()?;
         let request = Request {
             cluster: &self.project.cluster,
             node,
@@ -161,10 +159,18 @@ impl Prepared<'_> {
             k3s: &inputs.k3s,
             firstboot: inputs.firstboot,
             time: inputs.time,
+            clock_floor,
         };
         let failed = |error| SessionError::Node { node: node.name.clone(), source: Box::new(error) };
         let plan = inputs.base.plan(&request).map_err(failed)?;
         Ok(PlannedNode { inputs, plan, warnings: inputs.base.warnings(&request) })
+    }
+
+    /// The floor of the clock, for all nodes of the cluster the same: what the first server signs at its floor is then valid on
+    /// every node. It is the latest time of which the inputs say that it is over, so a rebuild has the same.
+    fn clock_floor(&self, secrets: Option<&ProjectSecrets>) -> i64 {
+        let bases = self.boards.values().map(|board| board.time).max();
+        bases.max(secrets.and_then(ProjectSecrets::made_at)).unwrap_or_default()
     }
 
     /// The earliest build time of all boards: the certificates must be valid by then.

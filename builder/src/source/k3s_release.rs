@@ -1,7 +1,7 @@
 //! A k3s release: the binary and the archive of container images for one architecture.
 //!
 //! Their digests come from the release's checksum file or from the lock. A download is verified as it arrives; every
-//! file is verified again as it is copied into an image, so local files are not read here.
+//! file is verified again as it is copied into an image, so local files are not verified here.
 //!
 //! Names and layout are those of the releases of k3s-io/k3s: `k3s` (amd64), `k3s-arm64` or `k3s-armhf`,
 //! `k3s-airgap-images-<arch>.tar[.zst|.gz]` and `sha256sum-<arch>.txt`, below `<releases>/<version>/`. Only the binary
@@ -99,7 +99,7 @@ impl Names {
 pub fn obtain(cx: &SourceContext<'_>, source: &K3sSource, arch: Arch, lock: &mut Lock) -> Result<K3sBundle> {
     let names = Names::of(arch);
     match source {
-        K3sSource::Dir { path, version } => from_dir(path, version.as_ref(), names),
+        K3sSource::Dir { path, version } => from_dir(cx, path, version.as_ref(), names),
         K3sSource::Release { wanted, releases_url, channels_url } => {
             let version = match wanted {
                 K3sVersionReq::Version(version) => version.clone(),
@@ -111,7 +111,12 @@ pub fn obtain(cx: &SourceContext<'_>, source: &K3sSource, arch: Arch, lock: &mut
     }
 }
 
-fn from_dir(dir: &Path, version: Option<&K3sVersion>, names: Names) -> Result<K3sBundle> {
+fn from_dir(
+    cx: &SourceContext<'_>,
+    dir: &Path,
+    version: Option<&K3sVersion>,
+    names: Names,
+) -> Result<K3sBundle> {
     let found = list_dir(dir)?;
     let version = version.cloned().map_or_else(|| version_of_dir(dir), Ok)?;
     let missing = |name: &str, hint: &str| SourceError::Missing {
@@ -130,7 +135,7 @@ fn from_dir(dir: &Path, version: Option<&K3sVersion>, names: Names) -> Result<K3
     let airgap_images = names.airgap_images.into_iter().find(has);
     let airgap_images = airgap_images.ok_or_else(|| missing(names.airgap_images[0], fetch))?;
     let sums = read_checksums(&checksums)?;
-    let file = |name| file_in_dir(dir, name, &sums, &checksums);
+    let file = |name| file_in_dir(cx, dir, name, &sums, &checksums);
     Ok(K3sBundle { version, binary: file(names.binary)?, airgap_images: file(airgap_images)? })
 }
 
@@ -155,11 +160,17 @@ fn version_of_dir(dir: &Path) -> Result<K3sVersion> {
     })
 }
 
-fn file_in_dir(dir: &Path, name: &str, sums: &ChecksumFile, sums_path: &Path) -> Result<Artifact> {
+fn file_in_dir(
+    cx: &SourceContext<'_>,
+    dir: &Path,
+    name: &str,
+    sums: &ChecksumFile,
+    sums_path: &Path,
+) -> Result<Artifact> {
     let path = dir.join(name);
     let sha256 = sums.digest_of(name).map_err(|e| bad_checksums(sums_path.display(), &e))?;
     let size = std::fs::metadata(&path).context("looking at", &path)?.len();
-    Artifact::new(name, path, size, sha256, sums_path.display().to_string())
+    Artifact::new(cx, name, path, size, sha256, sums_path.display().to_string())
 }
 
 /// The version of a channel: the locked one, or the last element of the address that it redirects to.
@@ -220,7 +231,7 @@ impl Release<'_> {
         let lock_name = self.lock_name(name);
         let cx = self.cx;
         let file = input::obtain(cx, lock, &lock_name, &url, || self.published(name))?;
-        Artifact::new(name, file.path, file.size, file.sha256, lock.path().display().to_string())
+        Artifact::new(cx, name, file.path, file.size, file.sha256, lock.path().display().to_string())
     }
 
     fn lock_name(&self, name: &str) -> String {

@@ -31,6 +31,11 @@ impl K3sVersion {
     pub fn minor(&self) -> u32 {
         self.kubernetes.1
     }
+
+    /// Whether it is the release of Kubernetes 1.`minor`.`patch` or a later one; a candidate for that is not.
+    pub(super) fn is_at_least(&self, minor: u32, patch: u32) -> bool {
+        *self >= Self { kubernetes: (1, minor, patch), candidate: Candidate::Released, revision: 0 }
+    }
 }
 
 impl FromStr for K3sVersion {

@@ -6,11 +6,13 @@ mod board_serial;
 mod datastore_endpoint;
 mod dns_label;
 mod firmware_setting;
+mod k3s_token;
 mod kubeconfig_mode;
 mod label;
 mod node_address;
 mod password_hash;
 mod registry;
+mod server_address;
 mod ssh_key;
 mod taint;
 mod time_zone;
@@ -25,11 +27,13 @@ pub use hc_common::value::{
     InterfaceName, MacAddress, MountPoint, Psk, Role, Secret, Ssid, StaticNetwork, Subnet, TimeServer,
     ValueError, VlanId,
 };
+pub use k3s_token::{CaHash, JoinToken, TokenPassword, TokenUser};
 pub use kubeconfig_mode::KubeconfigMode;
 pub use label::{LabelKey, LabelValue};
 pub use node_address::NodeAddress;
 pub use password_hash::PasswordHash;
 pub use registry::{RegistryName, RegistryUrl};
+pub use server_address::ServerAddress;
 pub use ssh_key::SshKey;
 pub use taint::Taint;
 pub use time_zone::TimeZone;

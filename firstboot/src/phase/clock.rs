@@ -1,4 +1,4 @@
-//! Sets the clock: not before the build, and to network time if available.
+//! Sets the clock: not before the image was made, and to network time if available.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ impl Phase for Clock {
 
     fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, PhaseError> {
         if !is_after_floor(cx) {
-            let what = "the clock is earlier than the build of this image";
+            let what = "the clock is earlier than the making of this image";
             return Err(PhaseError::retry(what, "find the program that sets the clock back"));
         }
         clock::settle(cx.sys);
@@ -50,7 +50,8 @@ impl Phase for Clock {
         Ok(cx.state.record(PhaseName::Clock).and_then(|record| record.progress.clone()).into_iter().collect())
     }
 
-    /// A clock at the floor is good enough for the certificates of the image.
+    /// A clock at the floor is good enough for the authorities of the image, and for a server that signs its own
+    /// certificates now. A node that joins gets the time from the server: see `join`.
     fn on_timeout(&self, cx: &mut Context<'_>, last: PhaseError) -> Result<Vec<String>, Failure> {
         let last = match last {
             PhaseError::Retry(last) if !cx.seed.clock.require_ntp && is_after_floor(cx) => last,

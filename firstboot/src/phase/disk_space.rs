@@ -12,12 +12,13 @@ use crate::phase_error::PhaseError;
 use crate::seed::BundleFile;
 use crate::state::PhaseName;
 
-/// How often the content of an archive is on the disk once it is imported: as layers and unpacked, each as large as the
-/// tar.
-const COPIES: u64 = 2;
+/// The program of k3s. It unpacks further programs at its first start: those of k3s 1.36 are four times as large as it is.
+const PROGRAM: &str = "/usr/local/bin/k3s";
+const PROGRAM_FACTOR: u64 = 4;
 
-/// How much an archive takes when it is imported, as a multiple of its own size, where the size of the tar is not known.
-/// zstd makes k3s's own archive four times smaller, gzip three times.
+/// How much an archive takes when it is imported, as a multiple of its own size, where the builder could not read it: its
+/// content is kept as layers and unpacked, each as large as the tar. zstd makes k3s's own archive four times smaller, gzip
+/// three times.
 const FACTORS: [(&str, u64); 7] = [
     (".tar.zst", 8),
     (".tzst", 8),
@@ -25,7 +26,7 @@ const FACTORS: [(&str, u64); 7] = [
     (".tgz", 6),
     (".tar.bz2", 7),
     (".tar.lz4", 5),
-    (".tar", COPIES),
+    (".tar", 2),
 ];
 
 /// The reserve for logs, the datastore and pods.
@@ -53,8 +54,7 @@ impl Phase for DiskSpace {
     }
 
     fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, PhaseError> {
-        let archives = cx.seed.bundle.iter().filter(|file| file.path.starts_with(IMAGES));
-        let sizes = archives.map(imported_size);
+        let sizes = cx.seed.bundle.iter().map(unpacked_size);
         let needed = sizes.fold(BESIDES, u64::saturating_add);
         // The directory exists if it has an archive; without one k3s pulls the images.
         let dir = [Path::new(IMAGES), Path::new("/")].into_iter().find(|path| cx.sys.stat(path).is_ok());
@@ -64,7 +64,7 @@ impl Phase for DiskSpace {
         let free = space.map_or(0, |space| space.free);
         if free < needed {
             let what = format!(
-                "not enough disk space: {} free, but k3s needs about {} to unpack its images",
+                "not enough disk space: {} free, but k3s needs about {} to unpack itself and its images",
                 size(free),
                 size(needed)
             );
@@ -77,14 +77,17 @@ impl Phase for DiskSpace {
     }
 }
 
-fn imported_size(file: &BundleFile) -> u64 {
-    match file.unpacked_size {
-        Some(size) => size.saturating_mul(COPIES),
-        None => file.size.saturating_mul(factor(&file.path)),
-    }
+fn unpacked_size(file: &BundleFile) -> u64 {
+    file.unpacked_size.unwrap_or_else(|| file.size.saturating_mul(factor(&file.path)))
 }
 
+/// Other files are on the disk already.
 fn factor(path: &Path) -> u64 {
     let name = path.to_string_lossy();
-    FACTORS.iter().find(|(end, _)| name.ends_with(end)).map_or(1, |(_, factor)| *factor)
+    match FACTORS.iter().find(|(end, _)| name.ends_with(end)) {
+        _ if path == Path::new(PROGRAM) => PROGRAM_FACTOR,
+        _ if !path.starts_with(IMAGES) => 0,
+        Some((_, factor)) => *factor,
+        None => 1,
+    }
 }

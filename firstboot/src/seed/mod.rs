@@ -133,7 +133,8 @@ impl Network {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Clock {
-    /// The build time in seconds since 1970: the clock is never earlier than this.
+    /// The latest time in seconds since 1970 that was over when the image was made, the same for all nodes of a cluster: the
+    /// clock is never earlier than this.
     pub floor: u64,
     /// NotBefore of the cluster's CAs in seconds since 1970: k3s is not started with an earlier clock. None where
     /// k3s makes its own CAs.
@@ -236,7 +237,7 @@ pub struct BundleFile {
     pub path: PathBuf,
     /// Size in bytes.
     pub size: u64,
-    /// Size in bytes of what is packed in it, where that is known.
+    /// Size in bytes of what k3s writes to the disk from it, where that is known.
     #[serde(default)]
     pub unpacked_size: Option<u64>,
     /// SHA-256 in lower-case hex.

@@ -122,7 +122,7 @@ const SERVER_VALUES: &[&str] = &[
     "etcd-s3-config-secret",
     "etcd-s3-endpoint",
     "etcd-s3-endpoint-ca",
-    "etcd-s3-directory",
+    "etcd-s3-folder",
     "etcd-s3-proxy",
     "etcd-s3-region",
     "etcd-s3-secret-key",

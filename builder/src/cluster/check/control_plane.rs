@@ -24,18 +24,18 @@ pub(super) fn count(file: &File, problems: &mut Problems<'_>) {
     let servers: Vec<_> = of_role(file, Role::Server).filter_map(|node| node.role.as_ref()).collect();
     let first_node = file.nodes.first().and_then(|node| node.name.as_ref());
     match (kind(file), servers.as_slice()) {
-        (_, []) => match first_node {
-            None => problems.error(
-                &(0..0),
-                "the cluster has no nodes",
-                "add a [[nodes]] table with name, role and board for each node",
-            ),
-            Some(node) => problems.error(
-                &node.span,
-                "the cluster has no server for its agents to join",
-                "give one node the role server",
-            ),
-        },
+        (_, []) if first_node.is_none() => problems.error(
+            &(0..0),
+            "the cluster has no nodes",
+            "add a [[nodes]] table with name, role and board for each node",
+        ),
+        // The servers of a cluster that exists are not in this file.
+        _ if file.join.is_some() => {}
+        (_, []) => problems.error(
+            &first_node.map_or(0..0, |node| node.span.clone()),
+            "the cluster has no server for its agents to join",
+            "give one node the role server, or name the cluster that they join in [join]",
+        ),
         (DatastoreKind::Sqlite, [_, second, ..]) => problems.error(
             &second.span,
             format!("{} servers cannot share SQLite, which is a file on one server", servers.len()),

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::cluster::field::{Field, Span};
 use crate::cluster::field_type::FileName;
 use crate::cluster::file::{ConfigTable, DataDiskTable, ExternalTable, File, TlsTable, UserTable};
+use crate::cluster::model::Manifest;
 use crate::cluster::problem::Problems;
 
 use super::unique;
@@ -28,7 +29,7 @@ pub(super) fn check(file: &File, problems: &mut Problems<'_>) {
         pair(cert_file.as_ref(), key_file.as_ref(), problems);
     }
     overlays(file, problems);
-    manifests(&file.manifests, problems);
+    manifests(file, problems);
 }
 
 fn data_disk(disk: &DataDiskTable, problems: &mut Problems<'_>) {
@@ -149,11 +150,23 @@ fn overlays(file: &File, problems: &mut Problems<'_>) {
 }
 
 /// k3s names an object by the part of the file's name before the first dot: a second file with the same part would
-/// replace the first.
-fn manifests(manifests: &[Field<FileName>], problems: &mut Problems<'_>) {
+/// replace the first. One that is named as a disabled component is deleted.
+fn manifests(file: &File, problems: &mut Problems<'_>) {
     let file_name = |field: &Field<FileName>| field.value.0.rsplit('/').next().unwrap_or_default().to_owned();
+    for field in &file.manifests {
+        let name = file_name(field);
+        let disabled = file.k3s.disable.iter().map(|component| component.value);
+        if let Some(component) = Manifest::component_in(&name, disabled) {
+            let component = component.as_str();
+            problems.error(
+                &field.span,
+                format!("{name} has the name of the disabled component {component}: k3s deletes it and its objects"),
+                format!("rename the file, such as to my-{name}, or remove {component} from `disable`"),
+            );
+        }
+    }
     let stem = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
-    let stems = manifests.iter().map(|field| (stem(&file_name(field)), &field.span));
+    let stems = file.manifests.iter().map(|field| (stem(&file_name(field)), &field.span));
     let message = |stem: &String| format!("duplicate manifest name {stem}");
     unique::check(
         problems,

@@ -6,6 +6,7 @@ mod base;
 mod cidr;
 mod control_plane;
 mod extras;
+mod join;
 mod network;
 mod nodes;
 mod settings;
@@ -24,6 +25,7 @@ pub(super) fn all(file: &File, boards: &Boards, problems: &mut Problems<'_>) {
     nodes::check(file, boards, problems);
     control_plane::count(file, problems);
     control_plane::storage(file, boards, problems);
+    join::check(file, problems);
     network::check(file, problems);
     cidr::check(file, problems);
     settings::check(file, problems);

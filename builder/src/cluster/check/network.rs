@@ -231,7 +231,7 @@ fn api(file: &File, problems: &mut Problems<'_>) {
 fn join(file: &File, problems: &mut Problems<'_>) {
     let Some(first) = of_role(file, Role::Server).next() else { return };
     let by_dhcp = first.address.as_ref().is_none_or(|address| address.value == NodeAddress::Dhcp);
-    if !by_dhcp || file.nodes.len() < 2 {
+    if !by_dhcp || file.nodes.len() < 2 || file.join.is_some() {
         return;
     }
     let Some(name) = &first.name else { return };

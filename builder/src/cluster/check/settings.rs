@@ -40,6 +40,11 @@ fn keys(settings: &Entries<SettingKey, SettingValue>, role: Role, problems: &mut
             Standing::Unknown => {
                 let hint = match nearest(name, keys::of_user(role)) {
                     Some(near) => format!("did you mean `{near}`?"),
+                    // A server warns of an unknown key and goes on.
+                    None if role == Role::Agent => format!(
+                        "check that your release of k3s has the flag --{name}: an agent does not start with a key that it \
+                        does not know"
+                    ),
                     None => format!("check that your release of k3s has the flag --{name}"),
                 };
                 problems.warning(&key.span, format!("unknown k3s key `{name}` for {role}s"), hint);

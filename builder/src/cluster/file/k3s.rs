@@ -8,7 +8,7 @@ use crate::cluster::field_type::{DatastoreKind, FieldType, FileName, SecretSourc
 use crate::cluster::model::{Component, FlannelBackend, Setting};
 use crate::cluster::problem::InvalidValue;
 use crate::source::k3s_version::K3sVersionReq;
-use crate::value::{DatastoreEndpoint, DomainName, KubeconfigMode, Secret, Subnet};
+use crate::value::{DatastoreEndpoint, DomainName, KubeconfigMode, Secret, Subnet, TokenPassword};
 
 /// k3s itself. Most settings cannot be changed once the cluster exists.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -26,7 +26,8 @@ pub(in crate::cluster) struct K3sTable {
     /// nodes are in one network; with `none` a manifest must install a pod network, such as Cilium.
     #[schemars(extend("default" = "vxlan", "examples" = ["wireguard-native"]))]
     pub(in crate::cluster) flannel_backend: Option<Field<FlannelBackend>>,
-    /// Packaged components of k3s to disable.
+    /// Packaged components of k3s to disable. k3s deletes the manifest with the name of a disabled component: a file in
+    /// `manifests` must not have such a name. `gateway-api-crd` exists in k3s 1.37 and later.
     #[schemars(extend("default" = [], "examples" = [["traefik", "servicelb"]]))]
     pub(in crate::cluster) disable: Vec<Field<Component>>,
     /// Whether Kubernetes secrets are encrypted in the datastore. It cannot be enabled later.
@@ -42,6 +43,14 @@ pub(in crate::cluster) struct K3sTable {
     /// The domain of services inside the cluster.
     #[schemars(extend("default" = "cluster.local"))]
     pub(in crate::cluster) cluster_domain: Option<Field<DomainName>>,
+    /// A token of your own choice, which servers join with: at least 20 random hexadecimal digits or 14 random letters and
+    /// digits. The default is a random one. It is kept in the secrets file from the first build on; to change it later,
+    /// change it here and run `hcimage rotate server-token`.
+    #[schemars(extend("examples" = [{ "file": "token.txt" }]))]
+    pub(in crate::cluster) token: Option<Field<SecretSource<TokenPassword>>>,
+    /// The same for the token that agents join with, which must be another one: `hcimage rotate agent-token`.
+    #[schemars(extend("examples" = [{ "file": "agent-token.txt" }]))]
+    pub(in crate::cluster) agent_token: Option<Field<SecretSource<TokenPassword>>>,
     /// Permissions of the kubeconfig on the servers. `0644` makes every user of a server an administrator of the cluster.
     #[schemars(extend("default" = "0600"))]
     pub(in crate::cluster) kubeconfig_mode: Option<Field<KubeconfigMode>>,

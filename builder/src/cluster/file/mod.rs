@@ -1,6 +1,7 @@
 //! The types of the cluster file. Their doc comments are the reference for users.
 
 mod data_disk;
+mod join;
 mod k3s;
 mod network;
 mod node;
@@ -8,6 +9,7 @@ mod registries;
 mod user;
 
 pub(super) use data_disk::{DataDiskTable, DirTable};
+pub(super) use join::JoinTable;
 pub(super) use k3s::{ExternalTable, K3sTable, SettingValue};
 pub(super) use network::{NetworkTable, WifiTable};
 pub(super) use node::NodeTable;
@@ -53,13 +55,15 @@ pub(super) struct File {
     #[schemars(extend("examples" = ["Europe/Berlin"]))]
     pub(super) time_zone: Option<Field<TimeZone>>,
     /// YAML or JSON files that k3s applies when the cluster starts. The part of a file's name before the first dot must
-    /// be unique and use only lowercase letters, digits and hyphens.
+    /// be unique, use only lowercase letters, digits and hyphens, and not be that of a manifest of k3s itself.
     #[schemars(extend("examples" = [["apps/shop.yaml"]], "default" = []))]
     pub(super) manifests: Vec<Field<FileName>>,
     pub(super) k3s: K3sTable,
+    pub(super) join: Option<JoinTable>,
     pub(super) external_datastore: Option<ExternalTable>,
     pub(super) network: NetworkTable,
-    /// One table per node, in any order. The first server in the file starts the cluster; all other nodes join it.
+    /// One table per node, in any order. The first server in the file starts the cluster; all other nodes join it. With
+    /// `[join]` no node starts one.
     pub(super) nodes: Vec<NodeTable>,
     pub(super) data_disk: Option<DataDiskTable>,
     /// Accounts on every node. Without any, the only access is `kubectl`, or accounts that you added to the base image:

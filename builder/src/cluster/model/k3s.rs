@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::secrets::OwnTokens;
 use crate::source::k3s_version::K3sVersionReq;
 use crate::value::{DatastoreEndpoint, DomainName, KubeconfigMode, Role, Secret, Subnet};
 
@@ -25,6 +26,8 @@ pub struct K3s {
     pub cluster_domain: Option<DomainName>,
     /// Permissions of the kubeconfig on the servers, if they are not k3s's default 0600.
     pub kubeconfig_mode: Option<KubeconfigMode>,
+    /// Tokens that the user chose.
+    pub tokens: OwnTokens,
     /// More settings of the servers.
     pub server: Settings,
     /// More settings of the agents.
@@ -71,6 +74,8 @@ impl FlannelBackend {
 pub enum Component {
     /// The DNS service of the cluster.
     Coredns,
+    /// The definitions of the Gateway API, in k3s 1.37 and later.
+    GatewayApiCrd,
     /// The storage class `local-path`: volumes on the node's own disk.
     LocalStorage,
     /// CPU and memory usage, for `kubectl top`.
@@ -88,6 +93,7 @@ impl Component {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Coredns => "coredns",
+            Self::GatewayApiCrd => "gateway-api-crd",
             Self::LocalStorage => "local-storage",
             Self::MetricsServer => "metrics-server",
             Self::Runtimes => "runtimes",

@@ -4,7 +4,10 @@ use std::fmt;
 
 use yaml_rust2::{Yaml, YamlLoader};
 
+use crate::source::k3s_history::PACKAGED;
 use crate::value::Secret;
+
+use super::k3s::Component;
 
 /// A manifest whose name k3s accepts and whose text is a list of Kubernetes objects. `Debug` prints the name only: the
 /// text may contain Secrets.
@@ -28,8 +31,8 @@ pub enum BadManifest {
         "invalid file name {0:?}: use lowercase letters, digits and hyphens, and end it with .yaml, .yml or .json"
     )]
     Name(String),
-    /// k3s writes a file with this name and would overwrite ours.
-    #[error("file name {0:?} is reserved: k3s writes a packaged component there; choose another name")]
+    /// k3s writes a file with this name and would overwrite ours, or take its objects away.
+    #[error("file name {0:?} is reserved: a manifest of k3s itself has this name; choose another one")]
     Packaged(String),
     /// It is not valid YAML.
     #[error("invalid YAML in line {line}: {problem}")]
@@ -51,9 +54,6 @@ pub enum BadManifest {
     #[error("the file contains no object")]
     Empty,
 }
-
-/// Files that k3s itself writes to the directory (`manifests/` in its source, 1.36), by the name before the first dot.
-const PACKAGED: [&str; 6] = ["ccm", "coredns", "local-storage", "rolebindings", "runtimes", "traefik"];
 
 impl Manifest {
     /// A manifest for a file called `name`.
@@ -83,6 +83,13 @@ impl Manifest {
     /// The name of the `Addon` object that k3s creates for it.
     pub fn addon(&self) -> &str {
         self.name.split('.').next().unwrap_or_default()
+    }
+
+    /// The disabled component for whose manifest k3s would take this one. It compares the file's name without its last
+    /// ending (`pkg/deploy/controller.go`, `shouldDisableFile`), deletes the file, and all objects in it.
+    pub fn component_in(name: &str, disabled: impl IntoIterator<Item = Component>) -> Option<Component> {
+        let base = name.rsplit_once('.').map_or(name, |(base, _)| base);
+        disabled.into_iter().find(|component| component.as_str() == base)
     }
 
     /// The YAML, as it was given.
@@ -136,8 +143,21 @@ mod tests {
         {
             assert_eq!(Manifest::new(name, GOOD.to_owned()), Err(BadManifest::Name(name.to_owned())));
         }
-        let packaged = Manifest::new("traefik.yaml", GOOD.to_owned()).unwrap_err().to_string();
-        assert!(packaged.contains("another name"), "{packaged}");
+        for stem in PACKAGED {
+            let packaged = Manifest::new(&format!("{stem}.yml"), GOOD.to_owned()).unwrap_err().to_string();
+            assert!(packaged.contains("another one"), "{packaged}");
+        }
+    }
+
+    #[test]
+    fn a_file_named_as_a_disabled_component_is_k3s_own() {
+        use Component::{MetricsServer, Servicelb};
+        let of = |name| Manifest::component_in(name, [Servicelb, MetricsServer]);
+        assert_eq!(of("metrics-server.yaml"), Some(MetricsServer));
+        assert_eq!(of("servicelb.json"), Some(Servicelb));
+        for name in ["metrics-server.v1.yaml", "metrics-server-2.yaml", "shop.yaml", "traefik.yaml"] {
+            assert_eq!(of(name), None, "{name}");
+        }
     }
 
     #[test]

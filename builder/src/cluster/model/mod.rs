@@ -18,12 +18,12 @@ pub use system::{Base, BoardChoice, User};
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::secrets::api_url;
-use crate::value::{DnsLabel, DomainName, Host, TimeServer, TimeZone};
+use crate::secrets::{Credentials, api_url};
+use crate::value::{DnsLabel, DomainName, Host, ServerAddress, TimeServer, TimeZone};
 
 /// A whole cluster.
 ///
-/// [`super::parse`] has checked it: a first server exists, the number of servers fits the datastore, names and addresses
+/// [`super::parse`] has checked it: a first server exists, or a cluster to join; the number of servers fits the datastore, names and addresses
 /// are unique, every board is known, and joining nodes know an address of the first server.
 #[derive(Debug, Clone)]
 pub struct Cluster {
@@ -31,6 +31,8 @@ pub struct Cluster {
     pub name: DnsLabel,
     /// The fixed name or address of the API that the user gave.
     pub api: Option<Host>,
+    /// The cluster that all nodes join, where they do not make one.
+    pub join: Option<ExistingCluster>,
     /// The host in the kubeconfig: see [`Self::api_host`].
     pub(in crate::cluster) api_host: Host,
     /// More names for the API's certificate.
@@ -57,23 +59,34 @@ pub struct Cluster {
     pub manifests: Vec<Manifest>,
 }
 
+/// A cluster that was made elsewhere.
+#[derive(Debug, Clone)]
+pub struct ExistingCluster {
+    /// Where one of its servers listens.
+    pub server: ServerAddress,
+    /// What it is joined with.
+    pub credentials: Credentials,
+}
+
 impl Cluster {
-    /// Where joining nodes reach the first server: its fixed address, otherwise `api` of the file. `None` only if no
-    /// node joins.
-    pub fn join_host(&self) -> Option<Host> {
-        match self.nodes.init_server().network.static_address() {
-            Some(address) => Some(Host::Address(address)),
-            None => self.api.clone(),
+    /// Where joining nodes reach a server: that of the cluster which exists; otherwise the first server's fixed address, or
+    /// `api` of the file. `None` only if no node joins.
+    pub fn join_address(&self) -> Option<ServerAddress> {
+        if let Some(existing) = &self.join {
+            return Some(existing.server.clone());
         }
+        let fixed = self.nodes.init_server()?.network.static_address().map(Host::Address);
+        fixed.or(self.api.clone()).map(ServerAddress::of_host)
     }
 
     /// The `server` of joining nodes, such as `https://192.168.1.11:6443`.
     pub fn join_url(&self) -> Option<String> {
-        self.join_host().map(|host| api_url(&host.to_string()))
+        self.join_address().map(|address| address.to_string())
     }
 
     /// The host of the API in the kubeconfig: the fixed name or address, otherwise the first server's address, otherwise
-    /// its name, in the search domain if there is one, otherwise for multicast DNS.
+    /// its name, in the search domain if there is one, otherwise for multicast DNS. Of a cluster that exists, the host of
+    /// its server.
     pub fn api_host(&self) -> &Host {
         &self.api_host
     }

@@ -30,10 +30,10 @@ pub struct Node {
     pub data_disk: Option<DataDisk>,
 }
 
-/// At least one node, of which exactly one is the first server.
+/// At least one node, of which one is the first server, unless all join a cluster that exists.
 #[derive(Debug, Clone)]
 pub struct Nodes {
-    first: Node,
+    first: Option<Node>,
     joining: Vec<Node>,
 }
 
@@ -43,22 +43,27 @@ impl Nodes {
         let position = nodes.iter().position(|node| node.bootstrap_role.role() == Role::Server)?;
         let mut first = nodes.remove(position);
         first.bootstrap_role = BootstrapRole::InitServer;
-        Some(Self { first, joining: nodes })
+        Some(Self { first: Some(first), joining: nodes })
+    }
+
+    /// Nodes that join a cluster which exists. `None` without any.
+    pub(in crate::cluster) fn joining_elsewhere(nodes: Vec<Node>) -> Option<Self> {
+        (!nodes.is_empty()).then_some(Self { first: None, joining: nodes })
     }
 
     /// One node alone.
     pub(in crate::cluster) fn single_node(first: Node) -> Self {
-        Self { first, joining: Vec::new() }
+        Self { first: Some(first), joining: Vec::new() }
     }
 
-    /// The server that starts the cluster.
-    pub fn init_server(&self) -> &Node {
-        &self.first
+    /// The server that starts the cluster, unless it exists already.
+    pub fn init_server(&self) -> Option<&Node> {
+        self.first.as_ref()
     }
 
     /// All nodes: the first server, then the others as the file has them.
     pub fn iter(&self) -> impl Iterator<Item = &Node> {
-        std::iter::once(&self.first).chain(&self.joining)
+        self.first.iter().chain(&self.joining)
     }
 
     /// All nodes but the first server.

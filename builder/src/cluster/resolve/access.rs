@@ -88,7 +88,10 @@ pub(super) fn manifest(field: &Field<FileName>, reader: &mut Reader<'_, '_>) -> 
     let text = reader.text(&field.value, &field.span)?;
     let name = field.value.0.rsplit('/').next().unwrap_or_default().to_owned();
     let refused = |bad: BadManifest| {
-        let hint = "fix the file; see the Kubernetes documentation of the object";
+        let hint = match bad {
+            BadManifest::Name(_) | BadManifest::Packaged(_) => "rename the file",
+            _ => "fix the file; see the Kubernetes documentation of the object",
+        };
         reader.problems.error(&field.span, format!("in {}: {bad}", field.value.0), hint);
     };
     Manifest::new(&name, text).map_err(refused).ok()

@@ -4,12 +4,14 @@
 //! cluster file names are read here, and their problems are reported in the same way.
 
 mod access;
+mod join;
 mod nodes;
 mod read;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::secrets::OwnTokens;
 use crate::source::k3s_version::K3sVersionReq;
 use crate::source::url::SourceUrl;
 use crate::value::{DomainName, Host};
@@ -39,7 +41,11 @@ pub(super) fn cluster(
     problems: &mut Problems<'_>,
 ) -> Option<Cluster> {
     let reader = &mut Reader { context, problems };
+    let joins = file.join.is_some();
     let nodes = nodes::nodes(&mut file, reader);
+    let servers = nodes.as_ref().is_some_and(|nodes| nodes.servers().next().is_some());
+    let existing = file.join.take().and_then(|table| join::existing(table, servers, reader));
+    let tokens = join::own_tokens(file.k3s.token.take(), file.k3s.agent_token.take(), reader);
     let boards = boards(&mut file, nodes.as_ref(), reader);
     let datastore = datastore(&mut file, reader);
     let users = access::users(file.users, reader);
@@ -47,13 +53,21 @@ pub(super) fn cluster(
     let manifests = file.manifests.iter().filter_map(|field| access::manifest(field, reader)).collect();
 
     let (nodes, api, domain) = (nodes?, bare(file.api), bare(file.network.domain));
+    if joins && existing.is_none() {
+        return None;
+    }
+    let api_host = match &existing {
+        Some(existing) => existing.server.host().clone(),
+        None => api_host(api.as_ref(), &nodes, domain.as_ref())?,
+    };
     Some(Cluster {
         name: file.name?.value,
-        api_host: api_host(api.as_ref(), &nodes, domain.as_ref())?,
+        join: existing,
+        api_host,
         api,
         tls_san: all(file.tls_san),
         time_zone: bare(file.time_zone),
-        k3s: k3s(file.k3s),
+        k3s: k3s(file.k3s, tokens),
         datastore: datastore?,
         ntp: all(file.network.ntp),
         domain,
@@ -66,12 +80,12 @@ pub(super) fn cluster(
 }
 
 fn api_host(api: Option<&Host>, nodes: &Nodes, domain: Option<&DomainName>) -> Option<Host> {
-    let first = nodes.init_server();
+    let first = nodes.init_server()?;
     let given = api.cloned().or_else(|| first.network.static_address().map(Host::Address));
     given.or_else(|| domain.unwrap_or(&DomainName::local()).host(&first.name).map(Host::Name))
 }
 
-fn k3s(table: K3sTable) -> K3s {
+fn k3s(table: K3sTable, tokens: OwnTokens) -> K3s {
     let settings = |entries: super::field::Entries<super::field_type::SettingKey, Field<Setting>>| {
         Settings(entries.0.into_iter().map(|(key, value)| (key.value.0, value.value)).collect())
     };
@@ -84,6 +98,7 @@ fn k3s(table: K3sTable) -> K3s {
         service_cidr: all(table.service_cidr),
         cluster_domain: bare(table.cluster_domain),
         kubeconfig_mode: bare(table.kubeconfig_mode),
+        tokens,
         server: settings(table.server),
         agent: settings(table.agent),
     }

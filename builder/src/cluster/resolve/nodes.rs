@@ -21,7 +21,10 @@ pub(super) fn nodes(file: &mut File, reader: &mut Reader<'_, '_>) -> Option<Node
     let common = Common { network: &file.network, wifi, disk };
     let nodes: Option<Vec<Node>> =
         std::mem::take(&mut file.nodes).into_iter().map(|table| node(table, &common)).collect();
-    Nodes::new(nodes?)
+    match file.join {
+        Some(_) => Nodes::joining_elsewhere(nodes?),
+        None => Nodes::new(nodes?),
+    }
 }
 
 fn wifi(table: WifiTable, reader: &mut Reader<'_, '_>) -> Option<Wifi> {
@@ -71,7 +74,7 @@ fn node(table: NodeTable, common: &Common<'_>) -> Option<Node> {
     Some(Node {
         name: table.name?.value,
         bootstrap_role: match table.role?.value {
-            // `Nodes::new` decides which of the servers starts the cluster.
+            // `Nodes` decides which of the servers starts the cluster, if any does.
             Role::Server => BootstrapRole::JoinServer,
             Role::Agent => BootstrapRole::Agent,
         },

@@ -1,7 +1,7 @@
 //! The keys of k3s's `config.yaml`: the long flags of `k3s server` and `k3s agent`, each described once.
 //!
-//! Read from k3s's `pkg/cli/cmds/{server,agent,log}.go` at Kubernetes 1.36. Other releases know a few more or less:
-//! a key that is not here is doubtful, not wrong.
+//! Read from k3s's `pkg/cli/cmds/{server,agent,log}.go` at Kubernetes 1.36, up to 1.36.3 (July 2026). Other releases know a few
+//! more or less: a key that is not here is doubtful, not wrong.
 //!
 //! A new key of a user's is a row here. One that hcimage writes is a row here and a line where its value is computed
 //! (`plan/k3s_settings.rs`, or the feature whose it is); where the user sets it in `[k3s]`, also a field in `cluster/`.
@@ -81,7 +81,7 @@ const fn secret(of: Descriptor) -> Descriptor {
 }
 
 /// All keys. Those that hcimage writes come first, in the order in which they stand in the file.
-pub static KEYS: [Descriptor; 117] = [
+pub static KEYS: [Descriptor; 122] = [
     written(Both, "node-name", "set the node's `name`"),
     written(Both, "node-ip", "set the node's `address`"),
     written(Both, "flannel-iface", "set the node's `interface`"),
@@ -185,14 +185,17 @@ pub static KEYS: [Descriptor; 117] = [
     user(Server, "etcd-s3"),
     user(Server, "etcd-s3-access-key"),
     user(Server, "etcd-s3-bucket"),
+    user(Server, "etcd-s3-bucket-lookup-type"),
     user(Server, "etcd-s3-config-secret"),
     user(Server, "etcd-s3-endpoint"),
     user(Server, "etcd-s3-endpoint-ca"),
-    user(Server, "etcd-s3-directory"),
+    user(Server, "etcd-s3-folder"),
     user(Server, "etcd-s3-insecure"),
     user(Server, "etcd-s3-proxy"),
     user(Server, "etcd-s3-region"),
+    user(Server, "etcd-s3-retention"),
     user(Server, "etcd-s3-secret-key"),
+    user(Server, "etcd-s3-session-token"),
     user(Server, "etcd-s3-skip-ssl-verify"),
     user(Server, "etcd-s3-timeout"),
     user(Server, "etcd-snapshot-compress"),
@@ -203,6 +206,7 @@ pub static KEYS: [Descriptor; 117] = [
     user(Server, "etcd-snapshot-schedule-cron"),
     user(Server, "flannel-external-ip"),
     user(Server, "flannel-ipv6-masq"),
+    user(Server, "helm-controller-arg"),
     user(Server, "helm-job-image"),
     user(Server, "kine-tls"),
     user(Server, "kube-apiserver-arg"),
@@ -215,6 +219,7 @@ pub static KEYS: [Descriptor; 117] = [
     user(Server, "system-default-registry"),
     user(Server, "tls-san-security"),
     user(Server, "secrets-encryption-provider"),
+    user(Server, "write-kubeconfig-name"),
     user(Agent, "disable-apiserver-lb"),
 ];
 

@@ -10,7 +10,7 @@ use super::clock::{Clock, date, moment};
 use super::error::{Damage, SecretsError};
 use super::file::{self, SCHEMA, Unreadable};
 use super::pki::NOT_BEFORE;
-use super::{Item, Rotation, Secret, Secrets, Warning, check};
+use super::{Item, MemberSecrets, OwnTokens, Rotation, Secret, Secrets, Warning, check, member};
 use crate::value::Hostname;
 
 /// The secrets for a build, and whether they are new.
@@ -26,6 +26,23 @@ pub struct Opened {
     pub warnings: Vec<Warning>,
 }
 
+/// A cluster as the cluster file has it.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Tokens that the user chose.
+    pub tokens: &'a OwnTokens,
+}
+
+/// A cluster with random tokens.
+impl<'a> From<&'a str> for Wanted<'a> {
+    fn from(name: &'a str) -> Self {
+        const RANDOM: OwnTokens = OwnTokens { server: None, agent: None };
+        Self { name, tokens: &RANDOM }
+    }
+}
+
 /// The path of a cluster's secrets: `home.secrets.toml` beside `home.toml`.
 pub fn beside(cluster_file: &Path) -> PathBuf {
     cluster_file.with_extension("secrets.toml")
@@ -36,10 +53,15 @@ pub fn beside(cluster_file: &Path) -> PathBuf {
 ///
 /// # Errors
 /// If the file is damaged, of another cluster, or readable by others: an existing file is never replaced by a new one.
-pub fn open(path: &Path, cluster: &str, nodes: &[Hostname], clock: Clock) -> Result<Opened, SecretsError> {
+pub fn open<'a>(
+    path: &Path,
+    cluster: impl Into<Wanted<'a>>,
+    nodes: &[Hostname],
+    clock: Clock,
+) -> Result<Opened, SecretsError> {
     let path = &real(path);
     let _lock = lock(path)?;
-    let opened = complete(path, cluster, nodes, clock)?;
+    let opened = complete(path, cluster.into(), nodes, clock)?;
     if opened.created || !opened.added.is_empty() {
         write(path, &file::render(&opened.secrets), !opened.created)?;
     }
@@ -47,17 +69,70 @@ pub fn open(path: &Path, cluster: &str, nodes: &[Hostname], clock: Clock) -> Res
 }
 
 /// The secrets as after [`open`], without writing: missing ones are created in memory only.
-pub fn peek(path: &Path, cluster: &str, nodes: &[Hostname], clock: Clock) -> Result<Secrets, SecretsError> {
-    Ok(complete(&real(path), cluster, nodes, clock)?.secrets)
+pub fn peek<'a>(
+    path: &Path,
+    cluster: impl Into<Wanted<'a>>,
+    nodes: &[Hostname],
+    clock: Clock,
+) -> Result<Secrets, SecretsError> {
+    Ok(complete(&real(path), cluster.into(), nodes, clock)?.secrets)
+}
+
+/// Reads the passwords of nodes that join a cluster made elsewhere, or creates the file; new nodes get a password. Returns
+/// the nodes that got theirs now, too.
+///
+/// # Errors
+/// As for [`open`].
+pub fn open_member(
+    path: &Path,
+    cluster: &str,
+    nodes: &[Hostname],
+) -> Result<(MemberSecrets, Vec<Hostname>), SecretsError> {
+    let path = &real(path);
+    let _lock = lock(path)?;
+    let (secrets, added, created) = complete_member(path, cluster, nodes)?;
+    if !added.is_empty() {
+        write(path, &member::render(&secrets), !created)?;
+    }
+    Ok((secrets, added))
+}
+
+/// The passwords as after [`open_member`], without writing.
+pub fn peek_member(path: &Path, cluster: &str, nodes: &[Hostname]) -> Result<MemberSecrets, SecretsError> {
+    Ok(complete_member(&real(path), cluster, nodes)?.0)
+}
+
+fn complete_member(
+    path: &Path,
+    cluster: &str,
+    nodes: &[Hostname],
+) -> Result<(MemberSecrets, Vec<Hostname>, bool), SecretsError> {
+    let (mut secrets, created) = match read(path, member::parse)? {
+        Some(secrets) => (secrets, false),
+        None => (MemberSecrets::make(cluster), true),
+    };
+    of_cluster(secrets.cluster(), cluster, path)?;
+    let added = secrets.add_nodes(nodes)?;
+    Ok((secrets, added, created))
 }
 
 /// The checked contents of the file, with missing parts added; nothing is written.
-fn complete(path: &Path, cluster: &str, nodes: &[Hostname], clock: Clock) -> Result<Opened, SecretsError> {
-    let (mut secrets, created) = match read(path)? {
+fn complete(
+    path: &Path,
+    wanted: Wanted<'_>,
+    nodes: &[Hostname],
+    clock: Clock,
+) -> Result<Opened, SecretsError> {
+    let (mut secrets, created) = match read(path, file::parse)? {
         Some(secrets) => (secrets, false),
-        None => (make(cluster, clock)?, true),
+        None => (make(wanted.name, clock)?, true),
     };
-    of_cluster(&secrets, cluster, path)?;
+    of_cluster(secrets.cluster(), wanted.name, path)?;
+    if created {
+        secrets.take_tokens(wanted.tokens);
+    } else {
+        tokens(&secrets, wanted.tokens, path)?;
+    }
     let warnings = check::validity(&secrets, clock)?;
     let added = secrets.add_nodes(nodes)?;
     Ok(Opened { secrets, created, added, warnings })
@@ -67,16 +142,21 @@ fn complete(path: &Path, cluster: &str, nodes: &[Hostname], clock: Clock) -> Res
 ///
 /// # Errors
 /// As for [`open`], and if the file is missing.
-pub fn rotate(path: &Path, cluster: &str, item: &Item, clock: Clock) -> Result<Rotation, SecretsError> {
-    let path = &real(path);
+pub fn rotate<'a>(
+    path: &Path,
+    cluster: impl Into<Wanted<'a>>,
+    item: &Item,
+    clock: Clock,
+) -> Result<Rotation, SecretsError> {
+    let (path, wanted) = (&real(path), cluster.into());
     let _lock = lock(path)?;
-    let secrets = read(path)?.ok_or_else(|| SecretsError::Io {
+    let secrets = read(path, file::parse)?.ok_or_else(|| SecretsError::Io {
         what: format!("reading {}: the cluster has not been built yet, so it has no secrets", path.display()),
         source: io::ErrorKind::NotFound.into(),
     })?;
-    of_cluster(&secrets, cluster, path)?;
+    of_cluster(secrets.cluster(), wanted.name, path)?;
     check::validity(&secrets, clock)?;
-    let rotation = secrets.rotate(item, clock.now)?;
+    let rotation = secrets.rotate_to(item, wanted.tokens, clock.now)?;
     if let Rotation::Renewed { secrets, .. } = &rotation {
         write(path, &file::render(secrets), true)?;
     }
@@ -99,15 +179,29 @@ fn make(cluster: &str, clock: Clock) -> Result<Secrets, SecretsError> {
     Secrets::make(cluster, &[], clock.now)
 }
 
-fn of_cluster(secrets: &Secrets, wanted: &str, path: &Path) -> Result<(), SecretsError> {
-    if secrets.cluster() == wanted {
+fn of_cluster(found: &str, wanted: &str, path: &Path) -> Result<(), SecretsError> {
+    if found == wanted {
         return Ok(());
     }
-    let (found, wanted) = (secrets.cluster().to_owned(), wanted.to_owned());
+    let (found, wanted) = (found.to_owned(), wanted.to_owned());
     Err(SecretsError::OtherCluster { path: path.into(), found, wanted })
 }
 
-fn read(path: &Path) -> Result<Option<Secrets>, SecretsError> {
+/// A running cluster does not let in nodes with another token: it is changed by a rotation.
+fn tokens(secrets: &Secrets, own: &OwnTokens, path: &Path) -> Result<(), SecretsError> {
+    let differs = |own: &Option<Secret>, known: &Secret| own.as_ref().is_some_and(|own| own != known);
+    for (differs, key, item) in [
+        (differs(&own.server, &secrets.server_password), "token", "server-token"),
+        (differs(&own.agent, &secrets.agent_password), "agent-token", "agent-token"),
+    ] {
+        if differs {
+            return Err(SecretsError::OtherToken { path: path.into(), key, item });
+        }
+    }
+    Ok(())
+}
+
+fn read<T>(path: &Path, parse: fn(&str) -> Result<T, Unreadable>) -> Result<Option<T>, SecretsError> {
     let failed = |source| SecretsError::Io { what: format!("reading {}", path.display()), source };
     let mut file = match File::open(path) {
         Ok(file) => file,
@@ -121,8 +215,9 @@ fn read(path: &Path) -> Result<Option<Secrets>, SecretsError> {
     file.read_to_end(&mut bytes).map_err(failed)?;
     let damaged = |damage| SecretsError::Damaged { path: path.into(), damage };
     let text = std::str::from_utf8(&bytes).map_err(|_| damaged(Damage::new("the file is not UTF-8 text")))?;
-    match file::parse(text) {
+    match parse(text) {
         Ok(secrets) => Ok(Some(secrets)),
+        Err(Unreadable::OtherKind) => Err(SecretsError::OtherKind { path: path.into() }),
         Err(Unreadable::Damaged(damage)) => Err(damaged(damage)),
         Err(Unreadable::Newer(found)) => Err(SecretsError::Newer { path: path.into(), found, known: SCHEMA }),
     }

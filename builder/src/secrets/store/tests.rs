@@ -202,3 +202,75 @@ fn the_kubeconfig_is_readable_only_by_its_owner() {
         assert_eq!((bytes(&path), mode(&path)), (content.expose().as_bytes().to_vec(), 0o600));
     }
 }
+
+fn own(server: &str, agent: Option<&str>) -> OwnTokens {
+    OwnTokens { server: Some(Secret::new(server)), agent: agent.map(Secret::new) }
+}
+
+#[test]
+fn tokens_of_the_cluster_file_are_taken_once_and_changed_by_a_rotation_alone() {
+    const FIRST: &str = "correct-horse-battery-staple";
+    const SECOND: &str = "staple-battery-horse-correct";
+    let dir = dir();
+    let path = dir.path().join("cluster.secrets.toml");
+    let (first, second, both) = (own(FIRST, None), own(SECOND, None), own(FIRST, Some(SECOND)));
+    let wanted = |tokens| Wanted { name: "home", tokens };
+    let peeked = peek(&path, wanted(&first), &names(), CLOCK).unwrap();
+    let made = open(&path, wanted(&first), &names(), CLOCK).unwrap().secrets;
+    for secrets in [&peeked, &made] {
+        assert!(secrets.server_token().expose().ends_with(&format!("::server:{FIRST}")));
+        assert!(!secrets.agent_token().expose().contains(FIRST), "a random one");
+    }
+    // A rebuild, with the token and without.
+    for again in [wanted(&first), "home".into()] {
+        assert_eq!(open(&path, again, &names(), CLOCK).unwrap().secrets, made);
+    }
+    let before = bytes(&path);
+    for (changed, item) in [(&second, "hcimage rotate server-token"), (&both, "hcimage rotate agent-token")] {
+        let error = open(&path, wanted(changed), &names(), CLOCK).unwrap_err().to_string();
+        assert!(error.contains(item) && !error.contains(SECOND), "{error}");
+        assert_eq!(bytes(&path), before);
+    }
+    // Not without a new one; then with its steps; and from then on the new one is that of the cluster.
+    let Rotation::NotRenewable { instead, .. } =
+        rotate(&path, wanted(&first), &Item::ServerToken, CLOCK).unwrap()
+    else {
+        panic!("renewed without a new token")
+    };
+    assert!(instead[0].contains("`token` in [k3s]"), "{instead:?}");
+    let Rotation::Renewed { secrets, steps } =
+        rotate(&path, wanted(&second), &Item::ServerToken, CLOCK).unwrap()
+    else {
+        panic!("not renewed")
+    };
+    assert!(steps[0].contains("k3s token rotate") && !format!("{steps:?}").contains(SECOND), "{steps:?}");
+    assert!(secrets.server_token().expose().ends_with(&format!("::server:{SECOND}")));
+    assert_eq!(open(&path, wanted(&second), &names(), CLOCK).unwrap().secrets, *secrets);
+    assert!(open(&path, wanted(&first), &names(), CLOCK).is_err());
+}
+
+#[test]
+fn the_passwords_of_joining_nodes_are_a_file_of_another_kind() {
+    let (_dir, whole) = with_file();
+    let error = open_member(&whole, "home", &names()).unwrap_err();
+    assert!(matches!(error, SecretsError::OtherKind { .. }), "{error}");
+    let dir = dir();
+    let path = dir.path().join("cluster.secrets.toml");
+    assert!(peek_member(&path, "home", &names()).is_ok() && files(dir.path()) == 0);
+    let (secrets, added) = open_member(&path, "home", &names()).unwrap();
+    assert_eq!(added, names());
+    let (more, added) = open_member(&path, "home", &[name("hc-9")]).unwrap();
+    assert_eq!(added, [name("hc-9")]);
+    assert_ne!(more, secrets);
+    assert_eq!(open_member(&path, "home", &names()).unwrap().0, more);
+    let error = open(&path, "home", &names(), CLOCK).unwrap_err();
+    assert!(error.to_string().contains("[join]"), "{error}");
+    assert!(matches!(open_member(&path, "work", &[]), Err(SecretsError::OtherCluster { .. })));
+}
+
+#[test]
+fn the_time_of_making_is_in_the_file() {
+    let (_dir, path) = with_file();
+    let later = Clock { now: NOW + 86400, ..CLOCK };
+    assert_eq!(open(&path, "home", &names(), later).unwrap().secrets.made_at(), Some(NOW));
+}
