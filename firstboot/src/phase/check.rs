@@ -6,12 +6,14 @@ use std::time::Duration;
 use super::Phase;
 use crate::context::Context;
 use crate::durable;
-use crate::kube::K3S;
 use crate::phase_error::{Failure, PhaseError};
 use crate::report::mask;
 use crate::state::PhaseName;
 use crate::sys::Command;
 use crate::systemd;
+
+/// The k3s binary.
+const K3S: &str = "/usr/local/bin/k3s";
 
 /// The path of the output.
 const PATH: &str = "/var/lib/hcimage/check-config.txt";
