@@ -277,7 +277,10 @@ mod tests {
     #[test]
     fn only_a_ca_that_matches_the_hash_is_trusted() {
         let pem = |text: &str| {
-            format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", base64::encode(text.as_bytes()))
+            format!(
+                "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+                base64::encode(text.as_bytes())
+            )
         };
         let token = |hash: String| Token { hash, user: "node".into(), password: "x".into() };
         let (one, two) = (pem("one"), pem("one") + &pem("two"));

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use hc_common::network::NetworkStack;
 use hc_firstboot::seed::{
-    self, BundleFile, Clock, Cluster, Component, Endpoint, InitServer, Join, K3s, Network, Node, Report, Role, Root,
-    Secrets, Seed, Workload,
+    self, BundleFile, Clock, Cluster, Component, Endpoint, InitServer, Join, K3s, Network, Node, Report,
+    Role, Root, Secrets, Seed, Workload,
 };
 
-use crate::cluster::{self, DEFAULT_CLUSTER_CIDR, DEFAULT_SERVICE_CIDR, DataDir, DataDisk, Format, Link, Setting};
+use crate::cluster::{
+    self, DEFAULT_CLUSTER_CIDR, DEFAULT_SERVICE_CIDR, DataDir, DataDisk, Format, Link, Setting,
+};
 use crate::fs::ImagePath;
 use crate::secrets::TOKEN;
 use crate::source::artifact::Artifact;
@@ -103,9 +105,8 @@ fn components(k3s: &cluster::K3s) -> Vec<Component> {
         (Packaged::Traefik, Component::Traefik),
     ];
     let charts = !is_on("disable-helm-controller");
-    let runs = |packaged: &Packaged| {
-        !k3s.disable.contains(packaged) && (charts || *packaged != Packaged::Traefik)
-    };
+    let runs =
+        |packaged: &Packaged| !k3s.disable.contains(packaged) && (charts || *packaged != Packaged::Traefik);
     pods.into_iter().filter(|(packaged, _)| runs(packaged)).map(|(_, component)| component).collect()
 }
 

@@ -181,7 +181,9 @@ fn query(pairs: &[(&str, &str)]) -> String {
 fn encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(byte).to_string()
+            }
             other => format!("%{other:02X}"),
         })
         .collect()
@@ -200,7 +202,9 @@ mod tests {
 
     #[test]
     fn a_page_may_have_no_items() {
-        let page = |text: &str| parse::<Page<Value>>(text.as_bytes()).map(|page| page.items.map(|items| items.len()));
+        let page = |text: &str| {
+            parse::<Page<Value>>(text.as_bytes()).map(|page| page.items.map(|items| items.len()))
+        };
         assert_eq!(page(r#"{"items":null}"#), Ok(None));
         assert_eq!(page(r#"{"metadata":{"continue":""},"items":[{}]}"#), Ok(Some(1)));
         assert!(matches!(page(r#"{"items":[{}"#), Err(KubeError::Talk(_))));

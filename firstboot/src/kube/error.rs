@@ -117,7 +117,10 @@ mod tests {
         let message = "nodes \"a\"  not found".to_owned();
         assert_eq!(KubeError::of_status(404, body), KubeError::NotFound(message.clone()));
         assert_eq!(KubeError::of_status(403, body), KubeError::Forbidden(message.clone()));
-        assert_eq!(KubeError::of_status(401, b"Unauthorized\n"), KubeError::Unauthorized("Unauthorized".into()));
+        assert_eq!(
+            KubeError::of_status(401, b"Unauthorized\n"),
+            KubeError::Unauthorized("Unauthorized".into())
+        );
         assert_eq!(KubeError::of_status(503, b""), KubeError::Unavailable(503, String::new()));
         assert_eq!(KubeError::of_status(429, b"x"), KubeError::Unavailable(429, "x".into()));
         assert_eq!(KubeError::of_status(410, body), KubeError::Refused(410, message));

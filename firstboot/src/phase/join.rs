@@ -104,9 +104,10 @@ fn phase_error(join: &seed::Join, refusal: &JoinError) -> PhaseError {
             PhaseError::retry(what, "check the name and the name server, or use an address")
         }
         JoinError::Connect(_) => PhaseError::retry(what, reach),
-        JoinError::Timeout(_) => {
-            PhaseError::retry(what, "wait: a server that starts is slow; otherwise see the server's own report")
-        }
+        JoinError::Timeout(_) => PhaseError::retry(
+            what,
+            "wait: a server that starts is slow; otherwise see the server's own report",
+        ),
         JoinError::Starting => PhaseError::retry(what, "wait, or see the server's own report"),
         JoinError::Time => PhaseError::retry(what, "check the clocks of this node and of the server"),
         JoinError::WrongName => {

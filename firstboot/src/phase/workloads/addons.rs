@@ -74,7 +74,8 @@ pub(super) fn missing(
     for name in wanted {
         let file = the_file(files.get(name).map_or(&[], Vec::as_slice), name)?;
         let checksum = digest(cx.sys, file)?;
-        let addon = addons.iter().find(|addon| addon.metadata.name == *name && addon.spec.checksum == checksum);
+        let addon =
+            addons.iter().find(|addon| addon.metadata.name == *name && addon.spec.checksum == checksum);
         let Some(addon) = addon else {
             seen.borrow_mut().remove(name);
             absent.push(name.as_str());
@@ -102,11 +103,14 @@ pub(super) fn missing(
 /// The one file of a manifest. k3s deletes a file with the name of a disabled component, and of two files with one name it
 /// prunes what the other applied.
 fn the_file<'a>(files: &'a [PathBuf], name: &str) -> Result<&'a Path, PhaseError> {
-    let advice = "give the manifest a name that neither another manifest nor a component of k3s has, and flash again";
+    let advice =
+        "give the manifest a name that neither another manifest nor a component of k3s has, and flash again";
     match files {
         [file] => Ok(file),
         [] => Err(PhaseError::abort(
-            format!("the manifest {name} is no longer in {MANIFESTS}: k3s deletes a file with the name of a disabled component"),
+            format!(
+                "the manifest {name} is no longer in {MANIFESTS}: k3s deletes a file with the name of a disabled component"
+            ),
             advice,
         )),
         [first, second, ..] => Err(PhaseError::abort(

@@ -108,7 +108,8 @@ fn first_of(
     for name in wanted {
         if let Err(why) = state(name)? {
             missing.push(name.to_string());
-            reason = reason.or_else(|| why.filter(|_| missing.len() == 1).map(|why| format!(" ({name}: {why})")));
+            reason =
+                reason.or_else(|| why.filter(|_| missing.len() == 1).map(|why| format!(" ({name}: {why})")));
         }
     }
     let reason = reason.unwrap_or_default();

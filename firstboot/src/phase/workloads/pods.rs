@@ -227,7 +227,10 @@ mod tests {
                 r#"{"phase":"Pending","conditions":[{"type":"PodScheduled","status":"False","reason":"Unschedulable","message":"0/1 nodes are available"}]}"#,
                 "Unschedulable: 0/1 nodes are available",
             ),
-            (r#"{"phase":"Failed","reason":"Evicted","message":"low on memory"}"#, "Failed, Evicted: low on memory"),
+            (
+                r#"{"phase":"Failed","reason":"Evicted","message":"low on memory"}"#,
+                "Failed, Evicted: low on memory",
+            ),
             (
                 r#"{"phase":"Pending","containerStatuses":[{"name":"c","state":{"waiting":{"reason":"ContainerCreating"}}}]}"#,
                 "ContainerCreating",
@@ -241,14 +244,18 @@ mod tests {
         for (status, expected) in table {
             let pod = pod("coredns-5d78c9869d-x", SPEC, status);
             assert!(!pod.is_ready());
-            assert_eq!(complaint([&pod].into_iter()).unwrap(), format!("pod coredns-5d78c9869d-x: {expected}"));
+            assert_eq!(
+                complaint([&pod].into_iter()).unwrap(),
+                format!("pod coredns-5d78c9869d-x: {expected}")
+            );
         }
     }
 
     #[test]
     fn the_pod_that_says_most_is_named_and_ready_ones_are_not() {
         let ready = pod("a", SPEC, r#"{"phase":"Running","conditions":[{"type":"Ready","status":"True"}]}"#);
-        let done = pod("b", SPEC, r#"{"phase":"Succeeded","conditions":[{"type":"Ready","status":"False"}]}"#);
+        let done =
+            pod("b", SPEC, r#"{"phase":"Succeeded","conditions":[{"type":"Ready","status":"False"}]}"#);
         let waits = pod("c", SPEC, r#"{"phase":"Pending"}"#);
         let fails = pod("d", SPEC, r#"{"phase":"Failed","reason":"Evicted"}"#);
         assert!(complaint([&ready, &waits, &fails].into_iter()).unwrap().starts_with("pod d: "));
