@@ -77,7 +77,7 @@ impl World {
         let message = str::from_utf8(request.message).unwrap();
         let target = message.strip_prefix("GET ").unwrap().split(' ').next().unwrap();
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let (status, body) = self.object(path, age).unwrap_or_else(|| self.list(path, query, age));
+        let (status, body) = self.object(path, age, &now.hostname).unwrap_or_else(|| self.list(path, query, age));
         // As Go sends what it does not know the length of.
         let (one, two) = body.split_at(body.len() / 2);
         let chunk = |text: &str| {
@@ -92,12 +92,12 @@ impl World {
     }
 
     /// A single object, if the path is that of one.
-    fn object(&self, path: &str, age: u64) -> Option<Answer> {
+    fn object(&self, path: &str, age: u64, own: &str) -> Option<Answer> {
         let done = age >= 25;
         let (of, name) = path.rsplit_once('/')?;
         let system = "/namespaces/kube-system/";
         let found = match (of, name) {
-            ("/api/v1/nodes", "hc-1") => self.node(age),
+            ("/api/v1/nodes", name) if name == own => self.node(age, own),
             ("/apis/helm.cattle.io/v1/namespaces/kube-system/helmcharts", "traefik" | "traefik-crd") => {
                 format!(r#"{{"metadata":{{"name":"{name}"}},"status":{{"jobName":"helm-install-{name}"}}}}"#)
             }
@@ -159,7 +159,7 @@ impl World {
         (200, format!(r#"{{"kind":"List","metadata":{{"resourceVersion":"1"}},"items":[{items}]}}"#))
     }
 
-    fn node(&self, age: u64) -> String {
+    fn node(&self, age: u64, name: &str) -> String {
         let boot = if self.cluster == Cluster::Stale { self.boot_id - 1 } else { self.boot_id };
         let ready = match self.cluster {
             Cluster::Good => age >= 9,
@@ -172,7 +172,7 @@ impl World {
             ("False", "KubeletNotReady", "container runtime network not ready")
         };
         format!(
-            r#"{{"kind":"Node","metadata":{{"name":"hc-1"}},"status":{{"nodeInfo":{{"bootID":"{boot}"}},"conditions":[
+            r#"{{"kind":"Node","metadata":{{"name":"{name}"}},"status":{{"nodeInfo":{{"bootID":"{boot}"}},"conditions":[
                 {{"type":"MemoryPressure","status":"False"}},
                 {{"type":"Ready","status":"{status}","reason":"{reason}","message":"{message}"}}]}}}}"#
         )

@@ -126,7 +126,6 @@ impl<'a> Client<'a> {
     }
 
     fn exchange(&self, server: &Endpoint, message: &[u8], until: Duration) -> Result<Vec<u8>, KubeError> {
-        let start = self.sys.uptime();
         let name = server.host().to_string();
         let trust = Trust::Ca { roots: self.access.roots().to_vec(), at: self.sys.now() };
         let mut last = None;
@@ -149,7 +148,7 @@ impl<'a> Client<'a> {
                 answer => return Ok(answer?),
             }
         }
-        Err(last.map_or_else(|| KubeError::Timeout(until.saturating_sub(start).as_secs()), KubeError::from))
+        Err(last.map_or(KubeError::Timeout(LIMIT.as_secs()), KubeError::from))
     }
 }
 

@@ -113,8 +113,9 @@ impl Clock {
         if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
     }
 
+    /// Rounded, for a message.
     fn seconds(&self) -> u64 {
-        self.wait.as_secs().max(1)
+        self.wait.saturating_add(Duration::from_millis(500)).as_secs().max(1)
     }
 }
 

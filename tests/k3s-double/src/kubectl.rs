@@ -86,7 +86,7 @@ fn parse(arguments: Vec<String>) -> Result<Call> {
 struct Place {
     /// None means all namespaces.
     namespace: Option<String>,
-    /// Sent, and ignored by the stand-in's server: all its Events are warnings of Addons.
+    /// Of fields, `name=value`.
     selector: Option<String>,
 }
 

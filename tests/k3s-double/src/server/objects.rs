@@ -1,4 +1,4 @@
-//! Objects by path, lists in pages, and refusals, in the form of the real API server (`tests/kube_api.rs` compares them).
+//! Objects by path, lists in pages, and refusals, in the form of the real API server (`tests/kube_api` compares them).
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -36,6 +36,11 @@ impl<'a> Resource<'a> {
             _ => return None,
         };
         Some(Self { version, namespace, plural, name })
+    }
+
+    /// A Node, or all of them.
+    pub(super) fn node(name: Option<&'a str>) -> Self {
+        Self { version: "v1", namespace: None, plural: "nodes", name }
     }
 
     /// The group; empty for the core.
@@ -76,7 +81,7 @@ pub(super) fn page(version: &str, kind: &str, items: Vec<Value>, query: &str) ->
         Some(token) => {
             match token.ok().and_then(|bytes| String::from_utf8(bytes).ok()?.parse::<usize>().ok()) {
                 Some(from) => from,
-                None => return status(400, "BadRequest", "continue key is not valid"),
+                None => return status(400, "BadRequest", "invalid continue token: continue key is not valid"),
             }
         }
     };
@@ -86,7 +91,14 @@ pub(super) fn page(version: &str, kind: &str, items: Vec<Value>, query: &str) ->
         metadata.insert("continue".into(), json!(URL_SAFE_NO_PAD.encode(until.to_string())));
         metadata.insert("remainingItemCount".into(), json!(items.len() - until));
     }
-    let shown: Vec<&Value> = items.iter().take(until).skip(from).collect();
+    let mut shown: Vec<Value> = items.into_iter().take(until).skip(from).collect();
+    // Only the objects of custom resources say in a list what they are.
+    if !version.contains(".cattle.io/") {
+        for object in shown.iter_mut().filter_map(Value::as_object_mut) {
+            object.remove("apiVersion");
+            object.remove("kind");
+        }
+    }
     let kind = format!("{kind}List");
     Response::json(200, &json!({"apiVersion": version, "kind": kind, "metadata": metadata, "items": shown}))
 }
@@ -118,42 +130,42 @@ fn user(caller: &Caller) -> String {
     }
 }
 
-/// 403 for a list, or for an object in a namespace.
-pub(super) fn forbidden(
-    caller: &Caller,
-    verb: &str,
-    plural: &str,
-    group: &str,
-    namespace: Option<&str>,
-) -> Response {
-    let place =
-        namespace.map_or_else(|| "at the cluster scope".into(), |name| format!("in the namespace {name:?}"));
-    // The node authorizer adds its own words, which depend on the kind.
-    let why = match (caller, plural) {
-        (Caller::Kubelet(own), "nodes") => {
+/// 403 for a list or for an object. After the words of RBAC the node authorizer adds its own, which depend on the kind.
+pub(super) fn forbidden(caller: &Caller, what: &Resource<'_>) -> Response {
+    let Resource { plural, name, .. } = *what;
+    let group = what.group();
+    let why = match (caller, plural, name) {
+        (Caller::Kubelet(own), "nodes", None) => {
             format!(": node '{own}' cannot read all nodes, only its own Node object")
+        }
+        (Caller::Kubelet(own), "nodes", Some(name)) => {
+            format!(": node '{own}' cannot read '{name}', only its own Node object")
+        }
+        (Caller::Kubelet(_), "pods", None) => {
+            ": can only list/watch pods with spec.nodeName field selector".to_owned()
+        }
+        (Caller::Kubelet(own), "pods", Some(_)) => {
+            format!(": no relationship found between node '{own}' and this object")
         }
         _ => String::new(),
     };
-    let user = user(caller);
+    let verb = if name.is_some() { "get" } else { "list" };
+    let place =
+        what.namespace.map_or_else(|| "at the cluster scope".into(), |name| format!("in the namespace {name:?}"));
+    let (user, name) = (user(caller), name.map(|name| format!(" {name:?}")).unwrap_or_default());
     let message = format!(
-        "{plural}{} is forbidden: User {user:?} cannot {verb} resource {plural:?} in API group {group:?} {place}{why}",
+        "{plural}{}{name} is forbidden: User {user:?} cannot {verb} resource {plural:?} in API group {group:?} {place}{why}",
         group_suffix(group)
     );
     status(403, "Forbidden", &message)
 }
 
-/// 403 for the Node of another.
-pub(super) fn forbidden_node(caller: &Caller, name: &str) -> Response {
-    let why = match caller {
-        Caller::Kubelet(own) => format!(": node '{own}' cannot read '{name}', only its own Node object"),
-        _ => String::new(),
-    };
-    let user = user(caller);
-    let message = format!(
-        "nodes {name:?} is forbidden: User {user:?} cannot get resource \"nodes\" in API group \"\" at the cluster scope{why}"
-    );
-    status(403, "Forbidden", &message)
+/// 404 for a kind: in its own groups the real server knows better.
+pub(super) fn no_such_kind(what: &Resource<'_>) -> Response {
+    if what.group().is_empty() {
+        return status(404, "NotFound", "the server could not find the requested resource");
+    }
+    Response::text(404, "404 page not found\n")
 }
 
 #[cfg(test)]

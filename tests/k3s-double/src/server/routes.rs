@@ -138,13 +138,13 @@ impl Api {
 
     /// Objects of all other kinds: one by its name, or a list.
     fn objects(&self, resource: &Resource<'_>, request: &Request, caller: &Caller) -> Response {
-        let Some((kind, items)) = self.items(resource) else {
-            return Response::text(404, "404 page not found\n");
-        };
-        if *caller != Caller::Admin {
-            let verb = if resource.name.is_some() { "get" } else { "list" };
-            return objects::forbidden(caller, verb, resource.plural, resource.group(), resource.namespace);
+        // Who may not ask is not told what there is. Kubelets may see Services.
+        let may_see = *caller == Caller::Admin
+            || (matches!(caller, Caller::Kubelet(_)) && (resource.version, resource.plural) == ("v1", "services"));
+        if !may_see {
+            return objects::forbidden(caller, resource);
         }
+        let Some((kind, items)) = self.items(resource) else { return objects::no_such_kind(resource) };
         match resource.name {
             Some(name) => match items.into_iter().find(|item| objects::name(item) == name) {
                 Some(item) => Response::json(200, &item),
@@ -188,8 +188,7 @@ impl Api {
             ("PUT", Some(name)) => {
                 self.put_node(name.strip_suffix("/status"), body, caller).unwrap_or_else(internal)
             }
-            ("GET", None) => objects::forbidden(caller, "list", "nodes", "", None),
-            ("GET", Some(name)) => objects::forbidden_node(caller, name),
+            ("GET", name) => objects::forbidden(caller, &Resource::node(name)),
             _ => status(405, "MethodNotAllowed", "the stand-in does not do this"),
         }
     }
@@ -201,7 +200,7 @@ impl Api {
         };
         let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
         if !is_own(caller, &name) || named.is_some_and(|named| named != name) {
-            return Ok(objects::forbidden_node(caller, &name));
+            return Ok(objects::forbidden(caller, &Resource::node(Some(&name))));
         }
         lock(&self.state).put_node(&name, object.clone())?;
         Ok(Response::json(if named.is_some() { 200 } else { 201 }, &object))
