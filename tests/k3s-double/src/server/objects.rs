@@ -55,7 +55,7 @@ pub(super) fn name(object: &Value) -> &str {
 }
 
 /// The value of a parameter of the query, decoded.
-fn parameter(query: &str, key: &str) -> Option<String> {
+pub(super) fn parameter(query: &str, key: &str) -> Option<String> {
     let value = query.split('&').find_map(|pair| pair.split_once('=').filter(|(name, _)| *name == key))?.1;
     let mut bytes = Vec::new();
     let mut rest = value.bytes();

@@ -175,7 +175,7 @@ impl Api {
         let name = rest.strip_prefix('/');
         let body = &request.body;
         match (method, name) {
-            ("GET", None) if *caller == Caller::Admin => {
+            ("GET", None) if *caller == Caller::Admin || lists_own(caller, &request.query) => {
                 objects::page("v1", "Node", lock(&self.state).nodes(), &request.query)
             }
             ("GET", Some(name)) if *caller == Caller::Admin || is_own(caller, name) => {
@@ -210,6 +210,12 @@ impl Api {
 /// A thread that panicked while it held the lock left nothing half-done: every change is one call.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether a kubelet asks for the list of its own Node alone.
+fn lists_own(caller: &Caller, query: &str) -> bool {
+    let selector = objects::parameter(query, "fieldSelector").unwrap_or_default();
+    selector.strip_prefix("metadata.name=").is_some_and(|name| is_own(caller, name))
 }
 
 fn is_own(caller: &Caller, name: &str) -> bool {
