@@ -45,15 +45,15 @@ impl World {
     pub(crate) fn written_by_k3s(&self, path: &str, now: &Volatile) -> Option<String> {
         Self::age(now).filter(|age| *age >= 3)?;
         let agent = self.seed.role.is_agent();
-        Some(match path.rsplit('/').next()? {
+        let text = match path.rsplit('/').next()? {
             "k3s.yaml" if !agent => SERVER_CONFIG,
             "kubelet.kubeconfig" if agent => AGENT_CONFIG,
             "server-ca.crt" if agent => CA,
             "client-kubelet.crt" if agent => CERTIFICATE,
             "client-kubelet.key" if agent => KEY,
             _ => return None,
-        })
-        .map(str::to_owned)
+        };
+        Some(text.to_owned())
     }
 
     /// One exchange with the API.
@@ -77,7 +77,8 @@ impl World {
         let message = str::from_utf8(request.message).unwrap();
         let target = message.strip_prefix("GET ").unwrap().split(' ').next().unwrap();
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let (status, body) = self.object(path, age, &now.hostname).unwrap_or_else(|| self.list(path, query, age));
+        let (status, body) =
+            self.object(path, age, &now.hostname).unwrap_or_else(|| self.list(path, query, age));
         // As Go sends what it does not know the length of.
         let (one, two) = body.split_at(body.len() / 2);
         let chunk = |text: &str| {

@@ -81,7 +81,9 @@ pub(super) fn page(version: &str, kind: &str, items: Vec<Value>, query: &str) ->
         Some(token) => {
             match token.ok().and_then(|bytes| String::from_utf8(bytes).ok()?.parse::<usize>().ok()) {
                 Some(from) => from,
-                None => return status(400, "BadRequest", "invalid continue token: continue key is not valid"),
+                None => {
+                    return status(400, "BadRequest", "invalid continue token: continue key is not valid");
+                }
             }
         }
     };
@@ -150,8 +152,9 @@ pub(super) fn forbidden(caller: &Caller, what: &Resource<'_>) -> Response {
         _ => String::new(),
     };
     let verb = if name.is_some() { "get" } else { "list" };
-    let place =
-        what.namespace.map_or_else(|| "at the cluster scope".into(), |name| format!("in the namespace {name:?}"));
+    let place = what
+        .namespace
+        .map_or_else(|| "at the cluster scope".into(), |name| format!("in the namespace {name:?}"));
     let (user, name) = (user(caller), name.map(|name| format!(" {name:?}")).unwrap_or_default());
     let message = format!(
         "{plural}{}{name} is forbidden: User {user:?} cannot {verb} resource {plural:?} in API group {group:?} {place}{why}",

@@ -140,7 +140,8 @@ impl Api {
     fn objects(&self, resource: &Resource<'_>, request: &Request, caller: &Caller) -> Response {
         // Who may not ask is not told what there is. Kubelets may see Services.
         let may_see = *caller == Caller::Admin
-            || (matches!(caller, Caller::Kubelet(_)) && (resource.version, resource.plural) == ("v1", "services"));
+            || (matches!(caller, Caller::Kubelet(_))
+                && (resource.version, resource.plural) == ("v1", "services"));
         if !may_see {
             return objects::forbidden(caller, resource);
         }

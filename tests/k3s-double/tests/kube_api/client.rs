@@ -90,7 +90,10 @@ fn the_client_on_a_real_api_server() {
     let mut plane = ControlPlane::new();
     let at = endpoint("127.0.0.1", plane.port);
     println!("not up yet:");
-    says(client(access(at.clone(), &plane.ca, &plane.admin), 60).node("hc-1"), "does not answer (connection refused)");
+    says(
+        client(access(at.clone(), &plane.ca, &plane.admin), 60).node("hc-1"),
+        "does not answer (connection refused)",
+    );
     plane.start();
     plane.write("POST", "/api/v1/nodes", JSON, &node("hc-1"));
 
@@ -113,12 +116,18 @@ fn the_client_on_a_real_api_server() {
     says(kubelet().patch("/api/v1/nodes/hc-2", &json!({"metadata": {"annotations": {"a": "b"}}})), "403: ");
 
     println!("others:");
-    says(client(access(at.clone(), &plane.ca, &plane.nobody), 60).node("hc-1"), "403: nodes \"hc-1\" is forbidden");
+    says(
+        client(access(at.clone(), &plane.ca, &plane.nobody), 60).node("hc-1"),
+        "403: nodes \"hc-1\" is forbidden",
+    );
     says(
         client(access(at.clone(), &plane.ca, &plane.stranger), 60).node("hc-1"),
         "does not accept this node's certificate (401: Unauthorized)",
     );
-    says(client(access(at.clone(), &plane.other_ca, &plane.admin), 60).node("hc-1"), "not trusted: invalid certificate");
+    says(
+        client(access(at.clone(), &plane.other_ca, &plane.admin), 60).node("hc-1"),
+        "not trusted: invalid certificate",
+    );
     // 127.0.0.2 is this machine too, and in no certificate.
     let port = between("127.0.0.2", plane.port, usize::MAX, Then::Close);
     says(
@@ -128,7 +137,10 @@ fn the_client_on_a_real_api_server() {
 
     println!("an own annotation, and deletion, by the administrator:");
     admin(&plane)
-        .patch("/api/v1/nodes/hc-2", &json!({"metadata": {"annotations": {"etcd.k3s.cattle.io/remove": "true"}}}))
+        .patch(
+            "/api/v1/nodes/hc-2",
+            &json!({"metadata": {"annotations": {"etcd.k3s.cattle.io/remove": "true"}}}),
+        )
         .unwrap();
     let patched = admin(&plane).node("hc-2").unwrap();
     assert_eq!(patched.metadata.annotations["etcd.k3s.cattle.io/remove"], "true");
@@ -160,14 +172,21 @@ fn the_client_on_a_real_api_server() {
     for bytes in [0, 100, 1500, 6000, 12_000] {
         let port = between("127.0.0.1", plane.port, bytes, Then::Close);
         let cut = client(access(endpoint("127.0.0.1", port), &plane.ca, &plane.admin), 60);
-        says(cut.list::<Node>("/api/v1/nodes", ALL).map(|all| all.len()), "the answer of the cluster's API cannot be used: ");
+        says(
+            cut.list::<Node>("/api/v1/nodes", ALL).map(|all| all.len()),
+            "the answer of the cluster's API cannot be used: ",
+        );
     }
     for (bytes, then) in [(0, Then::Stall), (6000, Then::Stall), (0, Then::Drip), (6000, Then::Drip)] {
         let port = between("127.0.0.1", plane.port, bytes, then);
         let started = Instant::now();
         let late = client(access(endpoint("127.0.0.1", port), &plane.ca, &plane.admin), 0);
         says(late.list::<Node>("/api/v1/nodes", ALL).map(|all| all.len()), "did not answer within 5 s");
-        assert!(started.elapsed() < Duration::from_secs(10), "one time limit for all of it: {:?}", started.elapsed());
+        assert!(
+            started.elapsed() < Duration::from_secs(10),
+            "one time limit for all of it: {:?}",
+            started.elapsed()
+        );
     }
     println!("it restarts:");
     plane.stop();

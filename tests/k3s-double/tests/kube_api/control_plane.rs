@@ -11,7 +11,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
 };
 use serde_json::Value;
 
@@ -118,7 +119,8 @@ impl ControlPlane {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (server, client) = (Ca::make("server-ca"), Ca::make("client-ca"));
-        let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned(), "localhost".to_owned()]).unwrap();
+        let mut params =
+            CertificateParams::new(vec!["127.0.0.1".to_owned(), "localhost".to_owned()]).unwrap();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let serving = server.sign(params);
         let kubelet = |name: &str| client.client(&format!("system:node:{name}"), Some("system:nodes"));
@@ -276,7 +278,10 @@ impl Asker {
             put(name, &base64::Engine::decode(&base64::engine::general_purpose::STANDARD, line).unwrap());
         }
         for end in ["crt", "key"] {
-            put(&format!("kubelet.{end}"), &fs::read(node.data().join(format!("agent/client-kubelet.{end}"))).unwrap());
+            put(
+                &format!("kubelet.{end}"),
+                &fs::read(node.data().join(format!("agent/client-kubelet.{end}"))).unwrap(),
+            );
         }
         Self { dir, url: node.url() }
     }
@@ -293,7 +298,12 @@ impl Asker {
         command.arg(self.dir.join("server-ca.crt"));
         let file = |end: &str| self.dir.join(format!("{who}.{end}"));
         if file("crt").exists() {
-            command.args([OsStr::new("--cert"), file("crt").as_os_str(), OsStr::new("--key"), file("key").as_os_str()]);
+            command.args([
+                OsStr::new("--cert"),
+                file("crt").as_os_str(),
+                OsStr::new("--key"),
+                file("key").as_os_str(),
+            ]);
         }
         let output = command.args(more).arg(format!("{}{path}", self.url)).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -188,7 +188,8 @@ impl System for Machine {
     }
     fn run(&self, command: &Command) -> io::Result<Output> {
         assert_eq!(command.program, "systemctl", "an unknown program: {command}");
-        let stdout = "ActiveState=active\nSubState=running\nResult=success\nNRestarts=0\nExecMainStatus=0\n".to_owned();
+        let stdout = "ActiveState=active\nSubState=running\nResult=success\nNRestarts=0\nExecMainStatus=0\n"
+            .to_owned();
         Ok(Output { success: true, stdout, stderr: String::new() })
     }
     fn hostname(&self) -> String {

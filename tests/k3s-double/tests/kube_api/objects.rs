@@ -76,9 +76,7 @@ pub(crate) fn job_object(name: &str) -> Value {
 
 pub(crate) fn complete(plane: &ControlPlane, job: &str) {
     let (begun, ended) = ("2026-11-26T12:00:00Z", "2026-11-26T12:00:09Z");
-    let condition = |kind: &str| {
-        json!({"type": kind, "status": "True", "reason": "CompletionsReached", "message": "", "lastTransitionTime": ended})
-    };
+    let condition = |kind: &str| json!({"type": kind, "status": "True", "reason": "CompletionsReached", "message": "", "lastTransitionTime": ended});
     let status = json!({"status": {
         "startTime": begun, "completionTime": ended, "succeeded": 1,
         "conditions": [condition("SuccessCriteriaMet"), condition("Complete")],

@@ -37,12 +37,18 @@ fn the_phases_on_a_real_api_server() {
 
     println!("ready, on an agent by its kubelet's certificate:");
     let agent = NodeOnCluster::agent();
-    agent.put("var/lib/rancher/k3s/agent/kubelet.kubeconfig", &kubeconfig(plane.port, &plane.ca, &plane.kubelet_2));
+    agent.put(
+        "var/lib/rancher/k3s/agent/kubelet.kubeconfig",
+        &kubeconfig(plane.port, &plane.ca, &plane.kubelet_2),
+    );
     agent.says(PhaseName::Ready, "it has not joined the cluster yet");
     plane.write("POST", "/api/v1/nodes", JSON, &node("hc-2"));
     plane.write("PATCH", "/api/v1/nodes/hc-2/status", MERGE, &ready("True", boot_id.trim()));
     agent.says(PhaseName::Ready, "done: ");
-    agent.put("var/lib/rancher/k3s/agent/kubelet.kubeconfig", &kubeconfig(plane.port, &plane.ca, &plane.kubelet));
+    agent.put(
+        "var/lib/rancher/k3s/agent/kubelet.kubeconfig",
+        &kubeconfig(plane.port, &plane.ca, &plane.kubelet),
+    );
     agent.says(PhaseName::Ready, "does not allow it (403: nodes \"hc-2\" is forbidden");
 
     println!("nodes:");
@@ -61,9 +67,22 @@ pub(crate) fn workloads(plane: &mut ControlPlane, server: &NodeOnCluster) {
     println!("workloads:");
     let system = "/namespaces/kube-system";
     server.put("var/lib/rancher/k3s/server/manifests/shop.yaml", "kind: Shop\n");
-    server.says(PhaseName::Workloads, "manifests not applied: shop; components of k3s not running: coredns (it does not exist yet)");
-    plane.write("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", JSON, &definition("k3s.cattle.io", "Addon"));
-    plane.write("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", JSON, &definition("helm.cattle.io", "HelmChart"));
+    server.says(
+        PhaseName::Workloads,
+        "manifests not applied: shop; components of k3s not running: coredns (it does not exist yet)",
+    );
+    plane.write(
+        "POST",
+        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+        JSON,
+        &definition("k3s.cattle.io", "Addon"),
+    );
+    plane.write(
+        "POST",
+        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+        JSON,
+        &definition("helm.cattle.io", "HelmChart"),
+    );
     plane.wait_for(&format!("/apis/k3s.cattle.io/v1{system}/addons"));
     plane.wait_for(&format!("/apis/helm.cattle.io/v1{system}/helmcharts"));
 
@@ -89,17 +108,26 @@ pub(crate) fn workloads(plane: &mut ControlPlane, server: &NodeOnCluster) {
     for name in ["coredns", "traefik"] {
         plane.write("POST", &format!("/apis/apps/v1{system}/deployments"), JSON, &deployment(name));
     }
-    plane.write("POST", &format!("/api/v1{system}/pods"), JSON, &pod("coredns-5d78c9869d-x", "ReplicaSet", "coredns-5d78c9869d"));
+    plane.write(
+        "POST",
+        &format!("/api/v1{system}/pods"),
+        JSON,
+        &pod("coredns-5d78c9869d-x", "ReplicaSet", "coredns-5d78c9869d"),
+    );
     let status = |state: Value| {
         json!({"status": {"phase": "Pending", "conditions": [{"type": "Ready", "status": "False"}], "containerStatuses": [{
             "name": "only", "image": "rancher/only:1", "imageID": "", "ready": false, "restartCount": 0, "state": state,
         }]}})
     };
-    let waiting = |reason: &str, message: &str| status(json!({"waiting": {"reason": reason, "message": message}}));
+    let waiting =
+        |reason: &str, message: &str| status(json!({"waiting": {"reason": reason, "message": message}}));
     let coredns = format!("/api/v1{system}/pods/coredns-5d78c9869d-x/status");
     plane.write("PATCH", &coredns, MERGE, &json!({"status": {"conditions": [
         {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available"}]}}));
-    server.says(PhaseName::Workloads, "coredns (pod coredns-5d78c9869d-x: Unschedulable: 0/1 nodes are available)");
+    server.says(
+        PhaseName::Workloads,
+        "coredns (pod coredns-5d78c9869d-x: Unschedulable: 0/1 nodes are available)",
+    );
     plane.write("PATCH", &coredns, MERGE, &waiting("ErrImagePull", "dial tcp: no such host"));
     server.says(
         PhaseName::Workloads,
@@ -123,7 +151,8 @@ pub(crate) fn workloads(plane: &mut ControlPlane, server: &NodeOnCluster) {
     plane.write("POST", &format!("/api/v1{system}/pods"), JSON, &helm);
     let path = format!("/api/v1{system}/pods/helm-install-traefik-crd-x/status");
     let mut crash = waiting("CrashLoopBackOff", "back-off 10s");
-    crash["status"]["containerStatuses"][0]["lastState"] = json!({"terminated": {"exitCode": 1, "reason": "Error"}});
+    crash["status"]["containerStatuses"][0]["lastState"] =
+        json!({"terminated": {"exitCode": 1, "reason": "Error"}});
     plane.write("PATCH", &path, MERGE, &crash);
     server.says(
         PhaseName::Workloads,
@@ -144,7 +173,8 @@ pub(crate) fn workloads(plane: &mut ControlPlane, server: &NodeOnCluster) {
     balancer["metadata"]["labels"] = json!({"svccontroller.k3s.cattle.io/svcname": "traefik"});
     plane.write("POST", &format!("/api/v1{system}/pods"), JSON, &balancer);
     server.says(PhaseName::Workloads, "servicelb (pod svclb-traefik-1234-x: ");
-    let running = json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});
+    let running =
+        json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});
     plane.write("PATCH", &format!("/api/v1{system}/pods/svclb-traefik-1234-x/status"), MERGE, &running);
 
     println!("the API restarts while the manifest settles:");
@@ -165,6 +195,11 @@ pub(crate) fn workloads(plane: &mut ControlPlane, server: &NodeOnCluster) {
     expect(&settled.take().unwrap().join(", "), "components of k3s: 3, manifests: 1");
 
     println!("it is pruned: the file of a component with this name is applied over it");
-    plane.write("PATCH", &format!("/apis/k3s.cattle.io/v1{system}/addons/shop"), MERGE, &json!({"spec": {"checksum": "0"}}));
+    plane.write(
+        "PATCH",
+        &format!("/apis/k3s.cattle.io/v1{system}/addons/shop"),
+        MERGE,
+        &json!({"spec": {"checksum": "0"}}),
+    );
     server.says(PhaseName::Workloads, "manifests not applied: shop");
 }

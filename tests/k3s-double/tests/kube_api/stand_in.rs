@@ -49,7 +49,9 @@ fn the_stand_in_answers_like_a_real_api_server() {
         format!("/api/v1{system}/pods"),
         format!("/api/v1{system}/pods?limit=1"),
         format!("/api/v1{system}/pods/nope"),
-        format!("/api/v1{system}/events?fieldSelector=involvedObject.kind%3DAddon,involvedObject.name%3Dshop,type%3DWarning"),
+        format!(
+            "/api/v1{system}/events?fieldSelector=involvedObject.kind%3DAddon,involvedObject.name%3Dshop,type%3DWarning"
+        ),
         format!("/api/v1{system}/services/traefik"),
         format!("/api/v1{system}/services/nope"),
         format!("/apis/k3s.cattle.io/v1{system}/addons"),
