@@ -5,7 +5,7 @@
 .DEFAULT_GOAL := build
 .PHONY: help build release compilers setup programs programs-and-double bases checkers quick lint format clippy doc check \
 	unit-test image-test other-test boot-test test simulate real-image ext4-matrix support-table support-check demo bench power-cuts \
-	boot-publishers boot-raspi3b bench-boot fuzz clean
+	boot-publishers boot-raspi3b bench-boot api-test fuzz clean
 # A prerequisite comes before the next one, also with -j: setup before what needs it. cargo uses all processors by itself.
 .NOTPARALLEL:
 
@@ -119,6 +119,13 @@ boot-publishers: setup programs-and-double bases checkers ## the first boots of 
 
 boot-raspi3b: setup programs-and-double bases checkers ## a Raspberry Pi 3 as QEMU has it, from its SD card
 	$(CARGO_TEST) --test boot -- --ignored --nocapture a_pi_3_boots_from_its_card
+
+# kube-apiserver takes minutes to build: so this is no part of `make test`, where the same client asks the stand-in for k3s.
+API_DIR := target/kube-api
+api-test: ## hc-firstboot's client, and the stand-in for k3s, against a real kube-apiserver; needs Go, installs nothing
+	tests/kube-apiserver/build.sh $(API_DIR)
+	HCIMAGE_KUBE_APISERVER=$(abspath $(API_DIR))/kube-apiserver HCIMAGE_ETCD=$(abspath $(API_DIR))/etcd \
+		$(CARGO_TEST) --test kube_api -- --ignored --nocapture --test-threads 1
 
 bench-boot: setup programs-and-double bases checkers ## how long a node takes from power-on to Ready
 	$(CARGO) bench --locked --package hcimage --bench boot

@@ -12,14 +12,22 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use sha2::{Digest, Sha256};
 
+use crate::base64;
 use crate::http::{self, Answer};
 use crate::phase_error::Failure;
 use crate::resolve;
 use crate::seed::{Endpoint, Join};
-use crate::sys::{System, TlsError, Trust};
+use crate::sys::{System, TlsError, TlsRequest, Trust};
 
-/// The time limit for one answer, as in k3s.
-const ANSWER_WAIT: Duration = Duration::from_secs(10);
+/// The time limit for an answer that costs the server nothing but TLS.
+const ANSWER_WAIT: Duration = Duration::from_secs(20);
+
+/// The time limit for the answer to a token. k3s derives a key from it by scrypt, which takes a busy server up to a
+/// minute; a client that gives up earlier only makes it work again.
+const TOKEN_WAIT: Duration = Duration::from_secs(120);
+
+/// The maximum size of an answer: more than a CA bundle or an error message has.
+const ANSWER_BYTES: usize = 256 * 1024;
 
 /// The maximum difference between two times of a server, beyond the time between the requests.
 const SKEW: Duration = Duration::from_secs(5);
@@ -78,6 +86,9 @@ pub enum JoinError {
     /// No answer.
     #[error("it does not answer ({0})")]
     Connect(String),
+    /// A connection, and no answer within so many seconds.
+    #[error("it did not answer within {0} s")]
+    Timeout(u64),
     /// Its certificate is not valid at the given time.
     #[error("its certificate is not valid at the time of this clock")]
     Time,
@@ -101,10 +112,11 @@ pub enum JoinError {
 impl From<TlsError> for JoinError {
     fn from(error: TlsError) -> Self {
         match error {
-            TlsError::Connect(why) => Self::Connect(why),
+            TlsError::Refused | TlsError::Connect(_) => Self::Connect(error.to_string()),
+            TlsError::Timeout(seconds) => Self::Timeout(seconds),
             TlsError::Time => Self::Time,
             TlsError::Name => Self::WrongName,
-            TlsError::Talk(why) => Self::Talk(why),
+            TlsError::Untrusted(_) | TlsError::Talk(_) => Self::Talk(error.to_string()),
         }
     }
 }
@@ -119,26 +131,27 @@ struct Peer<'a> {
 }
 
 impl Peer<'_> {
-    fn get(&self, path: &str, trust: &Trust, more: &str) -> Result<Answer, JoinError> {
+    fn get(&self, path: &str, trust: &Trust, more: &str, wait: Duration) -> Result<Answer, JoinError> {
         let left = self.end.saturating_sub(self.sys.uptime());
         if left.is_zero() {
             return Err(JoinError::Connect("the time limit was reached before the request".to_owned()));
         }
-        let request = http::get(path, &self.name.to_string(), more);
-        let answer = self.sys.ask_tls(
-            self.address,
-            &self.name.host().to_string(),
+        let answer = self.sys.ask_tls(&TlsRequest {
+            server: self.address,
+            name: &self.name.host().to_string(),
             trust,
-            &request,
-            ANSWER_WAIT.min(left),
-        )?;
+            identity: None,
+            message: &http::get(path, &self.name.to_string(), more),
+            wait: wait.min(left),
+            answer_limit: ANSWER_BYTES,
+        })?;
         http::answer(&answer)
             .ok_or_else(|| JoinError::Talk("its answer is not HTTP, or truncated".to_owned()))
     }
 
     /// The CAs of the cluster, and the unverified time of the answer.
     fn pinned(&self) -> Result<(Vec<Vec<u8>>, Option<Duration>), JoinError> {
-        let answer = self.get("/cacerts", &Trust::Anybody, "")?;
+        let answer = self.get("/cacerts", &Trust::Anybody, "", ANSWER_WAIT)?;
         match answer.status {
             200 => {
                 let roots = self.token.roots(&answer.body).ok_or(JoinError::WrongCluster)?;
@@ -152,9 +165,9 @@ impl Peer<'_> {
     fn lets_in(&self) -> Result<(), JoinError> {
         let (roots, _) = self.pinned()?;
         let trust = Trust::Ca { roots, at: self.sys.now() };
-        let credentials = base64(format!("{}:{}", self.token.user, self.token.password).as_bytes());
+        let credentials = base64::encode(format!("{}:{}", self.token.user, self.token.password).as_bytes());
         let header = format!("Authorization: Basic {credentials}\r\n");
-        match self.get("/v1-k3s/readyz", &trust, &header)?.status {
+        match self.get("/v1-k3s/readyz", &trust, &header, TOKEN_WAIT)?.status {
             200 => Ok(()),
             401 | 403 => Err(JoinError::Token),
             500..=599 => Err(JoinError::Starting),
@@ -168,7 +181,7 @@ impl Peer<'_> {
         let nothing = || JoinError::Talk("its answer has no valid date".to_owned());
         let (roots, claimed) = self.pinned()?;
         let (at, asked) = (claimed.ok_or_else(nothing)?, self.sys.uptime());
-        let answer = self.get("/ping", &Trust::Ca { roots, at }, "")?;
+        let answer = self.get("/ping", &Trust::Ca { roots, at }, "", ANSWER_WAIT)?;
         let passed = self.sys.uptime().saturating_sub(asked);
         let time = answer.date.ok_or_else(nothing)?;
         if time.abs_diff(at) > passed.saturating_add(SKEW) {
@@ -224,52 +237,27 @@ fn first_good<T>(
 }
 
 impl JoinError {
+    /// Whether a server may have had to check the token. An answer that is late has cost the most.
+    pub fn token_was_sent(&self) -> bool {
+        matches!(self, Self::Starting | Self::Timeout(_) | Self::Token)
+    }
+
     fn weight(&self) -> u8 {
         match self {
             Self::Name(_) => 0,
             Self::Connect(_) => 1,
-            Self::Talk(_) => 2,
-            Self::Starting => 3,
-            Self::Time | Self::WrongName => 4,
-            Self::WrongCluster | Self::Token => 5,
+            Self::Timeout(_) => 2,
+            Self::Talk(_) => 3,
+            Self::Starting => 4,
+            Self::Time | Self::WrongName => 5,
+            Self::WrongCluster | Self::Token => 6,
         }
     }
-}
-
-/// RFC 4648, section 4.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for three in bytes.chunks(3) {
-        let byte = |i: usize| three.get(i).copied().map_or(0, u32::from);
-        let bits = (byte(0) << 16) | (byte(1) << 8) | byte(2);
-        for i in 0..4_u32 {
-            let digit = usize::try_from((bits >> (18 - 6 * i)) & 63).ok().and_then(|at| DIGITS.get(at));
-            let used = usize::try_from(i).is_ok_and(|i| i <= three.len());
-            text.push(digit.filter(|_| used).map_or('=', |digit| char::from(*digit)));
-        }
-    }
-    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn base64_by_the_rfcs_own_examples() {
-        let table = [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-            ("foobar", "Zm9vYmFy"),
-        ];
-        for (text, expected) in table {
-            assert_eq!(base64(text.as_bytes()), expected);
-        }
-    }
 
     #[test]
     fn only_a_complete_token_is_accepted() {
@@ -289,7 +277,10 @@ mod tests {
     #[test]
     fn only_a_ca_that_matches_the_hash_is_trusted() {
         let pem = |text: &str| {
-            format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", base64(text.as_bytes()))
+            format!(
+                "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+                base64::encode(text.as_bytes())
+            )
         };
         let token = |hash: String| Token { hash, user: "node".into(), password: "x".into() };
         let (one, two) = (pem("one"), pem("one") + &pem("two"));

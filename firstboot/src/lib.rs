@@ -5,6 +5,7 @@
 
 pub mod arp;
 pub mod join_probe;
+pub mod kube;
 pub mod overrides;
 pub mod phase;
 pub mod report;
@@ -13,6 +14,7 @@ pub mod sntp;
 pub mod state;
 pub mod sys;
 
+mod base64;
 mod block;
 mod clock;
 mod clock_gate;
@@ -20,7 +22,6 @@ mod context;
 mod durable;
 mod http;
 mod k3s_diagnosis;
-mod kube;
 mod links;
 mod mounts;
 mod node_files;

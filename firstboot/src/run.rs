@@ -14,8 +14,8 @@ use crate::seed::{SEED_PATH, Seed};
 use crate::state::{self, FINISHED_PATH, Loaded, Outcome, PhaseName, STATE_PATH, State, Status};
 use crate::sys::System;
 
-/// The first and the longest pause between two tries.
-const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
+/// The first pause between two tries; each further one is twice as long, up to the phase's longest.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 /// How a start ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,7 +159,7 @@ type Notes = Option<Vec<String>>;
 fn until_done(cx: &mut Context<'_>, phase: &dyn Phase, start: Duration) -> Result<Notes, Failure> {
     let end = start.saturating_add(phase.limit(cx));
     cx.deadline = end;
-    let mut pause = PAUSES.0;
+    let mut pause = FIRST_PAUSE;
     loop {
         let failure = match one_try(cx, phase) {
             Ok(notes) => return Ok(notes),
@@ -170,9 +170,16 @@ fn until_done(cx: &mut Context<'_>, phase: &dyn Phase, start: Duration) -> Resul
             return phase.on_timeout(cx, PhaseError::Retry(failure)).map(Some);
         }
         cx.progress(phase.name(), &format!("waiting: {}", failure.what))?;
-        cx.sys.sleep(pause);
-        pause = pause.saturating_mul(2).min(PAUSES.1);
+        cx.sys.sleep(spread(cx.sys, pause));
+        pause = pause.saturating_mul(2).min(phase.longest_pause());
     }
+}
+
+/// Three to four quarters of a pause, so that nodes that were powered on together do not ask their server together.
+fn spread(sys: &dyn System, pause: Duration) -> Duration {
+    let quarter = u64::try_from(pause.as_millis() / 4).unwrap_or_default();
+    let less = sys.random().unwrap_or_default().checked_rem(quarter).unwrap_or_default();
+    pause.saturating_sub(Duration::from_millis(less))
 }
 
 fn one_try(cx: &mut Context<'_>, phase: &dyn Phase) -> Result<Notes, PhaseError> {

@@ -4,7 +4,7 @@ use hc_firstboot::RunOutcome;
 
 use crate::failures::report_of;
 use crate::machine::Machine;
-use crate::scenario::{STATUS, World};
+use crate::scenario::{MANIFEST, STATUS, World};
 
 #[test]
 fn missing_nodes_are_a_note_on_the_first_server() {
@@ -35,12 +35,61 @@ fn an_incomplete_workload_is_an_error_with_its_reasons() {
     for part in [
         "What is wrong:  the workload is not complete after 120 s: manifests not applied: shop \
          (shop: no matches for kind Shop); ",
+        "components of k3s not running: traefik (chart traefik-crd: BackoffLimitExceeded: too often); ",
         "charts not installed: kube-system/traefik (kube-system/traefik: BackoffLimitExceeded: too often); ",
         "deployments not available: shop/web (shop/web: MinimumReplicasUnavailable: no minimum)\n",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
     assert!(text.contains("What to do:     see `k3s kubectl get events -A`"), "{text}");
+}
+
+/// Ready says nothing of them: without the DNS service no pod of the user finds another.
+#[test]
+fn a_component_that_does_not_run_is_an_error_with_its_pod_and_image() {
+    for (name, part) in [
+        (
+            "coredns",
+            "coredns (pod coredns-5d78c9869d-x: ErrImagePull, image rancher/coredns:1: no such host)\n",
+        ),
+        (
+            "klipper-lb",
+            "servicelb (pod svclb-traefik-1234-x: CrashLoopBackOff, image rancher/klipper-lb:1: no such host)\n",
+        ),
+    ] {
+        let mut world = World::full();
+        world.broken_component = Some(name);
+        let text = report_of(world);
+        let what =
+            "What is wrong:  the workload is not complete after 120 s: components of k3s not running: ";
+        assert!(text.contains(&format!("{what}{part}")), "{part}\n{text}");
+    }
+}
+
+/// k3s applies a file and prunes it again where another file has its name.
+#[test]
+fn a_manifest_that_is_pruned_at_once_is_not_applied() {
+    let mut world = World::full();
+    world.pruned_after = Some(33);
+    let text = report_of(world);
+    assert!(text.contains("the workload is not complete after 120 s: manifests not applied: shop"), "{text}");
+}
+
+#[test]
+fn a_manifest_without_its_own_file_stops_the_run() {
+    let mut world = World::full();
+    world.disk.remove(std::path::Path::new(MANIFEST));
+    world.disk.sync_all();
+    let text = report_of(world);
+    let what = "What is wrong:  the manifest shop is no longer in /var/lib/rancher/k3s/server/manifests: ";
+    assert!(text.contains(what), "{text}");
+    let mut world = World::full();
+    world.put("/var/lib/rancher/k3s/server/manifests/metrics-server/shop.yaml", "kind: Other\n");
+    let text = report_of(world);
+    assert!(
+        text.contains("What is wrong:  two manifests are called shop, so that k3s applies one"),
+        "{text}"
+    );
 }
 
 /// k3s is Ready; the manifest is fixed and the node is powered on again.

@@ -68,6 +68,28 @@ fn every_join_error_has_its_message() {
     }
 }
 
+/// Each token costs the server a scrypt; whether it answers at all costs it nothing.
+#[test]
+fn the_token_is_sent_less_and_less_often() {
+    let machine = Machine::boot(agent(|world| world.server = Server::Starting));
+    assert_eq!(machine.first_boot(), RunOutcome::Failed);
+    let requests = machine.requests.borrow();
+    let times: Vec<u64> = requests
+        .iter()
+        .filter(|(_, path)| path == "/v1-k3s/readyz")
+        .map(|(time, _)| time.as_secs())
+        .collect();
+    let gaps: Vec<u64> = times.windows(2).map(|two| two[1] - two[0]).collect();
+    assert!((5..9).contains(&times.len()), "{times:?}");
+    assert!(gaps.windows(2).all(|two| two[0] <= two[1]) && gaps.last().unwrap() >= &24, "{gaps:?}");
+    let machine = Machine::boot(agent(|world| world.server_after = Duration::from_secs(100)));
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
+    assert!(
+        machine.now.borrow().k3s_started.unwrap() < Duration::from_secs(106),
+        "a late server is seen at once"
+    );
+}
+
 #[test]
 fn a_failed_join_is_retried_at_the_next_boot() {
     let machine = Machine::boot(agent(|world| world.server = Server::OtherCluster));

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hc_firstboot::arp::Mac;
-use hc_firstboot::sys::{Command, Output, Space, Stat, System, TlsError, Trust};
+use hc_firstboot::sys::{Command, Output, Space, Stat, System, TlsError, TlsRequest};
 use hc_firstboot::{RunOutcome, clock_gate, first_boot};
 
 use crate::disk::Disk;
@@ -42,6 +42,8 @@ pub(crate) struct Machine {
     pub(crate) now: RefCell<Volatile>,
     pub(crate) console: RefCell<Vec<String>>,
     pub(crate) commands: RefCell<Vec<String>>,
+    /// The paths that the server to join was asked for, with the uptime.
+    pub(crate) requests: RefCell<Vec<(Duration, String)>>,
     steps: Cell<u64>,
     power_until: Cell<u64>,
 }
@@ -72,6 +74,7 @@ impl Machine {
             now: RefCell::new(now),
             console: RefCell::default(),
             commands: RefCell::default(),
+            requests: RefCell::default(),
             steps: Cell::new(0),
             power_until: Cell::new(u64::MAX),
         }
@@ -134,6 +137,11 @@ impl Machine {
         action(&mut self.world.borrow_mut().disk, &place)
     }
 
+    fn path_of(request: &TlsRequest<'_>) -> String {
+        let message = str::from_utf8(request.message).unwrap();
+        message.split(' ').nth(1).unwrap().to_owned()
+    }
+
     fn clock(&self) -> Duration {
         let now = self.now.borrow();
         now.clock_at_boot + now.uptime
@@ -149,6 +157,11 @@ impl Machine {
             "/proc/meminfo" => format!("MemTotal:       {} kB\nMemFree: 1 kB\n", world.memory),
             "/sys/fs/cgroup/cgroup.controllers" => world.controllers?.to_owned(),
             "/proc/sys/kernel/random/boot_id" => format!("{}\n", world.boot_id),
+            "/etc/rancher/k3s/k3s.yaml"
+            | "/var/lib/rancher/k3s/agent/kubelet.kubeconfig"
+            | "/var/lib/rancher/k3s/agent/server-ca.crt"
+            | "/var/lib/rancher/k3s/agent/client-kubelet.crt"
+            | "/var/lib/rancher/k3s/agent/client-kubelet.key" => world.written_by_k3s(path, &now)?,
             "/etc/machine-id" if now.uptime < world.machine_id_after => "uninitialized\n".to_owned(),
             _ => return world.sysfs(path.strip_prefix("/sys/class/block/")?),
         })
@@ -351,20 +364,20 @@ impl System for Machine {
         Ok(conflict.then_some(Mac(self.world.borrow().conflict_with)))
     }
 
-    fn ask_tls(
-        &self,
-        server: SocketAddr,
-        name: &str,
-        trust: &Trust,
-        request: &[u8],
-        wait: Duration,
-    ) -> Result<Vec<u8>, TlsError> {
+    fn ask_tls(&self, request: &TlsRequest<'_>) -> Result<Vec<u8>, TlsError> {
         self.step();
-        assert_eq!((server, name), ("10.0.0.1:6443".parse().unwrap(), "10.0.0.1"));
         let (clock, uptime) = (self.clock(), self.now.borrow().uptime);
-        let answer = self.world.borrow().join_probe(trust, request, clock, uptime);
-        if answer.is_err() {
-            self.now.borrow_mut().uptime += wait;
+        let answer = if request.server.ip().is_loopback() {
+            self.world.borrow().api(request, clock, &self.now.borrow())
+        } else {
+            assert_eq!((request.server, request.name), ("10.0.0.1:6443".parse().unwrap(), "10.0.0.1"));
+            assert!(request.identity.is_none());
+            self.requests.borrow_mut().push((uptime, Self::path_of(request)));
+            self.world.borrow().join_probe(request.trust, request.message, clock, uptime)
+        };
+        // A server that refuses does so at once.
+        if answer.as_ref().is_err_and(|e| *e != TlsError::Refused) {
+            self.now.borrow_mut().uptime += request.wait;
         }
         answer
     }

@@ -10,8 +10,11 @@ use hc_firstboot::sys::{Output, TlsError, Trust};
 use crate::machine::Volatile;
 use crate::scenario::{CA, Cluster, KEYFILE, STATE, SecondDisk, Server, TRUE_TIME, WANTS, World};
 
-const CHECK_CONFIG: &str = "- cgroup hierarchy: \u{1b}[32mcgroups V2 mounted\u{1b}[0m\n\
-                            - CONFIG_VXLAN: \u{1b}[1;31mmissing\u{1b}[0m\n\nSTATUS: \u{1b}[31m1 (fail)\u{1b}[0m\n";
+const CHECK_CONFIG: &str = "\nGenerally Necessary:\n\
+    - \u{1b}[37mcgroup hierarchy\u{1b}[m: \u{1b}[32mcgroups V2 mounted\u{1b}[m\n\
+    - \u{1b}[1mapparmor\u{1b}[m: \u{1b}[1;31menabled, but apparmor_parser missing (fail)\u{1b}[m\n\n\
+    Optional Features:\n- \u{1b}[1mCONFIG_RT_GROUP_SCHED\u{1b}[m: \u{1b}[1;33mmissing\u{1b}[m\n\n\
+    \u{1b}[1mSTATUS\u{1b}[m: \u{1b}[1;31m1 (fail)\u{1b}[m\n";
 
 fn good(stdout: impl Into<String>) -> io::Result<Output> {
     Ok(Output { success: true, stdout: stdout.into(), stderr: String::new() })
@@ -106,9 +109,6 @@ impl World {
                 good("")
             }
             _ if line.starts_with("sh -c ") => self.shell(line),
-            _ if line.starts_with("/usr/local/bin/k3s kubectl get ") && !line.contains(" get node ") => {
-                self.objects(line, now)
-            }
             "systemctl is-enabled ssh.service" => good("enabled\n"),
             _ if line.starts_with("systemctl show --property=") && line.ends_with(" ssh.service") => {
                 good(if now.sshd { "ActiveState=active\n" } else { "ActiveState=failed\n" })
@@ -133,7 +133,6 @@ impl World {
                 let log = self.log;
                 good(format!("level=info msg=starting token={token}\n{log}level=fatal msg=\"bad {token}\"\n"))
             }
-            _ if line.starts_with("/usr/local/bin/k3s kubectl get node ") => self.node(now),
             _ => panic!("an unknown program was run: {line}"),
         }
     }
@@ -235,52 +234,6 @@ impl World {
         good("")
     }
 
-    /// Lists of objects, as the first server's cluster has them.
-    fn objects(&self, line: &str, now: &Volatile) -> io::Result<Output> {
-        let age = Self::age(now).unwrap_or_default();
-        let done = self.workload_is_good && age >= 25;
-        let words = line.trim_start_matches("/usr/local/bin/k3s kubectl get ").trim_end_matches(" -o json");
-        let items = match words {
-            "nodes" => {
-                let others = self.others.iter().filter(|(_, after)| age >= *after);
-                let node = |name: &str, status: &str| {
-                    format!(r#"{{"metadata":{{"name":"{name}"}},"status":{{"conditions":[{{"type":"Ready","status":"{status}"}}]}}}}"#)
-                };
-                let other = |(name, after): &(&'static str, u64)| {
-                    let ready = age >= after + 3 && self.never_ready != Some(*name);
-                    node(name, if ready { "True" } else { "Unknown" })
-                };
-                [vec![node("hc-1", "True")], others.map(other).collect()].concat().join(",")
-            }
-            "addons.k3s.cattle.io --namespace kube-system" => {
-                let sum = if self.workload_is_good && age >= 15 { "abc" } else { "" };
-                format!(r#"{{"metadata":{{"name":"shop","namespace":"kube-system"}},"spec":{{"checksum":"{sum}"}}}}"#)
-            }
-            "events --namespace kube-system --field-selector involvedObject.kind=Addon,type=Warning" => {
-                r#"{"involvedObject":{"kind":"Addon","name":"shop"},"reason":"ApplyManifestFailed","message":"no matches for kind Shop"}"#.to_owned()
-            }
-            "helmcharts.helm.cattle.io --all-namespaces" => {
-                r#"{"metadata":{"name":"traefik","namespace":"kube-system"},"status":{"jobName":"helm-install-traefik"}}"#.to_owned()
-            }
-            "jobs --all-namespaces" => {
-                let kind = if done { "Complete" } else { "Failed" };
-                format!(
-                    r#"{{"metadata":{{"name":"helm-install-traefik","namespace":"kube-system"}},
-                        "status":{{"conditions":[{{"type":"{kind}","status":"True","reason":"BackoffLimitExceeded","message":"too often"}}]}}}}"#
-                )
-            }
-            "deployments --all-namespaces" => {
-                let status = if done { "True" } else { "False" };
-                format!(
-                    r#"{{"metadata":{{"name":"web","namespace":"shop","generation":2}},"status":{{"observedGeneration":2,
-                        "conditions":[{{"type":"Available","status":"{status}","reason":"MinimumReplicasUnavailable","message":"no minimum"}}]}}}}"#
-                )
-            }
-            other => panic!("an unknown question to the cluster: {other}"),
-        };
-        good(format!(r#"{{"kind":"List","items":[{items}]}}"#))
-    }
-
     fn mount(&self, now: &mut Volatile) -> io::Result<Output> {
         if !self.disk_is_sound {
             return bad("mount: /k8s-data: wrong fs type, bad option, bad superblock on /dev/sda1.\n");
@@ -314,7 +267,7 @@ impl World {
         let request = str::from_utf8(request).unwrap();
         let path = request.split(' ').nth(1).unwrap();
         if uptime < self.server_after || self.server == Server::Refuses {
-            return Err(TlsError::Connect("connection refused".into()));
+            return Err(TlsError::Refused);
         }
         if path == "/cacerts" {
             assert_eq!(trust, &Trust::Anybody);
@@ -357,7 +310,7 @@ impl World {
     }
 
     /// Seconds since k3s was started.
-    fn age(now: &Volatile) -> Option<u64> {
+    pub(crate) fn age(now: &Volatile) -> Option<u64> {
         now.k3s_started.map(|start| now.uptime.saturating_sub(start).as_secs())
     }
 
@@ -378,29 +331,6 @@ impl World {
             _ if age < 4 => words("activating", "start", "success", 0, 0),
             _ => words("active", "running", "success", 0, 0),
         }
-    }
-
-    fn node(&self, now: &Volatile) -> io::Result<Output> {
-        let age = Self::age(now).unwrap_or_default();
-        let boot = if self.cluster == Cluster::Stale { self.boot_id - 1 } else { self.boot_id };
-        let ready = match self.cluster {
-            Cluster::Good => age >= 9,
-            Cluster::Stale => true,
-            _ => false,
-        };
-        if age < 6 {
-            return bad("E1121 11:30 couldn't get server API group list\nThe connection was refused\n");
-        }
-        let (status, reason, message) = if ready {
-            ("True", "KubeletReady", "kubelet is posting ready status")
-        } else {
-            ("False", "KubeletNotReady", "container runtime network not ready")
-        };
-        good(format!(
-            r#"{{"kind":"Node","status":{{"nodeInfo":{{"bootID":"{boot}"}},"conditions":[
-                {{"type":"MemoryPressure","status":"False"}},
-                {{"type":"Ready","status":"{status}","reason":"{reason}","message":"{message}"}}]}}}}"#
-        ))
     }
 }
 

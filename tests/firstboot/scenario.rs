@@ -8,8 +8,8 @@ use std::time::Duration;
 use hc_common::network::NetworkStack;
 use hc_common::value::StaticNetwork;
 use hc_firstboot::seed::{
-    BundleFile, Clock, Cluster as ClusterName, DataDisk, Dir, Format, InitServer, Join, K3s, Network, Node,
-    Report, Role, Root, SCHEMA, SEED_PATH, Secrets, Seed, Workload,
+    BundleFile, Clock, Cluster as ClusterName, Component, DataDisk, Dir, Format, InitServer, Join, K3s,
+    Network, Node, Report, Role, Root, SCHEMA, SEED_PATH, Secrets, Seed, Workload,
 };
 use sha2::{Digest, Sha256};
 
@@ -30,6 +30,10 @@ pub(crate) const PASSWORD: &str = "agent-password";
 
 /// The cluster's CA as sent by the server: the simulated machine does not parse it.
 pub(crate) const CA: &str = "-----BEGIN CERTIFICATE-----\nb25l\n-----END CERTIFICATE-----\n";
+
+/// The manifest of the workload, with its digest by coreutils.
+pub(crate) const MANIFEST: &str = "/var/lib/rancher/k3s/server/manifests/shop.yaml";
+pub(crate) const MANIFEST_SHA256: &str = "1b803052dc62ab0a075dd39ae33eddcc24cab24afcf8a0b3c900c28b605d4327";
 
 pub(crate) fn pin() -> String {
     Sha256::digest(CA).iter().map(|byte| format!("{byte:02x}")).collect()
@@ -122,6 +126,10 @@ pub(crate) struct World {
     pub(crate) never_ready: Option<&'static str>,
     /// Whether the manifest, the chart and the deployment complete.
     pub(crate) workload_is_good: bool,
+    /// Seconds after the start of k3s at which it prunes the manifest again.
+    pub(crate) pruned_after: Option<u64>,
+    /// A component whose pod never becomes ready.
+    pub(crate) broken_component: Option<&'static str>,
     /// The journal of k3s, between the first line and the last.
     pub(crate) log: &'static str,
     pub(crate) disk: Disk,
@@ -170,6 +178,7 @@ pub(crate) fn seed() -> Seed {
             nodes: Vec::new(),
             join_seconds: 60,
             workload: Workload {
+                components: Vec::new(),
                 addons: Vec::new(),
                 charts: Vec::new(),
                 deployments: Vec::new(),
@@ -234,6 +243,7 @@ pub(crate) fn full_seed() -> Seed {
         nodes: ["hc-2", "hc-3"].map(|name| name.parse().unwrap()).to_vec(),
         join_seconds: 60,
         workload: Workload {
+            components: vec![Component::Coredns, Component::Traefik, Component::Servicelb],
             addons: vec!["shop".into()],
             charts: vec!["kube-system/traefik".parse().unwrap()],
             deployments: vec!["shop/web".parse().unwrap()],
@@ -269,6 +279,7 @@ impl World {
             "/etc/rancher/k3s",
             "/etc/NetworkManager/system-connections",
             "/var/lib/rancher/k3s/agent/images",
+            "/var/lib/rancher/k3s/server/manifests",
             "/etc/hcimage",
         ];
         dirs.iter().chain(&[WANTS, MOUNT, "/.data", "/run"]).for_each(|f| disk.make_dirs(Path::new(f)));
@@ -281,6 +292,7 @@ impl World {
             ("/usr/sbin/sshd", "sshd"),
             (TOKEN_FILE, &format!("K10{}::node:{PASSWORD}\n", pin())),
             (SECRET_FILE, SECRET),
+            (MANIFEST, "kind: Shop\n"),
         ];
         for (path, content) in files {
             disk.write(Path::new(path), content.as_bytes(), 0o644, Duration::ZERO).unwrap();
@@ -326,6 +338,8 @@ impl World {
             others: vec![("hc-2", 12), ("hc-3", 20)],
             never_ready: None,
             workload_is_good: true,
+            pruned_after: None,
+            broken_component: None,
             log: "",
         };
         world.put_seed(seed);

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use hc_common::network::NetworkStack;
 use hc_common::value::StaticNetwork;
 use hc_firstboot::seed::{
-    BundleFile, Clock, Cluster, DataDisk, Dir, Endpoint, Format, InitServer, Join, K3s, NamespacedName,
-    Network, Node, Report, Role, Root, SCHEMA, Secrets, Seed, SeedError, Workload,
+    BundleFile, Clock, Cluster, Component, DataDisk, Dir, Endpoint, Format, InitServer, Join, K3s,
+    NamespacedName, Network, Node, Report, Role, Root, SCHEMA, Secrets, Seed, SeedError, Workload,
 };
 use proptest::prelude::*;
 
@@ -227,8 +227,23 @@ fn role() -> impl Strategy<Value = Role> {
         .prop_map(|(servers, token_file, wait_seconds)| Join { servers, token_file, wait_seconds })
         .boxed();
     let names = || proptest::collection::vec(object(), 0..3);
-    let workload = (proptest::collection::vec(label(), 0..3), names(), names(), 0..=86_400_u64).prop_map(
-        |(addons, charts, deployments, wait_seconds)| Workload { addons, charts, deployments, wait_seconds },
+    let all = vec![
+        Component::Coredns,
+        Component::LocalStorage,
+        Component::MetricsServer,
+        Component::Servicelb,
+        Component::Traefik,
+    ];
+    let components = proptest::sample::subsequence(all, 0..=5);
+    let addons = proptest::collection::vec(label(), 0..3);
+    let workload = (components, addons, names(), names(), 0..=86_400_u64).prop_map(
+        |(components, addons, charts, deployments, wait_seconds)| Workload {
+            components,
+            addons,
+            charts,
+            deployments,
+            wait_seconds,
+        },
     );
     let first = (0..=86_400_u64, workload).prop_map(|(join_seconds, workload)| InitServer {
         nodes: ["other-0", "other-1"].map(|name| name.parse().unwrap()).to_vec(),

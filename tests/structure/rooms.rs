@@ -20,6 +20,7 @@ pub(crate) const COMMON: &[Room] = &[
 /// Rooms of `firstboot/src`.
 pub(crate) const FIRSTBOOT: &[Room] = &[
     Room { name: "arp", uses: &[] },
+    Room { name: "base64", uses: &[] },
     Room { name: "http", uses: &[] },
     Room { name: "k3s_diagnosis", uses: &[] },
     Room { name: "phase_error", uses: &[] },
@@ -30,7 +31,8 @@ pub(crate) const FIRSTBOOT: &[Room] = &[
     Room { name: "mounts", uses: &["sys"] },
     Room { name: "overrides", uses: &["seed", "sys"] },
     Room { name: "resolve", uses: &["seed", "sys"] },
-    Room { name: "join_probe", uses: &["http", "phase_error", "seed", "sys", "resolve"] },
+    Room { name: "join_probe", uses: &["base64", "http", "phase_error", "seed", "sys", "resolve"] },
+    Room { name: "kube", uses: &["base64", "http", "seed", "sys", "resolve"] },
     Room { name: "sntp", uses: &["seed", "sys", "resolve"] },
     Room { name: "state", uses: &["phase_error", "sys", "durable", "overrides"] },
     Room { name: "context", uses: &["phase_error", "seed", "sys", "overrides", "state"] },
@@ -40,7 +42,6 @@ pub(crate) const FIRSTBOOT: &[Room] = &[
     Room { name: "node_files", uses: &["sys"] },
     Room { name: "links", uses: &["phase_error", "seed", "sys", "systemd"] },
     Room { name: "clock_gate", uses: &["phase_error", "seed", "sys", "state", "clock", "links"] },
-    Room { name: "kube", uses: &["sys", "context", "systemd"] },
     Room {
         name: "phase",
         uses: &[

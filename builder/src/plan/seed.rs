@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use hc_common::network::NetworkStack;
 use hc_firstboot::seed::{
-    self, BundleFile, Clock, Cluster, Endpoint, InitServer, Join, K3s, Network, Node, Report, Role, Root,
-    Secrets, Seed, Workload,
+    self, BundleFile, Clock, Cluster, Component, Endpoint, InitServer, Join, K3s, Network, Node, Report,
+    Role, Root, Secrets, Seed, Workload,
 };
 
-use crate::cluster::{self, DEFAULT_CLUSTER_CIDR, DEFAULT_SERVICE_CIDR, DataDir, DataDisk, Format, Link};
+use crate::cluster::{
+    self, DEFAULT_CLUSTER_CIDR, DEFAULT_SERVICE_CIDR, DataDir, DataDisk, Format, Link, Setting,
+};
 use crate::fs::ImagePath;
 use crate::secrets::TOKEN;
 use crate::source::artifact::Artifact;
@@ -26,7 +28,8 @@ const READY_SECONDS: u64 = 1800;
 const JOIN_SECONDS: u64 = 3600;
 /// What the first server gives the others before it names those that are missing; they may join later all the same.
 const WHOLE_SECONDS: u64 = 1800;
-const WORKLOAD_SECONDS: u64 = 900;
+/// Where images are not on the card, a slow line has to carry them.
+const WORKLOAD_SECONDS: u64 = 1800;
 
 pub(super) fn seed(
     builder: &PlanBuilder,
@@ -74,6 +77,7 @@ fn role(request: &Request<'_>, gathered: &Gathered) -> Role {
             nodes: cluster.nodes.joining().iter().map(|node| node.name.clone()).collect(),
             join_seconds: if cluster.nodes.joining().is_empty() { 0 } else { WHOLE_SECONDS },
             workload: Workload {
+                components: components(&cluster.k3s),
                 addons: gathered.addons.clone(),
                 charts: Vec::new(),
                 deployments: Vec::new(),
@@ -83,6 +87,27 @@ fn role(request: &Request<'_>, gathered: &Gathered) -> Role {
         BootstrapRole::JoinServer => Role::Server(join()),
         BootstrapRole::Agent => Role::Agent(join()),
     }
+}
+
+/// The components of k3s that will run pods: none where the user runs the controllers elsewhere, and Traefik only with the
+/// controller that installs charts.
+fn components(k3s: &cluster::K3s) -> Vec<Component> {
+    use cluster::Component as Packaged;
+    let is_on = |key: &str| k3s.server.0.get(key) == Some(&Setting::Switch(true));
+    if is_on("disable-controller-manager") || is_on("disable-scheduler") {
+        return Vec::new();
+    }
+    let pods = [
+        (Packaged::Coredns, Component::Coredns),
+        (Packaged::LocalStorage, Component::LocalStorage),
+        (Packaged::MetricsServer, Component::MetricsServer),
+        (Packaged::Servicelb, Component::Servicelb),
+        (Packaged::Traefik, Component::Traefik),
+    ];
+    let charts = !is_on("disable-helm-controller");
+    let runs =
+        |packaged: &Packaged| !k3s.disable.contains(packaged) && (charts || *packaged != Packaged::Traefik);
+    pods.into_iter().filter(|(packaged, _)| runs(packaged)).map(|(_, component)| component).collect()
 }
 
 fn network(builder: &PlanBuilder, request: &Request<'_>) -> Result<Network, PlanError> {

@@ -6,12 +6,14 @@ use std::time::Duration;
 use super::Phase;
 use crate::context::Context;
 use crate::durable;
-use crate::kube::K3S;
 use crate::phase_error::{Failure, PhaseError};
 use crate::report::mask;
 use crate::state::PhaseName;
 use crate::sys::Command;
 use crate::systemd;
+
+/// The k3s binary.
+const K3S: &str = "/usr/local/bin/k3s";
 
 /// The path of the output.
 const PATH: &str = "/var/lib/hcimage/check-config.txt";
@@ -52,17 +54,49 @@ impl Phase for Check {
     }
 }
 
-/// The result, with the missing features. Required features end in `missing`; optional ones too, so only the result
-/// distinguishes them.
+/// What failed, by the words of the script. It marks each failure with `(fail)`. A kernel feature that is only `missing` is
+/// an optional one; other warnings have words of their own. Without a line `STATUS` the script ended early.
 fn summary(text: &str) -> String {
-    let result = text.lines().rev().find_map(|line| line.trim().strip_prefix("STATUS:"));
-    let missing: Vec<&str> = text
-        .lines()
-        .filter_map(|line| line.trim().trim_start_matches("- ").strip_suffix(": missing"))
-        .take(4)
+    let findings: Vec<(&str, &str)> = text.lines().filter_map(finding).collect();
+    let Some(status) = findings.iter().find(|(name, _)| *name == "STATUS").map(|(_, result)| *result) else {
+        let error = text.lines().map(str::trim).find(|line| line.starts_with("error:"));
+        return format!("no result ({})", error.unwrap_or("it ended early"));
+    };
+    let others = || findings.iter().filter(|(name, _)| *name != "STATUS");
+    let failed: Vec<String> = others()
+        .filter_map(|(name, result)| Some((name, result.strip_suffix("(fail)")?.trim_end())))
+        .map(|(name, why)| if why.is_empty() { (*name).to_owned() } else { format!("{name} ({why})") })
         .collect();
-    let result = result.map_or("no result", str::trim);
-    if missing.is_empty() { result.to_owned() } else { format!("{result} (missing: {})", missing.join(", ")) }
+    let optional =
+        others().filter(|(name, result)| name.starts_with("CONFIG_") && *result == "missing").count();
+    let mut parts = vec![match failed.as_slice() {
+        [] => status.to_owned(),
+        failed => {
+            let more = failed.len().saturating_sub(NAMED);
+            let shown = failed.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+            let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+            format!("failed: {shown}{more}")
+        }
+    }];
+    if optional > 0 {
+        parts.push(format!("missing optional kernel features: {optional}"));
+    }
+    parts.join("; ")
+}
+
+/// So many failures are named.
+const NAMED: usize = 8;
+
+/// `- name: result`; the name may itself have colons, as in an IPv6 route or a version.
+fn finding(line: &str) -> Option<(&str, &str)> {
+    let line = line.trim();
+    let (name, result) = line.rsplit_once(": ").or_else(|| Some((line.strip_suffix(':')?, "")))?;
+    let (name, result) = match line.split_once(": ") {
+        // The result of a failure may have colons too.
+        Some(first) if result.ends_with("(fail)") => first,
+        _ => (name, result),
+    };
+    Some((name.trim_start_matches("- ").trim(), result.trim()))
 }
 
 /// The text without terminal colors (ECMA-48, 5.4: ESC, bracket, parameters, a letter) and without secrets.
@@ -81,14 +115,52 @@ fn plain(text: &str) -> String {
 mod tests {
     use super::*;
 
+    /// The words of the script of k3s v1.36, shortened.
+    const FAILED: &str = "\nVerifying binaries in /var/lib/rancher/k3s/data/a/bin:\n\
+        - sha256sum: \u{1b}[32mgood\u{1b}[m\n\nSystem:\n- swap: \u{1b}[1;33mshould be disabled\u{1b}[m\n\n\
+        Limits:\n- /proc/sys/kernel/keys/root_maxkeys: 1000000\n\ninfo: reading kernel config from /boot/config ...\n\n\
+        Generally Necessary:\n- \u{1b}[37mcgroup hierarchy\u{1b}[m: \u{1b}[32mcgroups V2 mounted, cpu|cpuset|memory \
+        controllers status: good\u{1b}[m\n\
+        - \u{1b}[1mapparmor\u{1b}[m: \u{1b}[1;31menabled, but apparmor_parser missing (fail)\u{1b}[m\n    \
+        (use \"apt-get install apparmor\" to fix this)\n- CONFIG_NAMESPACES: enabled\n- CONFIG_MEMCG: missing (fail)\n\n\
+        Optional Features:\n- CONFIG_USER_NS: enabled (as module)\n- CONFIG_RT_GROUP_SCHED: missing\n\
+        - Network Drivers:\n  - \"overlay\":\n    - CONFIG_VXLAN: enabled\n      Optional (for encrypted networks):\n      \
+        - CONFIG_INET_XFRM_MODE_TRANSPORT: missing\n\nSTATUS: 2 (fail)\n";
+
     #[test]
-    fn the_summary_is_the_status_and_the_missing_features() {
-        // As the script of k3s v1.36 prints it, shortened.
-        let text = "\nGenerally Necessary:\n- cgroup hierarchy: \u{1b}[32mcgroups V2 mounted\u{1b}[0m\n\
-                    - CONFIG_NAMESPACES: \u{1b}[32menabled\u{1b}[0m\n- CONFIG_VXLAN: \u{1b}[1;31mmissing\u{1b}[0m\n\n\
-                    STATUS: \u{1b}[31m1 (fail)\u{1b}[0m\n";
-        assert_eq!(summary(&plain(text)), "1 (fail) (missing: CONFIG_VXLAN)");
+    fn failures_are_named_and_optional_features_counted() {
+        assert_eq!(
+            summary(&plain(FAILED)),
+            "failed: apparmor (enabled, but apparmor_parser missing), CONFIG_MEMCG (missing); \
+             missing optional kernel features: 2"
+        );
+        let passed = FAILED
+            .replace(" (fail)", "")
+            .replace("STATUS: 2", "STATUS: pass")
+            .replace("MEMCG: missing", "MEMCG: enabled");
+        assert_eq!(summary(&plain(&passed)), "pass; missing optional kernel features: 2");
         assert_eq!(summary("- CONFIG_X: enabled\n\nSTATUS: pass\n"), "pass");
-        assert_eq!(summary(""), "no result");
+    }
+
+    #[test]
+    fn a_script_that_ends_early_has_no_result() {
+        assert_eq!(
+            summary("System:\n- swap: disabled\nerror: cannot find kernel config \n"),
+            "no result (error: cannot find kernel config)"
+        );
+        assert_eq!(summary(""), "no result (it ended early)");
+    }
+
+    #[test]
+    fn unusual_failures_keep_their_words() {
+        let text = "- /usr/sbin iptables v1.8.2 (nf_tables): should be older than v1.8.0, newer than v1.8.3, or in legacy mode (fail)\n\
+                    - cgroup hierarchy: cgroups V2 mounted, cpu|cpuset|memory controllers status: bad (fail)\n\
+                    - /proc/sys/kernel/keys/root_maxkeys: 200 (fail)\n  - TCP Port 6443 is blocked:  (fail)\nSTATUS: 4 (fail)\n";
+        assert_eq!(
+            summary(text),
+            "failed: /usr/sbin iptables v1.8.2 (nf_tables) (should be older than v1.8.0, newer than v1.8.3, or in \
+             legacy mode), cgroup hierarchy (cgroups V2 mounted, cpu|cpuset|memory controllers status: bad), \
+             /proc/sys/kernel/keys/root_maxkeys (200), TCP Port 6443 is blocked"
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! Checks that a server of the cluster answers and accepts this node. k3s would only retry forever; this phase reports
 //! the reason.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use super::Phase;
@@ -11,7 +12,18 @@ use crate::phase_error::{Failure, PhaseError};
 use crate::seed;
 use crate::state::PhaseName;
 
-pub(super) struct Join;
+/// The longest pause after a server had to check the token, which costs it a scrypt: with a hundred nodes that wait for it,
+/// one or two a second.
+const TOKEN_PAUSE: Duration = Duration::from_secs(60);
+
+/// The longest pause after any other failure. Nobody but this node has work with it.
+const PAUSE: Duration = Duration::from_secs(5);
+
+#[derive(Default)]
+pub(super) struct Join {
+    /// Whether a server checked the token in the last try.
+    token_checked: Cell<bool>,
+}
 
 impl Phase for Join {
     fn name(&self) -> PhaseName {
@@ -24,6 +36,10 @@ impl Phase for Join {
 
     fn limit(&self, cx: &Context<'_>) -> Duration {
         Duration::from_secs(cx.seed.role.join().map_or(0, |join| join.wait_seconds))
+    }
+
+    fn longest_pause(&self) -> Duration {
+        if self.token_checked.get() { TOKEN_PAUSE } else { PAUSE }
     }
 
     /// After the start of k3s, k3s itself contacts the server, with the credentials of its first join.
@@ -42,7 +58,10 @@ impl Phase for Join {
             Ok(server) => {
                 Ok([Some(format!("by {server}")), clock(cx, join)?].into_iter().flatten().collect())
             }
-            Err(refusal) => Err(phase_error(join, &refusal)),
+            Err(refusal) => {
+                self.token_checked.set(refusal.token_was_sent());
+                Err(phase_error(join, &refusal))
+            }
         }
     }
 
@@ -85,6 +104,10 @@ fn phase_error(join: &seed::Join, refusal: &JoinError) -> PhaseError {
             PhaseError::retry(what, "check the name and the name server, or use an address")
         }
         JoinError::Connect(_) => PhaseError::retry(what, reach),
+        JoinError::Timeout(_) => PhaseError::retry(
+            what,
+            "wait: a server that starts is slow; otherwise see the server's own report",
+        ),
         JoinError::Starting => PhaseError::retry(what, "wait, or see the server's own report"),
         JoinError::Time => PhaseError::retry(what, "check the clocks of this node and of the server"),
         JoinError::WrongName => {

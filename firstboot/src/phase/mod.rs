@@ -4,6 +4,7 @@ mod blank;
 mod bundle;
 mod check;
 mod clock;
+mod cluster;
 mod data_disk;
 mod disk_space;
 mod finish;
@@ -42,6 +43,12 @@ pub trait Phase {
     /// Checks the result; returns notes for the report.
     fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, PhaseError>;
 
+    /// The longest pause between two tries. The pauses grow up to it: a query that costs another machine work needs longer
+    /// ones than a look at this machine.
+    fn longest_pause(&self) -> Duration {
+        Duration::from_secs(5)
+    }
+
     /// Whether this node needs the phase.
     fn applies(&self, _cx: &Context<'_>) -> bool {
         true
@@ -65,11 +72,11 @@ pub fn all() -> Vec<Box<dyn Phase>> {
         Box::new(data_disk::DataDisk),
         Box::new(bundle::Bundle),
         Box::new(disk_space::DiskSpace),
-        Box::new(join::Join),
+        Box::new(join::Join::default()),
         Box::new(k3s::K3s::default()),
         Box::new(ready::Ready::default()),
         Box::new(nodes::Nodes),
-        Box::new(workloads::Workloads),
+        Box::new(workloads::Workloads::default()),
         Box::new(check::Check),
         Box::new(secrets::Secrets),
         Box::new(finish::Finish),

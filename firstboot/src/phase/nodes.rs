@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use hc_common::value::Hostname;
-use serde::Deserialize;
 
-use super::Phase;
+use super::{Phase, cluster};
 use crate::context::Context;
-use crate::kube::{self, Condition, Meta, condition};
+use crate::kube::{Node, Selector};
 use crate::phase_error::{Failure, PhaseError};
+use crate::report::mask;
 use crate::state::PhaseName;
 
 pub(super) struct Nodes;
@@ -26,6 +26,10 @@ impl Phase for Nodes {
         Duration::from_secs(cx.seed.role.init_server().map_or(0, |first| first.join_seconds))
     }
 
+    fn longest_pause(&self) -> Duration {
+        cluster::PAUSE
+    }
+
     fn is_done(&self, cx: &Context<'_>) -> Result<bool, PhaseError> {
         Ok(cx.state.is_done(PhaseName::Nodes))
     }
@@ -37,7 +41,9 @@ impl Phase for Nodes {
     fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, PhaseError> {
         let Some(first) = cx.seed.role.init_server() else { return Ok(Vec::new()) };
         let advice = "power the nodes on and see their own reports";
-        let nodes: Vec<Node> = kube::list(cx, ["nodes"]).map_err(|why| PhaseError::retry(why, advice))?;
+        let nodes: Vec<Node> = cluster::client(cx)
+            .and_then(|client| client.list("/api/v1/nodes", Selector::default()))
+            .map_err(|e| PhaseError::retry(mask(&e.to_string()), advice))?;
         match missing(&nodes, &first.nodes) {
             None => Ok(vec![format!("{} joined and Ready", first.nodes.len())]),
             Some(what) => Err(PhaseError::retry(what, advice)),
@@ -50,27 +56,13 @@ impl Phase for Nodes {
     }
 }
 
-#[derive(Deserialize)]
-struct Node {
-    metadata: Meta,
-    #[serde(default)]
-    status: Status,
-}
-
-#[derive(Deserialize, Default)]
-struct Status {
-    #[serde(default)]
-    conditions: Vec<Condition>,
-}
-
 /// The nodes that have not joined, and those that are not Ready; `None` if all are Ready.
 fn missing(nodes: &[Node], wanted: &[Hostname]) -> Option<String> {
     let find = |name: &Hostname| nodes.iter().find(|node| node.metadata.name == name.as_str());
-    let ready = |node: &Node| condition(&node.status.conditions, "Ready").is_some_and(|c| c.status == "True");
     let absent: Vec<&str> = wanted.iter().filter(|name| find(name).is_none()).map(Hostname::as_str).collect();
     let unready: Vec<&str> = wanted
         .iter()
-        .filter(|name| find(name).is_some_and(|node| !ready(node)))
+        .filter(|name| find(name).is_some_and(|node| !node.is_ready()))
         .map(Hostname::as_str)
         .collect();
     let parts: Vec<String> = [("not joined", absent), ("joined but not Ready", unready)]

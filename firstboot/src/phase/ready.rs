@@ -3,18 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use serde::Deserialize;
-
-use super::{Phase, k3s};
+use super::{Phase, cluster, k3s};
 use crate::context::Context;
-use crate::kube::{self, Condition, condition};
+use crate::kube::{Condition, Node};
 use crate::phase_error::{Failure, PhaseError};
+use crate::report::mask;
 use crate::state::PhaseName;
-use crate::sys::{Command, Output};
 use crate::systemd;
-
-/// The kubeconfig of an agent's kubelet, which uses the load balancer on 127.0.0.1.
-const AGENT_CONFIG: &str = "/var/lib/rancher/k3s/agent/kubelet.kubeconfig";
 
 const BOOT_ID_PATH: &str = "/proc/sys/kernel/random/boot_id";
 
@@ -46,10 +41,15 @@ impl Phase for Ready {
 
     fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, PhaseError> {
         let unit = self.watch.look(cx)?;
-        let output = systemd::run(cx.sys, &question(cx))?;
+        let node = cluster::client(cx).and_then(|client| client.node(cx.hostname()));
+        let node = match node {
+            Ok(node) => node,
+            Err(e) if e.is_not_found() => return Err(not_ready(cx, "it has not joined the cluster yet")),
+            Err(e) => return Err(not_ready(cx, &mask(&e.to_string()))),
+        };
         let boot_id = cx.sys.read(Path::new(BOOT_ID_PATH)).unwrap_or_default();
         let boot_id = String::from_utf8_lossy(&boot_id).trim().to_owned();
-        check_ready(&output, &boot_id).map_err(|seen| not_ready(cx, &seen))?;
+        check_ready(&node, &boot_id).map_err(|seen| not_ready(cx, &seen))?;
         if unit.active == "active" {
             return Ok(Vec::new());
         }
@@ -66,56 +66,21 @@ impl Phase for Ready {
     }
 }
 
-fn question(cx: &Context<'_>) -> Command {
-    let mut command = kube::question(["node", cx.hostname()]);
-    if cx.seed.role.is_agent() {
-        command.args.extend(["--kubeconfig", AGENT_CONFIG].map(str::to_owned));
-    }
-    command
-}
-
 fn not_ready(cx: &Context<'_>, seen: &str) -> PhaseError {
     let what = format!("node {} is not Ready: {seen}", cx.hostname());
     PhaseError::retry(what, k3s::advice(cx))
 }
 
-/// The used part of a Node (core/v1 NodeStatus).
-#[derive(Deserialize)]
-struct Node {
-    #[serde(default)]
-    status: NodeStatus,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase")]
-struct NodeStatus {
-    #[serde(default)]
-    conditions: Vec<Condition>,
-    node_info: Option<NodeInfo>,
-}
-
-#[derive(Deserialize)]
-struct NodeInfo {
-    #[serde(rename = "bootID", default)]
-    boot_id: String,
-}
-
 /// Checks that the node is Ready in this boot; the error is the reason why not. For a while after a power cut the cluster
 /// still shows the status from before; the kubelet's boot ID distinguishes the two.
-fn check_ready(output: &Output, boot_id: &str) -> Result<(), String> {
-    if !output.success {
-        return Err(format!("the cluster does not answer ({})", systemd::last_line(&output.stderr)));
-    }
-    let node: Node =
-        serde_json::from_str(&output.stdout).map_err(|e| format!("the answer is not a node ({e})"))?;
-    let said = node.status.node_info.map(|info| info.boot_id).unwrap_or_default();
-    if !said.is_empty() && !boot_id.is_empty() && said != boot_id {
+fn check_ready(node: &Node, boot_id: &str) -> Result<(), String> {
+    if !node.boot_id().is_empty() && !boot_id.is_empty() && node.boot_id() != boot_id {
         return Err("the kubelet has not reported since the last boot".to_owned());
     }
-    match condition(&node.status.conditions, "Ready") {
+    match node.ready() {
         Some(condition) if condition.status == "True" => Ok(()),
         Some(Condition { status, reason, message, .. }) => {
-            Err(crate::report::mask(&format!("its condition is {status} ({reason}: {message})")))
+            Err(mask(&format!("its condition is {status} ({reason}: {message})")))
         }
         None => Err("it has no Ready condition yet".to_owned()),
     }

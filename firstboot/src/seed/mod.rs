@@ -17,7 +17,7 @@ use hc_common::value::{
 };
 use serde::{Deserialize, Serialize};
 
-pub use role::{InitServer, Join, Role, Workload};
+pub use role::{Component, InitServer, Join, Role, Workload};
 pub use text::SeedError;
 pub use value::{Endpoint, NamespacedName};
 

@@ -37,6 +37,9 @@ pub struct InitServer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Workload {
+    /// The packaged components of k3s that are not disabled.
+    #[serde(default)]
+    pub components: Vec<Component>,
     /// Addons, one for each manifest: the file's name up to its first dot.
     #[serde(default)]
     pub addons: Vec<String>,
@@ -48,6 +51,35 @@ pub struct Workload {
     pub deployments: Vec<NamespacedName>,
     /// How long all of it may take, in seconds.
     pub wait_seconds: u64,
+}
+
+/// A packaged component of k3s that runs pods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Component {
+    /// The DNS service of the cluster.
+    Coredns,
+    /// Volumes on the node's own disk.
+    LocalStorage,
+    /// CPU and memory usage.
+    MetricsServer,
+    /// Services of type LoadBalancer on the nodes' addresses.
+    Servicelb,
+    /// The ingress controller.
+    Traefik,
+}
+
+impl Component {
+    /// The name that k3s uses.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Coredns => "coredns",
+            Self::LocalStorage => "local-storage",
+            Self::MetricsServer => "metrics-server",
+            Self::Servicelb => "servicelb",
+            Self::Traefik => "traefik",
+        }
+    }
 }
 
 /// How a further node joins.

@@ -71,6 +71,11 @@ pub struct NamespacedName {
 }
 
 impl NamespacedName {
+    /// The name of an object that is known to exist by this name.
+    pub(crate) fn new(namespace: &str, name: &str) -> Self {
+        Self { namespace: namespace.to_owned(), name: name.to_owned() }
+    }
+
     /// The namespace.
     pub fn namespace(&self) -> &str {
         &self.namespace

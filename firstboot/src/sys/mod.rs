@@ -20,7 +20,7 @@ use std::time::Duration;
 pub use command::{Command, Output};
 #[cfg(unix)]
 pub use real::RealSystem;
-pub use tls::{TlsError, Trust};
+pub use tls::{Identity, TlsError, TlsRequest, Trust};
 
 use crate::arp::Mac;
 
@@ -122,15 +122,8 @@ pub trait System {
     /// Probes by ARP whether an address is in use on an interface, without claiming it (RFC 5227, 2.1.1). Returns the
     /// MAC address of the other host; `None` if there was no answer within about a second.
     fn arp_probe(&self, interface: &str, address: Ipv4Addr) -> io::Result<Option<Mac>>;
-    /// Sends one request over TLS and reads the whole answer, up to 256 KiB.
-    fn ask_tls(
-        &self,
-        server: SocketAddr,
-        name: &str,
-        trust: &Trust,
-        request: &[u8],
-        wait: Duration,
-    ) -> Result<Vec<u8>, TlsError>;
+    /// Sends one request over TLS and reads the whole answer.
+    fn ask_tls(&self, request: &TlsRequest<'_>) -> Result<Vec<u8>, TlsError>;
 
     /// Writes to the consoles and the journal. Never fails: a node without a console must still start.
     fn log(&self, text: &str);

@@ -15,7 +15,7 @@ use rustix::fs::OFlags;
 use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
 
-use super::{Command, Kind, Output, Space, Stat, System, TlsError, Trust, arp, dir, tls};
+use super::{Command, Kind, Output, Space, Stat, System, TlsError, TlsRequest, arp, dir, tls};
 use crate::arp::Mac;
 
 /// The names of the kernel's consoles: a screen, a serial port, or both.
@@ -193,15 +193,8 @@ impl System for RealSystem {
         arp::probe(interface, address)
     }
 
-    fn ask_tls(
-        &self,
-        server: SocketAddr,
-        name: &str,
-        trust: &Trust,
-        request: &[u8],
-        wait: Duration,
-    ) -> Result<Vec<u8>, TlsError> {
-        tls::ask(server, name, trust, request, wait)
+    fn ask_tls(&self, request: &TlsRequest<'_>) -> Result<Vec<u8>, TlsError> {
+        tls::ask(request)
     }
 
     fn log(&self, text: &str) {

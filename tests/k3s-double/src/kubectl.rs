@@ -86,7 +86,7 @@ fn parse(arguments: Vec<String>) -> Result<Call> {
 struct Place {
     /// None means all namespaces.
     namespace: Option<String>,
-    /// Sent, and ignored by the stand-in's server: all its Events are warnings of Addons.
+    /// Of fields, `name=value`.
     selector: Option<String>,
 }
 
@@ -117,10 +117,13 @@ fn path(kind: &str, names: &[&str], place: &Place) -> Result<String> {
 fn table(object: &Value) -> String {
     let single_node = std::slice::from_ref(object);
     let items = object.get("items").and_then(Value::as_array).map_or(single_node, Vec::as_slice);
+    // Of a list only the list itself says what its objects are.
+    let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
+    let kind = kind.strip_suffix("List").unwrap_or(kind);
     let mut text = format!("{:<24} {:<10} VERSION\n", "NAME", "STATUS");
     for item in items {
         let field = |pointer| item.pointer(pointer).and_then(Value::as_str).unwrap_or("-");
-        let status = match (field("/kind"), node::ready_status(item)) {
+        let status = match (kind, node::ready_status(item)) {
             ("Node", "True") => "Ready",
             ("Node", _) => "NotReady",
             _ => "-",

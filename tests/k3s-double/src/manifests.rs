@@ -12,7 +12,7 @@ use yaml_rust2::{Yaml, YamlLoader};
 
 use crate::secret::sha256_hex;
 use crate::workload::Workload;
-use crate::{log, names};
+use crate::{clock, log, names};
 
 /// The Addons seen so far, by name.
 #[derive(Debug, Default)]
@@ -81,7 +81,7 @@ impl Addons {
             json!({
                 "apiVersion": "k3s.cattle.io/v1",
                 "kind": "Addon",
-                "metadata": {"name": name, "namespace": "kube-system"},
+                "metadata": {"name": name, "namespace": "kube-system", "uid": uid(name)},
                 "spec": {"source": source.display().to_string(), "checksum": checksum},
             })
         };
@@ -115,10 +115,18 @@ impl Addons {
                 "type": "Warning",
                 "reason": "ParseManifestFailed",
                 "message": format!("Parse manifest at {:?} failed: {reason}", path.display().to_string()),
+                "lastTimestamp": clock::rfc3339_now(),
             })
         };
         self.refused().map(event).collect()
     }
+}
+
+/// The same for an Addon at every look, and another for every other.
+fn uid(name: &str) -> String {
+    let hash = sha256_hex(name.as_bytes());
+    let part = |from, to| hash.get(from..to).unwrap_or_default();
+    [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-")
 }
 
 /// All manifests below the directory, sorted by path; without dotfiles, and without those that a `.skip` beside

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use yaml_rust2::Yaml;
 
+use crate::clock;
+
 /// Kinds that are kept; all others of a manifest are accepted and forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
@@ -14,16 +16,19 @@ pub(crate) enum Kind {
     Chart,
     /// `apps/v1` Deployment.
     Deployment,
+    /// The pods by which k3s' load balancer serves Traefik.
+    Balancer,
 }
 
 /// Deployments and charts that k3s brings along, with the word that `disable` switches each off by.
-const PACKAGED: [(&str, Kind, &str); 6] = [
+const PACKAGED: [(&str, Kind, &str); 7] = [
     ("coredns", Kind::Deployment, "coredns"),
     ("local-path-provisioner", Kind::Deployment, "local-storage"),
     ("metrics-server", Kind::Deployment, "metrics-server"),
     ("traefik", Kind::Deployment, "traefik"),
     ("traefik", Kind::Chart, "traefik"),
     ("traefik-crd", Kind::Chart, "traefik"),
+    ("svclb-traefik", Kind::Balancer, "servicelb"),
 ];
 
 /// Objects by kind, namespace and name, each with the time of its making.
@@ -107,6 +112,37 @@ impl Workload {
         })
     }
 
+    /// A pod of each chart's job, of each deployment and of the load balancer: ready with what it belongs to, and until
+    /// then without its image.
+    pub(crate) fn pods(&self, namespace: Option<&str>, node: &str) -> Vec<Value> {
+        let of = |kind: Kind| {
+            self.items(kind, namespace, move |namespace, name, ready| {
+                let (owner, of) = match kind {
+                    Kind::Chart => ("Job", format!("helm-install-{name}")),
+                    Kind::Deployment => ("ReplicaSet", format!("{name}-double")),
+                    Kind::Balancer => ("DaemonSet", format!("{name}-double")),
+                };
+                let balanced = name.strip_prefix("svclb-").filter(|_| kind == Kind::Balancer);
+                pod(namespace, (owner, &of), balanced, node, ready)
+            })
+        };
+        [of(Kind::Chart), of(Kind::Deployment), of(Kind::Balancer)].concat()
+    }
+
+    /// Traefik's Service, where there is Traefik.
+    pub(crate) fn services(&self, namespace: Option<&str>) -> Vec<Value> {
+        let mut all = self.items(Kind::Chart, namespace, |namespace, name, _| {
+            json!({
+                "apiVersion": "v1",
+                "kind": "Service",
+                "metadata": {"name": name, "namespace": namespace},
+                "spec": {"type": "LoadBalancer"},
+            })
+        });
+        all.retain(|service| service.pointer("/metadata/name") == Some(&json!("traefik")));
+        all
+    }
+
     /// The deployments.
     pub(crate) fn deployments(&self, namespace: Option<&str>) -> Vec<Value> {
         self.items(Kind::Deployment, namespace, |namespace, name, ready| {
@@ -127,9 +163,37 @@ impl Workload {
     }
 }
 
-/// A list as the API shows it.
-pub(crate) fn list(version: &str, kind: &str, items: Vec<Value>) -> Value {
-    json!({"apiVersion": version, "kind": format!("{kind}List"), "metadata": {"resourceVersion": "1"}, "items": items})
+/// A pod of a Job, ReplicaSet or DaemonSet, in one of two states.
+fn pod(namespace: &str, (owner, of): (&str, &str), balanced: Option<&str>, node: &str, ready: bool) -> Value {
+    let image = "k3s-double/nothing:1";
+    let (phase, status, state) = match ready {
+        true => ("Running", "True", json!({"running": {"startedAt": clock::rfc3339_now()}})),
+        false => {
+            let message = "the stand-in has no images";
+            ("Pending", "False", json!({"waiting": {"reason": "ErrImagePull", "message": message}}))
+        }
+    };
+    let phase = if owner == "Job" && ready { "Succeeded" } else { phase };
+    let labels = match balanced {
+        Some(service) => json!({"svccontroller.k3s.cattle.io/svcname": service}),
+        None => json!({}),
+    };
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": format!("{of}-1"),
+            "namespace": namespace,
+            "labels": labels,
+            "ownerReferences": [{"kind": owner, "name": of}],
+        },
+        "spec": {"nodeName": node, "containers": [{"name": "only", "image": image}]},
+        "status": {
+            "phase": phase,
+            "conditions": [{"type": "Ready", "status": status}],
+            "containerStatuses": [{"name": "only", "image": image, "ready": ready, "state": state}],
+        },
+    })
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use hc_common::value::Host;
 use hc_firstboot::join_probe::{JoinError, Token, lets_in, time};
 use hc_firstboot::seed::{Endpoint, Join};
-use hc_firstboot::sys::{RealSystem, System, TlsError, Trust};
+use hc_firstboot::sys::{RealSystem, System, TlsError, TlsRequest, Trust};
 use support::{Node, Running, tool};
 
 /// A server that is up, on all addresses of this machine.
@@ -119,7 +119,16 @@ fn certificates_are_judged_at_the_time_in_question() {
     let ask = |at: Duration| {
         let trust = Trust::Ca { roots: vec![der.clone()], at };
         let request = b"GET /ping HTTP/1.0\r\n\r\n";
-        RealSystem.ask_tls(address, "127.0.0.1", &trust, request, Duration::from_secs(10)).map(|_| ())
+        let request = TlsRequest {
+            server: address,
+            name: "127.0.0.1",
+            trust: &trust,
+            identity: None,
+            message: request,
+            wait: Duration::from_secs(10),
+            answer_limit: 1000,
+        };
+        RealSystem.ask_tls(&request).map(|_| ())
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     assert_eq!(ask(now), Ok(()));

@@ -2,6 +2,7 @@
 
 mod auth;
 mod join;
+mod objects;
 mod routes;
 mod run;
 mod state;

@@ -10,13 +10,14 @@ use serde_json::{Value, json};
 
 use super::auth::{Caller, Passwords};
 use super::join::{self, BOOTSTRAP};
+use super::objects::{self, Resource};
 use super::state::State;
 use crate::client::Client;
 use crate::faults::Faults;
 use crate::http::{Request, Response};
 use crate::manifests::Addons;
 use crate::pki::{Ca, Subject};
-use crate::workload::{self, Workload};
+use crate::workload::Workload;
 use crate::{VERSION, log, names};
 
 const REJECTED: &str = "Node password rejected, duplicate hostname or contents of '/etc/rancher/node/password' \
@@ -126,59 +127,71 @@ impl Api {
             ("GET", "/apis/k3s.cattle.io/v1") => {
                 Response::json(200, &resources("k3s.cattle.io/v1", "addons", "Addon", true))
             }
-            (method, path) => match (path.strip_prefix("/api/v1/nodes"), self.objects(path)) {
-                (Some(rest), _) => self.nodes(method, rest, &request.body, caller),
-                (None, Some(list)) if method == "GET" => admin_only(caller, || Response::json(200, &list)),
-                _ => status(404, "NotFound", "the stand-in does not have this resource"),
+            (method, path) => match (path.strip_prefix("/api/v1/nodes"), Resource::parse(path)) {
+                (Some(rest), _) => self.nodes(method, rest, request, caller),
+                (None, Some(resource)) if method == "GET" => self.objects(&resource, request, caller),
+                // As the real one answers for what no part of it serves.
+                _ => Response::text(404, "404 page not found\n"),
             },
         }
     }
 
-    /// Lists of all other kinds, of one namespace or of all.
-    fn objects(&self, path: &str) -> Option<Value> {
-        let (version, rest) = match path.strip_prefix("/apis/") {
-            Some(rest) => rest.match_indices('/').nth(1).and_then(|(at, _)| rest.split_at_checked(at))?,
-            None => ("v1", path.strip_prefix("/api/v1")?),
-        };
-        let (namespace, kind) = match rest.strip_prefix("/namespaces/") {
-            Some(rest) => rest.split_once('/').map(|(namespace, kind)| (Some(namespace), kind))?,
-            None => (None, rest.strip_prefix('/')?),
-        };
+    /// Objects of all other kinds: one by its name, or a list.
+    fn objects(&self, resource: &Resource<'_>, request: &Request, caller: &Caller) -> Response {
+        // Who may not ask is not told what there is. Kubelets may see Services.
+        let may_see = *caller == Caller::Admin
+            || (matches!(caller, Caller::Kubelet(_))
+                && (resource.version, resource.plural) == ("v1", "services"));
+        if !may_see {
+            return objects::forbidden(caller, resource);
+        }
+        let Some((kind, items)) = self.items(resource) else { return objects::no_such_kind(resource) };
+        match resource.name {
+            Some(name) => match items.into_iter().find(|item| objects::name(item) == name) {
+                Some(item) => Response::json(200, &item),
+                None => objects::not_found(resource.plural, resource.group(), name),
+            },
+            None => objects::page(resource.version, kind, items, &request.query),
+        }
+    }
+
+    fn items(&self, resource: &Resource<'_>) -> Option<(&'static str, Vec<Value>)> {
         let workload = lock(&self.workload);
-        let (name, items) = match (version, kind) {
+        let namespace = resource.namespace;
+        Some(match (resource.version, resource.plural) {
             ("k3s.cattle.io/v1", "addons") => ("Addon", lock(&self.addons).items(namespace, &workload)),
             ("helm.cattle.io/v1", "helmcharts") => ("HelmChart", workload.charts(namespace)),
             ("batch/v1", "jobs") => ("Job", workload.jobs(namespace)),
             ("apps/v1", "deployments") => ("Deployment", workload.deployments(namespace)),
+            ("apps/v1", "daemonsets") => ("DaemonSet", Vec::new()),
             ("v1", "events") => ("Event", lock(&self.addons).events(namespace)),
+            ("v1", "pods") => ("Pod", workload.pods(namespace, &self.own_node)),
+            ("v1", "services") => ("Service", workload.services(namespace)),
             _ => return None,
-        };
-        Some(workload::list(version, name, items))
+        })
     }
 
     /// Nodes. A kubelet may see and change its own and no other, as the node authorizer rules.
-    fn nodes(&self, method: &str, rest: &str, body: &[u8], caller: &Caller) -> Response {
+    fn nodes(&self, method: &str, rest: &str, request: &Request, caller: &Caller) -> Response {
         let name = rest.strip_prefix('/');
+        let body = &request.body;
         match (method, name) {
-            ("GET", None) => admin_only(caller, || Response::json(200, &self.node_list())),
+            ("GET", None) if *caller == Caller::Admin || lists_own(caller, &request.query) => {
+                objects::page("v1", "Node", lock(&self.state).nodes(), &request.query)
+            }
             ("GET", Some(name)) if *caller == Caller::Admin || is_own(caller, name) => {
                 match lock(&self.state).node(name) {
                     Some(node) => Response::json(200, &node),
-                    None => status(404, "NotFound", &format!("nodes {name:?} not found")),
+                    None => objects::not_found("nodes", "", name),
                 }
             }
             ("POST", None) => self.put_node(None, body, caller).unwrap_or_else(internal),
             ("PUT", Some(name)) => {
                 self.put_node(name.strip_suffix("/status"), body, caller).unwrap_or_else(internal)
             }
-            ("GET", _) => forbidden(),
+            ("GET", name) => objects::forbidden(caller, &Resource::node(name)),
             _ => status(405, "MethodNotAllowed", "the stand-in does not do this"),
         }
-    }
-
-    fn node_list(&self) -> Value {
-        let items = lock(&self.state).nodes();
-        json!({"apiVersion": "v1", "kind": "NodeList", "metadata": {"resourceVersion": "1"}, "items": items})
     }
 
     /// `named` is the name in the path, where there is one.
@@ -188,7 +201,7 @@ impl Api {
         };
         let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
         if !is_own(caller, &name) || named.is_some_and(|named| named != name) {
-            return Ok(forbidden());
+            return Ok(objects::forbidden(caller, &Resource::node(Some(&name))));
         }
         lock(&self.state).put_node(&name, object.clone())?;
         Ok(Response::json(if named.is_some() { 200 } else { 201 }, &object))
@@ -200,16 +213,14 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Whether a kubelet asks for the list of its own Node alone.
+fn lists_own(caller: &Caller, query: &str) -> bool {
+    let selector = objects::parameter(query, "fieldSelector").unwrap_or_default();
+    selector.strip_prefix("metadata.name=").is_some_and(|name| is_own(caller, name))
+}
+
 fn is_own(caller: &Caller, name: &str) -> bool {
     matches!(caller, Caller::Kubelet(own) if own == name)
-}
-
-fn admin_only(caller: &Caller, answer: impl FnOnce() -> Response) -> Response {
-    if *caller == Caller::Admin { answer() } else { forbidden() }
-}
-
-fn forbidden() -> Response {
-    status(403, "Forbidden", "this user may not do this")
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the form unwrap_or_else wants")]
@@ -219,7 +230,7 @@ fn internal(error: anyhow::Error) -> Response {
 }
 
 /// `v1.Status`, from which clients take their message.
-fn status(code: u16, reason: &str, message: &str) -> Response {
+pub(super) fn status(code: u16, reason: &str, message: &str) -> Response {
     let body = json!({
         "apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Failure",
         "reason": reason, "message": message, "code": code,

@@ -1,0 +1,172 @@
+//! Charts, deployments and daemon sets: whether they are as they must be.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::State;
+use super::pods::{self, Pod};
+use crate::kube::{Client, Condition, KubeError, Meta, Selector, bounded, condition};
+use crate::seed::NamespacedName;
+
+/// Objects of the cluster. The pods of a namespace are read once, and only if something is missing.
+pub(super) struct Objects<'a> {
+    client: &'a Client<'a>,
+    pods: RefCell<BTreeMap<String, Rc<Vec<Pod>>>>,
+}
+
+#[derive(Deserialize)]
+struct Chart {
+    #[serde(default)]
+    status: ChartStatus,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct ChartStatus {
+    /// The job is in the chart's namespace.
+    #[serde(default)]
+    job_name: String,
+}
+
+#[derive(Deserialize)]
+struct Job {
+    #[serde(default)]
+    status: Conditions,
+}
+
+#[derive(Deserialize, Default)]
+struct Conditions {
+    #[serde(default)]
+    conditions: Vec<Condition>,
+}
+
+#[derive(Deserialize)]
+struct Deployment {
+    #[serde(default)]
+    metadata: Meta,
+    #[serde(default)]
+    status: DeploymentStatus,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct DeploymentStatus {
+    /// The generation of the spec that the status describes.
+    #[serde(default)]
+    observed_generation: u64,
+    #[serde(default)]
+    conditions: Vec<Condition>,
+}
+
+#[derive(Deserialize)]
+struct DaemonSet {
+    #[serde(default)]
+    status: DaemonSetStatus,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct DaemonSetStatus {
+    #[serde(default)]
+    number_ready: u64,
+}
+
+impl<'a> Objects<'a> {
+    pub(super) fn new(client: &'a Client<'a>) -> Self {
+        Self { client, pods: RefCell::default() }
+    }
+
+    /// An object in a namespace; `None` if it, or its kind, does not exist.
+    pub(super) fn get<T: DeserializeOwned>(
+        &self,
+        group: &str,
+        kind: &str,
+        name: &NamespacedName,
+    ) -> Result<Option<T>, KubeError> {
+        self.named(group, kind, name.namespace(), name.name())
+    }
+
+    fn named<T: DeserializeOwned>(
+        &self,
+        group: &str,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<T>, KubeError> {
+        match self.client.get(&format!("{group}/namespaces/{namespace}/{kind}/{name}")) {
+            Ok(object) => Ok(Some(object)),
+            Err(e) if e.is_not_found() => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// All pods of a namespace.
+    pub(super) fn pods(&self, namespace: &str) -> Result<Rc<Vec<Pod>>, KubeError> {
+        if let Some(known) = self.pods.borrow().get(namespace) {
+            return Ok(known.clone());
+        }
+        let path = format!("/api/v1/namespaces/{namespace}/pods");
+        let all: Rc<Vec<Pod>> = Rc::new(self.client.list(&path, Selector::default())?);
+        self.pods.borrow_mut().insert(namespace.to_owned(), all.clone());
+        Ok(all)
+    }
+
+    /// A chart is installed when its job is complete.
+    pub(super) fn chart(&self, name: &NamespacedName) -> Result<State, KubeError> {
+        let Some(chart) = self.get::<Chart>("/apis/helm.cattle.io/v1", "helmcharts", name)? else {
+            return Ok(Err(Some("it does not exist yet".to_owned())));
+        };
+        let job = chart.status.job_name;
+        if job.is_empty() {
+            return Ok(Err(Some("it has no job yet".to_owned())));
+        }
+        let state = self.named::<Job>("/apis/batch/v1", "jobs", name.namespace(), &job)?;
+        let conditions = state.map(|job| job.status.conditions).unwrap_or_default();
+        if condition(&conditions, "Complete").is_some_and(|complete| complete.status == "True") {
+            return Ok(Ok(()));
+        }
+        let failed = condition(&conditions, "Failed").filter(|failed| failed.status == "True");
+        if let Some(failed) = failed.and_then(told) {
+            return Ok(Err(Some(failed)));
+        }
+        let pods = self.pods(name.namespace())?;
+        Ok(Err(pods::complaint(pods.iter().filter(|pod| pod.belongs_to("Job", &job)))))
+    }
+
+    /// A deployment, or a daemon set of this name: charts may be set to either.
+    pub(super) fn deployment(&self, name: &NamespacedName) -> Result<State, KubeError> {
+        let Some(one) = self.get::<Deployment>("/apis/apps/v1", "deployments", name)? else {
+            return self.daemon_set(name);
+        };
+        let available = condition(&one.status.conditions, "Available");
+        if one.status.observed_generation >= one.metadata.generation
+            && available.is_some_and(|available| available.status == "True")
+        {
+            return Ok(Ok(()));
+        }
+        let pods = self.pods(name.namespace())?;
+        let own = pods.iter().filter(|pod| pod.is_of_deployment(name.name()));
+        Ok(Err(pods::complaint(own).or_else(|| available.and_then(told))))
+    }
+
+    fn daemon_set(&self, name: &NamespacedName) -> Result<State, KubeError> {
+        let Some(one) = self.get::<DaemonSet>("/apis/apps/v1", "daemonsets", name)? else {
+            return Ok(Err(Some("it does not exist yet".to_owned())));
+        };
+        if one.status.number_ready > 0 {
+            return Ok(Ok(()));
+        }
+        let pods = self.pods(name.namespace())?;
+        Ok(Err(pods::complaint(pods.iter().filter(|pod| pod.belongs_to("DaemonSet", name.name())))))
+    }
+}
+
+/// Reason and message of a condition, if it has one of them.
+fn told(condition: &Condition) -> Option<String> {
+    let Condition { reason, message, .. } = condition;
+    (!reason.is_empty() || !message.is_empty()).then(|| bounded(&format!("{reason}: {message}")))
+}
