@@ -48,6 +48,9 @@ pub struct Snapshot {
     states: BTreeMap<ImagePath, FileState>,
     /// Directories of which all names were taken: what is not among them is absent.
     whole: BTreeSet<ImagePath>,
+    /// Directories of which all links were taken.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    linked: BTreeSet<ImagePath>,
     /// Texts that begin with a byte order mark.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     marked: BTreeSet<ImagePath>,
@@ -118,6 +121,7 @@ impl Snapshot {
 
     /// Takes the symbolic links that lie directly in `dir`, and nothing else of it.
     pub fn take_links(&mut self, tree: &Tree, dir: &ImagePath) -> Result<(), FsError> {
+        self.linked.insert(dir.clone());
         if tree.kind(dir)? != Some(Kind::Dir) {
             return Ok(());
         }
@@ -127,6 +131,11 @@ impl Snapshot {
             }
         }
         Ok(())
+    }
+
+    /// An error unless the links in `dir` were taken, so that [`Snapshot::resolve`] follows them.
+    pub fn require_links(&self, dir: &ImagePath) -> Result<(), NotTaken> {
+        if self.linked.contains(dir) { Ok(()) } else { Err(NotTaken(dir.clone())) }
     }
 
     /// The path with every link followed that was taken.
@@ -197,6 +206,12 @@ impl Snapshot {
     #[cfg(test)]
     pub(crate) fn put(&mut self, path: &ImagePath, state: FileState) {
         self.states.insert(path.clone(), state);
+    }
+
+    /// Has the links of a directory count as taken, for such tests.
+    #[cfg(test)]
+    pub(crate) fn put_links(&mut self, dir: &ImagePath) {
+        self.linked.insert(dir.clone());
     }
 
     /// Has a text count as one with a byte order mark, for such tests.

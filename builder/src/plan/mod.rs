@@ -81,7 +81,7 @@ static FEATURES: [Feature; 23] = [
 
 /// What [`plan`] reads of a base, for [`crate::os::probe`] to take.
 pub fn files_of_interest() -> Vec<Interest> {
-    let others = network::of_services().chain(mount_point::READS).chain(text_marks::READS);
+    let others = network::of_services().chain(mount_point::reads()).chain(text_marks::READS);
     FEATURES.iter().flat_map(|feature| feature.reads).copied().chain(others).collect()
 }
 

@@ -17,23 +17,20 @@ use super::error::PlanError;
 use super::request::Request;
 
 /// Where a base, or its owner, may have links that lead elsewhere.
-pub(super) const READS: [Interest; 9] = [
-    Interest::Links("/"),
-    Interest::Links("/home"),
-    Interest::Links("/media"),
-    Interest::Links("/mnt"),
-    Interest::Links("/opt"),
-    Interest::Links("/srv"),
-    Interest::Links("/usr"),
-    Interest::Links("/var"),
-    Interest::Links("/var/lib"),
-];
+const LINKS: [&str; 9] = ["/", "/home", "/media", "/mnt", "/opt", "/srv", "/usr", "/var", "/var/lib"];
+
+pub(super) fn reads() -> impl Iterator<Item = Interest> {
+    LINKS.into_iter().map(Interest::Links)
+}
 
 /// The feature that makes the mount point.
 const OWN: &str = "data disk";
 
 pub(super) fn check(facts: &Facts, request: &Request<'_>, all: &[Named]) -> Result<(), PlanError> {
     let Some(disk) = &request.node.data_disk else { return Ok(()) };
+    for dir in LINKS {
+        facts.files.require_links(&at(dir))?;
+    }
     let mount = facts.files.resolve(&at(disk.mount.as_str()));
     if mount.as_str().parse::<MountPoint>().is_err() {
         let problem = format!("its mount point {} leads to {mount}, a part of the system", disk.mount);
