@@ -107,7 +107,6 @@ fn files_are_found_as_by_ifquery() {
             ("dir/under_score-1", "iface eth6 inet dhcp\n"),
             ("main", main.as_str()),
         ] {
-            let text = if path == "main" { text.to_owned() } else { text.to_owned() };
             fs::create_dir_all(root.path().join(path).parent().unwrap()).unwrap();
             let text = text.replace("iface eth", "auto ethX\niface eth");
             let number = text.split("iface eth").nth(1).and_then(|rest| rest.chars().next());

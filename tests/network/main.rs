@@ -1,5 +1,6 @@
 //! What a network service would do at the next boot, with the files of a base and those of hcimage: which settings of
 //! the base decide over the node's port, by file and line.
+#![cfg(test)]
 
 mod dhcpcd;
 mod ifupdown;

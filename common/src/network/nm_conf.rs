@@ -142,13 +142,12 @@ fn split(list: &str) -> Vec<&str> {
 /// Whether a list of devices has the port (NetworkManager.conf(5), "Device List Format"). `except:` is stronger than
 /// all others; a list with nothing else has all other devices.
 fn is_listed(specs: &[&str], port: &Port<'_>) -> bool {
-    let excepted = specs.iter().filter_map(|spec| spec.strip_prefix("except:"));
     let (mut some, mut only_exceptions) = (false, !specs.is_empty());
     for spec in specs.iter().filter(|spec| !spec.starts_with("except:")) {
         only_exceptions = false;
         some |= is_device(spec, port, port.maybe());
     }
-    let mut excepted = excepted.peekable();
+    let mut excepted = specs.iter().filter_map(|spec| spec.strip_prefix("except:"));
     let is_excepted = excepted.any(|spec| is_device(spec, port, false));
     (some || only_exceptions) && !is_excepted
 }
