@@ -33,14 +33,14 @@ impl Changed {
     }
 
     /// A file on the root, with the directories above it.
-    fn put(&self, path: &str, text: &str) {
+    fn put(&self, path: &str, text: impl AsRef<str>) {
         for (at, _) in path.match_indices('/').skip(1) {
             let dir = &path[..at];
             if debugfs(&self.base(), &format!("stat {dir}")).contains("File not found") {
                 debugfs_write(&self.base(), &format!("mkdir {dir}"));
             }
         }
-        debugfs_put(&self.base(), text, path, self.dir.path());
+        debugfs_put(&self.base(), text.as_ref(), path, self.dir.path());
     }
 
     /// A file on the boot partition.
@@ -162,7 +162,7 @@ fn swap_by_cloud_init_is_found_and_stopped() {
     const MOUNTS: &str = "mounts:\n- [/dev/sda1, /data, ext4]\n- [/dev/sdb, none, swap, sw, '0', '0']\n";
     const SWAP: &str = "swap:\n  filename: /swap.img\n  size: 1G\n";
     let changed = Changed::of("ubuntu-pi-24.04-like");
-    changed.put("/etc/cloud/cloud.cfg.d/50-mine.cfg", &format!("{SWAP}{MOUNTS}"));
+    changed.put("/etc/cloud/cloud.cfg.d/50-mine.cfg", format!("{SWAP}{MOUNTS}"));
     changed.put_boot("user-data", format!("#cloud-config\n{SWAP}{MOUNTS}locale: C.UTF-8\n"));
     changed.put_boot("vendor-data", format!("#cloud-config\n{SWAP}"));
     changed
