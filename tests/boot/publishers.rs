@@ -12,7 +12,7 @@ use hcimage::run::{Forward, Network};
 use hcimage_testkit::base::{K3S_VERSION, base, k3s_release};
 use hcimage_testkit::external_tool::Outcome;
 use hcimage_testkit::hcimage::{hcimage, succeed};
-use hcimage_testkit::tools::{check, debugfs, debugfs_write, dump, run};
+use hcimage_testkit::tools::{check, debugfs, debugfs_put, dump, run};
 
 use crate::BY_KERNEL;
 use crate::guest::Guest;
@@ -92,9 +92,7 @@ fn base_with_admin(scratch: &Path) -> std::path::PathBuf {
     let copy = scratch.join("base.img");
     run(Command::new("cp").arg("--sparse=always").arg(base("ubuntu-pi-24.04-like")).arg(&copy));
     let groups = format!("{}admin:x:115:\n", dump(&copy, "/etc/group", scratch).unwrap());
-    fs::write(scratch.join("group"), groups).unwrap();
-    debugfs_write(&copy, "rm /etc/group");
-    debugfs_write(&copy, &format!("write {} /etc/group", scratch.join("group").display()));
+    debugfs_put(&copy, &groups, "/etc/group", scratch);
     copy
 }
 
