@@ -22,7 +22,10 @@ use hcimage::cluster::{Cluster, LoadContext, Node, parse};
 use hcimage::fs::{Attributes, ImagePath};
 use hcimage::os::{Bootloader, Facts, FileState};
 use hcimage::plan::{Action, Content, Edit, NodeSecrets, Plan, PlanError, Request, plan};
-use hcimage::secrets::{AGENT_TOKEN, BootstrapRole, NODE_PASSWORD, NOT_BEFORE, NodeFile, Secret, TOKEN};
+use hcimage::secrets::{
+    ADMIN_CERTIFICATE, ADMIN_KEY, AGENT_TOKEN, BootstrapRole, NODE_PASSWORD, NOT_BEFORE, NodeFile, Secret,
+    TOKEN,
+};
 use hcimage::source::artifact::Artifact;
 use hcimage::source::digest::Sha256Digest;
 use hcimage::source::k3s_release::K3sBundle;
@@ -128,7 +131,8 @@ fn firstboot_writes_the_network_files_of_the_builder() {
 fn facts_and_plans_are_those_of_the_recipes() {
     let recipes = fs::read_dir(dir().join("../bases")).unwrap().map(|file| file.unwrap().file_name());
     let names = recipes.filter_map(|name| Some(name.to_str()?.strip_suffix(".sh")?.to_owned()));
-    let is_recipe = |name: &String| !name.ends_with("lib") && !["make", "checkers"].contains(&name.as_str());
+    let is_recipe =
+        |name: &String| !name.ends_with("lib") && !["make", "checkers", "etcd"].contains(&name.as_str());
     let bases: BTreeSet<String> = names.filter(is_recipe).collect();
     assert_eq!(stems("facts", ".json"), bases);
     assert_eq!(stems("plans", ".out"), bases);
@@ -182,13 +186,15 @@ fn release(arch: Arch) -> K3sBundle {
 }
 
 /// Throw-away secrets where those of a cluster go: the plan says where, and hides them.
-fn secrets(node: &Node) -> NodeSecrets {
+fn secrets(cluster: &Cluster, node: &Node) -> NodeSecrets {
     const ETCD_KEY: &str = "/var/lib/rancher/k3s/server/tls/etcd/peer-ca.key";
     let paths: &[&'static str] = match node.bootstrap_role {
         BootstrapRole::InitServer => &[NODE_PASSWORD, TOKEN, AGENT_TOKEN, ETCD_KEY],
         BootstrapRole::JoinServer => &[NODE_PASSWORD, TOKEN, AGENT_TOKEN],
         BootstrapRole::Agent => &[NODE_PASSWORD, TOKEN],
     };
+    let admin: &[&'static str] =
+        if cluster.shares_etcd(node) { &[ADMIN_CERTIFICATE, ADMIN_KEY] } else { &[] };
     let content = |path: &str| Secret::new(format!("{SECRET}secret for {path}\n"));
     let file = |path: &&'static str| NodeFile {
         path,
@@ -196,11 +202,11 @@ fn secrets(node: &Node) -> NodeSecrets {
         content: content(path),
         reason: "a secret of the cluster",
     };
-    NodeSecrets { files: paths.iter().map(file).collect(), not_before: NOT_BEFORE }
+    NodeSecrets { files: paths.iter().chain(admin).map(file).collect(), not_before: NOT_BEFORE }
 }
 
 fn plan_for(facts: &Facts, cluster: &Cluster, node: &Node, board: &Board) -> Result<Plan, PlanError> {
-    let secrets = (cluster.nodes.iter().count() > 1).then(|| secrets(node));
+    let secrets = (cluster.nodes.iter().count() > 1).then(|| secrets(cluster, node));
     let request = Request {
         cluster,
         node,

@@ -41,6 +41,10 @@ pub(crate) const FIRSTBOOT: &[Room] = &[
     Room { name: "systemd", uses: &["phase_error", "sys", "report"] },
     Room { name: "clock_gate", uses: &["seed", "sys", "clock"] },
     Room {
+        name: "etcd",
+        uses: &["phase_error", "seed", "sys", "durable", "join_probe", "kube", "state", "context", "systemd"],
+    },
+    Room {
         name: "phase",
         uses: &[
             "k3s_diagnosis",
@@ -58,6 +62,7 @@ pub(crate) const FIRSTBOOT: &[Room] = &[
             "clock",
             "systemd",
             "kube",
+            "etcd",
         ],
     },
     Room {

@@ -8,7 +8,7 @@ use crate::cluster::{self, Cluster, Node, check_base};
 use crate::payload;
 use crate::pipeline::Base;
 use crate::plan::{NodeSecrets, Plan, Request};
-use crate::secrets::{NOT_BEFORE, Secrets};
+use crate::secrets::{NOT_BEFORE, NodeFile, Secrets};
 use crate::source::base::{self, BaseSource};
 use crate::source::k3s_release::{self, K3sBundle, K3sSource};
 use crate::source::k3s_version::{K3sVersion, K3sVersionReq};
@@ -143,7 +143,7 @@ impl Prepared<'_> {
         let found = self.boards.get(node.board.as_str()).zip(self.project.cluster.boards.get(&node.board));
         let (inputs, choice) = found.ok_or_else(|| SessionError::NoInputs { board: node.board.clone() })?;
         let secrets = secrets
-            .map(|secrets| secrets.node_files(&node.name, node.bootstrap_role))
+            .map(|secrets| self.secret_files(secrets, node))
             .transpose()?
             .map(|files| NodeSecrets { files, not_before: NOT_BEFORE });
         let request = Request {
@@ -157,6 +157,14 @@ impl Prepared<'_> {
         };
         let failed = |error| SessionError::Node { node: node.name.clone(), source: Box::new(error) };
         Ok((inputs, inputs.base.plan(&request).map_err(failed)?))
+    }
+
+    fn secret_files(&self, secrets: &Secrets, node: &Node) -> Result<Vec<NodeFile>, SessionError> {
+        let mut files = secrets.node_files(&node.name, node.bootstrap_role)?;
+        if self.project.cluster.shares_etcd(node) {
+            files.extend(secrets.admin_files());
+        }
+        Ok(files)
     }
 
     /// The earliest build time of all boards: the certificates must be valid by then.
