@@ -6,8 +6,8 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use super::{Client, Place};
-use crate::files;
 use crate::secret::{Secret, sha256_hex};
+use crate::{files, log};
 
 const PREFIX: &str = "/bootstrap/";
 
@@ -49,7 +49,15 @@ impl Place {
     /// When the datastore has none, those of another token, or others than `tls`.
     pub(crate) fn reconcile(&self, token: &Secret, tls: &Path) -> Result<()> {
         let verdict = |client: Client| Ok(client.bootstrap(token).map_err(|error| format!("{error:#}")));
-        let all = self.peek(verdict)?.map_err(anyhow::Error::msg)?;
+        // etcd 3.4 cannot make a cluster of its own of every state of a member that has just joined: its files were fetched
+        // by the join, and the datastore is looked at again once the member is up.
+        let all = match self.peek(verdict) {
+            Ok(all) => all.map_err(anyhow::Error::msg)?,
+            Err(error) => {
+                log::warn(&format!("Unable to reconcile with the local datastore: {error:#}"));
+                return Ok(());
+            }
+        };
         for (name, text) in all.as_object().into_iter().flatten() {
             let text = text.as_str().context("the bootstrap data is damaged")?;
             let path = tls.join(name);

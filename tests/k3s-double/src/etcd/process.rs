@@ -23,6 +23,15 @@ pub(super) struct Process {
     _pipe: Option<ChildStdin>,
 }
 
+/// How long a copy of the data may take to answer.
+const PEEK_LIMIT: Duration = Duration::from_secs(20);
+
+impl Process {
+    fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         self._pipe = None;
@@ -145,12 +154,12 @@ impl Place {
         clean()?;
         let status = Command::new("cp").arg("-r").arg(&self.dir).arg(&copy).status().context("running cp")?;
         anyhow::ensure!(status.success(), "copying the data of etcd failed");
-        let process = self.spawn(&Start::Reset, &copy)?;
+        let mut process = self.spawn(&Start::Reset, &copy)?;
         let started = Instant::now();
         let found = loop {
             match self.client().get("quorum").and_then(|_| read(self.client())) {
                 Ok(found) => break Ok(found),
-                Err(error) if started.elapsed() > Duration::from_secs(60) => break Err(error),
+                Err(error) if process.has_ended() || started.elapsed() > PEEK_LIMIT => break Err(error),
                 Err(_) => thread::sleep(Duration::from_millis(200)),
             }
         };
