@@ -119,7 +119,7 @@ pub(crate) enum NetworkTime {
 /// starts after `end`, in uptime.
 pub(crate) fn by_network(sys: &dyn System, seed: &Seed, end: Duration) -> Result<NetworkTime, Failure> {
     let first = if seed.clock.ntp.is_empty() { by_base(sys) } else { by_ntp(sys, seed, end)? };
-    match (first, seed.role.join()) {
+    match (first, seed.join()) {
         (NetworkTime::None(before), Some(join)) => Ok(match by_server(sys, seed, join, end)? {
             NetworkTime::None(why) => NetworkTime::None(format!("{before}, the server: {why}")),
             good => good,

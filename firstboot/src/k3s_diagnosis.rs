@@ -8,7 +8,7 @@ struct Sign {
 }
 
 /// Messages of k3s v1.36 and Go's libraries; the most specific first.
-const SIGNS: [Sign; 16] = [
+const SIGNS: [Sign; 22] = [
     Sign {
         word: "Node password rejected",
         meaning: "the server rejects this node's password (403): a node with this name joined before with another one",
@@ -24,6 +24,36 @@ const SIGNS: [Sign; 16] = [
         word: "bootstrap data already found and encrypted with different token",
         meaning: "the datastore was created with another server token",
         advice: "build the image with the secrets file of that cluster",
+    },
+    Sign {
+        word: "newer than datastore and could cause a cluster outage",
+        meaning: "the authorities or tokens on this card are not those that the cluster's datastore has",
+        advice: "build the image with the secrets file of that cluster",
+    },
+    Sign {
+        word: "duplicate node name found",
+        meaning: "the cluster still has the etcd member of this node's old installation",
+        advice: "run on a server of the cluster: k3s kubectl delete node <this node>",
+    },
+    Sign {
+        word: "etcdserver: unhealthy cluster",
+        meaning: "etcd adds no member while it cannot reach one of the others",
+        advice: "power on the other servers; of one that is gone for good, delete the node: k3s kubectl delete node <name>",
+    },
+    Sign {
+        word: "member has been permanently removed from the cluster",
+        meaning: "the cluster has removed this node's etcd member, and its data here is of no use",
+        advice: "run on this node: systemctl stop k3s; mv /var/lib/rancher/k3s/server/db/etcd /var/lib/rancher/k3s/server/db/etcd.removed; then flash it again",
+    },
+    Sign {
+        word: "no bootstrap data found in datastore",
+        meaning: "etcd has no data of a cluster: its first start was cut off",
+        advice: "if the cluster never ran, delete /var/lib/rancher/k3s/server/db/etcd, then power the node off and on",
+    },
+    Sign {
+        word: "failed to read consistent index",
+        meaning: "the data of etcd is not complete: a write was cut off",
+        advice: "if the cluster never ran, delete /var/lib/rancher/k3s/server/db/etcd, then power the node off and on",
     },
     Sign {
         word: "not authorized",
@@ -87,6 +117,31 @@ const SIGNS: [Sign; 16] = [
         advice: "power the server on; check its address and any firewall on port 6443",
     },
 ];
+
+/// What lets a server start whose etcd keeps it from starting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Remedy {
+    /// Start without the data of a first start that was cut off before anything was in it.
+    SetAside,
+    /// Remove the old member of this node, and join again.
+    JoinAgain,
+    /// k3s starts by itself once the other members can be reached.
+    Wait,
+}
+
+/// The remedy for the newest line that has one. Without the cluster's bootstrap data no API server has ever started on
+/// that datastore, and no server has joined it.
+pub(crate) fn remedy(lines: &[String]) -> Option<Remedy> {
+    let known = [
+        ("no bootstrap data found in datastore", Remedy::SetAside),
+        ("failed to read consistent index", Remedy::SetAside),
+        ("duplicate node name found", Remedy::JoinAgain),
+        ("etcdserver: unhealthy cluster", Remedy::Wait),
+        ("too many learner members in cluster", Remedy::Wait),
+    ];
+    let of = |line: &String| known.iter().find(|(word, _)| line.contains(word)).map(|(_, remedy)| *remedy);
+    lines.iter().rev().find_map(of)
+}
 
 /// The meaning of the newest line with a known text, and its fix.
 pub(crate) fn diagnose(lines: &[String]) -> Option<(&'static str, &'static str)> {

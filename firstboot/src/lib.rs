@@ -20,6 +20,7 @@ mod clock;
 mod clock_gate;
 mod context;
 mod durable;
+mod etcd;
 mod http;
 mod k3s_diagnosis;
 mod links;

@@ -132,7 +132,7 @@ fn check_cluster(fixed: &StaticNetwork, seed: &Seed) -> Result<(), String> {
             "address: {address} is of IPv6, but the networks of the cluster's pods and services are of IPv4"
         ));
     }
-    let mut servers = seed.role.join().into_iter().flat_map(|join| &join.servers);
+    let mut servers = seed.join().into_iter().flat_map(|join| &join.servers);
     if servers.any(|server| *server.host() == Host::Address(address.ip())) {
         return Err(format!("address: {} is the address of the server that this node joins", address.ip()));
     }

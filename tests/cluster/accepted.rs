@@ -69,6 +69,17 @@ fn a_cluster_has_its_first_server_and_join_address() {
     assert_eq!(cluster.nodes.agents().count(), 2);
     assert_eq!(cluster.join_url().as_deref(), Some("https://10.20.0.11:6443"));
     assert_eq!(cluster.api_url(), "https://10.20.0.10:6443");
+    for (name, expected) in [
+        ("server-1", ["10.20.0.12", "10.20.0.13"].as_slice()),
+        ("server-2", &["10.20.0.11", "10.20.0.13"]),
+        ("agent-1", &["10.20.0.11", "10.20.0.12", "10.20.0.13"]),
+    ] {
+        let node = cluster.nodes.get(name).unwrap();
+        let hosts: Vec<String> =
+            cluster.join_addresses(node).iter().map(|at| at.host().to_string()).collect();
+        assert_eq!(hosts, expected, "{name}");
+        assert_eq!(cluster.shares_etcd(node), name.starts_with("server"), "{name}");
+    }
     let names: Vec<String> = cluster.all_tls_san().iter().map(Host::to_string).collect();
     for name in
         ["10.20.0.10", "10.20.0.12", "k3s.example.org", "server-3.office.example.org", "server-1.local"]

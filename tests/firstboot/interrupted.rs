@@ -8,13 +8,22 @@ use hc_firstboot::state::State;
 use crate::disk::Cut;
 use crate::machine::Machine;
 use crate::scenario::{
-    KEYFILE, MARKER, PASSWORD, SECRET, STATE, STATUS, SecondDisk, World, agent_seed, seed,
+    JOIN_SETTING, KEYFILE, MARKER, PASSWORD, SECRET, STATE, STATUS, SecondDisk, World, agent_seed,
+    first_of_several, seed,
 };
 
 const CUTS: [Cut; 2] = [Cut::NamesLost, Cut::NamesKept];
 
 /// The kinds of node, each with everything in its seed.
-const KINDS: [fn() -> World; 3] = [World::full, || World::flashed(&seed()), || World::flashed(&agent_seed())];
+const KINDS: [fn() -> World; 4] =
+    [World::full, || World::flashed(&seed()), || World::flashed(&agent_seed()), flashed_again];
+
+/// A first server that joins the cluster which it had before, where its old member still is.
+fn flashed_again() -> World {
+    let mut world = World::flashed(&first_of_several());
+    world.old_member = Some("10.0.0.7");
+    world
+}
 
 fn steps_of_a_whole_run(world: World) -> u64 {
     let machine = Machine::boot(world);
@@ -60,6 +69,11 @@ fn must_end_well(world: World, story: &str) {
         let key = world.disk.text(&format!("/etc/ssh/ssh_host_{kind}_key"));
         assert!(key.starts_with(kind), "{story}: the host key {kind} is {key:?}");
     }
+    if wanted.etcd.is_some() {
+        let setting = world.disk.text(JOIN_SETTING);
+        assert!(setting.contains("server: \"https://10.0.0.1:6443\""), "{story}: a new cluster was begun");
+        assert_eq!(world.old_member, None, "{story}");
+    }
     if wanted.root.grow {
         assert!(
             world.resized && world.root_sectors == world.card_sectors - 1_064_960,
@@ -81,7 +95,7 @@ fn must_end_well(world: World, story: &str) {
 
 #[test]
 fn a_cut_at_any_step_resumes_to_the_same_end() {
-    for (kind, least) in KINDS.iter().zip([450, 250, 250]) {
+    for (kind, least) in KINDS.iter().zip([450, 250, 250, 250]) {
         let steps = steps_of_a_whole_run(kind());
         assert!(steps > least, "the machine is asked for more than {steps} things");
         for cut in CUTS {

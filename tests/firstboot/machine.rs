@@ -369,9 +369,15 @@ impl System for Machine {
         let (clock, uptime) = (self.clock(), self.now.borrow().uptime);
         let answer = if request.server.ip().is_loopback() {
             self.world.borrow().api(request, clock, &self.now.borrow())
+        } else if let Some(identity) = request.identity {
+            assert_eq!((request.server, request.name), ("10.0.0.1:6443".parse().unwrap(), "10.0.0.1"));
+            assert_eq!(
+                (identity.certificates.as_slice(), identity.key.as_slice()),
+                (b"admin".as_slice(), b"key".as_slice())
+            );
+            self.world.borrow_mut().partners_api(request, uptime)
         } else {
             assert_eq!((request.server, request.name), ("10.0.0.1:6443".parse().unwrap(), "10.0.0.1"));
-            assert!(request.identity.is_none());
             self.requests.borrow_mut().push((uptime, Self::path_of(request)));
             self.world.borrow().join_probe(request.trust, request.message, clock, uptime)
         };

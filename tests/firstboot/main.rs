@@ -8,6 +8,7 @@ mod cluster;
 mod data_disk;
 mod disk;
 mod failures;
+mod first_server;
 mod host;
 mod interrupted;
 mod join;

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use hc_firstboot::sys::{Output, TlsError, Trust};
+use hc_firstboot::sys::{Output, TlsError, TlsRequest, Trust};
 
 use crate::machine::Volatile;
 use crate::scenario::{CA, Cluster, KEYFILE, STATE, SecondDisk, Server, TRUE_TIME, WANTS, World};
@@ -285,6 +285,7 @@ impl World {
                 _ => {}
             }
         }
+        let members;
         let (status, body) = match (path, self.server) {
             (_, Server::Strange) => (404, "not found"),
             ("/cacerts", Server::OtherCluster) => {
@@ -302,11 +303,42 @@ impl World {
                 );
                 (200, "ok")
             }
+            ("/db/info", _) => {
+                let member = self.old_member.map(|address| {
+                    format!(r#"{{"ID":1,"name":"hc-1-0a1b2c3d","peerURLs":["https://{address}:2380"]}},"#)
+                });
+                let other = r#"{"ID":2,"name":"hc-2-0a1b2c3d","peerURLs":["https://10.0.0.1:2380"]}"#;
+                members = format!(r#"{{"members":[{}{other}]}}"#, member.unwrap_or_default());
+                (200, members.as_str())
+            }
             _ => panic!("an unknown question to the server: {path}"),
         };
         let date = http_date(TRUE_TIME + uptime.as_secs());
         Ok(format!("HTTP/1.0 {status} X\r\nDate: {date}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
             .into_bytes())
+    }
+
+    /// The API of a server of the living cluster, for its administrator.
+    pub(crate) fn partners_api(
+        &mut self,
+        request: &TlsRequest<'_>,
+        uptime: Duration,
+    ) -> Result<Vec<u8>, TlsError> {
+        assert!(matches!(request.trust, Trust::Ca { roots, .. } if *roots == [b"one".to_vec()]));
+        let text = str::from_utf8(request.message).unwrap();
+        let ready = if uptime < self.old_node_until { "True" } else { "Unknown" };
+        let node = format!(
+            r#"{{"metadata":{{"name":"hc-1"}},"status":{{"conditions":[{{"type":"Ready","status":"{ready}"}}]}}}}"#
+        );
+        match text.split_once(" HTTP").unwrap().0 {
+            "GET /api/v1/nodes/hc-1" => {}
+            "DELETE /api/v1/nodes/hc-1" => {
+                assert_eq!(ready, "Unknown", "a node that lives was deleted");
+                self.old_member = None;
+            }
+            other => panic!("an unknown request to the API: {other}"),
+        }
+        Ok(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{node}", node.len()).into_bytes())
     }
 
     /// Seconds since k3s was started.

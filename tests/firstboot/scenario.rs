@@ -8,8 +8,8 @@ use std::time::Duration;
 use hc_common::network::NetworkStack;
 use hc_common::value::StaticNetwork;
 use hc_firstboot::seed::{
-    BundleFile, Clock, Cluster as ClusterName, Component, DataDisk, Dir, Format, InitServer, Join, K3s,
-    Network, Node, Report, Role, Root, SCHEMA, SEED_PATH, Secrets, Seed, Workload,
+    Admin, BundleFile, Clock, Cluster as ClusterName, Component, DataDisk, Dir, Etcd, Format, InitServer,
+    Join, K3s, Network, Node, Report, Role, Root, SCHEMA, SEED_PATH, Secrets, Seed, Workload,
 };
 use sha2::{Digest, Sha256};
 
@@ -23,6 +23,10 @@ pub(crate) const TOKEN_FILE: &str = "/etc/rancher/k3s/token";
 pub(crate) const SECRET_FILE: &str = "/etc/hcimage/wifi-password";
 pub(crate) const KEYFILE: &str = "/etc/NetworkManager/system-connections/hcimage.nmconnection";
 pub(crate) const OVERRIDES: &str = "/boot/firmware/hcimage.toml";
+
+pub(crate) const ADMIN_CERTIFICATE: &str = "/etc/hcimage/admin.crt";
+pub(crate) const ADMIN_KEY: &str = "/etc/hcimage/admin.key";
+pub(crate) const JOIN_SETTING: &str = "/etc/rancher/k3s/config.yaml.d/90-hcimage-join.yaml";
 
 /// Text that must not remain on the card, and text that must not be printed.
 pub(crate) const SECRET: &str = "correct horse battery staple";
@@ -120,6 +124,9 @@ pub(crate) struct World {
     pub(crate) second_disk: SecondDisk,
     pub(crate) server: Server,
     pub(crate) server_after: Duration,
+    /// The address of an etcd member with the name of this node, and until when the cluster hears from its node.
+    pub(crate) old_member: Option<&'static str>,
+    pub(crate) old_node_until: Duration,
     /// The other nodes that join, some seconds after k3s was started here.
     pub(crate) others: Vec<(&'static str, u64)>,
     /// One of them that joins and does not become Ready.
@@ -185,6 +192,7 @@ pub(crate) fn seed() -> Seed {
                 wait_seconds: 120,
             },
         }),
+        etcd: None,
         network: Network {
             stack: None,
             link: None,
@@ -233,6 +241,17 @@ pub(crate) fn agent_seed() -> Seed {
     let join =
         Join { servers: vec!["10.0.0.1".parse().unwrap()], token_file: TOKEN_FILE.into(), wait_seconds: 120 };
     Seed { role: Role::Agent(join), ..seed() }
+}
+
+/// The first server of several that share an etcd.
+pub(crate) fn first_of_several() -> Seed {
+    let partners = Join {
+        servers: vec!["10.0.0.1".parse().unwrap()],
+        token_file: TOKEN_FILE.into(),
+        wait_seconds: 3600,
+    };
+    let admin = Admin { certificate: ADMIN_CERTIFICATE.into(), key: ADMIN_KEY.into() };
+    Seed { etcd: Some(Etcd { silence_seconds: 300, partners: Some(partners), admin: Some(admin) }), ..seed() }
 }
 
 /// The first server of three nodes, with every setting of a seed.
@@ -292,6 +311,8 @@ impl World {
             ("/usr/sbin/sshd", "sshd"),
             (TOKEN_FILE, &format!("K10{}::node:{PASSWORD}\n", pin())),
             (SECRET_FILE, SECRET),
+            (ADMIN_CERTIFICATE, "admin"),
+            (ADMIN_KEY, "key"),
             (MANIFEST, "kind: Shop\n"),
         ];
         for (path, content) in files {
@@ -335,6 +356,8 @@ impl World {
             second_disk: SecondDisk::None,
             server: Server::Good,
             server_after: Duration::ZERO,
+            old_member: None,
+            old_node_until: Duration::ZERO,
             others: vec![("hc-2", 12), ("hc-3", 20)],
             never_ready: None,
             workload_is_good: true,

@@ -308,6 +308,7 @@ fn any_seed() -> impl Strategy<Value = Seed> {
                 networks: vec!["10.42.0.0/16".parse().unwrap()],
             },
             role,
+            etcd: None,
             network,
             clock: Clock {
                 floor: clock.0,
@@ -324,6 +325,20 @@ fn any_seed() -> impl Strategy<Value = Seed> {
             bundle: files.0,
         },
     )
+}
+
+#[test]
+fn etcd_is_a_servers() {
+    let good = crate::scenario::first_of_several();
+    assert_eq!(Seed::parse(&good.to_toml().unwrap()), Ok(good.clone()));
+    let agent = Seed { etcd: good.etcd.clone(), ..agent_seed() };
+    assert_eq!(
+        agent.to_toml().unwrap_err().to_string(),
+        "reading /etc/hcimage/seed.toml: etcd: an agent has no etcd"
+    );
+    let mut hasty = good;
+    hasty.etcd.as_mut().unwrap().silence_seconds = 7200;
+    assert!(hasty.to_toml().unwrap_err().to_string().contains("shorter than etcd.silence_seconds"));
 }
 
 proptest! {

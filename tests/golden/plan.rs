@@ -22,7 +22,10 @@ use hcimage::cluster::{Cluster, LoadContext, Node, parse};
 use hcimage::fs::Attributes;
 use hcimage::os::{Bootloader, Facts, FileState};
 use hcimage::plan::{Action, Content, Edit, NodeSecrets, Plan, PlanError, Request, plan, warnings};
-use hcimage::secrets::{AGENT_TOKEN, BootstrapRole, NODE_PASSWORD, NOT_BEFORE, NodeFile, Secret, TOKEN};
+use hcimage::secrets::{
+    ADMIN_CERTIFICATE, ADMIN_KEY, AGENT_TOKEN, BootstrapRole, NODE_PASSWORD, NOT_BEFORE, NodeFile, Secret,
+    TOKEN,
+};
 use hcimage::source::artifact::Artifact;
 use hcimage::source::digest::Sha256Digest;
 use hcimage::source::k3s_release::K3sBundle;
@@ -124,7 +127,8 @@ fn firstboot_writes_the_network_files_of_the_builder() {
 fn facts_and_plans_are_those_of_the_recipes() {
     let recipes = fs::read_dir(dir().join("../bases")).unwrap().map(|file| file.unwrap().file_name());
     let names = recipes.filter_map(|name| Some(name.to_str()?.strip_suffix(".sh")?.to_owned()));
-    let is_recipe = |name: &String| !name.ends_with("lib") && !["make", "checkers"].contains(&name.as_str());
+    let is_recipe =
+        |name: &String| !name.ends_with("lib") && !["make", "checkers", "etcd"].contains(&name.as_str());
     let bases: BTreeSet<String> = names.filter(is_recipe).collect();
     assert_eq!(stems("facts", ".json"), bases);
     assert_eq!(stems("plans", ".out"), bases);
@@ -185,6 +189,8 @@ fn secrets(cluster: &Cluster, node: &Node) -> NodeSecrets {
         BootstrapRole::JoinServer => &[NODE_PASSWORD, TOKEN, AGENT_TOKEN],
         BootstrapRole::Agent => &[NODE_PASSWORD, TOKEN],
     };
+    let admin: &[&'static str] =
+        if cluster.shares_etcd(node) { &[ADMIN_CERTIFICATE, ADMIN_KEY] } else { &[] };
     let content = |path: &str| Secret::new(format!("{SECRET}secret for {path}\n"));
     let file = |path: &&'static str| NodeFile {
         path,
@@ -193,7 +199,7 @@ fn secrets(cluster: &Cluster, node: &Node) -> NodeSecrets {
         reason: "a secret of the cluster",
     };
     let not_before = cluster.join.is_none().then_some(NOT_BEFORE);
-    NodeSecrets { files: paths.iter().map(file).collect(), not_before }
+    NodeSecrets { files: paths.iter().chain(admin).map(file).collect(), not_before }
 }
 
 fn plan_for(facts: &Facts, cluster: &Cluster, node: &Node, board: &Board) -> Result<Plan, PlanError> {

@@ -43,6 +43,10 @@ pub(crate) const FIRSTBOOT: &[Room] = &[
     Room { name: "links", uses: &["phase_error", "seed", "sys", "systemd"] },
     Room { name: "clock_gate", uses: &["phase_error", "seed", "sys", "state", "clock", "links"] },
     Room {
+        name: "etcd",
+        uses: &["phase_error", "seed", "sys", "durable", "join_probe", "kube", "state", "context", "systemd"],
+    },
+    Room {
         name: "phase",
         uses: &[
             "k3s_diagnosis",
@@ -62,6 +66,7 @@ pub(crate) const FIRSTBOOT: &[Room] = &[
             "node_files",
             "links",
             "kube",
+            "etcd",
         ],
     },
     Room {

@@ -4,17 +4,17 @@ use std::path::PathBuf;
 
 use hc_common::network::NetworkStack;
 use hc_firstboot::seed::{
-    self, BundleFile, Clock, Cluster, Component, Endpoint, InitServer, Join, K3s, Network, Node, Report,
-    Role, Root, Secrets, Seed, Workload,
+    self, Admin, BundleFile, Clock, Cluster, Component, Endpoint, Etcd, InitServer, Join, K3s, Network, Node,
+    Report, Role, Root, Secrets, Seed, Workload,
 };
 
 use crate::cluster::{
-    self, DEFAULT_CLUSTER_CIDR, DEFAULT_SERVICE_CIDR, DataDir, DataDisk, Format, Link, Setting,
+    self, DEFAULT_CLUSTER_CIDR, DEFAULT_SERVICE_CIDR, DataDir, DataDisk, Datastore, Format, Link, Setting,
 };
 use crate::fs::ImagePath;
-use crate::secrets::TOKEN;
+use crate::secrets::{ADMIN_CERTIFICATE, ADMIN_KEY, TOKEN};
 use crate::source::artifact::Artifact;
-use crate::value::{BootstrapRole, InterfaceName, Subnet};
+use crate::value::{BootstrapRole, InterfaceName, Role as NodeRole, Subnet};
 
 use super::builder::PlanBuilder;
 use super::contribution::Gathered;
@@ -26,6 +26,9 @@ use super::request::Request;
 const READY_SECONDS: u64 = 1800;
 /// Boards may be switched on in any order, and somebody may still be flashing the first server's card.
 const JOIN_SECONDS: u64 = 3600;
+/// How long the other servers must be silent before the first one begins a new cluster. One that starts again, as after a
+/// power cut, answers within this time: its kernel, its network, the clock gate and k3s take a slow Pi three minutes.
+const SILENCE_SECONDS: u64 = 300;
 /// What the first server gives the others before it names those that are missing; they may join later all the same.
 const WHOLE_SECONDS: u64 = 1800;
 /// Where images are not on the card, a slow line has to carry them.
@@ -47,6 +50,7 @@ pub(super) fn seed(
             networks: cluster_networks(cluster),
         },
         role: role(request, gathered),
+        etcd: etcd(request),
         network: network(builder, request)?,
         clock: Clock {
             floor: u64::try_from(request.clock_floor).unwrap_or(0),
@@ -58,8 +62,12 @@ pub(super) fn seed(
         root: Root { grow: true },
         data_disk: node.data_disk.as_ref().map(data_disk),
         k3s: K3s { ready_seconds: READY_SECONDS, modules },
-        // Every start of k3s needs its token and its password again: nothing on a card is for the first boot alone.
-        secrets: Secrets::default(),
+        // Every start of k3s needs its token and its password again, so those stay.
+        secrets: Secrets {
+            remove: admin(request)
+                .map(|Admin { certificate, key }| vec![certificate, key])
+                .unwrap_or_default(),
+        },
         report: Report { boot_dir: PathBuf::from(builder.facts.boot_dir.as_str()) },
         bundle: gathered.artifacts.iter().map(|(path, artifact)| bundle(path, artifact)).collect(),
     })
@@ -67,11 +75,6 @@ pub(super) fn seed(
 
 fn role(request: &Request<'_>, gathered: &Gathered) -> Role {
     let cluster = request.cluster;
-    let join = || {
-        let server = cluster.join_address();
-        let servers = server.iter().map(|at| Endpoint::new(at.host().clone(), at.port())).collect();
-        Join { servers, token_file: PathBuf::from(TOKEN), wait_seconds: JOIN_SECONDS }
-    };
     match request.node.bootstrap_role {
         BootstrapRole::InitServer => Role::InitServer(InitServer {
             nodes: cluster.nodes.joining().iter().map(|node| node.name.clone()).collect(),
@@ -84,8 +87,8 @@ fn role(request: &Request<'_>, gathered: &Gathered) -> Role {
                 wait_seconds: WORKLOAD_SECONDS,
             },
         }),
-        BootstrapRole::JoinServer => Role::Server(join()),
-        BootstrapRole::Agent => Role::Agent(join()),
+        BootstrapRole::JoinServer => Role::Server(join(request)),
+        BootstrapRole::Agent => Role::Agent(join(request)),
     }
 }
 
@@ -108,6 +111,28 @@ fn components(k3s: &cluster::K3s) -> Vec<Component> {
     let runs =
         |packaged: &Packaged| !k3s.disable.contains(packaged) && (charts || *packaged != Packaged::Traefik);
     pods.into_iter().filter(|(packaged, _)| runs(packaged)).map(|(_, component)| component).collect()
+}
+
+fn join(request: &Request<'_>) -> Join {
+    let addresses = request.cluster.join_addresses(request.node);
+    let servers = addresses.iter().map(|at| Endpoint::new(at.host().clone(), at.port())).collect();
+    Join { servers, token_file: PathBuf::from(TOKEN), wait_seconds: JOIN_SECONDS }
+}
+
+/// Without secrets of the cluster nothing pins its authorities, so nobody can be asked.
+fn etcd(request: &Request<'_>) -> Option<Etcd> {
+    let (cluster, node) = (request.cluster, request.node);
+    if !matches!(cluster.datastore, Datastore::Etcd) || node.bootstrap_role.role() != NodeRole::Server {
+        return None;
+    }
+    let asks = request.secrets.is_some() && node.bootstrap_role == BootstrapRole::InitServer;
+    let partners = Some(join(request)).filter(|join| asks && !join.servers.is_empty());
+    Some(Etcd { silence_seconds: SILENCE_SECONDS, partners, admin: admin(request) })
+}
+
+fn admin(request: &Request<'_>) -> Option<Admin> {
+    let is_there = request.secrets?.files.iter().any(|file| file.path == ADMIN_KEY);
+    is_there.then(|| Admin { certificate: PathBuf::from(ADMIN_CERTIFICATE), key: PathBuf::from(ADMIN_KEY) })
 }
 
 fn network(builder: &PlanBuilder, request: &Request<'_>) -> Result<Network, PlanError> {

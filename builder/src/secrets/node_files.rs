@@ -17,6 +17,12 @@ pub const AGENT_TOKEN: &str = "/etc/rancher/k3s/agent-token";
 /// The file where k3s expects the password that identifies this node to the cluster.
 pub const NODE_PASSWORD: &str = "/etc/rancher/node/password";
 
+/// The administrator's certificate on a server, for its first boot alone: see [`Secrets::admin_files`].
+pub const ADMIN_CERTIFICATE: &str = "/etc/hcimage/admin.crt";
+
+/// Its key.
+pub const ADMIN_KEY: &str = "/etc/hcimage/admin.key";
+
 /// The key that signs service-account tokens.
 const SERVICE_KEY: &str = "/var/lib/rancher/k3s/server/tls/service.key";
 
@@ -58,6 +64,16 @@ impl Secrets {
             }
         }
         Ok(files)
+    }
+
+    /// The administrator's credentials, for servers that share an etcd: one that was flashed again removes its own old
+    /// member by them. They give it no right that it has not: with the servers' token it could fetch the authorities' keys.
+    /// firstboot deletes them once the node is Ready.
+    pub fn admin_files(&self) -> [NodeFile; 2] {
+        let certificate = Secret::new(self.admin.certificate.clone());
+        let reason =
+            "lets a server that was flashed again remove its old etcd member; deleted once it is Ready";
+        [private(ADMIN_CERTIFICATE, certificate, reason), private(ADMIN_KEY, self.admin.key.clone(), reason)]
     }
 
     fn server_tokens(&self) -> [NodeFile; 2] {

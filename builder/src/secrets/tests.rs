@@ -152,6 +152,19 @@ fn an_agent_gets_no_secret_but_its_own() {
     );
 }
 
+/// They are for servers that share an etcd: no role has them by itself.
+#[test]
+fn the_administrators_files_are_apart() {
+    let admin = SECRETS.admin_files();
+    assert!(admin[0].content.expose().starts_with("-----BEGIN CERTIFICATE-----"));
+    assert!(admin[1].content.expose().contains("PRIVATE KEY"));
+    for role in [BootstrapRole::InitServer, BootstrapRole::JoinServer, BootstrapRole::Agent] {
+        let files = SECRETS.node_files(&name("hc-1"), role).unwrap();
+        assert!(files.iter().all(|file| admin.iter().all(|admin| admin.path != file.path)));
+    }
+    assert!(admin.iter().all(|file| file.mode == 0o600));
+}
+
 #[test]
 fn tokens_pin_the_ca_and_end_with_a_newline_in_their_files() {
     let hash = Sha256Digest::of(SECRETS.server_ca().as_bytes());

@@ -39,7 +39,10 @@ impl ProjectSecrets {
         let (name, role) = (&node.name, node.bootstrap_role);
         match (self, &cluster.join) {
             (Self::Own(secrets), _) => {
-                let files = secrets.node_files(name, role)?;
+                let mut files = secrets.node_files(name, role)?;
+                if cluster.shares_etcd(node) {
+                    files.extend(secrets.admin_files());
+                }
                 Ok(NodeSecrets { files, not_before: Some(NOT_BEFORE) })
             }
             (Self::Member(secrets), Some(existing)) => {

@@ -58,7 +58,7 @@ impl Phase for Clock {
             phase_error => return Err(phase_error.into_failure()),
         };
         // The server that this node joins may start later, and then has the time: see `join`.
-        if cx.seed.role.join().is_none() || cx.state.committed {
+        if cx.seed.join().is_none() || cx.state.committed {
             clock::settle(cx.sys);
         }
         Ok(vec![format!("{}; the clock may be late", last.what)])

@@ -1,15 +1,20 @@
-//! Checks that a server of the cluster answers and accepts this node. k3s would only retry forever; this phase reports
-//! the reason.
+//! Finds the cluster that this node belongs to: checks that one of its servers answers and accepts this node, and tells
+//! k3s which. k3s would only retry forever; this phase reports the reason.
+//!
+//! The first server has a choice: where no other server has the cluster, it begins one. It must not do so beside a living
+//! one, since both would have the same authorities, tokens and addresses. So it begins only after all others have been
+//! silent for a while.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use super::Phase;
 use crate::clock::{self, NetworkTime};
 use crate::context::Context;
-use crate::join_probe::{self, JoinError, Token};
+use crate::etcd::{advice, local, remove, setting};
+use crate::join_probe::{self, JoinError, Presence, Refusal, Token};
 use crate::phase_error::{Failure, PhaseError};
-use crate::seed;
+use crate::seed::{Etcd, Join as Servers};
 use crate::state::PhaseName;
 
 /// The longest pause after a server had to check the token, which costs it a scrypt: with a hundred nodes that wait for it,
@@ -23,6 +28,9 @@ const PAUSE: Duration = Duration::from_secs(5);
 pub(super) struct Join {
     /// Whether a server checked the token in the last try.
     token_checked: Cell<bool>,
+    /// Since when nobody of this cluster was found, in uptime.
+    silent_since: Cell<Option<Duration>>,
+    notes: RefCell<Vec<String>>,
 }
 
 impl Phase for Join {
@@ -31,38 +39,31 @@ impl Phase for Join {
     }
 
     fn applies(&self, cx: &Context<'_>) -> bool {
-        cx.seed.role.join().is_some()
+        cx.seed.join().is_some()
     }
 
     fn limit(&self, cx: &Context<'_>) -> Duration {
-        Duration::from_secs(cx.seed.role.join().map_or(0, |join| join.wait_seconds))
+        Duration::from_secs(cx.seed.join().map_or(0, |join| join.wait_seconds))
     }
 
     fn longest_pause(&self) -> Duration {
         if self.token_checked.get() { TOKEN_PAUSE } else { PAUSE }
     }
 
-    /// After the start of k3s, k3s itself contacts the server, with the credentials of its first join.
+    /// After the start of k3s, k3s itself contacts the server, with the credentials of its first join. With the data of a
+    /// member, as on a data disk that outlived its card, it goes on as that member.
     fn is_done(&self, cx: &Context<'_>) -> Result<bool, PhaseError> {
-        Ok(cx.state.committed)
+        Ok(cx.state.committed || (cx.seed.etcd.is_some() && local::has_member(cx.sys)))
     }
 
-    fn apply(&self, _cx: &mut Context<'_>) -> Result<(), PhaseError> {
+    fn apply(&self, cx: &mut Context<'_>) -> Result<(), PhaseError> {
+        let notes = self.find(cx)?;
+        *self.notes.borrow_mut() = notes;
         Ok(())
     }
 
-    fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, PhaseError> {
-        let Some(join) = cx.seed.role.join() else { return Ok(Vec::new()) };
-        let token = Token::load(cx.sys, &join.token_file).map_err(PhaseError::Abort)?;
-        match join_probe::lets_in(cx.sys, join, &token, cx.deadline) {
-            Ok(server) => {
-                Ok([Some(format!("by {server}")), clock(cx, join)?].into_iter().flatten().collect())
-            }
-            Err(refusal) => {
-                self.token_checked.set(refusal.token_was_sent());
-                Err(phase_error(join, &refusal))
-            }
-        }
+    fn verify(&self, _cx: &Context<'_>) -> Result<Vec<String>, PhaseError> {
+        Ok(self.notes.borrow().clone())
     }
 
     fn on_timeout(&self, cx: &mut Context<'_>, last: PhaseError) -> Result<Vec<String>, Failure> {
@@ -80,8 +81,82 @@ impl Phase for Join {
     }
 }
 
+impl Join {
+    /// Finds the cluster and tells k3s; returns notes for the report.
+    pub(super) fn find(&self, cx: &mut Context<'_>) -> Result<Vec<String>, PhaseError> {
+        let seed = cx.seed;
+        let Some(join) = seed.join() else { return Ok(Vec::new()) };
+        let token = Token::load(cx.sys, &join.token_file).map_err(PhaseError::Abort)?;
+        let answer = join_probe::lets_in(cx.sys, join, &token, cx.deadline);
+        let token_was_sent = |all: &Vec<Refusal>| all.iter().any(|refusal| refusal.why.token_was_sent());
+        self.token_checked.set(answer.as_ref().is_err_and(token_was_sent));
+        let server = match (answer, &seed.etcd) {
+            (Ok(server), _) => server,
+            (Err(refusals), Some(etcd)) if seed.role.init_server().is_some() => {
+                return self.begin(cx, etcd, &refusals).map(|note| vec![note]);
+            }
+            (Err(refusals), _) => return Err(refused(cx, join, refusals)),
+        };
+        self.silent_since.set(None);
+        let mut notes = vec![format!("by {server}")];
+        if let Some(etcd) = &seed.etcd {
+            notes.extend(remove::old_member(cx, etcd, &server, &token)?);
+        }
+        // The settings of the build name the first of the servers, on all nodes that join.
+        let is_known = seed.role.join().is_some() && join.servers.first() == Some(&server);
+        // Servers that share a database elsewhere are told of no other server.
+        let needs_none = is_known || (!seed.role.is_agent() && seed.etcd.is_none());
+        let written = match needs_none {
+            true => setting::none(cx.sys),
+            false => setting::join(cx.sys, &server, seed.role.is_agent()),
+        };
+        written.map_err(|e| unwritable(&e))?;
+        if seed.role.init_server().is_some() {
+            let note =
+                format!("joined the cluster at {server} instead of beginning a new one: it has the data");
+            cx.note(PhaseName::Join, &note).map_err(PhaseError::Abort)?;
+        }
+        notes.extend(set_clock(cx, join)?);
+        Ok(notes)
+    }
+
+    /// Whether the first server begins a new cluster. Returns the reason.
+    fn begin(&self, cx: &mut Context<'_>, etcd: &Etcd, refusals: &[Refusal]) -> Result<String, PhaseError> {
+        if let Some(Refusal { server, why }) = refusals.iter().find(|refusal| refusal.why == JoinError::Token)
+        {
+            let what = format!("the cluster of this node exists already: the server {server}: {why}");
+            return Err(PhaseError::abort(what, advice::SAME_SECRETS));
+        }
+        if refusals.iter().any(|refusal| refusal.why.presence() == Presence::Possible) {
+            self.silent_since.set(None);
+            let what = format!("the cluster of this node may exist already: {}", listed(refusals));
+            return Err(PhaseError::retry(what, advice::lost_quorum()));
+        }
+        let now = cx.sys.uptime();
+        let since = self.silent_since.get().unwrap_or(now);
+        self.silent_since.set(Some(since));
+        let (silence, listed) = (Duration::from_secs(etcd.silence_seconds), listed(refusals));
+        if now.saturating_sub(since) < silence {
+            let what = format!(
+                "no other server has the cluster ({listed}); a new one is begun if that stays so for {} s",
+                silence.as_secs()
+            );
+            return Err(PhaseError::retry(what, "power the other servers on if they have the cluster"));
+        }
+        setting::none(cx.sys).map_err(|e| unwritable(&e))?;
+        clock::settle(cx.sys);
+        let reason = format!("no other server has had the cluster for {} s: {listed}", silence.as_secs());
+        cx.note(PhaseName::Join, &format!("began a new cluster: {reason}")).map_err(PhaseError::Abort)?;
+        Ok(format!("a new cluster: {reason}"))
+    }
+}
+
+fn unwritable(e: &std::io::Error) -> PhaseError {
+    PhaseError::abort(format!("writing {}: {e}", setting::PATH), crate::state::advice(e))
+}
+
 /// The server may not have answered yet in the clock phase. k3s must not start with a clock that is years behind.
-fn clock(cx: &Context<'_>, join: &seed::Join) -> Result<Option<String>, PhaseError> {
+fn set_clock(cx: &Context<'_>, join: &Servers) -> Result<Option<String>, PhaseError> {
     if clock::is_settled(cx.sys) {
         return Ok(None);
     }
@@ -93,13 +168,29 @@ fn clock(cx: &Context<'_>, join: &seed::Join) -> Result<Option<String>, PhaseErr
     }))
 }
 
+/// Each server with its reason.
+fn listed(refusals: &[Refusal]) -> String {
+    let mut list: Vec<String> =
+        refusals.iter().map(|Refusal { server, why }| format!("{server}: {why}")).collect();
+    list.dedup();
+    list.join(", ")
+}
+
 /// The error of the phase. A server of another cluster and a rejected token are permanent errors.
-fn phase_error(join: &seed::Join, refusal: &JoinError) -> PhaseError {
-    let names: Vec<String> = join.servers.iter().map(ToString::to_string).collect();
-    let at = format!("the server {}", names.join(" or "));
+fn refused(cx: &Context<'_>, join: &Servers, refusals: Vec<Refusal>) -> PhaseError {
+    let what = match refusals.as_slice() {
+        [] | [_] => {
+            let names: Vec<String> = join.servers.iter().map(ToString::to_string).collect();
+            let why = refusals.first().map_or_else(String::new, |refusal| format!(": {}", refusal.why));
+            format!("the server {}{why}", names.join(" or "))
+        }
+        all => format!("the servers {}", listed(all)),
+    };
+    let is_server = cx.seed.etcd.is_some();
+    // One stranger among them says nothing about the others, which may not be up yet.
+    let only_strangers = refusals.iter().all(|refusal| refusal.why.presence() == Presence::Stranger);
     let reach = "power the server on; check its address in the cluster file, the cable, and any firewall on port 6443";
-    let what = format!("{at}: {refusal}");
-    match refusal {
+    match join_probe::most_specific(refusals) {
         JoinError::Name(_) => {
             PhaseError::retry(what, "check the name and the name server, or use an address")
         }
@@ -108,19 +199,20 @@ fn phase_error(join: &seed::Join, refusal: &JoinError) -> PhaseError {
             what,
             "wait: a server that starts is slow; otherwise see the server's own report",
         ),
+        JoinError::Starting if is_server => PhaseError::retry(what, advice::lost_quorum()),
         JoinError::Starting => PhaseError::retry(what, "wait, or see the server's own report"),
         JoinError::Time => PhaseError::retry(what, "check the clocks of this node and of the server"),
         JoinError::WrongName => {
             PhaseError::retry(what, "add the name or address to tls-san in the cluster file")
         }
-        JoinError::Talk(_) => PhaseError::retry(what, "check that the address is that of the k3s server"),
+        JoinError::Talk(_) | JoinError::Foreign(_) => {
+            PhaseError::retry(what, "check that the address is that of the k3s server")
+        }
+        JoinError::WrongCluster if !only_strangers => PhaseError::retry(what, reach),
         JoinError::WrongCluster => PhaseError::abort(
             what,
             "check the server's address; build all nodes of a cluster from the same secrets file",
         ),
-        JoinError::Token => PhaseError::abort(
-            what,
-            "build all nodes of a cluster from the same secrets file, and flash this node again",
-        ),
+        JoinError::Token => PhaseError::abort(what, advice::SAME_SECRETS),
     }
 }

@@ -3,10 +3,11 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use super::Phase;
+use super::{Phase, join::Join};
 use crate::clock;
 use crate::context::Context;
-use crate::k3s_diagnosis;
+use crate::etcd::local;
+use crate::k3s_diagnosis::{self, Remedy};
 use crate::phase_error::{Failure, PhaseError};
 use crate::state::PhaseName;
 use crate::systemd::{self, Unit, is_enabled, systemctl};
@@ -17,6 +18,9 @@ const TOO_MANY_RESTARTS: u64 = 3;
 #[derive(Default)]
 pub(super) struct K3s {
     watch: Watch,
+    /// What would let k3s start, where it ends by itself.
+    remedy: Cell<Option<Remedy>>,
+    join: Join,
 }
 
 impl Phase for K3s {
@@ -39,6 +43,14 @@ impl Phase for K3s {
                 "the clock is before the validity of the cluster's certificates, so k3s is not started";
             return Err(PhaseError::retry(what, "find the program that sets the clock back"));
         }
+        if let Some(remedy) = self.remedy.get() {
+            self.carry_out(cx, remedy)?;
+            self.remedy.set(None);
+            self.watch.begin_again();
+        }
+        if !cx.state.committed {
+            note_datastore(cx)?;
+        }
         // The commit comes before the start: after a power cut between them another seed must be rejected.
         cx.commit()?;
         let name = cx.unit();
@@ -55,7 +67,11 @@ impl Phase for K3s {
     }
 
     fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, PhaseError> {
-        let unit = self.watch.look(cx)?;
+        let unit = match self.watch.look(cx) {
+            Ok(unit) => unit,
+            Err(PhaseError::Abort(failure)) => return Err(self.or_remedy(cx, failure)),
+            Err(retry) => return Err(retry),
+        };
         if unit.active == "active" {
             return Ok(Vec::new());
         }
@@ -73,6 +89,58 @@ impl Phase for K3s {
     }
 }
 
+impl K3s {
+    /// The failure of k3s to start, or a retry where there is a remedy.
+    fn or_remedy(&self, cx: &Context<'_>, failure: Failure) -> PhaseError {
+        let remedy = k3s_diagnosis::remedy(&failure.log).filter(|_| cx.seed.etcd.is_some());
+        let possible = match remedy {
+            // What k3s has never started on is of no value to anybody.
+            Some(Remedy::SetAside) => cx.state.fresh_datastore && !cx.state.is_done(PhaseName::K3s),
+            Some(Remedy::JoinAgain) => cx.seed.join().is_some() && !local::has_member(cx.sys),
+            Some(Remedy::Wait) => true,
+            None => false,
+        };
+        if !possible {
+            return PhaseError::Abort(failure);
+        }
+        self.remedy.set(remedy);
+        PhaseError::Retry(failure)
+    }
+
+    fn carry_out(&self, cx: &mut Context<'_>, remedy: Remedy) -> Result<(), PhaseError> {
+        match remedy {
+            Remedy::Wait => {}
+            Remedy::JoinAgain => drop(self.join.find(cx)?),
+            Remedy::SetAside => {
+                systemctl(cx.sys, ["stop", cx.unit()])?;
+                // Meanwhile others may have the cluster: they are asked again before anything is begun.
+                self.join.find(cx)?;
+                if local::datastore(cx.sys).is_some() {
+                    let place = local::set_aside(cx.sys).map_err(|e| {
+                        let what = format!("setting aside the unfinished data of etcd: {e}");
+                        PhaseError::abort(what, crate::state::advice(&e))
+                    })?;
+                    let note = format!(
+                        "etcd began again: its first start was cut off; what it had is in {}",
+                        place.display()
+                    );
+                    cx.note(PhaseName::K3s, &note).map_err(PhaseError::Abort)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Before k3s is started for the first time.
+fn note_datastore(cx: &mut Context<'_>) -> Result<(), PhaseError> {
+    let found = if cx.seed.role.is_agent() { None } else { local::datastore(cx.sys) };
+    cx.state.fresh_datastore = found.is_none();
+    let Some(datastore) = found else { return Ok(()) };
+    let note = format!("k3s goes on with the data of {} that it finds on the disk", datastore.text());
+    cx.note(PhaseName::K3s, &note).map_err(PhaseError::Abort)
+}
+
 pub(super) fn advice(cx: &Context<'_>) -> String {
     let unit = cx.unit();
     let first = if cx.seed.role.is_agent() { "check that the server runs and can be reached; " } else { "" };
@@ -87,6 +155,11 @@ pub(super) struct Watch {
 }
 
 impl Watch {
+    /// Forgets the restarts so far.
+    fn begin_again(&self) {
+        self.first.set(None);
+    }
+
     fn has_begun(&self) -> bool {
         self.first.get().is_some()
     }

@@ -6,7 +6,7 @@ use std::path::{Component, Path};
 use hc_common::value::Hostname;
 
 use super::value::is_subdomain;
-use super::{BundleFile, DataDisk, Dir, InitServer, Join, Network, Role, Seed, SeedError};
+use super::{BundleFile, DataDisk, Dir, Etcd, InitServer, Join, Network, Role, Seed, SeedError};
 
 /// The longest wait that makes sense, one day; it also keeps sums of waits far from overflow.
 const LONGEST_WAIT: u64 = 86_400;
@@ -23,6 +23,9 @@ impl Seed {
             Role::InitServer(first) => init_server(first, &self.node.hostname)?,
             Role::Server(join) => check_join("role.server", join)?,
             Role::Agent(join) => check_join("role.agent", join)?,
+        }
+        if let Some(shared) = &self.etcd {
+            etcd(shared, &self.role)?;
         }
         self.network.check()?;
         self.check_clock()?;
@@ -81,6 +84,29 @@ fn init_server(first: &InitServer, own: &Hostname) -> Checked {
         }
     }
     Ok(())
+}
+
+fn etcd(etcd: &Etcd, role: &Role) -> Checked {
+    if role.is_agent() {
+        return Err(value("etcd", "an agent has no etcd"));
+    }
+    wait("etcd.silence_seconds", etcd.silence_seconds)?;
+    if let Some(partners) = &etcd.partners {
+        if role.join().is_some() {
+            return Err(value("etcd.partners", "only the first server has partners: the others join it"));
+        }
+        check_join("etcd.partners", partners)?;
+        if partners.wait_seconds < etcd.silence_seconds {
+            return Err(value("etcd.partners.wait_seconds", "it is shorter than etcd.silence_seconds"));
+        }
+    }
+    match &etcd.admin {
+        Some(admin) => {
+            absolute("etcd.admin.certificate", &admin.certificate)?;
+            absolute("etcd.admin.key", &admin.key)
+        }
+        None => Ok(()),
+    }
 }
 
 fn check_join(place: &str, join: &Join) -> Checked {

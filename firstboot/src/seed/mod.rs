@@ -4,6 +4,7 @@
 //! a card written by a newer builder must not be half understood by an older firstboot.
 
 mod check;
+mod etcd;
 mod role;
 mod text;
 mod value;
@@ -17,6 +18,7 @@ use hc_common::value::{
 };
 use serde::{Deserialize, Serialize};
 
+pub use etcd::{Admin, Etcd};
 pub use role::{Component, InitServer, Join, Role, Workload};
 pub use text::SeedError;
 pub use value::{Endpoint, NamespacedName};
@@ -39,6 +41,9 @@ pub struct Seed {
     pub cluster: Cluster,
     /// What the node is in the cluster; one table, `[role.init-server]`, `[role.server]` or `[role.agent]`.
     pub role: Role,
+    /// The etcd that the servers share; none on an agent, and with another datastore.
+    #[serde(default)]
+    pub etcd: Option<Etcd>,
     /// How the node is connected.
     pub network: Network,
     /// The floor of the clock and where to ask for the time.
@@ -57,6 +62,13 @@ pub struct Seed {
     /// Files that must be on the card exactly as the builder wrote them.
     #[serde(default)]
     pub bundle: Vec<BundleFile>,
+}
+
+impl Seed {
+    /// How the node joins a cluster; none for a first server that has nobody to ask.
+    pub fn join(&self) -> Option<&Join> {
+        self.role.join().or_else(|| self.etcd.as_ref()?.partners.as_ref())
+    }
 }
 
 /// The name of the node.

@@ -39,6 +39,12 @@ pub struct State {
     /// The blank disk that is being formatted. Kept until its label appears, because a partial file system is no longer
     /// blank.
     pub formatting: Option<String>,
+    /// Whether k3s had no datastore here when it was started for the first time: all that is in it now is of this run.
+    #[serde(default)]
+    pub fresh_datastore: bool,
+    /// The etcd member of an earlier installation of this node that was removed.
+    #[serde(default)]
+    pub removed_member: Option<String>,
     /// Notes about the whole run.
     pub notes: Vec<String>,
     /// The started phases, in order.
@@ -157,6 +163,8 @@ impl State {
             outcome: Outcome::Running,
             overrides: Overrides::default(),
             formatting: None,
+            fresh_datastore: false,
+            removed_member: None,
             notes: Vec::new(),
             phases: Vec::new(),
         }

@@ -35,6 +35,8 @@ pub(crate) struct Agent {
     pub(crate) faults: Faults,
     /// A server's own node: systemd hears of the server, not of it.
     pub(crate) control_plane: bool,
+    /// The member of etcd on a server that has one.
+    pub(crate) member: Option<String>,
 }
 
 /// Runs `k3s agent`; returns only with an error.
@@ -48,7 +50,7 @@ pub(crate) fn run(arguments: Vec<String>) -> Result<()> {
     faults.arm();
     clock::refuse_before_1980(clock::now())?;
     let AgentSettings { node, server, token } = settings;
-    Agent { node, server, token, faults, control_plane: false }.run()
+    Agent { node, server, token, faults, control_plane: false, member: None }.run()
 }
 
 impl Agent {
@@ -136,9 +138,16 @@ impl Agent {
         let since = clock::rfc3339_now();
         let report = |ready, since: &str| {
             let node = &self.node;
-            Report { settings: node, control_plane: self.control_plane, ready, images, since }
-                .object()
-                .to_string()
+            Report {
+                settings: node,
+                control_plane: self.control_plane,
+                member: self.member.as_deref(),
+                ready,
+                images,
+                since,
+            }
+            .object()
+            .to_string()
         };
         retry("Unable to register node with API server", || {
             api.submit("POST", "/api/v1/nodes", report(false, &since).as_bytes())

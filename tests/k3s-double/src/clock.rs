@@ -15,6 +15,11 @@ pub(crate) fn rfc3339_now() -> String {
     now().format(&Rfc3339).unwrap_or_default()
 }
 
+/// Reads a time as Kubernetes writes it.
+pub(crate) fn parse(text: &str) -> Option<std::time::SystemTime> {
+    OffsetDateTime::parse(text, &Rfc3339).ok().map(Into::into)
+}
+
 /// Now, as HTTP writes it: `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub(crate) fn http_now() -> String {
     now().format(&Rfc2822).unwrap_or_default().replace("+0000", "GMT")

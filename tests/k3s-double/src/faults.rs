@@ -35,6 +35,12 @@ pub(crate) struct Faults {
     pub(crate) fails: Vec<String>,
     /// The server does not listen for this long.
     pub(crate) server_late: Duration,
+    /// How often the leader of etcd promotes learners.
+    pub(crate) promote_every: Duration,
+    /// After so long without progress a learner is removed.
+    pub(crate) learner_limit: Duration,
+    /// Ends by SIGABRT at this point of the start.
+    pub(crate) crash_at: Option<String>,
 }
 
 impl Default for Faults {
@@ -51,6 +57,9 @@ impl Default for Faults {
             workload_delay: Duration::from_secs(1),
             fails: Vec::new(),
             server_late: Duration::ZERO,
+            promote_every: Duration::from_secs(15),
+            learner_limit: Duration::from_secs(300),
+            crash_at: None,
         }
     }
 }
@@ -88,6 +97,14 @@ impl Faults {
         }
     }
 
+    /// Ends the program if it is to end at this point: what a power cut leaves.
+    pub(crate) fn reach(&self, point: &str) {
+        if self.crash_at.as_deref() == Some(point) {
+            log::fatal(&format!("k3s-double: fault crash-at={point}"));
+            std::process::abort()
+        }
+    }
+
     /// Stays here for ever if `never-ready` is switched on.
     pub(crate) fn hang_if_never_ready(&self) {
         if self.never_ready {
@@ -120,6 +137,9 @@ impl Faults {
                 "workload-delay" => self.workload_delay = seconds(value)?,
                 "fails" => self.fails.push(value.trim().to_owned()),
                 "server-late" => self.server_late = seconds(value)?,
+                "promote-every" => self.promote_every = seconds(value)?,
+                "learner-limit" => self.learner_limit = seconds(value)?,
+                "crash-at" => self.crash_at = Some(value.trim().to_owned()),
                 "crash-after" => self.crash_after = Some(seconds(value)?),
                 "exit" => self.exit = Some(value.trim().parse().context("a status is 0 to 255")?),
                 _ => bail!("is not known, or takes no value; the README lists them"),

@@ -9,6 +9,7 @@ mod balancer;
 mod client;
 mod clock;
 mod config;
+mod etcd;
 mod faults;
 mod files;
 mod flags;

@@ -16,6 +16,8 @@ pub(crate) struct Report<'a> {
     pub(crate) settings: &'a NodeSettings,
     /// A server's own node.
     pub(crate) control_plane: bool,
+    /// The member of etcd on a server that has one.
+    pub(crate) member: Option<&'a str>,
     /// What its condition Ready says.
     pub(crate) ready: bool,
     /// The images found in its archives.
@@ -32,7 +34,10 @@ impl Report<'_> {
         json!({
             "apiVersion": "v1",
             "kind": "Node",
-            "metadata": {"name": node.name, "labels": self.labels(), "creationTimestamp": self.since},
+            "metadata": {
+                "name": node.name, "labels": self.labels(), "annotations": self.annotations(),
+                "creationTimestamp": self.since,
+            },
             "spec": {},
             "status": {
                 "addresses": [
@@ -52,6 +57,17 @@ impl Report<'_> {
         })
     }
 
+    /// By these k3s finds the member of a Node that is deleted.
+    fn annotations(&self) -> Value {
+        match self.member {
+            Some(member) => json!({
+                "etcd.k3s.cattle.io/node-name": member,
+                "etcd.k3s.cattle.io/node-address": self.settings.address.to_string(),
+            }),
+            None => json!({}),
+        }
+    }
+
     fn labels(&self) -> Value {
         let node = self.settings;
         let mut labels = json!({
@@ -64,6 +80,9 @@ impl Report<'_> {
             map.extend(node.labels.iter().map(|(name, value)| (name.clone(), json!(value))));
             if self.control_plane {
                 map.insert("node-role.kubernetes.io/control-plane".into(), json!("true"));
+            }
+            if self.member.is_some() {
+                map.insert("node-role.kubernetes.io/etcd".into(), json!("true"));
             }
         }
         labels
@@ -123,6 +142,13 @@ pub(crate) fn judged(mut node: Value, heard: Option<SystemTime>) -> Value {
     node
 }
 
+/// When its agent last reported, by the agent's own clock; `None` if it says nothing that can be read.
+pub(crate) fn heartbeat(node: &Value) -> Option<SystemTime> {
+    let conditions = node.pointer("/status/conditions").and_then(Value::as_array)?;
+    let ready = conditions.iter().find(|one| one.get("type") == Some(&json!("Ready")))?;
+    clock::parse(ready.get("lastHeartbeatTime")?.as_str()?)
+}
+
 /// The status of a node's condition Ready: "True", "False" or "Unknown".
 pub(crate) fn ready_status(node: &Value) -> &str {
     let conditions = node.pointer("/status/conditions").and_then(Value::as_array);
@@ -148,7 +174,15 @@ mod tests {
     fn object(ready: bool) -> Value {
         let settings = settings();
         let since = "2026-01-01T00:00:00Z";
-        Report { settings: &settings, control_plane: true, ready, images: &["a:1".into()], since }.object()
+        Report {
+            settings: &settings,
+            control_plane: true,
+            member: None,
+            ready,
+            images: &["a:1".into()],
+            since,
+        }
+        .object()
     }
 
     #[test]

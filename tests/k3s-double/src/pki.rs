@@ -114,6 +114,17 @@ impl Ca {
         self.sign_new(params, subject)
     }
 
+    /// Signs a certificate for a member of etcd, which is server and client to its peers.
+    ///
+    /// # Errors
+    /// When a name is not one that can stand in a certificate.
+    pub(crate) fn sign_peer(&self, subject: &Subject<'_>, names: Vec<String>) -> Result<Identity> {
+        let mut params = CertificateParams::new(names).context("naming the member of etcd")?;
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        self.sign_new(params, subject)
+    }
+
     fn sign_new(&self, mut params: CertificateParams, subject: &Subject<'_>) -> Result<Identity> {
         let key = KeyPair::generate().context("making a key")?;
         self.dress(&mut params, subject);

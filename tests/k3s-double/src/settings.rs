@@ -59,6 +59,10 @@ pub(crate) struct ServerSettings {
     pub(crate) disable: Vec<String>,
     /// `server`: the first server, on a further one
     pub(crate) join: Option<ServerUrl>,
+    /// `cluster-init`
+    pub(crate) cluster_init: bool,
+    /// `cluster-reset`
+    pub(crate) cluster_reset: bool,
 }
 
 /// The settings of `k3s agent`.
@@ -97,6 +101,8 @@ impl ServerSettings {
             agent_token: secret(&given, "agent-token")?,
             disable: given.all("disable").iter().flat_map(|v| v.split(',')).map(str::to_owned).collect(),
             join,
+            cluster_init: given.last("cluster-init") == Some("true"),
+            cluster_reset: given.last("cluster-reset") == Some("true"),
             tls_san: given.all("tls-san").iter().flat_map(|v| v.split(',')).map(str::to_owned).collect(),
             node,
         })

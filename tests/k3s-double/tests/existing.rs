@@ -74,7 +74,11 @@ fn probe(cluster: &Cluster, token_file: &Path) -> Result<(), JoinError> {
     let join = Join { servers, token_file: token_file.to_owned(), wait_seconds: 60 };
     let token = Token::load(&RealSystem, token_file).map_err(|failure| failure.what).unwrap();
     let end = RealSystem.uptime() + std::time::Duration::from_secs(20);
-    lets_in(&RealSystem, &join, &token, end).map(|_| ())
+    let refused = match lets_in(&RealSystem, &join, &token, end) {
+        Ok(_) => return Ok(()),
+        Err(refused) => refused,
+    };
+    Err(refused.into_iter().next().expect("a server that refuses").why)
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 pub mod base;
 pub mod checkers;
+pub mod etcd;
 pub mod external_tool;
 pub mod facts;
 pub mod files;

@@ -19,7 +19,7 @@ pub use system::{Base, BoardChoice, User};
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::secrets::{Credentials, api_url};
-use crate::value::{DnsLabel, DomainName, Host, ServerAddress, TimeServer, TimeZone};
+use crate::value::{DnsLabel, DomainName, Host, Role, ServerAddress, TimeServer, TimeZone};
 
 /// A whole cluster.
 ///
@@ -77,6 +77,31 @@ impl Cluster {
         }
         let fixed = self.nodes.init_server()?.network.static_address().map(Host::Address);
         fixed.or(self.api.clone()).map(ServerAddress::of_host)
+    }
+
+    /// All servers that `node` can join at: the one in k3s's configuration first, then the other servers. A server with
+    /// DHCP is reached by its name in the search domain; without one, by no name that k3s could resolve.
+    pub fn join_addresses(&self, node: &Node) -> Vec<ServerAddress> {
+        let host = |server: &Node| {
+            let address = server.network.static_address().map(Host::Address);
+            address.or_else(|| self.domain.as_ref()?.host(&server.name).map(Host::Name))
+        };
+        let first = self.join_address().filter(|_| node.bootstrap_role.joins());
+        let others = self.nodes.servers().filter(|server| server.name != node.name).filter_map(host);
+        let mut addresses: Vec<ServerAddress> = Vec::new();
+        for address in first.into_iter().chain(others.map(ServerAddress::of_host)) {
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        addresses
+    }
+
+    /// Whether `node` is one of several servers that share an etcd.
+    pub fn shares_etcd(&self, node: &Node) -> bool {
+        matches!(self.datastore, Datastore::Etcd)
+            && node.bootstrap_role.role() == Role::Server
+            && self.nodes.servers().nth(1).is_some()
     }
 
     /// The `server` of joining nodes, such as `https://192.168.1.11:6443`.

@@ -1,5 +1,5 @@
-//! A further server: it takes the CAs of the first one, and has no datastore of its own. Whatever it is asked it
-//! passes on to the first server, so nothing of etcd is stood in for: no quorum, no election, no loss of a member.
+//! A further server: it takes the CAs of the server that it joins. With etcd it has a member of its own (`etcd/`); a
+//! stand-in without etcd has no datastore of its own then, and passes on whatever it is asked.
 
 use std::path::Path;
 use std::thread;
@@ -52,6 +52,37 @@ pub(super) fn bootstrap(dir: &Path) -> Result<Value> {
     Ok(Value::Object(all))
 }
 
+/// What the first server hands out, as a datastore keeps it: the files by their names, as text.
+///
+/// # Errors
+/// When a file is missing.
+pub(super) fn plain(dir: &Path) -> Result<Value> {
+    let mut all = Map::new();
+    for name in FILES {
+        let text = files::read_optional(&dir.join(name))?.with_context(|| format!("{name} is missing"))?;
+        all.insert(name.into(), json!(text));
+    }
+    Ok(Value::Object(all))
+}
+
+/// Asks a server once, writes its CAs to `dir`, and gives back the way to it.
+///
+/// # Errors
+/// When the server refuses: k3s ends, and its unit starts it again.
+pub(super) fn fetch_once(server: &ServerUrl, token: &Token, dir: &Path) -> Result<Client> {
+    let (client, all) = ask(server, token).context("failed to bootstrap cluster data")?;
+    write(dir, all)?;
+    Ok(client)
+}
+
+fn write(dir: &Path, all: Vec<(&'static str, String)>) -> Result<()> {
+    for (name, text) in all {
+        let mode = if name.ends_with(".key") { 0o600 } else { 0o644 };
+        files::write_atomic(&dir.join(name), mode, text.as_bytes())?;
+    }
+    Ok(())
+}
+
 /// Waits for the first server, writes its CAs to `dir`, and gives back the way to it.
 ///
 /// # Errors
@@ -60,10 +91,7 @@ pub(super) fn fetch(server: &ServerUrl, token: &Token, dir: &Path) -> Result<Cli
     loop {
         match ask(server, token) {
             Ok((client, all)) => {
-                for (name, text) in all {
-                    let mode = if name.ends_with(".key") { 0o600 } else { 0o644 };
-                    files::write_atomic(&dir.join(name), mode, text.as_bytes())?;
-                }
+                write(dir, all)?;
                 return Ok(client);
             }
             Err(error) => log::error(&format!("Waiting for other members to finish joining: {error:#}")),

@@ -13,6 +13,7 @@ use super::join::{self, BOOTSTRAP};
 use super::objects::{self, Resource};
 use super::state::State;
 use crate::client::Client;
+use crate::etcd;
 use crate::faults::Faults;
 use crate::http::{Request, Response};
 use crate::manifests::Addons;
@@ -60,8 +61,37 @@ impl Api {
             _ if self.first.is_some() && self.is_ready() => self.ask_first(request, &caller),
             // As in k3s nobody is told apart before there is an apiserver to ask.
             _ if !self.is_ready() => Response::text(503, "apiserver not ready\n"),
+            ("GET", etcd::INFO) if self.has_etcd() => self.members(&caller),
+            ("POST", etcd::ADD) if self.has_etcd() => self.add_member(request, &caller),
             _ if caller == Caller::Nobody => status(401, "Unauthorized", "Unauthorized"),
             _ => self.apiserver(request, &caller),
+        }
+    }
+
+    fn has_etcd(&self) -> bool {
+        lock(&self.state).etcd().is_some()
+    }
+
+    fn members(&self, caller: &Caller) -> Response {
+        match lock(&self.state).etcd().map(etcd::Client::members) {
+            _ if *caller != Caller::Server => Response::text(401, "Unauthorized\n"),
+            Some(Ok(all)) => {
+                let all: Vec<Value> = all.iter().map(etcd::Member::json).collect();
+                Response::json(200, &json!({"members": all}))
+            }
+            Some(Err(error)) => internal(error),
+            None => Response::text(404, "there is no etcd\n"),
+        }
+    }
+
+    /// For another stand-in.
+    fn add_member(&self, request: &Request, caller: &Caller) -> Response {
+        let client = lock(&self.state).etcd();
+        match client.map(|client| etcd::add(client, &request.body)) {
+            _ if *caller != Caller::Server => Response::text(401, "Unauthorized\n"),
+            Some(Ok(())) => Response::text(200, "added\n"),
+            Some(Err(error)) => Response::text(500, format!("{error:#}\n")),
+            None => Response::text(404, "there is no etcd\n"),
         }
     }
 
@@ -119,13 +149,20 @@ impl Api {
 
     fn apiserver(&self, request: &Request, caller: &Caller) -> Response {
         match (request.method.as_str(), request.path.as_str()) {
-            ("GET", "/readyz" | "/livez" | "/healthz") => Response::text(200, "ok"),
+            ("GET", "/readyz") => match lock(&self.state).nodes() {
+                Ok(_) => Response::text(200, "ok"),
+                Err(error) => internal(error),
+            },
+            ("GET", "/livez" | "/healthz") => Response::text(200, "ok"),
             ("GET", "/version") => Response::json(200, &version()),
             ("GET", "/api") => Response::json(200, &json!({"kind": "APIVersions", "versions": ["v1"]})),
             ("GET", "/apis") => Response::json(200, &groups()),
             ("GET", "/api/v1") => Response::json(200, &resources("v1", "nodes", "Node", false)),
             ("GET", "/apis/k3s.cattle.io/v1") => {
                 Response::json(200, &resources("k3s.cattle.io/v1", "addons", "Addon", true))
+            }
+            (method, path) if path.starts_with("/api/v1/namespaces/") && path.contains("/configmaps") => {
+                self.admin_only(caller, || self.config_maps(method, path, &request.body))
             }
             (method, path) => match (path.strip_prefix("/api/v1/nodes"), Resource::parse(path)) {
                 (Some(rest), _) => self.nodes(method, rest, request, caller),
@@ -171,27 +208,65 @@ impl Api {
         })
     }
 
+    fn admin_only(&self, caller: &Caller, answer: impl FnOnce() -> Result<Response>) -> Response {
+        match caller {
+            Caller::Admin => answer().unwrap_or_else(internal),
+            _ => status(403, "Forbidden", "this is for administrators"),
+        }
+    }
+
+    /// ConfigMaps: objects that a test creates and finds again.
+    fn config_maps(&self, method: &str, path: &str, body: &[u8]) -> Result<Response> {
+        let mut state = lock(&self.state);
+        Ok(match method {
+            "POST" => {
+                let object: Value = serde_json::from_slice(body)?;
+                let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+                if !names::is_subdomain(name) {
+                    return Ok(status(422, "Invalid", "metadata.name is missing or invalid"));
+                }
+                state.put_object(&format!("{path}/{name}"), object.clone())?;
+                Response::json(201, &object)
+            }
+            "GET" => match state.object(path)? {
+                Some(object) => Response::json(200, &object),
+                None => status(404, "NotFound", "there is no such ConfigMap"),
+            },
+            _ => status(405, "MethodNotAllowed", "the stand-in does not do this"),
+        })
+    }
+
     /// Nodes. A kubelet may see and change its own and no other, as the node authorizer rules.
     fn nodes(&self, method: &str, rest: &str, request: &Request, caller: &Caller) -> Response {
         let name = rest.strip_prefix('/');
         let body = &request.body;
         match (method, name) {
             ("GET", None) if *caller == Caller::Admin || lists_own(caller, &request.query) => {
-                objects::page("v1", "Node", lock(&self.state).nodes(), &request.query)
+                objects::page("v1", "Node", lock(&self.state).nodes().unwrap_or_default(), &request.query)
             }
             ("GET", Some(name)) if *caller == Caller::Admin || is_own(caller, name) => {
                 match lock(&self.state).node(name) {
-                    Some(node) => Response::json(200, &node),
-                    None => objects::not_found("nodes", "", name),
+                    Err(error) => internal(error),
+                    Ok(Some(node)) => Response::json(200, &node),
+                    Ok(None) => objects::not_found("nodes", "", name),
                 }
             }
             ("POST", None) => self.put_node(None, body, caller).unwrap_or_else(internal),
             ("PUT", Some(name)) => {
                 self.put_node(name.strip_suffix("/status"), body, caller).unwrap_or_else(internal)
             }
+            ("DELETE", Some(name)) => self.admin_only(caller, || self.delete_node(name)),
             ("GET", name) => objects::forbidden(caller, &Resource::node(name)),
             _ => status(405, "MethodNotAllowed", "the stand-in does not do this"),
         }
+    }
+
+    /// The Node stays as long as its member of etcd cannot be removed.
+    fn delete_node(&self, name: &str) -> Result<Response> {
+        Ok(match lock(&self.state).delete_node(name)? {
+            true => Response::json(200, &json!({"apiVersion": "v1", "kind": "Status", "status": "Success"})),
+            false => objects::not_found("nodes", "", name),
+        })
     }
 
     /// `named` is the name in the path, where there is one.

@@ -11,9 +11,8 @@ use anyhow::{Context, Result, ensure};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::auth::Passwords;
-use super::join;
+use super::datastore::{self, Datastore};
 use super::routes::{Api, lock};
-use super::state::State;
 use crate::agent::Agent;
 use crate::client::Client;
 use crate::faults::Faults;
@@ -52,10 +51,7 @@ pub(crate) fn run(arguments: Vec<String>) -> Result<()> {
     clock::refuse_before_1980(clock::now())?;
 
     let dir = settings.node.data.join("server");
-    let first = match (&settings.join, &settings.token) {
-        (Some(server), Some(token)) => Some(join::fetch(server, token, &dir.join("tls"))?),
-        _ => None,
-    };
+    let before = datastore::prepare(&settings)?;
     let authorities = Authorities::load_or_make(&dir.join("tls"))?;
     let passwords = settle_tokens(&settings, &dir, &authorities.server.pem)?;
     let own_token = own_token(&passwords, &authorities.server.pem, &faults)?;
@@ -67,8 +63,8 @@ pub(crate) fn run(arguments: Vec<String>) -> Result<()> {
     let config = server_tls(&settings, &authorities)?;
     let client = write_kubeconfig(&settings, &local, &authorities)?;
 
-    let mut state = State::load(&dir.join("db/double.json"))?;
-    state.bind_token(&passwords.server)?;
+    let Datastore { state, first, etcd } = before;
+    let token = passwords.server.clone();
     let api = Arc::new(Api {
         cacerts: served_ca(&authorities.server.pem, &faults),
         client_ca: authorities.client,
@@ -87,9 +83,12 @@ pub(crate) fn run(arguments: Vec<String>) -> Result<()> {
         first,
     });
     accept(listener, config, &api);
+    let member = etcd.as_ref().map(|etcd| etcd.place.name.clone());
+    datastore::open(etcd, &api, &token, &faults)?;
     become_ready(&api, &client, &faults)?;
 
-    let agent = Agent { node: settings.node, server: local, token: own_token, faults, control_plane: true };
+    let agent =
+        Agent { node: settings.node, server: local, token: own_token, faults, control_plane: true, member };
     thread::spawn(move || {
         if let Err(error) = agent.run() {
             log::fatal(&format!("{error:#}"));

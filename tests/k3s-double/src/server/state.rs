@@ -1,114 +1,196 @@
-//! What the server remembers over a restart: nodes, the hashes of their passwords, the hash of its own token.
+//! What the server remembers over a restart: nodes, the hashes of their passwords, the hash of its own token, and objects
+//! that somebody has created.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
+use super::store::Store;
 use crate::secret::{Secret, sha256_hex};
-use crate::{files, node};
+use crate::{etcd, node};
 
-/// The stand-in's datastore: one JSON file.
+const TOKEN: &str = "token";
+const DELETED: &str = "/metadata/deletionTimestamp";
+
+fn password_of(node: &str) -> String {
+    format!("passwords/{node}")
+}
+
+fn path_of(node: &str) -> String {
+    format!("nodes/{node}")
+}
+
+/// The state of the cluster.
 #[derive(Debug)]
 pub(super) struct State {
-    path: PathBuf,
-    token: Option<String>,
-    passwords: BTreeMap<String, String>,
-    nodes: BTreeMap<String, Value>,
-    /// When each node last reported; after a restart nobody has.
+    store: Store,
+    /// When each node last reported to this server; after a restart nobody has.
     heard: BTreeMap<String, SystemTime>,
 }
 
 impl State {
-    /// Reads the file; not there means a new cluster, damaged is an error and never a new cluster.
+    /// Reads the file of a server without etcd.
     ///
     /// # Errors
-    /// When the file is there but cannot be read as what `save` wrote.
+    /// When the file is there but damaged.
     pub(super) fn load(path: &Path) -> Result<Self> {
-        let text = files::read_optional(path)?;
-        let saved: Value = match &text {
-            Some(text) => {
-                serde_json::from_str(text).with_context(|| format!("reading {}", path.display()))?
-            }
-            None => json!({"token": null, "passwords": {}, "nodes": {}}),
-        };
-        let field = |name: &str| saved.get(name).cloned().with_context(|| format!("{name} is missing"));
-        let read = || -> Result<Self> {
-            Ok(Self {
-                path: path.into(),
-                token: serde_json::from_value(field("token")?)?,
-                passwords: serde_json::from_value(field("passwords")?)?,
-                nodes: serde_json::from_value(field("nodes")?)?,
-                heard: BTreeMap::new(),
-            })
-        };
-        read().with_context(|| format!("reading {}", path.display()))
+        Ok(Self { store: Store::load(path)?, heard: BTreeMap::new() })
     }
 
-    fn save(&self) -> Result<()> {
-        let saved = json!({"token": self.token, "passwords": self.passwords, "nodes": self.nodes});
-        files::write_atomic(&self.path, 0o600, saved.to_string().as_bytes())
+    /// The state in an etcd, which may not answer yet.
+    pub(super) fn shared(client: etcd::Client) -> Self {
+        Self { store: Store::Etcd(client), heard: BTreeMap::new() }
+    }
+
+    /// The etcd behind it.
+    pub(super) fn etcd(&self) -> Option<etcd::Client> {
+        match &self.store {
+            Store::Etcd(client) => Some(*client),
+            Store::File { .. } => None,
+        }
     }
 
     /// Binds the datastore to the server's token, or refuses another token than the one it was bound to.
     ///
     /// # Errors
-    /// When the token is another one, or the file cannot be written.
+    /// When the token is another one, or the datastore cannot be written.
     pub(super) fn bind_token(&mut self, token: &Secret) -> Result<()> {
-        let hash = sha256_hex(token.reveal().as_bytes());
-        match &self.token {
+        let hash = json!(sha256_hex(token.reveal().as_bytes()));
+        match self.store.get(TOKEN)? {
             Some(bound) => {
-                ensure!(*bound == hash, "bootstrap data already found and encrypted with different token");
+                ensure!(bound == hash, "bootstrap data already found and encrypted with different token");
                 Ok(())
             }
-            None => {
-                self.token = Some(hash);
-                self.save()
-            }
+            None => self.store.put(TOKEN, hash),
         }
+    }
+
+    /// The authorities of a server without etcd, as its datastore has them since its first start.
+    ///
+    /// # Errors
+    /// When the datastore cannot be written.
+    pub(super) fn bootstrap(&mut self, make: impl FnOnce() -> Result<Value>) -> Result<()> {
+        if self.store.get("bootstrap")?.is_none() {
+            self.store.put("bootstrap", make()?)?;
+        }
+        Ok(())
+    }
+
+    /// What [`State::bootstrap`] has kept.
+    ///
+    /// # Errors
+    /// When the datastore cannot be read.
+    pub(super) fn kept_bootstrap(&self) -> Result<Option<Value>> {
+        self.store.get("bootstrap")
     }
 
     /// Whether this is the node's password: the first one that comes is kept.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// When the datastore cannot be written.
     pub(super) fn admit(&mut self, name: &str, password: &str) -> Result<bool> {
-        let hash = sha256_hex(password.as_bytes());
-        if let Some(known) = self.passwords.get(name) {
-            return Ok(*known == hash);
+        let hash = json!(sha256_hex(password.as_bytes()));
+        if let Some(known) = self.store.get(&password_of(name))? {
+            return Ok(known == hash);
         }
-        self.passwords.insert(name.into(), hash);
-        self.save()?;
+        self.store.put(&password_of(name), hash)?;
         Ok(true)
     }
 
     /// Takes over a node's object.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// When the datastore cannot be written.
     pub(super) fn put_node(&mut self, name: &str, mut object: Value) -> Result<()> {
-        let born = self.nodes.get(name).and_then(|node| node.pointer("/metadata/creationTimestamp")).cloned();
-        if let (Some(born), Some(slot)) = (born, object.pointer_mut("/metadata/creationTimestamp")) {
-            *slot = born;
+        let old = self.store.get(&path_of(name))?;
+        let kept = |at: &str| old.as_ref().and_then(|node| node.pointer(at)).cloned();
+        if let Some(meta) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+            for (key, at) in
+                [("creationTimestamp", "/metadata/creationTimestamp"), ("deletionTimestamp", DELETED)]
+            {
+                if let Some(value) = kept(at) {
+                    meta.insert(key.into(), value);
+                }
+            }
         }
         self.heard.insert(name.into(), SystemTime::now());
-        // A heartbeat that changes nothing but its own time need not wear the card out.
-        let news = self.nodes.get(name).map(node::ready_status) != Some(node::ready_status(&object));
-        self.nodes.insert(name.into(), object);
-        if news { self.save() } else { Ok(()) }
+        // A heartbeat that changes nothing but its own time need not wear the card out; other servers must see it.
+        let news = old.as_ref().map(node::ready_status) != Some(node::ready_status(&object));
+        if news || self.etcd().is_some() { self.store.put(&path_of(name), object) } else { Ok(()) }
     }
 
     /// A node as it is to be shown.
-    pub(super) fn node(&self, name: &str) -> Option<Value> {
-        let object = self.nodes.get(name)?.clone();
-        Some(node::judged(object, self.heard.get(name).copied()))
+    ///
+    /// # Errors
+    /// When the datastore cannot be read.
+    pub(super) fn node(&self, name: &str) -> Result<Option<Value>> {
+        Ok(self.store.get(&path_of(name))?.map(|object| self.shown(object)))
+    }
+
+    fn shown(&self, object: Value) -> Value {
+        let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+        let heard = match self.store {
+            Store::File { .. } => self.heard.get(name).copied(),
+            Store::Etcd(_) => node::heartbeat(&object),
+        };
+        node::judged(object, heard)
     }
 
     /// All nodes as they are to be shown, sorted by name.
-    pub(super) fn nodes(&self) -> Vec<Value> {
-        self.nodes.keys().filter_map(|name| self.node(name)).collect()
+    ///
+    /// # Errors
+    /// When the datastore cannot be read.
+    pub(super) fn nodes(&self) -> Result<Vec<Value>> {
+        Ok(self.store.list("nodes/")?.into_iter().map(|object| self.shown(object)).collect())
+    }
+
+    /// Marks a node as deleted, and deletes it once its member of etcd is removed. Returns whether it was there.
+    ///
+    /// # Errors
+    /// When the datastore cannot be written.
+    pub(super) fn delete_node(&mut self, name: &str) -> Result<bool> {
+        let Some(mut object) = self.store.get(&path_of(name))? else { return Ok(false) };
+        if let Some(meta) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+            meta.insert("deletionTimestamp".into(), json!(crate::clock::rfc3339_now()));
+        }
+        self.store.put(&path_of(name), object)?;
+        self.finish_deletions()?;
+        Ok(true)
+    }
+
+    /// The finalizers of nodes that are deleted.
+    ///
+    /// # Errors
+    /// When the datastore or etcd refuses; it is to be tried again.
+    pub(super) fn finish_deletions(&mut self) -> Result<()> {
+        for node in self.store.list("nodes/")?.iter().filter(|node| node.pointer(DELETED).is_some()) {
+            if let Some(client) = self.etcd() {
+                etcd::remove_of_node(client, node)?;
+            }
+            let name = node.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned();
+            self.store.delete(&path_of(&name))?;
+            self.store.delete(&password_of(&name))?;
+        }
+        Ok(())
+    }
+
+    /// An object that somebody has created, at its path.
+    ///
+    /// # Errors
+    /// When the datastore cannot be read.
+    pub(super) fn object(&self, path: &str) -> Result<Option<Value>> {
+        self.store.get(&format!("objects{path}"))
+    }
+
+    /// Keeps an object at its path.
+    ///
+    /// # Errors
+    /// When the datastore cannot be written.
+    pub(super) fn put_object(&mut self, path: &str, object: Value) -> Result<()> {
+        self.store.put(&format!("objects{path}"), object)
     }
 }
 
@@ -142,7 +224,7 @@ mod tests {
     fn a_damaged_datastore_is_no_new_cluster() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("double.json");
-        for damaged in ["", "{", "{}", r#"{"token":1,"passwords":{},"nodes":{}}"#] {
+        for damaged in ["", "{", "{}", r#"{"nodes":{}}"#] {
             std::fs::write(&path, damaged).unwrap();
             assert!(State::load(&path).is_err(), "{damaged}");
         }
@@ -155,7 +237,7 @@ mod tests {
         let ready = json!({"metadata": {"name": "a"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}});
         let mut state = State::load(&path).unwrap();
         state.put_node("a", ready).unwrap();
-        assert_eq!(node::ready_status(&state.node("a").unwrap()), "True");
-        assert_eq!(node::ready_status(&State::load(&path).unwrap().node("a").unwrap()), "Unknown");
+        assert_eq!(node::ready_status(&state.node("a").unwrap().unwrap()), "True");
+        assert_eq!(node::ready_status(&State::load(&path).unwrap().node("a").unwrap().unwrap()), "Unknown");
     }
 }

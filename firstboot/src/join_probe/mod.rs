@@ -4,20 +4,17 @@
 //! It works like k3s's agent (`pkg/clientaccess/token.go`): the CA comes from `/cacerts` over an unverified connection
 //! and is compared with the hash in the join token; from then on only that CA is trusted.
 
+mod token;
+
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::Duration;
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use sha2::{Digest, Sha256};
-
-use crate::base64;
 use crate::http::{self, Answer};
-use crate::phase_error::Failure;
 use crate::resolve;
 use crate::seed::{Endpoint, Join};
 use crate::sys::{System, TlsError, TlsRequest, Trust};
+
+pub use token::Token;
 
 /// The time limit for an answer that costs the server nothing but TLS.
 const ANSWER_WAIT: Duration = Duration::from_secs(20);
@@ -31,51 +28,6 @@ const ANSWER_BYTES: usize = 256 * 1024;
 
 /// The maximum difference between two times of a server, beyond the time between the requests.
 const SKEW: Duration = Duration::from_secs(5);
-
-/// A join token in its secure format. `Debug` is not implemented: the password is secret.
-pub struct Token {
-    hash: String,
-    user: String,
-    password: String,
-}
-
-impl Token {
-    /// Reads the token file of k3s.
-    pub fn load(sys: &dyn System, path: &Path) -> Result<Self, Failure> {
-        let failed = |why: String| {
-            let what = format!("reading the join token {}: {why}", path.display());
-            Failure::new(what, "build the image again and flash it")
-        };
-        let bytes = sys.read(path).map_err(|e| failed(e.to_string()))?;
-        let text = String::from_utf8_lossy(&bytes);
-        Self::parse(text.trim())
-            .ok_or_else(|| failed("expected the form K10<hash>::<user>:<password>".to_owned()))
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        let (hash, credentials) = text.strip_prefix("K10")?.split_once("::")?;
-        let (user, password) = credentials.split_once(':')?;
-        let hex = hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-        let [hash, user, password] = [hash, user, password].map(str::to_owned);
-        (hex && !user.is_empty() && !password.is_empty()).then_some(Self { hash, user, password })
-    }
-
-    /// The CAs of a bundle that match the hash. For one certificate the hash is over the literal bytes; for more it is
-    /// over the root's DER, so only a root with this hash is trusted.
-    fn roots(&self, bundle: &[u8]) -> Option<Vec<Vec<u8>>> {
-        let certificates: Vec<CertificateDer<'static>> =
-            CertificateDer::pem_slice_iter(bundle).collect::<Result<_, _>>().ok()?;
-        let whole = sha256(bundle) == self.hash;
-        let pinned =
-            |der: &CertificateDer<'_>| if certificates.len() == 1 { whole } else { sha256(der) == self.hash };
-        let roots: Vec<_> = certificates.iter().filter(|der| pinned(der)).map(|der| der.to_vec()).collect();
-        (!roots.is_empty()).then_some(roots)
-    }
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 /// Why a server cannot be joined now.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -95,9 +47,12 @@ pub enum JoinError {
     /// Its certificate does not have the name.
     #[error("its certificate does not have this name")]
     WrongName,
-    /// TLS failed, or the answer is not from k3s.
+    /// TLS failed, or the answer is not HTTP.
     #[error("{0}")]
     Talk(String),
+    /// The answer is not from k3s.
+    #[error("unexpected status {0} in its answer: k3s does not send it")]
+    Foreign(u16),
     /// It belongs to another cluster.
     #[error("it belongs to another cluster: its CA does not match the hash in this node's token")]
     WrongCluster,
@@ -107,6 +62,43 @@ pub enum JoinError {
     /// It belongs to the cluster and is not ready yet.
     #[error("it is still starting")]
     Starting,
+}
+
+/// A server that did not accept this node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The server.
+    pub server: Endpoint,
+    /// Its reason.
+    pub why: JoinError,
+}
+
+/// What an error says about a cluster at that address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// Nobody is there.
+    Absent,
+    /// Somebody is there who does not belong to this cluster.
+    Stranger,
+    /// This cluster is there, or nothing rules it out.
+    Possible,
+}
+
+impl JoinError {
+    /// What the error says about a cluster at that address. A server that is busy, starting or without a quorum may
+    /// accept a connection and answer late or not at all, so only a connection that fails is a sign that nobody is there.
+    pub fn presence(&self) -> Presence {
+        match self {
+            Self::Name(_) | Self::Connect(_) => Presence::Absent,
+            Self::WrongCluster | Self::Foreign(_) => Presence::Stranger,
+            Self::Timeout(_)
+            | Self::Talk(_)
+            | Self::Starting
+            | Self::Time
+            | Self::WrongName
+            | Self::Token => Presence::Possible,
+        }
+    }
 }
 
 impl From<TlsError> for JoinError {
@@ -158,21 +150,25 @@ impl Peer<'_> {
                 Ok((roots, answer.date))
             }
             503 => Err(JoinError::Starting),
-            status => Err(strange(status)),
+            status => Err(JoinError::Foreign(status)),
+        }
+    }
+
+    /// What the server answers to the token, over a connection with the pinned CA.
+    fn authorized(&self, path: &str) -> Result<Answer, JoinError> {
+        let (roots, _) = self.pinned()?;
+        let trust = Trust::Ca { roots, at: self.sys.now() };
+        let answer = self.get(path, &trust, &self.token.authorization(), TOKEN_WAIT)?;
+        match answer.status {
+            200 => Ok(answer),
+            401 | 403 => Err(JoinError::Token),
+            500..=599 => Err(JoinError::Starting),
+            status => Err(JoinError::Foreign(status)),
         }
     }
 
     fn lets_in(&self) -> Result<(), JoinError> {
-        let (roots, _) = self.pinned()?;
-        let trust = Trust::Ca { roots, at: self.sys.now() };
-        let credentials = base64::encode(format!("{}:{}", self.token.user, self.token.password).as_bytes());
-        let header = format!("Authorization: Basic {credentials}\r\n");
-        match self.get("/v1-k3s/readyz", &trust, &header, TOKEN_WAIT)?.status {
-            200 => Ok(()),
-            401 | 403 => Err(JoinError::Token),
-            500..=599 => Err(JoinError::Starting),
-            status => Err(strange(status)),
-        }
+        self.authorized("/v1-k3s/readyz").map(|_| ())
     }
 
     /// The second connection is verified for the time in the first answer, so its certificate must be valid then. So a
@@ -191,49 +187,81 @@ impl Peer<'_> {
     }
 }
 
-fn strange(status: u16) -> JoinError {
-    JoinError::Talk(format!("unexpected status {status} in its answer: k3s does not send it"))
-}
-
-/// The server that accepts this node, or the most specific error of all servers. It ends before `end`, in uptime.
-pub fn lets_in(sys: &dyn System, join: &Join, token: &Token, end: Duration) -> Result<Endpoint, JoinError> {
-    first_good(sys, join, token, end, |peer| peer.lets_in().map(|()| peer.name.clone()))
-}
-
-/// The time of the first server that has one, since 1970.
-pub fn time(sys: &dyn System, join: &Join, token: &Token, end: Duration) -> Result<Duration, JoinError> {
-    first_good(sys, join, token, end, |peer| peer.time())
-}
-
-/// Probes every server at every address. It keeps the most specific error: a server that answers and rejects the node is
-/// more specific than one that does not answer.
-fn first_good<T>(
+/// The first server that accepts this node, or why each of them does not. It ends before `end`, in uptime.
+pub fn lets_in(
     sys: &dyn System,
     join: &Join,
     token: &Token,
     end: Duration,
-    ask: impl Fn(&Peer<'_>) -> Result<T, JoinError>,
-) -> Result<T, JoinError> {
+) -> Result<Endpoint, Vec<Refusal>> {
+    first_good(sys, &join.servers, token, end, |peer| peer.lets_in().map(|()| peer.name.clone()))
+}
+
+/// The time of the first server that has one, since 1970; or the most specific error of all servers.
+pub fn time(sys: &dyn System, join: &Join, token: &Token, end: Duration) -> Result<Duration, JoinError> {
+    first_good(sys, &join.servers, token, end, |peer| peer.time()).map_err(most_specific)
+}
+
+/// What one server answers to the token at a path.
+pub(crate) fn get(
+    sys: &dyn System,
+    server: &Endpoint,
+    token: &Token,
+    path: &str,
+    end: Duration,
+) -> Result<Vec<u8>, JoinError> {
+    let servers = std::slice::from_ref(server);
+    first_good(sys, servers, token, end, |peer| peer.authorized(path))
+        .map(|answer| answer.body)
+        .map_err(most_specific)
+}
+
+/// The CAs of a server, pinned by the token.
+pub(crate) fn roots(
+    sys: &dyn System,
+    server: &Endpoint,
+    token: &Token,
+    end: Duration,
+) -> Result<Vec<Vec<u8>>, JoinError> {
+    let servers = std::slice::from_ref(server);
+    first_good(sys, servers, token, end, |peer| peer.pinned().map(|(roots, _)| roots)).map_err(most_specific)
+}
+
+/// The error that says most: a server that answers and rejects the node is more specific than one that does not answer.
+pub fn most_specific(refusals: Vec<Refusal>) -> JoinError {
     let mut worst: Option<JoinError> = None;
-    for name in &join.servers {
-        let mut keep = |refusal: JoinError| {
-            if worst.as_ref().is_none_or(|worst| worst.weight() < refusal.weight()) {
-                worst = Some(refusal);
-            }
-        };
+    for Refusal { why, .. } in refusals {
+        if worst.as_ref().is_none_or(|worst| worst.weight() < why.weight()) {
+            worst = Some(why);
+        }
+    }
+    worst.unwrap_or_else(|| JoinError::Name("there is no server to join".to_owned()))
+}
+
+/// Probes every server at every address until one is good.
+fn first_good<T>(
+    sys: &dyn System,
+    servers: &[Endpoint],
+    token: &Token,
+    end: Duration,
+    ask: impl Fn(&Peer<'_>) -> Result<T, JoinError>,
+) -> Result<T, Vec<Refusal>> {
+    let mut refusals = Vec::new();
+    for name in servers {
+        let mut keep = |why: JoinError| refusals.push(Refusal { server: name.clone(), why });
         match resolve::addresses(sys, name, end) {
             Err(why) => keep(JoinError::Name(why)),
             Ok(addresses) => {
                 for address in addresses {
                     match ask(&Peer { sys, name, address, token, end }) {
                         Ok(good) => return Ok(good),
-                        Err(refusal) => keep(refusal),
+                        Err(why) => keep(why),
                     }
                 }
             }
         }
     }
-    Err(worst.unwrap_or_else(|| JoinError::Name("there is no server to join".to_owned())))
+    Err(refusals)
 }
 
 impl JoinError {
@@ -247,7 +275,7 @@ impl JoinError {
             Self::Name(_) => 0,
             Self::Connect(_) => 1,
             Self::Timeout(_) => 2,
-            Self::Talk(_) => 3,
+            Self::Talk(_) | Self::Foreign(_) => 3,
             Self::Starting => 4,
             Self::Time | Self::WrongName => 5,
             Self::WrongCluster | Self::Token => 6,
@@ -259,40 +287,25 @@ impl JoinError {
 mod tests {
     use super::*;
 
+    /// A busy server, or one without a quorum, may take a connection and say nothing.
     #[test]
-    fn only_a_complete_token_is_accepted() {
-        let hash = "0123456789abcdef".repeat(4);
-        let good = Token::parse(&format!("K10{hash}::node:a:b")).unwrap();
-        assert_eq!(
-            (good.hash.as_str(), good.user.as_str(), good.password.as_str()),
-            (hash.as_str(), "node", "a:b")
-        );
-        for bad in
-            ["", "bare", "K10", "K10ab::node:x", &format!("K10{hash}::node"), &format!("K10{hash}::node:")]
-        {
-            assert!(Token::parse(bad).is_none(), "{bad}");
+    fn only_a_failed_connection_or_a_stranger_rules_a_cluster_out() {
+        let word = String::new;
+        for (error, presence) in [
+            (JoinError::Name(word()), Presence::Absent),
+            (JoinError::from(TlsError::Refused), Presence::Absent),
+            (JoinError::from(TlsError::Connect(word())), Presence::Absent),
+            (JoinError::WrongCluster, Presence::Stranger),
+            (JoinError::Foreign(404), Presence::Stranger),
+            (JoinError::from(TlsError::Timeout(20)), Presence::Possible),
+            (JoinError::from(TlsError::Talk(word())), Presence::Possible),
+            (JoinError::from(TlsError::Untrusted(word())), Presence::Possible),
+            (JoinError::from(TlsError::Time), Presence::Possible),
+            (JoinError::from(TlsError::Name), Presence::Possible),
+            (JoinError::Starting, Presence::Possible),
+            (JoinError::Token, Presence::Possible),
+        ] {
+            assert_eq!(error.presence(), presence, "{error:?}");
         }
-    }
-
-    #[test]
-    fn only_a_ca_that_matches_the_hash_is_trusted() {
-        let pem = |text: &str| {
-            format!(
-                "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
-                base64::encode(text.as_bytes())
-            )
-        };
-        let token = |hash: String| Token { hash, user: "node".into(), password: "x".into() };
-        let (one, two) = (pem("one"), pem("one") + &pem("two"));
-        assert_eq!(token(sha256(one.as_bytes())).roots(one.as_bytes()).unwrap(), [b"one"]);
-        assert_eq!(token(sha256(one.as_bytes())).roots(format!("{one}\n").as_bytes()), None);
-        assert_eq!(
-            token(sha256(b"one")).roots(one.as_bytes()),
-            None,
-            "a single certificate is pinned by its PEM text"
-        );
-        assert_eq!(token(sha256(b"two")).roots(two.as_bytes()).unwrap(), [b"two"]);
-        assert_eq!(token(sha256(two.as_bytes())).roots(two.as_bytes()), None);
-        assert_eq!(token(sha256(b"")).roots(b""), None);
     }
 }
