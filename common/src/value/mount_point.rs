@@ -88,7 +88,7 @@ impl FromStr for MountPoint {
         let path = format!("/{inside}");
         let is_inside =
             |dir: &&str| path.strip_prefix(*dir).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        if SYSTEM.contains(&path.as_str()) || WHOLE.iter().any(|dir| is_inside(&dir)) {
+        if SYSTEM.contains(&path.as_str()) || WHOLE.iter().any(is_inside) {
             return refuse(
                 "would hide a part of the system",
                 "use a separate directory, such as /k8s-data or /srv/data",
