@@ -10,9 +10,6 @@ use crate::join_probe::{self, JoinError, Token};
 use crate::seed::Endpoint;
 use crate::sys::System;
 
-/// k3s's own path for servers that join; with the servers' token. etcd answers only while it has a quorum.
-const PATH: &str = "/db/info";
-
 /// How long the random end of a member's name is.
 const SUFFIX: usize = 8;
 
@@ -41,7 +38,7 @@ pub(crate) fn ask(
     token: &Token,
     end: Duration,
 ) -> Result<Vec<Member>, JoinError> {
-    let body = join_probe::get(sys, server, token, PATH, end)?;
+    let body = join_probe::members(sys, server, token, end)?;
     let info: Info = serde_json::from_slice(&body)
         .map_err(|e| JoinError::Talk(format!("its list of etcd members cannot be read ({e})")))?;
     Ok(info.members)

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::http::{self, Answer};
 use crate::resolve;
-use crate::seed::{Endpoint, Join};
+use crate::seed::{Endpoint, Join, Seed};
 use crate::sys::{System, TlsError, TlsRequest, Trust};
 
 pub use token::Token;
@@ -113,6 +113,48 @@ impl From<TlsError> for JoinError {
     }
 }
 
+/// What a server is asked for to see whether it lets a node in. k3s gives each path to one kind of node only
+/// (`pkg/server/handlers/router.go`, `pkg/etcd/etcd.go`): a server's password is refused where an agent's is accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// As an agent.
+    Agent,
+    /// As a server that shares an etcd: the members, which it answers only with a quorum.
+    Etcd,
+    /// As a server that shares a database elsewhere: what k3s itself fetches first. The answer is not kept.
+    Database,
+}
+
+impl Ask {
+    /// What a node with this seed asks for.
+    pub fn of(seed: &Seed) -> Self {
+        match (seed.role.is_agent(), &seed.etcd) {
+            (true, _) => Self::Agent,
+            (false, Some(_)) => Self::Etcd,
+            (false, None) => Self::Database,
+        }
+    }
+
+    /// k3s takes the user from the role, not from the token (`pkg/clientaccess`, `WithUser`).
+    fn user(self) -> &'static str {
+        match self {
+            Self::Agent => "node",
+            Self::Etcd | Self::Database => "server",
+        }
+    }
+
+    fn path(self) -> &'static str {
+        match self {
+            Self::Agent => "/v1-k3s/readyz",
+            Self::Etcd => MEMBERS,
+            Self::Database => "/v1-k3s/server-bootstrap",
+        }
+    }
+}
+
+/// k3s's own path for servers that join, with the servers' token. etcd answers only while it has a quorum.
+const MEMBERS: &str = "/db/info";
+
 /// One server at one of its addresses.
 struct Peer<'a> {
     sys: &'a dyn System,
@@ -155,20 +197,16 @@ impl Peer<'_> {
     }
 
     /// What the server answers to the token, over a connection with the pinned CA.
-    fn authorized(&self, path: &str) -> Result<Answer, JoinError> {
+    fn authorized(&self, ask: Ask) -> Result<Answer, JoinError> {
         let (roots, _) = self.pinned()?;
         let trust = Trust::Ca { roots, at: self.sys.now() };
-        let answer = self.get(path, &trust, &self.token.authorization(), TOKEN_WAIT)?;
+        let answer = self.get(ask.path(), &trust, &self.token.authorization(ask.user()), TOKEN_WAIT)?;
         match answer.status {
             200 => Ok(answer),
             401 | 403 => Err(JoinError::Token),
             500..=599 => Err(JoinError::Starting),
             status => Err(JoinError::Foreign(status)),
         }
-    }
-
-    fn lets_in(&self) -> Result<(), JoinError> {
-        self.authorized("/v1-k3s/readyz").map(|_| ())
     }
 
     /// The second connection is verified for the time in the first answer, so its certificate must be valid then. So a
@@ -192,9 +230,10 @@ pub fn lets_in(
     sys: &dyn System,
     join: &Join,
     token: &Token,
+    ask: Ask,
     end: Duration,
 ) -> Result<Endpoint, Vec<Refusal>> {
-    first_good(sys, &join.servers, token, end, |peer| peer.lets_in().map(|()| peer.name.clone()))
+    first_good(sys, &join.servers, token, end, |peer| peer.authorized(ask).map(|_| peer.name.clone()))
 }
 
 /// The time of the first server that has one, since 1970; or the most specific error of all servers.
@@ -202,16 +241,15 @@ pub fn time(sys: &dyn System, join: &Join, token: &Token, end: Duration) -> Resu
     first_good(sys, &join.servers, token, end, |peer| peer.time()).map_err(most_specific)
 }
 
-/// What one server answers to the token at a path.
-pub(crate) fn get(
+/// The members of etcd, as one server answers to the token.
+pub(crate) fn members(
     sys: &dyn System,
     server: &Endpoint,
     token: &Token,
-    path: &str,
     end: Duration,
 ) -> Result<Vec<u8>, JoinError> {
     let servers = std::slice::from_ref(server);
-    first_good(sys, servers, token, end, |peer| peer.authorized(path))
+    first_good(sys, servers, token, end, |peer| peer.authorized(Ask::Etcd))
         .map(|answer| answer.body)
         .map_err(most_specific)
 }

@@ -13,7 +13,6 @@ use crate::sys::System;
 /// A join token in its secure format. `Debug` is not implemented: the password is secret.
 pub struct Token {
     hash: String,
-    user: String,
     password: String,
 }
 
@@ -34,13 +33,13 @@ impl Token {
         let (hash, credentials) = text.strip_prefix("K10")?.split_once("::")?;
         let (user, password) = credentials.split_once(':')?;
         let hex = hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-        let [hash, user, password] = [hash, user, password].map(str::to_owned);
-        (hex && !user.is_empty() && !password.is_empty()).then_some(Self { hash, user, password })
+        (hex && !user.is_empty() && !password.is_empty())
+            .then(|| Self { hash: hash.to_owned(), password: password.to_owned() })
     }
 
-    /// The header field that shows the token.
-    pub(super) fn authorization(&self) -> String {
-        let credentials = base64::encode(format!("{}:{}", self.user, self.password).as_bytes());
+    /// The header field that shows the token, for a user of k3s.
+    pub(super) fn authorization(&self, user: &str) -> String {
+        let credentials = base64::encode(format!("{user}:{}", self.password).as_bytes());
         format!("Authorization: Basic {credentials}\r\n")
     }
 
@@ -69,10 +68,7 @@ mod tests {
     fn only_a_complete_token_is_accepted() {
         let hash = "0123456789abcdef".repeat(4);
         let good = Token::parse(&format!("K10{hash}::node:a:b")).unwrap();
-        assert_eq!(
-            (good.hash.as_str(), good.user.as_str(), good.password.as_str()),
-            (hash.as_str(), "node", "a:b")
-        );
+        assert_eq!((good.hash.as_str(), good.password.as_str()), (hash.as_str(), "a:b"));
         for bad in
             ["", "bare", "K10", "K10ab::node:x", &format!("K10{hash}::node"), &format!("K10{hash}::node:")]
         {
@@ -88,7 +84,7 @@ mod tests {
                 base64::encode(text.as_bytes())
             )
         };
-        let token = |hash: String| Token { hash, user: "node".into(), password: "x".into() };
+        let token = |hash: String| Token { hash, password: "x".into() };
         let (one, two) = (pem("one"), pem("one") + &pem("two"));
         assert_eq!(token(sha256(one.as_bytes())).roots(one.as_bytes()).unwrap(), [b"one"]);
         assert_eq!(token(sha256(one.as_bytes())).roots(format!("{one}\n").as_bytes()), None);

@@ -12,7 +12,7 @@ use super::Phase;
 use crate::clock::{self, NetworkTime};
 use crate::context::Context;
 use crate::etcd::{advice, local, remove, setting};
-use crate::join_probe::{self, JoinError, Presence, Refusal, Token};
+use crate::join_probe::{self, Ask, JoinError, Presence, Refusal, Token};
 use crate::phase_error::{Failure, PhaseError};
 use crate::seed::{Etcd, Join as Servers};
 use crate::state::PhaseName;
@@ -87,7 +87,16 @@ impl Join {
         let seed = cx.seed;
         let Some(join) = seed.join() else { return Ok(Vec::new()) };
         let token = Token::load(cx.sys, &join.token_file).map_err(PhaseError::Abort)?;
-        let answer = join_probe::lets_in(cx.sys, join, &token, cx.deadline);
+        let ask = Ask::of(seed);
+        let mut notes = Vec::new();
+        let mut answer = join_probe::lets_in(cx.sys, join, &token, ask, cx.deadline);
+        // A server signs its certificate an hour before its own time: a clock that is still at its floor is too early for it.
+        if answer.as_ref().is_err_and(|all| all.iter().any(|refusal| refusal.why == JoinError::Time))
+            && let Some(note) = set_clock(cx, join)?
+        {
+            notes.push(note);
+            answer = join_probe::lets_in(cx.sys, join, &token, ask, cx.deadline);
+        }
         let token_was_sent = |all: &Vec<Refusal>| all.iter().any(|refusal| refusal.why.token_was_sent());
         self.token_checked.set(answer.as_ref().is_err_and(token_was_sent));
         let server = match (answer, &seed.etcd) {
@@ -98,7 +107,7 @@ impl Join {
             (Err(refusals), _) => return Err(refused(cx, join, refusals)),
         };
         self.silent_since.set(None);
-        let mut notes = vec![format!("by {server}")];
+        notes.insert(0, format!("by {server}"));
         if let Some(etcd) = &seed.etcd {
             notes.extend(remove::old_member(cx, etcd, &server, &token)?);
         }
@@ -116,7 +125,10 @@ impl Join {
                 format!("joined the cluster at {server} instead of beginning a new one: it has the data");
             cx.note(PhaseName::Join, &note).map_err(PhaseError::Abort)?;
         }
-        notes.extend(set_clock(cx, join)?);
+        if !clock::is_settled(cx.sys) {
+            notes.push(set_clock(cx, join)?.unwrap_or_else(|| "the clock may be late".to_owned()));
+            clock::settle(cx.sys);
+        }
         Ok(notes)
     }
 
@@ -155,17 +167,16 @@ fn unwritable(e: &std::io::Error) -> PhaseError {
     PhaseError::abort(format!("writing {}: {e}", setting::PATH), crate::state::advice(e))
 }
 
-/// The server may not have answered yet in the clock phase. k3s must not start with a clock that is years behind.
+/// The server may not have answered yet in the clock phase. k3s must not start with a clock that is years behind. Nothing
+/// where the clock is settled, or no server has a time that can be trusted.
 fn set_clock(cx: &Context<'_>, join: &Servers) -> Result<Option<String>, PhaseError> {
     if clock::is_settled(cx.sys) {
         return Ok(None);
     }
     let set = clock::by_server(cx.sys, cx.seed, join, cx.deadline).map_err(PhaseError::Abort)?;
+    let NetworkTime::Good(source) = set else { return Ok(None) };
     clock::settle(cx.sys);
-    Ok(Some(match set {
-        NetworkTime::Good(source) => format!("the clock is set by {source}"),
-        NetworkTime::None(why) => format!("the clock may be late ({why})"),
-    }))
+    Ok(Some(format!("the clock is set by {source}")))
 }
 
 /// Each server with its reason.

@@ -62,7 +62,8 @@ impl Agent {
         let local = balancer::start(self.node.lb_port, self.server.clone())?;
         let ca = self.trusted_ca(&local);
         let supervisor = Client::new(local.clone(), tls::client(&ca, None)?)
-            .with_basic(self.user(), &self.token.password)
+            // Whatever the token says: k3s joins as an agent (`WithUser("node")`).
+            .with_basic("node", &self.token.password)
             .with_header("k3s-Node-Name", self.node.name.clone())
             .with_header("k3s-Node-Password", self.node_password()?.reveal());
         let identity = self.certificate(&supervisor)?;
@@ -72,11 +73,6 @@ impl Agent {
         let api = Client::new(local, tls::client(&ca, Some(&identity))?);
         wait_for_apiserver(&api)?;
         self.register(&api, &images)
-    }
-
-    /// The user of a bare password is `node`.
-    fn user(&self) -> &str {
-        if self.token.user.is_empty() { "node" } else { &self.token.user }
     }
 
     /// Gets the server's CA and holds it against the token, until both agree.

@@ -17,6 +17,8 @@ use crate::{clock, files, log};
 /// Life of a CA and of what it signs, as in k3s.
 const CA_LIFE: Duration = Duration::days(3650);
 const LEAF_LIFE: Duration = Duration::days(365);
+/// How long before its signature a leaf is valid.
+const BACKDATE: Duration = Duration::hours(1);
 
 /// A certificate authority that can sign.
 pub(crate) struct Ca {
@@ -147,9 +149,9 @@ impl Ca {
         Ok(format!("{}{}", certificate.pem(), self.pem))
     }
 
-    /// A leaf is valid from the start of its CA: a clock before that refuses both, as with k3s.
+    /// A leaf is valid from one hour before it is signed, but not from before its CA, as with k3s (dynamiclistener, `cert`).
     fn dress(&self, params: &mut CertificateParams, subject: &Subject<'_>) {
-        params.not_before = self.not_before;
+        params.not_before = self.not_before.max(clock::now() - BACKDATE);
         params.not_after = clock::now() + LEAF_LIFE;
         params.use_authority_key_identifier_extension = true;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];

@@ -8,7 +8,7 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use hc_firstboot::join_probe::{JoinError, Token, lets_in};
+use hc_firstboot::join_probe::{Ask, JoinError, Token, lets_in};
 use hc_firstboot::seed::{Endpoint, Join};
 use hc_firstboot::sys::{RealSystem, System};
 use hcimage::board::Boards;
@@ -74,7 +74,7 @@ fn probe(cluster: &Cluster, token_file: &Path) -> Result<(), JoinError> {
     let join = Join { servers, token_file: token_file.to_owned(), wait_seconds: 60 };
     let token = Token::load(&RealSystem, token_file).map_err(|failure| failure.what).unwrap();
     let end = RealSystem.uptime() + std::time::Duration::from_secs(20);
-    let refused = match lets_in(&RealSystem, &join, &token, end) {
+    let refused = match lets_in(&RealSystem, &join, &token, Ask::Agent, end) {
         Ok(_) => return Ok(()),
         Err(refused) => refused,
     };

@@ -17,7 +17,7 @@ use std::process::Stdio;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hc_common::value::Host;
-use hc_firstboot::join_probe::{JoinError, Token, lets_in, most_specific, time};
+use hc_firstboot::join_probe::{Ask, JoinError, Token, lets_in, most_specific, time};
 use hc_firstboot::seed::{Endpoint, Join};
 use hc_firstboot::sys::{RealSystem, System, TlsError, TlsRequest, Trust};
 use support::{Node, Running, tool};
@@ -60,7 +60,7 @@ fn end() -> Duration {
 }
 
 fn ask(join: &Join) -> Result<(), JoinError> {
-    lets_in(&RealSystem, join, &token(&join.token_file), end()).map(|_| ()).map_err(most_specific)
+    lets_in(&RealSystem, join, &token(&join.token_file), Ask::Agent, end()).map(|_| ()).map_err(most_specific)
 }
 
 fn time_of(join: &Join) -> Result<Duration, JoinError> {

@@ -67,6 +67,9 @@ fn what_needs_credentials_says_so() {
     assert_eq!(node.curl("/v1-k3s/readyz", &basic), (200, "ok".into()));
     assert_eq!(node.curl("/readyz", &basic).0, 200);
     assert_eq!(node.curl("/api/v1/nodes", &basic).0, 403, "joining is not administering");
+    let token = fs::read_to_string(node.data().join("server/token")).unwrap();
+    let of_server = [OsStr::new("--user"), OsStr::new(token.trim().split_once("::").unwrap().1)];
+    assert_eq!(node.curl("/v1-k3s/readyz", &of_server).0, 403, "a server is no agent");
     let wrong = [OsStr::new("--user"), OsStr::new("node:wrong")];
     assert_eq!(node.curl("/v1-k3s/readyz", &wrong).0, 401);
 }

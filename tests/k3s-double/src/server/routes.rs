@@ -106,6 +106,10 @@ impl Api {
             ("GET" | "POST", "/v1-k3s/readyz" | "/v1-k3s/client-kubelet.crt") if !self.is_ready() => {
                 Response::text(503, "runtime core not ready\n")
             }
+            // For agents only, as are their certificates.
+            (_, "/v1-k3s/readyz" | "/v1-k3s/client-kubelet.crt") if *caller != Caller::Joiner => {
+                Response::text(403, "not authorized\n")
+            }
             ("GET", "/v1-k3s/readyz") => Response::text(200, "ok"),
             ("GET", BOOTSTRAP) if *caller != Caller::Server => Response::text(403, "not authorized\n"),
             ("GET", BOOTSTRAP) => {
