@@ -5,7 +5,7 @@
 .DEFAULT_GOAL := build
 .PHONY: help build release compilers setup programs programs-and-double bases checkers quick lint format clippy doc check \
 	unit-test image-test other-test boot-test test simulate real-image ext4-matrix support-table support-check demo bench power-cuts \
-	boot-publishers boot-raspi3b bench-boot api-test fuzz clean
+	boot-publishers boot-raspi3b bench-boot api-test etcd-test fuzz clean
 # A prerequisite comes before the next one, also with -j: setup before what needs it. cargo uses all processors by itself.
 .NOTPARALLEL:
 
@@ -126,6 +126,9 @@ api-test: ## hc-firstboot's client, and the stand-in for k3s, against a real kub
 	tests/kube-apiserver/build.sh $(API_DIR)
 	HCIMAGE_KUBE_APISERVER=$(abspath $(API_DIR))/kube-apiserver HCIMAGE_ETCD=$(abspath $(API_DIR))/etcd \
 		$(CARGO_TEST) --test kube_api -- --ignored --nocapture --test-threads 1
+
+etcd-test: setup ## first boots of three and five servers that share a real etcd, all of them: each flashed again in turn, a lost quorum
+	$(CARGO_TEST) --test etcd -- --include-ignored
 
 bench-boot: setup programs-and-double bases checkers ## how long a node takes from power-on to Ready
 	$(CARGO) bench --locked --package hcimage --bench boot

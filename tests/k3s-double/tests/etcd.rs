@@ -44,6 +44,7 @@ fn is_whole(lab: &Lab, hosts: &[Host; 3]) {
 }
 
 #[test]
+#[ignore = "takes minutes; `make etcd-test` runs it"]
 fn each_server_in_turn_is_flashed_again() {
     in_own_network("each_server_in_turn_is_flashed_again", &THREE, || {
         let lab = Lab::new(&THREE);
@@ -73,6 +74,7 @@ fn each_server_in_turn_is_flashed_again() {
 
 /// All three at once is the start of every test here.
 #[test]
+#[ignore = "takes minutes; `make etcd-test` runs it"]
 fn the_first_start_comes_to_one_cluster_in_any_order() {
     in_own_network("the_first_start_comes_to_one_cluster_in_any_order", &THREE, || {
         for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2]] {
@@ -134,6 +136,7 @@ fn a_first_server_waits_for_a_cluster_that_starts() {
 
 /// Two of three are lost: nothing is begun, and the commands of the report bring the data of the third back.
 #[test]
+#[ignore = "takes minutes; `make etcd-test` runs it"]
 fn a_lost_quorum_is_reported_with_commands_that_work() {
     in_own_network("a_lost_quorum_is_reported_with_commands_that_work", &THREE, || {
         let lab = Lab::new(&THREE);
@@ -200,6 +203,7 @@ fn two_of_five_are_flashed_at_once() {
 
 /// The power fails while k3s joins, at each of its steps; then the same card goes on, or a new one takes its place.
 #[test]
+#[ignore = "takes minutes; `make etcd-test` runs it"]
 fn a_cut_at_any_step_of_a_join_leaves_one_cluster() {
     in_own_network("a_cut_at_any_step_of_a_join_leaves_one_cluster", &THREE, || {
         let lab = Lab::new(&THREE);

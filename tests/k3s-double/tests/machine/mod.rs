@@ -37,7 +37,7 @@ pub(crate) fn in_own_network(name: &str, addresses: &[&str], test: impl FnOnce()
         let status = Command::new("unshare")
             .args(["--user", "--map-root-user", "--net"])
             .arg(std::env::current_exe().unwrap())
-            .args(["--exact", name, "--nocapture", "--test-threads=1"])
+            .args(["--exact", name, "--include-ignored", "--nocapture", "--test-threads=1"])
             .env(MARK, "1")
             .status()
             .expect("unshare is missing: apt-get install util-linux");
