@@ -52,10 +52,11 @@ configure_ubuntu() {
     done
 }
 
-# add_ubuntu_groups ROOT: those of Ubuntu's cloud images; the members of admin may become root.
+# add_ubuntu_groups ROOT: those of Ubuntu's cloud images, besides netdev, which a package has made; the members of admin may
+# become root.
 add_ubuntu_groups() {
-    printf '%s\n' admin:x:115: netdev:x:116: lxd:x:117: >>"$1/etc/group"
-    printf '%s\n' 'admin:!::' 'netdev:!::' 'lxd:!::' >>"$1/etc/gshadow"
+    printf '%s\n' admin:x:115: lxd:x:117: >>"$1/etc/group"
+    printf '%s\n' 'admin:!::' 'lxd:!::' >>"$1/etc/gshadow"
     printf '%s\n' '' '# Members of the admin group may gain root privileges' '%admin ALL=(ALL) ALL' >>"$1/etc/sudoers"
 }
 

@@ -60,7 +60,6 @@ fn a_pi_that_would_boot_something_else_is_refused() {
             ("quiet", "overlayroot=tmpfs", "in memory"),
             ("quiet", "boot=overlay", "in memory"),
             ("quiet", "rootflags=subvol=@", "ext4 does not know"),
-            ("init=/usr/lib/raspberrypi-sys-mods/firstboot", "init=/bin/bash", "a shell"),
         ],
     );
     refused_on_boot(

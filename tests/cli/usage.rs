@@ -53,7 +53,7 @@ fn a_manifest_that_k3s_would_not_apply_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     for (name, text, said) in [
         ("My_App.yaml", "", "lowercase letters"),
-        ("traefik.yaml", "", "choose another name"),
+        ("traefik.yaml", "", "choose another one"),
         ("shop.yaml", "kind: Namespace\n", "apiVersion"),
         ("broken.yaml", "a: [\n", "line"),
     ] {
