@@ -98,8 +98,7 @@ fn status(json: bool) -> ExitCode {
     };
     let bytes = RealSystem.read(Path::new(SEED_PATH)).unwrap_or_default();
     let seed = Seed::parse(&String::from_utf8_lossy(&bytes)).ok();
-    let view = View::new(state.as_deref(), seed.as_ref(), RealSystem.now());
-    let view = view.without(&report::own_secrets(&RealSystem));
+    let view = View::now(&RealSystem, state.as_deref(), seed.as_ref());
     print(&if json { view.json() } else { report::render(&view) })
 }
 

@@ -213,7 +213,7 @@ fn stop(sys: &dyn System, seed: Option<&Seed>, state: &mut State, failure: Failu
 }
 
 fn report_text(sys: &dyn System, seed: Option<&Seed>, state: &State) -> String {
-    report::render(&View::new(Some(state), seed, sys.now()).without(&report::own_secrets(sys)))
+    report::render(&View::now(sys, Some(state), seed))
 }
 
 /// Begins with a line end, because the cursor of a console may stand behind a login prompt.

@@ -52,8 +52,7 @@ impl Phase for Finish {
 
 /// A Ready node does not fail because the report cannot be written.
 fn publish(cx: &mut Context<'_>) {
-    let view = View::new(Some(&cx.state), Some(cx.seed), cx.sys.now()).without(&report::own_secrets(cx.sys));
-    let text = report::render(&view);
+    let text = report::render(&View::now(cx.sys, Some(&cx.state), Some(cx.seed)));
     if let Err(reason) = report::publish(cx.sys, &cx.seed.report.boot_dir, &text, ReportStatus::Ready) {
         cx.sys.log(&format!("hcimage: {reason}"));
         cx.state.notes.push(reason);

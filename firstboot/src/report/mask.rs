@@ -7,7 +7,7 @@
 mod pair;
 
 /// What stands instead of a secret.
-const STARS: &str = "***";
+pub(super) const STARS: &str = "***";
 
 /// Hex runs of this length or more are taken for a secret: node passwords have 32, token hashes 64.
 const HEX: usize = 32;
@@ -41,21 +41,26 @@ pub(super) fn secret_of_line(line: &str) -> Option<&str> {
 
 /// The password of the first URL or data source name in a line.
 pub(super) fn password_of_url(line: &str) -> Option<&str> {
-    line.split([' ', '"', '\'']).find_map(|word| {
-        let (user, host) = user_and_host(word)?;
-        word.get(user.len() + 1..word.len() - host.len())
-    })
+    line.split([' ', '"', '\'']).find_map(credentials).map(|(_, password, _)| password)
 }
 
 /// Text without a secret's name in it, word by word.
 fn mask_words(text: &str) -> String {
-    let end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'');
-    text.split_inclusive(end)
-        .map(|piece| {
-            let word = piece.trim_end_matches(end);
-            format!("{}{}", mask_word(word), piece.get(word.len()..).unwrap_or_default())
-        })
-        .collect()
+    map_runs(text, |c| !c.is_whitespace() && !matches!(c, '"' | '\''), mask_word)
+}
+
+/// The text with each run of characters that are `of_run` replaced, and all between them as it is.
+fn map_runs(text: &str, of_run: impl Fn(char) -> bool, replace: impl Fn(&str) -> String) -> String {
+    let mut mapped = String::with_capacity(text.len());
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (run, after) = rest.split_at(rest.find(|c| !of_run(c)).unwrap_or(rest.len()));
+        mapped.push_str(&replace(run));
+        let (between, after) = after.split_at(after.find(&of_run).unwrap_or(after.len()));
+        mapped.push_str(between);
+        rest = after;
+    }
+    mapped
 }
 
 fn mask_word(word: &str) -> String {
@@ -66,41 +71,29 @@ fn mask_word(word: &str) -> String {
             return format!("{before}{STARS}");
         }
     }
-    match user_and_host(word) {
-        Some((user, host)) => format!("{user}:{STARS}{}", mask_runs(host)),
+    match credentials(word) {
+        Some((user, _, host)) => format!("{user}:{STARS}{}", mask_runs(host)),
         None => mask_runs(word),
     }
 }
 
-/// `postgres://me:pw@host/db`, `me:pw@tcp(host)/db`: the parts around the password. It may contain any of the separators,
-/// so it ends at the last `@`; but an image's `name:tag@sha256:…` has no password.
-fn user_and_host(word: &str) -> Option<(&str, &str)> {
-    let at = word.rfind('@')?;
-    let (before, host) = word.split_at_checked(at)?;
+/// `postgres://me:pw@host/db`, `me:pw@tcp(host)/db`: what is before the password's colon, the password, and the rest with its
+/// `@`. A password may contain any of the separators, so it ends at the last `@`; but an image's `name:tag@sha256:…` has none.
+fn credentials(word: &str) -> Option<(&str, &str, &str)> {
+    let (before, host) = word.split_at(word.rfind('@')?);
     if host.starts_with("@sha256:") || host.starts_with("@sha512:") {
         return None;
     }
     let user_at = before.find("://").map_or(0, |scheme| scheme + 3);
     let colon = user_at + before.get(user_at..)?.find(':')?;
-    let (user, password) = before.split_at_checked(colon)?;
-    (password.len() > 1).then_some((user, host))
+    let (user, password) = (before.get(..colon)?, before.get(colon + 1..)?);
+    (!password.is_empty()).then_some((user, password, host))
 }
 
 /// Runs of characters that no word has: long hex numbers, and base64 with capitals, small letters and digits.
 fn mask_runs(word: &str) -> String {
     let of_run = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '_' | '-' | '=');
-    let mut masked = String::with_capacity(word.len());
-    let mut rest = word;
-    while !rest.is_empty() {
-        let length = rest.find(|c| !of_run(c)).unwrap_or(rest.len());
-        let (run, after) = rest.split_at_checked(length).unwrap_or((rest, ""));
-        masked.push_str(&if is_base64(run) { STARS.to_owned() } else { mask_hex(run) });
-        let other = after.find(of_run).unwrap_or(after.len());
-        let (plain, after) = after.split_at_checked(other).unwrap_or((after, ""));
-        masked.push_str(plain);
-        rest = after;
-    }
-    masked
+    map_runs(word, of_run, |run| if is_base64(run) { STARS.to_owned() } else { mask_hex(run) })
 }
 
 /// A path has parts of few characters; base64 has a slash seldom.
@@ -114,18 +107,8 @@ fn is_base64(run: &str) -> bool {
 }
 
 fn mask_hex(run: &str) -> String {
-    let mut masked = String::with_capacity(run.len());
-    let mut rest = run;
-    while !rest.is_empty() {
-        let hex = rest.bytes().take_while(u8::is_ascii_hexdigit).count();
-        let other = rest.bytes().skip(hex).take_while(|b| !b.is_ascii_hexdigit()).count();
-        let (number, after) = rest.split_at_checked(hex).unwrap_or((rest, ""));
-        let (plain, after) = after.split_at_checked(other).unwrap_or((after, ""));
-        masked.push_str(if hex >= HEX { STARS } else { number });
-        masked.push_str(plain);
-        rest = after;
-    }
-    masked
+    let is_hex = |c: char| c.is_ascii_hexdigit();
+    map_runs(run, is_hex, |number| if number.len() >= HEX { STARS } else { number }.to_owned())
 }
 
 #[cfg(test)]
@@ -145,6 +128,7 @@ mod tests {
     fn tokens_and_long_runs_are_hidden() {
         let hex = hex();
         hidden(&format!("join K10{hex}::node:pw failed"), "join *** failed");
+        hidden(&format!("token K10{hex}::node:pw is wrong"), "token *** is wrong");
         hidden(&format!("\"K10{hex}::server:x\""), "\"***\"");
         hidden(&format!("hash {hex}, want"), "hash ***, want");
         hidden(&format!("sha256:{hex}"), "sha256:***");
@@ -185,6 +169,7 @@ mod tests {
     #[test]
     fn json_is_hidden_with_and_without_blanks_and_when_it_is_quoted_again() {
         hidden(r#"{"password":"x","user":"y"}"#, r#"{"password":"***","user":"y"}"#);
+        hidden(r#"{"token": "abc"}"#, r#"{"token": "***"}"#);
         hidden(r#"{"token": "abc", "n": 1}"#, r#"{"token": "***", "n": 1}"#);
         hidden(r#"{"password":"x \" y","user":"z"}"#, r#"{"password":"***","user":"z"}"#);
         hidden(r#"msg="{\"password\":\"x y\",\"u\":1}""#, r#"msg="{\"password\":\"***\",\"u\":1}""#);

@@ -10,6 +10,5 @@ mod view;
 pub use card::{STATUS_FILE, guess_dir, publish};
 pub use date::date;
 pub use mask::mask;
-pub use own_secrets::own_secrets;
 pub use text::{ReportStatus, render};
 pub use view::{ClusterView, RoleName, RunStatus, SCHEMA, View};

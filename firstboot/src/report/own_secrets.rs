@@ -1,6 +1,6 @@
 //! The node's own secrets, which no report may show in whatever form a program has logged them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::mask::{password_of_url, secret_of_line};
 use crate::sys::{Kind, System};
@@ -23,7 +23,7 @@ const MAX_FILE: u64 = 64 << 10;
 const MIN_LENGTH: usize = 6;
 
 /// The secrets in the files that only root can read; the longest first, since one may contain another.
-pub fn own_secrets(sys: &dyn System) -> Vec<String> {
+pub(super) fn own_secrets(sys: &dyn System) -> Vec<String> {
     let mut secrets: Vec<String> = DIRS.iter().flat_map(|dir| of_dir(sys, Path::new(dir))).collect();
     secrets.retain(|secret| secret.len() >= MIN_LENGTH);
     secrets.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
@@ -34,7 +34,7 @@ pub fn own_secrets(sys: &dyn System) -> Vec<String> {
 fn of_dir(sys: &dyn System, dir: &Path) -> Vec<String> {
     let names = sys.list(dir).unwrap_or_default();
     let paths = names.iter().map(|name| dir.join(name));
-    let is_private = |path: &std::path::PathBuf| {
+    let is_private = |path: &PathBuf| {
         sys.stat(path)
             .is_ok_and(|stat| stat.kind == Kind::File && stat.size <= MAX_FILE && stat.mode & 0o077 == 0)
     };

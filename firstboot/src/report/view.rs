@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::mask::STARS;
+use super::own_secrets::own_secrets;
 use crate::phase_error::Failure;
 use crate::seed::{Role, Seed};
 use crate::state::{Outcome, PhaseName, Record, State};
+use crate::sys::System;
 
 /// The version of the JSON form; other members may be added to it.
 pub const SCHEMA: u32 = 1;
@@ -96,8 +99,13 @@ impl View {
         }
     }
 
+    /// The view now, without the node's own secrets.
+    pub fn now(sys: &dyn System, state: Option<&State>, seed: Option<&Seed>) -> Self {
+        Self::new(state, seed, sys.now()).without(&own_secrets(sys))
+    }
+
     /// The view without `secrets`, wherever a program's message has brought one in.
-    pub fn without(mut self, secrets: &[String]) -> Self {
+    fn without(mut self, secrets: &[String]) -> Self {
         let texts_of = |record: &mut Record| {
             record.progress.iter_mut().chain(&mut record.notes).for_each(|text| hide(text, secrets));
         };
@@ -118,10 +126,8 @@ impl View {
 }
 
 fn hide(text: &mut String, secrets: &[String]) {
-    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
-        if text.contains(secret.as_str()) {
-            *text = text.replace(secret.as_str(), "***");
-        }
+    for secret in secrets {
+        *text = text.replace(secret, STARS);
     }
 }
 
