@@ -81,12 +81,40 @@ pub(super) fn is_ours(facts: &Facts, request: &Request<'_>) -> Result<bool, Plan
     }
     let default_port = default_port(facts, &profile);
     let site = Site { default_port: default_port.as_ref(), files: &facts.files };
+    if has_own_file(facts, *stack, &profile, &site)? {
+        return Ok(true);
+    }
     match stack.backend().at_boot(&profile, &site)? {
         AtBoot::AsWanted => Ok(false),
         AtBoot::Otherwise(setting) => Err(PlanError::Overruled(setting)),
         // cloud-init makes netplan's files of it.
         AtBoot::Nothing(_) => Ok(!(by_cloud_init && *stack == NetworkStack::Netplan)),
     }
+}
+
+/// Whether hcimage has set up the network of this image before: the settings of the base are then those of an earlier
+/// cluster file, which a new one replaces.
+fn has_own_file(
+    facts: &Facts,
+    stack: NetworkStack,
+    profile: &Profile<'_>,
+    site: &Site<'_>,
+) -> Result<bool, PlanError> {
+    let files = match stack.backend().render(profile, site) {
+        Ok(files) => files,
+        // No file of hcimage is possible.
+        Err(RenderError::Unsupported(_)) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    let dirs = stack.backend().reads_dirs();
+    let is_setting = |path: &str| path.rsplit_once('/').is_some_and(|(dir, _)| dirs.contains(&dir));
+    for Render { path, change, .. } in files {
+        let is_whole = matches!(change, Change::Write { .. });
+        if is_whole && is_setting(&path) && *facts.files.get(&at(&path))? != FileState::Absent {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether the owner of the image has given cloud-init a network configuration.

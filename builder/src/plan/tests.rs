@@ -413,14 +413,8 @@ fn settings_of_the_user_and_secret_ones_are_in_the_file_that_is_read_last() {
     let facts = |arch| facts(Family::RaspberryPiOs, NetworkStack::NetworkManager, arch, &files_of_interest());
     let plans = plans(WIRED, "cm4", facts);
     let [Ok(server), Ok(agent)] = plans.as_slice() else { panic!("{plans:?}") };
-    let text = |plan: &Plan, path: &str| {
-        let edit = plan.edits.iter().find(|edit| edit.path.as_str() == path)?;
-        match &edit.action {
-            Action::Write(Content::Secret(text), _) => Some(text.expose().to_owned()),
-            Action::Write(Content::Bytes(text), _) => Some(String::from_utf8(text.to_vec()).unwrap()),
-            _ => None,
-        }
-    };
+    let text =
+        |plan: &Plan, path: &str| plan.edits.iter().find(|edit| edit.path.as_str() == path).map(text_of);
     let ours = ["image-gc-high-threshold=75", "image-gc-low-threshold=65"];
     let ours = [&ours[..], &["container-log-max-size=5Mi", "container-log-max-files=3"]].concat();
     let list = |arguments: &[&str]| {
@@ -494,6 +488,39 @@ fn dhcp_is_written_where_nothing_else_asks_for_it() {
     assert!(!written(NetworkStack::Dhcpcd, None).iter().any(|path| path == dhcpcd_conf::PATH));
     let only_lo = (interfaces::PATH, "auto lo\niface lo inet loopback\n");
     assert!(written(NetworkStack::Ifupdown, Some(only_lo)).iter().any(|path| path == interfaces::PATH));
+}
+
+fn text_of(edit: &Edit) -> String {
+    match &edit.action {
+        Action::Write(Content::Secret(text), _) => text.expose().to_owned(),
+        Action::Write(Content::Bytes(bytes), _) => String::from_utf8(bytes.to_vec()).unwrap(),
+        other => panic!("{}: {other:?}", edit.path),
+    }
+}
+
+/// A built image is a base, too. What hcimage wrote for the earlier cluster file is no setting of the base.
+#[test]
+fn files_of_an_earlier_build_are_written_again_and_not_refused() {
+    let own = [
+        (NetworkStack::Netplan, "/etc/netplan/99-hcimage.yaml"),
+        (NetworkStack::Networkd, "/etc/systemd/network/00-hcimage.network"),
+        (NetworkStack::NetworkManager, "/etc/NetworkManager/system-connections/hcimage.nmconnection"),
+    ];
+    for (stack, file) in own {
+        for earlier in [DHCP, WIRED] {
+            let base = |arch| facts(Family::UbuntuPi, stack, arch, &files_of_interest());
+            let first = plans(earlier, "cm4", base).remove(0).unwrap();
+            let text = first.edits.iter().find(|edit| edit.path.as_str() == file).map(text_of);
+            let built = |arch| match &text {
+                Some(text) => with_text(base(arch), file, text),
+                None => with_text(base(arch), file, "# Written by hcimage.\n"),
+            };
+            let again = plans(DHCP, "cm4", built).remove(0).unwrap();
+            let again = again.edits.iter().find(|edit| edit.path.as_str() == file).map(text_of);
+            assert!(again.is_some(), "{stack}: {file}");
+            assert!(earlier == WIRED || text.is_none() || again == text, "{stack}: {again:?}");
+        }
+    }
 }
 
 #[test]
@@ -594,14 +621,7 @@ fn a_byte_order_mark_is_removed_from_every_text_and_utf16_is_refused() {
         facts.files.put_mark(&path("/boot/firmware/cmdline.txt"));
     };
     let plan = with_data_disk("/k8s-data", "k8s-data", marked).unwrap();
-    let written = |wanted: &ImagePath| {
-        let edit = plan.edits.iter().find(|edit| edit.path == *wanted).unwrap();
-        match &edit.action {
-            Action::Write(Content::Secret(text), _) => text.expose().to_owned(),
-            Action::Write(Content::Bytes(bytes), _) => String::from_utf8(bytes.to_vec()).unwrap(),
-            other => panic!("{other:?}"),
-        }
-    };
+    let written = |wanted: &ImagePath| text_of(plan.edits.iter().find(|edit| edit.path == *wanted).unwrap());
     assert_eq!(written(&config), "version: 2\r\n");
     assert!(written(&path("/boot/firmware/cmdline.txt")).starts_with("console="));
     let utf16 = |facts: &mut Facts| facts.files.put(&config, FileState::Utf16);
