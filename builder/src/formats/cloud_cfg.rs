@@ -1,6 +1,8 @@
 //! cloud-init's configuration: its data sources. Read only.
 
-use yaml_rust2::{Yaml, YamlLoader};
+use yaml_rust2::Yaml;
+
+use super::yaml_load;
 
 /// The data sources of a set of configuration files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,8 +17,7 @@ pub struct DataSources {
 /// wins. A file that is not valid YAML is ignored, as by cloud-init.
 pub fn datasources<'t>(files: impl IntoIterator<Item = &'t str>) -> DataSources {
     let mut found = DataSources::default();
-    let readable = files.into_iter().filter(|text| !is_too_deep(text));
-    for document in readable.filter_map(|text| YamlLoader::load_from_str(text).ok()).flatten() {
+    for document in files.into_iter().filter_map(|text| yaml_load::load(text).ok()).flatten() {
         if let Some(list) = document["datasource_list"].as_vec() {
             found.list = list.iter().filter_map(Yaml::as_str).map(str::to_owned).collect();
         }
@@ -28,13 +29,6 @@ pub fn datasources<'t>(files: impl IntoIterator<Item = &'t str>) -> DataSources 
         }
     }
     found
-}
-
-/// The parser recurses for each level of blocks, so a hostile file could exhaust the stack; in brackets it accepts at most
-/// 255 levels. Each level of blocks needs at least one column before the first word of some line.
-pub(super) fn is_too_deep(text: &str) -> bool {
-    const COLUMNS: usize = 256;
-    text.lines().any(|line| line.chars().take_while(|c| " -?:".contains(*c)).count() > COLUMNS)
 }
 
 #[cfg(test)]

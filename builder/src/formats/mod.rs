@@ -40,6 +40,7 @@ pub mod sysctl;
 pub mod user_data;
 pub mod wifi_country;
 pub mod yaml;
+pub mod yaml_load;
 pub mod zram_generator;
 
 mod debian_version;

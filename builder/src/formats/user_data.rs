@@ -4,12 +4,12 @@
 //! Keys: cloud-init's module reference, `cc_users_groups`, `cc_set_passwords`, `cc_ssh`, `cc_set_hostname`,
 //! `cc_update_etc_hosts`, `cc_mounts`, `cc_timezone`.
 
+use yaml_rust2::Yaml;
 use yaml_rust2::yaml::Hash;
-use yaml_rust2::{Yaml, YamlLoader};
 
 use super::EditError;
-use super::cloud_cfg::is_too_deep;
 use super::cloud_init::CloudInitOverrides;
+use super::yaml_load;
 
 /// Its name in the boot directory, where Ubuntu's and Raspberry Pi OS's images have cloud-init's seed.
 pub const NAME: &str = "user-data";
@@ -126,10 +126,7 @@ fn is_cloud_config(text: &str) -> bool {
 
 fn parse(text: &str) -> Result<Hash, EditError> {
     let bad = |problem: &str| EditError::BadYaml { problem: problem.to_owned() };
-    if is_too_deep(text) {
-        return Err(bad("nested too deeply"));
-    }
-    let mut documents = YamlLoader::load_from_str(text).map_err(|error| bad(&error.to_string()))?;
+    let mut documents = yaml_load::load(text).map_err(|error| bad(&error.to_string()))?;
     match (documents.pop(), documents.is_empty()) {
         (None | Some(Yaml::Null), true) => Ok(Hash::new()),
         (Some(Yaml::Hash(settings)), true) => Ok(settings),

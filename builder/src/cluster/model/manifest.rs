@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use yaml_rust2::{Yaml, YamlLoader};
+use yaml_rust2::Yaml;
 
+use crate::formats::yaml_load::{self, YamlError};
 use crate::value::Secret;
 
 /// A manifest whose name k3s accepts and whose text is a list of Kubernetes objects. `Debug` prints the name only: the
@@ -92,10 +93,8 @@ impl Manifest {
 }
 
 fn check_objects(text: &str) -> Result<(), BadManifest> {
-    let documents = YamlLoader::load_from_str(text).map_err(|error| BadManifest::Syntax {
-        line: error.marker().line(),
-        problem: error.info().to_owned(),
-    })?;
+    let documents =
+        yaml_load::load(text).map_err(|YamlError { line, problem }| BadManifest::Syntax { line, problem })?;
     let mut objects = 0;
     // A document with only comments is null; k3s skips it.
     for (index, object) in documents.iter().enumerate().filter(|(_, document)| !document.is_null()) {
