@@ -13,10 +13,12 @@ use yaml_rust2::{ScanError, Yaml};
 
 /// The longest text in bytes. The definitions of large operators have a few megabytes.
 pub const LONGEST: usize = 8 << 20;
+/// The most marks of structure. The parser keeps all tokens of a list in brackets until it ends, about 200 bytes a mark.
+const MOST_MARKS: usize = 500_000;
 /// The deepest nesting. Schemas in definitions for Kubernetes reach about 50 levels.
 const DEEPEST: usize = 128;
 /// What all nodes together may cost, in bytes of the tree.
-const BUDGET: usize = 64 << 20;
+const BUDGET: usize = 32 << 20;
 /// What a node costs besides its text.
 const NODE: usize = 64;
 
@@ -37,6 +39,11 @@ pub struct YamlError {
 pub fn load(text: &str) -> Result<Vec<Yaml>, YamlError> {
     if text.len() > LONGEST {
         let problem = format!("{} bytes of YAML, expected at most {LONGEST}", text.len());
+        return Err(YamlError { line: 1, problem });
+    }
+    let marks = text.bytes().filter(|byte| b",:[]{}".contains(byte)).count();
+    if marks > MOST_MARKS {
+        let problem = format!("YAML with {marks} brackets, colons and commas, expected at most {MOST_MARKS}");
         return Err(YamlError { line: 1, problem });
     }
     let mut parser = Parser::new_from_str(text);

@@ -125,7 +125,7 @@ fn read(tree: &Tree, path: &ImagePath) -> Result<FileState, FsError> {
         return Ok(FileState::Absent);
     };
     Ok(match stat.kind {
-        Kind::File if stat.size <= LIMIT => match String::from_utf8(tree.read(path, LIMIT)?) {
+        Kind::File if stat.size <= LIMIT => match String::from_utf8(tree.read_configuration(path, LIMIT)?) {
             Ok(text) => FileState::Text(text, stat.attributes),
             Err(_) => FileState::Other(Kind::File),
         },

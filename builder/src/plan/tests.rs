@@ -208,7 +208,7 @@ fn each_node<T>(
 ) -> Vec<T> {
     let boards = Boards::load(None).unwrap();
     let read = |_: &Path| Err(std::io::ErrorKind::NotFound.into());
-    let context = LoadContext { boards: &boards, dir: Path::new(""), read: &read };
+    let context = LoadContext { boards: &boards, dir: Path::new(""), read: &read, is_outside: &|_| false };
     let text = format!("{CLUSTER}{text}").replace("BOARD", board);
     let cluster =
         cluster::parse(&text, "cluster.toml", &context).map_err(|report| report.to_string()).unwrap();

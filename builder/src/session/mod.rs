@@ -12,6 +12,7 @@ mod rotate;
 mod sources;
 
 use crate::interrupt::Interrupt;
+use crate::os::is_without_secrets;
 use crate::progress::Progress;
 use crate::source::SourceContext;
 use crate::source::cache::Cache;
@@ -45,6 +46,6 @@ impl Session {
     /// What the functions of [`crate::source`] and [`crate::pipeline`] take.
     pub fn cx(&self) -> SourceContext<'_> {
         let Self { interrupt, progress, fetcher, cache } = self;
-        SourceContext { fetcher, cache, progress: progress.as_ref(), interrupt }
+        SourceContext { fetcher, cache, progress: progress.as_ref(), interrupt, may_keep: is_without_secrets }
     }
 }

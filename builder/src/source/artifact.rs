@@ -1,11 +1,11 @@
 //! A file of this machine that goes onto a node as it is.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::digest::Sha256Digest;
 use super::error::{IoContext, Result};
+use crate::local_file;
 
 /// A file of this machine that goes onto a node, and what it must hold. Nothing here reads it to the end: that is done
 /// once, while it is copied into an image.
@@ -52,7 +52,7 @@ fn unpacked_size(name: &str, path: &Path, size: u64) -> Result<Option<u64>> {
         return Ok(None);
     }
     let mut header = Vec::new();
-    let file = File::open(path).context("reading", path)?;
+    let file = local_file::open(path).context("reading", path)?;
     file.take(ZSTD_HEADER).read_to_end(&mut header).context("reading", path)?;
     let noted = zstd::zstd_safe::get_frame_content_size(&header).ok().flatten();
     Ok(noted.filter(|noted| *noted > size))

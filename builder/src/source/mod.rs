@@ -13,8 +13,11 @@ pub mod fetch;
 mod input;
 pub mod k3s_release;
 pub mod k3s_version;
+pub mod leftovers;
 pub mod lock;
 mod partial;
+mod private;
+mod record;
 mod space;
 mod sparse;
 mod unpack;
@@ -23,6 +26,8 @@ pub mod url;
 pub(crate) use error::file_name;
 pub use error::{Result, SourceError};
 pub use unpack::INPUT_FORMATS;
+
+use std::path::Path;
 
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
@@ -38,4 +43,6 @@ pub struct SourceContext<'a> {
     pub progress: &'a dyn Progress,
     /// Signals a request to stop.
     pub interrupt: &'a Interrupt,
+    /// Whether an unpacked image may stay in the cache; one that holds secrets must not.
+    pub may_keep: fn(&Path) -> bool,
 }

@@ -57,6 +57,9 @@ pub enum BadManifest {
 const PACKAGED: [&str; 6] = ["ccm", "coredns", "local-storage", "rolebindings", "runtimes", "traefik"];
 
 impl Manifest {
+    /// The longest file in bytes.
+    pub const LONGEST: u64 = yaml_load::LONGEST as u64;
+
     /// A manifest for a file called `name`.
     pub fn new(name: &str, text: String) -> Result<Self, BadManifest> {
         let (stem, ending) = name.split_once('.').unwrap_or((name, ""));

@@ -38,7 +38,7 @@ pub(super) fn cluster(
     context: &LoadContext<'_>,
     problems: &mut Problems<'_>,
 ) -> Option<Cluster> {
-    let reader = &mut Reader { context, problems };
+    let reader = &mut Reader::new(context, problems);
     let nodes = nodes::nodes(&mut file, reader);
     let boards = boards(&mut file, nodes.as_ref(), reader);
     let datastore = datastore(&mut file, reader);

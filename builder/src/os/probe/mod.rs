@@ -146,7 +146,7 @@ impl Probe<'_> {
         if self.tree.stat(&resolved).map_err(root)?.is_none() {
             return Ok(None);
         }
-        let bytes = self.tree.read(&resolved, limit).map_err(root)?;
+        let bytes = self.tree.read_configuration(&resolved, limit).map_err(root)?;
         String::from_utf8(bytes)
             .map(Some)
             .map_err(|_| OsError::File { path: path.to_owned(), problem: "it is not UTF-8 text".to_owned() })
