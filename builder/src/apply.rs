@@ -1,6 +1,5 @@
 //! Carries a plan out on an open image, and keeps what each path held before and after.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
@@ -9,6 +8,7 @@ use serde::Serialize;
 use crate::exit_class::{Classified, ExitClass};
 use crate::fs::{Attributes, FsError, ImagePath, Kind, Stat};
 use crate::interrupt::{Interrupt, Interrupted};
+use crate::local_file;
 use crate::os::Tree;
 use crate::plan::{Action, Content, Edit, Plan, Reason};
 use crate::progress::{Progress, Task};
@@ -279,9 +279,13 @@ impl Applier<'_> {
                 (Some(Sha256Digest::of(bytes)), self.stream(&edit.path, bytes.as_ref(), attributes)?.0)
             }
             Content::Secret(text) => (None, self.stream(&edit.path, text.expose().as_bytes(), attributes)?.0),
-            Content::HostFile(Artifact { path, sha256: expected, promised_by, .. }) => {
+            Content::HostFile(Artifact {
+                path, size: expected_size, sha256: expected, promised_by, ..
+            }) => {
                 let failed = |source| ApplyError::HostFile { path: path.clone(), source };
-                let file = File::open(path).map_err(failed)?;
+                let file = local_file::open(path).map_err(failed)?;
+                // What is longer has another digest; it is not read without end.
+                let file = file.take(expected_size.saturating_add(1));
                 let (size, mut reader) = self.stream(&edit.path, HashingReader::new(file), attributes)?;
                 let rest = io::copy(&mut reader, &mut io::sink()).map_err(failed)?;
                 let found = reader.digest().map_err(failed)?;

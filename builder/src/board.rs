@@ -10,9 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::arch::Arch;
 use crate::exit_class::{Classified, ExitClass};
+use crate::local_file::{self, TEXT_LIMIT};
 use crate::os::{Hardware, Medium, PiKernel};
 use crate::source::url::SourceUrl;
 use crate::value::{FirmwareSetting, Role};
+
+mod words;
+
+pub use words::InvalidWord;
 
 /// The profiles that are compiled in, by file name.
 const BUILT_IN: [(&str, &str); 13] = [
@@ -173,6 +178,15 @@ pub enum BoardError {
         #[source]
         source: NotText,
     },
+    /// A word of a profile is not one that it can be.
+    #[error("reading the board profile {path}")]
+    Word {
+        /// The file.
+        path: PathBuf,
+        /// The word.
+        #[source]
+        word: InvalidWord,
+    },
     /// A profile is malformed.
     #[error("reading the board profile {path}")]
     Malformed {
@@ -188,7 +202,9 @@ impl Classified for BoardError {
     fn class(&self) -> Option<ExitClass> {
         Some(match self {
             Self::Unknown { .. } => ExitClass::Usage,
-            Self::Read { .. } | Self::NotText { .. } | Self::Malformed { .. } => ExitClass::Failed,
+            Self::Read { .. } | Self::NotText { .. } | Self::Malformed { .. } | Self::Word { .. } => {
+                ExitClass::Failed
+            }
         })
     }
 }
@@ -221,6 +237,12 @@ impl Boards {
         Ok(Self(boards))
     }
 
+    /// Whether a compiled-in profile takes its base from that server.
+    pub fn names_host(host: &str) -> bool {
+        let built_in = BUILT_IN.iter().filter_map(|(file, text)| parse(Path::new(file), text).ok());
+        built_in.filter_map(|board| board.base).any(|base| base.url.host() == host)
+    }
+
     /// All boards, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Board> {
         self.0.values()
@@ -241,8 +263,10 @@ impl Boards {
 }
 
 fn parse(path: &Path, text: &str) -> Result<Board, BoardError> {
-    toml::from_str(text)
-        .map_err(|source| BoardError::Malformed { path: path.to_owned(), source: Box::new(source) })
+    let board: Board = toml::from_str(text)
+        .map_err(|source| BoardError::Malformed { path: path.to_owned(), source: Box::new(source) })?;
+    words::check(&board).map_err(|word| BoardError::Word { path: path.to_owned(), word })?;
+    Ok(board)
 }
 
 fn read_dir(dir: &Path) -> Result<Vec<Board>, BoardError> {
@@ -254,7 +278,7 @@ fn read_dir(dir: &Path) -> Result<Vec<Board>, BoardError> {
     for entry in fs::read_dir(dir).map_err(failed(dir))? {
         let path = entry.map_err(failed(dir))?.path();
         if path.extension().is_some_and(|extension| extension == "toml") {
-            let bytes = fs::read(&path).map_err(failed(&path))?;
+            let bytes = local_file::read(&path, TEXT_LIMIT).map_err(failed(&path))?;
             let text = decode(&bytes).map_err(|source| BoardError::NotText { path: path.clone(), source })?;
             boards.push(parse(&path, text)?);
         }

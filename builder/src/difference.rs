@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use hc_common::text::printable::{printable, printable_lines};
 use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
 
@@ -149,24 +150,19 @@ impl Difference {
         };
         let mut text = format!("{}  {head}: {reason}\n", paint(BOLD, &printable(path)));
         if let What::Text { diff, .. } = what {
-            for line in diff.lines() {
+            // Not by `lines`, which would drop a carriage return.
+            for line in diff.trim_end_matches('\n').split('\n') {
                 let style = match line.chars().next() {
                     Some('+') => GREEN,
                     Some('-') => RED,
                     Some('@') => CYAN,
                     _ => PLAIN,
                 };
-                let _ = writeln!(text, "  {}", paint(style, &printable(line)));
+                let _ = writeln!(text, "  {}", paint(style, &printable_lines(line)));
             }
         }
         text
     }
-}
-
-/// The base is somebody else's: nothing in it may move the cursor of whoever looks at it.
-fn printable(text: &str) -> String {
-    let tab_or_plain = |c: char| c == '\t' || !c.is_control();
-    text.chars().map(|c| if tab_or_plain(c) { c } else { '\u{fffd}' }).collect()
 }
 
 #[cfg(test)]
@@ -190,7 +186,7 @@ mod tests {
     #[test]
     fn a_line_without_an_end_and_one_with_escapes_are_shown_as_such() {
         let said = shown("", "\u{1b}[31mred");
-        assert!(said.contains("+\u{fffd}[31mred") && said.contains("No newline"), "{said}");
+        assert!(said.contains("+\\u{1b}[31mred") && said.contains("No newline"), "{said}");
         assert!(!said.contains('\u{1b}'));
     }
 

@@ -5,7 +5,13 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, TempPath};
 
+use crate::progress::Progress;
 use crate::source::cache::sync_dir;
+use crate::source::leftovers;
+
+/// Of the names of temporary files.
+const PREFIX: &str = ".hcimage-";
+const SUFFIX: &str = ".partial";
 
 /// Where an image goes.
 #[derive(Debug, Clone)]
@@ -56,17 +62,28 @@ impl Output {
     /// Rejects early what would fail after minutes of work, and what would overwrite `base`.
     pub fn check(&self, base: Option<&Path>) -> Result<()> {
         for path in [&self.path, &self.manifest()] {
-            match path.symlink_metadata() {
-                Ok(_) if !self.overwrite => return Err(OutputError::Exists { path: path.clone() }),
-                Ok(found) if !found.is_file() => return Err(OutputError::NotAFile { path: path.clone() }),
-                _ => {}
-            }
+            self.check_name(path)?;
             // Not the same file where one of them does not exist.
             if base.is_some_and(|base| same_file::is_same_file(base, path).unwrap_or(false)) {
                 return Err(OutputError::IsBase { path: path.clone() });
             }
         }
         self.temporary().map(drop)
+    }
+
+    /// Rejects what is in the way of a name. A link is not a regular file: what it leads to is not the output.
+    pub(crate) fn check_name(&self, path: &Path) -> Result<()> {
+        match path.symlink_metadata() {
+            Ok(_) if !self.overwrite => Err(OutputError::Exists { path: path.to_owned() }),
+            Ok(found) if !found.is_file() => Err(OutputError::NotAFile { path: path.to_owned() }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes the temporary files of builds that were killed, which [`Self::temporary`] made in the directory.
+    pub(crate) fn clear_leftovers(dir: &Path, progress: &dyn Progress) {
+        let is_temporary = |name: &str| name.starts_with(PREFIX) && name.ends_with(SUFFIX);
+        leftovers::clear(dir, is_temporary, progress);
     }
 
     /// The name of the manifest beside the image.
@@ -77,13 +94,15 @@ impl Output {
     }
 
     /// A file in the same directory, which is removed unless it gets its final name. Only its owner may read it: an
-    /// image holds the secrets of its node.
+    /// image holds the secrets of its node. While it is open, no other build takes it for left over.
     pub fn temporary(&self) -> Result<NamedTempFile> {
-        tempfile::Builder::new()
-            .prefix(".hcimage-")
-            .suffix(".partial")
+        let file = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .suffix(SUFFIX)
             .tempfile_in(self.dir())
-            .map_err(|source| self.failed(source))
+            .map_err(|source| self.failed(source))?;
+        leftovers::hold(file.as_file());
+        Ok(file)
     }
 
     /// Gives the finished and synced image and manifest their names, durably. The image comes
@@ -105,7 +124,8 @@ impl Output {
         named.map_err(|error| OutputError::Io { path: path.to_owned(), source: error.error })
     }
 
-    fn dir(&self) -> &Path {
+    /// Its directory.
+    pub(crate) fn dir(&self) -> &Path {
         self.path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."))
     }
 

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use hc_common::text::printable::{printable, printable_lines};
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 
 /// Where work reports to.
@@ -57,7 +58,7 @@ impl Progress for Bars {
         let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
         // A template that does not parse would only cost the looks; the test below keeps both valid.
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = self.0.add(bar.with_style(style).with_message(what.to_owned()));
+        let bar = self.0.add(bar.with_style(style).with_message(printable(what).into_owned()));
         bar.enable_steady_tick(Duration::from_millis(200));
         Box::new(Bar(bar))
     }
@@ -118,11 +119,12 @@ struct LineState<W> {
 
 impl<W: Write> LineTask<W> {
     fn new(what: &str, total: Option<u64>, mut out: W) -> Self {
+        let what = printable(what);
         let of = total.map(|total| format!(" ({})", HumanBytes(total))).unwrap_or_default();
         log(&mut out, &format!("{what}{of}"));
         let now = Instant::now();
         let state = Mutex::new(LineState { out, bytes: 0, begun: now, last_line: now });
-        Self { what: what.to_owned(), total, state }
+        Self { what: what.into_owned(), total, state }
     }
 
     fn middle(&self, bytes: u64) -> String {
@@ -139,7 +141,7 @@ impl<W: Write> LineTask<W> {
 
 /// A log that cannot be written must not stop the work.
 fn log(out: &mut impl Write, line: &str) {
-    let _ = writeln!(out, "{line}");
+    let _ = writeln!(out, "{}", printable_lines(line));
 }
 
 impl<W: Write + Send> Task for LineTask<W> {

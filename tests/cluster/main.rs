@@ -68,6 +68,6 @@ fn boards() -> Boards {
 }
 
 fn check(text: &str) -> Result<Checked, Report> {
-    let context = LoadContext { boards: &boards(), dir: Path::new(""), read: &read };
+    let context = LoadContext { boards: &boards(), dir: Path::new(""), read: &read, is_outside: &|_| false };
     parse(text, "cluster.toml", &context)
 }

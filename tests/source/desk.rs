@@ -33,6 +33,7 @@ impl Desk {
             cache: &self.cache,
             progress: &Silent,
             interrupt: &self.interrupt,
+            may_keep: |_| true,
         }
     }
 
@@ -69,7 +70,11 @@ fn list(dir: &Path, root: &Path, files: &mut Vec<String>) {
         if path.is_dir() {
             list(&path, root, files);
         } else {
-            files.push(path.strip_prefix(root).unwrap().display().to_string());
+            let name = path.strip_prefix(root).unwrap().display().to_string();
+            // The record beside a file is part of it.
+            if !name.ends_with(".verified") {
+                files.push(name);
+            }
         }
     }
 }

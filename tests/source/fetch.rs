@@ -20,7 +20,13 @@ fn download(
     size: Option<u64>,
 ) -> Result<Vec<u8>, SourceError> {
     let url = server.url(PATH);
-    let wanted = DownloadSpec { url: &url, sha256: Sha256Digest::of(bytes), size, promised_by: "the test" };
+    let wanted = DownloadSpec {
+        url: &url,
+        sha256: Sha256Digest::of(bytes),
+        size,
+        limit: 1 << 30,
+        promised_by: "the test",
+    };
     let partial = desk.path("x.partial");
     let (path, size) = desk.fetcher.download(&wanted, &partial, &Silent, &desk.interrupt)?;
     assert_eq!(path, partial);

@@ -10,7 +10,7 @@ use hcimage::source::base::{BaseSource, UnpackedBase, obtain};
 use hcimage::source::copy::copy_image;
 use hcimage::source::digest::Sha256Digest;
 
-use crate::desk::{Desk, image, pack};
+use crate::desk::{Desk, chain, image, pack};
 
 fn from_file(desk: &Desk, path: PathBuf) -> Result<UnpackedBase, SourceError> {
     obtain(&desk.tools(), &BaseSource::File(path), "base.test", &mut desk.lock())
@@ -65,8 +65,8 @@ fn a_raw_image_is_used_in_place() {
     let desk = Desk::new();
     let path = desk.write("x.img", image(1 << 20));
     let base = from_file(&desk, path.clone()).unwrap();
-    let expected = UnpackedBase { image: path, size: 1 << 20, name: "x.img".into(), sha256: None, url: None };
-    assert_eq!(base, expected);
+    assert_eq!((base.image, base.size, base.name.as_str()), (path, 1 << 20, "x.img"));
+    assert!(base.sha256.is_none() && base.url.is_none());
     assert!(desk.cached().is_empty());
 }
 
@@ -146,7 +146,7 @@ fn an_unsupported_format_is_rejected_by_name() {
     let error = from_file(&desk, desk.path("absent.img")).unwrap_err();
     assert!(error.to_string().contains("absent.img"), "{error}");
     let error = from_file(&desk, desk.dir.path().to_owned()).unwrap_err();
-    assert!(error.to_string().contains("a directory"), "{error}");
+    assert!(chain(&error).contains("found a directory"), "{error}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use hc_common::text::printable::printable;
 use serde_json::{Value, json};
 
 use crate::board::{Board, Boards, Storage};
@@ -32,10 +33,10 @@ impl Args {
         let mut out = output::stdout();
         let width = boards.names().map(str::len).max().unwrap_or_default();
         for board in boards.iter() {
-            writeln!(out, "{:width$}  {}", board.name, board.title)?;
-            writeln!(out, "{:width$}  {}", "", summary(board))?;
+            writeln!(out, "{:width$}  {}", printable(&board.name), printable(&board.title))?;
+            writeln!(out, "{:width$}  {}", "", printable(&summary(board)))?;
             if let Some(console) = console(board) {
-                writeln!(out, "{:width$}  {console}", "")?;
+                writeln!(out, "{:width$}  {}", "", printable(&console))?;
             }
             writeln!(out, "{:width$}  {}", "", proved(&board.name))?;
         }

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use hc_common::text::printable::printable;
 use serde_json::{Value, json};
 
 use crate::board::Board;
@@ -90,7 +91,7 @@ impl Report<'_> {
         }
         let images: Vec<_> = self.outcome.nodes.iter().map(|built| &built.image).collect();
         for line in flash::instructions(&images, self.boards()) {
-            writeln!(out, "{line}")?;
+            writeln!(out, "{}", printable(&line))?;
         }
         if let Some(kubeconfig) = &self.outcome.kubeconfig {
             let (path, api) = (flash::shell_word(kubeconfig), self.project.cluster.api_url());
@@ -112,9 +113,9 @@ fn print_node(out: &mut impl Write, node: &Node, built: &BuiltNode) -> std::io::
     let address = node.network.static_address();
     let address = address.map_or_else(|| "DHCP".to_owned(), |address| address.to_string());
     let (name, role, board) = (&node.name, node.bootstrap_role.role(), &node.board);
-    writeln!(out, "{}  {}", image.path.display(), image.size)?;
+    writeln!(out, "{}  {}", printable(&image.path.display().to_string()), image.size)?;
     writeln!(out, "  node {name}, {role}, {address}, for {board}")?;
-    writeln!(out, "  from {system}, k3s {k3s}")?;
+    writeln!(out, "  from {}, k3s {k3s}", printable(&system.to_string()))?;
     if let Some(change) = &image.partition_table {
         writeln!(out, "  {change}")?;
     }

@@ -1,6 +1,6 @@
 //! What is to be built, from which inputs: arguments of the commands that build and that only plan.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,7 @@ use hc_common::text::decode;
 
 use crate::board::{Board, Boards};
 use crate::cluster::{Addressing, DataDir, DataDisk, Manifest, SingleNode};
+use crate::local_file;
 use crate::session::{K3sChoice, Project, Sources};
 use crate::source::INPUT_FORMATS;
 use crate::source::k3s_version::{K3sVersion, K3sVersionReq};
@@ -18,7 +19,7 @@ use crate::value::{
     ValueError,
 };
 
-use super::output::Usage;
+use super::output::{self, Usage};
 
 /// The cluster file where nobody names one.
 pub(super) const CLUSTER_FILE: &str = "cluster.toml";
@@ -114,7 +115,7 @@ impl BuildArgs {
         }
         let (project, warnings) = Project::load(&file, &boards)?;
         if !warnings.is_empty() {
-            writeln!(io::stderr().lock(), "{warnings}")?;
+            writeln!(output::stderr(), "{warnings}")?;
         }
         Ok(project)
     }
@@ -189,8 +190,7 @@ fn source_date_epoch() -> anyhow::Result<Option<i64>> {
 
 fn read_manifest(path: &Path) -> anyhow::Result<Manifest> {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-    let text = decode(&bytes).map_err(|bad| Usage(format!("--manifest {}: {bad}", path.display())))?;
-    Manifest::new(name, text.to_owned())
-        .map_err(|bad| Usage(format!("--manifest {}: {bad}", path.display())).into())
+    let text = local_file::read_text(path, Manifest::LONGEST)
+        .with_context(|| format!("reading {}", path.display()))?;
+    Manifest::new(name, text).map_err(|bad| Usage(format!("--manifest {}: {bad}", path.display())).into())
 }

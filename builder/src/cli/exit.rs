@@ -50,11 +50,17 @@ pub(super) fn class(error: &anyhow::Error) -> ExitClass {
     error.chain().find_map(of_cause).unwrap_or(ExitClass::Failed)
 }
 
-/// Prints an error and its causes, one a line.
+/// Prints an error and its causes, one a line. Further lines of a message are indented, so that no foreign text in it looks
+/// like a message of its own; the report on a cluster file is made of lines that are.
 pub(super) fn print_chain(out: &mut dyn Write, error: &anyhow::Error) -> io::Result<()> {
-    writeln!(out, "error: {error}")?;
-    for cause in error.chain().skip(1) {
-        writeln!(out, "  because: {cause}")?;
+    let mut start = "error: ";
+    for cause in error.chain() {
+        let text = match cause.downcast_ref::<ClusterError>() {
+            Some(invalid @ ClusterError::Invalid(_)) => invalid.to_string(),
+            _ => cause.to_string().replace('\n', "\n    "),
+        };
+        writeln!(out, "{start}{text}")?;
+        start = "  because: ";
     }
     if class(error) == ExitClass::Unreachable {
         writeln!(out, "  without internet: name local files with --base FILE and --k3s DIR")?;

@@ -94,13 +94,18 @@ impl Args {
         }
         let boards = Boards::load(self.profiles.as_deref())?;
         let given = match !self.no_questions && io::stdin().is_terminal() && io::stderr().is_terminal() {
-            true => ask(self.given, &boards, &mut io::stdin().lock(), &mut io::stderr().lock())
+            true => ask(self.given, &boards, &mut io::stdin().lock(), &mut output::stderr())
                 .context("asking for the cluster's settings")?,
             false => self.given,
         };
         let text = cluster::template(&given.options(&boards)?);
         let dir = self.output.parent().unwrap_or(Path::new(""));
-        let context = LoadContext { boards: &boards, dir, read: &|file| std::fs::read(file) };
+        let context = LoadContext {
+            boards: &boards,
+            dir,
+            read: &cluster::read_file,
+            is_outside: &|file| cluster::leads_outside(dir, file),
+        };
         let checked = cluster::parse(&text, &self.output.display().to_string(), &context)
             .map_err(|report| Usage(format!("the options make no valid cluster\n{report}")))?;
         write(&self.output, &text, self.overwrite)
@@ -124,7 +129,7 @@ fn write(path: &Path, text: &str, overwrite: bool) -> io::Result<()> {
 
 fn report(path: &Path, warnings: &cluster::Report) -> anyhow::Result<()> {
     if !warnings.is_empty() {
-        writeln!(io::stderr().lock(), "{warnings}")?;
+        writeln!(output::stderr(), "{warnings}")?;
     }
     let mut out = output::stdout();
     writeln!(out, "{} is ready: look through it, then run hcimage build", path.display())?;

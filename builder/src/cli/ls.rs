@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::Context;
+use hc_common::text::printable::printable;
 use serde::Serialize;
 
 use crate::fs::{Entry, ImagePath, Kind, Result, Stat};
@@ -84,9 +85,9 @@ fn line(tree: &Tree, dir: &ImagePath, name: String) -> Result<Line> {
 impl Line {
     fn print(&self, out: &mut dyn Write) -> io::Result<()> {
         let Self { kind, mode, uid, gid, size, name, target } = self;
-        write!(out, "{kind:7} {mode} {uid:>5} {gid:>5} {size:>12} {name}")?;
+        write!(out, "{kind:7} {mode} {uid:>5} {gid:>5} {size:>12} {}", printable(name))?;
         match target {
-            Some(target) => writeln!(out, " -> {target}"),
+            Some(target) => writeln!(out, " -> {}", printable(target)),
             None => writeln!(out),
         }
     }

@@ -15,7 +15,7 @@ mod plan;
 mod rotate;
 mod run;
 
-use std::io;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -25,7 +25,7 @@ use clap::{Parser, Subcommand};
 use crate::interrupt::Interrupt;
 use crate::progress;
 use crate::session::Session;
-use crate::source::base;
+use crate::source::base::{self, UnpackedBase};
 
 /// Turn stock Raspberry Pi OS, Debian and Ubuntu images into k3s appliances, offline.
 #[derive(Debug, Parser)]
@@ -62,16 +62,31 @@ enum Command {
 
 /// Runs the program with the process's arguments.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
     match cli.command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if output::is_output_closed(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // Without stderr there is nowhere to report to.
-            let _ = exit::print_chain(&mut io::stderr().lock(), &error);
+            let _ = exit::print_chain(&mut output::stderr(), &error);
             ExitCode::from(exit::class(&error).code())
         }
     }
+}
+
+/// Prints what is wrong with the arguments, or the help that was asked for: an argument may be the name of a foreign file.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let text = error.render();
+    // Without a stream there is nowhere to report to.
+    let _ = match error.use_stderr() {
+        true => write!(output::stderr(), "{text}"),
+        false if output::coloured() => write!(output::coloured_stdout(), "{}", text.ansi()),
+        false => write!(output::stdout(), "{text}"),
+    };
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1))
 }
 
 /// The user's cache, progress on stderr, and Ctrl-C caught from now on.
@@ -80,12 +95,21 @@ fn session() -> anyhow::Result<Session> {
     Ok(Session::of_user(interrupt, progress::on_stderr())?)
 }
 
-/// An image that can be read: a raw one itself; a packed one is unpacked into the cache, once.
-fn unpacked(image: &Path) -> anyhow::Result<PathBuf> {
+/// An image that can be read.
+struct Readable {
+    path: PathBuf,
+    /// A copy that must not be kept is removed with this.
+    _unpacked: Option<UnpackedBase>,
+}
+
+/// A raw image itself. A packed one is unpacked: a stock image into the cache, once; one that hcimage built holds secrets,
+/// and is removed after use.
+fn unpacked(image: &Path) -> anyhow::Result<Readable> {
     if !base::is_packed(image)? {
-        return Ok(image.to_owned());
+        return Ok(Readable { path: image.to_owned(), _unpacked: None });
     }
-    Ok(base::obtain_file(&session()?.cx(), image)?.image)
+    let unpacked = base::obtain_file(&session()?.cx(), image)?;
+    Ok(Readable { path: unpacked.image.clone(), _unpacked: Some(unpacked) })
 }
 
 impl Command {

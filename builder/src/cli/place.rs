@@ -32,11 +32,12 @@ impl FromStr for Place {
 }
 
 impl Place {
-    /// Opens the image for reading; a packed one is unpacked.
+    /// Opens the image for reading; a packed one is unpacked. What is opened stays readable, though a copy that must not be
+    /// kept has no name any more.
     pub(super) fn open(&self) -> anyhow::Result<Tree> {
         let context = || format!("opening {}", self.image.display());
         let image = unpacked(&self.image).with_context(context)?;
-        OsImage::open(&image).and_then(|image| image.tree(Access::Read)).with_context(context)
+        OsImage::open(&image.path).and_then(|image| image.tree(Access::Read)).with_context(context)
     }
 }
 

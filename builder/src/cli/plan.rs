@@ -45,7 +45,8 @@ impl Args {
                 .collect();
             return output::print_json(&json!({ "schema": 1, "nodes": nodes }));
         }
-        let (mut out, colour) = (output::stdout(), output::coloured());
+        let colour = output::coloured();
+        let mut out = if colour { output::coloured_stdout() } else { output::stdout() };
         for Preview { node, changes, .. } in &nodes {
             let (name, role, board) = (&node.name, node.bootstrap_role.role(), &node.board);
             writeln!(out, "node {name}, {role}, for {board}: {} changes", changes.len())?;

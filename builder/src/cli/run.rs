@@ -1,11 +1,13 @@
 //! `hcimage run`.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 
+use hc_common::text::printable::without_sequences;
 use hc_firstboot::report::ReportStatus;
 
 use crate::board::Boards;
@@ -13,6 +15,9 @@ use crate::interrupt::Interrupt;
 use crate::progress;
 use crate::run::{Machine, Network, Start, Vm};
 use crate::source::copy::copy_image;
+use crate::source::leftovers::RunDir;
+
+use super::output;
 
 /// Boot a built image in QEMU and wait for the node's report
 ///
@@ -51,19 +56,21 @@ impl Args {
         let boards = Boards::load(self.profiles.as_deref())?;
         let board = boards.get(&self.board)?;
         let interrupt = Interrupt::install()?;
-        let copy = tempfile::Builder::new().prefix("hcimage-run-").suffix(".img").tempfile()?;
+        let progress = progress::on_stderr();
+        RunDir::clear_leftovers(progress.as_ref());
+        let dir = RunDir::new().context("making a temporary directory")?;
+        let copy = dir.file("copy.img");
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&copy)
+            .with_context(|| format!("creating {}", copy.display()))?;
         let what = format!("copying {}", self.image.display());
-        copy_image(
-            progress::on_stderr().as_ref(),
-            &interrupt,
-            &what,
-            &self.image,
-            copy.as_file(),
-            copy.path(),
-        )?;
+        copy_image(progress.as_ref(), &interrupt, &what, &self.image, &file, &copy)?;
         let machine = Machine {
             board,
-            image: copy.path(),
+            image: &copy,
             start: if self.uefi { Start::Uefi } else { Start::Kernel { from: None } },
             disks: self.data_disk.into_iter().collect(),
             memory: self.memory,
@@ -74,7 +81,7 @@ impl Args {
             Vm::start(&machine, &interrupt).with_context(|| format!("booting {}", self.image.display()))?;
         let mut ready = false;
         vm.wait_for("report", Duration::from_secs(self.wait), |line| {
-            let _ = writeln!(io::stderr(), "{line}");
+            let _ = writeln!(output::stderr(), "{}", without_sequences(line));
             ready = line.trim() == ReportStatus::Ready.sentinel();
             ready || line.trim() == ReportStatus::Failed.sentinel()
         })?;

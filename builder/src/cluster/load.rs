@@ -9,11 +9,12 @@ use toml::de::{DeTable, Deserializer};
 
 use crate::board::Boards;
 use crate::exit_class::{Classified, ExitClass};
+use crate::local_file::{self, TEXT_LIMIT};
 
 use super::field::Span;
 use super::file::File;
-use super::model::Cluster;
-use super::problem::{Problems, boundary};
+use super::model::{Cluster, Manifest};
+use super::problem::{MOST, Problems, boundary};
 use super::report::Report;
 use super::{check, resolve, schema, validate};
 
@@ -25,6 +26,8 @@ pub struct LoadContext<'a> {
     pub dir: &'a Path,
     /// Reads a file that the cluster file names.
     pub read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
+    /// Whether a file that the cluster file names lies outside of the project, as [`leads_outside`] tells.
+    pub is_outside: &'a dyn Fn(&Path) -> bool,
 }
 
 /// A cluster, with warnings to show before it is built.
@@ -71,13 +74,31 @@ impl Classified for ClusterError {
     }
 }
 
+/// Reads a file that a cluster file names: a regular one, and not longer than any may be.
+///
+/// # Errors
+/// With the reason, besides what the system refuses.
+pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    local_file::read(path, Manifest::LONGEST)
+}
+
+/// Whether a path leads out of the project's folder, by its words or by a link.
+pub fn leads_outside(dir: &Path, file: &Path) -> bool {
+    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+    match (dir.canonicalize(), dir.join(file).canonicalize()) {
+        (Ok(dir), Ok(file)) => !file.starts_with(dir),
+        // What is not there cannot be read either.
+        _ => false,
+    }
+}
+
 /// Reads and checks a cluster file. Paths in it are relative to its directory.
 pub fn load(path: &Path, boards: &Boards) -> Result<Checked, ClusterError> {
     let failed = |source| ClusterError::Read { path: path.to_owned(), source };
-    let bytes = std::fs::read(path).map_err(failed)?;
+    let bytes = local_file::read(path, TEXT_LIMIT).map_err(failed)?;
     let text = decode(&bytes).map_err(|source| ClusterError::NotText { path: path.to_owned(), source })?;
     let dir = path.parent().unwrap_or(Path::new(""));
-    let context = LoadContext { boards, dir, read: &|file| std::fs::read(file) };
+    let context = LoadContext { boards, dir, read: &read_file, is_outside: &|file| leads_outside(dir, file) };
     parse(text, &path.display().to_string(), &context).map_err(ClusterError::Invalid)
 }
 
@@ -90,7 +111,7 @@ pub fn parse(text: &str, name: &str, context: &LoadContext<'_>) -> Result<Checke
     let cluster = read(text, context, &mut problems);
     let failed = problems.has_errors();
     match cluster {
-        Some(cluster) if !failed => Ok(Checked { cluster, warnings: Report::new(name, text, problems) }),
+        Some(cluster) if !failed => Ok(Checked { cluster, warnings: Report::new(name, problems) }),
         _ => {
             if !failed {
                 let hint = "please report this bug with the file, without its secrets";
@@ -100,7 +121,7 @@ pub fn parse(text: &str, name: &str, context: &LoadContext<'_>) -> Result<Checke
                     hint,
                 );
             }
-            Err(Report::new(name, text, problems))
+            Err(Report::new(name, problems))
         }
     }
 }
@@ -140,6 +161,9 @@ fn other_version(table: &DeTable<'_>) -> Option<(String, Span)> {
 fn syntax(text: &str, errors: &[toml::de::Error], problems: &mut Problems<'_>) {
     let mut lines = std::collections::BTreeSet::new();
     for error in errors {
+        if lines.len() >= MOST {
+            break;
+        }
         let span = error.span().unwrap_or(0..0);
         if lines.insert(problems.line(&span)) {
             hide_values(text, span.start, problems);

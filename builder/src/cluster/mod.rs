@@ -23,7 +23,7 @@ mod template;
 mod validate;
 
 pub use check::{CgroupV1Unsupported, check_base};
-pub use load::{Checked, ClusterError, LoadContext, load, parse};
+pub use load::{Checked, ClusterError, LoadContext, leads_outside, load, parse, read_file};
 pub use model::*;
 pub use problem::Severity;
 pub use reference::reference;

@@ -52,12 +52,19 @@ pub(super) struct Problem {
 /// All problems of a file so far, and the ranges that no message may show.
 #[derive(Debug)]
 pub(super) struct Problems<'a> {
-    text: &'a str,
+    pub(super) text: &'a str,
+    /// Where each line ends.
+    ends: Vec<usize>,
     pub(super) list: Vec<Problem>,
     pub(super) hidden: Vec<Span>,
+    /// Problems that are not in the list, since it is long enough for anybody to read.
+    pub(super) more: usize,
     /// Whether invalid parts of the file were removed.
     lacks_parts: bool,
 }
+
+/// The most problems of each severity that are listed.
+pub(super) const MOST: usize = 100;
 
 /// The end of the last whole character at or before an offset.
 pub(super) fn boundary(text: &str, place: usize) -> usize {
@@ -66,7 +73,8 @@ pub(super) fn boundary(text: &str, place: usize) -> usize {
 
 impl<'a> Problems<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, list: Vec::new(), hidden: Vec::new(), lacks_parts: false }
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect();
+        Self { text, ends, list: Vec::new(), hidden: Vec::new(), more: 0, lacks_parts: false }
     }
 
     pub(super) fn error(&mut self, span: &Span, message: impl Into<String>, hint: impl Into<String>) {
@@ -78,6 +86,10 @@ impl<'a> Problems<'a> {
     }
 
     fn push(&mut self, severity: Severity, span: &Span, message: String, hint: String) {
+        if self.list.iter().filter(|problem| problem.severity == severity).count() >= MOST {
+            self.more = self.more.saturating_add(1);
+            return;
+        }
         self.list.push(Problem { severity, span: span.clone(), message, hint });
     }
 
@@ -109,7 +121,6 @@ impl<'a> Problems<'a> {
 
     /// The line of a position, counted from 1, to point from one problem to another.
     pub(super) fn line(&self, span: &Span) -> usize {
-        let before = self.text.as_bytes().get(..span.start).unwrap_or_default();
-        before.iter().filter(|byte| **byte == b'\n').count().saturating_add(1)
+        self.ends.partition_point(|end| *end < span.start).saturating_add(1)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use hc_common::text::printable::{is_printable, printable};
 use serde::Serialize;
 
 use super::field::Span;
@@ -14,6 +15,13 @@ pub struct Report {
     pub file: String,
     /// The problems.
     pub findings: Vec<Finding>,
+    /// Further problems, which are not listed.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub more: usize,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// One problem.
@@ -45,11 +53,11 @@ struct Excerpt {
 const WIDEST: usize = 120;
 
 impl Report {
-    pub(super) fn new(file: &str, text: &str, problems: Problems<'_>) -> Self {
-        let Problems { mut list, hidden, .. } = problems;
+    pub(super) fn new(file: &str, problems: Problems<'_>) -> Self {
+        let Problems { text, mut list, hidden, more, .. } = problems;
         list.sort_by_key(|problem| (problem.severity, problem.span.start));
         let findings = list.into_iter().map(|problem| finding(text, &hidden, problem)).collect();
-        Self { file: file.to_owned(), findings }
+        Self { file: printable(file).into_owned(), findings, more }
     }
 
     /// The number of problems of this severity.
@@ -71,6 +79,7 @@ fn finding(text: &str, hidden: &[Span], problem: Problem) -> Finding {
     let line = before.bytes().filter(|byte| *byte == b'\n').count().saturating_add(1);
     let column = text.get(begin..start).map_or(0, |part| part.chars().count()).saturating_add(1);
     let excerpt = excerpt(text, hidden, begin, &(start..span.end.max(start)));
+    let (message, hint) = (printable(&message).into_owned(), printable(&hint).into_owned());
     Finding { severity, line, column, message, hint, excerpt }
 }
 
@@ -90,7 +99,18 @@ fn excerpt(text: &str, hidden: &[Span], begin: usize, span: &Span) -> Option<Exc
         Some((cut, _)) => format!("{}…", shown.get(..cut)?),
         None => shown,
     };
-    (!line.trim().is_empty()).then_some(Excerpt { line: line.replace('\t', " "), marked: marked.max(1) })
+    (!line.trim().is_empty()).then_some(Excerpt { line: as_wide(&line), marked: marked.max(1) })
+}
+
+/// As wide as it is in the file, so that the marks below stand where they should.
+fn as_wide(line: &str) -> String {
+    line.chars()
+        .map(|c| match c {
+            '\t' => ' ',
+            c if is_printable(c) => c,
+            _ => '\u{fffd}',
+        })
+        .collect()
 }
 
 impl fmt::Display for Report {
@@ -112,6 +132,9 @@ impl fmt::Display for Report {
             if !hint.is_empty() {
                 writeln!(f, "      = {hint}")?;
             }
+        }
+        if self.more > 0 {
+            writeln!(f, "and {} more problems, which are not listed", self.more)?;
         }
         let counts = [(Severity::Error, "error"), (Severity::Warning, "warning")]
             .map(|(severity, word)| (self.count(severity), word));

@@ -3,6 +3,11 @@
 /// The known word nearest to a mistyped one, if any is near: case and `_` for `-` are ignored, and one other difference
 /// is allowed for every three letters.
 pub(super) fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    /// No known word is nearly as long.
+    const LONGEST: usize = 100;
+    if written.len() > LONGEST {
+        return None;
+    }
     let plain = |text: &str| text.to_lowercase().replace('_', "-");
     let written = plain(written);
     let most = (written.chars().count() / 3).max(1);

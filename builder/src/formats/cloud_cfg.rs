@@ -1,11 +1,11 @@
 //! cloud-init's own configuration: its data sources, and what it says of swap.
 
-use hc_common::text::yaml::is_too_deep;
+use yaml_rust2::Yaml;
 use yaml_rust2::yaml::Hash;
-use yaml_rust2::{Yaml, YamlLoader};
 
 use super::EditError;
 use super::cloud_swap;
+use super::yaml_load;
 
 /// The main file.
 pub const PATH: &str = "/etc/cloud/cloud.cfg";
@@ -25,8 +25,7 @@ pub struct DataSources {
 /// wins. A file that is not valid YAML is ignored, as by cloud-init.
 pub fn datasources<'t>(files: impl IntoIterator<Item = &'t str>) -> DataSources {
     let mut found = DataSources::default();
-    let readable = files.into_iter().filter(|text| !is_too_deep(text));
-    for document in readable.filter_map(|text| YamlLoader::load_from_str(text).ok()).flatten() {
+    for document in files.into_iter().filter_map(|text| yaml_load::load(text).ok()).flatten() {
         if let Some(list) = document["datasource_list"].as_vec() {
             found.list = list.iter().filter_map(Yaml::as_str).map(str::to_owned).collect();
         }
@@ -70,10 +69,7 @@ pub fn without_swap_lines(text: &str) -> Result<String, EditError> {
 
 /// The settings of a file; none where it is not valid, and ignored by cloud-init.
 fn settings(text: &str) -> Option<Hash> {
-    if is_too_deep(text) {
-        return None;
-    }
-    YamlLoader::load_from_str(text).ok()?.into_iter().next()?.into_hash()
+    yaml_load::load(text).ok()?.into_iter().next()?.into_hash()
 }
 
 #[cfg(test)]

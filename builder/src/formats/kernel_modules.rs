@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+/// More names than any kernel has modules: a list with more is none.
+const MOST: usize = 100_000;
+
 /// The modules of one kernel, loadable or built in. A hyphen in a name equals an underscore, as for modprobe.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -15,7 +18,7 @@ impl KernelModules {
     /// Reads the two lists: lines `path/x.ko[.xz]: dependencies` (depmod's modules.dep(5)) and lines `path/x.ko`.
     pub fn parse(dep: &str, builtin: &str) -> Self {
         let loadable = dep.lines().filter_map(|line| line.split_once(':')).map(|(path, _)| path);
-        Self { names: loadable.chain(builtin.lines()).filter_map(name).collect() }
+        Self { names: loadable.chain(builtin.lines()).filter_map(name).take(MOST).collect() }
     }
 
     /// Whether the kernel has the module.

@@ -59,3 +59,4 @@ pub use error::EditError;
 pub use hc_common::network::{
     dhcpcd_conf, interfaces, keyfile, netplan, networkd, profile, resolv_conf, wait_online, wpa_supplicant,
 };
+pub use hc_common::text::yaml_load;

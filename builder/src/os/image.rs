@@ -10,6 +10,7 @@ use crate::disk::{ByteSize, DiskError, Partition, PartitionTable, Window};
 use crate::fs::ImagePath;
 use crate::fs::ext4::{Ext4, Ext4Options};
 use crate::fs::fat::{FatFs, FatOptions};
+use crate::local_file;
 
 use super::error::OsError;
 use super::layout::{KERNELS, Layout};
@@ -50,6 +51,17 @@ impl PartitionRole {
     }
 }
 
+/// The directory of every image that hcimage built: its seed lies there.
+const BUILT: &str = "/etc/hcimage";
+
+/// Whether an image is a stock one, which holds no secrets: not one that hcimage built, nor one that cannot be read.
+pub fn is_without_secrets(image: &Path) -> bool {
+    let built = OsImage::open(image)
+        .and_then(|image| image.tree(Access::Read))
+        .map(|tree| tree.exists(&fixed(BUILT)));
+    matches!(built, Ok(Ok(false)))
+}
+
 /// An image with a root and a boot partition, and optionally a separate `/boot`.
 #[derive(Debug)]
 pub struct OsImage {
@@ -61,7 +73,7 @@ pub struct OsImage {
 impl OsImage {
     /// Opens an image for reading.
     pub fn open(path: &Path) -> Result<Self, OsError> {
-        let file = File::open(path).map_err(|source| DiskError::Io { what: "opening it", source })?;
+        let file = local_file::open(path).map_err(|source| DiskError::Io { what: "opening it", source })?;
         Self::from_file(Arc::new(file))
     }
 

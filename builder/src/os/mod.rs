@@ -21,7 +21,7 @@ pub use error::OsError;
 pub use facts::{Bootloader, Facts, Swap};
 pub use family::{Evidence, Family, System};
 pub use first_boot::{CloudInit, MachineId, RootGrowth, UserSetup};
-pub use image::{Access, OsImage, PartitionRole};
+pub use image::{Access, OsImage, PartitionRole, is_without_secrets};
 pub use interest::Interest;
 pub use kernel::{Kernel, PiKernel};
 pub use probe::probe;

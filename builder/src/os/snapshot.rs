@@ -324,7 +324,7 @@ fn read(tree: &Tree, path: &ImagePath) -> Result<(FileState, bool), FsError> {
     };
     Ok(match stat.kind {
         Kind::File if stat.size <= LIMIT => {
-            let bytes = tree.read(path, LIMIT)?;
+            let bytes = tree.read_configuration(path, LIMIT)?;
             match decode(&bytes) {
                 Ok(text) => (FileState::Text(text.to_owned(), stat.attributes), is_marked(&bytes)),
                 Err(NotText::Utf16) => (FileState::Utf16, false),

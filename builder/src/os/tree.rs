@@ -1,5 +1,6 @@
 //! The file systems of an image as in the running system: each partition at its mount point.
 
+use std::cell::Cell;
 use std::io::{Read, Write};
 
 use crate::fs::resolve::{self, Last, resolve};
@@ -12,7 +13,13 @@ pub struct Tree {
     root: Box<dyn FileSystem>,
     /// Parents before children.
     mounts: Vec<Mounted>,
+    /// Bytes of configuration that may still be read.
+    left: Cell<u64>,
 }
+
+/// The most bytes of configuration of one image: they are kept while it is planned for. Images have below 20 MiB, most of it
+/// the package database.
+const MOST_CONFIGURATION: u64 = 96 << 20;
 
 struct Mounted {
     role: PartitionRole,
@@ -30,7 +37,7 @@ pub(crate) struct Found {
 impl Tree {
     /// A tree with only the root.
     pub fn new(root: Box<dyn FileSystem>) -> Self {
-        Self { root, mounts: Vec::new() }
+        Self { root, mounts: Vec::new(), left: Cell::new(MOST_CONFIGURATION) }
     }
 
     /// The tree with `fs` mounted at `at`, a path without links; its parents must be mounted already.
@@ -77,6 +84,20 @@ impl Tree {
     pub fn read(&self, path: &ImagePath, limit: u64) -> Result<Vec<u8>> {
         let (fs, path) = self.locate(path)?;
         fs.read(&path, limit)
+    }
+
+    /// The same for a file that says how the system is set up; all of them together are bounded.
+    pub fn read_configuration(&self, path: &ImagePath, limit: u64) -> Result<Vec<u8>> {
+        let bytes = self.read(path, limit)?;
+        let left = self.left.get().checked_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        self.left.set(left.ok_or_else(|| FsError::BadPath {
+            path: path.to_string(),
+            problem: format!(
+                "the files of the configuration have more than {} MiB together",
+                MOST_CONFIGURATION >> 20
+            ),
+        })?);
+        Ok(bytes)
     }
 
     /// Writes the content of a regular file to `out`.

@@ -150,7 +150,7 @@ impl<'a> ImageDraft<'a> {
             writing_back.end()?;
             let file = image.file();
             file.sync_all()?;
-            Ok(file.metadata()?.len())
+            Ok((file.metadata()?.len(), Arc::clone(file)))
         });
         Finishing { syncing, path, before, changes }
     }
@@ -158,7 +158,7 @@ impl<'a> ImageDraft<'a> {
 
 /// A complete image that is being synced.
 pub(super) struct Finishing {
-    syncing: JoinHandle<io::Result<u64>>,
+    syncing: JoinHandle<io::Result<(u64, Arc<File>)>>,
     path: TempPath,
     before: u64,
     pub(super) changes: Vec<ChangeRecord>,
@@ -167,15 +167,17 @@ pub(super) struct Finishing {
 impl Finishing {
     /// Everything is on the disk when this returns.
     pub(super) fn wait(self, output: &Output) -> Result<Finished, BuildError> {
-        let size = joined(self.syncing).map_err(|source| output.failed(source))?;
+        let (size, held) = joined(self.syncing).map_err(|source| output.failed(source))?;
         let grown = ByteSize(size.saturating_sub(self.before));
-        Ok(Finished { path: self.path, size: ByteSize(size), grown, changes: self.changes })
+        Ok(Finished { path: self.path, _held: held, size: ByteSize(size), grown, changes: self.changes })
     }
 }
 
 /// A complete and synced image, without its final name.
 pub(super) struct Finished {
     pub(super) path: TempPath,
+    /// While it is open, no other build takes the file for left over.
+    pub(super) _held: Arc<File>,
     pub(super) size: ByteSize,
     /// By how much it is larger than its base.
     pub(super) grown: ByteSize,

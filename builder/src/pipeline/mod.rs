@@ -8,7 +8,7 @@ mod image_draft;
 
 use std::path::{Path, PathBuf};
 
-use tempfile::TempPath;
+use tempfile::NamedTempFile;
 
 use crate::apply::ChangeRecord;
 use crate::change_manifest::Manifest;
@@ -104,7 +104,7 @@ pub struct Ready {
     board: String,
     output: Output,
     finished: Finished,
-    manifest: TempPath,
+    manifest: NamedTempFile,
     partition_table: Option<String>,
 }
 
@@ -203,19 +203,20 @@ impl Target {
 }
 
 /// The list of changes, written and synced, without its final name.
-fn write(output: &Output, manifest: &Manifest<'_>) -> Result<TempPath, OutputError> {
+fn write(output: &Output, manifest: &Manifest<'_>) -> Result<NamedTempFile, OutputError> {
     let temporary = output.temporary()?;
     let failed = |source| output.failed(source);
     manifest.write(temporary.as_file()).map_err(failed)?;
     temporary.as_file().sync_all().map_err(failed)?;
-    Ok(temporary.into_temp_path())
+    Ok(temporary)
 }
 
 impl Ready {
     /// Gives image and manifest their names.
     pub fn publish(self) -> Result<BuiltImage, OutputError> {
         let Self { node, board, output, finished, manifest, partition_table } = self;
-        let Finished { path, size, grown, changes } = finished;
+        let Finished { path, _held, size, grown, changes } = finished;
+        let (_open, manifest) = manifest.into_parts();
         output.publish(path, manifest)?;
         let manifest = output.manifest();
         let path = output.path;

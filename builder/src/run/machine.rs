@@ -157,8 +157,10 @@ fn plug_in_disks(command: &mut Command, machine: &Machine) {
     }
 }
 
-/// A comma in a path is written twice in QEMU's options.
+/// A comma in a path is written twice in QEMU's options. QEMU takes words such as `nbd:` at the beginning for a protocol;
+/// an absolute path has none.
 pub(super) fn escaped(path: &Path) -> String {
+    let path = std::path::absolute(path).unwrap_or_else(|_| Path::new("/").join(path));
     path.display().to_string().replace(',', ",,")
 }
 

@@ -1,17 +1,16 @@
 //! A QEMU process: its console as lines, its power button, and its end with its owner's.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ExitStatus};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
-
 use crate::arch::Arch;
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::os::OsError;
+use crate::source::leftovers::RunDir;
 
 use super::kernel::KernelError;
 use super::machine::{Machine, command, program};
@@ -77,6 +76,12 @@ pub enum VmError {
     },
 }
 
+/// The longest line of a console in bytes.
+const LONGEST_LINE: u64 = 4096;
+
+/// The most lines that wait for whoever reads them; the guest waits too then.
+const MOST_WAITING: usize = 16_384;
+
 /// How often a wait checks for an interrupt.
 const TICK: Duration = Duration::from_millis(200);
 
@@ -88,7 +93,7 @@ pub struct Vm {
     monitor: TcpStream,
     button: &'static str,
     interrupt: Interrupt,
-    _files: TempDir,
+    _files: RunDir,
 }
 
 /// The power button.
@@ -103,7 +108,7 @@ const CTRL_ALT_DELETE: &str = concat!(
 impl Vm {
     /// Starts QEMU on the image.
     pub fn start(machine: &Machine, interrupt: &Interrupt) -> Result<Self, VmError> {
-        let files = tempfile::tempdir().map_err(io_error("making a temporary directory"))?;
+        let files = RunDir::new().map_err(io_error("making a temporary directory"))?;
         let mut command = command(machine, files.path())?;
         // QEMU connects to us: no race on who is first, and nothing but the loopback address is used.
         let listener =
@@ -177,18 +182,48 @@ impl Drop for Vm {
 
 /// The console as lines, read by a thread that ends with the process.
 fn read_lines(child: &mut Child) -> Receiver<String> {
-    let (sender, lines) = mpsc::channel();
+    let (sender, lines) = mpsc::sync_channel(MOST_WAITING);
     if let Some(stdout) = child.stdout.take() {
         thread::spawn(move || {
-            for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
-                let text = String::from_utf8_lossy(&line).trim_end_matches('\r').to_owned();
-                if sender.send(text).is_err() {
+            let mut console = BufReader::new(stdout);
+            while let Ok(Some(line)) = read_line(&mut console) {
+                if sender.send(line).is_err() {
                     return;
                 }
             }
         });
     }
     lines
+}
+
+/// The next line without its end, if there is one, and its beginning where it is longer than any: a guest may write without end.
+fn read_line(console: &mut impl BufRead) -> io::Result<Option<String>> {
+    let mut line = Vec::new();
+    let read = console.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)?;
+    if read == 0 {
+        return Ok(None);
+    }
+    if read as u64 == LONGEST_LINE && !line.ends_with(b"\n") {
+        skip_line(console)?;
+    }
+    let text =
+        String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(&line)).trim_end_matches('\r').to_owned();
+    Ok(Some(text))
+}
+
+/// Reads up to the end of a line and keeps nothing of it.
+fn skip_line(console: &mut impl BufRead) -> io::Result<()> {
+    loop {
+        let bytes = console.fill_buf()?;
+        let (length, end) = match bytes.iter().position(|byte| *byte == b'\n') {
+            Some(end) => (end.saturating_add(1), true),
+            None => (bytes.len(), bytes.is_empty()),
+        };
+        console.consume(length);
+        if end {
+            return Ok(());
+        }
+    }
 }
 
 /// Waits for QEMU's connection; where QEMU ends at once, its own message is on stderr already.
@@ -224,4 +259,22 @@ pub(super) fn not_started((program, package): (&'static str, &'static str), sour
 
 pub(super) fn io_error(what: &'static str) -> impl Fn(io::Error) -> VmError {
     move |source| VmError::Io { what: what.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endless_line_is_cut() {
+        let mut console = io::repeat(b'a').take(100_000).chain(&b"b\r\nlast"[..]);
+        let mut console = BufReader::new(&mut console);
+        let mut lines = Vec::new();
+        while let Some(line) = read_line(&mut console).unwrap() {
+            lines.push(line);
+        }
+        let lengths: Vec<usize> = lines.iter().map(String::len).collect();
+        assert_eq!(lengths, [4096, 4]);
+        assert_eq!(lines.last().unwrap(), "last");
+    }
 }

@@ -1,6 +1,6 @@
 //! Images of a whole cluster, and its kubeconfig.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,7 @@ use crate::output::{Output, OutputError};
 use crate::pipeline::{self, BuiltImage, Target};
 use crate::secrets::{Secrets, store};
 use crate::source::k3s_version::K3sVersion;
+use crate::source::leftovers::RunDir;
 use crate::value::Hostname;
 
 use super::project::{ProjectSecrets, clock};
@@ -86,6 +87,10 @@ impl Session {
         destination: &Destination,
     ) -> Result<Outcome, SessionError> {
         let outputs = destination.outputs(project, sources.base.as_deref())?;
+        outputs.iter().map(Output::dir).collect::<BTreeSet<_>>().into_iter().for_each(|dir| {
+            Output::clear_leftovers(dir, self.cx().progress);
+        });
+        RunDir::clear_leftovers(self.cx().progress);
         let prepared = self.prepare(project, sources)?;
         // A cluster that cannot be built gets no secrets either.
         let ephemeral = project.secrets_or_ephemeral(prepared.earliest())?;
@@ -191,8 +196,8 @@ impl Destination {
     /// Where each node's image goes, in the order of the nodes; checked before any work, so that nothing is in the way
     /// at the end.
     fn outputs(&self, project: &Project, base: Option<&Path>) -> Result<Vec<Output>, OutputError> {
-        if project.makes_kubeconfig() && !self.overwrite && self.kubeconfig().exists() {
-            return Err(OutputError::Exists { path: self.kubeconfig() });
+        if project.makes_kubeconfig() {
+            Output { path: self.kubeconfig(), overwrite: self.overwrite }.check_name(&self.kubeconfig())?;
         }
         let mut outputs = Vec::new();
         for node in project.cluster.nodes.iter() {

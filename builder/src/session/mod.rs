@@ -14,6 +14,7 @@ mod sources;
 use std::collections::BTreeMap;
 
 use crate::interrupt::Interrupt;
+use crate::os::is_without_secrets;
 use crate::progress::Progress;
 use crate::source::SourceContext;
 use crate::source::cache::Cache;
@@ -48,7 +49,7 @@ impl Session {
     /// What the functions of [`crate::source`] and [`crate::pipeline`] take.
     pub fn cx(&self) -> SourceContext<'_> {
         let Self { interrupt, progress, fetcher, cache } = self;
-        SourceContext { fetcher, cache, progress: progress.as_ref(), interrupt }
+        SourceContext { fetcher, cache, progress: progress.as_ref(), interrupt, may_keep: is_without_secrets }
     }
     /// Tells the user of each warning once, with the nodes that it is for.
     fn warn<'a>(&self, nodes: impl Iterator<Item = (&'a Hostname, &'a [String])>) {

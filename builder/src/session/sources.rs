@@ -3,18 +3,18 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::board::Board;
+use crate::board::{Board, Boards};
 use crate::cluster::{self, Cluster, Node, check_base};
 use crate::payload;
 use crate::pipeline::Base;
 use crate::plan::{Plan, Request};
-use crate::source::base::{self, BaseSource};
+use crate::source::base::{self, BaseSource, UnpackedBase};
 use crate::source::k3s_release::{self, K3sBundle, K3sSource};
 use crate::source::k3s_version::{K3sVersion, K3sVersionReq};
 use crate::source::lock::Lock;
 use crate::source::url::SourceUrl;
 
-use super::project::ProjectSecrets;
+use super::project::{ProjectSecrets, clock};
 use super::{Project, Session, SessionError};
 
 /// Where the inputs come from, besides what the cluster file and the board profiles say.
@@ -55,6 +55,10 @@ pub(super) struct BoardInputs {
     firstboot: &'static [u8],
     /// The build time in seconds since 1970.
     pub(super) time: i64,
+    /// What the base says of it.
+    written: i64,
+    /// An image that must not be kept is removed with this.
+    _unpacked: UnpackedBase,
 }
 
 /// A project with the inputs of all its boards, by the board's name.
@@ -78,6 +82,8 @@ impl Session {
         sources: &Sources,
     ) -> Result<Prepared<'a>, SessionError> {
         let cx = self.cx();
+        // What cannot be cleared away is no reason not to build.
+        let _ = cx.cache.clear_leftovers(cx.progress);
         let mut wanted = Vec::new();
         for (name, choice) in &project.cluster.boards {
             wanted.push((name, &choice.profile, sources.base_of(&choice.profile, choice.base.as_ref())?));
@@ -85,17 +91,18 @@ impl Session {
         let mut lock = Lock::load(&sources.lock)?;
         let mut bases = Vec::new();
         for (name, board, source) in wanted {
+            self.tell_foreign_host(name, &source);
             let obtained = base::obtain(&cx, &source, &format!("base.{name}"), &mut lock)?;
             let shown = match &source {
                 BaseSource::File(path) => path.display().to_string(),
-                BaseSource::Url(_) => obtained.name,
+                BaseSource::Url(_) => obtained.name.clone(),
             };
-            bases.push((board, Base::probe(obtained.image, shown)?));
+            bases.push((board, Base::probe(obtained.image.clone(), shown)?, obtained));
         }
         let k3s = sources.k3s_of(&project.cluster);
         let mut releases: BTreeMap<&'static str, K3sBundle> = BTreeMap::new();
         let mut boards = BTreeMap::new();
-        for (board, base) in bases {
+        for (board, base, unpacked) in bases {
             let arch = board.architecture;
             let k3s = match releases.get(arch.debian()) {
                 Some(k3s) => k3s.clone(),
@@ -106,11 +113,48 @@ impl Session {
                 }
             };
             check_base(&k3s.version, base.facts())?;
-            let time = sources.build_time.unwrap_or(base.facts().written);
+            let written = sources.build_time.unwrap_or(base.facts().written);
+            let time = match sources.build_time {
+                Some(time) => time,
+                None => self.plausible_time(&board.name, written)?,
+            };
             let firstboot = payload::firstboot(arch)?;
-            boards.insert(board.name.as_str(), BoardInputs { base, k3s, firstboot, time });
+            boards.insert(
+                board.name.as_str(),
+                BoardInputs { base, _unpacked: unpacked, k3s, firstboot, time, written },
+            );
         }
         Ok(Prepared { project, boards })
+    }
+
+    /// Names a server that the cluster file or a profile of the user's names for a base, and hcimage does not know.
+    fn tell_foreign_host(&self, board: &str, source: &BaseSource) {
+        let BaseSource::Url(url) = source else { return };
+        let host = url.host();
+        if !Boards::names_host(&host) {
+            let message = format!(
+                "warning: the base for {board} comes from {host}, which is no publisher that hcimage knows; its own \
+                 checksum file is all that vouches for it"
+            );
+            self.cx().progress.message(&message);
+        }
+    }
+
+    /// The time of the newest file in a base, which becomes that of the image's files and the earliest that its clock may
+    /// show. A base from the future would set the clocks of nodes wrong for good: then it is the time of this machine.
+    fn plausible_time(&self, board: &str, written: i64) -> Result<i64, SessionError> {
+        const DAY: i64 = 24 * 3600;
+        let now = clock(written)?.now;
+        if written <= now.saturating_add(DAY) {
+            return Ok(written);
+        }
+        let message = format!(
+            "warning: the base for {board} says it was written {} days from now: the time of this machine is taken for \
+             its files and as the earliest time of the node's clock; check that time, or set SOURCE_DATE_EPOCH",
+            written.saturating_sub(now) / DAY
+        );
+        self.cx().progress.message(&message);
+        Ok(now)
     }
 }
 
@@ -175,6 +219,6 @@ impl Prepared<'_> {
 
     /// The earliest build time of all boards: the certificates must be valid by then.
     pub(super) fn earliest(&self) -> i64 {
-        self.boards.values().map(|board| board.time).min().unwrap_or_default()
+        self.boards.values().map(|board| board.written).min().unwrap_or_default()
     }
 }

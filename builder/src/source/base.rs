@@ -1,15 +1,19 @@
 //! The base image: a local file or a publisher's address, verified and unpacked once.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use tempfile::TempPath;
+
+use super::cache::{Cache, CacheLock};
 use super::digest::Sha256Digest;
 use super::error::{IoContext, Result, SourceError, Wrong, file_name};
 use super::input::{self, Published, digest_file, read_checksums};
 use super::lock::Lock;
 use super::unpack::{Format, unpack};
 use super::url::SourceUrl;
-use super::{SourceContext, cache};
+use super::{SourceContext, cache, private, record};
+use crate::local_file;
 
 /// Where a base image comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +26,12 @@ pub enum BaseSource {
     Url(SourceUrl),
 }
 
-/// A raw base image for reading. It must not be written: an unpacked one is shared through the cache.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The largest packed image that is fetched, in bytes.
+const LARGEST: u64 = 16 << 30;
+
+/// A raw base image for reading. It must not be written: an unpacked one is shared through the cache, or removed with the
+/// last clone of this where it must not be kept.
+#[derive(Debug, Clone)]
 pub struct UnpackedBase {
     /// The raw image.
     pub image: PathBuf,
@@ -37,7 +45,18 @@ pub struct UnpackedBase {
     pub sha256: Option<Sha256Digest>,
     /// Where it was fetched from.
     pub url: Option<SourceUrl>,
+    _unkept: Option<Arc<Unkept>>,
 }
+
+/// An unpacked image that is not kept in the cache. Others wait meanwhile, so that nobody takes it for left over.
+#[derive(Debug)]
+struct Unkept {
+    _path: TempPath,
+    _lock: CacheLock,
+}
+
+/// An unpacked image, its size, and what removes it.
+type Unpacked = (PathBuf, u64, Option<Arc<Unkept>>);
 
 /// Obtains the base image. `lock_name` is its entry in the lock file, such as `base.cm4`; local files are not locked.
 pub fn obtain(
@@ -59,13 +78,8 @@ pub fn is_packed(path: &Path) -> Result<bool> {
 
 /// The same for a local file, which is not locked.
 pub fn obtain_file(cx: &SourceContext<'_>, path: &Path) -> Result<UnpackedBase> {
-    let metadata = std::fs::metadata(path).context("opening the base image", path)?;
-    if metadata.is_dir() {
-        return Err(SourceError::Invalid {
-            what: path.display().to_string(),
-            problem: "a directory, not a base image".into(),
-        });
-    }
+    let file = local_file::open(path).context("opening the base image", path)?;
+    let length = file.metadata().context("opening the base image", path)?.len();
     let format = Format::of_file(path)?;
     let name = file_name(path);
     let promise = promised_beside(path, &name)?;
@@ -73,11 +87,11 @@ pub fn obtain_file(cx: &SourceContext<'_>, path: &Path) -> Result<UnpackedBase> 
     if let (Some(promise), Some(actual)) = (promise, sha256) {
         promise.verify(path, actual)?;
     }
-    let (image, size) = match sha256.filter(|_| format != Format::Raw) {
+    let (image, size, _unkept) = match sha256.filter(|_| format != Format::Raw) {
         Some(sha256) => unpack_once(cx, path, format, sha256)?,
-        None => (path.to_owned(), metadata.len()),
+        None => (path.to_owned(), length, None),
     };
-    Ok(UnpackedBase { image, size, name, sha256, url: None })
+    Ok(UnpackedBase { image, size, name, sha256, url: None, _unkept })
 }
 
 /// A digest and its source.
@@ -117,13 +131,13 @@ fn from_url(
     lock_name: &str,
     lock: &mut Lock,
 ) -> Result<UnpackedBase> {
-    let file = input::obtain(cx, lock, lock_name, asked, || published(cx, asked))?;
+    let file = input::obtain(cx, lock, lock_name, asked, LARGEST, || published(cx, asked))?;
     let name = file.url.file_name()?;
-    let (image, size) = match Format::of_file(&file.path)? {
-        Format::Raw => (file.path, file.size),
+    let (image, size, _unkept) = match Format::of_file(&file.path)? {
+        Format::Raw => (file.path, file.size, None),
         format => unpack_once(cx, &file.path, format, file.sha256)?,
     };
-    Ok(UnpackedBase { image, size, name, sha256: Some(file.sha256), url: Some(file.url) })
+    Ok(UnpackedBase { image, size, name, sha256: Some(file.sha256), url: Some(file.url), _unkept })
 }
 
 /// The current target of the address and its digest in the publisher's checksum file.
@@ -164,27 +178,31 @@ fn unpack_once(
     packed: &Path,
     format: Format,
     sha256: Sha256Digest,
-) -> Result<(PathBuf, u64)> {
+) -> Result<Unpacked> {
     let images = cx.cache.images();
-    let _lock = cx.cache.lock(&format!("{sha256}.img"), cx.progress, cx.interrupt)?;
-    if let Some(found) = find_unpacked(&images, &sha256)? {
-        return Ok(found);
+    let lock = cx.cache.lock(&format!("{sha256}.img"), cx.progress, cx.interrupt)?;
+    if let Some((image, size)) = find_unpacked(&images, &sha256)? {
+        return Ok((image, size, None));
     }
-    std::fs::create_dir_all(&images).context("making the directory", &images)?;
     // A fixed name, so that the remains of a power cut are overwritten. The lock excludes other processes.
-    let temporary = tempfile::TempPath::try_from_path(images.join(format!("{sha256}.unpacking")))
+    let temporary = TempPath::try_from_path(images.join(format!("{sha256}.unpacking")))
         .context("making a name in", &images)?;
-    let target = File::create(&temporary).context("creating", &temporary)?;
+    let target = private::create(&temporary)?;
     let size = unpack(cx, packed, format, &target, &images)?;
+    if !(cx.may_keep)(&temporary) {
+        let image = temporary.to_path_buf();
+        return Ok((image, size, Some(Arc::new(Unkept { _path: temporary, _lock: lock }))));
+    }
     target.sync_all().context("syncing", &temporary)?;
-    make_read_only(&target).context("protecting", &temporary)?;
+    private::make_read_only(&target).context("protecting", &temporary)?;
     let image = images.join(format!("{sha256}.{size}.img"));
     temporary.persist(&image).map_err(|e| e.error).context("renaming to", &image)?;
     cache::sync_dir(&images).context("syncing", &images)?;
-    Ok((image, size))
+    record::write(&image, &target, &sha256)?;
+    Ok((image, size, None))
 }
 
-/// An image whose size matches its name. Any other was truncated and is removed.
+/// An image that has not changed since it was unpacked. Any other is removed: nothing says what its bytes should be.
 fn find_unpacked(images: &Path, sha256: &Sha256Digest) -> Result<Option<(PathBuf, u64)>> {
     let entries = match std::fs::read_dir(images) {
         Ok(entries) => entries,
@@ -195,22 +213,18 @@ fn find_unpacked(images: &Path, sha256: &Sha256Digest) -> Result<Option<(PathBuf
         let entry = entry.context("reading the directory", images)?;
         let Some(size) = size_in_name(&entry.file_name().to_string_lossy(), sha256) else { continue };
         let path = entry.path();
-        if entry.metadata().context("looking at", &path)?.len() == size {
+        let unchanged = Cache::unchanged(&path, sha256).ok().flatten();
+        let length = unchanged.map(|file| file.metadata()).transpose().context("looking at", &path)?;
+        if length.is_some_and(|found| found.len() == size) {
             return Ok(Some((path, size)));
         }
-        std::fs::remove_file(&path).context("removing the damaged", &path)?;
+        record::remove(&path)?;
     }
     Ok(None)
 }
 
 fn size_in_name(name: &str, sha256: &Sha256Digest) -> Option<u64> {
     name.strip_prefix(&sha256.to_string())?.strip_prefix('.')?.strip_suffix(".img")?.parse().ok()
-}
-
-fn make_read_only(file: &File) -> std::io::Result<()> {
-    let mut permissions = file.metadata()?.permissions();
-    permissions.set_readonly(true);
-    file.set_permissions(permissions)
 }
 
 #[cfg(test)]

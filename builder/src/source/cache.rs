@@ -3,20 +3,24 @@
 //! ```text
 //! downloads/<digest of the address>-<name>.partial   incomplete, resumed next time
 //! files/<SHA-256>/<name>                             complete and verified
-//! images/<SHA-256 of the compressed file>.<size>.img unpacked; the size reveals a truncated file
+//! images/<SHA-256 of the compressed file>.<size>.img unpacked
+//! images/<SHA-256>.unpacking                         being unpacked
+//! <file>.verified                                    what the file looked like when its bytes were verified
 //! locks/<name>                                       held while an entry is created
 //! ```
-//! A file gets its final name only when it is complete, verified and synced.
+//! A file gets its final name only when it is complete, verified and synced. Directories have mode 0700 and complete files
+//! 0400; links and files of other owners are refused.
 
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::digest::Sha256Digest;
 use super::error::{IoContext, Result, SourceError};
 use super::url::SourceUrl;
+use super::{private, record};
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 
@@ -67,6 +71,61 @@ impl Cache {
         self.root.join("images")
     }
 
+    fn lock_path(&self, key: &str) -> PathBuf {
+        self.root.join("locks").join(key)
+    }
+
+    /// The directories, each the user's own.
+    fn make_dirs(&self) -> Result<()> {
+        private::make_root(&self.root)?;
+        for dir in ["downloads", "files", "images", "locks"] {
+            private::make_dir(&self.root.join(dir))?;
+        }
+        tag(&self.root);
+        Ok(())
+    }
+
+    /// Removes what runs that were killed left: images that were being unpacked, and downloads that nobody has gone on with
+    /// for a week.
+    pub(crate) fn clear_leftovers(&self, progress: &dyn Progress) -> Result<()> {
+        const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
+        if self.root.symlink_metadata().is_err() {
+            return Ok(());
+        }
+        self.make_dirs()?;
+        let removed = |path: &Path| {
+            progress.message(&format!("removed {}, which an interrupted run left", path.display()));
+        };
+        for (dir, ending) in [("images", ".unpacking"), ("downloads", ".partial")] {
+            let dir = self.root.join(dir);
+            for entry in std::fs::read_dir(&dir).context("reading the directory", &dir)? {
+                let path = entry.context("reading the directory", &dir)?.path();
+                let name = path.file_name().and_then(|name| name.to_str());
+                let Some(key) = name.and_then(|name| name.strip_suffix(ending)) else { continue };
+                let is_left = if ending == ".unpacking" {
+                    // Whoever unpacks holds this lock.
+                    let lock = private::open_or_create(&self.lock_path(&format!("{key}.img")))?;
+                    lock.try_lock().is_ok()
+                } else {
+                    let changed = path.symlink_metadata().and_then(|found| found.modified());
+                    let age = changed.ok().and_then(|time| SystemTime::now().duration_since(time).ok());
+                    age.is_some_and(|age| age > WEEK)
+                };
+                if is_left {
+                    private::remove(&path)?;
+                    removed(&path);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens a complete file of which `sha256` is known, if it is there and unchanged since that was verified.
+    pub(crate) fn unchanged(path: &Path, sha256: &Sha256Digest) -> Result<Option<File>> {
+        let Some(file) = private::open(path)? else { return Ok(None) };
+        Ok(record::holds(path, &file, sha256)?.then_some(file))
+    }
+
     /// Waits until no other process creates the entry `key`.
     pub(crate) fn lock(
         &self,
@@ -74,10 +133,9 @@ impl Cache {
         progress: &dyn Progress,
         interrupt: &Interrupt,
     ) -> Result<CacheLock> {
-        let path = self.root.join("locks").join(key);
-        make_parent(&path)?;
-        tag(&self.root);
-        let file = File::options().create(true).append(true).open(&path).context("opening", &path)?;
+        self.make_dirs()?;
+        let path = self.lock_path(key);
+        let file = private::open_or_create(&path)?;
         let mut waiting = None;
         loop {
             match file.try_lock() {
@@ -96,24 +154,21 @@ impl Cache {
 
 /// Backup programs skip directories with this file (<https://bford.info/cachedir/>). It is optional.
 fn tag(root: &Path) {
-    let path = root.join("CACHEDIR.TAG");
-    if !path.exists() {
-        let _ = std::fs::write(path, "Signature: 8a477f597d28d172789f06886806bc55\n# hcimage's cache\n");
+    // Never through a link that has the name, nor in a file's place.
+    if let Ok(mut file) = File::options().write(true).create_new(true).open(root.join("CACHEDIR.TAG")) {
+        let _ = file.write_all(b"Signature: 8a477f597d28d172789f06886806bc55\n# hcimage's cache\n");
     }
 }
 
-/// Creates the parent directory of `path`.
-pub(crate) fn make_parent(path: &Path) -> Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(dir).context("making the directory", dir)
-}
-
-/// Renames a complete file to its final name, durably.
-pub(crate) fn publish(file: &Path, name: &Path) -> Result<()> {
-    make_parent(name)?;
-    std::fs::rename(file, name).context("renaming to", name)?;
+/// Renames a complete and verified file to its final name, durably, and notes what it looks like.
+pub(crate) fn publish(file: &Path, name: &Path, sha256: &Sha256Digest) -> Result<()> {
     let dir = name.parent().unwrap_or(Path::new("."));
-    sync_dir(dir).context("syncing", dir)
+    private::make_dir(dir)?;
+    let opened = File::open(file).context("opening", file)?;
+    private::make_read_only(&opened).context("protecting", file)?;
+    std::fs::rename(file, name).context("renaming to", name)?;
+    sync_dir(dir).context("syncing", dir)?;
+    record::write(name, &opened, sha256)
 }
 
 /// Makes a rename in `dir` survive a power cut. Systems other than Unix do it with the file.

@@ -9,6 +9,7 @@ use super::error::{IoContext, Result, SourceError};
 use super::space;
 use super::sparse::SparseWriter;
 use crate::interrupt::Interrupt;
+use crate::local_file;
 use crate::progress::{Progress, Task};
 
 /// Copies `source` into `target`, a new and empty file at `target_path`, which has `source`'s size afterwards.
@@ -22,7 +23,7 @@ pub fn copy_image(
     target: &File,
     target_path: &Path,
 ) -> Result<()> {
-    let from = File::open(source).context("opening", source)?;
+    let from = local_file::open(source).context("opening", source)?;
     let size = from.metadata().context("looking at", source)?.len();
     let task = progress.start(what, Some(size));
     let copy = Copy { interrupt, from: &from, target, size, source, target_path, task: task.as_ref() };
@@ -127,9 +128,12 @@ impl Copy<'_> {
     /// The portable way: reads everything and skips zeros.
     fn copy_without_zeros(&self) -> Result<()> {
         let mut from = self.from;
+        // A file that grows is not read without end.
+        let left = self.size.saturating_add(1);
         let mut target = self.target;
         from.rewind().context("reading", self.source)?;
         target.rewind().map_err(|e| self.write_failed(e))?;
+        let mut from = from.take(left);
         let mut writer = SparseWriter::new(self.target);
         // Small enough to stay in the processor's cache between the check and the write.
         let mut piece = vec![0; 256 * 1024];

@@ -1,5 +1,6 @@
 //! One external input: from the cache or the network, verified, and matching the lock file.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use reqwest::StatusCode;
@@ -10,7 +11,8 @@ use super::error::{IoContext, Result, SourceError};
 use super::fetch::DownloadSpec;
 use super::lock::{Lock, LockedInput};
 use super::url::SourceUrl;
-use super::{SourceContext, cache};
+use super::{SourceContext, cache, private, record};
+use crate::local_file;
 
 /// The size limit of checksum files: Ubuntu's has a few kilobytes.
 const CHECKSUM_LIMIT: u64 = 1 << 20;
@@ -34,17 +36,39 @@ pub(crate) struct Published {
     pub(crate) promised_by: String,
 }
 
-/// The input `name` from the address `asked`. A locked input is used as locked, without a request to the publisher; a
+/// The input `name`, of at most `limit` bytes, from the address `asked`. A locked input is used as locked, without a request to the publisher; a
 /// lock entry for another address is valid only if the publisher at `asked` gives the same digest.
 pub(crate) fn obtain(
     cx: &SourceContext<'_>,
     lock: &mut Lock,
     name: &str,
     asked: &SourceUrl,
+    limit: u64,
+    published: impl FnOnce() -> Result<Published>,
+) -> Result<CachedFile> {
+    let file = obtain_unsaid(cx, lock, name, asked, limit, published)?;
+    if file.url.host() != asked.host() {
+        cx.progress.message(&format!(
+            "warning: {name} comes from {}, and not from {} where it was asked for; if you do not trust that, remove its \
+             entry from {}",
+            file.url.host(),
+            asked.host(),
+            lock.path().display()
+        ));
+    }
+    Ok(file)
+}
+
+fn obtain_unsaid(
+    cx: &SourceContext<'_>,
+    lock: &mut Lock,
+    name: &str,
+    asked: &SourceUrl,
+    limit: u64,
     published: impl FnOnce() -> Result<Published>,
 ) -> Result<CachedFile> {
     let Some(locked) = lock.input(name).cloned() else {
-        let file = obtain_published(cx, &published()?, None)?;
+        let file = obtain_published(cx, &published()?, None, limit)?;
         let (url, size, sha256) = (file.url.clone(), file.size, file.sha256);
         lock.record(name, LockedInput { asked: asked.clone(), url, size, sha256 })?;
         return Ok(file);
@@ -57,7 +81,7 @@ pub(crate) fn obtain(
             return Err(lock.mismatch(name, "sha256", &locked.sha256, &source.sha256));
         }
     }
-    obtain_published(cx, &source, Some(locked.size)).map_err(|error| as_mismatch(error, lock, name))
+    obtain_published(cx, &source, Some(locked.size), limit).map_err(|error| as_mismatch(error, lock, name))
 }
 
 /// Reports bytes that do not match the lock as a lock mismatch, with the way to change the lock.
@@ -76,7 +100,12 @@ fn as_mismatch(error: SourceError, lock: &Lock, name: &str) -> SourceError {
     }
 }
 
-fn obtain_published(cx: &SourceContext<'_>, source: &Published, size: Option<u64>) -> Result<CachedFile> {
+fn obtain_published(
+    cx: &SourceContext<'_>,
+    source: &Published,
+    size: Option<u64>,
+    limit: u64,
+) -> Result<CachedFile> {
     let file_name = source.url.file_name()?;
     let path = cx.cache.file(&source.sha256, &file_name);
     let _lock = cx.cache.lock(&source.sha256.to_string(), cx.progress, cx.interrupt)?;
@@ -85,37 +114,46 @@ fn obtain_published(cx: &SourceContext<'_>, source: &Published, size: Option<u64
     if let Some(size) = intact(cx, &path, source.sha256, size)? {
         return Ok(found(size));
     }
+    record::remove(&path)?;
     let Published { url, sha256, promised_by } = source;
-    let wanted = DownloadSpec { url, sha256: *sha256, size, promised_by };
+    let wanted = DownloadSpec { url, sha256: *sha256, size, limit, promised_by };
     let partial = cx.cache.partial(url, &file_name);
     let (partial, size) = cx.fetcher.download(&wanted, &partial, cx.progress, cx.interrupt)?;
-    cache::publish(&partial, &path)?;
+    cache::publish(&partial, &path, sha256)?;
     Ok(found(size))
 }
 
-/// The size of the file in the cache, if it is there and complete. Without a known size the bytes are hashed.
+/// The size of the file in the cache, if it is there with the right bytes. They are hashed where it is not as it was when
+/// they were last.
 fn intact(
     cx: &SourceContext<'_>,
     path: &Path,
     sha256: Sha256Digest,
     size: Option<u64>,
 ) -> Result<Option<u64>> {
-    let length = match std::fs::metadata(path) {
-        Ok(metadata) => metadata.len(),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(e).context("looking at", path),
-    };
-    let whole = match size {
-        Some(size) => size == length,
-        None => digest_file(cx, path)? == sha256,
-    };
-    Ok(whole.then_some(length))
+    let Some(file) = private::open(path)? else { return Ok(None) };
+    let length = file.metadata().context("looking at", path)?.len();
+    if size.is_some_and(|size| size != length) {
+        return Ok(None);
+    }
+    if record::holds(path, &file, &sha256)? {
+        return Ok(Some(length));
+    }
+    if digest_file(cx, path)? != sha256 {
+        cx.progress.message(&format!("{} is damaged: it is fetched again", path.display()));
+        return Ok(None);
+    }
+    private::make_read_only(&file).context("protecting", path)?;
+    record::write(path, &file, &sha256)?;
+    Ok(Some(length))
 }
 
 /// The digest of a local file, with progress.
 pub(crate) fn digest_file(cx: &SourceContext<'_>, path: &Path) -> Result<Sha256Digest> {
-    let file = std::fs::File::open(path).context("opening", path)?;
+    let file = local_file::open(path).context("opening", path)?;
     let size = file.metadata().context("looking at", path)?.len();
+    // A file that grows is not read without end.
+    let file = file.take(size.saturating_add(1));
     let task = cx.progress.start(&format!("verifying {}", super::error::file_name(path)), Some(size));
     let digest = Sha256Digest::of_reader::<DigestStop>(file, |n| {
         task.advance(n);
@@ -147,7 +185,7 @@ pub(crate) fn fetch_checksums(cx: &SourceContext<'_>, url: &SourceUrl) -> Result
 
 /// Reads a local checksum file.
 pub(crate) fn read_checksums(path: &Path) -> Result<ChecksumFile> {
-    let text = std::fs::read_to_string(path).context("reading", path)?;
+    let text = local_file::read_text(path, CHECKSUM_LIMIT).context("reading", path)?;
     ChecksumFile::parse(&text).map_err(|e| bad_checksums(path.display(), &e))
 }
 

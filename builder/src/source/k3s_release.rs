@@ -18,6 +18,10 @@ use super::k3s_version::{K3sVersion, K3sVersionReq};
 use super::lock::Lock;
 use super::url::SourceUrl;
 use crate::arch::Arch;
+use crate::local_file;
+
+/// The largest file of a release in bytes: archives that are not packed have below 1 GiB.
+const LARGEST: u64 = 2 << 30;
 
 /// The source of k3s.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,7 +173,8 @@ fn file_in_dir(
 ) -> Result<Artifact> {
     let path = dir.join(name);
     let sha256 = sums.digest_of(name).map_err(|e| bad_checksums(sums_path.display(), &e))?;
-    let size = std::fs::metadata(&path).context("looking at", &path)?.len();
+    let file = local_file::open(&path).context("opening", &path)?;
+    let size = file.metadata().context("looking at", &path)?.len();
     Artifact::new(cx, name, path, size, sha256, sums_path.display().to_string())
 }
 
@@ -230,7 +235,7 @@ impl Release<'_> {
         let url = self.url.below(name);
         let lock_name = self.lock_name(name);
         let cx = self.cx;
-        let file = input::obtain(cx, lock, &lock_name, &url, || self.published(name))?;
+        let file = input::obtain(cx, lock, &lock_name, &url, LARGEST, || self.published(name))?;
         Artifact::new(cx, name, file.path, file.size, file.sha256, lock.path().display().to_string())
     }
 

@@ -10,6 +10,7 @@ use super::digest::Sha256Digest;
 use super::error::{IoContext, Result, SourceError};
 use super::k3s_version::K3sVersion;
 use super::url::SourceUrl;
+use crate::local_file::{self, TEXT_LIMIT};
 
 const HEADER: &str = "\
 # Written by hcimage: each external input as resolved on first use. Later builds use exactly these.
@@ -50,7 +51,7 @@ struct LockedChannel {
 impl Lock {
     /// Reads the lock file at `path`. A missing file is an empty lock.
     pub fn load(path: &Path) -> Result<Self> {
-        match std::fs::read_to_string(path) {
+        match local_file::read_text(path, TEXT_LIMIT) {
             Ok(text) => Self::parse(path, &text),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 Ok(Self { path: path.into(), inputs: BTreeMap::new(), channels: BTreeMap::new() })

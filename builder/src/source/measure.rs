@@ -10,6 +10,7 @@ use std::path::Path;
 
 use super::error::{IoContext, Result};
 use crate::interrupt::Interrupt;
+use crate::local_file;
 
 /// More is not measured: k3s's own archive holds less than a gigabyte.
 const LIMIT: u64 = 16 << 30;
@@ -32,7 +33,7 @@ const TRIES: usize = 256;
 /// When the file cannot be opened, or the user interrupts.
 pub(super) fn unpacked_size(name: &str, path: &Path, interrupt: &Interrupt) -> Result<Option<u64>> {
     let open = || -> Result<Watched<'_>> {
-        Ok(Watched { file: File::open(path).context("reading", path)?, interrupt })
+        Ok(Watched { file: local_file::open(path).context("reading", path)?, interrupt })
     };
     let packed = || open().map(|file| BufReader::with_capacity(256 << 10, file));
     let size = if name.ends_with(".tar") {

@@ -14,9 +14,12 @@ mod input;
 pub mod k3s_history;
 pub mod k3s_release;
 pub mod k3s_version;
+pub mod leftovers;
 pub mod lock;
 mod measure;
 mod partial;
+mod private;
+mod record;
 mod space;
 mod sparse;
 mod unpack;
@@ -25,6 +28,8 @@ pub mod url;
 pub(crate) use error::file_name;
 pub use error::{Result, SourceError};
 pub use unpack::INPUT_FORMATS;
+
+use std::path::Path;
 
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
@@ -40,4 +45,6 @@ pub struct SourceContext<'a> {
     pub progress: &'a dyn Progress,
     /// Signals a request to stop.
     pub interrupt: &'a Interrupt,
+    /// Whether an unpacked image may stay in the cache; one that holds secrets must not.
+    pub may_keep: fn(&Path) -> bool,
 }

@@ -1,14 +1,16 @@
 //! An incomplete download: its bytes, their digest, and the validator to detect a changed file on the server.
 
 use std::fs::File;
-use std::io::{BufReader, Seek, Write};
+use std::io::{BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use super::cache::make_parent;
 use super::digest::{Hasher, Sha256Digest};
-use super::error::{IoContext, Result, SourceError};
-use super::space;
+use super::error::{IoContext, Result};
+use super::{private, space};
 use crate::interrupt::Interrupt;
+
+/// A longer ETag is not kept; the download begins anew then.
+const LONGEST_VALIDATOR: u64 = 1024;
 
 /// `<name>.partial`, with the server's validator (ETag or date) in `<name>.partial.validator`.
 #[derive(Debug)]
@@ -24,15 +26,10 @@ pub(crate) struct Partial {
 impl Partial {
     /// Opens the file of an earlier run; without a validator it cannot be resumed and is emptied.
     pub(crate) fn open(path: &Path, interrupt: &Interrupt) -> Result<Self> {
-        make_parent(path)?;
-        let mut options = File::options();
-        let file = options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .context("opening", path)?;
+        if let Some(dir) = path.parent() {
+            private::make_dir(dir)?;
+        }
+        let file = private::open_or_create(path)?;
         let mut partial =
             Self { path: path.into(), file, hasher: Hasher::default(), length: 0, inherited: false };
         if partial.validator().is_some() {
@@ -85,7 +82,10 @@ impl Partial {
 
     /// The server's validator of the version that these bytes belong to.
     pub(crate) fn validator(&self) -> Option<String> {
-        std::fs::read_to_string(self.validator_path()).ok().filter(|text| !text.is_empty())
+        let mut text = String::new();
+        let file = private::open(&self.validator_path()).ok().flatten()?;
+        file.take(LONGEST_VALIDATOR).read_to_string(&mut text).ok()?;
+        Some(text).filter(|text| !text.is_empty())
     }
 
     /// Starts again from zero, for the version of `validator`.
@@ -93,14 +93,17 @@ impl Partial {
         self.restart()?;
         let path = self.validator_path();
         match validator {
-            Some(validator) => std::fs::write(&path, validator).context("writing", &path),
+            Some(validator) if validator.len() as u64 <= LONGEST_VALIDATOR => {
+                private::create(&path)?.write_all(validator.as_bytes()).context("writing", &path)
+            }
+            Some(_) => Ok(()),
             None => Ok(()),
         }
     }
 
     /// Starts again from zero.
     pub(crate) fn restart(&mut self) -> Result<()> {
-        remove(&self.validator_path())?;
+        private::remove(&self.validator_path())?;
         self.file.set_len(0).context("emptying", &self.path)?;
         self.file.rewind().context("emptying", &self.path)?;
         (self.hasher, self.length, self.inherited) = (Hasher::default(), 0, false);
@@ -126,22 +129,13 @@ impl Partial {
     /// Syncs the file and returns its path, ready to be renamed.
     pub(crate) fn complete(self) -> Result<PathBuf> {
         self.file.sync_all().context("syncing", &self.path)?;
-        remove(&self.validator_path())?;
+        private::remove(&self.validator_path())?;
         Ok(self.path)
     }
 
     /// Deletes the bytes.
     pub(crate) fn discard(self) -> Result<()> {
-        remove(&self.validator_path())?;
-        remove(&self.path)
-    }
-}
-
-fn remove(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            Err(SourceError::Io { what: format!("removing {}", path.display()), source: e })
-        }
-        _ => Ok(()),
+        private::remove(&self.validator_path())?;
+        private::remove(&self.path)
     }
 }

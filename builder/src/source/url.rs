@@ -63,6 +63,12 @@ impl SourceUrl {
         Self::try_from(target).map_err(|e| refuse(format!("redirect to an address that is not allowed: {e}")))
     }
 
+    /// The server, with its port where that is not the usual one.
+    pub fn host(&self) -> String {
+        let host = self.0.host_str().unwrap_or_default();
+        self.0.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
     /// Whether there is a query: such an address is often signed and valid for a few minutes only.
     pub(crate) fn has_query(&self) -> bool {
         self.0.query().is_some()

@@ -7,6 +7,8 @@ use ssh_key::authorized_keys::Entry;
 
 use hc_common::value::ValueError;
 
+use super::is_private_key;
+
 /// One line of `authorized_keys`: a public key, with optional options before it and an optional comment after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SshKey {
@@ -35,7 +37,7 @@ impl FromStr for SshKey {
         let refuse = |cause: &str, hint: &str| ValueError::hidden("SSH key", cause, hint);
         const FORM: &str = "use the line of a .pub file, such as ssh-ed25519 AAAA… me@laptop";
         let line = text.trim();
-        if line.contains("PRIVATE KEY") {
+        if is_private_key(line) {
             return Err(refuse(
                 "is a private key, which must not leave its machine",
                 "use the public key: the line in the file with the same name and .pub",

@@ -1,11 +1,11 @@
 //! The definitions of netplan's files (netplan-yaml(5)), as far as they decide over a port.
 
-use yaml_rust2::{Yaml, YamlLoader};
+use yaml_rust2::Yaml;
 
 use super::at_boot::Setting;
 use super::files::{FileError, Files, by_name};
 use super::port::Port;
-use crate::text::yaml::is_too_deep;
+use crate::text::yaml_load;
 
 /// Where the files are; of one name the first directory counts, and all are read in the order of their names.
 pub(super) const DIRS: [&str; 3] = ["/run/netplan", "/etc/netplan", "/usr/lib/netplan"];
@@ -43,10 +43,7 @@ pub(super) fn read(files: &dyn Files) -> Result<Result<Vec<Definition>, Setting>
 }
 
 fn definitions(path: &str, text: &str) -> Option<Vec<Definition>> {
-    if is_too_deep(text) {
-        return None;
-    }
-    let documents = YamlLoader::load_from_str(text).ok()?;
+    let documents = yaml_load::load(text).ok()?;
     let mut found = Vec::new();
     for document in documents {
         let network = &document["network"];

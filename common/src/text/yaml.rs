@@ -19,10 +19,3 @@ pub fn quoted(text: &str) -> String {
 fn needs_escape(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
-
-/// Whether a text may nest deeper than a parser's stack allows: the parser recurses for each level of blocks; in brackets
-/// it accepts at most 255 levels. Each level of blocks needs at least one column before the first word of some line.
-pub fn is_too_deep(text: &str) -> bool {
-    const COLUMNS: usize = 256;
-    text.lines().any(|line| line.chars().take_while(|c| " -?:".contains(*c)).count() > COLUMNS)
-}

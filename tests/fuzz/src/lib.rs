@@ -30,6 +30,7 @@ pub mod ext4_grow;
 pub mod fat;
 pub mod seed;
 pub mod tables;
+pub mod texts;
 
 pub use change::Change;
 pub use ext4_operation::Ext4Operation;
@@ -55,11 +56,12 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     Target { name: "ext4", run: ext4::run },
     Target { name: "ext4_grow", run: ext4_grow::run },
     Target { name: "tables", run: tables::run },
     Target { name: "fat", run: fat::run },
     Target { name: "seed", run: seed::run },
     Target { name: "editors", run: editors::run },
+    Target { name: "texts", run: texts::run },
 ];

@@ -62,7 +62,9 @@ replay! { ext4 ext4_grow tables fat seed editors }
 
 #[test]
 fn every_target_is_replayed() {
-    assert_eq!(TARGETS.map(|target| target.name), ["ext4", "ext4_grow", "tables", "fat", "seed", "editors"]);
+    let names = TARGETS.map(|target| target.name);
+    // The last one is replayed in a process of its own, by replay_texts.rs.
+    assert_eq!(names, ["ext4", "ext4_grow", "tables", "fat", "seed", "editors", "texts"]);
 }
 
 /// What e2fsck (Debian package `e2fsprogs`) calls clean before edits, it calls clean after them.

@@ -4,16 +4,17 @@ mod boot;
 mod facts;
 mod map;
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
+use hc_common::text::printable::printable;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::disk::{ByteSize, Partition, PartitionTable, TableKind, Window};
+use crate::local_file;
 use crate::os::{Facts, OsError, OsImage, probe};
 
 use super::output;
@@ -23,7 +24,7 @@ use super::unpacked;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  hcimage inspect 2026-06-18-raspios-trixie-arm64-lite.img.xz")]
 pub(super) struct Args {
-    /// The image; a packed one is unpacked into the cache, where a build finds it
+    /// The image; a packed stock image is unpacked into the cache, where a build finds it
     image: PathBuf,
     /// Print JSON
     #[arg(long)]
@@ -41,7 +42,7 @@ impl Args {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let context = || format!("inspecting {}", self.image.display());
         let image = unpacked(&self.image).with_context(context)?;
-        let inspection = inspect(&image).with_context(context)?;
+        let inspection = inspect(&image.path).with_context(context)?;
         if self.json {
             output::print_json(&inspection.json())?;
         } else {
@@ -54,7 +55,7 @@ impl Args {
 }
 
 fn inspect(path: &Path) -> anyhow::Result<Inspection> {
-    let file = Arc::new(File::open(path)?);
+    let file = Arc::new(local_file::open(path)?);
     let window = Window::whole(Arc::clone(&file))?;
     let table = PartitionTable::read(&window)?;
     let system = OsImage::from_file(file).and_then(|image| {
@@ -77,6 +78,7 @@ impl Inspection {
         write!(out, "{}", map::draw(&self.table.partitions, self.size))?;
         for partition in &self.table.partitions {
             let mounted_at = self.mounted_at(partition).unwrap_or_default();
+            let mounted_at = printable(&mounted_at);
             writeln!(
                 out,
                 "  {:>3}  {:20} {:>10}  at sector {:<9} {mounted_at}",
@@ -89,7 +91,7 @@ impl Inspection {
         if let Ok((_, facts)) = &self.system {
             writeln!(out)?;
             for (name, value) in facts::rows(facts) {
-                writeln!(out, "{name:13} {value}")?;
+                writeln!(out, "{name:13} {}", printable(&value))?;
             }
             writeln!(out)?;
             write!(out, "{}", boot::text(facts))?;

@@ -8,7 +8,15 @@ use crate::value::{DomainName, NodeAddress};
 
 use super::unique;
 
+/// Kubernetes itself is made for clusters of up to 5000 nodes.
+const MOST_NODES: usize = 5000;
+
 pub(super) fn check(file: &File, boards: &Boards, problems: &mut Problems<'_>) {
+    if let Some(first) = file.nodes.get(MOST_NODES).and_then(|node| node.name.as_ref()) {
+        let hint = format!("k3s supports far fewer; at most {MOST_NODES} can be named");
+        problems.error(&first.span, format!("{} nodes are too many", file.nodes.len()), hint);
+        return;
+    }
     twice(file, problems);
     for node in &file.nodes {
         board(node, boards, problems);

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use yaml_rust2::{Yaml, YamlLoader};
+use yaml_rust2::Yaml;
 
+use crate::formats::yaml_load::{self, YamlError};
 use crate::source::k3s_history::PACKAGED;
 use crate::value::Secret;
 
@@ -56,6 +57,9 @@ pub enum BadManifest {
 }
 
 impl Manifest {
+    /// The longest file in bytes.
+    pub const LONGEST: u64 = yaml_load::LONGEST as u64;
+
     /// A manifest for a file called `name`.
     pub fn new(name: &str, text: String) -> Result<Self, BadManifest> {
         let (stem, ending) = name.split_once('.').unwrap_or((name, ""));
@@ -99,10 +103,8 @@ impl Manifest {
 }
 
 fn check_objects(text: &str) -> Result<(), BadManifest> {
-    let documents = YamlLoader::load_from_str(text).map_err(|error| BadManifest::Syntax {
-        line: error.marker().line(),
-        problem: error.info().to_owned(),
-    })?;
+    let documents =
+        yaml_load::load(text).map_err(|YamlError { line, problem }| BadManifest::Syntax { line, problem })?;
     let mut objects = 0;
     // A document with only comments is null; k3s skips it.
     for (index, object) in documents.iter().enumerate().filter(|(_, document)| !document.is_null()) {

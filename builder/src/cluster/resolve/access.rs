@@ -34,15 +34,10 @@ fn user(table: UserTable, reader: &mut Reader<'_, '_>) -> Option<User> {
 
 /// One key per line; empty lines and comments are ignored.
 fn keys_of(field: &Field<FileName>, reader: &mut Reader<'_, '_>) -> Vec<SshKey> {
-    let Some(text) = reader.text(&field.value, &field.span) else { return Vec::new() };
+    let Some(text) = reader.public_keys(&field.value, &field.span) else { return Vec::new() };
     let name = &field.value.0;
-    // A private key has many lines that are not public keys: report it once, not for each line.
-    let lines: Vec<&str> = match text.contains("PRIVATE KEY") {
-        true => vec![text.as_str()],
-        false => {
-            text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
-        }
-    };
+    let lines: Vec<&str> =
+        text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
     if lines.is_empty() {
         reader.problems.error(&field.span, format!("{name} has no SSH public key"), "name a .pub file");
     }

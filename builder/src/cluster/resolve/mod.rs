@@ -40,7 +40,7 @@ pub(super) fn cluster(
     context: &LoadContext<'_>,
     problems: &mut Problems<'_>,
 ) -> Option<Cluster> {
-    let reader = &mut Reader { context, problems };
+    let reader = &mut Reader::new(context, problems);
     let joins = file.join.is_some();
     let nodes = nodes::nodes(&mut file, reader);
     let servers = nodes.as_ref().is_some_and(|nodes| nodes.servers().next().is_some());

@@ -4,9 +4,8 @@
 //! Keys: cloud-init's module reference, `cc_users_groups`, `cc_set_passwords`, `cc_ssh`, `cc_set_hostname`,
 //! `cc_update_etc_hosts`, `cc_mounts`, `cc_timezone`.
 
-use hc_common::text::yaml::is_too_deep;
+use yaml_rust2::Yaml;
 use yaml_rust2::yaml::Hash;
-use yaml_rust2::{Yaml, YamlLoader};
 
 mod effects;
 mod kind;
@@ -17,6 +16,7 @@ pub use kind::{Kind, Opaque};
 use super::EditError;
 use super::cloud_init::CloudInitOverrides;
 use super::cloud_swap;
+use super::yaml_load;
 
 /// Their names in the boot directory, where Ubuntu's and Raspberry Pi OS's images have cloud-init's seed.
 pub const NAMES: [&str; 2] = ["user-data", "vendor-data"];
@@ -143,10 +143,7 @@ pub fn swap_keys(text: &str) -> Vec<&'static str> {
 
 fn parse(text: &str) -> Result<Hash, EditError> {
     let bad = |problem: &str| EditError::BadYaml { problem: problem.to_owned() };
-    if is_too_deep(text) {
-        return Err(bad("nested too deeply"));
-    }
-    let mut documents = YamlLoader::load_from_str(text).map_err(|error| bad(&error.to_string()))?;
+    let mut documents = yaml_load::load(text).map_err(|error| bad(&error.to_string()))?;
     match (documents.pop(), documents.is_empty()) {
         (None | Some(Yaml::Null), true) => Ok(Hash::new()),
         (Some(Yaml::Hash(settings)), true) => Ok(settings),

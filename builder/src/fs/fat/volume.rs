@@ -19,6 +19,8 @@ static CLOCK: EditClock = EditClock;
 
 /// Content up to this size is spooled in memory, larger content in a temporary file.
 const SPOOL: usize = 1 << 20;
+/// FAT itself allows 65,536 entries of 32 bytes in a directory.
+const MOST_ENTRIES: usize = 65_536;
 /// Most bytes of a file.
 const MAX_FILE: u64 = u32::MAX as u64;
 
@@ -251,6 +253,9 @@ impl FileSystem for FatFs {
             let entry = entry.map_err(io("reading a FAT directory"))?;
             if !matches!(entry.short_file_name_as_bytes(), b"." | b"..") {
                 entries.push(Entry { name: entry.file_name(), kind: kind(&entry) });
+            }
+            if entries.len() > MOST_ENTRIES {
+                return Err(bad_path(path, &format!("has more than {MOST_ENTRIES} entries")));
             }
         }
         entries.sort_by(|a, b| a.name.cmp(&b.name));

@@ -172,7 +172,7 @@ impl Probe<'_> {
         if self.tree.stat(&resolved).map_err(root)?.is_none() {
             return Ok(None);
         }
-        let bytes = self.tree.read(&resolved, limit).map_err(root)?;
+        let bytes = self.tree.read_configuration(&resolved, limit).map_err(root)?;
         decode(&bytes)
             .map(|text| Some(text.to_owned()))
             .map_err(|problem| OsError::File { path: path.to_owned(), problem: problem.to_string() })

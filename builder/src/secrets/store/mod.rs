@@ -11,6 +11,7 @@ use super::error::{Damage, SecretsError};
 use super::file::{self, SCHEMA, Unreadable};
 use super::pki::NOT_BEFORE;
 use super::{Item, MemberSecrets, OwnTokens, Rotation, Secret, Secrets, Warning, check, member};
+use crate::local_file;
 use crate::value::Hostname;
 
 /// The secrets for a build, and whether they are new.
@@ -25,6 +26,9 @@ pub struct Opened {
     /// Certificates that expire soon.
     pub warnings: Vec<Warning>,
 }
+
+/// A cluster of a thousand nodes has below 100 KiB.
+const MOST_BYTES: u64 = 4 << 20;
 
 /// A cluster as the cluster file has it.
 #[derive(Debug, Clone, Copy)]
@@ -164,9 +168,9 @@ pub fn rotate<'a>(
 }
 
 /// Writes a file that only its owner can read, such as the kubeconfig. After a power cut it is the old file or the new
-/// one, never partial.
+/// one, never partial. A link of that name is replaced, and what it leads to stays.
 pub fn write_private(path: &Path, content: &Secret) -> Result<(), SecretsError> {
-    write(&real(path), content, true)
+    write(path, content, true)
 }
 
 /// A clock that is behind would create CAs that expire too early, unnoticed for years.
@@ -203,16 +207,20 @@ fn tokens(secrets: &Secrets, own: &OwnTokens, path: &Path) -> Result<(), Secrets
 
 fn read<T>(path: &Path, parse: fn(&str) -> Result<T, Unreadable>) -> Result<Option<T>, SecretsError> {
     let failed = |source| SecretsError::Io { what: format!("reading {}", path.display()), source };
-    let mut file = match File::open(path) {
+    let file = match local_file::open(path) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(failed(e)),
     };
     owner_only(&file, path)?;
     let length = file.metadata().map_err(failed)?.len();
+    if length > MOST_BYTES {
+        let problem = format!("the file has {length} bytes, expected at most {MOST_BYTES}");
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, problem)));
+    }
     // Allocated once: a growing buffer would leave copies in memory.
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(length).unwrap_or_default() + 1));
-    file.read_to_end(&mut bytes).map_err(failed)?;
+    file.take(length).read_to_end(&mut bytes).map_err(failed)?;
     let damaged = |damage| SecretsError::Damaged { path: path.into(), damage };
     let text = std::str::from_utf8(&bytes).map_err(|_| damaged(Damage::new("the file is not UTF-8 text")))?;
     match parse(text) {

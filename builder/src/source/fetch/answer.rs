@@ -1,6 +1,7 @@
 //! One request and its response.
 
 use std::io::Read;
+use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
 use reqwest::blocking::{Client, Response};
@@ -41,18 +42,24 @@ impl Opened {
         bad_answer(&self.url, problem)
     }
 
-    pub(super) fn read_whole(self, limit: u64) -> Tried<Vec<u8>> {
-        let mut bytes = Vec::new();
-        let read = self.response.take(limit.saturating_add(1)).read_to_end(&mut bytes);
-        read.map_err(|e| Fault::Retry(network(&self.url, e)))?;
-        if bytes.len() as u64 > limit {
-            return Err(bad_answer(
-                &self.url,
-                format!("more than {limit} bytes, expected a small text file"),
-            )
-            .into());
+    /// The whole body, of at most `limit` bytes, within `time`.
+    pub(super) fn read_whole(mut self, limit: u64, time: Duration) -> Tried<Vec<u8>> {
+        let (mut bytes, mut piece, begun) = (Vec::new(), [0; 8192], Instant::now());
+        loop {
+            let n = self.response.read(&mut piece).map_err(|e| Fault::Retry(network(&self.url, e)))?;
+            bytes.extend_from_slice(piece.get(..n).unwrap_or_default());
+            let problem = match () {
+                () if n == 0 => return Ok(bytes),
+                () if bytes.len() as u64 > limit => {
+                    format!("more than {limit} bytes, expected a small text file")
+                }
+                () if begun.elapsed() > time => {
+                    format!("not complete after {} seconds, expected a small text file", time.as_secs())
+                }
+                () => continue,
+            };
+            return Err(bad_answer(&self.url, problem).into());
         }
-        Ok(bytes)
     }
 }
 

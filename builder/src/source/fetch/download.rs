@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::mpsc::RecvTimeoutError;
+use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_RANGE, HeaderMap, IF_RANGE, RANGE};
@@ -15,6 +16,10 @@ use crate::progress::{Progress, Task};
 use crate::source::error::Result;
 use crate::source::partial::Partial;
 use crate::source::space;
+
+/// A server that sends fewer bytes than this in the time below does not count as sending.
+const SLOWEST: u64 = 64 << 10;
+const SLOW_FOR: Duration = Duration::from_secs(60);
 
 /// A download.
 pub(super) struct Download<'a> {
@@ -127,6 +132,9 @@ impl Download<'_> {
         {
             return Err(self.wanted.wrong_size(total, size));
         }
+        if total.is_some_and(|total| total > self.wanted.limit) {
+            return Err(self.wanted.too_long(total));
+        }
         let what = format!("downloading {}", self.wanted.url.file_name()?);
         let missing = total.unwrap_or(0).saturating_sub(self.partial.length());
         space::require(self.partial.dir(), missing, &what)?;
@@ -139,6 +147,7 @@ impl Download<'_> {
     fn receive(&mut self, opened: Opened, total: Option<u64>) -> Tried<()> {
         let url = opened.url.clone();
         let pieces = pump(opened.response)?;
+        let (mut begun, mut before) = (Instant::now(), self.partial.length());
         loop {
             let piece = match pieces.recv_timeout(TICK) {
                 Ok(piece) => piece.map_err(|e| Fault::Retry(network(&url, e)))?,
@@ -150,10 +159,21 @@ impl Download<'_> {
             if let Some(task) = &self.task {
                 task.advance(piece.len() as u64);
             }
-            if let Some(size) = self.wanted.size.filter(|size| self.partial.length() > *size) {
-                let length = self.partial.length();
+            let length = self.partial.length();
+            if let Some(size) = self.wanted.size.filter(|size| length > *size) {
                 self.partial.restart()?;
                 return Err(self.wanted.wrong_size(length, size).into());
+            }
+            if length > self.wanted.most(total) {
+                self.partial.restart()?;
+                return Err(self.wanted.too_long(total).into());
+            }
+            if begun.elapsed() > SLOW_FOR {
+                if length.saturating_sub(before) < SLOWEST {
+                    let problem = format!("fewer than {SLOWEST} bytes in {} seconds", SLOW_FOR.as_secs());
+                    return Err(Fault::Retry(bad_answer(&url, problem)));
+                }
+                (begun, before) = (Instant::now(), length);
             }
         }
         match total.filter(|total| *total != self.partial.length()) {

@@ -24,6 +24,12 @@ use self::download::Download;
 use self::interruptible::unless_interrupted;
 use self::retry::Tried;
 
+/// The most bytes that are fetched from a server that does not say how many will come.
+const WITHOUT_LENGTH: u64 = 1 << 30;
+
+/// The longest time for a small text file, however steadily its bytes come.
+const TEXT_DEADLINE: Duration = Duration::from_secs(120);
+
 /// How often a blocked call checks for an interrupt.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -61,6 +67,8 @@ pub struct DownloadSpec<'a> {
     pub sha256: Sha256Digest,
     /// Its size in bytes, if known.
     pub size: Option<u64>,
+    /// The most bytes that it may have.
+    pub limit: u64,
     /// The source of the checksum, for messages.
     pub promised_by: &'a str,
 }
@@ -119,7 +127,7 @@ impl Fetcher {
         retry::persist(self.retry_policy, interrupt, || {
             let opened = self.open(url, HeaderMap::new(), interrupt)?;
             require_success(&opened)?;
-            let bytes = unless_interrupted(interrupt, move || opened.read_whole(limit))??;
+            let bytes = unless_interrupted(interrupt, move || opened.read_whole(limit, TEXT_DEADLINE))??;
             String::from_utf8(bytes).map_err(|_| bad_answer(url, "the file is not UTF-8 text".into()).into())
         })
     }
@@ -153,6 +161,24 @@ impl DownloadSpec<'_> {
             promised_by: self.promised_by.to_owned(),
             hint: "the download was deleted: try again; if the error persists, do not trust the server",
         }))
+    }
+
+    /// The most bytes that may come, where the server says `total` or nothing.
+    fn most(&self, total: Option<u64>) -> u64 {
+        match self.size.or(total) {
+            Some(size) => size.min(self.limit),
+            None => WITHOUT_LENGTH.min(self.limit),
+        }
+    }
+
+    fn too_long(&self, total: Option<u64>) -> SourceError {
+        let most = self.most(total);
+        let why = match self.size.or(total) {
+            Some(size) if size <= self.limit => "more than it announced",
+            Some(_) => "more than such a file may have",
+            None => "more than is fetched from a server that does not say how long the file is",
+        };
+        bad_answer(self.url, format!("the file has more than {most} bytes, {why}"))
     }
 
     fn wrong_size(&self, actual: u64, expected: u64) -> SourceError {

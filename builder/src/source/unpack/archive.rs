@@ -10,6 +10,13 @@ pub(super) const KNOWN: [CompressionMethod; 2] = [CompressionMethod::Stored, Com
 /// The name of an archive with another method, for messages.
 pub(super) const UNKNOWN_METHOD: &str = "a zip archive with a compression other than deflate";
 
+/// The most bytes of headers that an archive may have at one place, since they are read into memory: those before a file of
+/// a tar archive, and the table of contents of a zip archive.
+pub(super) const MOST_HEADERS: u64 = 8 << 20;
+/// The name of an archive with more, for messages.
+pub(super) const MANY_HEADERS: &str =
+    "an archive with names or headers of more than 8 MiB in one place, which is no archive of an image,";
+
 /// The block size of tar in bytes; the first block is a header.
 pub(super) const TAR_BLOCK: u64 = 512;
 

@@ -1,6 +1,7 @@
 //! Unpacking an image: the format by the first bytes, and one pass from the compressed bytes to a sparse file.
 
 mod archive;
+mod bounded;
 mod qcow2;
 
 use std::fs::File;
@@ -18,10 +19,18 @@ use super::SourceContext;
 use super::error::{IoContext, Result, SourceError, file_name};
 use super::space;
 use super::sparse::SparseWriter;
+use crate::local_file;
 use crate::progress::Task;
+use bounded::{Bounded, Gate, Inflated};
 
-/// Larger than any known image for an SD card; more bytes are treated as a decompression bomb.
+/// Larger than any known image for an SD card.
 const MAX_IMAGE: u64 = 64 << 30;
+/// What any packed file may unpack to in bytes, however small it is.
+const ALWAYS: u64 = 1 << 30;
+/// How often its own size a packed file may unpack to besides. Images of systems have 3 to 60, zeros thousands.
+const MOST_RATIO: u64 = 200;
+/// zstd's own default, in bits: what needs a larger window is refused, since the window lies in memory.
+const ZSTD_WINDOW: u32 = 27;
 /// The chunk size of unpacking.
 const PIECE: usize = 1 << 20;
 /// The free disk space is checked each time so many bytes are written, and as many must stay free.
@@ -68,7 +77,7 @@ impl Format {
 
     /// Detects the format of a file.
     pub(crate) fn of_file(path: &Path) -> Result<Self> {
-        let file = File::open(path).context("opening", path)?;
+        let file = local_file::open(path).context("opening", path)?;
         let mut start = Vec::new();
         file.take(archive::TAR_BLOCK).read_to_end(&mut start).context("reading", path)?;
         if start.is_empty() {
@@ -86,59 +95,47 @@ pub(crate) fn unpack(
     target: &File,
     dir: &Path,
 ) -> Result<u64> {
-    let source = File::open(packed).context("opening", packed)?;
+    let source = local_file::open(packed).context("opening", packed)?;
     let compressed = source.metadata().context("looking at", packed)?.len();
+    let limit = most(compressed);
     let what = format!("unpacking {}", file_name(packed));
     space::require(dir, compressed.saturating_add(SPACE_STEP), &what)?;
     let consumed = Arc::new(AtomicU64::new(0));
-    let counted = BufReader::with_capacity(256 * 1024, Counted { inner: source, count: consumed.clone() });
+    let gate = Gate::default();
+    let source = Bounded::new(Counted { inner: source.take(compressed), count: consumed.clone() }, &gate);
+    let counted = BufReader::with_capacity(256 * 1024, source);
     let task = cx.progress.start(&what, Some(compressed));
-    let mut pass = Pass { cx, packed, dir, what: &what, writer: SparseWriter::new(target), checked: 0 };
-    match format {
-        Format::Zip => {
-            let mut archive = ZipArchive::new(counted).map_err(|e| bad_archive(e, packed))?;
-            let number = archive::image(&archive).map_err(|what| unsupported(packed, &what))?;
-            let mut image = archive.by_index(number).map_err(|e| bad_archive(e, packed))?;
-            if !archive::KNOWN.contains(&image.compression()) {
-                return Err(unsupported(packed, archive::UNKNOWN_METHOD));
-            }
-            pass.run(&mut image, &consumed, task.as_ref())?;
-        }
-        Format::Qcow2 => {
-            let mut disk = qcow2::Qcow2::open(counted).map_err(|refused| match refused {
-                qcow2::Refused::Unsupported(what) => unsupported(packed, what),
-                qcow2::Refused::Io(error) => unreadable(error, packed, 0),
-            })?;
-            if disk.size() > MAX_IMAGE {
-                return Err(too_large(packed));
-            }
-            pass.run(&mut disk, &consumed, task.as_ref())?;
-        }
-        stream => {
-            let mut decoder = decoder(stream, counted).map_err(|e| unreadable(e, packed, 0))?;
-            let start = archive::start(&mut decoder).map_err(|e| unreadable(e, packed, 0))?;
-            let is_tar = archive::is_tar(&start);
-            let mut whole = io::Cursor::new(start).chain(decoder);
-            if is_tar {
-                pass.run_tar(&mut whole, &consumed, task.as_ref())?;
-            } else {
-                pass.run(&mut whole, &consumed, task.as_ref())?;
-            }
-        }
+    let mut pass =
+        Pass { cx, packed, dir, what: &what, limit, writer: SparseWriter::new(target), checked: 0 };
+    // What comes out is compared with what went in, so that a bomb is known long before its end.
+    let inflated = Gate::default();
+    let unpacked = pass.unpack(format, counted, &gate, &inflated, &consumed, task.as_ref());
+    if inflated.is_exceeded() {
+        return Err(too_large(packed, most(consumed.load(Ordering::Relaxed))));
     }
+    unpacked?;
     let size = pass.writer.finish().context("writing the unpacked", packed)?;
     task.done();
     Ok(size)
 }
 
+/// What a packed file of that size may unpack to, in bytes.
+fn most(packed: u64) -> u64 {
+    packed.saturating_mul(MOST_RATIO).saturating_add(ALWAYS).min(MAX_IMAGE)
+}
+
 /// Concatenated streams or frames are one file, as for their own tools; other trailing bytes are an error of the
 /// decoders.
-fn decoder(format: Format, packed: BufReader<Counted>) -> io::Result<Box<dyn Read>> {
+fn decoder<'a>(format: Format, packed: BufReader<Bounded<'a, Counted>>) -> io::Result<Box<dyn Read + 'a>> {
     Ok(match format {
         // Zip and qcow2 are not streams: see `unpack`.
         Format::Raw | Format::Tar | Format::Zip | Format::Qcow2 => Box::new(packed),
         Format::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed)),
-        Format::Zstd => Box::new(zstd::Decoder::with_buffer(packed)?),
+        Format::Zstd => {
+            let mut decoder = zstd::Decoder::with_buffer(packed)?;
+            decoder.window_log_max(ZSTD_WINDOW)?;
+            Box::new(decoder)
+        }
         Format::Xz => {
             Box::new(XzDecoder::new_stream(packed, Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED)?))
         }
@@ -151,37 +148,125 @@ struct Pass<'a> {
     packed: &'a Path,
     dir: &'a Path,
     what: &'a str,
+    /// Bytes that it may unpack to.
+    limit: u64,
     writer: SparseWriter<'a>,
     /// The position of the last check of the disk space.
     checked: u64,
 }
 
 impl Pass<'_> {
+    /// Unpacks a file of any format. `gate` is that of the packed bytes, `inflated` that of what comes out of a decoder.
+    fn unpack(
+        &mut self,
+        format: Format,
+        counted: BufReader<Bounded<'_, Counted>>,
+        gate: &Gate,
+        inflated: &Gate,
+        consumed: &AtomicU64,
+        task: &dyn Task,
+    ) -> Result<()> {
+        let packed = self.packed;
+        match format {
+            Format::Zip => {
+                // The table of contents is read into memory.
+                gate.allow(archive::MOST_HEADERS);
+                let archive = ZipArchive::new(counted);
+                if gate.is_exceeded() {
+                    return Err(unsupported(packed, archive::MANY_HEADERS));
+                }
+                gate.allow(u64::MAX);
+                let mut archive = archive.map_err(|e| bad_archive(e, packed))?;
+                let number = archive::image(&archive).map_err(|what| unsupported(packed, &what))?;
+                let mut image = archive.by_index(number).map_err(|e| bad_archive(e, packed))?;
+                if !archive::KNOWN.contains(&image.compression()) {
+                    return Err(unsupported(packed, archive::UNKNOWN_METHOD));
+                }
+                self.run(&mut Inflated::new(&mut image, consumed, inflated), consumed, task)?;
+            }
+            Format::Qcow2 => {
+                let mut disk = qcow2::Qcow2::open(counted).map_err(|refused| match refused {
+                    qcow2::Refused::Unsupported(what) => unsupported(packed, what),
+                    qcow2::Refused::Io(error) => unreadable(error, packed, 0),
+                })?;
+                if disk.size() > self.limit {
+                    return Err(too_large(packed, self.limit));
+                }
+                self.run(&mut disk, consumed, task)?;
+            }
+            stream => {
+                let decoder = decoder(stream, counted).map_err(|e| unreadable(e, packed, 0))?;
+                let mut decoder = Inflated::new(decoder, consumed, inflated);
+                let start = archive::start(&mut decoder).map_err(|e| unreadable(e, packed, 0))?;
+                let is_tar = archive::is_tar(&start);
+                let mut whole = io::Cursor::new(start).chain(decoder);
+                if is_tar {
+                    self.run_tar(&mut whole, consumed, task)?;
+                } else {
+                    self.run(&mut whole, consumed, task)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Unpacks the image of a tar archive. The rest of the archive is read too: it may have a second image, and a
     /// truncated compressed archive is detected only at its end.
     fn run_tar(&mut self, whole: &mut dyn Read, consumed: &AtomicU64, task: &dyn Task) -> Result<()> {
-        let damaged = |e, unpacked| unreadable(e, self.packed, unpacked);
-        let mut archive = tar::Archive::new(&mut *whole);
-        let mut images = 0;
-        for entry in archive.entries().map_err(|e| damaged(e, 0))? {
-            let mut entry = entry.map_err(|e| damaged(e, self.writer.position()))?;
-            let kind = entry.header().entry_type();
-            if !(kind.is_file() || kind.is_gnu_sparse()) || !archive::is_image(&entry.path_bytes()) {
-                continue;
-            }
-            if archive::is_pax_sparse(&mut entry).map_err(|e| damaged(e, 0))? {
-                return Err(unsupported(self.packed, archive::PAX_SPARSE));
-            }
-            images += 1;
-            if images == 1 {
-                self.run(&mut entry, consumed, task)?;
-            }
-        }
+        let (gate, whole_left) = (Gate::default(), self.limit);
+        let mut bounded = Bounded::new(whole.take(whole_left.saturating_add(1)), &gate);
+        let images = self.run_entries(&mut bounded, &gate, consumed, task)?;
         if images != 1 {
             return Err(unsupported(self.packed, &archive::other_than_one("tar", images)));
         }
-        io::copy(whole, &mut io::sink()).map_err(|e| unreadable(e, self.packed, self.writer.position()))?;
-        Ok(())
+        gate.allow(u64::MAX);
+        let mut rest = bounded.into_inner();
+        io::copy(&mut rest, &mut io::sink())
+            .map_err(|e| unreadable(e, self.packed, self.writer.position()))?;
+        if rest.limit() == 0 { Err(too_large(self.packed, self.limit)) } else { Ok(()) }
+    }
+
+    /// The files of an archive; how many of them are images.
+    fn run_entries(
+        &mut self,
+        whole: &mut dyn Read,
+        gate: &Gate,
+        consumed: &AtomicU64,
+        task: &dyn Task,
+    ) -> Result<usize> {
+        let mut archive = tar::Archive::new(whole);
+        let mut images = 0;
+        let mut entries = archive.entries().map_err(|e| unreadable(e, self.packed, 0))?;
+        loop {
+            self.cx.interrupt.check()?;
+            // What precedes a file, its long names above all, is read into memory.
+            gate.allow(archive::MOST_HEADERS);
+            let entry = entries.next();
+            if gate.is_exceeded() {
+                return Err(unsupported(self.packed, archive::MANY_HEADERS));
+            }
+            gate.allow(u64::MAX);
+            let Some(entry) = entry else { return Ok(images) };
+            let damaged = |e, unpacked| unreadable(e, self.packed, unpacked);
+            let mut entry = entry.map_err(|e| damaged(e, self.writer.position()))?;
+            let kind = entry.header().entry_type();
+            if (kind.is_file() || kind.is_gnu_sparse()) && archive::is_image(&entry.path_bytes()) {
+                if archive::is_pax_sparse(&mut entry).map_err(|e| damaged(e, 0))? {
+                    return Err(unsupported(self.packed, archive::PAX_SPARSE));
+                }
+                images += 1;
+                if images == 1 {
+                    self.run(&mut entry, consumed, task)?;
+                }
+            }
+            // The rest of the file, so that only headers are read above.
+            let mut rest = entry.take(self.limit);
+            io::copy(&mut rest, &mut io::sink())
+                .map_err(|e| unreadable(e, self.packed, self.writer.position()))?;
+            if rest.limit() == 0 {
+                return Err(too_large(self.packed, self.limit));
+            }
+        }
     }
 
     fn run(&mut self, mut decoder: &mut dyn Read, consumed: &AtomicU64, task: &dyn Task) -> Result<()> {
@@ -204,8 +289,8 @@ impl Pass<'_> {
 
     fn check_disk_space(&mut self) -> Result<()> {
         let position = self.writer.position();
-        if position > MAX_IMAGE {
-            return Err(too_large(self.packed));
+        if position > self.limit {
+            return Err(too_large(self.packed, self.limit));
         }
         if position.saturating_sub(self.checked) >= SPACE_STEP {
             self.checked = position;
@@ -228,11 +313,17 @@ fn bad_archive(error: ZipError, packed: &Path) -> SourceError {
     }
 }
 
-fn too_large(packed: &Path) -> SourceError {
+fn too_large(packed: &Path, limit: u64) -> SourceError {
     SourceError::Unsupported {
         file: packed.display().to_string(),
-        what: "an image that unpacks to more than 64 GiB".into(),
-        hint: "it may be a decompression bomb: use an image for an SD card".into(),
+        what: format!(
+            "a file that unpacks to more than {:.1} GiB ({MOST_RATIO} times its size and {} GiB, at most {} GiB)",
+            limit as f64 / f64::from(1 << 30),
+            ALWAYS >> 30,
+            MAX_IMAGE >> 30
+        ),
+        hint: "it may be a decompression bomb; if you trust it, unpack it yourself and give the raw image"
+            .into(),
     }
 }
 
@@ -264,7 +355,7 @@ fn fill(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
 
 /// Counts the bytes read, for the progress.
 struct Counted {
-    inner: File,
+    inner: io::Take<File>,
     count: Arc<AtomicU64>,
 }
 

@@ -137,7 +137,11 @@ impl<R: Read + Seek> Qcow2<R> {
         let mut bytes = vec![0; index(1 << self.cluster_bits)?];
         match self.compression {
             Compression::Deflate => DeflateDecoder::new(packed).read_exact(&mut bytes)?,
-            Compression::Zstd => zstd::Decoder::new(packed)?.read_exact(&mut bytes)?,
+            Compression::Zstd => {
+                let mut decoder = zstd::Decoder::new(packed)?;
+                decoder.window_log_max(super::ZSTD_WINDOW)?;
+                decoder.read_exact(&mut bytes)?;
+            }
         }
         self.unpacked = Some((cluster, bytes));
         Ok(())

@@ -14,6 +14,9 @@ use crate::fs::{Attributes, Entry, FsError, ImagePath, Kind, Result, Stat};
 /// Bytes read at once.
 const PIECE: usize = 1 << 20;
 
+/// The largest directory in bytes that is listed: its names are kept in memory. It has room for a million of them.
+const LARGEST_DIR: u64 = 16 << 20;
+
 impl Ext4 {
     pub(crate) fn stat_path(&self, path: &ImagePath) -> Result<Option<Stat>> {
         let Some(node) = self.place(path, Last::Keep)?.node() else {
@@ -29,6 +32,12 @@ impl Ext4 {
     pub(crate) fn list_dir(&self, path: &ImagePath) -> Result<Vec<Entry>> {
         let dir = self.existing(path, Last::Keep, Some(Kind::Dir))?;
         let what = format!("listing {path}");
+        let blocks = self.dir_blocks(dir.inode).map_err(|error| convert(error, &what))?;
+        if blocks.saturating_mul(u64::from(self.volume.sb.block_size())) > LARGEST_DIR {
+            return Err(FsError::Unsupported {
+                what: format!("{path}, a directory of more than {LARGEST_DIR} bytes,"),
+            });
+        }
         let found = self.dir_entries(dir.inode).map_err(|error| convert(error, &what))?;
         let mut entries = Vec::with_capacity(found.len());
         for entry in found.iter().filter(|entry| entry.name != b"." && entry.name != b"..") {
