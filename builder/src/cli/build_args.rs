@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use hc_common::text::decode;
 
 use crate::board::{Board, Boards};
 use crate::cluster::{Addressing, DataDir, DataDisk, Manifest, SingleNode};

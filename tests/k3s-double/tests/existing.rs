@@ -35,7 +35,12 @@ fn file(server: &Node, join: &str) -> Cluster {
          [[nodes]]\nname = 'hc-3'\nrole = 'server'\nboard = 'pc'\n"
     );
     let boards = Boards::load(None).unwrap();
-    let context = LoadContext { boards: &boards, dir: Path::new("/"), read: &|path| fs::read(path) };
+    let context = LoadContext {
+        boards: &boards,
+        dir: Path::new("/"),
+        read: &|path| fs::read(path),
+        is_outside: &|_| false,
+    };
     parse(&text, "cluster.toml", &context).map_err(|report| report.to_string()).unwrap().cluster
 }
 
