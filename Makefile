@@ -83,7 +83,8 @@ other-test: setup programs-and-double bases checkers ## every base for every boa
 boot-test: setup programs-and-double bases checkers ## images booted in QEMU; installs as setup
 	$(CARGO_TEST) --test boot -- --nocapture
 
-simulate: setup programs-and-double release bases ## a cluster of a hundred nodes: images built, processes joining; installs as setup
+simulate: setup programs-and-double bases ## a cluster of a hundred nodes: images built, processes joining; installs as setup
+	$(CARGO_TEST) --no-run --test cli
 	tests/simulation/hundred-nodes.sh
 
 test: setup lint unit-test image-test other-test simulate boot-test support-check ## everything, fast stages first; installs as setup

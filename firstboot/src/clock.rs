@@ -23,6 +23,12 @@ const HARDWARE_CLOCK_PATH: &str = "/sys/class/rtc/rtc0/hctosys";
 /// How long a board with a hardware clock waits for network time.
 const HARDWARE_CLOCK_WAIT: Duration = Duration::from_secs(3);
 
+/// How far a clock may go back without harm: a certificate that k3s signs begins one hour before (see [`SEEN`]).
+const HARMLESS: Duration = Duration::from_secs(30 * 60);
+
+/// The maximum difference between two time servers that agree.
+const AGREEMENT: Duration = Duration::from_secs(10);
+
 /// The maximum difference between the clock and the time that it was just set to.
 const TOLERANCE: Duration = Duration::from_secs(10);
 
@@ -41,9 +47,22 @@ const SEEN: [&str; 7] = [
     "/var/lib/rancher/k3s/server/db/state.db",
 ];
 
-/// The latest time of which a file of the node says that it is over.
-pub(crate) fn last_seen(sys: &dyn System) -> Option<Duration> {
-    SEEN.iter().filter_map(|path| sys.stat(Path::new(path)).ok()).map(|stat| stat.modified).max()
+/// How long after its making a node may run whose CAs have an end that is not known: k3s makes its own for ten years, and
+/// renews them.
+const LONGEST_LIFE: Duration = Duration::from_secs(20 * 365 * 86_400);
+
+/// The latest time of which a file of the node says that it is over; none of [`SEEN`] that says what cannot be.
+pub(crate) fn last_seen(sys: &dyn System, seed: &Seed) -> Option<Duration> {
+    let ceiling = ceiling(seed);
+    let times = SEEN.iter().filter_map(|path| sys.stat(Path::new(path)).ok()).map(|stat| stat.modified);
+    times.filter(|time| *time < ceiling).max()
+}
+
+/// No time from here on is believed, whoever says it: the cluster's CAs are over then. A clock that somebody on the network
+/// sets later would refuse every certificate, now and after each restart.
+pub(crate) fn ceiling(seed: &Seed) -> Duration {
+    let end = seed.clock.ca_not_after.map(Duration::from_secs);
+    end.unwrap_or_else(|| floor(seed).saturating_add(LONGEST_LIFE))
 }
 
 /// The earliest plausible time: when the image was made, and the start of the cluster's CAs. It is enough to verify the CAs,
@@ -52,18 +71,18 @@ pub(crate) fn floor(seed: &Seed) -> Duration {
     Duration::from_secs(seed.clock.floor.max(seed.clock.ca_not_before.unwrap_or_default()))
 }
 
-/// Whether the clock is plausible.
-pub(crate) fn is_after_floor(sys: &dyn System, seed: &Seed) -> bool {
-    sys.now() >= floor(seed)
+/// Whether the clock shows a time that can be.
+pub(crate) fn is_plausible(sys: &dyn System, seed: &Seed) -> bool {
+    (floor(seed)..ceiling(seed)).contains(&sys.now())
 }
 
 /// How long to wait for network time. A board without a hardware clock starts with any time; if the kernel set its time
 /// from a battery-backed clock, and it is plausible, network time is only a correction.
 pub(crate) fn patience(sys: &dyn System, seed: &Seed, last_seen: Option<Duration>) -> Duration {
     let wanted = Duration::from_secs(seed.clock.wait_seconds);
-    let earliest = floor(seed).max(last_seen.unwrap_or_default());
+    let earliest = earliest(seed, last_seen);
     let from_hardware = sys.read(Path::new(HARDWARE_CLOCK_PATH)).is_ok_and(|said| said.trim_ascii() == b"1");
-    if from_hardware && sys.now() >= earliest && !seed.clock.require_ntp {
+    if from_hardware && (earliest..ceiling(seed)).contains(&sys.now()) && !seed.clock.require_ntp {
         return wanted.min(HARDWARE_CLOCK_WAIT);
     }
     wanted
@@ -83,14 +102,15 @@ pub(crate) fn settle(sys: &dyn System) {
     let _ = sys.write(path, b"", 0o644);
 }
 
-/// Sets the clock forward to the floor or the node's last known time, if it is earlier. Returns whether it was.
-pub(crate) fn raise(sys: &dyn System, seed: &Seed, last_seen: Option<Duration>) -> Result<bool, Failure> {
-    let floor = floor(seed).max(last_seen.unwrap_or_default());
-    if sys.now() >= floor {
-        return Ok(false);
-    }
-    set(sys, floor)?;
-    Ok(true)
+/// Sets the clock to the floor or the node's last known time, where it shows an earlier one, or one that cannot be.
+pub(crate) fn bound(sys: &dyn System, seed: &Seed, last_seen: Option<Duration>) -> Result<(), Failure> {
+    let earliest = earliest(seed, last_seen);
+    if (earliest..ceiling(seed)).contains(&sys.now()) { Ok(()) } else { set(sys, earliest) }
+}
+
+/// The earliest time that it can be now.
+fn earliest(seed: &Seed, last_seen: Option<Duration>) -> Duration {
+    floor(seed).max(last_seen.unwrap_or_default())
 }
 
 fn set(sys: &dyn System, to: Duration) -> Result<(), Failure> {
@@ -115,12 +135,17 @@ pub(crate) enum NetworkTime {
 }
 
 /// Queries all sources once: the seed's time servers (without them, the status of the base's own time service), then the
-/// servers that the node joins. The first good answer sets the clock. Many servers and addresses may take long: no query
-/// starts after `end`, in uptime.
-pub(crate) fn by_network(sys: &dyn System, seed: &Seed, end: Duration) -> Result<NetworkTime, Failure> {
-    let first = if seed.clock.ntp.is_empty() { by_base(sys) } else { by_ntp(sys, seed, end)? };
+/// servers that the node joins. Many servers and addresses may take long: no query starts after `end`, in uptime.
+pub(crate) fn by_network(
+    sys: &dyn System,
+    seed: &Seed,
+    last_seen: Option<Duration>,
+    end: Duration,
+) -> Result<NetworkTime, Failure> {
+    let first =
+        if seed.clock.ntp.is_empty() { by_base(sys, seed) } else { by_ntp(sys, seed, last_seen, end)? };
     match (first, seed.join()) {
-        (NetworkTime::None(before), Some(join)) => Ok(match by_server(sys, seed, join, end)? {
+        (NetworkTime::None(before), Some(join)) => Ok(match by_server(sys, seed, join, last_seen, end)? {
             NetworkTime::None(why) => NetworkTime::None(format!("{before}, the server: {why}")),
             good => good,
         }),
@@ -128,26 +153,57 @@ pub(crate) fn by_network(sys: &dyn System, seed: &Seed, end: Duration) -> Result
     }
 }
 
-fn by_ntp(sys: &dyn System, seed: &Seed, end: Duration) -> Result<NetworkTime, Failure> {
-    let mut reasons = Vec::new();
+/// SNTP has no authentication: anybody on the network can answer. So two servers that agree set the clock. One alone does
+/// so where no other answers, and not behind the node's own files; of several that disagree none.
+fn by_ntp(
+    sys: &dyn System,
+    seed: &Seed,
+    last_seen: Option<Duration>,
+    end: Duration,
+) -> Result<NetworkTime, Failure> {
+    let (mut answers, mut reasons) = (Vec::<(String, Duration)>::new(), Vec::new());
     for name in &seed.clock.ntp {
-        match sntp::ask(sys, name, floor(seed), end) {
+        match sntp::ask(sys, name, floor(seed)..ceiling(seed), end) {
             Ok(time) => {
-                set(sys, time)?;
-                return Ok(NetworkTime::Good(name.to_string()));
+                // As at the start of the machine, so that answers can be compared.
+                let at_start = time.saturating_sub(sys.uptime());
+                if let Some((other, _)) =
+                    answers.iter().find(|(_, other)| other.abs_diff(at_start) <= AGREEMENT)
+                {
+                    set(sys, time)?;
+                    return Ok(NetworkTime::Good(format!("{other} and {name}, which agree")));
+                }
+                answers.push((name.to_string(), at_start));
             }
             Err(e) => reasons.push(format!("{name}: {e}")),
         }
     }
-    Ok(NetworkTime::None(reasons.join(", ")))
+    let [(name, at_start)] = answers.as_slice() else {
+        if !answers.is_empty() {
+            let times = answers.iter().map(|(name, at_start)| {
+                format!("{name} says {}", date(at_start.saturating_add(sys.uptime())))
+            });
+            reasons.push(format!("the time servers disagree: {}", times.collect::<Vec<_>>().join(", ")));
+        }
+        return Ok(NetworkTime::None(reasons.join(", ")));
+    };
+    let time = at_start.saturating_add(sys.uptime());
+    if time.saturating_add(HARMLESS) < earliest(seed, last_seen) {
+        reasons.push(format!("{name} alone says {}, which this node has seen the end of", date(time)));
+        return Ok(NetworkTime::None(reasons.join(", ")));
+    }
+    set(sys, time)?;
+    Ok(NetworkTime::Good(name.clone()))
 }
 
 /// The time of the cluster's own server, over TLS with the pinned CA. It is exact to about a second, which is enough for
-/// certificates, and the cluster's clocks agree.
+/// certificates, and the cluster's clocks agree. It never sets a plausible clock back: the certificate of the server is
+/// verified for the time that it claims, so one that is over is as good as it was then.
 pub(crate) fn by_server(
     sys: &dyn System,
     seed: &Seed,
     join: &Join,
+    last_seen: Option<Duration>,
     end: Duration,
 ) -> Result<NetworkTime, Failure> {
     let none = |why: &str| Ok(NetworkTime::None(why.to_owned()));
@@ -157,6 +213,13 @@ pub(crate) fn by_server(
     };
     match join_probe::time(sys, join, &token, end) {
         Ok(time) if time < floor(seed) => none("its time is before this image was made"),
+        Ok(time) if time >= ceiling(seed) => none("its time is after the end of the cluster's CAs"),
+        Ok(time) if time.saturating_add(HARMLESS) < earliest(seed, last_seen) => {
+            none("its time is before the latest that this node has seen")
+        }
+        Ok(time) if is_plausible(sys, seed) && time.saturating_add(HARMLESS) < sys.now() => {
+            none(&format!("its clock shows {}, that of this node a later time", date(time)))
+        }
         Ok(time) => {
             set(sys, time)?;
             Ok(NetworkTime::Good("the server that this node joins".to_owned()))
@@ -165,8 +228,11 @@ pub(crate) fn by_server(
     }
 }
 
-fn by_base(sys: &dyn System) -> NetworkTime {
-    let good = || NetworkTime::Good("the system's time service".to_owned());
+fn by_base(sys: &dyn System, seed: &Seed) -> NetworkTime {
+    let good = || match is_plausible(sys, seed) {
+        true => NetworkTime::Good("the system's time service".to_owned()),
+        false => NetworkTime::None(format!("the system's time service has set it to {}", date(sys.now()))),
+    };
     if sys.stat(Path::new(TIMESYNCD_PATH)).is_ok() {
         return good();
     }

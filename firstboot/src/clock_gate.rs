@@ -69,14 +69,14 @@ fn has_address(sys: &dyn System, seed: &Seed) -> Result<(), PhaseError> {
 }
 
 fn wait(sys: &dyn System, seed: &Seed) {
-    let last_seen = clock::last_seen(sys);
+    let last_seen = clock::last_seen(sys, seed);
     let patience = clock::patience(sys, seed, last_seen).min(LONGEST);
-    if let Err(e) = clock::raise(sys, seed, last_seen) {
+    if let Err(e) = clock::bound(sys, seed, last_seen) {
         sys.log(&format!("hcimage: clock gate: {e}"));
     }
     let end = sys.uptime().saturating_add(patience);
     loop {
-        let reason = match clock::by_network(sys, seed, end) {
+        let reason = match clock::by_network(sys, seed, last_seen, end) {
             Ok(NetworkTime::Good(_)) => return,
             Ok(NetworkTime::None(reason)) => reason,
             Err(e) => e.to_string(),

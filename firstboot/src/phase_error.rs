@@ -15,12 +15,15 @@ pub struct Failure {
     /// The last lines of a log with details; already masked.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<String>,
+    /// Whether the node tries again without anybody's help, after a pause.
+    #[serde(default)]
+    pub again: bool,
 }
 
 impl Failure {
     /// A failure without a log.
     pub fn new(what: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { what: what.into(), advice: advice.into(), log: Vec::new() }
+        Self { what: what.into(), advice: advice.into(), log: Vec::new(), again: false }
     }
 }
 

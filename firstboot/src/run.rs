@@ -22,18 +22,23 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 pub enum RunOutcome {
     /// The node is Ready, and this never runs again.
     Ready,
-    /// Stopped with a report; the next boot tries again.
+    /// Stopped with a report by something that does not change by itself; the next boot tries again.
     Failed,
+    /// Stopped with a report after the time limit of a phase; systemd starts the program again after a pause, and so does
+    /// the next boot.
+    TryAgain,
     /// An earlier boot finished: nothing was done.
     NothingToDo,
 }
 
 impl RunOutcome {
-    /// What the process tells systemd: 0, or 1 where the run stopped.
+    /// What the process tells systemd: 0, 1 where the run stopped, or 75 where it is to be started again: `EX_TEMPFAIL` of
+    /// sysexits(3), which the unit names.
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Ready | Self::NothingToDo => 0,
             Self::Failed => 1,
+            Self::TryAgain => 75,
         }
     }
 }
@@ -44,16 +49,16 @@ pub fn first_boot(sys: &dyn System) -> RunOutcome {
         sys.log(&format!("hcimage: the first boot is over ({FINISHED_PATH} is there): nothing to do"));
         return RunOutcome::NothingToDo;
     }
-    // Before anything writes the state: the clock may be wrong until its phase.
-    let last_seen = clock::last_seen(sys);
     let (seed, digest) = match read_seed(sys) {
         Ok(read) => read,
-        Err(failure) => return stop(sys, None, &mut State::new(String::new()), failure),
+        Err(failure) => return stop(sys, None, &mut State::new(String::new()), PhaseError::Abort(failure)),
     };
+    // Before anything writes the state: the clock may be wrong until its phase.
+    let last_seen = clock::last_seen(sys, &seed);
     match resume(sys, &digest) {
         Ok(state) => go(Context { sys, seed: &seed, state, last_seen, deadline: Duration::ZERO }),
         // The state on the card stays as it is: it is evidence, or belongs to the seed that was used.
-        Err(failure) => stop(sys, Some(&seed), &mut State::new(digest), failure),
+        Err(failure) => stop(sys, Some(&seed), &mut State::new(digest), PhaseError::Abort(failure)),
     }
 }
 
@@ -99,9 +104,9 @@ fn go(mut cx: Context<'_>) -> RunOutcome {
         cx.sys.log(&format!("hcimage: {place}: started"));
         match one_phase(&mut cx, phase.as_ref()) {
             Ok(summary) => cx.sys.log(&format!("hcimage: {place}: done{summary}")),
-            Err(failure) => {
+            Err(error) => {
                 cx.sys.log(&format!("hcimage: {place}: FAILED"));
-                return stop(cx.sys, Some(cx.seed), &mut cx.state, failure);
+                return stop(cx.sys, Some(cx.seed), &mut cx.state, error);
             }
         }
     }
@@ -110,7 +115,7 @@ fn go(mut cx: Context<'_>) -> RunOutcome {
 }
 
 /// One phase with its state written before and after. Gives back how long it took and its notes, in words.
-fn one_phase(cx: &mut Context<'_>, phase: &dyn Phase) -> Result<String, Failure> {
+fn one_phase(cx: &mut Context<'_>, phase: &dyn Phase) -> Result<String, PhaseError> {
     let name = phase.name();
     let start = cx.sys.uptime();
     let done_before = cx.state.is_done(name);
@@ -119,7 +124,7 @@ fn one_phase(cx: &mut Context<'_>, phase: &dyn Phase) -> Result<String, Failure>
     if !done_before {
         record.status = Status::Running;
     }
-    cx.save()?;
+    cx.save().map_err(PhaseError::Abort)?;
     let result = until_done(cx, phase, start);
     let seconds = cx.sys.uptime().saturating_sub(start).as_secs();
     let record = cx.state.record_mut(name);
@@ -134,13 +139,13 @@ fn one_phase(cx: &mut Context<'_>, phase: &dyn Phase) -> Result<String, Failure>
             let summary = summary(seconds, &record.notes);
             // The last phase has written it all, and then the marker: nothing may be written after that.
             if name != PhaseName::Finish {
-                cx.save()?;
+                cx.save().map_err(PhaseError::Abort)?;
             }
             Ok(summary)
         }
-        Err(failure) => {
+        Err(error) => {
             record.status = Status::Failed;
-            Err(failure)
+            Err(error)
         }
     }
 }
@@ -156,20 +161,22 @@ fn summary(seconds: u64, notes: &[String]) -> String {
 type Notes = Option<Vec<String>>;
 
 /// Tries until the phase's goal is reached, an error is final or the phase's time is over.
-fn until_done(cx: &mut Context<'_>, phase: &dyn Phase, start: Duration) -> Result<Notes, Failure> {
+fn until_done(cx: &mut Context<'_>, phase: &dyn Phase, start: Duration) -> Result<Notes, PhaseError> {
     let end = start.saturating_add(phase.limit(cx));
     cx.deadline = end;
     let mut pause = FIRST_PAUSE;
     loop {
         let failure = match one_try(cx, phase) {
             Ok(notes) => return Ok(notes),
-            Err(abort @ PhaseError::Abort(_)) => return phase.on_timeout(cx, abort).map(Some),
+            Err(abort @ PhaseError::Abort(_)) => {
+                return phase.on_timeout(cx, abort).map(Some).map_err(PhaseError::Abort);
+            }
             Err(PhaseError::Retry(failure)) => failure,
         };
         if cx.sys.uptime().saturating_add(pause) > end {
-            return phase.on_timeout(cx, PhaseError::Retry(failure)).map(Some);
+            return phase.on_timeout(cx, PhaseError::Retry(failure)).map(Some).map_err(PhaseError::Retry);
         }
-        cx.progress(phase.name(), &format!("waiting: {}", failure.what))?;
+        cx.progress(phase.name(), &format!("waiting: {}", failure.what)).map_err(PhaseError::Abort)?;
         cx.sys.sleep(spread(cx.sys, pause));
         pause = pause.saturating_mul(2).min(phase.longest_pause());
     }
@@ -191,7 +198,12 @@ fn one_try(cx: &mut Context<'_>, phase: &dyn Phase) -> Result<Notes, PhaseError>
 }
 
 /// The end of a run that failed: state, report and sentinel.
-fn stop(sys: &dyn System, seed: Option<&Seed>, state: &mut State, failure: Failure) -> RunOutcome {
+fn stop(sys: &dyn System, seed: Option<&Seed>, state: &mut State, error: PhaseError) -> RunOutcome {
+    let outcome = match error {
+        PhaseError::Retry(_) => RunOutcome::TryAgain,
+        PhaseError::Abort(_) => RunOutcome::Failed,
+    };
+    let failure = Failure { again: outcome == RunOutcome::TryAgain, ..error.into_failure() };
     state.outcome = Outcome::Failed(failure);
     // Only a state that phases have worked on is this program's to write.
     if !state.phases.is_empty()
@@ -209,7 +221,7 @@ fn stop(sys: &dyn System, seed: Option<&Seed>, state: &mut State, failure: Failu
         sys.log(&format!("hcimage: {reason}"));
     }
     log_report(sys, &text, ReportStatus::Failed);
-    RunOutcome::Failed
+    outcome
 }
 
 fn report_text(sys: &dyn System, seed: Option<&Seed>, state: &State) -> String {

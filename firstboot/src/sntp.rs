@@ -1,6 +1,7 @@
 //! A small SNTP client: RFC 4330, and RFC 5905 section 7.3 for the packet format.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::Duration;
 
 use hc_common::value::TimeServer;
@@ -45,6 +46,9 @@ pub enum SntpError {
     /// Earlier than the build of the image, so the server is wrong.
     #[error("the server's time is before this image was made")]
     BeforeFloor,
+    /// Later than any time of this cluster, so the server is wrong.
+    #[error("the server's time is after the end of the cluster's CAs")]
+    AfterCeiling,
     /// The phase's time limit was reached before the request.
     #[error("the time limit was reached before the request")]
     Late,
@@ -58,7 +62,7 @@ pub enum SntpError {
 pub fn ask(
     sys: &dyn System,
     server: &TimeServer,
-    floor: Duration,
+    plausible: Range<Duration>,
     end: Duration,
 ) -> Result<Duration, SntpError> {
     let mut last = SntpError::Io("the name has no address".to_owned());
@@ -68,7 +72,7 @@ pub fn ask(
         if left.is_zero() {
             return Err(SntpError::Late);
         }
-        match ask_address(sys, address, floor, ANSWER_WAIT.min(left)) {
+        match ask_address(sys, address, &plausible, ANSWER_WAIT.min(left)) {
             Ok(time) => return Ok(time),
             Err(e) => last = e,
         }
@@ -80,7 +84,7 @@ pub fn ask(
 fn ask_address(
     sys: &dyn System,
     server: SocketAddr,
-    floor: Duration,
+    plausible: &Range<Duration>,
     wait: Duration,
 ) -> Result<Duration, SntpError> {
     let io = |e: std::io::Error| SntpError::Io(e.to_string());
@@ -90,7 +94,11 @@ fn ask_address(
     let answer = sys.ask_udp(server, &request(question), wait).map_err(io)?;
     let travel = sys.uptime().saturating_sub(sent);
     let time = read_answer(&answer, question)?.saturating_add(travel / 2);
-    if time < floor { Err(SntpError::BeforeFloor) } else { Ok(time) }
+    match time {
+        _ if time < plausible.start => Err(SntpError::BeforeFloor),
+        _ if time >= plausible.end => Err(SntpError::AfterCeiling),
+        _ => Ok(time),
+    }
 }
 
 /// A client's packet with the transmit timestamp `question`.

@@ -181,3 +181,66 @@ fn network_time_sets_the_clock_back_behind_the_files() {
     machine.clock_gate();
     assert!(clock(&machine) < TRUE_TIME + 1000);
 }
+
+fn of_servers(names: &[&str], time_off: [i64; 3]) -> World {
+    let mut seed = seed();
+    seed.clock.ntp = names.iter().map(|name| name.parse().unwrap()).collect();
+    World { time_off, ..World::flashed(&seed) }
+}
+
+const YEAR: i64 = 365 * 86_400;
+const THREE: [&str; 3] = ["192.0.2.1", "192.0.2.2", "192.0.2.3"];
+
+/// SNTP has no authentication. A clock after the end of the CAs would refuse every certificate for good.
+#[test]
+fn no_time_after_the_end_of_the_cas_is_believed() {
+    let machine = Machine::boot(of_servers(&THREE[..1], [74 * YEAR, 0, 0]));
+    machine.first_boot();
+    let report = machine.text(STATUS);
+    assert!(
+        report.contains("192.0.2.1: the server's time is after the end of the cluster's CAs"),
+        "{report}"
+    );
+    assert!((FLOOR..FLOOR + 1000).contains(&clock(&machine)), "{}", clock(&machine));
+
+    let mut world = finished();
+    world.time_served = false;
+    let path = "/var/lib/hcimage/state.json";
+    let state = Machine::boot(world.clone()).text(path);
+    let in_2099 = Duration::from_secs(TRUE_TIME + 73 * 365 * 86_400);
+    world.disk.write(path.as_ref(), state.as_bytes(), 0o600, in_2099).unwrap();
+    let machine = Machine::boot(world);
+    machine.clock_gate();
+    assert!((FLOOR..FLOOR + 1000).contains(&clock(&machine)), "{}", clock(&machine));
+}
+
+#[test]
+fn two_time_servers_that_agree_outvote_one_and_two_that_disagree_set_nothing() {
+    for wrong in 0..3 {
+        let mut time_off = [0; 3];
+        time_off[wrong] = 3 * YEAR;
+        let machine = Machine::boot(of_servers(&THREE, time_off));
+        assert_eq!(machine.first_boot(), RunOutcome::Ready);
+        let report = machine.text(STATUS);
+        assert!(report.contains("which agree"), "{report}");
+        assert!((TRUE_TIME..TRUE_TIME + 1000).contains(&clock(&machine)), "{report}");
+    }
+    let machine = Machine::boot(of_servers(&THREE[..2], [0, 3 * YEAR, 0]));
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
+    let report = machine.text(STATUS);
+    assert!(report.contains("the time servers disagree: 192.0.2.1 says 2026-"), "{report}");
+    assert!((FLOOR..FLOOR + 1000).contains(&clock(&machine)), "{report}");
+}
+
+#[test]
+fn one_time_server_alone_does_not_set_the_clock_behind_the_nodes_own_files() {
+    for (names, back) in [(&THREE[..1], false), (&THREE[..2], true)] {
+        let mut world = of_servers(names, [0; 3]);
+        let seen = Duration::from_secs(TRUE_TIME + 100 * 86_400);
+        world.put("/var/lib/systemd/timesync/clock", "");
+        world.disk.write("/var/lib/systemd/timesync/clock".as_ref(), b"", 0o644, seen).unwrap();
+        let machine = Machine::boot(world);
+        machine.clock_gate();
+        assert_eq!(clock(&machine) < seen.as_secs(), back, "{}", machine.said());
+    }
+}

@@ -51,7 +51,7 @@ fn every_join_error_has_its_message() {
         (Server::Strange, late, "unexpected status 404 in its answer: k3s does not send it"),
         (
             Server::OtherCluster,
-            "",
+            late,
             "it belongs to another cluster: its CA does not match the hash in this node's token",
         ),
         (Server::OtherToken, "", "it belongs to this cluster but rejects this node's token"),
@@ -72,7 +72,7 @@ fn every_join_error_has_its_message() {
 #[test]
 fn the_token_is_sent_less_and_less_often() {
     let machine = Machine::boot(agent(|world| world.server = Server::Starting));
-    assert_eq!(machine.first_boot(), RunOutcome::Failed);
+    assert_eq!(machine.first_boot(), RunOutcome::TryAgain);
     let requests = machine.requests.borrow();
     let times: Vec<u64> = requests
         .iter()
@@ -93,7 +93,7 @@ fn the_token_is_sent_less_and_less_often() {
 #[test]
 fn a_failed_join_is_retried_at_the_next_boot() {
     let machine = Machine::boot(agent(|world| world.server = Server::OtherCluster));
-    assert_eq!(machine.first_boot(), RunOutcome::Failed);
+    assert_eq!(machine.first_boot(), RunOutcome::TryAgain);
     let mut world = machine.off().shut_down();
     world.server = Server::Good;
     assert_eq!(Machine::boot(world).first_boot(), RunOutcome::Ready);
@@ -165,11 +165,32 @@ fn a_server_of_another_cluster_does_not_set_the_clock() {
         world.server = Server::OtherCluster;
     };
     let machine = Machine::boot(agent(change));
-    assert_eq!(machine.first_boot(), RunOutcome::Failed);
+    assert_eq!(machine.first_boot(), RunOutcome::TryAgain);
     assert!(
         machine.text(STATUS).contains("the server: it belongs to another cluster"),
         "{}",
         machine.text(STATUS)
     );
     assert!((FLOOR..FLOOR + 1000).contains(&clock(&machine)));
+}
+
+/// `/cacerts` is asked of anybody. A neighbour that answers first must not end the first boot.
+#[test]
+fn a_forged_answer_is_one_of_many_until_the_time_limit() {
+    let machine = Machine::boot(agent(|world| world.forged_until = Duration::from_secs(60)));
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
+    assert!(machine.now.borrow().k3s_started.unwrap() >= Duration::from_secs(60));
+}
+
+/// The certificate of a server is verified for the time that the server claims.
+#[test]
+fn a_server_whose_clock_is_behind_does_not_set_back_a_plausible_clock() {
+    const LATER: u64 = TRUE_TIME + 100 * 86_400;
+    let machine = Machine::boot(agent(|world| {
+        world.time_served = false;
+        world.clock_at_boot = Duration::from_secs(LATER);
+    }));
+    machine.first_boot();
+    assert!(clock(&machine) >= LATER, "{}", machine.said());
+    assert!(machine.said().contains("that of this node a later time"), "{}", machine.said());
 }

@@ -71,7 +71,7 @@ fn a_conflict_with_a_set_address_keeps_k3s_from_starting() {
             world.conflict_until = Duration::from_secs(until);
         };
         let machine = Machine::boot(flashed(change, with_address(Some(NetworkStack::NetworkManager))));
-        let expected = if until == 40 { RunOutcome::Ready } else { RunOutcome::Failed };
+        let expected = if until == 40 { RunOutcome::Ready } else { RunOutcome::TryAgain };
         assert_eq!(machine.first_boot(), expected, "{}", machine.said());
         assert!(machine.said().contains(CONFLICT), "{}", machine.said());
         let untouched = "address1=10.0.0.9/24,10.0.0.1\n".to_owned();
@@ -180,7 +180,7 @@ fn a_network_service_without_support_is_only_awaited() {
     let text = report_of(world.clone());
     assert!(text.contains("no network: the address 10.0.0.9 is not set (set: 10.0.0.7)"), "{text}");
     let machine = Machine::boot(world);
-    assert_eq!(machine.first_boot(), RunOutcome::Failed);
+    assert_eq!(machine.first_boot(), RunOutcome::TryAgain);
     let written = machine.said().lines().any(|line| line.contains("setting it on"));
     assert!(!written && machine.text(KEYFILE).is_empty(), "{}", machine.said());
     let commands = machine.commands.borrow();
@@ -307,7 +307,7 @@ fn a_node_that_is_elsewhere_after_a_reboot_is_not_ready() {
     ] {
         let world = flashed(|world| world.put(path, text), with_address(Some(stack)));
         let outcome = Machine::boot(world.clone()).first_boot();
-        assert_eq!(outcome, RunOutcome::Failed, "{path}");
+        assert_eq!(outcome, RunOutcome::TryAgain, "{path}");
         let text = report_of(world);
         let expected = format!("after a reboot the node would have another network: {what}");
         assert!(text.contains(&expected), "{stack}: {text}");

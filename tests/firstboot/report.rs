@@ -62,7 +62,7 @@ fn a_failed_node_is_shown_with_cause_and_fix_and_an_address_of_the_card() {
     let mut world = World { carrier: false, ..World::full() };
     world.put("/boot/firmware/hcimage.toml", "hostname = \"kitchen\"\naddress = \"10.0.0.77/24\"\n");
     let machine = Machine::boot(world);
-    assert_eq!(machine.first_boot(), RunOutcome::Failed);
+    assert_eq!(machine.first_boot(), RunOutcome::TryAgain);
     let shown = json_of(&View::new(Some(&state_of(&machine)), Some(&full_seed()), NOW));
     assert_eq!((&shown["status"], &shown["node"]), (&json!("failed"), &json!("kitchen")));
     assert_eq!(shown["address"], json!("10.0.0.77/24"));

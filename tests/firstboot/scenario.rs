@@ -124,6 +124,8 @@ pub(crate) struct World {
     pub(crate) second_disk: SecondDisk,
     pub(crate) server: Server,
     pub(crate) server_after: Duration,
+    /// Until when somebody else answers in its place.
+    pub(crate) forged_until: Duration,
     /// The address of an etcd member with the name of this node, and until when the cluster hears from its node.
     pub(crate) old_member: Option<&'static str>,
     pub(crate) old_node_until: Duration,
@@ -144,6 +146,8 @@ pub(crate) struct World {
     pub(crate) clock_at_boot: Duration,
     pub(crate) clock_is_fixed: bool,
     pub(crate) time_served: bool,
+    /// What 192.0.2.1, .2 and .3 add to the right time, in seconds.
+    pub(crate) time_off: [i64; 3],
     pub(crate) timesyncd: bool,
     pub(crate) carrier: bool,
     /// Whether the port is disabled until somebody enables it; `Some(false)` if it stays down.
@@ -207,6 +211,7 @@ pub(crate) fn seed() -> Seed {
         clock: Clock {
             floor: FLOOR,
             ca_not_before: Some(FLOOR - 86_400),
+            ca_not_after: Some(FLOOR + 10 * 365 * 86_400),
             ntp: vec!["time.example".parse().unwrap()],
             wait_seconds: 30,
             require_ntp: false,
@@ -325,6 +330,7 @@ impl World {
             clock_at_boot: Duration::ZERO,
             clock_is_fixed: false,
             time_served: true,
+            time_off: [0; 3],
             timesyncd: false,
             carrier: true,
             port_down: None,
@@ -356,6 +362,7 @@ impl World {
             second_disk: SecondDisk::None,
             server: Server::Good,
             server_after: Duration::ZERO,
+            forged_until: Duration::ZERO,
             old_member: None,
             old_node_until: Duration::ZERO,
             others: vec![("hc-2", 12), ("hc-3", 20)],
@@ -448,15 +455,20 @@ impl World {
         ask: &[u8],
         uptime: Duration,
     ) -> io::Result<Vec<u8>> {
-        assert_eq!(server, "192.0.2.1:123".parse().unwrap());
+        let number = match server.to_string().as_str() {
+            "192.0.2.1:123" => 0,
+            "192.0.2.2:123" => 1,
+            "192.0.2.3:123" => 2,
+            other => panic!("{other} is asked for the time"),
+        };
         if !self.time_served {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let seconds = TRUE_TIME + uptime.as_secs() + 2_208_988_800;
+        let seconds = (TRUE_TIME + uptime.as_secs() + 2_208_988_800).strict_add_signed(self.time_off[number]);
         let mut answer = vec![0; 48];
         (answer[0], answer[1]) = (0x24, 2);
         answer[24..32].copy_from_slice(&ask[40..48]);
-        answer[40..44].copy_from_slice(&u32::try_from(seconds).unwrap().to_be_bytes());
+        answer[40..44].copy_from_slice(&u32::try_from(seconds & 0xffff_ffff).unwrap().to_be_bytes());
         Ok(answer)
     }
 }

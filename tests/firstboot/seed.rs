@@ -67,6 +67,10 @@ fn an_invalid_value_is_an_error_with_its_key() {
             error(|s| s.clock.ca_not_before = Some(s.clock.floor + 1)),
             "clock.ca_not_before: 1795000001 is later than",
         ),
+        (
+            error(|s| s.clock.ca_not_after = Some(s.clock.floor)),
+            "clock.ca_not_after: 1795000000 is not later than",
+        ),
         (error(|s| s.k3s.modules = vec!["../x".into()]), "k3s.modules[0]: a kernel module has"),
         (error(|s| s.secrets.remove = vec!["x".into()]), "secrets.remove[0]: \"x\" is not an absolute path"),
         (
@@ -313,6 +317,7 @@ fn any_seed() -> impl Strategy<Value = Seed> {
             clock: Clock {
                 floor: clock.0,
                 ca_not_before: clock.3.then_some(clock.0 / 2),
+                ca_not_after: clock.3.then_some(clock.0.saturating_add(1)),
                 ntp: clock.1.iter().map(|(host, port)| format!("{host}{port}").parse().unwrap()).collect(),
                 wait_seconds: clock.2,
                 require_ntp: clock.3,

@@ -40,7 +40,7 @@ fn failed_world(committed: bool) -> World {
         world.disk_is_sound = false;
     }
     let machine = Machine::boot(world);
-    assert_eq!(machine.first_boot(), RunOutcome::Failed);
+    assert_eq!(machine.first_boot(), RunOutcome::TryAgain);
     let mut world = machine.off().shut_down();
     world.cluster = Cluster::Good;
     world.disk_is_sound = true;

@@ -63,7 +63,14 @@ fn systemd_rejects_a_wrong_unit() {
 fn the_unit_does_not_delay_the_boot_and_is_disabled_by_the_marker() {
     let has = |line: &str| UNIT_TEXT.lines().any(|l| l == line);
     assert!(has(&format!("ConditionPathExists=!{}", hc_firstboot::state::FINISHED_PATH)));
-    assert!(has("Type=exec") && has("Restart=no") && has("WantedBy=multi-user.target"));
+    assert!(
+        has("Type=exec")
+            && has("Restart=no")
+            && has("RestartForceExitStatus=75")
+            && has("WantedBy=multi-user.target")
+    );
     assert!(has(&format!("ExecStart={PROGRAM_PATH} run")));
-    assert!(CLOCK_GATE_TEXT.lines().any(|l| l == format!("ExecStartPre=-{PROGRAM_PATH} clock-gate")));
+    assert!(CLOCK_GATE_TEXT.lines().any(
+        |l| l == format!("ExecStartPre=-/usr/bin/timeout --kill-after=10 600 {PROGRAM_PATH} clock-gate")
+    ));
 }

@@ -199,7 +199,8 @@ fn secrets(cluster: &Cluster, node: &Node) -> NodeSecrets {
         reason: "a secret of the cluster",
     };
     let not_before = cluster.join.is_none().then_some(NOT_BEFORE);
-    NodeSecrets { files: paths.iter().chain(admin).map(file).collect(), not_before }
+    let not_after = not_before.map(|start| start + 20 * 365 * 86_400);
+    NodeSecrets { files: paths.iter().chain(admin).map(file).collect(), not_before, not_after }
 }
 
 fn plan_for(facts: &Facts, cluster: &Cluster, node: &Node, board: &Board) -> Result<Plan, PlanError> {

@@ -11,7 +11,8 @@ PATH=$PATH:/usr/sbin:/sbin
 
 nodes=${NODES:-100}
 seconds=${SECONDS_TO_JOIN:-300}
-hcimage=$(realpath "${CARGO_TARGET_DIR:-target}/release/hcimage")
+# As the tests compile it: a release build takes minutes, and the times here are no benchmark.
+hcimage=$(realpath "${CARGO_TARGET_DIR:-target}/debug/hcimage")
 double=$(realpath target/card/x86_64/k3s-double)
 programs=$(realpath target/card)
 work=$(mktemp -d /tmp/hcimage-simulation-XXXXXX)

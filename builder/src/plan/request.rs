@@ -33,4 +33,6 @@ pub struct NodeSecrets {
     pub files: Vec<NodeFile>,
     /// When the authorities begin, in seconds since 1970; none where they were made elsewhere.
     pub not_before: Option<i64>,
+    /// When the first of them ends, in seconds since 1970; none where they were made elsewhere.
+    pub not_after: Option<i64>,
 }

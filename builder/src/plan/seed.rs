@@ -55,6 +55,7 @@ pub(super) fn seed(
         clock: Clock {
             floor: u64::try_from(request.clock_floor).unwrap_or(0),
             ca_not_before: request.secrets.and_then(|secrets| u64::try_from(secrets.not_before?).ok()),
+            ca_not_after: request.secrets.and_then(|secrets| u64::try_from(secrets.not_after?).ok()),
             ntp: cluster.ntp.clone(),
             wait_seconds: 60,
             require_ntp: false,

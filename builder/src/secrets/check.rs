@@ -82,6 +82,16 @@ pub(super) fn made_at(authority: &CertifiedKey) -> Option<i64> {
     common_name(&certificate)?.rsplit_once('@')?.1.parse().ok()
 }
 
+/// When the first of some authorities ends, in seconds since 1970.
+pub(super) fn end<'a>(authorities: impl IntoIterator<Item = &'a CertifiedKey>) -> Option<i64> {
+    let of_one = |authority: &CertifiedKey| {
+        let der = pem::certificate_der(&authority.certificate)?;
+        let (_, certificate) = X509Certificate::from_der(&der).ok()?;
+        Some(certificate.validity().not_after.timestamp())
+    };
+    authorities.into_iter().filter_map(of_one).min()
+}
+
 /// Every CA is valid at the build time and has not expired; a certificate that expires soon gives a warning.
 pub(super) fn validity(secrets: &Secrets, clock: Clock) -> Result<Vec<Warning>, SecretsError> {
     let build_time = moment(clock.build_time)?;

@@ -99,6 +99,11 @@ impl Secrets {
         check::made_at(&self.authorities.server)
     }
 
+    /// When the first of the authorities ends, in seconds since 1970.
+    pub fn authorities_end(&self) -> Option<i64> {
+        check::end(self.authorities.each().map(|(_, pair)| pair))
+    }
+
     /// The name of the cluster.
     pub fn cluster(&self) -> &str {
         &self.cluster

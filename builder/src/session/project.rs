@@ -43,11 +43,11 @@ impl ProjectSecrets {
                 if cluster.shares_etcd(node) {
                     files.extend(secrets.admin_files());
                 }
-                Ok(NodeSecrets { files, not_before: Some(NOT_BEFORE) })
+                Ok(NodeSecrets { files, not_before: Some(NOT_BEFORE), not_after: secrets.authorities_end() })
             }
             (Self::Member(secrets), Some(existing)) => {
                 let files = secrets.node_files(name, role, &existing.credentials)?;
-                Ok(NodeSecrets { files, not_before: None })
+                Ok(NodeSecrets { files, not_before: None, not_after: None })
             }
             (Self::Member(_), None) => Err(SessionError::NoSecrets),
         }

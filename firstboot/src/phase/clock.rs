@@ -23,12 +23,12 @@ impl Phase for Clock {
     }
 
     fn is_done(&self, cx: &Context<'_>) -> Result<bool, PhaseError> {
-        Ok(clock::is_settled(cx.sys) && cx.state.is_done(PhaseName::Clock) && is_after_floor(cx))
+        Ok(clock::is_settled(cx.sys) && cx.state.is_done(PhaseName::Clock) && is_plausible(cx))
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Result<(), PhaseError> {
-        clock::raise(cx.sys, cx.seed, cx.last_seen).map_err(PhaseError::Abort)?;
-        match clock::by_network(cx.sys, cx.seed, cx.deadline).map_err(PhaseError::Abort)? {
+        clock::bound(cx.sys, cx.seed, cx.last_seen).map_err(PhaseError::Abort)?;
+        match clock::by_network(cx.sys, cx.seed, cx.last_seen, cx.deadline).map_err(PhaseError::Abort)? {
             NetworkTime::Good(source) => {
                 // From here on the time of the last boot is ignored: this clock is right, and may be earlier.
                 cx.last_seen = None;
@@ -41,9 +41,9 @@ impl Phase for Clock {
     }
 
     fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, PhaseError> {
-        if !is_after_floor(cx) {
-            let what = "the clock is earlier than the making of this image";
-            return Err(PhaseError::retry(what, "find the program that sets the clock back"));
+        if !is_plausible(cx) {
+            let what = "the clock shows a time before the making of this image, or after the end of its CAs";
+            return Err(PhaseError::retry(what, "find the program that sets the clock"));
         }
         clock::settle(cx.sys);
         // The source, as recorded by `apply`.
@@ -54,7 +54,7 @@ impl Phase for Clock {
     /// certificates now. A node that joins gets the time from the server: see `join`.
     fn on_timeout(&self, cx: &mut Context<'_>, last: PhaseError) -> Result<Vec<String>, Failure> {
         let last = match last {
-            PhaseError::Retry(last) if !cx.seed.clock.require_ntp && is_after_floor(cx) => last,
+            PhaseError::Retry(last) if !cx.seed.clock.require_ntp && is_plausible(cx) => last,
             phase_error => return Err(phase_error.into_failure()),
         };
         // The server that this node joins may start later, and then has the time: see `join`.
@@ -65,6 +65,6 @@ impl Phase for Clock {
     }
 }
 
-fn is_after_floor(cx: &Context<'_>) -> bool {
-    clock::is_after_floor(cx.sys, cx.seed)
+fn is_plausible(cx: &Context<'_>) -> bool {
+    clock::is_plausible(cx.sys, cx.seed)
 }

@@ -173,7 +173,8 @@ fn set_clock(cx: &Context<'_>, join: &Servers) -> Result<Option<String>, PhaseEr
     if clock::is_settled(cx.sys) {
         return Ok(None);
     }
-    let set = clock::by_server(cx.sys, cx.seed, join, cx.deadline).map_err(PhaseError::Abort)?;
+    let set =
+        clock::by_server(cx.sys, cx.seed, join, cx.last_seen, cx.deadline).map_err(PhaseError::Abort)?;
     let NetworkTime::Good(source) = set else { return Ok(None) };
     clock::settle(cx.sys);
     Ok(Some(format!("the clock is set by {source}")))
@@ -187,7 +188,7 @@ fn listed(refusals: &[Refusal]) -> String {
     list.join(", ")
 }
 
-/// The error of the phase. A server of another cluster and a rejected token are permanent errors.
+/// The error of the phase. Only a rejected token is permanent: that answer came from a server of the cluster.
 fn refused(cx: &Context<'_>, join: &Servers, refusals: Vec<Refusal>) -> PhaseError {
     let what = match refusals.as_slice() {
         [] | [_] => {
@@ -220,7 +221,8 @@ fn refused(cx: &Context<'_>, join: &Servers, refusals: Vec<Refusal>) -> PhaseErr
             PhaseError::retry(what, "check that the address is that of the k3s server")
         }
         JoinError::WrongCluster if !only_strangers => PhaseError::retry(what, reach),
-        JoinError::WrongCluster => PhaseError::abort(
+        // Nobody has proved anything yet: anyone on the network can give this answer in the server's place.
+        JoinError::WrongCluster => PhaseError::retry(
             what,
             "check the server's address; build all nodes of a cluster from the same secrets file",
         ),

@@ -38,10 +38,10 @@ impl Phase for K3s {
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Result<(), PhaseError> {
-        if !clock::is_after_floor(cx.sys, cx.seed) {
+        if !clock::is_plausible(cx.sys, cx.seed) {
             let what =
-                "the clock is before the validity of the cluster's certificates, so k3s is not started";
-            return Err(PhaseError::retry(what, "find the program that sets the clock back"));
+                "the clock is outside of the validity of the cluster's certificates, so k3s is not started";
+            return Err(PhaseError::retry(what, "find the program that sets the clock"));
         }
         if let Some(remedy) = self.remedy.get() {
             self.carry_out(cx, remedy)?;

@@ -102,6 +102,10 @@ fn notes(record: &Record) -> String {
 
 fn explain(failure: &Failure) -> String {
     let mut text = format!("\nWhat is wrong:  {}\nWhat to do:     {}\n", failure.what, failure.advice);
+    if failure.again {
+        // The pause is that of the unit.
+        text.push_str("What is next:   the node tries again every ten minutes, and at each boot\n");
+    }
     if !failure.log.is_empty() {
         text.push_str("\nLast lines of the log:\n");
         failure.log.iter().for_each(|line| {

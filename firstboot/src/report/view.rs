@@ -111,7 +111,7 @@ impl View {
         };
         self.notes.iter_mut().for_each(|text| hide(text, secrets));
         self.phases.iter_mut().for_each(texts_of);
-        if let Some(Failure { what, advice, log }) = &mut self.failure {
+        if let Some(Failure { what, advice, log, again: _ }) = &mut self.failure {
             [what, advice].into_iter().chain(log).for_each(|text| hide(text, secrets));
         }
         self

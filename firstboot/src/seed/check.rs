@@ -47,6 +47,10 @@ impl Seed {
             let problem = format!("{start} is later than clock.floor, {}: backdate the CAs", clock.floor);
             return Err(value("clock.ca_not_before", problem));
         }
+        if let Some(end) = clock.ca_not_after.filter(|end| *end <= clock.floor) {
+            let problem = format!("{end} is not later than clock.floor, {}: the CAs are over", clock.floor);
+            return Err(value("clock.ca_not_after", problem));
+        }
         wait("clock.wait_seconds", clock.wait_seconds)?;
         Ok(())
     }

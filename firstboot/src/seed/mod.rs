@@ -151,6 +151,10 @@ pub struct Clock {
     /// NotBefore of the cluster's CAs in seconds since 1970: k3s is not started with an earlier clock. None where
     /// k3s makes its own CAs.
     pub ca_not_before: Option<u64>,
+    /// NotAfter of the first of these CAs that ends: no time later than this is believed. None where k3s makes its own CAs,
+    /// or they were made elsewhere.
+    #[serde(default)]
+    pub ca_not_after: Option<u64>,
     /// NTP servers, asked in this order; empty leaves it to the base's own time service.
     #[serde(default)]
     pub ntp: Vec<TimeServer>,

@@ -129,6 +129,7 @@ impl Lab {
             clock: Clock {
                 floor: 1_700_000_000,
                 ca_not_before: None,
+                ca_not_after: None,
                 ntp: vec![],
                 wait_seconds: 0,
                 require_ntp: false,
