@@ -10,6 +10,7 @@ use crate::fs::{Attributes, FsError, ImagePath, Kind, Stat};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::local_file;
 use crate::os::Tree;
+use crate::placement::{self, Misplaced};
 use crate::plan::{Action, Content, Edit, Plan, Reason};
 use crate::progress::{Progress, Task};
 use crate::source::artifact::Artifact;
@@ -112,6 +113,16 @@ pub enum ApplyError {
         /// Who says so.
         promised_by: String,
     },
+    /// A file would lie where its mode does not hold, or where others can replace it.
+    #[error("{path} cannot be written into this image: {problem}; {hint}")]
+    Place {
+        /// The path inside the image.
+        path: ImagePath,
+        /// What is wrong with its place.
+        problem: String,
+        /// The fix.
+        hint: &'static str,
+    },
     /// The user pressed Ctrl-C.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
@@ -120,7 +131,7 @@ pub enum ApplyError {
 impl Classified for ApplyError {
     fn class(&self) -> Option<ExitClass> {
         match self {
-            Self::Digest { .. } => Some(ExitClass::BadInput),
+            Self::Digest { .. } | Self::Place { .. } => Some(ExitClass::BadInput),
             Self::Fs { .. } | Self::HostFile { .. } | Self::Interrupted(_) => None,
         }
     }
@@ -154,12 +165,16 @@ impl Edit {
     }
 }
 
-/// The edits of a plan that an earlier build did not do already, so that building on a built image changes nothing.
+/// The edits of a plan that an earlier build did not do already, so that building on a built image changes nothing. All of
+/// them are checked for their places.
 pub fn pending_edits(tree: &Tree, plan: &Plan) -> Result<Plan, ApplyError> {
     let mut edits = Vec::new();
     for edit in &plan.edits {
-        let done =
-            is_done(tree, edit).map_err(|source| ApplyError::Fs { path: edit.path.clone(), source })?;
+        let fs = |source| ApplyError::Fs { path: edit.path.clone(), source };
+        if let Some(Misplaced { problem, hint }) = placement::check(tree, edit).map_err(fs)? {
+            return Err(ApplyError::Place { path: edit.path.clone(), problem, hint });
+        }
+        let done = is_done(tree, edit).map_err(fs)?;
         if !done {
             edits.push(edit.clone());
         }

@@ -20,6 +20,7 @@ pub mod os;
 pub mod output;
 pub mod payload;
 pub mod pipeline;
+mod placement;
 pub mod plan;
 pub mod progress;
 pub mod run;

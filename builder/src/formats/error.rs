@@ -16,6 +16,15 @@ pub enum EditError {
         /// Counted from 1.
         line: usize,
     },
+    /// User data gives an account a password that anyone with the image can read.
+    #[error(
+        "the account {name} has a plain password, which anyone with the image can read; give it a hash (`passwd: $6$...`) or \
+         keys, or define the accounts in [[users]]"
+    )]
+    PlainPassword {
+        /// The account.
+        name: String,
+    },
     /// An unexpected control character.
     #[error("invalid character {character:?}: restore the file from a stock image")]
     ControlCharacter {

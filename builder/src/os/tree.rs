@@ -138,6 +138,12 @@ impl Tree {
             .is_some_and(|mounted| mounted.role == PartitionRole::Boot && path != mounted.at))
     }
 
+    /// Whether a path that is not on the boot partition by its name leads there by a link on its way.
+    pub fn leads_to_boot(&self, path: &ImagePath) -> Result<bool> {
+        let mut boots = self.mounts.iter().filter(|mounted| mounted.role == PartitionRole::Boot);
+        Ok(self.on_boot(path)? && !boots.any(|mounted| path.below(&mounted.at).is_some()))
+    }
+
     /// Writes and checks all file systems, children first.
     pub fn finish(self) -> Result<()> {
         for mounted in self.mounts.into_iter().rev() {

@@ -2,7 +2,7 @@
 
 use crate::cluster::User;
 use crate::formats::accounts::group::{self, Group};
-use crate::formats::accounts::{passwd, shadow, subids};
+use crate::formats::accounts::{logins, passwd, shadow, subids};
 use crate::formats::{EditError, authorized_keys, sudoers};
 use crate::fs::{Attributes, ImagePath};
 use crate::os::{FileState, Interest};
@@ -55,7 +55,7 @@ pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<
 /// Settles names and numbers, and writes them down.
 fn people<'a>(builder: &mut PlanBuilder, users: &'a [User]) -> Result<Vec<Person<'a>>, PlanError> {
     let mut people: Vec<Person<'a>> = Vec::new();
-    let mut accounts = builder.base_text(passwd::PATH)?.to_owned();
+    let mut accounts = logins::close_open(builder.base_text(passwd::PATH)?);
     let mut groups = builder.base_text(group::PATH)?.to_owned();
     for user in users {
         let found = passwd::find(&accounts, &user.name).map_err(within(passwd::PATH))?;
@@ -114,7 +114,7 @@ fn memberships(user: &User) -> Vec<(&'static str, bool)> {
 fn passwords(builder: &mut PlanBuilder, people: &[Person<'_>], today: i64) -> Result<(), PlanError> {
     builder.change_secret(&at(shadow::PATH), REASON, |text| {
         people.iter().try_fold(
-            shadow::lock_root(&shadow::close_open(text))?,
+            shadow::lock_root(&logins::close_open(text))?,
             |text, Person { user, known, .. }| {
                 shadow::edit(&text, &user.name, user.password.as_ref(), today, *known)
             },
@@ -124,11 +124,14 @@ fn passwords(builder: &mut PlanBuilder, people: &[Person<'_>], today: i64) -> Re
 
 /// Accounts that the image's owner has made are kept; none is open to everybody.
 fn close_open(builder: &mut PlanBuilder) -> Result<(), PlanError> {
+    let reason = "nobody may log in without a password";
+    if !builder.is_absent(passwd::PATH)? {
+        builder.change(&at(passwd::PATH), reason, |text| Ok(logins::close_open(text)))?;
+    }
     if builder.is_absent(shadow::PATH)? {
         return Ok(());
     }
-    let reason = "nobody may log in without a password";
-    builder.change_secret(&at(shadow::PATH), reason, |text| Ok(shadow::close_open(text)))
+    builder.change_secret(&at(shadow::PATH), reason, |text| Ok(logins::close_open(text)))
 }
 
 /// The home directory and the keys in it, all owned by the account: sshd passes over what others could have written

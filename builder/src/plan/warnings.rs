@@ -1,16 +1,41 @@
 //! What a user should know of a node on this image, though it can be built.
 
 use crate::cluster::Addressing;
+use crate::formats::accounts::{logins, passwd, shadow};
 use crate::os::Facts;
 use crate::value::{DomainName, Host};
 
 use super::boot;
+use super::builder::at;
 use super::request::Request;
 
 /// The warnings for a node, a line each.
 pub fn warnings(facts: &Facts, request: &Request<'_>) -> Vec<String> {
     let effects = facts.cloud_init.iter().flat_map(|cloud| &cloud.effects).map(ToString::to_string);
-    boot::warnings(facts, request).into_iter().chain(effects).chain(unanswered_name(facts, request)).collect()
+    let own = unanswered_name(facts, request).into_iter().chain(other_logins(facts, request));
+    boot::warnings(facts, request).into_iter().chain(effects).chain(own).collect()
+}
+
+/// Accounts of the base that the cluster file does not name: their owner may have forgotten them, or somebody else have put
+/// them there. Root's password goes where the cluster file has users.
+fn other_logins(facts: &Facts, request: &Request<'_>) -> Option<String> {
+    let text = |path: &str| facts.files.text(&at(path)).ok().flatten().unwrap_or_default();
+    let users = &request.cluster.users;
+    let is_other = |name: &String| {
+        users.iter().all(|user| user.name.as_str() != name) && (users.is_empty() || name != "root")
+    };
+    let names = logins::by_password(text(passwd::PATH), text(shadow::PATH));
+    let names: Vec<String> = names.into_iter().filter(is_other).collect();
+    let (first, [account, have]) = match names.as_slice() {
+        [] => return None,
+        [only] => (only, ["account", "has"]),
+        [first, ..] => (first, ["accounts", "have"]),
+    };
+    Some(format!(
+        "the {account} {} of the base {have} a password and may log in: name {first} in [[users]] to give it a password or \
+         keys of your own, or remove it from the base",
+        names.join(", ")
+    ))
 }
 
 /// Without a fixed address, a fixed name or a search domain, the kubeconfig has the first server's name for multicast DNS.

@@ -1,5 +1,6 @@
 //! `/etc/shadow`: passwords and their expiry (shadow(5)). The text is secret.
 
+use super::logins::NONE;
 use super::records::Records;
 use crate::formats::error::EditError;
 use crate::value::{PasswordHash, UserName};
@@ -8,10 +9,6 @@ use crate::value::{PasswordHash, UserName};
 pub const PATH: &str = "/etc/shadow";
 
 const FIELDS: usize = 9;
-
-/// No password matches this. Not `!`: without PAM, sshd treats such an account as locked and rejects its keys too
-/// (`LOCKED_PASSWD_PREFIX` in OpenSSH's platform.c).
-const NONE: &str = "*";
 
 /// Gives the account this password, or none. Its expiry and a forced change at the next login are removed: they would
 /// block the login by key. `today` is in days since 1970.
@@ -63,30 +60,4 @@ pub fn lock_root(text: &str) -> Result<String, EditError> {
 /// Whether root's password is the marker for systemd to ask on the first boot (systemd-firstboot(1)).
 pub fn root_is_unprovisioned(text: &str) -> bool {
     text.lines().any(|line| line.starts_with("root:!unprovisioned:"))
-}
-
-/// Removes every empty password, which would let anyone log in on the console: Debian's own images for the Raspberry Pi
-/// have such a root account.
-pub fn close_open(text: &str) -> String {
-    let close = |line: &str| match line.split_once("::") {
-        // A line of NIS is not an account.
-        Some((name, rest)) if !name.is_empty() && !name.contains(':') && !name.starts_with(['+', '-']) => {
-            format!("{name}:{NONE}:{rest}")
-        }
-        _ => line.to_owned(),
-    };
-    text.split_inclusive('\n').map(close).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_empty_password_is_removed_and_nothing_else_changes() {
-        let text = "root::20000:0:99999:7:::\ndaemon:*:20000:0:99999:7:::\n+::::::::\nanna:$y$j9T$x$y:20000::::::\nlast:::";
-        let closed = "root:*:20000:0:99999:7:::\ndaemon:*:20000:0:99999:7:::\n+::::::::\nanna:$y$j9T$x$y:20000::::::\nlast:*::";
-        assert_eq!(close_open(text), closed);
-        assert_eq!(close_open(closed), closed);
-    }
 }

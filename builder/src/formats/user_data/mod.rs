@@ -66,6 +66,11 @@ pub fn edit(text: &str, overrides: CloudInitOverrides) -> Result<String, EditErr
             || has_plain_password(key, value)
     };
     let original = parse(text)?;
+    if !overrides.accounts
+        && let Some(name) = plain_account(&original)
+    {
+        return Err(EditError::PlainPassword { name });
+    }
     let mut wanted = original.clone();
     let ours: Vec<String> = wanted
         .iter()
@@ -111,6 +116,30 @@ fn has_plain_password(key: &str, value: &Yaml) -> bool {
         }
         _ => false,
     }
+}
+
+/// An account of `users` or `user` whose password is plain (cloud-init's `cc_users_groups`: `plain_text_passwd`, and `passwd` or
+/// `hashed_passwd` that is no hash). The entry may have the only key to the node, so it is not removed.
+fn plain_account(settings: &Hash) -> Option<String> {
+    let is_plain = |account: &Yaml| {
+        let of = |key: &str| account[key].as_str();
+        let no_hash = |password: &str| !password.starts_with(['$', '!', '*']);
+        account["plain_text_passwd"] != Yaml::BadValue
+            || of("passwd").is_some_and(no_hash)
+            || of("hashed_passwd").is_some_and(no_hash)
+    };
+    let name = |account: &Yaml| account["name"].as_str().unwrap_or("of the distribution").to_owned();
+    let value = |key: &str| settings.get(&Yaml::String(key.to_owned()));
+    match value("users") {
+        Some(Yaml::Array(users)) => users.iter().find(|user| is_plain(user)).map(name),
+        // The old form: settings by name.
+        Some(Yaml::Hash(users)) => {
+            let found = users.iter().find(|(_, user)| is_plain(user))?;
+            Some(found.0.as_str().unwrap_or_default().to_owned())
+        }
+        _ => None,
+    }
+    .or_else(|| value("user").filter(|user| is_plain(user)).map(name))
 }
 
 /// Whether the image's owner has defined accounts in it, or keys for the default account. Ubuntu's own only gives the
@@ -274,6 +303,23 @@ mod tests {
         assert_eq!(edit(all, NODE_ONLY).unwrap(), "#cloud-config\n{}\n");
         let in_one_line = "#cloud-config\nmounts: [[a, /a], [b, none, swap]]\n";
         assert_eq!(edit(in_one_line, NODE_ONLY), Err(EditError::UnusualYaml { key: "mounts".to_owned() }));
+    }
+
+    #[test]
+    fn a_plain_password_of_an_account_is_refused_where_its_owner_keeps_it() {
+        for (text, name) in [
+            ("users:\n- default\n- {name: eve, plain_text_passwd: x, lock_passwd: false}\n", "eve"),
+            ("users:\n- {name: eve, passwd: secret}\n", "eve"),
+            ("users: {eve: {hashed_passwd: secret}}\n", "eve"),
+            ("user: {name: eve, plain_text_passwd: x}\nssh_pwauth: true\n", "eve"),
+        ] {
+            let text = format!("#cloud-config\n{text}");
+            let error = edit(&text, NODE_ONLY).unwrap_err();
+            assert_eq!(error, EditError::PlainPassword { name: name.to_owned() }, "{text}");
+            assert!(edit(&text, ALL).is_ok(), "where the cluster file has the accounts, these go: {text}");
+        }
+        let hashed = "#cloud-config\nusers:\n- {name: anna, passwd: $6$a$b, lock_passwd: false}\n";
+        assert_eq!(edit(hashed, NODE_ONLY).unwrap(), hashed);
     }
 
     #[test]
