@@ -12,9 +12,21 @@ fn without_options_it_writes_one_node() {
     let dir = tempfile::tempdir().unwrap();
     let said = succeed(hcimage(dir.path()).arg("init"));
     assert!(said.contains("cluster.toml"), "{said}");
-    assert_eq!(names(dir.path()), ["cluster.toml"]);
+    assert_eq!(names(dir.path()), [".gitignore", "cluster.toml"]);
+    let ignored = fs::read_to_string(dir.path().join(".gitignore")).unwrap();
+    assert!(ignored.contains("\n*.secrets.toml\n"), "{ignored}");
     let text = fs::read_to_string(dir.path().join("cluster.toml")).unwrap();
     assert_eq!(text.matches("\n[[nodes]]").count(), 1);
+}
+
+/// `*.secrets.toml` is made by the first build; git must not take it up then.
+#[test]
+fn a_gitignore_of_the_users_own_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join(".gitignore"), "mine\n").unwrap();
+    let said = succeed(hcimage(dir.path()).arg("init"));
+    assert!(!said.contains(".gitignore"), "{said}");
+    assert_eq!(fs::read_to_string(dir.path().join(".gitignore")).unwrap(), "mine\n");
 }
 
 #[test]

@@ -68,6 +68,12 @@ fn boards() -> Boards {
 }
 
 fn check(text: &str) -> Result<Checked, Report> {
-    let context = LoadContext { boards: &boards(), dir: Path::new(""), read: &read, is_outside: &|_| false };
+    let context = LoadContext {
+        boards: &boards(),
+        dir: Path::new(""),
+        read: &read,
+        is_outside: &|_| false,
+        is_shared: false,
+    };
     parse(text, "cluster.toml", &context)
 }

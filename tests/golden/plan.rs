@@ -158,7 +158,8 @@ fn cluster(name: &str, board: &Board, boards: &Boards) -> Cluster {
         assert_eq!(path, Path::new("shop.yaml"));
         Ok(manifest.as_bytes().to_vec())
     };
-    let context = LoadContext { boards, dir: Path::new(""), read: &read, is_outside: &|_| false };
+    let context =
+        LoadContext { boards, dir: Path::new(""), read: &read, is_outside: &|_| false, is_shared: false };
     let checked = parse(&text.replace("BOARD", &board.name), name, &context);
     checked.unwrap_or_else(|report| panic!("{report}")).cluster
 }

@@ -25,6 +25,27 @@ fn plan(dir: &Path) -> Command {
     command
 }
 
+/// A secret in a file that others may read, where it could stand in one of its own.
+#[test]
+fn a_secret_in_a_file_that_others_may_read_is_named() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let dir = tempfile::tempdir().unwrap();
+    let file =
+        put(dir.path(), "cluster.toml", cluster("[k3s]\ntoken = \"0123456789abcdef0123456789abcdef\"\n"));
+    for (mode, named) in [(0o644, true), (0o640, true), (0o600, false)] {
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        let said = succeeds(&plan(dir.path()));
+        assert_eq!(
+            said.stderr.contains("a secret stands in the cluster file"),
+            named,
+            "{mode:o} {}",
+            said.stderr
+        );
+        assert!(!said.both().contains("0123456789abcdef"), "{}", said.both());
+    }
+}
+
 /// A lock that has the official address, and the bytes of somebody else's server.
 #[test]
 fn a_foreign_server_is_named() {

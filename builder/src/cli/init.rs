@@ -105,12 +105,14 @@ impl Args {
             dir,
             read: &cluster::read_file,
             is_outside: &|file| cluster::leads_outside(dir, file),
+            is_shared: false,
         };
         let checked = cluster::parse(&text, &self.output.display().to_string(), &context)
             .map_err(|report| Usage(format!("the options make no valid cluster\n{report}")))?;
         write(&self.output, &text, self.overwrite)
             .with_context(|| format!("writing {}", self.output.display()))?;
-        report(&self.output, &checked.warnings)
+        let ignored = ignore_secrets(dir).context("writing .gitignore")?;
+        report(&self.output, &checked.warnings, ignored)
     }
 }
 
@@ -127,11 +129,28 @@ fn write(path: &Path, text: &str, overwrite: bool) -> io::Result<()> {
     placed.map(drop).map_err(|error| error.error)
 }
 
-fn report(path: &Path, warnings: &cluster::Report) -> anyhow::Result<()> {
+/// What must not get into a repository: secrets, and images, which have them inside.
+const IGNORED: &str = "# Written by hcimage: these files have the secrets of the cluster inside.\n\
+                       *.secrets.toml\nout/\n*.img\nkubeconfig\n";
+
+/// Writes a `.gitignore` beside the cluster file where there is none, and says whether it did.
+fn ignore_secrets(dir: &Path) -> io::Result<bool> {
+    let path = dir.join(".gitignore");
+    match std::fs::symlink_metadata(&path) {
+        Ok(_) => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => write(&path, IGNORED, false).map(|()| true),
+        Err(error) => Err(error),
+    }
+}
+
+fn report(path: &Path, warnings: &cluster::Report, ignored: bool) -> anyhow::Result<()> {
     if !warnings.is_empty() {
         writeln!(output::stderr(), "{warnings}")?;
     }
     let mut out = output::stdout();
+    if ignored {
+        writeln!(out, ".gitignore keeps the secrets of the cluster out of a repository")?;
+    }
     writeln!(out, "{} is ready: look through it, then run hcimage build", path.display())?;
     Ok(out.flush()?)
 }

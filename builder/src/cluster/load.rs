@@ -28,6 +28,8 @@ pub struct LoadContext<'a> {
     pub read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
     /// Whether a file that the cluster file names lies outside of the project, as [`leads_outside`] tells.
     pub is_outside: &'a dyn Fn(&Path) -> bool,
+    /// Whether others than its owner may read the cluster file.
+    pub is_shared: bool,
 }
 
 /// A cluster, with warnings to show before it is built.
@@ -92,13 +94,27 @@ pub fn leads_outside(dir: &Path, file: &Path) -> bool {
     }
 }
 
+/// Whether others than its owner may read a file. What cannot be asked is reported where the file is read.
+fn is_shared(path: &Path) -> bool {
+    #[cfg(unix)]
+    return std::fs::metadata(path)
+        .is_ok_and(|found| std::os::unix::fs::PermissionsExt::mode(&found.permissions()) & 0o044 != 0);
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        false
+    }
+}
+
 /// Reads and checks a cluster file. Paths in it are relative to its directory.
 pub fn load(path: &Path, boards: &Boards) -> Result<Checked, ClusterError> {
     let failed = |source| ClusterError::Read { path: path.to_owned(), source };
     let bytes = local_file::read(path, TEXT_LIMIT).map_err(failed)?;
     let text = decode(&bytes).map_err(|source| ClusterError::NotText { path: path.to_owned(), source })?;
     let dir = path.parent().unwrap_or(Path::new(""));
-    let context = LoadContext { boards, dir, read: &read_file, is_outside: &|file| leads_outside(dir, file) };
+    let is_outside = |file: &Path| leads_outside(dir, file);
+    let context =
+        LoadContext { boards, dir, read: &read_file, is_outside: &is_outside, is_shared: is_shared(path) };
     parse(text, &path.display().to_string(), &context).map_err(ClusterError::Invalid)
 }
 

@@ -118,7 +118,7 @@ fn k3s(text: &mut String, options: &TemplateOptions) {
          #flannel-backend = \"wireguard-native\"\n\
          # Packaged components to disable.\n#disable = [\"traefik\", \"servicelb\"]\n\
          # Encrypts Kubernetes secrets in the datastore. It cannot be switched on later.\n\
-         #secrets-encryption = true\n\
+         secrets-encryption = true\n\
          # Settings of k3s itself, as in its config.yaml: for all servers, and for all agents.\n\
          #server = { kubelet-arg = [\"max-pods=200\"] }\n\
          #agent = { kubelet-arg = [\"max-pods=200\"] }\n",

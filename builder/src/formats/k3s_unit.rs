@@ -30,7 +30,8 @@ pub fn render(role: Role) -> String {
          User=root\n\
          LimitNOFILE=1048576\n\
          LimitNPROC=infinity\n\
-         LimitCORE=infinity\n\
+         # k3s has the keys of the cluster in its memory.\n\
+         LimitCORE=0\n\
          TasksMax=infinity\n\
          # A first start on a slow card unpacks images for minutes.\n\
          TimeoutStartSec=0\n\

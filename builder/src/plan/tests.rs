@@ -262,7 +262,13 @@ fn each_node_with<T>(
 ) -> Vec<T> {
     let boards = Boards::load(None).unwrap();
     let read = |_: &Path| Ok(b"apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n".to_vec());
-    let context = LoadContext { boards: &boards, dir: Path::new(""), read: &read, is_outside: &|_| false };
+    let context = LoadContext {
+        boards: &boards,
+        dir: Path::new(""),
+        read: &read,
+        is_outside: &|_| false,
+        is_shared: false,
+    };
     let text = text.replace("BOARD", board);
     let cluster =
         cluster::parse(&text, "cluster.toml", &context).map_err(|report| report.to_string()).unwrap();

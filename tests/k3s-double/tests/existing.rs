@@ -40,6 +40,7 @@ fn file(server: &Node, join: &str) -> Cluster {
         dir: Path::new("/"),
         read: &|path| fs::read(path),
         is_outside: &|_| false,
+        is_shared: false,
     };
     parse(&text, "cluster.toml", &context).map_err(|report| report.to_string()).unwrap().cluster
 }

@@ -30,7 +30,7 @@ pub(in crate::cluster) struct K3sTable {
     /// `manifests` must not have such a name. `gateway-api-crd` exists in k3s 1.37 and later.
     #[schemars(extend("default" = [], "examples" = [["traefik", "servicelb"]]))]
     pub(in crate::cluster) disable: Vec<Field<Component>>,
-    /// Whether Kubernetes secrets are encrypted in the datastore. It cannot be enabled later.
+    /// Whether Kubernetes secrets are encrypted in the datastore. It cannot be enabled later; `hcimage init` writes `true`.
     #[schemars(extend("default" = false, "examples" = [true]))]
     pub(in crate::cluster) secrets_encryption: Option<Field<bool>>,
     /// The networks of the pods: one network, or one IPv4 and one IPv6 network. They must overlap neither your own

@@ -102,7 +102,15 @@ impl<'a, 'p> Reader<'a, 'p> {
     /// A secret from the cluster file or from a separate file.
     pub(super) fn secret<T: SecretText>(&mut self, field: Field<SecretSource<T>>) -> Option<T> {
         let file = match field.value {
-            SecretSource::Here(secret) => return Some(secret),
+            SecretSource::Here(secret) => {
+                if self.context.is_shared {
+                    let message = "a secret stands in the cluster file, which others may read";
+                    let hint = "put it into a file of its own, { file = \"…\" }, or take the right to read from others: \
+                                chmod 600";
+                    self.problems.warning(&field.span, message, hint);
+                }
+                return Some(secret);
+            }
             SecretSource::File(file) => file,
         };
         let text = self.text(&file, &field.span)?;
