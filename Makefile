@@ -3,7 +3,7 @@
 # Installing: `make` and `make quick` install nothing; where a compiler is missing, `make` says what to install. `make demo`
 # and the targets with tests install Debian packages where they are missing, and say which (scripts/setup.sh --list).
 .DEFAULT_GOAL := build
-.PHONY: help build release compilers setup programs programs-and-double bases checkers quick lint format clippy doc check \
+.PHONY: help build release compilers setup programs programs-and-double bases checkers quick lint format clippy doc deny deny-offline check \
 	unit-test image-test other-test boot-test test simulate real-image ext4-matrix support-table support-check demo bench power-cuts \
 	boot-publishers boot-raspi3b bench-boot api-test etcd-test fuzz clean
 # A prerequisite comes before the next one, also with -j: setup before what needs it. cargo uses all processors by itself.
@@ -57,13 +57,21 @@ quick: format clippy ## before a commit: format, clippy, unit tests; needs only 
 	@echo "quick: SKIPPED, since they need other programs: unit tests $(QUICK_SKIPS) (make check runs them)"
 	HCIMAGE_QUICK=1 $(CARGO_TEST) --lib --bins $(UNIT_TESTS:%=--test %) -- $(QUICK_SKIPS:%=--skip %)
 
-lint: format clippy doc ## format, clippy, rustdoc; installs nothing
+lint: format clippy doc deny-offline ## format, clippy, rustdoc, licences; installs nothing
 
 format:
 	$(CARGO) fmt --all --check
 
 clippy:
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+# The vulnerabilities need their database from the network, so they are no part of lint.
+deny-offline:
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --offline check bans licenses sources; \
+	else echo "lint: NOT DONE: licences and sources of dependencies: cargo-deny is missing (cargo install --locked cargo-deny)"; fi
+
+deny: ## dependencies: licences, sources, known vulnerabilities; needs cargo-deny, see docs/dependencies.md
+	$(CARGO) deny check
 
 doc: ## the documentation of the crates, in target/doc
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --no-deps --workspace --locked

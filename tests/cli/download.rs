@@ -6,7 +6,7 @@ use std::fs;
 use std::process::Command;
 
 use hcimage_testkit::base::{K3S_VERSION, base, k3s_release, root};
-use hcimage_testkit::hcimage::{fail, hcimage, names, succeed};
+use hcimage_testkit::hcimage::{fail, hcimage, names, succeed, succeed_loudly};
 use hcimage_testkit::publisher::{Fault, Publisher};
 use hcimage_testkit::tools::run;
 
@@ -88,7 +88,17 @@ fn base_and_k3s_are_fetched_verified_and_locked() {
     let world = world(MULTI_BLOCK);
     // The first answer only tells where the address leads. Then the line drops in the middle of the base; the rest is fetched, not all of it again.
     world.server.faults(&format!("{DIR}/{FILE}"), &[Fault::CutAfter(1000), Fault::CutAfter(10_000_000)]);
-    let said = succeed(&mut world.build());
+    let first_use = succeed_loudly(&mut world.build());
+    let said = first_use.stdout;
+    for (input, by) in
+        [("base.cm4", format!("{FILE}.sha256")), ("k3s-arm64", "sha256sum-arm64.txt".to_owned())]
+    {
+        let line = first_use.stderr.lines().find(|line| line.contains(&format!("{input}: on first use")));
+        assert!(
+            line.is_some_and(|line| line.contains(&by) && line.contains("without a signature")),
+            "{line:?}"
+        );
+    }
     let asked = world.server.take_requests();
     let ranges: Vec<_> =
         asked.iter().filter(|request| request.path.ends_with(FILE)).map(|r| &r.range).collect();
@@ -100,7 +110,8 @@ fn base_and_k3s_are_fetched_verified_and_locked() {
     // The same again: nothing is fetched twice, and the bytes are the same.
     let first = world.image();
     world.server.take_requests();
-    succeed(&mut world.build());
+    let again = succeed_loudly(&mut world.build());
+    assert!(!again.stderr.contains("on first use"), "{}", again.both());
     assert_eq!(world.image(), first);
     assert_eq!(world.server.take_paths(), Vec::<String>::new());
     assert_eq!(world.lock(), lock);

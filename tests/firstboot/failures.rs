@@ -72,6 +72,13 @@ fn a_missing_data_disk_is_an_error_with_the_labels_found() {
 }
 
 #[test]
+fn two_disks_with_the_label_are_an_error_with_both() {
+    let text = report_of(flashed(|world| world.twin_label = true, |_| ()));
+    let what = "more than one file system has the label \"k8s-data\": /dev/sda1, /dev/sdc1";
+    must_say(&text, what, "unplug the one that is not this node's, or give it another label with e2label");
+}
+
+#[test]
 fn a_data_disk_that_cannot_be_mounted_is_an_error() {
     let text = report_of(flashed(|world| world.disk_is_sound = false, |_| ()));
     let what = "mounting the data disk k8s-data at /k8s-data: \

@@ -84,6 +84,9 @@ impl World {
                 SecondDisk::Used => good("DEVNAME=/dev/sdb\nLABEL=photos\nTYPE=ext4\n"),
                 _ => bad(""),
             },
+            "blkid --cache-file /dev/null --match-token LABEL=k8s-data --output device" => {
+                good(if self.twin_label { "/dev/sda1\n/dev/sdc1\n" } else { "/dev/sda1\n" })
+            }
             "udevadm info --query=property --name /dev/sdb" => {
                 good("ID_MODEL=Samsung_T7\nID_SERIAL_SHORT=S5XYZ\n")
             }

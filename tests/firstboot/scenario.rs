@@ -122,6 +122,8 @@ pub(crate) struct World {
     /// Its MAC address.
     pub(crate) conflict_with: [u8; 6],
     pub(crate) second_disk: SecondDisk,
+    /// A third disk has the label of the data disk, too.
+    pub(crate) twin_label: bool,
     pub(crate) server: Server,
     pub(crate) server_after: Duration,
     /// Until when somebody else answers in its place.
@@ -360,6 +362,7 @@ impl World {
             conflict_until: Duration::ZERO,
             conflict_with: [2, 0, 0, 0, 0xab, 1],
             second_disk: SecondDisk::None,
+            twin_label: false,
             server: Server::Good,
             server_after: Duration::ZERO,
             forged_until: Duration::ZERO,

@@ -109,7 +109,10 @@ impl Node {
         assert_eq!(self.text("/etc/hostname"), "node-7\n");
         assert!(self.text("/etc/hosts").contains("127.0.1.1\tnode-7"), "{}", self.text("/etc/hosts"));
         let fstab = self.text("/etc/fstab");
-        assert!(fstab.contains("LABEL=k8s-data /k8s-data ext4 defaults,noatime,nofail 0 2\n"), "{fstab}");
+        assert!(
+            fstab.contains("LABEL=k8s-data /k8s-data ext4 defaults,noatime,nosuid,nodev,nofail 0 2\n"),
+            "{fstab}"
+        );
         assert!(!fstab.lines().any(|line| line.split_whitespace().nth(2) == Some("swap")), "{fstab}");
         assert_eq!(self.text("/var/lib/rancher/k3s/server/manifests/shop.yaml"), MANIFEST);
         assert!(

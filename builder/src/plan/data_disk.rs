@@ -26,7 +26,10 @@ pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<
     };
     // nofail: a node that boots without its disk can still be asked what is wrong.
     let (label, mount) = (&disk.label, &disk.mount);
-    let wanted = LabelMount { label, mount, fstype: "ext4", options: "defaults,noatime,nofail" };
+    // nosuid, nodev: a disk that a stranger has prepared brings no way to become root. Containers are not touched by it: they
+    // run from overlay mounts, whose own options count.
+    let options = "defaults,noatime,nosuid,nodev,nofail";
+    let wanted = LabelMount { label, mount, fstype: "ext4", options };
     builder.change(&at(fstab::PATH), "data disk by label, no swap, no access times on a card", |text| {
         fstab::ensure_mount_by_label(&cleaned(text), wanted)
     })?;

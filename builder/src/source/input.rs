@@ -68,7 +68,13 @@ fn obtain_unsaid(
     published: impl FnOnce() -> Result<Published>,
 ) -> Result<CachedFile> {
     let Some(locked) = lock.input(name).cloned() else {
-        let file = obtain_published(cx, &published()?, None, limit)?;
+        let source = published()?;
+        let file = obtain_published(cx, &source, None, limit)?;
+        cx.progress.message(&format!(
+            "{name}: on first use its SHA-256 is what {} says, without a signature; {} pins it from now on",
+            source.promised_by,
+            lock.path().display()
+        ));
         let (url, size, sha256) = (file.url.clone(), file.size, file.sha256);
         lock.record(name, LockedInput { asked: asked.clone(), url, size, sha256 })?;
         return Ok(file);
@@ -154,7 +160,8 @@ pub(crate) fn digest_file(cx: &SourceContext<'_>, path: &Path) -> Result<Sha256D
     let size = file.metadata().context("looking at", path)?.len();
     // A file that grows is not read without end.
     let file = file.take(size.saturating_add(1));
-    let task = cx.progress.start(&format!("verifying {}", super::error::file_name(path)), Some(size));
+    let task =
+        cx.progress.start(&format!("computing the SHA-256 of {}", super::error::file_name(path)), Some(size));
     let digest = Sha256Digest::of_reader::<DigestStop>(file, |n| {
         task.advance(n);
         Ok(cx.interrupt.check()?)

@@ -41,6 +41,7 @@ impl Phase for DataDisk {
 
     fn is_done(&self, cx: &Context<'_>) -> Result<bool, PhaseError> {
         let Some(disk) = &cx.seed.data_disk else { return Ok(true) };
+        only_one(cx, disk)?;
         let Some(device) = find(cx, disk.label.as_str()) else { return Ok(false) };
         Ok(is_mounted(cx, disk, &device)? && disk.dirs.iter().all(|dir| is_made(cx, disk, dir)))
     }
@@ -102,6 +103,24 @@ fn find(cx: &Context<'_>, label: &str) -> Option<Device> {
     let number = cx.sys.read(&PathBuf::from(format!("/sys/class/block/{name}/dev"))).ok();
     let number = number.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
     Some(Device { name, number })
+}
+
+/// udev's link leads to one of several file systems with the label, which may be a stick that a stranger has put in. A base
+/// without blkid is not asked.
+fn only_one(cx: &Context<'_>, disk: &seed::DataDisk) -> Result<(), PhaseError> {
+    let label = format!("LABEL={}", disk.label);
+    let words = ["--cache-file", "/dev/null", "--match-token", &label, "--output", "device"];
+    let Ok(found) = cx.sys.run(&Command::new("blkid", words)) else { return Ok(()) };
+    let devices: Vec<&str> = found.stdout.split_whitespace().collect();
+    if devices.len() < 2 {
+        return Ok(());
+    }
+    let what =
+        format!("more than one file system has the label {:?}: {}", disk.label.as_str(), devices.join(", "));
+    Err(PhaseError::retry(
+        what,
+        "unplug the one that is not this node's, or give it another label with e2label",
+    ))
 }
 
 /// A label as a file name of udev: ASCII characters other than alphanumerics and `#+-.:=@_` become `\xNN`
