@@ -22,6 +22,7 @@ mod report;
 mod root;
 mod scenario;
 mod seed;
+mod slow_server;
 mod sntp;
 mod state;
 mod units;
