@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use hc_firstboot::RunOutcome;
 use hc_firstboot::report::{RunStatus, View, render};
-use hc_firstboot::state::{State, parse};
+use hc_firstboot::state::{Outcome, State, parse};
+use hc_firstboot::{Failure, RunOutcome};
 use serde_json::{Value, json};
 
 use crate::machine::Machine;
@@ -108,4 +108,16 @@ fn without_state_or_seed_the_rest_is_shown() {
     let view = View::new(None, None, NOW);
     assert_eq!((view.status, &view.node, &view.cluster), (RunStatus::NotBegun, &None, &None));
     assert!(render(&view).contains("Node:    unknown\n"), "{}", render(&view));
+}
+
+/// Logs and answers have words of other machines, and a console is a terminal.
+#[test]
+fn escape_sequences_in_a_reason_do_not_reach_a_terminal() {
+    let mut failure = Failure::new("says \u{1b}]0;owned\u{7}\u{1b}[2J no\u{202e}thing", "look");
+    failure.log = vec!["\u{9b}31m red".to_owned()];
+    let mut state = State::new("0".repeat(64));
+    state.outcome = Outcome::Failed(failure);
+    let text = render(&View::new(Some(&state), Some(&full_seed()), NOW));
+    assert!(text.contains("\\u{1b}[2J no\\u{202e}thing") && text.contains("  \\u{9b}31m red\n"), "{text}");
+    assert!(text.chars().all(|c| c == '\n' || !c.is_control()) && !text.contains('\u{202e}'), "{text:?}");
 }

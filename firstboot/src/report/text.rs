@@ -3,6 +3,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use hc_common::text::printable::printable_lines;
+
 use super::date;
 use super::view::{ClusterView, RoleName, RunStatus, View};
 use crate::phase_error::Failure;
@@ -46,7 +48,8 @@ pub fn render(view: &View) -> String {
         text.push_str(&explain(failure));
     }
     let _ = writeln!(text, "\nMore on the node: journalctl -u hc-firstboot; {STATE_PATH}");
-    text
+    // Reasons come from servers, logs and files of strangers.
+    printable_lines(&text).into_owned()
 }
 
 /// `home, as first server; API at https://k3s.example:6443`

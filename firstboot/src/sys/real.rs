@@ -15,6 +15,8 @@ use rustix::fs::OFlags;
 use rustix::rand::{GetRandomFlags, getrandom};
 use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
 
+use hc_common::text::printable::printable_lines;
+
 use super::{Command, Kind, Output, Space, Stat, System, TlsError, TlsRequest, arp, dir, tls};
 use crate::arp::Mac;
 
@@ -198,7 +200,8 @@ impl System for RealSystem {
     }
 
     fn log(&self, text: &str) {
-        let line = format!("{text}\n");
+        // Reasons come from servers, logs and files of strangers, and the consoles are terminals.
+        let line = format!("{}\n", printable_lines(text));
         // A failed message must not stop the first boot.
         let _ = io::stdout().write_all(line.as_bytes());
         let _ = io::stdout().flush();
