@@ -20,7 +20,7 @@ say "preparing: base image, and a k3s release of real size around the stand-in"
 base=$(tests/bases/make.sh debian-pi-arm64)
 release=$work/v1.36.2+k3s1
 tests/k3s-double/make-release.sh "$release" \
-    --bin-aarch64 target/card/aarch64/k3s-double --bin-armv7 target/card/armv7/k3s-double \
+    --bin-aarch64 target/card/aarch64/k3s-double --bin-armv7 target/card/armv7/hc-firstboot \
     --bin-x86_64 target/card/x86_64/k3s-double \
     --pad-binary 75000000 --pad-images 200000000 >&2
 

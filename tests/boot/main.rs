@@ -13,6 +13,7 @@ mod impostor;
 mod node;
 mod publishers;
 mod raspi3b;
+mod seldom;
 mod vlan;
 
 use hc_firstboot::report::ReportStatus;
@@ -35,14 +36,6 @@ fn a_pi_with_network_manager_is_ready() {
     proof.holds();
 }
 
-#[test]
-fn a_pi_with_dhcpcd_is_ready() {
-    let base = "debian-pi-dhcpcd-arm64";
-    let proof = Proof::begin(Level::Booted, base, "cm4");
-    Node::build(base, "cm4").prove_first_boot(BY_KERNEL);
-    proof.holds();
-}
-
 /// The seed of cloud-init on the FAT wants DHCP: the node has its static address only if that is not followed.
 #[test]
 fn a_pi_with_cloud_init_and_netplan_is_ready() {
@@ -53,20 +46,6 @@ fn a_pi_with_cloud_init_and_netplan_is_ready() {
     node.prove_first_boot(BY_KERNEL);
     node.check_growth();
     node.check_cloud_init();
-    proof.holds();
-}
-
-/// Linux takes the GPT, whatever place its guard in the MBR has; nobody answers what systemd would ask; the disk has room
-/// for the root to grow into, behind a hybrid MBR that sfdisk must leave alone.
-#[test]
-fn a_pi_with_a_hybrid_mbr_is_ready() {
-    let base = "debian-pi-hybrid-arm64";
-    let proof = Proof::begin(Level::Booted, base, "cm4");
-    let node = Node::build(base, "cm4");
-    node.move_to_larger_card();
-    node.prove_first_boot(BY_KERNEL);
-    node.check_growth();
-    node.check_hybrid_mbr();
     proof.holds();
 }
 

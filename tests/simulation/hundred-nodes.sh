@@ -124,7 +124,7 @@ say "a small base, and a cluster file with $nodes nodes"
 small_base
 cluster_file >"$work/cluster.toml"
 tests/k3s-double/make-release.sh "$work/v1.36.2+k3s1" --bin-aarch64 "$programs/aarch64/k3s-double" \
-    --bin-armv7 "$programs/armv7/k3s-double" --bin-x86_64 "$programs/x86_64/k3s-double" >/dev/null
+    --bin-armv7 "$programs/armv7/hc-firstboot" --bin-x86_64 "$programs/x86_64/k3s-double" >/dev/null
 cd "$work"
 begin=$(now)
 "$hcimage" plan --k3s "v1.36.2+k3s1" --json >plan.json 2>log || { cat log; exit 1; }
