@@ -5,7 +5,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use hc_common::text::{NotText, decode};
 use serde::{Deserialize, Serialize};
 
 use crate::arch::Arch;
@@ -169,15 +168,6 @@ pub enum BoardError {
         #[source]
         source: io::Error,
     },
-    /// A profile is not a text.
-    #[error("reading the board profile {path}")]
-    NotText {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: NotText,
-    },
     /// A word of a profile is not one that it can be.
     #[error("reading the board profile {path}")]
     Word {
@@ -202,9 +192,7 @@ impl Classified for BoardError {
     fn class(&self) -> Option<ExitClass> {
         Some(match self {
             Self::Unknown { .. } => ExitClass::Usage,
-            Self::Read { .. } | Self::NotText { .. } | Self::Malformed { .. } | Self::Word { .. } => {
-                ExitClass::Failed
-            }
+            Self::Read { .. } | Self::Malformed { .. } | Self::Word { .. } => ExitClass::Failed,
         })
     }
 }
@@ -278,9 +266,8 @@ fn read_dir(dir: &Path) -> Result<Vec<Board>, BoardError> {
     for entry in fs::read_dir(dir).map_err(failed(dir))? {
         let path = entry.map_err(failed(dir))?.path();
         if path.extension().is_some_and(|extension| extension == "toml") {
-            let bytes = local_file::read(&path, TEXT_LIMIT).map_err(failed(&path))?;
-            let text = decode(&bytes).map_err(|source| BoardError::NotText { path: path.clone(), source })?;
-            boards.push(parse(&path, text)?);
+            let text = local_file::read_text(&path, TEXT_LIMIT).map_err(failed(&path))?;
+            boards.push(parse(&path, &text)?);
         }
     }
     Ok(boards)

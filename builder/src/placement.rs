@@ -48,8 +48,10 @@ fn replaceable(
 ) -> Result<Option<(ImagePath, String)>, FsError> {
     for dir in above(path) {
         // A link is as safe as the directory that it lies in, which is one of those above, and as the way to its target.
+        // Without a link, what is above is what comes next here.
         let real = tree.resolve(&dir)?;
-        for dir in std::iter::once(real.clone()).chain(above(&real)) {
+        let is_moved = real != dir;
+        for dir in std::iter::once(real.clone()).chain(above(&real).filter(|_| is_moved)) {
             let Some(found) = tree.stat(&dir)? else { continue };
             if found.kind != Kind::Dir || tree.on_boot(&dir)? {
                 continue;

@@ -1,5 +1,6 @@
 //! The clock: never before the floor, and set by network time if available.
 
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
@@ -71,18 +72,22 @@ pub(crate) fn floor(seed: &Seed) -> Duration {
     Duration::from_secs(seed.clock.floor.max(seed.clock.ca_not_before.unwrap_or_default()))
 }
 
+/// The times that it can be now.
+fn plausible(seed: &Seed, last_seen: Option<Duration>) -> Range<Duration> {
+    floor(seed).max(last_seen.unwrap_or_default())..ceiling(seed)
+}
+
 /// Whether the clock shows a time that can be.
 pub(crate) fn is_plausible(sys: &dyn System, seed: &Seed) -> bool {
-    (floor(seed)..ceiling(seed)).contains(&sys.now())
+    plausible(seed, None).contains(&sys.now())
 }
 
 /// How long to wait for network time. A board without a hardware clock starts with any time; if the kernel set its time
 /// from a battery-backed clock, and it is plausible, network time is only a correction.
 pub(crate) fn patience(sys: &dyn System, seed: &Seed, last_seen: Option<Duration>) -> Duration {
     let wanted = Duration::from_secs(seed.clock.wait_seconds);
-    let earliest = earliest(seed, last_seen);
     let from_hardware = sys.read(Path::new(HARDWARE_CLOCK_PATH)).is_ok_and(|said| said.trim_ascii() == b"1");
-    if from_hardware && (earliest..ceiling(seed)).contains(&sys.now()) && !seed.clock.require_ntp {
+    if from_hardware && plausible(seed, last_seen).contains(&sys.now()) && !seed.clock.require_ntp {
         return wanted.min(HARDWARE_CLOCK_WAIT);
     }
     wanted
@@ -104,13 +109,8 @@ pub(crate) fn settle(sys: &dyn System) {
 
 /// Sets the clock to the floor or the node's last known time, where it shows an earlier one, or one that cannot be.
 pub(crate) fn bound(sys: &dyn System, seed: &Seed, last_seen: Option<Duration>) -> Result<(), Failure> {
-    let earliest = earliest(seed, last_seen);
-    if (earliest..ceiling(seed)).contains(&sys.now()) { Ok(()) } else { set(sys, earliest) }
-}
-
-/// The earliest time that it can be now.
-fn earliest(seed: &Seed, last_seen: Option<Duration>) -> Duration {
-    floor(seed).max(last_seen.unwrap_or_default())
+    let plausible = plausible(seed, last_seen);
+    if plausible.contains(&sys.now()) { Ok(()) } else { set(sys, plausible.start) }
 }
 
 fn set(sys: &dyn System, to: Duration) -> Result<(), Failure> {
@@ -163,7 +163,7 @@ fn by_ntp(
 ) -> Result<NetworkTime, Failure> {
     let (mut answers, mut reasons) = (Vec::<(String, Duration)>::new(), Vec::new());
     for name in &seed.clock.ntp {
-        match sntp::ask(sys, name, floor(seed)..ceiling(seed), end) {
+        match sntp::ask(sys, name, plausible(seed, None), end) {
             Ok(time) => {
                 // As at the start of the machine, so that answers can be compared.
                 let at_start = time.saturating_sub(sys.uptime());
@@ -188,7 +188,7 @@ fn by_ntp(
         return Ok(NetworkTime::None(reasons.join(", ")));
     };
     let time = at_start.saturating_add(sys.uptime());
-    if time.saturating_add(HARMLESS) < earliest(seed, last_seen) {
+    if time.saturating_add(HARMLESS) < plausible(seed, last_seen).start {
         reasons.push(format!("{name} alone says {}, which this node has seen the end of", date(time)));
         return Ok(NetworkTime::None(reasons.join(", ")));
     }
@@ -214,7 +214,7 @@ pub(crate) fn by_server(
     match join_probe::time(sys, join, &token, end) {
         Ok(time) if time < floor(seed) => none("its time is before this image was made"),
         Ok(time) if time >= ceiling(seed) => none("its time is after the end of the cluster's CAs"),
-        Ok(time) if time.saturating_add(HARMLESS) < earliest(seed, last_seen) => {
+        Ok(time) if time.saturating_add(HARMLESS) < plausible(seed, last_seen).start => {
             none("its time is before the latest that this node has seen")
         }
         Ok(time) if is_plausible(sys, seed) && time.saturating_add(HARMLESS) < sys.now() => {

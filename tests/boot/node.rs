@@ -112,7 +112,10 @@ impl Node {
         let cmdline = self.read("/var/log/probe.cmdline");
         assert!(cmdline.contains("cgroup_memory=1") && cmdline.contains("cgroup_enable=memory"), "{cmdline}");
         let mounts = self.read("/var/log/probe.mounts");
-        assert!(mounts.lines().any(|line| line.contains(" /k8s-data ext4 rw,nosuid,nodev,noatime ")), "{mounts}");
+        assert!(
+            mounts.lines().any(|line| line.contains(" /k8s-data ext4 rw,nosuid,nodev,noatime ")),
+            "{mounts}"
+        );
         if self.board.storage == Storage::Card {
             assert!(mounts.lines().any(|line| line.contains(" / ext4 rw,noatime")), "{mounts}");
         }

@@ -27,6 +27,16 @@ const SYSTEMD: [&str; 6] = [
 /// Targets with everything that a node needs.
 const TARGETS: [&str; 3] = ["multi-user.target", "graphical.target", "default.target"];
 
+/// Whether this program in place of init starts the system: systemd by its names, or what a publisher runs before it.
+pub fn starts_the_system(program: &str) -> bool {
+    SYSTEMD.contains(&program) || PUBLISHERS.contains(&program)
+}
+
+/// Whether a node has everything that it needs with this target of systemd.
+pub fn is_whole_target(unit: &str) -> bool {
+    TARGETS.contains(&unit)
+}
+
 /// Whether a word has a publisher's program run in place of init.
 pub fn is_publishers(word: &str) -> bool {
     word.strip_prefix("init=").is_some_and(|program| PUBLISHERS.contains(&program))
@@ -47,11 +57,11 @@ pub fn without_publishers(text: &str) -> Result<String, EditError> {
 
 fn is_foreign(word: &str) -> bool {
     match word.split_once('=') {
-        Some(("init", program)) => !SYSTEMD.contains(&program) && !PUBLISHERS.contains(&program),
+        Some(("init", program)) => !starts_the_system(program),
         Some(("rdinit", program)) => program != "/init",
         // Done once, in place of all that the system does else; Raspberry Pi Imager has its script started so.
         Some(("systemd.run", _)) => true,
-        Some(("systemd.unit", unit)) => !TARGETS.contains(&unit),
+        Some(("systemd.unit", unit)) => !is_whole_target(unit),
         _ => false,
     }
 }

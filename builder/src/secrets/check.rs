@@ -77,17 +77,19 @@ pub(super) fn integrity(secrets: &Secrets) -> Result<(), Damage> {
 
 /// The time in the common name of an authority that was made here or by k3s.
 pub(super) fn made_at(authority: &CertifiedKey) -> Option<i64> {
-    let der = pem::certificate_der(&authority.certificate)?;
-    let (_, certificate) = X509Certificate::from_der(&der).ok()?;
-    common_name(&certificate)?.rsplit_once('@')?.1.parse().ok()
+    in_certificate(authority, |certificate| common_name(certificate)?.rsplit_once('@')?.1.parse().ok())
+}
+
+/// What `look` finds in a certificate; its key is not compared.
+fn in_certificate<T>(pair: &CertifiedKey, look: impl FnOnce(&X509Certificate<'_>) -> Option<T>) -> Option<T> {
+    let der = pem::certificate_der(&pair.certificate)?;
+    look(&X509Certificate::from_der(&der).ok()?.1)
 }
 
 /// When the first of some authorities ends, in seconds since 1970.
 pub(super) fn end<'a>(authorities: impl IntoIterator<Item = &'a CertifiedKey>) -> Option<i64> {
-    let of_one = |authority: &CertifiedKey| {
-        let der = pem::certificate_der(&authority.certificate)?;
-        let (_, certificate) = X509Certificate::from_der(&der).ok()?;
-        Some(certificate.validity().not_after.timestamp())
+    let of_one = |authority| {
+        in_certificate(authority, |certificate| Some(certificate.validity().not_after.timestamp()))
     };
     authorities.into_iter().filter_map(of_one).min()
 }

@@ -9,6 +9,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::error::{IoContext, Result};
+use super::unpack::bounded::{Bounded, Gate};
 use crate::interrupt::Interrupt;
 use crate::local_file;
 
@@ -68,21 +69,6 @@ impl Seek for Watched<'_> {
     }
 }
 
-/// Reads no more than it may; the end of that is an error and not the end of the data.
-struct Bounded<R> {
-    inner: R,
-    left: u64,
-}
-
-impl<R: Read> Read for Bounded<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.inner.read(buffer)?;
-        let taken = u64::try_from(length).unwrap_or(u64::MAX);
-        self.left = self.left.checked_sub(taken).ok_or_else(|| invalid("more than can be measured"))?;
-        Ok(length)
-    }
-}
-
 fn invalid(problem: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, problem)
 }
@@ -90,7 +76,7 @@ fn invalid(problem: &'static str) -> io::Error {
 /// containerd keeps each file of the archive, and each layer once more unpacked. A layer may be packed itself.
 fn images(archive: impl Read, limit: u64) -> io::Result<u64> {
     let mut total = 0_u64;
-    walk(Bounded { inner: archive, left: limit }, |file, size| {
+    walk(Bounded::new(archive, &Gate::of(limit)), |file, size| {
         let unpacked = layer(file, limit)?;
         total = total.saturating_add(on_disk(size)).saturating_add(unpacked);
         Ok(())
@@ -119,7 +105,7 @@ fn layer(file: &mut dyn Read, limit: u64) -> io::Result<u64> {
 /// What the files of a tar take on a disk.
 fn files(tar: impl Read, limit: u64) -> io::Result<u64> {
     let mut total = 0_u64;
-    walk(Bounded { inner: tar, left: limit }, |_, size| {
+    walk(Bounded::new(tar, &Gate::of(limit)), |_, size| {
         total = total.saturating_add(on_disk(size));
         Ok(())
     })?;

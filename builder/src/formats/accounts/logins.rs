@@ -1,13 +1,11 @@
 //! Who may log in by passwd(5) and shadow(5).
 
 use super::records::Records;
+use super::{passwd, shadow};
 
 /// Matches no password. Not `!`: without PAM, sshd treats such an account as locked and rejects its keys too
 /// (`LOCKED_PASSWD_PREFIX` in OpenSSH's platform.c).
 pub(super) const NONE: &str = "*";
-
-/// Fields of passwd(5), and of shadow(5).
-const FIELDS: [usize; 2] = [7, 9];
 
 /// Removes every empty password, which would let anyone log in on the console: Debian's own images for the Raspberry Pi
 /// have such a root account. In passwd(5) an empty one counts, and shadow(5) is not asked.
@@ -24,7 +22,7 @@ pub fn close_open(text: &str) -> String {
 
 /// The accounts that have a password and a shell.
 pub fn by_password(passwd: &str, shadow: &str) -> Vec<String> {
-    let [passwd, shadow] = [(passwd, FIELDS[0]), (shadow, FIELDS[1])].map(|(t, n)| Records::parse(t, n));
+    let (passwd, shadow) = (Records::parse(passwd, passwd::FIELDS), Records::parse(shadow, shadow::FIELDS));
     let has_password = |record: &Vec<&str>| match record.get(1) {
         Some(&"x") => {
             let of_shadow = shadow.all().find(|line| line.first() == record.first());
@@ -32,9 +30,7 @@ pub fn by_password(passwd: &str, shadow: &str) -> Vec<String> {
         }
         password => password.is_some_and(|password| is_password(password)),
     };
-    let has_shell = |record: &Vec<&str>| {
-        record.get(6).is_some_and(|shell| !shell.ends_with("/nologin") && !shell.ends_with("/false"))
-    };
+    let has_shell = |record: &Vec<&str>| record.get(6).is_some_and(|shell| !passwd::refuses_logins(shell));
     let names = passwd.all().filter(|record| has_password(record) && has_shell(record));
     names.filter_map(|record| record.first().map(|name| (*name).to_owned())).collect()
 }

@@ -7,7 +7,7 @@ use crate::value::UserName;
 /// The path of the file.
 pub const PATH: &str = "/etc/passwd";
 
-const FIELDS: usize = 7;
+pub(super) const FIELDS: usize = 7;
 
 /// The IDs of regular users (Debian Policy, 9.2.2): lower ones belong to packages, and so do most higher ones.
 pub(super) const OF_PEOPLE: std::ops::RangeInclusive<u32> = 1000..=59999;
@@ -49,10 +49,15 @@ pub fn find(text: &str, name: &UserName) -> Result<Option<Account>, EditError> {
         let other = other.first().copied().unwrap_or_default().to_owned();
         return Err(EditError::SharedNumber { name: name.to_string(), other, id: uid });
     }
-    let refuses_logins = shell.is_empty() || shell.ends_with("/nologin") || shell.ends_with("/false");
-    let shell = if refuses_logins { login_shell(text) } else { (*shell).to_owned() };
+    let shell =
+        if shell.is_empty() || refuses_logins(shell) { login_shell(text) } else { (*shell).to_owned() };
     let home = (*home).to_owned();
     Ok(Some(Account { name: name.clone(), uid, gid, home, shell, comment: (*comment).to_owned() }))
+}
+
+/// Whether this program in the place of a shell ends at once (nologin(8)).
+pub(super) fn refuses_logins(shell: &str) -> bool {
+    shell.ends_with("/nologin") || shell.ends_with("/false")
 }
 
 /// A new account with this name and these IDs.

@@ -8,7 +8,7 @@ use crate::value::{PasswordHash, UserName};
 /// The path of the file.
 pub const PATH: &str = "/etc/shadow";
 
-const FIELDS: usize = 9;
+pub(super) const FIELDS: usize = 9;
 
 /// Gives the account this password, or none. Its expiry and a forced change at the next login are removed: they would
 /// block the login by key. `today` is in days since 1970.

@@ -1,27 +1,12 @@
 //! The kernel's arguments: where the root is, and what runs on it.
 
 use crate::formats::device::DeviceName;
-use crate::formats::{ext4_options, kernel_args};
+use crate::formats::{ext4_options, init_program, kernel_args};
 
 use super::super::image::PartitionRole;
 use super::{BootStep, Chain, Initramfs, Leads};
 
-/// What may stand in for init: systemd by its names, and programs of a first boot that start it in the end.
-const INITS: [&str; 8] = [
-    "/sbin/init",
-    "/usr/sbin/init",
-    "/bin/systemd",
-    "/usr/bin/systemd",
-    "/lib/systemd/systemd",
-    "/usr/lib/systemd/systemd",
-    "/usr/lib/raspberrypi-sys-mods/firstboot",
-    "/usr/lib/raspi-config/init_resize.sh",
-];
-
 const SHELLS: [&str; 6] = ["sh", "bash", "dash", "ash", "zsh", "busybox"];
-
-/// The targets of a system that runs.
-const TARGETS: [&str; 3] = ["multi-user.target", "graphical.target", "default.target"];
 
 /// Arguments that end in a shell for an administrator (systemd(1), systemd.special(7), initramfs-tools(7), dracut.cmdline(7)).
 const RESCUES: [&str; 11] =
@@ -124,7 +109,7 @@ impl Chain<'_> {
                     Leads::unsure("names no partition of this image: each start may wait for it", REMOVE),
                 ),
             },
-            "systemd.unit" if !TARGETS.contains(&value) => ("target", rescue(value)),
+            "systemd.unit" if !init_program::is_whole_target(value) => ("target", rescue(value)),
             _ if RESCUES.contains(&key) && (word == key || key == "break" || key == "rd.break") => {
                 ("target", rescue(key))
             }
@@ -140,7 +125,7 @@ impl Chain<'_> {
         if !self.is_there(value) {
             return Leads::nowhere("names no file of this image", "remove the word, or restore the file");
         }
-        if INITS.contains(&value) {
+        if init_program::starts_the_system(value) {
             return Leads::To(value.to_owned());
         }
         Leads::unsure(

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How many bytes may be read until more are allowed.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(in crate::source) struct Gate {
     left: Cell<u64>,
     exceeded: Cell<bool>,
 }
@@ -18,6 +18,11 @@ impl Default for Gate {
 }
 
 impl Gate {
+    /// So many in all.
+    pub(in crate::source) fn of(bytes: u64) -> Self {
+        Self { left: Cell::new(bytes), ..Self::default() }
+    }
+
     /// From now on so many.
     pub(super) fn allow(&self, bytes: u64) {
         self.left.set(bytes);
@@ -30,13 +35,13 @@ impl Gate {
 }
 
 /// Reads as its gate allows.
-pub(super) struct Bounded<'a, R> {
+pub(in crate::source) struct Bounded<'a, R> {
     inner: R,
     gate: &'a Gate,
 }
 
 impl<'a, R> Bounded<'a, R> {
-    pub(super) fn new(inner: R, gate: &'a Gate) -> Self {
+    pub(in crate::source) fn new(inner: R, gate: &'a Gate) -> Self {
         Self { inner, gate }
     }
 

@@ -1,7 +1,7 @@
 //! Unpacking an image: the format by the first bytes, and one pass from the compressed bytes to a sparse file.
 
 mod archive;
-mod bounded;
+pub(super) mod bounded;
 mod qcow2;
 
 use std::fs::File;
