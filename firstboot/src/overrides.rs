@@ -98,6 +98,14 @@ impl Overrides {
                     .to_owned(),
             );
         }
+        if let Some(route) = network.routes.iter().find(|route| !reaches(&fixed, &network, route.via())) {
+            return Err(format!(
+                "address: {} does not reach {}, the router to {} in the cluster file",
+                fixed.address(),
+                route.via(),
+                route.to()
+            ));
+        }
         network.fixed = Some(fixed);
         Ok(network)
     }
@@ -115,6 +123,11 @@ impl Overrides {
         let dns = self.dns.clone().or(old.map(|old| old.dns().to_vec())).unwrap_or_default();
         StaticNetwork::new(address, gateway, dns).map_err(|e| e.to_string())
     }
+}
+
+/// Whether a router is in a network of the node.
+fn reaches(fixed: &StaticNetwork, network: &Network, router: IpAddr) -> bool {
+    fixed.address().contains(router) || network.more_addresses.iter().any(|address| address.contains(router))
 }
 
 /// The node's network against those of the cluster, and its address against the servers that it joins.

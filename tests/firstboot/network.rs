@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use hc_common::network::{NetworkStack, Profile, Site, keyfile};
-use hc_common::value::{DomainName, InterfaceName, MacAddress, StaticNetwork, VlanId};
+use hc_common::value::{
+    DomainName, InterfaceAddress, InterfaceName, MacAddress, Mtu, Route, StaticNetwork, VlanId,
+};
 use hc_firstboot::RunOutcome;
 use hc_firstboot::seed::Seed;
 use hcimage_testkit::files::MemoryFiles;
@@ -210,12 +212,14 @@ fn every_profile_gives_the_same_files_by_the_builder_and_from_the_seed() {
     let macs: [Option<MacAddress>; 2] = [None, Some("dc:a6:32:00:00:03".parse().unwrap())];
     let domains: [Option<DomainName>; 2] = [None, Some("home.lan".parse().unwrap())];
     let vlans: [Option<VlanId>; 2] = [None, Some(20.try_into().unwrap())];
+    let more: [InterfaceAddress; 2] = ["10.7.0.9/24", "fd07::9/64"].map(|address| address.parse().unwrap());
+    let routes = [Route::new("10.8.0.0/16".parse().unwrap(), "10.7.0.1".parse().unwrap()).unwrap()];
     let port = "eth0".parse().unwrap();
     let one_interface = MemoryFiles::new([("/etc/network/interfaces", "auto eth0\niface eth0 inet dhcp\n")]);
     let site = || Site { default_port: Some(&port), files: &one_interface };
     let (mut compared, mut refused) = (0, 0);
     for stack in NetworkStack::ALL {
-        for (number, network) in (0..64).map(|number| (number, &addresses[number / 16])) {
+        for (number, network) in (0..128).map(|number| (number, &addresses[number / 32])) {
             let bit = |place: usize| number >> place & 1;
             let profile = Profile {
                 network: network.as_ref(),
@@ -223,6 +227,9 @@ fn every_profile_gives_the_same_files_by_the_builder_and_from_the_seed() {
                 mac: macs[bit(1)].as_ref(),
                 search: domains[bit(2)].as_ref(),
                 vlan: vlans[bit(3)],
+                more_addresses: if bit(4) == 1 && network.is_some() { &more } else { &[] },
+                routes: if bit(4) == 1 { &routes } else { &[] },
+                mtu: Mtu::try_from(1400).ok().filter(|_| bit(4) == 1),
                 wifi: None,
             };
             let by_builder = stack.backend().render(&profile, &site());
@@ -233,6 +240,9 @@ fn every_profile_gives_the_same_files_by_the_builder_and_from_the_seed() {
             seed.network.mac = profile.mac.copied();
             seed.network.search = profile.search.cloned();
             seed.network.vlan = profile.vlan;
+            seed.network.more_addresses = profile.more_addresses.to_vec();
+            seed.network.routes = profile.routes.to_vec();
+            seed.network.mtu = profile.mtu;
             seed.network.link = stack.backend().link(&profile, &site()).unwrap();
             let read = Seed::parse(&seed.to_toml().unwrap()).unwrap();
             let from_seed = stack.backend().render(&read.network.profile(), &site());
@@ -243,7 +253,7 @@ fn every_profile_gives_the_same_files_by_the_builder_and_from_the_seed() {
             }
         }
     }
-    assert!(compared > 200 && refused > 50, "{compared} files were compared, {refused} profiles refused");
+    assert!(compared > 400 && refused > 100, "{compared} files were compared, {refused} profiles refused");
 }
 
 /// Every service's files are those of the builder, and the service reads them.

@@ -1,6 +1,7 @@
 //! `hcimage.toml` on the boot partition: the user's overrides.
 
 use hc_common::network::NetworkStack;
+use hc_common::value::Route;
 use hc_firstboot::RunOutcome;
 
 use crate::failures::{flashed, report_of};
@@ -93,6 +94,36 @@ fn an_invalid_file_stops_the_run_with_the_line() {
     let mut world = with("address = \"10.0.0.9/24\"\ngateway = \"10.0.0.1\"\n");
     world.put_seed(&seed());
     assert!(report_of(world).contains("the network of this node cannot be changed here"));
+}
+
+/// A route of the cluster file needs its router in a network of the node.
+#[test]
+fn an_address_that_does_not_reach_a_router_is_rejected() {
+    let text = "address = \"10.0.0.9/24\"\ngateway = \"10.0.0.1\"\n";
+    let world = |more: &[&str]| {
+        flashed(
+            |world| {
+                world.disk.make_dirs("/boot/firmware".as_ref());
+                world.put(OVERRIDES, text);
+            },
+            |of| {
+                of.network.stack = Some(NetworkStack::NetworkManager);
+                of.network.more_addresses = more.iter().map(|address| address.parse().unwrap()).collect();
+                let (to, via) = ("10.8.0.0/16".parse().unwrap(), "10.7.0.1".parse().unwrap());
+                of.network.routes = vec![Route::new(to, via).unwrap()];
+            },
+        )
+    };
+    let report = report_of(world(&[]));
+    let why = "address: 10.0.0.9/24 does not reach 10.7.0.1, the router to 10.8.0.0/16 in the cluster file";
+    assert!(report.contains(why), "{report}");
+    let machine = Machine::boot(world(&["10.7.0.9/24"]));
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
+    let keyfile = machine.text(KEYFILE);
+    assert!(
+        keyfile.contains("address2=10.7.0.9/24\n") && keyfile.contains("route1=10.8.0.0/16,10.7.0.1\n"),
+        "{keyfile}"
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use hc_common::network::NetworkStack;
-use hc_common::value::StaticNetwork;
+use hc_common::value::{Mtu, Route, StaticNetwork};
 use hc_firstboot::seed::{
     BundleFile, Clock, Cluster, Component, DataDisk, Dir, Endpoint, Format, InitServer, Join, K3s,
     NamespacedName, Network, Node, Report, Role, Root, SCHEMA, Secrets, Seed, SeedError, Workload,
@@ -284,6 +284,9 @@ fn network_of_any_kind() -> impl Strategy<Value = Network> {
                 format!("02:{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}").parse().unwrap()
             }),
             search: search.map(|name| name.parse().unwrap()),
+            more_addresses: if fixed.is_some() { vec!["10.7.0.9/24".parse().unwrap()] } else { Vec::new() },
+            mtu: Mtu::try_from(u32::try_from(wait_seconds).unwrap()).ok(),
+            routes: vec![Route::new("10.8.0.0/16".parse().unwrap(), "10.7.0.1".parse().unwrap()).unwrap()],
             fixed,
             arp_probe,
             wait_seconds,

@@ -105,6 +105,21 @@ fn network_manager_understands_its_keyfiles() {
             ],
         ),
         (
+            "keyfile/extras",
+            &[
+                "[ethernet]\nmtu=1400\n",
+                "address1=192.168.1.10/24,192.168.1.1\naddress2=10.7.0.11/24\n",
+                "route1=10.8.0.0/16,10.7.0.1\n",
+                "address1=fd07::11/64\n",
+                "route1=fd08::/64,fd07::1\n",
+            ],
+        ),
+        ("keyfile/extras-vlan", &["[ethernet]\nmtu=1400\n", "[vlan]\n", "address2=10.7.0.11/24\n"]),
+        (
+            "keyfile/extras-by-dhcp",
+            &["[ethernet]\nmtu=9000\n", "method=auto\nroute1=10.8.0.0/16,10.0.0.254\n"],
+        ),
+        (
             "keyfile/vlan-port",
             &[
                 "uuid=7d0c3c0e-52a4-4c1b-9a39-6f1f4b8f3a10\n",
@@ -133,7 +148,7 @@ fn network_manager_understands_its_keyfiles() {
             (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "{name}: {error}");
         let (id, kind) = match *name {
-            "keyfile/vlan" => ("id=hcimage\n", "type=vlan\n"),
+            "keyfile/vlan" | "keyfile/extras-vlan" => ("id=hcimage\n", "type=vlan\n"),
             name if name.ends_with("port") => ("id=hcimage-port\n", "type=ethernet\n"),
             _ => ("id=hcimage\n", "type=ethernet\n"),
         };

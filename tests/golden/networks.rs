@@ -6,7 +6,7 @@ use std::fs;
 use hcimage::formats::interfaces::Up;
 use hcimage::formats::profile::{Profile, Wifi};
 use hcimage::formats::{EditError, interfaces, networkd, wpa_supplicant};
-use hcimage::value::{CountryCode, InterfaceName, Psk, Ssid, VlanId};
+use hcimage::value::{CountryCode, InterfaceName, Mtu, Psk, Route, Ssid, VlanId};
 use hcimage_testkit::checkers::{checker, in_a_network};
 use hcimage_testkit::external_tool::user_namespaces;
 use hcimage_testkit::needs;
@@ -71,6 +71,29 @@ pub(crate) fn in_vlan(render: impl Fn(Profile<'_>) -> String) -> String {
     })
 }
 
+/// Further addresses of both families, ways to other networks, and small packets.
+pub(crate) fn extras(vlan: bool, render: impl Fn(Profile<'_>) -> String) -> String {
+    let (interface, network) = (eth0(), network());
+    let more = ["10.7.0.11/24", "fd07::11/64"].map(|address| address.parse().unwrap());
+    let route = |to: &str, via: &str| Route::new(to.parse().unwrap(), via.parse().unwrap()).unwrap();
+    let routes = [route("10.8.0.0/16", "10.7.0.1"), route("fd08::/64", "fd07::1")];
+    render(Profile {
+        network: Some(&network),
+        more_addresses: &more,
+        routes: &routes,
+        mtu: Mtu::try_from(1400).ok(),
+        interface: Some(&interface),
+        vlan: vlan.then(vlan_20),
+        ..Profile::default()
+    })
+}
+
+/// A route and small packets where the network gives the address.
+pub(crate) fn extras_by_dhcp(render: impl Fn(Profile<'_>) -> String) -> String {
+    let routes = [Route::new("10.8.0.0/16".parse().unwrap(), "10.0.0.254".parse().unwrap()).unwrap()];
+    render(Profile { routes: &routes, mtu: Mtu::try_from(9000).ok(), ..Profile::default() })
+}
+
 pub(crate) fn vlan_by_dhcp(render: impl Fn(Profile<'_>) -> String) -> String {
     render(Profile { vlan: Some(vlan_20()), ..Profile::default() })
 }
@@ -81,8 +104,17 @@ pub(crate) fn edit_interfaces_vlan(text: &str) -> String {
     let brought_up = |interface| interfaces::brought_up(text, interface);
     let up = Up { already: brought_up(&interface).is_some(), by: brought_up(&port).unwrap_or_default() };
     let network = network();
-    let profile = Profile { network: Some(&network), vlan: Some(vlan_20()), ..Profile::default() };
+    let mtu = Mtu::try_from(1400).ok();
+    let profile = Profile { network: Some(&network), vlan: Some(vlan_20()), mtu, ..Profile::default() };
     interfaces::edit(text, &interface, Some(&port), &profile, up)
+}
+
+pub(crate) fn edit_interfaces_extras(text: &str) -> String {
+    extras(false, |profile| interfaces::edit(text, &eth0(), None, &profile, up(text)))
+}
+
+pub(crate) fn edit_interfaces_extras_by_dhcp(text: &str) -> String {
+    extras_by_dhcp(|profile| interfaces::edit(text, &eth0(), None, &profile, up(text)))
 }
 
 fn up(text: &str) -> Up {
@@ -160,6 +192,20 @@ fn netplan_makes_the_first_file_of_ours() {
             ],
         ),
         ("netplan/ipv6", &["DHCP=ipv4\n", "Address=fd00::10/64\n", "Destination=::/0\nGateway=fd00::1\n"]),
+        (
+            "netplan/extras",
+            &[
+                "MTUBytes=1400\n",
+                "Address=192.168.1.10/24\nAddress=10.7.0.11/24\nAddress=fd07::11/64\n",
+                "Destination=0.0.0.0/0\nGateway=192.168.1.1\n",
+                "Destination=10.8.0.0/16\nGateway=10.7.0.1\n",
+                "Destination=fd08::/64\nGateway=fd07::1\n",
+            ],
+        ),
+        (
+            "netplan/extras-by-dhcp",
+            &["MTUBytes=9000\n", "DHCP=yes\n", "Destination=10.8.0.0/16\nGateway=10.0.0.254\n"],
+        ),
         ("netplan/by-mac", &["MACAddress=dc:a6:32:01:02:03\n", "DHCP=yes\n", "Domains=home.lan\n"]),
     ] {
         let files = generated_by_netplan(name);
@@ -243,9 +289,32 @@ fn systemd_networkd_sets_the_address() {
         assert!(!said.contains("veth0: Configuring"), "{said}");
         assert!(!said.contains("Unknown") && !said.contains("Failed to parse"), "{name}: {said}");
     }
+    let said = in_a_network(&show_mtu(NETWORKD), &read("networkd/extras", "out"));
+    has_extras(&said);
+    assert!(!said.contains("Unknown") && !said.contains("Failed to parse"), "{said}");
     let by_mac = read("networkd/by-mac", "out").replace("DHCP=yes", "Address=10.1.2.3/8");
     let said = in_a_network(NETWORKD, &by_mac);
     assert!(said.contains("10.1.2.3/8"), "{said}");
+}
+
+/// The size of the packets in what a script says.
+fn show_mtu(script: &str) -> String {
+    script.replace("ip -o addr;", "ip -o addr; ip -o link show dev eth0;")
+}
+
+#[track_caller]
+fn has_extras(said: &str) {
+    for words in [
+        "inet 192.168.1.10/24",
+        "inet 10.7.0.11/24",
+        "inet6 fd07::11/64",
+        "default via 192.168.1.1 dev eth0",
+        "10.8.0.0/16 via 10.7.0.1 dev eth0",
+        "fd08::/64 via fd07::1 dev eth0",
+        " mtu 1400 ",
+    ] {
+        assert!(said.contains(words), "{words:?} is not in\n{said}");
+    }
 }
 
 #[test]
@@ -316,7 +385,9 @@ fn ifupdown_makes_the_vlan_when_its_port_comes_up() {
                   ifup --no-scripts --no-act --verbose -a --allow=hotplug --interfaces=\"$0\" --state-dir=/run/network";
     let said = in_a_network(script, &text.replace("source", "#"));
     for words in [
+        "ip link set dev eth0 mtu 1400",
         "ip link add link eth0 name eth0.20 type vlan id 20",
+        "ip link set dev eth0.20 mtu 1400",
         "ip addr add 192.168.1.10/255.255.255.0 broadcast 192.168.1.255",
         "dev eth0.20 label eth0.20",
         "ip route add default via 192.168.1.1  dev eth0.20",
@@ -342,6 +413,7 @@ fn ifupdown_sets_the_address() {
         let said = in_a_network(script, &read(name, "out"));
         assert!(said.contains(address) && said.contains(route), "{name}: {said}");
     }
+    has_extras(&in_a_network(&show_mtu(script), &read("interfaces/extras", "out")));
     let query = "ifquery --interfaces=\"$0\" eth0; echo; ifquery --interfaces=\"$0\" --list";
     let said = in_a_network(query, &read("interfaces/dhcp-with-search", "out"));
     assert!(said.contains("dns-search: home.lan") && !said.contains("address:"), "{said}");
@@ -414,5 +486,8 @@ proptest! {
         keeps_its_promises(&text, |text| Ok::<_, EditError>(edit_interfaces(text)), foreign)?;
         let edited = edit_interfaces(&text);
         prop_assert_eq!(edited.matches("iface eth0 inet").count(), 1, "{:?}", edited);
+        keeps_its_promises(&text, |text| Ok::<_, EditError>(edit_interfaces_extras(text)), foreign)?;
+        let edited = edit_interfaces_extras(&text);
+        prop_assert_eq!(edited.matches("iface eth0 inet").count(), 3, "{:?}", edited);
     }
 }

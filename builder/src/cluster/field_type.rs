@@ -72,6 +72,7 @@ texts! {
     Gateway: "IP address",
     Host: "name or address",
     Hostname: "host name",
+    InterfaceAddress: "address with prefix length",
     InterfaceName: "interface name",
     JoinToken: "token of a cluster",
     K3sVersionReq: "version or channel",
@@ -201,6 +202,18 @@ impl FieldType for u32 {
 }
 
 impl FieldType for VlanId {
+    type Raw = u32;
+
+    fn from_raw(raw: u32) -> Result<Self, InvalidValue> {
+        Self::try_from(raw).map_err(Into::into)
+    }
+
+    fn schema() -> Schema {
+        json_schema!({ "type": "integer", "minimum": Self::LEAST, "maximum": Self::MOST })
+    }
+}
+
+impl FieldType for Mtu {
     type Raw = u32;
 
     fn from_raw(raw: u32) -> Result<Self, InvalidValue> {

@@ -60,6 +60,9 @@ pub fn single_node(wanted: SingleNode) -> Result<Cluster, InvalidSingleNode> {
         link: Link::Ethernet { vlan: None },
         interface: None,
         addressing: wanted.addressing.clone(),
+        more_addresses: Vec::new(),
+        routes: Vec::new(),
+        mtu: None,
     };
     let api_host = match network.static_address() {
         Some(address) => Host::Address(address),

@@ -201,6 +201,9 @@ fn profile<'a>(request: &Request<'a>) -> Profile<'a> {
     let node = request.node;
     Profile {
         network: fixed(request),
+        more_addresses: &node.network.more_addresses,
+        routes: &node.network.routes,
+        mtu: node.network.mtu,
         interface: node.network.interface.as_ref(),
         mac: node.mac.as_ref(),
         search: request.cluster.domain.as_ref(),

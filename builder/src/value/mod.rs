@@ -25,8 +25,8 @@ pub use dns_label::DnsLabel;
 pub use firmware_setting::FirmwareSetting;
 pub use hc_common::value::{
     BootstrapRole, CountryCode, DirMode, DirName, DomainName, FsLabel, Host, Hostname, InterfaceAddress,
-    InterfaceName, MacAddress, MountPoint, Psk, Role, Secret, Ssid, StaticNetwork, Subnet, TimeServer,
-    ValueError, VlanId,
+    InterfaceName, MacAddress, MountPoint, Mtu, Psk, Role, Route, Secret, Ssid, StaticNetwork, Subnet,
+    TimeServer, ValueError, VlanId,
 };
 pub use k3s_token::{CaHash, JoinToken, TokenPassword, TokenUser};
 pub use kubeconfig_mode::KubeconfigMode;

@@ -74,6 +74,12 @@ fn check(profile: &Profile<'_>) -> Result<(), UnsupportedProfile> {
              VLAN without a tag at the switch and leave `vlan` out",
         ));
     }
+    if profile.has_extras() {
+        return Err(UnsupportedProfile::new(
+            "an MTU, a further address or a static route on an image with dhcpcd",
+            "use an image with NetworkManager, such as Raspberry Pi OS bookworm or later, or have the router do it",
+        ));
+    }
     if profile.wifi.as_ref().is_some_and(|wifi| wifi.wpa3) {
         return Err(UnsupportedProfile::new(
             "WPA3 on an image with dhcpcd",

@@ -4,7 +4,7 @@ use super::at_boot::Setting;
 use super::files::{FileError, Files};
 use super::profile::Profile;
 use crate::text::{Lines, glob};
-use crate::value::InterfaceName;
+use crate::value::{InterfaceAddress, InterfaceName};
 
 /// Where the main file lies.
 pub const PATH: &str = "/etc/network/interfaces";
@@ -182,10 +182,10 @@ pub(super) fn stanza_words(text: &str, interface: &InterfaceName) -> Vec<Vec<Str
     bodies.map(|(_, line)| words(line)).filter(|words| !words.is_empty()).collect()
 }
 
-/// The lines that an interface's stanza is to have, each as its words.
+/// The lines that an interface's stanzas are to have, each as its words.
 pub(super) fn wanted_words(interface: &InterfaceName, profile: &Profile<'_>) -> Vec<Vec<String>> {
     let words = |line: &String| line.split_ascii_whitespace().map(str::to_owned).collect();
-    stanza(interface, profile).iter().map(words).collect()
+    stanzas(interface, profile).iter().map(words).collect()
 }
 
 /// The text without what it says of an interface's addresses: two stanzas for one interface would both hold.
@@ -196,7 +196,7 @@ pub fn without(text: &str, interface: &InterfaceName) -> String {
     lines.render()
 }
 
-/// The main file with the interface's stanza at its end. Where a file brings the interface up already, it does so at its
+/// The main file with the interface's stanzas at its end. Where a file brings the interface up already, it does so at its
 /// own time. A VLAN's interface is named after its `port`, by which ifupdown makes it; the port has no address then.
 pub fn edit(
     text: &str,
@@ -215,8 +215,12 @@ pub fn edit(
         };
         lines.push(format!("{word} {interface}"));
     }
-    let without_address = port.map(|port| format!("iface {port} inet manual"));
-    for line in without_address.into_iter().chain(stanza(interface, profile)) {
+    let mut without_address: Vec<String> = Vec::new();
+    if let Some(port) = port {
+        without_address.push(format!("iface {port} inet manual"));
+        without_address.extend(mtu(port, profile));
+    }
+    for line in without_address.into_iter().chain(stanzas(interface, profile)) {
         lines.push(line);
     }
     lines.retain(|number, _| !old.contains(&number));
@@ -241,13 +245,16 @@ fn stanzas_of(lines: &Lines, interface: &InterfaceName) -> Vec<usize> {
     found
 }
 
-fn stanza(interface: &InterfaceName, profile: &Profile<'_>) -> Vec<String> {
+/// One stanza for each address; they come up in this order, so the routes are in the last one.
+fn stanzas(interface: &InterfaceName, profile: &Profile<'_>) -> Vec<String> {
+    let fixed = |address: &InterfaceAddress| {
+        let family = if address.ip().is_ipv4() { "inet" } else { "inet6" };
+        vec![format!("iface {interface} {family} static"), format!("    address {address}")]
+    };
     let mut lines = match profile.network {
         None => vec![format!("iface {interface} inet dhcp")],
         Some(network) => {
-            let family = if network.address().ip().is_ipv4() { "inet" } else { "inet6" };
-            let mut lines = vec![format!("iface {interface} {family} static")];
-            lines.push(format!("    address {}", network.address()));
+            let mut lines = fixed(&network.address());
             lines.extend(network.gateway().map(|gateway| format!("    gateway {gateway}")));
             let servers: Vec<String> = network.dns().iter().map(ToString::to_string).collect();
             if !servers.is_empty() {
@@ -257,5 +264,18 @@ fn stanza(interface: &InterfaceName, profile: &Profile<'_>) -> Vec<String> {
         }
     };
     lines.extend(profile.search.map(|search| format!("    dns-search {search}")));
+    lines.extend(mtu(interface, profile));
+    lines.extend(profile.more_addresses.iter().flat_map(fixed));
+    // An address that is set anew may have lost its routes, or not.
+    lines.extend(
+        profile.routes.iter().map(|route| {
+            format!("    up ip route replace {} via {} dev {interface}", route.to(), route.via())
+        }),
+    );
     lines
+}
+
+/// The key `mtu` is known to static addresses of IPv4 only.
+fn mtu(interface: &InterfaceName, profile: &Profile<'_>) -> Option<String> {
+    profile.mtu.map(|mtu| format!("    pre-up ip link set dev {interface} mtu {mtu}"))
 }

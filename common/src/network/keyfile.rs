@@ -40,14 +40,16 @@ pub fn render(profile: &Profile<'_>) -> String {
     let _ = writeln!(text, "id={ID}");
     text.push_str(&match (profile.vlan, &profile.wifi) {
         (Some(vlan), _) => format!(
-            "type=vlan\nautoconnect-priority={PRIORITY}\ninterface-name={}\n\n[vlan]\nid={vlan}\nparent={PORT_UUID}\n",
-            vlan.interface()
+            "type=vlan\nautoconnect-priority={PRIORITY}\ninterface-name={}\n\n[vlan]\nid={vlan}\nparent={PORT_UUID}\n{}",
+            vlan.interface(),
+            // NetworkManager takes the size of a VLAN's packets from there, too.
+            profile.mtu.map(|mtu| format!("\n[ethernet]\nmtu={mtu}\n")).unwrap_or_default()
         ),
         (None, Some(wifi)) => hardware("wifi", profile) + &wireless(wifi),
         (None, None) => hardware("ethernet", profile),
     });
     for (section, v4) in [("ipv4", true), ("ipv6", false)] {
-        let _ = write!(text, "\n[{section}]\n{}", family(profile.network, v4));
+        let _ = write!(text, "\n[{section}]\n{}", family(profile, v4));
         if let Some(search) = profile.search {
             let _ = writeln!(text, "dns-search={search};");
         }
@@ -75,6 +77,9 @@ fn hardware(kind: &str, profile: &Profile<'_>) -> String {
     if let Some(mac) = profile.mac {
         let _ = writeln!(text, "mac-address={mac}");
     }
+    if let Some(mtu) = profile.mtu {
+        let _ = writeln!(text, "mtu={mtu}");
+    }
     text
 }
 
@@ -89,18 +94,27 @@ fn wireless(wifi: &Wifi<'_>) -> String {
 }
 
 /// The keys of one address family.
-fn family(network: Option<&StaticNetwork>, v4: bool) -> String {
-    let Some(network) = network else { return "method=auto\n".into() };
-    let address = network.address();
-    let mut text = match (address.ip().is_ipv4() == v4, network.gateway()) {
-        (false, _) => "method=auto\n".to_owned(),
-        (true, Some(gateway)) => format!("method=manual\naddress1={address},{gateway}\n"),
-        (true, None) => format!("method=manual\naddress1={address}\nnever-default=true\n"),
+fn family(profile: &Profile<'_>, v4: bool) -> String {
+    let network = profile.network.filter(|network| network.address().ip().is_ipv4() == v4);
+    let mut text = match network.map(|network| (network.address(), network.gateway())) {
+        None => "method=auto\n".to_owned(),
+        Some((address, Some(gateway))) => format!("method=manual\naddress1={address},{gateway}\n"),
+        Some((address, None)) => format!("method=manual\naddress1={address}\nnever-default=true\n"),
     };
-    if v4 && address.ip().is_ipv4() {
+    let more = profile.more_addresses.iter().filter(|address| address.ip().is_ipv4() == v4);
+    for (number, address) in more.enumerate() {
+        let number = number.saturating_add(if network.is_some() { 2 } else { 1 });
+        let _ = writeln!(text, "address{number}={address}");
+    }
+    let routes = profile.routes.iter().filter(|route| route.via().is_ipv4() == v4);
+    for (number, route) in routes.enumerate() {
+        let _ = writeln!(text, "route{}={},{}", number.saturating_add(1), route.to(), route.via());
+    }
+    if v4 && network.is_some() {
         let _ = writeln!(text, "dad-timeout={DAD_TIMEOUT}");
     }
-    let servers = network.dns().iter().filter(|server| server.is_ipv4() == v4);
+    let servers = profile.network.map(StaticNetwork::dns).unwrap_or_default();
+    let servers = servers.iter().filter(|server| server.is_ipv4() == v4);
     let servers: String = servers.map(|server| format!("{server};")).collect();
     if !servers.is_empty() {
         let _ = writeln!(text, "dns={servers}");

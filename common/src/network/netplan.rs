@@ -14,6 +14,7 @@ use super::port::Port;
 use super::profile::{ETHERNET, Profile};
 use super::wait_online;
 use crate::text::yaml::quoted;
+use crate::value::StaticNetwork;
 
 /// Where the file goes: behind `50-cloud-init.yaml`, since of two settings the later one holds.
 pub const PATH: &str = "/etc/netplan/99-hcimage.yaml";
@@ -41,15 +42,10 @@ pub fn render(profile: &Profile<'_>) -> String {
     let v4 = profile.network.map(|network| network.address().ip().is_ipv4());
     // Writing into a String cannot fail; the same holds below.
     let _ = writeln!(text, "      dhcp4: {}\n      dhcp6: {}", v4 != Some(true), v4.is_none());
-    if let Some(network) = profile.network {
-        let _ = writeln!(text, "      addresses:\n        - {}", quoted(&network.address().to_string()));
-        if let Some(gateway) = network.gateway() {
-            // `default` would do in newer releases only.
-            let to = if gateway.is_ipv4() { "0.0.0.0/0" } else { "::/0" };
-            let _ = writeln!(text, "      routes:\n        - to: {}", quoted(to));
-            let _ = writeln!(text, "          via: {}", quoted(&gateway.to_string()));
-        }
+    if let Some(mtu) = profile.mtu {
+        let _ = writeln!(text, "      mtu: {mtu}");
     }
+    addresses(&mut text, profile);
     names(&mut text, profile);
     if let Some(wifi) = profile.wifi {
         let _ = writeln!(text, "      access-points:\n        {}:", quoted(wifi.ssid.as_str()));
@@ -72,10 +68,11 @@ pub fn render(profile: &Profile<'_>) -> String {
 /// The kind of the interface, and which one it is. Below a VLAN the port has no address, and none is waited for.
 fn selected(profile: &Profile<'_>) -> String {
     let port = hardware(profile);
+    let mtu = profile.mtu.map(|mtu| format!("      mtu: {mtu}\n")).unwrap_or_default();
     match profile.vlan {
         None => port,
         Some(vlan) => format!(
-            "{port}      dhcp4: false\n      dhcp6: false\n      accept-ra: false\n      link-local: []\n      \
+            "{port}{mtu}      dhcp4: false\n      dhcp6: false\n      accept-ra: false\n      link-local: []\n      \
              optional: true\n  vlans:\n    {}:\n{RENDERER}      id: {vlan}\n      link: {ID}\n",
             vlan.interface()
         ),
@@ -92,6 +89,26 @@ fn hardware(profile: &Profile<'_>) -> String {
         None => ("name", name.unwrap_or(ETHERNET).to_owned()),
     };
     format!("  ethernets:\n    {ID}:\n{RENDERER}      match:\n        {key}: {}\n", quoted(&value))
+}
+
+/// Addresses, the default route and the others.
+fn addresses(text: &mut String, profile: &Profile<'_>) {
+    let first = profile.network.map(StaticNetwork::address);
+    let gateway = profile.network.and_then(StaticNetwork::gateway);
+    // `default` would do in newer releases only.
+    let default = gateway.map(|via| (if via.is_ipv4() { "0.0.0.0/0" } else { "::/0" }.to_owned(), via));
+    let routes = profile.routes.iter().map(|route| (route.to().to_string(), route.via()));
+    let mut heading = "      addresses:\n";
+    for address in first.iter().chain(profile.more_addresses) {
+        let _ = writeln!(text, "{heading}        - {}", quoted(&address.to_string()));
+        heading = "";
+    }
+    heading = "      routes:\n";
+    for (to, via) in default.into_iter().chain(routes) {
+        let _ = writeln!(text, "{heading}        - to: {}", quoted(&to));
+        let _ = writeln!(text, "          via: {}", quoted(&via.to_string()));
+        heading = "";
+    }
 }
 
 /// Name servers and the search domain.

@@ -32,6 +32,10 @@ pub fn render(profile: &Profile<'_>) -> String {
         Some(vlan) => format!("{HEADER}[Match]\nName={}\n", vlan.interface()),
         None => matched(profile),
     };
+    // Writing into a String cannot fail; the same holds below.
+    if let Some(mtu) = profile.mtu {
+        let _ = writeln!(text, "\n[Link]\nMTUBytes={mtu}");
+    }
     text.push_str("\n[Network]\n");
     text.push_str(match profile.network.map(|network| network.address().ip().is_ipv4()) {
         None => "DHCP=yes\n",
@@ -40,7 +44,6 @@ pub fn render(profile: &Profile<'_>) -> String {
         Some(false) => "DHCP=ipv4\n",
     });
     if let Some(network) = profile.network {
-        // Writing into a String cannot fail; the same holds below.
         let _ = writeln!(text, "Address={}", network.address());
         if let Some(gateway) = network.gateway() {
             let _ = writeln!(text, "Gateway={gateway}");
@@ -49,8 +52,14 @@ pub fn render(profile: &Profile<'_>) -> String {
             let _ = writeln!(text, "DNS={server}");
         }
     }
+    for address in profile.more_addresses {
+        let _ = writeln!(text, "Address={address}");
+    }
     if let Some(search) = profile.search {
         let _ = writeln!(text, "Domains={search}");
+    }
+    for route in profile.routes {
+        let _ = writeln!(text, "\n[Route]\nDestination={}\nGateway={}", route.to(), route.via());
     }
     text
 }
@@ -58,8 +67,9 @@ pub fn render(profile: &Profile<'_>) -> String {
 /// The file for the port below a VLAN: it is up and has no address, and nothing waits until it has.
 pub fn render_port(profile: &Profile<'_>, vlan: VlanId) -> String {
     format!(
-        "{}\n[Link]\nRequiredForOnline=no\n\n[Network]\nVLAN={}\nDHCP=no\nIPv6AcceptRA=no\nLinkLocalAddressing=no\n",
+        "{}\n[Link]\nRequiredForOnline=no\n{}\n[Network]\nVLAN={}\nDHCP=no\nIPv6AcceptRA=no\nLinkLocalAddressing=no\n",
         matched(profile),
+        profile.mtu.map(|mtu| format!("MTUBytes={mtu}\n")).unwrap_or_default(),
         vlan.interface()
     )
 }

@@ -1,12 +1,21 @@
 //! What a network service is told, whatever form it reads.
 
-use crate::value::{CountryCode, DomainName, InterfaceName, MacAddress, Psk, Ssid, StaticNetwork, VlanId};
+use crate::value::{
+    CountryCode, DomainName, InterfaceAddress, InterfaceName, MacAddress, Mtu, Psk, Route, Ssid,
+    StaticNetwork, VlanId,
+};
 
 /// One interface and its address.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Profile<'a> {
     /// The fixed address; none is DHCP.
     pub network: Option<&'a StaticNetwork>,
+    /// More addresses of the interface, beside the fixed one.
+    pub more_addresses: &'a [InterfaceAddress],
+    /// Ways to other networks, beside the gateway.
+    pub routes: &'a [Route],
+    /// The largest packet, of a VLAN's port too; none is the kernel's default.
+    pub mtu: Option<Mtu>,
     /// The interface by its name.
     pub interface: Option<&'a InterfaceName>,
     /// The interface by its hardware address.
@@ -22,13 +31,21 @@ pub struct Profile<'a> {
 impl Profile<'_> {
     /// Whether nothing is asked for but DHCP on any Ethernet port.
     pub fn is_default(&self) -> bool {
-        let Self { network, interface, mac, search, vlan, wifi } = self;
+        let Self { network, more_addresses, routes, mtu, interface, mac, search, vlan, wifi } = self;
         network.is_none()
+            && more_addresses.is_empty()
+            && routes.is_empty()
+            && mtu.is_none()
             && interface.is_none()
             && mac.is_none()
             && search.is_none()
             && vlan.is_none()
             && wifi.is_none()
+    }
+
+    /// Whether anything is asked for that a link with an address need not have.
+    pub(super) fn has_extras(&self) -> bool {
+        !self.more_addresses.is_empty() || !self.routes.is_empty() || self.mtu.is_some()
     }
 }
 

@@ -13,8 +13,8 @@ use std::path::PathBuf;
 
 use hc_common::network::{NetworkStack, Profile};
 use hc_common::value::{
-    DirName, DomainName, FsLabel, Hostname, InterfaceAddress, InterfaceName, MacAddress, MountPoint,
-    StaticNetwork, Subnet, TimeServer, VlanId,
+    DirName, DomainName, FsLabel, Hostname, InterfaceAddress, InterfaceName, MacAddress, MountPoint, Mtu,
+    Route, StaticNetwork, Subnet, TimeServer, VlanId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -112,6 +112,11 @@ pub struct Network {
     pub search: Option<DomainName>,
     /// The VLAN that [`Self::link`] is of.
     pub vlan: Option<VlanId>,
+    /// Further addresses of the interface.
+    #[serde(default)]
+    pub more_addresses: Vec<InterfaceAddress>,
+    /// The largest packet; none is the kernel's default.
+    pub mtu: Option<Mtu>,
     /// Whether to ask by ARP who has the static IPv4 address (RFC 5227). False for networks where a router answers
     /// for everybody (proxy ARP).
     pub arp_probe: bool,
@@ -120,6 +125,9 @@ pub struct Network {
     /// The static address with its gateway and name servers, `[network.static]`; none means DHCP.
     #[serde(rename = "static")]
     pub fixed: Option<StaticNetwork>,
+    /// Ways to other networks, beside the gateway.
+    #[serde(default)]
+    pub routes: Vec<Route>,
 }
 
 impl Network {
@@ -127,6 +135,9 @@ impl Network {
     pub fn profile(&self) -> Profile<'_> {
         Profile {
             network: self.fixed.as_ref(),
+            more_addresses: &self.more_addresses,
+            routes: &self.routes,
+            mtu: self.mtu,
             interface: self.interface.as_ref(),
             mac: self.mac.as_ref(),
             search: self.search.as_ref(),

@@ -127,7 +127,7 @@ fn ipv6_only(file: &File, problems: &mut Problems<'_>) {
     }
 }
 
-/// A node has one fixed address, and k3s ends on a node whose addresses are of fewer families than the networks.
+/// k3s gets one fixed address of a node, and ends on a node whose addresses are of fewer families than the networks.
 fn dual_stack(file: &File, problems: &mut Problems<'_>) {
     let cidrs = &file.k3s.cluster_cidr;
     let both = cidrs.iter().any(|one| one.value.is_ipv4()) && cidrs.iter().any(|one| !one.value.is_ipv4());
@@ -139,8 +139,8 @@ fn dual_stack(file: &File, problems: &mut Problems<'_>) {
         problems.error(
             &fixed.span,
             format!(
-                "the node's only address is of {family}, but the networks of pods and services are of IPv4 and IPv6, with \
-                 which k3s does not start"
+                "k3s gets one address of the node, of {family}, but the networks of pods and services are of IPv4 and IPv6, \
+                 with which it does not start"
             ),
             format!("use {family} networks alone in `cluster-cidr` and `service-cidr` of [k3s]"),
         );

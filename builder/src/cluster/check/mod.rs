@@ -9,6 +9,7 @@ mod extras;
 mod join;
 mod network;
 mod nodes;
+mod routes;
 mod settings;
 mod unique;
 
@@ -28,6 +29,7 @@ pub(super) fn all(file: &File, boards: &Boards, problems: &mut Problems<'_>) {
     join::check(file, problems);
     network::check(file, problems);
     cidr::check(file, problems);
+    routes::check(file, problems);
     settings::check(file, problems);
     extras::check(file, problems);
 }

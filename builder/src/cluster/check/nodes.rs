@@ -44,10 +44,12 @@ fn twice(file: &File, problems: &mut Problems<'_>) {
     let message = |name: &&_| format!("duplicate node name {name}");
     unique::check(problems, names, message, "give each node a unique name");
 
-    let addresses = file.nodes.iter().filter_map(|node| node.address.as_ref());
-    let fixed = addresses.filter_map(|address| match address.value {
-        NodeAddress::Fixed(ip) => Some((ip, &address.span)),
-        NodeAddress::Dhcp => None,
+    let fixed = file.nodes.iter().flat_map(|node| {
+        let first = node.address.as_ref().and_then(|address| match address.value {
+            NodeAddress::Fixed(ip) => Some((ip, &address.span)),
+            NodeAddress::Dhcp => None,
+        });
+        first.into_iter().chain(node.more_addresses.iter().map(|field| (field.value.ip(), &field.span)))
     });
     let message = |address: &_| format!("duplicate node address {address}");
     unique::check(problems, fixed, message, "give each node a unique address");

@@ -11,7 +11,7 @@ mod user;
 pub(super) use data_disk::{DataDiskTable, DirTable};
 pub(super) use join::JoinTable;
 pub(super) use k3s::{ExternalTable, K3sTable, SettingValue};
-pub(super) use network::{NetworkTable, WifiTable};
+pub(super) use network::{NetworkTable, RouteTable, WifiTable};
 pub(super) use node::NodeTable;
 pub(super) use registries::{ConfigTable, MirrorTable, RegistriesTable, TlsTable};
 pub(super) use user::UserTable;

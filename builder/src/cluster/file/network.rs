@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::cluster::field::Field;
 use crate::cluster::field_type::{Gateway, SecretSource};
 use crate::cluster::model::WifiSecurity;
-use crate::value::{CountryCode, DomainName, Psk, Ssid, Subnet, TimeServer};
+use crate::value::{CountryCode, DomainName, Mtu, Psk, Ssid, Subnet, TimeServer};
 
 /// The network that all nodes are in. Nodes with DHCP need nothing here.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -28,7 +28,28 @@ pub(in crate::cluster) struct NetworkTable {
     /// The search domain of all nodes: with `home.lan`, the node `hc-1` is also called `hc-1.home.lan`.
     #[schemars(extend("examples" = ["home.lan"]))]
     pub(in crate::cluster) domain: Option<Field<DomainName>>,
+    /// The largest packet of all nodes, in bytes: less than 1500 where the way to other networks needs it, as over a VPN;
+    /// more where the switch and all ports take jumbo frames. The base image needs NetworkManager, netplan,
+    /// systemd-networkd or ifupdown.
+    #[schemars(extend("examples" = [1400]))]
+    pub(in crate::cluster) mtu: Option<Field<Mtu>>,
+    /// Ways from all nodes to networks that the gateway does not know. The base image needs NetworkManager, netplan,
+    /// systemd-networkd or ifupdown.
+    pub(in crate::cluster) routes: Vec<RouteTable>,
     pub(in crate::cluster) wifi: Option<WifiTable>,
+}
+
+/// A way to another network.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("required" = ["to", "via"]))]
+pub(in crate::cluster) struct RouteTable {
+    /// The network that it leads to.
+    #[schemars(extend("examples" = ["10.8.0.0/16"]))]
+    pub(in crate::cluster) to: Option<Field<Subnet>>,
+    /// The router that leads there, in a network of the nodes.
+    #[schemars(extend("examples" = ["192.168.1.254"]))]
+    pub(in crate::cluster) via: Option<Field<Gateway>>,
 }
 
 /// The wireless network of the nodes with `wifi = true`. Their base image needs NetworkManager or netplan, or dhcpcd on

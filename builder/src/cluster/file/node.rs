@@ -6,7 +6,8 @@ use serde::Deserialize;
 use crate::cluster::field::{Entries, Field};
 use crate::cluster::field_type::BoardName;
 use crate::value::{
-    BoardSerial, Hostname, InterfaceName, LabelKey, LabelValue, MacAddress, NodeAddress, Role, Taint, VlanId,
+    BoardSerial, Hostname, InterfaceAddress, InterfaceName, LabelKey, LabelValue, MacAddress, NodeAddress,
+    Role, Taint, VlanId,
 };
 
 /// One node.
@@ -27,6 +28,11 @@ pub(in crate::cluster) struct NodeTable {
     /// join there. With etcd every server should, because etcd identifies its members by address.
     #[schemars(extend("default" = "dhcp", "examples" = ["192.168.1.11"]))]
     pub(in crate::cluster) address: Option<Field<NodeAddress>>,
+    /// More addresses of the same network port, each with the prefix length of its network, for a node with a fixed
+    /// `address`. k3s and the other nodes use `address`. The base image needs NetworkManager, netplan, systemd-networkd or
+    /// ifupdown.
+    #[schemars(extend("default" = [], "examples" = [["10.7.0.11/24"]]))]
+    pub(in crate::cluster) more_addresses: Vec<Field<InterfaceAddress>>,
     /// The MAC address of the network port that gets the address, for boards with several ports.
     #[schemars(extend("examples" = ["dc:a6:32:01:02:03"]))]
     pub(in crate::cluster) mac: Option<Field<MacAddress>>,

@@ -129,7 +129,7 @@ impl Cluster {
             let full = domains.iter().flatten().filter_map(|domain| domain.host(&server.name));
             // A name of digits only is a valid host name, but not a valid domain name: it is left out.
             let names = full.chain(server.name.as_str().parse()).map(Host::Name);
-            all.extend(names.chain(server.network.static_address().map(Host::Address)));
+            all.extend(names.chain(server.network.all_addresses().map(Host::Address)));
         }
         all
     }

@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use crate::value::{CountryCode, InterfaceName, Psk, Ssid, StaticNetwork, VlanId};
+use crate::value::{
+    CountryCode, InterfaceAddress, InterfaceName, Mtu, Psk, Route, Ssid, StaticNetwork, VlanId,
+};
 
 /// How a node is connected.
 #[derive(Debug, Clone)]
@@ -13,6 +15,12 @@ pub struct NodeNetwork {
     pub interface: Option<InterfaceName>,
     /// Where its address comes from.
     pub addressing: Addressing,
+    /// Further addresses of the interface; none with DHCP.
+    pub more_addresses: Vec<InterfaceAddress>,
+    /// Ways to other networks, beside the gateway.
+    pub routes: Vec<Route>,
+    /// The largest packet; none is the kernel's default.
+    pub mtu: Option<Mtu>,
 }
 
 impl NodeNetwork {
@@ -30,6 +38,11 @@ impl NodeNetwork {
             Addressing::Static(network) => Some(network.address().ip()),
             Addressing::Dhcp => None,
         }
+    }
+
+    /// All fixed addresses.
+    pub fn all_addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.static_address().into_iter().chain(self.more_addresses.iter().map(InterfaceAddress::ip))
     }
 }
 

@@ -1,9 +1,9 @@
 //! Nodes, each with all of its settings.
 
 use crate::cluster::field::Field;
-use crate::cluster::file::{DataDiskTable, File, NetworkTable, NodeTable, WifiTable};
+use crate::cluster::file::{DataDiskTable, File, NetworkTable, NodeTable, RouteTable, WifiTable};
 use crate::cluster::model::*;
-use crate::value::{BootstrapRole, DirMode, NodeAddress, Role, StaticNetwork, ValueError};
+use crate::value::{BootstrapRole, DirMode, NodeAddress, Role, Route, StaticNetwork, ValueError};
 
 use super::read::Reader;
 use super::{all, bare};
@@ -11,6 +11,7 @@ use super::{all, bare};
 /// Settings that all nodes share.
 struct Common<'a> {
     network: &'a NetworkTable,
+    routes: Vec<Route>,
     wifi: Option<Wifi>,
     disk: Option<DataDisk>,
 }
@@ -18,7 +19,7 @@ struct Common<'a> {
 pub(super) fn nodes(file: &mut File, reader: &mut Reader<'_, '_>) -> Option<Nodes> {
     let wifi = file.network.wifi.take().and_then(|table| wifi(table, reader));
     let disk = data_disk(file.data_disk.take());
-    let common = Common { network: &file.network, wifi, disk };
+    let common = Common { network: &file.network, routes: routes(&file.network)?, wifi, disk };
     let nodes: Option<Vec<Node>> =
         std::mem::take(&mut file.nodes).into_iter().map(|table| node(table, &common)).collect();
     match file.join {
@@ -79,13 +80,25 @@ fn node(table: NodeTable, common: &Common<'_>) -> Option<Node> {
             Role::Agent => BootstrapRole::Agent,
         },
         board: table.board?.value.0,
-        network: NodeNetwork { link, interface: bare(table.interface), addressing },
+        network: NodeNetwork {
+            link,
+            interface: bare(table.interface),
+            addressing,
+            more_addresses: all(table.more_addresses),
+            routes: common.routes.clone(),
+            mtu: common.network.mtu.as_ref().map(|field| field.value),
+        },
         mac: bare(table.mac),
         serial: bare(table.serial),
         labels: table.labels.0.into_iter().map(|(key, value)| (key.value, value.value)).collect(),
         taints: all(table.taints),
         data_disk: common.disk.clone().filter(|_| has_disk),
     })
+}
+
+fn routes(network: &NetworkTable) -> Option<Vec<Route>> {
+    let route = |table: &RouteTable| Route::new(table.to.as_ref()?.value, table.via.as_ref()?.value.0).ok();
+    network.routes.iter().map(route).collect()
 }
 
 fn fixed(address: std::net::IpAddr, network: &NetworkTable) -> Option<Result<StaticNetwork, ValueError>> {
