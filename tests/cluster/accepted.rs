@@ -51,7 +51,7 @@ fn explicit_defaults_change_nothing() {
     assert_eq!(as_plain.k3s.cluster_cidr.first().unwrap().to_string(), "10.42.0.0/16");
     as_plain.k3s.cluster_cidr.clear();
     as_plain.k3s.service_cidr.clear();
-    as_plain.k3s.cluster_domain = None;
+    as_plain.k3s.passed_on.remove("cluster-domain").unwrap();
     as_plain.k3s.kubeconfig_mode = None;
     assert_eq!(format!("{as_plain:?}"), format!("{plain:?}"));
 }

@@ -37,7 +37,7 @@ pub(super) fn edits(
 }
 
 /// A user's setting. To a list of ours it adds.
-fn of_user(ours: Option<&Node>, users: &Setting) -> Node {
+pub(super) fn of_user(ours: Option<&Node>, users: &Setting) -> Node {
     match (ours, users) {
         (Some(Node::List(ours)), Setting::List(users)) => Node::List(with(ours, users)),
         (Some(Node::List(ours)), Setting::Text(users)) => Node::List(with(ours, std::slice::from_ref(users))),

@@ -7,6 +7,7 @@ use crate::value::{BootstrapRole, Subnet};
 
 use super::builder::PlanBuilder;
 use super::error::PlanError;
+use super::k3s_config::of_user;
 use super::network;
 use super::request::Request;
 
@@ -27,15 +28,16 @@ pub(super) fn add(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<()
         ("node-taint", Node::list(&node.taints)),
         ("prefer-bundled-bin", Node::Switch(builder.facts.old_iptables)),
         ("cluster-init", Node::Switch(starts_etcd)),
-        ("secrets-encryption", Node::Switch(k3s.secrets_encryption)),
         ("flannel-backend", Node::text(k3s.flannel_backend.as_str())),
         ("cluster-cidr", subnets(&k3s.cluster_cidr)),
         ("service-cidr", subnets(&k3s.service_cidr)),
-        ("cluster-domain", optional(k3s.cluster_domain.as_ref())),
         ("tls-san", names(request)),
         ("disable", Node::list(k3s.disable.iter().map(|component| component.as_str()))),
     ];
     settings.into_iter().for_each(|(key, node)| builder.setting(key, node));
+    for (key, setting) in &k3s.passed_on {
+        builder.setting(key, of_user(None, setting));
+    }
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::secrets::OwnTokens;
 use crate::source::k3s_version::K3sVersionReq;
-use crate::value::{DatastoreEndpoint, DomainName, KubeconfigMode, Role, Secret, Subnet};
+use crate::value::{DatastoreEndpoint, KubeconfigMode, Role, Secret, Subnet};
 
 /// The k3s settings of all nodes.
 #[derive(Debug, Clone)]
@@ -16,14 +16,12 @@ pub struct K3s {
     pub flannel_backend: FlannelBackend,
     /// Disabled packaged components, each once.
     pub disable: Vec<Component>,
-    /// Whether Kubernetes secrets are encrypted in the datastore.
-    pub secrets_encryption: bool,
     /// Networks of the pods, at most one per address family; empty for k3s's default 10.42.0.0/16.
     pub cluster_cidr: Vec<Subnet>,
     /// Networks of the services; empty for k3s's default 10.43.0.0/16.
     pub service_cidr: Vec<Subnet>,
-    /// The domain of services inside the cluster, if it is not `cluster.local`.
-    pub cluster_domain: Option<DomainName>,
+    /// Keys of `[k3s]` that mean something to k3s alone, by the name that k3s gives them.
+    pub passed_on: BTreeMap<&'static str, Setting>,
     /// Permissions of the kubeconfig on the servers, if they are not k3s's default 0600.
     pub kubeconfig_mode: Option<KubeconfigMode>,
     /// Tokens that the user chose.

@@ -89,14 +89,17 @@ fn k3s(table: K3sTable, tokens: OwnTokens) -> K3s {
     let settings = |entries: super::field::Entries<super::field_type::SettingKey, Field<Setting>>| {
         Settings(entries.0.into_iter().map(|(key, value)| (key.value.0, value.value)).collect())
     };
+    let passed_on = [
+        ("cluster-domain", bare(table.cluster_domain).map(|domain| Setting::Text(domain.to_string()))),
+        ("secrets-encryption", bare(table.secrets_encryption).filter(|on| *on).map(Setting::Switch)),
+    ];
     K3s {
         version: bare(table.version).unwrap_or(K3sVersionReq::Channel("stable".to_owned())),
         flannel_backend: bare(table.flannel_backend).unwrap_or(FlannelBackend::Vxlan),
         disable: all(table.disable),
-        secrets_encryption: bare(table.secrets_encryption).unwrap_or(false),
         cluster_cidr: all(table.cluster_cidr),
         service_cidr: all(table.service_cidr),
-        cluster_domain: bare(table.cluster_domain),
+        passed_on: passed_on.into_iter().filter_map(|(key, value)| Some((key, value?))).collect(),
         kubeconfig_mode: bare(table.kubeconfig_mode),
         tokens,
         server: settings(table.server),
