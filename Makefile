@@ -5,7 +5,7 @@
 .DEFAULT_GOAL := build
 .PHONY: help build release compilers setup programs programs-and-double bases checkers quick lint format clippy doc deny deny-offline check \
 	unit-test image-test other-test boot-test test simulate real-image ext4-matrix support-table support-check demo bench power-cuts \
-	boot-publishers boot-more boot-raspi3b bench-boot api-test etcd-test fuzz clean
+	boot-publishers boot-more boot-etcd boot-raspi3b bench-boot api-test etcd-test fuzz clean
 # A prerequisite comes before the next one, also with -j: setup before what needs it. cargo uses all processors by itself.
 .NOTPARALLEL:
 
@@ -128,6 +128,9 @@ boot-publishers: setup programs-and-double bases checkers ## the first boots of 
 
 boot-more: setup programs-and-double bases checkers ## boots that seldom break alone: dhcpcd, a hybrid MBR, a VLAN with swap on a partition
 	$(CARGO_TEST) --test boot -- --ignored --nocapture seldom:: vlan::
+
+boot-etcd: setup programs-and-double bases checkers ## three servers that share an etcd, each flashed again in turn; half an hour
+	$(CARGO_TEST) --test boot -- --ignored --nocapture etcd::
 
 boot-raspi3b: setup programs-and-double bases checkers ## a Raspberry Pi 3 as QEMU has it, from its SD card
 	$(CARGO_TEST) --test boot -- --ignored --nocapture a_pi_3_boots_from_its_card

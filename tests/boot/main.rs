@@ -9,6 +9,7 @@
 mod cluster;
 mod cuts;
 mod damaged;
+mod etcd;
 mod impostor;
 mod node;
 mod publishers;

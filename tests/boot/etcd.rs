@@ -1,0 +1,136 @@
+//! Three servers that share an etcd, each in turn on a new card: `make boot-etcd`. The stand-in for k3s keeps its members in
+//! Debian's etcd, which the test puts into the base.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use hc_firstboot::report::ReportStatus;
+use hcimage::run::lab::LabNetwork;
+use tempfile::TempDir;
+
+use crate::guest::Guest;
+use hcimage_testkit::base::{K3S_VERSION, base, k3s_release};
+use hcimage_testkit::etcd;
+use hcimage_testkit::hcimage::{hcimage, succeed};
+use hcimage_testkit::tools::{check, debugfs_write, mtype, run};
+
+const FIRST: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 11);
+const SERVERS: [u8; 3] = [1, 2, 3];
+
+/// Where the stand-in looks for etcd when nobody names a place.
+const ETCD: &str = "/usr/local/lib/k3s-double/etcd";
+
+/// What the stand-in logs when it begins a cluster.
+const BEGAN: &str = "began a new cluster";
+
+struct Lab {
+    dir: TempDir,
+    network: LabNetwork,
+}
+
+impl Lab {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let with_etcd = dir.path().join("base.img");
+        run(Command::new("cp").arg("--sparse=always").arg(base("debian-pc-amd64")).arg(&with_etcd));
+        let (parent, _) = ETCD.rsplit_once('/').unwrap();
+        debugfs_write(&with_etcd, &format!("mkdir {parent}"));
+        debugfs_write(&with_etcd, &format!("write {} {ETCD}", etcd::program().display()));
+        debugfs_write(&with_etcd, &format!("set_inode_field {ETCD} mode 0100755"));
+        let nodes = SERVERS.map(|number| {
+            format!("[[nodes]]\nname = \"lab-{number}\"\nrole = \"server\"\nboard = \"pc\"\naddress = \"10.0.2.1{number}\"\n")
+        });
+        let file = format!(
+            "schema = 1\nname = \"lab\"\n\n[k3s]\ndatastore = \"etcd\"\n\n[network]\nsubnet = \"10.0.2.0/24\"\n\
+             gateway = \"10.0.2.2\"\n\n[boards.pc]\nbase = {with_etcd:?}\n\n{}",
+            nodes.join("\n")
+        );
+        fs::write(dir.path().join("cluster.toml"), file).unwrap();
+        let network = LabNetwork::start(SocketAddrV4::new(FIRST, 6443)).unwrap();
+        succeed(hcimage(dir.path()).args(["build", "--k3s"]).arg(k3s_release().join(K3S_VERSION)));
+        Self { dir, network }
+    }
+
+    fn built(&self, number: u8) -> PathBuf {
+        self.dir.path().join(format!("out/lab-{number}.img"))
+    }
+
+    fn card(&self, number: u8) -> PathBuf {
+        self.dir.path().join(format!("card-{number}.img"))
+    }
+
+    /// A new card with the image as it was built.
+    fn flash(&self, number: u8) {
+        run(Command::new("cp").arg("--sparse=always").arg(self.built(number)).arg(self.card(number)));
+    }
+
+    fn start(&self, number: u8) -> Guest {
+        let network = self.network.network(number);
+        Guest::restart(&format!("lab-{number}"), "pc", &self.card(number), &self.built(number), network)
+    }
+
+    fn status(&self, number: u8) -> String {
+        String::from_utf8(mtype(&self.card(number), "hcimage-status.txt")).unwrap()
+    }
+
+    /// kubectl with the built kubeconfig, at the first server.
+    fn kubectl(&self, args: &[&str]) -> String {
+        let mut command = Command::new("kubectl");
+        command.arg("--kubeconfig").arg(self.dir.path().join("out/kubeconfig"));
+        command.arg("--server").arg(format!("https://127.0.0.1:{}", self.network.port()));
+        command.args(["--tls-server-name", &FIRST.to_string()]).args(args);
+        run(&mut command)
+    }
+
+    /// The object of a workload is there, and the servers are three.
+    fn is_whole(&self) {
+        let object = self.kubectl(&["get", "configmap", "shop", "--output", "jsonpath={.data.open}"]);
+        assert_eq!(object, "yes");
+        let names = self.kubectl(&["get", "nodes", "--output", "jsonpath={.items[*].metadata.name}"]);
+        let mut names: Vec<&str> = names.split_ascii_whitespace().collect();
+        names.sort_unstable();
+        assert_eq!(names, ["lab-1", "lab-2", "lab-3"]);
+    }
+}
+
+#[test]
+#[ignore = "takes half an hour; `make boot-etcd` runs it"]
+fn three_servers_stay_one_cluster_whichever_is_flashed_again() {
+    let lab = Lab::new();
+    SERVERS.iter().for_each(|number| lab.flash(*number));
+    let mut guests: Vec<Guest> = SERVERS.iter().map(|number| lab.start(*number)).collect();
+    guests.iter_mut().for_each(|guest| guest.wait_for_end(ReportStatus::Ready));
+    lab.kubectl(&["create", "configmap", "shop", "--from-literal", "open=yes"]);
+    lab.is_whole();
+
+    for (number, at) in SERVERS.into_iter().zip(0..) {
+        drop(guests.remove(at));
+        lab.flash(number);
+        guests.insert(at, lab.start(number));
+        guests[at].wait_for_end(ReportStatus::Ready);
+        assert!(!guests[at].said(BEGAN), "lab-{number} began a second cluster");
+        lab.is_whole();
+    }
+
+    // The power is cut while the last one joins, on a card that is new once more.
+    drop(guests.pop());
+    lab.flash(3);
+    let mut last = lab.start(3);
+    last.wait_for("] k3s:");
+    assert!(last.watch(Duration::from_secs(5)), "it ended by itself");
+    drop(last);
+    guests.push(lab.start(3));
+    guests[2].wait_for_end(ReportStatus::Ready);
+    lab.is_whole();
+
+    guests.into_iter().for_each(Guest::power_off);
+    for number in SERVERS {
+        check(&lab.card(number), lab.dir.path());
+        let status = lab.status(number);
+        assert!(status.contains(&format!("node lab-{number} Ready")), "{status}");
+    }
+    assert!(lab.status(1).contains("instead of beginning a new one"), "{}", lab.status(1));
+}
