@@ -48,7 +48,7 @@ fn parse(line: &str) -> Option<Mount> {
 }
 
 /// The kernel escapes space, tab, newline and backslash as three octal digits.
-fn unescape(text: &str) -> String {
+pub(crate) fn unescape(text: &str) -> String {
     text.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
 }
 

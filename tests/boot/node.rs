@@ -256,10 +256,13 @@ impl Node {
         self.prove_that_k3s_waits_for_its_disk();
     }
 
-    /// A later boot without the disk: k3s must not write onto the card in its place.
+    /// A later boot without the disk, and with a stranger's that has its label: k3s must write neither onto that one nor onto
+    /// the card in its place.
     fn prove_that_k3s_waits_for_its_disk(&self) {
         let mut console = Vec::new();
-        let vm = self.start(BY_KERNEL, &[]);
+        let strangers = self.dir.path().join("strangers.img");
+        self.make_disk(&strangers);
+        let vm = self.start(BY_KERNEL, &[&strangers]);
         let waited = vm.wait_for("give k3s up", REPORT, |line| {
             keep(&mut console, line);
             line.contains(K3S_IS)
@@ -275,9 +278,13 @@ impl Node {
 
     fn data_disk(&self) -> PathBuf {
         let path = self.data_path();
-        File::create(&path).unwrap().set_len(64 << 20).unwrap();
-        run(Command::new("mkfs.ext4").args(["-q", "-L", "k8s-data"]).arg(&path));
+        self.make_disk(&path);
         path
+    }
+
+    fn make_disk(&self, path: &Path) {
+        File::create(path).unwrap().set_len(64 << 20).unwrap();
+        run(Command::new("mkfs.ext4").args(["-q", "-L", "k8s-data"]).arg(path));
     }
 
     /// QEMU's Raspberry Pi may lose what is plugged into its USB while the driver starts. Then it is started once more,
@@ -366,6 +373,9 @@ impl Node {
         assert!(self.enabled(), "firstboot enables k3s");
         let dir = run(Command::new("debugfs").args(["-R", "stat /media/photos"]).arg(data));
         assert!(dir.contains("Type: directory"), "{dir}");
+        let fstab = self.read("/etc/fstab");
+        let uuid = run(Command::new("blkid").args(["-p", "-s", "UUID", "-o", "value"]).arg(data));
+        assert!(fstab.contains(&format!("UUID={} /k8s-data ", uuid.trim())), "{fstab}");
 
         let passwords = self.read("/etc/shadow");
         assert!(!passwords.contains(":$") && !passwords.contains("root::"), "{passwords}");

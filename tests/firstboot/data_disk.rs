@@ -102,6 +102,42 @@ fn an_optional_disk_never_stops_the_boot() {
     }
 }
 
+/// Once the node is Ready, a stick with the same label is no longer its disk.
+#[test]
+fn a_ready_node_finds_its_disk_by_the_uuid() {
+    let machine = Machine::boot(flashed(|_| (), |_| ()));
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
+    let bound = "LABEL=root / ext4 noatime 0 1\nUUID=5a0b7c1e-0000-4000-8000-000000000009 /k8s-data ext4 nosuid,nodev,nofail 0 2\n";
+    assert_eq!(machine.text("/etc/fstab"), bound);
+    assert!(!machine.text(STATUS).contains("by its label"), "{}", machine.text(STATUS));
+
+    for (change, why) in [
+        (
+            (|world| world.put("/etc/fstab", "# empty\n")) as fn(&mut World),
+            "/etc/fstab has no line for LABEL=k8s-data",
+        ),
+        (|world| world.no_uuid = true, "blkid names no UUID of /dev/sda1"),
+    ] {
+        let machine = Machine::boot(flashed(change, |_| ()));
+        assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
+        let note = format!("the data disk k8s-data is still found by its label: {why}");
+        assert!(machine.text(STATUS).contains(&note), "{}", machine.text(STATUS));
+    }
+}
+
+/// A node whose disk is missing keeps the label: the disk may come later.
+#[test]
+fn a_disk_that_is_not_there_is_not_bound() {
+    let missing = |world: &mut World| world.disk_after = Duration::MAX;
+    let machine = Machine::boot(flashed(missing, |seed| seed.data_disk.as_mut().unwrap().required = false));
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
+    assert!(
+        machine.text("/etc/fstab").contains("LABEL=k8s-data /k8s-data"),
+        "{}",
+        machine.text("/etc/fstab")
+    );
+}
+
 /// The seed's wait counts from power-on.
 #[test]
 fn a_missing_disk_delays_the_run_only_by_the_time_limit() {

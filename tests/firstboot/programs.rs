@@ -87,6 +87,9 @@ impl World {
             "blkid --cache-file /dev/null --match-token LABEL=k8s-data --output device" => {
                 good(if self.twin_label { "/dev/sda1\n/dev/sdc1\n" } else { "/dev/sda1\n" })
             }
+            _ if line.starts_with("blkid --cache-file /dev/null --match-tag UUID --output value /dev/sd") => {
+                good(if self.no_uuid { "" } else { "5a0b7c1e-0000-4000-8000-000000000009\n" })
+            }
             "udevadm info --query=property --name /dev/sdb" => {
                 good("ID_MODEL=Samsung_T7\nID_SERIAL_SHORT=S5XYZ\n")
             }

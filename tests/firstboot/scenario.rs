@@ -124,6 +124,8 @@ pub(crate) struct World {
     pub(crate) second_disk: SecondDisk,
     /// A third disk has the label of the data disk, too.
     pub(crate) twin_label: bool,
+    /// Whether blkid knows no UUID of the data disk.
+    pub(crate) no_uuid: bool,
     pub(crate) server: Server,
     pub(crate) server_after: Duration,
     /// Until when somebody else answers in its place.
@@ -318,6 +320,10 @@ impl World {
             ("/usr/local/bin/k3s", "the binary"),
             ("/var/lib/rancher/k3s/agent/images/a.tar.zst", "the images"),
             ("/etc/hosts", "127.0.0.1 localhost\n127.0.1.1 raspberrypi\n"),
+            (
+                "/etc/fstab",
+                "LABEL=root / ext4 noatime 0 1\nLABEL=k8s-data /k8s-data ext4 nosuid,nodev,nofail 0 2\n",
+            ),
             ("/usr/sbin/sshd", "sshd"),
             (TOKEN_FILE, &format!("K10{}::node:{PASSWORD}\n", pin())),
             (SECRET_FILE, SECRET),
@@ -366,6 +372,7 @@ impl World {
             conflict_with: [2, 0, 0, 0, 0xab, 1],
             second_disk: SecondDisk::None,
             twin_label: false,
+            no_uuid: false,
             server: Server::Good,
             server_after: Duration::ZERO,
             forged_until: Duration::ZERO,

@@ -105,6 +105,12 @@ fn find(cx: &Context<'_>, label: &str) -> Option<Device> {
     Some(Device { name, number })
 }
 
+/// The kernel's name of the disk, if it is mounted where it belongs.
+pub(super) fn mounted(cx: &Context<'_>, disk: &seed::DataDisk) -> Option<String> {
+    let device = find(cx, disk.label.as_str())?;
+    is_mounted(cx, disk, &device).is_ok_and(|is| is).then_some(device.name)
+}
+
 /// udev's link leads to one of several file systems with the label, which may be a stick that a stranger has put in. A base
 /// without blkid is not asked.
 fn only_one(cx: &Context<'_>, disk: &seed::DataDisk) -> Result<(), PhaseError> {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::Phase;
+use super::{Phase, bind};
 use crate::UNIT;
 use crate::context::Context;
 use crate::durable;
@@ -29,6 +29,10 @@ impl Phase for Finish {
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Result<(), PhaseError> {
+        if let Err(note) = bind::by_uuid(cx) {
+            cx.sys.log(&format!("hcimage: {note}"));
+            cx.state.notes.push(note);
+        }
         cx.state.outcome = Outcome::Ready;
         publish(cx);
         cx.state.record_mut(PhaseName::Finish).status = Status::Done;

@@ -1,5 +1,6 @@
 //! The phases of the first boot, one file each.
 
+mod bind;
 mod blank;
 mod bundle;
 mod check;
