@@ -3,6 +3,19 @@
 use crate::value::SshKey;
 use hc_common::text::Lines;
 
+/// Where sshd looks below a home directory, unless it is told otherwise (sshd_config(5), `AuthorizedKeysFile`). Debian's looks at
+/// both.
+pub const PATHS: [&str; 2] = ["/.ssh/authorized_keys", "/.ssh/authorized_keys2"];
+
+/// Whether a line lets somebody in whose key is none of `known`.
+pub fn has_other_than(text: &str, known: &[SshKey]) -> bool {
+    let is_known = |line: &str| {
+        line.parse::<SshKey>().is_ok_and(|found| known.iter().any(|key| key.is_same_key(&found)))
+    };
+    let mut keys = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    keys.any(|line| !is_known(line))
+}
+
 /// Adds the keys that are not in the file yet. A key of the base keeps its options and comment.
 pub fn edit(text: &str, keys: &[SshKey]) -> String {
     let mut lines = Lines::parse(text);
@@ -34,6 +47,15 @@ mod tests {
             assert_eq!(once, want);
             assert_eq!(edit(&once, std::slice::from_ref(&key)), once);
         }
+        let known = std::slice::from_ref(&key);
+        for (text, other) in [
+            (format!("# {KEY}\n\n"), false),
+            (format!("no-pty {KEY} laptop\n"), false),
+            (format!("{KEY}\nssh-rsa AAAA somebody\n"), true),
+        ] {
+            assert_eq!(has_other_than(&text, known), other, "{text}");
+        }
+        assert!(has_other_than(KEY, &[]));
         let restricted = format!("no-pty {KEY} backup\n");
         assert_eq!(edit(&restricted, std::slice::from_ref(&key)), restricted);
     }

@@ -1,6 +1,7 @@
 //! Which files of a base a plan reads.
 
 use crate::formats::accounts::passwd;
+use crate::formats::authorized_keys;
 use crate::fs::{FsError, ImagePath, Kind};
 
 use super::image::fixed;
@@ -49,9 +50,13 @@ fn homes(tree: &Tree, files: &mut Snapshot) -> Result<(), FsError> {
     }
     files.take_dir(tree, &usual)?;
     for home in homes {
-        for path in ["", "/.ssh", "/.ssh/authorized_keys"] {
+        for path in ["", "/.ssh"].into_iter().chain(authorized_keys::PATHS) {
             let Ok(path) = ImagePath::parse(&format!("{home}{path}")) else { break };
-            let FileState::Dir(_) = files.take(tree, &path)? else { break };
+            let is_keys = path.as_str().contains("/authorized_keys");
+            let found = files.take(tree, &path)?;
+            if !is_keys && !matches!(found, FileState::Dir(_)) {
+                break;
+            }
         }
     }
     Ok(())

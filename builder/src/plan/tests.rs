@@ -465,6 +465,37 @@ fn a_name_that_nobody_answers_for_is_a_warning() {
     assert_eq!(asked(&format!("[network]\ndomain = \"home.lan\"\n{DHCP}"), false), Vec::<String>::new());
 }
 
+/// Keys of the base open the node as a password does; those of the cluster file's accounts are the user's own.
+#[test]
+fn ssh_keys_of_the_base_are_a_warning_that_names_the_accounts() {
+    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILM+rvN+ot98qgEN796jTiQfZfG1KaT0PtFDJ/XFSqti";
+    let accounts = "root:x:0:0::/root:/bin/bash\nanna:x:1000:1000::/home/anna:/bin/sh\ngit:x:999:999::/srv/git:/usr/sbin/nologin\n";
+    let asked = |network: &str, keys: &[(&str, &str)]| {
+        let facts = |arch| {
+            let facts = facts(Family::UbuntuPi, NetworkStack::Netplan, arch, &files_of_interest());
+            let facts = with_text(facts, "/etc/passwd", accounts);
+            keys.iter().fold(facts, |facts, (path, text)| with_text(facts, path, text))
+        };
+        each_node(network, "cm4", facts, warnings).remove(0)
+    };
+    let (root, anna, git) =
+        ("/root/.ssh/authorized_keys2", "/home/anna/.ssh/authorized_keys", "/srv/git/.ssh/authorized_keys");
+    for (keys, expected) in [
+        (vec![(root, KEY)], Some("as the account root:")),
+        (vec![(root, KEY), (anna, KEY), (git, KEY)], Some("as the accounts root, anna:")),
+        (vec![(anna, "# none\n\n")], None),
+        (vec![(git, KEY)], None),
+    ] {
+        let found = asked(WIRED, &keys);
+        let is_named = expected.map(|words| found.len() == 1 && found[0].contains(words));
+        assert!(is_named.unwrap_or(found.is_empty()), "{keys:?}: {found:?}");
+    }
+    let users = format!("[[users]]\nname = \"anna\"\nssh-keys = [\"{KEY} anna@laptop\"]\n{WIRED}");
+    assert_eq!(asked(&users, &[(anna, KEY)]), Vec::<String>::new());
+    let other = asked(&users, &[(anna, "ssh-rsa AAAA somebody\n")]);
+    assert!(other.len() == 1 && other[0].contains("as the account anna:"), "{other:?}");
+}
+
 /// A cloud image has netplan and no file for it: cloud-init, which would make one, finds no seed.
 #[test]
 fn dhcp_is_written_where_nothing_else_asks_for_it() {

@@ -2,6 +2,8 @@
 
 use crate::cluster::Addressing;
 use crate::formats::accounts::{logins, passwd, shadow};
+use crate::formats::authorized_keys;
+use crate::fs::ImagePath;
 use crate::os::Facts;
 use crate::value::{DomainName, Host};
 
@@ -12,7 +14,8 @@ use super::request::Request;
 /// The warnings for a node, a line each.
 pub fn warnings(facts: &Facts, request: &Request<'_>) -> Vec<String> {
     let effects = facts.cloud_init.iter().flat_map(|cloud| &cloud.effects).map(ToString::to_string);
-    let own = unanswered_name(facts, request).into_iter().chain(other_logins(facts, request));
+    let logins = other_logins(facts, request).into_iter().chain(other_keys(facts, request));
+    let own = unanswered_name(facts, request).into_iter().chain(logins);
     boot::warnings(facts, request).into_iter().chain(effects).chain(own).collect()
 }
 
@@ -34,6 +37,31 @@ fn other_logins(facts: &Facts, request: &Request<'_>) -> Option<String> {
     Some(format!(
         "the {account} {} of the base {have} a password and may log in: name {first} in [[users]] to give it a password or \
          keys of your own, or remove it from the base",
+        names.join(", ")
+    ))
+}
+
+/// SSH keys of the base, which stay: those of other accounts, and those of the cluster file's accounts that it does not name.
+fn other_keys(facts: &Facts, request: &Request<'_>) -> Option<String> {
+    let text = |path: &str| facts.files.text(&ImagePath::parse(path).ok()?).ok().flatten();
+    let known = |name: &str| {
+        let user = request.cluster.users.iter().find(|user| user.name.as_str() == name);
+        user.map(|user| user.ssh_keys.as_slice()).unwrap_or_default()
+    };
+    let has_keys = |(name, home): &(String, String)| {
+        let mut paths =
+            authorized_keys::PATHS.iter().map(|path| format!("{}{path}", home.trim_end_matches('/')));
+        paths.any(|path| text(&path).is_some_and(|text| authorized_keys::has_other_than(text, known(name))))
+    };
+    let accounts = passwd::with_shell(text(passwd::PATH).unwrap_or_default());
+    let names: Vec<String> = accounts.into_iter().filter(has_keys).map(|(name, _)| name).collect();
+    let what = match names.as_slice() {
+        [] => return None,
+        [_] => "the account",
+        [_, ..] => "the accounts",
+    };
+    Some(format!(
+        "SSH keys of the base let their owners in as {what} {}: remove those from the base that are not yours",
         names.join(", ")
     ))
 }

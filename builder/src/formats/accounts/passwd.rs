@@ -72,14 +72,25 @@ pub fn numbers(text: &str) -> Vec<u32> {
     records.all().filter_map(|record| record.get(2).and_then(|uid| uid.parse().ok())).collect()
 }
 
-/// The home directories of all regular users.
+/// The home directories of all regular users, and of all accounts whose shell does not refuse logins.
 pub fn homes(text: &str) -> Vec<String> {
     let records = Records::parse(text, FIELDS);
     let is_persons = |record: &Vec<&str>| {
         record.get(2).and_then(|uid| uid.parse::<u32>().ok()).is_some_and(|uid| OF_PEOPLE.contains(&uid))
     };
     let home = |record: Vec<&str>| record.get(5).map(|home| (*home).to_owned());
-    records.all().filter(is_persons).filter_map(home).collect()
+    let mut homes: Vec<String> = records.all().filter(is_persons).filter_map(home).collect();
+    homes.extend(with_shell(text).into_iter().map(|(_, home)| home));
+    homes
+}
+
+/// The accounts whose shell does not refuse logins, each with its home directory.
+pub fn with_shell(text: &str) -> Vec<(String, String)> {
+    let records = Records::parse(text, FIELDS);
+    let may = |record: &Vec<&str>| record.get(6).is_some_and(|shell| !refuses_logins(shell));
+    let name_and_home =
+        |record: Vec<&str>| Some(((*record.first()?).to_owned(), (*record.get(5)?).to_owned()));
+    records.all().filter(may).filter_map(name_and_home).collect()
 }
 
 /// Writes the account's line; its password is in shadow(5).
