@@ -76,22 +76,7 @@ impl Lab {
 
     /// What the API says to the administrator whose kubeconfig the build wrote, as curl sees it.
     fn nodes_by_curl(&self) -> Value {
-        let read = |path: &str| {
-            let program = "import sys, yaml, base64\nd = yaml.safe_load(open(sys.argv[1]))\n\
-                           v = eval(sys.argv[2])\nsys.stdout.buffer.write(base64.b64decode(v))";
-            let mut command = Command::new("python3");
-            command.args(["-c", program]).arg(self.dir.path().join("out/kubeconfig")).arg(path);
-            let file = self.dir.path().join(format!("{}.pem", path.len()));
-            fs::write(&file, run(&mut command)).unwrap();
-            file
-        };
-        let ca = read("d['clusters'][0]['cluster']['certificate-authority-data']");
-        let certificate = read("d['users'][0]['user']['client-certificate-data']");
-        let key = read("d['users'][0]['user']['client-key-data']");
-        let mut command = Command::new("curl");
-        command.args(["--silent", "--show-error", "--fail", "--retry", "5", "--cacert"]).arg(ca);
-        command.arg("--cert").arg(certificate).arg("--key").arg(key);
-        command.arg("--connect-to").arg(format!("{SERVER}:6443:127.0.0.1:{}", self.network.port()));
+        let mut command = curl(self.dir.path(), SERVER, self.network.port());
         command.arg(format!("https://{SERVER}:6443/api/v1/nodes"));
         serde_json::from_str(&run(&mut command)).unwrap()
     }
@@ -114,6 +99,27 @@ impl Lab {
         command.args(["--output", &format!("jsonpath={ready}")]);
         run(&mut command)
     }
+}
+
+/// curl as the administrator of `out/kubeconfig` in a directory, for a server behind a forwarded port.
+pub(crate) fn curl(dir: &Path, server: Ipv4Addr, port: u16) -> Command {
+    let read = |path: &str| {
+        let program = "import sys, yaml, base64\nd = yaml.safe_load(open(sys.argv[1]))\n\
+                       v = eval(sys.argv[2])\nsys.stdout.buffer.write(base64.b64decode(v))";
+        let mut command = Command::new("python3");
+        command.args(["-c", program]).arg(dir.join("out/kubeconfig")).arg(path);
+        let file = dir.join(format!("{}.pem", path.len()));
+        fs::write(&file, run(&mut command)).unwrap();
+        file
+    };
+    let ca = read("d['clusters'][0]['cluster']['certificate-authority-data']");
+    let certificate = read("d['users'][0]['user']['client-certificate-data']");
+    let key = read("d['users'][0]['user']['client-key-data']");
+    let mut command = Command::new("curl");
+    command.args(["--silent", "--show-error", "--fail", "--retry", "5", "--cacert"]).arg(ca);
+    command.arg("--cert").arg(certificate).arg("--key").arg(key);
+    command.arg("--connect-to").arg(format!("{server}:6443:127.0.0.1:{port}"));
+    command
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -11,6 +11,7 @@ use hc_firstboot::report::ReportStatus;
 use hcimage::run::lab::LabNetwork;
 use tempfile::TempDir;
 
+use crate::cluster::curl;
 use crate::guest::Guest;
 use hcimage_testkit::base::{K3S_VERSION, base, k3s_release};
 use hcimage_testkit::etcd;
@@ -88,9 +89,15 @@ impl Lab {
         run(&mut command)
     }
 
+    /// What the first server says of a path.
+    fn curl(&self, args: &[&str], path: &str) -> String {
+        let mut command = curl(self.dir.path(), FIRST, self.network.port());
+        run(command.args(args).arg(format!("https://{FIRST}:6443{path}")))
+    }
+
     /// The object of a workload is there, and the servers are three.
     fn is_whole(&self) {
-        let object = self.kubectl(&["get", "--raw", &format!("{OBJECTS}/shop")]);
+        let object = self.curl(&[], &format!("{OBJECTS}/shop"));
         assert!(object.contains("\"open\":\"yes\""), "{object}");
         let names = self.kubectl(&["get", "nodes", "--output", "jsonpath={.items[*].metadata.name}"]);
         let mut names: Vec<&str> = names.split_ascii_whitespace().collect();
@@ -106,10 +113,8 @@ fn three_servers_stay_one_cluster_whichever_is_flashed_again() {
     SERVERS.iter().for_each(|number| lab.flash(*number));
     let mut guests: Vec<Guest> = SERVERS.iter().map(|number| lab.start(*number)).collect();
     guests.iter_mut().for_each(|guest| guest.wait_for_end(ReportStatus::Ready));
-    let object = lab.dir.path().join("shop.json");
-    let text = r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"shop"},"data":{"open":"yes"}}"#;
-    fs::write(&object, text).unwrap();
-    lab.kubectl(&["create", "--raw", OBJECTS, "--filename", object.to_str().unwrap()]);
+    let object = r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"shop"},"data":{"open":"yes"}}"#;
+    lab.curl(&["--data", object], OBJECTS);
     lab.is_whole();
     eprintln!("three servers are one cluster");
 
