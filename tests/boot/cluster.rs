@@ -83,17 +83,8 @@ impl Lab {
 
     /// The same by kubectl, which takes the kubeconfig as it is but for the forwarded port.
     fn nodes_by_kubectl(&self) -> String {
-        let mut command = Command::new("kubectl");
-        command.arg("--kubeconfig").arg(self.dir.path().join("out/kubeconfig"));
-        command.arg("--server").arg(format!("https://127.0.0.1:{}", self.network.port()));
-        command.args([
-            "--tls-server-name",
-            &SERVER.to_string(),
-            "get",
-            "nodes",
-            "--sort-by",
-            ".metadata.name",
-        ]);
+        let mut command = kubectl(self.dir.path(), SERVER, self.network.port());
+        command.args(["get", "nodes", "--sort-by", ".metadata.name"]);
         let ready =
             "{range .items[*]}{.metadata.name}={.status.conditions[?(@.type==\"Ready\")].status} {end}";
         command.args(["--output", &format!("jsonpath={ready}")]);
@@ -122,7 +113,20 @@ pub(crate) fn curl(dir: &Path, server: Ipv4Addr, port: u16) -> Command {
     command
 }
 
-fn copy(from: &Path, to: &Path) {
+/// kubectl likewise.
+pub(crate) fn kubectl(dir: &Path, server: Ipv4Addr, port: u16) -> Command {
+    let mut command = Command::new("kubectl");
+    command.arg("--kubeconfig").arg(dir.join("out/kubeconfig"));
+    command.args([
+        "--server",
+        &format!("https://127.0.0.1:{port}"),
+        "--tls-server-name",
+        &server.to_string(),
+    ]);
+    command
+}
+
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to.parent().unwrap()).unwrap();
     run(Command::new("cp").arg("--sparse=always").arg(from).arg(to));
 }

@@ -4,14 +4,13 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 
 use hc_firstboot::report::ReportStatus;
 use hcimage::run::lab::LabNetwork;
 use tempfile::TempDir;
 
-use crate::cluster::curl;
+use crate::cluster::{copy, curl, kubectl};
 use crate::guest::Guest;
 use hcimage_testkit::base::{K3S_VERSION, base, k3s_release};
 use hcimage_testkit::etcd;
@@ -39,7 +38,7 @@ impl Lab {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let with_etcd = dir.path().join("base.img");
-        run(Command::new("cp").arg("--sparse=always").arg(base("debian-pc-amd64")).arg(&with_etcd));
+        copy(&base("debian-pc-amd64"), &with_etcd);
         let (parent, _) = ETCD.rsplit_once('/').unwrap();
         debugfs_write(&with_etcd, &format!("mkdir {parent}"));
         debugfs_write(&with_etcd, &format!("write {} {ETCD}", etcd::program().display()));
@@ -68,7 +67,7 @@ impl Lab {
 
     /// A new card with the image as it was built.
     fn flash(&self, number: u8) {
-        run(Command::new("cp").arg("--sparse=always").arg(self.built(number)).arg(self.card(number)));
+        copy(&self.built(number), &self.card(number));
     }
 
     fn start(&self, number: u8) -> Guest {
@@ -78,15 +77,6 @@ impl Lab {
 
     fn status(&self, number: u8) -> String {
         String::from_utf8(mtype(&self.card(number), "hcimage-status.txt")).unwrap()
-    }
-
-    /// kubectl with the built kubeconfig, at the first server.
-    fn kubectl(&self, args: &[&str]) -> String {
-        let mut command = Command::new("kubectl");
-        command.arg("--kubeconfig").arg(self.dir.path().join("out/kubeconfig"));
-        command.arg("--server").arg(format!("https://127.0.0.1:{}", self.network.port()));
-        command.args(["--tls-server-name", &FIRST.to_string()]).args(args);
-        run(&mut command)
     }
 
     /// What the first server says of a path.
@@ -99,7 +89,8 @@ impl Lab {
     fn is_whole(&self) {
         let object = self.curl(&[], &format!("{OBJECTS}/shop"));
         assert!(object.contains("\"open\":\"yes\""), "{object}");
-        let names = self.kubectl(&["get", "nodes", "--output", "jsonpath={.items[*].metadata.name}"]);
+        let mut command = kubectl(self.dir.path(), FIRST, self.network.port());
+        let names = run(command.args(["get", "nodes", "--output", "jsonpath={.items[*].metadata.name}"]));
         let mut names: Vec<&str> = names.split_ascii_whitespace().collect();
         names.sort_unstable();
         assert_eq!(names, ["lab-1", "lab-2", "lab-3"]);

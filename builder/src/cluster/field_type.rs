@@ -201,29 +201,24 @@ impl FieldType for u32 {
     }
 }
 
-impl FieldType for VlanId {
-    type Raw = u32;
+/// Whole numbers of a range.
+macro_rules! numbers {
+    ($($type:ty),*) => {
+        $(impl FieldType for $type {
+            type Raw = u32;
 
-    fn from_raw(raw: u32) -> Result<Self, InvalidValue> {
-        Self::try_from(raw).map_err(Into::into)
-    }
+            fn from_raw(raw: u32) -> Result<Self, InvalidValue> {
+                Self::try_from(raw).map_err(Into::into)
+            }
 
-    fn schema() -> Schema {
-        json_schema!({ "type": "integer", "minimum": Self::LEAST, "maximum": Self::MOST })
-    }
+            fn schema() -> Schema {
+                json_schema!({ "type": "integer", "minimum": Self::LEAST, "maximum": Self::MOST })
+            }
+        })*
+    };
 }
 
-impl FieldType for Mtu {
-    type Raw = u32;
-
-    fn from_raw(raw: u32) -> Result<Self, InvalidValue> {
-        Self::try_from(raw).map_err(Into::into)
-    }
-
-    fn schema() -> Schema {
-        json_schema!({ "type": "integer", "minimum": Self::LEAST, "maximum": Self::MOST })
-    }
-}
+numbers!(Mtu, VlanId);
 
 /// Types with a fixed set of values.
 macro_rules! choices {

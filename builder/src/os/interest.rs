@@ -49,15 +49,18 @@ fn homes(tree: &Tree, files: &mut Snapshot) -> Result<(), FsError> {
         homes.extend(names.iter().map(|entry| format!("{usual}/{}", entry.name)));
     }
     files.take_dir(tree, &usual)?;
-    for home in homes {
-        for path in ["", "/.ssh"].into_iter().chain(authorized_keys::PATHS) {
-            let Ok(path) = ImagePath::parse(&format!("{home}{path}")) else { break };
-            let is_keys = path.as_str().contains("/authorized_keys");
-            let found = files.take(tree, &path)?;
-            if !is_keys && !matches!(found, FileState::Dir(_)) {
-                break;
-            }
-        }
+    homes.iter().try_for_each(|home| keys(tree, files, home))
+}
+
+/// The keys of a home directory, where it and its `.ssh` are directories.
+fn keys(tree: &Tree, files: &mut Snapshot, home: &str) -> Result<(), FsError> {
+    let at = |path: &str| ImagePath::parse(&format!("{home}{path}"));
+    for dir in ["", "/.ssh"] {
+        let Ok(path) = at(dir) else { return Ok(()) };
+        let FileState::Dir(_) = files.take(tree, &path)? else { return Ok(()) };
+    }
+    for path in authorized_keys::PATHS.into_iter().filter_map(|path| at(path).ok()) {
+        files.take(tree, &path)?;
     }
     Ok(())
 }

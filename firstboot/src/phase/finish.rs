@@ -29,9 +29,8 @@ impl Phase for Finish {
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Result<(), PhaseError> {
-        if let Err(note) = bind::by_uuid(cx) {
-            cx.sys.log(&format!("hcimage: {note}"));
-            cx.state.notes.push(note);
+        if let Err(reason) = bind::by_uuid(cx) {
+            note(cx, reason);
         }
         cx.state.outcome = Outcome::Ready;
         publish(cx);
@@ -58,9 +57,13 @@ impl Phase for Finish {
 fn publish(cx: &mut Context<'_>) {
     let text = report::render(&View::now(cx.sys, Some(&cx.state), Some(cx.seed)));
     if let Err(reason) = report::publish(cx.sys, &cx.seed.report.boot_dir, &text, ReportStatus::Ready) {
-        cx.sys.log(&format!("hcimage: {reason}"));
-        cx.state.notes.push(reason);
+        note(cx, reason);
     }
+}
+
+fn note(cx: &mut Context<'_>, reason: String) {
+    cx.sys.log(&format!("hcimage: {reason}"));
+    cx.state.notes.push(reason);
 }
 
 fn marker_failed(e: &std::io::Error) -> PhaseError {

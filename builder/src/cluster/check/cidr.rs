@@ -1,6 +1,6 @@
 //! The networks of pods and services.
 
-use crate::cluster::field::Field;
+use crate::cluster::field::{Field, Span};
 use crate::cluster::file::File;
 use crate::cluster::problem::Problems;
 use crate::cluster::{DEFAULT_CLUSTER_CIDR, DEFAULT_SERVICE_CIDR};
@@ -81,21 +81,27 @@ fn sizes(file: &File, problems: &mut Problems<'_>) {
     }
 }
 
+/// The networks of pods and services, each with its key and, where the user has set it, its place.
+pub(super) fn networks(file: &File) -> Vec<(&'static str, Subnet, Option<&Span>)> {
+    let mut all = Vec::new();
+    for (key, given, default) in [
+        ("cluster-cidr", &file.k3s.cluster_cidr, DEFAULT_CLUSTER_CIDR),
+        ("service-cidr", &file.k3s.service_cidr, DEFAULT_SERVICE_CIDR),
+    ] {
+        all.extend(given.iter().map(|field| (key, field.value, Some(&field.span))));
+        let default = default.parse().ok().filter(|_| given.is_empty());
+        all.extend(default.map(|value| (key, value, None)));
+    }
+    all
+}
+
 /// Overlapping networks make routing ambiguous.
 fn overlaps(file: &File, problems: &mut Problems<'_>) {
-    let defaults = [DEFAULT_CLUSTER_CIDR.parse::<Subnet>(), DEFAULT_SERVICE_CIDR.parse()];
-    let [pods, services] = defaults;
-    let subnet = file.network.subnet.as_ref();
-    for (key, given, default) in
-        [("cluster-cidr", &file.k3s.cluster_cidr, pods), ("service-cidr", &file.k3s.service_cidr, services)]
-    {
-        let Some(subnet) = subnet else { break };
-        let own = given.iter().map(|field| (field.value, &field.span));
-        let default = default.ok().filter(|_| given.is_empty()).map(|value| (value, &subnet.span));
-        for (value, span) in own.chain(default) {
+    if let Some(subnet) = &file.network.subnet {
+        for (key, value, span) in networks(file) {
             if value.overlaps(&subnet.value) {
                 problems.error(
-                    span,
+                    span.unwrap_or(&subnet.span),
                     format!("`subnet` {} overlaps {value}, the cluster's `{key}`", subnet.value),
                     format!("set `{key}` in [k3s] to a private network that you do not use"),
                 );

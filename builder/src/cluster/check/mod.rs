@@ -15,8 +15,10 @@ mod unique;
 
 pub use base::{CgroupV1Unsupported, check_base};
 
+use std::net::IpAddr;
+
 use crate::board::Boards;
-use crate::value::Role;
+use crate::value::{NodeAddress, Role};
 
 use super::file::{File, NodeTable};
 use super::problem::Problems;
@@ -32,6 +34,14 @@ pub(super) fn all(file: &File, boards: &Boards, problems: &mut Problems<'_>) {
     routes::check(file, problems);
     settings::check(file, problems);
     extras::check(file, problems);
+}
+
+/// The node's fixed address; none is DHCP.
+fn fixed_address(node: &NodeTable) -> Option<IpAddr> {
+    match node.address.as_ref()?.value {
+        NodeAddress::Fixed(address) => Some(address),
+        NodeAddress::Dhcp => None,
+    }
 }
 
 fn of_role(file: &File, role: Role) -> impl Iterator<Item = &NodeTable> {

@@ -6,11 +6,11 @@ use hc_common::network::profile::ETHERNET;
 use hc_common::text::glob;
 
 use crate::cluster::field::Field;
-use crate::cluster::file::{File, NodeTable};
+use crate::cluster::file::File;
 use crate::cluster::problem::Problems;
 use crate::value::{Host, NodeAddress, Role, StaticNetwork, VlanId};
 
-use super::of_role;
+use super::{fixed_address, of_role};
 
 pub(super) fn check(file: &File, problems: &mut Problems<'_>) {
     let fixed: Vec<(IpAddr, &Field<NodeAddress>)> = file
@@ -192,10 +192,8 @@ fn vlans(file: &File, problems: &mut Problems<'_>) {
 /// All fixed addresses are in one subnet, which is rarely spread over several VLANs. A node without `vlan` is not
 /// suspicious: its port may carry the same VLAN untagged.
 fn one_network(file: &File, problems: &mut Problems<'_>) {
-    let fixed = |node: &&NodeTable| {
-        matches!(node.address.as_ref().map(|field| field.value), Some(NodeAddress::Fixed(_)))
-    };
-    let mut vlans = file.nodes.iter().filter(fixed).filter_map(|node| node.vlan.as_ref());
+    let fixed = file.nodes.iter().filter(|node| fixed_address(node).is_some());
+    let mut vlans = fixed.filter_map(|node| node.vlan.as_ref());
     let Some(first) = vlans.next() else { return };
     if let Some(other) = vlans.find(|vlan| vlan.value != first.value) {
         problems.warning(
@@ -219,9 +217,7 @@ fn api(file: &File, problems: &mut Problems<'_>) {
         problems.error(&api.span, format!("`api` {address} is the address of the gateway"), hint);
     }
     for agent in of_role(file, Role::Agent) {
-        if let Some(NodeAddress::Fixed(own)) = agent.address.as_ref().map(|field| field.value)
-            && own == address
-        {
+        if fixed_address(agent) == Some(address) {
             problems.error(&api.span, format!("`api` {address} is the address of an agent"), hint);
         }
     }

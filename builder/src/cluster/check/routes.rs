@@ -2,10 +2,9 @@
 
 use crate::cluster::file::{File, NodeTable, RouteTable};
 use crate::cluster::problem::Problems;
-use crate::cluster::{DEFAULT_CLUSTER_CIDR, DEFAULT_SERVICE_CIDR};
-use crate::value::{InterfaceAddress, NodeAddress, Route, Subnet};
+use crate::value::{InterfaceAddress, Route, Subnet};
 
-use super::unique;
+use super::{cidr, fixed_address, unique};
 
 pub(super) fn check(file: &File, problems: &mut Problems<'_>) {
     for node in &file.nodes {
@@ -22,7 +21,7 @@ pub(super) fn check(file: &File, problems: &mut Problems<'_>) {
 
 fn more_addresses(node: &NodeTable, file: &File, problems: &mut Problems<'_>) {
     let Some(first) = node.more_addresses.first() else { return };
-    if !is_fixed(node) && problems.is_whole() {
+    if fixed_address(node).is_none() && problems.is_whole() {
         problems.error(
             &first.span,
             "a node with DHCP cannot have `more-addresses`: which one k3s would use is open",
@@ -37,8 +36,7 @@ fn more_addresses(node: &NodeTable, file: &File, problems: &mut Problems<'_>) {
                 "give the node another address, or fix `gateway` in [network]",
             );
         }
-        if let Some((key, other)) = of_cluster(file).find(|(_, other)| other.overlaps(&field.value.subnet()))
-        {
+        if let Some((key, other)) = overlapped(file, &field.value.subnet()) {
             problems.error(
                 &field.span,
                 format!("the network of {} overlaps {other}, the cluster's `{key}`", field.value),
@@ -62,7 +60,7 @@ fn one_route(route: &RouteTable, file: &File, problems: &mut Problems<'_>) {
         );
         return;
     }
-    if let Some((key, other)) = of_cluster(file).find(|(_, other)| other.overlaps(&to.value)) {
+    if let Some((key, other)) = overlapped(file, &to.value) {
         problems.error(
             &to.span,
             format!("{} overlaps {other}, the cluster's `{key}`", to.value),
@@ -70,7 +68,7 @@ fn one_route(route: &RouteTable, file: &File, problems: &mut Problems<'_>) {
         );
     }
     // What DHCP will give is not known here.
-    for node in file.nodes.iter().filter(|node| is_fixed(node)) {
+    for node in file.nodes.iter().filter(|node| fixed_address(node).is_some()) {
         let networks = addresses(node, file);
         if networks.iter().any(|address| address.ip() == via.value.0) {
             let name = name(node);
@@ -93,29 +91,15 @@ fn name(node: &NodeTable) -> String {
     node.name.as_ref().map(|name| name.value.to_string()).unwrap_or_default()
 }
 
-fn is_fixed(node: &NodeTable) -> bool {
-    matches!(node.address.as_ref().map(|field| field.value), Some(NodeAddress::Fixed(_)))
-}
-
 /// The fixed addresses of a node, as far as they are valid.
 fn addresses(node: &NodeTable, file: &File) -> Vec<InterfaceAddress> {
-    let first = match (node.address.as_ref().map(|field| field.value), &file.network.subnet) {
-        (Some(NodeAddress::Fixed(address)), Some(subnet)) => subnet.value.host(address).ok(),
-        _ => None,
-    };
+    let subnet = file.network.subnet.as_ref();
+    let first = fixed_address(node).and_then(|address| subnet?.value.host(address).ok());
     first.into_iter().chain(node.more_addresses.iter().map(|field| field.value)).collect()
 }
 
-/// The networks of pods and services.
-fn of_cluster(file: &File) -> impl Iterator<Item = (&'static str, Subnet)> {
-    let or_default = |given: &[crate::cluster::field::Field<Subnet>], default: &str| -> Vec<Subnet> {
-        match given {
-            [] => default.parse().into_iter().collect(),
-            given => given.iter().map(|field| field.value).collect(),
-        }
-    };
-    let pods = or_default(&file.k3s.cluster_cidr, DEFAULT_CLUSTER_CIDR);
-    let services = or_default(&file.k3s.service_cidr, DEFAULT_SERVICE_CIDR);
-    let pods = pods.into_iter().map(|network| ("cluster-cidr", network));
-    pods.chain(services.into_iter().map(|network| ("service-cidr", network)))
+/// The network of pods or services that shares addresses with one, by its key.
+fn overlapped(file: &File, network: &Subnet) -> Option<(&'static str, Subnet)> {
+    let mut all = cidr::networks(file).into_iter().map(|(key, other, _)| (key, other));
+    all.find(|(_, other)| other.overlaps(network))
 }

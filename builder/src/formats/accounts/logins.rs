@@ -30,8 +30,7 @@ pub fn by_password(passwd: &str, shadow: &str) -> Vec<String> {
         }
         password => password.is_some_and(|password| is_password(password)),
     };
-    let has_shell = |record: &Vec<&str>| record.get(6).is_some_and(|shell| !passwd::refuses_logins(shell));
-    let names = passwd.all().filter(|record| has_password(record) && has_shell(record));
+    let names = passwd.all().filter(|record| has_password(record) && passwd::has_shell(record));
     names.filter_map(|record| record.first().map(|name| (*name).to_owned())).collect()
 }
 

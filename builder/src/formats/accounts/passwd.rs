@@ -60,6 +60,11 @@ pub(super) fn refuses_logins(shell: &str) -> bool {
     shell.ends_with("/nologin") || shell.ends_with("/false")
 }
 
+/// Whether an account's line has a shell that lets it log in.
+pub(super) fn has_shell(record: &[&str]) -> bool {
+    record.get(6).is_some_and(|shell| !refuses_logins(shell))
+}
+
 /// A new account with this name and these IDs.
 pub fn new(text: &str, name: &UserName, uid: u32, gid: u32) -> Account {
     let home = format!("/home/{name}");
@@ -87,10 +92,9 @@ pub fn homes(text: &str) -> Vec<String> {
 /// The accounts whose shell does not refuse logins, each with its home directory.
 pub fn with_shell(text: &str) -> Vec<(String, String)> {
     let records = Records::parse(text, FIELDS);
-    let may = |record: &Vec<&str>| record.get(6).is_some_and(|shell| !refuses_logins(shell));
     let name_and_home =
         |record: Vec<&str>| Some(((*record.first()?).to_owned(), (*record.get(5)?).to_owned()));
-    records.all().filter(may).filter_map(name_and_home).collect()
+    records.all().filter(|record| has_shell(record)).filter_map(name_and_home).collect()
 }
 
 /// Writes the account's line; its password is in shadow(5).
