@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# From a clean machine to a node that is Ready, in QEMU: packages, a base with a Pi's real boot files, hcimage, the image,
-# the boot. Compiles for the one architecture that boots, and without optimisations that a demo does not need: nothing in
+# From a clean machine to a node that is Ready, in QEMU: packages, a base in the shape of Raspberry Pi OS, hcimage, the
+# image, the boot. Compiles for the one architecture that boots, and without optimisations that a demo does not need: nothing in
 # target/release or target/card is made or changed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -14,10 +14,10 @@ say() { printf '\n== %s (%d s)\n' "$*" "$((SECONDS - started))" >&2; }
 say "installing what is missing"
 scripts/setup.sh demo
 
-# The base is configured by an emulated Debian, mostly on one core; the compiler uses the other meanwhile.
-say "a bootable Debian for the Raspberry Pi, and hcimage"
+# The base is unpacked and packed, mostly on one core; the compiler uses the other meanwhile.
+say "a base in the shape of Raspberry Pi OS, and hcimage"
 log=$(mktemp)
-tests/bases/make.sh debian-pi-arm64 >"$log" &
+tests/bases/make.sh pi-os-bookworm-like >"$log" &
 making=$!
 trap 'kill "$making" 2>/dev/null || true; rm -f "$log"' EXIT
 scripts/build-card-programs.sh --arch aarch64 --with-double --profile demo --out "$programs" >&2
@@ -30,7 +30,7 @@ hcimage=${CARGO_TARGET_DIR:-target}/demo/hcimage
 release=target/demo-k3s/v1.36.2+k3s1
 rm -rf target/demo-k3s
 tests/k3s-double/make-release.sh "$release" --bin-aarch64 "$programs/aarch64/k3s-double" >&2
-say "NOTE: k3s in this demo is k3s-double, a stand-in that only shows that the image boots and joins up"
+say "NOTE: two stand-ins: k3s-double for k3s, and a base with Debian's kernel and no firmware of a Pi. It boots in QEMU only"
 
 say "hcimage build --board cm4"
 mkdir -p out
@@ -47,5 +47,5 @@ sed -n '/^hcimage first boot/,$p' out/console.log | tr -d '\r'
 
 say "done"
 grep -q 'node hc-1 Ready' out/console.log
-printf 'node hc-1 Ready (with the stand-in for k3s)\nimage: %s\n' "$root/out/hc-1-cm4.img"
-sed -n 's/^flash it: /flash: /p' out/summary.txt
+printf 'node hc-1 Ready (in QEMU, with the stand-ins)\nimage: %s\n' "$root/out/hc-1-cm4.img"
+sed -n 's/^flash it: /an image for a Pi, which `hcimage build --board cm4` makes, is flashed like this: /p' out/summary.txt

@@ -24,7 +24,7 @@ BUILD=("${HOST_COMPILER[@]}" make "${PI_COMPILER[@]}"
 DEMO=("${HOST_COMPILER[@]}" "${PI_COMPILER[@]}"
     # making the base image; qemu-user-static and binfmt-support run the scripts of arm64 packages
     mmdebstrap ca-certificates qemu-user-static binfmt-support util-linux
-    fdisk gdisk e2fsprogs dosfstools mtools
+    fdisk gdisk e2fsprogs dosfstools mtools systemd
     # the k3s release around the stand-in
     openssl zstd
     # booting the node
@@ -32,7 +32,7 @@ DEMO=("${HOST_COMPILER[@]}" "${PI_COMPILER[@]}"
 
 TEST=("${BUILD[@]}" "${DEMO[@]}"
     # checking what was written: archives, YAML, accounts, keys, units; systemd-analyze, systemctl and journalctl
-    xz-utils zip python3-yaml dpkg libdpkg-perl dash passwd openssh-client iproute2 systemd
+    xz-utils zip python3-yaml dpkg libdpkg-perl dash passwd openssh-client iproute2
     # serving and fetching in tests, measuring in benches
     curl procps time
     # booting PCs; qemu-img

@@ -19,7 +19,7 @@ build() {
     write_init_program "$root" /boot/firmware
     keep_no_journal "$root"
     write_kernel_stand_ins "$root" "$fat" 6.12.25+rpt-rpi-v8 6.12.25+rpt-rpi-2712
-    borrow_kernel "$root" "$fat/kernel8.img" "$fat/initramfs8"
+    install_kernel "$root" "$fat/kernel8.img" "$fat/initramfs8"
     make_bootable "$root"
     choose_iptables "$root"
     enable_units "$root" NetworkManager.service systemd-timesyncd.service

@@ -22,7 +22,7 @@ build() {
     write_stand_ins "$root" trixie /boot/firmware
     write_first_boot_units "$root"
     write_kernel_stand_ins "$root" "$fat" 6.12.75+rpt-rpi-v8 6.12.75+rpt-rpi-2712
-    borrow_kernel "$root" "$fat/kernel8.img" "$fat/initramfs8"
+    install_kernel "$root" "$fat/kernel8.img" "$fat/initramfs8"
     make_bootable "$root"
     choose_iptables "$root"
     enable_units "$root" NetworkManager.service systemd-timesyncd.service cloud-init-main.service \

@@ -15,6 +15,6 @@ build() {
     write_os_release "$ROOT" 24.04 "24.04.3 LTS" noble "Noble Numbat"
     write_ubuntu_boot_files "$FAT" ""
     write_ubuntu_config_txt "$FAT"
-    borrow_kernel "$ROOT" "$FAT/vmlinuz" "$FAT/initrd.img"
+    install_kernel "$ROOT" "$FAT/vmlinuz" "$FAT/initrd.img"
     build_ubuntu_pi "$UBUNTU_FEATURES" 6.8.0-1031-raspi zst vxlan wireguard
 }
