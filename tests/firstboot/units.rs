@@ -58,6 +58,18 @@ fn systemd_rejects_a_wrong_unit() {
     verify(dir.path(), UNIT);
 }
 
+/// systemd's own measure, from 0 to 100: 96 without any limit. Below 60 it would need a mount namespace.
+#[test]
+fn the_unit_has_the_limits_that_leave_it_its_work() {
+    let dir = dir_with_units();
+    let output = Command::new("systemd-analyze")
+        .args(["security", "--offline=true", "--threshold=70", "--no-pager"])
+        .arg(dir.path().join(UNIT))
+        .output()
+        .expect("systemd-analyze is needed: install the package systemd");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
 /// Properties that the design depends on.
 #[test]
 fn the_unit_does_not_delay_the_boot_and_is_disabled_by_the_marker() {

@@ -28,6 +28,19 @@ pub fn render(role: Role) -> String {
          ExecStop={SCRIPT_PATH}\n\
          # The script ends by itself after 20 seconds.\n\
          TimeoutStopSec=40\n\
+         # It reads control groups, sends signals and asks systemd, and nothing else.\n\
+         CapabilityBoundingSet=CAP_KILL\n\
+         NoNewPrivileges=yes\n\
+         LockPersonality=yes\n\
+         MemoryDenyWriteExecute=yes\n\
+         ProtectHome=yes\n\
+         ProtectKernelLogs=yes\n\
+         ProtectKernelModules=yes\n\
+         ProtectSystem=strict\n\
+         RestrictAddressFamilies=AF_UNIX\n\
+         RestrictNamespaces=yes\n\
+         RestrictRealtime=yes\n\
+         SystemCallArchitectures=native\n\
          \n\
          [Install]\n\
          WantedBy=multi-user.target\n",
