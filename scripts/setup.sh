@@ -33,6 +33,8 @@ DEMO=("${HOST_COMPILER[@]}" "${PI_COMPILER[@]}"
 TEST=("${BUILD[@]}" "${DEMO[@]}"
     # checking what was written: archives, YAML, accounts, keys, units; systemd-analyze, systemctl and journalctl
     xz-utils zip python3-yaml dpkg libdpkg-perl dash passwd openssh-client iproute2
+    # making and reading container images
+    skopeo umoci
     # serving and fetching in tests, measuring in benches
     curl procps time
     # booting PCs; qemu-img

@@ -29,6 +29,15 @@ impl Arch {
         }
     }
 
+    /// As Go, and with it container images, say it. Images for ARMv7 have the variant `v7` besides.
+    pub fn go(self) -> &'static str {
+        match self {
+            Self::Aarch64 => "arm64",
+            Self::Armv7 => "arm",
+            Self::X86_64 => "amd64",
+        }
+    }
+
     /// As Debian says it.
     pub fn debian(self) -> &'static str {
         match self {

@@ -14,6 +14,7 @@ mod external_tools;
 pub mod flash;
 pub mod formats;
 pub mod fs;
+pub mod images;
 pub mod interrupt;
 pub mod local_file;
 pub mod os;

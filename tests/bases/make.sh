@@ -6,7 +6,7 @@
 #   make.sh --list    one line a base: name and what it proves
 #   make.sh --checkers [--if-there]   make the root directory of checkers.sh, and print its path;
 #                     --if-there: only print it, or nothing
-#   make.sh --etcd    fetch etcd for the stand-in of k3s, and print the path of the program
+#   make.sh --unpacked PACKAGE...   unpack Debian packages for this machine, and print the path of the directory
 #
 # Only paths go to standard output; progress goes to standard error. An image is kept as
 # <cache>/bases/<name>-<first 16 hex digits of the SHA-256 of its recipe>.img, so that a changed recipe makes
@@ -91,12 +91,12 @@ make_checkers() {
         'source "$1/lib.sh" && source "$1/checkers.sh" && make_checkers "$3"' checkers
 }
 
-make_etcd() {
+make_unpacked() {
     local arch
     arch=$(dpkg --print-architecture)
-    # shellcheck disable=SC2016 # expanded by the shell of root
-    printf '%s/usr/bin/etcd\n' "$(keep "$top/etcd-$arch-$(digest <"$here/etcd.sh")" "$top/etcd.lock" "etcd's program" \
-        'source "$1/etcd.sh" && make_etcd "$3" "$2"' "$arch")"
+    # shellcheck disable=SC2016,SC2086 # expanded by the shell of root; names of packages
+    keep "$top/$1-$arch-$( (cat "$here/unpacked.sh" && echo "$*") | digest)" "$top/unpacked.lock" "the files of $*" \
+        'source "$1/unpacked.sh" && make_unpacked "$3" $2' "$*"
 }
 
 # keep PATH LOCK WHAT SCRIPT NAME: prints PATH, which a shell of root has made if it was not there: its SCRIPT gets this
@@ -131,7 +131,7 @@ keep() {
 case $1 in
 --list) list ;;
 --checkers) make_checkers "${2-}" ;;
---etcd) make_etcd ;;
+--unpacked) shift && make_unpacked "$@" ;;
 # Unpacking and emulating each keep one core busy. All are tried, whichever fails.
 --all) in_order | xargs -d '\n' -n 1 -P "$(nproc)" "${BASH_SOURCE[0]}" ;;
 -*) usage ;;

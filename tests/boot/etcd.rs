@@ -13,9 +13,9 @@ use tempfile::TempDir;
 use crate::cluster::{copy, curl, kubectl};
 use crate::guest::Guest;
 use hcimage_testkit::base::{K3S_VERSION, base, k3s_release};
-use hcimage_testkit::etcd;
 use hcimage_testkit::hcimage::{hcimage, succeed};
 use hcimage_testkit::tools::{check, debugfs_write, mtype, run};
+use hcimage_testkit::unpacked;
 
 const FIRST: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 11);
 const SERVERS: [u8; 3] = [1, 2, 3];
@@ -41,7 +41,7 @@ impl Lab {
         copy(&base("debian-pc-amd64"), &with_etcd);
         let (parent, _) = ETCD.rsplit_once('/').unwrap();
         debugfs_write(&with_etcd, &format!("mkdir {parent}"));
-        debugfs_write(&with_etcd, &format!("write {} {ETCD}", etcd::program().display()));
+        debugfs_write(&with_etcd, &format!("write {} {ETCD}", unpacked::etcd().display()));
         debugfs_write(&with_etcd, &format!("set_inode_field {ETCD} mode 0100755"));
         let nodes = SERVERS.map(|number| {
             format!("[[nodes]]\nname = \"lab-{number}\"\nrole = \"server\"\nboard = \"pc\"\naddress = \"10.0.2.1{number}\"\n")

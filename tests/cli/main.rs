@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod boot;
+mod container_images;
 mod damage;
 mod download;
 mod init;

@@ -5,7 +5,7 @@ use hcimage::source::SourceError;
 use hcimage::source::base::{BaseSource, UnpackedBase, obtain};
 use hcimage::source::digest::Sha256Digest;
 
-use crate::desk::{Desk, image, pack};
+use hcimage_testkit::desk::{Desk, image, pack};
 use hcimage_testkit::publisher::{Fault, Publisher};
 
 const LATEST: &str = "/raspios_lite_arm64_latest";

@@ -8,7 +8,7 @@ use hcimage::source::SourceError;
 use hcimage::source::digest::Sha256Digest;
 use hcimage::source::fetch::DownloadSpec;
 
-use crate::desk::{Desk, chain, image};
+use hcimage_testkit::desk::{Desk, chain, image};
 use hcimage_testkit::publisher::{Fault, Publisher};
 
 const PATH: &str = "/dir/x.img.xz";
@@ -26,6 +26,8 @@ fn download(
         size,
         limit: 1 << 30,
         promised_by: "the test",
+        headers: &reqwest::header::HeaderMap::new(),
+        shown: "the file",
     };
     let partial = desk.path("x.partial");
     let (path, size) = desk.fetcher.download(&wanted, &partial, &Silent, &desk.interrupt)?;

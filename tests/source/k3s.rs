@@ -5,7 +5,7 @@ use hcimage::source::SourceError;
 use hcimage::source::digest::Sha256Digest;
 use hcimage::source::k3s_release::{K3sBundle, K3sSource, obtain};
 
-use crate::desk::Desk;
+use hcimage_testkit::desk::Desk;
 use hcimage_testkit::publisher::Publisher;
 
 const VERSION: &str = "v1.36.2+k3s1";

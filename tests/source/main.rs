@@ -3,7 +3,6 @@
 #![cfg(test)]
 
 mod base;
-mod desk;
 mod fetch;
 mod k3s;
 mod unpack;

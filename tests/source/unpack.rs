@@ -10,7 +10,7 @@ use hcimage::source::base::{BaseSource, UnpackedBase, obtain};
 use hcimage::source::copy::copy_image;
 use hcimage::source::digest::Sha256Digest;
 
-use crate::desk::{Desk, chain, image, pack};
+use hcimage_testkit::desk::{Desk, chain, image, pack};
 
 fn from_file(desk: &Desk, path: PathBuf) -> Result<UnpackedBase, SourceError> {
     obtain(&desk.tools(), &BaseSource::File(path), "base.test", &mut desk.lock())

@@ -7,15 +7,16 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use crate::board::{Board, Boards};
-use crate::cluster::{Addressing, DataDir, DataDisk, Manifest, SingleNode};
+use crate::cluster::{Addressing, DataDir, DataDisk, ImageSource, Manifest, SingleNode};
+use crate::images::LocalImages;
 use crate::local_file;
 use crate::session::{K3sChoice, Project, Sources};
 use crate::source::INPUT_FORMATS;
 use crate::source::k3s_version::{K3sVersion, K3sVersionReq};
 use crate::source::url::SourceUrl;
 use crate::value::{
-    DirMode, DirName, FsLabel, Hostname, InterfaceAddress, KubeconfigMode, StaticNetwork, TimeServer,
-    ValueError,
+    DirMode, DirName, FsLabel, Hostname, ImageReference, InterfaceAddress, KubeconfigMode, StaticNetwork,
+    TimeServer, ValueError,
 };
 
 use super::output::{self, Usage};
@@ -91,6 +92,15 @@ struct NodeArgs {
     /// A YAML file that k3s applies; may be given several times
     #[arg(long, value_name = "FILE", requires = "board")]
     manifest: Vec<PathBuf>,
+    /// A container image, by its name in a registry; may be given several times
+    #[arg(long, value_name = "NAME", requires = "board")]
+    image: Vec<ImageReference>,
+    /// Container images: an archive of docker save, or the folder of an OCI layout; may be given several times
+    #[arg(long, value_name = "PATH", requires = "board")]
+    image_archive: Vec<PathBuf>,
+    /// Let the node pull the container images that it does not have
+    #[arg(long, requires = "board")]
+    online: bool,
 }
 
 /// The name of one node alone.
@@ -154,8 +164,16 @@ impl NodeArgs {
             kubeconfig_mode: self.kubeconfig_mode,
             ntp: self.ntp.clone(),
             manifests: self.manifest.iter().map(|path| read_manifest(path)).collect::<Result<_, _>>()?,
+            images: self.images(),
+            online: self.online,
             k3s: K3sVersionReq::Channel("stable".to_owned()),
         })
+    }
+
+    fn images(&self) -> Vec<ImageSource> {
+        let fetched = self.image.iter().cloned().map(ImageSource::Registry);
+        let local = |path: &PathBuf| ImageSource::Local(LocalImages { path: path.clone(), name: None });
+        fetched.chain(self.image_archive.iter().map(local)).collect()
     }
 
     fn addressing(&self) -> anyhow::Result<Addressing> {

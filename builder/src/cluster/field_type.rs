@@ -72,6 +72,7 @@ texts! {
     Gateway: "IP address",
     Host: "name or address",
     Hostname: "host name",
+    ImageReference: "container image",
     InterfaceAddress: "address with prefix length",
     InterfaceName: "interface name",
     JoinToken: "token of a cluster",

@@ -28,6 +28,10 @@ pub struct SingleNode {
     pub ntp: Vec<TimeServer>,
     /// Manifests that k3s applies.
     pub manifests: Vec<Manifest>,
+    /// Archives and layouts of container images.
+    pub images: Vec<ImageSource>,
+    /// Whether the node may pull others.
+    pub online: bool,
     /// The release.
     pub k3s: K3sVersionReq,
 }
@@ -109,5 +113,7 @@ pub fn single_node(wanted: SingleNode) -> Result<Cluster, InvalidSingleNode> {
         users: Vec::new(),
         registries: None,
         manifests: wanted.manifests,
+        images: wanted.images,
+        online: wanted.online,
     })
 }

@@ -7,6 +7,7 @@ mod boot;
 mod builder;
 mod cloud_init;
 mod config_txt;
+mod container_images;
 mod contribution;
 mod data_disk;
 mod datastore;

@@ -2,6 +2,7 @@
 
 use crate::board::Board;
 use crate::cluster::{Cluster, Node};
+use crate::images::ImageBundle;
 use crate::secrets::NodeFile;
 use crate::source::k3s_release::K3sBundle;
 
@@ -18,6 +19,8 @@ pub struct Request<'a> {
     pub secrets: Option<&'a NodeSecrets>,
     /// k3s itself.
     pub k3s: &'a K3sBundle,
+    /// The user's container images, if there are any.
+    pub images: Option<&'a ImageBundle>,
     /// The firstboot program for the board.
     pub firstboot: &'static [u8],
     /// The build time in seconds since 1970: the time of every change.

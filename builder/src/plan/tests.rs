@@ -234,6 +234,7 @@ fn k3s(release: &str) -> K3sBundle {
         sha256: Sha256Digest::of(b"x"),
         promised_by: "test".to_owned(),
         unpacked_size: Some(7),
+        image_names: vec!["docker.io/rancher/mirrored-library-busybox:1.37.0".to_owned()],
     };
     K3sBundle {
         version: release.parse().unwrap(),
@@ -281,6 +282,7 @@ fn each_node_with<T>(
         board,
         secrets: Some(&secrets),
         k3s: &k3s,
+        images: None,
         firstboot: b"program",
         time: 1_700_000_000,
         clock_floor: 1_700_000_000,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::cluster::CgroupV1Unsupported;
 use crate::exit_class::{Classified, ExitClass};
 use crate::fs::FsError;
+use crate::images::ImageError;
 use crate::output::OutputError;
 use crate::payload::NoProgram;
 use crate::pipeline::BuildError;
@@ -19,6 +20,9 @@ pub enum SessionError {
     /// An input could not be obtained.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// A container image cannot be had.
+    #[error(transparent)]
+    ContainerImage(#[from] ImageError),
     /// A base cannot be used, or an image cannot be made.
     #[error(transparent)]
     Build(Box<BuildError>),
@@ -97,6 +101,7 @@ impl Classified for SessionError {
     fn class(&self) -> Option<ExitClass> {
         match self {
             Self::Source(error) => error.class(),
+            Self::ContainerImage(error) => error.class(),
             Self::Build(error) => error.class(),
             Self::Secrets(error) => error.class(),
             Self::CgroupV1Unsupported(error) => error.class(),

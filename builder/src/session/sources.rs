@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::board::{Board, Boards};
-use crate::cluster::{self, Cluster, Node, check_base};
+use crate::cluster::{self, Cluster, Node, RegistryAuth, check_base};
+use crate::images::{self, Credentials, ImageBundle, RegistryAccess, RegistryHosts};
 use crate::payload;
 use crate::pipeline::Base;
 use crate::plan::{Plan, Request};
+use crate::progress::Progress;
 use crate::source::base::{self, BaseSource, UnpackedBase};
 use crate::source::k3s_release::{self, K3sBundle, K3sSource};
 use crate::source::k3s_version::{K3sVersion, K3sVersionReq};
@@ -52,6 +54,7 @@ pub enum K3sChoice {
 pub(super) struct BoardInputs {
     pub(super) base: Base,
     pub(super) k3s: K3sBundle,
+    images: Option<ImageBundle>,
     firstboot: &'static [u8],
     /// The build time in seconds since 1970.
     pub(super) time: i64,
@@ -100,7 +103,9 @@ impl Session {
             bases.push((board, Base::probe(obtained.image.clone(), shown)?, obtained));
         }
         let k3s = sources.k3s_of(&project.cluster);
+        let hosts = registry_hosts(&project.cluster, cx.progress);
         let mut releases: BTreeMap<&'static str, K3sBundle> = BTreeMap::new();
+        let mut bundles: BTreeMap<&'static str, Option<ImageBundle>> = BTreeMap::new();
         let mut boards = BTreeMap::new();
         for (board, base, unpacked) in bases {
             let arch = board.architecture;
@@ -112,6 +117,14 @@ impl Session {
                     obtained
                 }
             };
+            let images = match bundles.get(arch.debian()) {
+                Some(images) => images.clone(),
+                None => {
+                    let made = images::bundle(&cx, &mut lock, &hosts, &project.cluster.images, arch)?;
+                    bundles.insert(arch.debian(), made.clone());
+                    made
+                }
+            };
             check_base(&k3s.version, base.facts())?;
             let written = sources.build_time.unwrap_or(base.facts().written);
             let time = match sources.build_time {
@@ -121,7 +134,7 @@ impl Session {
             let firstboot = payload::firstboot(arch)?;
             boards.insert(
                 board.name.as_str(),
-                BoardInputs { base, _unpacked: unpacked, k3s, firstboot, time, written },
+                BoardInputs { base, _unpacked: unpacked, k3s, images, firstboot, time, written },
             );
         }
         Ok(Prepared { project, boards })
@@ -184,6 +197,35 @@ impl Sources {
     }
 }
 
+/// What the cluster file says of registries, for fetching from them.
+fn registry_hosts(cluster: &Cluster, progress: &dyn Progress) -> RegistryHosts {
+    let mut hosts = RegistryHosts::default();
+    let Some(registries) = &cluster.registries else { return hosts };
+    for (name, mirror) in &registries.mirrors {
+        // Where names are rewritten, the mirror has other ones.
+        let usable = mirror.endpoints.iter().filter(|_| mirror.rewrite.is_empty());
+        let urls = usable.filter_map(|endpoint| endpoint.to_string().parse::<SourceUrl>().ok()).collect();
+        hosts.mirrors.insert(name.to_string(), urls);
+    }
+    for (name, access) in &registries.access {
+        let credentials = match &access.auth {
+            Some(RegistryAuth::Password { username, password }) => {
+                Some(Credentials { username: username.clone(), password: password.clone() })
+            }
+            Some(RegistryAuth::Token(_)) => {
+                progress.message(&format!(
+                    "warning: the identity token for {name} is for the nodes only; set user name and password to fetch images \
+                     from it while building"
+                ));
+                None
+            }
+            None => None,
+        };
+        hosts.access.insert(name.to_string(), RegistryAccess { credentials, ca: access.ca.clone() });
+    }
+    hosts
+}
+
 impl Prepared<'_> {
     /// The node's plan, the inputs of its board, and what the user should know of them.
     pub(super) fn plan(
@@ -201,6 +243,7 @@ impl Prepared<'_> {
             board: &choice.profile,
             secrets: secrets.as_ref(),
             k3s: &inputs.k3s,
+            images: inputs.images.as_ref(),
             firstboot: inputs.firstboot,
             time: inputs.time,
             clock_floor,

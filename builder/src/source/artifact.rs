@@ -23,6 +23,8 @@ pub struct Artifact {
     pub promised_by: String,
     /// Size in bytes of what k3s writes to the node's disk from it, where that could be read from it.
     pub unpacked_size: Option<u64>,
+    /// The container images in it, as their archive names them.
+    pub image_names: Vec<String>,
 }
 
 impl Artifact {
@@ -35,7 +37,7 @@ impl Artifact {
         sha256: Sha256Digest,
         promised_by: String,
     ) -> Result<Self> {
-        let unpacked_size = measure::unpacked_size(name, &path, cx.interrupt)?;
-        Ok(Self { name: name.to_owned(), path, size, sha256, promised_by, unpacked_size })
+        let measure::Content { unpacked_size, image_names } = measure::content(name, &path, cx.interrupt)?;
+        Ok(Self { name: name.to_owned(), path, size, sha256, promised_by, unpacked_size, image_names })
     }
 }

@@ -10,7 +10,7 @@ use super::digest::Sha256Digest;
 use super::error::{IoContext, Result, SourceError, Wrong, file_name};
 use super::input::{self, Published, digest_file, read_checksums};
 use super::lock::Lock;
-use super::unpack::{Format, unpack};
+use super::unpack::{Format, Wanted, unpack};
 use super::url::SourceUrl;
 use super::{SourceContext, cache, private, record};
 use crate::local_file;
@@ -88,10 +88,37 @@ pub fn obtain_file(cx: &SourceContext<'_>, path: &Path) -> Result<UnpackedBase> 
         promise.verify(path, actual)?;
     }
     let (image, size, _unkept) = match sha256.filter(|_| format != Format::Raw) {
-        Some(sha256) => unpack_once(cx, path, format, sha256)?,
+        Some(sha256) => unpack_once(cx, path, format, sha256, Wanted::Image)?,
         None => (path.to_owned(), length, None),
     };
     Ok(UnpackedBase { image, size, name, sha256, url: None, _unkept })
+}
+
+/// The bytes of a file that may be packed with xz, gzip or zstd.
+#[derive(Debug, Clone)]
+pub(crate) struct UnpackedStream {
+    path: PathBuf,
+    /// An unpacked copy is removed with the last of these.
+    _unkept: Option<Arc<Unkept>>,
+}
+
+impl UnpackedStream {
+    /// Where they are.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Unpacks a local file where that is needed: what was packed, whatever it is.
+pub(crate) fn unpack_stream(cx: &SourceContext<'_>, path: &Path) -> Result<UnpackedStream> {
+    match Format::of_file(path)? {
+        format @ (Format::Xz | Format::Gzip | Format::Zstd) => {
+            let sha256 = digest_file(cx, path)?;
+            let (path, _, _unkept) = unpack_once(cx, path, format, sha256, Wanted::Stream)?;
+            Ok(UnpackedStream { path, _unkept })
+        }
+        _ => Ok(UnpackedStream { path: path.to_owned(), _unkept: None }),
+    }
 }
 
 /// A digest and its source.
@@ -135,7 +162,7 @@ fn from_url(
     let name = file.url.file_name()?;
     let (image, size, _unkept) = match Format::of_file(&file.path)? {
         Format::Raw => (file.path, file.size, None),
-        format => unpack_once(cx, &file.path, format, file.sha256)?,
+        format => unpack_once(cx, &file.path, format, file.sha256, Wanted::Image)?,
     };
     Ok(UnpackedBase { image, size, name, sha256: Some(file.sha256), url: Some(file.url), _unkept })
 }
@@ -156,7 +183,7 @@ fn published(cx: &SourceContext<'_>, asked: &SourceUrl) -> Result<Published> {
         Err(e) => return Err(e),
     };
     let sha256 = checksums.digest_of(&name).map_err(|e| input::bad_checksums(&by, &e))?;
-    Ok(Published { url, sha256, promised_by: by.to_string() })
+    Ok(Published::new(url, sha256, by.to_string()))
 }
 
 fn no_checksum(error: SourceError, url: &SourceUrl) -> SourceError {
@@ -178,18 +205,21 @@ fn unpack_once(
     packed: &Path,
     format: Format,
     sha256: Sha256Digest,
+    wanted: Wanted,
 ) -> Result<Unpacked> {
     let images = cx.cache.images();
     let lock = cx.cache.lock(&format!("{sha256}.img"), cx.progress, cx.interrupt)?;
-    if let Some((image, size)) = find_unpacked(&images, &sha256)? {
+    if wanted == Wanted::Image
+        && let Some((image, size)) = find_unpacked(&images, &sha256)?
+    {
         return Ok((image, size, None));
     }
     // A fixed name, so that the remains of a power cut are overwritten. The lock excludes other processes.
     let temporary = TempPath::try_from_path(images.join(format!("{sha256}.unpacking")))
         .context("making a name in", &images)?;
     let target = private::create(&temporary)?;
-    let size = unpack(cx, packed, format, &target, &images)?;
-    if !(cx.may_keep)(&temporary) {
+    let size = unpack(cx, packed, format, wanted, &target, &images)?;
+    if wanted == Wanted::Stream || !(cx.may_keep)(&temporary) {
         let image = temporary.to_path_buf();
         return Ok((image, size, Some(Arc::new(Unkept { _path: temporary, _lock: lock }))));
     }

@@ -71,6 +71,12 @@ impl Cache {
         self.root.join("images")
     }
 
+    /// The directory of incomplete files, which is there after this.
+    pub(crate) fn downloads(&self) -> Result<PathBuf> {
+        self.make_dirs()?;
+        Ok(self.root.join("downloads"))
+    }
+
     fn lock_path(&self, key: &str) -> PathBuf {
         self.root.join("locks").join(key)
     }

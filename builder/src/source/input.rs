@@ -1,9 +1,10 @@
 //! One external input: from the cache or the network, verified, and matching the lock file.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
 
 use super::checksum_file::{ChecksumError, ChecksumFile};
 use super::digest::Sha256Digest;
@@ -11,7 +12,7 @@ use super::error::{IoContext, Result, SourceError};
 use super::fetch::DownloadSpec;
 use super::lock::{Lock, LockedInput};
 use super::url::SourceUrl;
-use super::{SourceContext, cache, private, record};
+use super::{NewFile, SourceContext, cache, private, record};
 use crate::local_file;
 
 /// The size limit of checksum files: Ubuntu's has a few kilobytes.
@@ -34,6 +35,17 @@ pub(crate) struct Published {
     pub(crate) sha256: Sha256Digest,
     /// The source of the checksum.
     pub(crate) promised_by: String,
+    /// More headers of the request.
+    pub(crate) headers: HeaderMap,
+    /// What the file is called in the cache; none takes the name in the address.
+    pub(crate) name: Option<String>,
+}
+
+impl Published {
+    /// A file under its own name, which anybody may have.
+    pub(crate) fn new(url: SourceUrl, sha256: Sha256Digest, promised_by: String) -> Self {
+        Self { url, sha256, promised_by, headers: HeaderMap::new(), name: None }
+    }
 }
 
 /// The input `name`, of at most `limit` bytes, from the address `asked`. A locked input is used as locked, without a request to the publisher; a
@@ -79,8 +91,7 @@ fn obtain_unsaid(
         lock.record(name, LockedInput { asked: asked.clone(), url, size, sha256 })?;
         return Ok(file);
     };
-    let mut source =
-        Published { url: locked.url, sha256: locked.sha256, promised_by: "the lock file".into() };
+    let mut source = Published::new(locked.url, locked.sha256, "the lock file".into());
     if locked.asked != *asked {
         source = published()?;
         if source.sha256 != locked.sha256 {
@@ -106,13 +117,14 @@ fn as_mismatch(error: SourceError, lock: &Lock, name: &str) -> SourceError {
     }
 }
 
-fn obtain_published(
+/// A file whose digest is known: from the cache, or fetched.
+pub(crate) fn obtain_published(
     cx: &SourceContext<'_>,
     source: &Published,
     size: Option<u64>,
     limit: u64,
 ) -> Result<CachedFile> {
-    let file_name = source.url.file_name()?;
+    let file_name = source.name.clone().map_or_else(|| source.url.file_name(), Ok)?;
     let path = cx.cache.file(&source.sha256, &file_name);
     let _lock = cx.cache.lock(&source.sha256.to_string(), cx.progress, cx.interrupt)?;
     let found =
@@ -121,12 +133,40 @@ fn obtain_published(
         return Ok(found(size));
     }
     record::remove(&path)?;
-    let Published { url, sha256, promised_by } = source;
-    let wanted = DownloadSpec { url, sha256: *sha256, size, limit, promised_by };
+    let Published { url, sha256, promised_by, headers, name } = source;
+    let shown = match name {
+        // A name of the cache alone says nothing.
+        Some(name) => format!("{name} {}", sha256.to_string().get(..12).unwrap_or_default()),
+        None => file_name.clone(),
+    };
+    let wanted = DownloadSpec { url, sha256: *sha256, size, limit, promised_by, headers, shown: &shown };
     let partial = cx.cache.partial(url, &file_name);
     let (partial, size) = cx.fetcher.download(&wanted, &partial, cx.progress, cx.interrupt)?;
     cache::publish(&partial, &path, sha256)?;
     Ok(found(size))
+}
+
+/// A file in the cache, if it is there with the right bytes, and its size.
+pub(crate) fn kept(
+    cx: &SourceContext<'_>,
+    sha256: Sha256Digest,
+    name: &str,
+    size: Option<u64>,
+) -> Result<Option<(PathBuf, u64)>> {
+    let path = cx.cache.file(&sha256, name);
+    if path.symlink_metadata().is_err() {
+        return Ok(None);
+    }
+    let _lock = cx.cache.lock(&sha256.to_string(), cx.progress, cx.interrupt)?;
+    Ok(intact(cx, &path, sha256, size)?.map(|size| (path, size)))
+}
+
+/// Keeps a small file in the cache. Returns its path.
+pub(crate) fn keep(cx: &SourceContext<'_>, name: &str, bytes: &[u8]) -> Result<PathBuf> {
+    let mut file = NewFile::create(cx, name, bytes.len() as u64, "keeping a file")?;
+    file.write_all(bytes).map_err(|source| SourceError::Io { what: format!("writing {name}"), source })?;
+    let (path, _, _) = file.keep(cx)?;
+    Ok(path)
 }
 
 /// The size of the file in the cache, if it is there with the right bytes. They are hashed where it is not as it was when

@@ -246,7 +246,7 @@ impl Release<'_> {
     fn published(&mut self, name: &str) -> Result<Published> {
         let by = self.url.below(self.names.checksums);
         let sha256 = self.checksums()?.digest_of(name).map_err(|e| bad_checksums(&by, &e))?;
-        Ok(Published { url: self.url.below(name), sha256, promised_by: by.to_string() })
+        Ok(Published::new(self.url.below(name), sha256, by.to_string()))
     }
 
     fn checksums(&mut self) -> Result<&ChecksumFile> {

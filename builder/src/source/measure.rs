@@ -28,26 +28,38 @@ const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// Places in a program that look like a zstd frame and are tried.
 const TRIES: usize = 256;
 
-/// Size in bytes of what k3s makes of the file `name` at `path`; none where that is not known.
+/// The longest list of the images of an archive, in bytes.
+const LIST_LIMIT: u64 = 4 << 20;
+
+/// What a file for k3s has in it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Content {
+    /// Size in bytes of what k3s makes of it; none where that is not known.
+    pub(super) unpacked_size: Option<u64>,
+    /// The images in it; empty for a program.
+    pub(super) image_names: Vec<String>,
+}
+
+/// What the file `name` at `path` has in it.
 ///
 /// # Errors
 /// When the file cannot be opened, or the user interrupts.
-pub(super) fn unpacked_size(name: &str, path: &Path, interrupt: &Interrupt) -> Result<Option<u64>> {
+pub(super) fn content(name: &str, path: &Path, interrupt: &Interrupt) -> Result<Content> {
     let open = || -> Result<Watched<'_>> {
         Ok(Watched { file: local_file::open(path).context("reading", path)?, interrupt })
     };
     let packed = || open().map(|file| BufReader::with_capacity(256 << 10, file));
-    let size = if name.ends_with(".tar") {
+    let content = if name.ends_with(".tar") {
         images(packed()?, LIMIT)
     } else if name.ends_with(".tar.gz") {
         images(flate2::bufread::MultiGzDecoder::new(packed()?), LIMIT)
     } else if name.ends_with(".tar.zst") {
         zstd::Decoder::with_buffer(packed()?).and_then(|unpacked| images(unpacked, LIMIT))
     } else {
-        program(open()?, LIMIT)
+        program(open()?, LIMIT).map(|size| Content { unpacked_size: Some(size), image_names: Vec::new() })
     };
     interrupt.check()?;
-    Ok(size.ok())
+    Ok(content.unwrap_or_default())
 }
 
 /// A file that ends when the user interrupts.
@@ -74,14 +86,49 @@ fn invalid(problem: &'static str) -> io::Error {
 }
 
 /// containerd keeps each file of the archive, and each layer once more unpacked. A layer may be packed itself.
-fn images(archive: impl Read, limit: u64) -> io::Result<u64> {
-    let mut total = 0_u64;
-    walk(Bounded::new(archive, &Gate::of(limit)), |file, size| {
-        let unpacked = layer(file, limit)?;
+fn images(archive: impl Read, limit: u64) -> io::Result<Content> {
+    let (mut total, mut image_names) = (0_u64, Vec::new());
+    walk(Bounded::new(archive, &Gate::of(limit)), |name, file, size| {
+        let unpacked = match name {
+            b"manifest.json" | b"index.json" => {
+                let mut list = Vec::new();
+                file.take(LIST_LIMIT).read_to_end(&mut list)?;
+                image_names.extend(names(&list));
+                0
+            }
+            _ => layer(file, limit)?,
+        };
         total = total.saturating_add(on_disk(size)).saturating_add(unpacked);
         Ok(())
     })?;
-    if total == 0 { Err(invalid("no file")) } else { Ok(total) }
+    image_names.sort();
+    image_names.dedup();
+    if total == 0 { Err(invalid("no file")) } else { Ok(Content { unpacked_size: Some(total), image_names }) }
+}
+
+/// The names in the list of an archive: Docker's `manifest.json`, or the `index.json` of OCI with containerd's annotation.
+/// What is neither has no names.
+fn names(list: &[u8]) -> Vec<String> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Saved {
+        repo_tags: Option<Vec<String>>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Index {
+        manifests: Vec<Entry>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Entry {
+        #[serde(default)]
+        annotations: std::collections::BTreeMap<String, String>,
+    }
+    if let Ok(saved) = serde_json::from_slice::<Vec<Saved>>(list) {
+        return saved.into_iter().filter_map(|image| image.repo_tags).flatten().collect();
+    }
+    let Ok(index) = serde_json::from_slice::<Index>(list) else { return Vec::new() };
+    let name = |mut entry: Entry| entry.annotations.remove("io.containerd.image.name");
+    index.manifests.into_iter().filter_map(name).collect()
 }
 
 /// What a layer takes unpacked; nothing for a file that is no layer.
@@ -105,7 +152,7 @@ fn layer(file: &mut dyn Read, limit: u64) -> io::Result<u64> {
 /// What the files of a tar take on a disk.
 fn files(tar: impl Read, limit: u64) -> io::Result<u64> {
     let mut total = 0_u64;
-    walk(Bounded::new(tar, &Gate::of(limit)), |_, size| {
+    walk(Bounded::new(tar, &Gate::of(limit)), |_, _, size| {
         total = total.saturating_add(on_disk(size));
         Ok(())
     })?;
@@ -145,9 +192,12 @@ fn on_disk(size: u64) -> u64 {
     size.div_ceil(DISK_BLOCK).saturating_mul(DISK_BLOCK)
 }
 
-/// Calls `each` with every regular file of a tar. Its headers alone are kept in memory, and no names are read: long ones
-/// stand in entries of their own, which are not regular files.
-fn walk(mut tar: impl Read, mut each: impl FnMut(&mut dyn Read, u64) -> io::Result<()>) -> io::Result<()> {
+/// Calls `each` with the short name and the data of every regular file of a tar. Its headers alone are kept in memory: long
+/// names stand in entries of their own, which are not regular files.
+fn walk(
+    mut tar: impl Read,
+    mut each: impl FnMut(&[u8], &mut dyn Read, u64) -> io::Result<()>,
+) -> io::Result<()> {
     let mut header = [0; BLOCK];
     let mut first = true;
     while read_header(&mut tar, &mut header)? {
@@ -158,7 +208,9 @@ fn walk(mut tar: impl Read, mut each: impl FnMut(&mut dyn Read, u64) -> io::Resu
         let size = entry_size(&header).ok_or_else(|| invalid("the size of an entry"))?;
         let mut data = (&mut tar).take(size);
         if matches!(header[156], b'0' | 0 | b'7') {
-            each(&mut data, size)?;
+            let name =
+                header.get(..100).unwrap_or_default().split(|byte| *byte == 0).next().unwrap_or_default();
+            each(name.strip_prefix(b"./").unwrap_or(name), &mut data, size)?;
         }
         io::copy(&mut data, &mut io::sink())?;
         if data.limit() > 0 {
@@ -233,7 +285,25 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         std::fs::write(&path, bytes).unwrap();
-        unpacked_size(name, &path, &Interrupt::new()).unwrap()
+        content(name, &path, &Interrupt::new()).unwrap().unpacked_size
+    }
+
+    #[test]
+    fn the_names_of_images_are_those_in_either_list() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let names = |files: &[(&str, Vec<u8>)]| {
+            std::fs::write(&path, tar(files)).unwrap();
+            content("x.tar", &path, &Interrupt::new()).unwrap().image_names
+        };
+        let saved = br#"[{"Config":"a.json","RepoTags":["docker.io/a/b:1","docker.io/a/c:2"],"Layers":[]},{"RepoTags":null}]"#;
+        let index = br#"{"manifests":[{"annotations":{"io.containerd.image.name":"docker.io/a/b:1"}},{"digest":"x"}]}"#;
+        assert_eq!(names(&[("manifest.json", saved.to_vec())]), ["docker.io/a/b:1", "docker.io/a/c:2"]);
+        assert_eq!(names(&[("./index.json", index.to_vec())]), ["docker.io/a/b:1"]);
+        assert_eq!(names(&[("index.json", index.to_vec()), ("manifest.json", saved.to_vec())]).len(), 2);
+        for other in [&b"{}"[..], b"[]", b"[1", b""] {
+            assert!(names(&[("manifest.json", other.to_vec()), ("x", vec![1])]).is_empty());
+        }
     }
 
     #[test]
@@ -313,7 +383,7 @@ mod tests {
         std::fs::write(&path, tar(&[("layer", layer_tar())])).unwrap();
         let interrupt = Interrupt::new();
         interrupt.raise();
-        assert!(unpacked_size("images.tar", &path, &interrupt).is_err());
-        assert!(unpacked_size("images.tar", &dir.path().join("none"), &Interrupt::new()).is_err());
+        assert!(content("images.tar", &path, &interrupt).is_err());
+        assert!(content("images.tar", &dir.path().join("none"), &Interrupt::new()).is_err());
     }
 }

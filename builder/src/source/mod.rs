@@ -10,13 +10,14 @@ pub mod copy;
 pub mod digest;
 pub mod error;
 pub mod fetch;
-mod input;
+pub(crate) mod input;
 pub mod k3s_history;
 pub mod k3s_release;
 pub mod k3s_version;
 pub mod leftovers;
 pub mod lock;
 mod measure;
+mod new_file;
 mod partial;
 mod private;
 mod record;
@@ -27,7 +28,9 @@ pub mod url;
 
 pub(crate) use error::file_name;
 pub use error::{Result, SourceError};
+pub(crate) use new_file::NewFile;
 pub use unpack::INPUT_FORMATS;
+pub(crate) use unpack::bounded;
 
 use std::path::Path;
 

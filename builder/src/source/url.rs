@@ -50,6 +50,18 @@ impl SourceUrl {
         Self(url)
     }
 
+    /// The address with a query, in the place of any that it has.
+    pub(crate) fn with_query<'a>(&self, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut url = self.0.clone();
+        url.query_pairs_mut().clear().extend_pairs(pairs);
+        Self(url)
+    }
+
+    /// Whether both are the same server by the same protocol.
+    pub(crate) fn is_same_server(&self, other: &Self) -> bool {
+        self.0.origin() == other.0.origin()
+    }
+
     /// The target of a redirect. TLS may redirect only to TLS.
     pub(crate) fn redirected(&self, location: &str) -> Result<Self> {
         let refuse = |problem: String| SourceError::BadAnswer { url: self.to_string(), problem };
@@ -82,7 +94,7 @@ impl SourceUrl {
 fn percent_encode(name: &str) -> String {
     name.bytes().fold(String::new(), |mut text, byte| {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' => {
                 text.push(char::from(byte))
             }
             _ => text.push_str(&format!("%{byte:02X}")),

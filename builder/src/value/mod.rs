@@ -6,6 +6,7 @@ mod board_serial;
 mod datastore_endpoint;
 mod dns_label;
 mod firmware_setting;
+mod image_reference;
 mod k3s_token;
 mod kubeconfig_mode;
 mod label;
@@ -28,6 +29,7 @@ pub use hc_common::value::{
     InterfaceName, MacAddress, MountPoint, Mtu, Psk, Role, Route, Secret, Ssid, StaticNetwork, Subnet,
     TimeServer, ValueError, VlanId,
 };
+pub use image_reference::ImageReference;
 pub use k3s_token::{CaHash, JoinToken, TokenPassword, TokenUser};
 pub use kubeconfig_mode::KubeconfigMode;
 pub use label::{LabelKey, LabelValue};

@@ -3,7 +3,7 @@
 
 pub mod base;
 pub mod checkers;
-pub mod etcd;
+pub mod desk;
 pub mod external_tool;
 pub mod facts;
 pub mod files;
@@ -16,3 +16,4 @@ pub mod publisher;
 mod sparse;
 pub mod tools;
 pub mod tree;
+pub mod unpacked;

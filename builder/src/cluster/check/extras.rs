@@ -1,10 +1,14 @@
-//! Data disk, users, registries, overlays and manifests.
+//! Data disk, users, registries, overlays, manifests and container images.
 
 use std::collections::BTreeSet;
 
+use serde_spanned::Spanned;
+
 use crate::cluster::field::{Field, Span};
 use crate::cluster::field_type::FileName;
-use crate::cluster::file::{ConfigTable, DataDiskTable, ExternalTable, File, TlsTable, UserTable};
+use crate::cluster::file::{
+    ConfigTable, DataDiskTable, ExternalTable, File, ImageTable, TlsTable, UserTable,
+};
 use crate::cluster::model::Manifest;
 use crate::cluster::problem::Problems;
 
@@ -30,6 +34,7 @@ pub(super) fn check(file: &File, problems: &mut Problems<'_>) {
     }
     overlays(file, problems);
     manifests(file, problems);
+    images(&file.images, problems);
 }
 
 fn data_disk(disk: &DataDiskTable, problems: &mut Problems<'_>) {
@@ -174,4 +179,31 @@ fn manifests(file: &File, problems: &mut Problems<'_>) {
         message,
         "rename one: the part of the name before the first dot must differ",
     );
+}
+
+fn images(images: &[Spanned<ImageTable>], problems: &mut Problems<'_>) {
+    let tables = || images.iter().map(|image| (image.get_ref(), image.span()));
+    let named = tables().filter_map(|(image, _)| image.name.as_ref()).map(|name| (&name.value, &name.span));
+    unique::check(problems, named, |name| format!("duplicate image {name}"), "list each image once");
+    for (ImageTable { name, archive, layout }, span) in tables() {
+        match (name, archive, layout) {
+            (None, None, None) if problems.is_whole() => {
+                problems.error(
+                    &span,
+                    "an image has neither name nor file",
+                    "add `name`, `archive` or `layout`",
+                );
+            }
+            (_, Some(_), Some(layout)) => {
+                let message = "an image comes from an archive or from a layout, and not from both";
+                problems.error(&layout.span, message, "make two tables of it");
+            }
+            (Some(name), None, None) if name.value.floats() => problems.error(
+                &name.span,
+                format!("{} is another image tomorrow", name.value),
+                "name a version, or the digest: NAME@sha256:DIGEST",
+            ),
+            _ => {}
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The types of the cluster file. Their doc comments are the reference for users.
 
 mod data_disk;
+mod image;
 mod join;
 mod k3s;
 mod network;
@@ -9,6 +10,7 @@ mod registries;
 mod user;
 
 pub(super) use data_disk::{DataDiskTable, DirTable};
+pub(super) use image::ImageTable;
 pub(super) use join::JoinTable;
 pub(super) use k3s::{ExternalTable, K3sTable, SettingValue};
 pub(super) use network::{NetworkTable, RouteTable, WifiTable};
@@ -20,6 +22,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
+use serde_spanned::Spanned;
 
 use crate::value::{DnsLabel, Host, TimeZone};
 
@@ -58,6 +61,13 @@ pub(super) struct File {
     /// be unique, use only lowercase letters, digits and hyphens, and not be that of a manifest of k3s itself.
     #[schemars(extend("examples" = [["apps/shop.yaml"]], "default" = []))]
     pub(super) manifests: Vec<Field<FileName>>,
+    /// Whether nodes may pull container images from registries. Otherwise every image that `manifests` names must be in
+    /// `[[images]]` or in k3s itself, with a version, so that the nodes need no network.
+    #[schemars(extend("default" = false, "examples" = [true]))]
+    pub(super) online: Option<Field<bool>>,
+    /// One table for each image, archive or folder of images.
+    #[schemars(with = "Vec<ImageTable>")]
+    pub(super) images: Vec<Spanned<ImageTable>>,
     pub(super) k3s: K3sTable,
     pub(super) join: Option<JoinTable>,
     pub(super) external_datastore: Option<ExternalTable>,

@@ -8,6 +8,7 @@ use crate::formats::yaml_load::{self, YamlError};
 use crate::source::k3s_history::PACKAGED;
 use crate::value::Secret;
 
+use super::containers::{self, Container};
 use super::k3s::Component;
 
 /// A manifest whose name k3s accepts and whose text is a list of Kubernetes objects. `Debug` prints the name only: the
@@ -16,6 +17,7 @@ use super::k3s::Component;
 pub struct Manifest {
     name: String,
     text: Secret,
+    containers: Vec<Container>,
 }
 
 impl fmt::Debug for Manifest {
@@ -75,8 +77,8 @@ impl Manifest {
         if PACKAGED.contains(&stem) {
             return Err(BadManifest::Packaged(stem.to_owned()));
         }
-        check_objects(&text)?;
-        Ok(Self { name: name.to_owned(), text: Secret::new(text) })
+        let containers = read_objects(&text)?;
+        Ok(Self { name: name.to_owned(), text: Secret::new(text), containers })
     }
 
     /// The file's name.
@@ -96,16 +98,21 @@ impl Manifest {
         disabled.into_iter().find(|component| component.as_str() == base)
     }
 
+    /// What its objects run.
+    pub fn containers(&self) -> &[Container] {
+        &self.containers
+    }
+
     /// The YAML, as it was given.
     pub fn text(&self) -> &Secret {
         &self.text
     }
 }
 
-fn check_objects(text: &str) -> Result<(), BadManifest> {
+fn read_objects(text: &str) -> Result<Vec<Container>, BadManifest> {
     let documents =
         yaml_load::load(text).map_err(|YamlError { line, problem }| BadManifest::Syntax { line, problem })?;
-    let mut objects = 0;
+    let (mut objects, mut found) = (0, Vec::new());
     // A document with only comments is null; k3s skips it.
     for (index, object) in documents.iter().enumerate().filter(|(_, document)| !document.is_null()) {
         let missing = |field| Err(BadManifest::NoObject { number: index + 1, field });
@@ -122,8 +129,9 @@ fn check_objects(text: &str) -> Result<(), BadManifest> {
             return missing("metadata.name");
         }
         objects += 1;
+        found.extend(containers::of_document(object));
     }
-    if objects == 0 { Err(BadManifest::Empty) } else { Ok(()) }
+    if objects == 0 { Err(BadManifest::Empty) } else { Ok(found) }
 }
 
 #[cfg(test)]

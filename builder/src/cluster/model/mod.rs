@@ -1,5 +1,6 @@
 //! A cluster that has passed all checks: values of these types need no further checks.
 
+mod containers;
 mod data_disk;
 mod k3s;
 mod manifest;
@@ -8,6 +9,8 @@ mod node;
 mod registries;
 mod system;
 
+pub use crate::images::ImageSource;
+pub use containers::Container;
 pub use data_disk::{DataDir, DataDisk, Format};
 pub use k3s::{Component, Datastore, External, FlannelBackend, K3s, Setting, Settings};
 pub use manifest::{BadManifest, Manifest};
@@ -57,6 +60,10 @@ pub struct Cluster {
     pub registries: Option<Registries>,
     /// Manifests that k3s applies, in the order of the file.
     pub manifests: Vec<Manifest>,
+    /// Container images that the nodes have from the start.
+    pub images: Vec<ImageSource>,
+    /// Whether nodes may pull others.
+    pub online: bool,
 }
 
 /// A cluster that was made elsewhere.

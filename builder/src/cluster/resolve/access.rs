@@ -1,9 +1,10 @@
-//! Accounts, registries and manifests.
+//! Accounts, registries, manifests and container images.
 
 use crate::cluster::field::Field;
 use crate::cluster::field_type::FileName;
-use crate::cluster::file::{ConfigTable, MirrorTable, RegistriesTable, UserTable};
+use crate::cluster::file::{ConfigTable, ImageTable, MirrorTable, RegistriesTable, UserTable};
 use crate::cluster::model::*;
+use crate::images::LocalImages;
 use crate::value::SshKey;
 
 use super::read::Reader;
@@ -90,4 +91,12 @@ pub(super) fn manifest(field: &Field<FileName>, reader: &mut Reader<'_, '_>) -> 
         reader.problems.error(&field.span, format!("in {}: {bad}", field.value.0), hint);
     };
     Manifest::new(&name, text).map_err(refused).ok()
+}
+
+pub(super) fn image(table: ImageTable, reader: &mut Reader<'_, '_>) -> Option<ImageSource> {
+    let ImageTable { name, archive, layout } = table;
+    let name = bare(name);
+    let Some(path) = archive.or(layout) else { return name.map(ImageSource::Registry) };
+    reader.tell_outside(&path.value, &path.span);
+    Some(ImageSource::Local(LocalImages { path: reader.context.dir.join(&path.value.0), name }))
 }

@@ -50,6 +50,8 @@ pub(super) fn cluster(
     let datastore = datastore(&mut file, reader);
     let users = access::users(file.users, reader);
     let registries = file.registries.map(|table| access::registries(table, reader));
+    let images =
+        file.images.drain(..).filter_map(|table| access::image(table.into_inner(), reader)).collect();
     let manifests = file.manifests.iter().filter_map(|field| access::manifest(field, reader)).collect();
 
     let (nodes, api, domain) = (nodes?, bare(file.api), bare(file.network.domain));
@@ -76,6 +78,8 @@ pub(super) fn cluster(
         users,
         registries,
         manifests,
+        images,
+        online: bare(file.online).unwrap_or(false),
     })
 }
 

@@ -81,13 +81,8 @@ impl<'a, 'p> Reader<'a, 'p> {
             return None;
         };
         self.left = left;
-        if purpose == Use::Content && (self.context.is_outside)(Path::new(&file.0)) {
-            let message = format!(
-                "{} is outside of the project's directory, and its content goes into the image",
-                file.0
-            );
-            let hint = "if you did not write the cluster file, remove the line; to keep it, copy the file into the project";
-            self.problems.warning(span, message, hint);
+        if purpose == Use::Content {
+            self.tell_outside(file, span);
         }
         match decode(&bytes) {
             Ok(text) => Some(text.to_owned()),
@@ -96,6 +91,18 @@ impl<'a, 'p> Reader<'a, 'p> {
                 self.problems.error(span, format!("cannot read {}: {problem}", file.0), hint);
                 None
             }
+        }
+    }
+
+    /// Warns of a file outside of the project: a stranger's cluster file may name any.
+    pub(super) fn tell_outside(&mut self, file: &FileName, span: &Span) {
+        if (self.context.is_outside)(Path::new(&file.0)) {
+            let message = format!(
+                "{} is outside of the project's directory, and its content goes into the image",
+                file.0
+            );
+            let hint = "if you did not write the cluster file, remove the line; to keep it, copy the file into the project";
+            self.problems.warning(span, message, hint);
         }
     }
 

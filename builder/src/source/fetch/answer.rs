@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
 use reqwest::blocking::{Client, Response};
-use reqwest::header::{ETAG, HeaderMap, HeaderName, LAST_MODIFIED, LOCATION};
+use reqwest::header::{AUTHORIZATION, ETAG, HeaderMap, HeaderName, LAST_MODIFIED, LOCATION, RETRY_AFTER};
 
 use super::retry::{Fault, Tried};
 use crate::source::error::{Result, SourceError};
@@ -36,6 +36,18 @@ impl Opened {
         let location = self.header(LOCATION);
         let location = location.ok_or_else(|| self.bad_answer("redirect without a location".into()))?;
         self.url.redirected(&location)
+    }
+
+    /// Whether the answer may be another one soon.
+    pub(super) fn is_passing(&self) -> bool {
+        let status = self.response.status();
+        status.is_server_error()
+            || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
+    }
+
+    /// How long the server wants to be left alone, where it says that in seconds (RFC 9110, 10.2.3).
+    fn retry_after(&self) -> Option<Duration> {
+        self.header(RETRY_AFTER)?.parse().ok().map(Duration::from_secs)
     }
 
     pub(super) fn bad_answer(&self, problem: String) -> SourceError {
@@ -71,7 +83,11 @@ pub(super) fn send(client: &Client, url: &SourceUrl, headers: HeaderMap) -> Trie
 }
 
 pub(super) fn follow(client: &Client, mut url: SourceUrl, headers: &HeaderMap) -> Tried<Opened> {
+    let (first, mut headers) = (url.clone(), headers.clone());
     for _ in 0..=MAX_REDIRECTS {
+        if !url.is_same_server(&first) {
+            headers.remove(AUTHORIZATION);
+        }
         let opened = Opened { response: send(client, &url, headers.clone())?, url };
         if !matches!(opened.response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
             return Ok(opened);
@@ -88,9 +104,11 @@ pub(super) fn require_success(opened: &Opened) -> std::result::Result<(), Fault>
         return Ok(());
     }
     let error = SourceError::Status { url: opened.url.to_string(), status };
-    let passing = status.is_server_error()
-        || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
-    Err(if passing { Fault::Retry(error) } else { Fault::Abort(error) })
+    Err(match (opened.is_passing(), opened.retry_after()) {
+        (false, _) => Fault::Abort(error),
+        (true, None) => Fault::Retry(error),
+        (true, Some(pause)) => Fault::Later(Box::new(error), pause),
+    })
 }
 
 pub(super) fn network(

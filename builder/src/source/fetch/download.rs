@@ -62,6 +62,9 @@ impl Download<'_> {
                 Ok(()) => return Ok(()),
                 Err(Fault::Abort(error)) => return Err(error),
                 Err(Fault::Retry(error)) => budget.spend(error, self.partial.length(), self.interrupt)?,
+                Err(Fault::Later(error, pause)) => {
+                    budget.spend_at_least(*error, self.partial.length(), pause, self.interrupt)?;
+                }
             }
         }
     }
@@ -78,7 +81,7 @@ impl Download<'_> {
 
     /// The headers that request the rest, if the server has the same version.
     fn range(&self) -> HeaderMap {
-        let mut headers = HeaderMap::new();
+        let mut headers = self.wanted.headers.clone();
         let validator = self.partial.validator().and_then(|text| text.parse().ok());
         let range = format!("bytes={}-", self.partial.length()).parse();
         if let (1.., Some(validator), Ok(range)) = (self.partial.length(), validator, range) {
@@ -135,7 +138,7 @@ impl Download<'_> {
         if total.is_some_and(|total| total > self.wanted.limit) {
             return Err(self.wanted.too_long(total));
         }
-        let what = format!("downloading {}", self.wanted.url.file_name()?);
+        let what = format!("downloading {}", self.wanted.shown);
         let missing = total.unwrap_or(0).saturating_sub(self.partial.length());
         space::require(self.partial.dir(), missing, &what)?;
         let task = self.progress.start(&what, total);

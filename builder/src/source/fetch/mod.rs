@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use reqwest::Certificate;
+use reqwest::StatusCode;
 use reqwest::blocking::Client;
 use reqwest::header::HeaderMap;
 
@@ -56,6 +58,18 @@ pub struct Fetcher {
     /// Created on first use: a build from local files needs neither TLS nor certificates.
     client: OnceLock<Client>,
     retry_policy: RetryPolicy,
+    /// Certificates that are trusted besides the system's.
+    roots: Vec<Certificate>,
+}
+
+/// What a server said, whatever it is.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// Who answered, after all redirects.
+    pub(crate) url: SourceUrl,
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
 }
 
 /// A file to download, with its known properties.
@@ -71,12 +85,25 @@ pub struct DownloadSpec<'a> {
     pub limit: u64,
     /// The source of the checksum, for messages.
     pub promised_by: &'a str,
+    /// More headers of the request. Credentials in them do not leave for another server.
+    pub headers: &'a HeaderMap,
+    /// What the file is called in messages.
+    pub shown: &'a str,
 }
 
 impl Fetcher {
     /// A fetcher with TLS by rustls and the system's trusted certificates.
     pub fn new(retry_policy: RetryPolicy) -> Self {
-        Self { client: OnceLock::new(), retry_policy }
+        Self { client: OnceLock::new(), retry_policy, roots: Vec::new() }
+    }
+
+    /// The same, which trusts the certificate authorities in `pem` too.
+    pub(crate) fn with_root(&self, pem: &str) -> Result<Self> {
+        let roots = Certificate::from_pem_bundle(pem.as_bytes()).map_err(|error| SourceError::Invalid {
+            what: "the CA certificate of a registry".into(),
+            problem: error.to_string(),
+        })?;
+        Ok(Self { client: OnceLock::new(), retry_policy: self.retry_policy, roots })
     }
 
     fn client(&self) -> Result<Client> {
@@ -91,6 +118,7 @@ impl Fetcher {
             .connect_timeout(self.retry_policy.stall)
             // In the blocking client this bounds each wait, not their sum.
             .timeout(self.retry_policy.stall)
+            .tls_certs_merge(self.roots.iter().cloned())
             .build()
             .map_err(|e| SourceError::Io {
                 what: "preparing TLS (is the package ca-certificates installed?)".into(),
@@ -129,6 +157,27 @@ impl Fetcher {
             require_success(&opened)?;
             let bytes = unless_interrupted(interrupt, move || opened.read_whole(limit, TEXT_DEADLINE))??;
             String::from_utf8(bytes).map_err(|_| bad_answer(url, "the file is not UTF-8 text".into()).into())
+        })
+    }
+
+    /// Asks a server that may answer with a refusal, which says what it wants. Passing failures are tried again; more than
+    /// `limit` bytes are an error.
+    pub(crate) fn ask(
+        &self,
+        url: &SourceUrl,
+        headers: &HeaderMap,
+        limit: u64,
+        interrupt: &Interrupt,
+    ) -> Result<Answer> {
+        retry::persist(self.retry_policy, interrupt, || {
+            let opened = self.open(url, headers.clone(), interrupt)?;
+            if opened.is_passing() {
+                require_success(&opened)?;
+            }
+            let (url, status) = (opened.url.clone(), opened.response.status());
+            let headers = opened.response.headers().clone();
+            let body = unless_interrupted(interrupt, move || opened.read_whole(limit, TEXT_DEADLINE))??;
+            Ok(Answer { url, status, headers, body })
         })
     }
 

@@ -9,6 +9,9 @@ use crate::source::error::{Result, SourceError};
 /// Fewer bytes than this between two failures do not count as progress.
 const PROGRESS: u64 = 1 << 20;
 
+/// The longest pause that a server may ask for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
 /// The result of one attempt.
 pub(super) type Tried<T> = std::result::Result<T, Fault>;
 
@@ -16,6 +19,8 @@ pub(super) type Tried<T> = std::result::Result<T, Fault>;
 pub(super) enum Fault {
     /// Temporary: try again.
     Retry(SourceError),
+    /// Temporary: try again after the time that the server has asked for.
+    Later(Box<SourceError>, Duration),
     /// Permanent: give up.
     Abort(SourceError),
 }
@@ -44,6 +49,7 @@ pub(super) fn persist<T>(
             Ok(value) => return Ok(value),
             Err(Fault::Abort(error)) => return Err(error),
             Err(Fault::Retry(error)) => budget.spend(error, 0, interrupt)?,
+            Err(Fault::Later(error, pause)) => budget.spend_at_least(*error, 0, pause, interrupt)?,
         }
     }
 }
@@ -62,15 +68,27 @@ impl Budget {
 
     /// Waits before the next attempt, or gives up with `error`. New progress resets the count.
     pub(super) fn spend(&mut self, error: SourceError, reached: u64, interrupt: &Interrupt) -> Result<()> {
+        self.spend_at_least(error, reached, Duration::ZERO, interrupt)
+    }
+
+    /// The same, with a pause of at least `pause`. A server that wants to be left alone for long is given up.
+    pub(super) fn spend_at_least(
+        &mut self,
+        error: SourceError,
+        reached: u64,
+        pause: Duration,
+        interrupt: &Interrupt,
+    ) -> Result<()> {
         if reached >= self.furthest.saturating_add(PROGRESS) {
             (self.failures, self.furthest) = (0, reached);
         }
         self.failures += 1;
-        if self.failures >= self.retry_policy.tries {
+        if self.failures >= self.retry_policy.tries || pause > LONGEST_PAUSE {
             return Err(error);
         }
         let doubled = 1u32.checked_shl(self.failures - 1).unwrap_or(u32::MAX);
-        let mut left = self.retry_policy.pause.saturating_mul(doubled).min(Duration::from_secs(60));
+        let mut left =
+            self.retry_policy.pause.saturating_mul(doubled).min(Duration::from_secs(60)).max(pause);
         while !left.is_zero() {
             interrupt.check()?;
             let nap = left.min(TICK);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How many bytes may be read until more are allowed.
 #[derive(Debug)]
-pub(in crate::source) struct Gate {
+pub(crate) struct Gate {
     left: Cell<u64>,
     exceeded: Cell<bool>,
 }
@@ -19,12 +19,12 @@ impl Default for Gate {
 
 impl Gate {
     /// So many in all.
-    pub(in crate::source) fn of(bytes: u64) -> Self {
+    pub(crate) fn of(bytes: u64) -> Self {
         Self { left: Cell::new(bytes), ..Self::default() }
     }
 
     /// From now on so many.
-    pub(super) fn allow(&self, bytes: u64) {
+    pub(crate) fn allow(&self, bytes: u64) {
         self.left.set(bytes);
     }
 
@@ -35,13 +35,13 @@ impl Gate {
 }
 
 /// Reads as its gate allows.
-pub(in crate::source) struct Bounded<'a, R> {
+pub(crate) struct Bounded<'a, R> {
     inner: R,
     gate: &'a Gate,
 }
 
 impl<'a, R> Bounded<'a, R> {
-    pub(in crate::source) fn new(inner: R, gate: &'a Gate) -> Self {
+    pub(crate) fn new(inner: R, gate: &'a Gate) -> Self {
         Self { inner, gate }
     }
 

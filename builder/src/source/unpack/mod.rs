@@ -1,7 +1,7 @@
 //! Unpacking an image: the format by the first bytes, and one pass from the compressed bytes to a sparse file.
 
 mod archive;
-pub(super) mod bounded;
+pub(crate) mod bounded;
 mod qcow2;
 
 use std::fs::File;
@@ -87,11 +87,21 @@ impl Format {
     }
 }
 
+/// What is unpacked of a packed file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// The image of a disk: where an archive is packed, the image in it.
+    Image,
+    /// All that was packed, such as an archive of container images.
+    Stream,
+}
+
 /// Unpacks `packed` into `target`, a new and empty file in `dir`, with holes instead of zeros. Returns the size.
 pub(crate) fn unpack(
     cx: &SourceContext<'_>,
     packed: &Path,
     format: Format,
+    wanted: Wanted,
     target: &File,
     dir: &Path,
 ) -> Result<u64> {
@@ -106,7 +116,7 @@ pub(crate) fn unpack(
     let counted = BufReader::with_capacity(256 * 1024, source);
     let task = cx.progress.start(&what, Some(compressed));
     let mut pass =
-        Pass { cx, packed, dir, what: &what, limit, writer: SparseWriter::new(target), checked: 0 };
+        Pass { cx, packed, dir, what: &what, limit, wanted, writer: SparseWriter::new(target), checked: 0 };
     // What comes out is compared with what went in, so that a bomb is known long before its end.
     let inflated = Gate::default();
     let unpacked = pass.unpack(format, counted, &gate, &inflated, &consumed, task.as_ref());
@@ -150,6 +160,7 @@ struct Pass<'a> {
     what: &'a str,
     /// Bytes that it may unpack to.
     limit: u64,
+    wanted: Wanted,
     writer: SparseWriter<'a>,
     /// The position of the last check of the disk space.
     checked: u64,
@@ -200,7 +211,7 @@ impl Pass<'_> {
                 let start = archive::start(&mut decoder).map_err(|e| unreadable(e, packed, 0))?;
                 let is_tar = archive::is_tar(&start);
                 let mut whole = io::Cursor::new(start).chain(decoder);
-                if is_tar {
+                if is_tar && self.wanted == Wanted::Image {
                     self.run_tar(&mut whole, consumed, task)?;
                 } else {
                     self.run(&mut whole, consumed, task)?;

@@ -14,8 +14,8 @@ use super::{Host, JOIN_LIMIT, SILENCE};
 
 /// etcd, by the package that `scripts/setup.sh` unpacks for tests.
 fn etcd() -> PathBuf {
-    let path = hcimage_testkit::etcd::program();
-    assert!(path.exists(), "{} is missing: tests/bases/make.sh --etcd", path.display());
+    let path = hcimage_testkit::unpacked::etcd();
+    assert!(path.exists(), "{} is missing: tests/bases/make.sh --unpacked etcd-server", path.display());
     path
 }
 

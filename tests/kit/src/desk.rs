@@ -11,15 +11,21 @@ use hcimage::source::cache::Cache;
 use hcimage::source::fetch::{Fetcher, RetryPolicy};
 use hcimage::source::lock::Lock;
 
-pub(crate) struct Desk {
-    pub(crate) dir: tempfile::TempDir,
-    pub(crate) cache: Cache,
-    pub(crate) fetcher: Fetcher,
-    pub(crate) interrupt: Interrupt,
+pub struct Desk {
+    pub dir: tempfile::TempDir,
+    pub cache: Cache,
+    pub fetcher: Fetcher,
+    pub interrupt: Interrupt,
+}
+
+impl Default for Desk {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Desk {
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::at(dir.path().join("cache"));
         let retry_policy =
@@ -27,7 +33,7 @@ impl Desk {
         Self { dir, cache, fetcher: Fetcher::new(retry_policy), interrupt: Interrupt::new() }
     }
 
-    pub(crate) fn tools(&self) -> SourceContext<'_> {
+    pub fn tools(&self) -> SourceContext<'_> {
         SourceContext {
             fetcher: &self.fetcher,
             cache: &self.cache,
@@ -37,15 +43,15 @@ impl Desk {
         }
     }
 
-    pub(crate) fn lock(&self) -> Lock {
+    pub fn lock(&self) -> Lock {
         Lock::load(&self.path("hcimage.lock")).unwrap()
     }
 
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, bytes).unwrap();
@@ -53,7 +59,7 @@ impl Desk {
     }
 
     /// All files in the cache except locks and tag, sorted.
-    pub(crate) fn cached(&self) -> Vec<String> {
+    pub fn cached(&self) -> Vec<String> {
         let root = self.cache.root();
         let mut files = Vec::new();
         for dir in ["downloads", "files", "images"] {
@@ -80,7 +86,7 @@ fn list(dir: &Path, root: &Path, files: &mut Vec<String>) {
 }
 
 /// Bytes like those of an image: compressible, with holes inside and at the end.
-pub(crate) fn image(size: usize) -> Vec<u8> {
+pub fn image(size: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut bytes = vec![0; size];
     for (index, block) in bytes.chunks_mut(4096).enumerate() {
@@ -98,7 +104,7 @@ pub(crate) fn image(size: usize) -> Vec<u8> {
 }
 
 /// Compresses `bytes` with a program of this machine.
-pub(crate) fn pack(program: &str, arguments: &[&str], bytes: &[u8]) -> Vec<u8> {
+pub fn pack(program: &str, arguments: &[&str], bytes: &[u8]) -> Vec<u8> {
     let package = if program == "xz" { "xz-utils" } else { program };
     let input = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(input.path(), bytes).unwrap();
@@ -112,7 +118,7 @@ pub(crate) fn pack(program: &str, arguments: &[&str], bytes: &[u8]) -> Vec<u8> {
     output.stdout
 }
 
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

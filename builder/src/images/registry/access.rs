@@ -1,0 +1,49 @@
+//! What the user says of registries: mirrors, credentials, certificate authorities.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::source::url::SourceUrl;
+use crate::value::Secret;
+
+/// All registries that the user says something of.
+#[derive(Debug, Clone, Default)]
+pub struct RegistryHosts {
+    /// Mirrors that are asked first, by the registry in the name, or `*`.
+    pub mirrors: BTreeMap<String, Vec<SourceUrl>>,
+    /// By host, with its port where the name has one.
+    pub access: BTreeMap<String, RegistryAccess>,
+}
+
+/// How a registry is reached.
+#[derive(Debug, Clone, Default)]
+pub struct RegistryAccess {
+    /// Credentials.
+    pub credentials: Option<Credentials>,
+    /// The CA certificate that verifies its own, PEM.
+    pub ca: Option<String>,
+}
+
+/// A user with a password.
+#[derive(Clone)]
+pub struct Credentials {
+    /// The user's name.
+    pub username: String,
+    /// The password, or an access token that takes its place.
+    pub password: Secret,
+}
+
+/// Without the password.
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
+impl RegistryHosts {
+    /// The mirrors of a registry, in order.
+    pub(super) fn mirrors_of(&self, registry: &str) -> &[SourceUrl] {
+        let found = self.mirrors.get(registry).or_else(|| self.mirrors.get("*"));
+        found.map(Vec::as_slice).unwrap_or_default()
+    }
+}
