@@ -17,6 +17,7 @@ use crate::guest::{K3S_IS, add_unit, keep, say_what_becomes_of_k3s};
 use crate::{BY_KERNEL, POWER_OFF, REPORT};
 use hcimage_testkit::base::base;
 use hcimage_testkit::hcimage::{build, succeed};
+use hcimage_testkit::oci_layout::{Layout, Packed, multi};
 use hcimage_testkit::tools::{check, debugfs, debugfs_write, dump, entries, mtype, partitions, run};
 
 /// In QEMU's own network, but not the address that its DHCP would give.
@@ -32,6 +33,15 @@ pub(crate) struct Node {
     dir: TempDir,
     board: Board,
     port: u16,
+}
+
+/// A layout with a container image for every processor.
+fn shop(dir: &Path) -> PathBuf {
+    let mut layout = Layout::new(&dir.join("shop"));
+    let layer = layout.layer(Packed::Gzip, &[("etc/shop", b"open")]);
+    let index = multi(&layout, &["amd64", "arm64", "arm/v7"], &[layer]);
+    layout.add(Some("registry.example/shop/web:1.2"), index);
+    layout.dir
 }
 
 impl Node {
@@ -52,6 +62,7 @@ impl Node {
             "10.0.2.2",
         ]);
         command.args(["--data-disk", "k8s-data", "--data-folder", "media/photos"]);
+        command.arg("--image-archive").arg(shop(dir.path()));
         succeed(&mut command);
         // Free at this moment; another program may take it first, and then QEMU says so.
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
@@ -245,6 +256,8 @@ impl Node {
     pub(crate) fn prove_later_boots(&self) {
         let state = self.read("/var/lib/hcimage/state.json");
         let status = self.status();
+        // By its tag and by its digest.
+        assert!(status.contains("2 container images"), "{status}");
         let mut console = Vec::new();
         let vm = self.start(BY_KERNEL, &[&self.data_path()]);
         self.ping(&vm, &mut console);

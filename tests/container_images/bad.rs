@@ -6,8 +6,8 @@ use hcimage::arch::Arch;
 use hcimage_testkit::desk::{Desk, chain};
 use serde_json::json;
 
-use crate::layout::{INDEX, Layout, Packed, multi, tar};
 use crate::{bundle_of, local};
+use hcimage_testkit::oci_layout::{INDEX, Layout, Packed, multi, tar};
 
 const NAME: &str = "registry.example/shop/web:1.2";
 

@@ -10,8 +10,8 @@ use hcimage_testkit::external_tool::external_tool;
 use hcimage_testkit::tools::run;
 use serde_json::Value;
 
-use crate::layout::{Layout, Packed, multi};
 use crate::{bundle_of, local, names, unpacked};
+use hcimage_testkit::oci_layout::{Layout, Packed, multi};
 
 const NAME: &str = "registry.example/shop/web:1.2";
 
@@ -57,7 +57,8 @@ fn a_layout_of_three_platforms_gives_each_node_its_own_and_keeps_the_index() {
             (said["Architecture"].as_str(), said["Layers"].as_array().map(Vec::len)),
             (Some(go), Some(2))
         );
-        assert_eq!(made.archive.image_names, [NAME]);
+        assert!(made.archive.image_names.iter().any(|name| name == NAME));
+        assert_eq!(made.archive.image_names.len(), 2);
         assert!(made.archive.unpacked_size.is_some_and(|size| size >= 8192));
     }
 }

@@ -5,7 +5,7 @@
 
 mod bad;
 mod containerd;
-mod layout;
+
 mod local;
 mod registry;
 mod registry_faults;
@@ -40,8 +40,11 @@ fn fetched(name: &str) -> ImageSource {
     ImageSource::Registry(name.parse().unwrap())
 }
 
+/// By their tags: each is there by its digest, too.
 fn names(bundle: &ImageBundle) -> Vec<String> {
-    bundle.names.iter().map(ToString::to_string).collect()
+    let (tagged, pinned): (Vec<_>, Vec<_>) = bundle.names.iter().partition(|name| name.sha256().is_none());
+    assert!(pinned.len() >= tagged.len());
+    tagged.into_iter().map(ToString::to_string).collect()
 }
 
 /// The files of a tar, by name.

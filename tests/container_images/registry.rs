@@ -15,8 +15,8 @@ use hcimage_testkit::tools::run;
 use hcimage_testkit::unpacked;
 use serde_json::Value;
 
-use crate::layout::{Layout, Packed, multi};
 use crate::{bundle_of, bundle_with, fetched, names, unpacked as files_of};
+use hcimage_testkit::oci_layout::{Layout, Packed, multi};
 
 const LAYOUT_NAME: &str = "shop";
 
@@ -140,7 +140,7 @@ fn the_best_variant_for_a_processor_is_taken_and_a_name_by_digest_works() {
     let variants: Vec<_> =
         config.filter_map(|config| config["variant"].as_str().map(str::to_owned)).collect();
     assert_eq!(variants, ["v7"]);
-    assert_eq!(names(&made), [name]);
+    assert_eq!(made.names.iter().map(ToString::to_string).collect::<Vec<_>>(), [name]);
 }
 
 #[test]

@@ -13,8 +13,8 @@ use hcimage::source::digest::Sha256Digest;
 use hcimage::value::Secret;
 use hcimage_testkit::desk::{Desk, chain};
 
-use crate::layout::{Layout, Packed, multi};
 use crate::{bundle_with, fetched};
+use hcimage_testkit::oci_layout::{Layout, Packed, multi};
 
 /// What a request is answered with.
 #[derive(Clone, Debug, Default)]

@@ -1,10 +1,12 @@
 //! The first server waits for its cluster.
 
+use std::time::Duration;
+
 use hc_firstboot::RunOutcome;
 
 use crate::failures::report_of;
 use crate::machine::Machine;
-use crate::scenario::{MANIFEST, STATUS, World};
+use crate::scenario::{MANIFEST, STATUS, World, agent_seed};
 
 #[test]
 fn missing_nodes_are_a_note_on_the_first_server() {
@@ -104,4 +106,29 @@ fn a_workload_that_completes_later_succeeds() {
     let machine = Machine::boot(world);
     assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
     assert_eq!(machine.now.borrow().k3s_start_commands, 0);
+}
+
+/// k3s imports in the background: a node can be Ready without the images that its card has.
+#[test]
+fn a_node_waits_for_its_container_images_and_names_those_that_never_come() {
+    let with = |imported_after: u64| {
+        let mut seed = agent_seed();
+        seed.k3s.images = ["a.example/x:1", "a.example/y:2"].map(str::to_owned).to_vec();
+        let mut world = World::flashed(&seed);
+        world.imported_after = Duration::from_secs(imported_after);
+        world
+    };
+    let machine = Machine::boot(with(200));
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
+    let status = machine.text(STATUS);
+    assert!(status.contains("2 container images"), "{status}");
+    assert!(
+        machine.said().contains("1 of 2 container images are not imported: a.example/y:2"),
+        "{}",
+        machine.said()
+    );
+    let text = report_of(with(100_000));
+    for part in ["1 of 2 container images are not imported: a.example/y:2", "journalctl -u k3s"] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
 }

@@ -98,6 +98,12 @@ impl World {
             "/usr/local/bin/k3s check-config" => {
                 Ok(Output { success: false, stdout: CHECK_CONFIG.to_owned(), stderr: String::new() })
             }
+            "/usr/local/bin/k3s ctr --namespace=k8s.io images list --quiet" => {
+                // The first one is there from the beginning.
+                let there = if now.uptime >= self.imported_after { usize::MAX } else { 1 };
+                let names = self.seed.k3s.images.iter().take(there);
+                good(names.map(|name| format!("{name}\n")).collect::<String>())
+            }
             "getent ahosts time.example" => good("192.0.2.1  STREAM time.example\n192.0.2.1  DGRAM\n"),
             "timedatectl show --property=NTPSynchronized --value" => {
                 good(if self.timesyncd { "yes\n" } else { "no\n" })

@@ -141,6 +141,8 @@ pub(crate) struct World {
     pub(crate) workload_is_good: bool,
     /// Seconds after the start of k3s at which it prunes the manifest again.
     pub(crate) pruned_after: Option<u64>,
+    /// When k3s has imported the last of the images.
+    pub(crate) imported_after: Duration,
     /// A component whose pod never becomes ready.
     pub(crate) broken_component: Option<&'static str>,
     /// The journal of k3s, between the first line and the last.
@@ -232,7 +234,7 @@ pub(crate) fn seed() -> Seed {
             wait_seconds: 40,
             dirs: vec![Dir { path: "cloud/db".parse().unwrap(), mode: 0o750, uid: 33, gid: 34 }],
         }),
-        k3s: K3s { ready_seconds: 300, modules: Vec::new() },
+        k3s: K3s { ready_seconds: 300, modules: Vec::new(), images: Vec::new() },
         secrets: Secrets::default(),
         report: Report { boot_dir: "/boot/firmware".into() },
         bundle: vec![
@@ -341,6 +343,7 @@ impl World {
             clock_at_boot: Duration::ZERO,
             clock_is_fixed: false,
             time_served: true,
+            imported_after: Duration::ZERO,
             time_off: [0; 3],
             timesyncd: false,
             carrier: true,

@@ -74,9 +74,10 @@ pub(super) fn write(cx: &SourceContext<'_>, images: &[Image], arch: Arch) -> Res
 }
 
 fn index(images: &[Image]) -> io::Result<Vec<u8>> {
-    let manifests = images.iter().map(|image| {
-        let mut annotations = BTreeMap::from([(FULL_NAME, image.name.to_string())]);
-        if let Some(tag) = image.name.tag() {
+    let names = images.iter().flat_map(|image| image.names().map(move |name| (image, name)));
+    let manifests = names.map(|(image, name)| {
+        let mut annotations = BTreeMap::from([(FULL_NAME, name.to_string())]);
+        if let Some(tag) = name.tag() {
             annotations.insert(REF_NAME, tag.to_owned());
         }
         Entry {

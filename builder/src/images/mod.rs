@@ -46,6 +46,15 @@ pub(crate) struct Image {
     _kept: Option<UnpackedStream>,
 }
 
+impl Image {
+    /// What containerd is to know it by: its tag, and its digest. The kubelet looks for a reference with both by the digest
+    /// alone, and older releases of k3s give an imported image no such name.
+    fn names(&self) -> impl Iterator<Item = ImageReference> {
+        let tagged = self.name.without_digest();
+        tagged.into_iter().chain([self.name.at_digest(&self.target.digest.to_string())])
+    }
+}
+
 /// Where container images come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImageSource {
@@ -58,7 +67,7 @@ pub enum ImageSource {
 /// The images for nodes of one architecture, and the archive that has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageBundle {
-    /// Sorted.
+    /// Each by its tag, if it has one, and by its digest.
     pub names: Vec<ImageReference>,
     /// The archive.
     pub archive: Artifact,
@@ -96,5 +105,5 @@ pub fn bundle(
     }
     images.dedup_by(|one, other| one.name == other.name);
     let archive = archive::write(cx, &images, arch)?;
-    Ok(Some(ImageBundle { names: images.into_iter().map(|image| image.name).collect(), archive }))
+    Ok(Some(ImageBundle { names: images.iter().flat_map(Image::names).collect(), archive }))
 }

@@ -62,7 +62,7 @@ pub(super) fn seed(
         },
         root: Root { grow: true },
         data_disk: node.data_disk.as_ref().map(data_disk),
-        k3s: K3s { ready_seconds: READY_SECONDS, modules },
+        k3s: K3s { ready_seconds: READY_SECONDS, modules, images: images(request) },
         // Every start of k3s needs its token and its password again, so those stay.
         secrets: Secrets {
             remove: admin(request)
@@ -72,6 +72,11 @@ pub(super) fn seed(
         report: Report { boot_dir: PathBuf::from(builder.facts.boot_dir.as_str()) },
         bundle: gathered.artifacts.iter().map(|(path, artifact)| bundle(path, artifact)).collect(),
     })
+}
+
+/// Those of k3s itself are not among them: its releases name them in ways of their own.
+fn images(request: &Request<'_>) -> Vec<String> {
+    request.images.iter().flat_map(|bundle| &bundle.names).map(ToString::to_string).collect()
 }
 
 fn role(request: &Request<'_>, gathered: &Gathered) -> Role {

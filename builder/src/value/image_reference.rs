@@ -32,6 +32,18 @@ impl ImageReference {
         self.0.digest()?.strip_prefix("sha256:")
     }
 
+    /// The name by its tag alone; none where it has no tag.
+    pub fn without_digest(&self) -> Option<Self> {
+        let tag = self.tag()?.to_owned();
+        Some(Self(Reference::with_tag(self.registry().to_owned(), self.repository().to_owned(), tag)))
+    }
+
+    /// The name by its digest alone, in hexadecimal digits of SHA-256.
+    pub fn at_digest(&self, sha256: &str) -> Self {
+        let digest = format!("sha256:{sha256}");
+        Self(Reference::with_digest(self.registry().to_owned(), self.repository().to_owned(), digest))
+    }
+
     /// Whether the name means another image tomorrow: `latest`, and no digest.
     pub fn floats(&self) -> bool {
         self.0.digest().is_none() && self.0.tag().is_none_or(|tag| tag == "latest")

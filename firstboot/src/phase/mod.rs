@@ -11,6 +11,7 @@ mod disk_space;
 mod finish;
 mod host;
 mod identity;
+mod images;
 mod join;
 mod k3s;
 mod network;
@@ -76,6 +77,7 @@ pub fn all() -> Vec<Box<dyn Phase>> {
         Box::new(join::Join::default()),
         Box::new(k3s::K3s::default()),
         Box::new(ready::Ready::default()),
+        Box::new(images::Images),
         Box::new(nodes::Nodes),
         Box::new(workloads::Workloads::default()),
         Box::new(check::Check),

@@ -236,6 +236,9 @@ pub struct K3s {
     /// Kernel modules that this cluster's settings need besides those that k3s itself asks for, such as `vxlan`.
     #[serde(default)]
     pub modules: Vec<String>,
+    /// Container images on the card that containerd must have before the node counts as Ready, in full.
+    #[serde(default)]
+    pub images: Vec<String>,
 }
 
 /// Files that must not stay on the card.

@@ -89,6 +89,8 @@ pub enum PhaseName {
     K3s,
     /// The node is Ready.
     Ready,
+    /// containerd has all container images that are on the card.
+    Images,
     /// All nodes of the cluster have joined.
     Nodes,
     /// Manifests, charts and deployments are complete.
@@ -116,6 +118,7 @@ impl PhaseName {
             Self::Join => "join",
             Self::K3s => "k3s",
             Self::Ready => "ready",
+            Self::Images => "images",
             Self::Nodes => "nodes",
             Self::Workloads => "workloads",
             Self::Check => "check",

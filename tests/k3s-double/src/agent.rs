@@ -69,7 +69,7 @@ impl Agent {
         let identity = self.certificate(&supervisor)?;
         self.write_files(&local, &ca, &identity)?;
         retry("Waiting for the server", || supervisor.fetch("/v1-k3s/readyz"));
-        let images = images::import(&self.node.data.join("agent/images"))?;
+        let images = images::import_for(&self.node.data)?;
         let api = Client::new(local, tls::client(&ca, Some(&identity))?);
         wait_for_apiserver(&api)?;
         self.register(&api, &images)

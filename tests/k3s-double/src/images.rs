@@ -10,6 +10,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use ruzstd::decoding::StreamingDecoder;
 use serde_json::Value;
 
+use crate::oci::Blobs;
 use crate::{files, log};
 
 /// The largest zstd window that k3s accepts.
@@ -18,6 +19,8 @@ const WINDOW_LIMIT: u64 = 32 * 1024 * 1024;
 const MANIFEST_LIMIT: u64 = 4 * 1024 * 1024;
 /// If it is there, archives that did not change are not imported again.
 const CACHE: &str = ".cache.json";
+/// The names of what was imported, below the data directory: what `ctr images list` prints.
+const STORE: &str = "agent/containerd/k3s-double-images";
 
 /// What tells that an archive changed: its size and the time it was last written, in nanoseconds since 1970.
 type Stamp = (u64, u64);
@@ -26,7 +29,28 @@ type Stamp = (u64, u64);
 ///
 /// # Errors
 /// When the directory is there but cannot be read, or the cache cannot be written.
-pub(crate) fn import(dir: &Path) -> Result<Vec<String>> {
+pub(crate) fn import_for(data: &Path) -> Result<Vec<String>> {
+    let images = import(&data.join("agent/images"))?;
+    let store = data.join(STORE);
+    if let Some(dir) = store.parent() {
+        fs::create_dir_all(dir).with_context(|| format!("creating {}", dir.display()))?;
+    }
+    let list: String = images.iter().map(|name| format!("{name}\n")).collect();
+    files::write_atomic(&store, 0o600, list.as_bytes())?;
+    Ok(images)
+}
+
+/// The names of the imported images, a line each.
+///
+/// # Errors
+/// When nothing was imported yet, as where containerd does not run.
+pub(crate) fn list(data: &Path) -> Result<String> {
+    let list = files::read_optional(&data.join(STORE))?;
+    list.context("ctr: cannot access socket /run/k3s/containerd/containerd.sock: no such file or directory")
+}
+
+/// The names of what the archives in the directory have.
+fn import(dir: &Path) -> Result<Vec<String>> {
     let cache_path = dir.join(CACHE);
     let cached = files::read_optional(&cache_path)?;
     let mut record = cached.as_deref().map(read_cache).unwrap_or_default();
@@ -104,6 +128,7 @@ fn read_archive(path: &Path) -> Result<Vec<String>> {
 /// Reads the whole archive and returns the names of its images.
 fn read_tar(mut stream: impl Read) -> Result<Vec<String>> {
     let mut manifests: BTreeMap<String, Value> = BTreeMap::new();
+    let mut blobs = Blobs::default();
     let mut archive = tar::Archive::new(&mut stream);
     for entry in archive.entries().context("reading the archive")? {
         let entry = entry.context("reading the archive")?;
@@ -112,13 +137,16 @@ fn read_tar(mut stream: impl Read) -> Result<Vec<String>> {
         if let Some(name) = ["manifest.json", "index.json"].into_iter().find(|name| name.as_bytes() == path) {
             let parsed = serde_json::from_reader(entry.take(MANIFEST_LIMIT));
             manifests.insert(name.into(), parsed.with_context(|| format!("reading {name} in it"))?);
+        } else if let Some(digest) = path.strip_prefix(b"blobs/sha256/").filter(|digest| !digest.is_empty()) {
+            let digest = String::from_utf8_lossy(digest).into_owned();
+            blobs.add(&digest, entry)?;
         }
     }
     // What follows the end mark still has to decompress: a cut file must not pass.
     std::io::copy(&mut stream, &mut std::io::sink()).context("reading the archive's end")?;
     let names = match (manifests.get("index.json"), manifests.get("manifest.json")) {
         (_, Some(docker)) => docker_names(docker)?,
-        (Some(oci), None) => oci_names(oci)?,
+        (Some(oci), None) => blobs.images(oci)?,
         (None, None) => bail!("neither manifest.json nor index.json is in it"),
     };
     ensure!(!names.is_empty(), "no image in it");
@@ -132,17 +160,6 @@ fn docker_names(manifest: &Value) -> Result<Vec<String>> {
     names(
         images.iter().map(|image| tags(image).iter().filter_map(Value::as_str).map(str::to_owned).collect()),
     )
-}
-
-/// An OCI layout lists manifests, each with its name as an annotation.
-fn oci_names(index: &Value) -> Result<Vec<String>> {
-    const ANNOTATIONS: [&str; 2] = ["io.containerd.image.name", "org.opencontainers.image.ref.name"];
-    let images = index.get("manifests").and_then(Value::as_array).context("index.json has no manifests")?;
-    names(images.iter().map(|image| {
-        let annotations = image.get("annotations");
-        let name = ANNOTATIONS.iter().find_map(|key| annotations?.get(key)?.as_str());
-        name.map(str::to_owned).into_iter().collect()
-    }))
 }
 
 /// Every image needs a name, or nothing could ever refer to it.
@@ -176,6 +193,7 @@ fn write_cache(record: &BTreeMap<String, (Stamp, Vec<String>)>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::sha256_hex;
 
     const DOCKER: &str =
         r#"[{"Config":"c.json","RepoTags":["docker.io/rancher/mirrored-pause:3.6"],"Layers":[]}]"#;
@@ -201,15 +219,53 @@ mod tests {
         import(dir.path()).unwrap()
     }
 
+    /// An OCI layout with an image for this machine, whose layer may have lost a byte.
+    fn oci(is_whole: bool) -> Vec<u8> {
+        let go = if std::env::consts::ARCH == "x86_64" { "amd64" } else { "arm64" };
+        let mut builder = tar::Builder::new(Vec::new());
+        let mut add = |name: &str, content: &str| {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(content.len() as u64);
+            builder.append_data(&mut header, name, content.as_bytes()).unwrap();
+        };
+        let mut blob = |content: &str, written: &str| {
+            let digest = sha256_hex(content.as_bytes());
+            add(&format!("blobs/sha256/{digest}"), written);
+            format!("sha256:{digest}")
+        };
+        let layer = blob("layer", if is_whole { "layer" } else { "laye" });
+        let config = format!(r#"{{"os":"linux","architecture":"{go}"}}"#);
+        let config = blob(&config, &config);
+        let manifest = format!(r#"{{"config":{{"digest":"{config}"}},"layers":[{{"digest":"{layer}"}}]}}"#);
+        let digest = blob(&manifest, &manifest);
+        let name = "docker.io/library/a:1";
+        add(
+            "index.json",
+            &format!(
+                r#"{{"manifests":[{{"digest":"{digest}","annotations":{{"io.containerd.image.name":"{name}"}}}}]}}"#
+            ),
+        );
+        builder.into_inner().unwrap()
+    }
+
     #[test]
     fn reads_docker_and_oci_archives() {
-        let oci = r#"{"manifests":[{"annotations":{"io.containerd.image.name":"docker.io/library/a:1"}}]}"#;
         let names = imported(&[
-            ("a.tar", tar_of("index.json", oci)),
+            ("a.tar", oci(true)),
             ("b.tar.zst", zstd(&tar_of("./manifest.json", DOCKER))),
             ("c.unknown", b"ignored".to_vec()),
         ]);
         assert_eq!(names, ["docker.io/library/a:1", "docker.io/rancher/mirrored-pause:3.6"]);
+    }
+
+    #[test]
+    fn what_was_imported_is_listed() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(list(dir.path()).is_err());
+        fs::create_dir_all(dir.path().join("agent/images")).unwrap();
+        fs::write(dir.path().join("agent/images/a.tar"), oci(true)).unwrap();
+        import_for(dir.path()).unwrap();
+        assert_eq!(list(dir.path()).unwrap(), "docker.io/library/a:1\n");
     }
 
     #[test]
@@ -221,6 +277,7 @@ mod tests {
             ("empty.tar", tar_of("other.json", "{}")),
             ("untagged.tar", tar_of("manifest.json", r#"[{"RepoTags":null}]"#)),
             ("list.txt", b"docker.io/library/a:1\n".to_vec()),
+            ("damaged.tar", oci(false)),
         ] {
             assert!(imported(&[(name, bytes)]).is_empty(), "{name}");
         }

@@ -10,6 +10,7 @@ pub mod files;
 pub mod golden;
 pub mod guest;
 pub mod hcimage;
+pub mod oci_layout;
 pub mod own_programs;
 pub mod proof;
 pub mod publisher;

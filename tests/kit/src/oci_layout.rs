@@ -9,44 +9,44 @@ use flate2::write::GzEncoder;
 use hcimage::source::digest::Sha256Digest;
 use serde_json::{Value, json};
 
-pub(crate) const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 
 /// How a layer is packed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Packed {
+pub enum Packed {
     Not,
     Gzip,
     Zstd,
 }
 
 /// The folder of a layout.
-pub(crate) struct Layout {
-    pub(crate) dir: PathBuf,
+pub struct Layout {
+    pub dir: PathBuf,
     entries: Vec<Value>,
 }
 
 impl Layout {
-    pub(crate) fn new(dir: &Path) -> Self {
+    pub fn new(dir: &Path) -> Self {
         fs::create_dir_all(dir.join("blobs/sha256")).unwrap();
         fs::write(dir.join("oci-layout"), r#"{"imageLayoutVersion": "1.0.0"}"#).unwrap();
         Self { dir: dir.to_owned(), entries: Vec::new() }
     }
 
     /// Writes a blob; its descriptor.
-    pub(crate) fn blob(&self, media_type: &str, bytes: &[u8]) -> Value {
+    pub fn blob(&self, media_type: &str, bytes: &[u8]) -> Value {
         let digest = Sha256Digest::of(bytes);
         fs::write(self.blob_path(&digest.to_string()), bytes).unwrap();
         json!({"mediaType": media_type, "digest": format!("sha256:{digest}"), "size": bytes.len()})
     }
 
-    pub(crate) fn blob_path(&self, digest: &str) -> PathBuf {
+    pub fn blob_path(&self, digest: &str) -> PathBuf {
         self.dir.join("blobs/sha256").join(digest.trim_start_matches("sha256:"))
     }
 
     /// A layer with files; its descriptor and the digest of what is packed in it.
-    pub(crate) fn layer(&self, packed: Packed, files: &[(&str, &[u8])]) -> (Value, String) {
+    pub fn layer(&self, packed: Packed, files: &[(&str, &[u8])]) -> (Value, String) {
         let tar = tar(files);
         let diff_id = format!("sha256:{}", Sha256Digest::of(&tar));
         let (ending, bytes) = match packed {
@@ -62,7 +62,7 @@ impl Layout {
     }
 
     /// An image of these layers; its descriptor, with its platform.
-    pub(crate) fn image(&self, architecture: &str, layers: &[(Value, String)]) -> Value {
+    pub fn image(&self, architecture: &str, layers: &[(Value, String)]) -> Value {
         let (architecture, variant) = architecture.split_once('/').unwrap_or((architecture, ""));
         let diff_ids: Vec<&String> = layers.iter().map(|(_, diff_id)| diff_id).collect();
         let mut config = json!({
@@ -84,20 +84,20 @@ impl Layout {
         )
     }
 
-    pub(crate) fn manifest(&self, manifest: &Value, platform: Value) -> Value {
+    pub fn manifest(&self, manifest: &Value, platform: Value) -> Value {
         let mut descriptor = self.blob(MANIFEST, manifest.to_string().as_bytes());
         descriptor["platform"] = platform;
         descriptor
     }
 
     /// An index of images; its descriptor.
-    pub(crate) fn index(&self, images: &[Value]) -> Value {
+    pub fn index(&self, images: &[Value]) -> Value {
         let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": images});
         self.blob(INDEX, index.to_string().as_bytes())
     }
 
     /// Puts an image or index into the list of the layout, under this name where there is one.
-    pub(crate) fn add(&mut self, name: Option<&str>, mut descriptor: Value) {
+    pub fn add(&mut self, name: Option<&str>, mut descriptor: Value) {
         if let Some(name) = name {
             descriptor["annotations"] = json!({"org.opencontainers.image.ref.name": name});
         }
@@ -107,7 +107,7 @@ impl Layout {
     }
 
     /// The layout as a tar.
-    pub(crate) fn archive(&self, path: &Path) {
+    pub fn archive(&self, path: &Path) {
         let mut builder = tar::Builder::new(fs::File::create(path).unwrap());
         builder.append_dir_all(".", &self.dir).unwrap();
         builder.finish().unwrap();
@@ -115,7 +115,7 @@ impl Layout {
 }
 
 /// An image for these platforms in an index, as registries have most; with an attestation, as Docker's builder adds.
-pub(crate) fn multi(layout: &Layout, platforms: &[&str], shared: &[(Value, String)]) -> Value {
+pub fn multi(layout: &Layout, platforms: &[&str], shared: &[(Value, String)]) -> Value {
     let mut images = Vec::new();
     for platform in platforms {
         let mut layers = shared.to_vec();
@@ -133,7 +133,7 @@ pub(crate) fn multi(layout: &Layout, platforms: &[&str], shared: &[(Value, Strin
     layout.index(&images)
 }
 
-pub(crate) fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
+pub fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for (name, content) in files {
         let mut header = tar::Header::new_ustar();
