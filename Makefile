@@ -51,7 +51,7 @@ checkers: setup ## a directory with the services whose checkers the tests run; i
 	tests/bases/make.sh --checkers
 
 # Unit tests that ask programs of Debian packages: file systems, partition tables, versions.
-QUICK_SKIPS := fs::ext4 fs::fat disk:: of_dpkg by_dpkg
+QUICK_SKIPS := fs::ext4 fs::fat disk:: of_dpkg by_dpkg phase::blank the_root_partition_grows
 
 quick: format clippy ## before a commit: format, clippy, unit tests; needs only Rust and gcc, installs nothing
 	@echo "quick: SKIPPED, since they need other programs: unit tests $(QUICK_SKIPS) (make check runs them)"
