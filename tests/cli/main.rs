@@ -3,9 +3,11 @@
 #![cfg(test)]
 
 mod boot;
+mod cache;
 mod container_images;
 mod damage;
 mod download;
 mod init;
 mod interrupt;
+mod lock;
 mod usage;

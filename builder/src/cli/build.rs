@@ -52,7 +52,7 @@ impl Args {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let (project, sources) = (self.build_args.project()?, self.build_args.sources()?);
         let destination = Destination { path: self.output, overwrite: self.overwrite };
-        let outcome = super::session()?.build(&project, &sources, &destination)?;
+        let outcome = self.build_args.session()?.build(&project, &sources, &destination)?;
         let report = Report { project: &project, outcome: &outcome };
         if self.json { report.json() } else { report.text() }
     }

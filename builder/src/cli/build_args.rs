@@ -10,7 +10,7 @@ use crate::board::{Board, Boards};
 use crate::cluster::{Addressing, DataDir, DataDisk, ImageSource, Manifest, SingleNode};
 use crate::images::LocalImages;
 use crate::local_file;
-use crate::session::{K3sChoice, Project, Sources};
+use crate::session::{K3sChoice, Project, Session, Sources};
 use crate::source::INPUT_FORMATS;
 use crate::source::k3s_version::{K3sVersion, K3sVersionReq};
 use crate::source::url::SourceUrl;
@@ -33,6 +33,18 @@ pub(super) struct BuildArgs {
     /// One node alone, without a cluster file: its board, such as cm4 or pc
     #[arg(long)]
     board: Option<String>,
+    #[command(flatten)]
+    sources: SourceArgs,
+    /// A directory with board profiles of your own
+    #[arg(long, value_name = "DIR")]
+    profiles: Option<PathBuf>,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+/// Where the inputs come from.
+#[derive(Debug, clap::Args)]
+pub(super) struct SourceArgs {
     #[arg(long, value_name = "FILE", help = format!("A stock image of your own: {INPUT_FORMATS}"))]
     base: Option<PathBuf>,
     /// k3s: a channel, a version, or a directory with a release's files
@@ -46,17 +58,18 @@ pub(super) struct BuildArgs {
     /// Where what was resolved is kept
     #[arg(long, value_name = "FILE", default_value = "hcimage.lock")]
     lock: PathBuf,
-    /// A directory with board profiles of your own
-    #[arg(long, value_name = "DIR")]
-    profiles: Option<PathBuf>,
     /// A mirror of the k3s releases, laid out like the original
     #[arg(long, value_name = "URL", default_value = "https://github.com/k3s-io/k3s/releases/download")]
     k3s_releases: SourceUrl,
     /// A mirror of the k3s channel server
     #[arg(long, value_name = "URL", default_value = "https://update.k3s.io/v1-release/channels")]
     k3s_channels: SourceUrl,
-    #[command(flatten)]
-    node: NodeArgs,
+    /// Take only what the lock has: fail where something new would be added to it
+    #[arg(long)]
+    locked: bool,
+    /// Take everything from the cache: use no network
+    #[arg(long)]
+    offline: bool,
 }
 
 /// What the node will be.
@@ -131,10 +144,23 @@ impl BuildArgs {
 
     /// Where the inputs come from.
     pub(super) fn sources(&self) -> anyhow::Result<Sources> {
+        self.sources.sources()
+    }
+
+    /// A session as the arguments have it.
+    pub(super) fn session(&self) -> anyhow::Result<Session> {
+        self.sources.session()
+    }
+}
+
+impl SourceArgs {
+    /// Where the inputs come from.
+    pub(super) fn sources(&self) -> anyhow::Result<Sources> {
         Ok(Sources {
             base: self.base.clone(),
             k3s: self.k3s.as_deref().map(|given| self.k3s_choice(given)).transpose()?,
             lock: self.lock.clone(),
+            locked: self.locked,
             k3s_releases: self.k3s_releases.clone(),
             k3s_channels: self.k3s_channels.clone(),
             build_time: source_date_epoch()?,
@@ -150,6 +176,16 @@ impl BuildArgs {
         let release: K3sVersionReq =
             given.parse().map_err(|bad| Usage(format!("--k3s: not a directory, and {bad}")))?;
         Ok(K3sChoice::Release(release))
+    }
+
+    /// A session as the arguments have it.
+    pub(super) fn session(&self) -> anyhow::Result<Session> {
+        Ok(super::session()?.offline(self.offline))
+    }
+
+    /// The lock file.
+    pub(super) fn lock(&self) -> &Path {
+        &self.lock
     }
 }
 

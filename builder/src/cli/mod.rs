@@ -4,6 +4,7 @@ mod ask;
 mod boards;
 mod build;
 mod build_args;
+mod cache;
 mod cat;
 mod exit;
 mod init;
@@ -14,6 +15,7 @@ mod place;
 mod plan;
 mod rotate;
 mod run;
+mod update;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -58,6 +60,8 @@ enum Command {
     Cat(cat::Args),
     Rotate(rotate::Args),
     Run(run::Args),
+    Update(Box<update::Args>),
+    Cache(cache::Args),
 }
 
 /// Runs the program with the process's arguments.
@@ -124,6 +128,8 @@ impl Command {
             Self::Cat(args) => args.run(),
             Self::Rotate(args) => args.run(),
             Self::Run(args) => args.run(),
+            Self::Update(args) => args.run(),
+            Self::Cache(args) => args.run(),
         }
     }
 }

@@ -35,7 +35,7 @@ const EXAMPLES: &str = "Examples:
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let (project, sources) = (self.build_args.project()?, self.build_args.sources()?);
-        let nodes = super::session()?.preview(&project, &sources, self.only.as_ref())?;
+        let nodes = self.build_args.session()?.preview(&project, &sources, self.only.as_ref())?;
         if self.json {
             let nodes: Vec<_> = nodes
                 .iter()

@@ -15,12 +15,14 @@ mod docker_save;
 mod error;
 mod layout;
 mod local;
+mod needed;
 mod registry;
 mod resolve;
 mod tar_file;
 
 pub use error::{ImageError, Result};
 pub use local::LocalImages;
+pub use needed::needed;
 pub use registry::{Credentials, RegistryAccess, RegistryHosts};
 
 use crate::arch::Arch;

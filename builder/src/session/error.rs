@@ -59,6 +59,14 @@ pub enum SessionError {
         #[source]
         source: Box<BuildError>,
     },
+    /// An input was named that the lock does not have.
+    #[error("the lock has no entry {name}; it has {known}")]
+    NoEntry {
+        /// What was asked for.
+        name: String,
+        /// The entries that there are.
+        known: String,
+    },
     /// A node was asked for that the cluster does not have.
     #[error("there is no node {name}; the cluster has {known}")]
     NoNode {
@@ -106,7 +114,7 @@ impl Classified for SessionError {
             Self::Secrets(error) => error.class(),
             Self::CgroupV1Unsupported(error) => error.class(),
             Self::Node { source, .. } => source.class(),
-            Self::NoBase { .. } | Self::NoNode { .. } => Some(ExitClass::Usage),
+            Self::NoBase { .. } | Self::NoNode { .. } | Self::NoEntry { .. } => Some(ExitClass::Usage),
             Self::Output(_)
             | Self::NoProgram(_)
             | Self::NoInputs { .. }

@@ -10,6 +10,7 @@ mod preview;
 mod project;
 mod rotate;
 mod sources;
+mod update;
 
 use std::collections::BTreeMap;
 
@@ -27,6 +28,7 @@ pub use preview::Preview;
 pub use project::Project;
 pub use rotate::Rotated;
 pub use sources::{K3sChoice, Sources};
+pub use update::Changed;
 
 /// What inputs are obtained with: network, cache, and the way to the user.
 pub struct Session {
@@ -44,6 +46,11 @@ impl Session {
     pub fn of_user(interrupt: Interrupt, progress: Box<dyn Progress>) -> Result<Self, SessionError> {
         let cache = Cache::of_user()?;
         Ok(Self { interrupt, progress, fetcher: Fetcher::new(RetryPolicy::default()), cache })
+    }
+
+    /// The same, which takes everything from the cache where `is_offline`.
+    pub fn offline(self, is_offline: bool) -> Self {
+        Self { fetcher: self.fetcher.offline(is_offline), ..self }
     }
 
     /// What the functions of [`crate::source`] and [`crate::pipeline`] take.

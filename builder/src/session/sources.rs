@@ -11,6 +11,7 @@ use crate::pipeline::Base;
 use crate::plan::{Plan, Request};
 use crate::progress::Progress;
 use crate::source::base::{self, BaseSource, UnpackedBase};
+use crate::source::cache::CacheLock;
 use crate::source::k3s_release::{self, K3sBundle, K3sSource};
 use crate::source::k3s_version::{K3sVersion, K3sVersionReq};
 use crate::source::lock::Lock;
@@ -28,6 +29,8 @@ pub struct Sources {
     pub k3s: Option<K3sChoice>,
     /// The lock file: what was resolved is kept there.
     pub lock: PathBuf,
+    /// Whether the lock must have everything already.
+    pub locked: bool,
     /// The k3s releases, or a mirror with their layout.
     pub k3s_releases: SourceUrl,
     /// The k3s channel server, or a mirror.
@@ -68,6 +71,8 @@ pub(super) struct BoardInputs {
 pub(super) struct Prepared<'a> {
     pub(super) project: &'a Project,
     pub(super) boards: BTreeMap<&'a str, BoardInputs>,
+    /// What was obtained stays in the cache meanwhile.
+    _cached: CacheLock,
 }
 
 /// A node's plan, and what it was made from.
@@ -84,18 +89,29 @@ impl Session {
         project: &'a Project,
         sources: &Sources,
     ) -> Result<Prepared<'a>, SessionError> {
+        let mut lock = Lock::load(&sources.lock)?.frozen(sources.locked);
+        self.prepare_with(project, sources, &mut lock)
+    }
+
+    /// The same with a lock that is read already.
+    pub(super) fn prepare_with<'a>(
+        &self,
+        project: &'a Project,
+        sources: &Sources,
+        lock: &mut Lock,
+    ) -> Result<Prepared<'a>, SessionError> {
         let cx = self.cx();
         // What cannot be cleared away is no reason not to build.
         let _ = cx.cache.clear_leftovers(cx.progress);
+        let cached = cx.cache.lock_shared(cx.progress, cx.interrupt)?;
         let mut wanted = Vec::new();
         for (name, choice) in &project.cluster.boards {
             wanted.push((name, &choice.profile, sources.base_of(&choice.profile, choice.base.as_ref())?));
         }
-        let mut lock = Lock::load(&sources.lock)?;
         let mut bases = Vec::new();
         for (name, board, source) in wanted {
             self.tell_foreign_host(name, &source);
-            let obtained = base::obtain(&cx, &source, &format!("base.{name}"), &mut lock)?;
+            let obtained = base::obtain(&cx, &source, &format!("base.{name}"), lock)?;
             let shown = match &source {
                 BaseSource::File(path) => path.display().to_string(),
                 BaseSource::Url(_) => obtained.name.clone(),
@@ -112,7 +128,7 @@ impl Session {
             let k3s = match releases.get(arch.debian()) {
                 Some(k3s) => k3s.clone(),
                 None => {
-                    let obtained = k3s_release::obtain(&cx, &k3s, arch, &mut lock)?;
+                    let obtained = k3s_release::obtain(&cx, &k3s, arch, lock)?;
                     releases.insert(arch.debian(), obtained.clone());
                     obtained
                 }
@@ -120,7 +136,7 @@ impl Session {
             let images = match bundles.get(arch.debian()) {
                 Some(images) => images.clone(),
                 None => {
-                    let made = images::bundle(&cx, &mut lock, &hosts, &project.cluster.images, arch)?;
+                    let made = images::bundle(&cx, lock, &hosts, &project.cluster.images, arch)?;
                     bundles.insert(arch.debian(), made.clone());
                     made
                 }
@@ -137,7 +153,7 @@ impl Session {
                 BoardInputs { base, _unpacked: unpacked, k3s, images, firstboot, time, written },
             );
         }
-        Ok(Prepared { project, boards })
+        Ok(Prepared { project, boards, _cached: cached })
     }
 
     /// Names a server that the cluster file or a profile of the user's names for a base, and hcimage does not know.

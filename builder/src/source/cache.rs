@@ -30,6 +30,9 @@ pub struct Cache {
     root: PathBuf,
 }
 
+/// The lock of the whole cache.
+const WHOLE: &str = "cache";
+
 /// Held while an entry is created; other builds wait. The system releases it with the process.
 #[derive(Debug)]
 pub(crate) struct CacheLock(#[expect(dead_code, reason = "held for its drop")] File);
@@ -140,11 +143,32 @@ impl Cache {
         interrupt: &Interrupt,
     ) -> Result<CacheLock> {
         self.make_dirs()?;
+        self.wait_for(key, File::try_lock, progress, interrupt)
+    }
+
+    /// Holds what is in the cache in its place: builds do so together, and [`Cache::lock_alone`] waits for them.
+    pub(crate) fn lock_shared(&self, progress: &dyn Progress, interrupt: &Interrupt) -> Result<CacheLock> {
+        self.make_dirs()?;
+        self.wait_for(WHOLE, File::try_lock_shared, progress, interrupt)
+    }
+
+    /// Waits until nobody uses the cache, and keeps others from it.
+    pub(crate) fn lock_alone(&self, progress: &dyn Progress, interrupt: &Interrupt) -> Result<CacheLock> {
+        self.lock(WHOLE, progress, interrupt)
+    }
+
+    fn wait_for(
+        &self,
+        key: &str,
+        try_lock: fn(&File) -> std::result::Result<(), TryLockError>,
+        progress: &dyn Progress,
+        interrupt: &Interrupt,
+    ) -> Result<CacheLock> {
         let path = self.lock_path(key);
         let file = private::open_or_create(&path)?;
         let mut waiting = None;
         loop {
-            match file.try_lock() {
+            match try_lock(&file) {
                 Ok(()) => return Ok(CacheLock(file)),
                 Err(TryLockError::WouldBlock) => {}
                 Err(TryLockError::Error(e)) => return Err(e).context("locking", &path),

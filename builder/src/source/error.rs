@@ -98,6 +98,22 @@ pub enum SourceError {
         /// The actual value.
         found: String,
     },
+    /// The lock has no entry, and must not get one.
+    #[error(
+        "{name} is not in {lock}, and --locked lets nothing new in; build once without --locked, and look at what is added"
+    )]
+    NotLocked {
+        /// The entry's name.
+        name: String,
+        /// The lock file.
+        lock: String,
+    },
+    /// It is not in the cache, and the network is not to be used.
+    #[error("{url} is not in the cache, and --offline uses no network; run it once without --offline")]
+    Offline {
+        /// The address.
+        url: String,
+    },
     /// A checksum file or lock file is invalid, contradicts itself or does not list the file.
     #[error("{file}: {problem}")]
     BadRecord {
@@ -128,6 +144,14 @@ pub enum SourceError {
         /// Bytes free.
         free: u64,
     },
+    /// Bytes in the cache are not those that were fetched.
+    #[error(
+        "{count} entries of the cache were damaged: they are fetched again when they are needed; check the disk"
+    )]
+    DamagedCache {
+        /// How many.
+        count: usize,
+    },
     /// The user interrupted the program.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
@@ -155,7 +179,8 @@ impl Classified for SourceError {
             | Self::WrongSize(_)
             | Self::LockMismatch { .. }
             | Self::BadRecord { .. }
-            | Self::Damaged { .. } => Some(ExitClass::BadInput),
+            | Self::Damaged { .. }
+            | Self::DamagedCache { .. } => Some(ExitClass::BadInput),
             Self::Unsupported { .. } => Some(ExitClass::Unsupported),
             Self::Network { .. } => Some(ExitClass::Unreachable),
             _ => None,

@@ -1,6 +1,7 @@
 //! `hcimage.lock`: every external input as resolved on first use, so that later builds use the same bytes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +15,7 @@ use crate::local_file::{self, TEXT_LIMIT};
 
 const HEADER: &str = "\
 # Written by hcimage: each external input as resolved on first use. Later builds use exactly these.
-# To use a newer one, remove its entry and build again. Keep this file under version control.
+# `hcimage update NAME` takes a newer one. Keep this file under version control.
 
 ";
 
@@ -40,6 +41,19 @@ pub struct Lock {
     path: PathBuf,
     inputs: BTreeMap<String, LockedInput>,
     channels: BTreeMap<String, LockedChannel>,
+    is_frozen: bool,
+    /// Whether changes are held back.
+    is_draft: bool,
+}
+
+/// What an entry says, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry(String);
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,10 +68,15 @@ impl Lock {
         match local_file::read_text(path, TEXT_LIMIT) {
             Ok(text) => Self::parse(path, &text),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                Ok(Self { path: path.into(), inputs: BTreeMap::new(), channels: BTreeMap::new() })
+                Ok(Self::of(path, BTreeMap::new(), BTreeMap::new()))
             }
             Err(e) => Err(e).context("reading", path),
         }
+    }
+
+    /// Reads a lock file that must be there.
+    pub fn load_existing(path: &Path) -> Result<Self> {
+        Self::parse(path, &local_file::read_text(path, TEXT_LIMIT).context("reading", path)?)
     }
 
     /// Reads the text of the lock file at `path`.
@@ -83,7 +102,55 @@ impl Lock {
                 return Err(twice(name));
             }
         }
-        Ok(Self { path: path.into(), inputs, channels })
+        Ok(Self::of(path, inputs, channels))
+    }
+
+    fn of(
+        path: &Path,
+        inputs: BTreeMap<String, LockedInput>,
+        channels: BTreeMap<String, LockedChannel>,
+    ) -> Self {
+        Self { path: path.into(), inputs, channels, is_frozen: false, is_draft: false }
+    }
+
+    /// The same, which takes no new entry where `is_frozen`.
+    pub fn frozen(self, is_frozen: bool) -> Self {
+        Self { is_frozen, ..self }
+    }
+
+    /// All entries by name, with what they say.
+    pub fn entries(&self) -> impl Iterator<Item = (String, Entry)> + '_ {
+        let inputs = self.inputs.iter().map(|(name, LockedInput { url, size, sha256, .. })| {
+            (name.clone(), Entry(format!("{url}, {size} bytes, SHA-256 {sha256}")))
+        });
+        let channels = self.channels.iter();
+        let channels = channels.map(|(name, channel)| (name.clone(), Entry(channel.version.to_string())));
+        channels.chain(inputs)
+    }
+
+    /// The digest of each input, by its name.
+    pub fn digests(&self) -> impl Iterator<Item = (String, Sha256Digest)> + '_ {
+        self.inputs.iter().map(|(name, input)| (name.clone(), input.sha256))
+    }
+
+    /// The same without the entries in `dropped`. Nothing of it is written before [`Lock::commit`].
+    pub(crate) fn without(mut self, dropped: &BTreeSet<String>) -> Self {
+        self.inputs.retain(|name, _| !dropped.contains(name));
+        self.channels.retain(|name, _| !dropped.contains(name));
+        Self { is_draft: true, ..self }
+    }
+
+    /// Writes what [`Lock::without`] held back.
+    pub(crate) fn commit(mut self) -> Result<()> {
+        self.is_draft = false;
+        self.save()
+    }
+
+    fn require_thawed(&self, name: &str) -> Result<()> {
+        if !self.is_frozen {
+            return Ok(());
+        }
+        Err(SourceError::NotLocked { name: name.to_owned(), lock: self.path.display().to_string() })
     }
 
     /// Where the lock file is.
@@ -99,6 +166,7 @@ impl Lock {
     /// Writes an input on first use; on later uses its digest and size must match the entry.
     pub fn record(&mut self, name: &str, input: LockedInput) -> Result<()> {
         let Some(locked) = self.inputs.get(name) else {
+            self.require_thawed(name)?;
             self.inputs.insert(name.to_owned(), input);
             return self.save();
         };
@@ -122,6 +190,7 @@ impl Lock {
 
     /// Writes the version of a channel, on first use.
     pub fn record_channel(&mut self, name: &str, url: SourceUrl, version: K3sVersion) -> Result<()> {
+        self.require_thawed(name)?;
         self.channels.insert(name.to_owned(), LockedChannel { url, version });
         self.save()
     }
@@ -163,6 +232,9 @@ impl Lock {
 
     /// Replaces the file atomically and durably.
     fn save(&self) -> Result<()> {
+        if self.is_draft {
+            return Ok(());
+        }
         let text = self.text().map_err(std::io::Error::other).context("writing", &self.path)?;
         write_atomically(&self.path, text.as_bytes()).context("writing", &self.path)
     }

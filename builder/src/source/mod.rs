@@ -11,6 +11,7 @@ pub mod digest;
 pub mod error;
 pub mod fetch;
 pub(crate) mod input;
+pub mod inventory;
 pub mod k3s_history;
 pub mod k3s_release;
 pub mod k3s_version;

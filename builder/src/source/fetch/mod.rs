@@ -60,6 +60,7 @@ pub struct Fetcher {
     retry_policy: RetryPolicy,
     /// Certificates that are trusted besides the system's.
     roots: Vec<Certificate>,
+    is_offline: bool,
 }
 
 /// What a server said, whatever it is.
@@ -94,7 +95,12 @@ pub struct DownloadSpec<'a> {
 impl Fetcher {
     /// A fetcher with TLS by rustls and the system's trusted certificates.
     pub fn new(retry_policy: RetryPolicy) -> Self {
-        Self { client: OnceLock::new(), retry_policy, roots: Vec::new() }
+        Self { client: OnceLock::new(), retry_policy, roots: Vec::new(), is_offline: false }
+    }
+
+    /// The same, which asks nobody where `is_offline`.
+    pub fn offline(self, is_offline: bool) -> Self {
+        Self { is_offline, ..self }
     }
 
     /// The same, which trusts the certificate authorities in `pem` too.
@@ -103,7 +109,19 @@ impl Fetcher {
             what: "the CA certificate of a registry".into(),
             problem: error.to_string(),
         })?;
-        Ok(Self { client: OnceLock::new(), retry_policy: self.retry_policy, roots })
+        Ok(Self {
+            client: OnceLock::new(),
+            retry_policy: self.retry_policy,
+            roots,
+            is_offline: self.is_offline,
+        })
+    }
+
+    fn client_for(&self, url: &SourceUrl) -> Result<Client> {
+        if self.is_offline {
+            return Err(SourceError::Offline { url: url.to_string() });
+        }
+        self.client()
     }
 
     fn client(&self) -> Result<Client> {
@@ -139,7 +157,7 @@ impl Fetcher {
     /// The target of the first redirect, which is not followed.
     pub fn redirect(&self, url: &SourceUrl, interrupt: &Interrupt) -> Result<SourceUrl> {
         retry::persist(self.retry_policy, interrupt, || {
-            let (client, asked) = (self.client()?, url.clone());
+            let (client, asked) = (self.client_for(url)?, url.clone());
             let response = unless_interrupted(interrupt, move || send(&client, &asked, HeaderMap::new()))??;
             let opened = Opened { url: url.clone(), response };
             if opened.response.status().is_redirection() {
@@ -196,7 +214,7 @@ impl Fetcher {
 
     /// Requests a file, following redirects.
     fn open(&self, url: &SourceUrl, headers: HeaderMap, interrupt: &Interrupt) -> Tried<Opened> {
-        let (client, url) = (self.client()?, url.clone());
+        let (client, url) = (self.client_for(url)?, url.clone());
         unless_interrupted(interrupt, move || follow(&client, url, &headers))?
     }
 }
