@@ -49,7 +49,7 @@ fn a_manifest_whose_image_nobody_brings_is_refused_with_the_fix() {
     };
     for (image, words) in [
         (NAME, vec!["shop.yaml", "Deployment web", NAME, "[[images]]", "--online"]),
-        ("nginx", vec!["nginx:latest", "name a version"]),
+        ("nginx", vec!["nginx:latest", "no fixed version"]),
     ] {
         manifest(dir.path(), image);
         fail(&mut with(&[]), 2, &words);
@@ -106,7 +106,7 @@ fn a_cluster_file_names_images_and_says_what_is_wrong_with_them() {
     let said = succeed(&mut cluster("[[images]]\narchive = \"shop.tar\"\n"));
     assert!(said.contains(IN_IMAGE), "{said}");
     for (images, words) in [
-        ("[[images]]\nname = \"nginx\"\n", vec!["nginx:latest", "another image tomorrow"]),
+        ("[[images]]\nname = \"nginx\"\n", vec!["nginx:latest", "no fixed version"]),
         ("[[images]]\nname = \"Nginx:1\"\n", vec!["Nginx:1", "invalid"]),
         ("[[images]]\narchive = \"a.tar\"\nlayout = \"b\"\n", vec!["not from both"]),
         ("[[images]]\n", vec!["neither"]),

@@ -393,5 +393,5 @@ fn a_name_with_another_digest_than_the_lock_is_refused() {
     let line = lock.lines().find(|line| line.starts_with("sha256")).unwrap().to_owned();
     std::fs::write(&path, lock.replace(&line, &format!("sha256 = \"{}\"", "0".repeat(64)))).unwrap();
     let said = fetch(&desk, &RegistryHosts::default(), &name(&server)).unwrap_err();
-    assert!(said.contains("404"), "{said}");
+    assert!(said.contains("404") && said.contains("hcimage update"), "{said}");
 }

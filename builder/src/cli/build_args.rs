@@ -35,6 +35,12 @@ pub(super) struct BuildArgs {
     board: Option<String>,
     #[command(flatten)]
     sources: SourceArgs,
+    /// Take only what the lock has: fail where something new would be added to it
+    #[arg(long)]
+    locked: bool,
+    /// Take everything from the cache: use no network
+    #[arg(long)]
+    offline: bool,
     /// A directory with board profiles of your own
     #[arg(long, value_name = "DIR")]
     profiles: Option<PathBuf>,
@@ -64,12 +70,6 @@ pub(super) struct SourceArgs {
     /// A mirror of the k3s channel server
     #[arg(long, value_name = "URL", default_value = "https://update.k3s.io/v1-release/channels")]
     k3s_channels: SourceUrl,
-    /// Take only what the lock has: fail where something new would be added to it
-    #[arg(long)]
-    locked: bool,
-    /// Take everything from the cache: use no network
-    #[arg(long)]
-    offline: bool,
 }
 
 /// What the node will be.
@@ -144,12 +144,12 @@ impl BuildArgs {
 
     /// Where the inputs come from.
     pub(super) fn sources(&self) -> anyhow::Result<Sources> {
-        self.sources.sources()
+        Ok(Sources { locked: self.locked, ..self.sources.sources()? })
     }
 
     /// A session as the arguments have it.
     pub(super) fn session(&self) -> anyhow::Result<Session> {
-        self.sources.session()
+        Ok(super::session()?.offline(self.offline))
     }
 }
 
@@ -160,7 +160,7 @@ impl SourceArgs {
             base: self.base.clone(),
             k3s: self.k3s.as_deref().map(|given| self.k3s_choice(given)).transpose()?,
             lock: self.lock.clone(),
-            locked: self.locked,
+            locked: false,
             k3s_releases: self.k3s_releases.clone(),
             k3s_channels: self.k3s_channels.clone(),
             build_time: source_date_epoch()?,
@@ -176,11 +176,6 @@ impl SourceArgs {
         let release: K3sVersionReq =
             given.parse().map_err(|bad| Usage(format!("--k3s: not a directory, and {bad}")))?;
         Ok(K3sChoice::Release(release))
-    }
-
-    /// A session as the arguments have it.
-    pub(super) fn session(&self) -> anyhow::Result<Session> {
-        Ok(super::session()?.offline(self.offline))
     }
 
     /// The lock file.

@@ -41,7 +41,7 @@ impl Args {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let boards = Boards::load(self.profiles.as_deref())?;
         let (project, _) = Project::load(&self.cluster, &boards)?;
-        let changes = self.sources.session()?.update(&project, &self.sources.sources()?, &self.names)?;
+        let changes = super::session()?.update(&project, &self.sources.sources()?, &self.names)?;
         let mut out = output::stdout();
         if changes.is_empty() {
             writeln!(out, "nothing changed: {} has the newest of each", self.sources.lock().display())?;

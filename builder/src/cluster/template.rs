@@ -101,7 +101,10 @@ fn top(text: &mut String, options: &TemplateOptions) {
     text.push_str(
         "# More names and addresses of the API.\n#tls-san = [\"k3s.example.org\"]\n\
          #time-zone = \"Europe/Berlin\"\n\
-         # YAML files that k3s applies when the cluster starts.\n#manifests = [\"shop.yaml\"]\n",
+         # YAML files that k3s applies when the cluster starts. The nodes must have their container images: see\n\
+         # [[images]] below, or let the nodes pull them.\n#manifests = [\"shop.yaml\"]\n#online = true\n\
+         \n# A container image that the nodes have from the start.\n#[[images]]\n\
+         #name = \"ghcr.io/navidrome/navidrome:0.63.2\"\n",
     );
 }
 

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use crate::local_file;
 use crate::source::digest::Sha256Digest;
 
+/// The longest index, manifest or configuration in bytes. containerd reads manifests of up to 8 MiB; real ones have kilobytes.
+pub(super) const DOCUMENT_LIMIT: u64 = 4 << 20;
+
 /// A blob, and where its bytes are. They are compared with the digest whenever they are used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Blob {
@@ -46,6 +49,10 @@ impl Blob {
 
     /// The bytes of a small blob, verified.
     pub(super) fn read(&self) -> io::Result<Vec<u8>> {
+        if self.size > DOCUMENT_LIMIT {
+            let problem = format!("{} bytes, expected at most {DOCUMENT_LIMIT}", self.size);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
+        }
         let mut bytes = Vec::new();
         self.open()?.read_to_end(&mut bytes)?;
         if Sha256Digest::of(&bytes) != self.digest {

@@ -9,10 +9,10 @@ use crate::interrupt::Interrupt;
 use crate::source::SourceError;
 use crate::source::digest::Sha256Digest;
 
-use super::blob::{Blob, open_at};
+use super::blob::{Blob, DOCUMENT_LIMIT, open_at};
 use super::error::{ImageError, Result};
 use super::layout::Files;
-use super::resolve::{DOCUMENT_LIMIT, Descriptor, OCI_MANIFEST};
+use super::resolve::{Descriptor, OCI_MANIFEST};
 use super::tar_file::TarFile;
 
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";

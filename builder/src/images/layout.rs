@@ -7,9 +7,9 @@ use oci_spec::image::{ImageIndex, OciLayout};
 use crate::local_file;
 use crate::source::digest::Sha256Digest;
 
-use super::blob::{Blob, open_at};
+use super::blob::{Blob, DOCUMENT_LIMIT, open_at};
 use super::error::{ImageError, Result};
-use super::resolve::{Content, DOCUMENT_LIMIT, Descriptor};
+use super::resolve::{Content, Descriptor};
 use super::tar_file::TarFile;
 
 /// What containerd and Docker write the full name into.

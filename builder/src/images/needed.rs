@@ -7,7 +7,7 @@ use oci_spec::image::{Descriptor, ImageIndex, ImageManifest};
 use crate::source::cache::Cache;
 use crate::source::digest::Sha256Digest;
 
-use super::resolve::DOCUMENT_LIMIT;
+use super::blob::DOCUMENT_LIMIT;
 
 /// The digests of all blobs of the image `target`, as far as its documents are in the cache: of all platforms.
 pub fn needed(cache: &Cache, target: Sha256Digest) -> BTreeSet<Sha256Digest> {

@@ -8,12 +8,8 @@ use serde::Deserialize;
 use crate::arch::Arch;
 use crate::source::digest::Sha256Digest;
 
-use super::blob::Blob;
+use super::blob::{Blob, DOCUMENT_LIMIT};
 use super::error::{ImageError, Result};
-
-/// The longest index, manifest or configuration in bytes. containerd reads no longer manifests than 8 MiB
-/// (`images.maxManifestSize` was 4 MiB); real ones have kilobytes.
-pub(super) const DOCUMENT_LIMIT: u64 = 4 << 20;
 
 /// The largest layer in bytes.
 pub(super) const LAYER_LIMIT: u64 = 16 << 30;

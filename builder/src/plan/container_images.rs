@@ -50,7 +50,7 @@ fn problem(container: &Container, there: &[ImageReference]) -> Option<String> {
         ));
     }
     if image.floats() {
-        return Some(format!("{image} is another image tomorrow: name a version"));
+        return Some(format!("{image} has no fixed version: name a tag other than latest, or a digest"));
     }
     if there.iter().any(|there| image.is_met_by(there)) {
         return None;
@@ -87,8 +87,8 @@ mod tests {
     fn what_would_be_pulled_is_told_with_file_workload_and_fix() {
         for (image, more, words) in [
             ("nginx:1.30", "", "nginx:1.30 is not on the nodes: add it to [[images]]"),
-            ("nginx", "", "nginx:latest is another image tomorrow: name a version"),
-            ("nginx:latest", "", "nginx:latest is another image tomorrow"),
+            ("nginx", "", "nginx:latest has no fixed version: name a tag"),
+            ("nginx:latest", "", "nginx:latest has no fixed version"),
             ("nginx:1.31", ", imagePullPolicy: Always", "set imagePullPolicy to IfNotPresent"),
             ("ghcr.io/library/nginx:1.31", "", "is not on the nodes"),
             ("NGINX:1.31", "", "invalid"),

@@ -237,6 +237,11 @@ fn registry_hosts(cluster: &Cluster, progress: &dyn Progress) -> RegistryHosts {
             }
             None => None,
         };
+        if access.insecure_skip_verify {
+            progress.message(&format!(
+                "warning: the certificate of {name} is verified while building: what is locked goes onto every node"
+            ));
+        }
         hosts.access.insert(name.to_string(), RegistryAccess { credentials, ca: access.ca.clone() });
     }
     hosts

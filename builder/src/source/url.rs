@@ -50,10 +50,10 @@ impl SourceUrl {
         Self(url)
     }
 
-    /// The address with a query, in the place of any that it has.
+    /// The address with more in its query.
     pub(crate) fn with_query<'a>(&self, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut url = self.0.clone();
-        url.query_pairs_mut().clear().extend_pairs(pairs);
+        url.query_pairs_mut().extend_pairs(pairs);
         Self(url)
     }
 

@@ -44,7 +44,7 @@ impl ImageReference {
         Self(Reference::with_digest(self.registry().to_owned(), self.repository().to_owned(), digest))
     }
 
-    /// Whether the name means another image tomorrow: `latest`, and no digest.
+    /// Whether the name has no fixed version: the tag `latest`, and no digest.
     pub fn floats(&self) -> bool {
         self.0.digest().is_none() && self.0.tag().is_none_or(|tag| tag == "latest")
     }

@@ -200,7 +200,7 @@ fn images(images: &[Spanned<ImageTable>], problems: &mut Problems<'_>) {
             }
             (Some(name), None, None) if name.value.floats() => problems.error(
                 &name.span,
-                format!("{} is another image tomorrow", name.value),
+                format!("{} has no fixed version", name.value),
                 "name a version, or the digest: NAME@sha256:DIGEST",
             ),
             _ => {}

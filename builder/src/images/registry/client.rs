@@ -5,10 +5,8 @@ use std::path::PathBuf;
 use reqwest::StatusCode;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
 
-use crate::images::blob::Blob;
-use crate::images::resolve::{
-    DOCKER_INDEX, DOCKER_MANIFEST, DOCUMENT_LIMIT, LAYER_LIMIT, OCI_INDEX, OCI_MANIFEST,
-};
+use crate::images::blob::{Blob, DOCUMENT_LIMIT};
+use crate::images::resolve::{DOCKER_INDEX, DOCKER_MANIFEST, LAYER_LIMIT, OCI_INDEX, OCI_MANIFEST};
 use crate::source::digest::Sha256Digest;
 use crate::source::error::Result;
 use crate::source::fetch::{Answer, Fetcher};
@@ -311,6 +309,9 @@ impl RegistryHost {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => format!(
                 "{key} does not give out {name} ({status}): it does not exist, or needs credentials; run `docker login {key}`, \
                  or set them in [registries.configs.\"{key}\".auth]"
+            ),
+            StatusCode::NOT_FOUND if url.to_string().contains("sha256:") => format!(
+                "{key} has no longer what {name} stood for (404); `hcimage update {name}` takes what it stands for now"
             ),
             StatusCode::NOT_FOUND => format!("{key} has no {name} (404): check name and tag"),
             status => format!("the registry answered {status}"),
