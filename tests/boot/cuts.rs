@@ -136,32 +136,12 @@ impl Node<'_> {
         // Ready already, firstboot says nothing any more.
         guest.wait_for(&format!("{K3S_IS}active"));
         guest.power_off();
-        self.check();
+        check_after_cut(&self.image(), self.dir.path());
         let built = self.files(&self.dir.path().join("out/lab-1.img"));
         assert!(
             self.files(&self.image()) == built,
             "token, password and authority must be those of the build"
         );
-    }
-
-    /// Both file systems are whole. The base does not check its ESP at boot, so the mark of the cut may still be on it:
-    /// that mark, and its copy, is all that fsck.fat finds to fix.
-    fn check(&self) {
-        let (root, boot) = partitions(&self.image());
-        let part = |name: &str| self.path(name);
-        extract(&self.image(), root, &part("root"));
-        run(Command::new("e2fsck").arg("-fn").arg(part("root")));
-        extract(&self.image(), boot, &part("boot"));
-        run(Command::new("cp").arg(part("boot")).arg(part("fixed")));
-        let status = Command::new("fsck.fat").arg("-a").arg(part("fixed")).output().unwrap().status;
-        assert!(matches!(status.code(), Some(0 | 1)), "{status}");
-        run(Command::new("fsck.fat").arg("-n").arg(part("fixed")));
-        let found = Command::new("cmp").arg("-l").arg(part("boot")).arg(part("fixed")).output().unwrap();
-        let found = String::from_utf8(found.stdout).unwrap();
-        assert!(found.lines().count() <= 2, "fsck.fat changed more than the mark: {found}");
-        for name in ["root", "boot", "fixed"] {
-            fs::remove_file(part(name)).unwrap();
-        }
     }
 
     /// What a second cluster would have anew.
@@ -179,5 +159,25 @@ impl Node<'_> {
             text
         };
         paths.map(read).to_vec()
+    }
+}
+
+/// Both file systems are whole. The base does not check its ESP at boot, so the mark of the cut may still be on it: that
+/// mark, and its copy, is all that fsck.fat finds to fix.
+pub(crate) fn check_after_cut(image: &Path, scratch: &Path) {
+    let (root, boot) = partitions(image);
+    let part = |name: &str| scratch.join(name);
+    extract(image, root, &part("root"));
+    run(Command::new("e2fsck").arg("-fn").arg(part("root")));
+    extract(image, boot, &part("boot"));
+    run(Command::new("cp").arg(part("boot")).arg(part("fixed")));
+    let status = Command::new("fsck.fat").arg("-a").arg(part("fixed")).output().unwrap().status;
+    assert!(matches!(status.code(), Some(0 | 1)), "{status}");
+    run(Command::new("fsck.fat").arg("-n").arg(part("fixed")));
+    let found = Command::new("cmp").arg("-l").arg(part("boot")).arg(part("fixed")).output().unwrap();
+    let found = String::from_utf8(found.stdout).unwrap();
+    assert!(found.lines().count() <= 2, "fsck.fat changed more than the mark: {found}");
+    for name in ["root", "boot", "fixed"] {
+        fs::remove_file(part(name)).unwrap();
     }
 }

@@ -29,6 +29,8 @@ impl World {
 
     /// The file in the cache whose name ends so.
     fn cached(&self, ending: &str) -> Option<PathBuf> {
+        // Made with the first entry.
+        self.dir.path().join("cache").exists().then_some(())?;
         let mut find = Command::new("find");
         // Locks have the names of what they are for.
         find.args(["files", "images", "-name", &format!("*{ending}")]);
@@ -76,4 +78,43 @@ fn damage_is_found_and_removed_and_then_fetched_again() {
     assert!(outcome.stdout.contains("damaged, removed: k3s-arm64"), "{}", outcome.both());
     assert!(world.cached("k3s-arm64").is_none());
     succeed(&mut world.command(&["plan", "--locked"]));
+}
+
+/// On a machine whose cache is empty and that asks nobody.
+#[test]
+fn a_bundle_is_all_that_a_machine_without_a_network_needs() {
+    let world = World::new();
+    succeed(&mut world.command(&["vendor", "--output", "bundle.tar"]));
+    fail(&mut world.command(&["vendor", "--output", "bundle.tar"]), 1, &["bundle.tar exists", "--overwrite"]);
+    let bundle = world.dir.path().join("bundle.tar");
+    let first = fs::read(&bundle).unwrap();
+    succeed(&mut world.command(&["vendor", "--output", "bundle.tar", "--overwrite"]));
+    assert!(fs::read(&bundle).unwrap() == first, "the same inputs give the same bytes");
+    let listed = run(Command::new("tar").arg("tf").arg(&bundle));
+    assert!(listed.starts_with("hcimage.lock\nfiles/") && listed.contains("/k3s-arm64\n"), "{listed}");
+
+    let forget = || fs::remove_dir_all(world.dir.path().join("cache")).unwrap();
+    forget();
+    world.server.take_requests();
+    fail(&mut world.command(&["plan", "--locked", "--offline"]), 1, &["is not in the cache"]);
+    succeed(&mut world.command(&["plan", "--locked", "--offline", "--bundle", "bundle.tar"]));
+    assert!(world.server.take_requests().is_empty());
+
+    // Cut off, with a flipped bit, or something else: refused, and nothing of it is used.
+    for (what, bytes) in [
+        ("cut", first[..first.len() / 2].to_vec()),
+        ("flipped", {
+            let mut bytes = first.clone();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            bytes
+        }),
+        ("text", b"hello".to_vec()),
+    ] {
+        forget();
+        fs::write(&bundle, bytes).unwrap();
+        let mut command = world.command(&["plan", "--locked", "--offline", "--bundle", "bundle.tar"]);
+        fail(&mut command, 4, &["bundle.tar"]);
+        assert!(world.cached("k3s-arm64").is_none(), "{what}");
+    }
 }

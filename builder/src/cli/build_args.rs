@@ -41,6 +41,9 @@ pub(super) struct BuildArgs {
     /// Take everything from the cache: use no network
     #[arg(long)]
     offline: bool,
+    /// A file of `hcimage vendor`, whose inputs are taken into the cache first
+    #[arg(long, value_name = "FILE")]
+    bundle: Option<PathBuf>,
     /// A directory with board profiles of your own
     #[arg(long, value_name = "DIR")]
     profiles: Option<PathBuf>,
@@ -149,7 +152,11 @@ impl BuildArgs {
 
     /// A session as the arguments have it.
     pub(super) fn session(&self) -> anyhow::Result<Session> {
-        Ok(super::session()?.offline(self.offline))
+        let session = super::session()?.offline(self.offline);
+        if let Some(bundle) = &self.bundle {
+            session.take_bundle(bundle)?;
+        }
+        Ok(session)
     }
 }
 

@@ -1,6 +1,6 @@
 //! `hcimage cache`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -61,9 +61,6 @@ struct Locks {
 /// The lock file where nobody names one.
 const LOCK: &str = "hcimage.lock";
 
-/// By digest, the entries of locks that need it.
-type Needs = BTreeMap<Sha256Digest, BTreeSet<String>>;
-
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let session = super::session()?;
@@ -86,23 +83,9 @@ impl Locks {
     }
 }
 
-fn needs(cache: &Cache, locks: &[Lock]) -> Needs {
-    let mut needs = Needs::new();
-    for (name, digest) in locks.iter().flat_map(Lock::digests) {
-        let digests = match name.starts_with("image.") {
-            true => images::needed(cache, digest),
-            false => BTreeSet::from([digest]),
-        };
-        for digest in digests {
-            needs.entry(digest).or_default().insert(name.clone());
-        }
-    }
-    needs
-}
-
 fn list(session: &Session, locks: &Locks) -> anyhow::Result<()> {
     let cache = session.cx().cache;
-    let needs = needs(cache, &locks.read()?);
+    let needs = images::needs(cache, &locks.read()?);
     let entries = cache.entries()?;
     let mut out = output::stdout();
     for entry in &entries {
@@ -170,7 +153,7 @@ fn gc(session: &Session, locks: &Locks, dry_run: bool) -> anyhow::Result<()> {
         return Err(Usage(problem.into()).into());
     }
     let _alone = cx.cache.lock_alone(cx.progress, cx.interrupt)?;
-    let needed: BTreeSet<Sha256Digest> = needs(cx.cache, &locks).into_keys().collect();
+    let needed: BTreeSet<Sha256Digest> = images::needs(cx.cache, &locks).into_keys().collect();
     let entries = cx.cache.entries()?;
     let mut out = output::stdout();
     let mut freed = 0_u64;

@@ -16,6 +16,7 @@ mod plan;
 mod rotate;
 mod run;
 mod update;
+mod vendor;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -61,6 +62,7 @@ enum Command {
     Rotate(rotate::Args),
     Run(run::Args),
     Update(Box<update::Args>),
+    Vendor(Box<vendor::Args>),
     Cache(cache::Args),
 }
 
@@ -129,6 +131,7 @@ impl Command {
             Self::Rotate(args) => args.run(),
             Self::Run(args) => args.run(),
             Self::Update(args) => args.run(),
+            Self::Vendor(args) => args.run(),
             Self::Cache(args) => args.run(),
         }
     }

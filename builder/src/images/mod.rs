@@ -22,7 +22,7 @@ mod tar_file;
 
 pub use error::{ImageError, Result};
 pub use local::LocalImages;
-pub use needed::needed;
+pub use needed::needs;
 pub use registry::{Credentials, RegistryAccess, RegistryHosts};
 
 use crate::arch::Arch;

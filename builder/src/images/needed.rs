@@ -1,16 +1,35 @@
-//! The blobs that an image in the cache has, so that a cleaning keeps them.
+//! What locks need of the cache: inputs, and of container images all their blobs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use oci_spec::image::{Descriptor, ImageIndex, ImageManifest};
 
 use crate::source::cache::Cache;
 use crate::source::digest::Sha256Digest;
+use crate::source::lock::Lock;
 
 use super::blob::DOCUMENT_LIMIT;
 
+/// By digest, the names of the entries of `locks` that need it.
+pub fn needs<'a>(
+    cache: &Cache,
+    locks: impl IntoIterator<Item = &'a Lock>,
+) -> BTreeMap<Sha256Digest, BTreeSet<String>> {
+    let mut needs: BTreeMap<Sha256Digest, BTreeSet<String>> = BTreeMap::new();
+    for (name, digest) in locks.into_iter().flat_map(Lock::digests) {
+        let digests = match name.starts_with("image.") {
+            true => blobs_of(cache, digest),
+            false => BTreeSet::from([digest]),
+        };
+        for digest in digests {
+            needs.entry(digest).or_default().insert(name.clone());
+        }
+    }
+    needs
+}
+
 /// The digests of all blobs of the image `target`, as far as its documents are in the cache: of all platforms.
-pub fn needed(cache: &Cache, target: Sha256Digest) -> BTreeSet<Sha256Digest> {
+fn blobs_of(cache: &Cache, target: Sha256Digest) -> BTreeSet<Sha256Digest> {
     let mut found = BTreeSet::new();
     let mut open = vec![target];
     while let Some(digest) = open.pop() {

@@ -59,6 +59,12 @@ pub enum SessionError {
         #[source]
         source: Box<BuildError>,
     },
+    /// A bundle would replace a file.
+    #[error("{} exists: name another file with --output, or use --overwrite", path.display())]
+    BundleExists {
+        /// The file.
+        path: PathBuf,
+    },
     /// An input was named that the lock does not have.
     #[error("the lock has no entry {name}; it has {known}")]
     NoEntry {
@@ -116,6 +122,7 @@ impl Classified for SessionError {
             Self::Node { source, .. } => source.class(),
             Self::NoBase { .. } | Self::NoNode { .. } | Self::NoEntry { .. } => Some(ExitClass::Usage),
             Self::Output(_)
+            | Self::BundleExists { .. }
             | Self::NoProgram(_)
             | Self::NoInputs { .. }
             | Self::Compare(_)

@@ -11,6 +11,7 @@ mod project;
 mod rotate;
 mod sources;
 mod update;
+mod vendor;
 
 use std::collections::BTreeMap;
 
@@ -29,6 +30,7 @@ pub use project::Project;
 pub use rotate::Rotated;
 pub use sources::{K3sChoice, Sources};
 pub use update::Changed;
+pub use vendor::Vendored;
 
 /// What inputs are obtained with: network, cache, and the way to the user.
 pub struct Session {

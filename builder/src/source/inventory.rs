@@ -43,6 +43,11 @@ impl CacheEntry {
         }
     }
 
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Whether its bytes are those of its digest. What was unpacked has none of its own: it is right while it is as it was.
     ///
     /// # Errors

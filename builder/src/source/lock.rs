@@ -212,6 +212,11 @@ impl Lock {
         }
     }
 
+    /// The whole text, as it is in the file.
+    pub(crate) fn to_text(&self) -> Result<String> {
+        self.text().map_err(std::io::Error::other).context("writing", &self.path)
+    }
+
     /// The file's text: sorted by name, the same for the same entries.
     fn text(&self) -> std::result::Result<String, toml::ser::Error> {
         let input = self.inputs.iter().map(|(name, input)| InputRow {
@@ -235,7 +240,7 @@ impl Lock {
         if self.is_draft {
             return Ok(());
         }
-        let text = self.text().map_err(std::io::Error::other).context("writing", &self.path)?;
+        let text = self.to_text()?;
         write_atomically(&self.path, text.as_bytes()).context("writing", &self.path)
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod artifact;
 pub mod base;
+pub mod bundle;
 pub mod cache;
 pub mod checksum_file;
 pub mod copy;

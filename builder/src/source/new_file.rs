@@ -31,6 +31,11 @@ impl NewFile {
         Ok(Self { name: name.to_owned(), path, file, hasher: Hasher::default(), size: 0 })
     }
 
+    /// The digest of what was written.
+    pub(crate) fn digest_so_far(&self) -> Sha256Digest {
+        self.hasher.clone().digest()
+    }
+
     /// Gives the file its name, by its digest, as a file for nodes.
     pub(crate) fn publish(self, cx: &SourceContext<'_>, promised_by: String) -> Result<Artifact> {
         let name = self.name.clone();
