@@ -127,16 +127,15 @@ fn an_image_of_other_32_bits_is_refused_by_name() {
     const FLAGS: u64 = 36;
     let copy = copy("pi-os-bookworm-armhf-like");
     copy.refused("cm4", 3, &["board cm4", "arm64", "armhf", "take"]);
-    let program = copy.dir.path().join("cache");
+    let scratch = tempfile::tempdir().unwrap();
+    let program = scratch.path().join("dpkg");
     copy.debugfs(&[&format!("dump /usr/bin/dpkg {}", program.display())]);
     let mut bytes = fs::read(&program).unwrap();
     let mut refused_with = |at: u64, number: u8, word: &str| {
         bytes[usize::try_from(at).unwrap()] = number;
         fs::write(&program, &bytes).unwrap();
         copy.debugfs(&["rm /usr/bin/dpkg", &format!("write {} /usr/bin/dpkg", program.display())]);
-        fs::remove_file(&program).unwrap();
         copy.refused("pi2", 3, &[word, "take an image for arm64, armhf or amd64"]);
-        let _ = fs::remove_dir_all(&program);
     };
     // EF_ARM_ABI_FLOAT_HARD is bit 2 of the second byte of the flags.
     refused_with(FLAGS + 1, 2, "armel");
