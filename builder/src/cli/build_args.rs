@@ -24,6 +24,9 @@ use super::output::{self, Usage};
 /// The cluster file where nobody names one.
 pub(super) const CLUSTER_FILE: &str = "cluster.toml";
 
+/// The lock file where nobody names one.
+pub(super) const LOCK_FILE: &str = "hcimage.lock";
+
 /// What is to be built, and from what.
 #[derive(Debug, clap::Args)]
 pub(super) struct BuildArgs {
@@ -65,7 +68,7 @@ pub(super) struct SourceArgs {
     #[arg(long, value_name = "VERSION", requires = "k3s")]
     k3s_version: Option<K3sVersion>,
     /// Where what was resolved is kept
-    #[arg(long, value_name = "FILE", default_value = "hcimage.lock")]
+    #[arg(long, value_name = "FILE", default_value = LOCK_FILE)]
     lock: PathBuf,
     /// A mirror of the k3s releases, laid out like the original
     #[arg(long, value_name = "URL", default_value = "https://github.com/k3s-io/k3s/releases/download")]

@@ -1,6 +1,5 @@
 //! `hcimage cache`.
 
-use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -8,11 +7,11 @@ use clap::Subcommand;
 use hc_common::text::printable::printable;
 use indicatif::HumanBytes;
 
+use super::build_args::LOCK_FILE;
 use super::output::{self, Usage};
 use crate::images;
 use crate::session::Session;
 use crate::source::SourceError;
-use crate::source::cache::Cache;
 use crate::source::digest::Sha256Digest;
 use crate::source::inventory::{CacheEntry, Kind};
 use crate::source::lock::Lock;
@@ -58,9 +57,6 @@ struct Locks {
     files: Vec<PathBuf>,
 }
 
-/// The lock file where nobody names one.
-const LOCK: &str = "hcimage.lock";
-
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let session = super::session()?;
@@ -74,7 +70,7 @@ impl Args {
 
 impl Locks {
     fn read(&self) -> Result<Vec<Lock>, SourceError> {
-        let default = PathBuf::from(LOCK);
+        let default = PathBuf::from(LOCK_FILE);
         let files = match self.files.as_slice() {
             [] if default.exists() => vec![default],
             files => files.to_vec(),
@@ -153,11 +149,12 @@ fn gc(session: &Session, locks: &Locks, dry_run: bool) -> anyhow::Result<()> {
         return Err(Usage(problem.into()).into());
     }
     let _alone = cx.cache.lock_alone(cx.progress, cx.interrupt)?;
-    let needed: BTreeSet<Sha256Digest> = images::needs(cx.cache, &locks).into_keys().collect();
+    let needs = images::needs(cx.cache, &locks);
+    let is_needed = |entry: &&CacheEntry| entry.digest().is_some_and(|digest| needs.contains_key(&digest));
     let entries = cx.cache.entries()?;
     let mut out = output::stdout();
     let mut freed = 0_u64;
-    for entry in Cache::unneeded(&entries, &needed) {
+    for entry in entries.iter().filter(|entry| !is_needed(entry)) {
         if !dry_run {
             entry.remove()?;
         }

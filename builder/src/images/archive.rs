@@ -5,14 +5,14 @@
 //! the digest of the index resolve.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 
 use serde::Serialize;
 use tar::{Builder, EntryType, Header};
 
 use crate::arch::Arch;
 use crate::source::artifact::Artifact;
-use crate::source::digest::{Hasher, Sha256Digest};
+use crate::source::digest::{HashingReader, Sha256Digest};
 use crate::source::{NewFile, SourceContext, SourceError};
 
 use super::Image;
@@ -52,10 +52,10 @@ pub(super) fn write(cx: &SourceContext<'_>, images: &[Image], arch: Arch) -> Res
     add(&mut tar, "index.json", &index(images).map_err(failed)?).map_err(failed)?;
     for blob in blobs.values() {
         cx.interrupt.check().map_err(SourceError::from)?;
-        let mut data = Checked { inner: blob.open().map_err(failed)?, hasher: Hasher::default(), read: 0 };
+        let mut data = HashingReader::new(blob.open().map_err(failed)?);
         let entry = format!("blobs/sha256/{}", blob.digest);
         tar.append_data(&mut header(blob.size), &entry, &mut data).map_err(failed)?;
-        if data.hasher.digest() != blob.digest {
+        if data.digest().map_err(failed)? != blob.digest {
             let owner = images.iter().find(|image| image.blobs.contains(blob));
             let place = owner.map(|image| image.name.to_string()).unwrap_or_default();
             let problem = format!(
@@ -104,20 +104,4 @@ fn header(size: u64) -> Header {
     header.set_mode(0o644);
     header.set_size(size);
     header
-}
-
-/// Hashes what is read.
-struct Checked<R> {
-    inner: R,
-    hasher: Hasher,
-    read: u64,
-}
-
-impl<R: Read> Read for Checked<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buffer)?;
-        self.hasher.update(buffer.get(..n).unwrap_or_default());
-        self.read = self.read.saturating_add(n as u64);
-        Ok(n)
-    }
 }

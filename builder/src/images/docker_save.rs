@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::interrupt::Interrupt;
 use crate::source::SourceError;
 use crate::source::digest::Sha256Digest;
+use crate::source::input::DigestStop;
 
 use super::blob::{Blob, DOCUMENT_LIMIT, open_at};
 use super::error::{ImageError, Result};
@@ -129,18 +130,9 @@ fn image(
 fn digest_of(files: &Files, offset: u64, size: u64, interrupt: &Interrupt) -> Result<Sha256Digest> {
     let failed = |error: std::io::Error| ImageError::of_file(files.path(), error.to_string());
     let data = open_at(files.path(), offset).map_err(failed)?;
-    Sha256Digest::of_reader::<Stop>(std::io::Read::take(data, size), |_| Ok(interrupt.check()?)).map_err(
-        |stop| match stop {
-            Stop::Io(error) => failed(error),
-            Stop::Interrupted(interrupted) => SourceError::from(interrupted).into(),
-        },
-    )
-}
-
-#[derive(thiserror::Error, Debug)]
-enum Stop {
-    #[error(transparent)]
-    Io(#[from] std::io::Error),
-    #[error(transparent)]
-    Interrupted(#[from] crate::interrupt::Interrupted),
+    Sha256Digest::of_reader::<DigestStop>(std::io::Read::take(data, size), |_| Ok(interrupt.check()?))
+        .map_err(|stop| match stop {
+            DigestStop::Io(error) => failed(error),
+            DigestStop::Interrupted(interrupted) => SourceError::from(interrupted).into(),
+        })
 }

@@ -7,7 +7,7 @@ use oci_spec::image::{ImageIndex, OciLayout};
 use crate::local_file;
 use crate::source::digest::Sha256Digest;
 
-use super::blob::{Blob, DOCUMENT_LIMIT, open_at};
+use super::blob::{Blob, open_at};
 use super::error::{ImageError, Result};
 use super::resolve::{Content, Descriptor};
 use super::tar_file::TarFile;
@@ -43,7 +43,7 @@ impl Files {
     }
 
     /// A file of it as a blob; none where there is no such file.
-    fn blob(&self, name: &str, digest: Sha256Digest) -> Result<Option<Blob>> {
+    fn file(&self, name: &str, digest: Sha256Digest) -> Result<Option<Blob>> {
         match self {
             Self::Folder(root) => {
                 let path = root.join(name);
@@ -117,10 +117,12 @@ impl Files {
         };
         index.manifests().iter().map(entry).collect::<Result<_>>().map(Some)
     }
+}
 
-    fn required(&self, descriptor: &Descriptor) -> Result<Blob> {
+impl Content for Files {
+    fn blob(&mut self, descriptor: &Descriptor) -> Result<Blob> {
         let name = format!("blobs/sha256/{}", descriptor.digest);
-        let blob = self.blob(&name, descriptor.digest)?.ok_or_else(|| {
+        let blob = self.file(&name, descriptor.digest)?.ok_or_else(|| {
             let problem =
                 format!("{name} is missing: export the image again, for the processor of the nodes");
             ImageError::of_file(self.path(), problem)
@@ -130,21 +132,5 @@ impl Files {
             return Err(ImageError::of_file(self.path(), problem));
         }
         Ok(blob)
-    }
-}
-
-impl Content for Files {
-    fn document(&mut self, descriptor: &Descriptor) -> Result<Blob> {
-        let blob = self.required(descriptor)?;
-        if blob.size > DOCUMENT_LIMIT {
-            let problem =
-                format!("{} has {} bytes, expected at most {DOCUMENT_LIMIT}", blob.digest, blob.size);
-            return Err(ImageError::of_file(self.path(), problem));
-        }
-        Ok(blob)
-    }
-
-    fn layer(&mut self, descriptor: &Descriptor) -> Result<Blob> {
-        self.required(descriptor)
     }
 }

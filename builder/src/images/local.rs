@@ -131,16 +131,12 @@ impl Reader<'_> {
 struct Made<'a>(&'a [super::Blob]);
 
 impl resolve::Content for Made<'_> {
-    fn document(&mut self, descriptor: &super::Descriptor) -> Result<super::Blob> {
+    fn blob(&mut self, descriptor: &super::Descriptor) -> Result<super::Blob> {
         let found = self.0.iter().find(|blob| blob.digest == descriptor.digest);
         found.cloned().ok_or_else(|| ImageError::Invalid {
             place: descriptor.digest.to_string(),
             problem: "a blob is missing".into(),
         })
-    }
-
-    fn layer(&mut self, descriptor: &super::Descriptor) -> Result<super::Blob> {
-        self.document(descriptor)
     }
 }
 

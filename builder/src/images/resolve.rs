@@ -43,10 +43,8 @@ impl Descriptor {
 
 /// Where blobs are looked up.
 pub(super) trait Content {
-    /// An index, manifest or configuration.
-    fn document(&mut self, descriptor: &Descriptor) -> Result<Blob>;
-    /// A layer.
-    fn layer(&mut self, descriptor: &Descriptor) -> Result<Blob>;
+    /// An index, manifest, configuration or layer.
+    fn blob(&mut self, descriptor: &Descriptor) -> Result<Blob>;
 }
 
 /// The blobs that a node of `arch` needs of the image `target`. `place` names the image in messages.
@@ -142,7 +140,7 @@ impl Walk<'_> {
         self.blobs.push(blob);
         for layer in manifest.layers() {
             let descriptor = self.layer_descriptor(layer)?;
-            let blob = self.content.layer(&descriptor)?;
+            let blob = self.content.blob(&descriptor)?;
             if !self.blobs.iter().any(|known| known.digest == blob.digest) {
                 self.blobs.push(blob);
             }
@@ -214,7 +212,7 @@ impl Walk<'_> {
             let (kind, size) = (&descriptor.media_type, descriptor.size);
             return Err(self.invalid(format!("{kind} of {size} bytes, expected at most {DOCUMENT_LIMIT}")));
         }
-        self.content.document(descriptor)
+        self.content.blob(descriptor)
     }
 
     fn bytes(&self, blob: &Blob) -> Result<Vec<u8>> {

@@ -120,25 +120,17 @@ impl Session {
         }
         let k3s = sources.k3s_of(&project.cluster);
         let hosts = registry_hosts(&project.cluster, cx.progress);
-        let mut releases: BTreeMap<&'static str, K3sBundle> = BTreeMap::new();
-        let mut bundles: BTreeMap<&'static str, Option<ImageBundle>> = BTreeMap::new();
+        let mut by_arch: BTreeMap<&'static str, (K3sBundle, Option<ImageBundle>)> = BTreeMap::new();
         let mut boards = BTreeMap::new();
         for (board, base, unpacked) in bases {
             let arch = board.architecture;
-            let k3s = match releases.get(arch.debian()) {
-                Some(k3s) => k3s.clone(),
+            let (k3s, images) = match by_arch.get(arch.debian()) {
+                Some(obtained) => obtained.clone(),
                 None => {
-                    let obtained = k3s_release::obtain(&cx, &k3s, arch, lock)?;
-                    releases.insert(arch.debian(), obtained.clone());
-                    obtained
-                }
-            };
-            let images = match bundles.get(arch.debian()) {
-                Some(images) => images.clone(),
-                None => {
-                    let made = images::bundle(&cx, lock, &hosts, &project.cluster.images, arch)?;
-                    bundles.insert(arch.debian(), made.clone());
-                    made
+                    let k3s = k3s_release::obtain(&cx, &k3s, arch, lock)?;
+                    let images = images::bundle(&cx, lock, &hosts, &project.cluster.images, arch)?;
+                    by_arch.insert(arch.debian(), (k3s.clone(), images.clone()));
+                    (k3s, images)
                 }
             };
             check_base(&k3s.version, base.facts())?;

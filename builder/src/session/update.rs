@@ -62,11 +62,11 @@ fn chosen(lock: &Lock, names: &[String]) -> Result<BTreeSet<String>, SessionErro
         let is_meant = |entry: &&String| {
             *entry == name || entry.starts_with(&format!("{name}.")) || Some(*entry) == image.as_ref()
         };
-        let before = chosen.len();
-        chosen.extend(known.iter().filter(is_meant).cloned());
-        if chosen.len() == before && !known.iter().any(|entry| is_meant(&entry)) {
+        let meant: Vec<String> = known.iter().filter(is_meant).cloned().collect();
+        if meant.is_empty() {
             return Err(SessionError::NoEntry { name: name.clone(), known: known.join(", ") });
         }
+        chosen.extend(meant);
     }
     Ok(chosen)
 }

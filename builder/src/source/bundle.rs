@@ -12,6 +12,7 @@ use super::digest::Sha256Digest;
 use super::error::{IoContext, Result, SourceError, file_name};
 use super::inventory::{CacheEntry, Kind};
 use super::unpack::bounded::{Bounded, Gate};
+use super::url::is_plain_name;
 use super::{NewFile, SourceContext, input, space};
 use crate::local_file;
 
@@ -120,11 +121,7 @@ fn take(
 /// Digest and name of a file; none for the lock and for what is none of a bundle.
 fn parts(path: &str) -> Option<(Sha256Digest, &str)> {
     let (digest, name) = path.strip_prefix("files/")?.split_once('/')?;
-    let is_plain = !name.is_empty()
-        && !name.starts_with('.')
-        && !name.ends_with(".verified")
-        && !name.contains(['/', '\\', ':', '\0'])
-        && !name.chars().any(char::is_control);
+    let is_plain = is_plain_name(name) && !name.ends_with(".verified");
     Some((digest.parse().ok()?, name)).filter(|_| is_plain)
 }
 

@@ -142,13 +142,11 @@ impl Cache {
         progress: &dyn Progress,
         interrupt: &Interrupt,
     ) -> Result<CacheLock> {
-        self.make_dirs()?;
         self.wait_for(key, File::try_lock, progress, interrupt)
     }
 
     /// Holds what is in the cache in its place: builds do so together, and [`Cache::lock_alone`] waits for them.
     pub(crate) fn lock_shared(&self, progress: &dyn Progress, interrupt: &Interrupt) -> Result<CacheLock> {
-        self.make_dirs()?;
         self.wait_for(WHOLE, File::try_lock_shared, progress, interrupt)
     }
 
@@ -164,6 +162,7 @@ impl Cache {
         progress: &dyn Progress,
         interrupt: &Interrupt,
     ) -> Result<CacheLock> {
+        self.make_dirs()?;
         let path = self.lock_path(key);
         let file = private::open_or_create(&path)?;
         let mut waiting = None;

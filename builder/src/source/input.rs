@@ -161,12 +161,11 @@ pub(crate) fn kept(
     Ok(intact(cx, &path, sha256, size)?.map(|size| (path, size)))
 }
 
-/// Keeps a small file in the cache. Returns its path.
-pub(crate) fn keep(cx: &SourceContext<'_>, name: &str, bytes: &[u8]) -> Result<PathBuf> {
+/// Keeps a small file in the cache. Returns its path, size and digest.
+pub(crate) fn keep(cx: &SourceContext<'_>, name: &str, bytes: &[u8]) -> Result<(PathBuf, u64, Sha256Digest)> {
     let mut file = NewFile::create(cx, name, bytes.len() as u64, "keeping a file")?;
     file.write_all(bytes).map_err(|source| SourceError::Io { what: format!("writing {name}"), source })?;
-    let (path, _, _) = file.keep(cx)?;
-    Ok(path)
+    file.keep(cx)
 }
 
 /// The size of the file in the cache, if it is there with the right bytes. They are hashed where it is not as it was when
@@ -216,8 +215,9 @@ pub(crate) fn digest_file(cx: &SourceContext<'_>, path: &Path) -> Result<Sha256D
     }
 }
 
+/// Why the hashing of a file ended early.
 #[derive(Debug, thiserror::Error)]
-enum DigestStop {
+pub(crate) enum DigestStop {
     #[error(transparent)]
     Io(#[from] std::io::Error),
     #[error(transparent)]

@@ -1,6 +1,5 @@
 //! What is in the cache, whether its bytes are right, and what can go.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -110,15 +109,6 @@ impl Cache {
         let files = list(dir.parent()?).ok()?;
         let (_, path) = files.into_iter().find(|(name, _)| !name.ends_with(".verified"))?;
         crate::local_file::read(&path, limit).ok().filter(|bytes| Sha256Digest::of(bytes) == *digest)
-    }
-
-    /// Those of `entries` that nothing with a digest in `needed` is, and no download that can be resumed.
-    pub fn unneeded<'a>(
-        entries: &'a [CacheEntry],
-        needed: &BTreeSet<Sha256Digest>,
-    ) -> impl Iterator<Item = &'a CacheEntry> {
-        let needed = needed.clone();
-        entries.iter().filter(move |entry| entry.digest().is_none_or(|digest| !needed.contains(&digest)))
     }
 }
 

@@ -20,8 +20,7 @@ impl SourceUrl {
             |problem: &str| SourceError::Invalid { what: self.to_string(), problem: problem.into() };
         let last = self.0.path_segments().and_then(|mut segments| segments.next_back()).unwrap_or_default();
         let name = percent_decode(last).ok_or_else(|| invalid("the end of the address is not UTF-8 text"))?;
-        let harmless = !name.starts_with('.') && !name.contains(['/', '\\', ':', '\0']);
-        if name.is_empty() || !harmless || name.chars().any(char::is_control) {
+        if !is_plain_name(&name) {
             return Err(invalid("the address does not end with the name of a file"));
         }
         Ok(name)
@@ -89,6 +88,14 @@ impl SourceUrl {
     pub(crate) fn as_url(&self) -> &Url {
         &self.0
     }
+}
+
+/// Whether a name is that of a file, on every system, and no hidden one.
+pub(crate) fn is_plain_name(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with('.')
+        && !name.contains(['/', '\\', ':', '\0'])
+        && !name.chars().any(char::is_control)
 }
 
 fn percent_encode(name: &str) -> String {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Phase;
+use super::k3s::PROGRAM;
 use crate::context::Context;
 use crate::durable;
 use crate::phase_error::{Failure, PhaseError};
@@ -11,9 +12,6 @@ use crate::report::mask;
 use crate::state::PhaseName;
 use crate::sys::Command;
 use crate::systemd;
-
-/// The k3s binary.
-const K3S: &str = "/usr/local/bin/k3s";
 
 /// The path of the output.
 const PATH: &str = "/var/lib/hcimage/check-config.txt";
@@ -35,7 +33,7 @@ impl Phase for Check {
 
     /// It exits with an error if something is missing: the output is saved in any case.
     fn apply(&self, cx: &mut Context<'_>) -> Result<(), PhaseError> {
-        let mut command = Command::new(K3S, ["check-config"]);
+        let mut command = Command::new(PROGRAM, ["check-config"]);
         command.limit = Duration::from_secs(120);
         let output = systemd::run(cx.sys, &command)?;
         let said = plain(&format!("{}{}", output.stdout, output.stderr));

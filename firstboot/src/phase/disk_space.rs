@@ -6,14 +6,14 @@ use std::time::Duration;
 use hc_common::paths::K3S_IMAGES_DIR as IMAGES;
 
 use super::Phase;
+use super::k3s::PROGRAM;
 use crate::block::size;
 use crate::context::Context;
 use crate::phase_error::PhaseError;
 use crate::seed::BundleFile;
 use crate::state::PhaseName;
 
-/// The program of k3s. It unpacks further programs at its first start: those of k3s 1.36 are four times as large as it is.
-const PROGRAM: &str = "/usr/local/bin/k3s";
+/// k3s unpacks further programs at its first start: those of k3s 1.36 are four times as large as it is.
 const PROGRAM_FACTOR: u64 = 4;
 
 /// How much an archive takes when it is imported, as a multiple of its own size, where the builder could not read it: its

@@ -4,14 +4,12 @@
 use std::time::Duration;
 
 use super::Phase;
+use super::k3s::PROGRAM;
 use crate::context::Context;
 use crate::phase_error::{Failure, PhaseError};
 use crate::state::PhaseName;
 use crate::sys::Command;
 use crate::systemd;
-
-/// The k3s binary, whose `ctr` knows where its containerd listens.
-const K3S: &str = "/usr/local/bin/k3s";
 
 /// Names in a message; a card may have a hundred images.
 const MOST_NAMES: usize = 5;
@@ -50,7 +48,8 @@ impl Phase for Images {
     }
 
     fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, PhaseError> {
-        let mut command = Command::new(K3S, ["ctr", "--namespace=k8s.io", "images", "list", "--quiet"]);
+        // k3s's own `ctr` knows where its containerd listens.
+        let mut command = Command::new(PROGRAM, ["ctr", "--namespace=k8s.io", "images", "list", "--quiet"]);
         command.limit = Duration::from_secs(120);
         let output = systemd::run(cx.sys, &command)?;
         if !output.success {

@@ -12,6 +12,9 @@ use crate::phase_error::{Failure, PhaseError};
 use crate::state::PhaseName;
 use crate::systemd::{self, Unit, is_enabled, systemctl};
 
+/// The k3s binary.
+pub(super) const PROGRAM: &str = "/usr/local/bin/k3s";
+
 /// So many restarts after the first check mean that k3s does not start. One or two are normal if a server is late.
 const TOO_MANY_RESTARTS: u64 = 3;
 

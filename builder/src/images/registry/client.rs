@@ -106,32 +106,27 @@ impl<'a> Client<'a> {
 
     /// A configuration or layer.
     pub(super) fn blob(&mut self, digest: Sha256Digest, size: u64) -> Result<Blob> {
-        if let Some(known) = self.kept(digest, Some(size))? {
-            return Ok(known);
-        }
-        let (cx, name) = (self.cx, self.name);
-        let mut last = None;
-        for host in &mut self.hosts {
-            match host.download(cx, name, digest, size, self.access) {
-                Ok(path) => return Ok(Blob::in_file(digest, &path, 0, size)),
-                Err(error @ SourceError::Interrupted(_)) => return Err(error),
-                Err(error) => last = Some(error),
-            }
-        }
-        Err(last.unwrap_or_else(|| no_host(name)))
+        let (cx, name, access) = (self.cx, self.name, self.access);
+        let path = self.first(|host| host.download(cx, name, digest, size, access))?;
+        Ok(Blob::in_file(digest, &path, 0, size))
     }
 
     fn small(&mut self, path: Path<'_>) -> Result<Vec<u8>> {
-        let (cx, name) = (self.cx, self.name);
+        let (cx, name, access) = (self.cx, self.name, self.access);
+        self.first(|host| host.get(cx, name, path, access))
+    }
+
+    /// What the first host has that has it; the error of the last one.
+    fn first<T>(&mut self, mut ask: impl FnMut(&mut RegistryHost) -> Result<T>) -> Result<T> {
         let mut last = None;
         for host in &mut self.hosts {
-            match host.get(cx, name, path, self.access) {
-                Ok(bytes) => return Ok(bytes),
+            match ask(host) {
                 Err(error @ SourceError::Interrupted(_)) => return Err(error),
                 Err(error) => last = Some(error),
+                found => return found,
             }
         }
-        Err(last.unwrap_or_else(|| no_host(name)))
+        Err(last.unwrap_or_else(|| no_host(self.name)))
     }
 
     fn kept(&self, digest: Sha256Digest, size: Option<u64>) -> Result<Option<Blob>> {
@@ -140,9 +135,8 @@ impl<'a> Client<'a> {
     }
 
     fn keep(&self, bytes: &[u8]) -> Result<Blob> {
-        let path = input::keep(self.cx, NAME, bytes)?;
-        let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        Ok(Blob::in_file(Sha256Digest::of(bytes), &path, 0, size))
+        let (path, size, digest) = input::keep(self.cx, NAME, bytes)?;
+        Ok(Blob::in_file(digest, &path, 0, size))
     }
 }
 

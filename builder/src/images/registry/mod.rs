@@ -90,18 +90,13 @@ struct Fetched<'a, 'b> {
 }
 
 impl Content for Fetched<'_, '_> {
-    fn document(&mut self, descriptor: &Descriptor) -> Result<Blob> {
+    fn blob(&mut self, descriptor: &Descriptor) -> Result<Blob> {
         let Descriptor { digest, size, .. } = *descriptor;
         let fetched = if descriptor.is_manifest() {
             self.client.manifest(digest, Some(size))
         } else {
             self.client.blob(digest, size)
         };
-        fetched.map_err(|source| ImageError::of_image(self.place, source))
-    }
-
-    fn layer(&mut self, descriptor: &Descriptor) -> Result<Blob> {
-        let fetched = self.client.blob(descriptor.digest, descriptor.size);
         fetched.map_err(|source| ImageError::of_image(self.place, source))
     }
 }

@@ -60,11 +60,7 @@ impl Download<'_> {
         loop {
             match self.attempt() {
                 Ok(()) => return Ok(()),
-                Err(Fault::Abort(error)) => return Err(error),
-                Err(Fault::Retry(error)) => budget.spend(error, self.partial.length(), self.interrupt)?,
-                Err(Fault::Later(error, pause)) => {
-                    budget.spend_at_least(*error, self.partial.length(), pause, self.interrupt)?;
-                }
+                Err(fault) => budget.after(fault, self.partial.length(), self.interrupt)?,
             }
         }
     }

@@ -47,9 +47,7 @@ pub(super) fn persist<T>(
     loop {
         match attempt() {
             Ok(value) => return Ok(value),
-            Err(Fault::Abort(error)) => return Err(error),
-            Err(Fault::Retry(error)) => budget.spend(error, 0, interrupt)?,
-            Err(Fault::Later(error, pause)) => budget.spend_at_least(*error, 0, pause, interrupt)?,
+            Err(fault) => budget.after(fault, 0, interrupt)?,
         }
     }
 }
@@ -66,13 +64,22 @@ impl Budget {
         Self { retry_policy, failures: 0, furthest: 0 }
     }
 
+    /// Waits before the next attempt as a failure asks for, or gives up with it.
+    pub(super) fn after(&mut self, fault: Fault, reached: u64, interrupt: &Interrupt) -> Result<()> {
+        match fault {
+            Fault::Abort(error) => Err(error),
+            Fault::Retry(error) => self.spend(error, reached, interrupt),
+            Fault::Later(error, pause) => self.spend_at_least(*error, reached, pause, interrupt),
+        }
+    }
+
     /// Waits before the next attempt, or gives up with `error`. New progress resets the count.
-    pub(super) fn spend(&mut self, error: SourceError, reached: u64, interrupt: &Interrupt) -> Result<()> {
+    fn spend(&mut self, error: SourceError, reached: u64, interrupt: &Interrupt) -> Result<()> {
         self.spend_at_least(error, reached, Duration::ZERO, interrupt)
     }
 
     /// The same, with a pause of at least `pause`. A server that wants to be left alone for long is given up.
-    pub(super) fn spend_at_least(
+    fn spend_at_least(
         &mut self,
         error: SourceError,
         reached: u64,
