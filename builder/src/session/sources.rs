@@ -11,7 +11,6 @@ use crate::pipeline::Base;
 use crate::plan::{Plan, Request};
 use crate::progress::Progress;
 use crate::source::base::{self, BaseSource, UnpackedBase};
-use crate::source::cache::CacheLock;
 use crate::source::k3s_release::{self, K3sBundle, K3sSource};
 use crate::source::k3s_version::{K3sVersion, K3sVersionReq};
 use crate::source::lock::Lock;
@@ -71,8 +70,6 @@ pub(super) struct BoardInputs {
 pub(super) struct Prepared<'a> {
     pub(super) project: &'a Project,
     pub(super) boards: BTreeMap<&'a str, BoardInputs>,
-    /// What was obtained stays in the cache meanwhile.
-    _cached: CacheLock,
 }
 
 /// A node's plan, and what it was made from.
@@ -103,7 +100,6 @@ impl Session {
         let cx = self.cx();
         // What cannot be cleared away is no reason not to build.
         let _ = cx.cache.clear_leftovers(cx.progress);
-        let cached = cx.cache.lock_shared(cx.progress, cx.interrupt)?;
         let mut wanted = Vec::new();
         for (name, choice) in &project.cluster.boards {
             wanted.push((name, &choice.profile, sources.base_of(&choice.profile, choice.base.as_ref())?));
@@ -145,7 +141,7 @@ impl Session {
                 BoardInputs { base, _unpacked: unpacked, k3s, images, firstboot, time, written },
             );
         }
-        Ok(Prepared { project, boards, _cached: cached })
+        Ok(Prepared { project, boards })
     }
 
     /// Names a server that the cluster file or a profile of the user's names for a base, and hcimage does not know.

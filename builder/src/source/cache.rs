@@ -15,6 +15,7 @@ use std::ffi::OsString;
 use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::digest::Sha256Digest;
@@ -24,10 +25,12 @@ use super::{private, record};
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 
-/// The cache. Its directories are created on first use.
+/// The cache. Its directories are created on first use; who uses nothing of it leaves nothing behind.
 #[derive(Debug, Clone)]
 pub struct Cache {
     root: PathBuf,
+    /// Held from the first use of an entry to the end of the program, so that nobody removes what is being used.
+    held: Arc<Mutex<Option<CacheLock>>>,
 }
 
 /// The lock of the whole cache.
@@ -40,7 +43,7 @@ pub(crate) struct CacheLock(#[expect(dead_code, reason = "held for its drop")] F
 impl Cache {
     /// The cache in the directory `root`.
     pub fn at(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), held: Arc::default() }
     }
 
     /// The user's cache: `$HCIMAGE_CACHE`, otherwise `hcimage` in the system's directory for caches.
@@ -49,7 +52,7 @@ impl Cache {
             what: "the directory for cached downloads".into(),
             hint: "set HCIMAGE_CACHE to a directory with a few gigabytes of disk space".into(),
         })?;
-        Ok(Self { root })
+        Ok(Self::at(root))
     }
 
     /// The directory.
@@ -75,8 +78,8 @@ impl Cache {
     }
 
     /// The directory of incomplete files, which is there after this.
-    pub(crate) fn downloads(&self) -> Result<PathBuf> {
-        self.make_dirs()?;
+    pub(crate) fn downloads(&self, progress: &dyn Progress, interrupt: &Interrupt) -> Result<PathBuf> {
+        self.hold(progress, interrupt)?;
         Ok(self.root.join("downloads"))
     }
 
@@ -142,17 +145,22 @@ impl Cache {
         progress: &dyn Progress,
         interrupt: &Interrupt,
     ) -> Result<CacheLock> {
+        self.hold(progress, interrupt)?;
         self.wait_for(key, File::try_lock, progress, interrupt)
-    }
-
-    /// Holds what is in the cache in its place: builds do so together, and [`Cache::lock_alone`] waits for them.
-    pub(crate) fn lock_shared(&self, progress: &dyn Progress, interrupt: &Interrupt) -> Result<CacheLock> {
-        self.wait_for(WHOLE, File::try_lock_shared, progress, interrupt)
     }
 
     /// Waits until nobody uses the cache, and keeps others from it.
     pub(crate) fn lock_alone(&self, progress: &dyn Progress, interrupt: &Interrupt) -> Result<CacheLock> {
-        self.lock(WHOLE, progress, interrupt)
+        self.wait_for(WHOLE, File::try_lock, progress, interrupt)
+    }
+
+    /// Keeps [`Cache::lock_alone`] of other processes waiting. Any number of builds may do so together.
+    fn hold(&self, progress: &dyn Progress, interrupt: &Interrupt) -> Result<()> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.is_none() {
+            *held = Some(self.wait_for(WHOLE, File::try_lock_shared, progress, interrupt)?);
+        }
+        Ok(())
     }
 
     fn wait_for(
@@ -254,5 +262,20 @@ mod tests {
         assert!(matches!(cache.lock("a", &Silent, &interrupt), Err(SourceError::Interrupted(_))));
         drop(held);
         cache.lock("a", &Silent, &Interrupt::new()).unwrap();
+    }
+
+    #[test]
+    fn what_is_used_is_kept_until_the_end_and_nothing_is_made_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("cache");
+        let (user, cleaner) = (Cache::at(&root), Cache::at(&root));
+        user.clear_leftovers(&Silent).unwrap();
+        assert!(!root.exists());
+        drop(user.lock("a", &Silent, &Interrupt::new()).unwrap());
+        let interrupt = Interrupt::new();
+        interrupt.raise();
+        assert!(matches!(cleaner.lock_alone(&Silent, &interrupt), Err(SourceError::Interrupted(_))));
+        drop(user);
+        cleaner.lock_alone(&Silent, &Interrupt::new()).unwrap();
     }
 }

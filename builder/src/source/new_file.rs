@@ -23,7 +23,7 @@ pub(crate) struct NewFile {
 impl NewFile {
     /// A file called `name`, of about `size` bytes. `what` is said where the disk is too small.
     pub(crate) fn create(cx: &SourceContext<'_>, name: &str, size: u64, what: &str) -> Result<Self> {
-        let dir = cx.cache.downloads()?;
+        let dir = cx.cache.downloads(cx.progress, cx.interrupt)?;
         space::require(&dir, size, what)?;
         // A name of its own, since two builds may write at once. What a killed run leaves is cleared as a download.
         let temporary = tempfile::Builder::new().prefix(name).suffix(".partial").tempfile_in(&dir);
