@@ -4,6 +4,7 @@ pub mod apply;
 pub mod arch;
 pub mod board;
 pub mod change_manifest;
+pub mod charts;
 pub mod cli;
 pub mod cluster;
 pub mod difference;

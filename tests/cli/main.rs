@@ -4,6 +4,7 @@
 
 mod boot;
 mod cache;
+mod charts;
 mod container_images;
 mod damage;
 mod download;

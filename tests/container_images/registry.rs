@@ -1,83 +1,19 @@
 //! From a real registry, Debian's docker-registry on loopback, filled by skopeo.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::Command;
 
 use hcimage::arch::Arch;
 use hcimage::images::{Credentials, RegistryAccess, RegistryHosts};
 use hcimage::value::Secret;
 use hcimage_testkit::desk::{Desk, chain};
-use hcimage_testkit::external_tool::external_tool;
+use hcimage_testkit::oci_layout::{Layout, Packed, multi};
+use hcimage_testkit::registry::{LAYOUT_NAME, Registry};
 use hcimage_testkit::tools::run;
-use hcimage_testkit::unpacked;
 use serde_json::Value;
 
 use crate::{bundle_of, bundle_with, fetched, names, unpacked as files_of};
-use hcimage_testkit::oci_layout::{Layout, Packed, multi};
-
-const LAYOUT_NAME: &str = "shop";
-
-/// A registry that ends with this value.
-pub(crate) struct Registry {
-    child: Child,
-    pub(crate) port: u16,
-    dir: PathBuf,
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Registry {
-    /// `http` and `auth` are parts of its configuration.
-    pub(crate) fn start(dir: &Path, http: &str, auth: &str) -> Self {
-        let program = unpacked::packages(&["docker-registry"]).join("usr/bin/docker-registry");
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        fs::create_dir_all(dir).unwrap();
-        let config = dir.join("config.yml");
-        let storage = dir.join("storage");
-        fs::write(
-            &config,
-            format!(
-                "version: 0.1\nlog: {{level: error}}\nstorage:\n  filesystem: {{rootdirectory: {storage:?}}}\nhttp:\n  addr: \
-                 127.0.0.1:{port}\n{http}{auth}"
-            ),
-        )
-        .unwrap();
-        let child = Command::new(program)
-            .arg("serve")
-            .arg(&config)
-            .env("OTEL_TRACES_EXPORTER", "none")
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(dir.join("log")).unwrap())
-            .spawn()
-            .unwrap();
-        let registry = Self { child, port, dir: dir.to_owned() };
-        let began = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            let log = || fs::read_to_string(registry.dir.join("log")).unwrap();
-            assert!(began.elapsed() < Duration::from_secs(60), "{}", log());
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        registry
-    }
-
-    /// Has skopeo push an image of a layout.
-    pub(crate) fn push(&self, layout: &Layout, name: &str, more: &[&str]) {
-        assert!(external_tool("skopeo", "skopeo"));
-        let mut command = Command::new("skopeo");
-        command.args(["copy", "--all", "--quiet", "--dest-tls-verify=false"]).args(more);
-        run(command
-            .arg(format!("oci:{}:{LAYOUT_NAME}", layout.dir.display()))
-            .arg(format!("docker://{name}")));
-    }
-}
 
 /// A layout of an image for three platforms, and the digest of its index.
 fn shop(desk: &Desk) -> (Layout, String) {

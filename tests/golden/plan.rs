@@ -214,6 +214,7 @@ fn plan_for(facts: &Facts, cluster: &Cluster, node: &Node, board: &Board) -> Res
         secrets: secrets.as_ref(),
         k3s: &release(facts.arch),
         images: None,
+        charts: &[],
         firstboot: b"the program firstboot",
         time: TIME,
         clock_floor: FLOOR,

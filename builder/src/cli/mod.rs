@@ -7,6 +7,7 @@ mod build_args;
 mod cache;
 mod cat;
 mod exit;
+mod images;
 mod init;
 mod inspect;
 mod ls;
@@ -63,6 +64,7 @@ enum Command {
     Run(run::Args),
     Update(Box<update::Args>),
     Vendor(Box<vendor::Args>),
+    Images(Box<images::Args>),
     Cache(cache::Args),
 }
 
@@ -132,6 +134,7 @@ impl Command {
             Self::Run(args) => args.run(),
             Self::Update(args) => args.run(),
             Self::Vendor(args) => args.run(),
+            Self::Images(args) => args.run(),
             Self::Cache(args) => args.run(),
         }
     }

@@ -7,6 +7,8 @@ use schemars::{Schema, json_schema};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::charts::{ChartName, ChartRepo, ChartVersion};
+use crate::formats::helm_chart::FailurePolicy;
 use crate::source::k3s_version::K3sVersionReq;
 use crate::value::*;
 
@@ -62,6 +64,9 @@ texts! {
     BoardName: "board",
     BoardSerial: "serial number",
     CaHash: "CA hash",
+    ChartName: "chart name",
+    ChartRepo: "chart repository",
+    ChartVersion: "chart version",
     CountryCode: "country",
     DatastoreEndpoint: "datastore endpoint",
     DomainName: "domain name",
@@ -257,6 +262,7 @@ choices! {
     DatastoreKind { "sqlite" => Self::Sqlite, "etcd" => Self::Etcd, "external" => Self::External }
     WifiSecurity { "wpa2" => Self::Wpa2, "wpa3" => Self::Wpa3 }
     Format { "never" => Self::Never, "if-blank" => Self::IfBlank }
+    FailurePolicy { "abort" => Self::Abort, "reinstall" => Self::Reinstall, "retry" => Self::Retry }
     FlannelBackend {
         "vxlan" => Self::Vxlan,
         "host-gw" => Self::HostGw,

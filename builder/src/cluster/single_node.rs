@@ -114,6 +114,7 @@ pub fn single_node(wanted: SingleNode) -> Result<Cluster, InvalidSingleNode> {
         registries: None,
         manifests: wanted.manifests,
         images: wanted.images,
+        charts: Vec::new(),
         online: wanted.online,
     })
 }

@@ -104,7 +104,9 @@ fn top(text: &mut String, options: &TemplateOptions) {
          # YAML files that k3s applies when the cluster starts. The nodes must have their container images: see\n\
          # [[images]] below, or let the nodes pull them.\n#manifests = [\"shop.yaml\"]\n#online = true\n\
          \n# A container image that the nodes have from the start.\n#[[images]]\n\
-         #name = \"ghcr.io/navidrome/navidrome:0.63.2\"\n",
+         #name = \"ghcr.io/navidrome/navidrome:0.63.2\"\n\
+         \n# A Helm chart that k3s installs.\n#[[charts]]\n#name = \"metallb\"\n\
+         #repo = \"https://metallb.github.io/metallb\"\n#version = \"0.16.1\"\n#namespace = \"metallb-system\"\n",
     );
 }
 

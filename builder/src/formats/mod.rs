@@ -26,6 +26,7 @@ pub mod fstab;
 pub mod grub_boot;
 pub mod grub_cfg;
 pub mod grub_default;
+pub mod helm_chart;
 pub mod hostname;
 pub mod hosts;
 pub mod init_program;

@@ -39,6 +39,14 @@ impl Blob {
         Self { digest: Sha256Digest::of(&bytes), size, place: Place::Memory(bytes) }
     }
 
+    /// The file that is the whole blob, where there is one.
+    pub(super) fn into_path(self) -> Option<PathBuf> {
+        match self.place {
+            Place::File(path, 0) => Some(path),
+            Place::File(..) | Place::Memory(_) => None,
+        }
+    }
+
     /// Its bytes, from the first on.
     pub(super) fn open(&self) -> io::Result<Box<dyn Read + '_>> {
         match &self.place {

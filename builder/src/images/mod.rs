@@ -23,6 +23,7 @@ mod tar_file;
 pub use error::{ImageError, Result};
 pub use local::LocalImages;
 pub use needed::needs;
+pub(crate) use registry::chart;
 pub use registry::{Credentials, RegistryAccess, RegistryHosts};
 
 use crate::arch::Arch;

@@ -17,7 +17,8 @@ pub fn needs<'a>(
 ) -> BTreeMap<Sha256Digest, BTreeSet<String>> {
     let mut needs: BTreeMap<Sha256Digest, BTreeSet<String>> = BTreeMap::new();
     for (name, digest) in locks.into_iter().flat_map(Lock::digests) {
-        let digests = match name.starts_with("image.") {
+        // A chart of a registry has a manifest, too.
+        let digests = match name.starts_with("image.") || name.starts_with("chart.") {
             true => blobs_of(cache, digest),
             false => BTreeSet::from([digest]),
         };

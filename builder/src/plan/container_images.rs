@@ -1,7 +1,8 @@
 //! Whether the nodes have all images that the manifests ask for: what is not there would be pulled, and where there is no
 //! network the pod would never start.
 
-use crate::cluster::{Container, Manifest};
+use crate::cluster::Container;
+use crate::source::k3s_release::K3sBundle;
 use crate::value::ImageReference;
 
 use super::error::PlanError;
@@ -14,23 +15,30 @@ pub(super) fn check(request: &Request<'_>) -> Result<(), PlanError> {
     }
     let there = there(request);
     let manifests = request.cluster.manifests.iter();
-    let missing: Vec<String> = manifests.flat_map(|manifest| of_manifest(manifest, &there)).collect();
+    let missing: Vec<String> =
+        manifests.flat_map(|manifest| pulled(manifest.name(), manifest.containers(), &there)).collect();
     if missing.is_empty() { Ok(()) } else { Err(PlanError::Pulled { missing }) }
 }
 
 /// The user's images, and those of k3s itself.
 fn there(request: &Request<'_>) -> Vec<ImageReference> {
-    let of_k3s = request.k3s.airgap_images.image_names.iter().filter_map(|name| name.parse().ok());
     let own = request.images.map(|bundle| bundle.names.as_slice()).unwrap_or_default();
-    of_k3s.chain(own.iter().cloned()).collect()
+    of_k3s(request.k3s).chain(own.iter().cloned()).collect()
 }
 
-fn of_manifest(manifest: &Manifest, there: &[ImageReference]) -> Vec<String> {
+/// The images in k3s' own archive.
+pub fn of_k3s(k3s: &K3sBundle) -> impl Iterator<Item = ImageReference> + '_ {
+    k3s.airgap_images.image_names.iter().filter_map(|name| name.parse().ok())
+}
+
+/// A line for each container whose image is not among those that are `there`: where it is, the image, and the fix. `place` is
+/// the file that the containers are in.
+pub fn pulled(place: &str, containers: &[Container], there: &[ImageReference]) -> Vec<String> {
     let mut said = Vec::new();
-    for container in manifest.containers() {
+    for container in containers {
         let Some(problem) = problem(container, there) else { continue };
         let Container { workload, name, .. } = container;
-        let line = format!("{}: {workload}, container {name}: {problem}", manifest.name());
+        let line = format!("{place}: {workload}, container {name}: {problem}");
         if !said.contains(&line) {
             said.push(line);
         }
@@ -61,6 +69,7 @@ fn problem(container: &Container, there: &[ImageReference]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::Manifest;
 
     const DIGEST: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
@@ -72,7 +81,7 @@ mod tests {
         );
         let pinned = format!("quay.io/a/b:1@sha256:{DIGEST}");
         let there = ["docker.io/library/nginx:1.31", &pinned].map(|name| name.parse().unwrap());
-        of_manifest(&Manifest::new("shop.yaml", text).unwrap(), &there)
+        pulled("shop.yaml", Manifest::new("shop.yaml", text).unwrap().containers(), &there)
     }
 
     #[test]

@@ -95,6 +95,14 @@ pub enum PlanError {
         /// A line each: manifest, workload, container, image, and the fix.
         missing: Vec<String>,
     },
+    /// k3s would not install a chart.
+    #[error("chart {release}: {problem}")]
+    Chart {
+        /// The name of its release.
+        release: String,
+        /// The problem, and the fix.
+        problem: String,
+    },
     /// What was asked for makes no good seed.
     #[error("making the seed for firstboot")]
     Seed(#[from] SeedError),
@@ -135,9 +143,11 @@ impl Classified for PlanError {
             | Self::Overruled(_)
             | Self::Image(_)
             | Self::Modules { .. } => ExitClass::Unsupported,
-            Self::Seed(_) | Self::DataDisk { .. } | Self::PackagedManifest { .. } | Self::Pulled { .. } => {
-                ExitClass::Usage
-            }
+            Self::Seed(_)
+            | Self::DataDisk { .. }
+            | Self::PackagedManifest { .. }
+            | Self::Pulled { .. }
+            | Self::Chart { .. } => ExitClass::Usage,
             Self::Boot(_) | Self::Edit { .. } | Self::NotText { .. } => ExitClass::BadInput,
             Self::Conflict { .. } | Self::NotTaken(_) => return None,
         })

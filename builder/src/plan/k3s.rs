@@ -16,7 +16,7 @@ use super::request::Request;
 /// Where the k3s program goes.
 const BINARY: &str = "/usr/local/bin/k3s";
 /// Where k3s looks for what it is to apply.
-const MANIFESTS: &str = "/var/lib/rancher/k3s/server/manifests";
+pub(super) const MANIFESTS: &str = "/var/lib/rancher/k3s/server/manifests";
 
 pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanError> {
     let role = request.node.bootstrap_role.role();

@@ -5,6 +5,7 @@
 
 mod boot;
 mod builder;
+mod charts;
 mod cloud_init;
 mod config_txt;
 mod container_images;
@@ -42,6 +43,7 @@ mod warnings;
 mod wifi;
 
 pub use boot::BootFaults;
+pub use container_images::{of_k3s, pulled};
 pub use edit::{Action, Content, DiskId, Edit, Plan, Reason};
 pub use error::PlanError;
 pub use request::{NodeSecrets, Request};
@@ -54,7 +56,7 @@ use contribution::{Add, Feature};
 use crate::os::{Facts, Interest};
 
 /// All features, in the order in which their edits are carried out.
-static FEATURES: [Feature; 23] = [
+static FEATURES: [Feature; 24] = [
     Feature { name: "disk id", reads: &[], add: Add::Alone(disk_id::edits) },
     Feature { name: "kernel arguments", reads: &kernel::READS, add: Add::Alone(kernel::edits) },
     Feature { name: "firmware settings", reads: &config_txt::READS, add: Add::Alone(config_txt::edits) },
@@ -75,6 +77,7 @@ static FEATURES: [Feature; 23] = [
     Feature { name: "k3s settings", reads: &[], add: Add::FromAll(k3s_config::edits) },
     Feature { name: "datastore", reads: &[], add: Add::Alone(datastore::edits) },
     Feature { name: "k3s images and manifests", reads: &[], add: Add::Alone(k3s::payload) },
+    Feature { name: "charts", reads: &[], add: Add::Alone(charts::edits) },
     Feature { name: "registries", reads: &[], add: Add::Alone(registries::edits) },
     Feature { name: "secrets", reads: &[], add: Add::Alone(secrets::edits) },
     Feature { name: "first boot", reads: &[], add: Add::FromAll(firstboot::edits) },

@@ -1,6 +1,7 @@
 //! What a plan is made for, parsed and complete.
 
 use crate::board::Board;
+use crate::charts::PackedChart;
 use crate::cluster::{Cluster, Node};
 use crate::images::ImageBundle;
 use crate::secrets::NodeFile;
@@ -21,6 +22,8 @@ pub struct Request<'a> {
     pub k3s: &'a K3sBundle,
     /// The user's container images, if there are any.
     pub images: Option<&'a ImageBundle>,
+    /// The charts of the cluster, in its order.
+    pub charts: &'a [PackedChart],
     /// The firstboot program for the board.
     pub firstboot: &'static [u8],
     /// The build time in seconds since 1970: the time of every change.

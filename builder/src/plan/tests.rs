@@ -283,6 +283,7 @@ fn each_node_with<T>(
         secrets: Some(&secrets),
         k3s: &k3s,
         images: None,
+        charts: &[],
         firstboot: b"program",
         time: 1_700_000_000,
         clock_floor: 1_700_000_000,

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::charts::ChartError;
 use crate::cluster::CgroupV1Unsupported;
 use crate::exit_class::{Classified, ExitClass};
 use crate::fs::FsError;
@@ -23,6 +24,9 @@ pub enum SessionError {
     /// A container image cannot be had.
     #[error(transparent)]
     ContainerImage(#[from] ImageError),
+    /// A chart cannot be had.
+    #[error(transparent)]
+    Chart(#[from] ChartError),
     /// A base cannot be used, or an image cannot be made.
     #[error(transparent)]
     Build(Box<BuildError>),
@@ -116,6 +120,7 @@ impl Classified for SessionError {
         match self {
             Self::Source(error) => error.class(),
             Self::ContainerImage(error) => error.class(),
+            Self::Chart(error) => error.class(),
             Self::Build(error) => error.class(),
             Self::Secrets(error) => error.class(),
             Self::CgroupV1Unsupported(error) => error.class(),

@@ -6,6 +6,7 @@
 
 mod build;
 mod error;
+mod images;
 mod preview;
 mod project;
 mod rotate;
@@ -25,6 +26,7 @@ use crate::value::Hostname;
 
 pub use build::{BuiltNode, Destination, Outcome};
 pub use error::SessionError;
+pub use images::ContainerImages;
 pub use preview::Preview;
 pub use project::Project;
 pub use rotate::Rotated;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::board::{Board, Boards};
+use crate::charts::{self, PackedChart};
 use crate::cluster::{self, Cluster, Node, RegistryAuth, check_base};
 use crate::images::{self, Credentials, ImageBundle, RegistryAccess, RegistryHosts};
 use crate::payload;
@@ -56,7 +57,7 @@ pub enum K3sChoice {
 pub(super) struct BoardInputs {
     pub(super) base: Base,
     pub(super) k3s: K3sBundle,
-    images: Option<ImageBundle>,
+    pub(super) images: Option<ImageBundle>,
     firstboot: &'static [u8],
     /// The build time in seconds since 1970.
     pub(super) time: i64,
@@ -70,6 +71,8 @@ pub(super) struct BoardInputs {
 pub(super) struct Prepared<'a> {
     pub(super) project: &'a Project,
     pub(super) boards: BTreeMap<&'a str, BoardInputs>,
+    /// In the order of the cluster's.
+    pub(super) charts: Vec<PackedChart>,
 }
 
 /// A node's plan, and what it was made from.
@@ -116,6 +119,10 @@ impl Session {
         }
         let k3s = sources.k3s_of(&project.cluster);
         let hosts = registry_hosts(&project.cluster, cx.progress);
+        let mut charts = Vec::new();
+        for chart in &project.cluster.charts {
+            charts.push(charts::obtain(&cx, lock, &hosts, chart.release.as_str(), &chart.place)?);
+        }
         let mut by_arch: BTreeMap<&'static str, (K3sBundle, Option<ImageBundle>)> = BTreeMap::new();
         let mut boards = BTreeMap::new();
         for (board, base, unpacked) in bases {
@@ -141,7 +148,7 @@ impl Session {
                 BoardInputs { base, _unpacked: unpacked, k3s, images, firstboot, time, written },
             );
         }
-        Ok(Prepared { project, boards })
+        Ok(Prepared { project, boards, charts })
     }
 
     /// Names a server that the cluster file or a profile of the user's names for a base, and hcimage does not know.
@@ -253,6 +260,7 @@ impl Prepared<'_> {
             secrets: secrets.as_ref(),
             k3s: &inputs.k3s,
             images: inputs.images.as_ref(),
+            charts: &self.charts,
             firstboot: inputs.firstboot,
             time: inputs.time,
             clock_floor,

@@ -29,7 +29,7 @@ pub struct Artifact {
 
 impl Artifact {
     /// The artifact at `path`, which is published as `name`.
-    pub(super) fn new(
+    pub(crate) fn new(
         cx: &SourceContext<'_>,
         name: &str,
         path: PathBuf,

@@ -102,7 +102,7 @@ fn obtain_unsaid(
 }
 
 /// Reports bytes that do not match the lock as a lock mismatch, with the way to change the lock.
-fn as_mismatch(error: SourceError, lock: &Lock, name: &str) -> SourceError {
+pub(crate) fn as_mismatch(error: SourceError, lock: &Lock, name: &str) -> SourceError {
     match error {
         SourceError::WrongDigest(wrong) => lock.mismatch(name, "sha256", &wrong.expected, &wrong.actual),
         SourceError::WrongSize(wrong) => lock.mismatch(name, "size", &wrong.expected, &wrong.actual),

@@ -36,7 +36,18 @@ const PACKAGED_SINCE: [(&str, u32); 1] = [("gateway-api-crd", 37)];
 /// 2026-07-22 on the branches after v1.36.2, v1.35.6, v1.34.9 and v1.33.13. Later minor versions began with it.
 const KEEPS_PINS: [(u32, u32); 4] = [(33, 14), (34, 10), (35, 7), (36, 3)];
 
+/// The first patch of each minor version of Kubernetes whose job for charts knows `failurePolicy: retry`. Later minor
+/// versions began with it.
+///
+/// k3s-io/klipper-helm commit c7185fd (2026-07-21), in helm-controller 0.17.7, which k3s 1.36.3 and 1.35.8 have.
+const RETRIES_CHARTS: [(u32, u32); 2] = [(35, 8), (36, 3)];
+
 impl K3sVersion {
+    /// Whether a chart may have the failure policy `retry`.
+    pub fn retries_charts(&self) -> bool {
+        self.is_since(&RETRIES_CHARTS)
+    }
+
     /// Whether k3s writes a manifest itself whose name before the first dot is this.
     pub fn packages(&self, stem: &str) -> bool {
         let later = |(name, minor): &(&str, u32)| *name == stem && self.minor() >= *minor;
@@ -45,8 +56,13 @@ impl K3sVersion {
 
     /// Whether images from archives stay pinned when `.cache.json` exists.
     pub fn keeps_pins(&self) -> bool {
-        let first = KEEPS_PINS.iter().find(|(minor, _)| *minor == self.minor());
-        let newest = KEEPS_PINS.iter().map(|(minor, _)| *minor).max();
+        self.is_since(&KEEPS_PINS)
+    }
+
+    /// Whether it has what each of these minor versions has from a patch on, and all later ones.
+    fn is_since(&self, firsts: &[(u32, u32)]) -> bool {
+        let first = firsts.iter().find(|(minor, _)| *minor == self.minor());
+        let newest = firsts.iter().map(|(minor, _)| *minor).max();
         match first {
             Some((minor, patch)) => self.is_at_least(*minor, *patch),
             None => newest.is_some_and(|newest| self.minor() > newest),

@@ -32,6 +32,12 @@ impl K3sVersion {
         self.kubernetes.1
     }
 
+    /// Major, minor and patch number of Kubernetes.
+    pub fn kubernetes(&self) -> [u64; 3] {
+        let (major, minor, patch) = self.kubernetes;
+        [major, minor, patch].map(u64::from)
+    }
+
     /// Whether it is the release of Kubernetes 1.`minor`.`patch` or a later one; a candidate for that is not.
     pub(super) fn is_at_least(&self, minor: u32, patch: u32) -> bool {
         *self >= Self { kubernetes: (1, minor, patch), candidate: Candidate::Released, revision: 0 }

@@ -55,6 +55,9 @@ pub(super) fn content(name: &str, path: &Path, interrupt: &Interrupt) -> Result<
         images(flate2::bufread::MultiGzDecoder::new(packed()?), LIMIT)
     } else if name.ends_with(".tar.zst") {
         zstd::Decoder::with_buffer(packed()?).and_then(|unpacked| images(unpacked, LIMIT))
+    } else if name.ends_with(".tgz") {
+        // A chart, which stays as it is.
+        return Ok(Content { unpacked_size: Some(0), image_names: Vec::new() });
     } else {
         program(open()?, LIMIT).map(|size| Content { unpacked_size: Some(size), image_names: Vec::new() })
     };

@@ -63,15 +63,26 @@ impl SourceUrl {
 
     /// The target of a redirect. TLS may redirect only to TLS.
     pub(crate) fn redirected(&self, location: &str) -> Result<Self> {
+        self.leads_to(location, "redirect to")
+    }
+
+    /// The target of a reference in the file at this address, such as a name beside it. TLS may lead only to TLS.
+    pub(crate) fn joined(&self, reference: &str) -> Result<Self> {
+        self.leads_to(reference, "it names")
+    }
+
+    fn leads_to(&self, reference: &str, how: &str) -> Result<Self> {
         let refuse = |problem: String| SourceError::BadAnswer { url: self.to_string(), problem };
-        let target =
-            self.0.join(location).map_err(|e| refuse(format!("invalid redirect to \"{location}\": {e}")))?;
+        let target = self
+            .0
+            .join(reference)
+            .map_err(|e| refuse(format!("{how} the invalid address \"{reference}\": {e}")))?;
         if self.0.scheme() == "https" && target.scheme() != "https" {
             return Err(refuse(format!(
-                "redirect from https to {target} is not allowed: use an address that stays on https"
+                "{how} {target}, which is not https: use an address that stays on https"
             )));
         }
-        Self::try_from(target).map_err(|e| refuse(format!("redirect to an address that is not allowed: {e}")))
+        Self::try_from(target).map_err(|e| refuse(format!("{how} an address that is not allowed: {e}")))
     }
 
     /// The server, with its port where that is not the usual one.

@@ -14,6 +14,7 @@ pub mod oci_layout;
 pub mod own_programs;
 pub mod proof;
 pub mod publisher;
+pub mod registry;
 mod sparse;
 pub mod tools;
 pub mod tree;

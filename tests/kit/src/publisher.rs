@@ -38,6 +38,7 @@ pub struct Request {
     pub path: String,
     pub range: Option<String>,
     pub if_range: Option<String>,
+    pub authorization: Option<String>,
 }
 
 #[derive(Default)]
@@ -127,13 +128,14 @@ fn serve(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     while reader.read_line(&mut line)? > 0 {
         let words: Vec<&str> = line.split_whitespace().collect();
         let ["GET", path, "HTTP/1.1"] = words[..] else { panic!("not a GET request: {line}") };
-        let mut request = Request { path: path.to_owned(), range: None, if_range: None };
+        let mut request = Request { path: path.to_owned(), range: None, if_range: None, authorization: None };
         loop {
             let mut header = String::new();
             reader.read_line(&mut header)?;
             let Some((name, value)) = header.trim_end().split_once(": ") else { break };
             match name.to_ascii_lowercase().as_str() {
                 "range" => request.range = Some(value.to_owned()),
+                "authorization" => request.authorization = Some(value.to_owned()),
                 "if-range" => request.if_range = Some(value.to_owned()),
                 _ => {}
             }

@@ -157,9 +157,8 @@ fn overlays(file: &File, problems: &mut Problems<'_>) {
 /// k3s names an object by the part of the file's name before the first dot: a second file with the same part would
 /// replace the first. One that is named as a disabled component is deleted.
 fn manifests(file: &File, problems: &mut Problems<'_>) {
-    let file_name = |field: &Field<FileName>| field.value.0.rsplit('/').next().unwrap_or_default().to_owned();
     for field in &file.manifests {
-        let name = file_name(field);
+        let name = file_name(field).to_owned();
         let disabled = file.k3s.disable.iter().map(|component| component.value);
         if let Some(component) = Manifest::component_in(&name, disabled) {
             let component = component.as_str();
@@ -170,8 +169,7 @@ fn manifests(file: &File, problems: &mut Problems<'_>) {
             );
         }
     }
-    let stem = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
-    let stems = file.manifests.iter().map(|field| (stem(&file_name(field)), &field.span));
+    let stems = file.manifests.iter().map(|field| (addon(field), &field.span));
     let message = |stem: &String| format!("duplicate manifest name {stem}");
     unique::check(
         problems,
@@ -179,6 +177,15 @@ fn manifests(file: &File, problems: &mut Problems<'_>) {
         message,
         "rename one: the part of the name before the first dot must differ",
     );
+}
+
+fn file_name(field: &Field<FileName>) -> &str {
+    field.value.0.rsplit('/').next().unwrap_or_default()
+}
+
+/// What k3s calls a manifest: the part of the file's name before the first dot.
+pub(super) fn addon(field: &Field<FileName>) -> String {
+    file_name(field).split('.').next().unwrap_or_default().to_owned()
 }
 
 fn images(images: &[Spanned<ImageTable>], problems: &mut Problems<'_>) {

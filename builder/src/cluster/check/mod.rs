@@ -3,6 +3,7 @@
 //! They run on all parts that could be read. A check for a missing part calls [`Problems::is_whole`] first.
 
 mod base;
+mod charts;
 mod cidr;
 mod control_plane;
 mod extras;
@@ -34,6 +35,7 @@ pub(super) fn all(file: &File, boards: &Boards, problems: &mut Problems<'_>) {
     routes::check(file, problems);
     settings::check(file, problems);
     extras::check(file, problems);
+    charts::check(file, problems);
 }
 
 /// The node's fixed address; none is DHCP.

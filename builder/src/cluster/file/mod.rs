@@ -1,5 +1,6 @@
 //! The types of the cluster file. Their doc comments are the reference for users.
 
+mod chart;
 mod data_disk;
 mod image;
 mod join;
@@ -9,6 +10,7 @@ mod node;
 mod registries;
 mod user;
 
+pub(super) use chart::{ChartAuthTable, ChartTable};
 pub(super) use data_disk::{DataDiskTable, DirTable};
 pub(super) use image::ImageTable;
 pub(super) use join::JoinTable;
@@ -68,6 +70,9 @@ pub(super) struct File {
     /// One table for each image, archive or folder of images.
     #[schemars(with = "Vec<ImageTable>")]
     pub(super) images: Vec<Spanned<ImageTable>>,
+    /// One table for each Helm chart.
+    #[schemars(with = "Vec<ChartTable>")]
+    pub(super) charts: Vec<Spanned<ChartTable>>,
     pub(super) k3s: K3sTable,
     pub(super) join: Option<JoinTable>,
     pub(super) external_datastore: Option<ExternalTable>,

@@ -3,6 +3,8 @@
 use yaml_rust2::Yaml;
 use yaml_rust2::yaml::Hash;
 
+use crate::formats::yaml_load::{self, YamlError};
+
 /// What an object runs: a container of it, with the image that it asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Container {
@@ -18,6 +20,14 @@ pub struct Container {
 
 /// The fields of a pod with containers (Kubernetes API, `PodSpec`).
 const LISTS: [&str; 3] = ["initContainers", "containers", "ephemeralContainers"];
+
+/// All containers in a text of several documents, such as what Helm renders.
+///
+/// # Errors
+/// When it is not YAML.
+pub fn containers_of(text: &str) -> Result<Vec<Container>, YamlError> {
+    Ok(yaml_load::load(text)?.iter().flat_map(of_document).collect())
+}
 
 /// All containers in a document. Pods are found by their form and not by the kind around them, so that templates in
 /// custom resources count too.

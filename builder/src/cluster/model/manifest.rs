@@ -53,6 +53,14 @@ pub enum BadManifest {
         /// What is missing.
         field: &'static str,
     },
+    /// k3s applies a file as a whole or not at all, and the kind is unknown until the definition is there.
+    #[error(
+        "the file defines {kind} and has an object of it: k3s would apply neither; move one of them to a file of its own"
+    )]
+    DefinedHere {
+        /// The kind.
+        kind: String,
+    },
     /// It has no objects.
     #[error("the file contains no object")]
     Empty,
@@ -112,6 +120,9 @@ impl Manifest {
 fn read_objects(text: &str) -> Result<Vec<Container>, BadManifest> {
     let documents =
         yaml_load::load(text).map_err(|YamlError { line, problem }| BadManifest::Syntax { line, problem })?;
+    if let Some(kind) = defined_here(&documents) {
+        return Err(BadManifest::DefinedHere { kind });
+    }
     let (mut objects, mut found) = (0, Vec::new());
     // A document with only comments is null; k3s skips it.
     for (index, object) in documents.iter().enumerate().filter(|(_, document)| !document.is_null()) {
@@ -132,6 +143,31 @@ fn read_objects(text: &str) -> Result<Vec<Container>, BadManifest> {
         found.extend(containers::of_document(object));
     }
     if objects == 0 { Err(BadManifest::Empty) } else { Ok(found) }
+}
+
+/// A kind that the documents define and use.
+fn defined_here(documents: &[Yaml]) -> Option<String> {
+    let objects = || {
+        documents.iter().flat_map(|document| {
+            let is_list = document["kind"].as_str() == Some("List");
+            document["items"]
+                .as_vec()
+                .filter(|_| is_list)
+                .map_or(std::slice::from_ref(document), Vec::as_slice)
+        })
+    };
+    let definitions = objects().filter(|object| object["kind"].as_str() == Some("CustomResourceDefinition"));
+    let defined: Vec<_> = definitions
+        .filter_map(|object| {
+            let spec = &object["spec"];
+            Some((spec["group"].as_str()?, spec["names"]["kind"].as_str()?))
+        })
+        .collect();
+    let mut used = objects().filter_map(|object| {
+        let (group, _) = object["apiVersion"].as_str()?.split_once('/')?;
+        Some((group, object["kind"].as_str()?))
+    });
+    used.find(|kind| defined.contains(kind)).map(|(_, kind)| kind.to_owned())
 }
 
 #[cfg(test)]
@@ -182,6 +218,11 @@ mod tests {
             ),
             ("apiVersion: v1\nkind: Pod\n", "metadata.name"),
             ("just text\n", "no apiVersion"),
+            (
+                "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: c}\nspec: {group: e.org, \
+                 names: {kind: Pool}}\n---\napiVersion: e.org/v1\nkind: Pool\nmetadata: {name: p}\n",
+                "defines Pool and has an object of it",
+            ),
             ("a: b\n c: d\n", "line 2"),
             ("a: [1, 2\n", "line "),
         ] {

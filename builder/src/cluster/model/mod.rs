@@ -1,5 +1,6 @@
 //! A cluster that has passed all checks: values of these types need no further checks.
 
+mod chart;
 mod containers;
 mod data_disk;
 mod k3s;
@@ -10,7 +11,8 @@ mod registries;
 mod system;
 
 pub use crate::images::ImageSource;
-pub use containers::Container;
+pub use chart::Chart;
+pub use containers::{Container, containers_of};
 pub use data_disk::{DataDir, DataDisk, Format};
 pub use k3s::{Component, Datastore, External, FlannelBackend, K3s, Setting, Settings};
 pub use manifest::{BadManifest, Manifest};
@@ -62,7 +64,9 @@ pub struct Cluster {
     pub manifests: Vec<Manifest>,
     /// Container images that the nodes have from the start.
     pub images: Vec<ImageSource>,
-    /// Whether nodes may pull others.
+    /// Helm charts that k3s installs.
+    pub charts: Vec<Chart>,
+    /// Whether nodes may pull other images.
     pub online: bool,
 }
 

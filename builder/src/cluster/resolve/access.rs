@@ -1,11 +1,13 @@
-//! Accounts, registries, manifests and container images.
+//! Accounts, registries, manifests, charts and container images.
 
+use crate::charts::{ChartPlace, ChartRepo, Repository};
 use crate::cluster::field::Field;
 use crate::cluster::field_type::FileName;
-use crate::cluster::file::{ConfigTable, ImageTable, MirrorTable, RegistriesTable, UserTable};
+use crate::cluster::file::{ChartTable, ConfigTable, ImageTable, MirrorTable, RegistriesTable, UserTable};
 use crate::cluster::model::*;
-use crate::images::LocalImages;
-use crate::value::SshKey;
+use crate::formats::yaml_load;
+use crate::images::{Credentials, LocalImages};
+use crate::value::{DnsLabel, Secret, SshKey};
 
 use super::read::Reader;
 use super::{all, bare};
@@ -99,4 +101,76 @@ pub(super) fn image(table: ImageTable, reader: &mut Reader<'_, '_>) -> Option<Im
     let Some(path) = archive.or(layout) else { return name.map(ImageSource::Registry) };
     reader.tell_outside(&path.value, &path.span);
     Some(ImageSource::Local(LocalImages { path: reader.context.dir.join(&path.value.0), name }))
+}
+
+/// What values of a chart may have in bytes: they lie in an object of Kubernetes, and one of more than 1.5 MB is refused.
+const MOST_VALUES: usize = 512 << 10;
+
+pub(super) fn chart(table: ChartTable, reader: &mut Reader<'_, '_>) -> Option<Chart> {
+    let open_values = table.values.as_ref().and_then(|field| values(field, reader));
+    let secret_values = table.secret_values.as_ref().and_then(|field| values(field, reader));
+    let ca = table.ca_file.as_ref().and_then(|field| reader.certificate(field));
+    let password = table.auth.password.and_then(|field| reader.secret(field));
+    let release = table.name?.value;
+    let chart = bare(table.chart).map_or_else(|| release.to_string(), |name| name.as_str().to_owned());
+    let place = match (table.path, table.repo, table.version) {
+        (Some(path), ..) => {
+            reader.tell_outside(&path.value, &path.span);
+            ChartPlace::Local(reader.context.dir.join(&path.value.0))
+        }
+        (None, Some(repo), Some(version)) => match repo.value {
+            ChartRepo::Http(url) => {
+                let username = bare(table.auth.username).map(|word| word.0);
+                let credentials =
+                    username.zip(password).map(|(username, password)| Credentials { username, password });
+                ChartPlace::Repository(Repository { url, chart, version: version.value, credentials, ca })
+            }
+            // A tag has no plus sign.
+            ChartRepo::Oci(prefix) => {
+                let version = version.value;
+                let name = format!("{prefix}/{chart}:{}", version.as_str().replace('+', "_"));
+                match name.parse() {
+                    Ok(name) => ChartPlace::Registry { name, version },
+                    Err(refusal) => {
+                        reader.problems.invalid(&repo.span, refusal);
+                        return None;
+                    }
+                }
+            }
+        },
+        _ => return None,
+    };
+    Some(Chart {
+        place,
+        namespace: match bare(table.namespace) {
+            Some(namespace) => namespace,
+            None => "default".parse::<DnsLabel>().ok()?,
+        },
+        values: open_values,
+        secret_values: secret_values.map(Secret::new),
+        failure_policy: bare(table.failure_policy),
+        bootstrap: bare(table.bootstrap).unwrap_or(false),
+        release,
+    })
+}
+
+/// A file with values, which Helm reads as a mapping.
+fn values(field: &Field<FileName>, reader: &mut Reader<'_, '_>) -> Option<String> {
+    let text = reader.text(&field.value, &field.span)?;
+    let name = &field.value.0;
+    let problem = if text.len() > MOST_VALUES {
+        format!("{} bytes, expected at most {MOST_VALUES}", text.len())
+    } else {
+        match yaml_load::load(&text) {
+            Err(error) => error.to_string(),
+            Ok(documents) if documents.len() > 1 => "several documents, expected one".to_owned(),
+            Ok(documents) if documents.iter().any(|found| found.as_hash().is_none() && !found.is_null()) => {
+                "expected keys and values".to_owned()
+            }
+            Ok(_) => return Some(text),
+        }
+    };
+    let hint = "name a YAML file with values as `helm --values` takes it";
+    reader.problems.error(&field.span, format!("in {name}: {problem}"), hint);
+    None
 }

@@ -52,6 +52,8 @@ pub(super) fn cluster(
     let registries = file.registries.map(|table| access::registries(table, reader));
     let images =
         file.images.drain(..).filter_map(|table| access::image(table.into_inner(), reader)).collect();
+    let charts =
+        file.charts.drain(..).filter_map(|table| access::chart(table.into_inner(), reader)).collect();
     let manifests = file.manifests.iter().filter_map(|field| access::manifest(field, reader)).collect();
 
     let (nodes, api, domain) = (nodes?, bare(file.api), bare(file.network.domain));
@@ -79,6 +81,7 @@ pub(super) fn cluster(
         registries,
         manifests,
         images,
+        charts,
         online: bare(file.online).unwrap_or(false),
     })
 }

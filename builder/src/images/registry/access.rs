@@ -3,8 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::header::HeaderValue;
+
 use crate::source::url::SourceUrl;
 use crate::value::Secret;
+
+use super::auth;
 
 /// All registries that the user says something of.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +37,14 @@ pub struct Credentials {
     pub username: String,
     /// The password, or an access token that takes its place.
     pub password: Secret,
+}
+
+impl Credentials {
+    /// The header that says who asks (RFC 7617). None where they cannot be in one.
+    pub(crate) fn basic(&self) -> Option<HeaderValue> {
+        let Self { username, password } = self;
+        auth::secret(&format!("Basic {}", STANDARD.encode(format!("{username}:{}", password.expose()))))
+    }
 }
 
 /// Without the password.

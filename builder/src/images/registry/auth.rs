@@ -2,16 +2,12 @@
 //!
 //! Formats: RFC 7617 (Basic), and Docker's "Token Authentication Specification" (Bearer).
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
 use serde::Deserialize;
 
 use crate::source::SourceError;
 use crate::source::fetch::Answer;
 use crate::source::url::SourceUrl;
-
-use super::access::Credentials;
 
 /// What a registry asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -87,13 +83,7 @@ pub(super) fn bearer(token: &str) -> Option<HeaderValue> {
     secret(&format!("Bearer {token}"))
 }
 
-/// The header of a password, which no message shows.
-pub(super) fn basic(credentials: &Credentials) -> Option<HeaderValue> {
-    let Credentials { username, password } = credentials;
-    secret(&format!("Basic {}", STANDARD.encode(format!("{username}:{}", password.expose()))))
-}
-
-fn secret(text: &str) -> Option<HeaderValue> {
+pub(super) fn secret(text: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);
     Some(value)

@@ -255,12 +255,14 @@ impl RegistryHost {
             Challenge::Basic => {
                 let credentials = credentials_of(access, &self.key)?
                     .ok_or_else(|| self.refused(name, &answer.url, StatusCode::UNAUTHORIZED))?;
-                self.authorization = auth::basic(&credentials);
+                self.authorization = credentials.basic();
             }
             Challenge::Bearer { realm, service } => {
                 let url = auth::token_url(&realm, service.as_deref(), name.repository())?;
                 let mut headers = HeaderMap::new();
-                if let Some(value) = self.credentials_for(cx, &url, access)?.as_ref().and_then(auth::basic) {
+                if let Some(value) =
+                    self.credentials_for(cx, &url, access)?.and_then(|credentials| credentials.basic())
+                {
                     headers.insert(AUTHORIZATION, value);
                 }
                 let answer = self.fetcher.ask(&url, &headers, TOKEN_LIMIT, cx.interrupt)?;

@@ -8,6 +8,9 @@ mod auth;
 mod client;
 mod docker_config;
 
+use std::path::PathBuf;
+
+use oci_spec::image::{Descriptor as OciDescriptor, ImageManifest};
 use serde_json::Value;
 
 use crate::arch::Arch;
@@ -34,39 +37,135 @@ pub(super) fn obtain(
     arch: Arch,
 ) -> Result<Image> {
     let place = name.to_string();
-    let at_name = |source| ImageError::of_image(&place, source);
     let key = format!("image.{name}");
-    let mut client = Client::new(cx, hosts, name).map_err(at_name)?;
-    let pinned = name.sha256().and_then(|digits| digits.parse::<Sha256Digest>().ok());
-    let locked = lock.input(&key).cloned();
-    if let (Some(locked), Some(pinned)) = (&locked, pinned)
-        && locked.sha256 != pinned
-    {
-        return Err(at_name(lock.mismatch(&key, "sha256", &locked.sha256, &pinned)));
-    }
-    let expected = locked.as_ref().map(|locked| locked.sha256).or(pinned);
-    let target = match expected {
-        Some(digest) => client.manifest(digest, locked.map(|locked| locked.size)).map_err(at_name)?,
-        None => client.tagged(name.tag().unwrap_or("latest")).map_err(at_name)?,
-    };
-    let bytes = target.read().map_err(|error| invalid(&place, error.to_string()))?;
-    let descriptor = Descriptor { media_type: media_type(&bytes), digest: target.digest, size: target.size };
-    let mut content = Fetched { client: &mut client, place: &place };
+    let mut pinned = Pinned::open(cx, lock, hosts, &key, name)?;
+    let descriptor = pinned.target()?;
+    let mut content = Fetched { client: &mut pinned.client, place: &place };
     let blobs = resolve::blobs(&mut content, &descriptor, arch, &format!("image {place}"))?;
     // Only an image that is whole is pinned.
-    if lock.input(&key).is_none() {
+    pinned.pin(&descriptor)?;
+    Ok(Image { name: name.clone(), target: descriptor, blobs, _kept: None })
+}
+
+/// What Helm calls a packed chart, and its description, in a registry.
+const CHART: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
+
+/// A Helm chart that was fetched, and is not pinned yet.
+pub(crate) struct FetchedChart<'a, 'l> {
+    path: PathBuf,
+    size: u64,
+    sha256: Sha256Digest,
+    pinned: Pinned<'a, 'l>,
+    target: Descriptor,
+}
+
+impl FetchedChart<'_, '_> {
+    /// Path, size and digest of the packed chart.
+    pub(crate) fn file(&self) -> (PathBuf, u64, Sha256Digest) {
+        (self.path.clone(), self.size, self.sha256)
+    }
+
+    /// Writes its manifest into the lock, on first use.
+    pub(crate) fn pin(self) -> Result<()> {
+        self.pinned.pin(&self.target)
+    }
+}
+
+/// A Helm chart as its registry has it. `key` is its entry in the lock, which pins the digest of the manifest.
+pub(crate) fn chart<'a, 'l>(
+    cx: &'a SourceContext<'a>,
+    lock: &'l mut Lock,
+    hosts: &'a RegistryHosts,
+    key: &'a str,
+    name: &'a ImageReference,
+) -> Result<FetchedChart<'a, 'l>> {
+    let place = name.to_string();
+    let mut pinned = Pinned::open(cx, lock, hosts, key, name)?;
+    let target = pinned.target()?;
+    let bytes = pinned.client.manifest(target.digest, Some(target.size));
+    let bytes = bytes.map_err(|source| ImageError::of_image(&place, source))?.read();
+    let bytes = bytes.map_err(|error| invalid(&place, error.to_string()))?;
+    let manifest: ImageManifest = serde_json::from_slice(&bytes)
+        .map_err(|error| invalid(&place, format!("invalid manifest: {error}")))?;
+    let is_chart = |layer: &&OciDescriptor| layer.media_type().as_ref() == CHART;
+    let layer = manifest.layers().iter().find(is_chart).ok_or_else(|| {
+        let found = manifest.config().media_type();
+        invalid(
+            &place,
+            format!("it is no Helm chart: expected a layer {CHART}, found the configuration {found}"),
+        )
+    })?;
+    let digest = layer.digest().as_ref().strip_prefix("sha256:").and_then(|digits| digits.parse().ok());
+    let digest: Sha256Digest =
+        digest.ok_or_else(|| invalid(&place, format!("unsupported digest {}", layer.digest())))?;
+    let blob = pinned.client.blob(digest, layer.size());
+    let path = blob.map_err(|source| ImageError::of_image(&place, source))?.into_path();
+    let path = path.ok_or_else(|| invalid(&place, "it is not in the cache"))?;
+    Ok(FetchedChart { path, size: layer.size(), sha256: digest, pinned, target })
+}
+
+/// A name, and what the lock says of it.
+struct Pinned<'a, 'l> {
+    cx: &'a SourceContext<'a>,
+    lock: &'l mut Lock,
+    key: &'a str,
+    name: &'a ImageReference,
+    client: Client<'a>,
+    /// The digest that the name itself has.
+    own: Option<Sha256Digest>,
+}
+
+impl<'a, 'l> Pinned<'a, 'l> {
+    fn open(
+        cx: &'a SourceContext<'a>,
+        lock: &'l mut Lock,
+        hosts: &'a RegistryHosts,
+        key: &'a str,
+        name: &'a ImageReference,
+    ) -> Result<Self> {
+        let at_name = |source| ImageError::of_image(&name.to_string(), source);
+        let client = Client::new(cx, hosts, name).map_err(at_name)?;
+        let own = name.sha256().and_then(|digits| digits.parse::<Sha256Digest>().ok());
+        if let (Some(locked), Some(own)) = (lock.input(key), own)
+            && locked.sha256 != own
+        {
+            return Err(at_name(lock.mismatch(key, "sha256", &locked.sha256, &own)));
+        }
+        Ok(Self { cx, lock, key, name, client, own })
+    }
+
+    /// What the name stands for: as locked, or as the registry says now.
+    fn target(&mut self) -> Result<Descriptor> {
+        let place = self.name.to_string();
+        let locked = self.lock.input(self.key);
+        let expected = locked.map(|locked| locked.sha256).or(self.own);
+        let target = match expected {
+            Some(digest) => self.client.manifest(digest, locked.map(|locked| locked.size)),
+            None => self.client.tagged(self.name.tag().unwrap_or("latest")),
+        };
+        let target = target.map_err(|source| ImageError::of_image(&place, source))?;
+        let bytes = target.read().map_err(|error| invalid(&place, error.to_string()))?;
+        Ok(Descriptor { media_type: media_type(&bytes), digest: target.digest, size: target.size })
+    }
+
+    /// Writes what the name stands for into the lock, on first use.
+    fn pin(self, target: &Descriptor) -> Result<()> {
+        let Self { cx, lock, key, name, client, own } = self;
+        let at_name = |source| ImageError::of_image(&name.to_string(), source);
+        if lock.input(key).is_some() {
+            return Ok(());
+        }
         let (asked, url) = client.addresses(name, target.digest).map_err(at_name)?;
-        if pinned.is_none() {
+        if own.is_none() {
             cx.progress.message(&format!(
-                "image {place}: on first use its digest is what {} says over TLS; {} pins it from now on",
+                "{name}: on first use its digest is what {} says over TLS; {} pins it from now on",
                 asked.host(),
                 lock.path().display()
             ));
         }
         let input = LockedInput { asked, url, size: target.size, sha256: target.digest };
-        lock.record(&key, input).map_err(at_name)?;
+        lock.record(key, input).map_err(at_name)
     }
-    Ok(Image { name: name.clone(), target: descriptor, blobs, _kept: None })
 }
 
 fn invalid(place: &str, problem: impl Into<String>) -> ImageError {
