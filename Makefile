@@ -5,7 +5,7 @@
 .DEFAULT_GOAL := build
 .PHONY: help build release compilers setup programs programs-and-double bases checkers quick lint format clippy doc deny deny-offline check \
 	unit-test image-test other-test boot-test test simulate real-image ext4-matrix support-table support-check demo bench power-cuts \
-	boot-publishers boot-more boot-etcd boot-raspi3b bench-boot api-test etcd-test fuzz clean
+	boot-publishers boot-more boot-etcd boot-raspi3b bench-boot api-test helm-test etcd-test fuzz clean
 # A prerequisite comes before the next one, also with -j: setup before what needs it. cargo uses all processors by itself.
 .NOTPARALLEL:
 
@@ -137,10 +137,16 @@ boot-raspi3b: setup programs-and-double bases checkers ## a Raspberry Pi 3 as QE
 
 # kube-apiserver takes minutes to build: so this is no part of `make test`, where the same client asks the stand-in for k3s.
 API_DIR := target/kube-api
+HELM_DIR := target/helm
 api-test: ## hc-firstboot's client, and the stand-in for k3s, against a real kube-apiserver; needs Go, installs nothing
 	tests/kube-apiserver/build.sh $(API_DIR)
 	HCIMAGE_KUBE_APISERVER=$(abspath $(API_DIR))/kube-apiserver HCIMAGE_ETCD=$(abspath $(API_DIR))/etcd \
+		HCIMAGE_HELM_CRD=$(abspath $(API_DIR))/helmcharts.yaml \
 		$(CARGO_TEST) --test kube_api -- --ignored --nocapture --test-threads 1
+
+helm-test: setup ## charts that Helm 4 packs, lists and renders; needs Go, installs nothing of it
+	tests/helm/build.sh $(HELM_DIR)
+	HCIMAGE_HELM=$(abspath $(HELM_DIR))/helm $(CARGO_TEST) --test charts -- --ignored --nocapture helm::
 
 etcd-test: setup ## first boots of three and five servers that share a real etcd, all of them: each flashed again in turn, a lost quorum
 	$(CARGO_TEST) --test etcd -- --include-ignored

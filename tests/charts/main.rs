@@ -3,6 +3,7 @@
 
 #![cfg(test)]
 
+mod helm;
 mod local;
 mod registry;
 mod repository;

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Builds kube-apiserver from its Go module and unpacks Debian's etcd, for `make api-test`. Installs nothing.
+# Builds kube-apiserver from its Go module, unpacks Debian's etcd, and takes helm-controller's definition of HelmChart, for
+# `make api-test`. Installs nothing.
 #
-#   build.sh DIR   puts both programs into DIR, where they are not there yet
+#   build.sh DIR   puts them into DIR, where they are not there yet
 #
 # The first build takes about eight minutes of a processor and 4 GB in Go's caches.
 set -euo pipefail
@@ -28,6 +29,13 @@ if [ ! -x "$dir/kube-apiserver" ]; then
     (cd "$here" && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w ${set_version//$'\n'/ }" \
         -o "$dir/kube-apiserver.new" k8s.io/kubernetes/cmd/kube-apiserver)
     mv "$dir/kube-apiserver.new" "$dir/kube-apiserver"
+fi
+
+if [ ! -f "$dir/helmcharts.yaml" ]; then
+    command -v go >/dev/null || die "go is missing: install Go 1.26 or later"
+    module=$(cd "$here/definitions" && go mod download -json github.com/k3s-io/helm-controller)
+    module=$(sed -n 's/^\t"Dir": "\(.*\)",$/\1/p' <<<"$module")
+    install -m 644 "$module/pkg/crds/yaml/generated/helm.cattle.io_helmcharts.yaml" "$dir/helmcharts.yaml"
 fi
 
 if [ ! -x "$dir/etcd" ]; then

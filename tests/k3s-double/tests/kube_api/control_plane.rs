@@ -233,11 +233,20 @@ impl ControlPlane {
 
     /// Writes an object as the administrator, which must succeed.
     pub(crate) fn write(&self, method: &str, path: &str, kind: &str, object: &Value) {
-        let body = object.to_string();
-        let header = format!("Content-Type: {kind}");
-        let more = ["--request", method, "--header", &header, "--data", &body];
-        let (status, answer) = self.asker().try_ask("admin", path, &more);
+        self.write_text(method, path, kind, &object.to_string());
+    }
+
+    /// The same for one in another form than JSON.
+    pub(crate) fn write_text(&self, method: &str, path: &str, kind: &str, text: &str) {
+        let (status, answer) = self.try_write(method, path, kind, text);
         assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
+    }
+
+    /// Status and answer to an object.
+    pub(crate) fn try_write(&self, method: &str, path: &str, kind: &str, text: &str) -> (u16, String) {
+        let header = format!("Content-Type: {kind}");
+        let more = ["--request", method, "--header", &header, "--data-binary", text];
+        self.asker().try_ask("admin", path, &more)
     }
 }
 

@@ -15,6 +15,7 @@
 #[allow(dead_code, reason = "each test file uses a part of it")]
 mod support;
 
+mod charts;
 mod client;
 mod control_plane;
 mod node_on_cluster;
