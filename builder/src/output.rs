@@ -18,7 +18,7 @@ const SUFFIX: &str = ".partial";
 pub struct Output {
     /// The final name.
     pub path: PathBuf,
-    /// Whether files of that name, the image's and its manifest's, may be replaced.
+    /// Whether files of that name, the image's and those beside it, may be replaced.
     pub overwrite: bool,
 }
 
@@ -61,7 +61,7 @@ type Result<T> = std::result::Result<T, OutputError>;
 impl Output {
     /// Rejects early what would fail after minutes of work, and what would overwrite `base`.
     pub fn check(&self, base: Option<&Path>) -> Result<()> {
-        for path in [&self.path, &self.manifest()] {
+        for path in [&self.path, &self.manifest(), &self.sbom()] {
             self.check_name(path)?;
             // Not the same file where one of them does not exist.
             if base.is_some_and(|base| same_file::is_same_file(base, path).unwrap_or(false)) {
@@ -93,6 +93,13 @@ impl Output {
         name.into()
     }
 
+    /// The name of the bill of materials beside the image; the ending is the one that CycloneDX registered.
+    pub fn sbom(&self) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        name.push(".cdx.json");
+        name.into()
+    }
+
     /// A file in the same directory, which is removed unless it gets its final name. Only its owner may read it: an
     /// image holds the secrets of its node. While it is open, no other build takes it for left over.
     pub fn temporary(&self) -> Result<NamedTempFile> {
@@ -105,16 +112,26 @@ impl Output {
         Ok(file)
     }
 
-    /// Gives the finished and synced image and manifest their names, durably. The image comes
-    /// last: once it has its name, it is complete.
-    pub fn publish(&self, image: TempPath, manifest: TempPath) -> Result<()> {
-        let replaces = self.manifest().exists();
-        self.name(manifest, &self.manifest())?;
-        self.name(image, &self.path).inspect_err(|_| {
-            if !replaces {
-                // The image that it describes is not there.
-                let _ = std::fs::remove_file(self.manifest());
+    /// Gives the finished and synced image and what describes it their names, durably. The image comes last: once it has its
+    /// name, it is complete.
+    pub fn publish(&self, image: TempPath, manifest: TempPath, sbom: TempPath) -> Result<()> {
+        let mut new = Vec::new();
+        let publish = || {
+            for (temporary, path) in
+                [(manifest, self.manifest()), (sbom, self.sbom()), (image, self.path.clone())]
+            {
+                let is_new = !path.exists();
+                self.name(temporary, &path)?;
+                if is_new {
+                    new.push(path);
+                }
             }
+            Ok(())
+        };
+        let published: Result<()> = publish();
+        published.inspect_err(|_| {
+            // The image that they describe is not there.
+            new.iter().for_each(|path| drop(std::fs::remove_file(path)));
         })?;
         sync_dir(self.dir()).map_err(|source| self.failed(source))
     }

@@ -151,6 +151,30 @@ fn an_image_of_two_hundred_layers_is_taken() {
 
 /// In another folder, with another clock, and the images named in another order.
 #[test]
+fn umoci_unpacks_what_is_written() {
+    assert!(external_tool("umoci", "umoci"));
+    let desk = Desk::new();
+    let mut layout = Layout::new(&desk.path("one"));
+    let layers = [
+        layout.layer(Packed::Gzip, &[("bin/base", b"base"), ("etc/name", b"old")]),
+        layout.layer(Packed::Gzip, &[("etc/name", b"new")]),
+    ];
+    let image = layout.image("arm64", &layers);
+    layout.add(Some(NAME), image);
+    let made = bundle_of(&desk, &[local(&layout.dir, None)], Arch::Aarch64).unwrap();
+    let (written, root) = (desk.path("written"), desk.path("root"));
+    for (name, bytes) in unpacked(&made.archive.path) {
+        desk.write(&format!("written/{name}"), bytes);
+    }
+    let listed = run(Command::new("umoci").args(["list", "--layout"]).arg(&written));
+    assert!(listed.lines().any(|line| line == "1.2"), "{listed}");
+    let of = format!("{}:1.2", written.display());
+    run(Command::new("umoci").args(["unpack", "--rootless", "--image", &of]).arg(&root));
+    assert_eq!(fs::read(root.join("rootfs/bin/base")).unwrap(), b"base");
+    assert_eq!(fs::read(root.join("rootfs/etc/name")).unwrap(), b"new");
+}
+
+#[test]
 fn the_same_images_give_the_same_bytes() {
     let (one, two) = (Desk::new(), Desk::new());
     let make = |desk: &Desk, turned: bool| {

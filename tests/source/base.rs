@@ -112,6 +112,46 @@ fn a_sha256sums_file_of_the_directory_verifies_the_image() {
     assert_eq!(base.name, name);
 }
 
+/// As sha512sum says it.
+fn sha512(bytes: &[u8]) -> String {
+    let said = pack("sha512sum", &[], bytes);
+    String::from_utf8(said).unwrap().split(' ').next().unwrap().to_owned()
+}
+
+#[test]
+fn a_sha512sums_file_of_the_directory_verifies_the_image() {
+    let (desk, server, bytes) = (Desk::new(), Publisher::start(), image(1 << 20));
+    let packed = pack("xz", &["-c"], &bytes);
+    let name = "debian-13-generic-arm64.img.xz";
+    let path = format!("/trixie/latest/{name}");
+    server.file(&path, packed.clone());
+    server.file(
+        "/trixie/latest/SHA512SUMS",
+        format!("{}  other.tar.xz\n{}  {name}\n", sha512(b""), sha512(&packed)),
+    );
+    let source = BaseSource::Url(server.url(&path));
+    let of = |desk: &Desk| obtain(&desk.tools(), &source, "base.pc", &mut desk.lock());
+    // The first answer ends half-way: what came is kept, and the whole is compared.
+    server.faults(&path, &[Fault::CutAfter(packed.len() / 2)]);
+    assert!(std::fs::read(of(&desk).unwrap().image).unwrap() == bytes);
+    // It is locked by its SHA-256, and then nobody is asked.
+    assert_eq!(desk.lock().input("base.pc").unwrap().sha256, Sha256Digest::of(&packed));
+    server.take_requests();
+    of(&desk).unwrap();
+    assert_eq!(server.take_paths(), [""; 0]);
+    // Other bytes, and a checksum of the wrong kind.
+    let other = Desk::new();
+    server.file("/trixie/latest/SHA512SUMS", format!("{}  {name}\n", sha512(b"other")));
+    let error = of(&other).unwrap_err();
+    assert!(matches!(error, SourceError::WrongDigest(_)), "{error:?}");
+    assert!(error.to_string().contains("has SHA-512"), "{error}");
+    server.file("/trixie/latest/SHA512SUMS", format!("{}  {name}\n", Sha256Digest::of(&packed)));
+    let error = of(&other).unwrap_err();
+    assert_eq!(error.class(), Some(ExitClass::BadInput), "{error:?}");
+    assert!(error.to_string().contains("expected \"<SHA-512>"), "{error}");
+    assert!(other.cached().is_empty() && !other.path("hcimage.lock").exists(), "{:?}", other.cached());
+}
+
 #[test]
 fn without_a_valid_checksum_nothing_is_fetched_or_locked() {
     let (desk, server) = (Desk::new(), Publisher::start());

@@ -6,6 +6,7 @@ use hcimage::exit_class::{Classified, ExitClass};
 use hcimage::progress::Silent;
 use hcimage::source::SourceError;
 use hcimage::source::digest::Sha256Digest;
+use hcimage::source::expected::ExpectedDigest;
 use hcimage::source::fetch::DownloadSpec;
 
 use hcimage_testkit::desk::{Desk, chain, image};
@@ -22,7 +23,7 @@ fn download(
     let url = server.url(PATH);
     let wanted = DownloadSpec {
         url: &url,
-        sha256: Sha256Digest::of(bytes),
+        digest: ExpectedDigest::Sha256(Sha256Digest::of(bytes)),
         size,
         limit: 1 << 30,
         promised_by: "the test",
@@ -30,8 +31,8 @@ fn download(
         shown: "the file",
     };
     let partial = desk.path("x.partial");
-    let (path, size) = desk.fetcher.download(&wanted, &partial, &Silent, &desk.interrupt)?;
-    assert_eq!(path, partial);
+    let (path, size, sha256) = desk.fetcher.download(&wanted, &partial, &Silent, &desk.interrupt)?;
+    assert_eq!((path.as_path(), sha256), (partial.as_path(), Sha256Digest::of(bytes)));
     let got = std::fs::read(path).unwrap();
     assert_eq!(got.len() as u64, size);
     assert!(!desk.path("x.partial.validator").exists());

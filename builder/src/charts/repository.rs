@@ -5,6 +5,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap};
 
 use crate::images::Credentials;
 use crate::source::digest::Sha256Digest;
+use crate::source::expected::ExpectedDigest;
 use crate::source::input::{self, CachedFile, Published};
 use crate::source::lock::{Lock, LockedInput};
 use crate::source::url::SourceUrl;
@@ -34,18 +35,20 @@ pub(super) fn obtain(
     let cx = &SourceContext { fetcher: &fetcher, ..*cx };
     let asked = repository.url.below("index.yaml");
     let locked = lock.input(key).cloned();
-    let file = match &locked {
+    let CachedFile { path, url, size, sha256 } = match &locked {
         Some(locked) if locked.asked == asked => {
             fetch(cx, repository, &locked.url, locked.sha256, Some(locked.size))
-                .map_err(|error| input::as_mismatch(error, lock, key))
+                .map_err(|error| of(input::as_mismatch(error, lock, key)))?
         }
-        Some(locked) => fetch_listed(cx, release, repository, &asked)?.and_then(|file| {
-            let is_same = file.sha256 == locked.sha256;
-            if is_same { Ok(file) } else { Err(lock.mismatch(key, "sha256", &locked.sha256, &file.sha256)) }
-        }),
+        Some(locked) => {
+            let file = fetch_listed(cx, release, repository, &asked)?;
+            if file.sha256 != locked.sha256 {
+                return Err(of(lock.mismatch(key, "sha256", &locked.sha256, &file.sha256)));
+            }
+            file
+        }
         None => fetch_listed(cx, release, repository, &asked)?,
     };
-    let CachedFile { path, url, size, sha256 } = file.map_err(&of)?;
     // Only the chart that was asked for is pinned.
     let package = package::read(release, &path)?;
     package.expect(release, &repository.chart, &repository.version)?;
@@ -67,7 +70,7 @@ fn fetch_listed(
     release: &str,
     repository: &Repository,
     asked: &SourceUrl,
-) -> Result<crate::source::Result<CachedFile>> {
+) -> Result<CachedFile> {
     let of = ChartError::of(release);
     cx.progress.message(&format!("asking {} for chart {}", asked.host(), repository.chart));
     let text = get(cx, repository, asked, INDEX_LIMIT).map_err(&of)?;
@@ -76,10 +79,11 @@ fn fetch_listed(
     let listed = index::find(&text, &repository.chart, &repository.version)
         .map_err(|problem| ChartError::invalid(release, format!("{asked}: {problem}")))?;
     let url = asked.joined(&listed.url).map_err(&of)?;
-    match listed.sha256 {
-        Some(sha256) => Ok(fetch(cx, repository, &url, sha256, None)),
-        None => Ok(fetch_unknown(cx, repository, url)),
-    }
+    let file = match listed.sha256 {
+        Some(sha256) => fetch(cx, repository, &url, sha256, None),
+        None => fetch_unknown(cx, repository, url),
+    };
+    file.map_err(of)
 }
 
 fn fetch(
@@ -91,7 +95,7 @@ fn fetch(
 ) -> crate::source::Result<CachedFile> {
     let published = Published {
         url: url.clone(),
-        sha256,
+        digest: ExpectedDigest::Sha256(sha256),
         promised_by: repository.url.to_string(),
         headers: headers(repository, url),
         name: Some(name(repository)),

@@ -1,7 +1,7 @@
 //! `hcimage build`.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hc_common::text::printable::printable;
 use serde_json::{Value, json};
@@ -31,6 +31,9 @@ pub(super) struct Args {
     /// Replace the output if it exists
     #[arg(long)]
     overwrite: bool,
+    /// Write SHA256SUMS beside the images, or <image>.sha256; reads every image once more
+    #[arg(long)]
+    checksums: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -51,7 +54,7 @@ const SCHEMA: u32 = 1;
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let (project, sources) = (self.build_args.project()?, self.build_args.sources()?);
-        let destination = Destination { path: self.output, overwrite: self.overwrite };
+        let destination = Destination { path: self.output, overwrite: self.overwrite, sums: self.checksums };
         let outcome = self.build_args.session()?.build(&project, &sources, &destination)?;
         let report = Report { project: &project, outcome: &outcome };
         if self.json { report.json() } else { report.text() }
@@ -78,6 +81,9 @@ impl Report<'_> {
             members.insert("kubeconfig".to_owned(), json!(path));
             members.insert("api".to_owned(), json!(cluster.api_url()));
         }
+        if let (Some(path), Some(members)) = (&self.outcome.checksums, summary.as_object_mut()) {
+            members.insert("checksums".to_owned(), json!(path));
+        }
         if let (Some(existing), Some(members)) = (&cluster.join, summary.as_object_mut()) {
             members.insert("joins".to_owned(), json!(existing.server.to_string()));
         }
@@ -88,6 +94,9 @@ impl Report<'_> {
         let mut out = output::stdout();
         for (node, built) in self.nodes() {
             print_node(&mut out, node, built)?;
+        }
+        if let Some(checksums) = &self.outcome.checksums {
+            writeln!(out, "{}", printable(&checksums.display().to_string()))?;
         }
         let images: Vec<_> = self.outcome.nodes.iter().map(|built| &built.image).collect();
         for line in flash::instructions(&images, self.boards()) {
@@ -119,7 +128,9 @@ fn print_node(out: &mut impl Write, node: &Node, built: &BuiltNode) -> std::io::
     if let Some(change) = &image.partition_table {
         writeln!(out, "  {change}")?;
     }
-    writeln!(out, "  {} changes, each listed in {}", image.changes.len(), image.manifest.display())
+    let shown = |path: &Path| printable(&path.display().to_string()).to_string();
+    writeln!(out, "  {} changes, each listed in {}", image.changes.len(), shown(&image.manifest))?;
+    writeln!(out, "  all that is in it: {}", shown(&image.sbom))
 }
 
 fn node_as_json(node: &Node, built: &BuiltNode) -> Value {
@@ -131,6 +142,7 @@ fn node_as_json(node: &Node, built: &BuiltNode) -> Value {
         "address": node.network.static_address(),
         "image": image.path,
         "manifest": image.manifest,
+        "sbom": image.sbom,
         "size": image.size.0,
         "grown": image.grown.0,
         "partition_table": image.partition_table,

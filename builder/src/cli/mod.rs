@@ -6,6 +6,7 @@ mod build;
 mod build_args;
 mod cache;
 mod cat;
+mod diff;
 mod exit;
 mod images;
 mod init;
@@ -60,6 +61,7 @@ enum Command {
     Inspect(inspect::Args),
     Ls(ls::Args),
     Cat(cat::Args),
+    Diff(diff::Args),
     Rotate(rotate::Args),
     Run(run::Args),
     Update(Box<update::Args>),
@@ -130,6 +132,7 @@ impl Command {
             Self::Inspect(args) => args.run(),
             Self::Ls(args) => args.run(),
             Self::Cat(args) => args.run(),
+            Self::Diff(args) => args.run(),
             Self::Rotate(args) => args.run(),
             Self::Run(args) => args.run(),
             Self::Update(args) => args.run(),

@@ -1,6 +1,6 @@
 //! `IMAGE:/path`, a path inside an image.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::Context;
@@ -35,10 +35,15 @@ impl Place {
     /// Opens the image for reading; a packed one is unpacked. What is opened stays readable, though a copy that must not be
     /// kept has no name any more.
     pub(super) fn open(&self) -> anyhow::Result<Tree> {
-        let context = || format!("opening {}", self.image.display());
-        let image = unpacked(&self.image).with_context(context)?;
-        OsImage::open(&image.path).and_then(|image| image.tree(Access::Read)).with_context(context)
+        tree(&self.image)
     }
+}
+
+/// The files of an image, for reading.
+pub(super) fn tree(image: &Path) -> anyhow::Result<Tree> {
+    let context = || format!("opening {}", image.display());
+    let image = unpacked(image).with_context(context)?;
+    OsImage::open(&image.path).and_then(|image| image.tree(Access::Read)).with_context(context)
 }
 
 #[cfg(test)]

@@ -40,6 +40,7 @@ mod tests {
             board: "cm4".to_owned(),
             path: path.into(),
             manifest: format!("{path}.manifest.json").into(),
+            sbom: format!("{path}.cdx.json").into(),
             size: ByteSize(1 << 20),
             grown: ByteSize(0),
             partition_table: None,

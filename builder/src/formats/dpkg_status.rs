@@ -23,6 +23,34 @@ pub fn installed_version(status: &str, package: &str) -> Result<Option<DebianVer
     Ok(None)
 }
 
+/// A completely installed package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installed<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its version, as written.
+    pub version: &'a str,
+    /// `arm64`, `all`.
+    pub architecture: &'a str,
+}
+
+/// All completely installed packages, in the order of the file.
+pub fn installed(status: &str) -> Vec<Installed<'_>> {
+    let mut found = Vec::new();
+    let mut paragraph = Paragraph::default();
+    for line in status.lines().chain([""]) {
+        if !line.is_empty() {
+            paragraph.read(line);
+            continue;
+        }
+        let Paragraph { package, installed, version, architecture } = std::mem::take(&mut paragraph);
+        if let (true, Some(name), Some(version)) = (installed, package, version) {
+            found.push(Installed { name, version, architecture: architecture.unwrap_or_default() });
+        }
+    }
+    found
+}
+
 /// The number of completely installed packages.
 pub fn count_installed(status: &str) -> usize {
     let states = status.lines().filter_map(|line| line.strip_prefix("Status:"));
@@ -35,6 +63,7 @@ struct Paragraph<'a> {
     package: Option<&'a str>,
     installed: bool,
     version: Option<&'a str>,
+    architecture: Option<&'a str>,
 }
 
 impl<'a> Paragraph<'a> {
@@ -45,6 +74,7 @@ impl<'a> Paragraph<'a> {
         match field.to_ascii_lowercase().as_str() {
             "package" => self.package = Some(value),
             "version" => self.version = Some(value),
+            "architecture" => self.architecture = Some(value),
             "status" => self.installed = value.split_ascii_whitespace().nth(2) == Some("installed"),
             _ => {}
         }
@@ -65,6 +95,13 @@ mod tests {
          Package: half\nStatus: install ok half-configured\nVersion: 2.0\n\n\
          Package: odd\nStatus: install ok installed\nVersion: 1 2\n\n\
          Package: last\nStatus: hold ok installed\nVersion: 1:3.0-2";
+
+    #[test]
+    fn all_installed_packages_are_listed_with_their_architecture() {
+        let found: Vec<_> =
+            installed(STATUS).into_iter().map(|found| (found.name, found.architecture)).collect();
+        assert_eq!(found, [("iptables", "arm64"), ("odd", ""), ("last", "")]);
+    }
 
     #[test]
     fn only_installed_packages_have_a_version() {

@@ -8,6 +8,7 @@ use crate::interrupt::Interrupted;
 use crate::os::OsError;
 use crate::output::OutputError;
 use crate::plan::PlanError;
+use crate::sbom::SbomError;
 use crate::source::SourceError;
 
 /// Why an image could not be built.
@@ -54,6 +55,9 @@ pub enum BuildError {
     /// What was written does not pass the checks.
     #[error("checking what was written")]
     Check(#[source] FsError),
+    /// What went into the image cannot be listed.
+    #[error(transparent)]
+    Sbom(#[from] SbomError),
     /// The user pressed Ctrl-C.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
@@ -70,6 +74,7 @@ impl Classified for BuildError {
             | Self::Output(_)
             | Self::Grow { .. }
             | Self::Check(_)
+            | Self::Sbom(_)
             | Self::Interrupted(_) => None,
         }
     }

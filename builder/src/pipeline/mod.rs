@@ -6,6 +6,8 @@
 mod error;
 mod image_draft;
 
+use std::fs::File;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -16,6 +18,7 @@ use crate::disk::ByteSize;
 use crate::os::{Access, Bootloader, Facts, OsError, OsImage, Tree, probe};
 use crate::output::{Output, OutputError};
 use crate::plan::{DiskId, Plan, PlanError, Request, SharedPlan, files_of_interest, plan, split, warnings};
+use crate::sbom::{self, Bill};
 use crate::source::SourceContext;
 use crate::value::Hostname;
 
@@ -96,6 +99,8 @@ pub struct Target {
     pub plan: Plan,
     /// Where it goes.
     pub output: Output,
+    /// What goes into it besides the files of the plan.
+    pub bill: Bill,
 }
 
 /// A node image that is complete, checked and on the disk, but for its name. Dropped, it is removed.
@@ -105,6 +110,7 @@ pub struct Ready {
     output: Output,
     finished: Finished,
     manifest: NamedTempFile,
+    sbom: NamedTempFile,
     partition_table: Option<String>,
 }
 
@@ -119,6 +125,8 @@ pub struct BuiltImage {
     pub path: PathBuf,
     /// The list of changes, beside it.
     pub manifest: PathBuf,
+    /// The bill of materials, beside it.
+    pub sbom: PathBuf,
     /// Size of the image in bytes, holes included.
     pub size: ByteSize,
     /// By how much the image was grown.
@@ -167,17 +175,19 @@ pub fn build(
 
     let task = cx.progress.start("syncing to the disk", None);
     let mut ready = Vec::new();
-    for (Place { node, board, output }, partition_table, image) in finishing {
+    for (Place { node, board, output, bill }, partition_table, image) in finishing {
         let content = Manifest {
             base: &base.facts.system,
             time: now,
             partition_table: partition_table.as_deref(),
             changes: &image.changes,
         };
-        let manifest = write(output, &content)?;
+        let manifest = write(output, |out| content.write(out))?;
+        let bill = sbom::render(node.as_str(), bill, &image.changes, now)?;
+        let sbom = write(output, |mut out| out.write_all(&bill))?;
         let finished = image.wait(output)?;
         let (node, board, output) = (node.clone(), board.clone(), output.clone());
-        ready.push(Ready { node, board, output, finished, manifest, partition_table });
+        ready.push(Ready { node, board, output, finished, manifest, sbom, partition_table });
     }
     task.done();
     cx.interrupt.check()?;
@@ -193,33 +203,38 @@ struct Place {
     node: Hostname,
     board: String,
     output: Output,
+    bill: Bill,
 }
 
 impl Target {
     fn split(self) -> (Plan, Place) {
-        let Self { node, board, plan, output } = self;
-        (plan, Place { node, board, output })
+        let Self { node, board, plan, output, bill } = self;
+        (plan, Place { node, board, output, bill })
     }
 }
 
-/// The list of changes, written and synced, without its final name.
-fn write(output: &Output, manifest: &Manifest<'_>) -> Result<NamedTempFile, OutputError> {
+/// What describes an image, written and synced, without its final name.
+fn write(
+    output: &Output,
+    content: impl FnOnce(&File) -> io::Result<()>,
+) -> Result<NamedTempFile, OutputError> {
     let temporary = output.temporary()?;
     let failed = |source| output.failed(source);
-    manifest.write(temporary.as_file()).map_err(failed)?;
+    content(temporary.as_file()).map_err(failed)?;
     temporary.as_file().sync_all().map_err(failed)?;
     Ok(temporary)
 }
 
 impl Ready {
-    /// Gives image and manifest their names.
+    /// Gives the image and what describes it their names.
     pub fn publish(self) -> Result<BuiltImage, OutputError> {
-        let Self { node, board, output, finished, manifest, partition_table } = self;
+        let Self { node, board, output, finished, manifest, sbom, partition_table } = self;
         let Finished { path, _held, size, grown, changes } = finished;
         let (_open, manifest) = manifest.into_parts();
-        output.publish(path, manifest)?;
-        let manifest = output.manifest();
+        let (_open, sbom) = sbom.into_parts();
+        output.publish(path, manifest, sbom)?;
+        let (manifest, sbom) = (output.manifest(), output.sbom());
         let path = output.path;
-        Ok(BuiltImage { node, board, path, manifest, size, grown, partition_table, changes })
+        Ok(BuiltImage { node, board, path, manifest, sbom, size, grown, partition_table, changes })
     }
 }

@@ -12,6 +12,7 @@ use crate::source::k3s_version::K3sVersion;
 use crate::source::leftovers::RunDir;
 use crate::value::Hostname;
 
+use super::bill::bill;
 use super::project::{ProjectSecrets, clock};
 use super::sources::{BoardInputs, PlannedNode, Prepared};
 use super::{Project, Session, SessionError, Sources};
@@ -30,6 +31,8 @@ pub struct Destination {
     pub path: Option<PathBuf>,
     /// Whether files that are there may be replaced.
     pub overwrite: bool,
+    /// Whether checksums are written, for which every image is read once more.
+    pub sums: bool,
 }
 
 /// What a build made.
@@ -40,6 +43,8 @@ pub struct Outcome {
     /// The kubeconfig of a cluster; none for one node alone, whose k3s writes it on the node, and none for nodes that join a
     /// cluster made elsewhere.
     pub kubeconfig: Option<PathBuf>,
+    /// The checksums of all files, where they were wanted.
+    pub checksums: Option<PathBuf>,
 }
 
 /// A node that was built, and what it was built from.
@@ -87,6 +92,10 @@ impl Session {
         destination: &Destination,
     ) -> Result<Outcome, SessionError> {
         let outputs = destination.outputs(project, sources.base.as_deref())?;
+        let checksums = destination.checksums(project, &outputs);
+        if let Some(checksums) = &checksums {
+            checksums.check_name(&checksums.path)?;
+        }
         outputs.iter().map(Output::dir).collect::<BTreeSet<_>>().into_iter().for_each(|dir| {
             Output::clear_leftovers(dir, self.cx().progress);
         });
@@ -106,7 +115,8 @@ impl Session {
             Some(ProjectSecrets::Own(secrets)) => Some(destination.write_kubeconfig(project, secrets)?),
             Some(ProjectSecrets::Member(_)) | None => None,
         };
-        Ok(Outcome { nodes, kubeconfig })
+        let checksums = checksums.map(|output| self.write_checksums(&output, &nodes)).transpose()?;
+        Ok(Outcome { nodes, kubeconfig, checksums })
     }
 
     /// The cluster's secrets, made now where there are none; none for one node alone.
@@ -185,8 +195,9 @@ impl Prepared<'_> {
         for (node, output) in self.project.cluster.nodes.iter().zip(outputs) {
             let PlannedNode { inputs, plan, .. } = self.plan(node, secrets)?;
             let batch = batches.entry(&node.board).or_insert_with(|| Batch { inputs, targets: Vec::new() });
-            let (name, board) = (node.name.clone(), node.board.clone());
-            batch.targets.push(Target { node: name, board, plan, output });
+            let (name, board, role) = (node.name.clone(), node.board.clone(), node.bootstrap_role.role());
+            let bill = bill(inputs, &self.charts, role)?;
+            batch.targets.push(Target { node: name, board, plan, output, bill });
         }
         Ok(batches.into_values().collect())
     }
@@ -213,7 +224,7 @@ impl Destination {
         Ok(outputs)
     }
 
-    fn dir(&self) -> &Path {
+    pub(super) fn dir(&self) -> &Path {
         self.path.as_deref().unwrap_or(Path::new(DIR))
     }
 

@@ -4,7 +4,9 @@
 //! fetches, verifies and probes them, plans every node, and only then writes images and kubeconfig. Nothing here prints:
 //! progress and messages go to the session's [`Progress`], results and errors to the caller.
 
+mod bill;
 mod build;
+mod checksums;
 mod error;
 mod images;
 mod preview;

@@ -63,8 +63,8 @@ pub(super) struct BoardInputs {
     pub(super) time: i64,
     /// What the base says of it.
     written: i64,
-    /// An image that must not be kept is removed with this.
-    _unpacked: UnpackedBase,
+    /// The image as it was obtained. One that must not be kept is removed with this.
+    pub(super) unpacked: UnpackedBase,
 }
 
 /// A project with the inputs of all its boards, by the board's name.
@@ -145,7 +145,7 @@ impl Session {
             let firstboot = payload::firstboot(arch)?;
             boards.insert(
                 board.name.as_str(),
-                BoardInputs { base, _unpacked: unpacked, k3s, images, firstboot, time, written },
+                BoardInputs { base, unpacked, k3s, images, firstboot, time, written },
             );
         }
         Ok(Prepared { project, boards, charts })

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use tempfile::TempPath;
 
 use super::cache::{Cache, CacheLock};
+use super::checksum_file::FileDigest;
 use super::digest::Sha256Digest;
 use super::error::{IoContext, Result, SourceError, Wrong, file_name};
+use super::expected::ExpectedDigest;
 use super::input::{self, Published, digest_file, read_checksums};
 use super::lock::Lock;
 use super::unpack::{Format, Wanted, unpack};
@@ -21,8 +23,8 @@ pub enum BaseSource {
     /// A local file: a raw or qcow2 image, or one packed with xz, gzip, zstd, tar or zip. If a checksum file
     /// `<name>.sha256` is beside it, it must match.
     File(PathBuf),
-    /// A publisher's address. It may redirect, as Raspberry Pi's "latest" does. `<address>.sha256` or `SHA256SUMS` in
-    /// the same directory is required and must match.
+    /// A publisher's address. It may redirect, as Raspberry Pi's "latest" does. `<address>.sha256`, or `SHA256SUMS` or
+    /// `SHA512SUMS` in the same directory, is required and must match.
     Url(SourceUrl),
 }
 
@@ -134,8 +136,8 @@ impl Promise {
         }
         Err(SourceError::WrongDigest(Box::new(Wrong {
             file: file.display().to_string(),
-            actual,
-            expected: self.sha256,
+            actual: ExpectedDigest::Sha256(actual),
+            expected: ExpectedDigest::Sha256(self.sha256),
             promised_by: self.by.display().to_string(),
             hint: "fetch the file again",
         })))
@@ -173,29 +175,34 @@ fn published(cx: &SourceContext<'_>, asked: &SourceUrl) -> Result<Published> {
     // An address with a query is usually signed and valid for minutes only: useless in a lock file.
     let url = if end.has_query() { asked.clone() } else { end };
     let name = url.file_name()?;
-    let beside = url.beside(".sha256");
-    let sums = url.sibling("SHA256SUMS");
-    let (checksums, by) = match input::fetch_checksums(cx, &beside) {
-        Ok(checksums) => (checksums, beside),
-        Err(e) if e.is_not_found() => {
-            (input::fetch_checksums(cx, &sums).map_err(|e| no_checksum(e, &url))?, sums)
+    for by in [url.beside(".sha256"), url.sibling("SHA256SUMS")] {
+        if let Some(sha256) = listed(cx, &by, &name)? {
+            return Ok(Published::new(url, ExpectedDigest::Sha256(sha256), by.to_string()));
         }
-        Err(e) => return Err(e),
-    };
-    let sha256 = checksums.digest_of(&name).map_err(|e| input::bad_checksums(&by, &e))?;
-    Ok(Published::new(url, sha256, by.to_string()))
+    }
+    let by = url.sibling("SHA512SUMS");
+    match listed(cx, &by, &name)? {
+        Some(sha512) => Ok(Published::new(url, ExpectedDigest::Sha512(sha512), by.to_string())),
+        None => Err(no_checksum(&url)),
+    }
 }
 
-fn no_checksum(error: SourceError, url: &SourceUrl) -> SourceError {
-    if !error.is_not_found() {
-        return error;
-    }
+/// The digest of a file in the checksum file at `by`; none where there is no such checksum file.
+fn listed<D: FileDigest>(cx: &SourceContext<'_>, by: &SourceUrl, name: &str) -> Result<Option<D>> {
+    let checksums = match input::fetch_checksums::<D>(cx, by) {
+        Ok(checksums) => checksums,
+        Err(error) if error.is_not_found() => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    checksums.digest_of(name).map(Some).map_err(|error| input::bad_checksums(by, &error))
+}
+
+fn no_checksum(url: &SourceUrl) -> SourceError {
     SourceError::BadRecord {
         file: url.to_string(),
-        problem:
-            "cannot verify the file: the publisher has neither a .sha256 file nor SHA256SUMS beside it; \
-            download and verify it yourself, and use the local file as base"
-                .into(),
+        problem: "cannot verify the file: the publisher has none of .sha256, SHA256SUMS and SHA512SUMS beside it; download \
+                  and verify it yourself, and use the local file as base"
+            .into(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use reqwest::StatusCode;
 
-use super::digest::Sha256Digest;
+use super::expected::ExpectedDigest;
 use crate::exit_class::{Classified, ExitClass};
 use crate::interrupt::Interrupted;
 
@@ -76,8 +76,8 @@ pub enum SourceError {
         hint: String,
     },
     /// The bytes do not match the checksum.
-    #[error("{} has SHA-256 {}, but {} says {}; {}", .0.file, .0.actual, .0.promised_by, .0.expected, .0.hint)]
-    WrongDigest(Box<Wrong<Sha256Digest>>),
+    #[error("{} has {}, but {} says {}; {}", .0.file, .0.actual, .0.promised_by, .0.expected, .0.hint)]
+    WrongDigest(Box<Wrong<ExpectedDigest>>),
     /// The size of the file does not match, in bytes.
     #[error("{} has {} bytes, but {} says {}; {}", .0.file, .0.actual, .0.promised_by, .0.expected, .0.hint)]
     WrongSize(Box<Wrong<u64>>),

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 
-use super::checksum_file::{ChecksumError, ChecksumFile};
+use super::checksum_file::{ChecksumError, ChecksumFile, FileDigest};
 use super::digest::Sha256Digest;
 use super::error::{IoContext, Result, SourceError};
+use super::expected::ExpectedDigest;
 use super::fetch::DownloadSpec;
 use super::lock::{Lock, LockedInput};
 use super::url::SourceUrl;
@@ -32,7 +33,7 @@ pub(crate) struct CachedFile {
 pub(crate) struct Published {
     /// The address of the bytes.
     pub(crate) url: SourceUrl,
-    pub(crate) sha256: Sha256Digest,
+    pub(crate) digest: ExpectedDigest,
     /// The source of the checksum.
     pub(crate) promised_by: String,
     /// More headers of the request.
@@ -43,8 +44,8 @@ pub(crate) struct Published {
 
 impl Published {
     /// A file under its own name, which anybody may have.
-    pub(crate) fn new(url: SourceUrl, sha256: Sha256Digest, promised_by: String) -> Self {
-        Self { url, sha256, promised_by, headers: HeaderMap::new(), name: None }
+    pub(crate) fn new(url: SourceUrl, digest: ExpectedDigest, promised_by: String) -> Self {
+        Self { url, digest, promised_by, headers: HeaderMap::new(), name: None }
     }
 }
 
@@ -83,7 +84,7 @@ fn obtain_unsaid(
         let source = published()?;
         let file = obtain_published(cx, &source, None, limit)?;
         cx.progress.message(&format!(
-            "{name}: on first use its SHA-256 is what {} says, without a signature; {} pins it from now on",
+            "{name}: on first use its digest is what {} says, without a signature; {} pins it from now on",
             source.promised_by,
             lock.path().display()
         ));
@@ -91,14 +92,19 @@ fn obtain_unsaid(
         lock.record(name, LockedInput { asked: asked.clone(), url, size, sha256 })?;
         return Ok(file);
     };
-    let mut source = Published::new(locked.url, locked.sha256, "the lock file".into());
+    let pinned = ExpectedDigest::Sha256(locked.sha256);
+    let mut source = Published::new(locked.url, pinned, "the lock file".into());
     if locked.asked != *asked {
         source = published()?;
-        if source.sha256 != locked.sha256 {
-            return Err(lock.mismatch(name, "sha256", &locked.sha256, &source.sha256));
-        }
     }
-    obtain_published(cx, &source, Some(locked.size), limit).map_err(|error| as_mismatch(error, lock, name))
+    let differs = |found: &Sha256Digest| Err(lock.mismatch(name, "sha256", &locked.sha256, found));
+    match source.digest.sha256() {
+        Some(found) if found != locked.sha256 => return differs(&found),
+        _ => {}
+    }
+    let file = obtain_published(cx, &source, Some(locked.size), limit)
+        .map_err(|error| as_mismatch(error, lock, name))?;
+    if file.sha256 == locked.sha256 { Ok(file) } else { differs(&file.sha256) }
 }
 
 /// Reports bytes that do not match the lock as a lock mismatch, with the way to change the lock.
@@ -125,25 +131,32 @@ pub(crate) fn obtain_published(
     limit: u64,
 ) -> Result<CachedFile> {
     let file_name = source.name.clone().map_or_else(|| source.url.file_name(), Ok)?;
-    let path = cx.cache.file(&source.sha256, &file_name);
-    let _lock = cx.cache.lock(&source.sha256.to_string(), cx.progress, cx.interrupt)?;
-    let found =
-        |size| CachedFile { path: path.clone(), url: source.url.clone(), size, sha256: source.sha256 };
-    if let Some(size) = intact(cx, &path, source.sha256, size)? {
-        return Ok(found(size));
+    let key = match source.digest {
+        ExpectedDigest::Sha256(digest) => digest.to_string(),
+        ExpectedDigest::Sha512(digest) => digest.to_string(),
+    };
+    let _lock = cx.cache.lock(&key, cx.progress, cx.interrupt)?;
+    let found = |path, size, sha256| CachedFile { path, url: source.url.clone(), size, sha256 };
+    // By another digest than its own nothing is found in the cache.
+    if let Some(sha256) = source.digest.sha256() {
+        let path = cx.cache.file(&sha256, &file_name);
+        if let Some(size) = intact(cx, &path, sha256, size)? {
+            return Ok(found(path, size, sha256));
+        }
+        record::remove(&path)?;
     }
-    record::remove(&path)?;
-    let Published { url, sha256, promised_by, headers, name } = source;
+    let Published { url, digest, promised_by, headers, name } = source;
     let shown = match name {
         // A name of the cache alone says nothing.
-        Some(name) => format!("{name} {}", sha256.to_string().get(..12).unwrap_or_default()),
+        Some(name) => format!("{name} {}", key.get(..12).unwrap_or_default()),
         None => file_name.clone(),
     };
-    let wanted = DownloadSpec { url, sha256: *sha256, size, limit, promised_by, headers, shown: &shown };
+    let wanted = DownloadSpec { url, digest: *digest, size, limit, promised_by, headers, shown: &shown };
     let partial = cx.cache.partial(url, &file_name);
-    let (partial, size) = cx.fetcher.download(&wanted, &partial, cx.progress, cx.interrupt)?;
-    cache::publish(&partial, &path, sha256)?;
-    Ok(found(size))
+    let (partial, size, sha256) = cx.fetcher.download(&wanted, &partial, cx.progress, cx.interrupt)?;
+    let path = cx.cache.file(&sha256, &file_name);
+    cache::publish(&partial, &path, &sha256)?;
+    Ok(found(path, size, sha256))
 }
 
 /// A file in the cache, if it is there with the right bytes, and its size.
@@ -225,7 +238,10 @@ pub(crate) enum DigestStop {
 }
 
 /// Fetches and reads a checksum file.
-pub(crate) fn fetch_checksums(cx: &SourceContext<'_>, url: &SourceUrl) -> Result<ChecksumFile> {
+pub(crate) fn fetch_checksums<D: FileDigest>(
+    cx: &SourceContext<'_>,
+    url: &SourceUrl,
+) -> Result<ChecksumFile<D>> {
     let text = cx.fetcher.text(url, CHECKSUM_LIMIT, cx.interrupt)?;
     ChecksumFile::parse(&text).map_err(|e| bad_checksums(url, &e))
 }

@@ -13,6 +13,7 @@ use super::SourceContext;
 use super::artifact::Artifact;
 use super::checksum_file::{ChecksumFile, list};
 use super::error::{IoContext, Result, SourceError};
+use super::expected::ExpectedDigest;
 use super::input::{self, Published, bad_checksums, read_checksums};
 use super::k3s_version::{K3sVersion, K3sVersionReq};
 use super::lock::Lock;
@@ -246,7 +247,7 @@ impl Release<'_> {
     fn published(&mut self, name: &str) -> Result<Published> {
         let by = self.url.below(self.names.checksums);
         let sha256 = self.checksums()?.digest_of(name).map_err(|e| bad_checksums(&by, &e))?;
-        Ok(Published::new(self.url.below(name), sha256, by.to_string()))
+        Ok(Published::new(self.url.below(name), ExpectedDigest::Sha256(sha256), by.to_string()))
     }
 
     fn checksums(&mut self) -> Result<&ChecksumFile> {

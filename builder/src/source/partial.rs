@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::digest::{Hasher, Sha256Digest};
 use super::error::{IoContext, Result};
+use super::sha512::{Sha512Digest, Unread};
 use super::{private, space};
 use crate::interrupt::Interrupt;
 
@@ -124,6 +125,16 @@ impl Partial {
     /// The digest of the bytes so far.
     pub(crate) fn digest(&self) -> Sha256Digest {
         self.hasher.clone().digest()
+    }
+
+    /// Another digest of the bytes so far, which are read once more.
+    pub(crate) fn sha512(&mut self, interrupt: &Interrupt) -> Result<Sha512Digest> {
+        self.file.rewind().context("reading", &self.path)?;
+        match Sha512Digest::of_reader(&self.file, interrupt) {
+            Ok(digest) => Ok(digest),
+            Err(Unread::Io(error)) => Err(error).context("reading", &self.path),
+            Err(Unread::Interrupted(error)) => Err(error.into()),
+        }
     }
 
     /// Syncs the file and returns its path, ready to be renamed.

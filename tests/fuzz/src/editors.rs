@@ -12,6 +12,7 @@ use hcimage::formats::{
     modules_load, raspi_extra_cmdline,
 };
 use hcimage::source::checksum_file::ChecksumFile;
+use hcimage::source::digest::Sha256Digest;
 use hcimage::source::k3s_version::K3sVersion;
 use hcimage::source::lock::Lock;
 use hcimage::source::url::SourceUrl;
@@ -33,7 +34,7 @@ pub fn run(input: &[u8]) {
         8 => drop((dpkg_status::installed_version(text, "iptables"), iptables::needs_bundled(text))),
         9 => order(text),
         10 => modules(text),
-        11 => drop(ChecksumFile::parse(text).map(|file| file.digest_of("image.img.xz"))),
+        11 => drop(ChecksumFile::<Sha256Digest>::parse(text).map(|file| file.digest_of("image.img.xz"))),
         12 => drop(Lock::parse(Path::new("hcimage.lock"), text)),
         _ => values(text),
     }

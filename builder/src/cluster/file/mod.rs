@@ -97,7 +97,7 @@ pub(super) struct File {
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct BoardTable {
     /// The stock image, a file or an https address: a raw or qcow2 image, or one packed with xz, gzip, zstd, tar or zip.
-    /// An address needs a `.sha256` file beside it.
+    /// An address needs a `.sha256` file, `SHA256SUMS` or `SHA512SUMS` beside it.
     #[schemars(extend("examples" = ["debian-12.img"]))]
     pub(super) base: Option<Field<FileName>>,
 }

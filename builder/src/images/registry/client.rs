@@ -9,6 +9,7 @@ use crate::images::blob::{Blob, DOCUMENT_LIMIT};
 use crate::images::resolve::{DOCKER_INDEX, DOCKER_MANIFEST, LAYER_LIMIT, OCI_INDEX, OCI_MANIFEST};
 use crate::source::digest::Sha256Digest;
 use crate::source::error::Result;
+use crate::source::expected::ExpectedDigest;
 use crate::source::fetch::{Answer, Fetcher};
 use crate::source::input::{self, Published};
 use crate::source::url::SourceUrl;
@@ -218,7 +219,7 @@ impl RegistryHost {
         loop {
             let blob = Published {
                 url: url.clone(),
-                sha256: digest,
+                digest: ExpectedDigest::Sha256(digest),
                 promised_by: format!("the manifest of {name}"),
                 headers: self.headers(path),
                 name: Some(NAME.to_owned()),

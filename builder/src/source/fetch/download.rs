@@ -13,7 +13,9 @@ use super::retry::{Budget, Fault, Tried};
 use super::{DownloadSpec, Fetcher, TICK};
 use crate::interrupt::Interrupt;
 use crate::progress::{Progress, Task};
+use crate::source::digest::Sha256Digest;
 use crate::source::error::Result;
+use crate::source::expected::ExpectedDigest;
 use crate::source::partial::Partial;
 use crate::source::space;
 
@@ -33,11 +35,14 @@ pub(super) struct Download<'a> {
 
 impl Download<'_> {
     /// Fetches until the digest matches. The bytes of an earlier run may be damaged: then it starts once more from zero.
-    pub(super) fn verified(mut self) -> Result<(PathBuf, u64)> {
+    pub(super) fn verified(mut self) -> Result<(PathBuf, u64, Sha256Digest)> {
         loop {
             self.run()?;
-            let actual = self.partial.digest();
-            if actual == self.wanted.sha256 {
+            let actual = match self.wanted.digest {
+                ExpectedDigest::Sha256(_) => ExpectedDigest::Sha256(self.partial.digest()),
+                ExpectedDigest::Sha512(_) => ExpectedDigest::Sha512(self.partial.sha512(self.interrupt)?),
+            };
+            if actual == self.wanted.digest {
                 break;
             }
             if self.partial.inherited() {
@@ -50,8 +55,8 @@ impl Download<'_> {
         if let Some(task) = self.task {
             task.done();
         }
-        let size = self.partial.length();
-        Ok((self.partial.complete()?, size))
+        let (size, sha256) = (self.partial.length(), self.partial.digest());
+        Ok((self.partial.complete()?, size, sha256))
     }
 
     /// Fetches all bytes, with retries.

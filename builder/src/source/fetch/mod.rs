@@ -16,6 +16,7 @@ use reqwest::header::HeaderMap;
 
 use super::digest::Sha256Digest;
 use super::error::{Result, SourceError, Wrong};
+use super::expected::ExpectedDigest;
 use super::partial::Partial;
 use super::url::SourceUrl;
 use crate::interrupt::Interrupt;
@@ -79,7 +80,7 @@ pub struct DownloadSpec<'a> {
     /// Its address.
     pub url: &'a SourceUrl,
     /// Its digest.
-    pub sha256: Sha256Digest,
+    pub digest: ExpectedDigest,
     /// Its size in bytes, if known.
     pub size: Option<u64>,
     /// The most bytes that it may have.
@@ -200,14 +201,14 @@ impl Fetcher {
     }
 
     /// Fetches a file to `partial`, resuming an earlier run, and verifies it. The file is synced; the caller renames it.
-    /// Returns its size in bytes.
+    /// Returns its size in bytes and its SHA-256.
     pub fn download(
         &self,
         wanted: &DownloadSpec<'_>,
         partial: &Path,
         progress: &dyn Progress,
         interrupt: &Interrupt,
-    ) -> Result<(PathBuf, u64)> {
+    ) -> Result<(PathBuf, u64, Sha256Digest)> {
         let partial = Partial::open(partial, interrupt)?;
         Download { fetcher: self, wanted, partial, task: None, progress, interrupt }.verified()
     }
@@ -220,11 +221,11 @@ impl Fetcher {
 }
 
 impl DownloadSpec<'_> {
-    fn wrong_digest(&self, actual: Sha256Digest) -> SourceError {
+    fn wrong_digest(&self, actual: ExpectedDigest) -> SourceError {
         SourceError::WrongDigest(Box::new(Wrong {
             file: self.url.to_string(),
             actual,
-            expected: self.sha256,
+            expected: self.digest,
             promised_by: self.promised_by.to_owned(),
             hint: "the download was deleted: try again; if the error persists, do not trust the server",
         }))
