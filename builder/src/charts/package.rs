@@ -105,6 +105,8 @@ impl Contents {
             }
             found.names.insert(rest);
         }
+        // The archive ends before the packed bytes do: their checksum comes last.
+        io::copy(&mut archive.into_inner(), &mut io::sink())?;
         Ok(found)
     }
 
