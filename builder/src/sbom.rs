@@ -84,7 +84,10 @@ pub fn render(node: &str, bill: &Bill, changes: &[ChangeRecord], time: i64) -> R
     let metadata = Metadata {
         timestamp: Some(when.try_into().map_err(|error| failed(&error))?),
         tools: Some(Tools::List(vec![Tool::new("hcimage", "hcimage", env!("CARGO_PKG_VERSION"))])),
-        component: Some(Component::new(Classification::OperatingSystem, node, "", Some("node".to_owned()))),
+        component: Some(Component {
+            version: None,
+            ..Component::new(Classification::OperatingSystem, node, "", Some("node".to_owned()))
+        }),
         ..Metadata::default()
     };
     let bom = Bom {

@@ -5,9 +5,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
+use hcimage::source::digest::Sha256Digest;
 use hcimage_testkit::base::{K3S_VERSION, base, k3s_release};
 use hcimage_testkit::hcimage::{fail, hcimage, succeed};
-use hcimage_testkit::tools::debugfs;
+use hcimage_testkit::tools::{debugfs, run};
+
+use crate::lock::World;
 
 /// A project with a chart in a folder, and two nodes.
 fn project(dir: &Path, more: &str) {
@@ -124,4 +127,56 @@ fn fail_with_output(command: &mut Command, code: i32) -> String {
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(code), "{output:?}");
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// A packed chart, by tar.
+fn packed(dir: &Path) -> Vec<u8> {
+    run(Command::new("tar").current_dir(dir.join("charts")).args(["-czf", "web-1.2.0.tgz", "web"]));
+    fs::read(dir.join("charts/web-1.2.0.tgz")).unwrap()
+}
+
+#[test]
+fn a_chart_of_a_repository_is_locked_carried_and_renewed() {
+    let world = World::new();
+    let dir = world.dir.path();
+    project(dir, "");
+    let bytes = packed(dir);
+    let index = |bytes: &[u8]| {
+        let digest = Sha256Digest::of(bytes);
+        format!(
+            "entries:\n  web:\n  - version: 1.2.0\n    digest: {digest}\n    urls:\n    - web-1.2.0.tgz\n"
+        )
+    };
+    let publish = |bytes: &[u8]| {
+        world.server.file("/charts/index.yaml", index(bytes));
+        world.server.file("/charts/web-1.2.0.tgz", bytes);
+    };
+    publish(&bytes);
+    let file = dir.join("cluster.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let repo = format!("repo = \"{}\"\nversion = \"1.2.0\"", world.server.url("/charts"));
+    fs::write(&file, text.replace("path = \"charts/web\"", &repo)).unwrap();
+
+    fail(&mut world.command(&["plan", "--locked"]), 1, &["--locked"]);
+    succeed(&mut world.command(&["plan", "--only", "lab-1"]));
+    let entry = || {
+        let lock = fs::read_to_string(dir.join("hcimage.lock")).unwrap();
+        lock.split("[[input]]").find(|entry| entry.contains("chart.web:1.2.0")).map(str::to_owned)
+    };
+    let first = entry().expect("the chart is locked");
+    succeed(&mut world.command(&["vendor", "--output", "bundle.tar"]));
+    fs::remove_dir_all(dir.join("cache")).unwrap();
+    world.server.take_requests();
+    fail(&mut world.command(&["plan", "--offline"]), 1, &["--offline"]);
+    succeed(&mut world.command(&["build", "--bundle", "bundle.tar", "--offline", "--locked"]));
+    assert_eq!(world.server.take_paths(), [""; 0]);
+
+    // Pushed anew under its version: only `update` takes it.
+    fs::write(dir.join("charts/web/templates/config.yaml"), "kind: Secret\n").unwrap();
+    publish(&packed(dir));
+    succeed(&mut world.command(&["plan", "--only", "lab-1"]));
+    assert_eq!(entry().as_ref(), Some(&first));
+    let said = succeed(&mut world.command(&["update", "chart"]));
+    assert!(said.contains("chart.web:1.2.0"), "{said}");
+    assert_ne!(entry().as_ref(), Some(&first));
 }

@@ -151,6 +151,32 @@ fn an_image_of_two_hundred_layers_is_taken() {
 
 /// In another folder, with another clock, and the images named in another order.
 #[test]
+fn an_archive_is_made_once_and_again_where_it_is_no_longer_what_it_was() {
+    let desk = Desk::new();
+    let (layout, _) = shop(&desk);
+    let of = || bundle_of(&desk, &[local(&layout.dir, None)], Arch::Aarch64).unwrap();
+    let first = of();
+    let written = || fs::metadata(&first.archive.path).map(|found| found.modified().unwrap()).ok();
+    let then = written();
+    assert_eq!(of(), first);
+    assert_eq!(written(), then, "it was written again");
+    fs::remove_file(&first.archive.path).unwrap();
+    assert_eq!(of(), first);
+    assert!(written().is_some());
+    // A flipped bit is found, and the archive is written once more.
+    let good = fs::read(&first.archive.path).unwrap();
+    let mut bad = good.clone();
+    bad[700] ^= 1;
+    fs::remove_file(&first.archive.path).unwrap();
+    fs::write(&first.archive.path, &bad).unwrap();
+    assert_eq!(of(), first);
+    assert!(fs::read(&first.archive.path).unwrap() == good);
+    // Another architecture is another archive.
+    let other = bundle_of(&desk, &[local(&layout.dir, None)], Arch::X86_64).unwrap();
+    assert_ne!(other.archive.sha256, first.archive.sha256);
+}
+
+#[test]
 fn umoci_unpacks_what_is_written() {
     assert!(external_tool("umoci", "umoci"));
     let desk = Desk::new();

@@ -13,6 +13,7 @@ use tar::{Builder, EntryType, Header};
 use crate::arch::Arch;
 use crate::source::artifact::Artifact;
 use crate::source::digest::{HashingReader, Sha256Digest};
+use crate::source::made;
 use crate::source::{NewFile, SourceContext, SourceError};
 
 use super::Image;
@@ -43,13 +44,19 @@ pub(super) fn write(cx: &SourceContext<'_>, images: &[Image], arch: Arch) -> Res
     let blobs: BTreeMap<Sha256Digest, &Blob> =
         images.iter().flat_map(|image| &image.blobs).map(|blob| (blob.digest, blob)).collect();
     let total = blobs.values().fold(0_u64, |total, blob| total.saturating_add(blob.size));
+    let promised_by = "the archive that hcimage has written";
+    let index = index(images).map_err(|error| SourceError::Io { what: name.clone(), source: error })?;
+    let key = key(&name, &index, blobs.keys());
+    if let Some(archive) = made::recall(cx, &key, promised_by)? {
+        return Ok(archive);
+    }
     let what = format!("writing {name}");
     let mut file = NewFile::create(cx, &name, total, &what)?;
     let task = cx.progress.start(&what, Some(total));
     let mut tar = Builder::new(&mut file);
     let failed = |error: io::Error| SourceError::Io { what: what.clone(), source: error };
     add(&mut tar, "oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#).map_err(failed)?;
-    add(&mut tar, "index.json", &index(images).map_err(failed)?).map_err(failed)?;
+    add(&mut tar, "index.json", &index).map_err(failed)?;
     for blob in blobs.values() {
         cx.interrupt.check().map_err(SourceError::from)?;
         let mut data = HashingReader::new(blob.open().map_err(failed)?);
@@ -69,8 +76,18 @@ pub(super) fn write(cx: &SourceContext<'_>, images: &[Image], arch: Arch) -> Res
     tar.finish().map_err(failed)?;
     drop(tar);
     task.done();
-    let promised_by = "the archive that hcimage has written".to_owned();
-    Ok(file.publish(cx, promised_by)?)
+    let archive = file.publish(cx, promised_by.to_owned())?;
+    made::remember(cx, &key, &archive)?;
+    Ok(archive)
+}
+
+/// What the archive is made from: the same for the same bytes. The version changes with this file.
+fn key<'a>(name: &str, index: &[u8], blobs: impl Iterator<Item = &'a Sha256Digest>) -> Sha256Digest {
+    const VERSION: &str = "1";
+    let mut parts = format!("{VERSION} {name}\n").into_bytes();
+    parts.extend_from_slice(index);
+    blobs.for_each(|blob| parts.extend_from_slice(format!("\n{blob}").as_bytes()));
+    Sha256Digest::of(&parts)
 }
 
 fn index(images: &[Image]) -> io::Result<Vec<u8>> {

@@ -6,6 +6,7 @@
 //! images/<SHA-256 of the compressed file>.<size>.img unpacked
 //! images/<SHA-256>.unpacking                         being unpacked
 //! <file>.verified                                    what the file looked like when its bytes were verified
+//! made/<key>                                         what was made from others, see `made.rs`
 //! locks/<name>                                       held while an entry is created
 //! ```
 //! A file gets its final name only when it is complete, verified and synced. Directories have mode 0700 and complete files
@@ -80,6 +81,7 @@ impl Cache {
     /// The directory of incomplete files, which is there after this.
     pub(crate) fn downloads(&self, progress: &dyn Progress, interrupt: &Interrupt) -> Result<PathBuf> {
         self.hold(progress, interrupt)?;
+        self.make_dirs()?;
         Ok(self.root.join("downloads"))
     }
 

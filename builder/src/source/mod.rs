@@ -19,6 +19,7 @@ pub mod k3s_release;
 pub mod k3s_version;
 pub mod leftovers;
 pub mod lock;
+pub(crate) mod made;
 mod measure;
 mod new_file;
 mod partial;
