@@ -136,7 +136,8 @@ impl Output {
         sync_dir(self.dir()).map_err(|source| self.failed(source))
     }
 
-    fn name(&self, temporary: TempPath, path: &Path) -> Result<()> {
+    /// Gives a finished file its name, in the place of another one only where that may be replaced.
+    pub(crate) fn name(&self, temporary: TempPath, path: &Path) -> Result<()> {
         let named = if self.overwrite { temporary.persist(path) } else { temporary.persist_noclobber(path) };
         named.map_err(|error| OutputError::Io { path: path.to_owned(), source: error.error })
     }

@@ -13,13 +13,10 @@ use crate::source::{NewFile, SourceContext, SourceError};
 
 use super::LARGEST;
 use super::error::{ChartError, Result};
+use super::package::{LARGEST_FILE, MOST_FILES};
 
-/// The most files.
-const MOST_FILES: usize = 20_000;
 /// The deepest folder.
 const DEEPEST: usize = 32;
-/// The largest file in bytes, see `package.rs`.
-const LARGEST_FILE: u64 = 5 << 20;
 
 /// Packs the chart in `folder`. Returns path, size and digest. Hidden files, such as `.git`, are left out.
 pub(super) fn pack(

@@ -3,6 +3,8 @@
 //! Format: Helm, `docs/topics/chart_repository`. A large repository lists thousands of charts in tens of megabytes, of which
 //! one entry is wanted: the lines of that entry are cut out and read alone.
 
+use std::borrow::Cow;
+
 use hc_common::text::yaml_load;
 use yaml_rust2::Yaml;
 
@@ -50,8 +52,8 @@ fn versions(index: &str, chart: &str) -> Result<Vec<Yaml>, String> {
     let missing = || format!("no chart {chart}");
     // What Helm writes is cut. Other forms, such as JSON, are read as a whole, if they are not too large.
     let (text, is_whole) = match cut(index, chart) {
-        Some(lines) => (lines, false),
-        None => (index.to_owned(), true),
+        Some(lines) => (Cow::Owned(lines), false),
+        None => (Cow::Borrowed(index), true),
     };
     let documents = yaml_load::load(&text).map_err(|error| format!("invalid YAML: {error}"))?;
     let top = documents.into_iter().next().unwrap_or(Yaml::Null);
@@ -68,7 +70,7 @@ fn versions(index: &str, chart: &str) -> Result<Vec<Yaml>, String> {
 
 /// The lines of `entries.<chart>`, as a document of their own. None where the index has another form.
 fn cut(index: &str, chart: &str) -> Option<String> {
-    let mut lines = index.lines().skip_while(|line| line.trim_end() != "entries:").skip(1).peekable();
+    let mut lines = index.lines().skip_while(|line| line.trim_end() != "entries:").skip(1);
     let indent_of = |line: &str| line.len() - line.trim_start_matches(' ').len();
     let is_blank = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
     let depth = indent_of(lines.by_ref().find(|line| !is_blank(line)).filter(|line| line.starts_with(' '))?);

@@ -20,9 +20,9 @@ use super::{ChartVersion, LARGEST};
 /// What Helm itself unpacks at most, in bytes (`MaxDecompressedChartSize`).
 const UNPACKED: u64 = 100 << 20;
 /// What Helm takes of one file, in bytes (`MaxDecompressedFileSize`).
-const LARGEST_FILE: u64 = 5 << 20;
+pub(super) const LARGEST_FILE: u64 = 5 << 20;
 /// The most files.
-const MOST_FILES: usize = 20_000;
+pub(super) const MOST_FILES: usize = 20_000;
 
 /// What a chart says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]

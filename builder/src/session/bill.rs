@@ -16,17 +16,17 @@ use super::sources::BoardInputs;
 /// The longest list of packages in bytes: those of images have two megabytes.
 const STATUS_LIMIT: u64 = 32 << 20;
 
-/// The bill of a node of this role.
-pub(super) fn bill(inputs: &BoardInputs, charts: &[PackedChart], role: Role) -> Result<Bill, SessionError> {
+/// The bill of a node of this role. `packages` are those of the base.
+pub(super) fn bill(inputs: &BoardInputs, packages: &[Part], charts: &[PackedChart], role: Role) -> Bill {
     let mut parts = vec![base(inputs)];
-    parts.extend(packages(inputs)?);
+    parts.extend_from_slice(packages);
     let k3s = inputs.k3s.version.to_string();
     parts.extend([&inputs.k3s.binary, &inputs.k3s.airgap_images].map(|artifact| of_release(artifact, &k3s)));
     let own = inputs.images.iter().flat_map(|bundle| bundle.names.iter().cloned());
     parts.extend(of_k3s(&inputs.k3s).chain(own).map(|name| image(&name)));
     // An agent has no charts.
     parts.extend(charts.iter().filter(|_| role == Role::Server).map(chart));
-    Ok(Bill { parts })
+    Bill { parts }
 }
 
 fn base(inputs: &BoardInputs) -> Part {
@@ -35,7 +35,8 @@ fn base(inputs: &BoardInputs) -> Part {
     Part { kind: PartKind::Base, name: unpacked.name.clone(), version, sha256: unpacked.sha256 }
 }
 
-fn packages(inputs: &BoardInputs) -> Result<Vec<Part>, SessionError> {
+/// The packages of a base, for all of its nodes: its file systems are opened for them.
+pub(super) fn packages(inputs: &BoardInputs) -> Result<Vec<Part>, SessionError> {
     let distribution = match inputs.base.facts().system.family {
         Family::RaspberryPiOs | Family::DebianPi | Family::DebianPc => "debian",
         Family::UbuntuPi | Family::UbuntuPc => "ubuntu",

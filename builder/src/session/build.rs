@@ -1,5 +1,6 @@
 //! Images of a whole cluster, and its kubeconfig.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,12 +8,13 @@ use std::path::{Path, PathBuf};
 use crate::os::System;
 use crate::output::{Output, OutputError};
 use crate::pipeline::{self, BuiltImage, Target};
+use crate::sbom::Part;
 use crate::secrets::{Secrets, store};
 use crate::source::k3s_version::K3sVersion;
 use crate::source::leftovers::RunDir;
 use crate::value::Hostname;
 
-use super::bill::bill;
+use super::bill::{bill, packages};
 use super::project::{ProjectSecrets, clock};
 use super::sources::{BoardInputs, PlannedNode, Prepared};
 use super::{Project, Session, SessionError, Sources};
@@ -163,7 +165,7 @@ impl Session {
     /// Builds all images, board by board, and then gives all of them their names.
     fn make(&self, project: &Project, batches: Vec<Batch<'_>>) -> Result<Vec<BuiltNode>, SessionError> {
         let mut ready = Vec::new();
-        for Batch { inputs, targets } in batches {
+        for Batch { inputs, targets, .. } in batches {
             for image in pipeline::build(&self.cx(), &inputs.base, inputs.time, targets)? {
                 ready.push((inputs, image));
             }
@@ -181,6 +183,8 @@ impl Session {
 /// The images of one board.
 struct Batch<'a> {
     inputs: &'a BoardInputs,
+    /// What the base has of packages.
+    packages: Vec<Part>,
     targets: Vec<Target>,
 }
 
@@ -194,9 +198,14 @@ impl Prepared<'_> {
         let mut batches: BTreeMap<&str, Batch<'_>> = BTreeMap::new();
         for (node, output) in self.project.cluster.nodes.iter().zip(outputs) {
             let PlannedNode { inputs, plan, .. } = self.plan(node, secrets)?;
-            let batch = batches.entry(&node.board).or_insert_with(|| Batch { inputs, targets: Vec::new() });
+            let batch = match batches.entry(&node.board) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => {
+                    new.insert(Batch { inputs, packages: packages(inputs)?, targets: Vec::new() })
+                }
+            };
             let (name, board, role) = (node.name.clone(), node.board.clone(), node.bootstrap_role.role());
-            let bill = bill(inputs, &self.charts, role)?;
+            let bill = bill(inputs, &batch.packages, &self.charts, role);
             batch.targets.push(Target { node: name, board, plan, output, bill });
         }
         Ok(batches.into_values().collect())

@@ -1,7 +1,7 @@
 //! `SHA256SUMS` of what a build made, as `sha256sum --check` reads it.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::output::{Output, OutputError};
 use crate::source::{file_name, input};
@@ -51,7 +51,5 @@ fn write(output: &Output, text: &str) -> Result<(), OutputError> {
     let mut temporary = output.temporary()?;
     temporary.write_all(text.as_bytes()).map_err(failed)?;
     temporary.as_file().sync_all().map_err(failed)?;
-    let path: &Path = &output.path;
-    let named = if output.overwrite { temporary.persist(path) } else { temporary.persist_noclobber(path) };
-    named.map(drop).map_err(|error| failed(error.error))
+    output.name(temporary.into_temp_path(), &output.path)
 }
