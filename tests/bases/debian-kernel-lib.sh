@@ -65,7 +65,9 @@ make_bootable() {
         die "systemd-sysusers failed"
     }
     rm -f "$root"/etc/{passwd,group,shadow,gshadow}- "$root/etc/.pwd.lock"
-    mkdir -p "$root/etc/alternatives" "$root/var/lib/systemd"
+    mkdir -p "$root/etc/alternatives" "$root/var/lib/systemd" "$root/var/log/journal"
+    # What update-ca-certificates writes; without it nothing that speaks TLS starts, cloud-init included.
+    cat "$root"/usr/share/ca-certificates/mozilla/*.crt | write_file "$root/etc/ssl/certs/ca-certificates.crt" 644
     rm -rf "$root/var/run" "$root/var/lock"
     ln -s /run "$root/var/run"
     ln -s /run/lock "$root/var/lock"

@@ -39,8 +39,6 @@ fn raspberry_pi_os_bookworm_is_ready() {
 #[ignore = "slow; `make boot-publishers` runs it"]
 fn raspberry_pi_os_trixie_is_ready() {
     let node = Node::build("pi-os-trixie-like", "cm4");
-    // The package makes the journal's directory when it is configured, and the look-alike's packages are not.
-    node.keep_the_journal();
     node.move_to_larger_card();
     node.prove_first_boot(BY_KERNEL);
     node.check_growth();

@@ -168,7 +168,7 @@ fn a_full_image_that_cannot_grow_is_refused() {
     let mut append = Command::new("sh");
     append.args(["-c", "echo \"start=$1, type=da\" | sfdisk --append \"$0\""]).arg(&copy.image);
     run(append.arg((size / 512).to_string()));
-    let release = make_release(&["--pad-images", "700000000"]);
+    let release = make_release(&["aarch64"], &["--pad-images", "700000000"]);
     let mut command = hcimage(copy.dir.path());
     command.args(["build", "--board", "cm4", "--base"]).arg(&copy.image);
     command.arg("--k3s").arg(release.path().join(K3S_VERSION));

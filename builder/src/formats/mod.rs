@@ -40,6 +40,7 @@ pub mod kernel_modules;
 pub mod kubelet_sysctl;
 pub mod lightdm;
 pub mod modules_load;
+pub mod mount_unit;
 pub mod network_manager_state;
 pub mod os_release;
 pub mod raspi_extra_cmdline;

@@ -133,6 +133,28 @@ impl Snapshot {
         Ok(())
     }
 
+    /// Takes the units of one kind in a directory of units, the links that enable them (`*.wants`, `*.requires`), and what
+    /// links lead to.
+    pub fn take_units(&mut self, tree: &Tree, dir: &ImagePath, ending: &str) -> Result<(), FsError> {
+        let mut dirs = vec![dir.clone()];
+        while let Some(dir) = dirs.pop() {
+            if tree.kind(&dir)? != Some(Kind::Dir) {
+                continue;
+            }
+            for entry in tree.list(&tree.resolve(&dir)?)? {
+                let Ok(path) = dir.join(&entry.name) else { continue };
+                match entry.kind {
+                    Kind::Dir if is_of_target(&entry.name) => dirs.push(path),
+                    Kind::File | Kind::Symlink if entry.name.ends_with(ending) => {
+                        self.take_followed(tree, &path)?;
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// An error unless the links in `dir` were taken, so that [`Snapshot::resolve`] follows them.
     pub fn require_links(&self, dir: &ImagePath) -> Result<(), NotTaken> {
         if self.linked.contains(dir) { Ok(()) } else { Err(NotTaken(dir.clone())) }
@@ -225,6 +247,11 @@ impl Snapshot {
     pub(crate) fn put_whole(&mut self, dir: &ImagePath) {
         self.whole.insert(dir.clone());
     }
+}
+
+/// A directory of links to the units that another unit starts.
+fn is_of_target(name: &str) -> bool {
+    name.ends_with(".wants") || name.ends_with(".requires")
 }
 
 /// The most links on the way to a file.

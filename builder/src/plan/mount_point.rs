@@ -7,6 +7,7 @@ use hc_common::value::MountPoint;
 use hc_firstboot::state::{FINISHED_PATH, STATE_PATH};
 
 use crate::cluster::DataDisk;
+use crate::formats::mount_unit;
 use crate::fs::ImagePath;
 use crate::os::{Facts, FileState, Interest};
 
@@ -47,6 +48,11 @@ pub(super) fn check(facts: &Facts, request: &Request<'_>, all: &[Named]) -> Resu
             return Err(hidden(disk, &format!("{} ({name}: {})", edit.path, edit.reason)));
         }
     }
+    let unit = at(mount_unit::DIR).join(&mount_unit::name(disk.mount.as_str()));
+    if let Some(unit) = unit.ok().filter(|unit| is_of_base(facts, unit)) {
+        let problem = format!("the base has a unit of its own for {}, which wins: {unit}", disk.mount);
+        return Err(PlanError::DataDisk { problem, hint: MOUNT_UNIT_HINT.to_owned() });
+    }
     let of_firstboot = [STATE_PATH, FINISHED_PATH].map(at);
     if let Some(path) = of_firstboot.iter().find(|path| hides(path)) {
         return Err(hidden(disk, &format!("{path} (first boot: what it has done)")));
@@ -55,6 +61,12 @@ pub(super) fn check(facts: &Facts, request: &Request<'_>, all: &[Named]) -> Resu
         return Err(hidden(disk, &format!("{path} (the base image: SSH keys of an account)")));
     }
     label(facts, disk)
+}
+
+const MOUNT_UNIT_HINT: &str = "remove the unit from the base, or mount the data disk elsewhere";
+
+fn is_of_base(facts: &Facts, path: &ImagePath) -> bool {
+    facts.files.get(path).is_ok_and(|state| *state != FileState::Absent)
 }
 
 /// The SSH keys that the base itself brings.

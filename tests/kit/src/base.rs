@@ -33,27 +33,25 @@ pub fn k3s_release() -> &'static Path {
     static RELEASE: OnceLock<PathBuf> = OnceLock::new();
     RELEASE.get_or_init(|| {
         let dir = root().join("target/k3s-double-release");
-        let fresh = make_release(&[]).keep();
+        let fresh = make_release(&["aarch64", "armv7", "x86_64"], &[]).keep();
         let _ = std::fs::remove_dir_all(&dir);
         std::fs::rename(&fresh, &dir).expect("putting the release in its place");
         dir
     })
 }
 
-/// Such a release with more in it, by further arguments of make-release.sh.
-pub fn make_release(arguments: &[&str]) -> TempDir {
-    let card = root().join("target/card");
+/// Such a release for some architectures, made with further arguments of make-release.sh.
+pub fn make_release(architectures: &[&str], arguments: &[&str]) -> TempDir {
     let dir = TempDir::new_in(root().join("target")).expect("a directory for the release");
-    let status = Command::new(root().join("tests/k3s-double/make-release.sh"))
-        .arg(dir.path().join(K3S_VERSION))
-        .arg("--bin-aarch64")
-        .arg(card.join("aarch64/k3s-double"))
+    let mut command = Command::new(root().join("tests/k3s-double/make-release.sh"));
+    command.arg(dir.path().join(K3S_VERSION)).args(arguments);
+    for architecture in architectures {
         // No test boots a 32-bit image: another program of the right kind stands there in the place of the stand-in.
-        .arg("--bin-armv7")
-        .arg(card.join("armv7/hc-firstboot"))
-        .arg("--bin-x86_64")
-        .arg(card.join("x86_64/k3s-double"))
-        .args(arguments)
+        let program = if *architecture == "armv7" { "hc-firstboot" } else { "k3s-double" };
+        command.arg(format!("--bin-{architecture}"));
+        command.arg(root().join("target/card").join(architecture).join(program));
+    }
+    let status = command
         .stdout(Stdio::null())
         .status()
         .expect("running tests/k3s-double/make-release.sh");

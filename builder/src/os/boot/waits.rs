@@ -1,7 +1,9 @@
 //! What would keep the system waiting for a disk that is not in the image.
 
+use hc_common::network::Files as _;
+
 use crate::formats::device::DeviceName;
-use crate::formats::{crypttab, fstab};
+use crate::formats::{crypttab, fstab, mount_unit};
 
 use super::super::facts::Facts;
 use super::super::image::fixed;
@@ -50,8 +52,18 @@ const NETWORK: [&str; 10] =
 pub fn waits(facts: &Facts) -> Vec<Wait> {
     let chain = Chain { facts, board: None, exists: &|_| false };
     let mut waits = chain.mount_waits();
+    waits.extend(chain.unit_waits());
     waits.extend(chain.crypt_waits());
     waits
+}
+
+fn is_disk(fstype: &str) -> bool {
+    !NO_DISK.contains(&fstype) && !NETWORK.contains(&fstype)
+}
+
+/// A file of the root is there whenever the root is.
+fn is_file(device: &str) -> bool {
+    device.starts_with('/') && !device.starts_with("/dev/")
 }
 
 impl Chain<'_> {
@@ -61,15 +73,11 @@ impl Chain<'_> {
             let has = |option: &str| mount.options.iter().any(|known| known == option);
             let is_optional =
                 ["nofail", "noauto", "x-systemd.automount", "_netdev", "bind", "rbind"].into_iter().any(has);
-            let is_disk =
-                !NO_DISK.contains(&mount.fstype.as_str()) && !NETWORK.contains(&mount.fstype.as_str());
             let is_ours = mount.point == "/" || mount.point == self.facts.boot_dir.as_str();
-            // A file of the root is there whenever the root is.
-            let is_file = mount.device.starts_with('/') && !mount.device.starts_with("/dev/");
             if is_optional
-                || !is_disk
+                || !is_disk(&mount.fstype)
                 || is_ours
-                || is_file
+                || is_file(&mount.device)
                 || self.named(&DeviceName::parse(&mount.device)).is_some()
             {
                 continue;
@@ -84,6 +92,38 @@ impl Chain<'_> {
                 point: Some(mount.point),
                 step: BootStep { what: "fstab", place, says, leads },
             });
+        }
+        waits
+    }
+
+    /// Enabled mount units. One that something only wants is given up after the time that systemd gives a device; one that
+    /// local-fs.target requires takes the system to emergency mode.
+    fn unit_waits(&self) -> Vec<Wait> {
+        let mut waits = Vec::new();
+        let dir = fixed(mount_unit::DIR);
+        for (link, _) in self.facts.files.all() {
+            let Some((parent, name)) = link.parent().zip(link.name()) else { continue };
+            let is_enabled = parent.parent().as_ref() == Some(&dir) && name.ends_with(".mount");
+            // The owner's own unit wins over the package's that the link may lead to, and may be a mask.
+            let own = dir.join(name).ok().filter(|own| self.facts.files.get(own).is_ok());
+            let text = own.unwrap_or_else(|| link.clone());
+            let unit = is_enabled.then(|| self.facts.files.text(text.as_str()).ok().flatten()).flatten();
+            let Some(unit) = unit.as_deref().and_then(mount_unit::parse) else { continue };
+            if !is_disk(&unit.fstype)
+                || is_file(&unit.what)
+                || self.named(&DeviceName::parse(&unit.what)).is_some()
+            {
+                continue;
+            }
+            let (cause, hint) = if parent.as_str().ends_with("/local-fs.target.requires") {
+                ("without it the node stops in emergency mode", "remove this link, or mount the disk as data-disk")
+            } else {
+                ("each start waits 90 seconds for it", "remove this link, or mount the disk as data-disk")
+            };
+            let says = format!("{} at {}", unit.what, unit.point);
+            let leads = Leads::unsure(format!("is a disk that is not in this image: {cause}"), hint);
+            let step = BootStep { what: "mount unit", place: link.to_string(), says, leads };
+            waits.push(Wait { point: Some(unit.point), step });
         }
         waits
     }

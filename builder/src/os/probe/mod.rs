@@ -13,7 +13,7 @@ use hc_common::text::decode;
 
 use crate::arch::Arch;
 use crate::formats::os_release::OsRelease;
-use crate::formats::{VersionError, crypttab, dpkg_status, fstab, hostname, iptables};
+use crate::formats::{VersionError, crypttab, dpkg_status, fstab, hostname, iptables, mount_unit};
 use crate::fs::{BadImagePath, FsError, ImagePath, Kind};
 
 use super::boot::{OVERLAYROOT_PATHS, STUBS, named_files};
@@ -103,7 +103,7 @@ impl Probe<'_> {
         for path in OVERLAYROOT_PATHS.into_iter().chain([fstab::PATH, crypttab::PATH]) {
             files.take(self.tree, &fixed(path)).map_err(root)?;
         }
-        Ok(())
+        files.take_units(self.tree, &fixed(mount_unit::DIR), ".mount").map_err(root)
     }
 
     /// By the files themselves: since trixie the old names are in a package of their own, though the lists have them.
