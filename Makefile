@@ -123,6 +123,9 @@ bench: setup programs-and-double release bases ## hcimage build and each further
 power-cuts: setup programs-and-double bases checkers ## a node whose power is cut twenty times on its first boots
 	$(CARGO_TEST) --test boot -- --ignored --nocapture a_node_survives_twenty_power_cuts
 
+boot-packages: setup programs-and-double bases checkers ## packages of the distribution installed on the node, without a network and across power cuts
+	$(CARGO_TEST) --test boot -- --ignored --nocapture packages::
+
 boot-publishers: setup programs-and-double bases checkers ## the first boots of Raspberry Pi OS and Ubuntu, as their publishers have them
 	$(CARGO_TEST) --test boot -- --ignored --nocapture publishers::
 

@@ -35,6 +35,8 @@ TEST=("${BUILD[@]}" "${DEMO[@]}"
     xz-utils zip python3-yaml dpkg libdpkg-perl dash passwd openssh-client iproute2
     # making and reading container images
     skopeo umoci
+    # making and signing archives of packages
+    apt-utils gnupg
     # serving and fetching in tests, measuring in benches
     curl procps time
     # booting PCs; qemu-img

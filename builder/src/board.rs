@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::arch::Arch;
 use crate::exit_class::{Classified, ExitClass};
 use crate::local_file::{self, TEXT_LIMIT};
+use crate::openpgp::Keyring;
 use crate::os::{Hardware, Medium, PiKernel};
 use crate::source::url::SourceUrl;
 use crate::value::{FirmwareSetting, Role};
@@ -107,10 +108,13 @@ fn both_roles() -> Vec<Role> {
 
 /// Where the default base comes from.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct DefaultBase {
     /// The image, or an address that leads to it; `<image>.sha256` must lie beside what it leads to.
     pub url: SourceUrl,
+    /// OpenPGP keys in ASCII armour: one of them must have signed the checksum file.
+    #[serde(default)]
+    pub signed_by: Option<Keyring>,
 }
 
 /// The QEMU machine that stands in for a board.

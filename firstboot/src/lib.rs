@@ -45,6 +45,12 @@ pub const PROGRAM_PATH: &str = "/usr/local/lib/hcimage/hc-firstboot";
 /// The text of [`UNIT`], for `/etc/systemd/system/`.
 pub const UNIT_TEXT: &str = include_str!("../units/hc-firstboot.service");
 
+/// The unit in which dpkg installs packages: started by this program alone.
+pub const PACKAGES_UNIT: &str = "hcimage-packages.service";
+
+/// The text of [`PACKAGES_UNIT`], for `/etc/systemd/system/`.
+pub const PACKAGES_UNIT_TEXT: &str = include_str!("../units/hcimage-packages.service");
+
 /// The text of the drop-in that runs the clock gate before k3s, for
 /// `/etc/systemd/system/<k3s unit>.d/10-hcimage.conf`.
 pub const CLOCK_GATE_TEXT: &str = include_str!("../units/k3s-clock-gate.conf");

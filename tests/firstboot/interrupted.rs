@@ -6,6 +6,7 @@ use hc_firstboot::RunOutcome;
 use hc_firstboot::state::State;
 
 use crate::disk::Cut;
+use crate::dpkg::{self, Dpkg};
 use crate::machine::Machine;
 use crate::scenario::{
     JOIN_SETTING, KEYFILE, MARKER, PASSWORD, SECRET, STATE, STATUS, SecondDisk, World, agent_seed,
@@ -73,6 +74,13 @@ fn must_end_well(world: World, story: &str) {
         let setting = world.disk.text(JOIN_SETTING);
         assert!(setting.contains("server: \"https://10.0.0.1:6443\""), "{story}: a new cluster was begun");
         assert_eq!(world.old_member, None, "{story}");
+    }
+    if wanted.packages.is_some() {
+        assert_eq!((world.dpkg, world.unit_states), (Dpkg::Installed, (true, false)), "{story}");
+        assert!(
+            dpkg::NAMES.iter().all(|name| world.disk.text(&dpkg::file(name)).is_empty()),
+            "{story}: files of packages are left"
+        );
     }
     if wanted.root.grow {
         assert!(

@@ -34,6 +34,9 @@ pub(crate) struct Volatile {
     pub(crate) k3s_start_commands: u32,
     /// Whether sshd runs, which needs host keys.
     pub(crate) sshd: bool,
+    /// When dpkg's unit was started, and whether a unit of a package is masked.
+    pub(crate) dpkg_started: Option<Duration>,
+    pub(crate) is_masked: bool,
 }
 
 /// One boot of a [`World`].
@@ -68,6 +71,8 @@ impl Machine {
             k3s_started: world.is_enabled().then_some(Duration::from_secs(10)),
             k3s_start_commands: 0,
             sshd,
+            dpkg_started: None,
+            is_masked: false,
         };
         Self {
             world: RefCell::new(world),

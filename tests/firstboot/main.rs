@@ -7,6 +7,7 @@ mod clock;
 mod cluster;
 mod data_disk;
 mod disk;
+mod dpkg;
 mod failures;
 mod first_server;
 mod host;

@@ -16,17 +16,20 @@ const CHECK_CONFIG: &str = "\nGenerally Necessary:\n\
     Optional Features:\n- \u{1b}[1mCONFIG_RT_GROUP_SCHED\u{1b}[m: \u{1b}[1;33mmissing\u{1b}[m\n\n\
     \u{1b}[1mSTATUS\u{1b}[m: \u{1b}[1;31m1 (fail)\u{1b}[m\n";
 
-fn good(stdout: impl Into<String>) -> io::Result<Output> {
+pub(crate) fn good(stdout: impl Into<String>) -> io::Result<Output> {
     Ok(Output { success: true, stdout: stdout.into(), stderr: String::new() })
 }
 
-fn bad(stderr: &str) -> io::Result<Output> {
+pub(crate) fn bad(stderr: &str) -> io::Result<Output> {
     Ok(Output { success: false, stdout: String::new(), stderr: stderr.to_owned() })
 }
 
 impl World {
     pub(crate) fn run(&mut self, line: &str, now: &mut Volatile) -> io::Result<Output> {
         now.uptime += Duration::from_millis(50);
+        if let Some(output) = self.dpkg(line, now) {
+            return output;
+        }
         let unit = self.seed.role.unit();
         match line {
             "ip -j addr show" => good(self.addresses(now)),

@@ -9,11 +9,12 @@ use hc_common::network::NetworkStack;
 use hc_common::value::StaticNetwork;
 use hc_firstboot::seed::{
     Admin, BundleFile, Clock, Cluster as ClusterName, Component, DataDisk, Dir, Etcd, Format, InitServer,
-    Join, K3s, Network, Node, Report, Role, Root, SCHEMA, SEED_PATH, Secrets, Seed, Workload,
+    Join, K3s, Network, Node, PACKAGES_DIR, Report, Role, Root, SCHEMA, SEED_PATH, Secrets, Seed, Workload,
 };
 use sha2::{Digest, Sha256};
 
 use crate::disk::{Cut, Disk};
+use crate::dpkg::{self, Dpkg, DpkgEnd};
 
 pub(crate) const MOUNT: &str = "/k8s-data";
 pub(crate) const STATUS: &str = "/boot/firmware/hcimage-status.txt";
@@ -173,6 +174,10 @@ pub(crate) struct World {
     pub(crate) full_card: bool,
     pub(crate) machine_id_after: Duration,
     pub(crate) cluster: Cluster,
+    pub(crate) dpkg: Dpkg,
+    pub(crate) dpkg_end: DpkgEnd,
+    /// Whether the unit that a package brings is enabled, and the one that is not wanted.
+    pub(crate) unit_states: (bool, bool),
     pub(crate) boot_id: u32,
 }
 
@@ -235,6 +240,7 @@ pub(crate) fn seed() -> Seed {
             dirs: vec![Dir { path: "cloud/db".parse().unwrap(), mode: 0o750, uid: 33, gid: 34 }],
         }),
         k3s: K3s { ready_seconds: 300, modules: Vec::new(), images: Vec::new() },
+        packages: None,
         secrets: Secrets::default(),
         report: Report { boot_dir: "/boot/firmware".into() },
         bundle: vec![
@@ -295,7 +301,7 @@ pub(crate) fn full_seed() -> Seed {
 impl World {
     /// A card with [`full_seed`] and a blank disk beside it.
     pub(crate) fn full() -> Self {
-        let mut world = Self::flashed(&full_seed());
+        let mut world = Self::flashed(&dpkg::with_packages(full_seed()));
         world.disk_after = Duration::MAX;
         world.second_disk = SecondDisk::Blank;
         world
@@ -336,6 +342,10 @@ impl World {
         for (path, content) in files {
             disk.write(Path::new(path), content.as_bytes(), 0o644, Duration::ZERO).unwrap();
         }
+        for name in seed.packages.iter().flat_map(|_| dpkg::NAMES) {
+            disk.make_dirs(Path::new(PACKAGES_DIR));
+            disk.write(Path::new(&dpkg::file(name)), name.as_bytes(), 0o644, Duration::ZERO).unwrap();
+        }
         disk.link(Path::new(&format!("{WANTS}/hc-firstboot.service")), "../hc-firstboot.service");
         let mut world = Self {
             disk,
@@ -360,6 +370,9 @@ impl World {
             full_card: false,
             machine_id_after: Duration::ZERO,
             cluster: Cluster::Good,
+            dpkg: Dpkg::default(),
+            dpkg_end: DpkgEnd::default(),
+            unit_states: (false, true),
             boot_id: 1,
             memory: 3_884_124,
             controllers: Some("cpuset cpu io memory hugetlb pids"),

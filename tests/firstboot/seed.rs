@@ -328,6 +328,7 @@ fn any_seed() -> impl Strategy<Value = Seed> {
             root: Root { grow: files.2 },
             data_disk: rest.0,
             k3s: K3s { ready_seconds: rest.2, images: rest.1.clone(), modules: rest.1 },
+            packages: None,
             secrets: Secrets { remove: files.1 },
             report: Report { boot_dir: rest.3 },
             bundle: files.0,

@@ -400,8 +400,10 @@ fn a_disk_that_is_not_in_the_image_is_waited_for() {
     assert!(said.len() == 1 && said[0].contains("/etc/crypttab, line 1"), "{said:?}");
 }
 
-/// A base with units: path and text, or the target of a link.
-fn with_units(units: &[(&str, &str)]) -> Facts {
+/// Paths below systemd's directory, each with the text of a unit or the target of a link.
+type Units<'a> = &'a [(&'a str, &'a str)];
+
+fn with_units(units: Units<'_>) -> Facts {
     let mut value = serde_json::to_value(facts::of(BOOKWORM)).unwrap();
     for (path, content) in units {
         let attributes = serde_json::json!({ "mode": 420, "uid": 0, "gid": 0, "mtime": 0 });
@@ -417,14 +419,32 @@ fn with_units(units: &[(&str, &str)]) -> Facts {
 fn an_enabled_mount_unit_of_a_disk_that_is_not_in_the_image_is_waited_for() {
     let disk = "[Mount]\nWhat=/dev/disk/by-uuid/1234\nWhere=/srv/usb\nType=ext4\n";
     let own = "/etc/systemd/system/srv-usb.mount";
-    let cases: [(&[(&str, &str)], Option<&str>); 7] = [
+    let cases: [(Units<'_>, Option<&str>); 7] = [
         (&[("srv-usb.mount", disk)], None),
         (&[("srv-usb.mount", disk), ("multi-user.target.wants/srv-usb.mount", own)], Some("90 seconds")),
         (&[("srv-usb.mount", disk), ("local-fs.target.requires/srv-usb.mount", own)], Some("emergency mode")),
         (&[("srv-usb.mount", "/dev/null"), ("local-fs.target.requires/srv-usb.mount", own)], None),
-        (&[("a.mount", "[Mount]\nWhat=nas:/a\nWhere=/a\nType=nfs\n"), ("x.target.wants/a.mount", "/etc/systemd/system/a.mount")], None),
-        (&[("a.mount", "[Mount]\nWhat=LABEL=rootfs\nWhere=/a\n"), ("x.target.wants/a.mount", "/etc/systemd/system/a.mount")], None),
-        (&[("a.mount", "[Mount]\nWhat=tmpfs\nWhere=/a\nType=tmpfs\n"), ("x.target.wants/a.mount", "/etc/systemd/system/a.mount")], None),
+        (
+            &[
+                ("a.mount", "[Mount]\nWhat=nas:/a\nWhere=/a\nType=nfs\n"),
+                ("x.target.wants/a.mount", "/etc/systemd/system/a.mount"),
+            ],
+            None,
+        ),
+        (
+            &[
+                ("a.mount", "[Mount]\nWhat=LABEL=rootfs\nWhere=/a\n"),
+                ("x.target.wants/a.mount", "/etc/systemd/system/a.mount"),
+            ],
+            None,
+        ),
+        (
+            &[
+                ("a.mount", "[Mount]\nWhat=tmpfs\nWhere=/a\nType=tmpfs\n"),
+                ("x.target.wants/a.mount", "/etc/systemd/system/a.mount"),
+            ],
+            None,
+        ),
     ];
     for (units, want) in cases {
         let said: Vec<String> = waits(&with_units(units)).iter().map(|wait| wait.step.to_string()).collect();

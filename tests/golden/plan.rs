@@ -21,6 +21,7 @@ use hcimage::board::{Board, Boards};
 use hcimage::cluster::{Cluster, LoadContext, Node, parse};
 use hcimage::fs::Attributes;
 use hcimage::os::{Bootloader, Facts, FileState};
+use hcimage::packages::PackageSet;
 use hcimage::plan::{Action, Content, Edit, NodeSecrets, Plan, PlanError, Request, plan, warnings};
 use hcimage::secrets::{
     ADMIN_CERTIFICATE, ADMIN_KEY, AGENT_TOKEN, BootstrapRole, NODE_PASSWORD, NOT_BEFORE, NodeFile, Secret,
@@ -215,6 +216,7 @@ fn plan_for(facts: &Facts, cluster: &Cluster, node: &Node, board: &Board) -> Res
         k3s: &release(facts.arch),
         images: None,
         charts: &[],
+        packages: &PackageSet::default(),
         firstboot: b"the program firstboot",
         time: TIME,
         clock_floor: FLOOR,

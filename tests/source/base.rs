@@ -1,11 +1,13 @@
 //! The layouts of Raspberry Pi's and Ubuntu's servers, and the lock file.
 
 use hcimage::exit_class::{Classified, ExitClass};
+use hcimage::openpgp::Keyring;
 use hcimage::source::SourceError;
 use hcimage::source::base::{BaseSource, UnpackedBase, obtain};
 use hcimage::source::digest::Sha256Digest;
 
 use hcimage_testkit::desk::{Desk, image, pack};
+use hcimage_testkit::gpg::Gpg;
 use hcimage_testkit::publisher::{Fault, Publisher};
 
 const LATEST: &str = "/raspios_lite_arm64_latest";
@@ -22,7 +24,7 @@ fn publish(server: &Publisher, name: &str, bytes: &[u8]) -> Vec<u8> {
 }
 
 fn from_latest(desk: &Desk, server: &Publisher) -> Result<UnpackedBase, SourceError> {
-    obtain(&desk.tools(), &BaseSource::Url(server.url(LATEST)), "base.cm4", &mut desk.lock())
+    obtain(&desk.tools(), &BaseSource::Url(server.url(LATEST)), None, "base.cm4", &mut desk.lock())
 }
 
 #[test]
@@ -107,7 +109,7 @@ fn a_sha256sums_file_of_the_directory_verifies_the_image() {
     let sums = format!("{} *other.img.xz\n{} *{name}\n", Sha256Digest::of(b""), Sha256Digest::of(&packed));
     server.file("/release/SHA256SUMS", sums);
     let source = BaseSource::Url(server.url(&format!("/release/{name}")));
-    let base = obtain(&desk.tools(), &source, "base.rpi4", &mut desk.lock()).unwrap();
+    let base = obtain(&desk.tools(), &source, None, "base.rpi4", &mut desk.lock()).unwrap();
     assert!(std::fs::read(base.image).unwrap() == bytes);
     assert_eq!(base.name, name);
 }
@@ -130,7 +132,7 @@ fn a_sha512sums_file_of_the_directory_verifies_the_image() {
         format!("{}  other.tar.xz\n{}  {name}\n", sha512(b""), sha512(&packed)),
     );
     let source = BaseSource::Url(server.url(&path));
-    let of = |desk: &Desk| obtain(&desk.tools(), &source, "base.pc", &mut desk.lock());
+    let of = |desk: &Desk| obtain(&desk.tools(), &source, None, "base.pc", &mut desk.lock());
     // The first answer ends half-way: what came is kept, and the whole is compared.
     server.faults(&path, &[Fault::CutAfter(packed.len() / 2)]);
     assert!(std::fs::read(of(&desk).unwrap().image).unwrap() == bytes);
@@ -231,4 +233,48 @@ fn after_an_interrupt_only_the_partial_download_remains() {
     assert!(server.take_requests().iter().any(|request| request.range.as_deref() == Some("bytes=70000-")));
     assert!(desk.cached().contains(&format!("files/{}/{NAME}", Sha256Digest::of(&packed))));
     assert!(desk.cached().iter().all(|file| !file.contains(".partial")), "{:?}", desk.cached());
+}
+
+/// As Ubuntu signs `SHA256SUMS`, and Debian `SHA512SUMS`.
+#[test]
+fn a_checksum_file_that_its_publisher_signs_must_be_signed_by_its_key() {
+    let (server, gpg, bytes) = (Publisher::start(), Gpg::new(), image(1 << 20));
+    gpg.make_key("images@example.org", "never", &[]);
+    gpg.make_key("other@example.org", "never", &[]);
+    let keys = Keyring::read(gpg.key("images@example.org").as_bytes()).unwrap();
+    let packed = pack("xz", &["-c"], &bytes);
+    let source = BaseSource::Url(server.url("/noble/base.img.xz"));
+    let of = |keys: &Keyring| {
+        let desk = Desk::new();
+        obtain(&desk.tools(), &source, Some(keys), "base.pc", &mut desk.lock()).map(drop)
+    };
+    server.file("/noble/base.img.xz", packed.clone());
+    let sums = format!("{} *base.img.xz\n", Sha256Digest::of(&packed));
+    server.file("/noble/SHA256SUMS", sums.clone());
+    let refused = |what: &str, said: &str| {
+        let error = of(&keys).unwrap_err();
+        assert_eq!(error.class(), Some(ExitClass::BadInput), "{what}: {error:?}");
+        assert!(
+            error.to_string().contains(said) && error.to_string().contains("SHA256SUMS"),
+            "{what}: {error}"
+        );
+    };
+    refused("none", "there is no signature beside it");
+    for ending in [".gpg", ".sign"] {
+        let at = format!("/noble/SHA256SUMS{ending}");
+        server.file(&at, gpg.detached(sums.as_bytes(), "images@example.org"));
+        of(&keys).unwrap();
+        server.file(&at, gpg.detached(sums.as_bytes(), "other@example.org"));
+        refused("another key", "no trusted key");
+        server.file(&at, gpg.detached(b"other sums\n", "images@example.org"));
+        refused("another text", "changed after it was signed");
+        server.file(&at, b"<html>not here</html>".to_vec());
+        refused("no signature", "no OpenPGP signature");
+        server.remove(&at);
+    }
+    server.remove("/noble/SHA256SUMS");
+    let sums = format!("{}  base.img.xz\n", sha512(&packed));
+    server.file("/noble/SHA512SUMS", sums.clone());
+    server.file("/noble/SHA512SUMS.sign", gpg.detached(sums.as_bytes(), "images@example.org"));
+    of(&keys).unwrap();
 }

@@ -13,7 +13,7 @@ use hcimage::source::digest::Sha256Digest;
 use hcimage_testkit::desk::{Desk, chain, image, pack};
 
 fn from_file(desk: &Desk, path: PathBuf) -> Result<UnpackedBase, SourceError> {
-    obtain(&desk.tools(), &BaseSource::File(path), "base.test", &mut desk.lock())
+    obtain(&desk.tools(), &BaseSource::File(path), None, "base.test", &mut desk.lock())
 }
 
 fn is_unsupported(desk: &Desk, path: PathBuf, word: &str) {
@@ -156,7 +156,7 @@ fn an_interrupt_leaves_no_partial_image() {
         let path = desk.write("x.img.xz", pack("xz", arguments, &image(4 << 20)));
         let sums = AfterVerifying(desk.interrupt.clone());
         let tools = hcimage::source::SourceContext { progress: &sums, ..desk.tools() };
-        let error = obtain(&tools, &BaseSource::File(path), "base.test", &mut desk.lock()).unwrap_err();
+        let error = obtain(&tools, &BaseSource::File(path), None, "base.test", &mut desk.lock()).unwrap_err();
         assert!(matches!(error, SourceError::Interrupted(_)), "{error:?}");
         assert!(desk.cached().is_empty(), "{:?}", desk.cached());
     }

@@ -82,6 +82,7 @@ pub(crate) const BUILDER: &[Room] = &[
     Room { name: "fs::ext4::scratch", uses: &[] },
     Room { name: "interrupt", uses: &[] },
     Room { name: "local_file", uses: &[] },
+    Room { name: "openpgp", uses: &[] },
     Room { name: "progress", uses: &[] },
     Room { name: "support_matrix", uses: &[] },
     Room { name: "terminal", uses: &[] },
@@ -90,7 +91,7 @@ pub(crate) const BUILDER: &[Room] = &[
     Room { name: "formats", uses: &["value"] },
     Room { name: "fs", uses: &["exit_class"] },
     Room { name: "payload", uses: &["arch"] },
-    Room { name: "source", uses: &["arch", "exit_class", "interrupt", "local_file", "progress"] },
+    Room { name: "source", uses: &["arch", "exit_class", "interrupt", "local_file", "openpgp", "progress"] },
     Room { name: "images", uses: &["arch", "exit_class", "interrupt", "local_file", "value", "source"] },
     Room { name: "charts", uses: &["exit_class", "interrupt", "local_file", "value", "source", "images"] },
     Room { name: "fs::ext4::error", uses: &["fs"] },
@@ -128,7 +129,11 @@ pub(crate) const BUILDER: &[Room] = &[
         name: "os",
         uses: &["arch", "exit_class", "local_file", "value", "disk", "formats", "fs", "fs::fat", "fs::ext4"],
     },
-    Room { name: "board", uses: &["arch", "exit_class", "local_file", "value", "source", "os"] },
+    Room { name: "board", uses: &["arch", "exit_class", "local_file", "openpgp", "value", "source", "os"] },
+    Room {
+        name: "packages",
+        uses: &["exit_class", "local_file", "openpgp", "value", "formats", "fs", "source", "os"],
+    },
     Room {
         name: "cluster",
         uses: &[
@@ -143,6 +148,7 @@ pub(crate) const BUILDER: &[Room] = &[
             "secrets",
             "os",
             "board",
+            "packages",
         ],
     },
     Room {
@@ -163,6 +169,7 @@ pub(crate) const BUILDER: &[Room] = &[
             "secrets",
             "os",
             "board",
+            "packages",
             "cluster",
         ],
     },
@@ -221,6 +228,7 @@ pub(crate) const BUILDER: &[Room] = &[
             "secrets",
             "os",
             "board",
+            "packages",
             "cluster",
             "plan",
             "apply",

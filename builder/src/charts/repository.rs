@@ -94,6 +94,7 @@ fn fetch(
     size: Option<u64>,
 ) -> crate::source::Result<CachedFile> {
     let published = Published {
+        signed_by: None,
         url: url.clone(),
         digest: ExpectedDigest::Sha256(sha256),
         promised_by: repository.url.to_string(),

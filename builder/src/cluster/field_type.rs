@@ -88,6 +88,7 @@ texts! {
     MacAddress: "MAC address",
     MountPoint: "mount point",
     NodeAddress: "address or dhcp",
+    PackageName: "package",
     DnsLabel: "name",
     PasswordHash: "password hash",
     Psk: "Wi-Fi password",
@@ -102,6 +103,7 @@ texts! {
     TimeServer: "time server",
     TimeZone: "time zone",
     TokenPassword: "token",
+    UnitName: "unit",
     UserName: "user name",
     Word: "text",
 }

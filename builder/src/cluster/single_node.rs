@@ -115,6 +115,7 @@ pub fn single_node(wanted: SingleNode) -> Result<Cluster, InvalidSingleNode> {
         manifests: wanted.manifests,
         images: wanted.images,
         charts: Vec::new(),
+        packages: Vec::new(),
         online: wanted.online,
     })
 }

@@ -9,6 +9,7 @@
 //! The formats of the network services lie in [`hc_common::network`], since firstboot writes them too.
 
 pub mod accounts;
+pub mod apt_sources;
 pub mod authorized_keys;
 pub mod cloud_cfg;
 pub mod cloud_init;
@@ -17,6 +18,8 @@ pub mod cmdline;
 pub mod config_txt;
 pub mod container_stop;
 pub mod crypttab;
+pub mod deb822;
+pub mod debian_relation;
 pub mod device;
 pub mod disk_id;
 pub mod dphys_swapfile;

@@ -26,6 +26,7 @@ mod kernel_defaults;
 mod modules;
 mod mount_point;
 mod network;
+mod packages;
 mod questions;
 mod registries;
 mod request;
@@ -56,7 +57,7 @@ use contribution::{Add, Feature};
 use crate::os::{Facts, Interest};
 
 /// All features, in the order in which their edits are carried out.
-static FEATURES: [Feature; 24] = [
+static FEATURES: [Feature; 25] = [
     Feature { name: "disk id", reads: &[], add: Add::Alone(disk_id::edits) },
     Feature { name: "kernel arguments", reads: &kernel::READS, add: Add::Alone(kernel::edits) },
     Feature { name: "firmware settings", reads: &config_txt::READS, add: Add::Alone(config_txt::edits) },
@@ -78,6 +79,7 @@ static FEATURES: [Feature; 24] = [
     Feature { name: "datastore", reads: &[], add: Add::Alone(datastore::edits) },
     Feature { name: "k3s images and manifests", reads: &[], add: Add::Alone(k3s::payload) },
     Feature { name: "charts", reads: &[], add: Add::Alone(charts::edits) },
+    Feature { name: "packages", reads: &[], add: Add::Alone(packages::edits) },
     Feature { name: "registries", reads: &[], add: Add::Alone(registries::edits) },
     Feature { name: "secrets", reads: &[], add: Add::Alone(secrets::edits) },
     Feature { name: "first boot", reads: &[], add: Add::FromAll(firstboot::edits) },

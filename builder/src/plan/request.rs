@@ -4,6 +4,7 @@ use crate::board::Board;
 use crate::charts::PackedChart;
 use crate::cluster::{Cluster, Node};
 use crate::images::ImageBundle;
+use crate::packages::PackageSet;
 use crate::secrets::NodeFile;
 use crate::source::k3s_release::K3sBundle;
 
@@ -24,6 +25,8 @@ pub struct Request<'a> {
     pub images: Option<&'a ImageBundle>,
     /// The charts of the cluster, in its order.
     pub charts: &'a [PackedChart],
+    /// Packages for the node, in the order in which dpkg takes them.
+    pub packages: &'a PackageSet,
     /// The firstboot program for the board.
     pub firstboot: &'static [u8],
     /// The build time in seconds since 1970: the time of every change.

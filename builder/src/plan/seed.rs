@@ -69,6 +69,7 @@ pub(super) fn seed(
                 .map(|Admin { certificate, key }| vec![certificate, key])
                 .unwrap_or_default(),
         },
+        packages: super::packages::seed(request),
         report: Report { boot_dir: PathBuf::from(builder.facts.boot_dir.as_str()) },
         bundle: gathered.artifacts.iter().map(|(path, artifact)| bundle(path, artifact)).collect(),
     })

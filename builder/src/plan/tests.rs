@@ -19,6 +19,7 @@ use crate::os::{
     Bootloader, CloudInit, Family, FileState, Kernel, MachineId, PartitionNames, PartitionRole, Snapshot,
     Swap, System,
 };
+use crate::packages::PackageSet;
 use crate::source::artifact::Artifact;
 use crate::source::digest::Sha256Digest;
 use crate::source::k3s_release::K3sBundle;
@@ -276,6 +277,7 @@ fn each_node_with<T>(
     let board = boards.get(board).unwrap();
     let (facts, k3s) = (facts_of(board.architecture), k3s(release));
     let secrets = NodeSecrets { files: Vec::new(), not_before: Some(0), not_after: Some(2_000_000_000) };
+    let none = PackageSet::default();
     let request = |node| Request {
         cluster: &cluster.cluster,
         node,
@@ -284,6 +286,7 @@ fn each_node_with<T>(
         k3s: &k3s,
         images: None,
         charts: &[],
+        packages: &none,
         firstboot: b"program",
         time: 1_700_000_000,
         clock_floor: 1_700_000_000,
@@ -634,6 +637,23 @@ fn a_mount_point_that_hides_what_the_plan_writes_is_refused() {
     assert!(error.contains("leads to /etc"), "{error}");
     let error = with_data_disk("/data/home", "k8s-data", link("/home", "data/home")).unwrap_err().to_string();
     assert!(error.contains("/home/kim"), "{error}");
+}
+
+/// Masked or not: systemd takes it in the place of what fstab says.
+#[test]
+fn a_mount_unit_of_the_base_for_the_data_disk_is_refused() {
+    let attributes = Attributes { mode: 0o644, uid: 0, gid: 0, mtime: 0 };
+    let text = "[Mount]\nWhat=/dev/sda1\nWhere=/srv/my-data\n".to_owned();
+    for state in [FileState::Text(text, attributes), FileState::Link("/dev/null".to_owned())] {
+        let unit = path("/etc/systemd/system/srv-my\\x2ddata.mount");
+        let with_unit = |facts: &mut Facts| facts.files.put(&unit, state.clone());
+        let error = with_data_disk("/srv/my-data", "k8s-data", with_unit).unwrap_err().to_string();
+        assert!(
+            error.contains("srv-my\\x2ddata.mount") && error.contains("mount the data disk elsewhere"),
+            "{error}"
+        );
+        with_data_disk("/srv/data", "k8s-data", with_unit).unwrap();
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use crate::charts::PackedChart;
 use crate::formats::dpkg_status;
 use crate::fs::{FsError, ImagePath};
 use crate::os::{Family, Tree};
+use crate::packages::PackageSet;
 use crate::pipeline::BuildError;
 use crate::plan::of_k3s;
 use crate::sbom::{Bill, Part, PartKind};
@@ -16,10 +17,26 @@ use super::sources::BoardInputs;
 /// The longest list of packages in bytes: those of images have two megabytes.
 const STATUS_LIMIT: u64 = 32 << 20;
 
-/// The bill of a node of this role. `packages` are those of the base.
-pub(super) fn bill(inputs: &BoardInputs, packages: &[Part], charts: &[PackedChart], role: Role) -> Bill {
+/// The bill of a node of this role. `packages` are those of the base, `more` those that it gets besides, or newer ones.
+pub(super) fn bill(
+    inputs: &BoardInputs,
+    packages: &[Part],
+    more: &PackageSet,
+    charts: &[PackedChart],
+    role: Role,
+) -> Bill {
     let mut parts = vec![base(inputs)];
-    parts.extend_from_slice(packages);
+    let is_replaced = |part: &&Part| more.0.iter().any(|new| new.replaces.is_some() && new.name == part.name);
+    parts.extend(packages.iter().filter(|part| !is_replaced(part)).cloned());
+    parts.extend(more.0.iter().map(|package| Part {
+        kind: PartKind::Package {
+            distribution: distribution(inputs).to_owned(),
+            architecture: package.architecture.clone(),
+        },
+        name: package.name.clone(),
+        version: package.version.clone(),
+        sha256: Some(package.file.sha256),
+    }));
     let k3s = inputs.k3s.version.to_string();
     parts.extend([&inputs.k3s.binary, &inputs.k3s.airgap_images].map(|artifact| of_release(artifact, &k3s)));
     let own = inputs.images.iter().flat_map(|bundle| bundle.names.iter().cloned());
@@ -35,12 +52,17 @@ fn base(inputs: &BoardInputs) -> Part {
     Part { kind: PartKind::Base, name: unpacked.name.clone(), version, sha256: unpacked.sha256 }
 }
 
-/// The packages of a base, for all of its nodes: its file systems are opened for them.
-pub(super) fn packages(inputs: &BoardInputs) -> Result<Vec<Part>, SessionError> {
-    let distribution = match inputs.base.facts().system.family {
+/// As package URLs name it.
+fn distribution(inputs: &BoardInputs) -> &'static str {
+    match inputs.base.facts().system.family {
         Family::RaspberryPiOs | Family::DebianPi | Family::DebianPc => "debian",
         Family::UbuntuPi | Family::UbuntuPc => "ubuntu",
-    };
+    }
+}
+
+/// The packages of a base, for all of its nodes: its file systems are opened for them.
+pub(super) fn packages(inputs: &BoardInputs) -> Result<Vec<Part>, SessionError> {
+    let distribution = distribution(inputs);
     let status = read(&inputs.base.tree()?).map_err(BuildError::Check)?;
     let part = |found: dpkg_status::Installed<'_>| Part {
         kind: PartKind::Package {

@@ -205,7 +205,8 @@ impl Prepared<'_> {
                 }
             };
             let (name, board, role) = (node.name.clone(), node.board.clone(), node.bootstrap_role.role());
-            let bill = bill(inputs, &batch.packages, &self.charts, role);
+            let more = inputs.packages_of(&self.project.cluster, node);
+            let bill = bill(inputs, &batch.packages, more, &self.charts, role);
             batch.targets.push(Target { node: name, board, plan, output, bill });
         }
         Ok(batches.into_values().collect())

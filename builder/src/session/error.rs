@@ -9,6 +9,7 @@ use crate::exit_class::{Classified, ExitClass};
 use crate::fs::FsError;
 use crate::images::ImageError;
 use crate::output::OutputError;
+use crate::packages::PackageError;
 use crate::payload::NoProgram;
 use crate::pipeline::BuildError;
 use crate::secrets::SecretsError;
@@ -27,6 +28,9 @@ pub enum SessionError {
     /// A chart cannot be had.
     #[error(transparent)]
     Chart(#[from] ChartError),
+    /// The packages of a board.
+    #[error(transparent)]
+    Package(#[from] PackageError),
     /// A base cannot be used, or an image cannot be made.
     #[error(transparent)]
     Build(Box<BuildError>),
@@ -121,6 +125,7 @@ impl Classified for SessionError {
             Self::Source(error) => error.class(),
             Self::ContainerImage(error) => error.class(),
             Self::Chart(error) => error.class(),
+            Self::Package(error) => error.class(),
             Self::Build(error) => error.class(),
             Self::Secrets(error) => error.class(),
             Self::CgroupV1Unsupported(error) => error.class(),

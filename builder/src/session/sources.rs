@@ -1,12 +1,13 @@
 //! From sources to inputs: resolved, locked, fetched, verified and probed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::board::{Board, Boards};
 use crate::charts::{self, PackedChart};
 use crate::cluster::{self, Cluster, Node, RegistryAuth, check_base};
 use crate::images::{self, Credentials, ImageBundle, RegistryAccess, RegistryHosts};
+use crate::packages::{self, AptBase, BoardPackages, PackageError, PackageSet, PackageWish};
 use crate::payload;
 use crate::pipeline::Base;
 use crate::plan::{Plan, Request};
@@ -58,6 +59,8 @@ pub(super) struct BoardInputs {
     pub(super) base: Base,
     pub(super) k3s: K3sBundle,
     pub(super) images: Option<ImageBundle>,
+    /// What nodes get of the base's distribution, by what was asked for.
+    packages: BTreeMap<Vec<PackageWish>, PackageSet>,
     firstboot: &'static [u8],
     /// The build time in seconds since 1970.
     pub(super) time: i64,
@@ -65,6 +68,14 @@ pub(super) struct BoardInputs {
     written: i64,
     /// The image as it was obtained. One that must not be kept is removed with this.
     pub(super) unpacked: UnpackedBase,
+}
+
+impl BoardInputs {
+    /// What the node gets of the base's distribution.
+    pub(super) fn packages_of(&self, cluster: &Cluster, node: &Node) -> &PackageSet {
+        static NONE: PackageSet = PackageSet(Vec::new());
+        self.packages.get(&cluster.package_wishes(node)).unwrap_or(&NONE)
+    }
 }
 
 /// A project with the inputs of all its boards, by the board's name.
@@ -110,7 +121,10 @@ impl Session {
         let mut bases = Vec::new();
         for (name, board, source) in wanted {
             self.tell_foreign_host(name, &source);
-            let obtained = base::obtain(&cx, &source, &format!("base.{name}"), lock)?;
+            // The keys of the profile are for the image that it names.
+            let default = board.base.as_ref().filter(|base| source == BaseSource::Url(base.url.clone()));
+            let keys = default.and_then(|base| base.signed_by.as_ref());
+            let obtained = base::obtain(&cx, &source, keys, &format!("base.{name}"), lock)?;
             let shown = match &source {
                 BaseSource::File(path) => path.display().to_string(),
                 BaseSource::Url(_) => obtained.name.clone(),
@@ -143,12 +157,35 @@ impl Session {
                 None => self.plausible_time(&board.name, written)?,
             };
             let firstboot = payload::firstboot(arch)?;
+            let packages = self.packages(project, board, &base, lock)?;
             boards.insert(
                 board.name.as_str(),
-                BoardInputs { base, unpacked, k3s, images, firstboot, time, written },
+                BoardInputs { base, unpacked, k3s, images, packages, firstboot, time, written },
             );
         }
         Ok(Prepared { project, boards, charts })
+    }
+
+    /// Packages for the nodes with this board.
+    fn packages(
+        &self,
+        project: &Project,
+        board: &Board,
+        base: &Base,
+        lock: &mut Lock,
+    ) -> Result<BTreeMap<Vec<PackageWish>, PackageSet>, SessionError> {
+        let cluster = &project.cluster;
+        let nodes = cluster.nodes.iter().filter(|node| node.board == board.name);
+        let mut wishes: BTreeSet<Vec<PackageWish>> = nodes.map(|node| cluster.package_wishes(node)).collect();
+        wishes.remove(&Vec::new());
+        if wishes.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let invalid = |problem| PackageError::Invalid { board: board.name.clone(), problem };
+        let apt = AptBase::read(&base.tree()?, board.architecture.debian()).map_err(invalid)?;
+        let now = clock(0)?.now;
+        let of = BoardPackages { board: &board.name, base: &apt, now };
+        Ok(packages::obtain(&self.cx(), lock, &of, &wishes)?)
     }
 
     /// Names a server that the cluster file or a profile of the user's names for a base, and hcimage does not know.
@@ -261,6 +298,7 @@ impl Prepared<'_> {
             k3s: &inputs.k3s,
             images: inputs.images.as_ref(),
             charts: &self.charts,
+            packages: inputs.packages_of(&self.project.cluster, node),
             firstboot: inputs.firstboot,
             time: inputs.time,
             clock_floor,

@@ -14,8 +14,9 @@ use super::input::{self, Published, digest_file, read_checksums};
 use super::lock::Lock;
 use super::unpack::{Format, Wanted, unpack};
 use super::url::SourceUrl;
-use super::{SourceContext, cache, private, record};
+use super::{SourceContext, cache, private, publisher, record};
 use crate::local_file;
+use crate::openpgp::Keyring;
 
 /// Where a base image comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,15 +62,17 @@ struct Unkept {
 type Unpacked = (PathBuf, u64, Option<Arc<Unkept>>);
 
 /// Obtains the base image. `lock_name` is its entry in the lock file, such as `base.cm4`; local files are not locked.
+/// Where there are keys, or its publisher is known to sign, the checksum file must be signed.
 pub fn obtain(
     cx: &SourceContext<'_>,
     source: &BaseSource,
+    keys: Option<&Keyring>,
     lock_name: &str,
     lock: &mut Lock,
 ) -> Result<UnpackedBase> {
     match source {
         BaseSource::File(path) => obtain_file(cx, path),
-        BaseSource::Url(url) => from_url(cx, url, lock_name, lock),
+        BaseSource::Url(url) => from_url(cx, url, keys, lock_name, lock),
     }
 }
 
@@ -157,10 +160,11 @@ fn promised_beside(path: &Path, name: &str) -> Result<Option<Promise>> {
 fn from_url(
     cx: &SourceContext<'_>,
     asked: &SourceUrl,
+    keys: Option<&Keyring>,
     lock_name: &str,
     lock: &mut Lock,
 ) -> Result<UnpackedBase> {
-    let file = input::obtain(cx, lock, lock_name, asked, LARGEST, || published(cx, asked))?;
+    let file = input::obtain(cx, lock, lock_name, asked, LARGEST, || published(cx, asked, keys))?;
     let name = file.url.file_name()?;
     let (image, size, _unkept) = match Format::of_file(&file.path)? {
         Format::Raw => (file.path, file.size, None),
@@ -170,31 +174,45 @@ fn from_url(
 }
 
 /// The current target of the address and its digest in the publisher's checksum file.
-fn published(cx: &SourceContext<'_>, asked: &SourceUrl) -> Result<Published> {
+fn published(cx: &SourceContext<'_>, asked: &SourceUrl, keys: Option<&Keyring>) -> Result<Published> {
     let end = cx.fetcher.resolve(asked, cx.interrupt)?;
     // An address with a query is usually signed and valid for minutes only: useless in a lock file.
     let url = if end.has_query() { asked.clone() } else { end };
     let name = url.file_name()?;
+    let known = publisher::keys_of(&url)?;
+    let keys = keys.or(known.as_ref());
     for by in [url.beside(".sha256"), url.sibling("SHA256SUMS")] {
-        if let Some(sha256) = listed(cx, &by, &name)? {
-            return Ok(Published::new(url, ExpectedDigest::Sha256(sha256), by.to_string()));
+        if let Some((sha256, signed_by)) = listed(cx, &by, &name, keys)? {
+            let published = Published::new(url, ExpectedDigest::Sha256(sha256), by.to_string());
+            return Ok(Published { signed_by, ..published });
         }
     }
     let by = url.sibling("SHA512SUMS");
-    match listed(cx, &by, &name)? {
-        Some(sha512) => Ok(Published::new(url, ExpectedDigest::Sha512(sha512), by.to_string())),
+    match listed(cx, &by, &name, keys)? {
+        Some((sha512, signed_by)) => {
+            let published = Published::new(url, ExpectedDigest::Sha512(sha512), by.to_string());
+            Ok(Published { signed_by, ..published })
+        }
         None => Err(no_checksum(&url)),
     }
 }
 
-/// The digest of a file in the checksum file at `by`; none where there is no such checksum file.
-fn listed<D: FileDigest>(cx: &SourceContext<'_>, by: &SourceUrl, name: &str) -> Result<Option<D>> {
-    let checksums = match input::fetch_checksums::<D>(cx, by) {
-        Ok(checksums) => checksums,
+/// The digest of a file in the checksum file at `by`, and the key that signed it, where there must be one; none where there is
+/// no such checksum file.
+fn listed<D: FileDigest>(
+    cx: &SourceContext<'_>,
+    by: &SourceUrl,
+    name: &str,
+    keys: Option<&Keyring>,
+) -> Result<Option<(D, Option<String>)>> {
+    let text = match input::fetch_checksums(cx, by) {
+        Ok(text) => text,
         Err(error) if error.is_not_found() => return Ok(None),
         Err(error) => return Err(error),
     };
-    checksums.digest_of(name).map(Some).map_err(|error| input::bad_checksums(by, &error))
+    let signed_by = keys.map(|keys| publisher::verify(cx, by, &text, keys)).transpose()?;
+    let digest = input::parse_checksums::<D>(by, &text)?.digest_of(name);
+    digest.map(|digest| Some((digest, signed_by))).map_err(|error| input::bad_checksums(by, &error))
 }
 
 fn no_checksum(url: &SourceUrl) -> SourceError {

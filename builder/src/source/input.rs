@@ -40,12 +40,14 @@ pub(crate) struct Published {
     pub(crate) headers: HeaderMap,
     /// What the file is called in the cache; none takes the name in the address.
     pub(crate) name: Option<String>,
+    /// The key that signed the checksum.
+    pub(crate) signed_by: Option<String>,
 }
 
 impl Published {
     /// A file under its own name, which anybody may have.
     pub(crate) fn new(url: SourceUrl, digest: ExpectedDigest, promised_by: String) -> Self {
-        Self { url, digest, promised_by, headers: HeaderMap::new(), name: None }
+        Self { url, digest, promised_by, headers: HeaderMap::new(), name: None, signed_by: None }
     }
 }
 
@@ -83,8 +85,12 @@ fn obtain_unsaid(
     let Some(locked) = lock.input(name).cloned() else {
         let source = published()?;
         let file = obtain_published(cx, &source, None, limit)?;
+        let signed = match &source.signed_by {
+            Some(key) => format!("signed by the publisher's key {key}"),
+            None => "without a signature".to_owned(),
+        };
         cx.progress.message(&format!(
-            "{name}: on first use its digest is what {} says, without a signature; {} pins it from now on",
+            "{name}: on first use its digest is what {} says, {signed}; {} pins it from now on",
             source.promised_by,
             lock.path().display()
         ));
@@ -145,7 +151,7 @@ pub(crate) fn obtain_published(
         }
         record::remove(&path)?;
     }
-    let Published { url, digest, promised_by, headers, name } = source;
+    let Published { url, digest, promised_by, headers, name, .. } = source;
     let shown = match name {
         // A name of the cache alone says nothing.
         Some(name) => format!("{name} {}", key.get(..12).unwrap_or_default()),
@@ -237,13 +243,14 @@ pub(crate) enum DigestStop {
     Interrupted(#[from] crate::interrupt::Interrupted),
 }
 
-/// Fetches and reads a checksum file.
-pub(crate) fn fetch_checksums<D: FileDigest>(
-    cx: &SourceContext<'_>,
-    url: &SourceUrl,
-) -> Result<ChecksumFile<D>> {
-    let text = cx.fetcher.text(url, CHECKSUM_LIMIT, cx.interrupt)?;
-    ChecksumFile::parse(&text).map_err(|e| bad_checksums(url, &e))
+/// Fetches the text of a checksum file.
+pub(crate) fn fetch_checksums(cx: &SourceContext<'_>, url: &SourceUrl) -> Result<String> {
+    cx.fetcher.text(url, CHECKSUM_LIMIT, cx.interrupt)
+}
+
+/// Reads the text of the checksum file at `url`.
+pub(crate) fn parse_checksums<D: FileDigest>(url: &SourceUrl, text: &str) -> Result<ChecksumFile<D>> {
+    ChecksumFile::parse(text).map_err(|e| bad_checksums(url, &e))
 }
 
 /// Reads a local checksum file.

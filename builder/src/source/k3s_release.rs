@@ -253,7 +253,10 @@ impl Release<'_> {
     fn checksums(&mut self) -> Result<&ChecksumFile> {
         let sums = match self.checksums.take() {
             Some(sums) => sums,
-            None => input::fetch_checksums(self.cx, &self.url.below(self.names.checksums))?,
+            None => {
+                let url = self.url.below(self.names.checksums);
+                input::parse_checksums(&url, &input::fetch_checksums(self.cx, &url)?)?
+            }
         };
         Ok(self.checksums.insert(sums))
     }

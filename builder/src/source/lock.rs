@@ -19,6 +19,9 @@ const HEADER: &str = "\
 
 ";
 
+/// What the names of packages begin with.
+const PACKAGES: &str = "package.";
+
 /// The only schema so far.
 const SCHEMA: u32 = 1;
 
@@ -41,6 +44,8 @@ pub struct Lock {
     path: PathBuf,
     inputs: BTreeMap<String, LockedInput>,
     channels: BTreeMap<String, LockedChannel>,
+    /// When the newest index of each suite of packages was made, in seconds since 1970: an older one is refused.
+    releases: BTreeMap<String, i64>,
     is_frozen: bool,
     /// Whether changes are held back.
     is_draft: bool,
@@ -92,6 +97,14 @@ impl Lock {
         let twice = |name: String| bad(format!("duplicate entry \"{name}\": remove one"));
         let (mut inputs, mut channels) = (BTreeMap::new(), BTreeMap::new());
         for InputRow { name, asked, url, size, sha256 } in document.input {
+            // The digest here comes from a signed index, which needs no TLS; anything else came by TLS alone.
+            let parse = |text: &str| match name.starts_with(PACKAGES) {
+                true => SourceUrl::signed(text),
+                false => text.parse(),
+            };
+            let url = parse(&url).map_err(|error| bad(format!("invalid lock file: {error}")))?;
+            let asked = asked.as_deref().map(parse).transpose();
+            let asked = asked.map_err(|error| bad(format!("invalid lock file: {error}")))?;
             let input = LockedInput { asked: asked.unwrap_or_else(|| url.clone()), url, size, sha256 };
             if inputs.insert(name.clone(), input).is_some() {
                 return Err(twice(name));
@@ -102,7 +115,9 @@ impl Lock {
                 return Err(twice(name));
             }
         }
-        Ok(Self::of(path, inputs, channels))
+        let mut lock = Self::of(path, inputs, channels);
+        lock.releases = document.release.into_iter().map(|row| (row.name, row.date)).collect();
+        Ok(lock)
     }
 
     fn of(
@@ -110,7 +125,8 @@ impl Lock {
         inputs: BTreeMap<String, LockedInput>,
         channels: BTreeMap<String, LockedChannel>,
     ) -> Self {
-        Self { path: path.into(), inputs, channels, is_frozen: false, is_draft: false }
+        let releases = BTreeMap::new();
+        Self { path: path.into(), inputs, channels, releases, is_frozen: false, is_draft: false }
     }
 
     /// The same, which takes no new entry where `is_frozen`.
@@ -146,7 +162,8 @@ impl Lock {
         self.save()
     }
 
-    fn require_thawed(&self, name: &str) -> Result<()> {
+    /// Fails where the lock takes no new entry.
+    pub(crate) fn require_thawed(&self, name: &str) -> Result<()> {
         if !self.is_frozen {
             return Ok(());
         }
@@ -177,6 +194,31 @@ impl Lock {
             return Err(self.mismatch(name, "size", &locked.size, &input.size));
         }
         Ok(())
+    }
+
+    /// The names of all inputs.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.inputs.keys().map(String::as_str)
+    }
+
+    /// Puts inputs in the place of all whose names begin with `prefix`, and remembers when the indexes were made that they are
+    /// from.
+    pub(crate) fn replace(
+        &mut self,
+        prefix: &str,
+        inputs: BTreeMap<String, LockedInput>,
+        releases: BTreeMap<String, i64>,
+    ) -> Result<()> {
+        self.require_thawed(prefix)?;
+        self.inputs.retain(|name, _| !name.starts_with(prefix));
+        self.inputs.extend(inputs);
+        self.releases.extend(releases);
+        self.save()
+    }
+
+    /// When the newest index of a suite was made that was used so far, in seconds since 1970.
+    pub(crate) fn release(&self, name: &str) -> Option<i64> {
+        self.releases.get(name).copied()
     }
 
     /// The version that the channel resolved to on first use. A channel of another server is an error.
@@ -221,8 +263,8 @@ impl Lock {
     fn text(&self) -> std::result::Result<String, toml::ser::Error> {
         let input = self.inputs.iter().map(|(name, input)| InputRow {
             name: name.clone(),
-            asked: Some(input.asked.clone()).filter(|asked| *asked != input.url),
-            url: input.url.clone(),
+            asked: Some(&input.asked).filter(|asked| **asked != input.url).map(ToString::to_string),
+            url: input.url.to_string(),
             size: input.size,
             sha256: input.sha256,
         });
@@ -231,7 +273,13 @@ impl Lock {
             url: channel.url.clone(),
             version: channel.version.clone(),
         });
-        let document = Document { schema: SCHEMA, channel: channel.collect(), input: input.collect() };
+        let release = self.releases.iter().map(|(name, date)| ReleaseRow { name: name.clone(), date: *date });
+        let document = Document {
+            schema: SCHEMA,
+            channel: channel.collect(),
+            release: release.collect(),
+            input: input.collect(),
+        };
         Ok(format!("{HEADER}{}", toml::to_string(&document)?))
     }
 
@@ -267,6 +315,8 @@ struct Document {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     channel: Vec<ChannelRow>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    release: Vec<ReleaseRow>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     input: Vec<InputRow>,
 }
 
@@ -283,10 +333,17 @@ struct ChannelRow {
 struct InputRow {
     name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    asked: Option<SourceUrl>,
-    url: SourceUrl,
+    asked: Option<String>,
+    url: String,
     size: u64,
     sha256: Sha256Digest,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReleaseRow {
+    name: String,
+    date: i64,
 }
 
 #[cfg(test)]

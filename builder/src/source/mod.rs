@@ -24,6 +24,7 @@ mod measure;
 mod new_file;
 mod partial;
 mod private;
+mod publisher;
 mod record;
 mod sha512;
 mod space;

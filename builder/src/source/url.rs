@@ -8,12 +8,29 @@ use reqwest::Url;
 use super::error::{Result, SourceError};
 
 /// An `https` address without user name and password. Plain `http` is accepted only for loopback addresses (a local
-/// mirror).
+/// mirror), and for archives whose index is signed.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SourceUrl(Url);
 
 impl SourceUrl {
+    /// The address of an archive whose index is signed, and vouches for all that is in it: plain `http` is accepted.
+    ///
+    /// # Errors
+    /// When it is no such address.
+    pub(crate) fn signed(text: &str) -> Result<Self> {
+        let url = parse(text)?;
+        if url.scheme() == "http" && url.username().is_empty() && url.password().is_none() {
+            return Ok(Self(url));
+        }
+        Self::try_from(url)
+    }
+
+    /// Whether anybody on the way could change what is fetched from there.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.0.scheme() == "http" && !is_loopback(&self.0)
+    }
+
     /// The last element of the path, decoded, if it is a valid file name.
     pub fn file_name(&self) -> Result<String> {
         let invalid =
@@ -82,7 +99,9 @@ impl SourceUrl {
                 "{how} {target}, which is not https: use an address that stays on https"
             )));
         }
-        Self::try_from(target).map_err(|e| refuse(format!("{how} an address that is not allowed: {e}")))
+        // What is signed may be on any server.
+        let target = if self.is_plain() { Self::signed(target.as_str()) } else { Self::try_from(target) };
+        target.map_err(|e| refuse(format!("{how} an address that is not allowed: {e}")))
     }
 
     /// The server, with its port where that is not the usual one.
@@ -179,12 +198,15 @@ impl FromStr for SourceUrl {
     type Err = SourceError;
 
     fn from_str(text: &str) -> Result<Self> {
-        let url = Url::parse(text).map_err(|e| SourceError::Invalid {
-            what: text.to_owned(),
-            problem: format!("invalid address ({e}): expected the form https://example.org/file"),
-        })?;
-        Self::try_from(url)
+        Self::try_from(parse(text)?)
     }
+}
+
+fn parse(text: &str) -> Result<Url> {
+    Url::parse(text).map_err(|e| SourceError::Invalid {
+        what: text.to_owned(),
+        problem: format!("invalid address ({e}): expected the form https://example.org/file"),
+    })
 }
 
 impl fmt::Display for SourceUrl {
@@ -239,6 +261,20 @@ mod tests {
         ] {
             let error = bad.parse::<SourceUrl>().unwrap_err().to_string();
             assert!(error.contains(reason), "{bad}: {error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_signed_archive_may_be_plain_and_stays_without_credentials() {
+        let archive = SourceUrl::signed("http://example.org/debian").unwrap();
+        assert!(archive.is_plain() && !url("http://127.0.0.1/a").is_plain());
+        assert_eq!(
+            archive.redirected("http://mirror.example/x").unwrap().to_string(),
+            "http://mirror.example/x"
+        );
+        for bad in ["http://user:secret@example.org/a", "ftp://example.org/a", "file:///etc"] {
+            let error = SourceUrl::signed(bad).unwrap_err().to_string();
             assert!(!error.contains("secret"), "{error}");
         }
     }

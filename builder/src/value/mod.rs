@@ -26,8 +26,8 @@ pub use dns_label::DnsLabel;
 pub use firmware_setting::FirmwareSetting;
 pub use hc_common::value::{
     BootstrapRole, CountryCode, DirMode, DirName, DomainName, FsLabel, Host, Hostname, InterfaceAddress,
-    InterfaceName, MacAddress, MountPoint, Mtu, Psk, Role, Route, Secret, Ssid, StaticNetwork, Subnet,
-    TimeServer, ValueError, VlanId,
+    InterfaceName, MacAddress, MountPoint, Mtu, PackageName, Psk, Role, Route, Secret, Ssid, StaticNetwork,
+    Subnet, TimeServer, UnitName, ValueError, VlanId,
 };
 pub use image_reference::ImageReference;
 pub use k3s_token::{CaHash, JoinToken, TokenPassword, TokenUser};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::Phase;
+use super::packages::is_spent;
 use crate::context::Context;
 use crate::phase_error::PhaseError;
 use crate::seed::BundleFile;
@@ -29,11 +30,13 @@ impl Phase for Bundle {
 
     /// Once the digests are verified, the sizes are enough.
     fn is_done(&self, cx: &Context<'_>) -> Result<bool, PhaseError> {
-        Ok(cx.state.is_done(PhaseName::Bundle) && cx.seed.bundle.iter().all(|file| has_size(cx.sys, file)))
+        let mut files = cx.seed.bundle.iter();
+        Ok(cx.state.is_done(PhaseName::Bundle)
+            && files.all(|file| has_size(cx.sys, file) || is_spent(cx, file)))
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Result<(), PhaseError> {
-        let files = &cx.seed.bundle;
+        let files: Vec<&BundleFile> = cx.seed.bundle.iter().filter(|file| !is_spent(cx, file)).collect();
         for (i, file) in files.iter().enumerate() {
             let progress =
                 format!("file {} of {}: {}", i.saturating_add(1), files.len(), file.path.display());

@@ -7,6 +7,7 @@ use hc_common::paths::K3S_IMAGES_DIR as IMAGES;
 
 use super::Phase;
 use super::k3s::PROGRAM;
+use super::packages::is_being_unpacked;
 use crate::block::size;
 use crate::context::Context;
 use crate::phase_error::PhaseError;
@@ -54,7 +55,7 @@ impl Phase for DiskSpace {
     }
 
     fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, PhaseError> {
-        let sizes = cx.seed.bundle.iter().map(unpacked_size);
+        let sizes = cx.seed.bundle.iter().filter(|file| !is_being_unpacked(cx, file)).map(unpacked_size);
         let needed = sizes.fold(BESIDES, u64::saturating_add);
         // The directory exists if it has an archive; without one k3s pulls the images.
         let dir = [Path::new(IMAGES), Path::new("/")].into_iter().find(|path| cx.sys.stat(path).is_ok());

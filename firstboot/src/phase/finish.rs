@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Phase, bind};
+use super::{Phase, bind, packages};
 use crate::UNIT;
 use crate::context::Context;
 use crate::durable;
@@ -32,6 +32,7 @@ impl Phase for Finish {
         if let Err(reason) = bind::by_uuid(cx) {
             note(cx, reason);
         }
+        packages::remove_files(cx);
         cx.state.outcome = Outcome::Ready;
         publish(cx);
         cx.state.record_mut(PhaseName::Finish).status = Status::Done;

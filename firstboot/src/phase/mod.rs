@@ -16,6 +16,7 @@ mod join;
 mod k3s;
 mod network;
 mod nodes;
+mod packages;
 mod ready;
 mod root;
 mod secrets;
@@ -74,6 +75,7 @@ pub fn all() -> Vec<Box<dyn Phase>> {
         Box::new(data_disk::DataDisk),
         Box::new(bundle::Bundle),
         Box::new(disk_space::DiskSpace),
+        Box::new(packages::Packages),
         Box::new(join::Join::default()),
         Box::new(k3s::K3s::default()),
         Box::new(ready::Ready::default()),

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use hc_common::network::{NetworkStack, Profile};
 use hc_common::value::{
     DirName, DomainName, FsLabel, Hostname, InterfaceAddress, InterfaceName, MacAddress, MountPoint, Mtu,
-    Route, StaticNetwork, Subnet, TimeServer, VlanId,
+    PackageName, Route, StaticNetwork, Subnet, TimeServer, UnitName, VlanId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +54,9 @@ pub struct Seed {
     pub data_disk: Option<DataDisk>,
     /// What k3s needs of the machine and how long its node may take to become Ready.
     pub k3s: K3s,
+    /// Packages that dpkg installs before k3s starts.
+    #[serde(default)]
+    pub packages: Option<Packages>,
     /// Files that must not stay on the card.
     #[serde(default)]
     pub secrets: Secrets,
@@ -69,6 +72,23 @@ impl Seed {
     pub fn join(&self) -> Option<&Join> {
         self.role.join().or_else(|| self.etcd.as_ref()?.partners.as_ref())
     }
+}
+
+/// Where the files of packages lie until they are installed.
+pub const PACKAGES_DIR: &str = "/var/lib/hcimage/packages";
+
+/// Packages that dpkg installs; their files are in [`PACKAGES_DIR`] and in the bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Packages {
+    /// What must be installed at the end.
+    pub installed: Vec<PackageName>,
+    /// Units that are enabled and started then.
+    #[serde(default)]
+    pub enable: Vec<UnitName>,
+    /// Units that are neither enabled nor started.
+    #[serde(default)]
+    pub disable: Vec<UnitName>,
 }
 
 /// The name of the node.

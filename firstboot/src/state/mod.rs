@@ -83,6 +83,8 @@ pub enum PhaseName {
     Bundle,
     /// There is disk space for the images that k3s unpacks.
     DiskSpace,
+    /// dpkg has installed the packages.
+    Packages,
     /// A server accepts the node.
     Join,
     /// k3s runs and is enabled.
@@ -115,6 +117,7 @@ impl PhaseName {
             Self::DataDisk => "data disk",
             Self::Bundle => "bundle",
             Self::DiskSpace => "disk space",
+            Self::Packages => "packages",
             Self::Join => "join",
             Self::K3s => "k3s",
             Self::Ready => "ready",

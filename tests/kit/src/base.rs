@@ -51,10 +51,7 @@ pub fn make_release(architectures: &[&str], arguments: &[&str]) -> TempDir {
         command.arg(format!("--bin-{architecture}"));
         command.arg(root().join("target/card").join(architecture).join(program));
     }
-    let status = command
-        .stdout(Stdio::null())
-        .status()
-        .expect("running tests/k3s-double/make-release.sh");
+    let status = command.stdout(Stdio::null()).status().expect("running tests/k3s-double/make-release.sh");
     assert!(
         status.success(),
         "no k3s release for the tests; `make programs-and-double` builds what it needs"

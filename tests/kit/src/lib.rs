@@ -8,6 +8,7 @@ pub mod external_tool;
 pub mod facts;
 pub mod files;
 pub mod golden;
+pub mod gpg;
 pub mod guest;
 pub mod hcimage;
 pub mod oci_layout;

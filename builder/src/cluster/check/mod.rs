@@ -10,6 +10,7 @@ mod extras;
 mod join;
 mod network;
 mod nodes;
+mod packages;
 mod routes;
 mod settings;
 mod unique;
@@ -36,6 +37,7 @@ pub(super) fn all(file: &File, boards: &Boards, problems: &mut Problems<'_>) {
     settings::check(file, problems);
     extras::check(file, problems);
     charts::check(file, problems);
+    packages::check(file, problems);
 }
 
 /// The node's fixed address; none is DHCP.

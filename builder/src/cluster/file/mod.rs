@@ -7,6 +7,7 @@ mod join;
 mod k3s;
 mod network;
 mod node;
+mod package;
 mod registries;
 mod user;
 
@@ -17,6 +18,7 @@ pub(super) use join::JoinTable;
 pub(super) use k3s::{ExternalTable, K3sTable, SettingValue};
 pub(super) use network::{NetworkTable, RouteTable, WifiTable};
 pub(super) use node::NodeTable;
+pub(super) use package::PackageTable;
 pub(super) use registries::{ConfigTable, MirrorTable, RegistriesTable, TlsTable};
 pub(super) use user::UserTable;
 
@@ -73,6 +75,8 @@ pub(super) struct File {
     /// One table for each Helm chart.
     #[schemars(with = "Vec<ChartTable>")]
     pub(super) charts: Vec<Spanned<ChartTable>>,
+    /// One table for each package of the base's distribution.
+    pub(super) packages: Vec<PackageTable>,
     pub(super) k3s: K3sTable,
     pub(super) join: Option<JoinTable>,
     pub(super) external_datastore: Option<ExternalTable>,

@@ -7,6 +7,7 @@ mod k3s;
 mod manifest;
 mod network;
 mod node;
+mod package;
 mod registries;
 mod system;
 
@@ -18,11 +19,13 @@ pub use k3s::{Component, Datastore, External, FlannelBackend, K3s, Setting, Sett
 pub use manifest::{BadManifest, Manifest};
 pub use network::{Addressing, Link, NodeNetwork, Wifi, WifiSecurity};
 pub use node::{Node, Nodes};
+pub use package::WantedPackage;
 pub use registries::{Mirror, Registries, RegistryAccess, RegistryAuth};
 pub use system::{Base, BoardChoice, User};
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::packages::PackageWish;
 use crate::secrets::{Credentials, api_url};
 use crate::value::{DnsLabel, DomainName, Host, Role, ServerAddress, TimeServer, TimeZone};
 
@@ -66,6 +69,8 @@ pub struct Cluster {
     pub images: Vec<ImageSource>,
     /// Helm charts that k3s installs.
     pub charts: Vec<Chart>,
+    /// Packages of the bases' distributions.
+    pub packages: Vec<WantedPackage>,
     /// Whether nodes may pull other images.
     pub online: bool,
 }
@@ -106,6 +111,14 @@ impl Cluster {
             }
         }
         addresses
+    }
+
+    /// The packages of its base's distribution that `node` gets, sorted.
+    pub fn package_wishes(&self, node: &Node) -> Vec<PackageWish> {
+        let wanted = self.packages.iter().filter(|package| package.is_for(node));
+        let mut wishes: Vec<PackageWish> = wanted.map(|package| package.wish.clone()).collect();
+        wishes.sort();
+        wishes
     }
 
     /// Whether `node` is one of several servers that share an etcd.

@@ -1,12 +1,15 @@
-//! Accounts, registries, manifests, charts and container images.
+//! Accounts, registries, manifests, charts, packages and container images.
 
 use crate::charts::{ChartPlace, ChartRepo, Repository};
 use crate::cluster::field::Field;
 use crate::cluster::field_type::FileName;
-use crate::cluster::file::{ChartTable, ConfigTable, ImageTable, MirrorTable, RegistriesTable, UserTable};
+use crate::cluster::file::{
+    ChartTable, ConfigTable, ImageTable, MirrorTable, PackageTable, RegistriesTable, UserTable,
+};
 use crate::cluster::model::*;
 use crate::formats::yaml_load;
 use crate::images::{Credentials, LocalImages};
+use crate::packages::PackageWish;
 use crate::value::{DnsLabel, Secret, SshKey};
 
 use super::read::Reader;
@@ -101,6 +104,17 @@ pub(super) fn image(table: ImageTable, reader: &mut Reader<'_, '_>) -> Option<Im
     let Some(path) = archive.or(layout) else { return name.map(ImageSource::Registry) };
     reader.tell_outside(&path.value, &path.span);
     Some(ImageSource::Local(LocalImages { path: reader.context.dir.join(&path.value.0), name }))
+}
+
+pub(super) fn package(table: PackageTable) -> Option<WantedPackage> {
+    let recommends = bare(table.recommends).unwrap_or(false);
+    Some(WantedPackage {
+        wish: PackageWish { name: table.name?.value, recommends },
+        enable: all(table.enable),
+        disable: all(table.disable),
+        role: bare(table.role),
+        nodes: all(table.nodes),
+    })
 }
 
 /// What values of a chart may have in bytes: they lie in an object of Kubernetes, and one of more than 1.5 MB is refused.

@@ -54,6 +54,7 @@ pub(super) fn cluster(
         file.images.drain(..).filter_map(|table| access::image(table.into_inner(), reader)).collect();
     let charts =
         file.charts.drain(..).filter_map(|table| access::chart(table.into_inner(), reader)).collect();
+    let packages = file.packages.drain(..).filter_map(access::package).collect();
     let manifests = file.manifests.iter().filter_map(|field| access::manifest(field, reader)).collect();
 
     let (nodes, api, domain) = (nodes?, bare(file.api), bare(file.network.domain));
@@ -82,6 +83,7 @@ pub(super) fn cluster(
         manifests,
         images,
         charts,
+        packages,
         online: bare(file.online).unwrap_or(false),
     })
 }

@@ -218,6 +218,7 @@ impl RegistryHost {
         let mut is_second = false;
         loop {
             let blob = Published {
+                signed_by: None,
                 url: url.clone(),
                 digest: ExpectedDigest::Sha256(digest),
                 promised_by: format!("the manifest of {name}"),

@@ -1,6 +1,6 @@
 //! What would keep the system waiting for a disk that is not in the image.
 
-use hc_common::network::Files as _;
+use hc_common::network::Files;
 
 use crate::formats::device::DeviceName;
 use crate::formats::{crypttab, fstab, mount_unit};
@@ -107,7 +107,8 @@ impl Chain<'_> {
             // The owner's own unit wins over the package's that the link may lead to, and may be a mask.
             let own = dir.join(name).ok().filter(|own| self.facts.files.get(own).is_ok());
             let text = own.unwrap_or_else(|| link.clone());
-            let unit = is_enabled.then(|| self.facts.files.text(text.as_str()).ok().flatten()).flatten();
+            let unit =
+                is_enabled.then(|| Files::text(&self.facts.files, text.as_str()).ok().flatten()).flatten();
             let Some(unit) = unit.as_deref().and_then(mount_unit::parse) else { continue };
             if !is_disk(&unit.fstype)
                 || is_file(&unit.what)
@@ -116,7 +117,10 @@ impl Chain<'_> {
                 continue;
             }
             let (cause, hint) = if parent.as_str().ends_with("/local-fs.target.requires") {
-                ("without it the node stops in emergency mode", "remove this link, or mount the disk as data-disk")
+                (
+                    "without it the node stops in emergency mode",
+                    "remove this link, or mount the disk as data-disk",
+                )
             } else {
                 ("each start waits 90 seconds for it", "remove this link, or mount the disk as data-disk")
             };

@@ -140,6 +140,7 @@ impl Lab {
             root: Root { grow: false },
             data_disk: None,
             k3s: K3s { ready_seconds: 900, modules: vec![], images: vec![] },
+            packages: None,
             secrets: hc_firstboot::seed::Secrets {
                 remove: if self.is_sqlite() {
                     vec![]

@@ -1,0 +1,254 @@
+//! Packages of a base's own distribution that nodes have from the start: what they need worked out against what the base has,
+//! fetched from the base's own sources, locked, and installed by dpkg itself on the first boot.
+//!
+//! ```text
+//! apt_base.rs what the base has, where it takes packages from, and whose signatures it trusts
+//! archive.rs  a suite: signed index, lists of packages
+//! release.rs  the signed index: digests, and for how long it is valid
+//! universe.rs all packages that the base has or could have
+//! resolve.rs  which of them others need
+//! deb.rs      what a package file says of itself
+//! ```
+//! The lock has every package file by its digest. Where those answer what is asked, no archive is: what they need is in
+//! them.
+
+mod apt_base;
+mod archive;
+mod deb;
+mod error;
+mod release;
+mod resolve;
+mod universe;
+
+pub use apt_base::{AptBase, BaseFiles};
+pub use error::{PackageError, Result};
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::formats::deb822;
+use crate::source::SourceContext;
+use crate::source::artifact::Artifact;
+use crate::source::digest::Sha256Digest;
+use crate::source::expected::ExpectedDigest;
+use crate::source::input::{self, CachedFile, Published};
+use crate::source::lock::{Lock, LockedInput};
+use crate::source::url::SourceUrl;
+use crate::value::PackageName;
+
+use archive::Suite;
+use resolve::resolve;
+use universe::{Id, Origin, Package, Universe};
+
+/// The largest package in bytes: Debian's largest have two gigabytes.
+const LARGEST: u64 = 4 << 30;
+
+/// A package that a user asks for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PackageWish {
+    /// Its name.
+    pub name: PackageName,
+    /// Whether what it recommends is installed too.
+    pub recommends: bool,
+}
+
+/// Package files for a node, in an order in which dpkg takes them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PackageSet(pub Vec<HostPackage>);
+
+/// A package file on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPackage {
+    /// The file.
+    pub file: Artifact,
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// `arm64`, `all`.
+    pub architecture: String,
+    /// What it takes on the node's disk, in bytes.
+    pub installed_size: u64,
+    /// The version that the base has, which it replaces.
+    pub replaces: Option<String>,
+}
+
+/// What the packages of one board are obtained from.
+pub struct BoardPackages<'a> {
+    /// The board's name.
+    pub board: &'a str,
+    /// What its base says.
+    pub base: &'a AptBase,
+    /// The time in seconds since 1970.
+    pub now: i64,
+}
+
+/// Obtains what each of `wishes` needs.
+///
+/// # Errors
+/// When it cannot be worked out or fetched, or is damaged.
+pub fn obtain(
+    cx: &SourceContext<'_>,
+    lock: &mut Lock,
+    of: &BoardPackages<'_>,
+    wishes: &BTreeSet<Vec<PackageWish>>,
+) -> Result<BTreeMap<Vec<PackageWish>, PackageSet>> {
+    let invalid = |problem: String| PackageError::invalid(of.board, problem);
+    let mut universe = Universe::of_base(&of.base.status, &of.base.arch).map_err(invalid)?;
+    let locked = of.locked(cx, lock)?;
+    if !locked.is_empty() {
+        for (key, file) in &locked {
+            let control =
+                deb::control(&file.path).map_err(|problem| invalid(format!("{}: {problem}", file.url)))?;
+            let Some(paragraph) = deb822::paragraphs(&control).next() else { continue };
+            let origin = Origin::Locked { key: key.clone() };
+            universe.extend(Package::of(paragraph, &of.base.arch, origin).map_err(invalid)?);
+        }
+        if let Ok(resolved) = of.resolve(&universe, wishes) {
+            return of.sets(cx, &universe, resolved, &locked);
+        }
+    }
+    of.obtain_newly(cx, lock, wishes)
+}
+
+/// What was found for each of the wishes.
+type Resolved = BTreeMap<Vec<PackageWish>, Vec<Id>>;
+
+impl BoardPackages<'_> {
+    /// The name of a package in the lock.
+    fn key(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix())
+    }
+
+    fn prefix(&self) -> String {
+        format!("package.{}.", self.board)
+    }
+
+    fn resolve(
+        &self,
+        universe: &Universe,
+        wishes: &BTreeSet<Vec<PackageWish>>,
+    ) -> std::result::Result<Resolved, String> {
+        wishes.iter().map(|wanted| Ok((wanted.clone(), resolve(universe, wanted)?))).collect()
+    }
+
+    /// The package files of the lock, by their entries.
+    fn locked(&self, cx: &SourceContext<'_>, lock: &Lock) -> Result<BTreeMap<String, CachedFile>> {
+        let prefix = self.prefix();
+        let names: Vec<String> =
+            lock.names().filter(|name| name.starts_with(&prefix)).map(str::to_owned).collect();
+        let mut found = BTreeMap::new();
+        for name in names {
+            let Some(LockedInput { url, size, sha256, .. }) = lock.input(&name).cloned() else { continue };
+            let published = Published::new(url, ExpectedDigest::Sha256(sha256), "the lock file".to_owned());
+            let file = input::obtain_published(cx, &published, Some(size), LARGEST)
+                .map_err(|error| PackageError::of(self.board)(input::as_mismatch(error, lock, &name)))?;
+            found.insert(name, file);
+        }
+        Ok(found)
+    }
+
+    /// By the archives of the base, as they are now. The lock has what they give, in the place of what it had.
+    fn obtain_newly(
+        &self,
+        cx: &SourceContext<'_>,
+        lock: &mut Lock,
+        wishes: &BTreeSet<Vec<PackageWish>>,
+    ) -> Result<BTreeMap<Vec<PackageWish>, PackageSet>> {
+        let invalid = |problem: String| PackageError::invalid(self.board, problem);
+        lock.require_thawed(&self.key("*")).map_err(PackageError::of(self.board))?;
+        for left_out in &self.base.left_out {
+            cx.progress.message(&format!("warning: packages for {}: {left_out}: it is left out", self.board));
+        }
+        let mut universe = Universe::of_base(&self.base.status, &self.base.arch).map_err(invalid)?;
+        let mut suites = Vec::new();
+        for (place, signed) in self.base.sources.iter().enumerate() {
+            let suite = Suite::open(cx, self.board, signed, self.now)?;
+            suite.is_current(self.now, lock.release(&suite.name()))?;
+            suite.read_into(cx, &mut universe, place)?;
+            suites.push(suite);
+        }
+        if suites.is_empty() {
+            return Err(invalid("the base has no sources of packages (/etc/apt/sources.list)".to_owned()));
+        }
+        let resolved = self.resolve(&universe, wishes).map_err(invalid)?;
+        let mut files = BTreeMap::new();
+        for id in resolved.values().flatten().copied().collect::<BTreeSet<Id>>() {
+            let package = universe.get(id);
+            if let Origin::Archive { archive, filename, size, sha256 } = &package.origin
+                && let Some(suite) = suites.get(*archive)
+            {
+                let url = filename.split('/').fold(suite.url.clone(), |at, part| at.below(part));
+                files.insert(self.key(&package.name), self.fetch(cx, url, *size, *sha256)?);
+            }
+        }
+        let entries = files.iter().map(|(key, file)| {
+            let (url, size, sha256) = (file.url.clone(), file.size, file.sha256);
+            (key.clone(), LockedInput { asked: url.clone(), url, size, sha256 })
+        });
+        let releases = suites.iter().map(|suite| (suite.name(), suite.release.date));
+        lock.replace(&self.prefix(), entries.collect(), releases.collect())
+            .map_err(PackageError::of(self.board))?;
+        self.sets(cx, &universe, resolved, &files)
+    }
+
+    fn fetch(
+        &self,
+        cx: &SourceContext<'_>,
+        url: SourceUrl,
+        size: u64,
+        sha256: Sha256Digest,
+    ) -> Result<CachedFile> {
+        let published = Published::new(url, ExpectedDigest::Sha256(sha256), "the signed index".to_owned());
+        input::obtain_published(cx, &published, Some(size), LARGEST).map_err(PackageError::of(self.board))
+    }
+
+    fn sets(
+        &self,
+        cx: &SourceContext<'_>,
+        universe: &Universe,
+        resolved: Resolved,
+        files: &BTreeMap<String, CachedFile>,
+    ) -> Result<BTreeMap<Vec<PackageWish>, PackageSet>> {
+        let mut sets = BTreeMap::new();
+        for (wanted, ids) in resolved {
+            let mut set = Vec::new();
+            for (place, id) in (1..).zip(ids) {
+                let package = universe.get(id);
+                let key = self.key(&package.name);
+                let file = files.get(&key).ok_or_else(|| {
+                    PackageError::invalid(
+                        self.board,
+                        format!("{} was not fetched: this is a bug of hcimage", package.name),
+                    )
+                })?;
+                set.push(self.host_package(cx, universe, package, place, file)?);
+            }
+            sets.insert(wanted, PackageSet(set));
+        }
+        Ok(sets)
+    }
+
+    fn host_package(
+        &self,
+        cx: &SourceContext<'_>,
+        universe: &Universe,
+        package: &Package,
+        place: usize,
+        file: &CachedFile,
+    ) -> Result<HostPackage> {
+        // The order is that of the names: dpkg is given all files of a directory.
+        let name = format!("{place:04}-{}.deb", package.name);
+        let promised_by = "the lock file".to_owned();
+        let file = Artifact::new(cx, &name, file.path.clone(), file.size, file.sha256, promised_by)
+            .map_err(PackageError::of(self.board))?;
+        let replaces = universe.installed(&package.name).map(|old| universe.get(old).version.to_string());
+        Ok(HostPackage {
+            file,
+            name: package.name.to_string(),
+            version: package.version.to_string(),
+            architecture: package.arch.to_string(),
+            installed_size: package.installed_size,
+            replaces,
+        })
+    }
+}

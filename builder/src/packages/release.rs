@@ -1,0 +1,167 @@
+//! `InRelease` of a suite: which lists it has, with their digests, and for how long.
+//!
+//! Format: the Debian wiki, RepositoryFormat.
+
+use std::collections::BTreeMap;
+
+use time::{Date, Month, OffsetDateTime, Time};
+
+use crate::formats::deb822;
+use crate::source::digest::Sha256Digest;
+
+/// What the signed text says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Release {
+    /// When it was made, in seconds since 1970.
+    pub(super) date: i64,
+    /// Until when it is valid, likewise.
+    valid_until: Option<i64>,
+    /// The files of the suite.
+    files: BTreeMap<String, Listed>,
+    /// Whether files can be asked for by their digests.
+    pub(super) by_hash: bool,
+    /// Whether its packages are taken only where somebody names the suite, as backports are.
+    pub(super) is_not_automatic: bool,
+}
+
+/// A file of a suite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Listed {
+    /// Its size in bytes.
+    pub(super) size: u64,
+    pub(super) sha256: Sha256Digest,
+}
+
+/// How a list of packages is packed, the smallest first.
+pub(super) const PACKED: [&str; 3] = [".xz", ".gz", ""];
+
+impl Release {
+    /// Reads the text. The error follows the name of the file.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let paragraph = deb822::paragraphs(text).next().ok_or("it is empty")?;
+        let date_of = |name: &str| {
+            let value = paragraph.field(name).map(deb822::Value::text);
+            value
+                .map(|text| date(text).ok_or_else(|| format!("{name} is {text:?}, expected a time")))
+                .transpose()
+        };
+        let date = date_of("Date")?.ok_or("it has no Date")?;
+        let sums = paragraph.field("SHA256").ok_or("it has no SHA256, and older digests can be forged")?;
+        let mut files = BTreeMap::new();
+        for line in sums.lines().filter(|line| !line.is_empty()) {
+            let mut words = line.split_ascii_whitespace();
+            let (sha256, size, name) = (words.next(), words.next(), words.next());
+            let listed =
+                sha256.and_then(|text| text.parse().ok()).zip(size.and_then(|text| text.parse().ok()));
+            let ((sha256, size), name) =
+                listed.zip(name).ok_or_else(|| format!("its line {line:?} is invalid"))?;
+            files.insert(name.to_owned(), Listed { size, sha256 });
+        }
+        let is = |name: &str| paragraph.field(name).is_some_and(|value| value.text() == "yes");
+        Ok(Self {
+            date,
+            valid_until: date_of("Valid-Until")?,
+            files,
+            by_hash: is("Acquire-By-Hash"),
+            is_not_automatic: is("NotAutomatic"),
+        })
+    }
+
+    /// It is no old one that somebody serves again: it is valid at `now`, and not older than `seen`, the newest so far.
+    pub(super) fn is_current(&self, now: i64, seen: Option<i64>) -> Result<(), String> {
+        const DAY: i64 = 24 * 3600;
+        if self.date > now.saturating_add(DAY) {
+            return Err("it was made after now: check the clock of this machine".to_owned());
+        }
+        if let Some(until) = self.valid_until.filter(|until| *until < now) {
+            let days = now.saturating_sub(until) / DAY;
+            return Err(format!(
+                "it expired {days} days ago: the mirror is old, or somebody serves an old state of it"
+            ));
+        }
+        if seen.is_some_and(|seen| self.date < seen) {
+            return Err("it is older than the one that was used before: somebody serves an old state of it; try another \
+                        mirror"
+                .to_owned());
+        }
+        Ok(())
+    }
+
+    /// The list of a component's packages, in the smallest form: its name and what it must hold.
+    pub(super) fn packages(&self, component: &str, arch: &str) -> Option<(String, Listed)> {
+        PACKED.iter().find_map(|ending| {
+            let name = format!("{component}/binary-{arch}/Packages{ending}");
+            self.files.get(&name).map(|listed| (name, *listed))
+        })
+    }
+}
+
+/// A time as RFC 2822 has it, in UTC: `Sat, 15 Nov 2025 09:12:33 UTC`.
+fn date(text: &str) -> Option<i64> {
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let [_, day, month, year, time, zone] = words.as_slice() else { return None };
+    if !matches!(*zone, "UTC" | "GMT" | "Z" | "+0000") {
+        return None;
+    }
+    let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let month = months.iter().position(|known| known == month)?;
+    let month = Month::try_from(u8::try_from(month).ok()?.checked_add(1)?).ok()?;
+    let date = Date::from_calendar_date(year.parse().ok()?, month, day.parse().ok()?).ok()?;
+    let mut parts = time.split(':').map(|part| part.parse::<u8>().ok());
+    let time = Time::from_hms(parts.next()??, parts.next()??, parts.next()??).ok()?;
+    Some(OffsetDateTime::new_utc(date, time).unix_timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIGEST: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+    fn release(more: &str) -> Result<Release, String> {
+        Release::parse(&format!(
+            "Origin: Debian\nDate: Sat, 15 Nov 2025 09:12:33 UTC\n{more}MD5Sum:\n 0 1 a\nSHA256:\n {DIGEST} 7 main/binary-arm64/Packages.xz\n \
+             {DIGEST} 9 main/binary-arm64/Packages\n"
+        ))
+    }
+
+    #[test]
+    fn a_release_has_lists_and_a_time() {
+        let found = release("Acquire-By-Hash: yes\n").unwrap();
+        assert_eq!(found.date, 1_763_197_953);
+        let (name, listed) = found.packages("main", "arm64").unwrap();
+        assert_eq!((name.as_str(), listed.size), ("main/binary-arm64/Packages.xz", 7));
+        assert!(found.packages("main", "amd64").is_none() && found.packages("contrib", "arm64").is_none());
+        assert!(found.by_hash && !found.is_not_automatic);
+    }
+
+    #[test]
+    fn what_is_expired_replayed_or_from_the_future_is_refused() {
+        let day = 24 * 3600;
+        let found = release("Valid-Until: Sat, 22 Nov 2025 09:12:33 UTC\n").unwrap();
+        found.is_current(found.date, None).unwrap();
+        found.is_current(found.date, Some(found.date)).unwrap();
+        for (now, seen, said) in [
+            (found.date + 10 * day, None, "expired 3 days ago"),
+            (found.date, Some(found.date + 1), "older than"),
+            (found.date - 2 * day, None, "after now"),
+        ] {
+            assert!(found.is_current(now, seen).unwrap_err().contains(said), "{said}");
+        }
+        release("").unwrap().is_current(found.date + 1000 * day, None).unwrap();
+    }
+
+    #[test]
+    fn an_invalid_release_is_an_error() {
+        for (text, said) in [
+            ("", "empty"),
+            ("Suite: x\n", "no Date"),
+            ("Date: yesterday\n", "expected a time"),
+            ("Date: Sat, 15 Nov 2025 09:12:33 CET\n", "expected a time"),
+            ("Date: Sat, 15 Nov 2025 09:12:33 UTC\nMD5Sum:\n a 1 b\n", "no SHA256"),
+            ("Date: Sat, 15 Nov 2025 09:12:33 UTC\nSHA256:\n a 1 b\n", "invalid"),
+        ] {
+            assert!(Release::parse(text).unwrap_err().contains(said), "{text}");
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Packages of the base's distribution: their files on the card, and the unit in which firstboot has dpkg install them.
+
+use hc_firstboot::{PACKAGES_UNIT, PACKAGES_UNIT_TEXT, seed};
+
+use super::builder::PlanBuilder;
+use super::error::PlanError;
+use super::request::Request;
+
+pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanError> {
+    if request.packages.0.is_empty() {
+        return Ok(());
+    }
+    for package in &request.packages.0 {
+        let path = format!("{}/{}", seed::PACKAGES_DIR, package.file.name);
+        let reason = match &package.replaces {
+            Some(old) => format!("package {} {}, which replaces {old}", package.name, package.version),
+            None => format!("package {} {}", package.name, package.version),
+        };
+        builder.artifact(&path, 0o644, &package.file, reason);
+    }
+    let path = format!("/etc/systemd/system/{PACKAGES_UNIT}");
+    builder.text(&path, 0o644, PACKAGES_UNIT_TEXT, "firstboot starts it to have the packages installed");
+    Ok(())
+}
+
+/// What firstboot is told; none where there is no package.
+pub(super) fn seed(request: &Request<'_>) -> Option<seed::Packages> {
+    if request.packages.0.is_empty() {
+        return None;
+    }
+    let wanted = || request.cluster.packages.iter().filter(|package| package.is_for(request.node));
+    let installed = request.packages.0.iter().filter_map(|package| package.name.parse().ok());
+    Some(seed::Packages {
+        installed: installed.collect(),
+        enable: wanted().flat_map(|package| package.enable.iter().cloned()).collect(),
+        disable: wanted().flat_map(|package| package.disable.iter().cloned()).collect(),
+    })
+}
