@@ -6,6 +6,7 @@
 mod archive;
 mod closure;
 mod faults;
+mod project;
 mod signed;
 
 use std::collections::{BTreeMap, BTreeSet};
