@@ -72,6 +72,6 @@ fn packages_are_installed_without_a_network_and_across_power_cuts() {
     assert_eq!(read("active"), "active\ninactive\n");
     assert_eq!(read("enabled"), "enabled\ndisabled\n");
     assert!(read("iscsiadm").contains("iscsiadm version") && read("wg").contains("wireguard-tools"));
-    let left = debugfs(&image, "ls -p /var/lib/hcimage/packages");
+    let left = debugfs(&image, "ls -p /var/lib/hcimage/packages/00");
     assert!(!left.contains(".deb"), "{left}");
 }

@@ -159,6 +159,19 @@ fn packages_are_installed_before_k3s_and_their_files_are_gone_at_the_end() {
 }
 
 #[test]
+fn units_of_a_package_that_the_base_has_are_enabled_without_dpkg() {
+    let mut seed = with_packages(seed());
+    seed.packages.as_mut().unwrap().installed.clear();
+    seed.bundle.retain(|file| !file.path.starts_with(PACKAGES_DIR));
+    let mut world = World::flashed(&seed);
+    world.dpkg = Dpkg::Installed;
+    let machine = Machine::boot(world);
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
+    assert!(!machine.commands.borrow().iter().any(|line| line.contains("hcimage-packages.service")));
+    assert_eq!(machine.off().unit_states, (true, false));
+}
+
+#[test]
 fn a_lock_of_another_program_is_waited_for() {
     let mut world = World::flashed(&with_packages(seed()));
     world.dpkg_end = DpkgEnd::LockedUntil(Duration::from_secs(200));

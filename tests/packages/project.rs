@@ -52,7 +52,7 @@ fn packages_lie_on_the_nodes_that_get_them_and_firstboot_is_told() {
     let (dir, archive) = (tempfile::tempdir().unwrap(), archive());
     project(dir.path(), &archive);
     let said = succeed(&mut command(dir.path(), &["plan", "--only", "lab-2"]));
-    assert!(said.contains("/var/lib/hcimage/packages/0002-shop.deb  create"), "{said}");
+    assert!(said.contains("/var/lib/hcimage/packages/00/0002-shop.deb  create"), "{said}");
     assert!(said.contains("package lib 2:2.0-1"), "{said}");
     let said = succeed(&mut command(dir.path(), &["plan", "--only", "lab-1"]));
     assert!(!said.contains("hcimage-packages") && !said.contains("shop"), "a server gets none: {said}");
@@ -61,7 +61,7 @@ fn packages_lie_on_the_nodes_that_get_them_and_firstboot_is_told() {
     let image = dir.path().join("out/lab-2.img");
     check(&image, dir.path());
     let dumped = dir.path().join("shop.deb");
-    debugfs(&image, &format!("dump /var/lib/hcimage/packages/0002-shop.deb {}", dumped.display()));
+    debugfs(&image, &format!("dump /var/lib/hcimage/packages/00/0002-shop.deb {}", dumped.display()));
     let field = |name: &str| run(Command::new("dpkg-deb").arg("--field").arg(&dumped).arg(name));
     assert_eq!(field("Version"), "1.0+b1\n");
     let seed = dump(&image, "/etc/hcimage/seed.toml", dir.path()).unwrap();

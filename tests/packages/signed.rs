@@ -74,7 +74,12 @@ fn an_index_that_nobody_trusted_signed_is_refused() {
     let signed = archive.gpg.clearsign(&good, TRUSTED, &[]);
     let forgeable = ["--digest-algo", "SHA1", "--allow-weak-digest-algos"];
     let more = "SHA256:\n 00 1 main/binary-arm64/Packages\n";
-    let cases: [(&str, String, &str); 8] = [
+    let cases: [(&str, String, &str); 9] = [
+        (
+            "of another suite",
+            archive.gpg.clearsign(&good.replace("Suite: stable", "Suite: sid"), TRUSTED, &[]),
+            "expected stable",
+        ),
         ("unsigned", good.clone(), "no OpenPGP signature"),
         ("by another key", archive.gpg.clearsign(&good, "other@example.org", &[]), "no trusted key"),
         ("changed", signed.replace("Suite: stable", "Suite: stablf"), "changed after it was signed"),

@@ -76,6 +76,7 @@ impl<'a> Suite<'a> {
             cx.fetcher.text(&at, INRELEASE_LIMIT, cx.interrupt).map_err(|error| of(explained(error)))?;
         let text = signed.keys.verify_inline(&text, now).map_err(|error| invalid(error.to_string()))?.text;
         let release = Release::parse(&text).map_err(invalid)?;
+        release.is_of(&source.suite).map_err(invalid)?;
         Ok(Self { board, signed, url, dir, release })
     }
 

@@ -36,7 +36,7 @@ use crate::source::url::SourceUrl;
 use crate::value::PackageName;
 
 use archive::Suite;
-use resolve::resolve;
+use resolve::{Step, resolve};
 use universe::{Id, Origin, Package, Universe};
 
 /// The largest package in bytes: Debian's largest have two gigabytes.
@@ -51,7 +51,7 @@ pub struct PackageWish {
     pub recommends: bool,
 }
 
-/// Package files for a node, in an order in which dpkg takes them.
+/// Package files for a node, in an order in which dpkg takes them, stage by stage.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PackageSet(pub Vec<HostPackage>);
 
@@ -68,6 +68,8 @@ pub struct HostPackage {
     pub architecture: String,
     /// What it takes on the node's disk, in bytes.
     pub installed_size: u64,
+    /// Which call of dpkg installs it, from 0: what another needs before it is unpacked is in an earlier one.
+    pub stage: usize,
     /// The version that the base has, which it replaces.
     pub replaces: Option<String>,
 }
@@ -111,7 +113,7 @@ pub fn obtain(
 }
 
 /// What was found for each of the wishes.
-type Resolved = BTreeMap<Vec<PackageWish>, Vec<Id>>;
+type Resolved = BTreeMap<Vec<PackageWish>, Vec<Step>>;
 
 impl BoardPackages<'_> {
     /// The name of a package in the lock.
@@ -172,7 +174,7 @@ impl BoardPackages<'_> {
         }
         let resolved = self.resolve(&universe, wishes).map_err(invalid)?;
         let mut files = BTreeMap::new();
-        for id in resolved.values().flatten().copied().collect::<BTreeSet<Id>>() {
+        for id in resolved.values().flatten().map(|step| step.id).collect::<BTreeSet<Id>>() {
             let package = universe.get(id);
             if let Origin::Archive { archive, filename, size, sha256 } = &package.origin
                 && let Some(suite) = suites.get(*archive)
@@ -210,10 +212,10 @@ impl BoardPackages<'_> {
         files: &BTreeMap<String, CachedFile>,
     ) -> Result<BTreeMap<Vec<PackageWish>, PackageSet>> {
         let mut sets = BTreeMap::new();
-        for (wanted, ids) in resolved {
+        for (wanted, steps) in resolved {
             let mut set = Vec::new();
-            for (place, id) in (1..).zip(ids) {
-                let package = universe.get(id);
+            for (place, step) in (1..).zip(steps) {
+                let package = universe.get(step.id);
                 let key = self.key(&package.name);
                 let file = files.get(&key).ok_or_else(|| {
                     PackageError::invalid(
@@ -221,7 +223,8 @@ impl BoardPackages<'_> {
                         format!("{} was not fetched: this is a bug of hcimage", package.name),
                     )
                 })?;
-                set.push(self.host_package(cx, universe, package, place, file)?);
+                let set_package = self.host_package(cx, universe, package, place, file)?;
+                set.push(HostPackage { stage: step.stage, ..set_package });
             }
             sets.insert(wanted, PackageSet(set));
         }
@@ -236,7 +239,7 @@ impl BoardPackages<'_> {
         place: usize,
         file: &CachedFile,
     ) -> Result<HostPackage> {
-        // The order is that of the names: dpkg is given all files of a directory.
+        // The order is that of the names: dpkg is given all files of a stage's directory.
         let name = format!("{place:04}-{}.deb", package.name);
         let promised_by = "the lock file".to_owned();
         let file = Artifact::new(cx, &name, file.path.clone(), file.size, file.sha256, promised_by)
@@ -248,6 +251,7 @@ impl BoardPackages<'_> {
             version: package.version.to_string(),
             architecture: package.arch.to_string(),
             installed_size: package.installed_size,
+            stage: 0,
             replaces,
         })
     }

@@ -16,6 +16,8 @@ pub(super) struct Release {
     pub(super) date: i64,
     /// Until when it is valid, likewise.
     valid_until: Option<i64>,
+    /// What the suite calls itself, by its place in the distribution and by its own name.
+    names: Vec<String>,
     /// The files of the suite.
     files: BTreeMap<String, Listed>,
     /// Whether files can be asked for by their digests.
@@ -57,14 +59,30 @@ impl Release {
                 listed.zip(name).ok_or_else(|| format!("its line {line:?} is invalid"))?;
             files.insert(name.to_owned(), Listed { size, sha256 });
         }
+        let name_of = |name: &str| paragraph.field(name).map(|value| value.text().to_owned());
         let is = |name: &str| paragraph.field(name).is_some_and(|value| value.text() == "yes");
         Ok(Self {
             date,
             valid_until: date_of("Valid-Until")?,
+            names: ["Suite", "Codename"].into_iter().filter_map(name_of).collect(),
             files,
             by_hash: is("Acquire-By-Hash"),
             is_not_automatic: is("NotAutomatic"),
         })
+    }
+
+    /// It is that of the suite that was asked for: the same key signs others, and one of them could be served instead. As for
+    /// apt, `bookworm/updates` is `bookworm`.
+    pub(super) fn is_of(&self, suite: &str) -> Result<(), String> {
+        let wanted = suite.split_once('/').map_or(suite, |(name, _)| name);
+        if self.names.is_empty() || matches!(wanted, "" | ".") || self.names.iter().any(|name| name == wanted)
+        {
+            return Ok(());
+        }
+        Err(format!(
+            "it is the index of {}, expected {wanted}: the server has another suite there",
+            self.names.join(", ")
+        ))
     }
 
     /// It is no old one that somebody serves again: it is valid at `now`, and not older than `seen`, the newest so far.
@@ -149,6 +167,18 @@ mod tests {
             assert!(found.is_current(now, seen).unwrap_err().contains(said), "{said}");
         }
         release("").unwrap().is_current(found.date + 1000 * day, None).unwrap();
+    }
+
+    #[test]
+    fn the_index_of_another_suite_is_refused() {
+        let found = release("Suite: oldstable-security\nCodename: bookworm-security\n").unwrap();
+        for suite in ["bookworm-security", "oldstable-security", "./"] {
+            found.is_of(suite).unwrap();
+        }
+        let error = found.is_of("trixie-security").unwrap_err();
+        assert!(error.contains("bookworm-security, expected trixie-security"), "{error}");
+        release("Codename: buster\n").unwrap().is_of("buster/updates").unwrap();
+        release("").unwrap().is_of("any").unwrap();
     }
 
     #[test]

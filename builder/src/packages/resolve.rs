@@ -8,11 +8,20 @@ use crate::formats::debian_relation::Relation;
 use super::PackageWish;
 use super::universe::{Field, Id, Origin, Package, Universe};
 
+/// A package to be installed, and when: those of a stage go into one call of dpkg, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Step {
+    pub(super) id: Id,
+    /// Counted from 0. What a package needs before it is unpacked (`Pre-Depends`) is configured in an earlier stage: dpkg
+    /// itself configures nothing before all packages of a call are unpacked.
+    pub(super) stage: usize,
+}
+
 /// The packages to be installed or made newer, in an order in which dpkg takes them.
 ///
 /// # Errors
 /// Why it cannot be done, a text that follows the name of a base.
-pub(super) fn resolve(universe: &Universe, wishes: &[PackageWish]) -> Result<Vec<Id>, String> {
+pub(super) fn resolve(universe: &Universe, wishes: &[PackageWish]) -> Result<Vec<Step>, String> {
     let mut search = Search::new(universe)?;
     for PackageWish { name, recommends } in wishes {
         let Some(id) = universe.candidate(name.as_str()) else {
@@ -265,30 +274,62 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// What a package needs comes before it, but for circles, which dpkg dissolves; what it needs before it is unpacked
-    /// always does.
-    fn order(&self) -> Result<Vec<Id>, String> {
-        let mut done = Vec::new();
+    /// What a package needs comes before it, but for circles, which dpkg dissolves; what it needs before it is unpacked is in an
+    /// earlier stage.
+    fn order(&self) -> Result<Vec<Step>, String> {
+        let mut order = Vec::new();
         let mut seen = BTreeSet::new();
         for id in self.chosen.values() {
-            self.visit(*id, &mut seen, &mut done)?;
+            self.visit(*id, &mut seen, &mut order)?;
         }
-        Ok(done)
+        let stages = self.stages(&order)?;
+        let mut steps: Vec<Step> =
+            order.into_iter().zip(stages).map(|(id, stage)| Step { id, stage }).collect();
+        steps.sort_by_key(|step| step.stage);
+        Ok(steps)
+    }
+
+    /// The least stages: not before what a package depends on, and after what it pre-depends on.
+    fn stages(&self, order: &[Id]) -> Result<Vec<usize>, String> {
+        let mut stages: BTreeMap<Id, usize> = order.iter().map(|id| (*id, 0)).collect();
+        let mut is_settled = false;
+        while !is_settled {
+            is_settled = true;
+            for id in order {
+                let mut least = stages.get(id).copied().unwrap_or_default();
+                for (field, distance) in [(Field::Depends, 0), (Field::PreDepends, 1)] {
+                    for other in self.chosen_needs(*id, field)?.into_iter().filter(|other| other != id) {
+                        least = least.max(stages.get(&other).copied().unwrap_or_default() + distance);
+                    }
+                }
+                if least > order.len() {
+                    let name = &self.universe.get(*id).name;
+                    return Err(format!("{name} would have to be configured before it is unpacked"));
+                }
+                is_settled &= stages.insert(*id, least) == Some(least);
+            }
+        }
+        Ok(order.iter().filter_map(|id| stages.get(id).copied()).collect())
+    }
+
+    /// Packages to be installed that meet needs of another.
+    fn chosen_needs(&self, id: Id, field: Field) -> Result<Vec<Id>, String> {
+        let mut found = Vec::new();
+        for relation in self.universe.get(id).relations(field)?.iter().flatten() {
+            let named = self.chosen.get(relation.name.as_str()).copied();
+            let all = named.into_iter().chain(self.providers_there(relation));
+            found.extend(all.filter(|other| self.chosen.values().any(|chosen| chosen == other)));
+        }
+        Ok(found)
     }
 
     fn visit(&self, id: Id, seen: &mut BTreeSet<Id>, done: &mut Vec<Id>) -> Result<(), String> {
         if !seen.insert(id) {
             return Ok(());
         }
-        for any_of in self.universe.get(id).needs()? {
-            for relation in &any_of {
-                let named = self.chosen.get(relation.name.as_str()).copied();
-                let providers = self.providers_there(relation);
-                for other in named.into_iter().chain(providers) {
-                    if self.chosen.values().any(|chosen| *chosen == other) {
-                        self.visit(other, seen, done)?;
-                    }
-                }
+        for field in [Field::PreDepends, Field::Depends] {
+            for other in self.chosen_needs(id, field)? {
+                self.visit(other, seen, done)?;
             }
         }
         done.push(id);
@@ -335,20 +376,37 @@ mod tests {
     fn resolved(base: &str, archive: &str, names: &[&str], recommends: bool) -> Result<String, String> {
         let universe = universe(&listed(base, Some("install ok installed")), &listed(archive, None));
         let wishes = names.iter().map(|name| PackageWish { name: name.parse().unwrap(), recommends });
-        let ids = resolve(&universe, &wishes.collect::<Vec<_>>())?;
-        let shown = ids.iter().map(|id| universe.get(*id)).map(|p| format!("{} {}", p.name, p.version));
+        let steps = resolve(&universe, &wishes.collect::<Vec<_>>())?;
+        let shown = steps.iter().map(|step| {
+            let package = universe.get(step.id);
+            let stage = if step.stage > 0 { format!("@{}", step.stage) } else { String::new() };
+            format!("{} {}{stage}", package.name, package.version)
+        });
         Ok(shown.collect::<Vec<_>>().join(", "))
     }
 
     #[test]
     fn what_a_package_needs_comes_before_it() {
         let archive = "a 1; Depends: b (>= 2) | c, d; Recommends: r\nb 1\nc 3; Pre-Depends: e\nd 1; Depends: a\ne 1\nr 1; Depends: gone";
-        assert_eq!(resolved("x 1", archive, &["a"], false).unwrap(), "e 1, c 3, d 1, a 1");
+        assert_eq!(resolved("x 1", archive, &["a"], false).unwrap(), "e 1, c 3@1, d 1@1, a 1@1");
         // A recommendation that cannot be met is left out.
-        assert_eq!(resolved("x 1", archive, &["a"], true).unwrap(), "e 1, c 3, d 1, a 1");
+        assert_eq!(resolved("x 1", archive, &["a"], true).unwrap(), "e 1, c 3@1, d 1@1, a 1@1");
         let archive = archive.replace("; Depends: gone", "");
-        assert_eq!(resolved("x 1", &archive, &["a"], true).unwrap(), "e 1, c 3, d 1, a 1, r 1");
+        assert_eq!(resolved("x 1", &archive, &["a"], true).unwrap(), "e 1, r 1, c 3@1, d 1@1, a 1@1");
         assert_eq!(resolved("a 1\nb 2\nd 1", &archive, &["a"], false).unwrap(), "");
+    }
+
+    #[test]
+    fn what_is_needed_before_a_package_is_unpacked_is_configured_in_an_earlier_call() {
+        // As python3 does, whose minimal part needs an interpreter that runs.
+        let archive = "py 1; Pre-Depends: py-min (= 1); Depends: py3 (>= 1)\npy-min 1; Pre-Depends: py3-min; Depends: base\n\
+                       py3-min 1; Depends: libc (>= 2)\npy3 1; Depends: py3-min\nlibc 2\nbase 1";
+        let said = resolved("libc 1", archive, &["py"], false).unwrap();
+        assert_eq!(said, "base 1, libc 2, py3-min 1, py3 1, py-min 1@1, py 1@2");
+        let circle = "a 1; Pre-Depends: b\nb 1; Depends: a";
+        assert!(
+            resolved("x 1", circle, &["a"], false).unwrap_err().contains("configured before it is unpacked")
+        );
     }
 
     #[test]

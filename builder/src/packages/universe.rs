@@ -7,6 +7,7 @@ use crate::formats::DebianVersion;
 use crate::formats::deb822::{self, Paragraph};
 use crate::formats::debian_relation::{self, AnyOf, Relation};
 use crate::source::digest::Sha256Digest;
+use crate::value::PackageName;
 
 /// A version of a package.
 #[derive(Debug, Clone)]
@@ -113,6 +114,10 @@ impl Package {
         }
         if !debian_relation::is_name(name) {
             return Err(format!("the name {name:?} of a package is invalid"));
+        }
+        // Some archives have names in capitals, which no dpkg of today makes: they cannot be asked for.
+        if name.parse::<PackageName>().is_err() {
+            return Ok(None);
         }
         let version = version.parse().map_err(|error| format!("{name}: {error}"))?;
         Ok(Some(Self {

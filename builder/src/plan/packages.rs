@@ -11,7 +11,7 @@ pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<
         return Ok(());
     }
     for package in &request.packages.0 {
-        let path = format!("{}/{}", seed::PACKAGES_DIR, package.file.name);
+        let path = format!("{}/{:02}/{}", seed::PACKAGES_DIR, package.stage, package.file.name);
         let reason = match &package.replaces {
             Some(old) => format!("package {} {}, which replaces {old}", package.name, package.version),
             None => format!("package {} {}", package.name, package.version),
@@ -23,12 +23,11 @@ pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<
     Ok(())
 }
 
-/// What firstboot is told; none where there is no package.
+/// What firstboot is told; none where no package is asked for. One that the base has already may have its units enabled all the
+/// same.
 pub(super) fn seed(request: &Request<'_>) -> Option<seed::Packages> {
-    if request.packages.0.is_empty() {
-        return None;
-    }
     let wanted = || request.cluster.packages.iter().filter(|package| package.is_for(request.node));
+    wanted().next()?;
     let installed = request.packages.0.iter().filter_map(|package| package.name.parse().ok());
     Some(seed::Packages {
         installed: installed.collect(),

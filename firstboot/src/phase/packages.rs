@@ -51,9 +51,11 @@ impl Phase for Packages {
             // Until the next start: its package's scripts must not start it.
             systemctl(cx.sys, ["mask", "--runtime", unit.as_str()])?;
         }
-        let progress = format!("dpkg installs {} packages", wanted.installed.len());
-        cx.progress(PhaseName::Packages, &progress).map_err(PhaseError::Abort)?;
-        install(cx.sys)?;
+        if !wanted.installed.is_empty() {
+            let progress = format!("dpkg installs {} packages", wanted.installed.len());
+            cx.progress(PhaseName::Packages, &progress).map_err(PhaseError::Abort)?;
+            install(cx.sys)?;
+        }
         for unit in &wanted.disable {
             systemctl(cx.sys, ["unmask", "--runtime", unit.as_str()])?;
             systemctl(cx.sys, ["disable", "--now", unit.as_str()])?;
@@ -108,6 +110,9 @@ fn install(sys: &dyn System) -> Result<(), PhaseError> {
 }
 
 fn is_installed(sys: &dyn System, wanted: &Wanted) -> Result<(), PhaseError> {
+    if wanted.installed.is_empty() {
+        return Ok(());
+    }
     let format = "--showformat=${Package} ${db:Status-Status}\\n";
     let mut args = vec!["--show".to_owned(), format.to_owned()];
     args.extend(wanted.installed.iter().map(ToString::to_string));

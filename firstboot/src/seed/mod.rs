@@ -74,14 +74,14 @@ impl Seed {
     }
 }
 
-/// Where the files of packages lie until they are installed.
+/// Where the files of packages lie until they are installed, in a directory for each call of dpkg.
 pub const PACKAGES_DIR: &str = "/var/lib/hcimage/packages";
 
 /// Packages that dpkg installs; their files are in [`PACKAGES_DIR`] and in the bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Packages {
-    /// What must be installed at the end.
+    /// What dpkg installs, and what must be installed at the end; none where the base has all of it.
     pub installed: Vec<PackageName>,
     /// Units that are enabled and started then.
     #[serde(default)]
