@@ -7,8 +7,8 @@ use std::time::Duration;
 use hc_firstboot::report::ReportStatus;
 use hcimage::run::Network;
 
-use crate::guest::{Guest, add_unit, one_server};
-use hcimage_testkit::tools::{check, debugfs, debugfs_put, dump};
+use crate::guest::{Guest, add_unit, one_server, probed};
+use hcimage_testkit::tools::{check, debugfs, debugfs_put};
 
 const PACKAGES: &str = "\n[[packages]]\nname = \"open-iscsi\"\nenable = [\"iscsid.service\"]\n\n\
                         [[packages]]\nname = \"nfs-common\"\ndisable = [\"rpcbind.service\", \"rpcbind.socket\"]\n\n\
@@ -59,11 +59,7 @@ fn packages_are_installed_without_a_network_and_across_power_cuts() {
     guest.power_off();
 
     check(&image, dir.path());
-    let read = |name: &str| {
-        dump(&image, &format!("/var/log/probe.{name}"), dir.path()).unwrap_or_else(|| {
-            panic!("no probe.{name} in:\n{}", debugfs(&image, "ls -l /var/log"));
-        })
-    };
+    let read = |name: &str| probed(&image, dir.path(), name);
     assert_eq!(read("audit"), "", "dpkg --audit has nothing to say");
     let list = read("list");
     for name in ["open-iscsi", "nfs-common", "wireguard-tools", "libisns0", "rpcbind", "python3-minimal"] {

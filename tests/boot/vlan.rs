@@ -7,9 +7,9 @@ use std::process::Command;
 use hc_firstboot::report::ReportStatus;
 use hcimage::run::Network;
 
-use crate::guest::{Guest, add_unit, one_server_from};
+use crate::guest::{Guest, add_unit, one_server_from, probed};
 use hcimage_testkit::base::base;
-use hcimage_testkit::tools::{check, debugfs, dump, run};
+use hcimage_testkit::tools::{check, run};
 
 /// What the test's own unit says at its end.
 const DONE: &str = "PROBE-DONE";
@@ -42,11 +42,7 @@ fn a_pc_with_a_swap_partition_is_ready_on_a_vlan() {
     guest.wait_for(DONE);
     guest.power_off();
     check(&image, dir.path());
-    let read = |name: &str| {
-        dump(&image, &format!("/var/log/probe.{name}"), dir.path()).unwrap_or_else(|| {
-            panic!("no probe.{name} in:\n{}", debugfs(&image, "ls -l /var/log"));
-        })
-    };
+    let read = |name: &str| probed(&image, dir.path(), name);
 
     let vlans = read("vlans");
     assert!(vlans.lines().count() == 1 && vlans.contains(" vlan protocol 802.1Q id 20 "), "{vlans}");

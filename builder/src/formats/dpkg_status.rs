@@ -1,27 +1,10 @@
 //! `/var/lib/dpkg/status`: the packages of an image.
 
+use super::deb822;
 use super::debian_version::{DebianVersion, VersionError};
 
 /// The path of the file.
 pub const PATH: &str = "/var/lib/dpkg/status";
-
-/// The version of an installed package; `None` if it is absent, removed or not completely installed.
-///
-/// The file is a list of paragraphs of `Field: value` lines (deb-control(5)); the third word of `Status` is the state.
-pub fn installed_version(status: &str, package: &str) -> Result<Option<DebianVersion>, VersionError> {
-    let mut paragraph = Paragraph::default();
-    for line in status.lines().chain([""]) {
-        if line.is_empty() {
-            if paragraph.describes(package) {
-                return paragraph.version.map(str::parse).transpose();
-            }
-            paragraph = Paragraph::default();
-        } else {
-            paragraph.read(line);
-        }
-    }
-    Ok(None)
-}
 
 /// A completely installed package.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,54 +18,28 @@ pub struct Installed<'a> {
 }
 
 /// All completely installed packages, in the order of the file.
-pub fn installed(status: &str) -> Vec<Installed<'_>> {
-    let mut found = Vec::new();
-    let mut paragraph = Paragraph::default();
-    for line in status.lines().chain([""]) {
-        if !line.is_empty() {
-            paragraph.read(line);
-            continue;
-        }
-        let Paragraph { package, installed, version, architecture } = std::mem::take(&mut paragraph);
-        if let (true, Some(name), Some(version)) = (installed, package, version) {
-            found.push(Installed { name, version, architecture: architecture.unwrap_or_default() });
-        }
-    }
-    found
+///
+/// The file is a list of paragraphs of `Field: value` lines (deb-control(5)); the third word of `Status` is the state.
+pub fn installed(status: &str) -> impl Iterator<Item = Installed<'_>> {
+    deb822::paragraphs(status).filter_map(|paragraph| {
+        let text = |name: &str| paragraph.field(name).map(deb822::Value::text);
+        let state = paragraph.field("Status")?.words().nth(2)?;
+        let (name, version) = text("Package").zip(text("Version"))?;
+        let architecture = text("Architecture").unwrap_or_default();
+        (state == "installed").then_some(Installed { name, version, architecture })
+    })
+}
+
+/// The version of an installed package; `None` if it is absent, removed or not completely installed.
+pub fn installed_version(status: &str, package: &str) -> Result<Option<DebianVersion>, VersionError> {
+    let found = installed(status).find(|found| found.name == package);
+    found.map(|found| found.version.parse()).transpose()
 }
 
 /// The number of completely installed packages.
 pub fn count_installed(status: &str) -> usize {
     let states = status.lines().filter_map(|line| line.strip_prefix("Status:"));
     states.filter(|state| state.split_ascii_whitespace().nth(2) == Some("installed")).count()
-}
-
-/// The used fields of one paragraph.
-#[derive(Default)]
-struct Paragraph<'a> {
-    package: Option<&'a str>,
-    installed: bool,
-    version: Option<&'a str>,
-    architecture: Option<&'a str>,
-}
-
-impl<'a> Paragraph<'a> {
-    /// Reads one line. Continuation lines begin with a space, so they match no field.
-    fn read(&mut self, line: &'a str) {
-        let Some((field, value)) = line.split_once(':') else { return };
-        let value = value.trim();
-        match field.to_ascii_lowercase().as_str() {
-            "package" => self.package = Some(value),
-            "version" => self.version = Some(value),
-            "architecture" => self.architecture = Some(value),
-            "status" => self.installed = value.split_ascii_whitespace().nth(2) == Some("installed"),
-            _ => {}
-        }
-    }
-
-    fn describes(&self, package: &str) -> bool {
-        self.installed && self.package == Some(package)
-    }
 }
 
 #[cfg(test)]
@@ -98,8 +55,7 @@ mod tests {
 
     #[test]
     fn all_installed_packages_are_listed_with_their_architecture() {
-        let found: Vec<_> =
-            installed(STATUS).into_iter().map(|found| (found.name, found.architecture)).collect();
+        let found: Vec<_> = installed(STATUS).map(|found| (found.name, found.architecture)).collect();
         assert_eq!(found, [("iptables", "arm64"), ("odd", ""), ("last", "")]);
     }
 

@@ -73,7 +73,7 @@ pub(super) fn packages(inputs: &BoardInputs) -> Result<Vec<Part>, SessionError> 
         version: found.version.to_owned(),
         sha256: None,
     };
-    Ok(dpkg_status::installed(&status).into_iter().map(part).collect())
+    Ok(dpkg_status::installed(&status).map(part).collect())
 }
 
 fn read(tree: &Tree) -> crate::fs::Result<String> {

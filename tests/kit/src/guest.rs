@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::base::{K3S_VERSION, base, k3s_release};
 use crate::external_tool::outcome;
 use crate::hcimage::{hcimage, succeed};
-use crate::tools::debugfs_write;
+use crate::tools::{debugfs, debugfs_write, dump};
 
 /// QEMU without hardware help is slow, and so is a busy machine: these only end what hangs.
 pub const REPORT: Duration = Duration::from_secs(1200);
@@ -162,6 +162,13 @@ pub fn say_what_becomes_of_k3s(image: &Path, scratch: &Path) {
          ExecStart=/bin/sh -c 'echo {K3S_IS}$(systemctl is-active k3s.service) >/dev/console'\n"
     );
     add_unit(image, scratch, "late.service", &unit);
+}
+
+/// What a unit of the test's own has written to `/var/log/probe.<name>`.
+pub fn probed(image: &Path, scratch: &Path, name: &str) -> String {
+    dump(image, &format!("/var/log/probe.{name}"), scratch).unwrap_or_else(|| {
+        panic!("no probe.{name} in:\n{}", debugfs(image, "ls -l /var/log"));
+    })
 }
 
 /// Builds a cluster of one server on a PC, `out/lab-1.img`, in a new directory; `more` are further keys of the node.
