@@ -51,6 +51,11 @@ pub const PACKAGES_UNIT: &str = "hcimage-packages.service";
 /// The text of [`PACKAGES_UNIT`], for `/etc/systemd/system/`.
 pub const PACKAGES_UNIT_TEXT: &str = include_str!("../units/hcimage-packages.service");
 
+/// The script that [`PACKAGES_UNIT`] runs, and its path in the image.
+pub const INSTALL_PACKAGES: &str = include_str!("../units/install-packages");
+/// See [`INSTALL_PACKAGES`].
+pub const INSTALL_PACKAGES_PATH: &str = "/usr/local/lib/hcimage/install-packages";
+
 /// The text of the drop-in that runs the clock gate before k3s, for
 /// `/etc/systemd/system/<k3s unit>.d/10-hcimage.conf`.
 pub const CLOCK_GATE_TEXT: &str = include_str!("../units/k3s-clock-gate.conf");

@@ -5,7 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use hc_firstboot::{CLOCK_GATE_TEXT, PROGRAM_PATH, UNIT, UNIT_TEXT};
+use hc_firstboot::{
+    CLOCK_GATE_TEXT, INSTALL_PACKAGES, INSTALL_PACKAGES_PATH, PACKAGES_UNIT, PACKAGES_UNIT_TEXT,
+    PROGRAM_PATH, UNIT, UNIT_TEXT,
+};
 
 /// A k3s unit with what matters here of the one that k3s's installer writes.
 const K3S_UNIT: &str = "[Unit]\nDescription=stand-in for the unit of k3s\n\
@@ -39,6 +42,9 @@ fn dir_with_units() -> tempfile::TempDir {
     };
     put(&dir.path().join(UNIT), &adapted(UNIT_TEXT));
     put(&dir.path().join("k3s.service"), K3S_UNIT);
+    assert!(PACKAGES_UNIT_TEXT.contains(&format!("={INSTALL_PACKAGES_PATH}\n")));
+    let unit = PACKAGES_UNIT_TEXT.replace(INSTALL_PACKAGES_PATH, program.to_str().unwrap());
+    put(&dir.path().join(PACKAGES_UNIT), &unit);
     put(&dir.path().join("k3s.service.d/10-hcimage.conf"), &adapted(CLOCK_GATE_TEXT));
     dir
 }
@@ -48,6 +54,62 @@ fn systemd_accepts_the_units() {
     let dir = dir_with_units();
     verify(dir.path(), UNIT);
     verify(dir.path(), "k3s.service");
+    verify(dir.path(), PACKAGES_UNIT);
+}
+
+/// A package without files, whose scripts say when they run.
+fn package(dir: &Path, stage: &str, name: &str, version: &str, fields: &str) {
+    let build = dir.join("build");
+    let _ = fs::remove_dir_all(&build);
+    let control = format!(
+        "Package: {name}\nVersion: {version}\nArchitecture: all\nMaintainer: T <t@example.org>\nDescription: test\n{fields}"
+    );
+    put(&build.join("DEBIAN/control"), &control);
+    let stage = dir.join("packages").join(stage);
+    fs::create_dir_all(&stage).unwrap();
+    let mut deb = Command::new("dpkg-deb");
+    deb.args(["--build", "--root-owner-group"]).arg(&build).arg(stage.join(format!("0001-{name}.deb")));
+    assert!(deb.output().unwrap().status.success());
+}
+
+/// The real dpkg, with a root of its own. A power cut leaves a package unpacked and never configured.
+#[test]
+fn the_script_installs_stage_by_stage_and_ends_what_was_begun() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    for (path, text) in [("status", ""), ("info/format", "1\n"), ("updates/x", ""), ("triggers/Lock", "")] {
+        put(&root.join("var/lib/dpkg").join(path), text);
+    }
+    fs::remove_file(root.join("var/lib/dpkg/updates/x")).unwrap();
+    fs::create_dir_all(root.join("var/log")).unwrap();
+    package(dir.path(), "00", "base-lib", "1:2-3", "");
+    package(dir.path(), "01", "runs-it", "1", "Pre-Depends: base-lib (>= 1:2)\n");
+    // dpkg takes its root from the environment.
+    let script =
+        INSTALL_PACKAGES.replace("/var/lib/hcimage/packages", dir.path().join("packages").to_str().unwrap());
+    let sh = |text: &str| {
+        let mut dash = Command::new("dash");
+        dash.arg("-c").arg(text).env("DPKG_ROOT", &root).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        let output = dash.output().unwrap();
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr),
+        )
+    };
+    let unpack = format!("dpkg --unpack {}", dir.path().join("packages/00/0001-base-lib.deb").display());
+    let (done, said) = sh(&unpack);
+    assert!(done, "{said}");
+    let (done, said) = sh(&script);
+    assert!(done && said.contains("Setting up runs-it"), "{said}");
+    let (_, audit) = sh("dpkg --audit; dpkg-query -W -f '${Package} ${Version} ${db:Status-Status}\\n'");
+    assert_eq!(audit, "base-lib 1:2-3 installed\nruns-it 1 installed\n");
+    // Everything is there: dpkg is not even called.
+    assert_eq!(sh(&script), (true, String::new()));
+    // What an update has made newer stays.
+    package(dir.path(), "00", "base-lib", "1:1-1", "");
+    let (done, said) = sh(&script);
+    assert!(done && said.contains("downgrade"), "{said}");
+    assert!(sh("dpkg-query -W base-lib").1.contains("1:2-3"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Packages of the base's distribution: their files on the card, and the unit in which firstboot has dpkg install them.
 
-use hc_firstboot::{PACKAGES_UNIT, PACKAGES_UNIT_TEXT, seed};
+use hc_firstboot::{INSTALL_PACKAGES, INSTALL_PACKAGES_PATH, PACKAGES_UNIT, PACKAGES_UNIT_TEXT, seed};
 
 use super::builder::PlanBuilder;
 use super::error::PlanError;
@@ -18,6 +18,7 @@ pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<
         };
         builder.artifact(&path, 0o644, &package.file, reason);
     }
+    builder.text(INSTALL_PACKAGES_PATH, 0o755, INSTALL_PACKAGES, "has dpkg install the packages");
     let path = format!("/etc/systemd/system/{PACKAGES_UNIT}");
     builder.text(&path, 0o644, PACKAGES_UNIT_TEXT, "firstboot starts it to have the packages installed");
     Ok(())
