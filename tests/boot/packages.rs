@@ -7,8 +7,9 @@ use std::time::Duration;
 use hc_firstboot::report::ReportStatus;
 use hcimage::run::Network;
 
+use crate::cuts::check_after_cut;
 use crate::guest::{Guest, add_unit, one_server, probed};
-use hcimage_testkit::tools::{check, debugfs, debugfs_put};
+use hcimage_testkit::tools::{debugfs, debugfs_put};
 
 const PACKAGES: &str = "\n[[packages]]\nname = \"open-iscsi\"\nenable = [\"iscsid.service\"]\n\n\
                         [[packages]]\nname = \"nfs-common\"\ndisable = [\"rpcbind.service\", \"rpcbind.socket\"]\n\n\
@@ -58,7 +59,7 @@ fn packages_are_installed_without_a_network_and_across_power_cuts() {
     guest.wait_for(DONE);
     guest.power_off();
 
-    check(&image, dir.path());
+    check_after_cut(&image, dir.path());
     let read = |name: &str| probed(&image, dir.path(), name);
     assert_eq!(read("audit"), "", "dpkg --audit has nothing to say");
     let list = read("list");

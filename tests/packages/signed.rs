@@ -61,8 +61,15 @@ fn a_package_more_is_resolved_anew_and_a_base_that_has_it_needs_none() {
     assert_eq!(listed(&more), ["lib 2:2.0-1", "shop 1.0+b1", "tool 1"]);
     let text = fs::read_to_string(desk.path("hcimage.lock")).unwrap();
     assert!(text.contains("package.cm4.tool") && text.contains("[[release]]"), "{text}");
+    assert!(text.contains("asked = [\"shop\", \"tool\"]"), "{text}");
+    // What recommended packages would add is not in the lock.
+    archive.package("extra", "1", "");
+    archive.package("shop", "2", "Depends: lib (>= 2:2)\nRecommends: extra\n");
+    archive.publish();
+    let recommended = packages(&desk, &base, "arm64", &["shop"], true).unwrap();
+    assert_eq!(listed(&recommended), ["extra 1", "lib 2:2.0-1", "shop 2"]);
     let newer = archive.base(&STATUS.replace("1.0", "2:3"));
-    assert_eq!(listed(&packages(&desk, &newer, "arm64", &["shop"], false).unwrap()), ["shop 1.0+b1"]);
+    assert_eq!(listed(&packages(&desk, &newer, "arm64", &["shop"], false).unwrap()), ["shop 2"]);
 }
 
 #[test]

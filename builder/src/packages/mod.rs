@@ -24,6 +24,7 @@ pub use apt_base::{AptBase, BaseFiles};
 pub use error::{PackageError, Result};
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use crate::formats::deb822;
 use crate::source::SourceContext;
@@ -51,6 +52,14 @@ pub struct PackageWish {
     pub recommends: bool,
 }
 
+impl fmt::Display for PackageWish {
+    /// As the lock has it: `nfs-common`, `nfs-common with recommended ones`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let more = if self.recommends { " with recommended ones" } else { "" };
+        write!(f, "{}{more}", self.name)
+    }
+}
+
 /// Package files for a node, in an order in which dpkg takes them, stage by stage.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PackageSet(pub Vec<HostPackage>);
@@ -66,8 +75,6 @@ pub struct HostPackage {
     pub version: String,
     /// `arm64`, `all`.
     pub architecture: String,
-    /// What it takes on the node's disk, in bytes.
-    pub installed_size: u64,
     /// Which call of dpkg installs it, from 0: what another needs before it is unpacked is in an earlier one.
     pub stage: usize,
     /// The version that the base has, which it replaces.
@@ -95,21 +102,21 @@ pub fn obtain(
     wishes: &BTreeSet<Vec<PackageWish>>,
 ) -> Result<BTreeMap<Vec<PackageWish>, PackageSet>> {
     let invalid = |problem: String| PackageError::invalid(of.board, problem);
-    let mut universe = Universe::of_base(&of.base.status, &of.base.arch).map_err(invalid)?;
-    let locked = of.locked(cx, lock)?;
-    if !locked.is_empty() {
+    let asked: BTreeSet<String> = wishes.iter().flatten().map(ToString::to_string).collect();
+    // What was asked for then and is not now does no harm.
+    if lock.resolved(&of.group()).is_some_and(|known| asked.is_subset(known)) {
+        let mut universe = Universe::of_base(&of.base.status, &of.base.arch).map_err(invalid)?;
+        let locked = of.locked(cx, lock)?;
         for (key, file) in &locked {
-            let control =
-                deb::control(&file.path).map_err(|problem| invalid(format!("{}: {problem}", file.url)))?;
-            let Some(paragraph) = deb822::paragraphs(&control).next() else { continue };
-            let origin = Origin::Locked { key: key.clone() };
-            universe.extend(Package::of(paragraph, &of.base.arch, origin).map_err(invalid)?);
+            universe
+                .extend(of.read(key, file).map_err(|problem| invalid(format!("{}: {problem}", file.url)))?);
         }
+        // Another base may need more.
         if let Ok(resolved) = of.resolve(&universe, wishes) {
             return of.sets(cx, &universe, resolved, &locked);
         }
     }
-    of.obtain_newly(cx, lock, wishes)
+    of.obtain_newly(cx, lock, wishes, asked)
 }
 
 /// What was found for each of the wishes.
@@ -121,8 +128,26 @@ impl BoardPackages<'_> {
         format!("{}{name}", self.prefix())
     }
 
+    /// What the names of all of them begin with, up to a dot.
+    fn group(&self) -> String {
+        format!("package.{}", self.board)
+    }
+
     fn prefix(&self) -> String {
-        format!("package.{}.", self.board)
+        format!("{}.", self.group())
+    }
+
+    /// The package in a file of the lock.
+    fn read(&self, key: &str, file: &CachedFile) -> std::result::Result<Option<Package>, String> {
+        let control = deb::control(&file.path)?;
+        let paragraph = deb822::paragraphs(&control).next().ok_or("its control file is empty")?;
+        let package = Package::of(paragraph, &self.base.arch, Origin::Locked)?;
+        match &package {
+            Some(package) if self.key(&package.name) != key => {
+                Err(format!("it is {}, and the lock has it as {key}", package.name))
+            }
+            _ => Ok(package),
+        }
     }
 
     fn resolve(
@@ -155,6 +180,7 @@ impl BoardPackages<'_> {
         cx: &SourceContext<'_>,
         lock: &mut Lock,
         wishes: &BTreeSet<Vec<PackageWish>>,
+        asked: BTreeSet<String>,
     ) -> Result<BTreeMap<Vec<PackageWish>, PackageSet>> {
         let invalid = |problem: String| PackageError::invalid(self.board, problem);
         lock.require_thawed(&self.key("*")).map_err(PackageError::of(self.board))?;
@@ -188,7 +214,7 @@ impl BoardPackages<'_> {
             (key.clone(), LockedInput { asked: url.clone(), url, size, sha256 })
         });
         let releases = suites.iter().map(|suite| (suite.name(), suite.release.date));
-        lock.replace(&self.prefix(), entries.collect(), releases.collect())
+        lock.replace(&self.group(), asked, entries.collect(), releases.collect())
             .map_err(PackageError::of(self.board))?;
         self.sets(cx, &universe, resolved, &files)
     }
@@ -223,8 +249,7 @@ impl BoardPackages<'_> {
                         format!("{} was not fetched: this is a bug of hcimage", package.name),
                     )
                 })?;
-                let set_package = self.host_package(cx, universe, package, place, file)?;
-                set.push(HostPackage { stage: step.stage, ..set_package });
+                set.push(self.host_package(cx, universe, step, place, file)?);
             }
             sets.insert(wanted, PackageSet(set));
         }
@@ -235,23 +260,24 @@ impl BoardPackages<'_> {
         &self,
         cx: &SourceContext<'_>,
         universe: &Universe,
-        package: &Package,
+        step: Step,
         place: usize,
         file: &CachedFile,
     ) -> Result<HostPackage> {
+        let package = universe.get(step.id);
         // The order is that of the names: dpkg is given all files of a stage's directory.
         let name = format!("{place:04}-{}.deb", package.name);
         let promised_by = "the lock file".to_owned();
         let file = Artifact::new(cx, &name, file.path.clone(), file.size, file.sha256, promised_by)
             .map_err(PackageError::of(self.board))?;
+        let file = Artifact { unpacked_size: Some(package.installed_size), ..file };
         let replaces = universe.installed(&package.name).map(|old| universe.get(old).version.to_string());
         Ok(HostPackage {
             file,
             name: package.name.to_string(),
             version: package.version.to_string(),
             architecture: package.arch.to_string(),
-            installed_size: package.installed_size,
-            stage: 0,
+            stage: step.stage,
             replaces,
         })
     }

@@ -346,7 +346,7 @@ mod tests {
     fn universe(status: &str, archive: &str) -> Universe {
         let mut universe = Universe::of_base(status, &"arm64".into()).unwrap();
         for paragraph in deb822::paragraphs(archive) {
-            let origin = Origin::Locked { key: "k".to_owned() };
+            let origin = Origin::Locked;
             if let Some(package) = Package::of(paragraph, &"arm64".into(), origin).unwrap() {
                 universe.add(package);
             }

@@ -48,11 +48,8 @@ pub(super) enum Origin {
         /// Its digest.
         sha256: Sha256Digest,
     },
-    /// A file of the lock.
-    Locked {
-        /// Its entry.
-        key: String,
-    },
+    /// The lock has it.
+    Locked,
 }
 
 /// What relations a package has, by the name of the field.

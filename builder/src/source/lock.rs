@@ -44,6 +44,8 @@ pub struct Lock {
     path: PathBuf,
     inputs: BTreeMap<String, LockedInput>,
     channels: BTreeMap<String, LockedChannel>,
+    /// What each group of inputs, such as `package.cm4`, was worked out for.
+    resolved: BTreeMap<String, BTreeSet<String>>,
     /// When the newest index of each suite of packages was made, in seconds since 1970: an older one is refused.
     releases: BTreeMap<String, i64>,
     is_frozen: bool,
@@ -117,6 +119,7 @@ impl Lock {
         }
         let mut lock = Self::of(path, inputs, channels);
         lock.releases = document.release.into_iter().map(|row| (row.name, row.date)).collect();
+        lock.resolved = document.resolved.into_iter().map(|row| (row.name, row.asked)).collect();
         Ok(lock)
     }
 
@@ -125,8 +128,8 @@ impl Lock {
         inputs: BTreeMap<String, LockedInput>,
         channels: BTreeMap<String, LockedChannel>,
     ) -> Self {
-        let releases = BTreeMap::new();
-        Self { path: path.into(), inputs, channels, releases, is_frozen: false, is_draft: false }
+        let (resolved, releases) = (BTreeMap::new(), BTreeMap::new());
+        Self { path: path.into(), inputs, channels, resolved, releases, is_frozen: false, is_draft: false }
     }
 
     /// The same, which takes no new entry where `is_frozen`.
@@ -153,6 +156,8 @@ impl Lock {
     pub(crate) fn without(mut self, dropped: &BTreeSet<String>) -> Self {
         self.inputs.retain(|name, _| !dropped.contains(name));
         self.channels.retain(|name, _| !dropped.contains(name));
+        // A group that lacks one is worked out anew.
+        self.resolved.retain(|group, _| !dropped.iter().any(|name| name.starts_with(&format!("{group}."))));
         Self { is_draft: true, ..self }
     }
 
@@ -201,17 +206,25 @@ impl Lock {
         self.inputs.keys().map(String::as_str)
     }
 
-    /// Puts inputs in the place of all whose names begin with `prefix`, and remembers when the indexes were made that they are
-    /// from.
+    /// What a group of inputs was worked out for; none where it was not.
+    pub(crate) fn resolved(&self, group: &str) -> Option<&BTreeSet<String>> {
+        self.resolved.get(group)
+    }
+
+    /// Puts inputs in the place of all of a group, whose names begin with its own and a dot: what they were worked out for, and
+    /// when the indexes were made that they are from.
     pub(crate) fn replace(
         &mut self,
-        prefix: &str,
+        group: &str,
+        asked: BTreeSet<String>,
         inputs: BTreeMap<String, LockedInput>,
         releases: BTreeMap<String, i64>,
     ) -> Result<()> {
-        self.require_thawed(prefix)?;
-        self.inputs.retain(|name, _| !name.starts_with(prefix));
+        self.require_thawed(group)?;
+        let prefix = format!("{group}.");
+        self.inputs.retain(|name, _| !name.starts_with(&prefix));
         self.inputs.extend(inputs);
+        self.resolved.insert(group.to_owned(), asked);
         self.releases.extend(releases);
         self.save()
     }
@@ -274,10 +287,15 @@ impl Lock {
             version: channel.version.clone(),
         });
         let release = self.releases.iter().map(|(name, date)| ReleaseRow { name: name.clone(), date: *date });
+        let resolved = self
+            .resolved
+            .iter()
+            .map(|(name, asked)| ResolvedRow { name: name.clone(), asked: asked.clone() });
         let document = Document {
             schema: SCHEMA,
             channel: channel.collect(),
             release: release.collect(),
+            resolved: resolved.collect(),
             input: input.collect(),
         };
         Ok(format!("{HEADER}{}", toml::to_string(&document)?))
@@ -317,6 +335,8 @@ struct Document {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     release: Vec<ReleaseRow>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    resolved: Vec<ResolvedRow>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     input: Vec<InputRow>,
 }
 
@@ -337,6 +357,13 @@ struct InputRow {
     url: String,
     size: u64,
     sha256: Sha256Digest,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ResolvedRow {
+    name: String,
+    asked: BTreeSet<String>,
 }
 
 #[derive(Serialize, Deserialize)]

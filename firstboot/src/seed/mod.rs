@@ -287,7 +287,7 @@ pub struct BundleFile {
     pub path: PathBuf,
     /// Size in bytes.
     pub size: u64,
-    /// Size in bytes of what k3s writes to the disk from it, where that is known.
+    /// Size in bytes of what is unpacked from it on the disk, by k3s or by dpkg, where that is known.
     #[serde(default)]
     pub unpacked_size: Option<u64>,
     /// SHA-256 in lower-case hex.
