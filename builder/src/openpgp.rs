@@ -69,16 +69,23 @@ impl Keyring {
     pub fn read(bytes: &[u8]) -> Result<Self, OpenPgpError> {
         let failed = |error: pgp::errors::Error| OpenPgpError::Keys(error.to_string());
         let is_binary = bytes.first().is_some_and(|first| first & 0x80 != 0);
-        let found: Result<Vec<SignedPublicKey>, _> = if is_binary {
+        let found: Vec<Result<SignedPublicKey, _>> = if is_binary {
             SignedPublicKey::from_bytes_many(bytes).map_err(failed)?.collect()
         } else {
-            SignedPublicKey::from_armor_many(bytes).map_err(failed)?.0.collect()
+            let mut found = Vec::new();
+            for block in blocks(&String::from_utf8_lossy(bytes)) {
+                found.extend(SignedPublicKey::from_armor_many(block.as_bytes()).map_err(failed)?.0);
+            }
+            found
         };
-        let keys = found.map_err(failed)?;
-        if keys.is_empty() {
-            return Err(OpenPgpError::Keys("there is none".to_owned()));
+        // A key of a kind that is not known is nobody's loss, where there are others.
+        let (keys, bad): (Vec<_>, Vec<_>) = found.into_iter().partition(Result::is_ok);
+        let keys: Vec<SignedPublicKey> = keys.into_iter().flatten().collect();
+        match bad.into_iter().find_map(Result::err) {
+            Some(error) if keys.is_empty() => Err(failed(error)),
+            None if keys.is_empty() => Err(OpenPgpError::Keys("there is none".to_owned())),
+            _ => Ok(Self(keys)),
         }
-        Ok(Self(keys))
     }
 
     /// The keys of both.
@@ -134,6 +141,12 @@ impl Keyring {
         }
         Err(problem.unwrap_or_else(|| OpenPgpError::Untrusted { keys: issuers(signatures) }))
     }
+}
+
+/// A file may have several blocks, one behind the other.
+fn blocks(text: &str) -> Vec<String> {
+    const BEGIN: &str = "-----BEGIN PGP PUBLIC KEY BLOCK-----";
+    text.split(BEGIN).skip(1).map(|rest| format!("{BEGIN}{rest}")).collect()
 }
 
 fn issuers(signatures: &[Signature]) -> String {

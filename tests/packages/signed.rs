@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::Command;
 
+use hcimage::source::digest::Sha256Digest;
 use hcimage::source::lock::Lock;
 use hcimage_testkit::desk::Desk;
 use hcimage_testkit::tools::run;
@@ -120,6 +121,44 @@ fn a_key_that_has_expired_is_refused() {
     base.put("/usr/share/keyrings/test.asc", "no key at all");
     let error = refused(&Desk::new(), &base, &["shop"]);
     assert!(error.contains("the base has no key for it"), "{error}");
+}
+
+/// Keys one behind the other in a file, and an index that is signed in the older way.
+#[test]
+fn an_archive_that_signs_in_the_older_way_is_taken() {
+    let archive = shop();
+    let mut base = archive.base(STATUS);
+    archive.gpg.make_key("other@example.org", "never", &[]);
+    let keys = archive.gpg.key("other@example.org") + &archive.gpg.key(TRUSTED);
+    base.put("/usr/share/keyrings/test.asc", keys);
+    let release = archive.release("");
+    archive.server.remove(INDEX);
+    let error = refused(&Desk::new(), &base, &["shop"]);
+    assert!(error.contains("404") && error.contains("does not sign"), "{error}");
+    let dir = "/debian/dists/stable";
+    archive.server.file(&format!("{dir}/Release"), release.clone());
+    archive.server.file(&format!("{dir}/Release.gpg"), archive.gpg.detached(release.as_bytes(), TRUSTED));
+    packages(&Desk::new(), &base, "arm64", &["shop"], false).unwrap();
+    archive.server.file(&format!("{dir}/Release"), release.replace("stable", "stablf"));
+    let error = refused(&Desk::new(), &base, &["shop"]);
+    assert!(error.contains("changed after it was signed"), "{error}");
+}
+
+/// As small archives are that somebody has made by hand: no components, the list beside the index.
+#[test]
+fn a_suite_without_components_is_taken() {
+    let archive = shop();
+    let mut base = archive.base(STATUS);
+    let url = archive.server.url("/debian");
+    let line = format!("deb [signed-by=/usr/share/keyrings/test.asc] {url} flat/\n");
+    base.put("/etc/apt/sources.list", line);
+    let list = archive.packages();
+    let (size, digest) = (list.len(), Sha256Digest::of(list.as_bytes()));
+    let release = format!("Date: {}\nSHA256:\n {digest} {size} Packages\n", days(0));
+    archive.server.file("/debian/flat/InRelease", archive.gpg.clearsign(&release, TRUSTED, &[]));
+    archive.server.file("/debian/flat/Packages", list);
+    let set = packages(&Desk::new(), &base, "arm64", &["shop"], false).unwrap();
+    assert_eq!(listed(&set), ["lib 2:2.0-1", "shop 1.0+b1"]);
 }
 
 #[test]

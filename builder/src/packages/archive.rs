@@ -72,9 +72,22 @@ impl<'a> Suite<'a> {
             ));
         }
         cx.progress.message(&format!("asking {} for {} of {board}", at.host(), source.suite));
-        let text =
-            cx.fetcher.text(&at, INRELEASE_LIMIT, cx.interrupt).map_err(|error| of(explained(error)))?;
-        let text = signed.keys.verify_inline(&text, now).map_err(|error| invalid(error.to_string()))?.text;
+        let text = match cx.fetcher.text(&at, INRELEASE_LIMIT, cx.interrupt) {
+            Ok(text) => {
+                signed.keys.verify_inline(&text, now).map_err(|error| invalid(error.to_string()))?.text
+            }
+            Err(error) if error.is_not_found() => {
+                // The older way: a text, and a signature in a file of its own.
+                let text = cx.fetcher.text(&dir.below("Release"), INRELEASE_LIMIT, cx.interrupt);
+                let text = text.map_err(|error| of(explained(error)))?;
+                let signature = cx.fetcher.text(&dir.below("Release.gpg"), INRELEASE_LIMIT, cx.interrupt);
+                let signature = signature.map_err(|error| of(explained(error)))?;
+                let verified = signed.keys.verify_detached(text.as_bytes(), signature.as_bytes(), now);
+                verified.map_err(|error| invalid(error.to_string()))?;
+                text
+            }
+            Err(error) => return Err(of(error)),
+        };
         let release = Release::parse(&text).map_err(invalid)?;
         release.is_of(&source.suite).map_err(invalid)?;
         Ok(Self { board, signed, url, dir, release })
@@ -103,8 +116,17 @@ impl<'a> Suite<'a> {
         if self.release.is_not_automatic {
             return Ok(());
         }
-        for component in &self.signed.source.components {
-            let Some((name, listed)) = self.release.packages(component, &universe.arch) else { continue };
+        let source = &self.signed.source;
+        let lists: Vec<(String, Listed)> = if source.suite.ends_with('/') {
+            self.release.flat_list().into_iter().collect()
+        } else {
+            source
+                .components
+                .iter()
+                .flat_map(|component| self.release.lists(component, &universe.arch))
+                .collect()
+        };
+        for (name, listed) in lists {
             let file = self.fetch_list(cx, &name, listed)?;
             self.read_list(&file, &name, universe, place)
                 .map_err(|problem| PackageError::invalid(self.board, format!("{}: {problem}", file.url)))?;
@@ -170,7 +192,7 @@ fn explained(error: SourceError) -> SourceError {
     match error {
         SourceError::Status { url, status: StatusCode::NOT_FOUND } => SourceError::BadAnswer {
             url,
-            problem: "there is no signed index (404): the suite is gone, or its archive has no InRelease"
+            problem: "there is no signed index (404): the suite is gone, or its archive does not sign"
                 .to_owned(),
         },
         other => other,

@@ -22,6 +22,8 @@ pub(super) struct Release {
     files: BTreeMap<String, Listed>,
     /// Whether files can be asked for by their digests.
     pub(super) by_hash: bool,
+    /// Whether packages of the architecture `all` have a list of their own, and are in no other.
+    has_list_of_all: bool,
     /// Whether its packages are taken only where somebody names the suite, as backports are.
     pub(super) is_not_automatic: bool,
 }
@@ -66,6 +68,7 @@ impl Release {
             valid_until: date_of("Valid-Until")?,
             names: ["Suite", "Codename"].into_iter().filter_map(name_of).collect(),
             files,
+            has_list_of_all: has_list_of_all(paragraph),
             by_hash: is("Acquire-By-Hash"),
             is_not_automatic: is("NotAutomatic"),
         })
@@ -105,13 +108,32 @@ impl Release {
         Ok(())
     }
 
-    /// The list of a component's packages, in the smallest form: its name and what it must hold.
-    pub(super) fn packages(&self, component: &str, arch: &str) -> Option<(String, Listed)> {
+    /// The lists of a component's packages, each in the smallest form: names, and what they must hold.
+    pub(super) fn lists(&self, component: &str, arch: &str) -> Vec<(String, Listed)> {
+        let all = self.has_list_of_all.then_some("all");
+        let dirs = [arch].into_iter().chain(all).map(|arch| format!("{component}/binary-{arch}/"));
+        dirs.filter_map(|dir| self.list(&dir)).collect()
+    }
+
+    /// The list of a suite without components.
+    pub(super) fn flat_list(&self) -> Option<(String, Listed)> {
+        self.list("").or_else(|| self.list("./"))
+    }
+
+    fn list(&self, dir: &str) -> Option<(String, Listed)> {
         PACKED.iter().find_map(|ending| {
-            let name = format!("{component}/binary-{arch}/Packages{ending}");
+            let name = format!("{dir}Packages{ending}");
             self.files.get(&name).map(|listed| (name, *listed))
         })
     }
+}
+
+/// An archive says so by naming `all` among its architectures, unless it takes that back (`No-Support-for-Architecture-all`).
+fn has_list_of_all(release: deb822::Paragraph<'_>) -> bool {
+    let has = |field: &str, word: &str| {
+        release.field(field).is_some_and(|value| value.words().any(|own| own == word))
+    };
+    has("Architectures", "all") && !has("No-Support-for-Architecture-all", "Packages")
 }
 
 /// A time as RFC 2822 has it, in UTC: `Sat, 15 Nov 2025 09:12:33 UTC`.
@@ -147,9 +169,11 @@ mod tests {
     fn a_release_has_lists_and_a_time() {
         let found = release("Acquire-By-Hash: yes\n").unwrap();
         assert_eq!(found.date, 1_763_197_953);
-        let (name, listed) = found.packages("main", "arm64").unwrap();
-        assert_eq!((name.as_str(), listed.size), ("main/binary-arm64/Packages.xz", 7));
-        assert!(found.packages("main", "amd64").is_none() && found.packages("contrib", "arm64").is_none());
+        let lists = found.lists("main", "arm64");
+        assert_eq!(lists.len(), 1);
+        assert_eq!((lists[0].0.as_str(), lists[0].1.size), ("main/binary-arm64/Packages.xz", 7));
+        assert!(found.lists("main", "amd64").is_empty() && found.lists("contrib", "arm64").is_empty());
+        assert_eq!(found.flat_list(), None);
         assert!(found.by_hash && !found.is_not_automatic);
     }
 
@@ -167,6 +191,26 @@ mod tests {
             assert!(found.is_current(now, seen).unwrap_err().contains(said), "{said}");
         }
         release("").unwrap().is_current(found.date + 1000 * day, None).unwrap();
+    }
+
+    #[test]
+    fn packages_of_all_architectures_may_have_a_list_of_their_own() {
+        let more = |fields: &str| {
+            let listed = format!("{DIGEST} 3 main/binary-all/Packages.xz");
+            let text = format!(
+                "Date: Sat, 15 Nov 2025 09:12:33 UTC\n{fields}SHA256:\n {DIGEST} 7 main/binary-arm64/Packages\n {listed}\n"
+            );
+            Release::parse(&text)
+                .unwrap()
+                .lists("main", "arm64")
+                .into_iter()
+                .map(|(name, _)| name)
+                .collect::<Vec<_>>()
+        };
+        let arm64 = "main/binary-arm64/Packages";
+        assert_eq!(more("Architectures: all arm64\n"), [arm64, "main/binary-all/Packages.xz"]);
+        assert_eq!(more("Architectures: all arm64\nNo-Support-for-Architecture-all: Packages\n"), [arm64]);
+        assert_eq!(more("Architectures: arm64\n"), [arm64]);
     }
 
     #[test]
