@@ -106,7 +106,9 @@ fn top(text: &mut String, options: &TemplateOptions) {
          \n# A container image that the nodes have from the start.\n#[[images]]\n\
          #name = \"ghcr.io/navidrome/navidrome:0.63.2\"\n\
          \n# A Helm chart that k3s installs.\n#[[charts]]\n#name = \"metallb\"\n\
-         #repo = \"https://metallb.github.io/metallb\"\n#version = \"0.16.1\"\n#namespace = \"metallb-system\"\n",
+         #repo = \"https://metallb.github.io/metallb\"\n#version = \"0.16.1\"\n#namespace = \"metallb-system\"\n\
+         \n# A package of the base's distribution, which the first boot installs without a network.\n#[[packages]]\n\
+         #name = \"open-iscsi\"\n#enable = [\"iscsid.service\"]\n",
     );
 }
 
