@@ -5,7 +5,7 @@
 .DEFAULT_GOAL := build
 .PHONY: help build release compilers setup programs programs-and-double bases checkers quick lint format clippy doc deny deny-offline check \
 	unit-test image-test other-test boot-test test simulate real-image ext4-matrix support-table support-check demo bench power-cuts \
-	boot-publishers boot-more boot-etcd boot-raspi3b bench-boot api-test helm-test etcd-test fuzz clean
+	boot-packages boot-publishers boot-more boot-etcd boot-raspi3b bench-boot api-test helm-test etcd-test fuzz clean
 # A prerequisite comes before the next one, also with -j: setup before what needs it. cargo uses all processors by itself.
 .NOTPARALLEL:
 

@@ -124,6 +124,8 @@ fn is_no(value: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn source(uri: &str, suite: &str, components: &[&str], place: &str) -> AptSource {
@@ -175,5 +177,13 @@ mod tests {
         let SignedBy::Key(key) = &found[4].signed_by else { panic!("{:?}", found[4]) };
         assert_eq!(key, "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nabc\n-----END PGP PUBLIC KEY BLOCK-----\n");
         assert!(parse("/a.sources", "Types: deb\nURIs: http://a\n").unwrap_err().contains("Suites"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_causes_a_panic(text in "[ \\t\\nA-Za-z:/#\\[\\]=,.-]{0,200}") {
+            let _ = parse(PATH, &format!("deb {text}"));
+            let _ = parse("/a.sources", &format!("Types: deb\n{text}"));
+        }
     }
 }

@@ -94,6 +94,8 @@ impl<'a> Value<'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -112,5 +114,17 @@ mod tests {
     fn a_comment_is_no_field() {
         let text = "# Types: deb\nTypes: deb-src\n";
         assert_eq!(paragraphs(text).next().unwrap().field("Types").unwrap().text(), "deb-src");
+    }
+
+    proptest! {
+        /// No line with a field is lost between two paragraphs, wherever blanks, comments and folded lines stand.
+        #[test]
+        fn every_field_is_in_one_paragraph(text in "([ \\t]?[#a-c]?:?[a-c]{0,2}\\n){0,20}") {
+            let is_field = |line: &&str| {
+                line.split_once(':').is_some_and(|(name, _)| !name.is_empty() && !name.contains(['#', ' ', '\t']))
+            };
+            let found: usize = paragraphs(&text).map(|paragraph| paragraph.fields().count()).sum();
+            prop_assert_eq!(found, text.lines().filter(is_field).count());
+        }
     }
 }

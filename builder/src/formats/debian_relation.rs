@@ -131,6 +131,8 @@ pub fn is_name(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn shown(text: &str) -> String {
@@ -162,6 +164,20 @@ mod tests {
         ] {
             let all = parse(text, "arm64").unwrap();
             assert_eq!(all[0][0].allows(&version.parse().unwrap()), want, "{text} {version}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_relation_that_is_taken_reads_back(text in "[a-z0-9+.-]{1,6}( ?\\([<>=]{1,2} ?[0-9][0-9a-z.~-]{0,4}\\))?") {
+            for relation in parse(&text, "arm64").into_iter().flatten().flatten() {
+                prop_assert_eq!(parse(&relation.to_string(), "arm64"), Ok(vec![vec![relation]]));
+            }
+        }
+
+        #[test]
+        fn no_text_causes_a_panic(text in ".{0,80}") {
+            let _ = parse(&text, "arm64");
         }
     }
 }

@@ -85,3 +85,79 @@ fn member(file: &mut impl Read) -> io::Result<(String, u64)> {
 fn invalid(problem: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, problem)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    const CONTROL: &str = "Package: shop\nVersion: 1\n";
+
+    /// A member as ar(1) has it.
+    fn member_of(name: &str, content: &[u8]) -> Vec<u8> {
+        let mut bytes = format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, "100644", content.len())
+            .into_bytes();
+        bytes.extend_from_slice(content);
+        bytes.resize(bytes.len() + content.len() % 2, b'\n');
+        bytes
+    }
+
+    fn tar_of(name: &str, content: &[u8]) -> Vec<u8> {
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, name, content).unwrap();
+        tar.into_inner().unwrap()
+    }
+
+    fn deb(control: &str, packed: &[u8]) -> Vec<u8> {
+        [b"!<arch>\n".to_vec(), member_of("debian-binary", b"2.0\n"), member_of(control, packed)].concat()
+    }
+
+    fn gz(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn the_control_file_is_read_in_each_way_of_packing() {
+        let tar = tar_of("./control", CONTROL.as_bytes());
+        let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
+        xz.write_all(&tar).unwrap();
+        for (name, packed) in [
+            ("control.tar", tar.clone()),
+            ("control.tar/", tar.clone()),
+            ("control.tar.gz", gz(&tar)),
+            ("control.tar.xz", xz.finish().unwrap()),
+            ("control.tar.zst", zstd::encode_all(tar.as_slice(), 1).unwrap()),
+        ] {
+            assert_eq!(read(deb(name, &packed).as_slice()).unwrap(), CONTROL, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_cut_or_no_package_is_an_error() {
+        let whole = deb("control.tar.gz", &gz(&tar_of("./control", CONTROL.as_bytes())));
+        for length in 0..whole.len() - 20 {
+            assert!(read(whole.get(..length).unwrap()).is_err(), "{length} bytes");
+        }
+        let huge = [b"!<arch>\n".to_vec(), member_of("debian-binary", b"2.0\n"), {
+            let mut header = member_of("control.tar", b"");
+            header.splice(48..58, *b"9999999999");
+            header
+        }];
+        for (what, bytes) in [
+            ("another member", deb("data.tar", b"")),
+            ("another format", [b"!<arch>\n".to_vec(), member_of("debian-binary", b"3.0\n")].concat()),
+            ("no control file", deb("control.tar", &tar_of("./md5sums", b"x"))),
+            ("no text", deb("control.tar", &tar_of("./control", b"\xff\xfe"))),
+            ("too large", huge.concat()),
+            ("a bomb", deb("control.tar.gz", &gz(&vec![0; 256 << 20]))),
+        ] {
+            assert!(read(bytes.as_slice()).is_err(), "{what}");
+        }
+    }
+}
