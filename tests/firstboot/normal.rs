@@ -50,8 +50,9 @@ fn the_first_server_of_three_waits_for_its_nodes_and_workloads() {
         "Note:    formatting the blank disk /dev/sdb (model Samsung_T7, serial S5XYZ, 1.0 TB) as \"k8s-data\"",
         "data disk  done          21  k8s-data at /k8s-data",
         "disk space done           0  20.0 GB free",
-        "nodes      done          26  2 joined and Ready",
-        "workloads  done          27  components of k3s: 3, manifests: 1, charts: 1, deployments: 1",
+        "packages   done           8  2 packages",
+        "nodes      done          27  2 joined and Ready",
+        "workloads  done          28  components of k3s: 3, manifests: 1, charts: 1, deployments: 1",
         "check      done           0  failed: apparmor (enabled, but apparmor_parser missing); missing optional kernel features: 1; full output in /var/lib/hcimage/check-config.txt",
         "secrets    done           0  1 overwritten and removed; the cells of a flash card may keep old content",
     ] {
