@@ -12,7 +12,7 @@ use hcimage::secrets::{ADMIN_CERTIFICATE, ADMIN_KEY, AGENT_TOKEN, BootstrapRole,
 
 use super::{Host, JOIN_LIMIT, SILENCE};
 
-/// etcd, by the package that `scripts/setup.sh` unpacks for tests.
+/// etcd of Debian's package, which [`super::in_own_network`] has fetched.
 fn etcd() -> PathBuf {
     let path = hcimage_testkit::unpacked::etcd();
     assert!(path.exists(), "{} is missing: tests/bases/make.sh --unpacked etcd-server", path.display());

@@ -34,6 +34,8 @@ pub(crate) const JOIN_LIMIT: u64 = 900;
 pub(crate) fn in_own_network(name: &str, addresses: &[&str], test: impl FnOnce()) {
     const MARK: &str = "K3S_DOUBLE_TEST_NETWORK";
     if std::env::var_os(MARK).is_none() {
+        // Here, where there is a network to fetch it from.
+        hcimage_testkit::unpacked::etcd();
         let status = Command::new("unshare")
             .args(["--user", "--map-root-user", "--net"])
             .arg(std::env::current_exe().unwrap())
