@@ -84,12 +84,18 @@ fn the_script_installs_stage_by_stage_and_ends_what_was_begun() {
     fs::create_dir_all(root.join("var/log")).unwrap();
     package(dir.path(), "00", "base-lib", "1:2-3", "");
     package(dir.path(), "01", "runs-it", "1", "Pre-Depends: base-lib (>= 1:2)\n");
-    // dpkg takes its root from the environment.
+    // dpkg takes its root from the environment; its log would be this machine's.
+    put(&dir.path().join(".dpkg.cfg"), &format!("log {}\n", dir.path().join("log").display()));
     let script =
         INSTALL_PACKAGES.replace("/var/lib/hcimage/packages", dir.path().join("packages").to_str().unwrap());
     let sh = |text: &str| {
         let mut dash = Command::new("dash");
-        dash.arg("-c").arg(text).env("DPKG_ROOT", &root).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        dash.arg("-c")
+            .arg(text)
+            .env("DPKG_ROOT", &root)
+            .env("DPKG_FORCE", "not-root")
+            .env("HOME", dir.path())
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         let output = dash.output().unwrap();
         (
             output.status.success(),
