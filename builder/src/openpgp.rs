@@ -52,15 +52,6 @@ impl TryFrom<String> for Keyring {
     }
 }
 
-/// What a trusted key has signed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Signed {
-    /// The text alone, with lines that end in a line feed.
-    pub text: String,
-    /// The fingerprint of the key, or of the subkey.
-    pub key: String,
-}
-
 impl Keyring {
     /// The keys of a file, in binary form or in ASCII armour.
     ///
@@ -68,8 +59,7 @@ impl Keyring {
     /// [`OpenPgpError::Keys`] when there is none, or one is damaged.
     pub fn read(bytes: &[u8]) -> Result<Self, OpenPgpError> {
         let failed = |error: pgp::errors::Error| OpenPgpError::Keys(error.to_string());
-        let is_binary = bytes.first().is_some_and(|first| first & 0x80 != 0);
-        let found: Vec<Result<SignedPublicKey, _>> = if is_binary {
+        let found: Vec<Result<SignedPublicKey, _>> = if is_binary(bytes) {
             SignedPublicKey::from_bytes_many(bytes).map_err(failed)?.collect()
         } else {
             let mut found = Vec::new();
@@ -98,16 +88,17 @@ impl Keyring {
         self.0.is_empty()
     }
 
-    /// The text of a message in the clear that a key of this ring has signed. `now` is in seconds since 1970.
+    /// The text of a message in the clear that a key of this ring has signed, with lines that end in a line feed. `now` is in
+    /// seconds since 1970.
     ///
     /// # Errors
     /// When no signature of it counts; a text without a signature is such a one.
-    pub fn verify_inline(&self, message: &str, now: i64) -> Result<Signed, OpenPgpError> {
+    pub fn verify_inline(&self, message: &str, now: i64) -> Result<String, OpenPgpError> {
         let (message, _) = CleartextSignedMessage::from_string(message)
             .map_err(|error| OpenPgpError::Unreadable(error.to_string()))?;
         let text = message.signed_text();
-        let key = self.verify(message.signatures(), text.as_bytes(), now)?;
-        Ok(Signed { text: text.replace("\r\n", "\n"), key })
+        self.verify(message.signatures(), text.as_bytes(), now)?;
+        Ok(text.replace("\r\n", "\n"))
     }
 
     /// The fingerprint of the key of this ring that has signed `data`, by a signature of its own file.
@@ -116,8 +107,7 @@ impl Keyring {
     /// When no signature of the file counts.
     pub fn verify_detached(&self, data: &[u8], signature: &[u8], now: i64) -> Result<String, OpenPgpError> {
         let unreadable = |error: pgp::errors::Error| OpenPgpError::Unreadable(error.to_string());
-        let is_binary = signature.first().is_some_and(|first| first & 0x80 != 0);
-        let found: Result<Vec<DetachedSignature>, _> = if is_binary {
+        let found: Result<Vec<DetachedSignature>, _> = if is_binary(signature) {
             DetachedSignature::from_bytes_many(signature).map_err(unreadable)?.collect()
         } else {
             DetachedSignature::from_armor_many(signature).map_err(unreadable)?.0.collect()
@@ -141,6 +131,11 @@ impl Keyring {
         }
         Err(problem.unwrap_or_else(|| OpenPgpError::Untrusted { keys: issuers(signatures) }))
     }
+}
+
+/// A packet begins with a bit that no text has (RFC 9580, section 4.2).
+fn is_binary(bytes: &[u8]) -> bool {
+    bytes.first().is_some_and(|first| first & 0x80 != 0)
 }
 
 /// A file may have several blocks, one behind the other.

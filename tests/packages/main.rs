@@ -12,7 +12,9 @@ mod signed;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use hcimage::packages::{AptBase, BaseFiles, BoardPackages, PackageError, PackageSet, PackageWish, obtain};
+use hcimage::packages::{
+    AptBase, BaseFiles, BoardPackages, PackageError, PackageRequest, PackageSet, obtain,
+};
 use hcimage_testkit::desk::{Desk, chain};
 
 /// The files of a base, by their paths.
@@ -49,12 +51,12 @@ fn packages(
     recommends: bool,
 ) -> Result<PackageSet, PackageError> {
     let base = AptBase::read(files, arch).unwrap();
-    let mut wishes: Vec<PackageWish> =
-        names.iter().map(|name| PackageWish { name: name.parse().unwrap(), recommends }).collect();
-    wishes.sort();
+    let mut requests: Vec<PackageRequest> =
+        names.iter().map(|name| PackageRequest { name: name.parse().unwrap(), recommends }).collect();
+    requests.sort();
     let of = BoardPackages { board: "cm4", base: &base, now: now() };
-    let mut sets = obtain(&desk.tools(), &mut desk.lock(), &of, &BTreeSet::from([wishes.clone()]))?;
-    Ok(sets.remove(&wishes).unwrap())
+    let mut sets = obtain(&desk.tools(), &mut desk.lock(), &of, &BTreeSet::from([requests.clone()]))?;
+    Ok(sets.remove(&requests).unwrap())
 }
 
 /// Names and versions, in the order of dpkg.

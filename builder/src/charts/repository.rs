@@ -94,12 +94,9 @@ fn fetch(
     size: Option<u64>,
 ) -> crate::source::Result<CachedFile> {
     let published = Published {
-        signed_by: None,
-        url: url.clone(),
-        digest: ExpectedDigest::Sha256(sha256),
-        promised_by: repository.url.to_string(),
         headers: headers(repository, url),
         name: Some(name(repository)),
+        ..Published::new(url.clone(), ExpectedDigest::Sha256(sha256), repository.url.to_string())
     };
     input::obtain_published(cx, &published, size, LARGEST).map_err(|error| explained(error, repository, url))
 }

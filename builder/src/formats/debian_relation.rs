@@ -10,8 +10,6 @@ use super::debian_version::DebianVersion;
 pub struct Relation {
     /// The name, without a qualifier.
     pub name: String,
-    /// Whether a package of any architecture does (`name:any`).
-    pub is_any: bool,
     /// Which versions.
     pub bound: Option<(Bound, DebianVersion)>,
 }
@@ -63,6 +61,11 @@ impl fmt::Display for Relation {
 
 /// Alternatives, of which one is enough, the best first.
 pub type AnyOf = Vec<Relation>;
+
+/// Alternatives as they are written: `default-mta | mail-transport-agent`.
+pub fn shown(any_of: &[Relation]) -> String {
+    any_of.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ")
+}
 
 /// All relations of a field, for binary packages of the architecture `arch`. The error follows the name of the package.
 pub fn parse(text: &str, arch: &str) -> Result<Vec<AnyOf>, String> {
@@ -120,7 +123,7 @@ fn one(text: &str, arch: &str) -> Result<Option<Relation>, String> {
     if !rest.is_empty() && !rest.starts_with('<') {
         return Err(invalid());
     }
-    Ok(is_wanted.then(|| Relation { name: name.to_owned(), is_any: qualifier == "any", bound }))
+    Ok(is_wanted.then(|| Relation { name: name.to_owned(), bound }))
 }
 
 /// Whether a text is the name of a package (Debian Policy 5.6.1), in the form that the archives have.
@@ -135,18 +138,17 @@ mod tests {
 
     use super::*;
 
-    fn shown(text: &str) -> String {
+    fn read_back(text: &str) -> String {
         let all = parse(text, "arm64").unwrap();
-        let group = |any: &AnyOf| any.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ");
-        all.iter().map(group).collect::<Vec<_>>().join(", ")
+        all.iter().map(|any_of| shown(any_of)).collect::<Vec<_>>().join(", ")
     }
 
     #[test]
     fn relations_are_groups_of_alternatives() {
-        assert_eq!(shown("a (>= 1:2-3) , b|c(<< 2), "), "a (>= 1:2-3), b | c (<< 2)");
-        assert_eq!(shown("a [arm64 armhf], b [!arm64], c [amd64] | d, e <!nocheck>"), "a, d, e");
-        assert_eq!(shown("python3:any (>= 3.11), x:amd64, y:arm64"), "python3 (>= 3.11), y");
-        assert_eq!(shown("a (< 1), b (> 2)"), "a (<= 1), b (>= 2)");
+        assert_eq!(read_back("a (>= 1:2-3) , b|c(<< 2), "), "a (>= 1:2-3), b | c (<< 2)");
+        assert_eq!(read_back("a [arm64 armhf], b [!arm64], c [amd64] | d, e <!nocheck>"), "a, d, e");
+        assert_eq!(read_back("python3:any (>= 3.11), x:amd64, y:arm64"), "python3 (>= 3.11), y");
+        assert_eq!(read_back("a (< 1), b (> 2)"), "a (<= 1), b (>= 2)");
         for bad in ["a (>= )", "a (1)", "a (>= 1", "/etc/passwd", "a b", "a (=> 1)", "-a", "a [arm64"] {
             assert!(parse(bad, "arm64").is_err(), "{bad}");
         }

@@ -6,6 +6,9 @@ use super::debian_version::{DebianVersion, VersionError};
 /// The path of the file.
 pub const PATH: &str = "/var/lib/dpkg/status";
 
+/// The longest one in bytes: that of a full desktop is below 8 MiB.
+pub const LIMIT: u64 = 32 << 20;
+
 /// A completely installed package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installed<'a> {

@@ -8,8 +8,6 @@ use crate::fs::{FsError, ImagePath, Kind};
 use crate::openpgp::Keyring;
 use crate::os::Tree;
 
-/// The longest list of packages of an image in bytes: those of full desktops have four megabytes.
-const STATUS_LIMIT: u64 = 32 << 20;
 /// The largest other file.
 const FILE_LIMIT: u64 = 1 << 20;
 
@@ -70,7 +68,7 @@ impl AptBase {
     /// # Errors
     /// When a file cannot be read, or says what cannot be understood; the text follows the name of the base.
     pub fn read(files: &dyn BaseFiles, arch: &str) -> Result<Self, String> {
-        let status = text(files, dpkg_status::PATH, STATUS_LIMIT)?;
+        let status = text(files, dpkg_status::PATH, dpkg_status::LIMIT)?;
         let (mut sources, mut left_out) = (Vec::new(), Vec::new());
         for path in listed(files, apt_sources::PATH, apt_sources::DIR, &[".list", ".sources"])? {
             for mut source in apt_sources::parse(&path, &text(files, &path, FILE_LIMIT)?)? {

@@ -5,8 +5,6 @@
 use std::io::{BufRead, BufReader, Read};
 use std::sync::Arc;
 
-use flate2::read::MultiGzDecoder;
-use liblzma::read::XzDecoder;
 use reqwest::StatusCode;
 
 use crate::formats::deb822;
@@ -15,7 +13,7 @@ use crate::source::bounded::{Bounded, Gate};
 use crate::source::expected::ExpectedDigest;
 use crate::source::input::{self, CachedFile, Published};
 use crate::source::url::SourceUrl;
-use crate::source::{SourceContext, SourceError};
+use crate::source::{Format, SourceContext, SourceError, decoder};
 
 use super::apt_base::SignedSource;
 use super::error::{PackageError, Result};
@@ -59,7 +57,7 @@ impl<'a> Suite<'a> {
                 .split('/')
                 .filter(|part| !matches!(*part, "" | "."))
                 .fold(url.clone(), |at, part| at.below(part)),
-            None => source.suite.split('/').fold(url.below("dists"), |at, part| at.below(part)),
+            None => url.below("dists").below_path(&source.suite),
         };
         let at = dir.below("InRelease");
         let invalid =
@@ -73,9 +71,7 @@ impl<'a> Suite<'a> {
         }
         cx.progress.message(&format!("asking {} for {} of {board}", at.host(), source.suite));
         let text = match cx.fetcher.text(&at, INRELEASE_LIMIT, cx.interrupt) {
-            Ok(text) => {
-                signed.keys.verify_inline(&text, now).map_err(|error| invalid(error.to_string()))?.text
-            }
+            Ok(text) => signed.keys.verify_inline(&text, now).map_err(|error| invalid(error.to_string()))?,
             Err(error) if error.is_not_found() => {
                 // The older way: a text, and a signature in a file of its own.
                 let text = cx.fetcher.text(&dir.below("Release"), INRELEASE_LIMIT, cx.interrupt);
@@ -136,7 +132,7 @@ impl<'a> Suite<'a> {
 
     /// By its digest where the archive has that: its name may lead to a newer list by now.
     fn fetch_list(&self, cx: &SourceContext<'_>, name: &str, listed: Listed) -> Result<CachedFile> {
-        let plain = name.split('/').fold(self.dir.clone(), |at, part| at.below(part));
+        let plain = self.dir.below_path(name);
         let short = format!("{}-{}", self.signed.source.suite, name).replace('/', "-");
         let published = |url: SourceUrl| Published {
             name: Some(short.clone()),
@@ -160,11 +156,12 @@ impl<'a> Suite<'a> {
     ) -> std::result::Result<(), String> {
         let packed = local_file::open(&file.path).map_err(|error| error.to_string())?;
         let gate = Gate::of(UNPACKED_LIMIT);
-        let unpacked: Box<dyn Read> = match name.rsplit_once('.') {
-            Some((_, "xz")) => Box::new(XzDecoder::new_multi_decoder(BufReader::new(packed))),
-            Some((_, "gz")) => Box::new(MultiGzDecoder::new(BufReader::new(packed))),
-            _ => Box::new(packed),
+        let format = match name.rsplit_once('.') {
+            Some((_, "xz")) => Format::Xz,
+            Some((_, "gz")) => Format::Gzip,
+            _ => Format::Raw,
         };
+        let unpacked = decoder(format, BufReader::new(packed)).map_err(|error| error.to_string())?;
         let arch = Arc::clone(&universe.arch);
         for_each_paragraph(BufReader::new(Bounded::new(unpacked, &gate)), |paragraph| {
             let text = |field: &str| paragraph.field(field).map(deb822::Value::text);

@@ -2,15 +2,14 @@
 //!
 //! Format: deb(5): an archive by ar(1) with `debian-binary`, `control.tar` and `data.tar`, in this order.
 
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-use flate2::read::MultiGzDecoder;
-use liblzma::read::XzDecoder;
 use tar::Archive;
 
 use crate::local_file;
 use crate::source::bounded::{Bounded, Gate};
+use crate::source::{Format, decoder};
 
 /// The largest packed control archive in bytes; that of the largest package has 2 megabytes.
 const CONTROL_LIMIT: u64 = 32 << 20;
@@ -25,7 +24,7 @@ pub(super) fn control(path: &Path) -> Result<String, String> {
     read(BufReader::new(file)).map_err(|error| format!("it is no Debian package: {error}"))
 }
 
-fn read(mut file: impl Read) -> io::Result<String> {
+fn read(mut file: impl BufRead) -> io::Result<String> {
     let mut magic = [0; 8];
     file.read_exact(&mut magic)?;
     if magic != *b"!<arch>\n" {
@@ -44,16 +43,15 @@ fn read(mut file: impl Read) -> io::Result<String> {
     if size > CONTROL_LIMIT {
         return Err(invalid("its control archive is too large"));
     }
-    let packed = file.take(size);
-    let gate = Gate::of(UNPACKED_LIMIT);
-    let unpacked: Box<dyn Read + '_> = match name.as_str() {
-        "control.tar" => Box::new(packed),
-        "control.tar.gz" => Box::new(MultiGzDecoder::new(packed)),
-        "control.tar.xz" => Box::new(XzDecoder::new(packed)),
-        "control.tar.zst" => Box::new(zstd::Decoder::new(packed)?),
+    let format = match name.as_str() {
+        "control.tar" => Format::Raw,
+        "control.tar.gz" => Format::Gzip,
+        "control.tar.xz" => Format::Xz,
+        "control.tar.zst" => Format::Zstd,
         other => return Err(invalid(&format!("its second member is {other:?}, expected control.tar"))),
     };
-    let mut archive = Archive::new(Bounded::new(unpacked, &gate));
+    let gate = Gate::of(UNPACKED_LIMIT);
+    let mut archive = Archive::new(Bounded::new(decoder(format, file.take(size))?, &gate));
     for entry in archive.entries()? {
         let entry = entry?;
         let name = entry.path_bytes();

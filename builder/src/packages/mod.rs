@@ -7,6 +7,7 @@
 //! release.rs  the signed index: digests, and for how long it is valid
 //! universe.rs all packages that the base has or could have
 //! resolve.rs  which of them others need
+//! order.rs    in which order dpkg takes them, and in how many calls
 //! deb.rs      what a package file says of itself
 //! ```
 //! The lock has every package file by its digest. Where those answer what is asked, no archive is: what they need is in
@@ -16,6 +17,7 @@ mod apt_base;
 mod archive;
 mod deb;
 mod error;
+mod order;
 mod release;
 mod resolve;
 mod universe;
@@ -37,7 +39,8 @@ use crate::source::url::SourceUrl;
 use crate::value::PackageName;
 
 use archive::Suite;
-use resolve::{Step, resolve};
+use order::Step;
+use resolve::resolve;
 use universe::{Id, Origin, Package, Universe};
 
 /// The largest package in bytes: Debian's largest have two gigabytes.
@@ -45,14 +48,14 @@ const LARGEST: u64 = 4 << 30;
 
 /// A package that a user asks for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PackageWish {
+pub struct PackageRequest {
     /// Its name.
     pub name: PackageName,
     /// Whether what it recommends is installed too.
     pub recommends: bool,
 }
 
-impl fmt::Display for PackageWish {
+impl fmt::Display for PackageRequest {
     /// As the lock has it: `nfs-common`, `nfs-common with recommended ones`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let more = if self.recommends { " with recommended ones" } else { "" };
@@ -91,7 +94,7 @@ pub struct BoardPackages<'a> {
     pub now: i64,
 }
 
-/// Obtains what each of `wishes` needs.
+/// Obtains what each of `requests` needs.
 ///
 /// # Errors
 /// When it cannot be worked out or fetched, or is damaged.
@@ -99,10 +102,10 @@ pub fn obtain(
     cx: &SourceContext<'_>,
     lock: &mut Lock,
     of: &BoardPackages<'_>,
-    wishes: &BTreeSet<Vec<PackageWish>>,
-) -> Result<BTreeMap<Vec<PackageWish>, PackageSet>> {
+    requests: &BTreeSet<Vec<PackageRequest>>,
+) -> Result<BTreeMap<Vec<PackageRequest>, PackageSet>> {
     let invalid = |problem: String| PackageError::invalid(of.board, problem);
-    let asked: BTreeSet<String> = wishes.iter().flatten().map(ToString::to_string).collect();
+    let asked: BTreeSet<String> = requests.iter().flatten().map(ToString::to_string).collect();
     // What was asked for then and is not now does no harm.
     if lock.resolved(&of.group()).is_some_and(|known| asked.is_subset(known)) {
         let mut universe = Universe::of_base(&of.base.status, &of.base.arch).map_err(invalid)?;
@@ -112,29 +115,25 @@ pub fn obtain(
                 .extend(of.read(key, file).map_err(|problem| invalid(format!("{}: {problem}", file.url)))?);
         }
         // Another base may need more.
-        if let Ok(resolved) = of.resolve(&universe, wishes) {
+        if let Ok(resolved) = of.resolve(&universe, requests) {
             return of.sets(cx, &universe, resolved, &locked);
         }
     }
-    of.obtain_newly(cx, lock, wishes, asked)
+    of.obtain_newly(cx, lock, requests, asked)
 }
 
-/// What was found for each of the wishes.
-type Resolved = BTreeMap<Vec<PackageWish>, Vec<Step>>;
+/// What was found for each of the requests.
+type Resolved = BTreeMap<Vec<PackageRequest>, Vec<Step>>;
 
 impl BoardPackages<'_> {
     /// The name of a package in the lock.
     fn key(&self, name: &str) -> String {
-        format!("{}{name}", self.prefix())
+        format!("{}.{name}", self.group())
     }
 
     /// What the names of all of them begin with, up to a dot.
     fn group(&self) -> String {
         format!("package.{}", self.board)
-    }
-
-    fn prefix(&self) -> String {
-        format!("{}.", self.group())
     }
 
     /// The package in a file of the lock.
@@ -153,23 +152,18 @@ impl BoardPackages<'_> {
     fn resolve(
         &self,
         universe: &Universe,
-        wishes: &BTreeSet<Vec<PackageWish>>,
+        requests: &BTreeSet<Vec<PackageRequest>>,
     ) -> std::result::Result<Resolved, String> {
-        wishes.iter().map(|wanted| Ok((wanted.clone(), resolve(universe, wanted)?))).collect()
+        requests.iter().map(|wanted| Ok((wanted.clone(), resolve(universe, wanted)?))).collect()
     }
 
     /// The package files of the lock, by their entries.
     fn locked(&self, cx: &SourceContext<'_>, lock: &Lock) -> Result<BTreeMap<String, CachedFile>> {
-        let prefix = self.prefix();
-        let names: Vec<String> =
-            lock.names().filter(|name| name.starts_with(&prefix)).map(str::to_owned).collect();
         let mut found = BTreeMap::new();
-        for name in names {
-            let Some(LockedInput { url, size, sha256, .. }) = lock.input(&name).cloned() else { continue };
-            let published = Published::new(url, ExpectedDigest::Sha256(sha256), "the lock file".to_owned());
-            let file = input::obtain_published(cx, &published, Some(size), LARGEST)
-                .map_err(|error| PackageError::of(self.board)(input::as_mismatch(error, lock, &name)))?;
-            found.insert(name, file);
+        for (name, LockedInput { url, size, sha256, .. }) in lock.group(&self.group()) {
+            let file = fetch(cx, url.clone(), *size, *sha256, "the lock file")
+                .map_err(|error| PackageError::of(self.board)(input::as_mismatch(error, lock, name)))?;
+            found.insert(name.clone(), file);
         }
         Ok(found)
     }
@@ -179,9 +173,9 @@ impl BoardPackages<'_> {
         &self,
         cx: &SourceContext<'_>,
         lock: &mut Lock,
-        wishes: &BTreeSet<Vec<PackageWish>>,
+        requests: &BTreeSet<Vec<PackageRequest>>,
         asked: BTreeSet<String>,
-    ) -> Result<BTreeMap<Vec<PackageWish>, PackageSet>> {
+    ) -> Result<BTreeMap<Vec<PackageRequest>, PackageSet>> {
         let invalid = |problem: String| PackageError::invalid(self.board, problem);
         lock.require_thawed(&self.key("*")).map_err(PackageError::of(self.board))?;
         for left_out in &self.base.left_out {
@@ -198,15 +192,16 @@ impl BoardPackages<'_> {
         if suites.is_empty() {
             return Err(invalid("the base has no sources of packages (/etc/apt/sources.list)".to_owned()));
         }
-        let resolved = self.resolve(&universe, wishes).map_err(invalid)?;
+        let resolved = self.resolve(&universe, requests).map_err(invalid)?;
         let mut files = BTreeMap::new();
         for id in resolved.values().flatten().map(|step| step.id).collect::<BTreeSet<Id>>() {
             let package = universe.get(id);
             if let Origin::Archive { archive, filename, size, sha256 } = &package.origin
                 && let Some(suite) = suites.get(*archive)
             {
-                let url = filename.split('/').fold(suite.url.clone(), |at, part| at.below(part));
-                files.insert(self.key(&package.name), self.fetch(cx, url, *size, *sha256)?);
+                let url = suite.url.below_path(filename);
+                let file = fetch(cx, url, *size, *sha256, "the signed index");
+                files.insert(self.key(&package.name), file.map_err(PackageError::of(self.board))?);
             }
         }
         let entries = files.iter().map(|(key, file)| {
@@ -219,24 +214,13 @@ impl BoardPackages<'_> {
         self.sets(cx, &universe, resolved, &files)
     }
 
-    fn fetch(
-        &self,
-        cx: &SourceContext<'_>,
-        url: SourceUrl,
-        size: u64,
-        sha256: Sha256Digest,
-    ) -> Result<CachedFile> {
-        let published = Published::new(url, ExpectedDigest::Sha256(sha256), "the signed index".to_owned());
-        input::obtain_published(cx, &published, Some(size), LARGEST).map_err(PackageError::of(self.board))
-    }
-
     fn sets(
         &self,
         cx: &SourceContext<'_>,
         universe: &Universe,
         resolved: Resolved,
         files: &BTreeMap<String, CachedFile>,
-    ) -> Result<BTreeMap<Vec<PackageWish>, PackageSet>> {
+    ) -> Result<BTreeMap<Vec<PackageRequest>, PackageSet>> {
         let mut sets = BTreeMap::new();
         for (wanted, steps) in resolved {
             let mut set = Vec::new();
@@ -281,4 +265,16 @@ impl BoardPackages<'_> {
             replaces,
         })
     }
+}
+
+/// A package file, from the cache or from its archive.
+fn fetch(
+    cx: &SourceContext<'_>,
+    url: SourceUrl,
+    size: u64,
+    sha256: Sha256Digest,
+    promised_by: &str,
+) -> crate::source::Result<CachedFile> {
+    let published = Published::new(url, ExpectedDigest::Sha256(sha256), promised_by.to_owned());
+    input::obtain_published(cx, &published, Some(size), LARGEST)
 }

@@ -3,27 +3,19 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::formats::debian_relation::Relation;
+use crate::formats::debian_relation::{self, Relation};
 
-use super::PackageWish;
+use super::PackageRequest;
+use super::order::{Need, Step, order};
 use super::universe::{Field, Id, Origin, Package, Universe};
-
-/// A package to be installed, and when: those of a stage go into one call of dpkg, in their order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Step {
-    pub(super) id: Id,
-    /// Counted from 0. What a package needs before it is unpacked (`Pre-Depends`) is configured in an earlier stage: dpkg
-    /// itself configures nothing before all packages of a call are unpacked.
-    pub(super) stage: usize,
-}
 
 /// The packages to be installed or made newer, in an order in which dpkg takes them.
 ///
 /// # Errors
 /// Why it cannot be done, a text that follows the name of a base.
-pub(super) fn resolve(universe: &Universe, wishes: &[PackageWish]) -> Result<Vec<Step>, String> {
+pub(super) fn resolve(universe: &Universe, requests: &[PackageRequest]) -> Result<Vec<Step>, String> {
     let mut search = Search::new(universe)?;
-    for PackageWish { name, recommends } in wishes {
+    for PackageRequest { name, recommends } in requests {
         let Some(id) = universe.candidate(name.as_str()) else {
             return Err(unknown(universe, name.as_str()));
         };
@@ -32,7 +24,10 @@ pub(super) fn resolve(universe: &Universe, wishes: &[PackageWish]) -> Result<Vec
     }
     search.recommends = false;
     search.mend()?;
-    search.order()
+    // By their names, so that a set from the lock and one from an archive are in the same order.
+    let ids: Vec<Id> = search.chosen.values().copied().collect();
+    order(&ids, &search.needs()?)
+        .map_err(|id| format!("{} would have to be configured before it is unpacked", universe.get(id).name))
 }
 
 fn unknown(universe: &Universe, name: &str) -> String {
@@ -78,7 +73,7 @@ impl<'a> Search<'a> {
                 search.rivals.entry(rival.name.as_str().into()).or_default().push((id, rival));
             }
             for (place, any_of) in package.needs()?.iter().enumerate() {
-                if !any_of.iter().any(|relation| search.is_met(relation)) {
+                if !search.is_one_met(any_of) {
                     search.broken.insert((id, place));
                 }
             }
@@ -91,9 +86,14 @@ impl<'a> Search<'a> {
         self.chosen.get(name).copied().or_else(|| self.universe.installed(name))
     }
 
-    fn is_met(&self, relation: &Relation) -> bool {
+    fn is_one_met(&self, any_of: &[Relation]) -> bool {
+        any_of.iter().any(|relation| !self.all_there(relation).is_empty())
+    }
+
+    /// What there would be that the relation means: the package of that name, and those that provide it.
+    fn all_there(&self, relation: &Relation) -> Vec<Id> {
         let named = self.there(&relation.name).filter(|id| self.universe.get(*id).is(relation));
-        named.is_some() || self.providers_there(relation).next().is_some()
+        named.into_iter().chain(self.providers_there(relation)).collect()
     }
 
     fn providers_there(&self, relation: &Relation) -> impl Iterator<Item = Id> {
@@ -164,7 +164,7 @@ impl<'a> Search<'a> {
 
     /// One of the alternatives is there, or is installed now.
     fn meet(&mut self, any_of: &[Relation]) -> Result<(), String> {
-        if any_of.iter().any(|relation| self.is_met(relation)) {
+        if self.is_one_met(any_of) {
             return Ok(());
         }
         let mut why = None;
@@ -180,8 +180,6 @@ impl<'a> Search<'a> {
                 }
             }
         }
-        let wanted: Vec<String> = any_of.iter().map(ToString::to_string).collect();
-        let wanted = wanted.join(" | ");
         let why = why.unwrap_or_else(|| {
             match any_of.first().and_then(|first| self.universe.candidate(&first.name)) {
                 Some(other) => {
@@ -190,15 +188,14 @@ impl<'a> Search<'a> {
                 None => "no source of the base has it".to_owned(),
             }
         });
-        Err(format!("needs {wanted}: {why}"))
+        Err(format!("needs {}: {why}", debian_relation::shown(any_of)))
     }
 
     /// Nothing is there that the package does not go with. What a newer version mends is made newer; nothing is removed.
     fn make_room(&mut self, id: Id, package: &Package) -> Result<(), String> {
         let mut against: Vec<Id> = Vec::new();
         for rival in package.rivals()? {
-            let named = self.there(&rival.name).filter(|other| self.universe.get(*other).is(&rival));
-            against.extend(named.into_iter().chain(self.providers_there(&rival)));
+            against.extend(self.all_there(&rival));
         }
         let mut names = vec![package.name.to_string()];
         let provided = package.relations(Field::Provides)?;
@@ -250,18 +247,13 @@ impl<'a> Search<'a> {
                     continue;
                 }
                 for (place, any_of) in package.needs()?.iter().enumerate() {
-                    let is_met = any_of.iter().any(|relation| self.is_met(relation));
-                    if is_met || self.broken.contains(&(id, place)) {
+                    if self.is_one_met(any_of) || self.broken.contains(&(id, place)) {
                         continue;
                     }
                     let newer = self.universe.candidate(&package.name).filter(|newer| *newer != id);
-                    let wanted: Vec<String> = any_of.iter().map(ToString::to_string).collect();
                     let breaks = || {
-                        format!(
-                            "{} of the base would no longer work: it needs {}",
-                            package.name,
-                            wanted.join(" | ")
-                        )
+                        let wanted = debian_relation::shown(any_of);
+                        format!("{} of the base would no longer work: it needs {wanted}", package.name)
                     };
                     let newer = newer.ok_or_else(breaks)?;
                     self.install(newer).map_err(|why| format!("{}; {why}", breaks()))?;
@@ -274,66 +266,23 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// What a package needs comes before it, but for circles, which dpkg dissolves; what it needs before it is unpacked is in an
-    /// earlier stage.
-    fn order(&self) -> Result<Vec<Step>, String> {
-        let mut order = Vec::new();
-        let mut seen = BTreeSet::new();
-        for id in self.chosen.values() {
-            self.visit(*id, &mut seen, &mut order)?;
-        }
-        let stages = self.stages(&order)?;
-        let mut steps: Vec<Step> =
-            order.into_iter().zip(stages).map(|(id, stage)| Step { id, stage }).collect();
-        steps.sort_by_key(|step| step.stage);
-        Ok(steps)
+    /// What is installed, each package with those of the others that it needs.
+    fn needs(&self) -> Result<BTreeMap<Id, Vec<Need>>, String> {
+        self.chosen.values().map(|id| Ok((*id, self.needs_of(*id)?))).collect()
     }
 
-    /// The least stages: not before what a package depends on, and after what it pre-depends on.
-    fn stages(&self, order: &[Id]) -> Result<Vec<usize>, String> {
-        let mut stages: BTreeMap<Id, usize> = order.iter().map(|id| (*id, 0)).collect();
-        let mut is_settled = false;
-        while !is_settled {
-            is_settled = true;
-            for id in order {
-                let mut least = stages.get(id).copied().unwrap_or_default();
-                for (field, distance) in [(Field::Depends, 0), (Field::PreDepends, 1)] {
-                    for other in self.chosen_needs(*id, field)?.into_iter().filter(|other| other != id) {
-                        least = least.max(stages.get(&other).copied().unwrap_or_default() + distance);
-                    }
-                }
-                if least > order.len() {
-                    let name = &self.universe.get(*id).name;
-                    return Err(format!("{name} would have to be configured before it is unpacked"));
-                }
-                is_settled &= stages.insert(*id, least) == Some(least);
+    fn needs_of(&self, id: Id) -> Result<Vec<Need>, String> {
+        let mut needs = Vec::new();
+        for (field, is_before) in [(Field::PreDepends, true), (Field::Depends, false)] {
+            for relation in self.universe.get(id).relations(field)?.iter().flatten() {
+                let named = self.there(&relation.name);
+                let all = named.into_iter().chain(self.providers_there(relation));
+                // What the base has is configured already.
+                let new = all.filter(|other| *other != id && !self.universe.get(*other).is_installed());
+                needs.extend(new.map(|other| Need { id: other, is_before }));
             }
         }
-        Ok(order.iter().filter_map(|id| stages.get(id).copied()).collect())
-    }
-
-    /// Packages to be installed that meet needs of another.
-    fn chosen_needs(&self, id: Id, field: Field) -> Result<Vec<Id>, String> {
-        let mut found = Vec::new();
-        for relation in self.universe.get(id).relations(field)?.iter().flatten() {
-            let named = self.chosen.get(relation.name.as_str()).copied();
-            let all = named.into_iter().chain(self.providers_there(relation));
-            found.extend(all.filter(|other| self.chosen.values().any(|chosen| chosen == other)));
-        }
-        Ok(found)
-    }
-
-    fn visit(&self, id: Id, seen: &mut BTreeSet<Id>, done: &mut Vec<Id>) -> Result<(), String> {
-        if !seen.insert(id) {
-            return Ok(());
-        }
-        for field in [Field::PreDepends, Field::Depends] {
-            for other in self.chosen_needs(id, field)? {
-                self.visit(other, seen, done)?;
-            }
-        }
-        done.push(id);
-        Ok(())
+        Ok(needs)
     }
 }
 
@@ -375,8 +324,8 @@ mod tests {
 
     fn resolved(base: &str, archive: &str, names: &[&str], recommends: bool) -> Result<String, String> {
         let universe = universe(&listed(base, Some("install ok installed")), &listed(archive, None));
-        let wishes = names.iter().map(|name| PackageWish { name: name.parse().unwrap(), recommends });
-        let steps = resolve(&universe, &wishes.collect::<Vec<_>>())?;
+        let requests = names.iter().map(|name| PackageRequest { name: name.parse().unwrap(), recommends });
+        let steps = resolve(&universe, &requests.collect::<Vec<_>>())?;
         let shown = steps.iter().map(|step| {
             let package = universe.get(step.id);
             let stage = if step.stage > 0 { format!("@{}", step.stage) } else { String::new() };

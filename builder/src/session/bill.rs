@@ -14,9 +14,6 @@ use crate::value::{ImageReference, Role};
 use super::SessionError;
 use super::sources::BoardInputs;
 
-/// The longest list of packages in bytes: those of images have two megabytes.
-const STATUS_LIMIT: u64 = 32 << 20;
-
 /// The bill of a node of this role. `packages` are those of the base, `more` those that it gets besides, or newer ones.
 pub(super) fn bill(
     inputs: &BoardInputs,
@@ -79,7 +76,7 @@ pub(super) fn packages(inputs: &BoardInputs) -> Result<Vec<Part>, SessionError> 
 fn read(tree: &Tree) -> crate::fs::Result<String> {
     let path = ImagePath::parse(dpkg_status::PATH)
         .map_err(|bad| FsError::BadPath { path: dpkg_status::PATH.to_owned(), problem: bad.to_string() })?;
-    let bytes = if tree.exists(&path)? { tree.read(&path, STATUS_LIMIT)? } else { Vec::new() };
+    let bytes = if tree.exists(&path)? { tree.read(&path, dpkg_status::LIMIT)? } else { Vec::new() };
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 

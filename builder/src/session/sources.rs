@@ -7,7 +7,7 @@ use crate::board::{Board, Boards};
 use crate::charts::{self, PackedChart};
 use crate::cluster::{self, Cluster, Node, RegistryAuth, check_base};
 use crate::images::{self, Credentials, ImageBundle, RegistryAccess, RegistryHosts};
-use crate::packages::{self, AptBase, BoardPackages, PackageError, PackageSet, PackageWish};
+use crate::packages::{self, AptBase, BoardPackages, PackageError, PackageRequest, PackageSet};
 use crate::payload;
 use crate::pipeline::Base;
 use crate::plan::{Plan, Request};
@@ -60,7 +60,7 @@ pub(super) struct BoardInputs {
     pub(super) k3s: K3sBundle,
     pub(super) images: Option<ImageBundle>,
     /// What nodes get of the base's distribution, by what was asked for.
-    packages: BTreeMap<Vec<PackageWish>, PackageSet>,
+    packages: BTreeMap<Vec<PackageRequest>, PackageSet>,
     firstboot: &'static [u8],
     /// The build time in seconds since 1970.
     pub(super) time: i64,
@@ -74,7 +74,7 @@ impl BoardInputs {
     /// What the node gets of the base's distribution.
     pub(super) fn packages_of(&self, cluster: &Cluster, node: &Node) -> &PackageSet {
         static NONE: PackageSet = PackageSet(Vec::new());
-        self.packages.get(&cluster.package_wishes(node)).unwrap_or(&NONE)
+        self.packages.get(&cluster.package_requests(node)).unwrap_or(&NONE)
     }
 }
 
@@ -173,19 +173,20 @@ impl Session {
         board: &Board,
         base: &Base,
         lock: &mut Lock,
-    ) -> Result<BTreeMap<Vec<PackageWish>, PackageSet>, SessionError> {
+    ) -> Result<BTreeMap<Vec<PackageRequest>, PackageSet>, SessionError> {
         let cluster = &project.cluster;
         let nodes = cluster.nodes.iter().filter(|node| node.board == board.name);
-        let mut wishes: BTreeSet<Vec<PackageWish>> = nodes.map(|node| cluster.package_wishes(node)).collect();
-        wishes.remove(&Vec::new());
-        if wishes.is_empty() {
+        let mut requests: BTreeSet<Vec<PackageRequest>> =
+            nodes.map(|node| cluster.package_requests(node)).collect();
+        requests.remove(&Vec::new());
+        if requests.is_empty() {
             return Ok(BTreeMap::new());
         }
         let invalid = |problem| PackageError::Invalid { board: board.name.clone(), problem };
         let apt = AptBase::read(&base.tree()?, board.architecture.debian()).map_err(invalid)?;
         let now = clock(0)?.now;
         let of = BoardPackages { board: &board.name, base: &apt, now };
-        Ok(packages::obtain(&self.cx(), lock, &of, &wishes)?)
+        Ok(packages::obtain(&self.cx(), lock, &of, &requests)?)
     }
 
     /// Names a server that the cluster file or a profile of the user's names for a base, and hcimage does not know.

@@ -201,9 +201,10 @@ impl Lock {
         Ok(())
     }
 
-    /// The names of all inputs.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.inputs.keys().map(String::as_str)
+    /// The inputs of a group, whose names begin with its own and a dot.
+    pub(crate) fn group(&self, group: &str) -> impl Iterator<Item = (&String, &LockedInput)> {
+        let prefix = format!("{group}.");
+        self.inputs.iter().filter(move |(name, _)| name.starts_with(&prefix))
     }
 
     /// What a group of inputs was worked out for; none where it was not.

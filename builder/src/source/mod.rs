@@ -36,7 +36,7 @@ pub(crate) use error::file_name;
 pub use error::{Result, SourceError};
 pub(crate) use new_file::NewFile;
 pub use unpack::INPUT_FORMATS;
-pub(crate) use unpack::bounded;
+pub(crate) use unpack::{Format, bounded, decoder};
 
 use std::path::Path;
 

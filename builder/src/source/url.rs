@@ -66,6 +66,11 @@ impl SourceUrl {
         Self(url)
     }
 
+    /// An address below this one, by a path of several names.
+    pub(crate) fn below_path(&self, path: &str) -> Self {
+        path.split('/').fold(self.clone(), |at, name| at.below(name))
+    }
+
     /// The address with more in its query.
     pub(crate) fn with_query<'a>(&self, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut url = self.0.clone();

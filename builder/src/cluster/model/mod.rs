@@ -25,7 +25,7 @@ pub use system::{Base, BoardChoice, User};
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::packages::PackageWish;
+use crate::packages::PackageRequest;
 use crate::secrets::{Credentials, api_url};
 use crate::value::{DnsLabel, DomainName, Host, Role, ServerAddress, TimeServer, TimeZone};
 
@@ -114,11 +114,11 @@ impl Cluster {
     }
 
     /// The packages of its base's distribution that `node` gets, sorted.
-    pub fn package_wishes(&self, node: &Node) -> Vec<PackageWish> {
+    pub fn package_requests(&self, node: &Node) -> Vec<PackageRequest> {
         let wanted = self.packages.iter().filter(|package| package.is_for(node));
-        let mut wishes: Vec<PackageWish> = wanted.map(|package| package.wish.clone()).collect();
-        wishes.sort();
-        wishes
+        let mut requests: Vec<PackageRequest> = wanted.map(|package| package.request.clone()).collect();
+        requests.sort();
+        requests
     }
 
     /// Whether `node` is one of several servers that share an etcd.

@@ -1,6 +1,6 @@
 //! A package of the base's distribution, and which nodes get it.
 
-use crate::packages::PackageWish;
+use crate::packages::PackageRequest;
 use crate::value::{Hostname, Role, UnitName};
 
 use super::Node;
@@ -9,7 +9,7 @@ use super::Node;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WantedPackage {
     /// The package.
-    pub wish: PackageWish,
+    pub request: PackageRequest,
     /// Units that are enabled and started.
     pub enable: Vec<UnitName>,
     /// Units that are neither.

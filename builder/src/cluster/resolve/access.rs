@@ -9,7 +9,7 @@ use crate::cluster::file::{
 use crate::cluster::model::*;
 use crate::formats::yaml_load;
 use crate::images::{Credentials, LocalImages};
-use crate::packages::PackageWish;
+use crate::packages::PackageRequest;
 use crate::value::{DnsLabel, Secret, SshKey};
 
 use super::read::Reader;
@@ -109,7 +109,7 @@ pub(super) fn image(table: ImageTable, reader: &mut Reader<'_, '_>) -> Option<Im
 pub(super) fn package(table: PackageTable) -> Option<WantedPackage> {
     let recommends = bare(table.recommends).unwrap_or(false);
     Some(WantedPackage {
-        wish: PackageWish { name: table.name?.value, recommends },
+        request: PackageRequest { name: table.name?.value, recommends },
         enable: all(table.enable),
         disable: all(table.disable),
         role: bare(table.role),

@@ -218,12 +218,13 @@ impl RegistryHost {
         let mut is_second = false;
         loop {
             let blob = Published {
-                signed_by: None,
-                url: url.clone(),
-                digest: ExpectedDigest::Sha256(digest),
-                promised_by: format!("the manifest of {name}"),
                 headers: self.headers(path),
                 name: Some(NAME.to_owned()),
+                ..Published::new(
+                    url.clone(),
+                    ExpectedDigest::Sha256(digest),
+                    format!("the manifest of {name}"),
+                )
             };
             let through = SourceContext { fetcher: &self.fetcher, ..*cx };
             match input::obtain_published(&through, &blob, Some(size), LAYER_LIMIT) {

@@ -57,16 +57,15 @@ pub fn waits(facts: &Facts) -> Vec<Wait> {
     waits
 }
 
-fn is_disk(fstype: &str) -> bool {
-    !NO_DISK.contains(&fstype) && !NETWORK.contains(&fstype)
-}
-
-/// A file of the root is there whenever the root is.
-fn is_file(device: &str) -> bool {
-    device.starts_with('/') && !device.starts_with("/dev/")
-}
-
 impl Chain<'_> {
+    /// Whether what is to be mounted is on a disk that is not in the image.
+    fn is_elsewhere(&self, device: &str, fstype: &str) -> bool {
+        let is_disk = !NO_DISK.contains(&fstype) && !NETWORK.contains(&fstype);
+        // A file of the root is there whenever the root is.
+        let is_file = device.starts_with('/') && !device.starts_with("/dev/");
+        is_disk && !is_file && self.named(&DeviceName::parse(device)).is_none()
+    }
+
     fn mount_waits(&self) -> Vec<Wait> {
         let mut waits = Vec::new();
         for mount in fstab::mounts(self.text(&fixed(fstab::PATH))) {
@@ -74,12 +73,7 @@ impl Chain<'_> {
             let is_optional =
                 ["nofail", "noauto", "x-systemd.automount", "_netdev", "bind", "rbind"].into_iter().any(has);
             let is_ours = mount.point == "/" || mount.point == self.facts.boot_dir.as_str();
-            if is_optional
-                || !is_disk(&mount.fstype)
-                || is_ours
-                || is_file(&mount.device)
-                || self.named(&DeviceName::parse(&mount.device)).is_some()
-            {
+            if is_optional || is_ours || !self.is_elsewhere(&mount.device, &mount.fstype) {
                 continue;
             }
             let says = format!("{} at {}", mount.device, mount.point);
@@ -110,22 +104,18 @@ impl Chain<'_> {
             let unit =
                 is_enabled.then(|| Files::text(&self.facts.files, text.as_str()).ok().flatten()).flatten();
             let Some(unit) = unit.as_deref().and_then(mount_unit::parse) else { continue };
-            if !is_disk(&unit.fstype)
-                || is_file(&unit.what)
-                || self.named(&DeviceName::parse(&unit.what)).is_some()
-            {
+            if !self.is_elsewhere(&unit.what, &unit.fstype) {
                 continue;
             }
-            let (cause, hint) = if parent.as_str().ends_with("/local-fs.target.requires") {
-                (
-                    "without it the node stops in emergency mode",
-                    "remove this link, or mount the disk as data-disk",
-                )
-            } else {
-                ("each start waits 90 seconds for it", "remove this link, or mount the disk as data-disk")
+            let cause = match parent.as_str().ends_with("/local-fs.target.requires") {
+                true => "without it the node stops in emergency mode",
+                false => "each start waits 90 seconds for it",
             };
             let says = format!("{} at {}", unit.what, unit.point);
-            let leads = Leads::unsure(format!("is a disk that is not in this image: {cause}"), hint);
+            let leads = Leads::unsure(
+                format!("is a disk that is not in this image: {cause}"),
+                "remove this link, or mount the disk as data-disk",
+            );
             let step = BootStep { what: "mount unit", place: link.to_string(), says, leads };
             waits.push(Wait { point: Some(unit.point), step });
         }

@@ -30,9 +30,6 @@ use cloud_init::CloudFiles;
 use elf::UnsupportedElf;
 pub(super) use partitions::names_of;
 
-/// A package database of a full desktop is below 8 MiB.
-const STATUS_LIMIT: u64 = 32 << 20;
-
 /// Where tzdata keeps a file for each zone.
 const ZONES: &str = "/usr/share/zoneinfo";
 
@@ -49,7 +46,7 @@ struct Probe<'a> {
 
 impl Probe<'_> {
     fn facts(&self, image: &OsImage, interests: &[Interest]) -> Result<Facts, OsError> {
-        let status = self.text("/var/lib/dpkg/status", STATUS_LIMIT)?.unwrap_or_default();
+        let status = self.text(dpkg_status::PATH, dpkg_status::LIMIT)?.unwrap_or_default();
         let bootloader = self.bootloader(partitions::firmware_number(image))?;
         let evidence = self.evidence(&status, &bootloader)?;
         let system = System::recognise(&evidence)?;

@@ -5,7 +5,7 @@ pub(crate) mod bounded;
 mod qcow2;
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -134,9 +134,10 @@ fn most(packed: u64) -> u64 {
     packed.saturating_mul(MOST_RATIO).saturating_add(ALWAYS).min(MAX_IMAGE)
 }
 
-/// Concatenated streams or frames are one file, as for their own tools; other trailing bytes are an error of the
+/// What is unpacked of a stream, with bounded memory whatever the stream says that it needs. Concatenated streams or frames are
+/// one file, as for their own tools; other trailing bytes are an error of the
 /// decoders.
-fn decoder<'a>(format: Format, packed: BufReader<Bounded<'a, Counted>>) -> io::Result<Box<dyn Read + 'a>> {
+pub(crate) fn decoder<'a>(format: Format, packed: impl BufRead + 'a) -> io::Result<Box<dyn Read + 'a>> {
     Ok(match format {
         // Zip and qcow2 are not streams: see `unpack`.
         Format::Raw | Format::Tar | Format::Zip | Format::Qcow2 => Box::new(packed),
