@@ -89,6 +89,53 @@ fn an_archive_of_the_user_is_on_the_node_and_in_the_list_of_changes() {
 }
 
 #[test]
+fn images_of_some_nodes_are_on_these_only_and_pods_elsewhere_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    archive(dir.path());
+    let cluster = |more: &str| {
+        let node = |name: &str, role: &str| {
+            format!("[[nodes]]\nname = \"{name}\"\nrole = \"{role}\"\nboard = \"cm4\"\n{more}\n")
+        };
+        let text = format!(
+            "schema = 1\nname = \"lab\"\napi = \"192.168.1.9\"\nmanifests = [\"shop.yaml\"]\n\n[[images]]\narchive = \
+             \"shop.tar\"\nrole = \"agent\"\n\n[boards.cm4]\nbase = {:?}\n\n{}{}",
+            base("debian-pi-arm64"),
+            node("lab-1", "server"),
+            node("lab-2", "agent"),
+        );
+        fs::write(dir.path().join("cluster.toml"), text).unwrap();
+    };
+    let asked = |arguments: &[&str]| {
+        let mut command = hcimage(dir.path());
+        command.args(arguments).arg("--k3s").arg(k3s_release().join(K3S_VERSION));
+        command
+    };
+    cluster("");
+    manifest(dir.path(), NAME);
+    fail(
+        &mut asked(&["build"]),
+        2,
+        &["Deployment web", NAME, "is not on lab-1", "kubernetes.io/hostname: lab-2"],
+    );
+    assert!(!dir.path().join("out").exists());
+    let listed = succeed(&mut asked(&["images"]));
+    assert!(listed.contains(&format!("{NAME}  arm64  [[images]]  only lab-2")), "{listed}");
+    assert!(listed.contains("would be pulled: shop.yaml"), "{listed}");
+
+    let bound = fs::read_to_string(dir.path().join("shop.yaml")).unwrap();
+    let bound = bound.replace("{containers:", "{nodeSelector: {kubernetes.io/hostname: lab-2}, containers:");
+    fs::write(dir.path().join("shop.yaml"), bound).unwrap();
+    succeed(&mut asked(&["build"]));
+    let out = |name: &str| dir.path().join("out").join(name);
+    let listed = |node: &str| debugfs(&out(&format!("{node}.img")), &format!("stat {IN_IMAGE}"));
+    assert!(listed("lab-2").contains("Type: regular") && !listed("lab-1").contains("Type: regular"));
+    let bill = |node: &str| fs::read_to_string(out(&format!("{node}.img.cdx.json"))).unwrap();
+    assert!(
+        bill("lab-2").contains("registry.example/shop/web") && !bill("lab-1").contains("registry.example")
+    );
+}
+
+#[test]
 fn a_cluster_file_names_images_and_says_what_is_wrong_with_them() {
     let dir = tempfile::tempdir().unwrap();
     let cluster = |images: &str| {

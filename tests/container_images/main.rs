@@ -10,11 +10,11 @@ mod local;
 mod registry;
 mod registry_faults;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use hcimage::arch::Arch;
-use hcimage::images::{ImageBundle, ImageError, ImageSource, LocalImages, RegistryHosts, bundle};
+use hcimage::images::{ImageBundle, ImageError, ImageSource, LocalImages, RegistryHosts, bundles};
 use hcimage_testkit::desk::Desk;
 
 /// The bundle of these sources for one architecture.
@@ -28,8 +28,9 @@ fn bundle_with(
     sources: &[ImageSource],
     arch: Arch,
 ) -> Result<ImageBundle, ImageError> {
-    let made = bundle(&desk.tools(), &mut desk.lock(), hosts, sources, arch)?;
-    Ok(made.expect("there are images"))
+    let set = BTreeSet::from([sources.to_vec()]);
+    let mut made = bundles(&desk.tools(), &mut desk.lock(), hosts, &set, arch)?;
+    Ok(made.remove(sources).expect("there are images"))
 }
 
 fn local(path: &Path, name: Option<&str>) -> ImageSource {

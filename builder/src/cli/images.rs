@@ -7,7 +7,7 @@ use hc_common::text::printable::printable;
 use super::build_args::BuildArgs;
 use super::output;
 use super::output::Usage;
-use crate::session::ContainerImages;
+use crate::session::{ContainerImages, ImagePlaces};
 
 /// List the container images that the nodes have, and what they would have to pull
 ///
@@ -32,12 +32,14 @@ impl Args {
         let (project, sources) = (self.build_args.project()?, self.build_args.sources()?);
         let session = self.build_args.session()?;
         let found = session.container_images(&project, &sources, self.check)?;
-        let ContainerImages { there, of_k3s, missing, unchecked } = &found;
+        let ContainerImages { there, missing, unchecked } = &found;
         let mut out = output::stdout();
-        for (name, archs) in there {
+        for (name, ImagePlaces { archs, only_on, with_k3s }) in there {
             let archs = archs.iter().copied().collect::<Vec<_>>().join(", ");
-            let source = if of_k3s.contains(name) { "with k3s" } else { "[[images]]" };
-            writeln!(out, "{}  {archs}  {source}", printable(name))?;
+            let source = if *with_k3s { "with k3s" } else { "[[images]]" };
+            let only = only_on.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            let only = if only.is_empty() { only } else { format!("  only {only}") };
+            writeln!(out, "{}  {archs}  {source}{only}", printable(name))?;
         }
         for name in unchecked {
             writeln!(out, "not looked at: {}: see --check", printable(name))?;

@@ -52,6 +52,10 @@ pub enum InvalidSingleNode {
     },
 }
 
+fn on_it(source: ImageSource) -> WantedImages {
+    WantedImages { source, nodes: NodeChoice::default() }
+}
+
 /// The cluster of one node, with the name of the node.
 pub fn single_node(wanted: SingleNode) -> Result<Cluster, InvalidSingleNode> {
     let mut addons = BTreeSet::new();
@@ -113,7 +117,7 @@ pub fn single_node(wanted: SingleNode) -> Result<Cluster, InvalidSingleNode> {
         users: Vec::new(),
         registries: None,
         manifests: wanted.manifests,
-        images: wanted.images,
+        images: wanted.images.into_iter().map(on_it).collect(),
         charts: Vec::new(),
         packages: Vec::new(),
         online: wanted.online,

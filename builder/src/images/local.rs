@@ -14,7 +14,7 @@ use super::resolve;
 use super::tar_file::TarFile;
 
 /// Images of a file or folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LocalImages {
     /// An archive, packed or not, or the folder of an OCI layout.
     pub path: PathBuf,

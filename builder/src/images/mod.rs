@@ -26,6 +26,8 @@ pub use needed::needs;
 pub(crate) use registry::chart;
 pub use registry::{Credentials, RegistryAccess, RegistryHosts};
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::arch::Arch;
 use crate::source::SourceContext;
 use crate::source::artifact::Artifact;
@@ -59,7 +61,7 @@ impl Image {
 }
 
 /// Where container images come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ImageSource {
     /// From the registry in its name.
     Registry(ImageReference),
@@ -76,27 +78,36 @@ pub struct ImageBundle {
     pub archive: Artifact,
 }
 
-/// The bundle of what `sources` name, for one architecture; none where they name nothing.
+/// The bundle of each set of sources, for one architecture; none for a set that names nothing. What several sets have is read
+/// once.
 ///
 /// # Errors
 /// When an image cannot be had, is damaged, or has nothing for the architecture.
-pub fn bundle(
+pub fn bundles(
     cx: &SourceContext<'_>,
     lock: &mut Lock,
     hosts: &RegistryHosts,
-    sources: &[ImageSource],
+    sets: &BTreeSet<Vec<ImageSource>>,
     arch: Arch,
-) -> Result<Option<ImageBundle>> {
-    let mut images: Vec<Image> = Vec::new();
-    for source in sources {
-        match source {
-            ImageSource::Local(local) => images.extend(local::read(cx, local, arch)?),
-            ImageSource::Registry(name) => images.push(registry::obtain(cx, lock, hosts, name, arch)?),
-        }
+) -> Result<BTreeMap<Vec<ImageSource>, ImageBundle>> {
+    let mut known: BTreeMap<&ImageSource, Vec<Image>> = BTreeMap::new();
+    for source in sets.iter().flatten().collect::<BTreeSet<_>>() {
+        let images = match source {
+            ImageSource::Local(local) => local::read(cx, local, arch)?,
+            ImageSource::Registry(name) => vec![registry::obtain(cx, lock, hosts, name, arch)?],
+        };
+        known.insert(source, images);
     }
-    if images.is_empty() {
-        return Ok(None);
+    let mut bundles = BTreeMap::new();
+    for set in sets.iter().filter(|set| !set.is_empty()) {
+        let images = set.iter().filter_map(|source| known.get(source)).flatten().cloned();
+        bundles.insert(set.clone(), bundle(cx, images.collect(), arch)?);
     }
+    Ok(bundles)
+}
+
+/// The archive of these images.
+fn bundle(cx: &SourceContext<'_>, mut images: Vec<Image>, arch: Arch) -> Result<ImageBundle> {
     images.sort_by(|one, other| one.name.cmp(&other.name));
     for pair in images.windows(2) {
         if let [one, other] = pair
@@ -108,5 +119,5 @@ pub fn bundle(
     }
     images.dedup_by(|one, other| one.name == other.name);
     let archive = archive::write(cx, &images, arch)?;
-    Ok(Some(ImageBundle { names: images.iter().flat_map(Image::names).collect(), archive }))
+    Ok(ImageBundle { names: images.iter().flat_map(Image::names).collect(), archive })
 }

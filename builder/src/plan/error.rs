@@ -85,16 +85,6 @@ pub enum PlanError {
         /// The release.
         release: K3sVersion,
     },
-    /// Containers would pull their images.
-    #[error(
-        "{} of the manifests would need a registry; fix them, or set online = true (--online) where the nodes have internet:{}",
-        if missing.len() == 1 { "a container" } else { "containers" },
-        missing.iter().map(|line| format!("\n  {line}")).collect::<String>()
-    )]
-    Pulled {
-        /// A line each: manifest, workload, container, image, and the fix.
-        missing: Vec<String>,
-    },
     /// k3s would not install a chart.
     #[error("chart {release}: {problem}")]
     Chart {
@@ -143,11 +133,9 @@ impl Classified for PlanError {
             | Self::Overruled(_)
             | Self::Image(_)
             | Self::Modules { .. } => ExitClass::Unsupported,
-            Self::Seed(_)
-            | Self::DataDisk { .. }
-            | Self::PackagedManifest { .. }
-            | Self::Pulled { .. }
-            | Self::Chart { .. } => ExitClass::Usage,
+            Self::Seed(_) | Self::DataDisk { .. } | Self::PackagedManifest { .. } | Self::Chart { .. } => {
+                ExitClass::Usage
+            }
             Self::Boot(_) | Self::Edit { .. } | Self::NotText { .. } => ExitClass::BadInput,
             Self::Conflict { .. } | Self::NotTaken(_) => return None,
         })

@@ -7,7 +7,6 @@ use crate::formats::{container_stop, k3s_env, k3s_unit};
 use crate::value::{BootstrapRole, Role};
 
 use super::builder::PlanBuilder;
-use super::container_images;
 use super::edit::Content;
 use super::error::PlanError;
 use super::k3s_settings;
@@ -55,7 +54,6 @@ pub(super) fn payload(builder: &mut PlanBuilder, request: &Request<'_>) -> Resul
         let path = format!("{IMAGES}/{}", bundle.archive.name);
         builder.artifact(&path, 0o644, &bundle.archive, "container images of the cluster file");
     }
-    container_images::check(request)?;
     // Where this file exists, k3s skips unchanged archives at every other start: a start that skips them also empties it.
     // With releases that take the pins of the images away then, an offline node could lose its images for good.
     if request.k3s.version.keeps_pins() {

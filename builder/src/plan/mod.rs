@@ -44,7 +44,7 @@ mod warnings;
 mod wifi;
 
 pub use boot::BootFaults;
-pub use container_images::{of_k3s, pulled};
+pub use container_images::{NodeImages, of_k3s, pulled};
 pub use edit::{Action, Content, DiskId, Edit, Plan, Reason};
 pub use error::PlanError;
 pub use request::{NodeSecrets, Request};

@@ -27,7 +27,7 @@ pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<
 /// What firstboot is told; none where no package is asked for. One that the base has already may have its units enabled all the
 /// same.
 pub(super) fn seed(request: &Request<'_>) -> Option<seed::Packages> {
-    let wanted = || request.cluster.packages.iter().filter(|package| package.is_for(request.node));
+    let wanted = || request.cluster.packages.iter().filter(|package| package.nodes.includes(request.node));
     wanted().next()?;
     let installed = request.packages.0.iter().filter_map(|package| package.name.parse().ok());
     Some(seed::Packages {

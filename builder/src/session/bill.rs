@@ -1,10 +1,10 @@
 //! What goes into a node image, for its bill of materials.
 
 use crate::charts::PackedChart;
+use crate::cluster::{Cluster, Node};
 use crate::formats::dpkg_status;
 use crate::fs::{FsError, ImagePath};
 use crate::os::{Family, Tree};
-use crate::packages::PackageSet;
 use crate::pipeline::BuildError;
 use crate::plan::of_k3s;
 use crate::sbom::{Bill, Part, PartKind};
@@ -14,14 +14,15 @@ use crate::value::{ImageReference, Role};
 use super::SessionError;
 use super::sources::BoardInputs;
 
-/// The bill of a node of this role. `packages` are those of the base, `more` those that it gets besides, or newer ones.
+/// The bill of a node. `packages` are those of the base; the node gets more, and newer ones.
 pub(super) fn bill(
     inputs: &BoardInputs,
     packages: &[Part],
-    more: &PackageSet,
     charts: &[PackedChart],
-    role: Role,
+    cluster: &Cluster,
+    node: &Node,
 ) -> Bill {
+    let more = inputs.packages_of(cluster, node);
     let mut parts = vec![base(inputs)];
     let is_replaced = |part: &&Part| more.0.iter().any(|new| new.replaces.is_some() && new.name == part.name);
     parts.extend(packages.iter().filter(|part| !is_replaced(part)).cloned());
@@ -36,10 +37,11 @@ pub(super) fn bill(
     }));
     let k3s = inputs.k3s.version.to_string();
     parts.extend([&inputs.k3s.binary, &inputs.k3s.airgap_images].map(|artifact| of_release(artifact, &k3s)));
-    let own = inputs.images.iter().flat_map(|bundle| bundle.names.iter().cloned());
+    let own = inputs.images_of(cluster, node).into_iter().flat_map(|bundle| bundle.names.iter().cloned());
     parts.extend(of_k3s(&inputs.k3s).chain(own).map(|name| image(&name)));
     // An agent has no charts.
-    parts.extend(charts.iter().filter(|_| role == Role::Server).map(chart));
+    let is_server = node.bootstrap_role.role() == Role::Server;
+    parts.extend(charts.iter().filter(|_| is_server).map(chart));
     Bill { parts }
 }
 

@@ -103,6 +103,7 @@ impl Session {
         });
         RunDir::clear_leftovers(self.cx().progress);
         let prepared = self.prepare(project, sources)?;
+        prepared.check_images()?;
         // A cluster that cannot be built gets no secrets either.
         let ephemeral = project.secrets_or_ephemeral(prepared.earliest())?;
         let mut warnings = Vec::new();
@@ -204,9 +205,8 @@ impl Prepared<'_> {
                     new.insert(Batch { inputs, packages: packages(inputs)?, targets: Vec::new() })
                 }
             };
-            let (name, board, role) = (node.name.clone(), node.board.clone(), node.bootstrap_role.role());
-            let more = inputs.packages_of(&self.project.cluster, node);
-            let bill = bill(inputs, &batch.packages, more, &self.charts, role);
+            let (name, board) = (node.name.clone(), node.board.clone());
+            let bill = bill(inputs, &batch.packages, &self.charts, &self.project.cluster, node);
             batch.targets.push(Target { node: name, board, plan, output, bill });
         }
         Ok(batches.into_values().collect())

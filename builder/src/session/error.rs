@@ -89,6 +89,16 @@ pub enum SessionError {
         /// The names that exist, separated by commas.
         known: String,
     },
+    /// Containers would pull their images.
+    #[error(
+        "{} of the manifests would need a registry; fix them, or set online = true (--online) where the nodes have internet:{}",
+        if missing.len() == 1 { "a container" } else { "containers" },
+        missing.iter().map(|line| format!("\n  {line}")).collect::<String>()
+    )]
+    Pulled {
+        /// A line each: manifest, workload, container, image, and the fix.
+        missing: Vec<String>,
+    },
     /// A plan cannot be compared with its base.
     #[error("comparing with the base image")]
     Compare(#[source] FsError),
@@ -130,7 +140,9 @@ impl Classified for SessionError {
             Self::Secrets(error) => error.class(),
             Self::CgroupV1Unsupported(error) => error.class(),
             Self::Node { source, .. } => source.class(),
-            Self::NoBase { .. } | Self::NoNode { .. } | Self::NoEntry { .. } => Some(ExitClass::Usage),
+            Self::NoBase { .. } | Self::NoNode { .. } | Self::NoEntry { .. } | Self::Pulled { .. } => {
+                Some(ExitClass::Usage)
+            }
             Self::Output(_)
             | Self::BundleExists { .. }
             | Self::NoProgram(_)

@@ -3,24 +3,60 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::charts::{self, Rendering};
-use crate::cluster::{Chart, containers_of};
-use crate::plan::{of_k3s, pulled};
+use crate::cluster::{Chart, Manifest, Node, containers_of};
+use crate::plan::{NodeImages, of_k3s, pulled};
 use crate::source::k3s_version::K3sVersion;
-use crate::value::ImageReference;
+use crate::value::Hostname;
 
+use super::sources::Prepared;
 use super::{Project, Session, SessionError, Sources};
 
 /// What the nodes have of container images, and what they lack.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct ContainerImages {
-    /// By their full names, with the processor of the nodes that have them, such as `arm64`.
-    pub there: BTreeMap<String, BTreeSet<&'static str>>,
-    /// Those among them that come with k3s.
-    pub of_k3s: BTreeSet<String>,
+    /// By their full names.
+    pub there: BTreeMap<String, ImagePlaces>,
     /// A line for each container whose image would be pulled: where it is, its image, and the fix.
     pub missing: Vec<String>,
     /// Charts whose images were not looked at.
     pub unchecked: Vec<String>,
+}
+
+/// Where an image is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ImagePlaces {
+    /// The processors of the nodes that have it, such as `arm64`.
+    pub archs: BTreeSet<&'static str>,
+    /// The nodes that have it, where others do not.
+    pub only_on: Vec<Hostname>,
+    /// Whether it comes with k3s.
+    pub with_k3s: bool,
+}
+
+impl<'a> Prepared<'a> {
+    /// The images of each node.
+    fn node_images(&self) -> Vec<NodeImages<'a>> {
+        let cluster = &self.project.cluster;
+        let of_node = |node: &'a Node| {
+            let inputs = self.boards.get(node.board.as_str())?;
+            let own = inputs.images_of(cluster, node).into_iter().flat_map(|bundle| &bundle.names);
+            let names = of_k3s(&inputs.k3s).chain(own.cloned()).collect();
+            Some(NodeImages { node, arch: inputs.base.facts().arch.go(), names })
+        };
+        cluster.nodes.iter().filter_map(of_node).collect()
+    }
+
+    /// All images that manifests name are on the nodes where their pods may run.
+    pub(super) fn check_images(&self) -> Result<(), SessionError> {
+        let cluster = &self.project.cluster;
+        if cluster.online || cluster.manifests.is_empty() {
+            return Ok(());
+        }
+        let nodes = self.node_images();
+        let of = |manifest: &Manifest| pulled(manifest.name(), manifest.containers(), &nodes);
+        let missing: Vec<String> = cluster.manifests.iter().flat_map(of).collect();
+        if missing.is_empty() { Ok(()) } else { Err(SessionError::Pulled { missing }) }
+    }
 }
 
 impl Session {
@@ -36,19 +72,11 @@ impl Session {
         render: bool,
     ) -> Result<ContainerImages, SessionError> {
         let prepared = self.prepare(project, sources)?;
-        let mut found = ContainerImages::default();
-        let mut by_arch: BTreeMap<&'static str, Vec<ImageReference>> = BTreeMap::new();
-        let mut k3s: Option<K3sVersion> = None;
-        for inputs in prepared.boards.values() {
-            let arch = inputs.base.facts().arch.debian();
-            let with_k3s: Vec<ImageReference> = of_k3s(&inputs.k3s).collect();
-            let own = inputs.images.as_ref().map(|bundle| bundle.names.clone()).unwrap_or_default();
-            found.of_k3s.extend(with_k3s.iter().map(ToString::to_string));
-            for name in with_k3s.iter().chain(&own) {
-                found.there.entry(name.to_string()).or_default().insert(arch);
-            }
-            by_arch.insert(arch, with_k3s.into_iter().chain(own).collect());
-            k3s = Some(inputs.k3s.version.clone());
+        let nodes = prepared.node_images();
+        let k3s: Option<&K3sVersion> = prepared.boards.values().next_back().map(|inputs| &inputs.k3s.version);
+        let mut found = ContainerImages { there: places(&nodes), ..ContainerImages::default() };
+        for name in prepared.boards.values().flat_map(|inputs| of_k3s(&inputs.k3s)) {
+            found.there.entry(name.to_string()).or_default().with_k3s = true;
         }
         let mut asked: Vec<(String, Vec<_>)> = Vec::new();
         for manifest in &project.cluster.manifests {
@@ -56,7 +84,7 @@ impl Session {
         }
         for (chart, packed) in project.cluster.charts.iter().zip(&prepared.charts) {
             let shown = format!("chart {}", chart.release);
-            let Some(k3s) = k3s.as_ref().filter(|_| render) else {
+            let Some(k3s) = k3s.filter(|_| render) else {
                 found.unchecked.push(shown);
                 continue;
             };
@@ -73,13 +101,26 @@ impl Session {
             })?;
             asked.push((shown, containers));
         }
-        for there in by_arch.values() {
-            for line in asked.iter().flat_map(|(place, containers)| pulled(place, containers, there)) {
-                if !found.missing.contains(&line) {
-                    found.missing.push(line);
-                }
-            }
+        for (place, containers) in &asked {
+            found.missing.extend(pulled(place, containers, &nodes));
         }
         Ok(found)
     }
+}
+
+fn places(nodes: &[NodeImages<'_>]) -> BTreeMap<String, ImagePlaces> {
+    let mut places: BTreeMap<String, ImagePlaces> = BTreeMap::new();
+    for NodeImages { node, arch, names } in nodes {
+        for name in names {
+            let place = places.entry(name.to_string()).or_default();
+            place.archs.insert(arch);
+            if !place.only_on.contains(&node.name) {
+                place.only_on.push(node.name.clone());
+            }
+        }
+    }
+    for place in places.values_mut().filter(|place| place.only_on.len() == nodes.len()) {
+        place.only_on.clear();
+    }
+    places
 }

@@ -28,7 +28,7 @@ use crate::value::Hostname;
 
 pub use build::{BuiltNode, Destination, Outcome};
 pub use error::SessionError;
-pub use images::ContainerImages;
+pub use images::{ContainerImages, ImagePlaces};
 pub use preview::Preview;
 pub use project::Project;
 pub use rotate::Rotated;

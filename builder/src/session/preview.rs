@@ -38,6 +38,7 @@ impl Session {
             project.require_node(name)?;
         }
         let prepared = self.prepare(project, sources)?;
+        prepared.check_images()?;
         let secrets = project.secrets_or_ephemeral(prepared.earliest())?;
         let mut trees = BTreeMap::new();
         let mut previews = Vec::new();

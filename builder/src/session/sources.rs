@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::board::{Board, Boards};
 use crate::charts::{self, PackedChart};
-use crate::cluster::{self, Cluster, Node, RegistryAuth, check_base};
+use crate::cluster::{self, Cluster, ImageSource, Node, RegistryAuth, check_base};
 use crate::images::{self, Credentials, ImageBundle, RegistryAccess, RegistryHosts};
 use crate::packages::{self, AptBase, BoardPackages, PackageError, PackageRequest, PackageSet};
 use crate::payload;
@@ -58,7 +58,8 @@ pub enum K3sChoice {
 pub(super) struct BoardInputs {
     pub(super) base: Base,
     pub(super) k3s: K3sBundle,
-    pub(super) images: Option<ImageBundle>,
+    /// The images of its nodes, by where they come from.
+    images: BTreeMap<Vec<ImageSource>, ImageBundle>,
     /// What nodes get of the base's distribution, by what was asked for.
     packages: BTreeMap<Vec<PackageRequest>, PackageSet>,
     firstboot: &'static [u8],
@@ -71,6 +72,11 @@ pub(super) struct BoardInputs {
 }
 
 impl BoardInputs {
+    /// The user's container images that the node gets.
+    pub(super) fn images_of(&self, cluster: &Cluster, node: &Node) -> Option<&ImageBundle> {
+        self.images.get(&cluster.image_sources(node))
+    }
+
     /// What the node gets of the base's distribution.
     pub(super) fn packages_of(&self, cluster: &Cluster, node: &Node) -> &PackageSet {
         static NONE: PackageSet = PackageSet(Vec::new());
@@ -137,7 +143,7 @@ impl Session {
         for chart in &project.cluster.charts {
             charts.push(charts::obtain(&cx, lock, &hosts, chart.release.as_str(), &chart.place)?);
         }
-        let mut by_arch: BTreeMap<&'static str, (K3sBundle, Option<ImageBundle>)> = BTreeMap::new();
+        let mut by_arch: BTreeMap<&'static str, (K3sBundle, BTreeMap<_, _>)> = BTreeMap::new();
         let mut boards = BTreeMap::new();
         for (board, base, unpacked) in bases {
             let arch = board.architecture;
@@ -145,7 +151,8 @@ impl Session {
                 Some(obtained) => obtained.clone(),
                 None => {
                     let k3s = k3s_release::obtain(&cx, &k3s, arch, lock)?;
-                    let images = images::bundle(&cx, lock, &hosts, &project.cluster.images, arch)?;
+                    let sets = image_sets(&project.cluster, board);
+                    let images = images::bundles(&cx, lock, &hosts, &sets, arch)?;
                     by_arch.insert(arch.debian(), (k3s.clone(), images.clone()));
                     (k3s, images)
                 }
@@ -246,6 +253,17 @@ impl Sources {
     }
 }
 
+/// The different sets of images that nodes with the processor of this board get.
+fn image_sets(cluster: &Cluster, board: &Board) -> BTreeSet<Vec<ImageSource>> {
+    let has_it = |node: &&Node| {
+        cluster
+            .boards
+            .get(&node.board)
+            .is_some_and(|choice| choice.profile.architecture == board.architecture)
+    };
+    cluster.nodes.iter().filter(has_it).map(|node| cluster.image_sources(node)).collect()
+}
+
 /// What the cluster file says of registries, for fetching from them.
 fn registry_hosts(cluster: &Cluster, progress: &dyn Progress) -> RegistryHosts {
     let mut hosts = RegistryHosts::default();
@@ -297,7 +315,7 @@ impl Prepared<'_> {
             board: &choice.profile,
             secrets: secrets.as_ref(),
             k3s: &inputs.k3s,
-            images: inputs.images.as_ref(),
+            images: inputs.images_of(&self.project.cluster, node),
             charts: &self.charts,
             packages: inputs.packages_of(&self.project.cluster, node),
             firstboot: inputs.firstboot,

@@ -21,6 +21,16 @@ impl Taint {
     pub fn identity(&self) -> (&str, &str) {
         (&self.key, self.effect)
     }
+
+    /// Its value; empty where it has none.
+    pub fn value(&self) -> &str {
+        self.value.as_deref().unwrap_or_default()
+    }
+
+    /// Whether a pod that does not tolerate it stays off the node, and not only goes elsewhere where it can.
+    pub fn keeps_off(&self) -> bool {
+        self.effect != "PreferNoSchedule"
+    }
 }
 
 impl FromStr for Taint {

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use serde_spanned::Spanned;
-
 use crate::cluster::field::{Field, Span};
 use crate::cluster::field_type::FileName;
 use crate::cluster::file::{
@@ -12,7 +10,7 @@ use crate::cluster::file::{
 use crate::cluster::model::Manifest;
 use crate::cluster::problem::Problems;
 
-use super::unique;
+use super::{node_choice, unique};
 
 /// The directory of k3s, where the image has k3s's archives, and the directories below it that can be mount points.
 const K3S: &str = "/var/lib/rancher/k3s";
@@ -34,7 +32,7 @@ pub(super) fn check(file: &File, problems: &mut Problems<'_>) {
     }
     overlays(file, problems);
     manifests(file, problems);
-    images(&file.images, problems);
+    images(file, problems);
 }
 
 fn data_disk(disk: &DataDiskTable, problems: &mut Problems<'_>) {
@@ -188,11 +186,12 @@ pub(super) fn addon(field: &Field<FileName>) -> String {
     file_name(field).split('.').next().unwrap_or_default().to_owned()
 }
 
-fn images(images: &[Spanned<ImageTable>], problems: &mut Problems<'_>) {
-    let tables = || images.iter().map(|image| (image.get_ref(), image.span()));
+fn images(file: &File, problems: &mut Problems<'_>) {
+    let tables = || file.images.iter().map(|image| (image.get_ref(), image.span()));
     let named = tables().filter_map(|(image, _)| image.name.as_ref()).map(|name| (&name.value, &name.span));
     unique::check(problems, named, |name| format!("duplicate image {name}"), "list each image once");
-    for (ImageTable { name, archive, layout }, span) in tables() {
+    for (ImageTable { name, archive, layout, role, nodes }, span) in tables() {
+        node_choice::check(role.as_ref(), nodes, "image", file, problems);
         match (name, archive, layout) {
             (None, None, None) if problems.is_whole() => {
                 problems.error(

@@ -9,6 +9,7 @@ mod control_plane;
 mod extras;
 mod join;
 mod network;
+mod node_choice;
 mod nodes;
 mod packages;
 mod routes;

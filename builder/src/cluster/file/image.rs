@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::cluster::field::Field;
 use crate::cluster::field_type::FileName;
-use crate::value::ImageReference;
+use crate::value::{Hostname, ImageReference, Role};
 
 /// Container images that the nodes have from the start. Manifests find them under their names, without a network.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -21,4 +21,11 @@ pub(in crate::cluster) struct ImageTable {
     /// The folder of an OCI image layout. Without `name` all images in it are taken.
     #[schemars(extend("examples" = ["shop-oci"]))]
     pub(in crate::cluster) layout: Option<Field<FileName>>,
+    /// The role of the nodes that have it. The default is both.
+    #[schemars(extend("examples" = ["agent"]))]
+    pub(in crate::cluster) role: Option<Field<Role>>,
+    /// The nodes that have it. The default is all. Containers that ask for it may run on these only: their pods need a
+    /// `nodeSelector`, or the other nodes a taint.
+    #[schemars(extend("examples" = [["home-2"]], "default" = []))]
+    pub(in crate::cluster) nodes: Vec<Field<Hostname>>,
 }

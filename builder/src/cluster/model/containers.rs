@@ -5,6 +5,8 @@ use yaml_rust2::yaml::Hash;
 
 use crate::formats::yaml_load::{self, YamlError};
 
+use super::PodPlacement;
+
 /// What an object runs: a container of it, with the image that it asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Container {
@@ -16,6 +18,8 @@ pub struct Container {
     pub image: String,
     /// Whether its image is asked of a registry at every start.
     pub always_pulls: bool,
+    /// Where its pod may run.
+    pub placement: PodPlacement,
 }
 
 /// The fields of a pod with containers (Kubernetes API, `PodSpec`).
@@ -70,23 +74,23 @@ fn below(yaml: &Yaml, workload: &str, found: &mut Vec<Container>) {
 /// The containers and image volumes of a mapping, where it is the specification of a pod.
 fn pod(fields: &Hash, workload: &str, found: &mut Vec<Container>) {
     let list = |key: &str| fields.get(&Yaml::String(key.to_owned())).and_then(Yaml::as_vec);
+    let mut add = |named: &Yaml, image: &Yaml, policy: &Yaml| {
+        let Some(image) = image.as_str() else { return };
+        found.push(Container {
+            workload: workload.to_owned(),
+            name: named["name"].as_str().unwrap_or_default().to_owned(),
+            image: image.to_owned(),
+            always_pulls: policy.as_str() == Some("Always"),
+            placement: PodPlacement::of_pod(fields),
+        });
+    };
     for container in LISTS.iter().filter_map(|key| list(key)).flatten() {
-        add(container, &container["image"], &container["imagePullPolicy"], workload, found);
+        add(container, &container["image"], &container["imagePullPolicy"]);
     }
     for volume in list("volumes").into_iter().flatten() {
         let image = &volume["image"];
-        add(volume, &image["reference"], &image["pullPolicy"], workload, found);
+        add(volume, &image["reference"], &image["pullPolicy"]);
     }
-}
-
-fn add(named: &Yaml, image: &Yaml, policy: &Yaml, workload: &str, found: &mut Vec<Container>) {
-    let Some(image) = image.as_str() else { return };
-    found.push(Container {
-        workload: workload.to_owned(),
-        name: named["name"].as_str().unwrap_or_default().to_owned(),
-        image: image.to_owned(),
-        always_pulls: policy.as_str() == Some("Always"),
-    });
 }
 
 #[cfg(test)]

@@ -3,11 +3,14 @@
 mod chart;
 mod containers;
 mod data_disk;
+mod image;
 mod k3s;
 mod manifest;
 mod network;
 mod node;
+mod node_choice;
 mod package;
+mod pod_placement;
 mod registries;
 mod system;
 
@@ -15,11 +18,14 @@ pub use crate::images::ImageSource;
 pub use chart::Chart;
 pub use containers::{Container, containers_of};
 pub use data_disk::{DataDir, DataDisk, Format};
+pub use image::WantedImages;
 pub use k3s::{Component, Datastore, External, FlannelBackend, K3s, Setting, Settings};
 pub use manifest::{BadManifest, Manifest};
 pub use network::{Addressing, Link, NodeNetwork, Wifi, WifiSecurity};
 pub use node::{Node, Nodes};
+pub use node_choice::NodeChoice;
 pub use package::WantedPackage;
+pub use pod_placement::PodPlacement;
 pub use registries::{Mirror, Registries, RegistryAccess, RegistryAuth};
 pub use system::{Base, BoardChoice, User};
 
@@ -66,7 +72,7 @@ pub struct Cluster {
     /// Manifests that k3s applies, in the order of the file.
     pub manifests: Vec<Manifest>,
     /// Container images that the nodes have from the start.
-    pub images: Vec<ImageSource>,
+    pub images: Vec<WantedImages>,
     /// Helm charts that k3s installs.
     pub charts: Vec<Chart>,
     /// Packages of the bases' distributions.
@@ -115,10 +121,18 @@ impl Cluster {
 
     /// The packages of its base's distribution that `node` gets, sorted.
     pub fn package_requests(&self, node: &Node) -> Vec<PackageRequest> {
-        let wanted = self.packages.iter().filter(|package| package.is_for(node));
+        let wanted = self.packages.iter().filter(|package| package.nodes.includes(node));
         let mut requests: Vec<PackageRequest> = wanted.map(|package| package.request.clone()).collect();
         requests.sort();
         requests
+    }
+
+    /// Where the container images come from that `node` gets, sorted.
+    pub fn image_sources(&self, node: &Node) -> Vec<ImageSource> {
+        let wanted = self.images.iter().filter(|images| images.nodes.includes(node));
+        let mut sources: Vec<ImageSource> = wanted.map(|images| images.source.clone()).collect();
+        sources.sort();
+        sources
     }
 
     /// Whether `node` is one of several servers that share an etcd.

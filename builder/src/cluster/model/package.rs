@@ -1,9 +1,9 @@
 //! A package of the base's distribution, and which nodes get it.
 
 use crate::packages::PackageRequest;
-use crate::value::{Hostname, Role, UnitName};
+use crate::value::UnitName;
 
-use super::Node;
+use super::NodeChoice;
 
 /// A package that nodes get.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,16 +14,6 @@ pub struct WantedPackage {
     pub enable: Vec<UnitName>,
     /// Units that are neither.
     pub disable: Vec<UnitName>,
-    /// The role of the nodes; none is any.
-    pub role: Option<Role>,
-    /// The nodes; none are all.
-    pub nodes: Vec<Hostname>,
-}
-
-impl WantedPackage {
-    /// Whether the node gets it.
-    pub fn is_for(&self, node: &Node) -> bool {
-        self.role.is_none_or(|role| role == node.bootstrap_role.role())
-            && (self.nodes.is_empty() || self.nodes.contains(&node.name))
-    }
+    /// The nodes that get it.
+    pub nodes: NodeChoice,
 }

@@ -98,12 +98,17 @@ pub(super) fn manifest(field: &Field<FileName>, reader: &mut Reader<'_, '_>) -> 
     Manifest::new(&name, text).map_err(refused).ok()
 }
 
-pub(super) fn image(table: ImageTable, reader: &mut Reader<'_, '_>) -> Option<ImageSource> {
-    let ImageTable { name, archive, layout } = table;
+pub(super) fn image(table: ImageTable, reader: &mut Reader<'_, '_>) -> Option<WantedImages> {
+    let ImageTable { name, archive, layout, role, nodes } = table;
     let name = bare(name);
-    let Some(path) = archive.or(layout) else { return name.map(ImageSource::Registry) };
-    reader.tell_outside(&path.value, &path.span);
-    Some(ImageSource::Local(LocalImages { path: reader.context.dir.join(&path.value.0), name }))
+    let source = match archive.or(layout) {
+        Some(path) => {
+            reader.tell_outside(&path.value, &path.span);
+            ImageSource::Local(LocalImages { path: reader.context.dir.join(&path.value.0), name })
+        }
+        None => ImageSource::Registry(name?),
+    };
+    Some(WantedImages { source, nodes: NodeChoice { role: bare(role), names: all(nodes) } })
 }
 
 pub(super) fn package(table: PackageTable) -> Option<WantedPackage> {
@@ -112,8 +117,7 @@ pub(super) fn package(table: PackageTable) -> Option<WantedPackage> {
         request: PackageRequest { name: table.name?.value, recommends },
         enable: all(table.enable),
         disable: all(table.disable),
-        role: bare(table.role),
-        nodes: all(table.nodes),
+        nodes: NodeChoice { role: bare(table.role), names: all(table.nodes) },
     })
 }
 
