@@ -217,7 +217,7 @@ impl Applier<'_> {
     fn edit(&mut self, edit: &Edit) -> Result<(), ApplyError> {
         let fs = |source| ApplyError::Fs { path: edit.path.clone(), source };
         let old = self.tree.stat(&edit.path).map_err(fs)?;
-        let hidden = matches!(&edit.action, Action::Write(Content::Secret(_), _));
+        let hidden = matches!(&edit.action, Action::Write(Content::Secret(_) | Content::Masked(..), _));
         let old = old.filter(|_| !hidden);
         let old_sha256 = digest(self.tree, &edit.path, old.as_ref()).map_err(fs)?;
         let now = match &edit.action {
@@ -293,7 +293,9 @@ impl Applier<'_> {
             Content::Bytes(bytes) => {
                 (Some(Sha256Digest::of(bytes)), self.stream(&edit.path, bytes.as_ref(), attributes)?.0)
             }
-            Content::Secret(text) => (None, self.stream(&edit.path, text.expose().as_bytes(), attributes)?.0),
+            Content::Secret(text) | Content::Masked(text, _) => {
+                (None, self.stream(&edit.path, text.expose().as_bytes(), attributes)?.0)
+            }
             Content::HostFile(Artifact {
                 path, size: expected_size, sha256: expected, promised_by, ..
             }) => {

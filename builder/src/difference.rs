@@ -74,6 +74,8 @@ fn difference(tree: &Tree, edit: &Edit) -> Result<Difference, FsError> {
     let new = old.is_none();
     let what = match &edit.action {
         Action::Write(Content::Secret(_), _) => What::Secret { new },
+        // What was there may have the secrets themselves.
+        Action::Write(Content::Masked(_, shown), _) => What::Text { new, diff: unified("", shown) },
         Action::Write(content, _) => {
             let old = match old {
                 Some(stat) if stat.kind == Kind::File && stat.size <= LONGEST_TEXT => {

@@ -22,6 +22,7 @@ pub mod local_file;
 pub mod openpgp;
 pub mod os;
 pub mod output;
+pub mod overlays;
 pub mod packages;
 pub mod payload;
 pub mod pipeline;

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use hcimage::board::Boards;
 use hcimage::cluster::{Checked, LoadContext, Report, parse};
+use hcimage::overlays::Library;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -72,6 +73,7 @@ fn boards() -> Boards {
 fn check(text: &str) -> Result<Checked, Report> {
     let context = LoadContext {
         boards: &boards(),
+        overlays: &Library::default(),
         dir: Path::new(""),
         read: &read,
         is_outside: &|_| false,

@@ -21,6 +21,7 @@ use hcimage::board::{Board, Boards};
 use hcimage::cluster::{Cluster, LoadContext, Node, parse};
 use hcimage::fs::Attributes;
 use hcimage::os::{Bootloader, Facts, FileState};
+use hcimage::overlays::Library;
 use hcimage::packages::PackageSet;
 use hcimage::plan::{Action, Content, Edit, NodeSecrets, Plan, PlanError, Request, plan, warnings};
 use hcimage::secrets::{
@@ -159,8 +160,14 @@ fn cluster(name: &str, board: &Board, boards: &Boards) -> Cluster {
         assert_eq!(path, Path::new("shop.yaml"));
         Ok(manifest.as_bytes().to_vec())
     };
-    let context =
-        LoadContext { boards, dir: Path::new(""), read: &read, is_outside: &|_| false, is_shared: false };
+    let context = LoadContext {
+        boards,
+        overlays: &Library::default(),
+        dir: Path::new(""),
+        read: &read,
+        is_outside: &|_| false,
+        is_shared: false,
+    };
     let checked = parse(&text.replace("BOARD", &board.name), name, &context);
     checked.unwrap_or_else(|report| panic!("{report}")).cluster
 }
@@ -216,6 +223,7 @@ fn plan_for(facts: &Facts, cluster: &Cluster, node: &Node, board: &Board) -> Res
         k3s: &release(facts.arch),
         images: None,
         charts: &[],
+        overlays: &[],
         packages: &PackageSet::default(),
         firstboot: b"the program firstboot",
         time: TIME,
@@ -307,7 +315,7 @@ fn owner(attributes: &Attributes) -> String {
 
 fn describe(facts: &Facts, edit: &Edit, content: &Content) -> String {
     match content {
-        Content::Secret(_) => "  (secret)\n".to_owned(),
+        Content::Secret(_) | Content::Masked(..) => "  (secret)\n".to_owned(),
         Content::HostFile(Artifact { path, size, sha256, .. }) => {
             format!("  {}, {size} bytes, SHA-256 {sha256}\n", path.display())
         }

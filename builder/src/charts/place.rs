@@ -24,6 +24,30 @@ pub enum ChartPlace {
     Local(PathBuf),
 }
 
+impl ChartPlace {
+    /// A chart of a repository or registry. Credentials and CA are for a repository: a registry has its own in the cluster
+    /// file.
+    ///
+    /// # Errors
+    /// When the chart's name is none for a registry.
+    pub fn remote(
+        repo: ChartRepo,
+        chart: String,
+        version: ChartVersion,
+        credentials: Option<Credentials>,
+        ca: Option<String>,
+    ) -> Result<Self, ValueError> {
+        match repo {
+            ChartRepo::Http(url) => Ok(Self::Repository(Repository { url, chart, version, credentials, ca })),
+            // A tag has no plus sign.
+            ChartRepo::Oci(prefix) => {
+                let name = format!("{prefix}/{chart}:{}", version.as_str().replace('+', "_")).parse()?;
+                Ok(Self::Registry { name, version })
+            }
+        }
+    }
+}
+
 /// A repository as `helm repo add` knows it.
 #[derive(Debug, Clone)]
 pub struct Repository {

@@ -10,6 +10,7 @@ use crate::board::{Board, Boards};
 use crate::cluster::{Addressing, DataDir, DataDisk, ImageSource, Manifest, SingleNode};
 use crate::images::LocalImages;
 use crate::local_file;
+use crate::overlays::Library;
 use crate::session::{K3sChoice, Project, Session, Sources};
 use crate::source::INPUT_FORMATS;
 use crate::source::k3s_version::{K3sVersion, K3sVersionReq};
@@ -50,6 +51,9 @@ pub(super) struct BuildArgs {
     /// A directory with board profiles of your own
     #[arg(long, value_name = "DIR")]
     profiles: Option<PathBuf>,
+    /// A directory with overlays of your own; those in `overlays` beside the cluster file are found without it
+    #[arg(long, value_name = "DIR", conflicts_with = "board")]
+    overlays: Option<PathBuf>,
     #[command(flatten)]
     node: NodeArgs,
 }
@@ -141,7 +145,7 @@ impl BuildArgs {
             ))
             .into());
         }
-        let (project, warnings) = Project::load(&file, &boards)?;
+        let (project, warnings) = Project::load(&file, &boards, &library(&file, self.overlays.clone()))?;
         if !warnings.is_empty() {
             writeln!(output::stderr(), "{warnings}")?;
         }
@@ -161,6 +165,11 @@ impl BuildArgs {
         }
         Ok(session)
     }
+}
+
+/// The overlays that a cluster file may switch on. Those of `dir` come first.
+pub(super) fn library(cluster_file: &Path, dir: Option<PathBuf>) -> Library {
+    Library::new(dir.into_iter().chain([Library::beside(cluster_file)]).collect())
 }
 
 impl SourceArgs {

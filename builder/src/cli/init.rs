@@ -8,6 +8,7 @@ use anyhow::Context;
 
 use crate::board::Boards;
 use crate::cluster::{self, FixedAddresses, LoadContext, TemplateOptions};
+use crate::overlays::Library;
 use crate::value::{DnsLabel, Host, Subnet, UserName};
 
 use super::ask::Dialogue;
@@ -101,6 +102,7 @@ impl Args {
         let text = cluster::template(&given.options(&boards)?);
         let dir = self.output.parent().unwrap_or(Path::new(""));
         let context = LoadContext {
+            overlays: &Library::default(),
             boards: &boards,
             dir,
             read: &cluster::read_file,

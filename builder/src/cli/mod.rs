@@ -13,6 +13,7 @@ mod init;
 mod inspect;
 mod ls;
 mod output;
+mod overlays;
 mod place;
 mod plan;
 mod rotate;
@@ -67,6 +68,7 @@ enum Command {
     Update(Box<update::Args>),
     Vendor(Box<vendor::Args>),
     Images(Box<images::Args>),
+    Overlays(overlays::Args),
     Cache(cache::Args),
 }
 
@@ -138,6 +140,7 @@ impl Command {
             Self::Update(args) => args.run(),
             Self::Vendor(args) => args.run(),
             Self::Images(args) => args.run(),
+            Self::Overlays(args) => args.run(),
             Self::Cache(args) => args.run(),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use hc_common::text::printable::printable_lines;
 use serde_json::json;
 
 use crate::session::Preview;
@@ -9,6 +10,7 @@ use crate::value::Hostname;
 
 use super::build_args::BuildArgs;
 use super::output;
+use super::overlays;
 
 /// Show what a build would change, without writing an image
 ///
@@ -47,6 +49,7 @@ impl Args {
         }
         let colour = output::coloured();
         let mut out = if colour { output::coloured_stdout() } else { output::stdout() };
+        write!(out, "{}", printable_lines(&overlays::head(&project.cluster.overlays, "")))?;
         for Preview { node, changes, .. } in &nodes {
             let (name, role, board) = (&node.name, node.bootstrap_role.role(), &node.board);
             writeln!(out, "node {name}, {role}, for {board}: {} changes", changes.len())?;

@@ -7,7 +7,7 @@ use crate::board::Boards;
 use crate::secrets::Item;
 use crate::session::{Project, Rotated};
 
-use super::build_args::CLUSTER_FILE;
+use super::build_args::{CLUSTER_FILE, library};
 use super::output;
 
 /// Renew a secret of a cluster, and say what to do on its nodes
@@ -30,6 +30,9 @@ pub(super) struct Args {
     /// A directory with board profiles of your own
     #[arg(long, value_name = "DIR")]
     profiles: Option<PathBuf>,
+    /// A directory with overlays of your own; those in `overlays` beside the cluster file are found without it
+    #[arg(long, value_name = "DIR")]
+    overlays: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -40,7 +43,8 @@ const EXAMPLES: &str = "Examples:
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let boards = Boards::load(self.profiles.as_deref())?;
-        let (project, _) = Project::load(&self.cluster, &boards)?;
+        let (project, _) =
+            Project::load(&self.cluster, &boards, &library(&self.cluster, self.overlays.clone()))?;
         let rotated = project.rotate(&self.item, &self.kubeconfig)?;
         let mut out = output::stdout();
         match rotated {

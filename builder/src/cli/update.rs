@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use hc_common::text::printable::printable;
 
-use super::build_args::{CLUSTER_FILE, SourceArgs};
+use super::build_args::{CLUSTER_FILE, SourceArgs, library};
 use super::output;
 use crate::board::Boards;
 use crate::session::{Changed, Project};
@@ -30,6 +30,9 @@ pub(super) struct Args {
     /// A directory with board profiles of your own
     #[arg(long, value_name = "DIR")]
     profiles: Option<PathBuf>,
+    /// A directory with overlays of your own; those in `overlays` beside the cluster file are found without it
+    #[arg(long, value_name = "DIR")]
+    overlays: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -40,7 +43,8 @@ const EXAMPLES: &str = "Examples:
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let boards = Boards::load(self.profiles.as_deref())?;
-        let (project, _) = Project::load(&self.cluster, &boards)?;
+        let (project, _) =
+            Project::load(&self.cluster, &boards, &library(&self.cluster, self.overlays.clone()))?;
         let changes = super::session()?.update(&project, &self.sources.sources()?, &self.names)?;
         let mut out = output::stdout();
         if changes.is_empty() {

@@ -10,18 +10,23 @@ use toml::de::{DeTable, Deserializer};
 use crate::board::Boards;
 use crate::exit_class::{Classified, ExitClass};
 use crate::local_file::{self, TEXT_LIMIT};
+use crate::overlays::Library;
 
 use super::field::Span;
 use super::file::File;
 use super::model::{Cluster, Manifest};
+use super::overlay_schema::{self, with_names, with_overlays};
 use super::problem::{MOST, Problems, boundary};
 use super::report::Report;
-use super::{check, resolve, schema, validate};
+use super::schema::schema_alone;
+use super::{check, resolve, validate};
 
 /// What a cluster file is loaded with: boards, directory, other files.
 pub struct LoadContext<'a> {
     /// The boards that exist.
     pub boards: &'a Boards,
+    /// The overlays that exist.
+    pub overlays: &'a Library,
     /// The directory of relative paths.
     pub dir: &'a Path,
     /// Reads a file that the cluster file names.
@@ -107,14 +112,20 @@ fn is_shared(path: &Path) -> bool {
 }
 
 /// Reads and checks a cluster file. Paths in it are relative to its directory.
-pub fn load(path: &Path, boards: &Boards) -> Result<Checked, ClusterError> {
+pub fn load(path: &Path, boards: &Boards, overlays: &Library) -> Result<Checked, ClusterError> {
     let failed = |source| ClusterError::Read { path: path.to_owned(), source };
     let bytes = local_file::read(path, TEXT_LIMIT).map_err(failed)?;
     let text = decode(&bytes).map_err(|source| ClusterError::NotText { path: path.to_owned(), source })?;
     let dir = path.parent().unwrap_or(Path::new(""));
     let is_outside = |file: &Path| leads_outside(dir, file);
-    let context =
-        LoadContext { boards, dir, read: &read_file, is_outside: &is_outside, is_shared: is_shared(path) };
+    let context = LoadContext {
+        boards,
+        overlays,
+        dir,
+        read: &read_file,
+        is_outside: &is_outside,
+        is_shared: is_shared(path),
+    };
     parse(text, &path.display().to_string(), &context).map_err(ClusterError::Invalid)
 }
 
@@ -153,7 +164,9 @@ fn read(text: &str, context: &LoadContext<'_>, problems: &mut Problems<'_>) -> O
         problems.error(&span, format!("unsupported schema {version}: this hcimage supports schema 1"), hint);
         return None;
     }
-    validate::check(&schema(), &mut table, problems);
+    let overlays = overlay_schema::named(table.get_ref(), context.overlays, problems);
+    let schema = with_overlays(schema_alone(), &overlays, true);
+    validate::check(&with_names(schema, context.overlays), &mut table, problems);
     problems.schema_is_checked();
     let file = match File::deserialize(Deserializer::from(table)) {
         Ok(file) => file,
@@ -163,7 +176,7 @@ fn read(text: &str, context: &LoadContext<'_>, problems: &mut Problems<'_>) -> O
         }
     };
     check::all(&file, context.boards, problems);
-    resolve::cluster(file, context, problems)
+    resolve::cluster(file, overlays, context, problems)
 }
 
 /// A version that this program does not support: nothing else in such a file can be checked.

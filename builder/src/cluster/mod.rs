@@ -11,6 +11,7 @@ mod file;
 mod k3s_keys;
 mod load;
 mod model;
+mod overlay_schema;
 mod problem;
 mod reference;
 mod report;

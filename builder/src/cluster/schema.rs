@@ -5,10 +5,18 @@ use schemars::generate::SchemaSettings;
 use schemars::transform::{RecursiveTransform, Transform};
 use serde_json::Value;
 
-use super::file::File;
+use crate::overlays::Library;
 
-/// The JSON schema (draft 7, which editors support best), without references.
+use super::file::File;
+use super::overlay_schema::with_overlays;
+
+/// The JSON schema (draft 7, which editors support best), without references; with the overlays that are compiled in.
 pub fn schema() -> Value {
+    with_overlays(schema_alone(), &Library::built_in().unwrap_or_default(), false)
+}
+
+/// The same without overlays.
+pub(super) fn schema_alone() -> Value {
     let mut settings = SchemaSettings::draft07();
     settings.inline_subschemas = true;
     let mut schema = settings.into_generator().into_root_schema_for::<File>();

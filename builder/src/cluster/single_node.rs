@@ -120,6 +120,10 @@ pub fn single_node(wanted: SingleNode) -> Result<Cluster, InvalidSingleNode> {
         images: wanted.images.into_iter().map(on_it).collect(),
         charts: Vec::new(),
         packages: Vec::new(),
+        overlays: Vec::new(),
+        overlay_manifests: Vec::new(),
+        modules: Vec::new(),
+        sysctls: BTreeMap::new(),
         online: wanted.online,
     })
 }

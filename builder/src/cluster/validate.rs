@@ -284,7 +284,8 @@ fn elsewhere(whole: &Value, key: &str) -> Option<String> {
 
 fn collect(schema: &Value, key: &str, place: &Place, found: &mut Vec<String>) {
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
-    for (name, inner) in properties {
+    // Overlays have words of their own.
+    for (name, inner) in properties.iter().filter(|(name, _)| *name != "overlays") {
         if name == key {
             found.push(place.to_string());
         }

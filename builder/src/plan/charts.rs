@@ -1,7 +1,7 @@
 //! Helm charts: the packed charts where the API of each server serves them, and the objects by which k3s installs them.
 
 use crate::charts::PackedChart;
-use crate::cluster::Chart;
+use crate::cluster::{Chart, ChartOverlay};
 use crate::formats::helm_chart::{self, FailurePolicy, HelmChart};
 use crate::value::{BootstrapRole, Role, Secret};
 
@@ -24,22 +24,14 @@ pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<
             builder.artifact(&path, 0o644, &packed.archive, reason);
         }
         if request.node.bootstrap_role == BootstrapRole::InitServer {
-            install(builder, chart, packed);
+            install(builder, chart, packed, request);
         }
     }
     Ok(())
 }
 
-fn install(builder: &mut PlanBuilder, chart: &Chart, packed: &PackedChart) {
-    let text = helm_chart::render(&HelmChart {
-        release: chart.release.as_str(),
-        file: &packed.archive.name,
-        namespace: chart.namespace.as_str(),
-        values: chart.values.as_deref(),
-        secret_values: chart.secret_values.as_ref().map(|values| values.expose()),
-        failure_policy: chart.failure_policy,
-        bootstrap: chart.bootstrap,
-    });
+fn install(builder: &mut PlanBuilder, chart: &Chart, packed: &PackedChart, request: &Request<'_>) {
+    let text = text(chart, packed, secret_values(chart, request));
     let content = match chart.secret_values {
         Some(_) => Content::Secret(Secret::new(text)),
         None => Content::Bytes(text.into_bytes().into()),
@@ -47,6 +39,27 @@ fn install(builder: &mut PlanBuilder, chart: &Chart, packed: &PackedChart) {
     let path = format!("{MANIFESTS}/{}.yaml", chart.addon());
     builder.file(&path, 0o600, content, format!("k3s installs the chart {}", packed.name));
     builder.addon(&chart.addon());
+}
+
+/// Those of an overlay have the cluster's secrets only in what was filled in for this build.
+fn secret_values<'a>(chart: &'a Chart, request: &Request<'a>) -> Option<&'a str> {
+    let Some(ChartOverlay { name, secret_values }) = &chart.overlay else {
+        return chart.secret_values.as_ref().map(|values| values.expose());
+    };
+    let filled = request.overlays.iter().find(|overlay| overlay.name == *name)?;
+    filled.texts.values.get(secret_values.as_ref()?).map(String::as_str)
+}
+
+fn text(chart: &Chart, packed: &PackedChart, secret_values: Option<&str>) -> String {
+    helm_chart::render(&HelmChart {
+        release: chart.release.as_str(),
+        file: &packed.archive.name,
+        namespace: chart.namespace.as_str(),
+        values: chart.values.as_deref(),
+        secret_values,
+        failure_policy: chart.failure_policy,
+        bootstrap: chart.bootstrap,
+    })
 }
 
 /// What Helm, or the job that runs it, would refuse on the node.

@@ -86,6 +86,7 @@ mod tests {
     use super::*;
     use crate::board::Boards;
     use crate::cluster::{self, LoadContext, Manifest};
+    use crate::overlays::Library;
 
     const DIGEST: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
@@ -103,6 +104,7 @@ mod tests {
         let boards = Boards::load(None).unwrap();
         let context = LoadContext {
             boards: &boards,
+            overlays: &Library::default(),
             dir: Path::new(""),
             read: &|_| Ok(Vec::new()),
             is_outside: &|_| false,

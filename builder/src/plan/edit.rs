@@ -59,6 +59,8 @@ pub enum Content {
     Bytes(Cow<'static, [u8]>),
     /// Text that is secret, or may be: never shown, nor is its digest.
     Secret(Secret),
+    /// Text with secrets in it, and the same with masks in their places.
+    Masked(Secret, String),
     /// A file of this machine, copied and checked while it is copied.
     HostFile(Artifact),
 }
@@ -68,7 +70,7 @@ impl Content {
     pub fn sha256(&self) -> Sha256Digest {
         match self {
             Self::Bytes(bytes) => Sha256Digest::of(bytes),
-            Self::Secret(text) => Sha256Digest::of(text.expose().as_bytes()),
+            Self::Secret(text) | Self::Masked(text, _) => Sha256Digest::of(text.expose().as_bytes()),
             Self::HostFile(artifact) => artifact.sha256,
         }
     }
@@ -77,7 +79,9 @@ impl Content {
     pub fn size(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
-            Self::Secret(text) => u64::try_from(text.expose().len()).unwrap_or(u64::MAX),
+            Self::Secret(text) | Self::Masked(text, _) => {
+                u64::try_from(text.expose().len()).unwrap_or(u64::MAX)
+            }
             Self::HostFile(artifact) => artifact.size,
         }
     }

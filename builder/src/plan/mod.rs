@@ -26,6 +26,7 @@ mod kernel_defaults;
 mod modules;
 mod mount_point;
 mod network;
+mod overlays;
 mod packages;
 mod questions;
 mod registries;
@@ -47,6 +48,7 @@ pub use boot::BootFaults;
 pub use container_images::{NodeImages, of_k3s, pulled};
 pub use edit::{Action, Content, DiskId, Edit, Plan, Reason};
 pub use error::PlanError;
+pub use overlays::FilledOverlay;
 pub use request::{NodeSecrets, Request};
 pub use shared_plan::{SharedPlan, split};
 pub use unsupported::Unsupported;
@@ -57,7 +59,7 @@ use contribution::{Add, Feature};
 use crate::os::{Facts, Interest};
 
 /// All features, in the order in which their edits are carried out.
-static FEATURES: [Feature; 25] = [
+static FEATURES: [Feature; 26] = [
     Feature { name: "disk id", reads: &[], add: Add::Alone(disk_id::edits) },
     Feature { name: "kernel arguments", reads: &kernel::READS, add: Add::Alone(kernel::edits) },
     Feature { name: "firmware settings", reads: &config_txt::READS, add: Add::Alone(config_txt::edits) },
@@ -78,6 +80,7 @@ static FEATURES: [Feature; 25] = [
     Feature { name: "k3s settings", reads: &[], add: Add::FromAll(k3s_config::edits) },
     Feature { name: "datastore", reads: &[], add: Add::Alone(datastore::edits) },
     Feature { name: "k3s images and manifests", reads: &[], add: Add::Alone(k3s::payload) },
+    Feature { name: "overlays", reads: &[], add: Add::Alone(overlays::edits) },
     Feature { name: "charts", reads: &[], add: Add::Alone(charts::edits) },
     Feature { name: "packages", reads: &[], add: Add::Alone(packages::edits) },
     Feature { name: "registries", reads: &[], add: Add::Alone(registries::edits) },

@@ -1,5 +1,7 @@
 //! The kernel's modules: what k3s needs is there, for the kernel that the board boots, or there is no node.
 
+use std::collections::BTreeSet;
+
 use crate::cluster::FlannelBackend;
 use crate::formats::kernel_modules::KernelModules;
 use crate::formats::modules_load::{self, BRIDGE, Module, REQUIRED, VLAN, VXLAN, WIREGUARD};
@@ -8,6 +10,9 @@ use crate::os::Kernel;
 use super::builder::PlanBuilder;
 use super::error::PlanError;
 use super::request::Request;
+
+const OTHER_BASE: &str = "take another base image, or one in which the package with further modules (linux-modules-extra on \
+                          Ubuntu) is installed";
 
 pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanError> {
     let kernels = builder.facts.boot_kernels(request.board.kernel);
@@ -18,6 +23,25 @@ pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<
     let text = modules_load::render(&common.unwrap_or_default());
     builder.text(modules_load::PATH, 0o644, text, "kernel modules that k3s needs");
     builder.kernel_modules(of_backend(backend));
+    Ok(())
+}
+
+/// What overlays need of the kernels that the board may boot.
+pub(super) fn check_overlays(
+    builder: &PlanBuilder,
+    request: &Request<'_>,
+    wanted: &BTreeSet<&str>,
+) -> Result<(), PlanError> {
+    for kernel in builder.facts.boot_kernels(request.board.kernel) {
+        let missing: Vec<&str> = wanted.iter().copied().filter(|name| !kernel.modules.has(name)).collect();
+        if !missing.is_empty() {
+            return Err(PlanError::Modules {
+                kernel: kernel.release.clone(),
+                missing: format!("{} (an overlay needs it)", missing.join(", ")),
+                hint: OTHER_BASE.to_owned(),
+            });
+        }
+    }
     Ok(())
 }
 
@@ -60,8 +84,7 @@ fn check(kernels: &[&Kernel], needed: &[Module]) -> Result<(), PlanError> {
 
 /// Another backend helps only where it is the backend's own module that is missing.
 fn hint(missing: &[Module], kernel: &KernelModules) -> String {
-    let other = "take another base image, or one in which the package with further modules \
-                 (linux-modules-extra on Ubuntu) is installed";
+    let other = OTHER_BASE;
     let [only] = missing else { return other.to_owned() };
     let backend = match only.name {
         "vxlan" if kernel.has("wireguard") => {

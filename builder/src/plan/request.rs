@@ -8,6 +8,8 @@ use crate::packages::PackageSet;
 use crate::secrets::NodeFile;
 use crate::source::k3s_release::K3sBundle;
 
+use super::FilledOverlay;
+
 /// One node of a cluster, and everything that goes onto its card.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
@@ -25,6 +27,8 @@ pub struct Request<'a> {
     pub images: Option<&'a ImageBundle>,
     /// The charts of the cluster, in its order.
     pub charts: &'a [PackedChart],
+    /// The cluster's overlays; empty for all but the first server.
+    pub overlays: &'a [FilledOverlay],
     /// Packages for the node, in the order in which dpkg takes them.
     pub packages: &'a PackageSet,
     /// The firstboot program for the board.

@@ -19,6 +19,7 @@ use crate::os::{
     Bootloader, CloudInit, Family, FileState, Kernel, MachineId, PartitionNames, PartitionRole, Snapshot,
     Swap, System,
 };
+use crate::overlays::Library;
 use crate::packages::PackageSet;
 use crate::source::artifact::Artifact;
 use crate::source::digest::Sha256Digest;
@@ -266,6 +267,7 @@ fn each_node_with<T>(
     let read = |_: &Path| Ok(b"apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n".to_vec());
     let context = LoadContext {
         boards: &boards,
+        overlays: &Library::default(),
         dir: Path::new(""),
         read: &read,
         is_outside: &|_| false,
@@ -286,6 +288,7 @@ fn each_node_with<T>(
         k3s: &k3s,
         images: None,
         charts: &[],
+        overlays: &[],
         packages: &none,
         firstboot: b"program",
         time: 1_700_000_000,

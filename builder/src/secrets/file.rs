@@ -8,9 +8,8 @@ use zeroize::Zeroizing;
 
 use super::error::Damage;
 use super::pki::{Authorities, CertifiedKey};
-use super::{Secrets, check, pem};
-use crate::value::Hostname;
-use crate::value::Secret;
+use super::{OverlaySecrets, Secrets, check, pem};
+use crate::value::{DnsLabel, Hostname, Secret};
 
 /// The newest schema, and the only one so far.
 pub(super) const SCHEMA: u32 = 1;
@@ -40,7 +39,8 @@ pub(super) enum Unreadable {
 /// The file.
 pub(super) fn render(secrets: &Secrets) -> Secret {
     // Enough capacity for all of it, so that growing leaves no copies in memory.
-    let mut text = String::with_capacity(16 * 1024 + 128 * secrets.node_passwords.len());
+    let mut text =
+        String::with_capacity(16 * 1024 + 128 * secrets.node_passwords.len() + 4096 * secrets.overlays.len());
     let cluster = toml::Value::String(secrets.cluster.clone());
     // Writing into a String cannot fail. PEM, digits and host names need no escapes.
     let _ = write!(text, "{HEADER}\nschema = {SCHEMA}\ncluster = {cluster}\n");
@@ -68,6 +68,12 @@ pub(super) fn render(secrets: &Secrets) -> Secret {
     ] {
         let _ = writeln!(text, "[authority.{name}]");
         write_pair(&mut text, pair);
+    }
+    for (overlay, values) in &secrets.overlays {
+        let _ = writeln!(text, "\n# Passwords and other secrets of the overlay.\n[overlays.{overlay}]");
+        for (name, value) in values {
+            let _ = writeln!(text, "{name} = \"{}\"", value.expose());
+        }
     }
     Secret::new(text)
 }
@@ -134,6 +140,8 @@ struct File {
     service_account: ServiceAccount,
     admin: Pair,
     authority: AuthorityTables,
+    #[serde(default)]
+    overlays: BTreeMap<DnsLabel, BTreeMap<String, Zeroizing<String>>>,
 }
 
 #[derive(Deserialize)]
@@ -184,8 +192,17 @@ impl TryFrom<File> for Secrets {
             },
             service_key: file.service_account.key()?,
             admin: file.admin.certified("the administrator's certificate")?,
+            overlays: file
+                .overlays
+                .into_iter()
+                .map(|(overlay, values)| (overlay, of_overlay(values)))
+                .collect(),
         })
     }
+}
+
+fn of_overlay(values: BTreeMap<String, Zeroizing<String>>) -> OverlaySecrets {
+    values.into_iter().map(|(name, value)| (name, value.into())).collect()
 }
 
 // PEM text is encoded again, so that its bytes stay the same even if the line ends in the file have changed.

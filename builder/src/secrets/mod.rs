@@ -8,10 +8,10 @@
 //!
 //! Only [`store`] uses the disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::source::digest::Sha256Digest;
-use crate::value::Hostname;
+use crate::value::{DnsLabel, Hostname};
 
 mod check;
 mod clock;
@@ -52,7 +52,15 @@ pub struct Secrets {
     authorities: Authorities,
     service_key: Secret,
     admin: CertifiedKey,
+    /// Of each overlay, by name.
+    overlays: BTreeMap<DnsLabel, OverlaySecrets>,
 }
+
+/// Secrets of an overlay, by name.
+pub type OverlaySecrets = BTreeMap<String, Secret>;
+
+/// Where the salt of an overlay's hashes lies among its secrets, none of which has a `_` in its name.
+const SALT: &str = "hash_salt";
 
 /// Tokens that the user chose for a new cluster; random ones take the place of those that are not there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,6 +84,7 @@ impl Secrets {
             authorities,
             service_key: pki::make_service_key()?,
             admin,
+            overlays: BTreeMap::new(),
         };
         secrets.add_nodes(nodes)?;
         Ok(secrets)
@@ -85,6 +94,28 @@ impl Secrets {
     /// only the first password of a node.
     pub fn add_nodes(&mut self, nodes: &[Hostname]) -> Result<Vec<Hostname>, SecretsError> {
         add_passwords(&mut self.node_passwords, nodes)
+    }
+
+    /// Gives each overlay its salt, and the secrets of these names that it does not have. Says whether any was missing.
+    fn add_overlays(&mut self, wanted: &BTreeMap<DnsLabel, BTreeSet<String>>) -> Result<bool, SecretsError> {
+        let mut added = false;
+        for (overlay, names) in wanted {
+            let known = self.overlays.entry(overlay.clone()).or_default();
+            for name in names.iter().map(String::as_str).chain([SALT]) {
+                if !known.contains_key(name) {
+                    known.insert(name.to_owned(), password::random()?);
+                    added = true;
+                }
+            }
+        }
+        Ok(added)
+    }
+
+    /// The secrets of an overlay that were made here, by name, and the salt of its hashes.
+    pub fn overlay(&self, name: &DnsLabel) -> (OverlaySecrets, Option<Secret>) {
+        let mut secrets = self.overlays.get(name).cloned().unwrap_or_default();
+        let salt = secrets.remove(SALT);
+        (secrets, salt)
     }
 
     /// Takes tokens that the user chose, before any node has others.

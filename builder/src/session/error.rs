@@ -9,6 +9,7 @@ use crate::exit_class::{Classified, ExitClass};
 use crate::fs::FsError;
 use crate::images::ImageError;
 use crate::output::OutputError;
+use crate::overlays::OverlayError;
 use crate::packages::PackageError;
 use crate::payload::NoProgram;
 use crate::pipeline::BuildError;
@@ -31,6 +32,9 @@ pub enum SessionError {
     /// The packages of a board.
     #[error(transparent)]
     Package(#[from] PackageError),
+    /// An overlay cannot be used.
+    #[error(transparent)]
+    Overlay(#[from] OverlayError),
     /// A base cannot be used, or an image cannot be made.
     #[error(transparent)]
     Build(Box<BuildError>),
@@ -140,9 +144,11 @@ impl Classified for SessionError {
             Self::Secrets(error) => error.class(),
             Self::CgroupV1Unsupported(error) => error.class(),
             Self::Node { source, .. } => source.class(),
-            Self::NoBase { .. } | Self::NoNode { .. } | Self::NoEntry { .. } | Self::Pulled { .. } => {
-                Some(ExitClass::Usage)
-            }
+            Self::Overlay(_)
+            | Self::NoBase { .. }
+            | Self::NoNode { .. }
+            | Self::NoEntry { .. }
+            | Self::Pulled { .. } => Some(ExitClass::Usage),
             Self::Output(_)
             | Self::BundleExists { .. }
             | Self::NoProgram(_)

@@ -49,12 +49,12 @@ impl<'a> Prepared<'a> {
     /// All images that manifests name are on the nodes where their pods may run.
     pub(super) fn check_images(&self) -> Result<(), SessionError> {
         let cluster = &self.project.cluster;
-        if cluster.online || cluster.manifests.is_empty() {
+        if cluster.online || cluster.manifests().next().is_none() {
             return Ok(());
         }
         let nodes = self.node_images();
         let of = |manifest: &Manifest| pulled(manifest.name(), manifest.containers(), &nodes);
-        let missing: Vec<String> = cluster.manifests.iter().flat_map(of).collect();
+        let missing: Vec<String> = cluster.manifests().flat_map(of).collect();
         if missing.is_empty() { Ok(()) } else { Err(SessionError::Pulled { missing }) }
     }
 }
@@ -79,7 +79,7 @@ impl Session {
             found.there.entry(name.to_string()).or_default().with_k3s = true;
         }
         let mut asked: Vec<(String, Vec<_>)> = Vec::new();
-        for manifest in &project.cluster.manifests {
+        for manifest in project.cluster.manifests() {
             asked.push((manifest.name().to_owned(), manifest.containers().to_vec()));
         }
         for (chart, packed) in project.cluster.charts.iter().zip(&prepared.charts) {

@@ -1,13 +1,15 @@
 //! What is to be built.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::board::Boards;
 use crate::cluster::{self, Checked, Cluster, ClusterError, InvalidSingleNode, Report, SingleNode};
-use crate::plan::NodeSecrets;
+use crate::overlays::{ActiveOverlay, Library, SecretValues};
+use crate::plan::{FilledOverlay, NodeSecrets};
 use crate::secrets::{Clock, MemberSecrets, NOT_BEFORE, Secrets, store};
-use crate::value::Hostname;
+use crate::value::{DnsLabel, Hostname};
 
 use super::SessionError;
 
@@ -18,6 +20,8 @@ pub struct Project {
     pub cluster: Cluster,
     /// The cluster file; none for one node alone.
     pub file: Option<PathBuf>,
+    /// The secrets that each overlay wants made: those that the cluster file does not set.
+    overlay_secrets: BTreeMap<DnsLabel, BTreeSet<String>>,
 }
 
 /// The secrets of a project's nodes.
@@ -53,6 +57,18 @@ impl ProjectSecrets {
         }
     }
 
+    /// The texts of the cluster's overlays, with its secrets.
+    pub(super) fn fill(&self, cluster: &Cluster) -> Result<Vec<FilledOverlay>, SessionError> {
+        let Self::Own(secrets) = self else { return Ok(Vec::new()) };
+        let filled = cluster.overlays.iter().map(|active| {
+            let (mut values, salt) = secrets.overlay(active.name());
+            values.extend(active.given.clone());
+            let texts = active.render(SecretValues::Real { values, salt })?;
+            Ok(FilledOverlay { name: active.name().clone(), texts })
+        });
+        filled.collect()
+    }
+
     /// When they were made, by the clock of the machine that made them.
     pub(super) fn made_at(&self) -> Option<i64> {
         match self {
@@ -64,14 +80,17 @@ impl ProjectSecrets {
 
 impl Project {
     /// Reads and checks a cluster file. The report holds warnings only, and may be empty.
-    pub fn load(file: &Path, boards: &Boards) -> Result<(Self, Report), ClusterError> {
-        let Checked { cluster, warnings } = cluster::load(file, boards)?;
-        Ok((Self { cluster, file: Some(file.to_owned()) }, warnings))
+    pub fn load(file: &Path, boards: &Boards, overlays: &Library) -> Result<(Self, Report), ClusterError> {
+        let Checked { cluster, warnings } = cluster::load(file, boards, overlays)?;
+        let with_secrets = cluster.overlays.iter().filter(|active| !active.overlay.secrets.is_empty());
+        let overlay_secrets = with_secrets.map(wanted_secrets).collect();
+        Ok((Self { cluster, file: Some(file.to_owned()), overlay_secrets }, warnings))
     }
 
     /// One node alone, which is a cluster of its own.
     pub fn single_node(node: SingleNode) -> Result<Self, InvalidSingleNode> {
-        Ok(Self { cluster: cluster::single_node(node)?, file: None })
+        let cluster = cluster::single_node(node)?;
+        Ok(Self { cluster, file: None, overlay_secrets: BTreeMap::new() })
     }
 
     /// The names of all nodes.
@@ -100,13 +119,24 @@ impl Project {
 
     /// The cluster, for its secrets.
     pub(super) fn wanted(&self) -> store::Wanted<'_> {
-        store::Wanted { name: self.cluster.name.as_str(), tokens: &self.cluster.k3s.tokens }
+        store::Wanted {
+            name: self.cluster.name.as_str(),
+            tokens: &self.cluster.k3s.tokens,
+            overlays: &self.overlay_secrets,
+        }
     }
 
     /// Whether a kubeconfig is made: not for one node alone, and not for a cluster that exists.
     pub(super) fn makes_kubeconfig(&self) -> bool {
         self.file.is_some() && self.cluster.join.is_none()
     }
+}
+
+/// What the first build makes for an overlay: what nobody else knows, and the user has not set.
+fn wanted_secrets(active: &ActiveOverlay) -> (DnsLabel, BTreeSet<String>) {
+    let made =
+        active.overlay.secrets.iter().filter(|(name, of)| !of.given && !active.given.contains_key(*name));
+    (active.name().clone(), made.map(|(name, _)| name.clone()).collect())
 }
 
 /// This machine's time beside the build time, for the dates of certificates.

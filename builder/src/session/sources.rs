@@ -17,6 +17,7 @@ use crate::source::k3s_release::{self, K3sBundle, K3sSource};
 use crate::source::k3s_version::{K3sVersion, K3sVersionReq};
 use crate::source::lock::Lock;
 use crate::source::url::SourceUrl;
+use crate::value::BootstrapRole;
 
 use super::project::{ProjectSecrets, clock};
 use super::{Project, Session, SessionError};
@@ -308,6 +309,10 @@ impl Prepared<'_> {
         let found = self.boards.get(node.board.as_str()).zip(self.project.cluster.boards.get(&node.board));
         let (inputs, choice) = found.ok_or_else(|| SessionError::NoInputs { board: node.board.clone() })?;
         let clock_floor = self.clock_floor(secrets);
+        // The others get nothing of them.
+        let is_first = node.bootstrap_role == BootstrapRole::InitServer;
+        let filled = secrets.filter(|_| is_first).map(|secrets| secrets.fill(&self.project.cluster));
+        let overlays = filled.transpose()?.unwrap_or_default();
         let secrets = secrets.map(|secrets| secrets.of_node(&self.project.cluster, node)).transpose()?;
         let request = Request {
             cluster: &self.project.cluster,
@@ -317,6 +322,7 @@ impl Prepared<'_> {
             k3s: &inputs.k3s,
             images: inputs.images_of(&self.project.cluster, node),
             charts: &self.charts,
+            overlays: &overlays,
             packages: inputs.packages_of(&self.project.cluster, node),
             firstboot: inputs.firstboot,
             time: inputs.time,

@@ -5,9 +5,11 @@ use std::str::FromStr;
 
 use hc_common::value::ValueError;
 use hc_common::value::is_label;
+use serde::Deserialize;
 
 /// A lowercase RFC 1123 label, such as `home`: valid in file names, in Kubernetes and in a kubeconfig.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct DnsLabel(String);
 
 const LONGEST: usize = 63;
@@ -16,6 +18,14 @@ impl DnsLabel {
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for DnsLabel {
+    type Error = ValueError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
     }
 }
 

@@ -5,6 +5,7 @@
 mod board_serial;
 mod datastore_endpoint;
 mod dns_label;
+mod email_address;
 mod firmware_setting;
 mod image_reference;
 mod k3s_token;
@@ -13,6 +14,7 @@ mod label;
 mod node_address;
 mod password_hash;
 mod private_key;
+mod quantity;
 mod registry;
 mod server_address;
 mod ssh_key;
@@ -23,6 +25,7 @@ mod user_name;
 pub use board_serial::BoardSerial;
 pub use datastore_endpoint::DatastoreEndpoint;
 pub use dns_label::DnsLabel;
+pub use email_address::EmailAddress;
 pub use firmware_setting::FirmwareSetting;
 pub use hc_common::value::{
     BootstrapRole, CountryCode, DirMode, DirName, DomainName, FsLabel, Host, Hostname, InterfaceAddress,
@@ -36,6 +39,7 @@ pub use label::{LabelKey, LabelValue};
 pub use node_address::NodeAddress;
 pub use password_hash::PasswordHash;
 pub use private_key::is_private_key;
+pub use quantity::Quantity;
 pub use registry::{RegistryName, RegistryUrl};
 pub use server_address::ServerAddress;
 pub use ssh_key::SshKey;

@@ -13,6 +13,7 @@ use hc_firstboot::seed::{Endpoint, Join};
 use hc_firstboot::sys::{RealSystem, System};
 use hcimage::board::Boards;
 use hcimage::cluster::{Cluster, LoadContext, parse};
+use hcimage::overlays::Library;
 use hcimage::secrets::{AGENT_TOKEN, BootstrapRole, MemberSecrets, TOKEN, store};
 use support::{Node, Running, sha256sum};
 
@@ -36,6 +37,7 @@ fn file(server: &Node, join: &str) -> Cluster {
     );
     let boards = Boards::load(None).unwrap();
     let context = LoadContext {
+        overlays: &Library::default(),
         boards: &boards,
         dir: Path::new("/"),
         read: &|path| fs::read(path),

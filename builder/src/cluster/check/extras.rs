@@ -1,4 +1,4 @@
-//! Data disk, users, registries, overlays, manifests and container images.
+//! Data disk, users, registries, manifests and container images.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +30,6 @@ pub(super) fn check(file: &File, problems: &mut Problems<'_>) {
     if let Some(ExternalTable { cert_file, key_file, .. }) = &file.external_datastore {
         pair(cert_file.as_ref(), key_file.as_ref(), problems);
     }
-    overlays(file, problems);
     manifests(file, problems);
     images(file, problems);
 }
@@ -138,17 +137,6 @@ fn pair(cert: Option<&Field<FileName>>, key: Option<&Field<FileName>>, problems:
         (Some(cert), None) => problems.error(&cert.span, "the certificate has no key", "add `key-file`"),
         (None, Some(key)) => problems.error(&key.span, "the key has no certificate", "add `cert-file`"),
         _ => {}
-    }
-}
-
-/// Left out silently, an overlay would be missed only on the running node.
-fn overlays(file: &File, problems: &mut Problems<'_>) {
-    for (name, _) in &file.overlays.0 {
-        problems.error(
-            &name.span,
-            "overlays are not available in this version",
-            format!("remove [overlays.{}]; `manifests` can name files that k3s applies", name.value),
-        );
     }
 }
 

@@ -56,11 +56,11 @@ fn keys(settings: &Entries<SettingKey, SettingValue>, role: Role, problems: &mut
 /// Without a network for pods no node becomes Ready.
 fn pod_network(file: &File, problems: &mut Problems<'_>) {
     let Some(backend) = file.k3s.flannel_backend.as_ref() else { return };
-    if backend.value == FlannelBackend::None && file.manifests.is_empty() {
+    if backend.value == FlannelBackend::None && file.manifests.is_empty() && file.overlays.0.is_empty() {
         problems.warning(
             &backend.span,
             "no pod network: without one no node becomes Ready",
-            "add its manifest to `manifests`",
+            "add its manifest to `manifests`, or an overlay such as [overlays.cilium]",
         );
     }
 }

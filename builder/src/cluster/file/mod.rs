@@ -7,6 +7,7 @@ mod join;
 mod k3s;
 mod network;
 mod node;
+mod overlay;
 mod package;
 mod registries;
 mod user;
@@ -18,13 +19,12 @@ pub(super) use join::JoinTable;
 pub(super) use k3s::{ExternalTable, K3sTable, SettingValue};
 pub(super) use network::{NetworkTable, RouteTable, WifiTable};
 pub(super) use node::NodeTable;
+pub(super) use overlay::{GivenValue, OverlayTable};
 pub(super) use package::PackageTable;
 pub(super) use registries::{ConfigTable, MirrorTable, RegistriesTable, TlsTable};
 pub(super) use user::UserTable;
 
-use std::borrow::Cow;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_spanned::Spanned;
 
@@ -92,8 +92,10 @@ pub(super) struct File {
     pub(super) registries: Option<RegistriesTable>,
     /// The base image of a board, by the board's name. The default is the board profile's base, which is downloaded.
     pub(super) boards: Entries<BoardName, BoardTable>,
-    /// Reserved: overlays are not available in this version, and a file that has one is refused.
-    pub(super) overlays: Entries<DnsLabel, Parameters>,
+    /// Overlays: applications and capabilities that the cluster has from the start, each with its parameters. `hcimage
+    /// overlays` lists them.
+    #[schemars(with = "Entries<DnsLabel, OverlayTable>")]
+    pub(super) overlays: Entries<DnsLabel, Spanned<OverlayTable>>,
 }
 
 /// The base image of one board.
@@ -104,18 +106,4 @@ pub(super) struct BoardTable {
     /// An address needs a `.sha256` file, `SHA256SUMS` or `SHA512SUMS` beside it.
     #[schemars(extend("examples" = ["debian-12.img"]))]
     pub(super) base: Option<Field<FileName>>,
-}
-
-/// The parameters of an overlay: any keys, whose values are never shown.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Parameters {}
-
-impl JsonSchema for Parameters {
-    fn schema_name() -> Cow<'static, str> {
-        "Parameters".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "object", "additionalProperties": { "writeOnly": true } })
-    }
 }

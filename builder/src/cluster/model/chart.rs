@@ -21,6 +21,17 @@ pub struct Chart {
     pub failure_policy: Option<FailurePolicy>,
     /// Whether the cluster needs it to begin with.
     pub bootstrap: bool,
+    /// Where an overlay brings it.
+    pub overlay: Option<ChartOverlay>,
+}
+
+/// The overlay that brings a chart. What the chart has of secret values then has masks for the secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChartOverlay {
+    /// Its name.
+    pub name: DnsLabel,
+    /// The template of the secret values.
+    pub secret_values: Option<String>,
 }
 
 impl Chart {

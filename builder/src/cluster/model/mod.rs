@@ -15,7 +15,7 @@ mod registries;
 mod system;
 
 pub use crate::images::ImageSource;
-pub use chart::Chart;
+pub use chart::{Chart, ChartOverlay};
 pub use containers::{Container, containers_of};
 pub use data_disk::{DataDir, DataDisk, Format};
 pub use image::WantedImages;
@@ -31,6 +31,7 @@ pub use system::{Base, BoardChoice, User};
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::overlays::ActiveOverlay;
 use crate::packages::PackageRequest;
 use crate::secrets::{Credentials, api_url};
 use crate::value::{DnsLabel, DomainName, Host, Role, ServerAddress, TimeServer, TimeZone};
@@ -77,6 +78,14 @@ pub struct Cluster {
     pub charts: Vec<Chart>,
     /// Packages of the bases' distributions.
     pub packages: Vec<WantedPackage>,
+    /// Overlays that are switched on, those first that others need.
+    pub overlays: Vec<ActiveOverlay>,
+    /// The manifests of these overlays, with masks for secrets.
+    pub overlay_manifests: Vec<Manifest>,
+    /// Kernel modules that overlays need on every node.
+    pub modules: Vec<String>,
+    /// Kernel settings that overlays need on every node, by name.
+    pub sysctls: BTreeMap<String, String>,
     /// Whether nodes may pull other images.
     pub online: bool,
 }
@@ -124,7 +133,16 @@ impl Cluster {
         let wanted = self.packages.iter().filter(|package| package.nodes.includes(node));
         let mut requests: Vec<PackageRequest> = wanted.map(|package| package.request.clone()).collect();
         requests.sort();
+        // One that is asked for twice is asked for with what it recommends, where either asks so.
+        requests.reverse();
+        requests.dedup_by(|later, first| later.name == first.name);
+        requests.reverse();
         requests
+    }
+
+    /// All manifests: the user's, and those of overlays with masks for secrets.
+    pub fn manifests(&self) -> impl Iterator<Item = &Manifest> {
+        self.manifests.iter().chain(&self.overlay_manifests)
     }
 
     /// Where the container images come from that `node` gets, sorted.
@@ -132,6 +150,7 @@ impl Cluster {
         let wanted = self.images.iter().filter(|images| images.nodes.includes(node));
         let mut sources: Vec<ImageSource> = wanted.map(|images| images.source.clone()).collect();
         sources.sort();
+        sources.dedup();
         sources
     }
 

@@ -66,6 +66,11 @@ impl Nodes {
         self.first.iter().chain(&self.joining)
     }
 
+    /// The same, to complete them.
+    pub(in crate::cluster) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Node> {
+        self.first.iter_mut().chain(&mut self.joining)
+    }
+
     /// All nodes but the first server.
     pub fn joining(&self) -> &[Node] {
         &self.joining

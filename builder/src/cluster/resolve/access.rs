@@ -1,6 +1,6 @@
 //! Accounts, registries, manifests, charts, packages and container images.
 
-use crate::charts::{ChartPlace, ChartRepo, Repository};
+use crate::charts::ChartPlace;
 use crate::cluster::field::Field;
 use crate::cluster::field_type::FileName;
 use crate::cluster::file::{
@@ -136,26 +136,18 @@ pub(super) fn chart(table: ChartTable, reader: &mut Reader<'_, '_>) -> Option<Ch
             reader.tell_outside(&path.value, &path.span);
             ChartPlace::Local(reader.context.dir.join(&path.value.0))
         }
-        (None, Some(repo), Some(version)) => match repo.value {
-            ChartRepo::Http(url) => {
-                let username = bare(table.auth.username).map(|word| word.0);
-                let credentials =
-                    username.zip(password).map(|(username, password)| Credentials { username, password });
-                ChartPlace::Repository(Repository { url, chart, version: version.value, credentials, ca })
-            }
-            // A tag has no plus sign.
-            ChartRepo::Oci(prefix) => {
-                let version = version.value;
-                let name = format!("{prefix}/{chart}:{}", version.as_str().replace('+', "_"));
-                match name.parse() {
-                    Ok(name) => ChartPlace::Registry { name, version },
-                    Err(refusal) => {
-                        reader.problems.invalid(&repo.span, refusal);
-                        return None;
-                    }
+        (None, Some(repo), Some(version)) => {
+            let username = bare(table.auth.username).map(|word| word.0);
+            let credentials =
+                username.zip(password).map(|(username, password)| Credentials { username, password });
+            match ChartPlace::remote(repo.value, chart, version.value, credentials, ca) {
+                Ok(place) => place,
+                Err(refusal) => {
+                    reader.problems.invalid(&repo.span, refusal);
+                    return None;
                 }
             }
-        },
+        }
         _ => return None,
     };
     Some(Chart {
@@ -168,6 +160,7 @@ pub(super) fn chart(table: ChartTable, reader: &mut Reader<'_, '_>) -> Option<Ch
         secret_values: secret_values.map(Secret::new),
         failure_policy: bare(table.failure_policy),
         bootstrap: bare(table.bootstrap).unwrap_or(false),
+        overlay: None,
         release,
     })
 }

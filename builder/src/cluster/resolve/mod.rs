@@ -6,11 +6,13 @@
 mod access;
 mod join;
 mod nodes;
+mod overlays;
 mod read;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::overlays::Overlay;
 use crate::secrets::OwnTokens;
 use crate::source::k3s_version::K3sVersionReq;
 use crate::source::url::SourceUrl;
@@ -23,6 +25,7 @@ use super::load::LoadContext;
 use super::model::*;
 use super::problem::{InvalidValue, Problems};
 
+use overlays::OwnK3s;
 use read::Reader;
 
 /// The value without its position in the file.
@@ -37,10 +40,14 @@ fn all<T>(fields: Vec<Field<T>>) -> Vec<T> {
 /// The cluster; always `Some` if no error was reported, before or here.
 pub(super) fn cluster(
     mut file: File,
+    loaded: Vec<Overlay>,
     context: &LoadContext<'_>,
     problems: &mut Problems<'_>,
 ) -> Option<Cluster> {
     let reader = &mut Reader::new(context, problems);
+    let tables = std::mem::take(&mut file.overlays);
+    let flannel_backend = file.k3s.flannel_backend.as_ref();
+    let own = OwnK3s { flannel_backend: flannel_backend.map(|field| (field.value, field.span.clone())) };
     let joins = file.join.is_some();
     let nodes = nodes::nodes(&mut file, reader);
     let servers = nodes.as_ref().is_some_and(|nodes| nodes.servers().next().is_some());
@@ -65,7 +72,7 @@ pub(super) fn cluster(
         Some(existing) => existing.server.host().clone(),
         None => api_host(api.as_ref(), &nodes, domain.as_ref())?,
     };
-    Some(Cluster {
+    let mut cluster = Cluster {
         name: file.name?.value,
         join: existing,
         api_host,
@@ -84,8 +91,14 @@ pub(super) fn cluster(
         images,
         charts,
         packages,
+        overlays: Vec::new(),
+        overlay_manifests: Vec::new(),
+        modules: Vec::new(),
+        sysctls: BTreeMap::new(),
         online: bare(file.online).unwrap_or(false),
-    })
+    };
+    overlays::add(&mut cluster, tables, loaded, &own, reader);
+    Some(cluster)
 }
 
 fn api_host(api: Option<&Host>, nodes: &Nodes, domain: Option<&DomainName>) -> Option<Host> {

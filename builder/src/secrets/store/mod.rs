@@ -1,5 +1,6 @@
 //! The secrets file on disk, and other private files.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use super::file::{self, SCHEMA, Unreadable};
 use super::pki::NOT_BEFORE;
 use super::{Item, MemberSecrets, OwnTokens, Rotation, Secret, Secrets, Warning, check, member};
 use crate::local_file;
-use crate::value::Hostname;
+use crate::value::{DnsLabel, Hostname};
 
 /// The secrets for a build, and whether they are new.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub struct Opened {
     pub created: bool,
     /// The nodes that got their password now.
     pub added: Vec<Hostname>,
+    /// Whether overlays got secrets now.
+    pub added_overlays: bool,
     /// Certificates that expire soon.
     pub warnings: Vec<Warning>,
 }
@@ -37,13 +40,16 @@ pub struct Wanted<'a> {
     pub name: &'a str,
     /// Tokens that the user chose.
     pub tokens: &'a OwnTokens,
+    /// The secrets that each overlay wants made, by name.
+    pub overlays: &'a BTreeMap<DnsLabel, BTreeSet<String>>,
 }
 
 /// A cluster with random tokens.
 impl<'a> From<&'a str> for Wanted<'a> {
     fn from(name: &'a str) -> Self {
         const RANDOM: OwnTokens = OwnTokens { server: None, agent: None };
-        Self { name, tokens: &RANDOM }
+        static NONE: BTreeMap<DnsLabel, BTreeSet<String>> = BTreeMap::new();
+        Self { name, tokens: &RANDOM, overlays: &NONE }
     }
 }
 
@@ -66,7 +72,7 @@ pub fn open<'a>(
     let path = &real(path);
     let _lock = lock(path)?;
     let opened = complete(path, cluster.into(), nodes, clock)?;
-    if opened.created || !opened.added.is_empty() {
+    if opened.created || !opened.added.is_empty() || opened.added_overlays {
         write(path, &file::render(&opened.secrets), !opened.created)?;
     }
     Ok(opened)
@@ -139,7 +145,8 @@ fn complete(
     }
     let warnings = check::validity(&secrets, clock)?;
     let added = secrets.add_nodes(nodes)?;
-    Ok(Opened { secrets, created, added, warnings })
+    let added_overlays = secrets.add_overlays(wanted.overlays)?;
+    Ok(Opened { secrets, created, added, added_overlays, warnings })
 }
 
 /// Renews one item of the secrets at `path` with [`Secrets::rotate`], and saves it.

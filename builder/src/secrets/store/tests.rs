@@ -214,7 +214,8 @@ fn tokens_of_the_cluster_file_are_taken_once_and_changed_by_a_rotation_alone() {
     let dir = dir();
     let path = dir.path().join("cluster.secrets.toml");
     let (first, second, both) = (own(FIRST, None), own(SECOND, None), own(FIRST, Some(SECOND)));
-    let wanted = |tokens| Wanted { name: "home", tokens };
+    let none = BTreeMap::new();
+    let wanted = |tokens| Wanted { name: "home", tokens, overlays: &none };
     let peeked = peek(&path, wanted(&first), &names(), CLOCK).unwrap();
     let made = open(&path, wanted(&first), &names(), CLOCK).unwrap().secrets;
     for secrets in [&peeked, &made] {

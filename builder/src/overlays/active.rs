@@ -1,0 +1,167 @@
+//! An overlay that is switched on.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::value::{DnsLabel, Secret};
+
+use super::definition::Overlay;
+use super::error::{OverlayError, Result};
+use super::folder::DEFINITION;
+use super::needs::Needs;
+use super::parameter::ParameterValue;
+use super::template::{SecretValues, Templates, names_secret};
+
+/// What templates know of the cluster, as `cluster.name` and so on.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct ClusterFacts {
+    /// Its name.
+    pub name: String,
+    /// The host of its API.
+    pub api: String,
+    /// The search domain of its nodes; empty where there is none.
+    pub domain: String,
+    /// The time zone of its nodes; empty where the base decides.
+    pub time_zone: String,
+    /// The domain of its services.
+    pub service_domain: String,
+    /// The networks of its pods.
+    pub pod_networks: Vec<String>,
+    /// The networks of its services.
+    pub service_networks: Vec<String>,
+    /// The server that starts it.
+    pub first_server: String,
+    /// Where the data disk of the nodes is mounted.
+    pub data: String,
+    /// All nodes, the first server first.
+    pub nodes: Vec<NodeFacts>,
+}
+
+/// What templates know of a node.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct NodeFacts {
+    /// Its name.
+    pub name: String,
+    /// `server` or `agent`.
+    pub role: String,
+    /// Its fixed address; empty with DHCP.
+    pub address: String,
+    /// The architecture as Kubernetes names it.
+    pub arch: String,
+}
+
+/// An overlay that is switched on, with its parameters.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ActiveOverlay {
+    /// The overlay.
+    pub overlay: Overlay,
+    /// All parameters.
+    pub parameters: BTreeMap<String, ParameterValue>,
+    /// The secrets that the user set.
+    pub given: BTreeMap<String, Secret>,
+    /// The overlay that needs it, where the cluster file does not switch it on.
+    pub asked_by: Option<DnsLabel>,
+    /// What the cluster gets besides manifests.
+    pub needs: Needs,
+    /// Its manifests, with masks for secrets.
+    pub shown: Manifests,
+    facts: ClusterFacts,
+}
+
+/// Texts that an overlay gives.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Manifests {
+    /// Manifests, in the order in which k3s applies them.
+    pub files: Vec<RenderedFile>,
+    /// Values of charts, by the name of their template.
+    pub values: BTreeMap<String, String>,
+}
+
+/// A manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenderedFile {
+    /// Its name for k3s, which no other overlay has: `nextcloud-app.yaml`.
+    pub name: String,
+    /// The template, such as `manifests/app.yaml`.
+    pub template: String,
+    /// YAML.
+    pub text: String,
+}
+
+impl ActiveOverlay {
+    /// An overlay with all its parameters.
+    ///
+    /// # Errors
+    /// When an expression or a template fails.
+    pub fn new(
+        overlay: Overlay,
+        parameters: BTreeMap<String, ParameterValue>,
+        given: BTreeMap<String, Secret>,
+        asked_by: Option<DnsLabel>,
+        facts: ClusterFacts,
+    ) -> Result<Self> {
+        // Secrets are for manifests alone: what is asked for by them would stand in plans and locks.
+        let without = Overlay { secrets: BTreeMap::new(), ..overlay.clone() };
+        let templates = Templates::new(&without, &parameters, &facts, &given, SecretValues::Masked);
+        let failed = |problem| OverlayError::invalid(&overlay.folder.path(DEFINITION), problem);
+        let needs = overlay.wants.resolve(&templates).map_err(failed)?;
+        let mut active =
+            Self { overlay, parameters, given, asked_by, needs, shown: Manifests::default(), facts };
+        active.shown = active.render(SecretValues::Masked)?;
+        active.check_values()?;
+        Ok(active)
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &DnsLabel {
+        &self.overlay.name
+    }
+
+    /// Its manifests and values with these secrets.
+    ///
+    /// # Errors
+    /// When a template fails.
+    pub fn render(&self, secrets: SecretValues) -> Result<Manifests> {
+        let templates = Templates::new(&self.overlay, &self.parameters, &self.facts, &self.given, secrets);
+        let made = |file: &str| {
+            templates
+                .file(file)
+                .map_err(|problem| OverlayError::invalid(&self.overlay.folder.path(file), problem))
+        };
+        let mut manifests = Manifests::default();
+        for file in self.overlay.manifests() {
+            let template = format!("manifests/{file}");
+            let text = made(&template)?;
+            // A template may be for a choice that was not made.
+            if !is_empty(&text) {
+                let name = format!("{}-{file}", self.overlay.name);
+                manifests.files.push(RenderedFile { name, template, text });
+            }
+        }
+        for chart in &self.needs.charts {
+            for file in chart.values.iter().chain(&chart.secret_values) {
+                manifests.values.insert(file.clone(), made(file)?);
+            }
+        }
+        Ok(manifests)
+    }
+
+    /// Values that anybody may read have no secrets.
+    fn check_values(&self) -> Result<()> {
+        let open = self.needs.charts.iter().filter_map(|chart| chart.values.as_ref());
+        let mut open = open.filter_map(|file| Some((file, self.shown.values.get(file)?)));
+        match open.find(|(_, text)| names_secret(text)) {
+            Some((file, _)) => Err(OverlayError::invalid(
+                &self.overlay.folder.path(file),
+                "it names a secret, and a chart's values can be read by many: move it to `secret-values`",
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Whether a text has nothing but comments and marks between documents.
+fn is_empty(text: &str) -> bool {
+    text.lines().map(str::trim).all(|line| line.is_empty() || line.starts_with('#') || line == "---")
+}

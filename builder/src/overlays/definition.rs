@@ -1,0 +1,162 @@
+//! `overlay.toml`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+
+use crate::value::DnsLabel;
+
+use super::active::ClusterFacts;
+use super::error::{OverlayError, Result};
+use super::folder::{DEFINITION, Folder};
+use super::needs::{ChartWant, DirWant, ImageWant, K3sWant, Needs, PackageWant, ReadyWant, Wants};
+use super::parameter::{Parameter, ParameterValue};
+use super::template::{SecretValues, Templates};
+
+/// An overlay, as its folder has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Overlay {
+    /// Its name, which is that of its folder.
+    pub name: DnsLabel,
+    /// What it is, in a line.
+    pub about: String,
+    /// Where it comes from; none where it is compiled in.
+    pub dir: Option<String>,
+    /// Its README, as Markdown.
+    pub readme: String,
+    /// Parameters, by name.
+    pub parameters: BTreeMap<String, Parameter>,
+    /// Secrets, by name.
+    pub secrets: BTreeMap<String, SecretDefinition>,
+    /// Overlays that it needs.
+    pub needs: Vec<DnsLabel>,
+    /// What there can be only one of in a cluster, such as `pod network`, and this overlay is one.
+    pub provides: Vec<String>,
+    pub(super) wants: Wants,
+    pub(super) folder: Folder,
+}
+
+/// A secret of an overlay.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct SecretDefinition {
+    /// What it is for.
+    pub help: String,
+    /// Whether only the user can know it. Any other is made by the first build where the user sets none.
+    #[serde(default)]
+    pub given: bool,
+    /// Whether it may be left out; templates then see an empty text.
+    #[serde(default)]
+    pub optional: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct File {
+    about: String,
+    #[serde(default)]
+    parameters: BTreeMap<String, Parameter>,
+    #[serde(default)]
+    secrets: BTreeMap<String, SecretDefinition>,
+    #[serde(default)]
+    needs: Vec<DnsLabel>,
+    #[serde(default)]
+    provides: Vec<String>,
+    #[serde(default)]
+    images: Vec<ImageWant>,
+    #[serde(default)]
+    charts: Vec<ChartWant>,
+    #[serde(default)]
+    packages: Vec<PackageWant>,
+    #[serde(default)]
+    directories: Vec<DirWant>,
+    #[serde(default)]
+    k3s: Vec<K3sWant>,
+    #[serde(default)]
+    modules: Vec<String>,
+    #[serde(default)]
+    sysctls: BTreeMap<String, String>,
+    #[serde(default)]
+    ready: Vec<ReadyWant>,
+}
+
+impl Overlay {
+    pub(super) fn parse(name: &DnsLabel, folder: Folder, dir: Option<String>) -> Result<Self> {
+        let path = folder.path(DEFINITION);
+        let invalid = |problem: String| OverlayError::invalid(&path, problem);
+        let text = folder.file(DEFINITION).ok_or_else(|| invalid("the file is missing".to_owned()))?;
+        let file: File = toml::from_str(text).map_err(|error| invalid(located(text, &error)))?;
+        let readme = folder.file("README.md").unwrap_or_default().to_owned();
+        let wants = Wants {
+            images: file.images,
+            charts: file.charts,
+            packages: file.packages,
+            directories: file.directories,
+            k3s: file.k3s,
+            modules: file.modules,
+            sysctls: file.sysctls,
+            ready: file.ready,
+        };
+        let overlay = Self {
+            name: name.clone(),
+            about: file.about,
+            dir,
+            readme,
+            parameters: file.parameters,
+            secrets: file.secrets,
+            needs: file.needs,
+            provides: file.provides,
+            wants,
+            folder,
+        };
+        overlay.check().map_err(invalid)?;
+        Ok(overlay)
+    }
+
+    fn check(&self) -> std::result::Result<(), String> {
+        let mut seen = BTreeSet::new();
+        for name in self.parameters.keys().chain(self.secrets.keys()) {
+            let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(is_word) {
+                return Err(format!("invalid name {name:?}: use lowercase letters, digits and hyphens"));
+            }
+            if !seen.insert(name) || ["cluster", "secret", "overlay"].contains(&name.as_str()) {
+                return Err(format!(
+                    "{name} is used twice, or has a meaning of its own: choose another name"
+                ));
+            }
+        }
+        if self.needs.contains(&self.name) {
+            return Err("it needs itself".to_owned());
+        }
+        Ok(())
+    }
+
+    /// What it asks for where every parameter has its default or its example. None where that cannot be said.
+    pub fn usual_needs(&self) -> Option<Needs> {
+        let usual = |parameter: &Parameter| {
+            let value = parameter.default.as_ref().or(parameter.example.as_ref());
+            value.cloned().unwrap_or_else(|| parameter.kind.nothing())
+        };
+        let values: BTreeMap<String, ParameterValue> =
+            self.parameters.iter().map(|(name, parameter)| (name.clone(), usual(parameter))).collect();
+        let facts = ClusterFacts { data: "/k8s-data".to_owned(), ..ClusterFacts::default() };
+        let templates = Templates::new(self, &values, &facts, &BTreeMap::new(), SecretValues::Masked);
+        self.wants.resolve(&templates).ok()
+    }
+
+    /// The names of its manifests, as they are sorted when k3s applies them.
+    pub fn manifests(&self) -> impl Iterator<Item = &str> {
+        self.folder.files.keys().filter_map(|file| file.strip_prefix("manifests/"))
+    }
+}
+
+/// Line and column of a mistake, and what it is.
+pub(super) fn located(text: &str, error: &toml::de::Error) -> String {
+    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else {
+        return error.message().to_owned();
+    };
+    let line = before.matches('\n').count().saturating_add(1);
+    let column = before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()).saturating_add(1);
+    format!("line {line}, column {column}: {}", error.message())
+}

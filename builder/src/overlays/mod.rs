@@ -1,0 +1,31 @@
+//! Overlays: folders that add one application or capability to a cluster, with all that it needs.
+//!
+//! ```text
+//! library.rs       where overlays are: compiled in, beside the cluster file, in a folder of the user's
+//! folder.rs        the files of one, read once
+//! definition.rs    overlay.toml: parameters, secrets, and what the cluster gets
+//! parameter.rs     what a parameter may be
+//! needs.rs         what the cluster gets, once the parameters are known
+//! template.rs      manifests and values as minijinja templates
+//! starter/         the beginning of a user's own
+//! active.rs        an overlay that is switched on, with its parameters
+//! ```
+//! An overlay is text alone: it runs nothing on this machine, and reaches no file outside its folder.
+
+mod active;
+mod definition;
+mod error;
+mod folder;
+mod library;
+mod needs;
+mod parameter;
+pub mod starter;
+mod template;
+
+pub use active::{ActiveOverlay, ClusterFacts, Manifests, NodeFacts, RenderedFile};
+pub use definition::{Overlay, SecretDefinition};
+pub use error::{OverlayError, Result};
+pub use library::{Library, Listed};
+pub use needs::{NeededChart, NeededDir, NeededImage, NeededPackage, Needs, Promise, PromiseKind};
+pub use parameter::{Parameter, ParameterType, ParameterValue};
+pub use template::SecretValues;

@@ -1,0 +1,106 @@
+//! Parameters of an overlay, which the cluster file sets in `[overlays.NAME]`.
+
+use serde::{Deserialize, Serialize};
+
+/// A parameter.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Parameter {
+    /// What it may be.
+    #[serde(rename = "type")]
+    pub kind: ParameterType,
+    /// What it means, for its user.
+    pub help: String,
+    /// What it is where nobody sets it. Without a default it must be set, unless it is optional.
+    pub default: Option<ParameterValue>,
+    /// Whether it may be left out: templates then see an empty text, or an empty list.
+    #[serde(default)]
+    pub optional: bool,
+    /// A value for documents.
+    pub example: Option<ParameterValue>,
+    /// The least that a number may be.
+    pub minimum: Option<i64>,
+    /// The most that a number may be.
+    pub maximum: Option<i64>,
+    /// The only texts that it may be.
+    #[serde(default)]
+    pub choices: Vec<String>,
+}
+
+/// What a parameter may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ParameterType {
+    /// Any text.
+    Text,
+    /// Texts.
+    Texts,
+    /// A whole number.
+    Number,
+    /// `true` or `false`.
+    Switch,
+    /// A name such as `cloud.example.org`.
+    DomainName,
+    /// Such names.
+    DomainNames,
+    /// A name or an address.
+    Host,
+    /// An IP address.
+    Address,
+    /// An address with its prefix length, such as `192.168.1.0/24`.
+    Network,
+    /// Such networks.
+    Networks,
+    /// A name of one word, as of a namespace.
+    Name,
+    /// The name of a node of the cluster.
+    Node,
+    /// An amount as Kubernetes writes it, such as `10Gi`.
+    Quantity,
+    /// An address for mail.
+    Email,
+}
+
+impl ParameterType {
+    /// Its type and title in the schema of the cluster file; the title names the check.
+    pub fn schema(self) -> (&'static str, Option<&'static str>) {
+        match self {
+            Self::Text => ("string", Some("text")),
+            Self::Texts => ("array", Some("text")),
+            Self::Number => ("integer", None),
+            Self::Switch => ("boolean", None),
+            Self::DomainName => ("string", Some("domain name")),
+            Self::DomainNames => ("array", Some("domain name")),
+            Self::Host => ("string", Some("name or address")),
+            Self::Address => ("string", Some("IP address")),
+            Self::Network => ("string", Some("network")),
+            Self::Networks => ("array", Some("network")),
+            Self::Name => ("string", Some("name")),
+            Self::Node => ("string", Some("host name")),
+            Self::Quantity => ("string", Some("quantity")),
+            Self::Email => ("string", Some("mail address")),
+        }
+    }
+
+    /// What templates see where an optional one is not set.
+    pub fn nothing(self) -> ParameterValue {
+        match self.schema().0 {
+            "array" => ParameterValue::List(Vec::new()),
+            _ => ParameterValue::Text(String::new()),
+        }
+    }
+}
+
+/// The value of a parameter.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(untagged)]
+pub enum ParameterValue {
+    /// `true` or `false`.
+    Switch(bool),
+    /// A whole number.
+    Number(i64),
+    /// A text, whatever it means.
+    Text(String),
+    /// Texts.
+    List(Vec<String>),
+}

@@ -1,0 +1,182 @@
+//! Templates of an overlay: Jinja's language, as minijinja has it.
+//!
+//! In YAML each `{{ value }}` is written as JSON, which is YAML too: a text from the cluster file stays one text, whatever is in
+//! it. In `files/` nothing is escaped.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value};
+use serde::Serialize;
+
+use crate::source::digest::Sha256Digest;
+use crate::value::Secret;
+
+use super::definition::Overlay;
+use super::parameter::ParameterValue;
+
+/// What a template may do, in minijinja's own units, some for each step: those here do below ten thousand.
+const FUEL: u64 = 1_000_000;
+
+/// The longest text that a template makes, in bytes.
+const LONGEST: usize = 1 << 20;
+
+/// How masks of secrets begin.
+const MASK: &str = "<secret ";
+
+/// `htpasswd -B` takes 5; each step doubles the work. A login takes a tenth of a second on a Pi with 8.
+const BCRYPT_COST: u32 = 8;
+
+/// The secrets of an overlay while a template is filled in.
+#[derive(Debug, Clone)]
+pub enum SecretValues {
+    /// For people and checks: a mask takes the place of each.
+    Masked,
+    /// For the image.
+    Real {
+        /// By name.
+        values: BTreeMap<String, Secret>,
+        /// What hashes are salted with, so that a rebuild gives the same ones. Known as little as the secrets; none where the
+        /// overlay has no secrets.
+        salt: Option<Secret>,
+    },
+}
+
+/// What templates are filled in with.
+pub(super) struct Templates<'a> {
+    overlay: &'a Overlay,
+    context: Value,
+    secrets: SecretValues,
+}
+
+/// A text, or where and why it could not be made.
+type Made<T> = Result<T, String>;
+
+impl<'a> Templates<'a> {
+    /// `facts`, parameters and secrets, of which the user has set those in `given`, are known by their names, with `_` for `-`.
+    pub(super) fn new(
+        overlay: &'a Overlay,
+        parameters: &BTreeMap<String, ParameterValue>,
+        facts: &impl Serialize,
+        given: &BTreeMap<String, Secret>,
+        secrets: SecretValues,
+    ) -> Self {
+        let named = |(name, value): (&String, &ParameterValue)| (word(name), Value::from(Serde(value)));
+        let mut context: BTreeMap<String, Value> = parameters.iter().map(named).collect();
+        context.insert("cluster".to_owned(), Value::from(Serde(facts)));
+        let texts = overlay.secrets.iter().map(|(name, of)| {
+            let text = match &secrets {
+                SecretValues::Masked if of.optional && !given.contains_key(name) => String::new(),
+                SecretValues::Masked => format!("{MASK}{name} of {}>", overlay.name),
+                SecretValues::Real { values, .. } => {
+                    values.get(name).map(|secret| secret.expose().to_owned()).unwrap_or_default()
+                }
+            };
+            (word(name), Value::from(text))
+        });
+        context.insert("secret".to_owned(), Value::from_pairs(texts));
+        Self { overlay, context: Value::from_pairs(context), secrets }
+    }
+
+    /// Whether an expression is true.
+    pub(super) fn holds(&self, expression: &str) -> Made<bool> {
+        let environment = self.environment();
+        let compiled =
+            environment.compile_expression(expression).map_err(|error| told(expression, &error))?;
+        Ok(compiled.eval(&self.context).map_err(|error| told(expression, &error))?.is_true())
+    }
+
+    /// A text with its expressions evaluated.
+    pub(super) fn text(&self, text: &str) -> Made<String> {
+        self.environment().render_str(text, &self.context).map_err(|error| told(text, &error))
+    }
+
+    /// A file of the folder.
+    pub(super) fn file(&self, name: &str) -> Made<String> {
+        let source = self.overlay.folder.file(name).ok_or("the overlay has no such file")?;
+        let environment = self.environment();
+        let made = environment.render_named_str(name, source, &self.context);
+        let made = made.map_err(|error| told(source, &error))?;
+        if made.len() > LONGEST {
+            return Err(format!("it makes {} bytes, expected at most {LONGEST}", made.len()));
+        }
+        Ok(made)
+    }
+
+    fn environment(&self) -> Environment<'static> {
+        let mut environment = self.plain();
+        let files = Arc::new(self.overlay.folder.files.clone());
+        let find = move |name: &str| {
+            let found = files.get(&format!("files/{name}")).cloned();
+            found.ok_or_else(|| invalid(format!("the overlay has no files/{name}")))
+        };
+        let (inner, context, of_render) = (self.plain(), self.context.clone(), find.clone());
+        environment.add_function("file", move |name: String| find(&name));
+        environment.add_function("render", move |name: String| {
+            let source = of_render(&name)?;
+            let made = inner.render_str(&source, &context);
+            made.map_err(|error| invalid(format!("files/{name}: {}", told(&source, &error))))
+        });
+        environment
+    }
+
+    fn plain(&self) -> Environment<'static> {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_fuel(Some(FUEL));
+        // A line with nothing but a `{% block %}` leaves no line behind.
+        let mut syntax = SyntaxConfig::builder();
+        syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true);
+        if let Ok(syntax) = syntax.build() {
+            environment.set_syntax(syntax);
+        }
+        environment.set_auto_escape_callback(|name| {
+            if name.ends_with(".yaml") { AutoEscape::Json } else { AutoEscape::None }
+        });
+        let secrets = self.secrets.clone();
+        environment.add_filter("bcrypt", move |text: String| bcrypt_of(&secrets, &text));
+        environment
+    }
+}
+
+/// Whether a text has the mask of a secret.
+pub(super) fn names_secret(text: &str) -> bool {
+    text.contains(MASK)
+}
+
+/// A name as templates can write it.
+fn word(name: &str) -> String {
+    name.replace('-', "_")
+}
+
+/// The hash that Apache's htpasswd makes with `-B`. The salt follows from the text and a secret, so that it tells nothing of the
+/// text and stays the same.
+fn bcrypt_of(secrets: &SecretValues, text: &str) -> Result<String, Error> {
+    let salt = match secrets {
+        SecretValues::Masked => return Ok(format!("{MASK}hash of {text}>")),
+        SecretValues::Real { salt, .. } => {
+            salt.as_ref().ok_or_else(|| invalid("bcrypt is for secrets".to_owned()))?
+        }
+    };
+    let digest = Sha256Digest::of(format!("{}\0{text}", salt.expose()).as_bytes());
+    let mut salt = [0; 16];
+    salt.iter_mut().zip(digest.as_bytes()).for_each(|(to, from)| *to = *from);
+    let hash = bcrypt::hash_with_salt(text, BCRYPT_COST, salt);
+    let hash = hash.map_err(|error| invalid(format!("a password cannot be hashed: {error}")))?;
+    Ok(hash.format_for_version(bcrypt::Version::TwoY))
+}
+
+fn invalid(problem: String) -> Error {
+    Error::new(ErrorKind::InvalidOperation, problem)
+}
+
+/// Line, cause, and the part of the template that it is about.
+fn told(source: &str, error: &Error) -> String {
+    let line = error.line().map(|line| format!("line {line}: ")).unwrap_or_default();
+    let part = error.range().and_then(|range| source.get(range)).map(str::trim).unwrap_or_default();
+    let part = if part.is_empty() { String::new() } else { format!(" in {part:?}") };
+    let detail = error.detail().map(|detail| format!(": {detail}")).unwrap_or_default();
+    format!("{line}{}{detail}{part}", error.kind())
+}

@@ -1,0 +1,69 @@
+//! What overlays put onto nodes themselves: manifests, kernel modules and settings.
+
+use std::collections::BTreeSet;
+
+use crate::overlays::Manifests;
+use crate::value::{BootstrapRole, DnsLabel, Secret};
+
+use super::builder::PlanBuilder;
+use super::edit::Content;
+use super::error::PlanError;
+use super::k3s::MANIFESTS;
+use super::modules;
+use super::request::Request;
+
+/// Loaded at boot.
+const MODULES: &str = "/etc/modules-load.d/hcimage-overlays.conf";
+
+/// systemd applies files in the order of their names: this one comes after those of a base, and before what the kubelet insists
+/// on.
+const SYSCTLS: &str = "/etc/sysctl.d/zz-hcimage-a-overlays.conf";
+
+/// An overlay's texts with the secrets of the cluster in them.
+#[derive(Debug, Clone)]
+pub struct FilledOverlay {
+    /// Its name.
+    pub name: DnsLabel,
+    /// The texts.
+    pub texts: Manifests,
+}
+
+pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanError> {
+    kernel(builder, request)?;
+    // On the first server only: what is applied is kept in the datastore, which is everybody's.
+    if request.node.bootstrap_role != BootstrapRole::InitServer {
+        return Ok(());
+    }
+    for overlay in request.overlays {
+        let of = request.cluster.overlays.iter().find(|active| *active.name() == overlay.name);
+        let shown = of.map(|active| active.shown.files.as_slice()).unwrap_or_default();
+        for (file, shown) in overlay.texts.files.iter().zip(shown) {
+            let content = if file.text == shown.text {
+                Content::Bytes(file.text.clone().into_bytes().into())
+            } else {
+                Content::Masked(Secret::new(file.text.clone()), shown.text.clone())
+            };
+            let reason = format!("overlay {}: k3s applies it when it starts", overlay.name);
+            builder.file(&format!("{MANIFESTS}/{}", file.name), 0o600, content, reason);
+            builder.addon(file.name.split('.').next().unwrap_or_default());
+        }
+    }
+    Ok(())
+}
+
+fn kernel(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanError> {
+    let wanted: BTreeSet<&str> = request.cluster.modules.iter().map(String::as_str).collect();
+    if !wanted.is_empty() {
+        modules::check_overlays(builder, request, &wanted)?;
+        let list: String = wanted.iter().map(|name| format!("{name}\n")).collect();
+        let text = format!("# Written by hcimage: what the cluster's overlays need.\n{list}");
+        builder.text(MODULES, 0o644, text, "kernel modules that overlays need");
+    }
+    if !request.cluster.sysctls.is_empty() {
+        let lines = request.cluster.sysctls.iter().map(|(key, value)| format!("{key} = {value}\n"));
+        let text =
+            format!("# Written by hcimage: what the cluster's overlays need.\n{}", lines.collect::<String>());
+        builder.text(SYSCTLS, 0o644, text, "kernel settings that overlays need");
+    }
+    Ok(())
+}
