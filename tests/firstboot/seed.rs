@@ -240,12 +240,22 @@ fn role() -> impl Strategy<Value = Role> {
     ];
     let components = proptest::sample::subsequence(all, 0..=5);
     let addons = proptest::collection::vec(label(), 0..3);
-    let workload = (components, addons, names(), names(), 0..=86_400_u64).prop_map(
-        |(components, addons, charts, deployments, wait_seconds)| Workload {
+    let objects = [(); 6].map(|()| names());
+    let workload = (components, addons, objects, 0..=86_400_u64).prop_map(
+        |(
+            components,
+            addons,
+            [charts, deployments, stateful_sets, daemon_sets, load_balancers, certificates],
+            wait_seconds,
+        )| Workload {
             components,
             addons,
             charts,
             deployments,
+            stateful_sets,
+            daemon_sets,
+            load_balancers,
+            certificates,
             wait_seconds,
         },
     );

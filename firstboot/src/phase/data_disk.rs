@@ -82,7 +82,15 @@ impl Phase for DataDisk {
     fn on_timeout(&self, cx: &mut Context<'_>, last: PhaseError) -> Result<Vec<String>, Failure> {
         match &cx.seed.data_disk {
             Some(disk) if !disk.required => {
-                Ok(vec![format!("continued without the data disk: {}", last.into_failure().what)])
+                let mut told = vec![format!("continued without the data disk: {}", last.into_failure().what)];
+                // What was asked for is there all the same: applications look for it, and would make it with another owner.
+                if !disk.dirs.is_empty() {
+                    for dir in &disk.dirs {
+                        make(cx, disk, dir).map_err(PhaseError::into_failure)?;
+                    }
+                    told.push(format!("its directories are on the card, in {}", disk.mount));
+                }
+                Ok(told)
             }
             _ => Err(last.into_failure()),
         }

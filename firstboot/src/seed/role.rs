@@ -49,8 +49,35 @@ pub struct Workload {
     /// Deployments that must be available, as `namespace/name`.
     #[serde(default)]
     pub deployments: Vec<NamespacedName>,
+    /// StatefulSets with all their replicas ready.
+    #[serde(default)]
+    pub stateful_sets: Vec<NamespacedName>,
+    /// DaemonSets that are ready on all nodes that they are for.
+    #[serde(default)]
+    pub daemon_sets: Vec<NamespacedName>,
+    /// Services that must have the address of a load balancer.
+    #[serde(default)]
+    pub load_balancers: Vec<NamespacedName>,
+    /// Certificates of cert-manager that must be issued.
+    #[serde(default)]
+    pub certificates: Vec<NamespacedName>,
     /// How long all of it may take, in seconds.
     pub wait_seconds: u64,
+}
+
+impl Workload {
+    /// Whether there is nothing to wait for.
+    pub fn is_empty(&self) -> bool {
+        let named = [
+            &self.charts,
+            &self.deployments,
+            &self.stateful_sets,
+            &self.daemon_sets,
+            &self.load_balancers,
+            &self.certificates,
+        ];
+        self.components.is_empty() && self.addons.is_empty() && named.iter().all(|names| names.is_empty())
+    }
 }
 
 /// A packaged component of k3s that runs pods.

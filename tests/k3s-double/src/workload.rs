@@ -16,6 +16,10 @@ pub(crate) enum Kind {
     Chart,
     /// `apps/v1` Deployment.
     Deployment,
+    /// `apps/v1` StatefulSet.
+    StatefulSet,
+    /// `apps/v1` DaemonSet.
+    DaemonSet,
     /// The pods by which k3s' load balancer serves Traefik.
     Balancer,
 }
@@ -54,6 +58,8 @@ impl Workload {
         let kind = match (object["apiVersion"].as_str(), object["kind"].as_str()) {
             (Some("helm.cattle.io/v1"), Some("HelmChart")) => Kind::Chart,
             (Some("apps/v1"), Some("Deployment")) => Kind::Deployment,
+            (Some("apps/v1"), Some("StatefulSet")) => Kind::StatefulSet,
+            (Some("apps/v1"), Some("DaemonSet")) => Kind::DaemonSet,
             _ => return,
         };
         let meta = |field: &str| object["metadata"][field].as_str().map(str::to_owned);
@@ -120,13 +126,17 @@ impl Workload {
                 let (owner, of) = match kind {
                     Kind::Chart => ("Job", format!("helm-install-{name}")),
                     Kind::Deployment => ("ReplicaSet", format!("{name}-double")),
+                    Kind::StatefulSet => ("StatefulSet", name.to_owned()),
+                    Kind::DaemonSet => ("DaemonSet", name.to_owned()),
                     Kind::Balancer => ("DaemonSet", format!("{name}-double")),
                 };
                 let balanced = name.strip_prefix("svclb-").filter(|_| kind == Kind::Balancer);
                 pod(namespace, (owner, &of), balanced, node, ready)
             })
         };
-        [of(Kind::Chart), of(Kind::Deployment), of(Kind::Balancer)].concat()
+        let kinds =
+            [Kind::Chart, Kind::Deployment, Kind::StatefulSet, Kind::DaemonSet, Kind::Balancer].map(of);
+        kinds.concat()
     }
 
     /// Traefik's Service, where there is Traefik.
@@ -141,6 +151,31 @@ impl Workload {
         });
         all.retain(|service| service.pointer("/metadata/name") == Some(&json!("traefik")));
         all
+    }
+
+    /// The stateful sets, each with one replica.
+    pub(crate) fn stateful_sets(&self, namespace: Option<&str>) -> Vec<Value> {
+        self.items(Kind::StatefulSet, namespace, |namespace, name, ready| {
+            json!({
+                "apiVersion": "apps/v1",
+                "kind": "StatefulSet",
+                "metadata": {"name": name, "namespace": namespace, "generation": 1},
+                "spec": {"replicas": 1},
+                "status": {"observedGeneration": 1, "readyReplicas": u8::from(ready)},
+            })
+        })
+    }
+
+    /// The daemon sets, each for one node.
+    pub(crate) fn daemon_sets(&self, namespace: Option<&str>) -> Vec<Value> {
+        self.items(Kind::DaemonSet, namespace, |namespace, name, ready| {
+            json!({
+                "apiVersion": "apps/v1",
+                "kind": "DaemonSet",
+                "metadata": {"name": name, "namespace": namespace, "generation": 1},
+                "status": {"desiredNumberScheduled": 1, "numberReady": u8::from(ready)},
+            })
+        })
     }
 
     /// The deployments.

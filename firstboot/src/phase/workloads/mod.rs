@@ -1,5 +1,5 @@
-//! On the first server: waits until the components of k3s run, every manifest is applied, every chart is installed and
-//! every deployment is available.
+//! On the first server: waits until the components of k3s run, every manifest is applied, every chart is installed, and all
+//! that overlays promise is there.
 
 mod addons;
 mod components;
@@ -30,10 +30,7 @@ impl Phase for Workloads {
     }
 
     fn applies(&self, cx: &Context<'_>) -> bool {
-        cx.seed.role.init_server().is_some_and(|first| {
-            let Workload { components, addons, charts, deployments, .. } = &first.workload;
-            !(components.is_empty() && addons.is_empty() && charts.is_empty() && deployments.is_empty())
-        })
+        cx.seed.role.init_server().is_some_and(|first| !first.workload.is_empty())
     }
 
     fn limit(&self, cx: &Context<'_>) -> Duration {
@@ -59,13 +56,27 @@ impl Phase for Workloads {
         let retry = |e: &KubeError| PhaseError::retry(mask(&e.to_string()), ADVICE);
         let client = cluster::client(cx).map_err(|e| retry(&e))?;
         let objects = Objects::new(&client);
-        let Workload { components, addons, charts, deployments, .. } = &first.workload;
+        let Workload {
+            components,
+            addons,
+            charts,
+            deployments,
+            stateful_sets,
+            daemon_sets,
+            load_balancers,
+            certificates,
+            wait_seconds: _,
+        } = &first.workload;
         let manifests = addons::missing(cx, &client, addons, &self.seen)?;
         let others = || -> Result<Vec<String>, KubeError> {
             let steps = [
                 components::missing(&objects, components, cx.hostname())?,
                 first_of("charts not installed", charts, |name| objects.chart(name))?,
                 first_of("deployments not available", deployments, |name| objects.deployment(name))?,
+                first_of("stateful sets not ready", stateful_sets, |name| objects.stateful_set(name))?,
+                first_of("daemon sets not ready", daemon_sets, |name| objects.whole_daemon_set(name))?,
+                first_of("services without an address", load_balancers, |name| objects.load_balancer(name))?,
+                first_of("certificates not issued", certificates, |name| objects.certificate(name))?,
             ];
             Ok(steps.into_iter().flatten().collect())
         };
@@ -78,6 +89,10 @@ impl Phase for Workloads {
             ("manifests", addons.len()),
             ("charts", charts.len()),
             ("deployments", deployments.len()),
+            ("stateful sets", stateful_sets.len()),
+            ("daemon sets", daemon_sets.len()),
+            ("load balancers", load_balancers.len()),
+            ("certificates", certificates.len()),
         ];
         let counts = counts.into_iter().filter(|(_, count)| *count > 0);
         Ok(vec![counts.map(|(what, count)| format!("{what}: {count}")).collect::<Vec<_>>().join(", ")])

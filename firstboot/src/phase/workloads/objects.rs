@@ -12,6 +12,9 @@ use super::pods::{self, Pod};
 use crate::kube::{Client, Condition, KubeError, Meta, Selector, bounded, condition};
 use crate::seed::NamespacedName;
 
+/// What is said of an object that nobody has made.
+const NOT_YET: &str = "it does not exist yet";
+
 /// Objects of the cluster. The pods of a namespace are read once, and only if something is missing.
 pub(super) struct Objects<'a> {
     client: &'a Client<'a>,
@@ -73,6 +76,59 @@ struct DaemonSet {
 struct DaemonSetStatus {
     #[serde(default)]
     number_ready: u64,
+    #[serde(default)]
+    desired_number_scheduled: u64,
+}
+
+#[derive(Deserialize)]
+struct StatefulSet {
+    #[serde(default)]
+    metadata: Meta,
+    #[serde(default)]
+    spec: StatefulSetSpec,
+    #[serde(default)]
+    status: StatefulSetStatus,
+}
+
+#[derive(Deserialize, Default)]
+struct StatefulSetSpec {
+    /// The API server writes 1 where nobody says it.
+    replicas: Option<u64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct StatefulSetStatus {
+    #[serde(default)]
+    observed_generation: u64,
+    #[serde(default)]
+    ready_replicas: u64,
+}
+
+#[derive(Deserialize)]
+struct Service {
+    #[serde(default)]
+    status: ServiceStatus,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct ServiceStatus {
+    #[serde(default)]
+    load_balancer: LoadBalancerStatus,
+}
+
+#[derive(Deserialize, Default)]
+struct LoadBalancerStatus {
+    #[serde(default)]
+    ingress: Vec<serde::de::IgnoredAny>,
+}
+
+/// Of cert-manager.
+#[derive(Deserialize)]
+struct Certificate {
+    #[serde(default)]
+    status: Conditions,
 }
 
 impl<'a> Objects<'a> {
@@ -118,7 +174,7 @@ impl<'a> Objects<'a> {
     /// A chart is installed when its job is complete.
     pub(super) fn chart(&self, name: &NamespacedName) -> Result<State, KubeError> {
         let Some(chart) = self.get::<Chart>("/apis/helm.cattle.io/v1", "helmcharts", name)? else {
-            return Ok(Err(Some("it does not exist yet".to_owned())));
+            return Ok(Err(Some(NOT_YET.to_owned())));
         };
         let job = chart.status.job_name;
         if job.is_empty() {
@@ -154,10 +210,61 @@ impl<'a> Objects<'a> {
     }
 
     fn daemon_set(&self, name: &NamespacedName) -> Result<State, KubeError> {
-        let Some(one) = self.get::<DaemonSet>("/apis/apps/v1", "daemonsets", name)? else {
-            return Ok(Err(Some("it does not exist yet".to_owned())));
+        self.daemon_set_with(name, |status| status.number_ready > 0)
+    }
+
+    /// A daemon set is ready on all nodes that are there.
+    pub(super) fn whole_daemon_set(&self, name: &NamespacedName) -> Result<State, KubeError> {
+        self.daemon_set_with(name, |DaemonSetStatus { number_ready, desired_number_scheduled }| {
+            *desired_number_scheduled > 0 && number_ready >= desired_number_scheduled
+        })
+    }
+
+    /// A stateful set with all its replicas.
+    pub(super) fn stateful_set(&self, name: &NamespacedName) -> Result<State, KubeError> {
+        let Some(one) = self.get::<StatefulSet>("/apis/apps/v1", "statefulsets", name)? else {
+            return Ok(Err(Some(NOT_YET.to_owned())));
         };
-        if one.status.number_ready > 0 {
+        if one.status.observed_generation >= one.metadata.generation
+            && one.status.ready_replicas >= one.spec.replicas.unwrap_or(1)
+        {
+            return Ok(Ok(()));
+        }
+        let pods = self.pods(name.namespace())?;
+        Ok(Err(pods::complaint(pods.iter().filter(|pod| pod.belongs_to("StatefulSet", name.name())))))
+    }
+
+    /// A service that has got its address.
+    pub(super) fn load_balancer(&self, name: &NamespacedName) -> Result<State, KubeError> {
+        let Some(one) = self.get::<Service>("/api/v1", "services", name)? else {
+            return Ok(Err(Some(NOT_YET.to_owned())));
+        };
+        match one.status.load_balancer.ingress.is_empty() {
+            true => Ok(Err(Some("no load balancer has given it an address".to_owned()))),
+            false => Ok(Ok(())),
+        }
+    }
+
+    /// A certificate that is issued.
+    pub(super) fn certificate(&self, name: &NamespacedName) -> Result<State, KubeError> {
+        let Some(one) = self.get::<Certificate>("/apis/cert-manager.io/v1", "certificates", name)? else {
+            return Ok(Err(Some(NOT_YET.to_owned())));
+        };
+        match condition(&one.status.conditions, "Ready") {
+            Some(ready) if ready.status == "True" => Ok(Ok(())),
+            other => Ok(Err(other.and_then(told))),
+        }
+    }
+
+    fn daemon_set_with(
+        &self,
+        name: &NamespacedName,
+        is_good: impl Fn(&DaemonSetStatus) -> bool,
+    ) -> Result<State, KubeError> {
+        let Some(one) = self.get::<DaemonSet>("/apis/apps/v1", "daemonsets", name)? else {
+            return Ok(Err(Some(NOT_YET.to_owned())));
+        };
+        if is_good(&one.status) {
             return Ok(Ok(()));
         }
         let pods = self.pods(name.namespace())?;

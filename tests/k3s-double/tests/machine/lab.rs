@@ -99,6 +99,10 @@ impl Lab {
             addons: vec![],
             charts: vec![],
             deployments: vec![],
+            stateful_sets: Vec::new(),
+            daemon_sets: Vec::new(),
+            load_balancers: Vec::new(),
+            certificates: Vec::new(),
             components: vec![],
             wait_seconds: 60,
         };
