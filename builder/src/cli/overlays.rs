@@ -104,9 +104,6 @@ fn show(library: &Library, name: &DnsLabel) -> anyhow::Result<()> {
         let needs: Vec<&str> = overlay.needs.iter().map(DnsLabel::as_str).collect();
         writeln!(out, "needs the overlays {}", needs.join(", "))?;
     }
-    if !overlay.provides.is_empty() {
-        writeln!(out, "a cluster has only one {}", printable(&overlay.provides.join(", one ")))?;
-    }
     writeln!(out, "\n[overlays.{name}]")?;
     parameters(&mut out, &overlay)?;
     brings(&mut out, &overlay)?;
@@ -174,6 +171,8 @@ pub(super) fn lines(needs: &Needs) -> Vec<String> {
         None => format!("{} ({}:{})", dir.path, dir.uid, dir.gid),
     };
     [
+        list("a cluster has only one", needs.provides.clone()),
+        list("files", needs.files.iter().map(|file| file.path.clone()).collect()),
         list("charts", needs.charts.iter().map(chart).collect()),
         list("container images", needs.images.iter().map(|image| image.name.to_string()).collect()),
         list("packages", needs.packages.iter().map(|package| package.name.to_string()).collect()),
@@ -200,9 +199,8 @@ fn render(file: &Path, dir: Option<PathBuf>, profiles: Option<&Path>) -> anyhow:
     let mut out = output::stdout();
     write!(out, "{}", printable_lines(&head(&project.cluster.overlays, "# ")))?;
     for active in &project.cluster.overlays {
-        let values = active.shown.values.iter().map(|(name, text)| (name, text));
         let files = active.shown.files.iter().map(|file| (&file.name, &file.text));
-        for (name, text) in files.chain(values) {
+        for (name, text) in files.chain(&active.shown.values) {
             writeln!(out, "---\n# {}: {}", active.name(), printable(name))?;
             writeln!(out, "{}", printable_lines(text.trim_end()))?;
         }

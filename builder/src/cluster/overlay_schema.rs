@@ -85,7 +85,7 @@ fn table(overlay: &Overlay) -> Value {
     }
     json!({
         "type": "object",
-        "description": overlay.about,
+        "description": format!("{}.", overlay.about),
         "properties": properties,
         "required": required,
         "additionalProperties": false,

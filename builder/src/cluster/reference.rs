@@ -40,7 +40,9 @@ Editors with support for JSON schemas complete and check the file as you type: p
 Complete files: [one Pi at home](examples/one-pi/cluster.toml),
 [four CM4 on a Turing Pi](examples/turing-pi/cluster.toml),
 [three servers with etcd and two agents](examples/three-servers/cluster.toml),
-[two more agents for a cluster that exists](examples/more-nodes/cluster.toml).
+[two more agents for a cluster that exists](examples/more-nodes/cluster.toml),
+[a home cloud on one Pi](examples/home-cloud/cluster.toml),
+[applications on a Turing Pi](examples/turing-pi-apps/cluster.toml).
 
 | table | contents |
 |---|---|

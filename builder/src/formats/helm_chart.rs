@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use hc_common::text::yaml::quoted;
 
 /// Where the controller looks, and where its jobs run.
-const NAMESPACE: &str = "kube-system";
+pub const NAMESPACE: &str = "kube-system";
 
 /// The key of the values in their Secret. The job passes every file that ends so to Helm.
 const VALUES_KEY: &str = "values.yaml";

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::formats::yaml_load;
 use crate::value::{DnsLabel, Secret};
 
 use super::definition::Overlay;
 use super::error::{OverlayError, Result};
 use super::folder::DEFINITION;
-use super::needs::Needs;
+use super::needs::{Needs, Promise, PromiseKind};
 use super::parameter::ParameterValue;
 use super::template::{SecretValues, Templates, names_secret};
 
@@ -116,6 +117,29 @@ impl ActiveOverlay {
     /// Its name.
     pub fn name(&self) -> &DnsLabel {
         &self.overlay.name
+    }
+
+    /// What firstboot waits for: what `overlay.toml` says, and every workload in its manifests.
+    pub fn promises(&self) -> Vec<Promise> {
+        let mut promises = self.needs.promises.clone();
+        for file in &self.shown.files {
+            for document in yaml_load::load(&file.text).unwrap_or_default() {
+                let text = |yaml: &yaml_rust2::Yaml| yaml.as_str().map(str::to_owned);
+                let kind = match document["kind"].as_str() {
+                    Some("Deployment") => PromiseKind::Deployment,
+                    Some("StatefulSet") => PromiseKind::StatefulSet,
+                    Some("DaemonSet") => PromiseKind::DaemonSet,
+                    _ => continue,
+                };
+                let metadata = &document["metadata"];
+                let namespace = text(&metadata["namespace"]).unwrap_or_else(|| "default".to_owned());
+                let Some(name) = text(&metadata["name"]) else { continue };
+                promises.push(Promise { kind, name: format!("{namespace}/{name}") });
+            }
+        }
+        promises.sort();
+        promises.dedup();
+        promises
     }
 
     /// Its manifests and values with these secrets.

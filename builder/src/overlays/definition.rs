@@ -9,7 +9,9 @@ use crate::value::DnsLabel;
 use super::active::ClusterFacts;
 use super::error::{OverlayError, Result};
 use super::folder::{DEFINITION, Folder};
-use super::needs::{ChartWant, DirWant, ImageWant, K3sWant, Needs, PackageWant, ReadyWant, Wants};
+use super::needs::{
+    ChartWant, DirWant, FileWant, ImageWant, K3sWant, Needs, PackageWant, ReadyWant, Wants, Word,
+};
 use super::parameter::{Parameter, ParameterValue};
 use super::template::{SecretValues, Templates};
 
@@ -30,8 +32,6 @@ pub struct Overlay {
     pub secrets: BTreeMap<String, SecretDefinition>,
     /// Overlays that it needs.
     pub needs: Vec<DnsLabel>,
-    /// What there can be only one of in a cluster, such as `pod network`, and this overlay is one.
-    pub provides: Vec<String>,
     pub(super) wants: Wants,
     pub(super) folder: Folder,
 }
@@ -61,7 +61,9 @@ struct File {
     #[serde(default)]
     needs: Vec<DnsLabel>,
     #[serde(default)]
-    provides: Vec<String>,
+    provides: Vec<Word>,
+    #[serde(default)]
+    files: Vec<FileWant>,
     #[serde(default)]
     images: Vec<ImageWant>,
     #[serde(default)]
@@ -73,7 +75,7 @@ struct File {
     #[serde(default)]
     k3s: Vec<K3sWant>,
     #[serde(default)]
-    modules: Vec<String>,
+    modules: Vec<Word>,
     #[serde(default)]
     sysctls: BTreeMap<String, String>,
     #[serde(default)]
@@ -93,6 +95,8 @@ impl Overlay {
             packages: file.packages,
             directories: file.directories,
             k3s: file.k3s,
+            provides: file.provides,
+            files: file.files,
             modules: file.modules,
             sysctls: file.sysctls,
             ready: file.ready,
@@ -105,7 +109,6 @@ impl Overlay {
             parameters: file.parameters,
             secrets: file.secrets,
             needs: file.needs,
-            provides: file.provides,
             wants,
             folder,
         };
@@ -135,8 +138,8 @@ impl Overlay {
     /// What it asks for where every parameter has its default or its example. None where that cannot be said.
     pub fn usual_needs(&self) -> Option<Needs> {
         let usual = |parameter: &Parameter| {
-            let value = parameter.default.as_ref().or(parameter.example.as_ref());
-            value.cloned().unwrap_or_else(|| parameter.kind.nothing())
+            let example = parameter.example.as_ref().filter(|_| !parameter.optional);
+            parameter.default.as_ref().or(example).cloned().unwrap_or_else(|| parameter.kind.nothing())
         };
         let values: BTreeMap<String, ParameterValue> =
             self.parameters.iter().map(|(name, parameter)| (name.clone(), usual(parameter))).collect();

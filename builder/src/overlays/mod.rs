@@ -8,11 +8,13 @@
 //! needs.rs         what the cluster gets, once the parameters are known
 //! template.rs      manifests and values as minijinja templates
 //! starter/         the beginning of a user's own
+//! check/           whether what is rendered fits together
 //! active.rs        an overlay that is switched on, with its parameters
 //! ```
 //! An overlay is text alone: it runs nothing on this machine, and reaches no file outside its folder.
 
 mod active;
+pub mod check;
 mod definition;
 mod error;
 mod folder;
@@ -26,6 +28,8 @@ pub use active::{ActiveOverlay, ClusterFacts, Manifests, NodeFacts, RenderedFile
 pub use definition::{Overlay, SecretDefinition};
 pub use error::{OverlayError, Result};
 pub use library::{Library, Listed};
-pub use needs::{NeededChart, NeededDir, NeededImage, NeededPackage, Needs, Promise, PromiseKind};
+pub use needs::{
+    NeededChart, NeededDir, NeededFile, NeededImage, NeededPackage, Needs, Promise, PromiseKind,
+};
 pub use parameter::{Parameter, ParameterType, ParameterValue};
 pub use template::SecretValues;

@@ -23,9 +23,30 @@ pub(super) struct Wants {
     pub(super) packages: Vec<PackageWant>,
     pub(super) directories: Vec<DirWant>,
     pub(super) k3s: Vec<K3sWant>,
-    pub(super) modules: Vec<String>,
+    pub(super) provides: Vec<Word>,
+    pub(super) modules: Vec<Word>,
     pub(super) sysctls: BTreeMap<String, String>,
+    pub(super) files: Vec<FileWant>,
     pub(super) ready: Vec<ReadyWant>,
+}
+
+/// A word, which may count only where an expression is true.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Word {
+    Always(String),
+    Sometimes { name: String, when: String },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct FileWant {
+    /// On the node, below `/etc`.
+    path: String,
+    /// A template in the folder.
+    template: String,
+    mode: Option<String>,
+    when: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -126,6 +147,10 @@ pub struct Needs {
     pub agent: BTreeMap<String, toml::Value>,
     /// More names and addresses of the API.
     pub tls_san: Vec<String>,
+    /// What there can be only one of in a cluster, such as `pod network`, and this overlay is one.
+    pub provides: Vec<String>,
+    /// Files of every node.
+    pub files: Vec<NeededFile>,
     /// Kernel modules, each on every node.
     pub modules: Vec<String>,
     /// Kernel settings by their names, such as `net.ipv4.ip_forward`.
@@ -194,6 +219,17 @@ pub struct NeededDir {
     pub mode: DirMode,
     /// The node that has it; none is every node.
     pub node: Option<Hostname>,
+}
+
+/// A file of every node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NeededFile {
+    /// Its path, below `/etc`.
+    pub path: String,
+    /// Its permissions.
+    pub mode: DirMode,
+    /// What is in it.
+    pub text: String,
 }
 
 /// What firstboot waits for.
@@ -308,7 +344,29 @@ impl Wants {
                 needs.promises.push(Promise { kind: want.kind, name: text(&want.name, &what)? });
             }
         }
-        needs.modules.clone_from(&self.modules);
+        for want in &self.files {
+            let what = format!("file {}", want.path);
+            if counts(&want.when, what.clone())? {
+                let path =
+                    path_of(&want.path).ok_or_else(|| format!("{what}: expected a path below /etc"))?;
+                let mode = parse(want.mode.as_deref().unwrap_or("0644"), &what)?;
+                let text = templates.file(&want.template);
+                let text = text.map_err(|problem| format!("{what}: {}: {problem}", want.template))?;
+                needs.files.push(NeededFile { path, mode, text });
+            }
+        }
+        for (words, into) in [(&self.provides, &mut needs.provides), (&self.modules, &mut needs.modules)] {
+            for word in words {
+                match word {
+                    Word::Always(name) => into.push(name.clone()),
+                    Word::Sometimes { name, when } => {
+                        if counts(&Some(when.clone()), name.clone())? {
+                            into.push(name.clone());
+                        }
+                    }
+                }
+            }
+        }
         needs.sysctls.clone_from(&self.sysctls);
         Ok(needs)
     }
@@ -326,10 +384,22 @@ impl ChartWant {
             namespace: self.namespace.clone(),
             values: self.values.clone(),
             secret_values: self.secret_values.clone(),
-            failure_policy: policy.map(|policy| failure_policy(policy, what)).transpose()?,
+            failure_policy: policy.map(|policy| failure_policy(&text(policy, what)?, what)).transpose()?,
             bootstrap: self.bootstrap,
         })
     }
+}
+
+/// A path below `/etc` without detours.
+fn path_of(text: &str) -> Option<String> {
+    let is_plain = |part: &str| {
+        !part.is_empty()
+            && part != "."
+            && part != ".."
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.@".contains(c))
+    };
+    let below = text.strip_prefix("/etc/")?;
+    below.split('/').all(is_plain).then(|| text.to_owned())
 }
 
 fn failure_policy(text: &str, what: &str) -> Read<FailurePolicy> {

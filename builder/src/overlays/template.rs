@@ -113,6 +113,7 @@ impl<'a> Templates<'a> {
             found.ok_or_else(|| invalid(format!("the overlay has no files/{name}")))
         };
         let (inner, context, of_render) = (self.plain(), self.context.clone(), find.clone());
+        environment.add_function("fail", |problem: String| -> Result<(), Error> { Err(invalid(problem)) });
         environment.add_function("file", move |name: String| find(&name));
         environment.add_function("render", move |name: String| {
             let source = of_render(&name)?;
@@ -177,6 +178,10 @@ fn told(source: &str, error: &Error) -> String {
     let line = error.line().map(|line| format!("line {line}: ")).unwrap_or_default();
     let part = error.range().and_then(|range| source.get(range)).map(str::trim).unwrap_or_default();
     let part = if part.is_empty() { String::new() } else { format!(" in {part:?}") };
+    // One of our own says all.
+    if let (ErrorKind::InvalidOperation, Some(detail)) = (error.kind(), error.detail()) {
+        return format!("{line}{detail}");
+    }
     let detail = error.detail().map(|detail| format!(": {detail}")).unwrap_or_default();
     format!("{line}{}{detail}{part}", error.kind())
 }

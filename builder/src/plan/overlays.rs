@@ -59,6 +59,12 @@ fn kernel(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanEr
         let text = format!("# Written by hcimage: what the cluster's overlays need.\n{list}");
         builder.text(MODULES, 0o644, text, "kernel modules that overlays need");
     }
+    for active in &request.cluster.overlays {
+        for file in &active.needs.files {
+            let reason = format!("overlay {}", active.name());
+            builder.text(&file.path, file.mode.bits(), file.text.clone(), reason);
+        }
+    }
     if !request.cluster.sysctls.is_empty() {
         let lines = request.cluster.sysctls.iter().map(|(key, value)| format!("{key} = {value}\n"));
         let text =

@@ -4,14 +4,16 @@ use std::path::PathBuf;
 
 use hc_common::network::NetworkStack;
 use hc_firstboot::seed::{
-    self, Admin, BundleFile, Clock, Cluster, Component, Endpoint, Etcd, InitServer, Join, K3s, Network, Node,
-    Report, Role, Root, Secrets, Seed, Workload,
+    self, Admin, BundleFile, Clock, Cluster, Component, Endpoint, Etcd, InitServer, Join, K3s,
+    NamespacedName, Network, Node, Report, Role, Root, Secrets, Seed, Workload,
 };
 
 use crate::cluster::{
     self, DEFAULT_CLUSTER_CIDR, DEFAULT_SERVICE_CIDR, DataDir, DataDisk, Datastore, Format, Link, Setting,
 };
+use crate::formats::helm_chart;
 use crate::fs::ImagePath;
+use crate::overlays::{ActiveOverlay, PromiseKind};
 use crate::secrets::{ADMIN_CERTIFICATE, ADMIN_KEY, TOKEN};
 use crate::source::artifact::Artifact;
 use crate::value::{BootstrapRole, InterfaceName, Role as NodeRole, Subnet};
@@ -33,6 +35,8 @@ const SILENCE_SECONDS: u64 = 300;
 const WHOLE_SECONDS: u64 = 1800;
 /// Where images are not on the card, a slow line has to carry them.
 const WORKLOAD_SECONDS: u64 = 1800;
+/// An application that unpacks itself onto a slow card and fills its database takes longer.
+const OVERLAY_SECONDS: u64 = 5400;
 
 pub(super) fn seed(
     builder: &PlanBuilder,
@@ -86,16 +90,35 @@ fn role(request: &Request<'_>, gathered: &Gathered) -> Role {
         BootstrapRole::InitServer => Role::InitServer(InitServer {
             nodes: cluster.nodes.joining().iter().map(|node| node.name.clone()).collect(),
             join_seconds: if cluster.nodes.joining().is_empty() { 0 } else { WHOLE_SECONDS },
-            workload: Workload {
-                components: components(&cluster.k3s),
-                addons: gathered.addons.clone(),
-                charts: Vec::new(),
-                deployments: Vec::new(),
-                wait_seconds: WORKLOAD_SECONDS,
-            },
+            workload: workload(cluster, gathered),
         }),
         BootstrapRole::JoinServer => Role::Server(join(request)),
         BootstrapRole::Agent => Role::Agent(join(request)),
+    }
+}
+
+/// What is to run: what k3s brings, what is applied, and what overlays promise.
+fn workload(cluster: &cluster::Cluster, gathered: &Gathered) -> Workload {
+    let promised = |kind: PromiseKind| -> Vec<NamespacedName> {
+        let promises = cluster.overlays.iter().flat_map(ActiveOverlay::promises);
+        promises
+            .filter(|promise| promise.kind == kind)
+            .filter_map(|promise| promise.name.parse().ok())
+            .collect()
+    };
+    let of_overlays = cluster.charts.iter().filter(|chart| chart.overlay.is_some());
+    Workload {
+        components: components(&cluster.k3s),
+        addons: gathered.addons.clone(),
+        charts: of_overlays
+            .filter_map(|chart| format!("{}/{}", helm_chart::NAMESPACE, chart.release).parse().ok())
+            .collect(),
+        deployments: promised(PromiseKind::Deployment),
+        stateful_sets: promised(PromiseKind::StatefulSet),
+        daemon_sets: promised(PromiseKind::DaemonSet),
+        load_balancers: promised(PromiseKind::LoadBalancer),
+        certificates: promised(PromiseKind::Certificate),
+        wait_seconds: if cluster.overlays.is_empty() { WORKLOAD_SECONDS } else { OVERLAY_SECONDS },
     }
 }
 

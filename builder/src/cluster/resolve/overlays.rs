@@ -12,8 +12,10 @@ use crate::cluster::k3s_keys::{self, Standing};
 use crate::cluster::model::*;
 use crate::cluster::problem::Problems;
 use crate::cluster::{DEFAULT_CLUSTER_CIDR, DEFAULT_SERVICE_CIDR};
+use crate::formats::yaml_load;
+use crate::overlays::check::{Finding, Source};
 use crate::overlays::{
-    ActiveOverlay, ClusterFacts, NeededChart, Needs, NodeFacts, Overlay, ParameterType, ParameterValue,
+    self, ActiveOverlay, ClusterFacts, NeededChart, Needs, NodeFacts, Overlay, ParameterType, ParameterValue,
 };
 use crate::packages::PackageRequest;
 use crate::value::{DnsLabel, Host, Role, Secret, Subnet, ValueError};
@@ -57,8 +59,8 @@ pub(super) fn add(
         );
         return;
     }
-    only_one_of_each(&wanted, reader.problems);
     let facts = facts(cluster);
+    let spans = wanted.iter().map(|one| (one.overlay.name.clone(), one.span.clone())).collect();
     for one in wanted {
         let (span, name) = (one.span.clone(), one.overlay.name.clone());
         let mut parameters = with_defaults(&one.overlay, one.values);
@@ -75,6 +77,44 @@ pub(super) fn add(
                 let hint = "change the parameters, or fix the overlay";
                 reader.problems.error(&span, error.to_string(), hint);
             }
+        }
+    }
+    only_one_of_each(&cluster.overlays, &spans, reader.problems);
+    fits_together(cluster, &spans, reader.problems);
+}
+
+/// What the overlays' manifests name of each other and of the user's.
+fn fits_together(cluster: &Cluster, spans: &BTreeMap<DnsLabel, Span>, problems: &mut Problems<'_>) {
+    let parsed = |text: &str| yaml_load::load(text).unwrap_or_default();
+    let mut files = Vec::new();
+    for active in &cluster.overlays {
+        for file in &active.shown.files {
+            files.push((Some(active.name()), file.template.clone(), parsed(&file.text)));
+        }
+    }
+    for manifest in &cluster.manifests {
+        files.push((None, manifest.name().to_owned(), parsed(manifest.text().expose())));
+    }
+    let places: Vec<String> = files
+        .iter()
+        .map(|(overlay, file, _)| match overlay {
+            Some(overlay) => format!("overlay {overlay}, {file}"),
+            None => file.clone(),
+        })
+        .collect();
+    let sources: Vec<Source<'_>> = files
+        .iter()
+        .zip(&places)
+        .map(|((overlay, _, documents), place)| Source { place, documents, checked: overlay.is_some() })
+        .collect();
+    let charts = cluster.charts.iter().map(|chart| chart.namespace.to_string()).collect();
+    for Finding { place, problem, is_warning } in overlays::check::check(&sources, &charts) {
+        let of = files.iter().zip(&places).find(|(_, known)| place.starts_with(&format!("{known}: ")));
+        let span = of.and_then(|((overlay, ..), _)| spans.get((*overlay)?)).cloned().unwrap_or_default();
+        let message = format!("{place}: {problem}");
+        match is_warning {
+            true => problems.warning(&span, message, "add it to the overlay's manifest"),
+            false => problems.error(&span, message, "fix the overlay, or the manifest of yours"),
         }
     }
 }
@@ -236,15 +276,20 @@ fn nodes_exist(
 }
 
 /// Two that are the same thing would fight.
-fn only_one_of_each(wanted: &[Wanted], problems: &mut Problems<'_>) {
-    let mut seen: BTreeMap<&str, &Wanted> = BTreeMap::new();
-    for one in wanted {
-        for what in &one.overlay.provides {
+fn only_one_of_each(
+    overlays: &[ActiveOverlay],
+    spans: &BTreeMap<DnsLabel, Span>,
+    problems: &mut Problems<'_>,
+) {
+    let mut seen: BTreeMap<&str, &ActiveOverlay> = BTreeMap::new();
+    for one in overlays {
+        for what in &one.needs.provides {
             match seen.get(what.as_str()) {
                 Some(other) => {
                     let (name, other) = (described(one), described(other));
                     let message = format!("{name} and {other} are each a {what}, and a cluster has one");
-                    problems.error(&one.span, message, "remove one of them");
+                    let span = spans.get(one.name()).cloned().unwrap_or_default();
+                    problems.error(&span, message, "remove one of them");
                 }
                 None => {
                     seen.insert(what, one);
@@ -254,10 +299,10 @@ fn only_one_of_each(wanted: &[Wanted], problems: &mut Problems<'_>) {
     }
 }
 
-fn described(wanted: &Wanted) -> String {
-    match &wanted.asked_by {
-        Some(asker) => format!("{} (which {asker} needs)", wanted.overlay.name),
-        None => wanted.overlay.name.to_string(),
+fn described(active: &ActiveOverlay) -> String {
+    match &active.asked_by {
+        Some(asker) => format!("{} (which {asker} needs)", active.name()),
+        None => active.name().to_string(),
     }
 }
 

@@ -1,0 +1,118 @@
+//! All objects of a cluster's manifests.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use yaml_rust2::Yaml;
+
+use super::kinds::is_namespaced;
+use super::{Source, Told, error, items, text};
+
+/// An object.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Object<'a> {
+    pub(super) place: &'a str,
+    pub(super) checked: bool,
+    /// Without the version; empty for the core.
+    pub(super) group: &'a str,
+    pub(super) version: &'a str,
+    pub(super) kind: &'a str,
+    /// Empty where it has none.
+    pub(super) namespace: &'a str,
+    pub(super) name: &'a str,
+    pub(super) yaml: &'a Yaml,
+}
+
+impl fmt::Display for Object<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.namespace {
+            "" => write!(f, "{} {}", self.kind, self.name),
+            namespace => write!(f, "{} {namespace}/{}", self.kind, self.name),
+        }
+    }
+}
+
+pub(super) struct Objects<'a> {
+    all: Vec<Object<'a>>,
+    chart_namespaces: &'a BTreeSet<String>,
+}
+
+/// Namespaces that every cluster has.
+const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
+
+impl<'a> Objects<'a> {
+    pub(super) fn new(sources: &[Source<'a>], chart_namespaces: &'a BTreeSet<String>) -> Self {
+        let mut all = Vec::new();
+        for source in sources {
+            for document in source.documents {
+                collect(source, document, &mut all);
+            }
+        }
+        Self { all, chart_namespaces }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Object<'a>> {
+        self.all.iter()
+    }
+
+    pub(super) fn find(&self, kind: &str, namespace: &str, name: &str) -> Option<&Object<'a>> {
+        self.all
+            .iter()
+            .find(|object| object.kind == kind && object.namespace == namespace && object.name == name)
+    }
+
+    /// Whether a namespace may have objects that are not in any manifest: those of charts, and of k3s itself.
+    pub(super) fn has_others(&self, namespace: &str) -> bool {
+        NAMESPACES.contains(&namespace) || self.chart_namespaces.contains(namespace)
+    }
+
+    /// Whether charts bring objects, some of them for the whole cluster.
+    pub(super) fn has_charts(&self) -> bool {
+        !self.chart_namespaces.is_empty()
+    }
+
+    /// Whether there is a namespace of that name once all is applied.
+    pub(super) fn has_namespace(&self, namespace: &str) -> bool {
+        self.has_others(namespace) || self.find("Namespace", "", namespace).is_some()
+    }
+
+    /// The object is in two manifests: the one that is applied last would win, and the removal of either take it away.
+    pub(super) fn twice(&self, object: &Object<'_>, told: &mut Told) {
+        let same = |other: &&Object<'_>| {
+            (other.group, other.kind, other.namespace, other.name)
+                == (object.group, object.kind, object.namespace, object.name)
+                && !std::ptr::eq(other.yaml, object.yaml)
+        };
+        if let Some(other) = self.all.iter().find(same) {
+            error(told, format!("it is in {}, too: an object belongs into one manifest", other.place));
+        }
+    }
+}
+
+fn collect<'a>(source: &Source<'a>, yaml: &'a Yaml, all: &mut Vec<Object<'a>>) {
+    let kind = text(yaml, &["kind"]);
+    if kind.ends_with("List") && yaml["items"].as_vec().is_some() {
+        items(&yaml["items"]).for_each(|item| collect(source, item, all));
+        return;
+    }
+    if kind.is_empty() {
+        return;
+    }
+    let api = text(yaml, &["apiVersion"]);
+    let (group, version) = api.split_once('/').unwrap_or(("", api));
+    let namespace = match text(yaml, &["metadata", "namespace"]) {
+        "" if is_namespaced(group, kind) => "default",
+        namespace => namespace,
+    };
+    let name = text(yaml, &["metadata", "name"]);
+    all.push(Object {
+        place: source.place,
+        checked: source.checked,
+        group,
+        version,
+        kind,
+        namespace,
+        name,
+        yaml,
+    });
+}
