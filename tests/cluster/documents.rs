@@ -56,7 +56,7 @@ fn every_example_passes_without_a_warning() {
         names.push(dir.file_name().into_string().unwrap());
     }
     names.sort();
-    assert_eq!(names, ["more-nodes", "one-pi", "three-servers", "turing-pi"]);
+    assert_eq!(names, ["home-cloud", "more-nodes", "one-pi", "three-servers", "turing-pi", "turing-pi-apps"]);
     let page = cluster::reference();
     for name in names {
         assert!(page.contains(&format!("examples/{name}/cluster.toml")), "{name} is not in the reference");

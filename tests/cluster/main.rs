@@ -42,7 +42,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
         "endpoint.txt" => "postgres://k3s:hunter2@db.home.lan:5432/k3s\n",
         "list.yaml" => "- a\n",
         "chart-web.yaml" => "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: web\n",
-        "short-password.txt" => "hunter2",
+        "short-password.txt" | "dyndns-token.txt" | "cloudflare-token.txt" => "hunter2",
         "node-token.txt" => {
             "K105f1c6b6c0b8a4b9a3a3f1d0c9a7b64c2f1f2a0d3e4b5c6d7e8f9a0b1c2d3e4f5::server:hunter2\n"
         }

@@ -1,0 +1,352 @@
+//! What the engine does with folders that are right, and with those that are not.
+
+use std::fs;
+use std::path::Path;
+
+use hcimage::cluster::Checked;
+
+use super::{FOUR, ONE, load};
+
+const DEFINITION: &str = "about = \"A shop\"\n[parameters.host]\ntype = \"domain-name\"\nhelp = \"Its name.\"\n\
+                          [parameters.copies]\ntype = \"number\"\nhelp = \"How many.\"\ndefault = 1\nminimum = 1\nmaximum = 5\n\
+                          [parameters.mode]\ntype = \"text\"\nhelp = \"How.\"\ndefault = \"fast\"\nchoices = [\"fast\", \"slow\"]\n\
+                          [parameters.cache]\ntype = \"switch\"\nhelp = \"Whether.\"\ndefault = false\n\
+                          [secrets.password]\nhelp = \"Of the database.\"\n";
+const TABLE: &str = "[overlays.shop]\nhost = \"shop.example.org\"\n";
+const NAMESPACE: &str = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n";
+
+/// An overlay in the folder `dir`.
+fn overlay(dir: &Path, name: &str, definition: &str, manifests: &[(&str, &str)]) {
+    let folder = dir.join(name);
+    fs::create_dir_all(folder.join("manifests")).unwrap();
+    fs::write(folder.join("overlay.toml"), definition).unwrap();
+    for (file, text) in manifests {
+        let path = folder.join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+}
+
+/// One overlay `shop` with these manifests, in a cluster of one node.
+fn shop(definition: &str, manifests: &[(&str, &str)], tables: &str) -> Result<Checked, String> {
+    let dir = tempfile::tempdir().unwrap();
+    overlay(dir.path(), "shop", definition, manifests);
+    load(dir.path(), tables, ONE).map_err(|report| report.to_string())
+}
+
+fn refused(result: Result<Checked, String>, words: &[&str]) {
+    let said = result
+        .map(|checked| format!("it was taken: {:?}", checked.warnings.to_string()))
+        .unwrap_or_else(|said| said);
+    for word in words {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+}
+
+#[test]
+fn parameters_of_every_kind_are_checked_like_the_rest_of_the_file() {
+    for (tables, words) in [
+        ("[overlays.shop]\n", vec!["missing `host`", "[overlays.shop]"]),
+        ("[overlays.shopp]\n", vec!["3:11", "unknown key `shopp`", "did you mean `shop`?"]),
+        ("[overlays.shop]\nhost = \"shop.example.org\"\nhots = 1\n", vec!["5:1", "did you mean `host`?"]),
+        ("[overlays.shop]\nhost = 7\n", vec!["4:8", "expected text, found a whole number"]),
+        ("[overlays.shop]\nhost = \"no name\"\n", vec!["4:8", "is not a domain name"]),
+        ("[overlays.shop]\nhost = \"a.example\"\ncopies = 6\n", vec!["5:10", "from 1 to 5"]),
+        ("[overlays.shop]\nhost = \"a.example\"\ncopies = \"2\"\n", vec!["5:10", "remove the quotes"]),
+        ("[overlays.shop]\nhost = \"a.example\"\nmode = \"fats\"\n", vec!["5:8", "did you mean \"fast\"?"]),
+        ("[overlays.shop]\nhost = \"a.example\"\ncache = \"yes\"\n", vec!["true or false"]),
+        ("[overlays.shop]\nhost = \"a.example\"\npassword = { file = \"none.txt\" }\n", vec!["none.txt"]),
+        ("[overlays.shop]\nhost = \"a.example\"\npassword = [\"hunter2\"]\n", vec!["password"]),
+    ] {
+        let said = shop(DEFINITION, &[("manifests/a.yaml", NAMESPACE)], tables);
+        if let Err(said) = &said {
+            assert!(!said.contains("hunter2"), "{said}");
+        }
+        refused(said, &words);
+    }
+}
+
+#[test]
+fn a_definition_that_is_wrong_is_told_with_file_line_and_column() {
+    for (definition, words) in [
+        ("about = 1\n", vec!["overlay.toml", "line 1, column 9"]),
+        (
+            "about = \"x\"\n[parameters.a]\ntype = \"sting\"\nhelp = \"x\"\n",
+            vec!["line 3, column 8", "sting"],
+        ),
+        ("about = \"x\"\nimagess = 1\n", vec!["line 2", "imagess"]),
+        ("about = \"x\"\n[parameters.A_b]\ntype = \"text\"\nhelp = \"x\"\n", vec!["A_b", "lowercase"]),
+        ("about = \"x\"\n[parameters.cluster]\ntype = \"text\"\nhelp = \"x\"\n", vec!["cluster"]),
+        ("about = \"x\"\nneeds = [\"shop\"]\n", vec!["needs itself"]),
+        ("about = \"x\"\n[[images]]\nname = \"nginx\"\n", vec!["image nginx", "no fixed version"]),
+        ("about = \"x\"\n[[images]]\nname = \"NGINX:1\"\n", vec!["NGINX:1"]),
+        ("about = \"x\"\n[[images]]\nname = \"a/b:{{ tag }}\"\n", vec!["undefined", "tag"]),
+        ("about = \"x\"\n[[images]]\nname = \"a/b:1\"\nwhen = \"1 +\"\n", vec!["when"]),
+        ("about = \"x\"\n[[k3s]]\ndisable = [\"treafik\"]\n", vec!["treafik"]),
+        ("about = \"x\"\n[[k3s]]\nserver = { token = \"x\" }\n", vec!["token"]),
+        ("about = \"x\"\n[[k3s]]\nagent = { etcd-arg = [\"x\"] }\n", vec!["etcd-arg"]),
+        (
+            "about = \"x\"\n[[directories]]\npath = \"../etc\"\nuid = 0\ngid = 0\nmode = \"0700\"\n",
+            vec!["../etc"],
+        ),
+        (
+            "about = \"x\"\n[[charts]]\nname = \"a\"\nrepo = \"http://x.example\"\nversion = \"1.0.0\"\nnamespace = \"a\"\n",
+            vec!["chart a"],
+        ),
+        ("about = \"x\"\nneeds = [\"nowhere\"]\n", vec!["shop needs the overlay nowhere"]),
+    ] {
+        refused(shop(definition, &[("manifests/a.yaml", NAMESPACE)], "[overlays.shop]\n"), &words);
+    }
+}
+
+#[test]
+fn a_template_that_fails_is_told_with_file_line_and_name() {
+    for (template, words) in [
+        ("a: {{ hots }}\n", vec!["manifests/a.yaml", "line 1", "undefined", "hots"]),
+        ("\n\nb: {{ host.port }}\n", vec!["line 3"]),
+        ("\n{{ fail(\"no such shop\") }}\n", vec!["line 2", "no such shop"]),
+        ("{% for a in host %}\n", vec!["line", "manifests/a.yaml"]),
+        ("{{ file(\"../overlay.toml\") }}\n", vec!["no files/../overlay.toml"]),
+        ("{{ render(\"none\") }}\n", vec!["no files/none"]),
+        (
+            "{% for a in range(100000) %}{% for b in range(100000) %}{{ a }}{% endfor %}{% endfor %}\n",
+            vec!["manifests/a.yaml"],
+        ),
+        ("a: [\n", vec!["manifests/a.yaml", "invalid YAML"]),
+        ("- a\n", vec!["apiVersion"]),
+        ("apiVersion: v1\nkind: Namespace\n", vec!["metadata.name"]),
+    ] {
+        refused(shop(DEFINITION, &[("manifests/a.yaml", template)], TABLE), &words);
+    }
+    refused(shop(DEFINITION, &[("manifests/A b.yaml", NAMESPACE)], TABLE), &["file name"]);
+}
+
+#[test]
+fn an_overlay_reaches_nothing_outside_its_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    overlay(dir.path(), "shop", DEFINITION, &[("manifests/a.yaml", NAMESPACE)]);
+    let secret = dir.path().join("secret.txt");
+    fs::write(&secret, "hunter2").unwrap();
+    let link = dir.path().join("shop/files");
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(dir.path(), &link).unwrap();
+    let said = load(dir.path(), TABLE, ONE).unwrap_err().to_string();
+    assert!(said.contains("shop/files") && said.contains("it is a link"), "{said}");
+    fs::remove_file(&link).unwrap();
+    fs::write(dir.path().join("shop/large"), vec![b'x'; (1 << 20) + 1]).unwrap();
+    assert!(load(dir.path(), TABLE, ONE).unwrap_err().to_string().contains("shop/large"));
+    fs::write(dir.path().join("shop/large"), [0xff, 0xfe, 0]).unwrap();
+    assert!(load(dir.path(), TABLE, ONE).unwrap_err().to_string().contains("shop/large"));
+    fs::remove_file(dir.path().join("shop/large")).unwrap();
+    fs::create_dir_all(dir.path().join("shop/a/b/c/d/e")).unwrap();
+    assert!(load(dir.path(), TABLE, ONE).unwrap_err().to_string().contains("deep"));
+    fs::remove_dir_all(dir.path().join("shop/a")).unwrap();
+    assert!(load(dir.path(), TABLE, ONE).is_ok());
+}
+
+#[test]
+fn needs_are_drawn_in_once_and_circles_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    overlay(dir.path(), "shop", "about = \"A shop\"\nneeds = [\"base\", \"other\"]\n", &[]);
+    overlay(dir.path(), "other", "about = \"Other\"\nneeds = [\"base\"]\n", &[]);
+    overlay(dir.path(), "base", "about = \"Base\"\n", &[("manifests/a.yaml", NAMESPACE)]);
+    let checked = load(dir.path(), "[overlays.shop]\n", FOUR).unwrap();
+    let overlays: Vec<_> = checked
+        .cluster
+        .overlays
+        .iter()
+        .map(|active| (active.name().to_string(), active.asked_by.clone().map(|name| name.to_string())))
+        .collect();
+    assert_eq!(
+        overlays,
+        [("base".into(), Some("shop".into())), ("other".into(), Some("shop".into())), ("shop".into(), None)]
+    );
+
+    overlay(dir.path(), "base", "about = \"Base\"\nneeds = [\"shop\"]\n", &[]);
+    let said = load(dir.path(), "[overlays.shop]\n", ONE).unwrap_err().to_string();
+    assert!(said.contains("in a circle: base, shop"), "{said}");
+
+    overlay(dir.path(), "base", "about = \"Base\"\n[parameters.host]\ntype = \"host\"\nhelp = \"x\"\n", &[]);
+    let said = load(dir.path(), "[overlays.shop]\n", ONE).unwrap_err().to_string();
+    assert!(
+        said.contains("shop needs base, which needs `host`") && said.contains("[overlays.base]"),
+        "{said}"
+    );
+}
+
+#[test]
+fn two_that_are_the_same_thing_are_refused_by_both_names() {
+    let dir = tempfile::tempdir().unwrap();
+    overlay(dir.path(), "one", "about = \"One\"\nprovides = [\"pod network\"]\n", &[]);
+    overlay(dir.path(), "two", "about = \"Two\"\nprovides = [\"pod network\"]\n", &[]);
+    overlay(dir.path(), "app", "about = \"App\"\nneeds = [\"two\"]\n", &[]);
+    let said = load(dir.path(), "[overlays.one]\n[overlays.app]\n", ONE).unwrap_err().to_string();
+    assert!(
+        said.contains("two (which app needs) and one are each a pod network")
+            || said.contains("one and two (which app needs) are each a pod network"),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_overlays_ask_of_k3s_adds_up_or_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let k3s = |more: &str| format!("about = \"x\"\n[[k3s]]\n{more}\n");
+    overlay(
+        dir.path(),
+        "one",
+        &k3s("server = { kubelet-arg = [\"a=1\"] }\ndisable = [\"servicelb\"]\nflannel-backend = \"none\""),
+        &[],
+    );
+    overlay(
+        dir.path(),
+        "two",
+        &k3s("server = { kubelet-arg = [\"a=1\", \"b=2\"] }\ntls-san = [\"vip.example.org\"]"),
+        &[],
+    );
+    let checked =
+        load(dir.path(), "[overlays.one]\n[overlays.two]\n[k3s]\ndisable = [\"servicelb\"]\n", ONE).unwrap();
+    assert_eq!(checked.cluster.k3s.disable.len(), 1);
+    assert_eq!(checked.cluster.k3s.flannel_backend.as_str(), "none");
+    assert!(checked.cluster.tls_san.iter().any(|host| host.to_string() == "vip.example.org"));
+    let said = load(dir.path(), "[overlays.one]\n[k3s]\nflannel-backend = \"vxlan\"\n", ONE)
+        .unwrap_err()
+        .to_string();
+    assert!(said.contains("the overlay one needs flannel-backend = \"none\""), "{said}");
+    overlay(dir.path(), "two", &k3s("server = { kube-proxy-arg = \"x\" }"), &[]);
+    overlay(dir.path(), "one", &k3s("server = { kube-proxy-arg = \"y\" }"), &[]);
+    let said = load(dir.path(), "[overlays.one]\n[overlays.two]\n", ONE).unwrap_err().to_string();
+    assert!(said.contains("another value of the k3s key kube-proxy-arg"), "{said}");
+}
+
+#[test]
+fn a_parameter_for_a_node_is_one_of_the_cluster_and_by_default_the_first_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let definition = "about = \"x\"\n[parameters.node]\ntype = \"node\"\nhelp = \"x\"\noptional = true\n\
+                      [[directories]]\npath = \"data\"\nuid = 33\ngid = 33\nmode = \"0750\"\nnode = \"{{ node }}\"\n";
+    overlay(dir.path(), "shop", definition, &[]);
+    let on = |checked: &Checked| -> Vec<String> {
+        let nodes = checked.cluster.nodes.iter();
+        let has = nodes.filter(|node| node.data_disk.as_ref().is_some_and(|disk| !disk.dirs.is_empty()));
+        has.map(|node| node.name.to_string()).collect()
+    };
+    assert_eq!(on(&load(dir.path(), "[overlays.shop]\n", FOUR).unwrap()), ["pi-1"]);
+    assert_eq!(on(&load(dir.path(), "[overlays.shop]\nnode = \"pi-3\"\n", FOUR).unwrap()), ["pi-3"]);
+    let said = load(dir.path(), "[overlays.shop]\nnode = \"pi-9\"\n", FOUR).unwrap_err().to_string();
+    assert!(said.contains("no node is named pi-9"), "{said}");
+    let said =
+        load(dir.path(), "[overlays.shop]\n", &ONE.replace("pi4\"", "pi4\"\ndata-disk = false")).unwrap_err();
+    assert!(said.to_string().contains("data-disk = false"), "{said}");
+}
+
+/// What only fits together when it runs.
+#[test]
+fn names_that_lead_nowhere_are_found() {
+    let pod = |more: &str| {
+        format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: web, namespace: shop}}\nspec:\n  selector: {{matchLabels: {{app: \
+             web}}}}\n  template:\n    metadata: {{labels: {{app: web}}}}\n    spec:\n      {more}\n"
+        )
+    };
+    let container = "{name: c, image: 'a/b:1', ports: [{name: http, containerPort: 80}], readinessProbe: {httpGet: {path: /, port: \
+                     http}}, resources: {requests: {memory: 1Mi}, limits: {memory: 2Mi}}, MORE}";
+    let with = |more: &str| pod(&format!("containers: [{}]", container.replace("MORE", more)));
+    let in_shop = |kind: &str, api: &str, more: &str| {
+        format!("apiVersion: {api}\nkind: {kind}\nmetadata: {{name: web, namespace: shop}}\n{more}\n")
+    };
+    for (object, problem) in [
+        (with("env: [{name: A, valueFrom: {secretKeyRef: {name: none, key: a}}}]"), "no Secret shop/none"),
+        (with("env: [{name: A, valueFrom: {configMapKeyRef: {name: conf, key: b}}}]"), "ConfigMap conf has no key b"),
+        (with("envFrom: [{configMapRef: {name: none}}]"), "no ConfigMap shop/none"),
+        (with("volumeMounts: [{name: data, mountPath: /d}]"), "mounts data"),
+        (pod("volumes: [{name: a, persistentVolumeClaim: {claimName: none}}]"), "no PersistentVolumeClaim shop/none"),
+        (pod("volumes: [{name: a, secret: {secretName: none}}]"), "no Secret shop/none"),
+        (pod("volumes: [{name: a, configMap: {name: conf, items: [{key: z, path: z}]}}]"), "no key z"),
+        (pod("serviceAccountName: none"), "no ServiceAccount shop/none"),
+        (with("livenessProbe: {tcpSocket: {port: htpt}}"), "asks the port htpt"),
+        (with("a: 1").replace("matchLabels: {app: web}", "matchLabels: {app: wbe}"), "its selector does not select"),
+        (in_shop("Service", "v1", "spec: {selector: {app: none}, ports: [{port: 80}]}"), "selects no pod"),
+        (in_shop("Ingress", "networking.k8s.io/v1", "spec: {rules: [{http: {paths: [{backend: {service: {name: none, port: {number: 80}}}}]}}]}"), "no Service shop/none"),
+        (in_shop("Ingress", "networking.k8s.io/v1", "spec: {tls: [{secretName: none}]}"), "no Secret shop/none"),
+        ("apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: i, namespace: shop, annotations: {traefik.ingress.kubernetes.io/router.middlewares: shop-none@kubernetescrd}}\nspec: {}\n".to_owned(), "no Middleware"),
+        (in_shop("RoleBinding", "rbac.authorization.k8s.io/v1", "roleRef: {kind: Role, name: none}"), "no Role none"),
+        (in_shop("Deploymnet", "apps/v1", "spec: {}"), "apps/v1 has no kind Deploymnet"),
+        (in_shop("Deployment", "apps/v1beta1", "spec: {}"), "not served"),
+        (in_shop("ConfigMap", "v1", "data: {}").replace("namespace: shop", "namespace: shp"), "no manifest makes the namespace shp"),
+        (in_shop("PersistentVolumeClaim", "v1", "spec: {storageClassName: fast}"), "no storage class fast"),
+        ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: conf, namespace: shop}\n".to_owned(), "an object belongs into one manifest"),
+    ] {
+        let config = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: conf, namespace: shop}\ndata: {a: '1'}\n";
+        let text = format!("{NAMESPACE}{config}---\n{object}");
+        refused(shop(DEFINITION, &[("manifests/a.yaml", &text)], TABLE), &[problem, "overlay shop, manifests/a.yaml"]);
+    }
+    let good = with("env: [{name: A, valueFrom: {secretKeyRef: {name: none, key: a, optional: true}}}]");
+    let service = in_shop(
+        "Service",
+        "v1",
+        "spec: {selector: {app: web}, ports: [{name: http, port: 80, targetPort: http}]}",
+    );
+    let ingress = in_shop(
+        "Ingress",
+        "networking.k8s.io/v1",
+        "spec: {rules: [{http: {paths: [{backend: {service: {name: web, port: {name: http}}}}]}}]}",
+    );
+    let text = format!("{NAMESPACE}---\n{good}---\n{service}---\n{ingress}");
+    let checked = shop(DEFINITION, &[("manifests/a.yaml", &text)], TABLE).unwrap();
+    assert!(checked.warnings.is_empty(), "{}", checked.warnings);
+    let bare = pod("containers: [{name: c, image: 'a/b:1'}]");
+    let checked =
+        shop(DEFINITION, &[("manifests/a.yaml", &format!("{NAMESPACE}---\n{bare}"))], TABLE).unwrap();
+    let said = checked.warnings.to_string();
+    assert!(said.contains("no resources.limits.memory") && said.contains("no readinessProbe"), "{said}");
+}
+
+#[test]
+fn two_overlays_with_one_object_or_the_users_own_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    overlay(dir.path(), "one", "about = \"One\"\n", &[("manifests/a.yaml", NAMESPACE)]);
+    overlay(dir.path(), "two", "about = \"Two\"\n", &[("manifests/b.yaml", NAMESPACE)]);
+    let said = load(dir.path(), "[overlays.one]\n[overlays.two]\n", ONE).unwrap_err().to_string();
+    assert!(
+        said.contains(
+            "overlay one, manifests/a.yaml: Namespace shop: it is in overlay two, manifests/b.yaml, too"
+        ),
+        "{said}"
+    );
+    fs::write(dir.path().join("mine.yaml"), NAMESPACE).unwrap();
+    let said =
+        load(dir.path(), "manifests = [\"mine.yaml\"]\n[overlays.one]\n", ONE).unwrap_err().to_string();
+    assert!(said.contains("it is in mine.yaml, too"), "{said}");
+}
+
+#[test]
+fn secrets_are_masked_and_stay_out_of_what_anybody_may_read() {
+    let manifest = "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: default}\nstringData:\n  a: {{ secret.password }}\n  b: {{ secret.password | bcrypt }}\n";
+    let tables = format!("{TABLE}password = \"hunter2\"\n");
+    let checked = shop(DEFINITION, &[("manifests/a.yaml", manifest)], &tables).unwrap();
+    let shown = &checked.cluster.overlays[0].shown.files[0].text;
+    assert!(shown.contains("a: \"<secret password of shop>\"") && !shown.contains("hunter2"), "{shown}");
+    assert!(!format!("{:?}", checked.cluster).contains("hunter2"));
+    let chart = format!(
+        "{DEFINITION}[[charts]]\nname = \"c\"\nrepo = \"https://x.example\"\nversion = \"1.0.0\"\nnamespace = \"c\"\nvalues = \"values.yaml\"\n"
+    );
+    refused(
+        shop(&chart, &[("values.yaml", "a: {{ secret.password }}\n")], &tables),
+        &["values.yaml", "secret-values"],
+    );
+    let image = format!("{DEFINITION}[[images]]\nname = \"a/b:{{{{ secret.password }}}}\"\n");
+    refused(shop(&image, &[], &tables), &["image a/b", "undefined"]);
+}
+
+#[test]
+fn nodes_that_join_a_cluster_made_elsewhere_take_no_overlays() {
+    let dir = tempfile::tempdir().unwrap();
+    overlay(dir.path(), "shop", "about = \"A shop\"\n", &[]);
+    let join = format!(
+        "[join]\nserver = \"https://192.168.1.9:6443\"\ntoken = \"K10{}::server:hunter2\"\n",
+        "0".repeat(64)
+    );
+    let nodes = ONE.replace("server", "agent");
+    let said = load(dir.path(), &format!("{join}[overlays.shop]\n"), &nodes).unwrap_err().to_string();
+    assert!(said.contains("a cluster made elsewhere"), "{said}");
+}

@@ -1,0 +1,245 @@
+//! What the overlay `nextcloud` brings, run by the real programs: its database and redis by Debian's, its hooks by a shell. Nextcloud
+//! itself is played by a script of the tests' own named `php`, which keeps what it is asked.
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use hcimage::formats::yaml_load;
+use hcimage::overlays::SecretValues;
+use hcimage::value::Secret;
+use hcimage_testkit::unpacked;
+use yaml_rust2::Yaml;
+
+use super::{ONE, load};
+
+const TABLES: &str = "[overlays.nextcloud]\nhost = \"cloud.example.org\"\nmore-hosts = [\"cloud.home.lan\"]\nphone-region = \"DE\"\n";
+
+/// All objects, with these secrets.
+fn objects(secret: &str) -> Vec<Yaml> {
+    let checked = load(Path::new("/nowhere"), TABLES, ONE).unwrap_or_else(|report| panic!("{report}"));
+    let active = &checked.cluster.overlays[0];
+    let values = active.overlay.secrets.keys().map(|name| (name.clone(), Secret::new(secret))).collect();
+    let filled = active.render(SecretValues::Real { values, salt: Some(Secret::new("salt")) }).unwrap();
+    filled.files.iter().flat_map(|file| yaml_load::load(&file.text).unwrap()).collect()
+}
+
+fn object<'a>(objects: &'a [Yaml], kind: &str, name: &str) -> &'a Yaml {
+    let is_it = |object: &&Yaml| {
+        object["kind"].as_str() == Some(kind) && object["metadata"]["name"].as_str() == Some(name)
+    };
+    objects.iter().find(is_it).unwrap_or_else(|| panic!("no {kind} {name}"))
+}
+
+fn container<'a>(objects: &'a [Yaml], deployment: &str, name: &str) -> &'a Yaml {
+    let pod = &object(objects, "Deployment", deployment)["spec"]["template"]["spec"];
+    pod["containers"].as_vec().unwrap().iter().find(|one| one["name"].as_str() == Some(name)).unwrap()
+}
+
+fn texts(list: &Yaml) -> Vec<String> {
+    list.as_vec().unwrap().iter().map(|item| item.as_str().unwrap().to_owned()).collect()
+}
+
+/// A program of Debian packages that are not installed, with the libraries beside it.
+fn program(packages: &[&str], path: &str) -> (Command, PathBuf) {
+    let root = unpacked::packages(packages);
+    let mut command = Command::new(root.join(path));
+    let libraries = [
+        "usr/lib/x86_64-linux-gnu",
+        "lib/x86_64-linux-gnu",
+        "usr/lib/aarch64-linux-gnu",
+        "lib/aarch64-linux-gnu",
+    ];
+    let libraries: Vec<String> = libraries.iter().map(|dir| root.join(dir).display().to_string()).collect();
+    command.env("LD_LIBRARY_PATH", libraries.join(":"));
+    (command, root)
+}
+
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn wait_for(port: u16, log: &Path) {
+    let began = Instant::now();
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        let said = fs::read_to_string(log).unwrap_or_default();
+        assert!(began.elapsed() < Duration::from_secs(90), "{said}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Debian's MariaDB is 10.11, one of those that Nextcloud supports; the image has 11.8.
+#[test]
+fn a_real_mariadb_takes_its_arguments_and_the_probe_tells_when_it_answers() {
+    let objects = objects("hunter2");
+    let mariadb = container(&objects, "db", "mariadb");
+    let packages = [
+        "mariadb-server-core",
+        "mariadb-client-core",
+        "mariadb-client",
+        "mariadb-server",
+        "liburing2",
+        "libaio1",
+        "libsnappy1v5",
+        "liblz4-1",
+        "libncurses6",
+        "libtinfo6",
+        "libedit2",
+        "libbsd0",
+        "libmd0",
+        "libpmem1",
+        "libdaxctl1",
+        "libndctl6",
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    fs::create_dir(&data).unwrap();
+    let (mut server, root) = program(&packages, "usr/sbin/mariadbd");
+    let share = format!("--lc-messages-dir={}", root.join("usr/share/mysql").display());
+    let common = ["--no-defaults".to_owned(), format!("--datadir={}", data.display()), share];
+    // As the image's entry script does it before the first start: a server that fills the directory and ends.
+    let (mut bootstrap, _) = program(&packages, "usr/sbin/mariadbd");
+    let tables = ["mysql_system_tables.sql", "mysql_system_tables_data.sql"];
+    let mut sql = "CREATE DATABASE mysql;\nUSE mysql;\n".to_owned();
+    for file in tables {
+        sql.push_str(&fs::read_to_string(root.join("usr/share/mysql").join(file)).unwrap());
+    }
+    let input = dir.path().join("bootstrap.sql");
+    fs::write(&input, sql).unwrap();
+    let log = dir.path().join("log");
+    let to_log = || Stdio::from(fs::File::options().create(true).append(true).open(&log).unwrap());
+    let as_root = rustix_is_root().then(|| "--user=root".to_owned());
+    let made = bootstrap
+        .args(&common)
+        .args(&as_root)
+        .args(["--bootstrap", "--skip-grant-tables"])
+        .stdin(fs::File::open(&input).unwrap())
+        .stderr(to_log())
+        .status()
+        .unwrap();
+    assert!(made.success(), "{}", fs::read_to_string(&log).unwrap());
+
+    let port = free_port();
+    let socket = dir.path().join("socket");
+    let child = server
+        .args(&common)
+        .args(&as_root)
+        .args(texts(&mariadb["args"]))
+        .args([
+            format!("--port={port}"),
+            "--bind-address=127.0.0.1".to_owned(),
+            format!("--socket={}", socket.display()),
+        ])
+        .stderr(to_log())
+        .spawn()
+        .unwrap();
+    let _running = Running(child);
+    wait_for(port, &log);
+    let probe = texts(&mariadb["readinessProbe"]["exec"]["command"]);
+    assert_eq!(probe[0], "mariadb-admin");
+    let ask = |port: u16| {
+        let (mut admin, _) = program(&packages, "usr/bin/mariadb-admin");
+        admin.arg("--no-defaults").args(&probe[1..]).arg(format!("--port={port}")).output().unwrap()
+    };
+    assert!(ask(port).status.success(), "{:?}", ask(port));
+    assert!(!ask(free_port()).status.success(), "nobody listens there");
+}
+
+fn rustix_is_root() -> bool {
+    let id = Command::new("id").arg("-u").output().unwrap();
+    String::from_utf8_lossy(&id.stdout).trim() == "0"
+}
+
+#[test]
+fn a_real_redis_takes_its_configuration_and_wants_the_password() {
+    let objects = objects("hunter2hunter2");
+    let config = object(&objects, "Secret", "redis")["stringData"]["redis.conf"].as_str().unwrap();
+    let command = texts(&container(&objects, "redis", "redis")["command"]);
+    assert_eq!(command[0], "redis-server");
+    assert!(!command.iter().any(|argument| argument.contains("hunter2")));
+    let dir = tempfile::tempdir().unwrap();
+    let (path, port, log) = (dir.path().join("redis.conf"), free_port(), dir.path().join("log"));
+    fs::write(&path, format!("{config}port {port}\nbind 127.0.0.1\ndir {}\n", dir.path().display())).unwrap();
+    let packages = [
+        "redis-server",
+        "redis-tools",
+        "libatomic1",
+        "libjemalloc2",
+        "liblua5.1-0",
+        "liblzf1",
+        "libhiredis0.14",
+        "lua-cjson",
+        "lua-bitop",
+    ];
+    let (mut server, _) = program(&packages, "usr/bin/redis-server");
+    let _running = Running(server.arg(&path).stdout(fs::File::create(&log).unwrap()).spawn().unwrap());
+    wait_for(port, &log);
+    let ask = |password: Option<&str>| {
+        let (mut client, _) = program(&packages, "usr/bin/redis-cli");
+        if let Some(password) = password {
+            client.env("REDISCLI_AUTH", password);
+        }
+        let said = client.args(["-p", &port.to_string(), "ping"]).output().unwrap();
+        String::from_utf8_lossy(&said.stdout).into_owned()
+    };
+    assert!(ask(Some("hunter2hunter2")).contains("PONG"), "{}", fs::read_to_string(&log).unwrap());
+    assert!(ask(None).contains("NOAUTH"));
+}
+
+/// Runs the hook as the image does at each start, with these words of the environment. Returns what `occ` was asked.
+fn hook(domains: &str, region: &str, known: usize, installed: bool) -> Vec<String> {
+    let objects = objects("x");
+    let script =
+        object(&objects, "ConfigMap", "hooks")["data"]["before-starting.sh"].as_str().unwrap().to_owned();
+    let dir = tempfile::tempdir().unwrap();
+    let php = format!(
+        "#!/bin/sh\nshift 3\nif [ \"$1\" = status ]; then echo '  - installed: {installed}'; exit 0; fi\n\
+         if [ \"$1 $2\" = 'config:system:get trusted_domains' ]; then [ \"$3\" -lt $(cat {dir}/known) ]; exit; fi\n\
+         if [ \"$1 $2\" = 'config:system:delete trusted_domains' ]; then echo $3 > {dir}/deleted; [ \"$3\" -lt 9 ] || exit 1; fi\n\
+         if [ \"$1 $2 $3\" = 'config:system:delete trusted_domains '$(( $(cat {dir}/known) - 1 )) ]; then echo 0 > {dir}/known; fi\n\
+         echo \"$*\" >> {dir}/asked\n",
+        dir = dir.path().display()
+    );
+    fs::write(dir.path().join("php"), php).unwrap();
+    fs::write(dir.path().join("known"), known.to_string()).unwrap();
+    fs::write(dir.path().join("hook.sh"), script).unwrap();
+    fs::set_permissions(dir.path().join("php"), fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", dir.path().display(), std::env::var("PATH").unwrap());
+    let said = Command::new("sh")
+        .arg(dir.path().join("hook.sh"))
+        .env("PATH", path)
+        .env("HC_TRUSTED_DOMAINS", domains)
+        .env("HC_PHONE_REGION", region)
+        .output()
+        .unwrap();
+    assert!(said.status.success(), "{said:?}");
+    fs::read_to_string(dir.path().join("asked")).unwrap_or_default().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn each_start_sets_the_names_of_the_cluster_file_and_takes_away_others() {
+    let asked = hook("a.example b.example", "DE", 4, true);
+    let has = |words: &str| asked.iter().any(|line| line.contains(words));
+    assert!(has("config:system:set trusted_domains 0 --value=a.example"), "{asked:?}");
+    assert!(has("config:system:set trusted_domains 1 --value=b.example"), "{asked:?}");
+    assert!(
+        has("config:system:delete trusted_domains 2") && has("config:system:delete trusted_domains 3"),
+        "{asked:?}"
+    );
+    assert!(has("background:cron") && has("default_phone_region --value=DE"), "{asked:?}");
+    let asked = hook("a.example", "", 1, true);
+    assert!(!asked.iter().any(|line| line.contains("phone") || line.contains("delete")), "{asked:?}");
+    assert_eq!(hook("a.example", "", 0, false), [""; 0], "before it is installed nothing is set");
+}
