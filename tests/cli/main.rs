@@ -12,5 +12,6 @@ mod download;
 mod init;
 mod interrupt;
 mod lock;
+mod overlays;
 mod sbom;
 mod usage;

@@ -10,6 +10,7 @@ use crate::disk::DiskError;
 use crate::exit_class::{Classified, ExitClass};
 use crate::fs::FsError;
 use crate::os::OsError;
+use crate::overlays::OverlayError;
 use crate::pipeline::BuildError;
 use crate::plan::PlanError;
 use crate::run::UefiError;
@@ -23,7 +24,7 @@ use super::output::Usage;
 type ClassOf = fn(&(dyn Error + 'static)) -> Option<ExitClass>;
 
 /// Every type of error that knows its class.
-const CLASSIFIED: [ClassOf; 14] = [
+const CLASSIFIED: [ClassOf; 15] = [
     class_of::<ApplyError>,
     class_of::<BoardError>,
     class_of::<BuildError>,
@@ -32,6 +33,7 @@ const CLASSIFIED: [ClassOf; 14] = [
     class_of::<FsError>,
     class_of::<CgroupV1Unsupported>,
     class_of::<OsError>,
+    class_of::<OverlayError>,
     class_of::<PlanError>,
     class_of::<SecretsError>,
     class_of::<SessionError>,

@@ -12,7 +12,7 @@ use super::folder::{DEFINITION, Folder};
 use super::needs::{
     ChartWant, DirWant, FileWant, ImageWant, K3sWant, Needs, PackageWant, ReadyWant, Wants, Word,
 };
-use super::parameter::{Parameter, ParameterValue};
+use super::parameter::{Parameter, ParameterType, ParameterValue};
 use super::template::{SecretValues, Templates};
 
 /// An overlay, as its folder has it.
@@ -137,13 +137,21 @@ impl Overlay {
 
     /// What it asks for where every parameter has its default or its example. None where that cannot be said.
     pub fn usual_needs(&self) -> Option<Needs> {
+        const FIRST: &str = "first-server";
         let usual = |parameter: &Parameter| {
+            if parameter.kind == ParameterType::Node {
+                return ParameterValue::Text(FIRST.to_owned());
+            }
             let example = parameter.example.as_ref().filter(|_| !parameter.optional);
             parameter.default.as_ref().or(example).cloned().unwrap_or_else(|| parameter.kind.nothing())
         };
         let values: BTreeMap<String, ParameterValue> =
             self.parameters.iter().map(|(name, parameter)| (name.clone(), usual(parameter))).collect();
-        let facts = ClusterFacts { data: "/k8s-data".to_owned(), ..ClusterFacts::default() };
+        let facts = ClusterFacts {
+            data: "/k8s-data".to_owned(),
+            first_server: FIRST.to_owned(),
+            ..ClusterFacts::default()
+        };
         let templates = Templates::new(self, &values, &facts, &BTreeMap::new(), SecretValues::Masked);
         self.wants.resolve(&templates).ok()
     }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::exit_class::{Classified, ExitClass};
+
 /// The result of a function that can fail.
 pub type Result<T> = std::result::Result<T, OverlayError>;
 
@@ -24,6 +26,12 @@ pub enum OverlayError {
         /// Place and cause, with the fix.
         problem: String,
     },
+}
+
+impl Classified for OverlayError {
+    fn class(&self) -> Option<ExitClass> {
+        Some(ExitClass::Usage)
+    }
 }
 
 impl OverlayError {

@@ -141,6 +141,15 @@ impl Session {
                 path.display()
             ));
         }
+        if opened.added_overlays {
+            let names: Vec<&str> =
+                project.cluster.overlays.iter().map(|active| active.name().as_str()).collect();
+            self.cx().progress.message(&format!(
+                "created passwords for overlays: see [overlays.NAME] in {} ({})",
+                path.display(),
+                names.join(", ")
+            ));
+        }
         Ok(Some(ProjectSecrets::Own(Box::new(opened.secrets))))
     }
 

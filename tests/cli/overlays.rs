@@ -1,0 +1,196 @@
+//! Overlays from the command line: listed, shown, begun, rendered, planned and built, with images from a real registry on loopback that
+//! stands in for the public ones.
+
+use std::fs;
+use std::path::Path;
+
+use hcimage_testkit::base::{K3S_VERSION, base, k3s_release};
+use hcimage_testkit::hcimage::{fail, hcimage, succeed, succeed_loudly};
+use hcimage_testkit::oci_layout::{Layout, Packed, multi};
+use hcimage_testkit::registry::{LAYOUT_NAME, Registry};
+use hcimage_testkit::tools::debugfs;
+
+const MANIFESTS: &str = "/var/lib/rancher/k3s/server/manifests";
+
+/// A registry with a small image for a CM4 under each of these names of Docker Hub.
+fn registry(dir: &Path, names: &[&str]) -> Registry {
+    let registry = Registry::start(&dir.join("registry"), "", "");
+    for (number, name) in names.iter().enumerate() {
+        let mut layout = Layout::new(&dir.join(format!("layout-{number}")));
+        let layer = layout.layer(Packed::Gzip, &[("bin/program", name.as_bytes())]);
+        let image = multi(&layout, &["arm64"], &[layer]);
+        layout.add(Some(LAYOUT_NAME), image);
+        registry.push(&layout, &format!("127.0.0.1:{}/{name}", registry.port), &[]);
+    }
+    registry
+}
+
+/// A cluster of one CM4 with these tables, whose images come from the registry.
+fn cluster(dir: &Path, registry: &Registry, tables: &str) {
+    let text = format!(
+        "schema = 1\nname = \"lab\"\n\n{tables}\n[registries.mirrors.\"docker.io\"]\nendpoint = [\"http://127.0.0.1:{}\"]\n\n\
+         [boards.cm4]\nbase = {:?}\n\n[[nodes]]\nname = \"lab-1\"\nrole = \"server\"\nboard = \"cm4\"\n",
+        registry.port,
+        base("debian-pi-arm64")
+    );
+    fs::write(dir.join("cluster.toml"), text).unwrap();
+}
+
+fn asked(dir: &Path, arguments: &[&str]) -> std::process::Command {
+    let mut command = hcimage(dir);
+    command.args(arguments).arg("--k3s").arg(k3s_release().join(K3S_VERSION));
+    command
+}
+
+#[test]
+fn all_are_listed_and_each_is_shown_with_what_it_brings() {
+    let dir = tempfile::tempdir().unwrap();
+    let list = succeed(hcimage(dir.path()).arg("overlays"));
+    for name in ["nextcloud", "cert-manager", "longhorn", "dyndns"] {
+        assert!(list.lines().any(|line| line.starts_with(&format!("{name} "))), "{name}: {list}");
+    }
+    let shown = succeed(hcimage(dir.path()).args(["overlays", "show", "nextcloud"]));
+    for words in [
+        "[overlays.nextcloud]",
+        "host = \"cloud.example.org\"",
+        "#upload-limit-gib = 16",
+        "#admin-password = { file = \"admin-password.txt\" }",
+        "container images: docker.io/library/nextcloud:",
+        "directories on the data disk: nextcloud",
+        "# Nextcloud",
+    ] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    fail(
+        hcimage(dir.path()).args(["overlays", "show", "nextclod"]),
+        2,
+        &["no overlay nextclod", "nextcloud"],
+    );
+}
+
+/// What docs/adding-an-overlay.md and the output say: begin one, switch it on, build.
+#[test]
+fn an_overlay_of_ones_own_is_begun_and_built() {
+    let dir = tempfile::tempdir().unwrap();
+    let said = succeed(hcimage(dir.path()).args(["overlays", "new", "shop"]));
+    assert!(said.contains("[overlays.shop]"), "{said}");
+    fail(hcimage(dir.path()).args(["overlays", "new", "shop"]), 2, &["overlays/shop", "it is there already"]);
+    let registry = registry(dir.path(), &["nginxinc/nginx-unprivileged:1.31-alpine"]);
+    let greeting = "Good morning: \\\"kim\\\" <b>";
+    cluster(
+        dir.path(),
+        &registry,
+        &format!("[overlays.shop]\nhost = \"shop.home.lan\"\ngreeting = \"{greeting}\"\n"),
+    );
+    let listed = succeed(hcimage(dir.path()).arg("overlays"));
+    assert!(listed.contains("from overlays/shop"), "{listed}");
+    let plan = succeed(&mut asked(dir.path(), &["plan"]));
+    for words in [
+        "overlay shop, from overlays/shop",
+        "container images: docker.io/nginxinc",
+        "+kind: Ingress",
+        "shop.home.lan",
+    ] {
+        assert!(plan.contains(words), "{words}: {plan}");
+    }
+    let said = succeed_loudly(&mut asked(dir.path(), &["build"]));
+    assert!(!said.both().contains("the overlay shop"), "{}", said.both());
+    let node = dir.path().join("out/lab-1.img");
+    let manifest = debugfs(&node, &format!("cat {MANIFESTS}/shop-app.yaml"));
+    assert!(manifest.contains(&format!("index.html: \"{greeting}\"")), "{manifest}");
+    let seed = debugfs(&node, "cat /etc/hcimage/seed.toml");
+    assert!(seed.contains("shop/shop") && seed.contains("shop-app"), "{seed}");
+
+    // One mistake in it.
+    let app = dir.path().join("overlays/shop/manifests/app.yaml");
+    let text = fs::read_to_string(&app).unwrap();
+    fs::write(&app, text.replace("{{ host }}", "{{ hots }}")).unwrap();
+    fail(&mut asked(dir.path(), &["build", "--overwrite"]), 2, &["overlays/shop/manifests/app.yaml", "hots"]);
+    fs::write(&app, text.replace("name: page\n            ", "name: pages\n            ")).unwrap();
+    fs::write(
+        &app,
+        text.replace("configMap:\n            name: page", "configMap:\n            name: pages"),
+    )
+    .unwrap();
+    fail(&mut asked(dir.path(), &["plan"]), 2, &["there is no ConfigMap shop/pages", "[overlays.shop]"]);
+}
+
+#[test]
+fn secrets_are_made_once_masked_in_plans_and_the_same_after_a_rebuild() {
+    let dir = tempfile::tempdir().unwrap();
+    let registry = registry(
+        dir.path(),
+        &["library/nextcloud:35.0.3-apache", "library/mariadb:11.8.8", "library/redis:8.10.1"],
+    );
+    let tables = "[overlays.nextcloud]\nhost = \"cloud.home.lan\"\n[overlays.ingress-auth]\npassword = \"hunter2hunter2\"\n";
+    cluster(dir.path(), &registry, tables);
+    let plan = succeed(&mut asked(dir.path(), &["plan"]));
+    assert!(plan.contains("<secret db-password of nextcloud>") && !plan.contains("hunter2"), "{plan}");
+    assert!(!dir.path().join("cluster.secrets.toml").exists(), "a plan makes no secrets");
+    succeed(&mut asked(dir.path(), &["build", "--output", "one"]));
+    let kept = fs::read_to_string(dir.path().join("cluster.secrets.toml")).unwrap();
+    let password = kept
+        .lines()
+        .find_map(|line| line.strip_prefix("db-password = "))
+        .unwrap()
+        .trim_matches('"')
+        .to_owned();
+    assert!(password.len() == 32 && !kept.contains("hunter2"), "what the cluster file has is not kept twice");
+    let read = |image: &str, path: &str| debugfs(&dir.path().join(image), &format!("cat {path}"));
+    let base = read("one/lab-1.img", &format!("{MANIFESTS}/nextcloud-10-base.yaml"));
+    assert!(base.contains(&password) && !base.contains("<secret"), "{base}");
+    let stat =
+        debugfs(&dir.path().join("one/lab-1.img"), &format!("stat {MANIFESTS}/nextcloud-10-base.yaml"));
+    assert!(stat.contains("Mode:  0600"), "{stat}");
+    let auth = read("one/lab-1.img", &format!("{MANIFESTS}/ingress-auth-auth.yaml"));
+    assert!(auth.contains("admin:$2y$08$") && !auth.contains("hunter2"), "{auth}");
+    for file in ["one/lab-1.img.manifest.json", "one/lab-1.img.cdx.json"] {
+        let text = fs::read_to_string(dir.path().join(file)).unwrap();
+        assert!(!text.contains(&password) && !text.contains("hunter2"), "{file}");
+    }
+
+    succeed(&mut asked(dir.path(), &["build", "--output", "two"]));
+    let bytes = |image: &str| fs::read(dir.path().join(image)).unwrap();
+    assert!(bytes("one/lab-1.img") == bytes("two/lab-1.img"), "a rebuild is the same");
+
+    // Debian's own tool says that the hash is that of the password.
+    let packages = hcimage_testkit::unpacked::packages(&["apache2-utils", "libapr1", "libaprutil1"]);
+    let line = auth
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("users: "))
+        .unwrap()
+        .trim_matches('"')
+        .to_owned();
+    fs::write(dir.path().join("users"), format!("{line}\n")).unwrap();
+    let verify = |password: &str| {
+        let libraries = packages.join("usr/lib").join(format!("{}-linux-gnu", std::env::consts::ARCH));
+        std::process::Command::new(packages.join("usr/bin/htpasswd"))
+            .env("LD_LIBRARY_PATH", libraries)
+            .args(["-vb"])
+            .arg(dir.path().join("users"))
+            .args(["admin", password])
+            .output()
+            .unwrap()
+    };
+    assert!(verify("hunter2hunter2").status.success(), "{:?}", verify("hunter2hunter2"));
+    assert!(!verify("hunter3").status.success());
+}
+
+#[test]
+fn what_is_rendered_needs_no_network_and_escapes_what_a_terminal_would_obey() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("overlays/shop");
+    fs::create_dir_all(folder.join("manifests")).unwrap();
+    fs::write(folder.join("overlay.toml"), "about = \"a \\u001b[31mshop\"\n").unwrap();
+    fs::write(
+        folder.join("manifests/a.yaml"),
+        "apiVersion: v1\nkind: Namespace\nmetadata: {name: \"a\"} # \u{1b}[31m\n",
+    )
+    .unwrap();
+    let text = "schema = 1\nname = \"lab\"\n[overlays.shop]\n[[nodes]]\nname = \"lab-1\"\nrole = \"server\"\nboard = \"cm4\"\n";
+    fs::write(dir.path().join("cluster.toml"), text).unwrap();
+    for arguments in [&["overlays"][..], &["overlays", "show", "shop"], &["overlays", "render"]] {
+        let said = succeed(hcimage(dir.path()).args(arguments));
+        assert!(said.contains("shop") && !said.contains('\u{1b}'), "{arguments:?}: {said}");
+    }
+}
