@@ -3,7 +3,7 @@
 use std::fs;
 
 use hcimage::charts::{ChartPlace, Repository};
-use hcimage::images::Credentials;
+use hcimage::images::Login;
 use hcimage::source::digest::Sha256Digest;
 use hcimage::value::Secret;
 use hcimage_testkit::desk::Desk;
@@ -144,7 +144,7 @@ fn what_a_repository_does_wrong_is_told_and_nothing_is_locked() {
 fn a_password_goes_to_the_server_of_the_repository_only() {
     let bytes = packed("shop", "1.2.0", "a: 1\n");
     let (desk, server, elsewhere) = (Desk::new(), Publisher::start(), Publisher::start());
-    let credentials = Some(Credentials { username: "pull".into(), password: Secret::new("geheim") });
+    let credentials = Some(Login { username: "pull".into(), password: Secret::new("geheim") });
     let place = ChartPlace::Repository(Repository { credentials, ..repository(&server, "1.2.0") });
     let far = elsewhere.url("/shop-1.2.0.tgz").to_string();
     let digest = Sha256Digest::of(&bytes).to_string();

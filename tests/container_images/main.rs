@@ -5,10 +5,13 @@
 
 mod bad;
 mod containerd;
-
+mod docker_login;
 mod local;
 mod registry;
 mod registry_faults;
+mod registry_jwt;
+mod registry_server;
+mod registry_tokens;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

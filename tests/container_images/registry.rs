@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use hcimage::arch::Arch;
-use hcimage::images::{Credentials, RegistryAccess, RegistryHosts};
+use hcimage::images::{Credentials, Login, RegistryAccess, RegistryHosts};
 use hcimage::value::Secret;
 use hcimage_testkit::desk::{Desk, chain};
 use hcimage_testkit::oci_layout::{Layout, Packed, multi};
@@ -165,9 +165,11 @@ fn a_registry_with_tls_of_its_own_and_a_password_is_asked_with_both() {
     let name = format!("{host}/shop/web:1.2");
     registry.push(&layout, &name, &["--dest-creds", "pull:secret"]);
     let hosts = |ca: Option<&str>, password: Option<&str>| {
-        let credentials = password.map(|password| Credentials {
-            username: "pull".to_owned(),
-            password: Secret::new(password.to_owned()),
+        let credentials = password.map(|password| {
+            Credentials::Password(Login {
+                username: "pull".to_owned(),
+                password: Secret::new(password.to_owned()),
+            })
         });
         let mut hosts = RegistryHosts::default();
         hosts.access.insert(host.clone(), RegistryAccess { credentials, ca: ca.map(str::to_owned) });

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::images::Credentials;
+use crate::images::Login;
 use crate::source::url::SourceUrl;
 use crate::value::{ImageReference, ValueError};
 
@@ -34,7 +34,7 @@ impl ChartPlace {
         repo: ChartRepo,
         chart: String,
         version: ChartVersion,
-        credentials: Option<Credentials>,
+        credentials: Option<Login>,
         ca: Option<String>,
     ) -> Result<Self, ValueError> {
         match repo {
@@ -58,7 +58,7 @@ pub struct Repository {
     /// The version.
     pub version: ChartVersion,
     /// Who asks; sent to the server of the repository only.
-    pub credentials: Option<Credentials>,
+    pub credentials: Option<Login>,
     /// The CA certificate that verifies its own, PEM.
     pub ca: Option<String>,
 }

@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 
-use crate::images::Credentials;
+use crate::images::Login;
 use crate::source::digest::Sha256Digest;
 use crate::source::expected::ExpectedDigest;
 use crate::source::input::{self, CachedFile, Published};
@@ -150,7 +150,7 @@ fn name(repository: &Repository) -> String {
 fn headers(repository: &Repository, url: &SourceUrl) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let credentials = repository.credentials.as_ref().filter(|_| url.is_same_server(&repository.url));
-    if let Some(value) = credentials.and_then(Credentials::basic) {
+    if let Some(value) = credentials.and_then(Login::basic) {
         headers.insert(AUTHORIZATION, value);
     }
     headers

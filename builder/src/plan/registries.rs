@@ -51,6 +51,7 @@ fn config(number: usize, access: &RegistryAccess) -> Node {
             ("username".into(), Node::text(username)),
             ("password".into(), Node::text(password.expose())),
         ],
+        // The key that k3s reads (rancher/wharfie, `pkg/registries`), and gives to containerd as `identitytoken`.
         Some(RegistryAuth::Token(token)) => vec![("identity_token".into(), Node::text(token.expose()))],
         None => Vec::new(),
     };

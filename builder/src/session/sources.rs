@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::board::{Board, Boards};
 use crate::charts::{self, PackedChart};
 use crate::cluster::{self, Cluster, ImageSource, Node, RegistryAuth, check_base};
-use crate::images::{self, Credentials, ImageBundle, RegistryAccess, RegistryHosts};
+use crate::images::{self, Credentials, ImageBundle, Login, RegistryAccess, RegistryHosts};
 use crate::packages::{self, AptBase, BoardPackages, PackageError, PackageRequest, PackageSet};
 use crate::payload;
 use crate::pipeline::Base;
@@ -276,19 +276,12 @@ fn registry_hosts(cluster: &Cluster, progress: &dyn Progress) -> RegistryHosts {
         hosts.mirrors.insert(name.to_string(), urls);
     }
     for (name, access) in &registries.access {
-        let credentials = match &access.auth {
-            Some(RegistryAuth::Password { username, password }) => {
-                Some(Credentials { username: username.clone(), password: password.clone() })
+        let credentials = access.auth.as_ref().map(|auth| match auth {
+            RegistryAuth::Password { username, password } => {
+                Credentials::Password(Login { username: username.clone(), password: password.clone() })
             }
-            Some(RegistryAuth::Token(_)) => {
-                progress.message(&format!(
-                    "warning: the identity token for {name} is for the nodes only; set user name and password to fetch images \
-                     from it while building"
-                ));
-                None
-            }
-            None => None,
-        };
+            RegistryAuth::Token(token) => Credentials::IdentityToken(token.clone()),
+        });
         if access.insecure_skip_verify {
             progress.message(&format!(
                 "warning: the certificate of {name} is verified while building: what is locked goes onto every node"

@@ -40,7 +40,7 @@ pub(in crate::cluster) struct ConfigTable {
     pub(in crate::cluster) tls: TlsTable,
 }
 
-/// Credentials: a user name with a password, or a token.
+/// Credentials: a user name with a password, or an identity token.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub(in crate::cluster) struct AuthTable {
@@ -50,7 +50,8 @@ pub(in crate::cluster) struct AuthTable {
     /// The password. Needs `username`.
     #[schemars(extend("examples" = [{ "file": "registry-password.txt" }]))]
     pub(in crate::cluster) password: Option<SecretField>,
-    /// An identity token, instead of user name and password.
+    /// An identity token, instead of user name and password: what `docker login` gets from some clouds. The registry's
+    /// server of tokens takes it, while building and on the nodes; a registry that wants a password does not.
     pub(in crate::cluster) token: Option<SecretField>,
 }
 

@@ -8,7 +8,7 @@ use crate::cluster::file::{
 };
 use crate::cluster::model::*;
 use crate::formats::yaml_load;
-use crate::images::{Credentials, LocalImages};
+use crate::images::{LocalImages, Login};
 use crate::packages::PackageRequest;
 use crate::value::{DnsLabel, Secret, SshKey};
 
@@ -138,8 +138,7 @@ pub(super) fn chart(table: ChartTable, reader: &mut Reader<'_, '_>) -> Option<Ch
         }
         (None, Some(repo), Some(version)) => {
             let username = bare(table.auth.username).map(|word| word.0);
-            let credentials =
-                username.zip(password).map(|(username, password)| Credentials { username, password });
+            let credentials = username.zip(password).map(|(username, password)| Login { username, password });
             match ChartPlace::remote(repo.value, chart, version.value, credentials, ca) {
                 Ok(place) => place,
                 Err(refusal) => {

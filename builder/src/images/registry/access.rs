@@ -30,16 +30,25 @@ pub struct RegistryAccess {
     pub ca: Option<String>,
 }
 
+/// Who asks a registry.
+#[derive(Debug, Clone)]
+pub enum Credentials {
+    /// A user with a password.
+    Password(Login),
+    /// What a server of tokens takes in a password's place (OAuth 2.0 calls it a refresh token).
+    IdentityToken(Secret),
+}
+
 /// A user with a password.
 #[derive(Clone)]
-pub struct Credentials {
+pub struct Login {
     /// The user's name.
     pub username: String,
     /// The password, or an access token that takes its place.
     pub password: Secret,
 }
 
-impl Credentials {
+impl Login {
     /// The header that says who asks (RFC 7617). None where they cannot be in one.
     pub(crate) fn basic(&self) -> Option<HeaderValue> {
         let Self { username, password } = self;
@@ -48,9 +57,9 @@ impl Credentials {
 }
 
 /// Without the password.
-impl fmt::Debug for Credentials {
+impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials").field("username", &self.username).finish_non_exhaustive()
+        f.debug_struct("Login").field("username", &self.username).finish_non_exhaustive()
     }
 }
 
@@ -59,5 +68,19 @@ impl RegistryHosts {
     pub(super) fn mirrors_of(&self, registry: &str) -> &[SourceUrl] {
         let found = self.mirrors.get(registry).or_else(|| self.mirrors.get("*"));
         found.map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_secret_is_in_what_debugging_shows() {
+        let login = Login { username: "pull".into(), password: Secret::new("geheim") };
+        for credentials in [Credentials::Password(login), Credentials::IdentityToken(Secret::new("geheim"))] {
+            let shown = format!("{credentials:?}");
+            assert!(!shown.contains("geheim"), "{shown}");
+        }
     }
 }

@@ -1,13 +1,14 @@
-//! How a registry wants to know who asks: a password, or a token that another server gives for one.
+//! How a registry wants to know who asks: a password, or a token that another server gives for credentials.
 //!
-//! Formats: RFC 7617 (Basic), and Docker's "Token Authentication Specification" (Bearer).
+//! Formats: RFC 7617 (Basic), and of the distribution project "Token Authentication Specification" (Bearer) and "Oauth2 Token
+//! Authentication", which is for identity tokens.
 
 use reqwest::header::{HeaderValue, WWW_AUTHENTICATE};
 use serde::Deserialize;
 
-use crate::source::SourceError;
 use crate::source::fetch::Answer;
 use crate::source::url::SourceUrl;
+use crate::value::Secret;
 
 /// What a registry asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,18 +50,28 @@ impl Challenge {
 }
 
 /// The address that gives a token to pull `repository`.
-pub(super) fn token_url(
-    realm: &str,
-    service: Option<&str>,
-    repository: &str,
-) -> Result<SourceUrl, SourceError> {
-    let realm: SourceUrl = realm.parse()?;
-    let scope = format!("repository:{repository}:pull");
+pub(super) fn token_url(realm: &SourceUrl, service: Option<&str>, repository: &str) -> SourceUrl {
+    let scope = scope(repository);
     let service = service.map(|service| ("service", service));
-    Ok(realm.with_query(service.into_iter().chain([("scope", scope.as_str())])))
+    realm.with_query(service.into_iter().chain([("scope", scope.as_str())]))
 }
 
-/// Whether the password of a registry may be sent to `realm`, which the registry names: to itself, and to what belongs to it
+/// The form that asks for a token to pull `repository` in exchange for an identity token.
+pub(super) fn token_form(service: Option<&str>, repository: &str, identity_token: &Secret) -> String {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("grant_type", "refresh_token");
+    if let Some(service) = service {
+        form.append_pair("service", service);
+    }
+    form.append_pair("client_id", "hcimage").append_pair("scope", &scope(repository));
+    form.append_pair("refresh_token", identity_token.expose()).finish()
+}
+
+fn scope(repository: &str) -> String {
+    format!("repository:{repository}:pull")
+}
+
+/// Whether the credentials of a registry may be sent to `realm`, which the registry names: to itself, and to what belongs to it
 /// by its name.
 pub(super) fn belongs(realm: &str, registry: &str) -> bool {
     let name = |host: &str| host.rsplit_once(':').map_or(host.to_owned(), |(host, _)| host.to_owned());
@@ -114,7 +125,17 @@ mod tests {
     }
 
     #[test]
-    fn a_password_goes_to_the_registry_and_what_belongs_to_it() {
+    fn an_identity_token_is_encoded_in_a_form() {
+        let token = Secret::new("a+b&c=d/e");
+        assert_eq!(
+            token_form(Some("registry.docker.io"), "shop/web", &token),
+            "grant_type=refresh_token&service=registry.docker.io&client_id=hcimage&scope=repository%3Ashop%2Fweb%3Apull&\
+             refresh_token=a%2Bb%26c%3Dd%2Fe"
+        );
+    }
+
+    #[test]
+    fn credentials_go_to_the_registry_and_what_belongs_to_it() {
         assert!(belongs("ghcr.io", "ghcr.io") && belongs("auth.docker.io", "docker.io"));
         for (realm, registry) in [
             ("evil.example", "docker.io"),

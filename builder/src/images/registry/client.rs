@@ -1,5 +1,6 @@
 //! Requests to the registry of one image, and to its mirrors.
 
+use std::error::Error;
 use std::path::PathBuf;
 
 use reqwest::StatusCode;
@@ -16,15 +17,12 @@ use crate::source::url::SourceUrl;
 use crate::source::{SourceContext, SourceError};
 use crate::value::ImageReference;
 
-use super::access::{Credentials, RegistryHosts};
-use super::auth::{self, Challenge};
-use super::docker_config;
+use super::access::RegistryHosts;
+use super::authorization::Asked;
+use super::refusal;
 
 /// Where the images of `docker.io` are.
 const DOCKER_HUB: &str = "registry-1.docker.io";
-
-/// What a server of tokens may answer, in bytes.
-const TOKEN_LIMIT: u64 = 64 << 10;
 
 /// What the registries of one image are asked with.
 pub(super) struct Client<'a> {
@@ -117,17 +115,25 @@ impl<'a> Client<'a> {
         self.first(|host| host.get(cx, name, path, access))
     }
 
-    /// What the first host has that has it; the error of the last one.
+    /// What the first host has that has it; the error of the last one, which is the registry itself. Why its mirrors did not
+    /// help is told before.
     fn first<T>(&mut self, mut ask: impl FnMut(&mut RegistryHost) -> Result<T>) -> Result<T> {
-        let mut last = None;
+        let mut failed = Vec::new();
         for host in &mut self.hosts {
             match ask(host) {
                 Err(error @ SourceError::Interrupted(_)) => return Err(error),
-                Err(error) => last = Some(error),
+                Err(error) => failed.push((host.url.host(), error)),
                 found => return found,
             }
         }
-        Err(last.unwrap_or_else(|| no_host(self.name)))
+        let last = failed.pop();
+        for (mirror, error) in &failed {
+            let problem = told(error);
+            self.cx
+                .progress
+                .message(&format!("the mirror {mirror} did not give out {}: {problem}", self.name));
+        }
+        Err(last.map_or_else(|| no_host(self.name), |(_, error)| error))
     }
 
     fn kept(&self, digest: Sha256Digest, size: Option<u64>) -> Result<Option<Blob>> {
@@ -146,6 +152,16 @@ const NAME: &str = "blob";
 
 fn no_host(name: &ImageReference) -> SourceError {
     SourceError::Invalid { what: name.to_string(), problem: "no registry has this image".into() }
+}
+
+/// An error with its causes.
+fn told(error: &SourceError) -> String {
+    let (mut text, mut cause) = (error.to_string(), error.source());
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -200,7 +216,7 @@ impl RegistryHost {
         }
         match answer.status {
             StatusCode::OK => Ok(answer.body),
-            status => Err(self.refused(name, &url, status)),
+            status => Err(refusal::of_registry(&self.key, name, &url, status)),
         }
     }
 
@@ -235,7 +251,9 @@ impl RegistryHost {
                     self.authorize(cx, name, &answer, access)?;
                     is_second = true;
                 }
-                Err(SourceError::Status { status, .. }) => return Err(self.refused(name, &url, status)),
+                Err(SourceError::Status { status, .. }) => {
+                    return Err(refusal::of_registry(&self.key, name, &url, status));
+                }
                 fetched => return Ok(fetched?.path),
             }
         }
@@ -249,80 +267,8 @@ impl RegistryHost {
         answer: &Answer,
         access: &RegistryHosts,
     ) -> Result<()> {
-        let unknown =
-            |problem: &str| SourceError::BadAnswer { url: answer.url.to_string(), problem: problem.into() };
-        let challenge = Challenge::of(answer).ok_or_else(|| {
-            unknown("the registry wants to know who asks, in a way that is not supported: expected Basic or Bearer")
-        })?;
-        match challenge {
-            Challenge::Basic => {
-                let credentials = credentials_of(access, &self.key)?
-                    .ok_or_else(|| self.refused(name, &answer.url, StatusCode::UNAUTHORIZED))?;
-                self.authorization = credentials.basic();
-            }
-            Challenge::Bearer { realm, service } => {
-                let url = auth::token_url(&realm, service.as_deref(), name.repository())?;
-                let mut headers = HeaderMap::new();
-                if let Some(value) =
-                    self.credentials_for(cx, &url, access)?.and_then(|credentials| credentials.basic())
-                {
-                    headers.insert(AUTHORIZATION, value);
-                }
-                let answer = self.fetcher.ask(&url, &headers, TOKEN_LIMIT, cx.interrupt)?;
-                if answer.status != StatusCode::OK {
-                    return Err(self.refused(name, &url, answer.status));
-                }
-                let token = auth::token(&answer.body);
-                let token = token.ok_or_else(|| unknown("the server of tokens gave none"))?;
-                self.authorization = auth::bearer(&token);
-            }
-        }
+        let Self { url, key, fetcher, .. } = &*self;
+        self.authorization = Asked { cx, access, fetcher, url, key, name }.authorization(answer)?;
         Ok(())
-    }
-
-    /// The credentials that the server of tokens at `url` gets: those of the registry only where it belongs to it.
-    fn credentials_for(
-        &self,
-        cx: &SourceContext<'_>,
-        url: &SourceUrl,
-        access: &RegistryHosts,
-    ) -> Result<Option<Credentials>> {
-        let host = url.host();
-        if auth::belongs(&host, &self.key) || host == self.url.host() {
-            return credentials_of(access, &self.key);
-        }
-        let own = credentials_of(access, &host)?;
-        if own.is_none() && credentials_of(access, &self.key)?.is_some() {
-            cx.progress.message(&format!(
-                "warning: {} sends us to {host} for a token; its password is not sent there; where {host} is its server of \
-                 tokens, add credentials for {host}",
-                self.key
-            ));
-        }
-        Ok(own)
-    }
-
-    fn refused(&self, name: &ImageReference, url: &SourceUrl, status: StatusCode) -> SourceError {
-        let key = &self.key;
-        let problem = match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => format!(
-                "{key} does not give out {name} ({status}): it does not exist, or needs credentials; run `docker login {key}`, \
-                 or set them in [registries.configs.\"{key}\".auth]"
-            ),
-            StatusCode::NOT_FOUND if url.to_string().contains("sha256:") => format!(
-                "{key} has no longer what {name} stood for (404); `hcimage update {name}` takes what it stands for now"
-            ),
-            StatusCode::NOT_FOUND => format!("{key} has no {name} (404): check name and tag"),
-            status => format!("the registry answered {status}"),
-        };
-        SourceError::BadAnswer { url: url.to_string(), problem }
-    }
-}
-
-/// From the cluster file, else from Docker's configuration.
-fn credentials_of(access: &RegistryHosts, key: &str) -> Result<Option<Credentials>> {
-    match access.access.get(key).and_then(|access| access.credentials.clone()) {
-        Some(credentials) => Ok(Some(credentials)),
-        None => docker_config::credentials(key),
     }
 }

@@ -18,7 +18,7 @@ use crate::local_file::{self, TEXT_LIMIT};
 use crate::source::SourceError;
 use crate::value::Secret;
 
-use super::access::Credentials;
+use super::access::{Credentials, Login};
 
 /// How Docker calls its own registry there.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
@@ -37,12 +37,17 @@ struct Config {
     cred_helpers: BTreeMap<String, String>,
 }
 
+/// What a helper calls the user of an identity token.
+const TOKEN_USER: &str = "<token>";
+
 #[derive(Deserialize, Default)]
-#[serde(default, rename_all = "camelCase")]
+#[serde(default)]
 struct Auth {
     auth: String,
     username: String,
     password: String,
+    #[serde(rename = "identitytoken")]
+    identity_token: String,
 }
 
 #[derive(Deserialize)]
@@ -50,6 +55,17 @@ struct Auth {
 struct Answer {
     username: String,
     secret: String,
+}
+
+impl Answer {
+    fn into_credentials(self) -> Credentials {
+        let Self { username, secret } = self;
+        let secret = Secret::new(secret);
+        match username.as_str() {
+            TOKEN_USER => Credentials::IdentityToken(secret),
+            _ => Credentials::Password(Login { username, password: secret }),
+        }
+    }
 }
 
 /// What is kept for the registry of a name, such as `docker.io`.
@@ -77,7 +93,9 @@ pub(super) fn credentials(registry: &str) -> Result<Option<Credentials>, SourceE
         config.auths.into_iter().find(|(name, _)| host_of(name) == host_of(key)).map(|(_, auth)| auth);
     entry.and_then(|auth| from_auth(auth).transpose()).transpose().map_err(|()| SourceError::BadRecord {
         file: path.display().to_string(),
-        problem: format!("the entry of {registry} is no user with a password: log in again"),
+        problem: format!(
+            "the entry of {registry} is neither a user with a password nor an identity token: log in again"
+        ),
     })
 }
 
@@ -96,8 +114,13 @@ fn host_of(name: &str) -> &str {
 
 /// None for an entry that says only that a helper knows more.
 fn from_auth(auth: Auth) -> Result<Option<Credentials>, ()> {
+    // Beside it, the user is a placeholder.
+    if !auth.identity_token.is_empty() {
+        return Ok(Some(Credentials::IdentityToken(Secret::new(auth.identity_token))));
+    }
     if !auth.username.is_empty() {
-        return Ok(Some(Credentials { username: auth.username, password: Secret::new(auth.password) }));
+        let login = Login { username: auth.username, password: Secret::new(auth.password) };
+        return Ok(Some(Credentials::Password(login)));
     }
     if auth.auth.is_empty() {
         return Ok(None);
@@ -106,7 +129,7 @@ fn from_auth(auth: Auth) -> Result<Option<Credentials>, ()> {
     let text = String::from_utf8(bytes).map_err(drop)?;
     let (username, password) = text.split_once(':').ok_or(())?;
     let password = Secret::new(password.trim_end_matches('\0').to_owned());
-    Ok(Some(Credentials { username: username.to_owned(), password }))
+    Ok(Some(Credentials::Password(Login { username: username.to_owned(), password })))
 }
 
 /// Asks a helper; none where it knows nothing of the host.
@@ -147,15 +170,35 @@ fn ask(helper: &str, key: &str) -> Result<Option<Credentials>, SourceError> {
         Ok(Ok(bytes)) if status.success() => {
             let answer: Answer =
                 serde_json::from_slice(&bytes).map_err(|_| failed("it gave an invalid answer".into()))?;
-            if answer.username == "<token>" {
-                return Err(failed(
-                    "it has an identity token, which is not supported: log in with a password".into(),
-                ));
-            }
-            Ok(Some(Credentials { username: answer.username, password: Secret::new(answer.secret) }))
+            Ok(Some(answer.into_credentials()))
         }
         // "credentials not found in native keychain" is an error for it, and none for us.
         Ok(_) => Ok(None),
         Err(_) => Err(failed(format!("no answer within {} seconds", HELPER_TIME.as_secs()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_a_user_with_a_password_or_an_identity_token_or_nothing() {
+        let of = |text: &str| from_auth(serde_json::from_str(text).unwrap());
+        let login = |text: &str| match of(text) {
+            Ok(Some(Credentials::Password(Login { username, password }))) => {
+                format!("{username} {}", password.expose())
+            }
+            other => panic!("{text}: {other:?}"),
+        };
+        assert_eq!(login(r#"{"auth": "cHVsbDpnZWhlaW0="}"#), "pull geheim");
+        assert_eq!(login(r#"{"username": "pull", "password": "geheim"}"#), "pull geheim");
+        // As Azure's `az acr login` writes it.
+        let token = of(r#"{"auth": "MDAwMDAwMDA6", "identitytoken": "geheim"}"#);
+        assert!(matches!(token, Ok(Some(Credentials::IdentityToken(token))) if token.expose() == "geheim"));
+        assert!(matches!(of("{}"), Ok(None)));
+        for bad in [r#"{"auth": "?"}"#, r#"{"auth": "cHVsbA=="}"#] {
+            assert!(of(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -5,8 +5,10 @@
 
 mod access;
 mod auth;
+mod authorization;
 mod client;
 mod docker_config;
+mod refusal;
 
 use std::path::PathBuf;
 
@@ -24,7 +26,7 @@ use super::blob::Blob;
 use super::error::{ImageError, Result};
 use super::resolve::{self, Content, Descriptor, OCI_INDEX, OCI_MANIFEST};
 
-pub use access::{Credentials, RegistryAccess, RegistryHosts};
+pub use access::{Credentials, Login, RegistryAccess, RegistryHosts};
 
 use client::Client;
 

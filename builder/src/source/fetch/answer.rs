@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
 use reqwest::blocking::{Client, Response};
-use reqwest::header::{AUTHORIZATION, ETAG, HeaderMap, HeaderName, LAST_MODIFIED, LOCATION, RETRY_AFTER};
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, LAST_MODIFIED, LOCATION, RETRY_AFTER,
+};
 
 use super::retry::{Fault, Tried};
 use crate::source::error::{Result, SourceError};
@@ -79,6 +81,13 @@ impl Opened {
 pub(super) fn send(client: &Client, url: &SourceUrl, headers: HeaderMap) -> Tried<Response> {
     let request = client.get(url.as_url().clone()).headers(headers);
     // The address is in our message already.
+    request.send().map_err(|e| Fault::Retry(network(url, e.without_url())))
+}
+
+/// One form, already encoded, no redirects.
+pub(super) fn send_form(client: &Client, url: &SourceUrl, form: String) -> Tried<Response> {
+    let request = client.post(url.as_url().clone());
+    let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form);
     request.send().map_err(|e| Fault::Retry(network(url, e.without_url())))
 }
 

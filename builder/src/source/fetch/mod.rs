@@ -22,7 +22,7 @@ use super::url::SourceUrl;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 
-use self::answer::{Opened, bad_answer, follow, require_success, send};
+use self::answer::{Opened, bad_answer, follow, require_success, send, send_form};
 use self::download::Download;
 use self::interruptible::unless_interrupted;
 use self::retry::Tried;
@@ -189,14 +189,22 @@ impl Fetcher {
         interrupt: &Interrupt,
     ) -> Result<Answer> {
         retry::persist(self.retry_policy, interrupt, || {
-            let opened = self.open(url, headers.clone(), interrupt)?;
-            if opened.is_passing() {
-                require_success(&opened)?;
-            }
-            let (url, status) = (opened.url.clone(), opened.response.status());
-            let headers = opened.response.headers().clone();
-            let body = unless_interrupted(interrupt, move || opened.read_whole(limit, TEXT_DEADLINE))??;
-            Ok(Answer { url, status, headers, body })
+            whole_answer(self.open(url, headers.clone(), interrupt)?, limit, interrupt)
+        })
+    }
+
+    /// Sends a form to such a server. It may hold secrets: a redirect is an answer, and not followed.
+    pub(crate) fn submit(
+        &self,
+        url: &SourceUrl,
+        form: &str,
+        limit: u64,
+        interrupt: &Interrupt,
+    ) -> Result<Answer> {
+        retry::persist(self.retry_policy, interrupt, || {
+            let (client, asked, form) = (self.client_for(url)?, url.clone(), form.to_owned());
+            let response = unless_interrupted(interrupt, move || send_form(&client, &asked, form))??;
+            whole_answer(Opened { url: url.clone(), response }, limit, interrupt)
         })
     }
 
@@ -218,6 +226,17 @@ impl Fetcher {
         let (client, url) = (self.client_for(url)?, url.clone());
         unless_interrupted(interrupt, move || follow(&client, url, &headers))?
     }
+}
+
+/// The answer with its body; a passing failure is to be tried again.
+fn whole_answer(opened: Opened, limit: u64, interrupt: &Interrupt) -> Tried<Answer> {
+    if opened.is_passing() {
+        require_success(&opened)?;
+    }
+    let (url, status) = (opened.url.clone(), opened.response.status());
+    let headers = opened.response.headers().clone();
+    let body = unless_interrupted(interrupt, move || opened.read_whole(limit, TEXT_DEADLINE))??;
+    Ok(Answer { url, status, headers, body })
 }
 
 impl DownloadSpec<'_> {
