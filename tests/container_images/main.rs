@@ -10,6 +10,7 @@ mod local;
 mod registry;
 mod registry_faults;
 mod registry_jwt;
+mod registry_mirrors;
 mod registry_server;
 mod registry_tokens;
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use hcimage::images::RegistryHosts;
 use hcimage_testkit::desk::Desk;
 
-use crate::registry_server::{Answer, Pages, Request, Server, fetch, name, status, with};
+use crate::registry_server::{Answer, Pages, Request, Server, fetch, mirror, name, status, with};
 
 #[test]
 fn a_connection_that_ends_at_any_tenth_of_a_layer_is_resumed_there() {
@@ -138,8 +138,8 @@ fn a_mirror_comes_first_and_the_next_one_helps_out() {
     let broken = Server::start(|_, _| status(404));
     let good = Server::start(move |request, _| pages.answer(request));
     let mut hosts = RegistryHosts::default();
-    let url = |server: &Server| format!("http://{}", server.address).parse().unwrap();
-    hosts.mirrors.insert("*".to_owned(), vec![url(&broken), url(&good)]);
+    let at = |server: &Server| mirror(&server.address.to_string(), &[]);
+    hosts.mirrors.insert("*".to_owned(), vec![at(&broken), at(&good)]);
     fetch(&Desk::new(), &hosts, "registry.example/shop/web:1.2").unwrap();
     assert!(!broken.requests().is_empty());
 }

@@ -17,7 +17,7 @@ use hcimage_testkit::registry::{LAYOUT_NAME, Registry};
 use hcimage_testkit::tools::run;
 use serde_json::json;
 
-use crate::registry_server::{Answer, Server, status};
+use crate::registry_server::{Answer, Server, mirror, status};
 use crate::{bundle_with, fetched};
 
 const FORM: &str = "grant_type=refresh_token&service=shop&client_id=hcimage&scope=repository%3Ashop%2Fweb%3Apull&\
@@ -109,7 +109,7 @@ fn a_real_registry_gives_its_image_for_an_identity_token_and_for_no_other() {
 
     let fetch = |desk: &Desk, token: &str| {
         let mut hosts = RegistryHosts::default();
-        let mirror = format!("http://127.0.0.1:{}", registry.port).parse().unwrap();
+        let mirror = mirror(&format!("127.0.0.1:{}", registry.port), &[]);
         hosts.mirrors.insert("registry.example".to_owned(), vec![mirror]);
         let credentials = Some(Credentials::IdentityToken(Secret::new(token)));
         hosts.access.insert(tokens.address.to_string(), RegistryAccess { credentials, ca: None });

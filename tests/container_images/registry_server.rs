@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use hcimage::arch::Arch;
-use hcimage::images::RegistryHosts;
+use hcimage::images::{Mirror, NameRewrites, RegistryHosts};
 use hcimage::source::digest::Sha256Digest;
 use hcimage_testkit::desk::{Desk, chain};
 use hcimage_testkit::oci_layout::{Layout, Packed, multi};
@@ -180,6 +180,12 @@ pub(crate) fn with(mut answer: Answer, name: &str, value: &str) -> Answer {
 
 pub(crate) fn name(server: &Server) -> String {
     format!("{}/shop/web:1.2", server.address)
+}
+
+/// A mirror at `http://ADDRESS`, with other names for images.
+pub(crate) fn mirror(address: &str, rewrites: &[(&str, &str)]) -> Mirror {
+    let rewrites = NameRewrites::new(rewrites.iter().copied()).unwrap();
+    Mirror::new(&format!("http://{address}").parse().unwrap(), rewrites).unwrap()
 }
 
 pub(crate) fn fetch(desk: &Desk, hosts: &RegistryHosts, name: &str) -> Result<Sha256Digest, String> {

@@ -11,7 +11,7 @@ use hcimage::value::Secret;
 use hcimage_testkit::desk::Desk;
 
 use crate::fetched;
-use crate::registry_server::{Answer, Pages, Request, Server, fetch, status, with};
+use crate::registry_server::{Answer, Pages, Request, Server, fetch, mirror, status, with};
 
 /// With characters that a form has to encode.
 const IDENTITY_TOKEN: &str = "geheim+/=&";
@@ -57,7 +57,7 @@ fn a_token_is_fetched_where_the_registry_says_and_no_password_goes_to_another_ho
     let host = registry.address.to_string();
     // As a mirror, a server of this machine is reached without TLS although it has credentials.
     let mut hosts = password_for(&[&host]);
-    hosts.mirrors.insert("registry.example".to_owned(), vec![format!("http://{host}").parse().unwrap()]);
+    hosts.mirrors.insert("registry.example".to_owned(), vec![mirror(&host, &[])]);
     fetch(&Desk::new(), &hosts, "registry.example/shop/web:1.2").unwrap();
     let asked = tokens.requests();
     assert!(
@@ -68,7 +68,7 @@ fn a_token_is_fetched_where_the_registry_says_and_no_password_goes_to_another_ho
 
     // Who names the server of tokens as well means it.
     let mut hosts = password_for(&[&host, &tokens.address.to_string()]);
-    hosts.mirrors.insert("registry.example".to_owned(), vec![format!("http://{host}").parse().unwrap()]);
+    hosts.mirrors.insert("registry.example".to_owned(), vec![mirror(&host, &[])]);
     fetch(&Desk::new(), &hosts, "registry.example/shop/web:1.2").unwrap();
     let last: Vec<_> = tokens.requests().into_iter().filter_map(|request| request.authorization).collect();
     assert_eq!(last, ["Basic cHVsbDpnZWhlaW0="]);
@@ -91,15 +91,15 @@ fn neither_token_nor_password_follows_a_redirect_to_another_host() {
     });
     let key = registry.address.to_string();
     let mut hosts = password_for(&[&key]);
-    hosts.mirrors.insert("registry.example".to_owned(), vec![format!("http://{key}").parse().unwrap()]);
+    hosts.mirrors.insert("registry.example".to_owned(), vec![mirror(&key, &[])]);
     fetch(&Desk::new(), &hosts, "registry.example/shop/web:1.2").unwrap();
     let there = storage.requests();
     assert!(!there.is_empty() && there.iter().all(|request| request.authorization.is_none()), "{there:?}");
 }
 
 /// As a mirror, a server of this machine is reached without TLS although it has credentials.
-fn behind_a_mirror(mut hosts: RegistryHosts, mirror: &str) -> RegistryHosts {
-    hosts.mirrors.insert("registry.example".to_owned(), vec![format!("http://{mirror}").parse().unwrap()]);
+fn behind_a_mirror(mut hosts: RegistryHosts, address: &str) -> RegistryHosts {
+    hosts.mirrors.insert("registry.example".to_owned(), vec![mirror(address, &[])]);
     hosts
 }
 

@@ -24,7 +24,7 @@ pub use error::{ImageError, Result};
 pub use local::LocalImages;
 pub use needed::needs;
 pub(crate) use registry::chart;
-pub use registry::{Credentials, Login, RegistryAccess, RegistryHosts};
+pub use registry::{Credentials, Login, Mirror, NameRewrites, RegistryAccess, RegistryHosts, RewriteProblem};
 
 use std::collections::{BTreeMap, BTreeSet};
 

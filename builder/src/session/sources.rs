@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use crate::board::{Board, Boards};
 use crate::charts::{self, PackedChart};
 use crate::cluster::{self, Cluster, ImageSource, Node, RegistryAuth, check_base};
-use crate::images::{self, Credentials, ImageBundle, Login, RegistryAccess, RegistryHosts};
+use crate::images::{
+    self, Credentials, ImageBundle, Login, Mirror, NameRewrites, RegistryAccess, RegistryHosts,
+};
 use crate::packages::{self, AptBase, BoardPackages, PackageError, PackageRequest, PackageSet};
 use crate::payload;
 use crate::pipeline::Base;
@@ -270,10 +272,15 @@ fn registry_hosts(cluster: &Cluster, progress: &dyn Progress) -> RegistryHosts {
     let mut hosts = RegistryHosts::default();
     let Some(registries) = &cluster.registries else { return hosts };
     for (name, mirror) in &registries.mirrors {
-        // Where names are rewritten, the mirror has other ones.
-        let usable = mirror.endpoints.iter().filter(|_| mirror.rewrite.is_empty());
-        let urls = usable.filter_map(|endpoint| endpoint.to_string().parse::<SourceUrl>().ok()).collect();
-        hosts.mirrors.insert(name.to_string(), urls);
+        let rewrites = mirror.rewrite.iter().map(|(pattern, to)| (pattern.as_str(), to.as_str()));
+        // Patterns that cannot be used were told of when the file was read, and so were addresses without TLS.
+        let mirrors = NameRewrites::new(rewrites).map_or_else(
+            |_| Vec::new(),
+            |rewrites| {
+                mirror.endpoints.iter().filter_map(|url| Mirror::new(url, rewrites.clone()).ok()).collect()
+            },
+        );
+        hosts.mirrors.insert(name.to_string(), mirrors);
     }
     for (name, access) in &registries.access {
         let credentials = access.auth.as_ref().map(|auth| match auth {

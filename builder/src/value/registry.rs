@@ -48,20 +48,28 @@ impl fmt::Display for RegistryName {
     }
 }
 
-/// The address of a registry: http or https, without user name, query and fragment.
+/// The address of a registry: http or https, without user name, query and fragment. Its text stays as it is: for k3s a mirror at
+/// `https://registry.home.lan:443` is another one than the registry itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RegistryUrl(Url);
+pub struct RegistryUrl {
+    url: Url,
+    text: String,
+}
 
 impl RegistryUrl {
     /// Whether the connection is unencrypted.
     pub fn is_plain_http(&self) -> bool {
-        self.0.scheme() == "http"
+        self.url.scheme() == "http"
     }
 
-    /// The host, with its port if given: the key of a registry's credentials.
-    pub fn host(&self) -> String {
-        let host = self.0.host_str().unwrap_or_default();
-        self.0.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    /// The host as it is written, with its port if given: the key of a registry's credentials.
+    pub fn host(&self) -> &str {
+        authority_and_path(&self.text).split('/').next().unwrap_or_default()
+    }
+
+    /// Whether it has a path.
+    pub fn has_path(&self) -> bool {
+        !matches!(self.url.path(), "" | "/")
     }
 }
 
@@ -85,13 +93,22 @@ impl FromStr for RegistryUrl {
         if url.query().is_some() || url.fragment().is_some() {
             return Err(refuse("has a query or a fragment", FORM));
         }
-        Ok(Self(url))
+        // The parser mends what others do not read: tabs, backslashes, slashes too many or too few.
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+        if !is_plain || authority_and_path(text).is_empty() || authority_and_path(text).starts_with('/') {
+            return Err(refuse("is not a valid URL", FORM));
+        }
+        Ok(Self { url, text: text.trim_end_matches('/').to_owned() })
     }
+}
+
+fn authority_and_path(text: &str) -> &str {
+    text.split_once("://").map_or("", |(_, rest)| rest)
 }
 
 impl fmt::Display for RegistryUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.as_str().trim_end_matches('/'))
+        f.write_str(&self.text)
     }
 }
 
@@ -120,13 +137,29 @@ mod tests {
     fn a_registry_address_is_checked_and_its_secrets_are_not_shown() {
         let url: RegistryUrl = "https://registry.home.lan:5000/".parse().unwrap();
         assert_eq!(
-            (url.to_string().as_str(), url.host().as_str()),
+            (url.to_string().as_str(), url.host()),
             ("https://registry.home.lan:5000", "registry.home.lan:5000")
         );
+        // The port makes it another mirror for k3s.
+        let url: RegistryUrl = "https://registry.home.lan:443/v2".parse().unwrap();
+        assert_eq!(
+            (url.to_string().as_str(), url.host()),
+            ("https://registry.home.lan:443/v2", "registry.home.lan:443")
+        );
         assert!("http://10.0.0.1/v2".parse::<RegistryUrl>().unwrap().is_plain_http());
-        for bad in
-            ["", "registry.home.lan:5000", "ftp://x", "https://u:secret@x", "https://x?y=secret", "https://"]
-        {
+        for bad in [
+            "",
+            "registry.home.lan:5000",
+            "ftp://x",
+            "https://u:secret@x",
+            "https://x?y=secret",
+            "https://",
+            "https:/x",
+            "https:x",
+            "https:///x",
+            "https:\\\\x",
+            "https://x\ty",
+        ] {
             let error = bad.parse::<RegistryUrl>().unwrap_err().to_string();
             assert!(!error.contains("secret"), "{error}");
         }

@@ -1,12 +1,8 @@
-//! Data disk, users, registries, manifests and container images.
+//! Data disk, users, manifests and container images.
 
-use std::collections::BTreeSet;
-
-use crate::cluster::field::{Field, Span};
+use crate::cluster::field::Field;
 use crate::cluster::field_type::FileName;
-use crate::cluster::file::{
-    ConfigTable, DataDiskTable, ExternalTable, File, ImageTable, TlsTable, UserTable,
-};
+use crate::cluster::file::{DataDiskTable, ExternalTable, File, ImageTable, UserTable};
 use crate::cluster::model::Manifest;
 use crate::cluster::problem::Problems;
 
@@ -21,12 +17,6 @@ pub(super) fn check(file: &File, problems: &mut Problems<'_>) {
         data_disk(disk, problems);
     }
     users(&file.users, problems);
-    if let Some(registries) = &file.registries {
-        for (name, config) in &registries.configs.0 {
-            registry(&name.span, name.value.as_str(), config, problems);
-        }
-        plain_http(file, problems);
-    }
     if let Some(ExternalTable { cert_file, key_file, .. }) = &file.external_datastore {
         pair(cert_file.as_ref(), key_file.as_ref(), problems);
     }
@@ -75,63 +65,12 @@ fn users(users: &[UserTable], problems: &mut Problems<'_>) {
     }
 }
 
-fn registry(span: &Span, name: &str, config: &ConfigTable, problems: &mut Problems<'_>) {
-    let auth = &config.auth;
-    match (&auth.username, &auth.password, &auth.token) {
-        _ if !problems.is_whole() => {}
-        (Some(user), None, _) => {
-            problems.error(&user.span, "the user name has no password", "add `password`");
-        }
-        (None, Some(password), _) => {
-            problems.error(&password.span, "the password has no user name", "add `username`");
-        }
-        (Some(_), Some(_), Some(token)) => problems.error(
-            &token.span,
-            "both a token and a password are set",
-            "keep either the token, or user name and password",
-        ),
-        _ => {}
-    }
-    let TlsTable { ca_file, cert_file, key_file, insecure_skip_verify } = &config.tls;
-    pair(cert_file.as_ref(), key_file.as_ref(), problems);
-    if let Some(insecure) = insecure_skip_verify.as_ref().filter(|field| field.value) {
-        let (message, hint) = match ca_file {
-            Some(_) => ("`insecure-skip-verify` disables `ca-file`", "remove one of the two"),
-            None => (
-                "without verification, anyone on the network path to the registry can replace images",
-                "set its CA certificate as `ca-file`",
-            ),
-        };
-        problems.warning(&insecure.span, message, hint);
-    }
-    if name == "*" {
-        problems.error(span, "credentials for `*` would be sent to every registry", "name the registry");
-    }
-}
-
-/// A password that is sent unencrypted.
-fn plain_http(file: &File, problems: &mut Problems<'_>) {
-    let Some(registries) = &file.registries else { return };
-    let secret = |config: &ConfigTable| config.auth.password.is_some() || config.auth.token.is_some();
-    let with_secret: BTreeSet<&str> = registries
-        .configs
-        .0
-        .iter()
-        .filter(|(_, config)| secret(config))
-        .map(|(name, _)| name.value.as_str())
-        .collect();
-    for endpoint in registries.mirrors.0.iter().flat_map(|(_, mirror)| &mirror.endpoint) {
-        if endpoint.value.is_plain_http() && with_secret.contains(endpoint.value.host().as_str()) {
-            problems.warning(
-                &endpoint.span,
-                "the registry's password goes over the network unencrypted",
-                "use https, with `ca-file` for your own CA",
-            );
-        }
-    }
-}
-
-fn pair(cert: Option<&Field<FileName>>, key: Option<&Field<FileName>>, problems: &mut Problems<'_>) {
+/// A certificate without its key, or the other way round.
+pub(super) fn pair(
+    cert: Option<&Field<FileName>>,
+    key: Option<&Field<FileName>>,
+    problems: &mut Problems<'_>,
+) {
     match (cert, key) {
         _ if !problems.is_whole() => {}
         (Some(cert), None) => problems.error(&cert.span, "the certificate has no key", "add `key-file`"),

@@ -12,6 +12,7 @@ mod network;
 mod node_choice;
 mod nodes;
 mod packages;
+mod registries;
 mod routes;
 mod settings;
 mod unique;
@@ -37,6 +38,7 @@ pub(super) fn all(file: &File, boards: &Boards, problems: &mut Problems<'_>) {
     routes::check(file, problems);
     settings::check(file, problems);
     extras::check(file, problems);
+    registries::check(file, problems);
     charts::check(file, problems);
     packages::check(file, problems);
 }

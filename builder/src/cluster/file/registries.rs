@@ -27,7 +27,9 @@ pub(in crate::cluster) struct MirrorTable {
     /// the images (`embedded-registry = true` in `[k3s.server]`).
     #[schemars(extend("default" = [], "examples" = [["https://registry.home.lan:5000"]]))]
     pub(in crate::cluster) endpoint: Vec<Field<RegistryUrl>>,
-    /// Regular expressions for image names, each with its replacement.
+    /// Other names that the mirror has for images: regular expressions as in Go, each with its replacement. They change the
+    /// part of the name between registry and tag (`library/nginx`), and not for the registry itself. The first that changes
+    /// it counts; where several do, k3s takes any of them, and a build the first in the order of their text.
     #[schemars(extend("examples" = [{ "^rancher/(.*)": "mirror/rancher/$1" }]))]
     pub(in crate::cluster) rewrite: Entries<Word, Field<Word>>,
 }

@@ -18,7 +18,7 @@ pub struct Registries {
 pub struct Mirror {
     /// Addresses, tried in order before the registry itself; may be empty for k3s's embedded registry.
     pub endpoints: Vec<RegistryUrl>,
-    /// Patterns of image names (Go regular expressions), each with its replacement.
+    /// Patterns of repositories (Go regular expressions), each with its replacement.
     pub rewrite: BTreeMap<String, String>,
 }
 

@@ -7,16 +7,16 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::HeaderValue;
 
-use crate::source::url::SourceUrl;
 use crate::value::Secret;
 
 use super::auth;
+use super::mirror::Mirror;
 
 /// All registries that the user says something of.
 #[derive(Debug, Clone, Default)]
 pub struct RegistryHosts {
     /// Mirrors that are asked first, by the registry in the name, or `*`.
-    pub mirrors: BTreeMap<String, Vec<SourceUrl>>,
+    pub mirrors: BTreeMap<String, Vec<Mirror>>,
     /// By host, with its port where the name has one.
     pub access: BTreeMap<String, RegistryAccess>,
 }
@@ -65,7 +65,7 @@ impl fmt::Debug for Login {
 
 impl RegistryHosts {
     /// The mirrors of a registry, in order.
-    pub(super) fn mirrors_of(&self, registry: &str) -> &[SourceUrl] {
+    pub(super) fn mirrors_of(&self, registry: &str) -> &[Mirror] {
         let found = self.mirrors.get(registry).or_else(|| self.mirrors.get("*"));
         found.map(Vec::as_slice).unwrap_or_default()
     }

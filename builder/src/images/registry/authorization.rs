@@ -21,11 +21,13 @@ pub(super) struct Asked<'a> {
     pub(super) cx: &'a SourceContext<'a>,
     pub(super) access: &'a RegistryHosts,
     pub(super) fetcher: &'a Fetcher,
-    /// Where it is.
-    pub(super) url: &'a SourceUrl,
+    /// Where its API is.
+    pub(super) root: &'a SourceUrl,
     /// What its credentials are kept under.
     pub(super) key: &'a str,
     pub(super) name: &'a ImageReference,
+    /// What it calls the image.
+    pub(super) repository: &'a str,
 }
 
 impl Asked<'_> {
@@ -52,8 +54,7 @@ impl Asked<'_> {
     /// A token for the image, from the server that the registry names.
     fn token(&self, realm: &str, service: Option<&str>) -> Result<Option<HeaderValue>> {
         let realm: SourceUrl = realm.parse()?;
-        let repository = self.name.repository();
-        let interrupt = self.cx.interrupt;
+        let (repository, interrupt) = (self.repository, self.cx.interrupt);
         let answer = match self.credentials_for(&realm)? {
             Some(Credentials::IdentityToken(token)) => {
                 let form = auth::token_form(service, repository, &token);
@@ -86,7 +87,7 @@ impl Asked<'_> {
     /// The credentials that the server of tokens at `realm` gets: those of the registry only where it belongs to it.
     fn credentials_for(&self, realm: &SourceUrl) -> Result<Option<Credentials>> {
         let host = realm.host();
-        if auth::belongs(&host, self.key) || host == self.url.host() {
+        if auth::belongs(&host, self.key) || host == self.root.host() {
             return credentials_of(self.access, self.key);
         }
         let own = credentials_of(self.access, &host)?;

@@ -19,6 +19,7 @@ use crate::value::ImageReference;
 
 use super::access::RegistryHosts;
 use super::authorization::Asked;
+use super::mirror::Mirror;
 use super::refusal;
 
 /// Where the images of `docker.io` are.
@@ -34,8 +35,10 @@ pub(super) struct Client<'a> {
 
 /// A registry or mirror.
 struct RegistryHost {
-    /// Before `/v2/`.
-    url: SourceUrl,
+    /// The address that its API is below.
+    root: SourceUrl,
+    /// What it calls the image.
+    repository: String,
     /// What its credentials are kept under.
     key: String,
     fetcher: Fetcher,
@@ -57,15 +60,33 @@ impl<'a> Client<'a> {
         name: &'a ImageReference,
     ) -> Result<Self> {
         let registry = name.registry();
-        let mut hosts = Vec::new();
-        for url in access.mirrors_of(registry) {
-            hosts.push(RegistryHost::new(cx, access, url.clone(), url.host())?);
-        }
         let host = if registry == "docker.io" { DOCKER_HUB } else { registry };
         // A registry of this machine is asked without TLS, as every tool does.
         let scheme = if is_loopback(host) && !access.access.contains_key(host) { "http" } else { "https" };
-        let url: SourceUrl = format!("{scheme}://{host}").parse()?;
-        hosts.push(RegistryHost::new(cx, access, url, registry.to_owned())?);
+        let own: SourceUrl = format!("{scheme}://{host}/v2").parse()?;
+        let mut hosts = Vec::new();
+        for Mirror { root, key, rewrites } in access.mirrors_of(registry) {
+            // As for k3s, a mirror at the address of the registry is the registry.
+            if *root == own && key == host {
+                continue;
+            }
+            let repository = rewrites.of(name.repository());
+            if is_repository(&repository) {
+                hosts.push(RegistryHost::new(
+                    cx,
+                    access,
+                    root.clone(),
+                    key.clone(),
+                    repository.into_owned(),
+                )?);
+            } else {
+                cx.progress.message(&format!(
+                    "warning: for the mirror {key}, {name} is rewritten to \"{repository}\", which is no name of an image: \
+                     the mirror is not asked for it"
+                ));
+            }
+        }
+        hosts.push(RegistryHost::new(cx, access, own, registry.to_owned(), name.repository().to_owned())?);
         Ok(Self { cx, name, hosts, access })
     }
 
@@ -78,7 +99,7 @@ impl<'a> Client<'a> {
         let pinned = format!("sha256:{digest}");
         let asked = name.tag().unwrap_or(&pinned);
         let last = self.hosts.last().ok_or_else(|| no_host(name))?;
-        Ok((last.address(name, Path::Manifest(asked)), last.address(name, Path::Manifest(&pinned))))
+        Ok((last.address(Path::Manifest(asked)), last.address(Path::Manifest(&pinned))))
     }
 
     /// What a tag stands for now.
@@ -122,7 +143,7 @@ impl<'a> Client<'a> {
         for host in &mut self.hosts {
             match ask(host) {
                 Err(error @ SourceError::Interrupted(_)) => return Err(error),
-                Err(error) => failed.push((host.url.host(), error)),
+                Err(error) => failed.push((host.root.host(), error)),
                 found => return found,
             }
         }
@@ -164,23 +185,35 @@ fn told(error: &SourceError) -> String {
     text
 }
 
+/// Whether a text is a repository such as `library/nginx`, by the grammar of names (`distribution/reference`).
+fn is_repository(text: &str) -> bool {
+    let whole = format!("registry.invalid/{text}").parse::<ImageReference>();
+    whole.is_ok_and(|name| name.repository() == text)
+}
+
 fn is_loopback(host: &str) -> bool {
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     name == "localhost" || name.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback())
 }
 
 impl RegistryHost {
-    fn new(cx: &SourceContext<'_>, access: &RegistryHosts, url: SourceUrl, key: String) -> Result<Self> {
+    fn new(
+        cx: &SourceContext<'_>,
+        access: &RegistryHosts,
+        root: SourceUrl,
+        key: String,
+        repository: String,
+    ) -> Result<Self> {
         let ca = access.access.get(&key).and_then(|access| access.ca.as_deref());
         let fetcher = match ca {
             Some(ca) => cx.fetcher.with_root(ca)?,
             None => cx.fetcher.clone(),
         };
-        Ok(Self { url, key, fetcher, authorization: None })
+        Ok(Self { root, repository, key, fetcher, authorization: None })
     }
 
-    fn address(&self, name: &ImageReference, path: Path<'_>) -> SourceUrl {
-        let base = name.repository().split('/').fold(self.url.below("v2"), |url, part| url.below(part));
+    fn address(&self, path: Path<'_>) -> SourceUrl {
+        let base = self.root.below_path(&self.repository);
         match path {
             Path::Manifest(reference) => base.below("manifests").below(reference),
             Path::Blob(digest) => base.below("blobs").below(&format!("sha256:{digest}")),
@@ -208,7 +241,7 @@ impl RegistryHost {
         path: Path<'_>,
         access: &RegistryHosts,
     ) -> Result<Vec<u8>> {
-        let url = self.address(name, path);
+        let url = self.address(path);
         let mut answer = self.fetcher.ask(&url, &self.headers(path), DOCUMENT_LIMIT, cx.interrupt)?;
         if answer.status == StatusCode::UNAUTHORIZED {
             self.authorize(cx, name, &answer, access)?;
@@ -230,7 +263,7 @@ impl RegistryHost {
         access: &RegistryHosts,
     ) -> Result<PathBuf> {
         let path = Path::Blob(&digest);
-        let url = self.address(name, path);
+        let url = self.address(path);
         let mut is_second = false;
         loop {
             let blob = Published {
@@ -246,7 +279,7 @@ impl RegistryHost {
             match input::obtain_published(&through, &blob, Some(size), LAYER_LIMIT) {
                 // A token lasts some minutes only.
                 Err(SourceError::Status { status: StatusCode::UNAUTHORIZED, .. }) if !is_second => {
-                    let ping = self.url.below("v2").below("");
+                    let ping = self.root.below("");
                     let answer = self.fetcher.ask(&ping, &HeaderMap::new(), DOCUMENT_LIMIT, cx.interrupt)?;
                     self.authorize(cx, name, &answer, access)?;
                     is_second = true;
@@ -267,8 +300,9 @@ impl RegistryHost {
         answer: &Answer,
         access: &RegistryHosts,
     ) -> Result<()> {
-        let Self { url, key, fetcher, .. } = &*self;
-        self.authorization = Asked { cx, access, fetcher, url, key, name }.authorization(answer)?;
+        let Self { root, repository, key, fetcher, .. } = &*self;
+        let asked = Asked { cx, access, fetcher, root, key, name, repository };
+        self.authorization = asked.authorization(answer)?;
         Ok(())
     }
 }

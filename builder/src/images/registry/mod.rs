@@ -8,6 +8,9 @@ mod auth;
 mod authorization;
 mod client;
 mod docker_config;
+mod go_syntax;
+mod mirror;
+mod name_rewrite;
 mod refusal;
 
 use std::path::PathBuf;
@@ -27,6 +30,8 @@ use super::error::{ImageError, Result};
 use super::resolve::{self, Content, Descriptor, OCI_INDEX, OCI_MANIFEST};
 
 pub use access::{Credentials, Login, RegistryAccess, RegistryHosts};
+pub use mirror::Mirror;
+pub use name_rewrite::{NameRewrites, RewriteProblem};
 
 use client::Client;
 
