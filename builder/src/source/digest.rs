@@ -80,6 +80,8 @@ impl Write for Hasher {
 #[derive(Debug)]
 pub struct HashingReader<R> {
     inner: R,
+    /// Read, and not sent to the hash yet.
+    read: Vec<u8>,
     pieces: SyncSender<Vec<u8>>,
     hasher: JoinHandle<Sha256Digest>,
 }
@@ -87,6 +89,8 @@ pub struct HashingReader<R> {
 impl<R: Read> HashingReader<R> {
     /// Chunks that may wait for the hash: enough to balance both threads, with bounded memory.
     const WAITING: usize = 4;
+    /// Bytes of a chunk: readers may come in steps of 8 KiB, and each chunk wakes the other thread.
+    const CHUNK: usize = 256 * 1024;
 
     /// Hashes from the current position on.
     pub fn new(inner: R) -> Self {
@@ -96,13 +100,19 @@ impl<R: Read> HashingReader<R> {
             arriving.iter().for_each(|piece| hasher.update(&piece));
             hasher.digest()
         });
-        Self { inner, pieces, hasher }
+        Self { inner, read: Vec::with_capacity(Self::CHUNK), pieces, hasher }
     }
 
     /// The digest of all bytes that were read.
-    pub fn digest(self) -> io::Result<Sha256Digest> {
+    pub fn digest(mut self) -> io::Result<Sha256Digest> {
+        self.send()?;
         drop(self.pieces);
         self.hasher.join().map_err(|_| lost())
+    }
+
+    fn send(&mut self) -> io::Result<()> {
+        let chunk = std::mem::replace(&mut self.read, Vec::with_capacity(Self::CHUNK));
+        self.pieces.send(chunk).map_err(|_| lost())
     }
 }
 
@@ -114,7 +124,10 @@ fn lost() -> io::Error {
 impl<R: Read> Read for HashingReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.inner.read(buffer)?;
-        self.pieces.send(buffer.get(..n).unwrap_or_default().to_vec()).map_err(|_| lost())?;
+        self.read.extend_from_slice(buffer.get(..n).unwrap_or_default());
+        if self.read.len() >= Self::CHUNK {
+            self.send()?;
+        }
         Ok(n)
     }
 }
@@ -194,6 +207,20 @@ mod tests {
             Ok::<_, io::Error>(())
         });
         assert_eq!((digest.unwrap().to_string().as_str(), seen), (ABC, 3));
+    }
+
+    #[test]
+    fn a_reader_is_hashed_whole_in_chunks_of_any_size() {
+        let chunk = HashingReader::<&[u8]>::CHUNK;
+        for length in [0, 1, chunk - 1, chunk, chunk + 1, 9 * chunk + 7] {
+            let bytes: Vec<u8> = (0..=250_u8).cycle().take(length).collect();
+            for step in [1000, chunk, 3 * chunk + 1] {
+                let mut reader = HashingReader::new(&bytes[..]);
+                let mut buffer = vec![0; step];
+                while reader.read(&mut buffer).unwrap() > 0 {}
+                assert_eq!(reader.digest().unwrap(), Sha256Digest::of(&bytes), "{length} by {step}");
+            }
+        }
     }
 
     #[test]
