@@ -115,9 +115,11 @@ support-table: ## writes the table of what is supported, in the README and for `
 demo: ## base, build, boot, and the line that flashes it; installs compilers for Arm, QEMU for Arm, mmdebstrap
 	scripts/demo.sh
 
-bench: setup programs-and-double release bases ## hcimage build and each further node against cp; the ext4 layer against debugfs and cp
+bench: setup programs-and-double release bases ## hcimage against cp, debugfs, xz and skopeo: builds, nodes, ext4, packed bases, container images
 	tests/bench/build.sh
 	tests/bench/nodes.sh
+	tests/bench/unpack.sh
+	tests/bench/images.sh
 	$(CARGO) bench --locked --package hcimage --bench ext4
 
 power-cuts: setup programs-and-double bases checkers ## a node whose power is cut twenty times on its first boots
