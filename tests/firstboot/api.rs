@@ -113,6 +113,30 @@ impl World {
                 )
             }
             ("/apis/apps/v1/namespaces/shop/deployments", "web") => deployment(self.workload_is_good && done),
+            ("/apis/apps/v1/namespaces/shop/statefulsets", "db") => {
+                let ready = if self.workload_is_good && done { 2 } else { 1 };
+                format!(
+                    r#"{{"metadata":{{"generation":3}},"spec":{{"replicas":2}},"status":{{"observedGeneration":3,"readyReplicas":{ready}}}}}"#
+                )
+            }
+            ("/apis/apps/v1/namespaces/shop/daemonsets", "speaker") => {
+                let ready = if self.workload_is_good && done { 3 } else { 2 };
+                format!(r#"{{"status":{{"desiredNumberScheduled":3,"numberReady":{ready}}}}}"#)
+            }
+            ("/api/v1/namespaces/shop/services", "web") => {
+                let addresses =
+                    if self.workload_is_good && done { r#"[{"ip":"192.168.1.240"}]"# } else { "[]" };
+                format!(r#"{{"status":{{"loadBalancer":{{"ingress":{addresses}}}}}}}"#)
+            }
+            ("/apis/cert-manager.io/v1/namespaces/shop/certificates", "web") => {
+                let (status, message) = match self.workload_is_good && done {
+                    true => ("True", "it is valid"),
+                    false => ("False", "the order is pending"),
+                };
+                format!(
+                    r#"{{"status":{{"conditions":[{{"type":"Ready","status":"{status}","reason":"Issuing","message":"{message}"}}]}}}}"#
+                )
+            }
             (_, "coredns" | "traefik") if of == format!("/apis/apps/v1{system}deployments") => {
                 deployment(done && self.broken_component != Some(name))
             }

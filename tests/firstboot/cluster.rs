@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use hc_firstboot::RunOutcome;
+use hc_firstboot::seed::Role;
 
 use crate::failures::report_of;
 use crate::machine::Machine;
-use crate::scenario::{MANIFEST, STATUS, World, agent_seed};
+use crate::scenario::{MANIFEST, STATUS, World, agent_seed, full_seed};
 
 #[test]
 fn missing_nodes_are_a_note_on_the_first_server() {
@@ -44,6 +45,42 @@ fn an_incomplete_workload_is_an_error_with_its_reasons() {
         assert!(text.contains(part), "{part}\n{text}");
     }
     assert!(text.contains("What to do:     see `k3s kubectl get events -A`"), "{text}");
+}
+
+/// What overlays promise besides deployments.
+#[test]
+fn promises_of_every_kind_are_waited_for_and_told_one_by_one() {
+    let promised = || {
+        let mut seed = full_seed();
+        let Role::InitServer(first) = &mut seed.role else { panic!("no first server") };
+        let names = |name: &str| vec![name.parse().unwrap()];
+        first.workload.stateful_sets = names("shop/db");
+        first.workload.daemon_sets = names("shop/speaker");
+        first.workload.load_balancers = names("shop/web");
+        first.workload.certificates = names("shop/web");
+        World::flashed(&seed)
+    };
+    let machine = Machine::boot(World { others: vec![("hc-2", 12), ("hc-3", 12)], ..promised() });
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
+    let status = machine.text(STATUS);
+    assert!(
+        status.contains("stateful sets: 1, daemon sets: 1, load balancers: 1, certificates: 1"),
+        "{status}"
+    );
+    let text = report_of(World { workload_is_good: false, ..promised() });
+    for part in [
+        "stateful sets not ready: shop/db",
+        "daemon sets not ready: shop/speaker",
+        "services without an address: shop/web (shop/web: no load balancer has given it an address)",
+        "certificates not issued: shop/web (shop/web: Issuing: the order is pending)",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let mut seed = full_seed();
+    let Role::InitServer(first) = &mut seed.role else { panic!("no first server") };
+    first.workload.certificates = vec!["shop/none".parse().unwrap()];
+    let text = report_of(World::flashed(&seed));
+    assert!(text.contains("certificates not issued: shop/none (shop/none: it does not exist yet)"), "{text}");
 }
 
 /// Ready says nothing of them: without the DNS service no pod of the user finds another.

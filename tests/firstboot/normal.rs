@@ -125,7 +125,9 @@ fn an_optional_data_disk_that_is_missing_is_a_note() {
     assert!(
         machine.text(STATUS).contains("continued without the data disk: no disk with the label \"k8s-data\"")
     );
-    assert!(machine.off().disk.names_below(Path::new("/k8s-data")).is_empty());
+    assert!(machine.text(STATUS).contains("its directories are on the card, in /k8s-data"));
+    let dir = machine.off().disk.stat(Path::new("/k8s-data/cloud/db")).unwrap();
+    assert_eq!((dir.mode, dir.uid, dir.gid), (0o750, 33, 34));
 }
 
 #[test]

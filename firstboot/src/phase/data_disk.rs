@@ -83,12 +83,15 @@ impl Phase for DataDisk {
         match &cx.seed.data_disk {
             Some(disk) if !disk.required => {
                 let mut told = vec![format!("continued without the data disk: {}", last.into_failure().what)];
-                // What was asked for is there all the same: applications look for it, and would make it with another owner.
-                if !disk.dirs.is_empty() {
-                    for dir in &disk.dirs {
-                        make(cx, disk, dir).map_err(PhaseError::into_failure)?;
-                    }
-                    told.push(format!("its directories are on the card, in {}", disk.mount));
+                // Applications look for the directories, and would make them with another owner. Where another disk is
+                // mounted, nothing is written to it.
+                if !disk.dirs.is_empty() && mounts::at(cx.sys, disk.mount.as_path()).is_none() {
+                    let made: Result<(), PhaseError> =
+                        disk.dirs.iter().try_for_each(|dir| make(cx, disk, dir));
+                    told.push(match made {
+                        Ok(()) => format!("its directories are on the card, in {}", disk.mount),
+                        Err(error) => error.into_failure().what,
+                    });
                 }
                 Ok(told)
             }
