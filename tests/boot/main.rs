@@ -12,6 +12,7 @@ mod damaged;
 mod etcd;
 mod impostor;
 mod node;
+mod overlays;
 mod packages;
 mod publishers;
 mod raspi3b;
