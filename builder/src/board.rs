@@ -13,6 +13,7 @@ use crate::local_file::{self, TEXT_LIMIT};
 use crate::openpgp::Keyring;
 use crate::os::{Hardware, Medium, PiKernel};
 use crate::source::url::SourceUrl;
+use crate::value::Quantity;
 use crate::value::{FirmwareSetting, Role};
 
 mod words;
@@ -58,6 +59,8 @@ pub struct Board {
     /// What its root file system lies on.
     #[serde(default)]
     pub storage: Storage,
+    /// The memory of the largest one that is sold; none where it can be anything.
+    pub memory: Option<Quantity>,
     /// What it can boot from.
     #[serde(default)]
     pub media: Vec<Medium>,

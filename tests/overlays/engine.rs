@@ -350,3 +350,38 @@ fn nodes_that_join_a_cluster_made_elsewhere_take_no_overlays() {
     let said = load(dir.path(), &format!("{join}[overlays.shop]\n"), &nodes).unwrap_err().to_string();
     assert!(said.contains("a cluster made elsewhere"), "{said}");
 }
+
+#[test]
+fn what_overlays_ask_for_is_compared_with_the_memory_of_the_boards() {
+    let dir = tempfile::tempdir().unwrap();
+    let workload = |kind: &str, more: &str| {
+        format!(
+            "apiVersion: apps/v1\nkind: {kind}\nmetadata: {{name: {0}, namespace: default}}\nspec:\n  selector: {{matchLabels: {{app: {0}}}}}\n  \
+             template:\n    metadata: {{labels: {{app: {0}}}}}\n    spec:\n      {more}\n      containers: [{{name: c, image: 'a/b:1', \
+             readinessProbe: {{tcpSocket: {{port: 80}}}}, resources: {{requests: {{memory: 3Gi}}, limits: {{memory: 3Gi}}}}}}]\n",
+            kind.to_lowercase()
+        )
+    };
+    let shop = |text: &str, nodes: &str| {
+        overlay(dir.path(), "shop", "about = \"A shop\"\n", &[("manifests/a.yaml", text)]);
+        load(dir.path(), "[overlays.shop]\n", nodes).unwrap().warnings.to_string()
+    };
+    let small = |nodes: &str| nodes.replace("role =", "memory = \"2Gi\"\nrole =");
+    let deployment = workload("Deployment", "");
+    assert_eq!(shop(&deployment, ONE), "");
+    let said = shop(&deployment, &small(ONE));
+    assert!(
+        said.contains(
+            "pi-1 has 2Gi of memory, and 3872 MiB are asked for: k3s takes about 800 MiB, shop 3072 MiB"
+        ),
+        "{said}"
+    );
+    // It may run on any of them, and the scheduler finds one; a daemon set runs on all.
+    assert_eq!(shop(&deployment, &small(FOUR)), "");
+    let said = shop(&workload("DaemonSet", ""), &small(FOUR));
+    assert_eq!(said.matches("are asked for").count(), 4, "{said}");
+    let said = shop(&workload("Deployment", "nodeSelector: {kubernetes.io/hostname: pi-3}"), &small(FOUR));
+    assert!(said.contains("pi-3 has") && said.matches("are asked for").count() == 1, "{said}");
+    // The boards themselves: nothing of that fits a Pi 3.
+    assert!(shop(&deployment, &ONE.replace("pi4", "pi3")).contains("pi-1 has 1Gi"));
+}

@@ -86,6 +86,7 @@ pub fn single_node(wanted: SingleNode) -> Result<Cluster, InvalidSingleNode> {
         network,
         mac: None,
         serial: None,
+        memory: None,
         labels: BTreeMap::new(),
         taints: Vec::new(),
         data_disk: Some(wanted.data_disk),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use yaml_rust2::Yaml;
 
 use crate::formats::yaml_load;
 use crate::value::{DnsLabel, Secret};
@@ -119,23 +120,26 @@ impl ActiveOverlay {
         &self.overlay.name
     }
 
+    /// All objects of its manifests.
+    pub fn documents(&self) -> impl Iterator<Item = Yaml> {
+        self.shown.files.iter().flat_map(|file| yaml_load::load(&file.text).unwrap_or_default())
+    }
+
     /// What firstboot waits for: what `overlay.toml` says, and every workload in its manifests.
     pub fn promises(&self) -> Vec<Promise> {
         let mut promises = self.needs.promises.clone();
-        for file in &self.shown.files {
-            for document in yaml_load::load(&file.text).unwrap_or_default() {
-                let text = |yaml: &yaml_rust2::Yaml| yaml.as_str().map(str::to_owned);
-                let kind = match document["kind"].as_str() {
-                    Some("Deployment") => PromiseKind::Deployment,
-                    Some("StatefulSet") => PromiseKind::StatefulSet,
-                    Some("DaemonSet") => PromiseKind::DaemonSet,
-                    _ => continue,
-                };
-                let metadata = &document["metadata"];
-                let namespace = text(&metadata["namespace"]).unwrap_or_else(|| "default".to_owned());
-                let Some(name) = text(&metadata["name"]) else { continue };
-                promises.push(Promise { kind, name: format!("{namespace}/{name}") });
-            }
+        for document in self.documents() {
+            let text = |yaml: &Yaml| yaml.as_str().map(str::to_owned);
+            let kind = match document["kind"].as_str() {
+                Some("Deployment") => PromiseKind::Deployment,
+                Some("StatefulSet") => PromiseKind::StatefulSet,
+                Some("DaemonSet") => PromiseKind::DaemonSet,
+                _ => continue,
+            };
+            let metadata = &document["metadata"];
+            let namespace = text(&metadata["namespace"]).unwrap_or_else(|| "default".to_owned());
+            let Some(name) = text(&metadata["name"]) else { continue };
+            promises.push(Promise { kind, name: format!("{namespace}/{name}") });
         }
         promises.sort();
         promises.dedup();

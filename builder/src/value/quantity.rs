@@ -3,9 +3,11 @@
 use std::str::FromStr;
 
 use hc_common::value::ValueError;
+use serde::Deserialize;
 
 /// A whole amount such as `10Gi` or `500M` (Kubernetes API, `resource.Quantity`; fractions and exponents are left out).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Quantity {
     text: String,
     bytes: u64,
@@ -33,6 +35,14 @@ impl Quantity {
     /// The amount.
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+}
+
+impl TryFrom<String> for Quantity {
+    type Error = ValueError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
     }
 }
 

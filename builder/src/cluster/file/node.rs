@@ -7,7 +7,7 @@ use crate::cluster::field::{Entries, Field};
 use crate::cluster::field_type::BoardName;
 use crate::value::{
     BoardSerial, Hostname, InterfaceAddress, InterfaceName, LabelKey, LabelValue, MacAddress, NodeAddress,
-    Role, Taint, VlanId,
+    Quantity, Role, Taint, VlanId,
 };
 
 /// One node.
@@ -33,6 +33,10 @@ pub(in crate::cluster) struct NodeTable {
     /// ifupdown.
     #[schemars(extend("default" = [], "examples" = [["10.7.0.11/24"]]))]
     pub(in crate::cluster) more_addresses: Vec<Field<InterfaceAddress>>,
+    /// The memory of its board, where it has less than the largest one that is sold: what overlays ask for is compared with
+    /// it.
+    #[schemars(extend("examples" = ["4Gi"]))]
+    pub(in crate::cluster) memory: Option<Field<Quantity>>,
     /// The MAC address of the network port that gets the address, for boards with several ports.
     #[schemars(extend("examples" = ["dc:a6:32:01:02:03"]))]
     pub(in crate::cluster) mac: Option<Field<MacAddress>>,

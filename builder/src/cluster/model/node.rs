@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::value::{BoardSerial, BootstrapRole, Hostname, LabelKey, LabelValue, MacAddress, Role, Taint};
+use crate::value::{
+    BoardSerial, BootstrapRole, Hostname, LabelKey, LabelValue, MacAddress, Quantity, Role, Taint,
+};
 
 use super::data_disk::DataDisk;
 use super::network::NodeNetwork;
@@ -22,6 +24,8 @@ pub struct Node {
     pub mac: Option<MacAddress>,
     /// The serial number of the board that the image is for.
     pub serial: Option<BoardSerial>,
+    /// The memory of its board, where the file says it.
+    pub memory: Option<Quantity>,
     /// Labels that the node gives itself when it joins.
     pub labels: BTreeMap<LabelKey, LabelValue>,
     /// Taints that the node gives itself when it joins.

@@ -28,7 +28,7 @@ struct Toleration {
 }
 
 impl PodPlacement {
-    pub(super) fn of_pod(pod: &Hash) -> Self {
+    pub(in crate::cluster) fn of_pod(pod: &Hash) -> Self {
         let field = |key: &str| pod.get(&Yaml::String(key.to_owned())).unwrap_or(&Yaml::BadValue);
         let pairs = field("nodeSelector").as_hash().into_iter().flatten();
         let tolerations = field("tolerations").as_vec().into_iter().flatten();

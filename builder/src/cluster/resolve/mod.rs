@@ -5,6 +5,7 @@
 
 mod access;
 mod join;
+mod memory;
 mod nodes;
 mod overlays;
 mod read;

@@ -90,6 +90,7 @@ fn node(table: NodeTable, common: &Common<'_>) -> Option<Node> {
         },
         mac: bare(table.mac),
         serial: bare(table.serial),
+        memory: bare(table.memory),
         labels: table.labels.0.into_iter().map(|(key, value)| (key.value, value.value)).collect(),
         taints: all(table.taints),
         data_disk: common.disk.clone().filter(|_| has_disk),

@@ -20,6 +20,7 @@ use crate::overlays::{
 use crate::packages::PackageRequest;
 use crate::value::{DnsLabel, Host, Role, Secret, Subnet, ValueError};
 
+use super::memory;
 use super::read::Reader;
 
 /// The file's tables, by the name of their overlay.
@@ -81,6 +82,10 @@ pub(super) fn add(
     }
     only_one_of_each(&cluster.overlays, &spans, reader.problems);
     fits_together(cluster, &spans, reader.problems);
+    let span = spans.values().next().cloned().unwrap_or_default();
+    for line in memory::short(cluster) {
+        reader.problems.warning(&span, line, "take a board with more, or other nodes, or fewer overlays");
+    }
 }
 
 /// What the overlays' manifests name of each other and of the user's.
