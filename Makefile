@@ -5,7 +5,7 @@
 .DEFAULT_GOAL := build
 .PHONY: help build release compilers setup programs programs-and-double bases checkers quick lint format clippy doc deny deny-offline check \
 	unit-test image-test other-test boot-test test simulate real-image ext4-matrix support-table support-check demo bench power-cuts \
-	boot-packages boot-overlays boot-publishers boot-more boot-etcd boot-raspi3b bench-boot api-test helm-test etcd-test fuzz clean
+	boot-packages boot-publishers boot-more boot-etcd boot-raspi3b bench-boot api-test helm-test etcd-test fuzz clean
 # A prerequisite comes before the next one, also with -j: setup before what needs it. cargo uses all processors by itself.
 .NOTPARALLEL:
 
@@ -127,9 +127,6 @@ power-cuts: setup programs-and-double bases checkers ## a node whose power is cu
 
 boot-packages: setup programs-and-double bases checkers ## packages of the distribution installed on the node, without a network and across power cuts
 	$(CARGO_TEST) --test boot -- --ignored --nocapture packages::
-
-boot-overlays: setup programs-and-double bases checkers ## a node with applications, without a network
-	$(CARGO_TEST) --test boot -- --ignored --nocapture overlays::
 
 boot-publishers: setup programs-and-double bases checkers ## the first boots of Raspberry Pi OS and Ubuntu, as their publishers have them
 	$(CARGO_TEST) --test boot -- --ignored --nocapture publishers::

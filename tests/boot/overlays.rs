@@ -21,7 +21,6 @@ const IMAGES: [&str; 4] = [
 const STORE: &str = "/var/lib/rancher/k3s/agent/containerd/k3s-double-images";
 
 #[test]
-#[ignore = "slow; `make boot-overlays` runs it"]
 fn applications_are_there_when_the_node_is_ready() {
     let scratch = tempfile::tempdir().unwrap();
     let registry = Registry::start(&scratch.path().join("registry"), "", "");

@@ -385,3 +385,21 @@ fn what_overlays_ask_for_is_compared_with_the_memory_of_the_boards() {
     // The boards themselves: nothing of that fits a Pi 3.
     assert!(shop(&deployment, &ONE.replace("pi4", "pi3")).contains("pi-1 has 1Gi"));
 }
+
+#[test]
+fn names_that_k3s_would_confuse_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    overlay(dir.path(), "metrics", "about = \"x\"\n", &[("manifests/server.yaml", NAMESPACE)]);
+    let said = load(dir.path(), "[overlays.metrics]\n[k3s]\ndisable = [\"metrics-server\"]\n", ONE)
+        .unwrap_err()
+        .to_string();
+    assert!(said.contains("manifests/server.yaml has the name of a disabled component"), "{said}");
+    overlay(dir.path(), "local", "about = \"x\"\n", &[("manifests/storage.yaml", NAMESPACE)]);
+    let said = load(dir.path(), "[overlays.local]\n", ONE).unwrap_err().to_string();
+    assert!(said.contains("is reserved"), "{said}");
+    overlay(dir.path(), "shop", "about = \"x\"\n", &[("manifests/a.yaml", NAMESPACE)]);
+    fs::write(dir.path().join("shop-a.yaml"), NAMESPACE.replace("shop", "other")).unwrap();
+    let said =
+        load(dir.path(), "manifests = [\"shop-a.yaml\"]\n[overlays.shop]\n", ONE).unwrap_err().to_string();
+    assert!(said.contains("another manifest is named shop-a"), "{said}");
+}

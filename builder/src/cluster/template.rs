@@ -211,6 +211,10 @@ fn users(text: &mut String, options: &TemplateOptions) {
 }
 
 const REST: &str = "
+# An application or capability with all that it needs: `hcimage overlays` lists them.
+#[overlays.nextcloud]
+#host = \"cloud.example.org\"
+
 # A mirror of a registry, or your own registry.
 #[registries.mirrors.\"docker.io\"]
 #endpoint = [\"https://registry.home.lan:5000\"]

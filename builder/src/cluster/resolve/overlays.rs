@@ -534,6 +534,16 @@ impl Into<'_, '_> {
         addons.extend(self.cluster.charts.iter().map(Chart::addon));
         addons.extend(self.cluster.overlay_manifests.iter().map(|manifest| manifest.addon().to_owned()));
         for file in &active.shown.files {
+            let disabled = self.cluster.k3s.disable.iter().copied();
+            if let Some(component) = Manifest::component_in(&file.name, disabled) {
+                let problem =
+                    format!("{} has the name of a disabled component: k3s deletes it", file.template);
+                self.error(
+                    &problem,
+                    &format!("rename the file, or remove {} from `disable`", component.as_str()),
+                );
+                continue;
+            }
             match Manifest::new(&file.name, file.text.clone()) {
                 Ok(manifest) if addons.insert(manifest.addon().to_owned()) => {
                     self.cluster.overlay_manifests.push(manifest);
