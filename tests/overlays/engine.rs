@@ -142,6 +142,10 @@ fn an_overlay_reaches_nothing_outside_its_folder() {
     assert!(load(dir.path(), TABLE, ONE).unwrap_err().to_string().contains("deep"));
     fs::remove_dir_all(dir.path().join("shop/a")).unwrap();
     assert!(load(dir.path(), TABLE, ONE).is_ok());
+    fs::rename(dir.path().join("shop"), dir.path().join("elsewhere")).unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("elsewhere", dir.path().join("shop")).unwrap();
+    assert!(load(dir.path(), TABLE, ONE).unwrap_err().to_string().contains("it is a link"));
 }
 
 #[test]
@@ -402,4 +406,25 @@ fn names_that_k3s_would_confuse_are_refused() {
     let said =
         load(dir.path(), "manifests = [\"shop-a.yaml\"]\n[overlays.shop]\n", ONE).unwrap_err().to_string();
     assert!(said.contains("another manifest is named shop-a"), "{said}");
+}
+
+/// None of them takes memory or time that anybody notices.
+#[test]
+fn a_template_has_bounds() {
+    for template in [
+        "{{ \"x\" * 3000000000 }}",
+        "{{ \"x\" | indent(3000000000) }}",
+        "{{ \"%3000000000s\" | format(1) }}",
+        "{{ [1] * 3000000000 }}",
+        "{{ (\"x\" * 900000) | replace(\"x\", \"y\" * 900000) }}",
+        "{{ 2 ** 1000000000 }}",
+        "{{ \"x\" * 2000000 }}",
+        "{% set ns = namespace(a=\"xxxxxxxxxx\") %}{% for i in range(40) %}{% set ns.a = ns.a ~ ns.a %}{% endfor %}{{ ns.a }}",
+        "{% for a in range(90000) %}{% for b in range(90000) %}{% endfor %}{% endfor %}",
+    ] {
+        refused(shop(DEFINITION, &[("manifests/a.yaml", template)], TABLE), &["manifests/a.yaml"]);
+        let definition =
+            format!("{DEFINITION}[[images]]\nname = {}\n", toml::Value::String(format!("a/b:{template}")));
+        refused(shop(&definition, &[], TABLE), &["overlay.toml"]);
+    }
 }

@@ -19,6 +19,8 @@ const MOST_FILES: usize = 200;
 /// The longest file in bytes: a manifest that k3s takes is not longer.
 const LONGEST: u64 = 1 << 20;
 
+const LINK: &str = "it is a link, which may lead out of the overlay: copy what it leads to";
+
 /// How deep its folders go.
 const MOST_DEPTH: usize = 3;
 
@@ -40,6 +42,9 @@ impl Folder {
 
     /// One of this machine. A link could lead anywhere, so there may be none.
     pub(super) fn read(dir: &Path) -> Result<Self> {
+        if dir.is_symlink() {
+            return Err(OverlayError::Read { path: dir.to_owned(), problem: LINK.to_owned() });
+        }
         let mut files = BTreeMap::new();
         collect(dir, "", 0, &mut files)?;
         Ok(Self { shown: dir.display().to_string(), files })
@@ -74,10 +79,7 @@ fn collect(dir: &Path, below: &str, depth: usize, files: &mut BTreeMap<String, S
         let kind = entry.file_type().map_err(|error| failed(&path, error.to_string()))?;
         let inner = if below.is_empty() { name } else { format!("{below}/{name}") };
         if kind.is_symlink() {
-            return Err(failed(
-                &path,
-                "it is a link, which may lead out of the overlay: copy the file".to_owned(),
-            ));
+            return Err(failed(&path, LINK.to_owned()));
         } else if kind.is_dir() {
             collect(&path, &inner, depth.saturating_add(1), files)?;
         } else {
