@@ -1,16 +1,26 @@
 //! Progress of long work: bars on a terminal, plain lines elsewhere, nothing in tests.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hc_common::text::printable::{printable, printable_lines};
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 
+mod whole;
+
+use whole::Whole;
+
 /// Where work reports to.
 pub trait Progress: Send + Sync {
     /// Begins a piece of work, such as "downloading x.img.xz", of `total` bytes where that is known.
     fn start(&self, what: &str, total: Option<u64>) -> Box<dyn Task>;
+    /// Says that an input of this digest, of so many bytes, will be downloaded: for the progress in total.
+    fn expect(&self, _digest: &str, _bytes: u64) {}
+    /// Begins a download, or begins it once more. Its bytes count in total, too.
+    fn download(&self, what: &str, _digest: &str, total: Option<u64>) -> Box<dyn Task> {
+        self.start(what, total)
+    }
     /// Tells the user something that is neither progress nor an error, such as a warning. May have several lines.
     fn message(&self, text: &str);
 }
@@ -25,7 +35,7 @@ pub trait Task: Send {
 
 /// Bars when stderr is a terminal, lines otherwise.
 pub fn on_stderr() -> Box<dyn Progress> {
-    if io::stderr().is_terminal() { Box::new(Bars::default()) } else { Box::new(Lines) }
+    if io::stderr().is_terminal() { Box::new(Bars::default()) } else { Box::new(Lines::default()) }
 }
 
 /// Reports nothing.
@@ -45,11 +55,23 @@ impl Task for Silent {
     fn done(self: Box<Self>) {}
 }
 
-/// One bar a task, on stderr.
+/// What all downloads share.
+type Shared = Arc<Mutex<Whole>>;
+
+fn lock(whole: &Shared) -> MutexGuard<'_, Whole> {
+    whole.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One bar a task, on stderr, and below them one for all downloads.
 #[derive(Debug, Default)]
-pub struct Bars(MultiProgress);
+pub struct Bars {
+    bars: MultiProgress,
+    whole: Shared,
+    total: Mutex<Option<ProgressBar>>,
+}
 
 const BAR: &str = "{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+const TOTAL: &str = "{msg}";
 const SPINNER: &str = "{msg} {spinner} {bytes} {bytes_per_sec}";
 
 impl Progress for Bars {
@@ -58,13 +80,57 @@ impl Progress for Bars {
         let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
         // A template that does not parse would only cost the looks; the test below keeps both valid.
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = self.0.add(bar.with_style(style).with_message(printable(what).into_owned()));
+        let bar = bar.with_style(style).with_message(printable(what).into_owned());
+        // That of all downloads stays below.
+        let total_bar = self.total.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let bar = match total_bar {
+            Some(total) => self.bars.insert_before(&total, bar),
+            None => self.bars.add(bar),
+        };
         bar.enable_steady_tick(Duration::from_millis(200));
         Box::new(Bar(bar))
     }
 
+    fn expect(&self, digest: &str, bytes: u64) {
+        lock(&self.whole).expect(digest, bytes);
+    }
+
+    fn download(&self, what: &str, digest: &str, total: Option<u64>) -> Box<dyn Task> {
+        lock(&self.whole).begin(digest, total);
+        let task = self.start(what, total);
+        let mut bar = self.total.lock().unwrap_or_else(PoisonError::into_inner);
+        if bar.is_none() && lock(&self.whole).both().is_some() {
+            let style = ProgressStyle::with_template(TOTAL).unwrap_or_else(|_| ProgressStyle::default_bar());
+            *bar = Some(self.bars.add(ProgressBar::new(0).with_style(style)));
+        }
+        Box::new(Part { task, digest: digest.to_owned(), whole: self.whole.clone(), total: bar.clone() })
+    }
+
     fn message(&self, text: &str) {
-        self.0.suspend(|| log(&mut io::stderr(), text));
+        self.bars.suspend(|| log(&mut io::stderr(), text));
+    }
+}
+
+/// A download, and its part in the total.
+struct Part {
+    task: Box<dyn Task>,
+    digest: String,
+    whole: Shared,
+    total: Option<ProgressBar>,
+}
+
+impl Task for Part {
+    fn advance(&self, bytes: u64) {
+        self.task.advance(bytes);
+        let mut whole = lock(&self.whole);
+        whole.advance(&self.digest, bytes, Instant::now());
+        if let (Some(bar), Some(line)) = (&self.total, whole.line()) {
+            bar.set_message(line);
+        }
+    }
+
+    fn done(self: Box<Self>) {
+        self.task.done();
     }
 }
 
@@ -89,12 +155,29 @@ impl Drop for Bar {
 }
 
 /// A line at the start, one every few seconds and one at the end, on stderr: for logs.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Lines;
+#[derive(Debug, Clone, Default)]
+pub struct Lines {
+    whole: Shared,
+}
 
 impl Progress for Lines {
     fn start(&self, what: &str, total: Option<u64>) -> Box<dyn Task> {
         Box::new(LineTask::new(what, total, io::stderr()))
+    }
+
+    fn expect(&self, digest: &str, bytes: u64) {
+        lock(&self.whole).expect(digest, bytes);
+    }
+
+    fn download(&self, what: &str, digest: &str, total: Option<u64>) -> Box<dyn Task> {
+        lock(&self.whole).begin(digest, total);
+        let task = LineTask { whole: Some(self.whole.clone()), ..LineTask::new(what, total, io::stderr()) };
+        Box::new(Part {
+            task: Box::new(task),
+            digest: digest.to_owned(),
+            whole: self.whole.clone(),
+            total: None,
+        })
     }
 
     fn message(&self, text: &str) {
@@ -107,6 +190,8 @@ const BETWEEN_LINES: Duration = Duration::from_secs(5);
 struct LineTask<W> {
     what: String,
     total: Option<u64>,
+    /// What a download tells of all of them.
+    whole: Option<Shared>,
     state: Mutex<LineState<W>>,
 }
 
@@ -124,17 +209,21 @@ impl<W: Write> LineTask<W> {
         log(&mut out, &format!("{what}{of}"));
         let now = Instant::now();
         let state = Mutex::new(LineState { out, bytes: 0, begun: now, last_line: now });
-        Self { what: what.into_owned(), total, state }
+        Self { what: what.into_owned(), total, whole: None, state }
     }
 
     fn middle(&self, bytes: u64) -> String {
         let done = HumanBytes(bytes);
-        match self.total {
+        let own = match self.total {
             Some(total) if total > 0 => {
                 let percent = u128::from(bytes) * 100 / u128::from(total);
                 format!("{}: {done} of {} ({percent} %)", self.what, HumanBytes(total))
             }
             _ => format!("{}: {done}", self.what),
+        };
+        match self.whole.as_ref().and_then(|whole| lock(whole).line()) {
+            Some(whole) => format!("{own}; {whole}"),
+            None => own,
         }
     }
 }
@@ -170,12 +259,11 @@ impl<W: Write + Send> Task for LineTask<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
     #[derive(Clone, Default)]
-    struct Shared(Arc<Mutex<Vec<u8>>>);
+    struct Written(Arc<Mutex<Vec<u8>>>);
 
-    impl Write for Shared {
+    impl Write for Written {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().write(bytes)
         }
@@ -186,14 +274,14 @@ mod tests {
 
     #[test]
     fn both_templates_are_valid() {
-        for template in [BAR, SPINNER] {
+        for template in [BAR, SPINNER, TOTAL] {
             ProgressStyle::with_template(template).unwrap();
         }
     }
 
     #[test]
     fn lines_tell_start_and_end() {
-        let out = Shared::default();
+        let out = Written::default();
         let task = Box::new(LineTask::new("copying a.img", Some(2048), out.clone()));
         task.advance(2048);
         assert_eq!(task.middle(1024), "copying a.img: 1.00 KiB of 2.00 KiB (50 %)");

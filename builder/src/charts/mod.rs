@@ -93,7 +93,7 @@ pub fn obtain(
             let package = package::read(release, &path)?;
             let chart = name.repository().rsplit('/').next().unwrap_or_default();
             package.expect(release, chart, version)?;
-            fetched.pin().map_err(failed)?;
+            fetched.pin(lock).map_err(failed)?;
             (Obtained { path, size, sha256, promised_by }, package)
         }
         ChartPlace::Local(path) if path.is_dir() => {

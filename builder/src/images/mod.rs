@@ -90,13 +90,21 @@ pub fn bundles(
     sets: &BTreeSet<Vec<ImageSource>>,
     arch: Arch,
 ) -> Result<BTreeMap<Vec<ImageSource>, ImageBundle>> {
+    let sources: BTreeSet<&ImageSource> = sets.iter().flatten().collect();
+    let mut described = Vec::new();
+    for source in &sources {
+        if let ImageSource::Registry(name) = source {
+            described.push((*source, registry::describe(cx, lock, hosts, name, arch)?));
+        }
+    }
     let mut known: BTreeMap<&ImageSource, Vec<Image>> = BTreeMap::new();
-    for source in sets.iter().flatten().collect::<BTreeSet<_>>() {
-        let images = match source {
-            ImageSource::Local(local) => local::read(cx, local, arch)?,
-            ImageSource::Registry(name) => vec![registry::obtain(cx, lock, hosts, name, arch)?],
-        };
-        known.insert(source, images);
+    for (source, image) in described {
+        known.insert(source, vec![image.fetch(lock)?]);
+    }
+    for source in sources {
+        if let ImageSource::Local(local) = source {
+            known.insert(source, local::read(cx, local, arch)?);
+        }
     }
     let mut bundles = BTreeMap::new();
     for set in sets.iter().filter(|set| !set.is_empty()) {

@@ -45,6 +45,11 @@ impl Descriptor {
 pub(super) trait Content {
     /// An index, manifest, configuration or layer.
     fn blob(&mut self, descriptor: &Descriptor) -> Result<Blob>;
+
+    /// A layer, which may be fetched later.
+    fn layer(&mut self, descriptor: &Descriptor) -> Result<Blob> {
+        self.blob(descriptor)
+    }
 }
 
 /// The blobs that a node of `arch` needs of the image `target`. `place` names the image in messages.
@@ -140,7 +145,7 @@ impl Walk<'_> {
         self.blobs.push(blob);
         for layer in manifest.layers() {
             let descriptor = self.layer_descriptor(layer)?;
-            let blob = self.content.blob(&descriptor)?;
+            let blob = self.content.layer(&descriptor)?;
             if !self.blobs.iter().any(|known| known.digest == blob.digest) {
                 self.blobs.push(blob);
             }

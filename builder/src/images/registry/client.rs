@@ -169,7 +169,7 @@ impl<'a> Client<'a> {
 }
 
 /// What blobs are called in the cache, where a directory has their digest.
-const NAME: &str = "blob";
+pub(super) const NAME: &str = "blob";
 
 fn no_host(name: &ImageReference) -> SourceError {
     SourceError::Invalid { what: name.to_string(), problem: "no registry has this image".into() }

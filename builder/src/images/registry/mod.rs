@@ -21,6 +21,7 @@ use serde_json::Value;
 use crate::arch::Arch;
 use crate::source::SourceContext;
 use crate::source::digest::Sha256Digest;
+use crate::source::expected::ExpectedDigest;
 use crate::source::lock::{Lock, LockedInput};
 use crate::value::ImageReference;
 
@@ -35,60 +36,81 @@ pub use name_rewrite::{NameRewrites, RewriteProblem};
 
 use client::Client;
 
-/// An image as its registry has it, for one architecture. Its entry in the lock is `image.<name>`.
-pub(super) fn obtain(
-    cx: &SourceContext<'_>,
-    lock: &mut Lock,
-    hosts: &RegistryHosts,
-    name: &ImageReference,
+/// An image whose documents are here, and its layers perhaps not yet.
+pub(super) struct Described<'a> {
+    pinned: Pinned<'a>,
+    target: Descriptor,
+    blobs: Vec<Blob>,
+    layers: Vec<Descriptor>,
+}
+
+/// An image as its registry has it, for one architecture, without its layers: so all of them are known before the first is
+/// fetched. Its entry in the lock is `image.<name>`.
+pub(super) fn describe<'a>(
+    cx: &'a SourceContext<'a>,
+    lock: &Lock,
+    hosts: &'a RegistryHosts,
+    name: &'a ImageReference,
     arch: Arch,
-) -> Result<Image> {
+) -> Result<Described<'a>> {
     let place = name.to_string();
-    let key = format!("image.{name}");
-    let mut pinned = Pinned::open(cx, lock, hosts, &key, name)?;
-    let descriptor = pinned.target()?;
-    let mut content = Fetched { client: &mut pinned.client, place: &place };
-    let blobs = resolve::blobs(&mut content, &descriptor, arch, &format!("image {place}"))?;
-    // Only an image that is whole is pinned.
-    pinned.pin(&descriptor)?;
-    Ok(Image { name: name.clone(), target: descriptor, blobs, _kept: None })
+    let mut pinned = Pinned::open(cx, lock, hosts, &format!("image.{name}"), name)?;
+    let target = pinned.target(lock)?;
+    let mut content = Documents { cx, client: &mut pinned.client, place: &place, layers: Vec::new() };
+    let blobs = resolve::blobs(&mut content, &target, arch, &format!("image {place}"))?;
+    let layers = content.layers;
+    Ok(Described { pinned, target, blobs, layers })
+}
+
+impl Described<'_> {
+    /// The whole image.
+    pub(super) fn fetch(mut self, lock: &mut Lock) -> Result<Image> {
+        let name = self.pinned.name.clone();
+        for Descriptor { digest, size, .. } in &self.layers {
+            let fetched = self.pinned.client.blob(*digest, *size);
+            fetched.map_err(|source| ImageError::of_image(&name.to_string(), source))?;
+        }
+        // Only an image that is whole is pinned.
+        self.pinned.pin(lock, &self.target)?;
+        Ok(Image { name, target: self.target, blobs: self.blobs, _kept: None })
+    }
 }
 
 /// What Helm calls a packed chart, and its description, in a registry.
 const CHART: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
 
 /// A Helm chart that was fetched, and is not pinned yet.
-pub(crate) struct FetchedChart<'a, 'l> {
+pub(crate) struct FetchedChart<'a> {
     path: PathBuf,
     size: u64,
     sha256: Sha256Digest,
-    pinned: Pinned<'a, 'l>,
+    pinned: Pinned<'a>,
     target: Descriptor,
 }
 
-impl FetchedChart<'_, '_> {
+impl FetchedChart<'_> {
     /// Path, size and digest of the packed chart.
     pub(crate) fn file(&self) -> (PathBuf, u64, Sha256Digest) {
         (self.path.clone(), self.size, self.sha256)
     }
 
     /// Writes its manifest into the lock, on first use.
-    pub(crate) fn pin(self) -> Result<()> {
-        self.pinned.pin(&self.target)
+    pub(crate) fn pin(self, lock: &mut Lock) -> Result<()> {
+        self.pinned.pin(lock, &self.target)
     }
 }
 
 /// A Helm chart as its registry has it. `key` is its entry in the lock, which pins the digest of the manifest.
-pub(crate) fn chart<'a, 'l>(
+pub(crate) fn chart<'a>(
     cx: &'a SourceContext<'a>,
-    lock: &'l mut Lock,
+    lock: &Lock,
     hosts: &'a RegistryHosts,
-    key: &'a str,
+    key: &str,
     name: &'a ImageReference,
-) -> Result<FetchedChart<'a, 'l>> {
+) -> Result<FetchedChart<'a>> {
     let place = name.to_string();
     let mut pinned = Pinned::open(cx, lock, hosts, key, name)?;
-    let target = pinned.target()?;
+    let target = pinned.target(lock)?;
     let bytes = pinned.client.manifest(target.digest, Some(target.size));
     let bytes = bytes.map_err(|source| ImageError::of_image(&place, source))?.read();
     let bytes = bytes.map_err(|error| invalid(&place, error.to_string()))?;
@@ -112,22 +134,21 @@ pub(crate) fn chart<'a, 'l>(
 }
 
 /// A name, and what the lock says of it.
-struct Pinned<'a, 'l> {
+struct Pinned<'a> {
     cx: &'a SourceContext<'a>,
-    lock: &'l mut Lock,
-    key: &'a str,
+    key: String,
     name: &'a ImageReference,
     client: Client<'a>,
     /// The digest that the name itself has.
     own: Option<Sha256Digest>,
 }
 
-impl<'a, 'l> Pinned<'a, 'l> {
+impl<'a> Pinned<'a> {
     fn open(
         cx: &'a SourceContext<'a>,
-        lock: &'l mut Lock,
+        lock: &Lock,
         hosts: &'a RegistryHosts,
-        key: &'a str,
+        key: &str,
         name: &'a ImageReference,
     ) -> Result<Self> {
         let at_name = |source| ImageError::of_image(&name.to_string(), source);
@@ -138,13 +159,13 @@ impl<'a, 'l> Pinned<'a, 'l> {
         {
             return Err(at_name(lock.mismatch(key, "sha256", &locked.sha256, &own)));
         }
-        Ok(Self { cx, lock, key, name, client, own })
+        Ok(Self { cx, key: key.to_owned(), name, client, own })
     }
 
     /// What the name stands for: as locked, or as the registry says now.
-    fn target(&mut self) -> Result<Descriptor> {
+    fn target(&mut self, lock: &Lock) -> Result<Descriptor> {
         let place = self.name.to_string();
-        let locked = self.lock.input(self.key);
+        let locked = lock.input(&self.key);
         let expected = locked.map(|locked| locked.sha256).or(self.own);
         let target = match expected {
             Some(digest) => self.client.manifest(digest, locked.map(|locked| locked.size)),
@@ -156,10 +177,10 @@ impl<'a, 'l> Pinned<'a, 'l> {
     }
 
     /// Writes what the name stands for into the lock, on first use.
-    fn pin(self, target: &Descriptor) -> Result<()> {
-        let Self { cx, lock, key, name, client, own } = self;
+    fn pin(self, lock: &mut Lock, target: &Descriptor) -> Result<()> {
+        let Self { cx, key, name, client, own } = self;
         let at_name = |source| ImageError::of_image(&name.to_string(), source);
-        if lock.input(key).is_some() {
+        if lock.input(&key).is_some() {
             return Ok(());
         }
         let (asked, url) = client.addresses(name, target.digest).map_err(at_name)?;
@@ -171,7 +192,7 @@ impl<'a, 'l> Pinned<'a, 'l> {
             ));
         }
         let input = LockedInput { asked, url, size: target.size, sha256: target.digest };
-        lock.record(key, input).map_err(at_name)
+        lock.record(&key, input).map_err(at_name)
     }
 }
 
@@ -190,12 +211,15 @@ fn media_type(bytes: &[u8]) -> String {
     }
 }
 
-struct Fetched<'a, 'b> {
+/// Documents are fetched, layers noted.
+struct Documents<'a, 'b> {
+    cx: &'a SourceContext<'a>,
     client: &'a mut Client<'b>,
     place: &'a str,
+    layers: Vec<Descriptor>,
 }
 
-impl Content for Fetched<'_, '_> {
+impl Content for Documents<'_, '_> {
     fn blob(&mut self, descriptor: &Descriptor) -> Result<Blob> {
         let Descriptor { digest, size, .. } = *descriptor;
         let fetched = if descriptor.is_manifest() {
@@ -204,5 +228,15 @@ impl Content for Fetched<'_, '_> {
             self.client.blob(digest, size)
         };
         fetched.map_err(|source| ImageError::of_image(self.place, source))
+    }
+
+    fn layer(&mut self, descriptor: &Descriptor) -> Result<Blob> {
+        let Descriptor { digest, size, .. } = *descriptor;
+        self.layers.push(descriptor.clone());
+        let path = self.cx.cache.file(&digest, client::NAME);
+        if path.symlink_metadata().is_err() {
+            self.cx.progress.expect(&ExpectedDigest::Sha256(digest).to_string(), size);
+        }
+        Ok(Blob::in_file(digest, &path, 0, size))
     }
 }

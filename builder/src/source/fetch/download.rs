@@ -142,7 +142,7 @@ impl Download<'_> {
         let what = format!("downloading {}", self.wanted.shown);
         let missing = total.unwrap_or(0).saturating_sub(self.partial.length());
         space::require(self.partial.dir(), missing, &what)?;
-        let task = self.progress.start(&what, total);
+        let task = self.progress.download(&what, &self.wanted.digest.to_string(), total);
         task.advance(self.partial.length());
         self.task = Some(task);
         Ok(())
