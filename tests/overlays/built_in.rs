@@ -151,3 +151,35 @@ fn no_parameter_becomes_structure() {
         }
     }
 }
+
+/// The kubelet gives files of secrets to root: another user reads them by its group, or because all may.
+#[test]
+fn containers_that_are_not_root_can_read_their_secrets() {
+    let mut seen = 0;
+    for overlay in all() {
+        let checked = loaded(&table(&overlay), FOUR);
+        for document in checked.cluster.overlays.iter().flat_map(|active| active.documents()) {
+            let spec = &document["spec"];
+            let pods = [&spec["template"]["spec"], &spec["jobTemplate"]["spec"]["template"]["spec"]];
+            for pod in pods.into_iter().filter(|pod| pod.as_hash().is_some()) {
+                let security = &pod["securityContext"];
+                let is_root = security["runAsUser"].as_i64().is_none_or(|user| user == 0);
+                for volume in pod["volumes"].as_vec().into_iter().flatten() {
+                    let secret = &volume["secret"];
+                    if is_root || secret["secretName"].is_badvalue() {
+                        continue;
+                    }
+                    seen += 1;
+                    // 0o444, however it is written.
+                    let mode = match &secret["defaultMode"] {
+                        yaml_rust2::Yaml::Integer(mode) => *mode,
+                        _ => 0o644,
+                    };
+                    let by_all = [0o444, 444, 0o644, 644, 0o555, 292].contains(&mode);
+                    assert!(by_all || security["fsGroup"].as_i64().is_some(), "{}: {volume:?}", overlay.name);
+                }
+            }
+        }
+    }
+    assert!(seen > 2);
+}

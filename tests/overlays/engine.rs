@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use hcimage::cluster::Checked;
+use hcimage::overlays::SecretValues;
+use hcimage::value::Secret;
 
 use super::{FOUR, ONE, load};
 
@@ -93,6 +95,34 @@ fn a_definition_that_is_wrong_is_told_with_file_line_and_column() {
             "about = \"x\"\n[[charts]]\nname = \"a\"\nrepo = \"http://x.example\"\nversion = \"1.0.0\"\nnamespace = \"a\"\n",
             vec!["chart a"],
         ),
+        (
+            "about = \"x\"\n[parameters.a]\ntype = \"switch\"\nhelp = \"x\"\ndefault = \"false\"\n",
+            vec!["[parameters.a]: its default"],
+        ),
+        (
+            "about = \"x\"\n[parameters.a]\ntype = \"number\"\nhelp = \"x\"\ndefault = 9\nmaximum = 5\n",
+            vec!["its default"],
+        ),
+        (
+            "about = \"x\"\n[parameters.a]\ntype = \"text\"\nhelp = \"x\"\nexample = \"c\"\nchoices = [\"a\"]\n",
+            vec!["its example"],
+        ),
+        (
+            "about = \"x\"\n[parameters.file]\ntype = \"text\"\nhelp = \"x\"\n",
+            vec!["file is used twice, or has a meaning"],
+        ),
+        (
+            "about = \"x\"\n[secrets.a]\nhelp = \"x\"\noptional = true\n",
+            vec!["optional is for secrets that are given"],
+        ),
+        (
+            "about = \"x\"\n[[ready]]\nkind = \"deployment\"\nname = \"web\"\n",
+            vec!["deployment web", "namespace/name"],
+        ),
+        ("about = \"x\"\n[[images]]\nname = \"a/b:1\"\nwhen = \"cahce\"\n", vec!["when", "cahce"]),
+        ("about = \"x\"\n[[images]]\nname = \"a/b:1\"\nwhen = \"secret.token\"\n", vec!["when"]),
+        ("about = \"x\"\n[[files]]\npath = \"/etc/../root/x\"\ntemplate = \"files/x\"\n", vec!["below /etc"]),
+        ("about = \"x\"\n[[files]]\npath = \"/root/x\"\ntemplate = \"files/x\"\n", vec!["below /etc"]),
         ("about = \"x\"\nneeds = [\"nowhere\"]\n", vec!["shop needs the overlay nowhere"]),
     ] {
         refused(shop(definition, &[("manifests/a.yaml", NAMESPACE)], "[overlays.shop]\n"), &words);
@@ -102,6 +132,9 @@ fn a_definition_that_is_wrong_is_told_with_file_line_and_column() {
 #[test]
 fn a_template_that_fails_is_told_with_file_line_and_name() {
     for (template, words) in [
+        ("a: {{ hots | tojson }}\n", vec!["manifests/a.yaml", "line 1", "not known"]),
+        ("a: {{ cluster.nme | upper }}\n", vec!["line 1", "cluster.nme"]),
+        ("a: {{ secret.passwrod }}\n", vec!["line 1", "secret.passwrod"]),
         ("a: {{ hots }}\n", vec!["manifests/a.yaml", "line 1", "undefined", "hots"]),
         ("\n\nb: {{ host.port }}\n", vec!["line 3"]),
         ("\n{{ fail(\"no such shop\") }}\n", vec!["line 2", "no such shop"]),
@@ -334,10 +367,12 @@ fn secrets_are_masked_and_stay_out_of_what_anybody_may_read() {
     let chart = format!(
         "{DEFINITION}[[charts]]\nname = \"c\"\nrepo = \"https://x.example\"\nversion = \"1.0.0\"\nnamespace = \"c\"\nvalues = \"values.yaml\"\n"
     );
-    refused(
-        shop(&chart, &[("values.yaml", "a: {{ secret.password }}\n")], &tables),
-        &["values.yaml", "secret-values"],
-    );
+    for values in ["{{ secret.password }}", "{{ secret.password | tojson }}", "{{ secret.password | upper }}"]
+    {
+        let values = format!("a: {values}\n");
+        refused(shop(&chart, &[("values.yaml", &values)], &tables), &["values.yaml", "undefined"]);
+    }
+    refused(shop(&chart, &[("values.yaml", "a: [\n")], &tables), &["values.yaml", "line"]);
     let image = format!("{DEFINITION}[[images]]\nname = \"a/b:{{{{ secret.password }}}}\"\n");
     refused(shop(&image, &[], &tables), &["image a/b", "undefined"]);
 }
@@ -420,6 +455,13 @@ fn a_template_has_bounds() {
         "{{ 2 ** 1000000000 }}",
         "{{ \"x\" * 2000000 }}",
         "{% set ns = namespace(a=\"xxxxxxxxxx\") %}{% for i in range(40) %}{% set ns.a = ns.a ~ ns.a %}{% endfor %}{{ ns.a }}",
+        &format!("{{{{ {}1 }}}}", "-".repeat(60_000)),
+        &format!("{{{{ 1{} }}}}", "+1".repeat(30_000)),
+        &format!("{{{{ host{} }}}}", ".a".repeat(30_000)),
+        &format!("{{{{ {}host }}}}", "not ".repeat(15_000)),
+        &format!("{{{{ host{} }}}}", "|upper".repeat(10_000)),
+        &"x".repeat(70_000),
+        "{% for i in range(60) %}{{ secret.password | bcrypt }}{% endfor %}",
         "{% for a in range(90000) %}{% for b in range(90000) %}{% endfor %}{% endfor %}",
     ] {
         refused(shop(DEFINITION, &[("manifests/a.yaml", template)], TABLE), &["manifests/a.yaml"]);
@@ -427,4 +469,104 @@ fn a_template_has_bounds() {
             format!("{DEFINITION}[[images]]\nname = {}\n", toml::Value::String(format!("a/b:{template}")));
         refused(shop(&definition, &[], TABLE), &["overlay.toml"]);
     }
+}
+
+/// What is looked at with masks is what is built.
+#[test]
+fn objects_that_depend_on_a_secret_are_refused_when_they_are_filled_in() {
+    let manifest = "{% if secret.password | length > 20 %}apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n{% else %}apiVersion: \
+                    v1\nkind: Namespace\nmetadata: {name: b}\n{% endif %}";
+    let checked = shop(DEFINITION, &[("manifests/a.yaml", manifest)], TABLE).unwrap();
+    let fill = |password: &str| {
+        let values = [("password".to_owned(), Secret::new(password))].into();
+        checked.cluster.overlays[0].render(SecretValues::Real { values, salt: None })
+    };
+    let said = fill("hunter2").unwrap_err().to_string();
+    assert!(said.contains("depend on what is in a secret"), "{said}");
+    assert!(fill("hunter2hunter2hunter2hunter2").is_ok());
+}
+
+/// A controller, and no manifest, makes what is named.
+#[test]
+fn what_controllers_make_is_no_mistake() {
+    let pod = |name: &str, spec: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: shop}}\nspec: {{containers: [{{name: c, image: 'a/b:1', \
+             resources: {{requests: {{memory: 1Mi}}, limits: {{memory: 1Mi}}}}}}], {spec}}}\n"
+        )
+    };
+    let certificate = "---\napiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: tls, namespace: shop}\nspec: {secretName: tls}\n";
+    let set = "---\napiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: db, namespace: shop}\nspec: {selector: {matchLabels: {app: db}}, \
+               template: {metadata: {labels: {app: db}}, spec: {containers: []}}, volumeClaimTemplates: [{metadata: {name: data}, spec: {}}]}\n";
+    let token = "---\napiVersion: v1\nkind: Secret\nmetadata: {name: token, namespace: shop}\ntype: kubernetes.io/service-account-token\n";
+    for (objects, spec) in [
+        (certificate, "volumes: [{name: a, secret: {secretName: tls}}]"),
+        (set, "volumes: [{name: a, persistentVolumeClaim: {claimName: data-db-0}}]"),
+        (token, "volumes: [{name: a, secret: {secretName: token, items: [{key: token, path: t}]}}]"),
+        ("", "volumes: [{name: a, configMap: {name: kube-root-ca.crt}}]"),
+    ] {
+        let text = format!("{NAMESPACE}{objects}{}", pod("web", spec));
+        let checked = shop(DEFINITION, &[("manifests/a.yaml", &text)], TABLE);
+        let checked = checked.unwrap_or_else(|said| panic!("{spec}: {said}"));
+        assert!(checked.warnings.is_empty(), "{}", checked.warnings);
+    }
+    let claim = "---\napiVersion: v1\nkind: PersistentVolume\nmetadata: {name: v}\nspec: {storageClassName: manual}\n---\napiVersion: \
+                 v1\nkind: PersistentVolumeClaim\nmetadata: {name: c, namespace: shop}\nspec: {storageClassName: manual}\n";
+    shop(DEFINITION, &[("manifests/a.yaml", &format!("{NAMESPACE}{claim}"))], TABLE).unwrap();
+}
+
+#[test]
+fn a_component_that_an_overlay_disables_takes_no_manifest_of_the_user_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    overlay(dir.path(), "lb", "about = \"x\"\n[[k3s]]\ndisable = [\"servicelb\"]\n", &[]);
+    fs::write(dir.path().join("servicelb.yaml"), NAMESPACE).unwrap();
+    let said =
+        load(dir.path(), "manifests = [\"servicelb.yaml\"]\n[overlays.lb]\n", ONE).unwrap_err().to_string();
+    assert!(said.contains("the overlay lb disables servicelb"), "{said}");
+}
+
+#[test]
+fn what_there_is_one_of_is_set_by_one_overlay() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, backend) in [("one", "none"), ("two", "host-gw")] {
+        let definition = format!(
+            "about = \"x\"\n[[k3s]]\nflannel-backend = \"{backend}\"\n[[files]]\npath = \"/etc/shop.conf\"\ntemplate = \"files/a\"\n"
+        );
+        overlay(dir.path(), name, &definition, &[("files/a", "x\n")]);
+    }
+    let said = load(dir.path(), "[overlays.one]\n[overlays.two]\n", ONE).unwrap_err().to_string();
+    assert!(said.contains("and the overlay one needs \"none\""), "{said}");
+    assert!(said.contains("the file /etc/shop.conf is written twice, by one, too"), "{said}");
+}
+
+#[test]
+fn an_overlay_of_a_thousand_objects_is_enough() {
+    let many = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c{{ i }}, namespace: default}\n"
+        .replace("{{ i }}", "X");
+    let many: String = (0..1001).map(|number| many.replace('X', &number.to_string())).collect();
+    let parts: Vec<(String, String)> = many
+        .split_inclusive("---\n")
+        .collect::<Vec<_>>()
+        .chunks(400)
+        .enumerate()
+        .map(|(number, part)| (format!("manifests/{number}.yaml"), part.concat()))
+        .collect();
+    let parts: Vec<(&str, &str)> = parts.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    refused(shop(DEFINITION, &parts, TABLE), &["1001 objects, expected at most 1000"]);
+}
+
+/// Whatever its needs are, they end.
+#[test]
+fn a_long_chain_of_needs_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    for number in 0..200 {
+        overlay(
+            dir.path(),
+            &format!("n{number}"),
+            &format!("about = \"x\"\nneeds = [\"n{}\"]\n", number + 1),
+            &[],
+        );
+    }
+    let said = load(dir.path(), "[overlays.n0]\n", ONE).unwrap_err().to_string();
+    assert!(said.contains("more than 100 overlays"), "{said}");
 }

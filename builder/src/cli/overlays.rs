@@ -226,6 +226,9 @@ fn begin(name: &DnsLabel, dir: &Path) -> anyhow::Result<()> {
     let folder = dir.join(name.as_str());
     starter::write(name, &folder)?;
     let mut out = output::stdout();
+    if Library::default().get(name)?.is_some() {
+        writeln!(out, "from now on it takes the place of the overlay {name} that comes with hcimage")?;
+    }
     writeln!(out, "begun in {}", printable(&folder.display().to_string()))?;
     writeln!(out, "switch it on in the cluster file: [overlays.{name}]")?;
     Ok(out.flush()?)

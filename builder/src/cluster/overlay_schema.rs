@@ -24,11 +24,14 @@ pub(super) fn with_overlays<'a>(
     schema
 }
 
+/// The most overlays of a cluster.
+pub(super) const MOST: usize = 100;
+
 /// The overlays that a file switches on. Those that cannot be read are reported.
 pub(super) fn named(file: &DeTable<'_>, library: &Library, problems: &mut Problems<'_>) -> Vec<Overlay> {
     let tables = file.get("overlays").and_then(|value| value.get_ref().as_table());
     let mut found = Vec::new();
-    for (key, _) in tables.into_iter().flatten() {
+    for (key, _) in tables.into_iter().flatten().take(MOST) {
         let Ok(name) = key.get_ref().parse() else { continue };
         match library.get(&name) {
             Ok(overlay) => found.extend(overlay),

@@ -13,7 +13,7 @@ use super::error::{OverlayError, Result};
 use super::folder::DEFINITION;
 use super::needs::{Needs, Promise, PromiseKind};
 use super::parameter::ParameterValue;
-use super::template::{SecretValues, Templates, names_secret};
+use super::template::{SecretValues, Templates};
 
 /// What templates know of the cluster, as `cluster.name` and so on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -91,6 +91,9 @@ pub struct RenderedFile {
     pub text: String,
 }
 
+/// The most objects of one overlay: charts of hundreds exist, and each is compared with all others.
+const MOST_OBJECTS: usize = 1000;
+
 impl ActiveOverlay {
     /// An overlay with all its parameters.
     ///
@@ -110,8 +113,12 @@ impl ActiveOverlay {
         let needs = overlay.wants.resolve(&templates).map_err(failed)?;
         let mut active =
             Self { overlay, parameters, given, asked_by, needs, shown: Manifests::default(), facts };
-        active.shown = active.render(SecretValues::Masked)?;
-        active.check_values()?;
+        active.shown = active.filled(SecretValues::Masked)?;
+        let count = active.documents().count();
+        if count > MOST_OBJECTS {
+            let problem = format!("{count} objects, expected at most {MOST_OBJECTS}");
+            return Err(OverlayError::invalid(&active.overlay.folder.path("manifests"), problem));
+        }
         Ok(active)
     }
 
@@ -122,7 +129,7 @@ impl ActiveOverlay {
 
     /// All objects of its manifests.
     pub fn documents(&self) -> impl Iterator<Item = Yaml> {
-        self.shown.files.iter().flat_map(|file| yaml_load::load(&file.text).unwrap_or_default())
+        self.shown.files.iter().flat_map(|file| objects(&file.text))
     }
 
     /// What firstboot waits for: what `overlay.toml` says, and every workload in its manifests.
@@ -149,18 +156,33 @@ impl ActiveOverlay {
     /// Its manifests and values with these secrets.
     ///
     /// # Errors
-    /// When a template fails.
+    /// When a template fails, or makes other objects than with masks: those were looked at, and these were not.
     pub fn render(&self, secrets: SecretValues) -> Result<Manifests> {
-        let templates = Templates::new(&self.overlay, &self.parameters, &self.facts, &self.given, secrets);
-        let made = |file: &str| {
-            templates
-                .file(file)
-                .map_err(|problem| OverlayError::invalid(&self.overlay.folder.path(file), problem))
+        let made = self.filled(secrets)?;
+        let names = |manifests: &Manifests| -> Vec<(String, Vec<[String; 4]>)> {
+            manifests.files.iter().map(|file| (file.name.clone(), identities(&file.text))).collect()
+        };
+        if names(&made) != names(&self.shown) {
+            let problem = "its objects depend on what is in a secret: let them depend on a parameter";
+            return Err(OverlayError::invalid(&self.overlay.folder.path("manifests"), problem));
+        }
+        Ok(made)
+    }
+
+    fn filled(&self, secrets: SecretValues) -> Result<Manifests> {
+        let without = Overlay { secrets: BTreeMap::new(), ..self.overlay.clone() };
+        let of =
+            |overlay, secrets| Templates::new(overlay, &self.parameters, &self.facts, &self.given, secrets);
+        let open = of(&without, SecretValues::Masked);
+        let secret = of(&self.overlay, secrets);
+        let made = |templates: &Templates<'_>, file: &str| {
+            let invalid = |problem| OverlayError::invalid(&self.overlay.folder.path(file), problem);
+            templates.file(file).map_err(invalid)
         };
         let mut manifests = Manifests::default();
         for file in self.overlay.manifests() {
             let template = format!("manifests/{file}");
-            let text = made(&template)?;
+            let text = made(&secret, &template)?;
             // A template may be for a choice that was not made.
             if !is_empty(&text) {
                 let name = format!("{}-{file}", self.overlay.name);
@@ -168,24 +190,49 @@ impl ActiveOverlay {
             }
         }
         for chart in &self.needs.charts {
-            for file in chart.values.iter().chain(&chart.secret_values) {
-                manifests.values.insert(file.clone(), made(file)?);
+            // Values can be read by many: templates of open ones know no secrets.
+            let files = [(&chart.values, &open), (&chart.secret_values, &secret)];
+            for (file, templates) in files.into_iter().filter_map(|(file, of)| Some((file.as_ref()?, of))) {
+                let text = made(templates, file)?;
+                if let Err(error) = yaml_load::load(&text) {
+                    return Err(OverlayError::invalid(&self.overlay.folder.path(file), error.to_string()));
+                }
+                manifests.values.insert(file.clone(), text);
             }
         }
         Ok(manifests)
     }
+}
 
-    /// Values that anybody may read have no secrets.
-    fn check_values(&self) -> Result<()> {
-        let open = self.needs.charts.iter().filter_map(|chart| chart.values.as_ref());
-        let mut open = open.filter_map(|file| Some((file, self.shown.values.get(file)?)));
-        match open.find(|(_, text)| names_secret(text)) {
-            Some((file, _)) => Err(OverlayError::invalid(
-                &self.overlay.folder.path(file),
-                "it names a secret, and a chart's values can be read by many: move it to `secret-values`",
-            )),
-            None => Ok(()),
-        }
+/// Group and version, kind, namespace and name of each object.
+fn identities(text: &str) -> Vec<[String; 4]> {
+    let word = |yaml: &Yaml| yaml.as_str().unwrap_or_default().to_owned();
+    let of = |object: Yaml| {
+        let metadata = &object["metadata"];
+        [
+            word(&object["apiVersion"]),
+            word(&object["kind"]),
+            word(&metadata["namespace"]),
+            word(&metadata["name"]),
+        ]
+    };
+    objects(text).into_iter().map(of).collect()
+}
+
+/// All objects of a text, those in lists too.
+fn objects(text: &str) -> Vec<Yaml> {
+    let mut found = Vec::new();
+    yaml_load::load(text).unwrap_or_default().into_iter().for_each(|document| flatten(document, &mut found));
+    found
+}
+
+fn flatten(object: Yaml, found: &mut Vec<Yaml>) {
+    let is_list = object["kind"].as_str().is_some_and(|kind| kind.ends_with("List"));
+    match object["items"].as_vec() {
+        Some(items) if is_list => items.iter().for_each(|item| flatten(item.clone(), found)),
+        // A document with nothing but comments.
+        _ if object.is_null() || object.is_badvalue() => {}
+        _ => found.push(object),
     }
 }
 

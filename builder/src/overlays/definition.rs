@@ -82,6 +82,27 @@ struct File {
     ready: Vec<ReadyWant>,
 }
 
+/// Words that templates know already.
+const RESERVED: [&str; 14] = [
+    "cluster",
+    "secret",
+    "overlay",
+    "file",
+    "render",
+    "fail",
+    "range",
+    "dict",
+    "namespace",
+    "debug",
+    "loop",
+    "true",
+    "false",
+    "none",
+];
+
+/// The most manifests of one overlay.
+const MOST_MANIFESTS: usize = 50;
+
 impl Overlay {
     pub(super) fn parse(name: &DnsLabel, folder: Folder, dir: Option<String>) -> Result<Self> {
         let path = folder.path(DEFINITION);
@@ -123,11 +144,27 @@ impl Overlay {
             if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(is_word) {
                 return Err(format!("invalid name {name:?}: use lowercase letters, digits and hyphens"));
             }
-            if !seen.insert(name) || ["cluster", "secret", "overlay"].contains(&name.as_str()) {
+            if !seen.insert(name) || RESERVED.contains(&name.as_str()) {
                 return Err(format!(
                     "{name} is used twice, or has a meaning of its own: choose another name"
                 ));
             }
+        }
+        for (name, parameter) in &self.parameters {
+            parameter.check().map_err(|problem| format!("[parameters.{name}]: {problem}"))?;
+        }
+        if let Some((name, _)) = self.secrets.iter().find(|(_, of)| of.optional && !of.given) {
+            return Err(format!(
+                "[secrets.{name}]: optional is for secrets that are given: any other is made"
+            ));
+        }
+        let templates =
+            self.wants.values().chain(self.folder.files.keys().filter(|file| file.starts_with("manifests/")));
+        if let Some(file) = templates.into_iter().find(|file| !file.ends_with(".yaml")) {
+            return Err(format!("{file}: expected a name that ends with .yaml"));
+        }
+        if self.manifests().count() > MOST_MANIFESTS {
+            return Err(format!("expected at most {MOST_MANIFESTS} manifests"));
         }
         if self.needs.contains(&self.name) {
             return Err("it needs itself".to_owned());

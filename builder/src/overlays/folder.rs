@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use hc_common::text::decode;
 
@@ -30,14 +31,14 @@ pub(super) struct Folder {
     /// Where it is, for messages.
     pub(super) shown: String,
     /// By their names with `/`.
-    pub(super) files: BTreeMap<String, String>,
+    pub(super) files: Arc<BTreeMap<String, String>>,
 }
 
 impl Folder {
     /// One that is compiled in.
     pub(super) fn built_in(name: &str, files: &[(&str, &str)]) -> Self {
         let files = files.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned()));
-        Self { shown: format!("overlays/{name} of hcimage"), files: files.collect() }
+        Self { shown: format!("overlays/{name} of hcimage"), files: Arc::new(files.collect()) }
     }
 
     /// One of this machine. A link could lead anywhere, so there may be none.
@@ -47,7 +48,7 @@ impl Folder {
         }
         let mut files = BTreeMap::new();
         collect(dir, "", 0, &mut files)?;
-        Ok(Self { shown: dir.display().to_string(), files })
+        Ok(Self { shown: dir.display().to_string(), files: Arc::new(files) })
     }
 
     /// A file by its name in the folder.

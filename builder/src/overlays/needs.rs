@@ -1,12 +1,13 @@
 //! What a cluster gets from an overlay besides manifests: as `overlay.toml` has it, with expressions, and as it is once the
 //! parameters are known.
 //!
-//! Every text in these tables may hold `{{ expressions }}`; a table with `when` counts only where that expression is true.
+//! Names, versions, paths and settings in these tables may hold `{{ expressions }}`; a table with `when` counts only where that expression is true.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use hc_firstboot::seed::NamespacedName;
 use serde::Deserialize;
 
 use crate::charts::{ChartName, ChartRepo, ChartVersion};
@@ -121,7 +122,7 @@ pub(super) struct K3sWant {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct ReadyWant {
     kind: PromiseKind,
-    /// `namespace/name`, or the name alone of what has no namespace.
+    /// `namespace/name`.
     name: String,
     when: Option<String>,
 }
@@ -273,6 +274,11 @@ impl fmt::Display for PromiseKind {
 type Read<T> = Result<T, String>;
 
 impl Wants {
+    /// The templates of charts' values.
+    pub(super) fn values(&self) -> impl Iterator<Item = &String> {
+        self.charts.iter().flat_map(|chart| chart.values.iter().chain(&chart.secret_values))
+    }
+
     /// With all expressions evaluated.
     pub(super) fn resolve(&self, templates: &Templates<'_>) -> Read<Needs> {
         let mut needs = Needs::default();
@@ -341,7 +347,8 @@ impl Wants {
         for want in &self.ready {
             let what = format!("{} {}", want.kind, want.name);
             if counts(&want.when, what.clone())? {
-                needs.promises.push(Promise { kind: want.kind, name: text(&want.name, &what)? });
+                let name: NamespacedName = parse(&text(&want.name, &what)?, &what)?;
+                needs.promises.push(Promise { kind: want.kind, name: name.to_string() });
             }
         }
         for want in &self.files {

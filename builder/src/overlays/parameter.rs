@@ -13,7 +13,8 @@ pub struct Parameter {
     pub help: String,
     /// What it is where nobody sets it. Without a default it must be set, unless it is optional.
     pub default: Option<ParameterValue>,
-    /// Whether it may be left out: templates then see an empty text, or an empty list.
+    /// Whether it may be left out: templates then see an empty text or list, 0 or
+    /// `false`.
     #[serde(default)]
     pub optional: bool,
     /// A value for documents.
@@ -61,6 +62,34 @@ pub enum ParameterType {
     Email,
 }
 
+impl Parameter {
+    /// Default, example and choices are what the type says.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let (kind, _) = self.kind.schema();
+        if !self.choices.is_empty() && !matches!(self.kind, ParameterType::Text | ParameterType::Texts) {
+            return Err("choices are for the types text and texts".to_owned());
+        }
+        let is_choice = |text: &String| self.choices.is_empty() || self.choices.contains(text);
+        for (what, value) in [("default", &self.default), ("example", &self.example)] {
+            let Some(value) = value else { continue };
+            let fits = match value {
+                ParameterValue::Switch(_) => kind == "boolean",
+                ParameterValue::Number(number) => {
+                    kind == "integer"
+                        && self.minimum.is_none_or(|least| *number >= least)
+                        && self.maximum.is_none_or(|most| *number <= most)
+                }
+                ParameterValue::Text(text) => kind == "string" && is_choice(text),
+                ParameterValue::List(items) => kind == "array" && items.iter().all(is_choice),
+            };
+            if !fits {
+                return Err(format!("its {what} is no value that it may have"));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl ParameterType {
     /// Its type and title in the schema of the cluster file; the title names the check.
     pub fn schema(self) -> (&'static str, Option<&'static str>) {
@@ -86,6 +115,8 @@ impl ParameterType {
     pub fn nothing(self) -> ParameterValue {
         match self.schema().0 {
             "array" => ParameterValue::List(Vec::new()),
+            "integer" => ParameterValue::Number(0),
+            "boolean" => ParameterValue::Switch(false),
             _ => ParameterValue::Text(String::new()),
         }
     }

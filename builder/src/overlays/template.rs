@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use hc_common::text::yaml::quoted;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value};
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, escape_formatter};
 use serde::Serialize;
 
 use crate::source::digest::Sha256Digest;
@@ -22,6 +24,17 @@ const FUEL: u64 = 1_000_000;
 
 /// The longest text that a template makes, in bytes.
 const LONGEST: usize = 1 << 20;
+
+/// The longest template in bytes, and the longest text with expressions in `overlay.toml`.
+const TEMPLATE_LIMIT: usize = 64 << 10;
+const EXPRESSION_LIMIT: usize = 4 << 10;
+
+/// Enough for a template that is one operator after the other, with room to spare.
+const STACK: usize = 256 << 20;
+
+/// Texts that a template may take in as templates, and hashes that it may make.
+const MOST_RENDERED: usize = 50;
+const MOST_HASHES: usize = 50;
 
 /// How masks of secrets begin.
 const MASK: &str = "<secret ";
@@ -76,47 +89,83 @@ impl<'a> Templates<'a> {
             };
             (word(name), Value::from(text))
         });
-        context.insert("secret".to_owned(), Value::from_pairs(texts));
+        // Where there are none, a name below it is an error whatever is done with it.
+        if !overlay.secrets.is_empty() {
+            context.insert("secret".to_owned(), Value::from_pairs(texts));
+        }
         Self { overlay, context: Value::from_pairs(context), secrets }
     }
 
     /// Whether an expression is true.
     pub(super) fn holds(&self, expression: &str) -> Made<bool> {
-        let environment = self.environment();
-        let compiled =
-            environment.compile_expression(expression).map_err(|error| told(expression, &error))?;
-        Ok(compiled.eval(&self.context).map_err(|error| told(expression, &error))?.is_true())
+        // As a condition in a template, where a name that is not known is an error.
+        self.bounded(expression, EXPRESSION_LIMIT, |environment| {
+            let made =
+                environment.render_str(&format!("{{% if {expression} %}}1{{% endif %}}"), &self.context);
+            made.map(|made| !made.is_empty())
+        })
     }
 
     /// A text with its expressions evaluated.
     pub(super) fn text(&self, text: &str) -> Made<String> {
-        self.environment().render_str(text, &self.context).map_err(|error| told(text, &error))
+        self.bounded(text, EXPRESSION_LIMIT, |environment| environment.render_str(text, &self.context))
     }
 
     /// A file of the folder.
     pub(super) fn file(&self, name: &str) -> Made<String> {
         let source = self.overlay.folder.file(name).ok_or("the overlay has no such file")?;
-        let environment = self.environment();
-        let made = environment.render_named_str(name, source, &self.context);
-        let made = made.map_err(|error| told(source, &error))?;
+        let made = self.bounded(source, TEMPLATE_LIMIT, |environment| {
+            environment.render_named_str(name, source, &self.context)
+        })?;
         if made.len() > LONGEST {
             return Err(format!("it makes {} bytes, expected at most {LONGEST}", made.len()));
         }
         Ok(made)
     }
 
+    /// The parser goes one level deeper for each operator in a row, so what it reads has a limit, and it has a stack for that.
+    fn bounded<T: Send>(
+        &self,
+        source: &str,
+        limit: usize,
+        make: impl FnOnce(&Environment<'_>) -> Result<T, Error> + Send,
+    ) -> Made<T> {
+        if source.len() > limit {
+            return Err(format!(
+                "a template of {} bytes, expected at most {limit}: move texts to files/",
+                source.len()
+            ));
+        }
+        let run = || {
+            let environment = self.environment();
+            make(&environment).map_err(|error| told(source, &error))
+        };
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, run);
+            let thread = thread.map_err(|error| format!("no thread for a template: {error}"))?;
+            thread.join().unwrap_or_else(|_| Err("the template engine has failed".to_owned()))
+        })
+    }
+
     fn environment(&self) -> Environment<'static> {
         let mut environment = self.plain();
-        let files = Arc::new(self.overlay.folder.files.clone());
+        let files = Arc::clone(&self.overlay.folder.files);
         let find = move |name: &str| {
             let found = files.get(&format!("files/{name}")).cloned();
             found.ok_or_else(|| invalid(format!("the overlay has no files/{name}")))
         };
         let (inner, context, of_render) = (self.plain(), self.context.clone(), find.clone());
+        let calls = AtomicUsize::new(0);
         environment.add_function("fail", |problem: String| -> Result<(), Error> { Err(invalid(problem)) });
         environment.add_function("file", move |name: String| find(&name));
         environment.add_function("render", move |name: String| {
+            counted(&calls, MOST_RENDERED, "render")?;
             let source = of_render(&name)?;
+            if source.len() > TEMPLATE_LIMIT {
+                return Err(invalid(format!(
+                    "files/{name}: expected at most {TEMPLATE_LIMIT} bytes in a template"
+                )));
+            }
             let made = inner.render_str(&source, &context);
             made.map_err(|error| invalid(format!("files/{name}: {}", told(&source, &error))))
         });
@@ -136,15 +185,33 @@ impl<'a> Templates<'a> {
         environment.set_auto_escape_callback(|name| {
             if name.ends_with(".yaml") { AutoEscape::Json } else { AutoEscape::None }
         });
-        let secrets = self.secrets.clone();
-        environment.add_filter("bcrypt", move |text: String| bcrypt_of(&secrets, &text));
+        // What JSON leaves as it is, and YAML does not print.
+        environment.set_formatter(|out, state, value| match (state.auto_escape(), value.as_str()) {
+            (AutoEscape::Json, Some(text)) => out.write_str(&quoted(text)).map_err(Error::from),
+            _ => escape_formatter(out, state, value),
+        });
+        // minijinja's own takes a name that is not known for null.
+        environment.add_filter("tojson", |value: Value| match value.is_undefined() {
+            true => Err(invalid("a value that is not known".to_owned())),
+            false => serde_json::to_string(&value)
+                .map(Value::from_safe_string)
+                .map_err(|error| invalid(error.to_string())),
+        });
+        let (secrets, calls) = (self.secrets.clone(), AtomicUsize::new(0));
+        environment.add_filter("bcrypt", move |text: String| {
+            counted(&calls, MOST_HASHES, "bcrypt")?;
+            bcrypt_of(&secrets, &text)
+        });
         environment
     }
 }
 
-/// Whether a text has the mask of a secret.
-pub(super) fn names_secret(text: &str) -> bool {
-    text.contains(MASK)
+/// Counts what takes its time.
+fn counted(calls: &AtomicUsize, most: usize, what: &str) -> Result<(), Error> {
+    if calls.fetch_add(1, Ordering::Relaxed) < most {
+        return Ok(());
+    }
+    Err(invalid(format!("{what} is used more than {most} times in a template")))
 }
 
 /// A name as templates can write it.
@@ -156,6 +223,9 @@ fn word(name: &str) -> String {
 /// text and stays the same.
 fn bcrypt_of(secrets: &SecretValues, text: &str) -> Result<String, Error> {
     let salt = match secrets {
+        SecretValues::Masked if !text.starts_with(MASK) => {
+            return Err(invalid("bcrypt is for secrets, and for them alone".to_owned()));
+        }
         SecretValues::Masked => return Ok(format!("{MASK}hash of {text}>")),
         SecretValues::Real { salt, .. } => {
             salt.as_ref().ok_or_else(|| invalid("bcrypt is for secrets".to_owned()))?

@@ -37,11 +37,13 @@ pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<
     for overlay in request.overlays {
         let of = request.cluster.overlays.iter().find(|active| *active.name() == overlay.name);
         let shown = of.map(|active| active.shown.files.as_slice()).unwrap_or_default();
-        for (file, shown) in overlay.texts.files.iter().zip(shown) {
-            let content = if file.text == shown.text {
-                Content::Bytes(file.text.clone().into_bytes().into())
-            } else {
-                Content::Masked(Secret::new(file.text.clone()), shown.text.clone())
+        for file in &overlay.texts.files {
+            let content = match shown.iter().find(|shown| shown.name == file.name) {
+                Some(shown) if shown.text == file.text => {
+                    Content::Bytes(file.text.clone().into_bytes().into())
+                }
+                Some(shown) => Content::Masked(Secret::new(file.text.clone()), shown.text.clone()),
+                None => Content::Secret(Secret::new(file.text.clone())),
             };
             let reason = format!("overlay {}: k3s applies it when it starts", overlay.name);
             builder.file(&format!("{MANIFESTS}/{}", file.name), 0o600, content, reason);

@@ -72,7 +72,9 @@ pub(super) fn render(secrets: &Secrets) -> Secret {
     for (overlay, values) in &secrets.overlays {
         let _ = writeln!(text, "\n# Passwords and other secrets of the overlay.\n[overlays.{overlay}]");
         for (name, value) in values {
-            let _ = writeln!(text, "{name} = \"{}\"", value.expose());
+            // Somebody may have written one of their own here.
+            let value = Zeroizing::new(toml::Value::String(value.expose().to_owned()).to_string());
+            let _ = writeln!(text, "{name} = {}", *value);
         }
     }
     Secret::new(text)

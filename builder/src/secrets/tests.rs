@@ -349,3 +349,18 @@ fn an_item_that_cannot_be_renewed_gives_the_reason_and_the_alternative() {
         assert!(why.contains(reason) && instead[0].contains(hint), "{why} {instead:?}");
     }
 }
+
+#[test]
+fn secrets_of_overlays_are_made_once_and_read_back_whatever_is_in_them() {
+    let mut secrets = Secrets::make("home", &[], 1_800_000_000).unwrap();
+    let overlay: DnsLabel = "shop".parse().unwrap();
+    let wanted = [(overlay.clone(), ["password".to_owned()].into())].into();
+    assert!(secrets.add_overlays(&wanted).unwrap() && !secrets.add_overlays(&wanted).unwrap());
+    let (values, salt) = secrets.overlay(&overlay);
+    assert!(values["password"].expose().len() == 32 && salt.is_some_and(|salt| salt != values["password"]));
+    // Somebody has written one of their own into the file.
+    secrets.overlays.get_mut(&overlay).unwrap().insert("password".to_owned(), Secret::new("a\"b\\c\u{7f}\n"));
+    let text = render(&secrets);
+    assert_eq!(parse(text.expose()).unwrap(), secrets);
+    assert_eq!(secrets.overlay(&"other".parse().unwrap()), (OverlaySecrets::new(), None));
+}

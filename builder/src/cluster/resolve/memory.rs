@@ -31,8 +31,10 @@ pub(super) fn short(cluster: &Cluster) -> Vec<String> {
 fn of_node(cluster: &Cluster, node: &Node, demands: &[Demand]) -> Option<String> {
     let choice = cluster.boards.get(&node.board)?;
     let memory = node.memory.as_ref().or(choice.profile.memory.as_ref())?;
-    let arch = choice.profile.architecture.go();
-    let may_run = |demand: &&Demand, of: &Node| demand.placement.allows(of, arch);
+    let may_run = |demand: &&Demand, of: &Node| {
+        let choice = cluster.boards.get(&of.board);
+        choice.is_some_and(|choice| demand.placement.allows(of, choice.profile.architecture.go()))
+    };
     // A pod that may run elsewhere is the scheduler's affair.
     let lands = |demand: &&Demand| {
         may_run(demand, node)
@@ -74,6 +76,11 @@ fn demands(cluster: &Cluster) -> Vec<Demand> {
             }
             let pod = &spec["template"]["spec"];
             let Some(fields) = pod.as_hash() else { continue };
+            let placement = PodPlacement::of_pod(fields);
+            // Its expressions are not looked at.
+            if placement.has_node_affinity() {
+                continue;
+            }
             let containers = pod["containers"].as_vec().into_iter().flatten();
             let one = containers.filter_map(requested).fold(0_u64, u64::saturating_add);
             let replicas = spec["replicas"].as_i64().and_then(|count| u64::try_from(count).ok());
@@ -82,7 +89,7 @@ fn demands(cluster: &Cluster) -> Vec<Demand> {
                 overlay: active.name().to_string(),
                 bytes,
                 everywhere: kind == "DaemonSet",
-                placement: PodPlacement::of_pod(fields),
+                placement,
             });
         }
     }

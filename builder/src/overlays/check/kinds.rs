@@ -18,6 +18,7 @@ const GROUPS: [Group; 12] = [
         namespaced: &[
             "ConfigMap",
             "Endpoints",
+            "Event",
             "LimitRange",
             "PersistentVolumeClaim",
             "Pod",
@@ -75,6 +76,8 @@ const GROUPS: [Group; 12] = [
         versions: &["v1"],
         namespaced: &[],
         of_cluster: &[
+            "MutatingAdmissionPolicy",
+            "MutatingAdmissionPolicyBinding",
             "MutatingWebhookConfiguration",
             "ValidatingAdmissionPolicy",
             "ValidatingAdmissionPolicyBinding",
@@ -86,6 +89,11 @@ const GROUPS: [Group; 12] = [
 /// Whether objects of a kind lie in namespaces. Those of custom kinds say it by having one.
 pub(super) fn is_namespaced(group: &str, kind: &str) -> bool {
     GROUPS.iter().any(|known| known.name == group && known.namespaced.contains(&kind))
+}
+
+/// Whether a group is one of these.
+pub(super) fn is_of_kubernetes(group: &str) -> bool {
+    GROUPS.iter().any(|known| known.name == group)
 }
 
 /// A kind or version that no supported release has.

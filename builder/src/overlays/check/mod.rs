@@ -4,12 +4,14 @@
 //! objects.rs     all objects, by kind, namespace and name
 //! kinds.rs       the kinds that Kubernetes itself has
 //! references.rs  what objects name of each other
+//! pods.rs        what pods name
 //! workloads.rs   requests, limits, probes
 //! ```
 //! Charts bring objects that nobody sees here: names in their namespaces are taken as they are.
 
 mod kinds;
 mod objects;
+mod pods;
 mod references;
 mod workloads;
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use yaml_rust2::Yaml;
 
-use super::kinds::is_namespaced;
+use super::kinds::{is_namespaced, is_of_kubernetes};
 use super::{Source, Told, error, items, text};
 
 /// An object.
@@ -61,9 +61,28 @@ impl<'a> Objects<'a> {
             .find(|object| object.kind == kind && object.namespace == namespace && object.name == name)
     }
 
-    /// Whether a namespace may have objects that are not in any manifest: those of charts, and of k3s itself.
+    /// Whether a namespace may have objects that are not in any manifest: those of charts, of k3s itself, and of controllers,
+    /// which make secrets, services and more for objects of theirs.
     pub(super) fn has_others(&self, namespace: &str) -> bool {
-        NAMESPACES.contains(&namespace) || self.chart_namespaces.contains(namespace)
+        let has_controller = |object: &Object<'_>| {
+            object.namespace == namespace && object.group.contains('.') && !makes_nothing(object.group)
+        };
+        NAMESPACES.contains(&namespace)
+            || self.chart_namespaces.contains(namespace)
+            || self.all.iter().any(has_controller)
+    }
+
+    /// Whether a stateful set makes this claim: template, set and number are its name.
+    pub(super) fn has_claim_of_set(&self, namespace: &str, claim: &str) -> bool {
+        let sets = self.all.iter().filter(|set| set.kind == "StatefulSet" && set.namespace == namespace);
+        let names = |set: &Object<'a>| -> Vec<String> {
+            let templates = items(&set.yaml["spec"]["volumeClaimTemplates"]);
+            templates
+                .map(|template| format!("{}-{}-", text(template, &["metadata", "name"]), set.name))
+                .collect()
+        };
+        sets.flat_map(names)
+            .any(|begin| claim.strip_prefix(&begin).is_some_and(|number| number.parse::<u16>().is_ok()))
     }
 
     /// Whether charts bring objects, some of them for the whole cluster.
@@ -78,6 +97,10 @@ impl<'a> Objects<'a> {
 
     /// The object is in two manifests: the one that is applied last would win, and the removal of either take it away.
     pub(super) fn twice(&self, object: &Object<'_>, told: &mut Told) {
+        // It gets its name from the API server.
+        if object.name.is_empty() {
+            return;
+        }
         let same = |other: &&Object<'_>| {
             (other.group, other.kind, other.namespace, other.name)
                 == (object.group, object.kind, object.namespace, object.name)
@@ -87,6 +110,11 @@ impl<'a> Objects<'a> {
             error(told, format!("it is in {}, too: an object belongs into one manifest", other.place));
         }
     }
+}
+
+/// Groups whose controllers make no objects: those of Kubernetes, and the routers' own.
+fn makes_nothing(group: &str) -> bool {
+    group == "traefik.io" || is_of_kubernetes(group)
 }
 
 fn collect<'a>(source: &Source<'a>, yaml: &'a Yaml, all: &mut Vec<Object<'a>>) {

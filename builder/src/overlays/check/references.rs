@@ -3,14 +3,14 @@
 use yaml_rust2::Yaml;
 
 use super::objects::{Object, Objects};
-use super::{Told, error, items, pod, pod_labels, text};
+use super::{Told, error, items, pod, pod_labels, pods, text};
 
 /// The class that k3s itself has.
 const OF_K3S: &str = "local-path";
 
 pub(super) fn check(object: &Object<'_>, objects: &Objects<'_>, told: &mut Told) {
     let namespace = object.namespace;
-    if !namespace.is_empty() && !objects.has_namespace(namespace) {
+    if !namespace.is_empty() && !objects.has_charts() && !objects.has_namespace(namespace) {
         error(told, format!("no manifest makes the namespace {namespace}"));
     }
     match object.kind {
@@ -30,13 +30,15 @@ pub(super) fn check(object: &Object<'_>, objects: &Objects<'_>, told: &mut Told)
     }
     selects_its_own(object, told);
     if let Some(pod) = pod(object) {
-        Pod { pod, object, objects }.check(told);
+        pods::check(pod, object, objects, told);
     }
 }
 
 /// A name of another object in the same namespace, unless it is empty.
-fn named(name: &str, kind: &str, namespace: &str, objects: &Objects<'_>, told: &mut Told) {
-    let is_there = name.is_empty() || objects.find(kind, namespace, name).is_some();
+pub(super) fn named(name: &str, kind: &str, namespace: &str, objects: &Objects<'_>, told: &mut Told) {
+    // Every namespace has it.
+    let is_known = name.is_empty() || (kind, name) == ("ConfigMap", "kube-root-ca.crt");
+    let is_there = is_known || objects.find(kind, namespace, name).is_some();
     if !is_there && !objects.has_others(namespace) {
         error(told, format!("there is no {kind} {namespace}/{name}"));
     }
@@ -44,8 +46,12 @@ fn named(name: &str, kind: &str, namespace: &str, objects: &Objects<'_>, told: &
 
 fn class(spec: &Yaml, objects: &Objects<'_>, told: &mut Told) {
     let name = text(spec, &["storageClassName"]);
+    // A volume that is made by hand names a class that need not exist.
+    let is_volume = |object: &Object<'_>| {
+        object.kind == "PersistentVolume" && text(object.yaml, &["spec", "storageClassName"]) == name
+    };
     let is_there = name.is_empty() || name == OF_K3S || objects.find("StorageClass", "", name).is_some();
-    if !is_there && !objects.has_charts() {
+    if !is_there && !objects.has_charts() && !objects.iter().any(is_volume) {
         error(told, format!("there is no storage class {name}"));
     }
 }
@@ -93,9 +99,16 @@ fn service(object: &Object<'_>, objects: &Objects<'_>, told: &mut Told) {
 }
 
 fn has_port(pod: &Yaml, name: &str) -> bool {
+    // A container that starts before the others may go on running.
     items(&pod["containers"])
+        .chain(items(&pod["initContainers"]))
         .flat_map(|container| items(&container["ports"]))
         .any(|port| port["name"].as_str() == Some(name))
+}
+
+/// Where an object of a custom kind lies.
+fn of<'a>(other: &Object<'a>) -> &'a str {
+    if other.namespace.is_empty() { "default" } else { other.namespace }
 }
 
 fn ingress(object: &Object<'_>, objects: &Objects<'_>, told: &mut Told) {
@@ -124,17 +137,21 @@ fn ingress(object: &Object<'_>, objects: &Objects<'_>, told: &mut Told) {
     for one in wanted.split(',').map(str::trim).filter(|one| !one.is_empty()) {
         let Some(name) = one.strip_suffix("@kubernetescrd") else { continue };
         let is_it = |other: &&Object<'_>| {
-            other.kind == "Middleware" && format!("{}-{}", other.namespace, other.name) == name
+            other.kind == "Middleware" && format!("{}-{}", of(other), other.name) == name
         };
         match objects.iter().find(is_it) {
+            // One of k3s or of a chart.
+            None if name.starts_with("kube-system-") || objects.has_charts() => {}
             None => error(told, format!("there is no Middleware for {one}")),
-            Some(other) if other.namespace != namespace => error(
-                told,
+            // Unless it is told otherwise.
+            Some(other) if of(other) != namespace => told.push((
                 format!(
-                    "the Middleware {}/{} is of another namespace, which Traefik refuses",
-                    other.namespace, other.name
+                    "the Middleware {}/{} is of another namespace, which Traefik refuses by default",
+                    of(other),
+                    other.name
                 ),
-            ),
+                true,
+            )),
             Some(_) => {}
         }
     }
@@ -162,7 +179,11 @@ fn binding(object: &Object<'_>, objects: &Objects<'_>, told: &mut Told) {
     let namespace = if kind == "Role" { object.namespace } else { "" };
     // Those of Kubernetes itself.
     let is_known = ["cluster-admin", "admin", "edit", "view"].contains(&name) || name.starts_with("system:");
-    if !is_known && objects.find(kind, namespace, name).is_none() && !objects.has_charts() {
+    if !is_known
+        && objects.find(kind, namespace, name).is_none()
+        && !objects.has_charts()
+        && !objects.has_others(namespace)
+    {
         error(told, format!("there is no {kind} {name}"));
     }
     for subject in
@@ -177,109 +198,8 @@ fn binding(object: &Object<'_>, objects: &Objects<'_>, told: &mut Told) {
 }
 
 /// Every namespace has the account `default`.
-fn account(name: &str, namespace: &str, objects: &Objects<'_>, told: &mut Told) {
+pub(super) fn account(name: &str, namespace: &str, objects: &Objects<'_>, told: &mut Told) {
     if name != "default" {
         named(name, "ServiceAccount", namespace, objects, told);
-    }
-}
-
-struct Pod<'a, 'o> {
-    pod: &'a Yaml,
-    object: &'a Object<'o>,
-    objects: &'a Objects<'o>,
-}
-
-impl Pod<'_, '_> {
-    fn check(&self, told: &mut Told) {
-        let namespace = self.object.namespace;
-        account(text(self.pod, &["serviceAccountName"]), namespace, self.objects, told);
-        for volume in items(&self.pod["volumes"]) {
-            self.volume(volume, told);
-        }
-        let containers = ["initContainers", "containers"].map(|list| items(&self.pod[list]));
-        for container in containers.into_iter().flatten() {
-            self.container(container, told);
-        }
-    }
-
-    fn volume(&self, volume: &Yaml, told: &mut Told) {
-        let namespace = self.object.namespace;
-        let (secret, config) = (&volume["secret"], &volume["configMap"]);
-        self.keys("Secret", text(secret, &["secretName"]), secret, told);
-        self.keys("ConfigMap", text(config, &["name"]), config, told);
-        for source in items(&volume["projected"]["sources"]) {
-            self.keys("Secret", text(source, &["secret", "name"]), &source["secret"], told);
-            self.keys("ConfigMap", text(source, &["configMap", "name"]), &source["configMap"], told);
-        }
-        let claim = text(volume, &["persistentVolumeClaim", "claimName"]);
-        named(claim, "PersistentVolumeClaim", namespace, self.objects, told);
-    }
-
-    /// An object, and those of its keys that are named.
-    fn keys(&self, kind: &str, name: &str, of: &Yaml, told: &mut Told) {
-        if of["optional"].as_bool() == Some(true) {
-            return;
-        }
-        named(name, kind, self.object.namespace, self.objects, told);
-        for item in items(&of["items"]) {
-            self.key(kind, name, text(item, &["key"]), told);
-        }
-    }
-
-    fn key(&self, kind: &str, name: &str, key: &str, told: &mut Told) {
-        let Some(found) = self.objects.find(kind, self.object.namespace, name) else { return };
-        let has_it =
-            ["data", "stringData", "binaryData"].iter().any(|part| !found.yaml[*part][key].is_badvalue());
-        if !has_it {
-            error(told, format!("the {kind} {name} has no key {key}"));
-        }
-    }
-
-    fn container(&self, container: &Yaml, told: &mut Told) {
-        for (kind, by_key, whole) in
-            [("Secret", "secretKeyRef", "secretRef"), ("ConfigMap", "configMapKeyRef", "configMapRef")]
-        {
-            for variable in items(&container["env"]) {
-                let from = &variable["valueFrom"][by_key];
-                let name = text(from, &["name"]);
-                self.keys(kind, name, from, told);
-                if !name.is_empty() && from["optional"].as_bool() != Some(true) {
-                    self.key(kind, name, text(from, &["key"]), told);
-                }
-            }
-            for from in items(&container["envFrom"]) {
-                self.keys(kind, text(from, &[whole, "name"]), &from[whole], told);
-            }
-        }
-        let claims = items(&self.object.yaml["spec"]["volumeClaimTemplates"])
-            .map(|claim| text(claim, &["metadata", "name"]));
-        let volumes = items(&self.pod["volumes"]).map(|volume| text(volume, &["name"]));
-        let known: Vec<&str> = volumes.chain(claims).collect();
-        for mount in items(&container["volumeMounts"]) {
-            let name = text(mount, &["name"]);
-            if !known.contains(&name) {
-                error(
-                    told,
-                    format!(
-                        "the container {} mounts {name}, and the pod has no such volume",
-                        text(container, &["name"])
-                    ),
-                );
-            }
-        }
-        for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
-            for check in ["httpGet", "tcpSocket"] {
-                let Some(port) = container[probe][check]["port"].as_str() else { continue };
-                if !items(&container["ports"]).any(|of| of["name"].as_str() == Some(port)) {
-                    error(
-                        told,
-                        format!(
-                            "{probe} of {} asks the port {port}, which it does not have",
-                            text(container, &["name"])
-                        ),
-                    );
-                }
-            }
-        }
     }
 }
