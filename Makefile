@@ -5,7 +5,7 @@
 .DEFAULT_GOAL := build
 .PHONY: help build release compilers setup programs programs-and-double bases checkers quick lint format clippy doc deny deny-offline check \
 	unit-test image-test other-test boot-test test simulate real-image ext4-matrix support-table support-check demo bench power-cuts \
-	boot-packages boot-publishers boot-more boot-etcd boot-raspi3b bench-boot api-test helm-test etcd-test fuzz clean
+	boot-packages boot-publishers boot-more boot-etcd boot-raspi3b bench-boot api-test helm-test real-charts etcd-test fuzz clean
 # A prerequisite comes before the next one, also with -j: setup before what needs it. cargo uses all processors by itself.
 .NOTPARALLEL:
 
@@ -152,6 +152,16 @@ api-test: ## hc-firstboot's client, and the stand-in for k3s, against a real kub
 helm-test: setup ## charts that Helm 4 packs, lists and renders; needs Go, installs nothing of it
 	tests/helm/build.sh $(HELM_DIR)
 	HCIMAGE_HELM=$(abspath $(HELM_DIR))/helm $(CARGO_TEST) --test charts -- --ignored --nocapture helm::
+
+SCHEMAS_DIR := target/schemas
+PARTIAL := 0
+real-charts: setup ## published charts with the values of overlays: CHARTS=FOLDER [PARTIAL=1]; needs Go and python3-venv, installs nothing of it
+	$(if $(CHARTS),,$(error CHARTS is missing: make real-charts CHARTS=folder-with-downloaded-charts))
+	tests/helm/build.sh $(HELM_DIR)
+	tests/overlays/real_charts/schemas.sh $(SCHEMAS_DIR)
+	HCIMAGE_CHARTS=$(abspath $(CHARTS)) HCIMAGE_PARTIAL=$(PARTIAL) HCIMAGE_HELM=$(abspath $(HELM_DIR))/helm \
+		HCIMAGE_SCHEMAS_PYTHON=$(abspath $(SCHEMAS_DIR))/bin/python \
+		$(CARGO_TEST) --test overlays -- --ignored --nocapture --test-threads 1 real_charts::
 
 etcd-test: setup ## first boots of three and five servers that share a real etcd, all of them: each flashed again in turn, a lost quorum
 	$(CARGO_TEST) --test etcd -- --include-ignored

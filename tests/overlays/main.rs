@@ -6,6 +6,7 @@ mod built_in;
 mod dyndns;
 mod engine;
 mod nextcloud;
+mod real_charts;
 
 use std::fmt::Write as _;
 use std::fs;

@@ -1,0 +1,312 @@
+//! The charts of overlays as they are published, with the values of the overlays: `make real-charts CHARTS=FOLDER`.
+//!
+//! ```text
+//! keys.rs       whether a chart knows the keys that it is given
+//! images.rs     whether the images that are asked for are listed
+//! choices.rs    what the cluster file can say of an overlay
+//! charts.rs     charts in a folder, and Helm
+//! schemas.py    whether Kubernetes knows the objects
+//! ```
+
+mod charts;
+mod choices;
+mod images;
+mod keys;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use hc_common::text::yaml_load;
+use hcimage::cluster::{Container, containers_of};
+use hcimage::overlays::{ActiveOverlay, Library, NeededChart, Overlay};
+use hcimage_testkit::tools::run;
+use serde_json::{Value, json};
+
+use super::{FOUR, ONE, load};
+use charts::{Chart, Folder, Given, rendered};
+use choices::Choice;
+use images::Asked;
+
+/// The minors of Kubernetes that an overlay must work with.
+const MINORS: [&str; 4] = ["1.34", "1.35", "1.36", "1.37"];
+
+/// Images that a program of a chart starts without naming them in its objects: their lists are from its source.
+const UNNAMED: [(&str, &[&str]); 1] = [("calico", &["quay.io/calico/"])];
+
+/// All that is found, each with the first case in which it was.
+#[derive(Default)]
+struct Findings(BTreeMap<String, (String, usize)>);
+
+impl Findings {
+    fn add(&mut self, what: String, at: &str) {
+        self.0.entry(what).or_insert_with(|| (at.to_owned(), 0)).1 += 1;
+    }
+}
+
+/// What Helm renders, looked at once.
+struct Objects {
+    asked: Vec<Asked>,
+    /// With `Always` for a policy: a node without a network does not start them.
+    always: Vec<String>,
+    texts: Vec<String>,
+}
+
+#[derive(Default)]
+struct Tried {
+    found: Option<String>,
+    values: BTreeSet<Given>,
+}
+
+struct Run {
+    folder: Folder,
+    helm: PathBuf,
+    scratch: tempfile::TempDir,
+    findings: Findings,
+    objects: BTreeMap<(PathBuf, Given, &'static str), Option<Objects>>,
+    /// By minor and text, where they were first.
+    texts: BTreeMap<(&'static str, String), String>,
+    /// By release, and the version that is wanted.
+    tried: BTreeMap<(String, String), Tried>,
+    is_partial: bool,
+}
+
+#[test]
+#[ignore = "needs Helm and downloaded charts: make real-charts CHARTS=FOLDER"]
+fn every_chart_takes_what_its_overlay_gives_it() {
+    let path = |name: &str| {
+        let value = std::env::var_os(name);
+        PathBuf::from(
+            value.unwrap_or_else(|| panic!("{name} is not set: run make real-charts CHARTS=FOLDER")),
+        )
+    };
+    let scratch = tempfile::tempdir().unwrap();
+    let mut all = Run {
+        folder: Folder::read(&path("HCIMAGE_CHARTS"), scratch.path()),
+        helm: path("HCIMAGE_HELM"),
+        scratch,
+        findings: Findings::default(),
+        objects: BTreeMap::new(),
+        texts: BTreeMap::new(),
+        tried: BTreeMap::new(),
+        is_partial: std::env::var_os("HCIMAGE_PARTIAL").is_some_and(|value| value == "1"),
+    };
+    let mut is_whole = true;
+    for overlay in Library::built_in().unwrap() {
+        is_whole &= all.overlay(&overlay);
+    }
+    let said = all.schemas(&path("HCIMAGE_SCHEMAS_PYTHON"));
+    println!("{said}");
+    for (what, (at, count)) in &all.findings.0 {
+        println!("FOUND: {what}\n       first with {at}; {count} times");
+    }
+    println!("{} found", all.findings.0.len());
+    assert!(all.findings.0.is_empty(), "charts and overlays do not fit together: see above");
+    assert!(
+        is_whole || all.is_partial,
+        "charts were NOT TRIED at their versions (PARTIAL=1 is content with that)"
+    );
+}
+
+impl Run {
+    /// Whether all its charts were there. Says in a line for each what was done.
+    fn overlay(&mut self, overlay: &Overlay) -> bool {
+        let choices = choices::of(overlay);
+        let (mut refused, mut taken) = (Vec::new(), 0);
+        self.tried.clear();
+        for (nodes, count) in [(ONE, "one node"), (FOUR, "four nodes")] {
+            for choice in &choices {
+                let at = format!("{}, {count}: {}", overlay.name, choice.label);
+                match active(overlay, choice, nodes) {
+                    Ok(active) => {
+                        taken += 1;
+                        self.choice(&active, &at);
+                    }
+                    Err(why) => refused.push(format!("{at}: {why}")),
+                }
+            }
+        }
+        let mut is_whole = true;
+        for ((chart, wanted), tried) in &self.tried {
+            let what = format!("{} {chart}: wanted {wanted}", overlay.name);
+            let Some(found) = &tried.found else {
+                is_whole = false;
+                println!("{what}, found none: NOT TRIED");
+                continue;
+            };
+            let is_wanted = wanted == found;
+            is_whole &= is_wanted;
+            let instead = if is_wanted { "" } else { " tried in its place: the wanted one is NOT TRIED;" };
+            println!(
+                "{what}, found {found};{instead} {} sets of values at {}",
+                tried.values.len(),
+                MINORS.join(", ")
+            );
+        }
+        if self.tried.is_empty() {
+            println!("{}: no charts; its manifests alone, at {}", overlay.name, MINORS.join(", "));
+        }
+        println!(
+            "    {taken} choices of parameters; {} more are refused by the overlay itself",
+            refused.len()
+        );
+        if let Some(first) = refused.first() {
+            println!("    such as {first}");
+        }
+        is_whole
+    }
+
+    fn choice(&mut self, active: &ActiveOverlay, at: &str) {
+        let name = active.name().as_str();
+        let listed: Vec<_> = active.needs.images.iter().map(|image| image.name.clone()).collect();
+        let unnamed = UNNAMED.iter().find(|(of, _)| *of == name).map_or(&[][..], |(_, starts)| *starts);
+        let manifests = objects_of(active.shown.files.iter().map(|file| file.text.as_str()));
+        let mut is_whole = true;
+        let mut found = Vec::new();
+        for chart in &active.needs.charts {
+            let wanted = chart.version.as_str().to_owned();
+            let there = self.folder.find(chart.chart.as_str(), &wanted).cloned();
+            let given = given(active, chart);
+            let tried = self.tried.entry((chart.chart.as_str().to_owned(), wanted)).or_default();
+            let Some(there) = there else {
+                is_whole = false;
+                continue;
+            };
+            tried.found = Some(there.version.clone());
+            if tried.values.insert(given.clone()) {
+                for problem in given.files.iter().flat_map(|values| there.known.problems(values)) {
+                    self.findings.add(format!("{name}: chart {}: {problem}", there.name), at);
+                }
+            }
+            found.push((there, given));
+        }
+        for minor in MINORS {
+            let mut asked = manifests.asked.clone();
+            let mut always = manifests.always.clone();
+            self.keep(minor, &manifests.texts, at);
+            for (chart, given) in &found {
+                self.render(chart, given, minor, name, at);
+                let key = (chart.dir.clone(), given.clone(), minor);
+                match &self.objects[&key] {
+                    Some(objects) => {
+                        asked.extend(objects.asked.iter().cloned());
+                        always.extend(objects.always.iter().cloned());
+                    }
+                    None => is_whole = false,
+                }
+            }
+            for by in always {
+                self.findings.add(format!("{name}: {by} pulls its image at each start"), at);
+            }
+            // Without a chart nobody asks for its images.
+            if is_whole {
+                for problem in images::problems(&listed, &asked, unnamed) {
+                    self.findings.add(format!("{name}: {problem}"), at);
+                }
+            }
+        }
+    }
+
+    /// What Helm makes of a chart, once for the same values.
+    fn render(&mut self, chart: &Chart, given: &Given, minor: &'static str, overlay: &str, at: &str) {
+        let key = (chart.dir.clone(), given.clone(), minor);
+        if self.objects.contains_key(&key) {
+            return;
+        }
+        let objects = match rendered(&self.helm, self.scratch.path(), chart, given, minor) {
+            Ok((text, warnings)) => {
+                for warning in warnings {
+                    self.findings.add(format!("{overlay}: chart {}: Helm warns: {warning}", chart.name), at);
+                }
+                let objects = objects_of([text.as_str()]);
+                self.keep(minor, &objects.texts, &format!("{at}; chart {} {}", chart.name, chart.version));
+                Some(objects)
+            }
+            Err(said) => {
+                self.findings.add(format!("{overlay}: chart {}: Helm refuses: {said}", chart.name), at);
+                None
+            }
+        };
+        self.objects.insert(key, objects);
+    }
+
+    fn keep(&mut self, minor: &'static str, texts: &[String], at: &str) {
+        for text in texts {
+            self.texts.entry((minor, text.clone())).or_insert_with(|| at.to_owned());
+        }
+    }
+
+    /// What Kubernetes says to all objects.
+    fn schemas(&mut self, python: &Path) -> String {
+        let is_definition = |text: &str| text.lines().any(|line| line == "kind: CustomResourceDefinition");
+        let mut definitions: BTreeSet<&str> = self.folder.definitions.iter().map(String::as_str).collect();
+        definitions
+            .extend(self.texts.keys().map(|(_, text)| text.as_str()).filter(|text| is_definition(text)));
+        let objects: Vec<Value> = self
+            .texts
+            .iter()
+            .map(|((minor, text), origin)| json!({"origin": origin, "minor": minor, "text": text}))
+            .collect();
+        let file = self.scratch.path().join("objects.json");
+        fs::write(&file, json!({"definitions": definitions, "objects": objects}).to_string()).unwrap();
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/overlays/real_charts/schemas.py");
+        let said: Value = serde_json::from_str(&run(Command::new(python).arg(script).arg(file))).unwrap();
+        let texts = |key: &str| -> Vec<String> {
+            said[key].as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+        };
+        for refusal in texts("refused") {
+            // The same for all minors and values.
+            let (at, what) = refusal.split_once(": Kubernetes refuses ").unwrap();
+            self.findings.add(format!("Kubernetes refuses {what}"), at);
+        }
+        let unknown = texts("unknown");
+        assert!(said["checked"].as_u64().unwrap() > 0, "no object was checked");
+        let unknown = if unknown.is_empty() { "none".to_owned() } else { unknown.join(", ") };
+        format!(
+            "{} objects checked against {} definitions and the schemas of Kubernetes; NOT CHECKED for want of a \
+             definition: {unknown}",
+            said["checked"],
+            definitions.len()
+        )
+    }
+}
+
+/// The overlay as a choice switches it on, or why it refuses that.
+fn active(overlay: &Overlay, choice: &Choice, nodes: &str) -> Result<ActiveOverlay, String> {
+    let loaded = |table: &str| load(Path::new("/nowhere"), table, nodes);
+    let checked = loaded(&choice.table).or_else(|_| loaded(&choice.with_all));
+    let checked = checked.map_err(|report| report.to_string().trim().replace('\n', " "))?;
+    let mut all = checked.cluster.overlays.into_iter();
+    Ok(all.find(|active| *active.name() == overlay.name).expect("it is switched on"))
+}
+
+fn given(active: &ActiveOverlay, chart: &NeededChart) -> Given {
+    let files = chart.values.iter().chain(&chart.secret_values);
+    Given {
+        release: chart.release.to_string(),
+        namespace: chart.namespace.to_string(),
+        files: files.map(|file| active.shown.values[file].clone()).collect(),
+    }
+}
+
+fn objects_of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Objects {
+    let mut objects = Objects { asked: Vec::new(), always: Vec::new(), texts: Vec::new() };
+    for text in texts.into_iter().flat_map(charts::documents) {
+        for Container { workload, name, image, always_pulls, .. } in containers_of(&text).unwrap() {
+            let by = format!("{workload}, container {name}");
+            if always_pulls {
+                objects.always.push(by.clone());
+            }
+            objects.asked.push(Asked { by, image, is_named: false });
+        }
+        for document in yaml_load::load(&text).unwrap() {
+            let text = |yaml: &yaml_rust2::Yaml| yaml.as_str().unwrap_or_default().to_owned();
+            let by = format!("{} {}", text(&document["kind"]), text(&document["metadata"]["name"]));
+            let named = images::named(&document).into_iter();
+            objects.asked.extend(named.map(|image| Asked { by: by.clone(), image, is_named: true }));
+        }
+        objects.texts.push(text);
+    }
+    objects
+}
