@@ -5,11 +5,13 @@
 //! images.rs     whether the images that are asked for are listed
 //! choices.rs    what the cluster file can say of an overlay
 //! charts.rs     charts in a folder, and Helm
+//! faults.rs     a chart of the tests' own, with faults
 //! schemas.py    whether Kubernetes knows the objects
 //! ```
 
 mod charts;
 mod choices;
+mod faults;
 mod images;
 mod keys;
 
@@ -28,6 +30,7 @@ use super::{FOUR, ONE, load};
 use charts::{Chart, Folder, Given, rendered};
 use choices::Choice;
 use images::Asked;
+use keys::Problem;
 
 /// The minors of Kubernetes that an overlay must work with.
 const MINORS: [&str; 4] = ["1.34", "1.35", "1.36", "1.37"];
@@ -55,13 +58,18 @@ struct Objects {
 
 #[derive(Default)]
 struct Tried {
-    found: Option<String>,
+    found: BTreeSet<String>,
     values: BTreeSet<Given>,
 }
+
+/// The version of a chart of k3s, which an overlay only gives values.
+const OF_K3S: &str = "that of k3s";
 
 struct Run {
     folder: Folder,
     helm: PathBuf,
+    /// Overlays that come before those that are compiled in.
+    overlays: PathBuf,
     scratch: tempfile::TempDir,
     findings: Findings,
     objects: BTreeMap<(PathBuf, Given, &'static str), Option<Objects>>,
@@ -69,47 +77,51 @@ struct Run {
     texts: BTreeMap<(&'static str, String), String>,
     /// By release, and the version that is wanted.
     tried: BTreeMap<(String, String), Tried>,
-    is_partial: bool,
 }
 
 #[test]
 #[ignore = "needs Helm and downloaded charts: make real-charts CHARTS=FOLDER"]
 fn every_chart_takes_what_its_overlay_gives_it() {
-    let path = |name: &str| {
-        let value = std::env::var_os(name);
-        PathBuf::from(
-            value.unwrap_or_else(|| panic!("{name} is not set: run make real-charts CHARTS=FOLDER")),
-        )
-    };
-    let scratch = tempfile::tempdir().unwrap();
-    let mut all = Run {
-        folder: Folder::read(&path("HCIMAGE_CHARTS"), scratch.path()),
-        helm: path("HCIMAGE_HELM"),
-        scratch,
-        findings: Findings::default(),
-        objects: BTreeMap::new(),
-        texts: BTreeMap::new(),
-        tried: BTreeMap::new(),
-        is_partial: std::env::var_os("HCIMAGE_PARTIAL").is_some_and(|value| value == "1"),
-    };
+    let mut all = Run::new(&path_of("HCIMAGE_CHARTS"), Path::new("/nowhere"));
+    let is_partial = std::env::var_os("HCIMAGE_PARTIAL").is_some_and(|value| value == "1");
     let mut is_whole = true;
     for overlay in Library::built_in().unwrap() {
         is_whole &= all.overlay(&overlay);
     }
-    let said = all.schemas(&path("HCIMAGE_SCHEMAS_PYTHON"));
-    println!("{said}");
+    let checked = all.schemas(&path_of("HCIMAGE_SCHEMAS_PYTHON"));
     for (what, (at, count)) in &all.findings.0 {
         println!("FOUND: {what}\n       first with {at}; {count} times");
     }
+    assert!(checked > 0, "no object was checked");
     println!("{} found", all.findings.0.len());
     assert!(all.findings.0.is_empty(), "charts and overlays do not fit together: see above");
     assert!(
-        is_whole || all.is_partial,
+        is_whole || is_partial,
         "charts were NOT TRIED at their versions (PARTIAL=1 is content with that)"
     );
 }
 
+/// What `make real-charts` says.
+fn path_of(name: &str) -> PathBuf {
+    let value = std::env::var_os(name);
+    PathBuf::from(value.unwrap_or_else(|| panic!("{name} is not set: run make real-charts CHARTS=FOLDER")))
+}
+
 impl Run {
+    fn new(charts: &Path, overlays: &Path) -> Self {
+        let scratch = tempfile::tempdir().unwrap();
+        Self {
+            folder: Folder::read(charts, scratch.path()),
+            helm: path_of("HCIMAGE_HELM"),
+            overlays: overlays.to_owned(),
+            scratch,
+            findings: Findings::default(),
+            objects: BTreeMap::new(),
+            texts: BTreeMap::new(),
+            tried: BTreeMap::new(),
+        }
+    }
+
     /// Whether all its charts were there. Says in a line for each what was done.
     fn overlay(&mut self, overlay: &Overlay) -> bool {
         let choices = choices::of(overlay);
@@ -118,7 +130,7 @@ impl Run {
         for (nodes, count) in [(ONE, "one node"), (FOUR, "four nodes")] {
             for choice in &choices {
                 let at = format!("{}, {count}: {}", overlay.name, choice.label);
-                match active(overlay, choice, nodes) {
+                match active(&self.overlays, overlay, choice, nodes) {
                     Ok(active) => {
                         taken += 1;
                         self.choice(&active, &at);
@@ -130,22 +142,20 @@ impl Run {
         let mut is_whole = true;
         for ((chart, wanted), tried) in &self.tried {
             let what = format!("{} {chart}: wanted {wanted}", overlay.name);
-            let Some(found) = &tried.found else {
-                is_whole = false;
+            let found = tried.found.iter().map(String::as_str).collect::<Vec<_>>().join(" and ");
+            let is_wanted = wanted == &found;
+            is_whole &= is_wanted || wanted == OF_K3S;
+            if found.is_empty() {
                 println!("{what}, found none: NOT TRIED");
                 continue;
-            };
-            let is_wanted = wanted == found;
-            is_whole &= is_wanted;
-            let instead = if is_wanted { "" } else { " tried in its place: the wanted one is NOT TRIED;" };
-            println!(
-                "{what}, found {found};{instead} {} sets of values at {}",
-                tried.values.len(),
-                MINORS.join(", ")
-            );
+            }
+            let instead = " tried in its place: the wanted one is NOT TRIED;";
+            let instead = if is_wanted || wanted == OF_K3S { "" } else { instead };
+            let (count, minors) = (tried.values.len(), MINORS.join(", "));
+            println!("{what}, found {found};{instead} different values: {count}; Kubernetes: {minors}");
         }
         if self.tried.is_empty() {
-            println!("{}: no charts; its manifests alone, at {}", overlay.name, MINORS.join(", "));
+            println!("{}: no charts; its manifests alone; Kubernetes: {}", overlay.name, MINORS.join(", "));
         }
         println!(
             "    {taken} choices of parameters; {} more are refused by the overlay itself",
@@ -168,18 +178,26 @@ impl Run {
             let wanted = chart.version.as_str().to_owned();
             let there = self.folder.find(chart.chart.as_str(), &wanted).cloned();
             let given = given(active, chart);
-            let tried = self.tried.entry((chart.chart.as_str().to_owned(), wanted)).or_default();
-            let Some(there) = there else {
-                is_whole = false;
-                continue;
-            };
-            tried.found = Some(there.version.clone());
-            if tried.values.insert(given.clone()) {
-                for problem in given.files.iter().flat_map(|values| there.known.problems(values)) {
-                    self.findings.add(format!("{name}: chart {}: {problem}", there.name), at);
+            let key = (chart.chart.as_str().to_owned(), wanted);
+            self.tried.entry(key.clone()).or_default();
+            match there {
+                Some(there) => {
+                    self.keys(key, &there, &given, name, at);
+                    found.push((there, given));
                 }
+                None => is_whole = false,
             }
-            found.push((there, given));
+        }
+        // Charts of k3s that it gives values: their images are those of k3s.
+        let mut configured = Vec::new();
+        for given in manifests.texts.iter().filter_map(|text| charts::config(text)) {
+            let key = (given.release.clone(), OF_K3S.to_owned());
+            self.tried.entry(key.clone()).or_default();
+            let charts = self.folder.charts.iter().filter(|chart| chart.name == given.release);
+            for there in charts.cloned().collect::<Vec<_>>() {
+                self.keys(key.clone(), &there, &given, name, at);
+                configured.push((there, given.clone()));
+            }
         }
         for minor in MINORS {
             let mut asked = manifests.asked.clone();
@@ -196,6 +214,9 @@ impl Run {
                     None => is_whole = false,
                 }
             }
+            for (chart, given) in &configured {
+                self.render(chart, given, minor, name, at);
+            }
             for by in always {
                 self.findings.add(format!("{name}: {by} pulls its image at each start"), at);
             }
@@ -205,6 +226,34 @@ impl Run {
                     self.findings.add(format!("{name}: {problem}"), at);
                 }
             }
+        }
+    }
+
+    /// Whether a chart knows the keys of these values.
+    fn keys(&mut self, tried: (String, String), chart: &Chart, given: &Given, overlay: &str, at: &str) {
+        let tried = self.tried.entry(tried).or_default();
+        let is_new = tried.found.insert(chart.version.clone());
+        if !tried.values.insert(given.clone()) && !is_new {
+            return;
+        }
+        for problem in given.files.iter().flat_map(|values| chart.known.problems(values)) {
+            if !self.is_read(chart, given, &problem) {
+                let chart = format!("{} {}", chart.name, chart.version);
+                self.findings.add(format!("{overlay}: chart {chart}: {problem}"), at);
+            }
+        }
+    }
+
+    /// Whether a template reads a key that the chart does not name, as where it writes a whole `securityContext`: without the key
+    /// something else is rendered.
+    fn is_read(&self, chart: &Chart, given: &Given, problem: &Problem) -> bool {
+        let made = |given: &Given| rendered(&self.helm, self.scratch.path(), chart, given, MINORS[0]);
+        let mut without = given.clone();
+        without.files.push(problem.without());
+        match (made(given), made(given), made(&without)) {
+            // Certificates, say, are other ones each time: then nothing can be said.
+            (Ok(with), Ok(again), Ok(without)) => with == again && with != without,
+            _ => false,
         }
     }
 
@@ -237,9 +286,8 @@ impl Run {
         }
     }
 
-    /// What Kubernetes says to all objects.
-    fn schemas(&mut self, python: &Path) -> String {
-        let is_definition = |text: &str| text.lines().any(|line| line == "kind: CustomResourceDefinition");
+    /// What Kubernetes says to all objects; how many of them were looked at.
+    fn schemas(&mut self, python: &Path) -> u64 {
         let mut definitions: BTreeSet<&str> = self.folder.definitions.iter().map(String::as_str).collect();
         definitions
             .extend(self.texts.keys().map(|(_, text)| text.as_str()).filter(|text| is_definition(text)));
@@ -261,20 +309,20 @@ impl Run {
             self.findings.add(format!("Kubernetes refuses {what}"), at);
         }
         let unknown = texts("unknown");
-        assert!(said["checked"].as_u64().unwrap() > 0, "no object was checked");
         let unknown = if unknown.is_empty() { "none".to_owned() } else { unknown.join(", ") };
-        format!(
+        println!(
             "{} objects checked against {} definitions and the schemas of Kubernetes; NOT CHECKED for want of a \
              definition: {unknown}",
             said["checked"],
             definitions.len()
-        )
+        );
+        said["checked"].as_u64().unwrap()
     }
 }
 
 /// The overlay as a choice switches it on, or why it refuses that.
-fn active(overlay: &Overlay, choice: &Choice, nodes: &str) -> Result<ActiveOverlay, String> {
-    let loaded = |table: &str| load(Path::new("/nowhere"), table, nodes);
+fn active(dir: &Path, overlay: &Overlay, choice: &Choice, nodes: &str) -> Result<ActiveOverlay, String> {
+    let loaded = |table: &str| load(dir, table, nodes);
     let checked = loaded(&choice.table).or_else(|_| loaded(&choice.with_all));
     let checked = checked.map_err(|report| report.to_string().trim().replace('\n', " "))?;
     let mut all = checked.cluster.overlays.into_iter();
@@ -290,17 +338,24 @@ fn given(active: &ActiveOverlay, chart: &NeededChart) -> Given {
     }
 }
 
+fn is_definition(text: &str) -> bool {
+    text.lines().any(|line| line == "kind: CustomResourceDefinition")
+}
+
 fn objects_of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Objects {
     let mut objects = Objects { asked: Vec::new(), always: Vec::new(), texts: Vec::new() };
     for text in texts.into_iter().flat_map(charts::documents) {
-        for Container { workload, name, image, always_pulls, .. } in containers_of(&text).unwrap() {
+        // What is no YAML is for `schemas.py` to tell.
+        let documents = yaml_load::load(&text).ok().filter(|_| !is_definition(&text));
+        let containers = documents.iter().flat_map(|_| containers_of(&text).unwrap_or_default());
+        for Container { workload, name, image, always_pulls, .. } in containers {
             let by = format!("{workload}, container {name}");
             if always_pulls {
                 objects.always.push(by.clone());
             }
             objects.asked.push(Asked { by, image, is_named: false });
         }
-        for document in yaml_load::load(&text).unwrap() {
+        for document in documents.into_iter().flatten() {
             let text = |yaml: &yaml_rust2::Yaml| yaml.as_str().unwrap_or_default().to_owned();
             let by = format!("{} {}", text(&document["kind"]), text(&document["metadata"]["name"]));
             let named = images::named(&document).into_iter();

@@ -131,6 +131,18 @@ pub(super) fn documents(text: &str) -> Vec<String> {
     documents
 }
 
+/// The values that a `HelmChartConfig` gives a chart of k3s.
+pub(super) fn config(text: &str) -> Option<Given> {
+    let documents = yaml_load::load(text).ok()?;
+    let document = documents.iter().find(|document| document["kind"].as_str() == Some("HelmChartConfig"))?;
+    let text = |yaml: &Yaml| yaml.as_str().map(str::to_owned);
+    Some(Given {
+        release: text(&document["metadata"]["name"])?,
+        namespace: text(&document["metadata"]["namespace"])?,
+        files: vec![text(&document["spec"]["valuesContent"])?],
+    })
+}
+
 /// What Helm renders for a minor of Kubernetes, and what it warns of; or what it says where it refuses.
 pub(super) fn rendered(
     helm: &Path,
@@ -207,7 +219,8 @@ mod tests {
         assert_eq!((read.charts.len(), read.definitions.len()), (2, 1));
         for chart in &read.charts {
             assert!(chart.known.problems("copies: 2\ndb: {size: 2}\n").is_empty());
-            assert_eq!(chart.known.problems("db: {sise: 2}\n"), ["db.sise is no key of the chart"]);
+            let problems = chart.known.problems("db: {sise: 2}\n");
+            assert_eq!(problems[0].path, ["db", "sise"]);
         }
     }
 }
