@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use hcimage::cluster::Checked;
+use hcimage::formats::yaml_load;
 use hcimage::overlays::SecretValues;
 use hcimage::value::Secret;
 
@@ -569,4 +570,21 @@ fn a_long_chain_of_needs_is_refused() {
     }
     let said = load(dir.path(), "[overlays.n0]\n", ONE).unwrap_err().to_string();
     assert!(said.contains("more than 100 overlays"), "{said}");
+}
+
+/// As JSON, but for what YAML does not print; and what is JSON already stays as it is.
+#[test]
+fn values_are_written_so_that_yaml_reads_the_same_text() {
+    let text = "a: b # \" ' \\ \u{7f}\u{85}\u{2028} ü {{ 1 }}";
+    let manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: default}\ndata:\n  a: {{ t }}\n  b: {{ t | tojson }}\n  c: {{ (t | tojson) | tojson }}\n  d: {{ 7 }}\n  e: {{ [1, true, \"x\"] }}\n";
+    let definition = "about = \"x\"\n[parameters.t]\ntype = \"text\"\nhelp = \"x\"\n";
+    let tables = format!("[overlays.shop]\nt = {}\n", toml::Value::String(text.to_owned()));
+    let checked = shop(definition, &[("manifests/a.yaml", manifest)], &tables).unwrap();
+    let documents = yaml_load::load(&checked.cluster.overlays[0].shown.files[0].text).unwrap();
+    let data = &documents[0]["data"];
+    assert_eq!(data["a"].as_str(), Some(text));
+    assert_eq!(data["b"].as_str(), Some(text));
+    let quoted: String = serde_json::from_str(data["c"].as_str().unwrap()).unwrap();
+    assert_eq!(quoted, text);
+    assert_eq!((data["d"].as_i64(), data["e"][1].as_bool()), (Some(7), Some(true)));
 }

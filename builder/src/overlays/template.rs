@@ -187,7 +187,9 @@ impl<'a> Templates<'a> {
         });
         // What JSON leaves as it is, and YAML does not print.
         environment.set_formatter(|out, state, value| match (state.auto_escape(), value.as_str()) {
-            (AutoEscape::Json, Some(text)) => out.write_str(&quoted(text)).map_err(Error::from),
+            (AutoEscape::Json, Some(text)) if !value.is_safe() => {
+                out.write_str(&quoted(text)).map_err(Error::from)
+            }
             _ => escape_formatter(out, state, value),
         });
         // minijinja's own takes a name that is not known for null.
