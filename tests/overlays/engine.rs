@@ -556,6 +556,22 @@ fn an_overlay_of_a_thousand_objects_is_enough() {
     refused(shop(DEFINITION, &parts, TABLE), &["1001 objects, expected at most 1000"]);
 }
 
+/// What each may unfold to, all of them together may not.
+#[test]
+fn aliases_in_many_manifests_are_bounded_together() {
+    let aliases = "*a, ".repeat(4000);
+    let bomb = format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: cX, namespace: default}}\nx: &a [{}]\ny: [{aliases}]\n",
+        "1, ".repeat(60)
+    );
+    let parts: Vec<(String, String)> = (0..40)
+        .map(|number| (format!("manifests/m{number}.yaml"), bomb.replace('X', &number.to_string())))
+        .collect();
+    let parts: Vec<(&str, &str)> = parts.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    shop(DEFINITION, &parts[..1], TABLE).unwrap();
+    refused(shop(DEFINITION, &parts, TABLE), &["all of them together"]);
+}
+
 /// Whatever its needs are, they end.
 #[test]
 fn a_long_chain_of_needs_is_refused() {

@@ -114,6 +114,14 @@ impl ActiveOverlay {
         let mut active =
             Self { overlay, parameters, given, asked_by, needs, shown: Manifests::default(), facts };
         active.shown = active.filled(SecretValues::Masked)?;
+        // Aliases can make much of little, and what all manifests unfold to is in memory at once.
+        let all: Vec<&str> = active.shown.files.iter().map(|file| file.text.as_str()).collect();
+        if all.len() > 1
+            && let Err(error) = yaml_load::load(&all.join("\n---\n"))
+        {
+            let problem = format!("all of them together: {}", error.problem);
+            return Err(OverlayError::invalid(&active.overlay.folder.path("manifests"), problem));
+        }
         let count = active.documents().count();
         if count > MOST_OBJECTS {
             let problem = format!("{count} objects, expected at most {MOST_OBJECTS}");
