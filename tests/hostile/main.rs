@@ -8,6 +8,7 @@ mod cache;
 mod clock;
 mod leftovers;
 mod limits;
+mod overlays;
 mod placement;
 mod project;
 mod servers;
