@@ -103,13 +103,13 @@ pub(crate) struct ControlPlane {
 }
 
 /// A program that `make api-test` names.
-fn program(variable: &str) -> PathBuf {
+pub(crate) fn program(variable: &str) -> PathBuf {
     let path = std::env::var_os(variable);
     PathBuf::from(path.unwrap_or_else(|| panic!("{variable} is not set: run make api-test")))
 }
 
 /// Ports that were free a moment ago.
-fn ports<const N: usize>() -> [u16; N] {
+pub(crate) fn ports<const N: usize>() -> [u16; N] {
     let sockets = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     sockets.map(|socket| socket.local_addr().unwrap().port())
 }
@@ -164,19 +164,24 @@ impl ControlPlane {
         plane
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn spawn(&self, variable: &str, log: &str, arguments: &[(&str, String)]) -> Child {
+    pub(crate) fn spawn(&self, variable: &str, log: &str, arguments: &[(&str, String)]) -> Child {
         let mut command = Command::new(program(variable));
         command.args(arguments.iter().map(|(name, value)| format!("--{name}={value}")));
         let log = File::options().create(true).append(true).open(self.path(log)).unwrap();
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
     }
 
-    /// Starts the API server and waits until it is ready.
+    /// Starts the API server and waits until it is ready. No controller makes the accounts that pods would need.
     pub(crate) fn start(&mut self) {
+        self.start_with(&[("disable-admission-plugins", "ServiceAccount".into())]);
+    }
+
+    /// The same, with other arguments beside those that k3s has too.
+    pub(crate) fn start_with(&mut self, more: &[(&str, String)]) {
         let file = |name: &str| self.path(name).display().to_string();
         let arguments = [
             ("etcd-servers", format!("http://127.0.0.1:{}", self.etcd_port)),
@@ -195,9 +200,8 @@ impl ControlPlane {
             ("enable-admission-plugins", "NodeRestriction".into()),
             ("anonymous-auth", "false".into()),
             ("allow-privileged", "true".into()),
-            // No controller makes the account that pods would need.
-            ("disable-admission-plugins", "ServiceAccount".into()),
         ];
+        let arguments: Vec<_> = arguments.into_iter().chain(more.iter().cloned()).collect();
         self.api = Some(self.spawn("HCIMAGE_KUBE_APISERVER", "api.log", &arguments));
         let started = Instant::now();
         self.wait_for("/readyz");
@@ -250,7 +254,7 @@ impl ControlPlane {
     }
 }
 
-fn end(child: Option<Child>) {
+pub(crate) fn end(child: Option<Child>) {
     if let Some(mut child) = child {
         // It may have ended by itself already.
         let _ = child.kill();
