@@ -1,13 +1,24 @@
 #!/usr/bin/env bash
-# Builds kube-apiserver from its Go module, unpacks Debian's etcd, and takes helm-controller's definition of HelmChart, for
-# `make api-test`. Installs nothing.
+# Builds parts of Kubernetes from their Go modules, unpacks Debian's etcd, and takes helm-controller's definitions, for
+# `make api-test` and `make overlay-judge`. Installs nothing.
 #
-#   build.sh DIR   puts them into DIR, where they are not there yet
+#   build.sh DIR                   kube-apiserver, etcd and the definitions, where DIR does not have them yet
+#   build.sh --control-plane DIR   and kube-controller-manager, kube-scheduler, etcd 3.6, and kwok with what it plays
 #
-# The first build takes about eight minutes of a processor and 4 GB in Go's caches.
+# The first build of kube-apiserver takes about eight minutes of a processor and 4 GB in Go's caches, the rest three more minutes.
 set -euo pipefail
 
-[ $# -eq 1 ] || { sed -n '2,${/^#/!q;s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2; exit 2; }
+usage() {
+    sed -n '2,${/^#/!q;s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2
+    exit 2
+}
+
+programs=(kube-apiserver)
+if [ "${1-}" = --control-plane ]; then
+    programs+=(kube-controller-manager kube-scheduler)
+    shift
+fi
+[ $# -eq 1 ] || usage
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 mkdir -p "$1"
 dir=$(cd "$1" && pwd)
@@ -17,25 +28,61 @@ die() {
     exit 1
 }
 
+need_go() {
+    command -v go >/dev/null || die "go is missing: install Go 1.26 or later"
+}
+
+# Where Go has unpacked a module that a go.mod here names: FOLDER MODULE.
+module() {
+    local found
+    found=$(cd "$here/$1" && go mod download -json "$2")
+    sed -n 's/^\t"Dir": "\(.*\)",$/\1/p' <<<"$found"
+}
+
 version=$(awk '$1 == "k8s.io/kubernetes" { print $2 }' "$here/go.mod")
 minor=${version#v1.}
 
-if [ ! -x "$dir/kube-apiserver" ]; then
-    command -v go >/dev/null || die "go is missing: install Go 1.26 or later"
-    echo "building kube-apiserver $version"
+for program in "${programs[@]}"; do
+    [ ! -x "$dir/$program" ] || continue
+    need_go
+    echo "building $program $version"
     # Without these it calls itself v0.0.0-master, and clients take it for another version.
     set_version="-X k8s.io/component-base/version.gitVersion=$version
         -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=${minor%%.*}"
     (cd "$here" && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w ${set_version//$'\n'/ }" \
-        -o "$dir/kube-apiserver.new" k8s.io/kubernetes/cmd/kube-apiserver)
-    mv "$dir/kube-apiserver.new" "$dir/kube-apiserver"
+        -o "$dir/$program.new" "k8s.io/kubernetes/cmd/$program")
+    mv "$dir/$program.new" "$dir/$program"
+done
+
+# kwok watches in a way that Debian's etcd 3.4 cannot serve.
+if [ "${#programs[@]}" -gt 1 ] && [ ! -x "$dir/etcd-3.6" ]; then
+    need_go
+    echo "building etcd"
+    (cd "$here" && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w" \
+        -o "$dir/etcd-3.6.new" go.etcd.io/etcd/server/v3)
+    mv "$dir/etcd-3.6.new" "$dir/etcd-3.6"
 fi
 
-if [ ! -f "$dir/helmcharts.yaml" ]; then
-    command -v go >/dev/null || die "go is missing: install Go 1.26 or later"
-    module=$(cd "$here/definitions" && go mod download -json github.com/k3s-io/helm-controller)
-    module=$(sed -n 's/^\t"Dir": "\(.*\)",$/\1/p' <<<"$module")
-    install -m 644 "$module/pkg/crds/yaml/generated/helm.cattle.io_helmcharts.yaml" "$dir/helmcharts.yaml"
+for kind in helmcharts helmchartconfigs; do
+    [ ! -f "$dir/$kind.yaml" ] || continue
+    need_go
+    crds=$(module definitions github.com/k3s-io/helm-controller)/pkg/crds/yaml/generated
+    install -m 644 "$crds/helm.cattle.io_$kind.yaml" "$dir/$kind.yaml"
+done
+
+if [ "${#programs[@]}" -gt 1 ] && [ ! -x "$dir/kwok" ]; then
+    need_go
+    echo "building kwok"
+    stages=$(module kwok sigs.k8s.io/kwok)/kustomize/stage
+    # What it plays: nodes that are ready, pods that run or complete at once, and volumes for claims of every class.
+    for stage in node/fast/node-initialize node/heartbeat-with-lease/node-heartbeat-with-lease \
+        pod/fast/pod-{ready,complete,delete} volume/fast/{pvc-provision,pvc-delete,pv-bind,pv-delete}; do
+        echo ---
+        sed "s/self.spec.storageClassName == 'kwok-volume'/has(self.spec.storageClassName)/" "$stages/$stage.yaml"
+    done >"$dir/kwok.yaml"
+    (cd "$here/kwok" && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w" \
+        -o "$dir/kwok.new" sigs.k8s.io/kwok/cmd/kwok)
+    mv "$dir/kwok.new" "$dir/kwok"
 fi
 
 if [ ! -x "$dir/etcd" ]; then
