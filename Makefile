@@ -5,7 +5,7 @@
 .DEFAULT_GOAL := build
 .PHONY: help build release compilers setup programs programs-and-double bases checkers quick lint format clippy doc deny deny-offline check \
 	unit-test image-test other-test boot-test test simulate real-image ext4-matrix support-table support-check demo bench power-cuts \
-	boot-packages boot-publishers boot-more boot-etcd boot-raspi3b bench-boot api-test helm-test real-charts etcd-test fuzz clean
+	boot-packages boot-publishers boot-more boot-etcd boot-raspi3b bench-boot api-test overlay-judge helm-test real-charts etcd-test fuzz clean
 # A prerequisite comes before the next one, also with -j: setup before what needs it. cargo uses all processors by itself.
 .NOTPARALLEL:
 
@@ -148,6 +148,17 @@ api-test: ## hc-firstboot's client, and the stand-in for k3s, against a real kub
 	HCIMAGE_KUBE_APISERVER=$(abspath $(API_DIR))/kube-apiserver HCIMAGE_ETCD=$(abspath $(API_DIR))/etcd \
 		HCIMAGE_HELM_CRD=$(abspath $(API_DIR))/helmcharts.yaml \
 		$(CARGO_TEST) --test kube_api -- --ignored --nocapture --test-threads 1
+
+# HCIMAGE_OVERLAY=NAME judges one alone.
+overlay-judge: ## every overlay on a real control plane whose nodes are played, applied and removed again; needs Go, installs nothing
+	tests/kube-apiserver/build.sh --control-plane $(API_DIR)
+	HCIMAGE_KUBE_APISERVER=$(abspath $(API_DIR))/kube-apiserver HCIMAGE_ETCD=$(abspath $(API_DIR))/etcd-3.6 \
+		HCIMAGE_KUBE_CONTROLLER_MANAGER=$(abspath $(API_DIR))/kube-controller-manager \
+		HCIMAGE_KUBE_SCHEDULER=$(abspath $(API_DIR))/kube-scheduler \
+		HCIMAGE_KWOK=$(abspath $(API_DIR))/kwok HCIMAGE_KWOK_STAGES=$(abspath $(API_DIR))/kwok.yaml \
+		HCIMAGE_HELM_CRD=$(abspath $(API_DIR))/helmcharts.yaml \
+		HCIMAGE_HELM_CONFIG_CRD=$(abspath $(API_DIR))/helmchartconfigs.yaml \
+		$(CARGO_TEST) --test overlay_judge -- --ignored --nocapture
 
 helm-test: setup ## charts that Helm 4 packs, lists and renders; needs Go, installs nothing of it
 	tests/helm/build.sh $(HELM_DIR)

@@ -1,0 +1,171 @@
+//! Every overlay that is compiled in, on a real control plane: admission, controllers, scheduler and the collector of garbage.
+//!
+//! `make overlay-judge` builds the programs and runs this; docs/testing.md says what is real. A run leaves one line for each
+//! overlay and cluster, with what was seen.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+#![allow(clippy::print_stdout, reason = "what was judged is told")]
+
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "each test uses a part of it")]
+mod support;
+
+#[path = "../kube_api/control_plane.rs"]
+#[allow(dead_code, reason = "each test uses a part of it")]
+mod control_plane;
+
+#[path = "../../../overlays/clusters.rs"]
+mod clusters;
+
+mod api;
+mod checks;
+mod controls;
+mod judge;
+mod machines;
+mod objects;
+
+use std::fs;
+use std::path::Path;
+
+use hcimage::board::Boards;
+use hcimage::cluster::{self, Checked};
+use hcimage::overlays::Library;
+
+use api::Api;
+use clusters::{FOUR, ONE, load, table};
+use judge::Judge;
+use machines::{Machine, Machines};
+
+/// A Raspberry Pi 4 with 4 GB, and a Compute Module with 8 GB.
+const PI: Machine = Machine { capacity: "4Gi", allocatable: "3277Mi" };
+const MODULE: Machine = Machine { capacity: "8Gi", allocatable: "7373Mi" };
+
+/// More than what must be set: choices that make other objects. The overlays that a table needs stand in it.
+const CHOICES: &[(&str, &str)] = &[
+    ("calico without tunnels", "[overlays.calico]\nencapsulation = \"none\"\n"),
+    ("cert-manager with its own CA", "[overlays.cert-manager]\nissuer = \"private\"\n"),
+    (
+        "cert-manager with Cloudflare",
+        "[overlays.cert-manager]\nissuer = \"production\"\nemail = \"kim@example.org\"\ndns = \"cloudflare\"\n\
+         dns-token = \"t\"\ndns-zones = [\"example.org\"]\n",
+    ),
+    (
+        "cert-manager with an ACME server",
+        "[overlays.cert-manager]\nissuer = \"own\"\nacme-server = \"https://ca.home.lan/directory\"\nacme-ca = \"QQ==\"\n\
+         acme-key-id = \"1\"\nacme-key = \"a2V5\"\ndns = \"rfc2136\"\ndns-server = \"192.168.1.53\"\ndns-account = \"k\"\n\
+         dns-token = \"dA==\"\n",
+    ),
+    (
+        "cilium with addresses and gateways",
+        "[overlays.cilium]\naddresses = [\"192.168.1.240-192.168.1.250\", \"192.168.2.0/24\"]\ninterfaces = [\"^eth0$\"]\n\
+         gateway-api = true\n",
+    ),
+    (
+        "dyndns by a URL",
+        "[overlays.dyndns]\nprovider = \"url\"\nhost = \"home.example.org\"\n\
+      url = \"https://d.example.org/?h={host}&i={ip}\"\nminutes = 59\npassword = \"a: b # \\\"c\"\n",
+    ),
+    (
+        "ingress-auth in two namespaces",
+        "[overlays.ingress-auth]\nnamespaces = [\"default\", \"shop\"]\nmake-namespaces = true\n",
+    ),
+    (
+        "longhorn with all that it has",
+        "[overlays.longhorn]\ndefault-class = true\nui-host = \"longhorn.home.lan\"\nui-issuer = \"default\"\n\
+         backup-target = \"s3://b@eu/\"\nbackup-endpoint = \"https://s3.example.org\"\nbackup-access-key = \"a\"\n\
+         backup-secret-key = \"s\"\n[overlays.cert-manager]\n",
+    ),
+    (
+        "nextcloud with a certificate",
+        "[overlays.nextcloud]\nhost = \"cloud.example.org\"\nmore-hosts = [\"cloud.home.lan\"]\nissuer = \"default\"\n\
+         php-memory-mib = 1024\n[overlays.cert-manager]\n",
+    ),
+    ("nextcloud without redis", "[overlays.nextcloud]\nhost = \"cloud.example.org\"\nredis = false\n"),
+    (
+        "nfs as the default class",
+        "[overlays.nfs]\nserver = \"nas.home.lan\"\npath = \"/volume1/k\"\ndefault-class = true\nroot-squash = true\n",
+    ),
+    (
+        "traefik-config with all that it has",
+        "[overlays.traefik-config]\nredirect = true\ndashboard = \"traefik.home.lan\"\ndefault-certificate = \"home-tls\"\n\
+         gateway-api = true\naccess-log = \"json\"\n",
+    ),
+    ("tunnel by inlets", "[overlays.tunnel]\nkind = \"inlets\"\nserver = \"2001:db8::1\"\nlicense = \"l\"\n"),
+];
+
+/// Judges one cluster after the other, and says at the end what was found.
+struct Run {
+    judge: Judge,
+    findings: Vec<String>,
+}
+
+impl Run {
+    fn judge(&mut self, title: &str, checked: &Checked, machine: Machine) {
+        match self.judge.judge(checked, machine) {
+            Ok(seen) => println!("  {title}: {seen}"),
+            Err(found) => {
+                println!("  {title}: FAILED\n    {}", found.join("\n    "));
+                self.findings.extend(found.into_iter().map(|one| format!("{title}: {one}")));
+            }
+        }
+    }
+}
+
+fn loaded(tables: &str, nodes: &str) -> Checked {
+    load(Path::new("/nowhere"), tables, nodes).unwrap_or_else(|report| panic!("{tables}\n{report}"))
+}
+
+/// An example of the documentation, with the files that it asks its reader to write.
+fn example(name: &str) -> Checked {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples").join(name);
+    let dir = tempfile::tempdir().unwrap();
+    let text = fs::read_to_string(from.join("cluster.toml")).unwrap();
+    fs::write(dir.path().join("cluster.toml"), &text).unwrap();
+    fs::write(
+        dir.path().join("admin.pub"),
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFfJV3iyL2yQ6yUq1vfF0q4l9lJ2m2yyYJ8Yv0m3lGxN a@b\n",
+    )
+    .unwrap();
+    for file in text.split('"').filter(|word| word.ends_with("-token.txt")) {
+        fs::write(dir.path().join(file), "Ab3-token_of.a~provider\n").unwrap();
+    }
+    let file = dir.path().join("cluster.toml");
+    cluster::load(&file, &Boards::load(None).unwrap(), &Library::new(Vec::new()))
+        .unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+#[test]
+#[ignore = "needs a real control plane: make overlay-judge"]
+fn every_overlay_runs_on_a_real_control_plane() {
+    let machines = Machines::start();
+    let mut run = Run { judge: Judge::new(Api::new(&machines)), findings: Vec::new() };
+    run.judge.define_kinds();
+    println!("controls:");
+    run.findings.extend(controls::check(&mut run.judge));
+    let only = std::env::var("HCIMAGE_OVERLAY").ok();
+    let wanted = |name: &str| only.as_deref().is_none_or(|only| name.split(' ').next() == Some(only));
+    let all = Library::built_in().unwrap();
+    assert!(all.len() >= 15, "they are not compiled in");
+    for (nodes, machine, count) in [(ONE, PI, "one node"), (FOUR, MODULE, "four nodes")] {
+        println!("{count}, {} each:", machine.capacity);
+        for overlay in all.iter().filter(|overlay| wanted(overlay.name.as_str())) {
+            run.judge(overlay.name.as_str(), &loaded(&table(overlay), nodes), machine);
+        }
+    }
+    println!("choices, on one node, {}:", PI.capacity);
+    for (title, tables) in CHOICES.iter().filter(|(title, _)| wanted(title)) {
+        run.judge(title, &loaded(tables, ONE), PI);
+    }
+    println!("examples:");
+    // The least memory that the second is for; the first does not say.
+    for name in ["home-cloud", "turing-pi-apps"].iter().filter(|_| only.is_none()) {
+        run.judge(name, &example(name), PI);
+    }
+    assert!(run.findings.is_empty(), "{}", run.findings.join("\n"));
+}
