@@ -117,6 +117,9 @@ fn show(library: &Library, name: &DnsLabel) -> anyhow::Result<()> {
 fn parameters(out: &mut impl Write, overlay: &Overlay) -> anyhow::Result<()> {
     for (name, parameter) in &overlay.parameters {
         writeln!(out, "# {}", printable(&parameter.help))?;
+        if !parameter.choices.is_empty() {
+            writeln!(out, "# One of: {}", printable(&parameter.choices.join(", ")))?;
+        }
         let sign = if parameter.default.is_none() && !parameter.optional { "" } else { "#" };
         writeln!(out, "{sign}{name} = {}", printable(&shown(parameter)))?;
     }
@@ -130,8 +133,9 @@ fn parameters(out: &mut impl Write, overlay: &Overlay) -> anyhow::Result<()> {
 }
 
 fn shown(parameter: &Parameter) -> String {
-    let value = parameter.default.as_ref().or(parameter.example.as_ref());
-    let value = value.cloned().unwrap_or_else(|| parameter.kind.nothing());
+    let given = parameter.default.as_ref().or(parameter.example.as_ref()).cloned();
+    let choice = || parameter.choices.first().cloned().map(ParameterValue::Text);
+    let value = given.or_else(choice).unwrap_or_else(|| parameter.kind.nothing());
     match value {
         ParameterValue::Switch(on) => on.to_string(),
         ParameterValue::Number(number) => number.to_string(),
@@ -144,9 +148,12 @@ fn shown(parameter: &Parameter) -> String {
 
 /// What it brings where all parameters have their defaults.
 fn brings(out: &mut impl Write, overlay: &Overlay) -> anyhow::Result<()> {
-    let Some(needs) = overlay.usual_needs() else { return Ok(()) };
-    for line in lines(&needs) {
-        writeln!(out, "{}", printable(&line))?;
+    let lines = overlay.usual_needs().map(|needs| lines(&needs)).unwrap_or_default();
+    if !lines.is_empty() {
+        writeln!(out, "\nwhat it brings, with these values:")?;
+    }
+    for line in lines {
+        writeln!(out, "  {}", printable(&line))?;
     }
     Ok(())
 }

@@ -123,6 +123,12 @@ impl Session {
         let cx = self.cx();
         // What cannot be cleared away is no reason not to build.
         let _ = cx.cache.clear_leftovers(cx.progress);
+        // Somebody's own takes the place of one that is compiled in.
+        for active in &project.cluster.overlays {
+            if let Some(dir) = &active.overlay.dir {
+                cx.progress.message(&format!("overlay {} from {dir}", active.name()));
+            }
+        }
         let mut wanted = Vec::new();
         for (name, choice) in &project.cluster.boards {
             wanted.push((name, &choice.profile, sources.base_of(&choice.profile, choice.base.as_ref())?));
