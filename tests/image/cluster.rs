@@ -194,7 +194,7 @@ fn a_cluster_that_cannot_be_built_leaves_nothing() {
     let lab = Lab::new();
     let file = lab.dir.path().join("cluster.toml");
     fs::write(&file, format!("{CLUSTER}\n[overlays.nextcloud]\n")).unwrap();
-    fail(&mut lab.command("build"), 2, &["overlays are not available", "remove [overlays.nextcloud]"]);
+    fail(&mut lab.command("build"), 2, &["missing `host` in [overlays.nextcloud]"]);
     fs::write(&file, CLUSTER.replace("address = \"192.168.7.13\"", "adress = \"192.168.7.13\"")).unwrap();
     fail(&mut lab.command("build"), 2, &["did you mean `address`?"]);
     assert_eq!(names(lab.dir.path()), ["cluster.toml", "shop.yaml"]);
