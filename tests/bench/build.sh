@@ -10,11 +10,7 @@ cd "$(dirname "$0")/../.."
 rounds=${ROUNDS:-7}
 binary_bytes=75000000
 images_bytes=200000000
-hcimage=${CARGO_TARGET_DIR:-target}/release/hcimage
-work=$(mktemp -d "${BENCH_DIR:-target}/bench-XXXXXX")
-trap 'rm -rf "$work"' EXIT
-
-say() { printf '%s\n' "$*" >&2; }
+source tests/bench/lib.sh
 
 say "preparing: base image, and a k3s release of real size around the stand-in"
 base=$(tests/bases/make.sh debian-pi-arm64)
@@ -26,23 +22,19 @@ tests/k3s-double/make-release.sh "$release" \
 bundle=("$release/k3s-arm64" "$release/k3s-airgap-images-arm64.tar.zst")
 cat "$base" "${bundle[@]}" >/dev/null
 
-# measure NAME COMMAND...: appends seconds and KiB of peak memory to a file of that name.
-measure() {
-    local name=$1
-    shift
+# into_empty NAME COMMAND...: measures a command with an empty folder for what it writes.
+into_empty() {
     rm -rf "$work/out"
     mkdir "$work/out"
-    sync "$work"
-    /usr/bin/time --append --output "$work/$name" --format '%e %M' "$@" >/dev/null 2>"$work/log" ||
-        { cat "$work/log" >&2; exit 1; }
+    measure "$@"
 }
 
 build() {
-    measure hcimage "$hcimage" build --board cm4 --base "$base" --k3s "$release" \
+    into_empty hcimage "$hcimage" build --board cm4 --base "$base" --k3s "$release" \
         --output "$work/out/image.img" --lock "$work/out/lock"
 }
 plain() {
-    measure "$1" bash -c 'base=$1 work=$2; shift 2; cp --sparse=always "$base" "$work/out/image"
+    into_empty "$1" bash -c 'base=$1 work=$2; shift 2; cp --sparse=always "$base" "$work/out/image"
         cp "$@" "$work/out/"; [ "$0" = copy ] || sync "$work"/out/*' "$1" "$base" "$work" "${bundle[@]}"
 }
 
@@ -53,14 +45,10 @@ for ((round = 1; round <= rounds; round++)); do
     plain copy_and_sync
 done
 
-median() { cut -d' ' -f1 "$work/$1" | sort -n | sed -n "$(((rounds + 1) / 2))p"; }
-ratio() { awk -v a="$(median hcimage)" -v b="$(median "$1")" 'BEGIN { printf "%.2f", a / b }'; }
-peak=$(cut -d' ' -f2 "$work/hcimage" | sort -n | tail -n 1)
-
 cat <<END
 $(stat --format=%s "$base" | numfmt --to=iec-i --suffix=B) base with $(du --block-size=1 "$base" | cut -f1 | numfmt --to=iec-i --suffix=B) of data, $(numfmt --to=iec-i --suffix=B $((binary_bytes + images_bytes))) bundle, median of $rounds rounds
   hcimage build                        $(median hcimage) s
-  copy of the same bytes               $(median copy) s   ratio $(ratio copy)
-  copy of the same bytes, and sync     $(median copy_and_sync) s   ratio $(ratio copy_and_sync)   goal: at most 1.2
-  peak memory of hcimage               $((peak / 1024)) MiB   goal: at most 64 MiB
+  copy of the same bytes               $(median copy) s   ratio $(ratio "$(median hcimage)" "$(median copy)")
+  copy of the same bytes, and sync     $(median copy_and_sync) s   ratio $(ratio "$(median hcimage)" "$(median copy_and_sync)")   goal: at most 1.2
+  peak memory of hcimage               $(peak hcimage) MiB   goal: at most 64 MiB
 END

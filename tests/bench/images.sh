@@ -15,13 +15,9 @@ layer_bytes=100000000
 shared=8
 more_images=10
 more_bytes=5000000
-hcimage=$PWD/${CARGO_TARGET_DIR:-target}/release/hcimage
-case ${CARGO_TARGET_DIR:-} in /*) hcimage=$CARGO_TARGET_DIR/release/hcimage ;; esac
-work=$(realpath "$(mktemp -d "${BENCH_DIR:-target}/bench-XXXXXX")")
+source tests/bench/lib.sh
 registry=
 trap '[ -z "$registry" ] || kill "$registry" 2>/dev/null; rm -rf "$work"' EXIT
-
-say() { printf '%s\n' "$*" >&2; }
 
 say "preparing: base image, k3s release, and a registry with images of $layers layers"
 base=$(tests/bases/make.sh debian-pi-arm64)
@@ -107,14 +103,6 @@ for ((number = layers; number < layers + more_images; number++)); do
 done
 rm -rf "$layout"
 
-# measure NAME COMMAND...: appends seconds and KiB of peak memory to a file of that name.
-measure() {
-    local name=$1
-    shift
-    sync "$work"
-    /usr/bin/time --append --output "$work/$name" --format '%e %M' "$@" >/dev/null 2>"$work/log" ||
-        { cat "$work/log" >&2; exit 1; }
-}
 plan() {
     local name=$1
     shift
@@ -141,9 +129,6 @@ for ((number = layers; number < layers + more_images; number++)); do ten+=(--ima
 plan ten "${ten[@]}"
 archived=$(stat --format=%s "$(archive)")
 
-median() { cut -d' ' -f1 "$work/$1" | sort -n | sed -n "$(((rounds + 1) / 2))p"; }
-peak() { cut -d' ' -f2 "$work/$1" | sort -n | tail -n 1 | awk '{ printf "%d", $1 / 1024 }'; }
-ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / b }'; }
 pull=$(awk -v a="$(median all)" -v b="$(median archive)" 'BEGIN { printf "%.2f", a - b }')
 
 cat <<END

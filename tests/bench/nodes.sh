@@ -9,12 +9,7 @@ cd "$(dirname "$0")/../.."
 rounds=${ROUNDS:-5}
 few=1
 many=${NODES:-6}
-hcimage=$PWD/${CARGO_TARGET_DIR:-target}/release/hcimage
-case ${CARGO_TARGET_DIR:-} in /*) hcimage=$CARGO_TARGET_DIR/release/hcimage ;; esac
-work=$(realpath "$(mktemp -d "${BENCH_DIR:-target}/bench-XXXXXX")")
-trap 'rm -rf "$work"' EXIT
-
-say() { printf '%s\n' "$*" >&2; }
+source tests/bench/lib.sh
 
 say "preparing: base image, and a k3s release of real size around the stand-in"
 base=$(tests/bases/make.sh debian-pi-arm64)
@@ -40,30 +35,21 @@ cluster() {
 
 build() {
     rm -rf "$work/$1/out"
-    (cd "$work/$1" && timed "$work/nodes-$1" "$hcimage" build --k3s "$release" --lock lock)
-}
-# timed FILE COMMAND...: appends the seconds to FILE.s.
-timed() {
-    local name=$1
-    shift
-    sync "$work"
-    /usr/bin/time --append --output "$name.s" --format %e "$@" >/dev/null 2>"$work/log" ||
-        { cat "$work/log" >&2; exit 1; }
+    (cd "$work/$1" && measure "nodes-$1" "$hcimage" build --k3s "$release" --lock lock)
 }
 cluster "$few"
 cluster "$many"
 build "$few"
-rm -f "$work/nodes-$few.s"
+rm -f "$work/nodes-$few"
 
 for ((round = 1; round <= rounds; round++)); do
     say "round $round of $rounds"
     build "$few"
     build "$many"
     rm -f "$work/copy"
-    timed "$work/copy" bash -c 'cp --reflink=never --sparse=always "$0" "$1" && sync "$1"' "$work/$few/out/n-1.img" "$work/copy"
+    measure plain bash -c 'cp --reflink=never --sparse=always "$0" "$1" && sync "$1"' "$work/$few/out/n-1.img" "$work/copy"
 done
 
-median() { sort -n "$work/$1.s" | sed -n "$(((rounds + 1) / 2))p"; }
 reflinks=no
 cp --reflink=always "$work/copy" "$work/clone" 2>/dev/null && reflinks=yes
 
@@ -71,7 +57,7 @@ cat <<END
 $(stat --format=%s "$work/copy" | numfmt --to=iec-i --suffix=B) image with $(du --block-size=1 "$work/copy" | cut -f1 | numfmt --to=iec-i --suffix=B) of data, median of $rounds rounds; reflinks: $reflinks
   cluster of $few                     $(median "nodes-$few") s
   cluster of $many                     $(median "nodes-$many") s
-$(awk -v few="$(median "nodes-$few")" -v many="$(median "nodes-$many")" -v n="$((many - few))" -v copy="$(median copy)" 'BEGIN {
+$(awk -v few="$(median "nodes-$few")" -v many="$(median "nodes-$many")" -v n="$((many - few))" -v copy="$(median plain)" 'BEGIN {
     node = (many - few) / n
     printf "  each further node                %.2f s\n  sparse copy of its image, synced %.2f s   ratio %.2f   goal: at most 1.1 (with reflinks: 0.3 s)\n", node, copy, node / copy }')
 END

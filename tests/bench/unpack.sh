@@ -9,11 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 rounds=${ROUNDS:-5}
-hcimage=${CARGO_TARGET_DIR:-target}/release/hcimage
-work=$(mktemp -d "${BENCH_DIR:-target}/bench-XXXXXX")
-trap 'rm -rf "$work"' EXIT
-
-say() { printf '%s\n' "$*" >&2; }
+source tests/bench/lib.sh
 
 say "preparing: a base of real size, and packing it"
 base=$(tests/bases/make.sh debian-pi-arm64)
@@ -21,15 +17,6 @@ packed=$work/base.img.xz
 # What follows the partitions of an image is nobody's: the same bytes once more make the size of a real one.
 cat "$base" "$base" | xz -T0 --lzma2=preset=1,dict=8MiB --block-size=24MiB >"$packed"
 cat "$packed" >/dev/null
-
-# measure NAME COMMAND...: appends seconds and KiB of peak memory to a file of that name.
-measure() {
-    local name=$1
-    shift
-    sync "$work"
-    /usr/bin/time --append --output "$work/$name" --format '%e %M' "$@" >/dev/null 2>"$work/log" ||
-        { cat "$work/log" >&2; exit 1; }
-}
 
 for ((round = 1; round <= rounds; round++)); do
     say "round $round of $rounds"
@@ -39,12 +26,9 @@ for ((round = 1; round <= rounds; round++)); do
     measure xz bash -c 'xz -dT0 <"$0" | sha256sum' "$packed"
 done
 
-median() { cut -d' ' -f1 "$work/$1" | sort -n | sed -n "$(((rounds + 1) / 2))p"; }
-peak() { cut -d' ' -f2 "$work/$1" | sort -n | tail -n 1 | awk '{ printf "%d", $1 / 1024 }'; }
-
 cat <<END
 $(xz --robot --list "$packed" | awk '$1 == "totals" { print $5 }' | numfmt --to=iec-i --suffix=B) image, packed $(stat --format=%s "$packed" | numfmt --to=iec-i --suffix=B), median of $rounds rounds, $(nproc) processors
   hcimage ls of the packed image       $(median hcimage) s   the same with the image in the cache: $(median again) s
-  xz -dT0 | sha256sum                  $(median xz) s   ratio $(awk -v a="$(median hcimage)" -v b="$(median xz)" 'BEGIN { printf "%.2f", a / b }')   goal: at most 1.1
+  xz -dT0 | sha256sum                  $(median xz) s   ratio $(ratio "$(median hcimage)" "$(median xz)")   goal: at most 1.1
   peak memory of hcimage               $(peak hcimage) MiB   goal: at most 64 MiB (that of xz: $(peak xz) MiB)
 END
