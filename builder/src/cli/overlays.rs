@@ -120,13 +120,12 @@ fn parameters(out: &mut impl Write, overlay: &Overlay) -> anyhow::Result<()> {
         if !parameter.choices.is_empty() {
             writeln!(out, "# One of: {}", printable(&parameter.choices.join(", ")))?;
         }
-        let sign = if parameter.default.is_none() && !parameter.optional { "" } else { "#" };
+        let sign = if parameter.is_required() { "" } else { "#" };
         writeln!(out, "{sign}{name} = {}", printable(&shown(parameter)))?;
     }
     for (name, secret) in &overlay.secrets {
-        let made = if secret.given { "" } else { " Made by the first build where it is not set." };
-        writeln!(out, "# {}{made}", printable(&secret.help))?;
-        let sign = if secret.given && !secret.optional { "" } else { "#" };
+        writeln!(out, "# {}", printable(&secret.about()))?;
+        let sign = if secret.is_required() { "" } else { "#" };
         writeln!(out, "{sign}{name} = {{ file = \"{name}.txt\" }}")?;
     }
     Ok(())

@@ -58,20 +58,19 @@ fn table(overlay: &Overlay) -> Value {
     let mut properties = Map::new();
     let mut required = Vec::new();
     for (name, parameter) in &overlay.parameters {
-        if parameter.default.is_none() && !parameter.optional {
+        if parameter.is_required() {
             required.push(name.clone());
         }
         properties.insert(name.clone(), value(parameter));
     }
     for (name, secret) in &overlay.secrets {
-        if secret.given && !secret.optional {
+        if secret.is_required() {
             required.push(name.clone());
         }
-        let made = if secret.given { "" } else { " Made by the first build where it is not set." };
         properties.insert(
             name.clone(),
             json!({
-                "description": format!("{}{made}", secret.help),
+                "description": secret.about(),
                 "writeOnly": true,
                 "examples": [{ "file": format!("{name}.txt") }],
                 "anyOf": [

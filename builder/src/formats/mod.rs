@@ -41,6 +41,7 @@ pub mod k3s_unit;
 pub mod kernel_args;
 pub mod kernel_modules;
 pub mod kubelet_sysctl;
+pub mod kubernetes_list;
 pub mod lightdm;
 pub mod modules_load;
 pub mod mount_unit;

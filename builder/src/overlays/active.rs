@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use yaml_rust2::Yaml;
 
-use crate::formats::yaml_load;
+use crate::formats::{kubernetes_list, yaml_load};
 use crate::value::{DnsLabel, Secret};
 
 use super::definition::Overlay;
@@ -107,7 +107,7 @@ impl ActiveOverlay {
         facts: ClusterFacts,
     ) -> Result<Self> {
         // Secrets are for manifests alone: what is asked for by them would stand in plans and locks.
-        let without = Overlay { secrets: BTreeMap::new(), ..overlay.clone() };
+        let without = overlay.without_secrets();
         let templates = Templates::new(&without, &parameters, &facts, &given, SecretValues::Masked);
         let failed = |problem| OverlayError::invalid(&overlay.folder.path(DEFINITION), problem);
         let needs = overlay.wants.resolve(&templates).map_err(failed)?;
@@ -144,7 +144,6 @@ impl ActiveOverlay {
     pub fn promises(&self) -> Vec<Promise> {
         let mut promises = self.needs.promises.clone();
         for document in self.documents() {
-            let text = |yaml: &Yaml| yaml.as_str().map(str::to_owned);
             let kind = match document["kind"].as_str() {
                 Some("Deployment") => PromiseKind::Deployment,
                 Some("StatefulSet") => PromiseKind::StatefulSet,
@@ -152,9 +151,11 @@ impl ActiveOverlay {
                 _ => continue,
             };
             let metadata = &document["metadata"];
-            let namespace = text(&metadata["namespace"]).unwrap_or_else(|| "default".to_owned());
-            let Some(name) = text(&metadata["name"]) else { continue };
-            promises.push(Promise { kind, name: format!("{namespace}/{name}") });
+            let namespace = metadata["namespace"].as_str().unwrap_or("default");
+            let Some(name) = metadata["name"].as_str() else { continue };
+            // The API server refuses what is not a name.
+            let Ok(name) = format!("{namespace}/{name}").parse() else { continue };
+            promises.push(Promise { kind, name });
         }
         promises.sort();
         promises.dedup();
@@ -178,7 +179,7 @@ impl ActiveOverlay {
     }
 
     fn filled(&self, secrets: SecretValues) -> Result<Manifests> {
-        let without = Overlay { secrets: BTreeMap::new(), ..self.overlay.clone() };
+        let without = self.overlay.without_secrets();
         let of =
             |overlay, secrets| Templates::new(overlay, &self.parameters, &self.facts, &self.given, secrets);
         let open = of(&without, SecretValues::Masked);
@@ -229,19 +230,10 @@ fn identities(text: &str) -> Vec<[String; 4]> {
 
 /// All objects of a text, those in lists too.
 fn objects(text: &str) -> Vec<Yaml> {
-    let mut found = Vec::new();
-    yaml_load::load(text).unwrap_or_default().into_iter().for_each(|document| flatten(document, &mut found));
-    found
-}
-
-fn flatten(object: Yaml, found: &mut Vec<Yaml>) {
-    let is_list = object["kind"].as_str().is_some_and(|kind| kind.ends_with("List"));
-    match object["items"].as_vec() {
-        Some(items) if is_list => items.iter().for_each(|item| flatten(item.clone(), found)),
-        // A document with nothing but comments.
-        _ if object.is_null() || object.is_badvalue() => {}
-        _ => found.push(object),
-    }
+    let documents = yaml_load::load(text).unwrap_or_default();
+    // A document with nothing but comments is null.
+    let is_there = |object: &&Yaml| !object.is_null() && !object.is_badvalue();
+    documents.iter().flat_map(kubernetes_list::objects).filter(is_there).cloned().collect()
 }
 
 /// Whether a text has nothing but comments and marks between documents.

@@ -50,6 +50,19 @@ pub struct SecretDefinition {
     pub optional: bool,
 }
 
+impl SecretDefinition {
+    /// Whether the cluster file must set it.
+    pub fn is_required(&self) -> bool {
+        self.given && !self.optional
+    }
+
+    /// What it is for, and whether the first build makes it.
+    pub fn about(&self) -> String {
+        let made = if self.given { "" } else { " Made by the first build where it is not set." };
+        format!("{}{made}", self.help)
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct File {
@@ -104,6 +117,11 @@ const RESERVED: [&str; 14] = [
 const MOST_MANIFESTS: usize = 50;
 
 impl Overlay {
+    /// For templates whose texts many can read: a secret that one of them names is an error.
+    pub(super) fn without_secrets(&self) -> Self {
+        Self { secrets: BTreeMap::new(), ..self.clone() }
+    }
+
     pub(super) fn parse(name: &DnsLabel, folder: Folder, dir: Option<String>) -> Result<Self> {
         let path = folder.path(DEFINITION);
         let invalid = |problem: String| OverlayError::invalid(&path, problem);

@@ -238,8 +238,8 @@ pub struct NeededFile {
 pub struct Promise {
     /// What it is.
     pub kind: PromiseKind,
-    /// `namespace/name`.
-    pub name: String,
+    /// Which one.
+    pub name: NamespacedName,
 }
 
 /// What can be waited for.
@@ -347,8 +347,8 @@ impl Wants {
         for want in &self.ready {
             let what = format!("{} {}", want.kind, want.name);
             if counts(&want.when, what.clone())? {
-                let name: NamespacedName = parse(&text(&want.name, &what)?, &what)?;
-                needs.promises.push(Promise { kind: want.kind, name: name.to_string() });
+                let name = parse(&text(&want.name, &what)?, &what)?;
+                needs.promises.push(Promise { kind: want.kind, name });
             }
         }
         for want in &self.files {

@@ -63,6 +63,11 @@ pub enum ParameterType {
 }
 
 impl Parameter {
+    /// Whether the cluster file must set it.
+    pub fn is_required(&self) -> bool {
+        self.default.is_none() && !self.optional
+    }
+
     /// Default, example and choices are what the type says.
     pub(super) fn check(&self) -> Result<(), String> {
         let (kind, _) = self.kind.schema();

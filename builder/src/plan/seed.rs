@@ -8,12 +8,10 @@ use hc_firstboot::seed::{
     NamespacedName, Network, Node, Report, Role, Root, Secrets, Seed, Workload,
 };
 
-use crate::cluster::{
-    self, DEFAULT_CLUSTER_CIDR, DEFAULT_SERVICE_CIDR, DataDir, DataDisk, Datastore, Format, Link, Setting,
-};
+use crate::cluster::{self, DataDir, DataDisk, Datastore, Format, Link, Setting};
 use crate::formats::helm_chart;
 use crate::fs::ImagePath;
-use crate::overlays::{ActiveOverlay, PromiseKind};
+use crate::overlays::{ActiveOverlay, Promise, PromiseKind};
 use crate::secrets::{ADMIN_CERTIFICATE, ADMIN_KEY, TOKEN};
 use crate::source::artifact::Artifact;
 use crate::value::{BootstrapRole, InterfaceName, Role as NodeRole, Subnet};
@@ -99,12 +97,9 @@ fn role(request: &Request<'_>, gathered: &Gathered) -> Role {
 
 /// What is to run: what k3s brings, what is applied, and what overlays promise.
 fn workload(cluster: &cluster::Cluster, gathered: &Gathered) -> Workload {
+    let promises: Vec<Promise> = cluster.overlays.iter().flat_map(ActiveOverlay::promises).collect();
     let promised = |kind: PromiseKind| -> Vec<NamespacedName> {
-        let promises = cluster.overlays.iter().flat_map(ActiveOverlay::promises);
-        promises
-            .filter(|promise| promise.kind == kind)
-            .filter_map(|promise| promise.name.parse().ok())
-            .collect()
+        promises.iter().filter(|promise| promise.kind == kind).map(|promise| promise.name.clone()).collect()
     };
     let of_overlays = cluster.charts.iter().filter(|chart| chart.overlay.is_some());
     Workload {
@@ -199,15 +194,9 @@ fn stack(builder: &PlanBuilder, request: &Request<'_>) -> Option<NetworkStack> {
     }
 }
 
-/// The networks of pods and services: k3s's own where the user names none.
+/// The networks of pods and services.
 fn cluster_networks(cluster: &cluster::Cluster) -> Vec<Subnet> {
-    let k3s = &cluster.k3s;
-    let or_default = |given: &[Subnet], default: &str| match given {
-        [] => default.parse().into_iter().collect(),
-        given => given.to_vec(),
-    };
-    let pods = or_default(&k3s.cluster_cidr, DEFAULT_CLUSTER_CIDR);
-    pods.into_iter().chain(or_default(&k3s.service_cidr, DEFAULT_SERVICE_CIDR)).collect()
+    cluster.k3s.pod_networks().into_iter().chain(cluster.k3s.service_networks()).collect()
 }
 
 fn data_disk(disk: &DataDisk) -> seed::DataDisk {

@@ -3,6 +3,7 @@
 use yaml_rust2::Yaml;
 use yaml_rust2::yaml::Hash;
 
+use crate::formats::kubernetes_list;
 use crate::formats::yaml_load::{self, YamlError};
 
 use super::PodPlacement;
@@ -37,16 +38,10 @@ pub fn containers_of(text: &str) -> Result<Vec<Container>, YamlError> {
 /// custom resources count too.
 pub(super) fn of_document(document: &Yaml) -> Vec<Container> {
     let mut found = Vec::new();
-    object(document, &mut found);
+    kubernetes_list::objects(document)
+        .into_iter()
+        .for_each(|object| below(object, &workload(object), &mut found));
     found
-}
-
-fn object(yaml: &Yaml, found: &mut Vec<Container>) {
-    let is_list = yaml["kind"].as_str().is_some_and(|kind| kind.ends_with("List"));
-    match yaml["items"].as_vec() {
-        Some(items) if is_list => items.iter().for_each(|item| object(item, found)),
-        _ => below(yaml, &workload(yaml), found),
-    }
 }
 
 fn workload(yaml: &Yaml) -> String {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::cluster::{DEFAULT_CLUSTER_CIDR, DEFAULT_SERVICE_CIDR};
 use crate::secrets::OwnTokens;
 use crate::source::k3s_version::K3sVersionReq;
 use crate::value::{DatastoreEndpoint, KubeconfigMode, Role, Secret, Subnet};
@@ -39,6 +40,23 @@ impl K3s {
             Role::Server => &self.server,
             Role::Agent => &self.agent,
         }
+    }
+
+    /// The networks of the pods: k3s's own where the file names none.
+    pub fn pod_networks(&self) -> Vec<Subnet> {
+        or_default(&self.cluster_cidr, DEFAULT_CLUSTER_CIDR)
+    }
+
+    /// The networks of the services, likewise.
+    pub fn service_networks(&self) -> Vec<Subnet> {
+        or_default(&self.service_cidr, DEFAULT_SERVICE_CIDR)
+    }
+}
+
+fn or_default(given: &[Subnet], default: &str) -> Vec<Subnet> {
+    match given {
+        [] => default.parse().into_iter().collect(),
+        given => given.to_vec(),
     }
 }
 

@@ -5,6 +5,8 @@ use std::fmt;
 
 use yaml_rust2::Yaml;
 
+use crate::formats::kubernetes_list;
+
 use super::kinds::{is_namespaced, is_of_kubernetes};
 use super::{Source, Told, error, items, text};
 
@@ -44,9 +46,8 @@ impl<'a> Objects<'a> {
     pub(super) fn new(sources: &[Source<'a>], chart_namespaces: &'a BTreeSet<String>) -> Self {
         let mut all = Vec::new();
         for source in sources {
-            for document in source.documents {
-                collect(source, document, &mut all);
-            }
+            let objects = source.documents.iter().flat_map(kubernetes_list::objects);
+            all.extend(objects.filter_map(|yaml| object(source, yaml)));
         }
         Self { all, chart_namespaces }
     }
@@ -117,14 +118,11 @@ fn makes_nothing(group: &str) -> bool {
     group == "traefik.io" || is_of_kubernetes(group)
 }
 
-fn collect<'a>(source: &Source<'a>, yaml: &'a Yaml, all: &mut Vec<Object<'a>>) {
+/// Nothing where it has no kind, as in a document with nothing but comments.
+fn object<'a>(source: &Source<'a>, yaml: &'a Yaml) -> Option<Object<'a>> {
     let kind = text(yaml, &["kind"]);
-    if kind.ends_with("List") && yaml["items"].as_vec().is_some() {
-        items(&yaml["items"]).for_each(|item| collect(source, item, all));
-        return;
-    }
     if kind.is_empty() {
-        return;
+        return None;
     }
     let api = text(yaml, &["apiVersion"]);
     let (group, version) = api.split_once('/').unwrap_or(("", api));
@@ -133,14 +131,5 @@ fn collect<'a>(source: &Source<'a>, yaml: &'a Yaml, all: &mut Vec<Object<'a>>) {
         namespace => namespace,
     };
     let name = text(yaml, &["metadata", "name"]);
-    all.push(Object {
-        place: source.place,
-        checked: source.checked,
-        group,
-        version,
-        kind,
-        namespace,
-        name,
-        yaml,
-    });
+    Some(Object { place: source.place, checked: source.checked, group, version, kind, namespace, name, yaml })
 }

@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use crate::cluster::field::Span;
 use crate::cluster::model::*;
 use crate::cluster::problem::Problems;
-use crate::cluster::{DEFAULT_CLUSTER_CIDR, DEFAULT_SERVICE_CIDR};
 use crate::formats::yaml_load;
 use crate::overlays::check::{Finding, Source};
 use crate::overlays::{self, ActiveOverlay, ClusterFacts, NodeFacts, Overlay, ParameterType, ParameterValue};
@@ -187,10 +186,7 @@ fn described(active: &ActiveOverlay) -> String {
 }
 
 fn facts(cluster: &Cluster) -> ClusterFacts {
-    let networks = |given: &[Subnet], default: &str| match given {
-        [] => vec![default.to_owned()],
-        given => given.iter().map(ToString::to_string).collect(),
-    };
+    let texts = |networks: Vec<Subnet>| networks.iter().map(ToString::to_string).collect();
     let k3s = &cluster.k3s;
     let node = |node: &Node| NodeFacts {
         name: node.name.to_string(),
@@ -213,8 +209,8 @@ fn facts(cluster: &Cluster) -> ClusterFacts {
         domain: cluster.domain.as_ref().map(ToString::to_string).unwrap_or_default(),
         time_zone: cluster.time_zone.as_ref().map(ToString::to_string).unwrap_or_default(),
         service_domain,
-        pod_networks: networks(&k3s.cluster_cidr, DEFAULT_CLUSTER_CIDR),
-        service_networks: networks(&k3s.service_cidr, DEFAULT_SERVICE_CIDR),
+        pod_networks: texts(k3s.pod_networks()),
+        service_networks: texts(k3s.service_networks()),
         first_server: first.map(|node| node.name.to_string()).unwrap_or_default(),
         data: first
             .and_then(|node| node.data_disk.as_ref())

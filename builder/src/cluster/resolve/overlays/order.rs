@@ -124,8 +124,8 @@ fn visit(
 
 /// A parameter or secret that somebody must set.
 fn required(overlay: &Overlay) -> Option<&str> {
-    let parameters = overlay.parameters.iter().filter(|(_, of)| of.default.is_none() && !of.optional);
-    let secrets = overlay.secrets.iter().filter(|(_, of)| of.given && !of.optional);
+    let parameters = overlay.parameters.iter().filter(|(_, of)| of.is_required());
+    let secrets = overlay.secrets.iter().filter(|(_, of)| of.is_required());
     parameters.map(|(name, _)| name).chain(secrets.map(|(name, _)| name)).next().map(String::as_str)
 }
 
