@@ -427,6 +427,25 @@ fn what_overlays_ask_for_is_compared_with_the_memory_of_the_boards() {
 }
 
 #[test]
+fn what_the_pods_of_a_chart_ask_for_is_what_its_overlay_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let small = |nodes: &str| nodes.replace("role =", "memory = \"2Gi\"\nrole =");
+    let about = "about = \"A shop\"\n[parameters.large]\ntype = \"switch\"\nhelp = \"Whether it is large.\"\ndefault = true\n\
+                 [[charts]]\nname = \"shop\"\nrepo = \"https://shop.example/charts\"\nversion = \"1.0.0\"\nnamespace = \"shop\"\n\
+                 memory = \"1Gi\"\nmemory-each-node = \"{{ 2 if large else 1 }}Gi\"\n";
+    overlay(dir.path(), "shop", about, &[]);
+    let warned = |table: &str, nodes: &str| load(dir.path(), table, nodes).unwrap().warnings.to_string();
+    let said = warned("[overlays.shop]\n", &small(ONE));
+    assert!(said.contains("k3s takes about 800 MiB, shop 3072 MiB"), "{said}");
+    let said = warned("[overlays.shop]\n", &small(FOUR));
+    assert!(said.matches("shop 2048 MiB").count() == 4, "{said}");
+    assert_eq!(warned("[overlays.shop]\nlarge = false\n", &small(FOUR)), "");
+    overlay(dir.path(), "shop", &about.replace("1Gi", "plenty"), &[]);
+    let said = load(dir.path(), "[overlays.shop]\n", ONE).unwrap_err().to_string();
+    assert!(said.contains("chart shop") && said.contains("plenty"), "{said}");
+}
+
+#[test]
 fn names_that_k3s_would_confuse_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     overlay(dir.path(), "metrics", "about = \"x\"\n", &[("manifests/server.yaml", NAMESPACE)]);

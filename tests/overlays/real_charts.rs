@@ -6,6 +6,7 @@
 //! choices.rs    what the cluster file can say of an overlay
 //! charts.rs     charts in a folder, and Helm
 //! faults.rs     a chart of the tests' own, with faults
+//! memory.rs     what the pods of a chart ask for
 //! schemas.py    whether Kubernetes knows the objects
 //! ```
 
@@ -14,6 +15,7 @@ mod choices;
 mod faults;
 mod images;
 mod keys;
+mod memory;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -183,7 +185,9 @@ impl Run {
             match there {
                 Some(there) => {
                     self.keys(key, &there, &given, name, at);
-                    found.push((there, given));
+                    let said = [&chart.memory, &chart.memory_each_node]
+                        .map(|memory| memory.as_ref().map_or(0, |memory| memory.bytes()));
+                    found.push((there, given, said));
                 }
                 None => is_whole = false,
             }
@@ -203,11 +207,25 @@ impl Run {
             let mut asked = manifests.asked.clone();
             let mut always = manifests.always.clone();
             self.keep(minor, &manifests.texts, at);
-            for (chart, given) in &found {
+            for (chart, given, said) in &found {
                 self.render(chart, given, minor, name, at);
                 let key = (chart.dir.clone(), given.clone(), minor);
                 match &self.objects[&key] {
                     Some(objects) => {
+                        let sums = memory::asked(&objects.texts);
+                        if sums != *said {
+                            let text = |sums: &[u64; 2]| {
+                                format!("{} MiB, and {} on each node", sums[0] >> 20, sums[1] >> 20)
+                            };
+                            let (sums, said) = (text(&sums), text(said));
+                            self.findings.add(
+                                format!(
+                                    "{name}: the pods of chart {} ask for {sums}; the overlay says {said}",
+                                    chart.name
+                                ),
+                                at,
+                            );
+                        }
                         asked.extend(objects.asked.iter().cloned());
                         always.extend(objects.always.iter().cloned());
                     }

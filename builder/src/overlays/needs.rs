@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::charts::{ChartName, ChartRepo, ChartVersion};
 use crate::formats::helm_chart::FailurePolicy;
-use crate::value::{DirMode, DnsLabel, Hostname, ImageReference, PackageName, Role, UnitName};
+use crate::value::{DirMode, DnsLabel, Hostname, ImageReference, PackageName, Quantity, Role, UnitName};
 
 use super::template::Templates;
 
@@ -73,6 +73,8 @@ pub(super) struct ChartWant {
     failure_policy: Option<String>,
     #[serde(default)]
     bootstrap: bool,
+    memory: Option<String>,
+    memory_each_node: Option<String>,
     when: Option<String>,
 }
 
@@ -190,6 +192,10 @@ pub struct NeededChart {
     pub failure_policy: Option<FailurePolicy>,
     /// Whether the cluster needs it to begin with.
     pub bootstrap: bool,
+    /// What its pods ask for together, of which there are so many, whatever nodes there are.
+    pub memory: Option<Quantity>,
+    /// What its pods ask for on each node.
+    pub memory_each_node: Option<Quantity>,
 }
 
 /// A package.
@@ -383,6 +389,8 @@ impl ChartWant {
     fn resolve(&self, what: &str, text: impl Fn(&str, &str) -> Read<String>) -> Read<NeededChart> {
         let chart = self.chart.as_deref().unwrap_or(self.name.as_str());
         let policy = self.failure_policy.as_deref();
+        let quantity =
+            |given: &Option<String>| given.as_ref().map(|given| parse(&text(given, what)?, what)).transpose();
         Ok(NeededChart {
             release: self.name.clone(),
             repo: parse(&text(&self.repo, what)?, what)?,
@@ -393,6 +401,8 @@ impl ChartWant {
             secret_values: self.secret_values.clone(),
             failure_policy: policy.map(|policy| failure_policy(&text(policy, what)?, what)).transpose()?,
             bootstrap: self.bootstrap,
+            memory: quantity(&self.memory)?,
+            memory_each_node: quantity(&self.memory_each_node)?,
         })
     }
 }

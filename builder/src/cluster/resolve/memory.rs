@@ -19,10 +19,11 @@ struct Demand {
     bytes: u64,
     /// A pod on each node that it may run on.
     everywhere: bool,
-    placement: PodPlacement,
+    /// None is any node.
+    placement: Option<PodPlacement>,
 }
 
-/// A line for each node on which more is asked for than it has. Charts are not counted: what they ask for is not seen here.
+/// A line for each node on which more is asked for than it has. Of charts it is what their overlay says that they ask for.
 pub(super) fn short(cluster: &Cluster) -> Vec<String> {
     let demands = demands(cluster);
     cluster.nodes.iter().filter_map(|node| of_node(cluster, node, &demands)).collect()
@@ -32,8 +33,9 @@ fn of_node(cluster: &Cluster, node: &Node, demands: &[Demand]) -> Option<String>
     let choice = cluster.boards.get(&node.board)?;
     let memory = node.memory.as_ref().or(choice.profile.memory.as_ref())?;
     let may_run = |demand: &&Demand, of: &Node| {
+        let Some(placement) = &demand.placement else { return true };
         let choice = cluster.boards.get(&of.board);
-        choice.is_some_and(|choice| demand.placement.allows(of, choice.profile.architecture.go()))
+        choice.is_some_and(|choice| placement.allows(of, choice.profile.architecture.go()))
     };
     // A pod that may run elsewhere is the scheduler's affair.
     let lands = |demand: &&Demand| {
@@ -68,6 +70,15 @@ fn of_node(cluster: &Cluster, node: &Node, demands: &[Demand]) -> Option<String>
 fn demands(cluster: &Cluster) -> Vec<Demand> {
     let mut demands = Vec::new();
     for active in &cluster.overlays {
+        for chart in &active.needs.charts {
+            for (memory, everywhere) in [(&chart.memory, false), (&chart.memory_each_node, true)] {
+                let Some(memory) = memory else { continue };
+                let overlay = active.name().to_string();
+                // Agents of a node tolerate its taints.
+                let placement = (!everywhere).then(PodPlacement::default);
+                demands.push(Demand { overlay, bytes: memory.bytes(), everywhere, placement });
+            }
+        }
         for document in active.documents() {
             let kind = document["kind"].as_str().unwrap_or_default();
             let spec = &document["spec"];
@@ -89,7 +100,7 @@ fn demands(cluster: &Cluster) -> Vec<Demand> {
                 overlay: active.name().to_string(),
                 bytes,
                 everywhere: kind == "DaemonSet",
-                placement,
+                placement: Some(placement),
             });
         }
     }

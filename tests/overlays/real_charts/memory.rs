@@ -1,0 +1,26 @@
+//! Whether an overlay says of a chart how much memory its pods ask for.
+
+use hc_common::text::yaml_load;
+use hcimage::value::Quantity;
+use yaml_rust2::Yaml;
+
+/// Bytes: of all pods of which there is a number, and of those on each node.
+pub(super) fn asked(texts: &[String]) -> [u64; 2] {
+    let mut sums = [0; 2];
+    for document in texts.iter().flat_map(|text| yaml_load::load(text).unwrap_or_default()) {
+        let replicas = document["spec"]["replicas"].as_i64().unwrap_or(1);
+        let (place, count) = match document["kind"].as_str() {
+            Some("Deployment" | "StatefulSet") => (0, u64::try_from(replicas).unwrap()),
+            Some("DaemonSet") => (1, 1),
+            _ => continue,
+        };
+        let containers = document["spec"]["template"]["spec"]["containers"].as_vec().into_iter().flatten();
+        sums[place] += count * containers.map(of_container).sum::<u64>();
+    }
+    sums
+}
+
+fn of_container(container: &Yaml) -> u64 {
+    let text = container["resources"]["requests"]["memory"].as_str();
+    text.map_or(0, |text| text.parse::<Quantity>().unwrap().bytes())
+}
