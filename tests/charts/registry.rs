@@ -6,25 +6,13 @@ use hcimage::charts::ChartPlace;
 use hcimage_testkit::desk::Desk;
 use hcimage_testkit::oci_layout::{Layout, Packed};
 use hcimage_testkit::registry::{LAYOUT_NAME, Registry};
-use serde_json::json;
 
 use crate::{chart, packed, refused};
 
-/// The media types of Helm (HIP 6).
-const CONFIG: &str = "application/vnd.cncf.helm.config.v1+json";
-const CONTENT: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
-const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-
 fn push(desk: &Desk, registry: &Registry, tag: &str, bytes: &[u8]) -> String {
-    let mut layout = Layout::new(&desk.path(&format!("layout-{tag}")));
-    let config = layout.blob(CONFIG, b"{\"name\": \"shop\"}");
-    let content = layout.blob(CONTENT, bytes);
-    let manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [content]});
-    let descriptor = layout.blob(MANIFEST, manifest.to_string().as_bytes());
-    layout.add(Some(LAYOUT_NAME), descriptor);
-    let name = format!("127.0.0.1:{}/charts/shop:{tag}", registry.port);
-    registry.push(&layout, &name, &[]);
-    name
+    let name = format!("charts/shop:{tag}");
+    registry.push_chart(&desk.path(&format!("layout-{tag}")), &name, bytes);
+    format!("127.0.0.1:{}/{name}", registry.port)
 }
 
 fn place(name: &str, version: &str) -> ChartPlace {

@@ -6,6 +6,7 @@
 
 mod agent;
 mod balancer;
+mod chart;
 mod client;
 mod clock;
 mod config;

@@ -12,7 +12,7 @@ use yaml_rust2::{Yaml, YamlLoader};
 
 use crate::secret::sha256_hex;
 use crate::workload::Workload;
-use crate::{clock, log, names};
+use crate::{chart, clock, log, names};
 
 /// The Addons seen so far, by name.
 #[derive(Debug, Default)]
@@ -36,7 +36,7 @@ impl Addons {
     /// When the directory is there but cannot be read.
     pub(crate) fn scan(&mut self, dir: &Path, workload: &mut Workload) -> Result<()> {
         for path in manifests_in(dir)? {
-            match self.deploy(&path, workload) {
+            match self.deploy(dir, &path, workload) {
                 Ok(()) => {
                     self.complained.remove(&path);
                 }
@@ -46,7 +46,7 @@ impl Addons {
         Ok(())
     }
 
-    fn deploy(&mut self, path: &Path, workload: &mut Workload) -> Result<()> {
+    fn deploy(&mut self, dir: &Path, path: &Path, workload: &mut Workload) -> Result<()> {
         let name = addon_name(path)?;
         let known = self.deployed.get(&name);
         if let Some(known) = known {
@@ -58,7 +58,14 @@ impl Addons {
         if known.is_some_and(|known| known.checksum == checksum) {
             return Ok(());
         }
-        parse(&content)?.iter().for_each(|object| workload.apply(object));
+        let objects = parse(&content)?;
+        let charts = dir.with_file_name("static").join("charts");
+        for object in &objects {
+            for (made, namespace) in chart::objects(object, &charts)? {
+                workload.apply_in(&made, &namespace);
+            }
+            workload.apply(object);
+        }
         log::info(&format!("Applied Addon {name} from {}", path.display()));
         self.deployed.insert(name, Addon { source: path.into(), checksum, found: Instant::now() });
         Ok(())

@@ -55,6 +55,11 @@ impl Workload {
 
     /// Takes over an object of a manifest, where it is of a kind that is kept.
     pub(crate) fn apply(&mut self, object: &Yaml) {
+        self.apply_in(object, object["metadata"]["namespace"].as_str().unwrap_or("default"));
+    }
+
+    /// The same for one whose namespace is decided elsewhere.
+    pub(crate) fn apply_in(&mut self, object: &Yaml, namespace: &str) {
         let kind = match (object["apiVersion"].as_str(), object["kind"].as_str()) {
             (Some("helm.cattle.io/v1"), Some("HelmChart")) => Kind::Chart,
             (Some("apps/v1"), Some("Deployment")) => Kind::Deployment,
@@ -62,10 +67,8 @@ impl Workload {
             (Some("apps/v1"), Some("DaemonSet")) => Kind::DaemonSet,
             _ => return,
         };
-        let meta = |field: &str| object["metadata"][field].as_str().map(str::to_owned);
-        let Some(name) = meta("name") else { return };
-        let namespace = meta("namespace").unwrap_or_else(|| "default".to_owned());
-        self.objects.entry((kind, namespace, name)).or_insert_with(Instant::now);
+        let Some(name) = object["metadata"]["name"].as_str() else { return };
+        self.objects.entry((kind, namespace.to_owned(), name.to_owned())).or_insert_with(Instant::now);
     }
 
     /// Whether something of this name that was made at that time is ready now.

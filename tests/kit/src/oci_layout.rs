@@ -47,7 +47,18 @@ impl Layout {
 
     /// A layer with files; its descriptor and the digest of what is packed in it.
     pub fn layer(&self, packed: Packed, files: &[(&str, &[u8])]) -> (Value, String) {
-        let tar = tar(files);
+        self.layer_of(packed, tar(files))
+    }
+
+    /// A layer with a whole directory, links and modes as they are.
+    pub fn layer_of_directory(&self, packed: Packed, dir: &Path) -> (Value, String) {
+        let mut builder = tar::Builder::new(Vec::new());
+        builder.follow_symlinks(false);
+        builder.append_dir_all(".", dir).unwrap();
+        self.layer_of(packed, builder.into_inner().unwrap())
+    }
+
+    fn layer_of(&self, packed: Packed, tar: Vec<u8>) -> (Value, String) {
         let diff_id = format!("sha256:{}", Sha256Digest::of(&tar));
         let (ending, bytes) = match packed {
             Packed::Not => ("", tar),
@@ -63,12 +74,17 @@ impl Layout {
 
     /// An image of these layers; its descriptor, with its platform.
     pub fn image(&self, architecture: &str, layers: &[(Value, String)]) -> Value {
+        self.image_with(architecture, layers, &json!({"Cmd": ["/bin/busybox", "echo", "it runs"]}))
+    }
+
+    /// The same with another `config`: what it runs, as whom.
+    pub fn image_with(&self, architecture: &str, layers: &[(Value, String)], runs: &Value) -> Value {
         let (architecture, variant) = architecture.split_once('/').unwrap_or((architecture, ""));
         let diff_ids: Vec<&String> = layers.iter().map(|(_, diff_id)| diff_id).collect();
         let mut config = json!({
             "architecture": architecture,
             "os": "linux",
-            "config": {"Cmd": ["/bin/busybox", "echo", "it runs"]},
+            "config": runs,
             "rootfs": {"type": "layers", "diff_ids": diff_ids},
         });
         let mut platform = json!({"architecture": architecture, "os": "linux"});
@@ -82,6 +98,15 @@ impl Layout {
             &json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers}),
             platform,
         )
+    }
+
+    /// A packed chart as Helm pushes it; its descriptor.
+    pub fn chart(&self, packed: &[u8]) -> Value {
+        let config = self.blob("application/vnd.cncf.helm.config.v1+json", b"{\"name\": \"shop\"}");
+        let content = self.blob("application/vnd.cncf.helm.chart.content.v1.tar+gzip", packed);
+        let manifest =
+            json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [content]});
+        self.blob(MANIFEST, manifest.to_string().as_bytes())
     }
 
     pub fn manifest(&self, manifest: &Value, platform: Value) -> Value {

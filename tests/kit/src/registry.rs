@@ -71,4 +71,12 @@ impl Registry {
             .arg(format!("oci:{}:{LAYOUT_NAME}", layout.dir.display()))
             .arg(format!("docker://{name}")));
     }
+
+    /// Has skopeo push a packed chart, by way of a layout in `dir`; `name` is without this registry.
+    pub fn push_chart(&self, dir: &Path, name: &str, packed: &[u8]) {
+        let mut layout = Layout::new(dir);
+        let chart = layout.chart(packed);
+        layout.add(Some(LAYOUT_NAME), chart);
+        self.push(&layout, &format!("127.0.0.1:{}/{name}", self.port), &[]);
+    }
 }
