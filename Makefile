@@ -5,7 +5,7 @@
 .DEFAULT_GOAL := build
 .PHONY: help build release compilers setup programs programs-and-double bases checkers quick lint format clippy doc deny deny-offline check \
 	unit-test image-test other-test boot-test test simulate real-image ext4-matrix support-table support-check demo bench power-cuts \
-	boot-packages boot-publishers boot-more boot-etcd boot-raspi3b bench-boot api-test overlay-judge helm-test real-charts etcd-test fuzz clean
+	boot-packages boot-publishers boot-more boot-etcd boot-raspi3b bench-boot api-test overlay-judge node-judge helm-test real-charts etcd-test fuzz clean
 # A prerequisite comes before the next one, also with -j: setup before what needs it. cargo uses all processors by itself.
 .NOTPARALLEL:
 
@@ -159,6 +159,18 @@ overlay-judge: ## every overlay on a real control plane whose nodes are played, 
 		HCIMAGE_HELM_CRD=$(abspath $(API_DIR))/helmcharts.yaml \
 		HCIMAGE_HELM_CONFIG_CRD=$(abspath $(API_DIR))/helmchartconfigs.yaml \
 		$(CARGO_TEST) --test overlay_judge -- --ignored --nocapture
+
+NODE_DIR := target/kube-node
+node-judge: setup bases ## the overlays' pods on a real kubelet and containerd, in namespaces of their own; needs root and Go, installs as setup
+	tests/kube-apiserver/build.sh --node $(API_DIR)
+	tests/helm/build.sh $(HELM_DIR)
+	tests/kube-node/build.sh $(NODE_DIR)
+	HCIMAGE_KUBE_APISERVER=$(abspath $(API_DIR))/kube-apiserver HCIMAGE_ETCD=$(abspath $(API_DIR))/etcd-3.6 \
+		HCIMAGE_KUBE_CONTROLLER_MANAGER=$(abspath $(API_DIR))/kube-controller-manager \
+		HCIMAGE_KUBE_SCHEDULER=$(abspath $(API_DIR))/kube-scheduler \
+		HCIMAGE_KUBELET=$(abspath $(API_DIR))/kubelet HCIMAGE_KUBE_PROXY=$(abspath $(API_DIR))/kube-proxy \
+		HCIMAGE_HELM=$(abspath $(HELM_DIR))/helm HCIMAGE_NODE_PROGRAMS=$(abspath $(NODE_DIR)) \
+		$(CARGO_TEST) --test node_judge -- --ignored --nocapture
 
 helm-test: setup ## charts that Helm 4 packs, lists and renders; needs Go, installs nothing of it
 	tests/helm/build.sh $(HELM_DIR)

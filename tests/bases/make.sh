@@ -6,6 +6,7 @@
 #   make.sh --list    one line a base: name and what it proves
 #   make.sh --checkers [--if-there]   make the root directory of checkers.sh, and print its path;
 #                     --if-there: only print it, or nothing
+#   make.sh --pods    make the root directory of pods.sh, and print its path
 #   make.sh --unpacked PACKAGE...   unpack Debian packages for this machine, and print the path of the directory
 #
 # Only paths go to standard output; progress goes to standard error. An image is kept as
@@ -91,6 +92,12 @@ make_checkers() {
         'source "$1/lib.sh" && source "$1/checkers.sh" && make_checkers "$3"' checkers
 }
 
+make_pods() {
+    # shellcheck disable=SC2016 # expanded by the shell of root
+    keep "$top/pods-$(cat "$here/lib.sh" "$here/pods.sh" | digest)" "$top/pods.lock" "the root of pods" \
+        'source "$1/lib.sh" && source "$1/pods.sh" && make_pods "$3"' pods
+}
+
 make_unpacked() {
     local arch
     arch=$(dpkg --print-architecture)
@@ -131,6 +138,7 @@ keep() {
 case $1 in
 --list) list ;;
 --checkers) make_checkers "${2-}" ;;
+--pods) make_pods ;;
 --unpacked) shift && make_unpacked "$@" ;;
 # Unpacking and emulating each keep one core busy. All are tried, whichever fails.
 --all) in_order | xargs -d '\n' -n 1 -P "$(nproc)" "${BASH_SOURCE[0]}" ;;

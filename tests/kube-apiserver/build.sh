@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Builds parts of Kubernetes from their Go modules, unpacks Debian's etcd, and takes helm-controller's definitions, for
-# `make api-test` and `make overlay-judge`. Installs nothing.
+# `make api-test`, `make overlay-judge` and `make node-judge`. Installs nothing.
 #
 #   build.sh DIR                   kube-apiserver, etcd and the definitions, where DIR does not have them yet
 #   build.sh --control-plane DIR   and kube-controller-manager, kube-scheduler, etcd 3.6, and kwok with what it plays
+#   build.sh --node DIR            and all of these, kubelet and kube-proxy
 #
 # The first build of kube-apiserver takes about eight minutes of a processor and 4 GB in Go's caches, the rest three more minutes.
 set -euo pipefail
@@ -14,10 +15,16 @@ usage() {
 }
 
 programs=(kube-apiserver)
-if [ "${1-}" = --control-plane ]; then
+case ${1-} in
+--control-plane)
     programs+=(kube-controller-manager kube-scheduler)
     shift
-fi
+    ;;
+--node)
+    programs+=(kube-controller-manager kube-scheduler kubelet kube-proxy)
+    shift
+    ;;
+esac
 [ $# -eq 1 ] || usage
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 mkdir -p "$1"

@@ -47,6 +47,9 @@ pub(crate) struct Credentials {
     pub(crate) key: String,
 }
 
+/// What the server is asked by: on its own machine, and from pods as the first address of the services.
+const SERVER_NAMES: [&str; 4] = ["127.0.0.1", "localhost", "10.43.0.1", "kubernetes.default.svc"];
+
 struct Ca {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
@@ -119,8 +122,7 @@ impl ControlPlane {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (server, client) = (Ca::make("server-ca"), Ca::make("client-ca"));
-        let mut params =
-            CertificateParams::new(vec!["127.0.0.1".to_owned(), "localhost".to_owned()]).unwrap();
+        let mut params = CertificateParams::new(SERVER_NAMES.map(str::to_owned).to_vec()).unwrap();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let serving = server.sign(params);
         let kubelet = |name: &str| client.client(&format!("system:node:{name}"), Some("system:nodes"));
@@ -173,6 +175,22 @@ impl ControlPlane {
         command.args(arguments.iter().map(|(name, value)| format!("--{name}={value}")));
         let log = File::options().create(true).append(true).open(self.path(log)).unwrap();
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
+    }
+
+    /// The administrator's, for programs.
+    pub(crate) fn kubeconfig(&self) -> PathBuf {
+        let file = |name: &str| self.path(name).display().to_string();
+        let text = format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: it\nclusters:\n- name: it\n  cluster:\n    \
+             server: https://127.0.0.1:{}\n    certificate-authority: {}\nusers:\n- name: it\n  user:\n    \
+             client-certificate: {}\n    client-key: {}\ncontexts:\n- name: it\n  context:\n    cluster: it\n    user: it\n",
+            self.port,
+            file("server-ca.crt"),
+            file("admin.crt"),
+            file("admin.key"),
+        );
+        fs::write(self.path("kubeconfig"), text).unwrap();
+        self.path("kubeconfig")
     }
 
     /// Starts the API server and waits until it is ready. No controller makes the accounts that pods would need.

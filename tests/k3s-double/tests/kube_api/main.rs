@@ -17,6 +17,7 @@ mod support;
 
 mod charts;
 mod client;
+#[allow(dead_code, reason = "each test uses a part of it")]
 mod control_plane;
 mod node_on_cluster;
 mod objects;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::machines::Machines;
+use crate::control_plane::ControlPlane;
 use crate::support::tool;
 
 /// Between the answers of one run of curl.
@@ -54,10 +54,17 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    pub(crate) fn new(machines: &Machines) -> Self {
-        let plane = &machines.plane;
+    pub(crate) fn new(plane: &ControlPlane) -> Self {
         let dir = plane.path("admin.crt").parent().unwrap().to_owned();
         let mut api = Self { dir, url: format!("https://127.0.0.1:{}", plane.port), kinds: BTreeMap::new() };
+        api.learn_kinds();
+        api
+    }
+
+    /// Another one for the same server, which learns kinds of its own.
+    #[allow(dead_code, reason = "one of two tests uses it")]
+    pub(crate) fn again(other: &Self) -> Self {
+        let mut api = Self { dir: other.dir.clone(), url: other.url.clone(), kinds: BTreeMap::new() };
         api.learn_kinds();
         api
     }

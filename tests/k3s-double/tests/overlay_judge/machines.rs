@@ -1,6 +1,5 @@
 //! The processes: etcd, kube-apiserver, kube-controller-manager, kube-scheduler, and kwok, which plays the nodes.
 
-use std::fs;
 use std::process::Child;
 
 use crate::control_plane::{ControlPlane, end, ports, program};
@@ -23,22 +22,12 @@ impl Machines {
         let mut plane = ControlPlane::new();
         plane.start_with(&[]);
         let file = |name: &str| plane.path(name).display().to_string();
-        let config = format!(
-            "apiVersion: v1\nkind: Config\ncurrent-context: it\nclusters:\n- name: it\n  cluster:\n    \
-             server: https://127.0.0.1:{}\n    certificate-authority: {}\nusers:\n- name: it\n  user:\n    \
-             client-certificate: {}\n    client-key: {}\ncontexts:\n- name: it\n  context:\n    cluster: it\n    user: it\n",
-            plane.port,
-            file("server-ca.crt"),
-            file("admin.crt"),
-            file("admin.key"),
-        );
-        fs::write(plane.path("kubeconfig"), config).unwrap();
         let [kwok_port] = ports();
-        let kubeconfig = ("kubeconfig", file("kubeconfig"));
+        let kubeconfig = ("kubeconfig", plane.kubeconfig().display().to_string());
         let served = [
             kubeconfig.clone(),
-            ("authentication-kubeconfig", file("kubeconfig")),
-            ("authorization-kubeconfig", file("kubeconfig")),
+            ("authentication-kubeconfig", kubeconfig.1.clone()),
+            ("authorization-kubeconfig", kubeconfig.1.clone()),
             ("leader-elect", "false".to_owned()),
             ("secure-port", "0".to_owned()),
         ];

@@ -144,7 +144,7 @@ fn example(name: &str) -> Checked {
 #[ignore = "needs a real control plane: make overlay-judge"]
 fn every_overlay_runs_on_a_real_control_plane() {
     let machines = Machines::start();
-    let mut run = Run { judge: Judge::new(Api::new(&machines)), findings: Vec::new() };
+    let mut run = Run { judge: Judge::new(Api::new(&machines.plane)), findings: Vec::new() };
     run.judge.define_kinds();
     println!("controls:");
     run.findings.extend(controls::check(&mut run.judge));
