@@ -47,7 +47,7 @@ fn packages_are_installed_without_a_network_and_across_power_cuts() {
     let card = OpenOptions::new().write(true).open(&image).unwrap();
     card.set_len(card.metadata().unwrap().len() + (512 << 20)).unwrap();
     let whole = dir.path().join("whole.img");
-    std::fs::copy(&image, &whole).unwrap();
+    fs::copy(&image, &whole).unwrap();
 
     let alone = || Network::Alone { forward: None };
     let mut cuts = 0;

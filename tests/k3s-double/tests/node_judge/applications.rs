@@ -4,6 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use serde_json::{Value, json};
+use yaml_rust2::YamlLoader;
 
 use crate::card::Card;
 use crate::lan::Lan;
@@ -72,6 +73,7 @@ pub(crate) fn judge(node: &mut Node, lan: &Lan, card: &Card) {
         assert_eq!(page(lan, "")["notes"], json!(["before", "after"]));
     });
     dyndns(node, lan);
+    configured(node, lan);
     guarded(node, lan, card);
 }
 
@@ -151,6 +153,34 @@ fn dyndns(node: &Node, lan: &Lan) {
     assert_eq!(asked[0].1.as_deref(), Some(expected));
     assert!(!logs.contains("hunter2"), "{logs}");
     println!("  dyndns: sent once by its job, with the password, which no log has");
+}
+
+/// Gives Traefik the arguments of the overlay's values, as k3s' chart would, and sees that it takes them.
+fn configured(node: &Node, lan: &Lan) {
+    let config =
+        node.api.get("/apis/helm.cattle.io/v1/namespaces/kube-system/helmchartconfigs/traefik").unwrap();
+    let values = YamlLoader::load_from_str(config["spec"]["valuesContent"].as_str().unwrap()).unwrap();
+    let given = values[0]["additionalArguments"].as_vec().unwrap();
+    let given: Vec<&str> = given.iter().map(|argument| argument.as_str().unwrap()).collect();
+    assert!(given.contains(&"--accesslog.format=json"), "{given:?}");
+    let path = "/apis/apps/v1/namespaces/kube-system/deployments/traefik";
+    let patch: Vec<Value> = given
+        .iter()
+        .map(|argument| json!({"op": "add", "path": "/spec/template/spec/containers/0/args/-", "value": argument}))
+        .collect();
+    let said = node.api.ask("PATCH", path, "application/json-patch+json", &json!(patch).to_string());
+    assert!(said.is_good(), "{}", said.message());
+    node.deployment("kube-system", "traefik");
+    wait("a line of the access log", LIMIT, || {
+        let (status, _) = lan.curl(&["--insecure"], "https://cloud.home.lan/status.php?logged");
+        let log = node.why("kube-system");
+        if log.contains("\"RequestPath\":\"/status.php?logged\"") {
+            Ok(())
+        } else {
+            Err(format!("{status} {log}"))
+        }
+    });
+    println!("  traefik-config: Traefik takes its arguments, and logs as JSON");
 }
 
 /// An ingress of a user's that asks for the password of the overlay.
