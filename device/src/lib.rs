@@ -1,0 +1,14 @@
+//! Disks and cards as what an image is written to.
+//!
+//! [`Disk`] is what is known of one; [`Disk::refusal`] says, from that alone, why it is not written to. [`Medium`] is what the writer
+//! needs of it: the writer knows no system. `linux` finds disks in sysfs and opens one, so that nothing else can. No C libraries.
+
+mod buffer;
+mod disk;
+#[cfg(target_os = "linux")]
+pub mod linux;
+mod medium;
+
+pub use buffer::Buffer;
+pub use disk::{Disk, Part, Refusal};
+pub use medium::Medium;

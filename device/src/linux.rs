@@ -1,0 +1,371 @@
+//! Linux: disks as sysfs and /proc have them, and exclusive, direct access to one.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Seek, SeekFrom};
+use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+
+use crate::disk::{Disk, Part};
+use crate::medium::Medium;
+
+/// sysfs counts sizes in these, whatever the disk's own sectors are (Documentation/ABI/stable/sysfs-block).
+const UNIT: u64 = 512;
+
+/// The deepest stack of RAID, LVM and encryption that is followed.
+const MOST_LAYERS: usize = 16;
+
+/// Where the facts are; in tests another root.
+#[derive(Debug, Clone)]
+pub struct System {
+    root: PathBuf,
+}
+
+impl Default for System {
+    fn default() -> Self {
+        Self { root: "/".into() }
+    }
+}
+
+impl System {
+    /// With sysfs and /proc below another directory.
+    pub fn below(root: &Path) -> Self {
+        Self { root: root.to_owned() }
+    }
+
+    /// All disks, by their names. Those of the kernel's own making (RAM, device mapper, RAID, compressed RAM) and drives for CDs are
+    /// not among them.
+    ///
+    /// # Errors
+    /// When sysfs cannot be read.
+    pub fn disks(&self) -> io::Result<Vec<Disk>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(self.root.join("sys/block"))? {
+            names.push(entry?.file_name().to_string_lossy().into_owned());
+        }
+        names.sort();
+        let virtual_ones = ["ram", "zram", "dm-", "md", "loop", "sr", "nbd", "fd"];
+        names.retain(|name| !virtual_ones.iter().any(|begin| name.starts_with(begin)));
+        // An eMMC has partitions of its own for boot loaders.
+        let is_boot =
+            |name: &str| name.starts_with("mmcblk") && (name.contains("boot") || name.contains("rpmb"));
+        names.retain(|name| !is_boot(name));
+        Ok(names.iter().filter_map(|name| self.named(name)).collect())
+    }
+
+    /// The disk or partition that a path in `/dev` leads to; nothing where it is none.
+    ///
+    /// # Errors
+    /// When the path cannot be read.
+    pub fn at(&self, path: &Path) -> io::Result<Option<Disk>> {
+        let real = fs::canonicalize(path)?;
+        if !fs::metadata(&real)?.file_type().is_block_device() {
+            return Ok(None);
+        }
+        let name = real.file_name().map(|name| name.to_string_lossy().into_owned());
+        Ok(name.and_then(|name| self.named(&name)))
+    }
+
+    /// A disk or partition by the kernel's name.
+    fn named(&self, name: &str) -> Option<Disk> {
+        let place = fs::canonicalize(self.root.join("sys/class/block").join(name))
+            .or_else(|_| fs::canonicalize(self.root.join("sys/block").join(name)))
+            .ok()?;
+        let is_partition = place.join("partition").exists();
+        let parts = if is_partition { Vec::new() } else { parts(&place) };
+        let mut numbers = BTreeSet::new();
+        let mut holders = Vec::new();
+        for own in [place.clone()].into_iter().chain(parts.iter().map(|part| place.join(&part.name))) {
+            self.collect(&own, &mut numbers, &mut holders, MOST_LAYERS);
+        }
+        holders.sort();
+        holders.dedup();
+        Some(Disk {
+            path: Path::new("/dev").join(name),
+            model: model(&place),
+            serial: serial(&place),
+            size: number(&place.join("size")).saturating_mul(UNIT),
+            sector: number(&place.join("queue/logical_block_size")).max(UNIT),
+            is_removable: is_removable(&place),
+            is_partition,
+            is_read_only: number(&place.join("ro")) == 1,
+            mounts: self.mounts(&numbers),
+            swaps: self.swaps(name, &parts),
+            parts,
+            holders,
+        })
+    }
+
+    /// The numbers of a device and of all that is built on it, and the names of the latter.
+    fn collect(
+        &self,
+        place: &Path,
+        numbers: &mut BTreeSet<String>,
+        holders: &mut Vec<String>,
+        layers: usize,
+    ) {
+        numbers.insert(text(&place.join("dev")));
+        if layers == 0 {
+            return;
+        }
+        for entry in fs::read_dir(place.join("holders")).into_iter().flatten().filter_map(Result::ok) {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if let Ok(holder) = fs::canonicalize(self.root.join("sys/block").join(&name)) {
+                self.collect(&holder, numbers, holders, layers.saturating_sub(1));
+            }
+            holders.push(name);
+        }
+    }
+
+    /// Where devices with these numbers are mounted (proc_pid_mountinfo(5): the third field is the number, the fifth the place).
+    fn mounts(&self, numbers: &BTreeSet<String>) -> Vec<PathBuf> {
+        let all = text(&self.root.join("proc/self/mountinfo"));
+        let mut found = BTreeSet::new();
+        for line in all.lines() {
+            let mut fields = line.split(' ');
+            if let (Some(number), Some(place)) = (fields.nth(2), fields.nth(1))
+                && numbers.contains(number)
+            {
+                found.insert(PathBuf::from(unescaped(place)));
+            }
+        }
+        found.into_iter().collect()
+    }
+
+    /// Swap on the disk or its partitions (proc_swaps(5)).
+    fn swaps(&self, name: &str, parts: &[Part]) -> Vec<PathBuf> {
+        let all = text(&self.root.join("proc/swaps"));
+        let paths = all.lines().skip(1).filter_map(|line| line.split_whitespace().next());
+        let is_own = |path: &&str| {
+            let own = path.strip_prefix("/dev/");
+            own == Some(name) || parts.iter().any(|part| own == Some(&part.name))
+        };
+        paths.filter(is_own).map(PathBuf::from).collect()
+    }
+}
+
+fn text(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_default().trim().to_owned()
+}
+
+fn number(path: &Path) -> u64 {
+    text(path).parse().unwrap_or(0)
+}
+
+/// `\040` is a blank.
+fn unescaped(place: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = place.as_bytes();
+    while let Some((first, behind)) = rest.split_first() {
+        let digits = behind.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+        let code = digits.filter(|_| *first == b'\\').and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        bytes.push(code.unwrap_or(*first));
+        rest = if code.is_some() { behind.get(3..).unwrap_or_default() } else { behind };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn parts(place: &Path) -> Vec<Part> {
+    let mut found: Vec<Part> = fs::read_dir(place)
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok)
+        .filter(|entry| entry.path().join("partition").exists())
+        .map(|entry| Part {
+            name: entry.file_name().to_string_lossy().into_owned(),
+            size: number(&entry.path().join("size")).saturating_mul(UNIT),
+        })
+        .collect();
+    found.sort_by(|one, other| one.name.cmp(&other.name));
+    found
+}
+
+fn model(place: &Path) -> String {
+    let words = ["device/vendor", "device/model", "device/name"].map(|name| text(&place.join(name)));
+    words.iter().filter(|word| !word.is_empty()).cloned().collect::<Vec<_>>().join(" ")
+}
+
+/// A card has it as a file of its device, and a USB disk as one of the device on the bus, some directories up.
+fn serial(place: &Path) -> String {
+    let mut at = Some(place.join("device"));
+    while let Some(dir) = at {
+        let Ok(dir) = fs::canonicalize(dir) else { break };
+        let found = text(&dir.join("serial"));
+        if !found.is_empty() {
+            return found;
+        }
+        at = dir
+            .parent()
+            .filter(|parent| parent.components().any(|part| part.as_os_str() == "devices"))
+            .map(Path::to_owned);
+    }
+    String::new()
+}
+
+/// Readers that are built in say 0 for `removable`, so a card counts by its kind, and a USB disk by its bus.
+fn is_removable(place: &Path) -> bool {
+    let on_usb = place.components().any(|part| part.as_os_str().to_string_lossy().starts_with("usb"));
+    number(&place.join("removable")) == 1 || on_usb || text(&place.join("device/type")) == "SD"
+}
+
+/// A disk that nobody else can open exclusively or mount as long as this value is there.
+#[derive(Debug)]
+pub struct OpenDisk {
+    file: File,
+    size: u64,
+    sector: u64,
+}
+
+impl OpenDisk {
+    /// Opens a disk for direct access. Never without `O_EXCL`: the kernel refuses it for a disk that is mounted or held.
+    ///
+    /// # Errors
+    /// As open(2); `EBUSY` is one that is in use.
+    pub fn open(disk: &Disk) -> io::Result<Self> {
+        let flags = OFlags::EXCL | OFlags::DIRECT | OFlags::CLOEXEC;
+        let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
+        let mut file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(&disk.path)?;
+        // What was found out of it was another disk's, if somebody changed cards meanwhile.
+        if !file.metadata()?.file_type().is_block_device() {
+            return Err(io::Error::other("it is no disk any more"));
+        }
+        let size = file.seek(SeekFrom::End(0))?;
+        if size != disk.size {
+            return Err(io::Error::other(format!(
+                "it had {} bytes a moment ago, and has {size} now",
+                disk.size
+            )));
+        }
+        Ok(Self { file, size, sector: disk.sector })
+    }
+}
+
+impl Medium for OpenDisk {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn sector(&self) -> u64 {
+        self.sector
+    }
+
+    fn read(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.file.read_exact_at(buffer, offset)
+    }
+
+    fn write(&self, buffer: &[u8], offset: u64) -> io::Result<()> {
+        self.file.write_all_at(buffer, offset)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use super::*;
+
+    /// Files below a directory.
+    fn put(root: &Path, files: &[(&str, &str)]) {
+        for (path, text) in files {
+            let path = root.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+    }
+
+    fn link(root: &Path, from: &str, to: &str) {
+        fs::create_dir_all(root.join(from).parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(root.join(to), root.join(from)).unwrap();
+    }
+
+    /// A USB disk with an encrypted partition that is mounted, a card in a reader that is built in, and the system's own disk.
+    fn machine(root: &Path) -> System {
+        let usb = "sys/devices/pci0000:00/usb1/1-2";
+        let sdb = format!("{usb}/1-2:1.0/host6/target6:0:0/6:0:0:0/block/sdb");
+        let card = "sys/devices/platform/mmc_host/mmc0/mmc0:aaaa/block/mmcblk0";
+        let nvme = "sys/devices/pci0000:00/nvme/nvme0/nvme0n1";
+        let dm = "sys/devices/virtual/block/dm-0";
+        put(
+            root,
+            &[
+                (&format!("{usb}/serial"), "4C530001\n"),
+                (&format!("{sdb}/../../vendor"), "SanDisk \n"),
+                (&format!("{sdb}/../../model"), "Ultra\n"),
+                (&format!("{sdb}/size"), "62333952\n"),
+                (&format!("{sdb}/dev"), "8:16\n"),
+                (&format!("{sdb}/ro"), "0\n"),
+                (&format!("{sdb}/removable"), "0\n"),
+                (&format!("{sdb}/queue/logical_block_size"), "512\n"),
+                (&format!("{sdb}/sdb1/partition"), "1\n"),
+                (&format!("{sdb}/sdb1/size"), "1000\n"),
+                (&format!("{sdb}/sdb1/dev"), "8:17\n"),
+                (&format!("{sdb}/sdb1/holders/dm-0/x"), ""),
+                (&format!("{dm}/dev"), "254:0\n"),
+                (&format!("{dm}/size"), "1000\n"),
+                (&format!("{card}/../../type"), "SD\n"),
+                (&format!("{card}/../../serial"), "0x1234abcd\n"),
+                (&format!("{card}/../../name"), "SC32G\n"),
+                (&format!("{card}/size"), "0\n"),
+                (&format!("{card}/dev"), "179:0\n"),
+                (&format!("{nvme}/size"), "1000000\n"),
+                (&format!("{nvme}/dev"), "259:0\n"),
+                (&format!("{nvme}/queue/logical_block_size"), "4096\n"),
+                (&format!("{nvme}/nvme0n1p1/partition"), "1\n"),
+                (&format!("{nvme}/nvme0n1p1/size"), "9\n"),
+                (&format!("{nvme}/nvme0n1p1/dev"), "259:1\n"),
+                ("sys/devices/virtual/block/loop0/size", "8\n"),
+                (
+                    "proc/self/mountinfo",
+                    "22 1 259:1 / / rw - ext4 /dev/nvme0n1p1 rw\n90 22 254:0 / /media/kim/my\\040disk rw - ext4 /dev/mapper/a rw\n\
+                     91 22 8:170 / /other rw - ext4 /dev/sdk10 rw\n",
+                ),
+                ("proc/swaps", "Filename\tType\tSize\n/dev/nvme0n1p2 partition 8 0 -2\n"),
+            ],
+        );
+        // `device` leads to the directory of the disk on its bus.
+        for (disk, up) in [(&sdb, 2), (&card.to_owned(), 2)] {
+            let to = Path::new(disk.as_str()).ancestors().nth(up).unwrap().to_str().unwrap().to_owned();
+            link(root, &format!("{disk}/device"), &to);
+        }
+        for (name, to) in [
+            ("sdb", sdb.as_str()),
+            ("mmcblk0", card),
+            ("nvme0n1", nvme),
+            ("dm-0", dm),
+            ("loop0", "sys/devices/virtual/block/loop0"),
+        ] {
+            link(root, &format!("sys/block/{name}"), to);
+        }
+        System::below(root)
+    }
+
+    #[test]
+    fn disks_are_what_sysfs_says_of_them() {
+        let root = tempfile::tempdir().unwrap();
+        let disks = machine(root.path()).disks().unwrap();
+        let paths: Vec<_> = disks.iter().map(|disk| disk.path.display().to_string()).collect();
+        assert_eq!(paths, ["/dev/mmcblk0", "/dev/nvme0n1", "/dev/sdb"]);
+        let [card, nvme, usb] = <[Disk; 3]>::try_from(disks).unwrap();
+
+        assert_eq!((usb.model.as_str(), usb.serial.as_str()), ("SanDisk Ultra", "4C530001"));
+        assert_eq!((usb.size, usb.sector, usb.is_removable), (62_333_952 * 512, 512, true));
+        assert_eq!(usb.parts, [Part { name: "sdb1".to_owned(), size: 512_000 }]);
+        // By way of what is built on the partition.
+        assert_eq!(usb.holders, ["dm-0"]);
+        assert_eq!(usb.mounts, [PathBuf::from("/media/kim/my disk")]);
+        assert!(usb.swaps.is_empty());
+
+        assert_eq!(
+            (card.model.as_str(), card.serial.as_str(), card.size, card.is_removable),
+            ("SC32G", "0x1234abcd", 0, true)
+        );
+        assert_eq!((nvme.sector, nvme.is_removable), (4096, false));
+        assert_eq!(nvme.mounts, [PathBuf::from("/")]);
+    }
+}
