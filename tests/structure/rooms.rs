@@ -213,7 +213,10 @@ pub(crate) const BUILDER: &[Room] = &[
             "change_manifest",
         ],
     },
-    Room { name: "flash", uses: &["board", "pipeline"] },
+    Room {
+        name: "flash",
+        uses: &["board", "disk", "fs::ext4", "fs::fat", "interrupt", "pipeline", "progress"],
+    },
     Room {
         name: "session",
         uses: &[

@@ -8,6 +8,8 @@ mod cache;
 mod cat;
 mod diff;
 mod exit;
+#[cfg(target_os = "linux")]
+mod flash;
 mod images;
 mod init;
 mod inspect;
@@ -64,6 +66,8 @@ enum Command {
     Cat(cat::Args),
     Diff(diff::Args),
     Rotate(rotate::Args),
+    #[cfg(target_os = "linux")]
+    Flash(flash::Args),
     Run(run::Args),
     Update(Box<update::Args>),
     Vendor(Box<vendor::Args>),
@@ -136,6 +140,8 @@ impl Command {
             Self::Cat(args) => args.run(),
             Self::Diff(args) => args.run(),
             Self::Rotate(args) => args.run(),
+            #[cfg(target_os = "linux")]
+            Self::Flash(args) => args.run(),
             Self::Run(args) => args.run(),
             Self::Update(args) => args.run(),
             Self::Vendor(args) => args.run(),

@@ -1,8 +1,19 @@
-//! How built images get onto the media of their boards.
+//! How built images get onto the media of their boards: what a person does, and the writing itself.
 //!
-//! hcimage writes no disks itself yet: it says how to.
+//! ```text
+//! used    what of an image a disk must have
+//! write   the image onto a disk, and back
+//! room    whether a disk has the room that it says
+//! ```
+
+mod room;
+mod used;
+mod write;
 
 use std::path::Path;
+
+pub use used::used;
+pub use write::{FlashError, Flashed, Job, Mode};
 
 use crate::board::Board;
 use crate::pipeline::BuiltImage;
@@ -17,7 +28,7 @@ pub fn instructions<'a>(images: &[&BuiltImage], boards: impl IntoIterator<Item =
         [only] => shell_word(&only.path),
         _ => "IMAGE".to_owned(),
     };
-    let write = format!("flash it: sudo dd if={image} of=/dev/sdX bs=4M conv=fsync status=progress");
+    let write = format!("flash it: sudo hcimage flash {image} /dev/sdX (`hcimage flash` lists the disks)");
     notes.chain([write]).collect()
 }
 
@@ -29,7 +40,10 @@ pub fn shell_word(path: &Path) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+mod tests;
+
+#[cfg(test)]
+mod instructions {
     use super::*;
     use crate::board::Boards;
     use crate::disk::ByteSize;
@@ -53,7 +67,9 @@ mod tests {
         let lines = instructions(&[&image("my images/it's.img")], []);
         assert_eq!(
             lines,
-            [r"flash it: sudo dd if='my images/it'\''s.img' of=/dev/sdX bs=4M conv=fsync status=progress"]
+            [
+                r"flash it: sudo hcimage flash 'my images/it'\''s.img' /dev/sdX (`hcimage flash` lists the disks)"
+            ]
         );
     }
 
@@ -64,6 +80,6 @@ mod tests {
         let lines = instructions(&[&image("a.img"), &image("b.img")], [cm4, pc]);
         assert_eq!(lines.len(), 3);
         assert!(lines[0].starts_with("cm4: ") && lines[1].starts_with("pc: "), "{lines:?}");
-        assert!(lines[2].contains(" if=IMAGE "), "{lines:?}");
+        assert!(lines[2].contains(" flash IMAGE "), "{lines:?}");
     }
 }

@@ -27,6 +27,7 @@
 
 mod error;
 mod file_system;
+mod free_ranges;
 mod fsck;
 mod io;
 mod layout;

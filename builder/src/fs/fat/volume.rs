@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::io::{self, Read, Seek, Write};
+use std::ops::Range;
 
 use fatfs::FsOptions;
 
@@ -10,7 +11,7 @@ use super::clock::{self, EditClock};
 use super::dir::{self, Slot};
 use super::layout::{Layout, Root, corrupt, io};
 use super::lookup::{Volume, kind, relative, root_stat, stat, trail};
-use super::table::Table;
+use super::table::{Link, Table};
 use super::{free_space, names};
 use crate::disk::Window;
 use crate::fs::{Attributes, Entry, FileSystem, FsError, ImagePath, Kind, Result, Space, Stat};
@@ -58,6 +59,24 @@ impl FatFs {
         let fs = Self { window, layout, options, edited: Cell::new(false) };
         fs.mount()?.unmount().map_err(io("closing the FAT"))?;
         Ok(fs)
+    }
+
+    /// The free clusters, as ranges of bytes in the partition, in order: what a copy of the volume may leave out.
+    ///
+    /// # Errors
+    /// When the table cannot be read, or its copies differ.
+    pub fn free_ranges(&self) -> Result<Vec<Range<u64>>> {
+        let table = Table::read(&self.window, &self.layout)?;
+        let mut ranges: Vec<Range<u64>> = Vec::new();
+        for cluster in (2..self.layout.end()).filter(|cluster| table.link(*cluster) == Link::Free) {
+            let Some(first) = self.layout.place(cluster) else { continue };
+            let end = first.saturating_add(self.layout.cluster);
+            match ranges.last_mut().filter(|last| last.end == first) {
+                Some(last) => last.end = end,
+                None => ranges.push(first..end),
+            }
+        }
+        Ok(ranges)
     }
 
     /// The serial number in the boot sector: what Linux calls the file system's UUID.

@@ -10,7 +10,7 @@
 //!
 //! May use: `volume` for reading, `layout`, `io`. Not: `ops` or `resize`; and none of those checks twice.
 
-mod bitmaps;
+pub(crate) mod bitmaps;
 mod block_usage;
 mod blocks;
 mod directories;

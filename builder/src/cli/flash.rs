@@ -1,0 +1,165 @@
+//! `hcimage flash`.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use hc_common::text::printable::printable;
+use hc_device::Disk;
+use hc_device::linux::{OpenDisk, System};
+
+use crate::disk::{ByteSize, Window};
+use crate::flash::{Flashed, Job, Mode, used};
+use crate::interrupt::Interrupt;
+use crate::local_file;
+use crate::progress;
+
+use super::output::{self, Usage};
+
+/// Write an image to a card or disk, and read it back
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  hcimage flash                          which cards and disks there are\n  \
+                        sudo hcimage flash out/pi-1.img /dev/sdb\n  \
+                        sudo hcimage flash out/pi-1.img /dev/sdb --delta --yes 4C530001"
+)]
+pub(super) struct Args {
+    /// The image, as `hcimage build` wrote it; without one, the disks are listed
+    #[arg(requires = "disk")]
+    image: Option<PathBuf>,
+    /// The card or disk: a path in /dev
+    disk: Option<PathBuf>,
+    /// Do not ask: the disk has this serial number (or, where it has none, this path)
+    #[arg(long, value_name = "SERIAL")]
+    yes: Option<String>,
+    /// Write only what differs from what is on the disk: after a write that was interrupted, or for a node that was changed
+    #[arg(long)]
+    delta: bool,
+    /// Allow disks that are built into this machine
+    #[arg(long)]
+    fixed: bool,
+}
+
+impl Args {
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let system = System::default();
+        let (Some(image), Some(path)) = (&self.image, &self.disk) else { return list(&system) };
+        let file = Arc::new(local_file::open(image)?);
+        let window = Window::whole(file).with_context(|| format!("reading {}", image.display()))?;
+        if window.is_empty() {
+            bail!("{} is empty", image.display());
+        }
+        let disk = system.at(path).with_context(|| format!("looking at {}", path.display()))?;
+        let Some(disk) = disk else {
+            return Err(Usage(format!("{} is no disk: `hcimage flash` lists them", path.display())).into());
+        };
+        if let Some(refusal) = disk.refusal(window.len(), self.fixed) {
+            return Err(anyhow::Error::new(refusal).context(format!("not writing to {}", path.display())));
+        }
+        self.confirm(&disk, image)?;
+        let progress = progress::on_stderr();
+        let interrupt = Interrupt::install()?;
+        let open = OpenDisk::open(&disk).map_err(|error| opening(&disk, error))?;
+        let used = used(&window);
+        let job =
+            Job { image: &window, used: &used, disk: &open, progress: &*progress, interrupt: &interrupt };
+        let began = Instant::now();
+        let mode = if self.delta { Mode::Delta } else { Mode::Whole };
+        let done = job
+            .run(mode)
+            .with_context(|| format!("writing {} to {}", image.display(), disk.path.display()))?;
+        drop(open);
+        tell(&done, &disk, began)
+    }
+
+    /// Asks once, with what will be lost.
+    fn confirm(&self, disk: &Disk, image: &Path) -> anyhow::Result<()> {
+        let path = disk.path.display().to_string();
+        let serial = if disk.serial.is_empty() { &path } else { &disk.serial };
+        if let Some(given) = &self.yes {
+            if given != serial {
+                return Err(Usage(format!(
+                    "{path} has the serial number {serial:?}, and --yes says {given:?}"
+                ))
+                .into());
+            }
+            return Ok(());
+        }
+        let stdin = io::stdin();
+        if !stdin.is_terminal() {
+            return Err(Usage(format!("nobody is there to ask: add --yes {serial}")).into());
+        }
+        let mut out = output::stderr();
+        writeln!(out, "All that is on it will be lost:\n  {}", line(disk))?;
+        for part in &disk.parts {
+            writeln!(out, "    {} {}", printable(&part.name), ByteSize(part.size))?;
+        }
+        write!(out, "Write {} to it? [y/N] ", printable(&image.display().to_string()))?;
+        out.flush()?;
+        let mut answer = String::new();
+        stdin.lock().read_line(&mut answer)?;
+        if !["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()) {
+            bail!("not written");
+        }
+        Ok(())
+    }
+}
+
+fn opening(disk: &Disk, error: io::Error) -> anyhow::Error {
+    let why = match error.kind() {
+        io::ErrorKind::PermissionDenied => "only root may write to a disk: run it with sudo",
+        io::ErrorKind::ResourceBusy => {
+            "another program uses it: a desktop that has just mounted it, or another writer"
+        }
+        _ => "opening it",
+    };
+    anyhow::Error::new(error).context(why).context(format!("opening {}", disk.path.display()))
+}
+
+fn tell(done: &Flashed, disk: &Disk, began: Instant) -> anyhow::Result<()> {
+    let mut out = output::stdout();
+    writeln!(
+        out,
+        "{}: {} of {} written, {} read back and compared, in {:.0} s. It can be taken out.",
+        disk.path.display(),
+        ByteSize(done.written),
+        ByteSize(done.image),
+        ByteSize(done.verified),
+        began.elapsed().as_secs_f64()
+    )?;
+    Ok(out.flush()?)
+}
+
+/// A disk in a line.
+fn line(disk: &Disk) -> String {
+    let model = if disk.model.is_empty() { "unknown" } else { &disk.model };
+    let serial = if disk.serial.is_empty() { "none" } else { &disk.serial };
+    format!(
+        "{}  {}  {}  serial {}",
+        disk.path.display(),
+        ByteSize(disk.size),
+        printable(model),
+        printable(serial)
+    )
+}
+
+/// The disks that an image can be written to, and why others are not.
+fn list(system: &System) -> anyhow::Result<()> {
+    let disks = system.disks().context("looking for disks in /sys/block")?;
+    let mut out = output::stdout();
+    let (good, others): (Vec<&Disk>, Vec<&Disk>) =
+        disks.iter().partition(|disk| disk.refusal(0, false).is_none());
+    if good.is_empty() {
+        writeln!(out, "No card or disk to write to. Put one in, and look again.")?;
+    }
+    for disk in good {
+        writeln!(out, "{}", line(disk))?;
+    }
+    for disk in others {
+        let why = disk.refusal(0, false).map(|refusal| refusal.to_string()).unwrap_or_default();
+        writeln!(out, "{}\n    not this one: {}", line(disk), printable(&why))?;
+    }
+    Ok(out.flush()?)
+}
