@@ -184,7 +184,13 @@ fn parts(place: &Path) -> Vec<Part> {
 
 fn model(place: &Path) -> String {
     let words = ["device/vendor", "device/model", "device/name"].map(|name| text(&place.join(name)));
-    words.iter().filter(|word| !word.is_empty()).cloned().collect::<Vec<_>>().join(" ")
+    // Disks of virtual machines have a number in place of a maker.
+    words
+        .iter()
+        .filter(|word| !word.is_empty() && !word.starts_with("0x"))
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// A card has it as a file of its device, and a USB disk as one of the device on the bus, some directories up.

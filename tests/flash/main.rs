@@ -128,6 +128,7 @@ fn what_must_not_be_overwritten_is_refused_and_stays_as_it_is() {
     let dir = scratch.path();
     let image = dir.join("image.img");
     File::create(&image).unwrap().set_len(8 << 20).unwrap();
+    run(Command::new("sh").args(["-c", "echo '2048,4096' | sfdisk --quiet \"$0\""]).arg(&image));
     let disk = Loop::new(dir, 16 << 20);
     let before = fs::read(&disk.file).unwrap();
     let device = disk.device.to_str().unwrap().to_owned();
@@ -141,6 +142,13 @@ fn what_must_not_be_overwritten_is_refused_and_stays_as_it_is() {
     fail(&mut flash(&[&device, "--fixed"]), 2, &["--yes"]);
     fail(&mut flash(&[image.to_str().unwrap(), "--fixed", "--yes", "a"]), 2, &["is no disk"]);
     fail(&mut flash(&["/dev/hcimage-none", "--fixed", "--yes", "a"]), 1, &["/dev/hcimage-none"]);
+
+    // What is no image: a packed one.
+    let packed = dir.join("image.img.xz");
+    run(Command::new("sh").args(["-c", "xz -c \"$0\" >\"$1\""]).arg(&image).arg(&packed));
+    let mut command = hcimage(dir);
+    command.arg("flash").arg(&packed).args([&device, "--fixed", "--yes", &device]);
+    fail(&mut command, 3, &["not a disk image", "xz -dk"]);
 
     // Another writer.
     let exclusive = OpenOptions::new().read(true).write(true).custom_flags(0o200).open(&disk.device).unwrap();

@@ -46,11 +46,10 @@ impl Args {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let system = System::default();
         let (Some(image), Some(path)) = (&self.image, &self.disk) else { return list(&system) };
-        let file = Arc::new(local_file::open(image)?);
-        let window = Window::whole(file).with_context(|| format!("reading {}", image.display()))?;
-        if window.is_empty() {
-            bail!("{} is empty", image.display());
-        }
+        let file = local_file::open(image).with_context(|| format!("opening {}", image.display()))?;
+        let window = Window::whole(Arc::new(file)).with_context(|| format!("reading {}", image.display()))?;
+        // Before anything of a disk is looked at: a packed image would be written as it is.
+        let used = used(&window).with_context(|| format!("not writing {}", image.display()))?;
         let disk = system.at(path).with_context(|| format!("looking at {}", path.display()))?;
         let Some(disk) = disk else {
             return Err(Usage(format!("{} is no disk: `hcimage flash` lists them", path.display())).into());
@@ -58,11 +57,11 @@ impl Args {
         if let Some(refusal) = disk.refusal(window.len(), self.fixed) {
             return Err(anyhow::Error::new(refusal).context(format!("not writing to {}", path.display())));
         }
+        // While it is open like this nobody can mount it, and the question is asked of the disk that is written to.
+        let open = OpenDisk::open(&disk).map_err(|error| opening(&disk, error))?;
         self.confirm(&disk, image)?;
         let progress = progress::on_stderr();
         let interrupt = Interrupt::install()?;
-        let open = OpenDisk::open(&disk).map_err(|error| opening(&disk, error))?;
-        let used = used(&window);
         let job =
             Job { image: &window, used: &used, disk: &open, progress: &*progress, interrupt: &interrupt };
         let began = Instant::now();

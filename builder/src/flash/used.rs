@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::disk::{PartitionTable, Window};
+use crate::disk::{DiskError, PartitionTable, Window};
 use crate::fs::ext4::{Ext4, Ext4Options};
 use crate::fs::fat::{FatFs, FatOptions};
 
@@ -10,11 +10,14 @@ use crate::fs::fat::{FatFs, FatOptions};
 pub(super) const PIECE: u64 = 4096;
 
 /// The ranges of an image that must be on the disk, in order and apart from each other. Where anything of a partition is not understood,
-/// all of it is needed; an image without a table is needed as a whole.
+/// all of it is needed.
 ///
 /// A hole of the file is no reason to leave a range out: in a block that is used it means zeros, and the disk may have others.
-pub fn used(image: &Window) -> Vec<Range<u64>> {
-    let Ok(table) = PartitionTable::read(image) else { return without(image.len(), Vec::new()) };
+///
+/// # Errors
+/// When the image has no partition table: it is none of a disk, or is packed.
+pub fn used(image: &Window) -> Result<Vec<Range<u64>>, DiskError> {
+    let table = PartitionTable::read(image)?;
     let mut free: Vec<Range<u64>> = Vec::new();
     for partition in &table.partitions {
         let Ok(window) = partition.window(image) else { continue };
@@ -23,7 +26,7 @@ pub fn used(image: &Window) -> Vec<Range<u64>> {
             free.push(start.saturating_add(range.start)..start.saturating_add(range.end));
         }
     }
-    without(image.len(), free)
+    Ok(without(image.len(), free))
 }
 
 /// What a partition's file system knows to be free.
