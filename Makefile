@@ -176,14 +176,11 @@ helm-test: setup ## charts that Helm 4 packs, lists and renders; needs Go, insta
 	tests/helm/build.sh $(HELM_DIR)
 	HCIMAGE_HELM=$(abspath $(HELM_DIR))/helm $(CARGO_TEST) --test charts -- --ignored --nocapture helm::
 
-SCHEMAS_DIR := target/schemas
 PARTIAL := 0
-real-charts: setup ## published charts with the values of overlays: CHARTS=FOLDER [PARTIAL=1]; needs Go and python3-venv, installs nothing of it
+real-charts: setup ## published charts with the values of overlays: CHARTS=FOLDER [PARTIAL=1]; needs Go, installs nothing of it
 	$(if $(CHARTS),,$(error CHARTS is missing: make real-charts CHARTS=folder-with-downloaded-charts))
 	tests/helm/build.sh $(HELM_DIR)
-	tests/overlays/real_charts/schemas.sh $(SCHEMAS_DIR)
 	HCIMAGE_CHARTS=$(abspath $(CHARTS)) HCIMAGE_PARTIAL=$(PARTIAL) HCIMAGE_HELM=$(abspath $(HELM_DIR))/helm \
-		HCIMAGE_SCHEMAS_PYTHON=$(abspath $(SCHEMAS_DIR))/bin/python \
 		$(CARGO_TEST) --test overlays -- --ignored --nocapture --test-threads 1 real_charts::
 
 etcd-test: setup ## first boots of three and five servers that share a real etcd, all of them: each flashed again in turn, a lost quorum

@@ -8,5 +8,6 @@ mod dyndns;
 mod engine;
 mod nextcloud;
 mod real_charts;
+mod schemas;
 
 use clusters::{FOUR, ONE, load, table};

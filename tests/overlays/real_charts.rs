@@ -7,7 +7,6 @@
 //! charts.rs     charts in a folder, and Helm
 //! faults.rs     a chart of the tests' own, with faults
 //! memory.rs     what the pods of a chart ask for
-//! schemas.py    whether Kubernetes knows the objects
 //! ```
 
 mod charts;
@@ -18,24 +17,18 @@ mod keys;
 mod memory;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use hc_common::text::yaml_load;
 use hcimage::cluster::{Container, containers_of};
 use hcimage::overlays::{ActiveOverlay, Library, NeededChart, Overlay};
-use hcimage_testkit::tools::run;
-use serde_json::{Value, json};
 
+use super::schemas::{self, MINORS, Object, documents};
 use super::{FOUR, ONE, load};
 use charts::{Chart, Folder, Given, rendered};
 use choices::Choice;
 use images::Asked;
 use keys::Problem;
-
-/// The minors of Kubernetes that an overlay must work with.
-const MINORS: [&str; 4] = ["1.34", "1.35", "1.36", "1.37"];
 
 /// Images that a program of a chart starts without naming them in its objects: their lists are from its source.
 const UNNAMED: [(&str, &[&str]); 1] = [("calico", &["quay.io/calico/"])];
@@ -90,7 +83,7 @@ fn every_chart_takes_what_its_overlay_gives_it() {
     for overlay in Library::built_in().unwrap() {
         is_whole &= all.overlay(&overlay);
     }
-    let checked = all.schemas(&path_of("HCIMAGE_SCHEMAS_PYTHON"));
+    let checked = all.schemas();
     for (what, (at, count)) in &all.findings.0 {
         println!("FOUND: {what}\n       first with {at}; {count} times");
     }
@@ -305,36 +298,26 @@ impl Run {
     }
 
     /// What Kubernetes says to all objects; how many of them were looked at.
-    fn schemas(&mut self, python: &Path) -> u64 {
+    fn schemas(&mut self) -> u64 {
         let mut definitions: BTreeSet<&str> = self.folder.definitions.iter().map(String::as_str).collect();
         definitions
             .extend(self.texts.keys().map(|(_, text)| text.as_str()).filter(|text| is_definition(text)));
-        let objects: Vec<Value> = self
-            .texts
-            .iter()
-            .map(|((minor, text), origin)| json!({"origin": origin, "minor": minor, "text": text}))
-            .collect();
-        let file = self.scratch.path().join("objects.json");
-        fs::write(&file, json!({"definitions": definitions, "objects": objects}).to_string()).unwrap();
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/overlays/real_charts/schemas.py");
-        let said: Value = serde_json::from_str(&run(Command::new(python).arg(script).arg(file))).unwrap();
-        let texts = |key: &str| -> Vec<String> {
-            said[key].as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
-        };
-        for refusal in texts("refused") {
+        let objects: Vec<Object<'_>> =
+            self.texts.iter().map(|((minor, text), origin)| Object { origin, minor, text }).collect();
+        let said = schemas::check(&definitions, &objects);
+        for refusal in &said.refused {
             // The same for all minors and values.
             let (at, what) = refusal.split_once(": Kubernetes refuses ").unwrap();
             self.findings.add(format!("Kubernetes refuses {what}"), at);
         }
-        let unknown = texts("unknown");
-        let unknown = if unknown.is_empty() { "none".to_owned() } else { unknown.join(", ") };
+        let unknown = if said.unknown.is_empty() { "none".to_owned() } else { said.unknown.join(", ") };
         println!(
             "{} objects checked against {} definitions and the schemas of Kubernetes; NOT CHECKED for want of a \
              definition: {unknown}",
-            said["checked"],
+            said.checked,
             definitions.len()
         );
-        said["checked"].as_u64().unwrap()
+        said.checked
     }
 }
 
@@ -362,8 +345,8 @@ fn is_definition(text: &str) -> bool {
 
 fn objects_of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Objects {
     let mut objects = Objects { asked: Vec::new(), always: Vec::new(), texts: Vec::new() };
-    for text in texts.into_iter().flat_map(charts::documents) {
-        // What is no YAML is for `schemas.py` to tell.
+    for text in texts.into_iter().flat_map(documents) {
+        // What is no YAML is for `schemas/check.py` to tell.
         let documents = yaml_load::load(&text).ok().filter(|_| !is_definition(&text));
         let containers = documents.iter().flat_map(|_| containers_of(&text).unwrap_or_default());
         for Container { workload, name, image, always_pulls, .. } in containers {

@@ -9,6 +9,7 @@ use hcimage::charts::ChartVersion;
 use hcimage_testkit::tools::run;
 use yaml_rust2::Yaml;
 
+use super::documents;
 use super::keys::Known;
 
 /// A chart, unpacked.
@@ -113,22 +114,6 @@ fn chart(dir: &Path, scratch: &Path) -> Chart {
         }
     }
     Chart { name: text(&about["name"]), version: text(&about["version"]), dir: dir.to_owned(), known }
-}
-
-/// The documents of a text with content, as texts.
-pub(super) fn documents(text: &str) -> Vec<String> {
-    let mut documents = vec![String::new()];
-    for line in text.lines() {
-        if line.trim_end() == "---" {
-            documents.push(String::new());
-        } else if let Some(last) = documents.last_mut() {
-            last.push_str(line);
-            last.push('\n');
-        }
-    }
-    let has_content = |line: &str| !line.trim().is_empty() && !line.starts_with('#');
-    documents.retain(|document| document.lines().any(has_content));
-    documents
 }
 
 /// The values that a `HelmChartConfig` gives a chart of k3s.

@@ -2,7 +2,7 @@
 
 use hcimage_testkit::desk::Desk;
 
-use super::{Run, path_of};
+use super::Run;
 use crate::{ONE, load};
 
 const OVERLAY: &str = r#"
@@ -74,7 +74,7 @@ fn found(desk: &Desk, values: &str, with_gone: bool) -> (Vec<String>, bool) {
     let checked = load(&overlays, "[overlays.shop]\n", ONE).unwrap_or_else(|report| panic!("{report}"));
     let mut run = Run::new(&desk.path("charts"), &overlays);
     let is_whole = run.overlay(&checked.cluster.overlays[0].overlay);
-    run.schemas(&path_of("HCIMAGE_SCHEMAS_PYTHON"));
+    run.schemas();
     (run.findings.0.into_keys().collect(), is_whole)
 }
 

@@ -62,6 +62,24 @@ pub(crate) fn judge(node: &Node, lan: &Lan, card: &Card) {
     node.deployment("metallb-system", "metallb-controller");
     address(node, lan);
     names(node);
+    removed(node);
+}
+
+/// As the README says it: the chart goes by its HelmChart, and what it has made with it.
+fn removed(node: &Node) {
+    node.api.delete("/apis/helm.cattle.io/v1/namespaces/kube-system/helmcharts/external-dns");
+    told("external-dns: removed by its HelmChart", || {
+        wait("what the chart has made to go", LIMIT, || {
+            let gone = |path: &str| node.api.get(path).is_none();
+            let all = [
+                "/apis/apps/v1/namespaces/external-dns/deployments/external-dns",
+                "/apis/rbac.authorization.k8s.io/v1/clusterroles/external-dns",
+                "/apis/helm.cattle.io/v1/namespaces/kube-system/helmcharts/external-dns",
+            ];
+            let left: Vec<&str> = all.into_iter().filter(|path| !gone(path)).collect();
+            if left.is_empty() { Ok(()) } else { Err(format!("{left:?} {}", node.why("kube-system"))) }
+        });
+    });
 }
 
 /// A service gets an address of the pool, and the other host finds it by ARP.

@@ -1,6 +1,6 @@
 """Checks objects against the schemas of Kubernetes, and against definitions (CRDs). See docs/testing.md.
 
-    schemas.py FILE    JSON: {"definitions": [YAML, ...], "objects": [{"origin": TEXT, "minor": "1.36", "text": YAML}, ...]}
+    check.py FILE    JSON: {"definitions": [YAML, ...], "objects": [{"origin": TEXT, "minor": "1.36", "text": YAML}, ...]}
 
 Prints JSON: {"checked": NUMBER, "refused": [TEXT, ...], "unknown": [TEXT, ...]}. Unknown are kinds without a schema.
 
