@@ -102,6 +102,11 @@ impl<'a> Client<'a> {
         Ok((last.address(Path::Manifest(asked)), last.address(Path::Manifest(&pinned))))
     }
 
+    /// Whether somebody else may have answered in the place of the registry.
+    pub(super) fn has_mirrors(&self) -> bool {
+        self.hosts.len() > 1
+    }
+
     /// What a tag stands for now.
     pub(super) fn tagged(&mut self, tag: &str) -> Result<Blob> {
         self.cx.progress.message(&format!("asking for image {}", self.name));

@@ -185,8 +185,9 @@ impl<'a> Pinned<'a> {
         }
         let (asked, url) = client.addresses(name, target.digest).map_err(at_name)?;
         if own.is_none() {
+            let by = if client.has_mirrors() { "or a mirror of it says" } else { "says over TLS" };
             cx.progress.message(&format!(
-                "{name}: on first use its digest is what {} says over TLS; {} pins it from now on",
+                "{name}: on first use its digest is what {} {by}; {} pins it from now on",
                 asked.host(),
                 lock.path().display()
             ));

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::api::Api;
 use crate::apply;
 use crate::card::Card;
-use crate::control_plane::{self, ControlPlane, end, ports};
+use crate::control_plane::{self, ControlPlane, end};
 use crate::lan::NODE;
 use crate::{LIMIT, built, images, programs, wait};
 
@@ -22,6 +22,9 @@ const GROUPS: &str = "hcimage-node-judge";
 
 /// What stands for k3s' packaged components.
 const COMPONENTS: &str = include_str!("components.yaml");
+
+/// The kubelet's own: nothing else is in this network.
+const HEALTH: u16 = 10248;
 
 pub(crate) const NAME: &str = "lab-1";
 
@@ -111,20 +114,9 @@ impl Node {
             let said = outcome(self.ctr().arg("version"));
             if said.status.success() { Ok(()) } else { Err(self.log("containerd")) }
         });
+        self.start_kubelet(&path);
         let kubeconfig = self.plane.path("kubeconfig");
         let kubeconfig = kubeconfig.display();
-        self.spawn(
-            "kubelet",
-            Command::new(control_plane::program("HCIMAGE_KUBELET"))
-                .args([
-                    format!("--kubeconfig={kubeconfig}"),
-                    format!("--hostname-override={NAME}"),
-                    format!("--node-ip={NODE}"),
-                ])
-                .arg(format!("--config={}", self.dir.join("kubelet.yaml").display()))
-                .arg(format!("--root-dir={}", self.dir.join("kubelet").display()))
-                .env("PATH", &path),
-        );
         self.spawn(
             "kube-proxy",
             Command::new(control_plane::program("HCIMAGE_KUBE_PROXY"))
@@ -154,6 +146,35 @@ impl Node {
                 .env("PATH", &path)
                 .env("LD_LIBRARY_PATH", programs().join("usr/lib/x86_64-linux-gnu")),
         );
+    }
+
+    /// As a service that is started again: it ends where containerd answers already and its part for the kubelet does not.
+    fn start_kubelet(&mut self, path: &str) {
+        wait("the kubelet", LIMIT, || {
+            let mut command = Command::new(control_plane::program("HCIMAGE_KUBELET"));
+            command
+                .args([format!("--hostname-override={NAME}"), format!("--node-ip={NODE}")])
+                .arg(format!("--kubeconfig={}", self.plane.path("kubeconfig").display()))
+                .arg(format!("--config={}", self.dir.join("kubelet.yaml").display()))
+                .arg(format!("--root-dir={}", self.dir.join("kubelet").display()))
+                .env("PATH", path);
+            self.spawn("kubelet", &mut command);
+            let health = format!("http://127.0.0.1:{HEALTH}/healthz");
+            loop {
+                let asked =
+                    outcome(Command::new("curl").args(["--silent", "--fail", "--max-time", "5", &health]));
+                if asked.status.success() {
+                    return Ok(());
+                }
+                // The last one that was started.
+                let ended = self.of_the_machine.last_mut().and_then(|kubelet| kubelet.try_wait().unwrap());
+                if ended.is_some() {
+                    self.of_the_machine.pop();
+                    return Err(self.log("kubelet"));
+                }
+                std::thread::sleep(Duration::from_millis(200));
+            }
+        });
     }
 
     fn ready(&self) {
@@ -253,7 +274,6 @@ impl Node {
             },
         }]});
         fs::write(self.dir.join("cni/10-pods.conflist"), network.to_string()).unwrap();
-        let [port, health] = ports();
         let kubelet = json!({
             "apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
             "authentication": {"anonymous": {"enabled": true}, "webhook": {"enabled": false}},
@@ -262,7 +282,7 @@ impl Node {
             "enforceNodeAllocatable": [], "localStorageCapacityIsolation": false, "failSwapOn": false,
             "containerRuntimeEndpoint": format!("unix://{}", of("containerd.sock")),
             "clusterDNS": ["10.43.0.10"], "clusterDomain": "cluster.local",
-            "port": port, "healthzPort": health, "nodeStatusUpdateFrequency": "4s", "podLogsDir": of("logs"),
+            "healthzPort": HEALTH, "nodeStatusUpdateFrequency": "4s", "podLogsDir": of("logs"),
             "cpuManagerPolicy": "none", "syncFrequency": "10s", "imageGCHighThresholdPercent": 100,
             "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%", "nodefs.inodesFree": "1%", "imagefs.inodesFree": "1%"},
         });
