@@ -131,13 +131,7 @@ impl Job<'_> {
             super::room::check(self.disk)?;
         }
         self.clear_end()?;
-        let total = self.chunks().map(|chunk| chunk.end.saturating_sub(chunk.start)).sum();
-        let task = self.progress.start("writing", Some(total));
-        for chunk in self.chunks() {
-            self.must_go_on()?;
-            let len = len_of(chunk.end.saturating_sub(chunk.start));
-            let (wanted, there) = (buffers.0.first(len), buffers.1.first(len));
-            self.read_image(wanted, chunk.start)?;
+        self.each_chunk("writing", &mut buffers, |chunk, wanted, there| {
             let differs = match mode {
                 Mode::Whole => true,
                 Mode::Delta => {
@@ -147,23 +141,16 @@ impl Job<'_> {
             };
             if differs {
                 self.disk.write(wanted, chunk.start).map_err(disk("writing", chunk.start))?;
-                done.written = done.written.saturating_add(as_u64(len));
+                done.written = done.written.saturating_add(as_u64(wanted.len()));
             }
-            task.advance(as_u64(len));
-        }
+            Ok(())
+        })?;
         self.sync()?;
-        task.done();
-        let task = self.progress.start("reading back", Some(total));
-        for chunk in self.chunks() {
-            self.must_go_on()?;
-            let len = len_of(chunk.end.saturating_sub(chunk.start));
-            let (wanted, there) = (buffers.0.first(len), buffers.1.first(len));
-            self.read_image(wanted, chunk.start)?;
+        self.each_chunk("reading back", &mut buffers, |chunk, wanted, there| {
             self.compare(wanted, there, chunk.start)?;
-            done.verified = done.verified.saturating_add(as_u64(len));
-            task.advance(as_u64(len));
-        }
-        task.done();
+            done.verified = done.verified.saturating_add(as_u64(wanted.len()));
+            Ok(())
+        })?;
         // Nothing is left but what makes it start.
         let len = head.len();
         let (wanted, there) = (buffers.0.first(len), buffers.1.first(len));
@@ -179,6 +166,27 @@ impl Job<'_> {
         done.written = done.written.saturating_add(as_u64(len));
         done.verified = done.verified.saturating_add(as_u64(len));
         Ok(done)
+    }
+
+    /// Does something with each piece of the image, and a buffer for what the disk has there; the progress is told.
+    fn each_chunk(
+        &self,
+        what: &str,
+        buffers: &mut (Buffer, Buffer),
+        mut work: impl FnMut(Range<u64>, &[u8], &mut [u8]) -> Result<()>,
+    ) -> Result<()> {
+        let size = |chunk: &Range<u64>| chunk.end.saturating_sub(chunk.start);
+        let task = self.progress.start(what, Some(self.chunks().map(|chunk| size(&chunk)).sum()));
+        for chunk in self.chunks() {
+            self.must_go_on()?;
+            let bytes = size(&chunk);
+            let (wanted, there) = (buffers.0.first(len_of(bytes)), buffers.1.first(len_of(bytes)));
+            self.read_image(wanted, chunk.start)?;
+            work(chunk, wanted, there)?;
+            task.advance(bytes);
+        }
+        task.done();
+        Ok(())
     }
 
     /// The used ranges behind the head, in pieces.

@@ -14,6 +14,7 @@ pub mod fat;
 mod error;
 mod field;
 mod path;
+pub(crate) mod ranges;
 pub(crate) mod resolve;
 mod source;
 

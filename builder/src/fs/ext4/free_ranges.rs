@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::error::convert;
 use super::fsck::bitmaps;
 use super::ops::handle::Ext4;
-use crate::fs::Result;
+use crate::fs::{Result, ranges};
 
 impl Ext4 {
     /// The free blocks, as ranges of bytes in the partition, in order. The bitmaps are compared with their checksums first.
@@ -16,20 +16,16 @@ impl Ext4 {
         bitmaps::check(&self.fs())?;
         let reading = |error| convert(error, "reading the block bitmaps");
         let block = u64::from(self.block_size());
-        let mut ranges: Vec<Range<u64>> = Vec::new();
+        let mut free = Vec::new();
         for number in 0..self.volume.group_count() {
             let group = self.volume.group(number).map_err(reading)?;
             let bitmap = self.volume.block_bitmap(&group).map_err(reading)?;
             let start = self.volume.group_start(number);
             for bit in (0..self.volume.group_len(number)).filter(|bit| !bitmap.is_used(*bit)) {
                 let first = start.saturating_add(bit.into()).saturating_mul(block);
-                let end = first.saturating_add(block);
-                match ranges.last_mut().filter(|last| last.end == first) {
-                    Some(last) => last.end = end,
-                    None => ranges.push(first..end),
-                }
+                ranges::push(&mut free, first..first.saturating_add(block));
             }
         }
-        Ok(ranges)
+        Ok(free)
     }
 }

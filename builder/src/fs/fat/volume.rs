@@ -14,7 +14,7 @@ use super::lookup::{Volume, kind, relative, root_stat, stat, trail};
 use super::table::{Link, Table};
 use super::{free_space, names};
 use crate::disk::Window;
-use crate::fs::{Attributes, Entry, FileSystem, FsError, ImagePath, Kind, Result, Space, Stat};
+use crate::fs::{Attributes, Entry, FileSystem, FsError, ImagePath, Kind, Result, Space, Stat, ranges};
 
 static CLOCK: EditClock = EditClock;
 
@@ -67,16 +67,12 @@ impl FatFs {
     /// When the table cannot be read, or its copies differ.
     pub fn free_ranges(&self) -> Result<Vec<Range<u64>>> {
         let table = Table::read(&self.window, &self.layout)?;
-        let mut ranges: Vec<Range<u64>> = Vec::new();
-        for cluster in (2..self.layout.end()).filter(|cluster| table.link(*cluster) == Link::Free) {
-            let Some(first) = self.layout.place(cluster) else { continue };
-            let end = first.saturating_add(self.layout.cluster);
-            match ranges.last_mut().filter(|last| last.end == first) {
-                Some(last) => last.end = end,
-                None => ranges.push(first..end),
-            }
+        let is_free = |cluster: &u32| table.link(*cluster) == Link::Free;
+        let mut free = Vec::new();
+        for first in (2..self.layout.end()).filter(is_free).filter_map(|cluster| self.layout.place(cluster)) {
+            ranges::push(&mut free, first..first.saturating_add(self.layout.cluster));
         }
-        Ok(ranges)
+        Ok(free)
     }
 
     /// The serial number in the boot sector: what Linux calls the file system's UUID.
