@@ -47,14 +47,7 @@ fn texts(list: &Yaml) -> Vec<String> {
 fn program(packages: &[&str], path: &str) -> (Command, PathBuf) {
     let root = unpacked::packages(packages);
     let mut command = Command::new(root.join(path));
-    let libraries = [
-        "usr/lib/x86_64-linux-gnu",
-        "lib/x86_64-linux-gnu",
-        "usr/lib/aarch64-linux-gnu",
-        "lib/aarch64-linux-gnu",
-    ];
-    let libraries: Vec<String> = libraries.iter().map(|dir| root.join(dir).display().to_string()).collect();
-    command.env("LD_LIBRARY_PATH", libraries.join(":"));
+    command.env("LD_LIBRARY_PATH", unpacked::libraries(&root));
     (command, root)
 }
 

@@ -52,10 +52,7 @@ fn haproxy() -> Command {
         "libpcre2-posix3",
     ]);
     let mut command = Command::new(root.join("usr/sbin/haproxy"));
-    let libraries: Vec<String> = ["usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu"]
-        .map(|part| root.join(part).display().to_string())
-        .into();
-    command.env("LD_LIBRARY_PATH", libraries.join(":"));
+    command.env("LD_LIBRARY_PATH", unpacked::libraries(&root));
     command
 }
 

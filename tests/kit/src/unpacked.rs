@@ -1,6 +1,6 @@
 //! Programs of Debian packages that are not installed, because they would start a service.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::base;
@@ -20,4 +20,15 @@ pub fn packages(packages: &[&str]) -> PathBuf {
 /// A real etcd for the stand-in of k3s.
 pub fn etcd() -> PathBuf {
     packages(&["etcd-server"]).join("usr/bin/etcd")
+}
+
+/// `LD_LIBRARY_PATH` for programs in a directory with the files of packages.
+pub fn libraries(root: &Path) -> String {
+    let places = [
+        "usr/lib/x86_64-linux-gnu",
+        "lib/x86_64-linux-gnu",
+        "usr/lib/aarch64-linux-gnu",
+        "lib/aarch64-linux-gnu",
+    ];
+    places.map(|place| root.join(place).display().to_string()).join(":")
 }
