@@ -193,6 +193,30 @@ impl ControlPlane {
         self.path("kubeconfig")
     }
 
+    /// Starts controllers and scheduler, the former with more arguments than all want.
+    pub(crate) fn start_controllers(&self, more: &[(&str, String)]) -> [Child; 2] {
+        let file = |name: &str| self.path(name).display().to_string();
+        let kubeconfig = self.kubeconfig().display().to_string();
+        let served = [
+            ("kubeconfig", kubeconfig.clone()),
+            ("authentication-kubeconfig", kubeconfig.clone()),
+            ("authorization-kubeconfig", kubeconfig),
+            ("leader-elect", "false".to_owned()),
+            ("secure-port", "0".to_owned()),
+        ];
+        let mut controllers = served.to_vec();
+        controllers.extend([
+            ("service-account-private-key-file", file("sa.key")),
+            ("root-ca-file", file("server-ca.crt")),
+            ("use-service-account-credentials", "false".to_owned()),
+        ]);
+        controllers.extend(more.iter().cloned());
+        [
+            self.spawn("HCIMAGE_KUBE_CONTROLLER_MANAGER", "controllers.log", &controllers),
+            self.spawn("HCIMAGE_KUBE_SCHEDULER", "scheduler.log", &served),
+        ]
+    }
+
     /// Starts the API server and waits until it is ready. No controller makes the accounts that pods would need.
     pub(crate) fn start(&mut self) {
         self.start_with(&[("disable-admission-plugins", "ServiceAccount".into())]);

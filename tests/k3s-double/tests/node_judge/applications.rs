@@ -136,8 +136,7 @@ fn dyndns(node: &Node, lan: &Lan) {
             "spec": cron["spec"]["jobTemplate"]["spec"],
         });
         let jobs = "/apis/batch/v1/namespaces/dyndns/jobs";
-        let made = node.api.ask("POST", jobs, "application/json", &job.to_string());
-        assert!(made.is_good(), "{}", made.message());
+        node.make(jobs, &job);
         wait("the job of dyndns", LIMIT, || {
             let job = node.api.get(&format!("{jobs}/{name}")).unwrap();
             if job["status"]["succeeded"] == 1 { Ok(()) } else { Err(node.why("dyndns")) }
@@ -194,13 +193,7 @@ fn guarded(node: &Node, lan: &Lan, card: &Card) {
             "path": "/", "pathType": "Prefix", "backend": {"service": {"name": "kubernetes", "port": {"number": 443}}},
         }]}}]},
     });
-    let made = node.api.ask(
-        "POST",
-        "/apis/networking.k8s.io/v1/namespaces/default/ingresses",
-        "application/json",
-        &ingress.to_string(),
-    );
-    assert!(made.is_good(), "{}", made.message());
+    node.make("/apis/networking.k8s.io/v1/namespaces/default/ingresses", &ingress);
     wait("Traefik to ask for the password", LIMIT, || match lan.curl(&[], "http://guarded.home.lan/") {
         (401, _) => Ok(()),
         other => Err(format!("{other:?}")),

@@ -2,48 +2,46 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde_json::Value;
-use yaml_rust2::{Yaml, YamlLoader};
 
 use crate::LIMIT;
 use crate::api::Api;
 use crate::card::Card;
 use crate::node::Node;
+use crate::objects::File;
 
 /// The files that the card has for k3s, whose secrets are the real ones.
 pub(crate) fn all(node: &Node, card: &Card) {
-    let mut files = Vec::new();
-    collect(&card.k3s.join("server/manifests"), &mut files);
-    files.sort();
-    assert!(files.len() > 10, "{files:?}");
-    texts(node, &files);
+    let mut paths = Vec::new();
+    collect(&card.k3s.join("server/manifests"), &mut paths);
+    paths.sort();
+    assert!(paths.len() > 10, "{paths:?}");
+    let file = |path: &PathBuf| File::new(&path.display().to_string(), &fs::read_to_string(path).unwrap());
+    let files: Vec<File> = paths.iter().map(file).collect();
+    self::files(node, &files);
 }
 
-fn collect(folder: &Path, files: &mut Vec<(String, String)>) {
+fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() {
-            collect(&path, files);
-        } else {
-            files.push((path.display().to_string(), fs::read_to_string(&path).unwrap()));
-        }
+        if path.is_dir() { collect(&path, paths) } else { paths.push(path) }
     }
 }
 
-/// Name and text of each file.
-pub(crate) fn texts(node: &Node, files: &[(String, String)]) {
+/// Applies files until the API has taken all, without a warning.
+pub(crate) fn files(node: &Node, files: &[File]) {
     let mut api = Api::again(&node.api);
     let began = Instant::now();
-    let mut left: Vec<&(String, String)> = files.iter().collect();
+    let mut left: Vec<&File> = files.iter().collect();
     loop {
         let mut why = BTreeMap::new();
-        left.retain(|(name, text)| match apply(&api, text) {
+        left.retain(|file| match apply(&api, file) {
             Ok(()) => false,
             Err(problem) => {
-                why.insert(name.clone(), problem);
+                why.insert(&file.name, problem);
                 true
             }
         });
@@ -57,12 +55,10 @@ pub(crate) fn texts(node: &Node, files: &[(String, String)]) {
     }
 }
 
-fn apply(api: &Api, text: &str) -> Result<(), String> {
-    for part in documents(text) {
-        let yaml = YamlLoader::load_from_str(&part).map_err(|error| error.to_string())?;
-        let Some(object) = yaml.first().filter(|yaml| !yaml.is_null()) else { continue };
-        let path = path(api, object)?;
-        let answer = api.apply(&path, &part);
+fn apply(api: &Api, file: &File) -> Result<(), String> {
+    for object in &file.objects {
+        let path = object.path(api)?;
+        let answer = api.apply(&path, &object.text);
         if !answer.is_good() {
             return Err(format!("{path}: {}", answer.message()));
         }
@@ -71,20 +67,6 @@ fn apply(api: &Api, text: &str) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-fn documents(text: &str) -> Vec<String> {
-    let lines: Vec<&str> = text.lines().collect();
-    lines.split(|line| *line == "---").map(|part| part.join("\n")).collect()
-}
-
-fn path(api: &Api, object: &Yaml) -> Result<String, String> {
-    let word = |yaml: &Yaml| yaml.as_str().unwrap_or_default().to_owned();
-    let (version, kind) = (word(&object["apiVersion"]), word(&object["kind"]));
-    let found = api.kind(&version, &kind).ok_or_else(|| format!("there is no kind {kind} in {version}"))?;
-    let namespace = object["metadata"]["namespace"].as_str().unwrap_or("default");
-    let place = if found.is_namespaced { format!("namespaces/{namespace}/") } else { String::new() };
-    Ok(format!("{}/{place}{}/{}", found.base, found.plural, word(&object["metadata"]["name"])))
 }
 
 /// A pod that runs a command of a shell to its end: whether it succeeded, and what it said.
@@ -114,8 +96,7 @@ pub(crate) fn run_pod(
         },
     });
     let path = format!("/api/v1/namespaces/{namespace}/pods");
-    let made = node.api.ask("POST", &path, "application/json", &pod.to_string());
-    assert!(made.is_good(), "{}", made.message());
+    node.make(&path, &pod);
     let ended = crate::wait("a pod of the test to end", LIMIT, || {
         let pod = node.api.get(&format!("{path}/{name}")).unwrap();
         match pod["status"]["phase"].as_str() {

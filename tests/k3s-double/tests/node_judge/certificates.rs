@@ -45,13 +45,7 @@ pub(crate) fn judge(node: &Node, lan: &Lan) {
             "issuerRef": {"group": "cert-manager.io", "kind": "ClusterIssuer", "name": "default"},
         },
     });
-    let made = node.api.ask(
-        "POST",
-        "/apis/cert-manager.io/v1/namespaces/default/certificates",
-        "application/json",
-        &wildcard.to_string(),
-    );
-    assert!(made.is_good(), "{}", made.message());
+    node.make("/apis/cert-manager.io/v1/namespaces/default/certificates", &wildcard);
     told("certificate of *.example.org by DNS-01, through RFC 2136 to Knot", || {
         ready(node, lan, "default", "wildcard")
     });

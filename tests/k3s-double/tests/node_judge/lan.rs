@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use hcimage_testkit::external_tool::outcome;
 use hcimage_testkit::tools::run;
+use hcimage_testkit::unpacked;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 
 use crate::{LIMIT, built, pods, wait};
@@ -165,10 +166,8 @@ impl Lan {
         );
         fs::write(dir.join("knot.conf"), config).unwrap();
         let root = pods::root();
-        let libraries = ["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu"]
-            .map(|part| root.join(part).display().to_string());
         let mut command = self.inside(root.join("usr/sbin/knotd"));
-        command.arg("--config").arg(dir.join("knot.conf")).env("LD_LIBRARY_PATH", libraries.join(":"));
+        command.arg("--config").arg(dir.join("knot.conf")).env("LD_LIBRARY_PATH", unpacked::libraries(&root));
         self.spawn("knot", &mut command);
         self.wait_for("knot", 53);
     }
@@ -257,7 +256,7 @@ impl Lan {
         fs::write(self.dir.join("haproxy.cfg"), proxy).unwrap();
         let root = pods::root();
         let mut command = self.inside("env");
-        command.arg(format!("LD_LIBRARY_PATH={}", root.join("usr/lib/x86_64-linux-gnu").display()));
+        command.arg(format!("LD_LIBRARY_PATH={}", unpacked::libraries(&root)));
         command.arg(root.join("usr/sbin/haproxy")).arg("-f").arg(self.dir.join("haproxy.cfg"));
         self.spawn("haproxy", &mut command);
         self.wait_for("haproxy", 443);

@@ -8,7 +8,8 @@ use std::process::Command;
 use hcimage::cluster::Checked;
 use hcimage_testkit::external_tool::outcome;
 use hcimage_testkit::tools::run;
-use serde_json::{Value, json};
+use hcimage_testkit::unpacked;
+use serde_json::json;
 
 use crate::card::Card;
 use crate::clusters::load;
@@ -47,17 +48,16 @@ pub(crate) fn judge(node: &Node, lan: &Lan, card: &Card) {
         let path = said.trim().rsplit(' ').next().unwrap();
         fs::copy(path, charts.join(format!("{name}.tgz"))).unwrap();
     }
-    let files: Vec<(String, String)> = objects::files(&checked)
-        .iter()
-        .map(|file| {
-            let text =
-                file.objects.iter().map(|object| format!("---\n{}\n", object.text)).collect::<String>();
-            let chart = file.name.trim_start_matches("chart-").trim_end_matches(".yaml");
-            (file.name.clone(), text.replace("chart-0123456789ab.tgz", &format!("{chart}.tgz")))
-        })
-        .collect();
+    let mut files = objects::files(&checked);
+    for file in &mut files {
+        let chart = file.name.trim_start_matches("chart-").trim_end_matches(".yaml");
+        let packed = format!("{chart}.tgz");
+        for object in &mut file.objects {
+            object.text = object.text.replace("chart-0123456789ab.tgz", &packed);
+        }
+    }
     told("metallb and external-dns: manifests applied, once the webhook of the one answers", || {
-        apply::texts(node, &files)
+        apply::files(node, &files)
     });
     node.deployment("metallb-system", "metallb-controller");
     address(node, lan);
@@ -90,7 +90,7 @@ fn address(node: &Node, lan: &Lan) {
             "type": "LoadBalancer", "selector": {"app.kubernetes.io/name": "nextcloud"}, "ports": [{"port": 80, "targetPort": "http"}],
         },
     });
-    make(node, "/api/v1/namespaces/nextcloud/services", &service);
+    node.make("/api/v1/namespaces/nextcloud/services", &service);
     let given = wait("an address of the pool", LIMIT, || {
         let service = node.api.get("/api/v1/namespaces/nextcloud/services/balanced").unwrap();
         let address = service["status"]["loadBalancer"]["ingress"][0]["ip"].as_str().map(str::to_owned);
@@ -114,7 +114,7 @@ fn names(node: &Node) {
             "path": "/", "pathType": "Prefix", "backend": {"service": {"name": "nextcloud", "port": {"name": "http"}}},
         }]}}]},
     });
-    make(node, "/apis/networking.k8s.io/v1/namespaces/nextcloud/ingresses", &ingress);
+    node.make("/apis/networking.k8s.io/v1/namespaces/nextcloud/ingresses", &ingress);
     told("external-dns: the name of an ingress is in the zone, by RFC 2136 to Knot", || {
         wait("the record", LIMIT, || {
             let ingress =
@@ -135,11 +135,6 @@ fn names(node: &Node) {
 fn ask(name: &str) -> String {
     let root = pods::root();
     let mut command = Command::new(root.join("usr/bin/kdig"));
-    command.env("LD_LIBRARY_PATH", root.join("usr/lib/x86_64-linux-gnu"));
+    command.env("LD_LIBRARY_PATH", unpacked::libraries(&root));
     outcome(command.args([&format!("@{ADDRESS}"), name, "A", "+short"])).stdout.trim().to_owned()
-}
-
-fn make(node: &Node, path: &str, object: &Value) {
-    let made = node.api.ask("POST", path, "application/json", &object.to_string());
-    assert!(made.is_good(), "{}", made.message());
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use hcimage_testkit::external_tool::outcome;
 use hcimage_testkit::tools::run;
+use hcimage_testkit::unpacked;
 use serde_json::{Value, json};
 
 use crate::api::Api;
@@ -15,6 +16,7 @@ use crate::apply;
 use crate::card::Card;
 use crate::control_plane::{self, ControlPlane, end};
 use crate::lan::NODE;
+use crate::objects::File;
 use crate::{LIMIT, built, images, programs, wait};
 
 /// Below it are the control groups of the pods, in each hierarchy.
@@ -70,26 +72,12 @@ impl Node {
             ("kubelet-client-certificate", file(&plane, "admin.crt")),
             ("kubelet-client-key", file(&plane, "admin.key")),
         ]);
-        let kubeconfig = plane.kubeconfig().display().to_string();
-        let served = [
-            ("kubeconfig", kubeconfig.clone()),
-            ("authentication-kubeconfig", kubeconfig.clone()),
-            ("authorization-kubeconfig", kubeconfig.clone()),
-            ("leader-elect", "false".into()),
-            ("secure-port", "0".into()),
-        ];
-        let mut controllers = served.to_vec();
-        controllers.extend([
-            ("service-account-private-key-file", file(&plane, "sa.key")),
-            ("root-ca-file", file(&plane, "server-ca.crt")),
-            ("use-service-account-credentials", "false".into()),
-            ("allocate-node-cidrs", "true".into()),
-            ("cluster-cidr", "10.42.0.0/16".into()),
-        ]);
-        let others = vec![
-            plane.spawn("HCIMAGE_KUBE_CONTROLLER_MANAGER", "controllers.log", &controllers),
-            plane.spawn("HCIMAGE_KUBE_SCHEDULER", "scheduler.log", &served),
-        ];
+        let others = plane
+            .start_controllers(&[
+                ("allocate-node-cidrs", "true".into()),
+                ("cluster-cidr", "10.42.0.0/16".into()),
+            ])
+            .into();
         let api = Api::new(&plane);
         let mut node = Self { plane, api, dir, others, of_the_machine: Vec::new() };
         node.write_configuration();
@@ -144,7 +132,7 @@ impl Node {
                     "--v=1",
                 ])
                 .env("PATH", &path)
-                .env("LD_LIBRARY_PATH", programs().join("usr/lib/x86_64-linux-gnu")),
+                .env("LD_LIBRARY_PATH", unpacked::libraries(&programs())),
         );
     }
 
@@ -323,13 +311,8 @@ impl Node {
         let traefik = built("traefik-crds.yaml");
         let definitions =
             fs::read_to_string(&traefik).unwrap_or_else(|error| panic!("{}: {error}", traefik.display()));
-        apply::texts(
-            self,
-            &[
-                ("traefik-crds.yaml".to_owned(), definitions),
-                ("components.yaml".to_owned(), COMPONENTS.to_owned()),
-            ],
-        );
+        let files = [("traefik-crds.yaml", definitions.as_str()), ("components.yaml", COMPONENTS)];
+        apply::files(self, &files.map(|(name, text)| File::new(name, text)));
         let address = json!({"status": {"loadBalancer": {"ingress": [{"ip": NODE}]}}});
         let path = "/api/v1/namespaces/kube-system/services/traefik/status";
         let said = self.api.ask("PATCH", path, "application/merge-patch+json", &address.to_string());
@@ -337,6 +320,13 @@ impl Node {
         for name in ["coredns", "local-path-provisioner", "traefik"] {
             self.deployment("kube-system", name);
         }
+    }
+
+    /// Makes an object, which the API must take.
+    #[track_caller]
+    pub(crate) fn make(&self, list: &str, object: &Value) {
+        let made = self.api.ask("POST", list, "application/json", &object.to_string());
+        assert!(made.is_good(), "{list}: {}", made.message());
     }
 
     /// Waits until a deployment is Available: its probes have passed.

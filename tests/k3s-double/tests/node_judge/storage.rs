@@ -16,8 +16,7 @@ pub(crate) fn judge(node: &Node) {
             "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": class, "namespace": "default"},
             "spec": {"storageClassName": class, "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "10Mi"}}},
         });
-        let made = node.api.ask("POST", claims, "application/json", &claim.to_string());
-        assert!(made.is_good(), "{}", made.message());
+        node.make(claims, &claim);
         let volumes = json!([{"name": "data", "persistentVolumeClaim": {"claimName": class}}]);
         let (done, said) = run_pod(node, "default", &json!({}), CURL, "echo kept >/data/file", &volumes);
         assert!(done, "{said}");

@@ -141,7 +141,7 @@ impl Judge {
         };
         let mut k3s = Vec::new();
         for object in File::new("k3s.yaml", K3S).objects.iter().filter(|object| !is_off(object)) {
-            let path = path(api, object).unwrap();
+            let path = object.path(api).unwrap();
             must(&object.name, &api.apply(&path, &object.text));
             k3s.push(path);
         }
@@ -213,7 +213,7 @@ impl Case<'_> {
 
     fn apply_file(&mut self, file: &File) -> Result<(), String> {
         let paths: Result<Vec<String>, String> =
-            file.objects.iter().map(|object| path(self.api, object)).collect();
+            file.objects.iter().map(|object| object.path(self.api)).collect();
         for (object, path) in file.objects.iter().zip(paths?) {
             let answer = self.api.apply(&path, &object.text);
             if !answer.is_good() {
@@ -305,16 +305,6 @@ fn taint_of(text: &str) -> Value {
     let (front, effect) = text.rsplit_once(':').unwrap();
     let (key, value) = front.split_once('=').unwrap_or((front, ""));
     json!({"key": key, "value": value, "effect": effect})
-}
-
-/// Where an object is; k3s takes `default` for the namespace of one that names none.
-fn path(api: &Api, object: &Object) -> Result<String, String> {
-    let kind = api
-        .kind(&object.api_version, &object.kind)
-        .ok_or_else(|| format!("{object}: there is no kind {} in {}", object.kind, object.api_version))?;
-    let namespace = object.namespace.as_deref().unwrap_or("default");
-    let place = if kind.is_namespaced { format!("namespaces/{namespace}/") } else { String::new() };
-    Ok(format!("{}/{place}{}/{}", kind.base, kind.plural, object.name))
 }
 
 /// Whether a condition is true, and what it says.

@@ -21,34 +21,16 @@ impl Machines {
     pub(crate) fn start() -> Self {
         let mut plane = ControlPlane::new();
         plane.start_with(&[]);
-        let file = |name: &str| plane.path(name).display().to_string();
         let [kwok_port] = ports();
-        let kubeconfig = ("kubeconfig", plane.kubeconfig().display().to_string());
-        let served = [
-            kubeconfig.clone(),
-            ("authentication-kubeconfig", kubeconfig.1.clone()),
-            ("authorization-kubeconfig", kubeconfig.1.clone()),
-            ("leader-elect", "false".to_owned()),
-            ("secure-port", "0".to_owned()),
-        ];
-        let mut controllers = served.to_vec();
-        controllers.extend([
-            ("service-account-private-key-file", file("sa.key")),
-            ("root-ca-file", file("server-ca.crt")),
-            ("use-service-account-credentials", "false".to_owned()),
-        ]);
         let kwok = [
-            kubeconfig,
+            ("kubeconfig", plane.kubeconfig().display().to_string()),
             ("config", program("HCIMAGE_KWOK_STAGES").display().to_string()),
             ("manage-all-nodes", "true".to_owned()),
             ("node-lease-duration-seconds", "40".to_owned()),
             ("server-address", format!("127.0.0.1:{kwok_port}")),
         ];
-        let others = vec![
-            plane.spawn("HCIMAGE_KUBE_CONTROLLER_MANAGER", "controllers.log", &controllers),
-            plane.spawn("HCIMAGE_KUBE_SCHEDULER", "scheduler.log", &served),
-            plane.spawn("HCIMAGE_KWOK", "kwok.log", &kwok),
-        ];
+        let mut others = Vec::from(plane.start_controllers(&[]));
+        others.push(plane.spawn("HCIMAGE_KWOK", "kwok.log", &kwok));
         Self { plane, others }
     }
 }

@@ -6,6 +6,8 @@ use hcimage::overlays::{ActiveOverlay, Manifests, SecretValues};
 use hcimage::value::Secret;
 use yaml_rust2::{Yaml, YamlLoader};
 
+use crate::api::Api;
+
 /// A file in k3s' directory of manifests.
 pub(crate) struct File {
     pub(crate) name: String,
@@ -28,6 +30,18 @@ impl File {
         let objects =
             lines.split(|line| *line == "---").filter_map(|part| object(&part.join("\n"))).collect();
         Self { name: name.to_owned(), objects }
+    }
+}
+
+impl Object {
+    /// Where it is; k3s takes `default` for the namespace of one that names none.
+    pub(crate) fn path(&self, api: &Api) -> Result<String, String> {
+        let kind = api
+            .kind(&self.api_version, &self.kind)
+            .ok_or_else(|| format!("{self}: there is no kind {} in {}", self.kind, self.api_version))?;
+        let namespace = self.namespace.as_deref().unwrap_or("default");
+        let place = if kind.is_namespaced { format!("namespaces/{namespace}/") } else { String::new() };
+        Ok(format!("{}/{place}{}/{}", kind.base, kind.plural, self.name))
     }
 }
 
