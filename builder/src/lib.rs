@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod arch;
+pub mod bmap;
 pub mod board;
 pub mod change_manifest;
 pub mod charts;
@@ -36,4 +37,5 @@ pub mod session;
 pub mod source;
 pub mod support_matrix;
 pub mod terminal;
+pub mod used_ranges;
 pub mod value;

@@ -22,6 +22,19 @@ pub struct Output {
     pub overwrite: bool,
 }
 
+/// An image and what describes it, finished and synced, without their names.
+#[derive(Debug)]
+pub struct Files {
+    /// The image.
+    pub image: TempPath,
+    /// The list of changes.
+    pub manifest: TempPath,
+    /// The bill of materials.
+    pub sbom: TempPath,
+    /// The block map.
+    pub bmap: TempPath,
+}
+
 /// Why an output cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
@@ -61,7 +74,7 @@ type Result<T> = std::result::Result<T, OutputError>;
 impl Output {
     /// Rejects early what would fail after minutes of work, and what would overwrite `base`.
     pub fn check(&self, base: Option<&Path>) -> Result<()> {
-        for path in [&self.path, &self.manifest(), &self.sbom()] {
+        for path in [&self.path, &self.manifest(), &self.sbom(), &self.bmap()] {
             self.check_name(path)?;
             // Not the same file where one of them does not exist.
             if base.is_some_and(|base| same_file::is_same_file(base, path).unwrap_or(false)) {
@@ -88,15 +101,22 @@ impl Output {
 
     /// The name of the manifest beside the image.
     pub fn manifest(&self) -> PathBuf {
-        let mut name = self.path.clone().into_os_string();
-        name.push(".manifest.json");
-        name.into()
+        self.beside(".manifest.json")
     }
 
     /// The name of the bill of materials beside the image; the ending is the one that CycloneDX registered.
     pub fn sbom(&self) -> PathBuf {
+        self.beside(".cdx.json")
+    }
+
+    /// The name of the block map beside the image, as bmaptool looks for it.
+    pub fn bmap(&self) -> PathBuf {
+        self.beside(".bmap")
+    }
+
+    fn beside(&self, ending: &str) -> PathBuf {
         let mut name = self.path.clone().into_os_string();
-        name.push(".cdx.json");
+        name.push(ending);
         name.into()
     }
 
@@ -114,12 +134,15 @@ impl Output {
 
     /// Gives the finished and synced image and what describes it their names, durably. The image comes last: once it has its
     /// name, it is complete.
-    pub fn publish(&self, image: TempPath, manifest: TempPath, sbom: TempPath) -> Result<()> {
+    pub fn publish(&self, Files { image, manifest, sbom, bmap }: Files) -> Result<()> {
         let mut new = Vec::new();
         let publish = || {
-            for (temporary, path) in
-                [(manifest, self.manifest()), (sbom, self.sbom()), (image, self.path.clone())]
-            {
+            for (temporary, path) in [
+                (manifest, self.manifest()),
+                (sbom, self.sbom()),
+                (bmap, self.bmap()),
+                (image, self.path.clone()),
+            ] {
                 let is_new = !path.exists();
                 self.name(temporary, &path)?;
                 if is_new {

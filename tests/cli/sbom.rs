@@ -85,7 +85,7 @@ fn sha256sum_verifies_what_was_built() {
     assert!(check(&["--check", "--strict", "pi-1.img.sha256"]));
     let text = fs::read_to_string(dir.path().join("pi-1.img.sha256")).unwrap();
     let names: Vec<&str> = text.lines().map(|line| line.split("  ").nth(1).unwrap()).collect();
-    assert_eq!(names, ["pi-1.img", "pi-1.img.manifest.json", "pi-1.img.cdx.json"]);
+    assert_eq!(names, ["pi-1.img", "pi-1.img.manifest.json", "pi-1.img.cdx.json", "pi-1.img.bmap"]);
     // An image that is a base again is compared with it.
     fs::write(dir.path().join("pi-1.img.sha256"), text.replacen(char::is_numeric, "x", 1)).unwrap();
     assert!(!check(&["--check", "--strict", "pi-1.img.sha256"]));

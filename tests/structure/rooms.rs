@@ -195,9 +195,12 @@ pub(crate) const BUILDER: &[Room] = &[
     Room { name: "sbom", uses: &["source", "apply"] },
     Room { name: "comparison", uses: &["interrupt", "fs", "source", "os"] },
     Room { name: "change_manifest", uses: &["os", "apply"] },
+    Room { name: "used_ranges", uses: &["disk", "fs::ext4", "fs::fat"] },
+    Room { name: "bmap", uses: &["disk", "source", "used_ranges"] },
     Room {
         name: "pipeline",
         uses: &[
+            "bmap",
             "exit_class",
             "interrupt",
             "value",
@@ -215,7 +218,7 @@ pub(crate) const BUILDER: &[Room] = &[
     },
     Room {
         name: "flash",
-        uses: &["board", "disk", "fs::ext4", "fs::fat", "interrupt", "pipeline", "progress"],
+        uses: &["board", "disk", "interrupt", "pipeline", "progress", "used_ranges"],
     },
     Room {
         name: "session",
@@ -268,6 +271,7 @@ pub(crate) const BUILDER: &[Room] = &[
             "comparison",
             "apply",
             "pipeline",
+            "used_ranges",
             "flash",
             "session",
         ],

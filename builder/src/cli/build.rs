@@ -143,6 +143,7 @@ fn node_as_json(node: &Node, built: &BuiltNode) -> Value {
         "image": image.path,
         "manifest": image.manifest,
         "sbom": image.sbom,
+        "bmap": image.bmap,
         "size": image.size.0,
         "grown": image.grown.0,
         "partition_table": image.partition_table,

@@ -11,10 +11,11 @@ use hc_device::Disk;
 use hc_device::linux::{OpenDisk, System};
 
 use crate::disk::{ByteSize, Window};
-use crate::flash::{Flashed, Job, Mode, used};
+use crate::flash::{Flashed, Job, Mode};
 use crate::interrupt::Interrupt;
 use crate::local_file;
 use crate::progress;
+use crate::used_ranges::used;
 
 use super::output::{self, Usage};
 

@@ -1,18 +1,15 @@
 //! How built images get onto the media of their boards: what a person does, and the writing itself.
 //!
 //! ```text
-//! used    what of an image a disk must have
 //! write   the image onto a disk, and back
 //! room    whether a disk has the room that it says
 //! ```
 
 mod room;
-mod used;
 mod write;
 
 use std::path::Path;
 
-pub use used::used;
 pub use write::{FlashError, Flashed, Job, Mode};
 
 use crate::board::Board;
@@ -55,6 +52,7 @@ mod instructions {
             path: path.into(),
             manifest: format!("{path}.manifest.json").into(),
             sbom: format!("{path}.cdx.json").into(),
+            bmap: format!("{path}.bmap").into(),
             size: ByteSize(1 << 20),
             grown: ByteSize(0),
             partition_table: None,

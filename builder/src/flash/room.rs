@@ -6,8 +6,8 @@
 
 use hc_device::{Buffer, Medium};
 
-use super::used::PIECE;
 use super::write::{FlashError, disk};
+use crate::used_ranges::PIECE;
 
 /// Places that lie evenly over the disk.
 const EVENLY: u64 = 64;

@@ -1,7 +1,7 @@
 //! Writes an image to a disk, and reads back what it wrote.
 //!
 //! The first MiB, which has the partition table, is zeroed first and written last: whatever happens in between, nothing starts from a
-//! disk that has half an image. Only what [`used`](super::used()) names is written and read back, from the disk itself.
+//! disk that has half an image. Only what [`used`](crate::used_ranges::used) names is written and read back, from the disk itself.
 
 use std::io;
 use std::ops::Range;
@@ -9,10 +9,10 @@ use std::ops::Range;
 use hc_device::{Buffer, Medium};
 use thiserror::Error;
 
-use super::used::PIECE;
 use crate::disk::Window;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
+use crate::used_ranges::PIECE;
 
 /// How much is read and written at once, in bytes: more makes no card faster.
 const CHUNK: u64 = 4 << 20;

@@ -1,5 +1,7 @@
 //! Why an image could not be built.
 
+use std::io;
+
 use crate::apply::ApplyError;
 use crate::disk::{ByteSize, DiskError};
 use crate::exit_class::{Classified, ExitClass};
@@ -55,6 +57,9 @@ pub enum BuildError {
     /// What was written does not pass the checks.
     #[error("checking what was written")]
     Check(#[source] FsError),
+    /// What a card must have of the image cannot be told.
+    #[error("reading what was written, for the block map")]
+    Map(#[source] io::Error),
     /// What went into the image cannot be listed.
     #[error(transparent)]
     Sbom(#[from] SbomError),
@@ -74,6 +79,7 @@ impl Classified for BuildError {
             | Self::Output(_)
             | Self::Grow { .. }
             | Self::Check(_)
+            | Self::Map(_)
             | Self::Sbom(_)
             | Self::Interrupted(_) => None,
         }

@@ -11,7 +11,8 @@ use tempfile::TempPath;
 use super::Base;
 use super::error::{BuildError, GrowError};
 use crate::apply::{ChangeRecord, apply, pending_edits};
-use crate::disk::{ByteSize, grow_last, order_for_firmware, set_disk_id};
+use crate::bmap::block_map;
+use crate::disk::{ByteSize, Window, grow_last, order_for_firmware, set_disk_id};
 use crate::fs::Space;
 use crate::fs::ext4::{self, Need, Planned};
 use crate::os::{Access, OsError, OsImage, PartitionRole};
@@ -143,22 +144,26 @@ impl<'a> ImageDraft<'a> {
         tree.finish().map_err(BuildError::Check)
     }
 
-    /// Starts to sync everything to the disk, in a thread.
+    /// Starts to sync everything to the disk, and to map what a card must have of it, in threads: one waits for the disk, the other
+    /// for the processor.
     pub(super) fn finish(self) -> Finishing {
         let Self { image, path, writing_back, before, changes, .. } = self;
+        let mapped = Arc::clone(image.file());
         let syncing = thread::spawn(move || {
             writing_back.end()?;
             let file = image.file();
             file.sync_all()?;
             Ok((file.metadata()?.len(), Arc::clone(file)))
         });
-        Finishing { syncing, path, before, changes }
+        let mapping = thread::spawn(move || block_map(&Window::whole(mapped)?));
+        Finishing { syncing, mapping, path, before, changes }
     }
 }
 
 /// A complete image that is being synced.
 pub(super) struct Finishing {
     syncing: JoinHandle<io::Result<(u64, Arc<File>)>>,
+    mapping: JoinHandle<io::Result<String>>,
     path: TempPath,
     before: u64,
     pub(super) changes: Vec<ChangeRecord>,
@@ -167,9 +172,10 @@ pub(super) struct Finishing {
 impl Finishing {
     /// Everything is on the disk when this returns.
     pub(super) fn wait(self, output: &Output) -> Result<Finished, BuildError> {
-        let (size, held) = joined(self.syncing).map_err(|source| output.failed(source))?;
+        let (size, held) = joined(self.syncing, "syncs").map_err(|source| output.failed(source))?;
+        let bmap = joined(self.mapping, "maps").map_err(BuildError::Map)?;
         let grown = ByteSize(size.saturating_sub(self.before));
-        Ok(Finished { path: self.path, _held: held, size: ByteSize(size), grown, changes: self.changes })
+        Ok(Finished { path: self.path, _held: held, bmap, size: ByteSize(size), grown, changes: self.changes })
     }
 }
 
@@ -178,6 +184,8 @@ pub(super) struct Finished {
     pub(super) path: TempPath,
     /// While it is open, no other build takes the file for left over.
     pub(super) _held: Arc<File>,
+    /// The block map.
+    pub(super) bmap: String,
     pub(super) size: ByteSize,
     /// By how much it is larger than its base.
     pub(super) grown: ByteSize,
@@ -185,8 +193,9 @@ pub(super) struct Finished {
 }
 
 /// The result of a thread. The kernel reports a write-back error only once, so it must not be lost.
-fn joined<T>(thread: JoinHandle<io::Result<T>>) -> io::Result<T> {
-    thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread that syncs the image panicked")))
+fn joined<T>(thread: JoinHandle<io::Result<T>>, does: &str) -> io::Result<T> {
+    let panicked = || io::Error::other(format!("the thread that {does} the image panicked"));
+    thread.join().unwrap_or_else(|_| Err(panicked()))
 }
 
 fn copy(
@@ -235,6 +244,6 @@ impl WriteBack {
     }
 
     fn end(self) -> io::Result<()> {
-        joined(self.0)
+        joined(self.0, "syncs")
     }
 }

@@ -16,7 +16,7 @@ use crate::apply::ChangeRecord;
 use crate::change_manifest::Manifest;
 use crate::disk::ByteSize;
 use crate::os::{Access, Bootloader, Facts, OsError, OsImage, Tree, probe};
-use crate::output::{Output, OutputError};
+use crate::output::{Files, Output, OutputError};
 use crate::plan::{DiskId, Plan, PlanError, Request, SharedPlan, files_of_interest, plan, split, warnings};
 use crate::sbom::{self, Bill};
 use crate::source::SourceContext;
@@ -111,6 +111,7 @@ pub struct Ready {
     finished: Finished,
     manifest: NamedTempFile,
     sbom: NamedTempFile,
+    bmap: NamedTempFile,
     partition_table: Option<String>,
 }
 
@@ -127,6 +128,8 @@ pub struct BuiltImage {
     pub manifest: PathBuf,
     /// The bill of materials, beside it.
     pub sbom: PathBuf,
+    /// The block map, beside it.
+    pub bmap: PathBuf,
     /// Size of the image in bytes, holes included.
     pub size: ByteSize,
     /// By how much the image was grown.
@@ -186,8 +189,9 @@ pub fn build(
         let bill = sbom::render(node.as_str(), bill, &image.changes, now)?;
         let sbom = write(output, |mut out| out.write_all(&bill))?;
         let finished = image.wait(output)?;
+        let bmap = write(output, |mut out| out.write_all(finished.bmap.as_bytes()))?;
         let (node, board, output) = (node.clone(), board.clone(), output.clone());
-        ready.push(Ready { node, board, output, finished, manifest, sbom, partition_table });
+        ready.push(Ready { node, board, output, finished, manifest, sbom, bmap, partition_table });
     }
     task.done();
     cx.interrupt.check()?;
@@ -228,13 +232,12 @@ fn write(
 impl Ready {
     /// Gives the image and what describes it their names.
     pub fn publish(self) -> Result<BuiltImage, OutputError> {
-        let Self { node, board, output, finished, manifest, sbom, partition_table } = self;
-        let Finished { path, _held, size, grown, changes } = finished;
-        let (_open, manifest) = manifest.into_parts();
-        let (_open, sbom) = sbom.into_parts();
-        output.publish(path, manifest, sbom)?;
-        let (manifest, sbom) = (output.manifest(), output.sbom());
+        let Self { node, board, output, finished, manifest, sbom, bmap, partition_table } = self;
+        let Finished { path: image, _held, bmap: _, size, grown, changes } = finished;
+        let [manifest, sbom, bmap] = [manifest, sbom, bmap].map(NamedTempFile::into_temp_path);
+        output.publish(Files { image, manifest, sbom, bmap })?;
+        let (manifest, sbom, bmap) = (output.manifest(), output.sbom(), output.bmap());
         let path = output.path;
-        Ok(BuiltImage { node, board, path, manifest, sbom, size, grown, partition_table, changes })
+        Ok(BuiltImage { node, board, path, manifest, sbom, bmap, size, grown, partition_table, changes })
     }
 }

@@ -36,7 +36,7 @@ impl Session {
     ) -> Result<PathBuf, SessionError> {
         let mut text = String::new();
         for BuiltNode { image, .. } in nodes {
-            for path in [&image.path, &image.manifest, &image.sbom] {
+            for path in [&image.path, &image.manifest, &image.sbom, &image.bmap] {
                 let digest = input::digest_file(&self.cx(), path)?;
                 text.push_str(&format!("{digest}  {}\n", file_name(path)));
             }

@@ -7,7 +7,7 @@ use crate::fs::ext4::{Ext4, Ext4Options};
 use crate::fs::fat::{FatFs, FatOptions};
 
 /// Ranges begin and end at multiples of this, in bytes: no disk has larger sectors.
-pub(super) const PIECE: u64 = 4096;
+pub const PIECE: u64 = 4096;
 
 /// The ranges of an image that must be on the disk, in order and apart from each other. Where anything of a partition is not understood,
 /// all of it is needed.
