@@ -40,6 +40,10 @@ pub struct Part {
     pub name: String,
     /// Its size in bytes.
     pub size: u64,
+    /// The kind of its file system: `ext4`; empty where that is not known.
+    pub file_system: String,
+    /// The label of the file system; empty where it has none.
+    pub label: String,
 }
 
 /// Why a disk is not written to. The text says what to do about it.

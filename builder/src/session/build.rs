@@ -232,7 +232,7 @@ impl Destination {
         let mut outputs = Vec::new();
         for node in project.cluster.nodes.iter() {
             let path = match (&project.file, &self.path) {
-                (Some(_), _) => self.dir().join(format!("{}.img", node.name)),
+                (Some(_), _) => self.node_image(&node.name),
                 (None, Some(path)) => path.clone(),
                 (None, None) => PathBuf::from(format!("{}-{}.img", node.name, node.board)),
             };
@@ -241,6 +241,11 @@ impl Destination {
             outputs.push(output);
         }
         Ok(outputs)
+    }
+
+    /// The image of a node of a cluster file.
+    pub fn node_image(&self, node: &Hostname) -> PathBuf {
+        self.dir().join(format!("{node}.img"))
     }
 
     pub(super) fn dir(&self) -> &Path {

@@ -1,15 +1,17 @@
 //! Linux: disks as sysfs and /proc have them, and exclusive, direct access to one.
 
+mod open;
+mod udisks;
+
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Seek, SeekFrom};
-use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
+use std::fs;
+use std::io;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
+pub use open::{OpenDisk, eject};
 
 use crate::disk::{Disk, Part};
-use crate::medium::Medium;
 
 /// sysfs counts sizes in these, whatever the disk's own sectors are (Documentation/ABI/stable/sysfs-block).
 const UNIT: u64 = 512;
@@ -74,7 +76,7 @@ impl System {
             .or_else(|_| fs::canonicalize(self.root.join("sys/block").join(name)))
             .ok()?;
         let is_partition = place.join("partition").exists();
-        let parts = if is_partition { Vec::new() } else { parts(&place) };
+        let parts = if is_partition { Vec::new() } else { parts(&place, &self.root.join("run/udev/data")) };
         let mut numbers = BTreeSet::new();
         let mut holders = Vec::new();
         for own in [place.clone()].into_iter().chain(parts.iter().map(|part| place.join(&part.name))) {
@@ -167,15 +169,22 @@ fn unescaped(place: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn parts(place: &Path) -> Vec<Part> {
+/// The partitions of a disk, and what udev has found on them: only root can look itself.
+fn parts(place: &Path, udev: &Path) -> Vec<Part> {
     let mut found: Vec<Part> = fs::read_dir(place)
         .into_iter()
         .flatten()
         .filter_map(Result::ok)
         .filter(|entry| entry.path().join("partition").exists())
-        .map(|entry| Part {
-            name: entry.file_name().to_string_lossy().into_owned(),
-            size: number(&entry.path().join("size")).saturating_mul(UNIT),
+        .map(|entry| {
+            let known = text(&udev.join(format!("b{}", text(&entry.path().join("dev")))));
+            let value = |key: &str| known.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default().to_owned();
+            Part {
+                name: entry.file_name().to_string_lossy().into_owned(),
+                size: number(&entry.path().join("size")).saturating_mul(UNIT),
+                file_system: value("E:ID_FS_TYPE="),
+                label: value("E:ID_FS_LABEL="),
+            }
         })
         .collect();
     found.sort_by(|one, other| one.name.cmp(&other.name));
@@ -214,60 +223,6 @@ fn serial(place: &Path) -> String {
 fn is_removable(place: &Path) -> bool {
     let on_usb = place.components().any(|part| part.as_os_str().to_string_lossy().starts_with("usb"));
     number(&place.join("removable")) == 1 || on_usb || text(&place.join("device/type")) == "SD"
-}
-
-/// A disk that nobody else can open exclusively or mount as long as this value is there.
-#[derive(Debug)]
-pub struct OpenDisk {
-    file: File,
-    size: u64,
-    sector: u64,
-}
-
-impl OpenDisk {
-    /// Opens a disk for direct access. Never without `O_EXCL`: the kernel refuses it for a disk that is mounted or held.
-    ///
-    /// # Errors
-    /// As open(2); `EBUSY` is one that is in use.
-    pub fn open(disk: &Disk) -> io::Result<Self> {
-        let flags = OFlags::EXCL | OFlags::DIRECT | OFlags::CLOEXEC;
-        let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
-        let mut file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(&disk.path)?;
-        // What was found out of it was another disk's, if somebody changed cards meanwhile.
-        if !file.metadata()?.file_type().is_block_device() {
-            return Err(io::Error::other("it is no disk any more"));
-        }
-        let size = file.seek(SeekFrom::End(0))?;
-        if size != disk.size {
-            return Err(io::Error::other(format!(
-                "it had {} bytes a moment ago, and has {size} now",
-                disk.size
-            )));
-        }
-        Ok(Self { file, size, sector: disk.sector })
-    }
-}
-
-impl Medium for OpenDisk {
-    fn size(&self) -> u64 {
-        self.size
-    }
-
-    fn sector(&self) -> u64 {
-        self.sector
-    }
-
-    fn read(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.file.read_exact_at(buffer, offset)
-    }
-
-    fn write(&self, buffer: &[u8], offset: u64) -> io::Result<()> {
-        self.file.write_all_at(buffer, offset)
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        self.file.sync_all()
-    }
 }
 
 #[cfg(test)]
@@ -312,6 +267,7 @@ mod tests {
                 (&format!("{sdb}/sdb1/size"), "1000\n"),
                 (&format!("{sdb}/sdb1/dev"), "8:17\n"),
                 (&format!("{sdb}/sdb1/holders/dm-0/x"), ""),
+                ("run/udev/data/b8:17", "S:disk/by-label/data\nE:ID_FS_LABEL=data\nE:ID_FS_TYPE=crypto_LUKS\n"),
                 (&format!("{dm}/dev"), "254:0\n"),
                 (&format!("{dm}/size"), "1000\n"),
                 (&format!("{card}/../../type"), "SD\n"),
@@ -361,7 +317,8 @@ mod tests {
 
         assert_eq!((usb.model.as_str(), usb.serial.as_str()), ("SanDisk Ultra", "4C530001"));
         assert_eq!((usb.size, usb.sector, usb.is_removable), (62_333_952 * 512, 512, true));
-        assert_eq!(usb.parts, [Part { name: "sdb1".to_owned(), size: 512_000 }]);
+        let (file_system, label) = ("crypto_LUKS".to_owned(), "data".to_owned());
+        assert_eq!(usb.parts, [Part { name: "sdb1".to_owned(), size: 512_000, file_system, label }]);
         // By way of what is built on the partition.
         assert_eq!(usb.holders, ["dm-0"]);
         assert_eq!(usb.mounts, [PathBuf::from("/media/kim/my disk")]);

@@ -1,14 +1,14 @@
-//! `hcimage flash`.
+//! A card or disk of this machine: which there are, the question, the writing, what was done.
 
 use std::io::{self, BufRead, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
 use hc_common::text::printable::printable;
-use hc_device::Disk;
 use hc_device::linux::{OpenDisk, System};
+use hc_device::{Disk, Part};
 
 use crate::disk::{ByteSize, Window};
 use crate::flash::{Flashed, Job, Mode};
@@ -17,36 +17,24 @@ use crate::local_file;
 use crate::progress;
 use crate::used_ranges::used;
 
-use super::output::{self, Usage};
-
-/// Write an image to a card or disk, and read it back
-#[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  hcimage flash                          which cards and disks there are\n  \
-                        sudo hcimage flash out/pi-1.img /dev/sdb\n  \
-                        sudo hcimage flash out/pi-1.img /dev/sdb --delta --yes 4C530001"
-)]
-pub(super) struct Args {
-    /// The image, as `hcimage build` wrote it; without one, the disks are listed
-    #[arg(requires = "disk")]
-    image: Option<PathBuf>,
-    /// The card or disk: a path in /dev
-    disk: Option<PathBuf>,
-    /// Do not ask: the disk has this serial number (or, where it has none, this path)
-    #[arg(long, value_name = "SERIAL")]
-    yes: Option<String>,
-    /// Write only what differs from what is on the disk: after a write that was interrupted, or for a node that was changed
-    #[arg(long)]
-    delta: bool,
-    /// Allow disks that are built into this machine
-    #[arg(long)]
-    fixed: bool,
-}
+use super::super::output::{self, Usage};
+use super::Args;
 
 impl Args {
-    pub(super) fn run(self) -> anyhow::Result<()> {
+    /// Without a disk: all of them, and what is missing for writing.
+    pub(super) fn incomplete(&self) -> anyhow::Result<()> {
+        list(&System::default())?;
+        match &self.what {
+            Some(what) => {
+                let what = what.display().to_string();
+                Err(Usage(format!("to which disk? Name it: hcimage flash {} /dev/sdX", printable(&what))).into())
+            }
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn to_disk(&self, image: &Path, path: &Path) -> anyhow::Result<()> {
         let system = System::default();
-        let (Some(image), Some(path)) = (&self.image, &self.disk) else { return list(&system) };
         let file = local_file::open(image).with_context(|| format!("opening {}", image.display()))?;
         let window = Window::whole(Arc::new(file)).with_context(|| format!("reading {}", image.display()))?;
         // Before anything of a disk is looked at: a packed image would be written as it is.
@@ -71,7 +59,9 @@ impl Args {
             .run(mode)
             .with_context(|| format!("writing {} to {}", image.display(), disk.path.display()))?;
         drop(open);
-        tell(&done, &disk, began)
+        // A desktop mounts what it finds as soon as nobody holds the disk: the card would be pulled while it is mounted.
+        let is_ejected = disk.is_removable && hc_device::linux::eject(&disk);
+        tell(&done, &disk, began, is_ejected)
     }
 
     /// Asks once, with what will be lost.
@@ -93,9 +83,7 @@ impl Args {
         }
         let mut out = output::stderr();
         writeln!(out, "All that is on it will be lost:\n  {}", line(disk))?;
-        for part in &disk.parts {
-            writeln!(out, "    {} {}", printable(&part.name), ByteSize(part.size))?;
-        }
+        parts(&mut out, disk)?;
         write!(out, "Write {} to it? [y/N] ", printable(&image.display().to_string()))?;
         out.flush()?;
         let mut answer = String::new();
@@ -109,7 +97,9 @@ impl Args {
 
 fn opening(disk: &Disk, error: io::Error) -> anyhow::Error {
     let why = match error.kind() {
-        io::ErrorKind::PermissionDenied => "only root may write to a disk: run it with sudo",
+        io::ErrorKind::PermissionDenied => {
+            "only root may write to a disk, and no desktop is there that could ask for the password: run it with sudo"
+        }
         io::ErrorKind::ResourceBusy => {
             "another program uses it: a desktop that has just mounted it, or another writer"
         }
@@ -118,16 +108,17 @@ fn opening(disk: &Disk, error: io::Error) -> anyhow::Error {
     anyhow::Error::new(error).context(why).context(format!("opening {}", disk.path.display()))
 }
 
-fn tell(done: &Flashed, disk: &Disk, began: Instant) -> anyhow::Result<()> {
+fn tell(done: &Flashed, disk: &Disk, began: Instant, is_ejected: bool) -> anyhow::Result<()> {
     let mut out = output::stdout();
     writeln!(
         out,
-        "{}: {} of {} written, {} read back and compared, in {:.0} s. It can be taken out.",
+        "{}: {} of {} written, {} read back and compared, in {:.0} s. {}",
         disk.path.display(),
         ByteSize(done.written),
         ByteSize(done.image),
         ByteSize(done.verified),
-        began.elapsed().as_secs_f64()
+        began.elapsed().as_secs_f64(),
+        if is_ejected { "It is ejected: take it out." } else { "It can be taken out." }
     )?;
     Ok(out.flush()?)
 }
@@ -145,7 +136,17 @@ fn line(disk: &Disk) -> String {
     )
 }
 
-/// The disks that an image can be written to, and why others are not.
+/// What is on it.
+fn parts(out: &mut impl Write, disk: &Disk) -> io::Result<()> {
+    for Part { name, size, file_system, label } in &disk.parts {
+        let label = if label.is_empty() { String::new() } else { format!(" {label:?}") };
+        let line = format!("{name}  {}  {file_system}{label}", ByteSize(*size));
+        writeln!(out, "    {}", printable(line.trim_end()))?;
+    }
+    Ok(())
+}
+
+/// The disks that an image can be written to with what is on them, and why others are not.
 fn list(system: &System) -> anyhow::Result<()> {
     let disks = system.disks().context("looking for disks in /sys/block")?;
     let mut out = output::stdout();
@@ -156,6 +157,7 @@ fn list(system: &System) -> anyhow::Result<()> {
     }
     for disk in good {
         writeln!(out, "{}", line(disk))?;
+        parts(&mut out, disk)?;
     }
     for disk in others {
         let why = disk.refusal(0, false).map(|refusal| refusal.to_string()).unwrap_or_default();
