@@ -20,6 +20,7 @@ use hcimage_testkit::external_tool::outcome;
 use hcimage_testkit::guest::one_server;
 use hcimage_testkit::hcimage::{fail, hcimage, succeed};
 use hcimage_testkit::tools::{check, partitions, run};
+use hcimage_testkit::unpacked::{libraries, packages};
 
 /// Whether there can be loop devices; said where there cannot.
 fn is_root() -> bool {
@@ -184,4 +185,38 @@ fn what_must_not_be_overwritten_is_refused_and_stays_as_it_is() {
     if part.exists() {
         fail(&mut flash(&[part.to_str().unwrap(), "--fixed", "--yes", "a"]), 1, &["is a partition"]);
     }
+}
+
+/// Debian's own UDisks2 and polkit, beside which a user who may not open disks writes to one; a rule stands in for the password.
+#[test]
+fn a_desktop_opens_the_disk_for_a_user_who_may_not() {
+    if !is_root() {
+        return;
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    let dir = scratch.path();
+    let image = dir.join("image.img");
+    File::create(&image).unwrap().set_len(8 << 20).unwrap();
+    run(Command::new("sh").args(["-c", "echo '2048,4096' | sfdisk --quiet \"$0\""]).arg(&image));
+    let program = dir.join("hcimage");
+    fs::copy(hcimage(dir).get_program(), &program).unwrap();
+    let disk = Loop::new(dir, 16 << 20);
+    let before = fs::read(&disk.file).unwrap();
+    let files = packages(&["udisks2", "polkitd", "dbus-daemon"]);
+    let flash = |answer: &str| {
+        let script = hcimage_testkit::base::root().join("tests/flash/udisks.sh");
+        let mut command = Command::new("sh");
+        command.env("LD_LIBRARY_PATH", libraries(&files)).env("HOME", dir);
+        command.arg(script).arg(&files).arg(&disk.device).arg(answer).arg(dir).arg(&program).arg("flash");
+        command.arg(&image).arg(&disk.device).arg("--fixed").arg("--yes").arg(&disk.device);
+        outcome(&mut command)
+    };
+    let said = flash("NO");
+    assert!(!said.status.success(), "{}", said.both());
+    assert!(said.both().contains("UDisks2: ") && said.both().contains("NotAuthorized"), "{}", said.both());
+    assert_eq!(fs::read(&disk.file).unwrap(), before);
+    let said = flash("YES").succeeded();
+    assert!(said.both().contains("It can be taken out"), "{}", said.both());
+    let there = fs::read(&disk.file).unwrap();
+    assert_eq!(there[..8 << 20], fs::read(&image).unwrap());
 }
