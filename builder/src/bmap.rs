@@ -45,7 +45,8 @@ fn digest(image: &Window, range: &Range<u64>) -> io::Result<Sha256Digest> {
 /// The text for an image of `size` bytes; the ranges begin at whole blocks, and the last one may end with the image within one.
 fn render(size: u64, ranges: &[(Range<u64>, Sha256Digest)]) -> String {
     let blocks = |range: &Range<u64>| range.start / PIECE..range.end.div_ceil(PIECE);
-    let mapped: u64 = ranges.iter().map(|(range, _)| blocks(range)).map(|map| map.end.saturating_sub(map.start)).sum();
+    let mapped: u64 =
+        ranges.iter().map(|(range, _)| blocks(range)).map(|map| map.end.saturating_sub(map.start)).sum();
     let mut text = format!(
         "<?xml version=\"1.0\" ?>\n<bmap version=\"2.0\">\n    <ImageSize> {size} </ImageSize>\n    <BlockSize> {PIECE} </BlockSize>\n    \
          <BlocksCount> {} </BlocksCount>\n    <MappedBlocksCount> {mapped} </MappedBlocksCount>\n    <ChecksumType> sha256 </ChecksumType>\n    \

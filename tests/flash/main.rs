@@ -11,6 +11,8 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod faults;
+
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};

@@ -216,10 +216,7 @@ pub(crate) const BUILDER: &[Room] = &[
             "change_manifest",
         ],
     },
-    Room {
-        name: "flash",
-        uses: &["board", "disk", "interrupt", "pipeline", "progress", "used_ranges"],
-    },
+    Room { name: "flash", uses: &["board", "disk", "interrupt", "pipeline", "progress", "used_ranges"] },
     Room {
         name: "session",
         uses: &[

@@ -175,7 +175,14 @@ impl Finishing {
         let (size, held) = joined(self.syncing, "syncs").map_err(|source| output.failed(source))?;
         let bmap = joined(self.mapping, "maps").map_err(BuildError::Map)?;
         let grown = ByteSize(size.saturating_sub(self.before));
-        Ok(Finished { path: self.path, _held: held, bmap, size: ByteSize(size), grown, changes: self.changes })
+        Ok(Finished {
+            path: self.path,
+            _held: held,
+            bmap,
+            size: ByteSize(size),
+            grown,
+            changes: self.changes,
+        })
     }
 }
 

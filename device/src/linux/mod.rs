@@ -178,7 +178,9 @@ fn parts(place: &Path, udev: &Path) -> Vec<Part> {
         .filter(|entry| entry.path().join("partition").exists())
         .map(|entry| {
             let known = text(&udev.join(format!("b{}", text(&entry.path().join("dev")))));
-            let value = |key: &str| known.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default().to_owned();
+            let value = |key: &str| {
+                known.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default().to_owned()
+            };
             Part {
                 name: entry.file_name().to_string_lossy().into_owned(),
                 size: number(&entry.path().join("size")).saturating_mul(UNIT),
@@ -267,7 +269,10 @@ mod tests {
                 (&format!("{sdb}/sdb1/size"), "1000\n"),
                 (&format!("{sdb}/sdb1/dev"), "8:17\n"),
                 (&format!("{sdb}/sdb1/holders/dm-0/x"), ""),
-                ("run/udev/data/b8:17", "S:disk/by-label/data\nE:ID_FS_LABEL=data\nE:ID_FS_TYPE=crypto_LUKS\n"),
+                (
+                    "run/udev/data/b8:17",
+                    "S:disk/by-label/data\nE:ID_FS_LABEL=data\nE:ID_FS_TYPE=crypto_LUKS\n",
+                ),
                 (&format!("{dm}/dev"), "254:0\n"),
                 (&format!("{dm}/size"), "1000\n"),
                 (&format!("{card}/../../type"), "SD\n"),

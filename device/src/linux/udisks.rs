@@ -23,7 +23,8 @@ pub(super) fn open(path: &Path, flags: i32) -> io::Result<File> {
         let block = block(&bus, path).await?;
         let options = Options::from([("flags", Variant::from(flags))]);
         let interface = Some("org.freedesktop.UDisks2.Block");
-        let answer = bus.call_method(Some(SERVICE), &block, interface, "OpenDevice", &("rw", options)).await?;
+        let answer =
+            bus.call_method(Some(SERVICE), &block, interface, "OpenDevice", &("rw", options)).await?;
         let fd: zbus::OwnedFd = answer.body().deserialize()?;
         Ok(File::from(OwnedFd::from(fd)))
     });
@@ -46,7 +47,8 @@ pub(super) fn eject(path: &Path) -> zbus::Result<()> {
         let value: OwnedVariant = answer.body().deserialize()?;
         let drive = ObjectPath::try_from(value)?;
         let options = Options::new();
-        bus.call_method(Some(SERVICE), &drive, Some("org.freedesktop.UDisks2.Drive"), "Eject", &(options,)).await?;
+        bus.call_method(Some(SERVICE), &drive, Some("org.freedesktop.UDisks2.Drive"), "Eject", &(options,))
+            .await?;
         Ok(())
     })
 }

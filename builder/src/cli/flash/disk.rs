@@ -27,7 +27,8 @@ impl Args {
         match &self.what {
             Some(what) => {
                 let what = what.display().to_string();
-                Err(Usage(format!("to which disk? Name it: hcimage flash {} /dev/sdX", printable(&what))).into())
+                Err(Usage(format!("to which disk? Name it: hcimage flash {} /dev/sdX", printable(&what)))
+                    .into())
             }
             None => Ok(()),
         }

@@ -26,12 +26,17 @@ impl NodeArgs {
         let cluster = printable(&self.cluster.display().to_string()).into_owned();
         let name = what.to_str().and_then(|name| name.parse::<Hostname>().ok());
         let (Some(name), true) = (name, self.cluster.exists()) else {
-            return Err(Usage(format!("there is no file {shown}, and no cluster file {cluster} that has a node of that name")).into());
+            return Err(Usage(format!(
+                "there is no file {shown}, and no cluster file {cluster} that has a node of that name"
+            ))
+            .into());
         };
         let (project, _) = Project::load(&self.cluster, &Boards::load(None)?, &library(&self.cluster, None))?;
         if project.cluster.nodes.get(name.as_str()).is_none() {
             let names: Vec<String> = project.node_names().iter().map(ToString::to_string).collect();
-            return Err(Usage(format!("{cluster} has no node {name}; its nodes are {}", names.join(", "))).into());
+            return Err(
+                Usage(format!("{cluster} has no node {name}; its nodes are {}", names.join(", "))).into()
+            );
         }
         let destination = Destination { path: self.output.clone(), overwrite: true, sums: false };
         let image = destination.node_image(&name);
@@ -54,7 +59,9 @@ impl NodeArgs {
         let why = printable(why).into_owned();
         if std::env::var_os("SUDO_UID").is_some() {
             let file = shell_word(&self.cluster);
-            bail!("{why}: first run `hcimage build {file} --overwrite` as yourself; what is built with sudo would belong to root");
+            bail!(
+                "{why}: first run `hcimage build {file} --overwrite` as yourself; what is built with sudo would belong to root"
+            );
         }
         let session = super::super::session()?.offline(self.offline);
         session.cx().progress.message(&format!("building the cluster's images: {why}"));

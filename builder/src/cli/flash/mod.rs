@@ -68,6 +68,8 @@ impl Args {
 
     #[cfg(not(target_os = "linux"))]
     pub(super) fn run(self) -> anyhow::Result<()> {
-        anyhow::bail!("writing to disks is not done on this system yet: bmaptool, or Raspberry Pi Imager, writes the image")
+        anyhow::bail!(
+            "writing to disks is not done on this system yet: bmaptool, or Raspberry Pi Imager, writes the image"
+        )
     }
 }
