@@ -37,5 +37,6 @@ pub mod session;
 pub mod source;
 pub mod support_matrix;
 pub mod terminal;
+pub mod turing_pi;
 pub mod used_ranges;
 pub mod value;

@@ -11,7 +11,9 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod controller_double;
 mod faults;
+mod turing_pi;
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};

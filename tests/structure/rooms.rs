@@ -218,6 +218,10 @@ pub(crate) const BUILDER: &[Room] = &[
     },
     Room { name: "flash", uses: &["board", "disk", "interrupt", "pipeline", "progress", "used_ranges"] },
     Room {
+        name: "turing_pi",
+        uses: &["disk", "exit_class", "interrupt", "local_file", "progress", "source"],
+    },
+    Room {
         name: "session",
         uses: &[
             "exit_class",
@@ -270,6 +274,7 @@ pub(crate) const BUILDER: &[Room] = &[
             "pipeline",
             "used_ranges",
             "flash",
+            "turing_pi",
             "session",
         ],
     },

@@ -17,6 +17,7 @@ use crate::run::UefiError;
 use crate::secrets::SecretsError;
 use crate::session::SessionError;
 use crate::source::SourceError;
+use crate::turing_pi::ControllerError;
 
 use super::output::Usage;
 
@@ -24,11 +25,12 @@ use super::output::Usage;
 type ClassOf = fn(&(dyn Error + 'static)) -> Option<ExitClass>;
 
 /// Every type of error that knows its class.
-const CLASSIFIED: [ClassOf; 15] = [
+const CLASSIFIED: [ClassOf; 16] = [
     class_of::<ApplyError>,
     class_of::<BoardError>,
     class_of::<BuildError>,
     class_of::<ClusterError>,
+    class_of::<ControllerError>,
     class_of::<DiskError>,
     class_of::<FsError>,
     class_of::<CgroupV1Unsupported>,

@@ -21,8 +21,14 @@ use super::super::output::{self, Usage};
 use super::Args;
 
 impl Args {
+    pub(super) fn to_disk(self) -> anyhow::Result<()> {
+        let (Some(what), Some(path)) = (&self.what, &self.disk) else { return self.incomplete() };
+        let image = self.node.image(what)?.path;
+        self.write(&image, path)
+    }
+
     /// Without a disk: all of them, and what is missing for writing.
-    pub(super) fn incomplete(&self) -> anyhow::Result<()> {
+    fn incomplete(&self) -> anyhow::Result<()> {
         list(&System::default())?;
         match &self.what {
             Some(what) => {
@@ -34,7 +40,7 @@ impl Args {
         }
     }
 
-    pub(super) fn to_disk(&self, image: &Path, path: &Path) -> anyhow::Result<()> {
+    fn write(&self, image: &Path, path: &Path) -> anyhow::Result<()> {
         let system = System::default();
         let file = local_file::open(image).with_context(|| format!("opening {}", image.display()))?;
         let window = Window::whole(Arc::new(file)).with_context(|| format!("reading {}", image.display()))?;

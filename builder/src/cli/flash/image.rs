@@ -16,11 +16,19 @@ use super::super::build_args::library;
 use super::super::output::Usage;
 use super::NodeArgs;
 
+/// An image to be written.
+pub(super) struct Chosen {
+    /// Where it is.
+    pub(super) path: PathBuf,
+    /// The board that it is for, where the cluster file says it.
+    pub(super) board: Option<String>,
+}
+
 impl NodeArgs {
     /// The image that `what` names. A file comes before a node of the same name.
-    pub(super) fn image(&self, what: &Path) -> anyhow::Result<PathBuf> {
+    pub(super) fn image(&self, what: &Path) -> anyhow::Result<Chosen> {
         if what.exists() {
-            return Ok(what.to_owned());
+            return Ok(Chosen { path: what.to_owned(), board: None });
         }
         let shown = printable(&what.display().to_string()).into_owned();
         let cluster = printable(&self.cluster.display().to_string()).into_owned();
@@ -32,18 +40,18 @@ impl NodeArgs {
             .into());
         };
         let (project, _) = Project::load(&self.cluster, &Boards::load(None)?, &library(&self.cluster, None))?;
-        if project.cluster.nodes.get(name.as_str()).is_none() {
+        let Some(node) = project.cluster.nodes.get(name.as_str()) else {
             let names: Vec<String> = project.node_names().iter().map(ToString::to_string).collect();
             return Err(
-                Usage(format!("{cluster} has no node {name}; its nodes are {}", names.join(", "))).into()
-            );
-        }
+                Usage(format!("{cluster} has no node {name}; its nodes are {}", names.join(", "))).into());
+        };
+        let board = Some(node.board.clone());
         let destination = Destination { path: self.output.clone(), overwrite: true, sums: false };
-        let image = destination.node_image(&name);
-        if let Some(why) = self.must_build(&image) {
+        let path = destination.node_image(&name);
+        if let Some(why) = self.must_build(&path) {
             self.build(&project, &destination, &why)?;
         }
-        Ok(image)
+        Ok(Chosen { path, board })
     }
 
     /// Why the image is not the one that a build would make now, as far as the times of files tell.

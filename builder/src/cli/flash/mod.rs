@@ -3,8 +3,11 @@
 #[cfg(target_os = "linux")]
 mod disk;
 mod image;
+mod turing_pi;
 
 use std::path::PathBuf;
+
+use crate::turing_pi::{Host, Slot};
 
 use super::build_args::{CLUSTER_FILE, SourceArgs};
 
@@ -19,7 +22,7 @@ pub(super) struct Args {
     #[arg(value_name = "IMAGE|NODE")]
     what: Option<PathBuf>,
     /// The card or disk: a path in /dev
-    #[arg(requires = "what")]
+    #[arg(requires = "what", conflicts_with = "turing_pi")]
     disk: Option<PathBuf>,
     /// Do not ask: the disk has this serial number (or, where it has none, this path)
     #[arg(long, value_name = "SERIAL")]
@@ -32,8 +35,27 @@ pub(super) struct Args {
     /// Allow disks that are built into this machine
     #[arg(long)]
     fixed: bool,
+    #[command(flatten, next_help_heading = "A module in a Turing Pi 2")]
+    controller: ControllerArgs,
     #[command(flatten, next_help_heading = "For the name of a node")]
     node: NodeArgs,
+}
+
+/// A module that the controller of a Turing Pi 2 writes to.
+#[derive(Debug, clap::Args)]
+struct ControllerArgs {
+    /// The controller: its name or address, such as turingpi.local
+    #[arg(long, value_name = "HOST", requires_all = ["what", "slot"])]
+    turing_pi: Option<Host>,
+    /// The slot: 1 to 4
+    #[arg(long, value_name = "N", requires = "turing_pi")]
+    slot: Option<Slot>,
+    /// The user of the controller
+    #[arg(long, value_name = "NAME", default_value = "root", requires = "turing_pi")]
+    user: String,
+    /// A file with the user's password; without it, it is asked for
+    #[arg(long, value_name = "FILE", requires = "turing_pi")]
+    password_file: Option<PathBuf>,
 }
 
 /// Where a node's image is, or is made.
@@ -56,20 +78,19 @@ const EXAMPLES: &str = "Examples:
   hcimage flash                              which cards and disks there are
   sudo hcimage flash out/pi-1.img /dev/sdb
   hcimage flash pi-1 /dev/sdb                a node; a desktop asks for the password
-  sudo hcimage flash out/pi-1.img /dev/sdb --delta --yes 4C530001";
+  sudo hcimage flash out/pi-1.img /dev/sdb --delta --yes 4C530001
+  hcimage flash pi-2 --turing-pi turingpi.local --slot 2";
 
 impl Args {
-    #[cfg(target_os = "linux")]
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let (Some(what), Some(path)) = (&self.what, &self.disk) else { return self.incomplete() };
-        let image = self.node.image(what)?;
-        self.to_disk(&image, path)
+        if let (Some(what), Some(host), Some(slot)) = (&self.what, &self.controller.turing_pi, self.controller.slot) {
+            return self.to_turing_pi(what, host, slot);
+        }
+        self.to_disk()
     }
 
     #[cfg(not(target_os = "linux"))]
-    pub(super) fn run(self) -> anyhow::Result<()> {
-        anyhow::bail!(
-            "writing to disks is not done on this system yet: bmaptool, or Raspberry Pi Imager, writes the image"
-        )
+    fn to_disk(self) -> anyhow::Result<()> {
+        anyhow::bail!("writing to disks is not done on this system yet: bmaptool, or Raspberry Pi Imager, writes the image")
     }
 }
