@@ -64,7 +64,14 @@ impl Double {
     pub(crate) fn start(fault: Fault) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let state = State { fault, job: Job::Ready, next: 7, bad_logins: 0, requests: Vec::new(), received: Vec::new() };
+        let state = State {
+            fault,
+            job: Job::Ready,
+            next: 7,
+            bad_logins: 0,
+            requests: Vec::new(),
+            received: Vec::new(),
+        };
         let state = Arc::new(Mutex::new(state));
         let config = tls();
         let shared = Arc::clone(&state);
@@ -168,7 +175,10 @@ fn serve(peer: TcpStream, config: Arc<ServerConfig>, state: &Mutex<State>) -> io
 fn login(body: &[u8], state: &mut State) -> (&'static str, String) {
     let given: Value = serde_json::from_slice(body).unwrap_or_default();
     if state.bad_logins >= 5 {
-        return ("403 Forbidden", "Exceeded allowed authentication attempts. Access blocked for 1m".to_owned());
+        return (
+            "403 Forbidden",
+            "Exceeded allowed authentication attempts. Access blocked for 1m".to_owned(),
+        );
     }
     if given["username"] != "root" || given["password"] != PASSWORD {
         state.bad_logins += 1;
@@ -179,16 +189,23 @@ fn login(body: &[u8], state: &mut State) -> (&'static str, String) {
 
 fn command(target: &str, state: &Mutex<State>) -> (&'static str, String) {
     let query = target.split_once('?').map(|(_, query)| query).unwrap_or_default();
-    let value = |key: &str| query.split('&').find_map(|pair| pair.strip_prefix(&format!("{key}=")).map(str::to_owned));
+    let value = |key: &str| {
+        query.split('&').find_map(|pair| pair.strip_prefix(&format!("{key}=")).map(str::to_owned))
+    };
     let mut state_now = state.lock().unwrap();
     match (value("opt").as_deref(), value("type").as_deref()) {
         (Some("get"), Some("flash")) => ("200 OK", shown(&state_now.job).to_string()),
         (Some("set"), Some("flash")) => {
-            let (Some(node), Some(size)) = (value("node"), value("length").and_then(|size| size.parse().ok())) else {
+            let (Some(node), Some(size)) =
+                (value("node"), value("length").and_then(|size| size.parse().ok()))
+            else {
                 return ("400 Bad Request", json!({ "response": ["Invalid query parameter"] }).to_string());
             };
             if !["0", "1", "2", "3"].contains(&node.as_str()) {
-                return ("400 Bad Request", json!({ "response": ["Parameter `node` is out of range 0..3"] }).to_string());
+                return (
+                    "400 Bad Request",
+                    json!({ "response": ["Parameter `node` is out of range 0..3"] }).to_string(),
+                );
             }
             state_now.next += 1;
             let id = state_now.next;
@@ -211,7 +228,12 @@ fn shown(job: &Job) -> Value {
 }
 
 /// The one file of a form.
-fn upload(stream: &mut impl BufRead, handle: u64, length: u64, state: &Mutex<State>) -> io::Result<(&'static str, String)> {
+fn upload(
+    stream: &mut impl BufRead,
+    handle: u64,
+    length: u64,
+    state: &Mutex<State>,
+) -> io::Result<(&'static str, String)> {
     let bad = |said: &str| Ok(("400 Bad Request", json!({ "response": [said] }).to_string()));
     let fault = state.lock().unwrap().fault;
     let wanted = match &mut state.lock().unwrap().job {
@@ -253,8 +275,15 @@ fn upload(stream: &mut impl BufRead, handle: u64, length: u64, state: &Mutex<Sta
         }
         let mut state = state.lock().unwrap();
         match &mut state.job {
-            Job::Transferring { id, written, .. } if *id == handle => *written += u64::try_from(read).unwrap(),
-            _ => return Ok(("500 Internal Server Error", json!({ "response": ["transfer canceled"] }).to_string())),
+            Job::Transferring { id, written, .. } if *id == handle => {
+                *written += u64::try_from(read).unwrap()
+            }
+            _ => {
+                return Ok((
+                    "500 Internal Server Error",
+                    json!({ "response": ["transfer canceled"] }).to_string(),
+                ));
+            }
         }
     }
     let mut state = state.lock().unwrap();
@@ -262,7 +291,8 @@ fn upload(stream: &mut impl BufRead, handle: u64, length: u64, state: &Mutex<Sta
         state.job = Job::Error("cancelled by user".to_owned());
         return bad("missing bytes");
     }
-    state.job = if fault == Fault::Checksum { Job::Error("CRC mismatch".to_owned()) } else { Job::Done(wanted) };
+    state.job =
+        if fault == Fault::Checksum { Job::Error("CRC mismatch".to_owned()) } else { Job::Done(wanted) };
     state.received = received;
     Ok(("200 OK", "null".to_owned()))
 }

@@ -13,6 +13,7 @@
 
 mod controller_double;
 mod faults;
+mod other_writers;
 mod turing_pi;
 
 use std::fs::{self, File, OpenOptions};
@@ -87,7 +88,9 @@ fn contents(image: &Path, dir: &Path) -> String {
     let _ = fs::remove_dir_all(&out);
     fs::create_dir(&out).unwrap();
     let place = format!("{}?offset={}", image.display(), root.start);
-    run(Command::new("debugfs").args(["-R", &format!("rdump / {}", out.display())]).arg(place));
+    // It succeeds whatever happens, and says its version on stderr.
+    let dumped = outcome(Command::new("debugfs").args(["-R", &format!("rdump / {}", out.display())]).arg(place));
+    assert_eq!(dumped.stderr.lines().count(), 1, "{}", dumped.stderr);
     let digests = "find . -type f -print0 | sort -z | xargs -0 sha256sum";
     run(Command::new("sh").args(["-c", digests]).current_dir(&out))
 }

@@ -27,7 +27,16 @@ fn flash(dir: &Path, what: &str, double: &Double, slot: &str) -> Command {
         fs::write(dir.join("password"), format!("{PASSWORD}\n")).unwrap();
     }
     command.env("XDG_CONFIG_HOME", dir.join("config"));
-    command.args(["flash", what, "--turing-pi", &double.host(), "--slot", slot, "--password-file", "password"]);
+    command.args([
+        "flash",
+        what,
+        "--turing-pi",
+        &double.host(),
+        "--slot",
+        slot,
+        "--password-file",
+        "password",
+    ]);
     command.arg("--yes").arg(format!("{}:{slot}", double.host()));
     command
 }
@@ -39,7 +48,11 @@ fn an_image_is_written_to_the_slot_and_the_module_powered_on() {
     let image = image(dir, 6);
     let double = Double::start(Fault::None);
     let said = succeed_loudly(&mut flash(dir, "image.img", &double, "2"));
-    assert!(said.stdout.contains("slot 2 of 127.0.0.1") && said.stdout.contains("the module is on"), "{}", said.both());
+    assert!(
+        said.stdout.contains("slot 2 of 127.0.0.1") && said.stdout.contains("the module is on"),
+        "{}",
+        said.both()
+    );
     assert!(said.stderr.contains("first contact") && !said.both().contains(PASSWORD), "{}", said.both());
     assert_eq!(double.state.lock().unwrap().received, fs::read(&image).unwrap());
     let requests = double.requests();
@@ -59,10 +72,15 @@ fn an_image_is_written_to_the_slot_and_the_module_powered_on() {
     let pins = dir.join("config/hcimage/turing-pi-certificates");
     let text = fs::read_to_string(&pins).unwrap();
     let (host, digest) = text.trim().split_once(' ').unwrap();
-    let other = if digest.starts_with('0') { digest.replacen('0', "1", 1) } else { format!("0{}", &digest[1..]) };
+    let other =
+        if digest.starts_with('0') { digest.replacen('0', "1", 1) } else { format!("0{}", &digest[1..]) };
     fs::write(&pins, format!("{host} {other}\n")).unwrap();
     let before = double.requests().len();
-    fail(&mut flash(dir, "image.img", &double, "2"), 1, &["another certificate than before", "nothing was sent", digest, &other]);
+    fail(
+        &mut flash(dir, "image.img", &double, "2"),
+        1,
+        &["another certificate than before", "nothing was sent", digest, &other],
+    );
     assert_eq!(double.requests().len(), before);
 }
 
@@ -75,7 +93,11 @@ fn a_wrong_password_is_tried_once() {
     fs::write(dir.join("password"), "wrong-secret\n").unwrap();
     let said = outcome(&mut flash(dir, "image.img", &double, "1"));
     assert_eq!(said.status.code(), Some(1));
-    assert!(said.stderr.contains("does not take the password of root") && said.stderr.contains("after five"), "{}", said.stderr);
+    assert!(
+        said.stderr.contains("does not take the password of root") && said.stderr.contains("after five"),
+        "{}",
+        said.stderr
+    );
     assert!(!said.both().contains("wrong-secret"), "{}", said.both());
     assert_eq!(double.requests().len(), 1);
 }

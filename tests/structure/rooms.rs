@@ -224,6 +224,7 @@ pub(crate) const BUILDER: &[Room] = &[
     Room {
         name: "session",
         uses: &[
+            "arch",
             "exit_class",
             "interrupt",
             "progress",

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use crate::board::Board;
 use crate::cluster::Node;
 use crate::flash;
-use crate::session::{BuiltNode, Destination, Outcome, Project};
+use crate::session::{BuiltNode, Destination, Outcome, Project, Served};
+use crate::source::url::SourceUrl;
 
 use super::build_args::BuildArgs;
 use super::output;
@@ -34,6 +35,12 @@ pub(super) struct Args {
     /// Write SHA256SUMS beside the images, or <image>.sha256; reads every image once more
     #[arg(long)]
     checksums: bool,
+    /// Write a list for Raspberry Pi Imager, whose users then write a node by a click; reads every image once more
+    ///
+    /// CLUSTER.rpi-imager-manifest is beside the images, and opens with Imager. URL is where the images will be served from;
+    /// without it they are files of this machine.
+    #[arg(long, value_name = "URL", conflicts_with = "board")]
+    imager: Option<Option<SourceUrl>>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -54,7 +61,9 @@ const SCHEMA: u32 = 1;
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<()> {
         let (project, sources) = (self.build_args.project()?, self.build_args.sources()?);
-        let destination = Destination { path: self.output, overwrite: self.overwrite, sums: self.checksums };
+        let imager = self.imager.map(|url| url.map_or(Served::Here, Served::At));
+        let destination =
+            Destination { path: self.output, overwrite: self.overwrite, sums: self.checksums, imager };
         let outcome = self.build_args.session()?.build(&project, &sources, &destination)?;
         let report = Report { project: &project, outcome: &outcome };
         if self.json { report.json() } else { report.text() }
@@ -84,6 +93,9 @@ impl Report<'_> {
         if let (Some(path), Some(members)) = (&self.outcome.checksums, summary.as_object_mut()) {
             members.insert("checksums".to_owned(), json!(path));
         }
+        if let (Some(path), Some(members)) = (&self.outcome.imager_list, summary.as_object_mut()) {
+            members.insert("imager_list".to_owned(), json!(path));
+        }
         if let (Some(existing), Some(members)) = (&cluster.join, summary.as_object_mut()) {
             members.insert("joins".to_owned(), json!(existing.server.to_string()));
         }
@@ -95,8 +107,8 @@ impl Report<'_> {
         for (node, built) in self.nodes() {
             print_node(&mut out, node, built)?;
         }
-        if let Some(checksums) = &self.outcome.checksums {
-            writeln!(out, "{}", printable(&checksums.display().to_string()))?;
+        for path in self.outcome.checksums.iter().chain(&self.outcome.imager_list) {
+            writeln!(out, "{}", printable(&path.display().to_string()))?;
         }
         let images: Vec<_> = self.outcome.nodes.iter().map(|built| &built.image).collect();
         for line in flash::instructions(&images, self.boards()) {

@@ -15,6 +15,7 @@ use crate::source::leftovers::RunDir;
 use crate::value::Hostname;
 
 use super::bill::{bill, packages};
+use super::imager::Served;
 use super::project::{ProjectSecrets, clock};
 use super::sources::{BoardInputs, PlannedNode, Prepared};
 use super::{Project, Session, SessionError, Sources};
@@ -35,6 +36,8 @@ pub struct Destination {
     pub overwrite: bool,
     /// Whether checksums are written, for which every image is read once more.
     pub sums: bool,
+    /// Whether a list for Raspberry Pi Imager is written, for which every image is read once more.
+    pub imager: Option<Served>,
 }
 
 /// What a build made.
@@ -47,6 +50,8 @@ pub struct Outcome {
     pub kubeconfig: Option<PathBuf>,
     /// The checksums of all files, where they were wanted.
     pub checksums: Option<PathBuf>,
+    /// The list for Raspberry Pi Imager, where it was wanted.
+    pub imager_list: Option<PathBuf>,
 }
 
 /// A node that was built, and what it was built from.
@@ -98,6 +103,10 @@ impl Session {
         if let Some(checksums) = &checksums {
             checksums.check_name(&checksums.path)?;
         }
+        let imager_list = destination.imager_list(project);
+        if let Some(list) = &imager_list {
+            list.check_name(&list.path)?;
+        }
         outputs.iter().map(Output::dir).collect::<BTreeSet<_>>().into_iter().for_each(|dir| {
             Output::clear_leftovers(dir, self.cx().progress);
         });
@@ -118,8 +127,13 @@ impl Session {
             Some(ProjectSecrets::Own(secrets)) => Some(destination.write_kubeconfig(project, secrets)?),
             Some(ProjectSecrets::Member(_)) | None => None,
         };
-        let checksums = checksums.map(|output| self.write_checksums(&output, &nodes)).transpose()?;
-        Ok(Outcome { nodes, kubeconfig, checksums })
+        let is_read = checksums.is_some() || imager_list.is_some();
+        let images = if is_read { self.digests(&nodes)? } else { Vec::new() };
+        let checksums = checksums.map(|output| self.write_checksums(&output, &images)).transpose()?;
+        let write_list =
+            |output: Output| destination.write_imager_list(&output, project, &images, prepared.earliest());
+        let imager_list = imager_list.map(write_list).transpose()?;
+        Ok(Outcome { nodes, kubeconfig, checksums, imager_list })
     }
 
     /// The cluster's secrets, made now where there are none; none for one node alone.

@@ -4,6 +4,8 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use crate::output::{Output, OutputError};
+use crate::pipeline::BuiltImage;
+use crate::source::digest::Sha256Digest;
 use crate::source::{file_name, input};
 
 use super::build::{BuiltNode, Destination};
@@ -28,15 +30,25 @@ impl Destination {
 }
 
 impl Session {
-    /// Reads every image once more, and writes its digest and those of the files beside it.
+    /// Reads every image once more, for its digest.
+    pub(super) fn digests<'n>(
+        &self,
+        nodes: &'n [BuiltNode],
+    ) -> Result<Vec<(&'n BuiltImage, Sha256Digest)>, SessionError> {
+        let images = nodes.iter().map(|node| &node.image);
+        images.map(|image| Ok((image, input::digest_file(&self.cx(), &image.path)?))).collect()
+    }
+
+    /// Writes the digests of images, and those of the files beside them.
     pub(super) fn write_checksums(
         &self,
         output: &Output,
-        nodes: &[BuiltNode],
+        images: &[(&BuiltImage, Sha256Digest)],
     ) -> Result<PathBuf, SessionError> {
         let mut text = String::new();
-        for BuiltNode { image, .. } in nodes {
-            for path in [&image.path, &image.manifest, &image.sbom, &image.bmap] {
+        for (image, digest) in images {
+            text.push_str(&format!("{digest}  {}\n", file_name(&image.path)));
+            for path in [&image.manifest, &image.sbom, &image.bmap] {
                 let digest = input::digest_file(&self.cx(), path)?;
                 text.push_str(&format!("{digest}  {}\n", file_name(path)));
             }
@@ -46,7 +58,8 @@ impl Session {
     }
 }
 
-fn write(output: &Output, text: &str) -> Result<(), OutputError> {
+/// Writes a text file of the build.
+pub(super) fn write(output: &Output, text: &str) -> Result<(), OutputError> {
     let failed = |source| output.failed(source);
     let mut temporary = output.temporary()?;
     temporary.write_all(text.as_bytes()).map_err(failed)?;

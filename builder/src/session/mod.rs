@@ -8,6 +8,7 @@ mod bill;
 mod build;
 mod checksums;
 mod error;
+mod imager;
 mod images;
 mod preview;
 mod project;
@@ -28,6 +29,7 @@ use crate::value::Hostname;
 
 pub use build::{BuiltNode, Destination, Outcome};
 pub use error::SessionError;
+pub use imager::Served;
 pub use images::{ContainerImages, ImagePlaces};
 pub use preview::Preview;
 pub use project::Project;

@@ -55,7 +55,11 @@ mod tests {
         let read = |text: &str| serde_json::from_str::<Job>(text);
         assert_eq!(read(r#""Ready""#).unwrap(), Job::Ready);
         let under_way = r#"{"Transferring":{"id":7,"process_name":"Node 1 os install service","size":9,"cancelled":false,"bytes_written":3}}"#;
-        let expected = Job::Transferring { id: 7, process_name: "Node 1 os install service".to_owned(), bytes_written: 3 };
+        let expected = Job::Transferring {
+            id: 7,
+            process_name: "Node 1 os install service".to_owned(),
+            bytes_written: 3,
+        };
         assert_eq!(read(under_way).unwrap(), expected);
         assert!(matches!(read(r#"{"Done":[{"secs":1,"nanos":2},9]}"#).unwrap(), Job::Done(_, 9)));
         assert_eq!(read(r#"{"Error":"Send timeout"}"#).unwrap(), Job::Error("Send timeout".to_owned()));

@@ -29,7 +29,9 @@ const LONGEST: u64 = 64 << 10;
 #[derive(Debug, thiserror::Error)]
 pub enum ControllerError {
     /// It cannot be reached.
-    #[error("asking the controller {host}: is the name right, the Turing Pi on, and its firmware 2.0 or newer (before, it has no https)?")]
+    #[error(
+        "asking the controller {host}: is the name right, the Turing Pi on, and its firmware 2.0 or newer (before, it has no https)?"
+    )]
     Unreachable {
         /// The host.
         host: Host,
@@ -66,7 +68,9 @@ pub enum ControllerError {
         said: String,
     },
     /// It has a job.
-    #[error("the controller {host} is at work already ({job}), and a new job would end that one: wait until it is done")]
+    #[error(
+        "the controller {host} is at work already ({job}), and a new job would end that one: wait until it is done"
+    )]
     Busy {
         /// The host.
         host: Host,
@@ -93,7 +97,9 @@ pub enum ControllerError {
         said: String,
     },
     /// Its answer is none that it gives.
-    #[error("the controller's answer to {what} is not what was expected: {said:?}; expected the API 1.1 (firmware 2.0 or newer)")]
+    #[error(
+        "the controller's answer to {what} is not what was expected: {said:?}; expected the API 1.1 (firmware 2.0 or newer)"
+    )]
     Answer {
         /// What was asked.
         what: &'static str,
@@ -101,7 +107,9 @@ pub enum ControllerError {
         said: String,
     },
     /// The job failed.
-    #[error("the controller stopped: {said}. The module in slot {slot} is off and has half an image; write it again")]
+    #[error(
+        "the controller stopped: {said}. The module in slot {slot} is off and has half an image; write it again"
+    )]
     Job {
         /// The slot.
         slot: Slot,
@@ -189,7 +197,8 @@ impl Client {
             .map_err(|error| ControllerError::Tls(error.into()))?;
         let mut client = Self { http, host, pinned, pins, seen, token: Zeroizing::default() };
         let body = Zeroizing::new(serde_json::json!({ "username": user, "password": *password }).to_string());
-        let request = client.http.post(client.url(&["authenticate"], &[])).header("Content-Type", "application/json");
+        let request =
+            client.http.post(client.url(&["authenticate"], &[])).header("Content-Type", "application/json");
         let (status, said) = client.send(request.body(body.to_string()))?;
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             let host = client.host;
@@ -211,7 +220,11 @@ impl Client {
     }
 
     /// A request whose answer is JSON of this kind.
-    pub(super) fn get<T: DeserializeOwned>(&self, what: &'static str, query: &[(&str, &str)]) -> Result<T, ControllerError> {
+    pub(super) fn get<T: DeserializeOwned>(
+        &self,
+        what: &'static str,
+        query: &[(&str, &str)],
+    ) -> Result<T, ControllerError> {
         let (status, said) = self.send(self.authorised(self.http.get(self.url(&[], query))))?;
         parse(what, status, &said)
     }
@@ -230,7 +243,13 @@ impl Client {
     }
 
     /// Sends `len` bytes as the file of a form.
-    pub(super) fn upload(&self, handle: u64, bytes: impl Read + Send + 'static, len: u64, within: Duration) -> Result<(), ControllerError> {
+    pub(super) fn upload(
+        &self,
+        handle: u64,
+        bytes: impl Read + Send + 'static,
+        len: u64,
+        within: Duration,
+    ) -> Result<(), ControllerError> {
         let boundary = Sha256Digest::of(handle.to_string().as_bytes()).to_string();
         let before = format!(
             "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{}\"\r\nContent-Type: application/octet-stream\r\n\r\n",
@@ -262,9 +281,12 @@ impl Client {
 
     fn unreachable(&self, source: reqwest::Error) -> ControllerError {
         match (self.pinned, self.certificate()) {
-            (Some(known), Some(seen)) if known != seen => {
-                ControllerError::OtherCertificate { host: self.host.clone(), seen, known, file: self.pins.clone() }
-            }
+            (Some(known), Some(seen)) if known != seen => ControllerError::OtherCertificate {
+                host: self.host.clone(),
+                seen,
+                known,
+                file: self.pins.clone(),
+            },
             _ => ControllerError::Unreachable { host: self.host.clone(), source },
         }
     }
@@ -295,7 +317,12 @@ fn success(status: StatusCode, said: &str) -> Result<(), ControllerError> {
     if status.is_success() { Ok(()) } else { Err(ControllerError::Refused { status, said: message(said) }) }
 }
 
-fn parse<T: DeserializeOwned>(what: &'static str, status: StatusCode, said: &str) -> Result<T, ControllerError> {
+fn parse<T: DeserializeOwned>(
+    what: &'static str,
+    status: StatusCode,
+    said: &str,
+) -> Result<T, ControllerError> {
     success(status, said)?;
-    serde_json::from_str(said).map_err(|_| ControllerError::Answer { what, said: said.chars().take(200).collect() })
+    serde_json::from_str(said)
+        .map_err(|_| ControllerError::Answer { what, said: said.chars().take(200).collect() })
 }

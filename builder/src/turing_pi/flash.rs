@@ -14,9 +14,9 @@ use crate::interrupt::{Interrupt, Interrupted};
 use crate::progress::{Progress, Task};
 use crate::source::digest::Sha256Digest;
 
+use super::Slot;
 use super::answer::{Job, Started};
 use super::client::{Client, ControllerError};
-use super::Slot;
 
 /// What the image is called for the controller, which unpacks what ends in `.xz`.
 pub(super) const FILE: &str = "hcimage.img";
@@ -67,7 +67,11 @@ pub fn flash(
     client.set(&[("opt", "set"), ("type", "power"), (slot.power_name().as_str(), "1")])
 }
 
-fn digest(image: &Window, progress: &dyn Progress, interrupt: &Interrupt) -> Result<Sha256Digest, ControllerError> {
+fn digest(
+    image: &Window,
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+) -> Result<Sha256Digest, ControllerError> {
     let task = progress.start("computing the digest of the image", Some(image.len()));
     let digest = Sha256Digest::of_reader::<io::Error>(image.cursor(), |bytes| {
         task.advance(bytes);
@@ -94,7 +98,14 @@ fn follow(
     thread::scope(|scope| {
         let (sender, uploaded) = mpsc::channel();
         scope.spawn(move || sender.send(client.upload(handle, body, len, within)));
-        let mut watch = Watch { client, handle, slot, task: progress.start("writing", Some(len)), written: 0, since: Instant::now() };
+        let mut watch = Watch {
+            client,
+            handle,
+            slot,
+            task: progress.start("writing", Some(len)),
+            written: 0,
+            since: Instant::now(),
+        };
         let mut is_uploaded = false;
         loop {
             interrupt.check()?;
@@ -162,7 +173,9 @@ impl Watch<'_> {
 
     fn told(&self, said: String) -> ControllerError {
         let lower = said.to_ascii_lowercase();
-        let is_module = ["not supported", "not found", "no compatible", "unsupported"].iter().any(|word| lower.contains(word));
+        let is_module = ["not supported", "not found", "no compatible", "unsupported"]
+            .iter()
+            .any(|word| lower.contains(word));
         if is_module {
             return ControllerError::Module { slot: self.slot, said };
         }

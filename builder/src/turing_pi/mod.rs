@@ -63,7 +63,9 @@ pub struct Host(String);
 
 /// A text that is no host.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected the name or address of the controller, such as turingpi.local, without https:// and without a path")]
+#[error(
+    "expected the name or address of the controller, such as turingpi.local, without https:// and without a path"
+)]
 pub struct BadHost;
 
 impl FromStr for Host {
@@ -72,7 +74,8 @@ impl FromStr for Host {
     fn from_str(text: &str) -> Result<Self, BadHost> {
         let url = reqwest::Url::parse(&format!("https://{text}/")).map_err(|_| BadHost)?;
         let plain = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-        let is_host = plain && url.username().is_empty() && url.password().is_none() && !text.contains(['/', '\\']);
+        let is_host =
+            plain && url.username().is_empty() && url.password().is_none() && !text.contains(['/', '\\']);
         is_host.then(|| Self(text.to_ascii_lowercase())).ok_or(BadHost)
     }
 }
@@ -103,7 +106,9 @@ mod tests {
         for good in ["turingpi.local", "10.0.0.2", "[fe80::1]", "127.0.0.1:8443"] {
             assert!(good.parse::<Host>().is_ok(), "{good}");
         }
-        for bad in ["", "https://turingpi.local", "turingpi.local/api", "a b", "root@turingpi", "turingpi?x", "a\\b"] {
+        for bad in
+            ["", "https://turingpi.local", "turingpi.local/api", "a b", "root@turingpi", "turingpi?x", "a\\b"]
+        {
             assert_eq!(bad.parse::<Host>(), Err(BadHost), "{bad}");
         }
     }

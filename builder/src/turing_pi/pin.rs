@@ -70,8 +70,12 @@ impl Pins {
         };
         let mut all = BTreeMap::new();
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
-            let read = line.split_once(' ').and_then(|(host, digest)| Some((host.to_owned(), digest.trim().parse().ok()?)));
-            let (host, digest) = read.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("invalid line {line:?}")))?;
+            let read = line
+                .split_once(' ')
+                .and_then(|(host, digest)| Some((host.to_owned(), digest.trim().parse().ok()?)));
+            let (host, digest) = read.ok_or_else(|| {
+                io::Error::new(io::ErrorKind::InvalidData, format!("invalid line {line:?}"))
+            })?;
             all.insert(host, digest);
         }
         Ok(all)
@@ -102,7 +106,10 @@ pub(super) struct PinVerifier {
 
 impl PinVerifier {
     /// The second value gets what was seen.
-    pub(super) fn new(provider: Arc<CryptoProvider>, pinned: Option<Sha256Digest>) -> (Self, Arc<Mutex<Option<Sha256Digest>>>) {
+    pub(super) fn new(
+        provider: Arc<CryptoProvider>,
+        pinned: Option<Sha256Digest>,
+    ) -> (Self, Arc<Mutex<Option<Sha256Digest>>>) {
         let seen = Arc::new(Mutex::new(None));
         (Self { provider, pinned, seen: Arc::clone(&seen) }, seen)
     }
@@ -134,7 +141,12 @@ impl ServerCertVerifier for PinVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+        verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -143,7 +155,12 @@ impl ServerCertVerifier for PinVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+        verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

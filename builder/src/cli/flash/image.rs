@@ -43,10 +43,12 @@ impl NodeArgs {
         let Some(node) = project.cluster.nodes.get(name.as_str()) else {
             let names: Vec<String> = project.node_names().iter().map(ToString::to_string).collect();
             return Err(
-                Usage(format!("{cluster} has no node {name}; its nodes are {}", names.join(", "))).into());
+                Usage(format!("{cluster} has no node {name}; its nodes are {}", names.join(", "))).into()
+            );
         };
         let board = Some(node.board.clone());
-        let destination = Destination { path: self.output.clone(), overwrite: true, sums: false };
+        let destination =
+            Destination { path: self.output.clone(), overwrite: true, ..Destination::default() };
         let path = destination.node_image(&name);
         if let Some(why) = self.must_build(&path) {
             self.build(&project, &destination, &why)?;

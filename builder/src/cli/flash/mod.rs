@@ -83,7 +83,9 @@ const EXAMPLES: &str = "Examples:
 
 impl Args {
     pub(super) fn run(self) -> anyhow::Result<()> {
-        if let (Some(what), Some(host), Some(slot)) = (&self.what, &self.controller.turing_pi, self.controller.slot) {
+        if let (Some(what), Some(host), Some(slot)) =
+            (&self.what, &self.controller.turing_pi, self.controller.slot)
+        {
             return self.to_turing_pi(what, host, slot);
         }
         self.to_disk()
@@ -91,6 +93,8 @@ impl Args {
 
     #[cfg(not(target_os = "linux"))]
     fn to_disk(self) -> anyhow::Result<()> {
-        anyhow::bail!("writing to disks is not done on this system yet: bmaptool, or Raspberry Pi Imager, writes the image")
+        anyhow::bail!(
+            "writing to disks is not done on this system yet: bmaptool, or Raspberry Pi Imager, writes the image"
+        )
     }
 }

@@ -23,7 +23,10 @@ const LONGEST_PASSWORD: u64 = 1024;
 impl Args {
     pub(super) fn to_turing_pi(&self, what: &Path, host: &Host, slot: Slot) -> anyhow::Result<()> {
         if self.delta {
-            return Err(Usage("--delta reads the disk, and the controller only writes: leave it out".to_owned()).into());
+            return Err(Usage(
+                "--delta reads the disk, and the controller only writes: leave it out".to_owned(),
+            )
+            .into());
         }
         let chosen = self.node.image(what)?;
         refuse_board(chosen.board.as_deref(), slot)?;
@@ -40,16 +43,22 @@ impl Args {
         let pinned = pins.get(host).with_context(|| format!("reading {kept}: fix or remove it"))?;
         let (progress, interrupt) = (progress::on_stderr(), Interrupt::install()?);
         let (user, password) = (self.controller.user.clone(), self.password(host)?);
-        let client = Client::login(Access { host: host.clone(), user, password, pinned, pins: kept.clone() })?;
+        let client =
+            Client::login(Access { host: host.clone(), user, password, pinned, pins: kept.clone() })?;
         if let (None, Some(seen)) = (pinned, client.certificate()) {
             pins.put(host, seen).with_context(|| format!("writing {kept}"))?;
-            progress.message(&format!("first contact with {host}: its certificate, SHA-256 {seen}, is kept in {kept}"));
+            progress.message(&format!(
+                "first contact with {host}: its certificate, SHA-256 {seen}, is kept in {kept}"
+            ));
         }
         turing_pi::flash(client, slot, &window, &*progress, &interrupt)
             .with_context(|| format!("writing {shown} to slot {slot} of {host}"))?;
         let mut out = output::stdout();
         let (shown, size) = (printable(&shown), ByteSize(window.len()));
-        writeln!(out, "slot {slot} of {host}: {size} of {shown} written, and read back by the controller; the module is on")?;
+        writeln!(
+            out,
+            "slot {slot} of {host}: {size} of {shown} written, and read back by the controller; the module is on"
+        )?;
         Ok(out.flush()?)
     }
 
@@ -67,7 +76,10 @@ impl Args {
             return Err(Usage(format!("nobody is there to ask: add --yes {place}")).into());
         }
         let mut out = output::stderr();
-        writeln!(out, "The module in slot {slot} of {host} is powered off, and all that is on its eMMC will be lost.")?;
+        writeln!(
+            out,
+            "The module in slot {slot} of {host} is powered off, and all that is on its eMMC will be lost."
+        )?;
         write!(out, "Write {} ({}) to it? [y/N] ", printable(image), ByteSize(size))?;
         out.flush()?;
         let mut answer = String::new();
@@ -85,7 +97,9 @@ impl Args {
             return Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()));
         }
         if !io::stdin().is_terminal() {
-            return Err(Usage("nobody is there to type the password: add --password-file FILE".to_owned()).into());
+            return Err(
+                Usage("nobody is there to type the password: add --password-file FILE".to_owned()).into()
+            );
         }
         let asked = rpassword::prompt_password(format!("Password of {} at {host}: ", self.controller.user));
         Ok(Zeroizing::new(asked.context("reading the password")?))
