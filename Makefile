@@ -115,11 +115,12 @@ support-table: ## writes the table of what is supported, in the README and for `
 demo: ## base, build, boot, and the line that flashes it; installs compilers for Arm, QEMU for Arm, mmdebstrap
 	scripts/demo.sh
 
-bench: setup programs-and-double release bases ## hcimage against cp, debugfs, xz and skopeo: builds, nodes, ext4, packed bases, container images
+bench: setup programs-and-double release bases ## hcimage against cp, debugfs, xz, skopeo, dd and bmaptool: builds, nodes, ext4, packed bases, container images, flash
 	tests/bench/build.sh
 	tests/bench/nodes.sh
 	tests/bench/unpack.sh
 	tests/bench/images.sh
+	tests/bench/flash.sh
 	$(CARGO) bench --locked --package hcimage --bench ext4
 
 power-cuts: setup programs-and-double bases checkers ## a node whose power is cut twenty times on its first boots

@@ -89,7 +89,8 @@ fn contents(image: &Path, dir: &Path) -> String {
     fs::create_dir(&out).unwrap();
     let place = format!("{}?offset={}", image.display(), root.start);
     // It succeeds whatever happens, and says its version on stderr.
-    let dumped = outcome(Command::new("debugfs").args(["-R", &format!("rdump / {}", out.display())]).arg(place));
+    let dumped =
+        outcome(Command::new("debugfs").args(["-R", &format!("rdump / {}", out.display())]).arg(place));
     assert_eq!(dumped.stderr.lines().count(), 1, "{}", dumped.stderr);
     let digests = "find . -type f -print0 | sort -z | xargs -0 sha256sum";
     run(Command::new("sh").args(["-c", digests]).current_dir(&out))
