@@ -223,14 +223,15 @@ impl Job<'_> {
 
     fn compare(&self, wanted: &[u8], there: &mut [u8], offset: u64) -> Result<()> {
         self.disk.read(there, offset).map_err(disk("reading", offset))?;
-        match wanted.iter().zip(there.iter()).position(|(one, other)| one != other) {
-            Some(place) => Err(FlashError::Differs {
-                at: offset.saturating_add(as_u64(place)),
-                start: offset,
-                len: as_u64(wanted.len()),
-            }),
-            None => Ok(()),
+        if wanted == there {
+            return Ok(());
         }
+        let place = wanted.iter().zip(there.iter()).position(|(one, other)| one != other).unwrap_or_default();
+        Err(FlashError::Differs {
+            at: offset.saturating_add(as_u64(place)),
+            start: offset,
+            len: as_u64(wanted.len()),
+        })
     }
 
     /// Zeros over so many bytes.
