@@ -37,3 +37,4 @@ pub mod source;
 pub mod support_matrix;
 pub mod terminal;
 pub mod value;
+pub mod watch;
