@@ -37,6 +37,8 @@ pub(crate) const FIRSTBOOT: &[Room] = &[
     Room { name: "state", uses: &["phase_error", "sys", "durable", "overrides"] },
     Room { name: "context", uses: &["phase_error", "seed", "sys", "overrides", "state"] },
     Room { name: "report", uses: &["phase_error", "seed", "sys", "durable", "mounts", "state"] },
+    Room { name: "status", uses: &["report"] },
+    Room { name: "announce", uses: &["sys", "state", "report", "status"] },
     Room { name: "clock", uses: &["phase_error", "seed", "sys", "join_probe", "sntp", "state", "report"] },
     Room { name: "systemd", uses: &["phase_error", "sys", "report"] },
     Room { name: "node_files", uses: &["sys"] },
