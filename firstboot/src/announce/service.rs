@@ -9,7 +9,7 @@ pub const SERVICE_TYPE: &str = "_hcimage._tcp";
 /// The node's service. What it is called on the network is the host name, which the responder may change where another machine
 /// has it; `node` stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Service {
+pub(super) struct Service {
     /// The node's name, a DNS label.
     pub node: String,
     /// The TXT record, in its order: keys with values.
@@ -21,7 +21,7 @@ const MAX_VALUE: usize = 200;
 
 impl Service {
     /// What the status says to the network; none as long as the node has no name.
-    pub fn of(status: &NodeStatus) -> Option<Self> {
+    pub(super) fn of(status: &NodeStatus) -> Option<Self> {
         let node = status.node.clone().filter(|name| is_label(name))?;
         let mut txt = vec![("v", "1".to_owned()), ("node", node.clone())];
         let cluster = status.cluster().map(|name| ("cluster", name.to_owned()));
@@ -34,7 +34,7 @@ impl Service {
     }
 
     /// The port of the service.
-    pub fn port(&self) -> u16 {
+    pub(super) fn port(&self) -> u16 {
         STATUS_PORT
     }
 }
