@@ -239,9 +239,13 @@ fn hostile_packets_neither_end_nor_grow_it() {
     let played = stranger.play("announce::hostile_packets").output().unwrap();
     assert!(played.status.success(), "{}", String::from_utf8_lossy(&played.stderr));
     set(&node, "pi-1", "10.99.0.1", "running", "k3s");
-    // The stranger may have had it choose other names; the node is still there, with what it says now.
+    // Of another one, which has not heard of the stranger's instances. He may have had the node choose other names; it is still
+    // there, with what it says now.
+    drop(watcher);
+    let mut fresh = lan.machine("f", "fresh", "10.99.0.10/24");
+    fresh.start_avahi();
     wait_for("the node after the attack", || {
-        watcher.browse(SERVICE).into_iter().find(|(_, txt)| txt.contains("node=pi-1 phase=k3s"))
+        fresh.browse(SERVICE).into_iter().find(|(_, txt)| txt.contains("node=pi-1 phase=k3s"))
     });
     let after = announcer.memory();
     assert!(after < before + 8 * 1024, "{before} KiB before, {after} KiB after");

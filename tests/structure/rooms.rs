@@ -89,7 +89,7 @@ pub(crate) const BUILDER: &[Room] = &[
     Room { name: "support_matrix", uses: &[] },
     Room { name: "terminal", uses: &[] },
     Room { name: "value", uses: &[] },
-    Room { name: "watch", uses: &[] },
+    Room { name: "watch", uses: &["exit_class", "interrupt"] },
     Room { name: "disk", uses: &["exit_class"] },
     Room { name: "formats", uses: &["value"] },
     Room { name: "fs", uses: &["exit_class"] },
@@ -273,6 +273,7 @@ pub(crate) const BUILDER: &[Room] = &[
             "pipeline",
             "flash",
             "session",
+            "watch",
         ],
     },
 ];

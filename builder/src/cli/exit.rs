@@ -17,6 +17,7 @@ use crate::run::UefiError;
 use crate::secrets::SecretsError;
 use crate::session::SessionError;
 use crate::source::SourceError;
+use crate::watch::WatchError;
 
 use super::output::Usage;
 
@@ -24,7 +25,7 @@ use super::output::Usage;
 type ClassOf = fn(&(dyn Error + 'static)) -> Option<ExitClass>;
 
 /// Every type of error that knows its class.
-const CLASSIFIED: [ClassOf; 15] = [
+const CLASSIFIED: [ClassOf; 16] = [
     class_of::<ApplyError>,
     class_of::<BoardError>,
     class_of::<BuildError>,
@@ -40,6 +41,7 @@ const CLASSIFIED: [ClassOf; 15] = [
     class_of::<SourceError>,
     class_of::<UefiError>,
     class_of::<Usage>,
+    class_of::<WatchError>,
 ];
 
 fn class_of<E: Classified + Error + 'static>(cause: &(dyn Error + 'static)) -> Option<ExitClass> {

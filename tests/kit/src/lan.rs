@@ -96,7 +96,7 @@ impl Lan {
         let (switch, net) = (&self.switch, format!("{}-{place}", self.switch));
         ip(&format!("netns add {net}"));
         ip(&format!("-n {net} link add eth0 type veth peer name {place} netns {switch}"));
-        ip(&format!("-n {switch} link set {place} master br0 up"));
+        ip(&format!("-n {switch} link set dev {place} master br0 up"));
         for words in ["link set lo up", "link set eth0 up", &format!("addr add {address} dev eth0")] {
             ip(&format!("-n {net} {words}"));
         }
@@ -109,7 +109,9 @@ impl Lan {
             let _ = fs::copy(Path::new("/etc").join(name), etc.join(name));
         }
         // avahi looks for them, also where it stays root.
-        for (file, line) in [("passwd", "avahi:x:105:112::/run:/bin/false\n"), ("group", "avahi:x:112:\nnetdev:x:113:\n")] {
+        for (file, line) in
+            [("passwd", "avahi:x:105:112::/run:/bin/false\n"), ("group", "avahi:x:112:\nnetdev:x:113:\n")]
+        {
             let old = fs::read_to_string(etc.join(file)).unwrap_or_default();
             fs::write(etc.join(file), old + line).expect("the directory is this test's");
         }
