@@ -63,7 +63,8 @@ fn nodes_by_dhcp_are_found_by_dns_sd_and_a_stranger_is_not_taken_for_one() {
     let program = hcimage(dir.path());
     let watch = |timeout: &str| {
         let mut command = desk.command(program.get_program());
-        command.args(["watch", "--timeout", timeout]).current_dir(dir.path());
+        // A path from the root: to enter a mount namespace is to leave the directory.
+        command.arg("watch").arg(dir.path().join("cluster.toml")).args(["--timeout", timeout]);
         outcome(&mut command)
     };
     let seen = watch("20");

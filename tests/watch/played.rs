@@ -92,11 +92,10 @@ pub(crate) fn nodes(net: u8, plays: &[Play]) -> u16 {
 
 /// A cluster file whose nodes have their addresses by DHCP.
 pub(crate) fn cluster_file(dir: &Path, names: &[&str]) {
-    let mut text = String::from("schema = 1\nname = \"home\"\n");
+    let mut text = String::from("schema = 1\nname = \"home\"\napi = \"k3s.example.org\"\n");
     for (index, name) in names.iter().enumerate() {
         let role = if index == 0 { "server" } else { "agent" };
         text += &format!("\n[[nodes]]\nname = \"{name}\"\nrole = \"{role}\"\nboard = \"cm4\"\n");
     }
-    text += "\n[k3s]\napi = \"k3s.example.org\"\n";
     fs::write(dir.join("cluster.toml"), text).unwrap();
 }

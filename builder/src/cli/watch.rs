@@ -158,7 +158,7 @@ fn print_changes(rows: &[Row], last: &mut [Option<Change>], as_json: bool) -> an
     let mut out = output::stdout();
     for (row, last) in rows.iter().zip(last) {
         let change = Change(row.address.clone(), row.status, row.phase.clone(), row.reason.clone());
-        if last.as_ref() == Some(&change) {
+        if row.status == RowStatus::Unasked || last.as_ref() == Some(&change) {
             continue;
         }
         if as_json {
@@ -186,6 +186,7 @@ fn line(row: &Row) -> String {
 /// The word for programs.
 fn word(status: RowStatus) -> &'static str {
     match status {
+        RowStatus::Unasked => "asking",
         RowStatus::NotFound => "not-found",
         RowStatus::Unreachable => "unreachable",
         RowStatus::NotBegun => "not-begun",

@@ -23,13 +23,15 @@ pub(super) struct Asker {
 
 impl Asker {
     pub(super) fn new(port: u16) -> Result<Self, reqwest::Error> {
-        // The library wants one even for plain HTTP. It fails only if one is there, and any works.
+        // The library prepares TLS even for plain HTTP: with a provider (this fails only if one is there, and any works), and
+        // without the authorities of this machine, which may have none.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder()
             .user_agent(concat!("hcimage/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             // Nodes are on this network: a proxy of the user's is for others.
             .no_proxy()
+            .tls_certs_only([])
             .pool_max_idle_per_host(0)
             .connect_timeout(STEP)
             .timeout(STEP)

@@ -35,10 +35,10 @@ impl Node {
         let row = Row {
             node: target.name.clone(),
             address: target.address.map(|address| address.to_string()),
-            status: if target.address.is_some() { RowStatus::Unreachable } else { RowStatus::NotFound },
+            status: RowStatus::Unasked,
             phase: None,
             seconds: None,
-            reason: "not asked yet".to_owned(),
+            reason: String::new(),
         };
         Self { row, since: None }
     }

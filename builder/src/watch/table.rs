@@ -24,6 +24,8 @@ pub struct Row {
 /// How a node stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowStatus {
+    /// It was not asked yet.
+    Unasked,
     /// Nobody knows its address.
     NotFound,
     /// It does not answer, or not as a node would.
@@ -42,6 +44,7 @@ impl RowStatus {
     /// The word in tables and lines.
     pub fn text(self) -> &'static str {
         match self {
+            Self::Unasked => "asking",
             Self::NotFound => "not found",
             Self::Unreachable => "unreachable",
             Self::NotBegun => "not begun",

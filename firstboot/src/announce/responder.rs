@@ -63,8 +63,20 @@ impl Responder {
     }
 }
 
+/// The host of the service is a name of its own, which leaves `pi-1.local` to the base, and to what is installed later. Its end is
+/// no number: where another machine has the name, mdns-sd counts up a number at the end, and `pi-1` would become its neighbour.
+const HOST_SUFFIX: &str = "-hcimage";
+
+/// A DNS label has 63 bytes; some are left for a number.
+const MAX_NODE: usize = 63 - HOST_SUFFIX.len() - 4;
+
+fn host(node: &str) -> String {
+    let node: String = node.chars().take(MAX_NODE).collect();
+    format!("{node}{HOST_SUFFIX}.local.")
+}
+
 fn info(service: &Service) -> io::Result<ServiceInfo> {
-    let (ty, host) = (format!("{SERVICE_TYPE}.local."), format!("{}.local.", service.node));
+    let (ty, host) = (format!("{SERVICE_TYPE}.local."), host(&service.node));
     let info = ServiceInfo::new(&ty, &service.node, &host, "", service.port(), service.txt.as_slice());
     Ok(info.map_err(io::Error::other)?.enable_addr_auto())
 }
