@@ -8,6 +8,7 @@ use std::net::{TcpListener, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use hc_firstboot::announce::{ISSUE_LINK, ISSUE_PATH};
 use hcimage_testkit::lan::{Lan, Machine, wait_for};
 
 const STATUS: &str = "/run/hcimage/status.json";
@@ -263,4 +264,24 @@ fn hostile_packets_neither_end_nor_grow_it() {
     let after = announcer.memory();
     assert!(after < before + 8 * 1024, "{before} KiB before, {after} KiB after");
     assert_eq!(announcer.stop(), "");
+}
+
+/// Debian's agetty shows it above its prompt, by the link that every image has, and shows nothing where that leads nowhere.
+#[test]
+fn agetty_shows_the_text_by_the_link_of_the_image() {
+    let Some(lan) = Lan::new("issue") else { return };
+    let node = lan.machine("a", "pi-1", "10.99.0.1/24");
+    node.write("/etc/issue", "The base's own\n");
+    fs::create_dir(node.path("/etc/issue.d")).unwrap();
+    std::os::unix::fs::symlink(ISSUE_PATH, node.path(ISSUE_LINK)).unwrap();
+    let shown = || {
+        let output = node.command("agetty").arg("--show-issue").output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(shown(), "The base's own\n");
+    set(&node, "pi-1", "10.99.0.1", "running", "a\\\\d\\u001b[2J");
+    let _announcer = announce(&node);
+    let expected = "The base's own\nhcimage: node pi-1 of home: its first boot is under way, phase a\\d\\u{1b}[2J\n  \
+                    10.99.0.1\n\n";
+    wait_for("the text", || (shown() == expected).then_some(()));
 }

@@ -205,23 +205,23 @@ impl System for Played {
     }
 
     fn space(&self, _path: &Path) -> io::Result<Space> {
-        unimplemented!("nothing here asks")
+        unreachable!("nothing here asks")
     }
 
     fn sync_file(&self, _path: &Path) -> io::Result<()> {
-        unimplemented!("nothing here is durable")
+        unreachable!("nothing here is durable")
     }
 
     fn wipe(&self, _path: &Path) -> io::Result<()> {
-        unimplemented!("nothing here is secret")
+        unreachable!("nothing here is secret")
     }
 
     fn sync_dir(&self, _dir: &Path) -> io::Result<()> {
-        unimplemented!("nothing here is durable")
+        unreachable!("nothing here is durable")
     }
 
     fn sync_all(&self) -> io::Result<()> {
-        unimplemented!("nothing here is durable")
+        unreachable!("nothing here is durable")
     }
 
     fn make_owned_dir(
@@ -232,42 +232,42 @@ impl System for Played {
         _uid: u32,
         _gid: u32,
     ) -> io::Result<()> {
-        unimplemented!("nothing here asks")
+        unreachable!("nothing here asks")
     }
 
     fn hostname(&self) -> String {
-        unimplemented!("nothing here asks")
+        unreachable!("nothing here asks")
     }
 
     fn set_hostname(&self, _name: &str) -> io::Result<()> {
-        unimplemented!("nothing here sets it")
+        unreachable!("nothing here sets it")
     }
 
     fn now(&self) -> Duration {
-        unimplemented!("the clock may be wrong")
+        unreachable!("the clock may be wrong")
     }
 
     fn set_clock(&self, _to: Duration) -> io::Result<()> {
-        unimplemented!("nothing here sets it")
+        unreachable!("nothing here sets it")
     }
 
     fn random(&self) -> io::Result<u64> {
-        unimplemented!("nothing here asks")
+        unreachable!("nothing here asks")
     }
 
     fn ask_udp(&self, _server: SocketAddr, _packet: &[u8], _wait: Duration) -> io::Result<Vec<u8>> {
-        unimplemented!("nothing here asks")
+        unreachable!("nothing here asks")
     }
 
     fn arp_probe(&self, _interface: &str, _address: Ipv4Addr) -> io::Result<Option<Mac>> {
-        unimplemented!("nothing here asks")
+        unreachable!("nothing here asks")
     }
 
     fn ask_tls(&self, _request: &TlsRequest<'_>) -> Result<Vec<u8>, TlsError> {
-        unimplemented!("nothing here asks")
+        unreachable!("nothing here asks")
     }
 
     fn log(&self, _text: &str) {
-        unimplemented!("the consoles are not for this")
+        unreachable!("the consoles are not for this")
     }
 }
