@@ -275,8 +275,12 @@ fn agetty_shows_the_text_by_the_link_of_the_image() {
     fs::create_dir(node.path("/etc/issue.d")).unwrap();
     std::os::unix::fs::symlink(ISSUE_PATH, node.path(ISSUE_LINK)).unwrap();
     let shown = || {
-        let output = node.command("agetty").arg("--show-issue").output().unwrap();
-        String::from_utf8(output.stdout).unwrap()
+        // It wants a terminal.
+        let mut agetty = node.command("script");
+        agetty.args(["--quiet", "--return", "--command", "agetty --show-issue", "/dev/null"]);
+        let output = agetty.stdin(Stdio::null()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        String::from_utf8(output.stdout).unwrap().replace('\r', "")
     };
     assert_eq!(shown(), "The base's own\n");
     set(&node, "pi-1", "10.99.0.1", "running", "a\\\\d\\u001b[2J");

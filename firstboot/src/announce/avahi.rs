@@ -46,8 +46,8 @@ fn escaped(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::played::Played;
     use super::super::service::tests::status;
+    use super::super::testkit::Played;
     use super::*;
 
     #[test]

@@ -106,7 +106,7 @@ fn write(sys: &dyn System, led: &str, file: &str, text: &str) -> io::Result<()> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::played::Played;
+    use super::super::testkit::Played;
     use super::*;
 
     const TRIGGERS: &str = "none rc-feedback kbd-scrolllock usb-gadget timer oneshot heartbeat cpu input default-on panic actpwr";

@@ -7,8 +7,6 @@ mod avahi;
 mod console;
 mod files;
 mod led;
-#[cfg(test)]
-mod played;
 mod resolved;
 mod responder;
 mod service;
@@ -260,5 +258,7 @@ fn is_within(since: Option<Duration>, now: Duration, time: Duration) -> bool {
     since.is_some_and(|since| now.saturating_sub(since) < time)
 }
 
+#[cfg(test)]
+mod testkit;
 #[cfg(test)]
 mod tests;

@@ -53,8 +53,8 @@ fn text(service: &Service) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::played::Played;
     use super::super::service::tests::status;
+    use super::super::testkit::Played;
     use super::*;
 
     #[test]

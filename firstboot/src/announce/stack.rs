@@ -99,7 +99,7 @@ fn own_sockets(sys: &dyn System) -> BTreeSet<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::played::Played;
+    use super::super::testkit::Played;
     use super::*;
 
     const HEAD: &str =

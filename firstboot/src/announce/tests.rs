@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::played::Played;
+use super::testkit::Played;
 use super::*;
 
 const AVAHI_FILE: &str = "/etc/avahi/services/hcimage.service";
