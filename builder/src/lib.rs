@@ -40,3 +40,4 @@ pub mod terminal;
 pub mod turing_pi;
 pub mod used_ranges;
 pub mod value;
+pub mod watch;

@@ -3,6 +3,7 @@
 //! [`first_boot`] runs the phases of [`phase`], each `is_done -> apply -> verify`, and keeps durable state, so that it
 //! resumes after a power cut at any time. Later boots only need [`clock_gate`].
 
+pub mod announce;
 pub mod arp;
 pub mod join_probe;
 pub mod kube;
@@ -12,6 +13,7 @@ pub mod report;
 pub mod seed;
 pub mod sntp;
 pub mod state;
+pub mod status;
 pub mod sys;
 
 mod base64;
@@ -59,3 +61,12 @@ pub const INSTALL_PACKAGES_PATH: &str = "/usr/local/lib/hcimage/install-packages
 /// The text of the drop-in that runs the clock gate before k3s, for
 /// `/etc/systemd/system/<k3s unit>.d/10-hcimage.conf`.
 pub const CLOCK_GATE_TEXT: &str = include_str!("../units/k3s-clock-gate.conf");
+
+/// The unit that tells the network, the console and an LED how the first boot stands.
+pub const ANNOUNCE_UNIT: &str = "hcimage-announce.service";
+
+/// The text of [`ANNOUNCE_UNIT`], for `/etc/systemd/system/`.
+pub const ANNOUNCE_UNIT_TEXT: &str = include_str!("../units/hcimage-announce.service");
+
+/// The TCP port on which a node shows its status.
+pub const STATUS_PORT: u16 = 8680;

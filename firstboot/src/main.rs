@@ -4,13 +4,17 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use hc_common::text::printable::printable;
 use hc_firstboot::report::{self, View};
 use hc_firstboot::seed::{SEED_PATH, Seed};
 use hc_firstboot::state::{Loaded, STATE_PATH, load};
 use hc_firstboot::sys::{RealSystem, System};
-use hc_firstboot::{clock_gate, first_boot};
+use hc_firstboot::{announce, clock_gate, first_boot};
 use lexopt::Arg;
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 const HELP: &str = "\
 hc-firstboot: sets up a k3s node on its first boot and reports the result
@@ -20,6 +24,8 @@ Usage: hc-firstboot <command>
 Commands:
   run         Run the phases of the first boot, or resume them
   clock-gate  Set the clock before k3s starts, with a time limit
+  announce    Tell network, console and LED how it stands, until it is over
+  withdraw    Take back what an announce that was killed has left
   status      Print the progress of the first boot; with --json for programs
 
 Options:
@@ -30,6 +36,8 @@ Options:
 enum Action {
     Run,
     ClockGate,
+    Announce,
+    Withdraw,
     Status { json: bool },
     Help,
     Version,
@@ -50,6 +58,8 @@ fn parse(args: impl Iterator<Item = OsString>) -> Result<Action, lexopt::Error> 
     let action = match parser.next()? {
         Some(Arg::Value(word)) if word == "run" => Action::Run,
         Some(Arg::Value(word)) if word == "clock-gate" => Action::ClockGate,
+        Some(Arg::Value(word)) if word == "announce" => Action::Announce,
+        Some(Arg::Value(word)) if word == "withdraw" => Action::Withdraw,
         Some(Arg::Value(word)) if word == "status" => return parse_status(&mut parser),
         Some(Arg::Short('h') | Arg::Long("help")) => Action::Help,
         Some(Arg::Short('V') | Arg::Long("version")) => Action::Version,
@@ -80,10 +90,33 @@ fn act(action: &Action) -> ExitCode {
             clock_gate(&RealSystem);
             ExitCode::SUCCESS
         }
+        Action::Announce => announce(),
+        Action::Withdraw => {
+            announce::withdraw(&RealSystem, &mut complain);
+            ExitCode::SUCCESS
+        }
         Action::Status { json } => status(*json),
         Action::Help => print(HELP),
         Action::Version => print(concat!("hc-firstboot ", env!("CARGO_PKG_VERSION"), "\n")),
     }
+}
+
+/// Until SIGTERM, so that the network hears a goodbye.
+fn announce() -> ExitCode {
+    let stopped = Arc::new(AtomicBool::new(false));
+    for signal in [SIGTERM, SIGINT] {
+        if let Err(e) = signal_hook::flag::register(signal, Arc::clone(&stopped)) {
+            complain(&format!("catching signals: {e}"));
+            return ExitCode::FAILURE;
+        }
+    }
+    announce::announce(&RealSystem, &|| stopped.load(Ordering::Relaxed), &mut complain);
+    ExitCode::SUCCESS
+}
+
+/// To the journal alone: the consoles are for the first boot.
+fn complain(text: &str) {
+    let _ = writeln!(io::stderr(), "hc-firstboot: {}", printable(text));
 }
 
 fn status(json: bool) -> ExitCode {

@@ -1,6 +1,7 @@
 //! The first boot on a simulated machine that loses power at any step.
 #![cfg(test)]
 
+mod announce;
 mod api;
 mod arp;
 mod clock;

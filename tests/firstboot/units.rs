@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::Command;
 
 use hc_firstboot::{
-    CLOCK_GATE_TEXT, INSTALL_PACKAGES, INSTALL_PACKAGES_PATH, PACKAGES_UNIT, PACKAGES_UNIT_TEXT,
-    PROGRAM_PATH, UNIT, UNIT_TEXT,
+    ANNOUNCE_UNIT, ANNOUNCE_UNIT_TEXT, CLOCK_GATE_TEXT, INSTALL_PACKAGES, INSTALL_PACKAGES_PATH,
+    PACKAGES_UNIT, PACKAGES_UNIT_TEXT, PROGRAM_PATH, UNIT, UNIT_TEXT,
 };
 
 /// A k3s unit with what matters here of the one that k3s's installer writes.
@@ -41,6 +41,7 @@ fn dir_with_units() -> tempfile::TempDir {
         text.replace(PROGRAM_PATH, program.to_str().unwrap())
     };
     put(&dir.path().join(UNIT), &adapted(UNIT_TEXT));
+    put(&dir.path().join(ANNOUNCE_UNIT), &adapted(ANNOUNCE_UNIT_TEXT));
     put(&dir.path().join("k3s.service"), K3S_UNIT);
     assert!(PACKAGES_UNIT_TEXT.contains(&format!("={INSTALL_PACKAGES_PATH}\n")));
     let unit = PACKAGES_UNIT_TEXT.replace(INSTALL_PACKAGES_PATH, program.to_str().unwrap());
@@ -55,6 +56,7 @@ fn systemd_accepts_the_units() {
     verify(dir.path(), UNIT);
     verify(dir.path(), "k3s.service");
     verify(dir.path(), PACKAGES_UNIT);
+    verify(dir.path(), ANNOUNCE_UNIT);
 }
 
 /// A package without files, whose scripts say when they run.
@@ -136,6 +138,28 @@ fn the_unit_has_the_limits_that_leave_it_its_work() {
         .output()
         .expect("systemd-analyze is needed: install the package systemd");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// The same of the unit that reads packets of strangers: systemd calls this well protected. Root and the network remain.
+#[test]
+fn the_unit_that_announces_has_what_it_writes_and_nothing_more() {
+    let dir = dir_with_units();
+    let output = Command::new("systemd-analyze")
+        .args(["security", "--offline=true", "--threshold=35", "--no-pager"])
+        .arg(dir.path().join(ANNOUNCE_UNIT))
+        .output()
+        .expect("systemd-analyze is needed: install the package systemd");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    // Whatever is left by a power cut is taken back in the next boot, also where the first boot is over.
+    for line in [
+        "ConditionPathExists=|!/var/lib/hcimage/finished",
+        "ConditionPathExists=|/etc/avahi/services/hcimage.service",
+        "Type=exec",
+    ] {
+        assert!(ANNOUNCE_UNIT_TEXT.lines().any(|l| l == line), "{line}");
+    }
+    assert!(ANNOUNCE_UNIT_TEXT.contains(&format!("ExecStart={PROGRAM_PATH} announce\n")));
+    assert!(ANNOUNCE_UNIT_TEXT.contains(&format!("ExecStopPost={PROGRAM_PATH} withdraw\n")));
 }
 
 /// Properties that the design depends on.

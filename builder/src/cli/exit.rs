@@ -18,6 +18,7 @@ use crate::secrets::SecretsError;
 use crate::session::SessionError;
 use crate::source::SourceError;
 use crate::turing_pi::ControllerError;
+use crate::watch::WatchError;
 
 use super::output::Usage;
 
@@ -25,7 +26,7 @@ use super::output::Usage;
 type ClassOf = fn(&(dyn Error + 'static)) -> Option<ExitClass>;
 
 /// Every type of error that knows its class.
-const CLASSIFIED: [ClassOf; 16] = [
+const CLASSIFIED: [ClassOf; 17] = [
     class_of::<ApplyError>,
     class_of::<BoardError>,
     class_of::<BuildError>,
@@ -42,6 +43,7 @@ const CLASSIFIED: [ClassOf; 16] = [
     class_of::<SourceError>,
     class_of::<UefiError>,
     class_of::<Usage>,
+    class_of::<WatchError>,
 ];
 
 fn class_of<E: Classified + Error + 'static>(cause: &(dyn Error + 'static)) -> Option<ExitClass> {

@@ -22,6 +22,7 @@ mod rotate;
 mod run;
 mod update;
 mod vendor;
+mod watch;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -69,6 +70,7 @@ enum Command {
     #[cfg(target_os = "linux")]
     Flash(flash::Args),
     Run(run::Args),
+    Watch(watch::Args),
     Update(Box<update::Args>),
     Vendor(Box<vendor::Args>),
     Images(Box<images::Args>),
@@ -143,6 +145,7 @@ impl Command {
             #[cfg(target_os = "linux")]
             Self::Flash(args) => args.run(),
             Self::Run(args) => args.run(),
+            Self::Watch(args) => args.run(),
             Self::Update(args) => args.run(),
             Self::Vendor(args) => args.run(),
             Self::Images(args) => args.run(),

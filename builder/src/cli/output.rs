@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Stderr, StdoutLock, Write};
 use serde::Serialize;
 
 use hc_common::text::printable::is_printable;
-use serde_json::ser::{Formatter, PrettyFormatter};
+use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 
 use crate::exit_class::{Classified, ExitClass};
 use crate::terminal::Terminal;
@@ -50,6 +50,11 @@ pub(super) fn coloured() -> bool {
     io::stdout().is_terminal() && !refused && !dumb
 }
 
+/// How many columns the terminal of standard output has.
+pub(super) fn terminal_width() -> u16 {
+    console::Term::stdout().size().1
+}
+
 /// Where commands print.
 pub(super) fn stdout() -> Output {
     Output(Sink::Text(Terminal::new(io::stdout().lock())))
@@ -80,10 +85,17 @@ pub(super) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
-/// JSON in which every character is printable: the data stays the same.
-struct Escaping<'a>(PrettyFormatter<'a>);
+/// A value as JSON on one line.
+pub(super) fn json_line(value: &impl Serialize) -> anyhow::Result<String> {
+    let mut line = Vec::new();
+    value.serialize(&mut serde_json::Serializer::with_formatter(&mut line, Escaping(CompactFormatter)))?;
+    Ok(String::from_utf8(line)?)
+}
 
-impl Formatter for Escaping<'_> {
+/// JSON in which every character is printable: the data stays the same.
+struct Escaping<F>(F);
+
+impl<F: Formatter> Formatter for Escaping<F> {
     fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
         if fragment.chars().all(is_printable) {
             return writer.write_all(fragment.as_bytes());

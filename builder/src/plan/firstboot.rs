@@ -1,7 +1,8 @@
 //! The first-boot service: program, units, the seed, and the file in which a user may still change the node.
 
+use hc_firstboot::announce::{ISSUE_LINK, ISSUE_PATH};
 use hc_firstboot::overrides::{OVERRIDES_FILE, OVERRIDES_TEMPLATE};
-use hc_firstboot::{PROGRAM_PATH, UNIT, seed};
+use hc_firstboot::{ANNOUNCE_UNIT, ANNOUNCE_UNIT_TEXT, PROGRAM_PATH, UNIT, seed};
 
 use super::builder::PlanBuilder;
 use super::contribution::Gathered;
@@ -18,6 +19,7 @@ const SEED_DIR: &str = "/etc/hcimage";
 const PRESET_PATH: &str = "/etc/systemd/system-preset/00-hcimage.preset";
 const PRESET: &str = "# Written by hcimage: firstboot enables k3s, when the node is ready for it.\n\
                       enable hc-firstboot.service\n\
+                      enable hcimage-announce.service\n\
                       enable hcimage-stop-containers.service\n\
                       disable k3s.service\n\
                       disable k3s-agent.service\n";
@@ -37,6 +39,19 @@ pub(super) fn edits(
     let unit = format!("/etc/systemd/system/{UNIT}");
     builder.text(&unit, 0o644, hc_firstboot::UNIT_TEXT, "runs firstboot until it is done");
     builder.link(&format!("/etc/systemd/system/multi-user.target.wants/{UNIT}"), &unit, "enabled");
+    let announce = format!("/etc/systemd/system/{ANNOUNCE_UNIT}");
+    builder.text(
+        &announce,
+        0o644,
+        ANNOUNCE_UNIT_TEXT,
+        "tells network, console and LED how the first boot stands",
+    );
+    builder.link(
+        &format!("/etc/systemd/system/multi-user.target.wants/{ANNOUNCE_UNIT}"),
+        &announce,
+        "enabled",
+    );
+    builder.link(ISSUE_LINK, ISSUE_PATH, "shows address and phase above the login prompt");
     builder.text(
         &format!("/etc/systemd/system/{}.d/10-hcimage.conf", request.node.bootstrap_role.role().unit()),
         0o644,

@@ -61,7 +61,7 @@ pub enum RoleName {
 }
 
 /// How the first boot stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunStatus {
     /// It has not begun.
@@ -72,6 +72,18 @@ pub enum RunStatus {
     Ready,
     /// Stopped; the next boot tries again.
     Failed,
+}
+
+impl RunStatus {
+    /// The word in JSON, which is also that of DNS-SD.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::NotBegun => "not-begun",
+            Self::Running => "running",
+            Self::Ready => "ready",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 impl View {

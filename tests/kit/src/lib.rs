@@ -11,6 +11,7 @@ pub mod golden;
 pub mod gpg;
 pub mod guest;
 pub mod hcimage;
+pub mod lan;
 pub mod oci_layout;
 pub mod own_programs;
 pub mod proof;
