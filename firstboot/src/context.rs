@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::overrides::OVERRIDES_FILE;
 use crate::phase_error::{Failure, PhaseError};
+use crate::report::{View, live};
 use crate::seed::{Network, Seed};
 use crate::state::{self, PhaseName, State};
 use crate::sys::System;
@@ -73,8 +74,15 @@ impl Context<'_> {
         self.save().map_err(PhaseError::Abort)
     }
 
-    /// Writes the state durably.
+    /// Writes the state durably, and shows it.
     pub fn save(&self) -> Result<(), Failure> {
-        state::save(self.sys, &self.state)
+        state::save(self.sys, &self.state)?;
+        self.show();
+        Ok(())
+    }
+
+    /// Tells everybody who watches the node how the first boot stands.
+    pub(crate) fn show(&self) {
+        live::publish(self.sys, &View::now(self.sys, Some(&self.state), Some(self.seed)));
     }
 }

@@ -24,6 +24,7 @@ mod etcd;
 mod http;
 mod k3s_diagnosis;
 mod links;
+mod mask;
 mod mounts;
 mod node_files;
 mod phase_error;

@@ -9,7 +9,7 @@ use crate::clock;
 use crate::context::Context;
 use crate::phase::{Phase, all};
 use crate::phase_error::{Failure, PhaseError};
-use crate::report::{self, ReportStatus, View};
+use crate::report::{self, ReportStatus, View, live};
 use crate::seed::{SEED_PATH, Seed};
 use crate::state::{self, FINISHED_PATH, Loaded, Outcome, PhaseName, STATE_PATH, State, Status};
 use crate::sys::System;
@@ -110,6 +110,7 @@ fn go(mut cx: Context<'_>) -> RunOutcome {
             }
         }
     }
+    cx.show();
     log_report(cx.sys, &report_text(cx.sys, Some(cx.seed), &cx.state), ReportStatus::Ready);
     RunOutcome::Ready
 }
@@ -211,7 +212,9 @@ fn stop(sys: &dyn System, seed: Option<&Seed>, state: &mut State, error: PhaseEr
     {
         sys.log(&format!("hcimage: {failure}"));
     }
-    let text = report_text(sys, seed, state);
+    let view = View::now(sys, Some(state), seed);
+    live::publish(sys, &view);
+    let text = report::render(&view);
     let dir = seed.map(|seed| seed.report.boot_dir.clone()).or_else(|| report::guess_dir(sys));
     let published = match dir {
         Some(dir) => report::publish(sys, &dir, &text, ReportStatus::Failed),

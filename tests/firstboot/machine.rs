@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hc_firstboot::arp::Mac;
-use hc_firstboot::sys::{Command, Output, Space, Stat, System, TlsError, TlsRequest};
+use hc_firstboot::sys::{Command, Output, Space, Stat, System, Tail, TlsError, TlsRequest};
 use hc_firstboot::{RunOutcome, clock_gate, first_boot};
 
 use crate::disk::Disk;
@@ -396,5 +396,11 @@ impl System for Machine {
     fn log(&self, text: &str) {
         self.step();
         self.console.borrow_mut().push(text.to_owned());
+    }
+
+    fn log_tail(&self) -> Vec<String> {
+        let mut tail = Tail::new();
+        self.console.borrow().iter().for_each(|text| tail.add(text));
+        tail.lines()
     }
 }

@@ -64,7 +64,12 @@ pub(super) fn seed(
         },
         root: Root { grow: true },
         data_disk: node.data_disk.as_ref().map(data_disk),
-        k3s: K3s { ready_seconds: READY_SECONDS, modules, images: images(request) },
+        k3s: K3s {
+            version: Some(request.k3s.version.to_string()),
+            ready_seconds: READY_SECONDS,
+            modules,
+            images: images(request),
+        },
         // Every start of k3s needs its token and its password again, so those stay.
         secrets: Secrets {
             remove: admin(request)
@@ -72,7 +77,11 @@ pub(super) fn seed(
                 .unwrap_or_default(),
         },
         packages: super::packages::seed(request),
-        report: Report { boot_dir: PathBuf::from(builder.facts.boot_dir.as_str()) },
+        report: Report {
+            boot_dir: PathBuf::from(builder.facts.boot_dir.as_str()),
+            http: true,
+            minutes_after_ready: 60,
+        },
         bundle: gathered.artifacts.iter().map(|(path, artifact)| bundle(path, artifact)).collect(),
     })
 }

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::mask::STARS;
+use super::node::{Versions, addresses, others, versions};
 use super::own_secrets::own_secrets;
+use crate::mask::{STARS, mask};
 use crate::phase_error::Failure;
 use crate::seed::{Role, Seed};
-use crate::state::{Outcome, PhaseName, Record, State};
+use crate::state::{OtherNode, Outcome, PhaseName, Record, State};
 use crate::sys::System;
 
 /// The version of the JSON form; other members may be added to it.
@@ -35,6 +36,18 @@ pub struct View {
     pub phases: Vec<Record>,
     /// Why the run stopped.
     pub failure: Option<Failure>,
+    /// The time since power-on when this was so, in seconds: unlike the clock it never jumps.
+    pub uptime: u64,
+    /// The addresses at which the node can be reached, IPv4 first.
+    pub addresses: Vec<String>,
+    /// The versions of what runs on it.
+    pub versions: Versions,
+    /// The other nodes of the cluster, as far as this one knows them.
+    pub nodes: Vec<OtherNode>,
+    /// The last lines that the first boot has logged.
+    pub log: Vec<String>,
+    /// How long the node's page stays once it is Ready, in minutes; none where there is no page.
+    pub page_minutes: Option<u64>,
 }
 
 /// The cluster, and the node's place in it.
@@ -75,7 +88,8 @@ pub enum RunStatus {
 }
 
 impl View {
-    /// The view at the time `now`, counted from 1970. No state: the first boot has not begun. No seed: it cannot be read.
+    /// The view at the time `now`, counted from 1970, without what only the machine knows. No state: the first boot has
+    /// not begun. No seed: it cannot be read.
     pub fn new(state: Option<&State>, seed: Option<&Seed>, now: Duration) -> Self {
         let (status, failure) = match state.map(|state| &state.outcome) {
             None => (RunStatus::NotBegun, None),
@@ -96,12 +110,25 @@ impl View {
             notes: state.map(|state| state.notes.clone()).unwrap_or_default(),
             phases,
             failure,
+            uptime: 0,
+            addresses: Vec::new(),
+            versions: Versions::default(),
+            nodes: seed.map(|seed| others(seed, state.map_or(&[], |state| &state.nodes))).unwrap_or_default(),
+            log: Vec::new(),
+            page_minutes: seed.and_then(|seed| seed.report.page_minutes()),
         }
     }
 
     /// The view now, without the node's own secrets.
     pub fn now(sys: &dyn System, state: Option<&State>, seed: Option<&Seed>) -> Self {
-        Self::new(state, seed, sys.now()).without(&own_secrets(sys))
+        let view = Self {
+            uptime: sys.uptime().as_secs(),
+            addresses: addresses(sys, seed),
+            versions: versions(sys, seed),
+            log: sys.log_tail().iter().map(|line| mask(line)).collect(),
+            ..Self::new(state, seed, sys.now())
+        };
+        view.without(&own_secrets(sys))
     }
 
     /// The view without `secrets`, wherever a program's message has brought one in.
@@ -109,7 +136,7 @@ impl View {
         let texts_of = |record: &mut Record| {
             record.progress.iter_mut().chain(&mut record.notes).for_each(|text| hide(text, secrets));
         };
-        self.notes.iter_mut().for_each(|text| hide(text, secrets));
+        self.notes.iter_mut().chain(&mut self.log).for_each(|text| hide(text, secrets));
         self.phases.iter_mut().for_each(texts_of);
         if let Some(Failure { what, advice, log, again: _ }) = &mut self.failure {
             [what, advice].into_iter().chain(log).for_each(|text| hide(text, secrets));
