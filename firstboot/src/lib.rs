@@ -7,6 +7,7 @@ pub mod arp;
 pub mod join_probe;
 pub mod kube;
 pub mod overrides;
+pub mod page;
 pub mod phase;
 pub mod report;
 pub mod seed;
@@ -56,6 +57,15 @@ pub const PACKAGES_UNIT_TEXT: &str = include_str!("../units/hcimage-packages.ser
 pub const INSTALL_PACKAGES: &str = include_str!("../units/install-packages");
 /// See [`INSTALL_PACKAGES`].
 pub const INSTALL_PACKAGES_PATH: &str = "/usr/local/lib/hcimage/install-packages";
+
+/// The port of the node's page.
+pub const STATUS_PORT: u16 = 8680;
+
+/// The unit of the page, which the builder enables where the cluster file does not say otherwise.
+pub const STATUS_UNIT: &str = "hcimage-status.service";
+
+/// The text of [`STATUS_UNIT`], for `/etc/systemd/system/`.
+pub const STATUS_UNIT_TEXT: &str = include_str!("../units/hcimage-status.service");
 
 /// The text of the drop-in that runs the clock gate before k3s, for
 /// `/etc/systemd/system/<k3s unit>.d/10-hcimage.conf`.

@@ -5,12 +5,13 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use hc_firstboot::page::{self, Settings};
 use hc_firstboot::report::{self, View};
 use hc_firstboot::seed::{SEED_PATH, Seed};
 use hc_firstboot::state::{Loaded, STATE_PATH, load};
 use hc_firstboot::sys::{RealSystem, System};
 use hc_firstboot::{clock_gate, first_boot};
-use lexopt::Arg;
+use lexopt::{Arg, ValueExt};
 
 const HELP: &str = "\
 hc-firstboot: sets up a k3s node on its first boot and reports the result
@@ -20,7 +21,12 @@ Usage: hc-firstboot <command>
 Commands:
   run         Run the phases of the first boot, or resume them
   clock-gate  Set the clock before k3s starts, with a time limit
+  serve       Show the report by HTTP until the node is Ready, and for a while after
   status      Print the progress of the first boot; with --json for programs
+
+Options of serve:
+  --listen ADDRESS:PORT  Instead of every address of the node at port 8680
+  --file PATH            Instead of /run/hcimage/status.json
 
 Options:
   -h, --help     Print this
@@ -30,6 +36,7 @@ Options:
 enum Action {
     Run,
     ClockGate,
+    Serve(Settings),
     Status { json: bool },
     Help,
     Version,
@@ -50,6 +57,7 @@ fn parse(args: impl Iterator<Item = OsString>) -> Result<Action, lexopt::Error> 
     let action = match parser.next()? {
         Some(Arg::Value(word)) if word == "run" => Action::Run,
         Some(Arg::Value(word)) if word == "clock-gate" => Action::ClockGate,
+        Some(Arg::Value(word)) if word == "serve" => return parse_serve(&mut parser),
         Some(Arg::Value(word)) if word == "status" => return parse_status(&mut parser),
         Some(Arg::Short('h') | Arg::Long("help")) => Action::Help,
         Some(Arg::Short('V') | Arg::Long("version")) => Action::Version,
@@ -60,6 +68,18 @@ fn parse(args: impl Iterator<Item = OsString>) -> Result<Action, lexopt::Error> 
         Some(other) => Err(other.unexpected()),
         None => Ok(action),
     }
+}
+
+fn parse_serve(parser: &mut lexopt::Parser) -> Result<Action, lexopt::Error> {
+    let mut settings = Settings::default();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Long("listen") => settings.listen = Some(parser.value()?.parse()?),
+            Arg::Long("file") => settings.file = parser.value()?.into(),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Action::Serve(settings))
 }
 
 fn parse_status(parser: &mut lexopt::Parser) -> Result<Action, lexopt::Error> {
@@ -80,9 +100,20 @@ fn act(action: &Action) -> ExitCode {
             clock_gate(&RealSystem);
             ExitCode::SUCCESS
         }
+        Action::Serve(settings) => serve(settings),
         Action::Status { json } => status(*json),
         Action::Help => print(HELP),
         Action::Version => print(concat!("hc-firstboot ", env!("CARGO_PKG_VERSION"), "\n")),
+    }
+}
+
+fn serve(settings: &Settings) -> ExitCode {
+    match page::serve(settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            let _ = writeln!(io::stderr(), "hc-firstboot: serving the page: {e}");
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -51,7 +51,7 @@ fn the_first_server_of_three_waits_for_its_nodes_and_workloads() {
         "data disk  done          21  k8s-data at /k8s-data",
         "disk space done           0  20.0 GB free",
         "packages   done           8  2 packages",
-        "nodes      done          27  2 joined and Ready",
+        "nodes      done          24  2 joined and Ready",
         "workloads  done          28  components of k3s: 3, manifests: 1, charts: 1, deployments: 1",
         "check      done           0  failed: apparmor (enabled, but apparmor_parser missing); missing optional kernel features: 1; full output in /var/lib/hcimage/check-config.txt",
         "secrets    done           0  1 overwritten and removed; the cells of a flash card may keep old content",

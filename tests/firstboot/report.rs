@@ -38,7 +38,7 @@ fn a_ready_node_is_shown_with_all_its_phases() {
     let phases = shown["phases"].as_array().unwrap();
     let nodes = phases.iter().find(|phase| phase["name"] == "nodes").unwrap();
     let expected = json!({
-        "name": "nodes", "status": "done", "seconds": 27, "progress": null, "notes": ["2 joined and Ready"]
+        "name": "nodes", "status": "done", "seconds": 24, "progress": null, "notes": ["2 joined and Ready"]
     });
     assert_eq!(*nodes, expected);
     assert!(phases.iter().all(|phase| phase["name"] != "finish"), "{shown}");

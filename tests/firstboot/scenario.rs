@@ -251,7 +251,12 @@ pub(crate) fn seed() -> Seed {
         },
         packages: None,
         secrets: Secrets::default(),
-        report: Report { boot_dir: "/boot/firmware".into(), http: true, minutes_after_ready: 60 },
+        report: Report {
+            boot_dir: "/boot/firmware".into(),
+            http: true,
+            minutes_after_ready: 60,
+            ssh_user: Some("admin".into()),
+        },
         bundle: vec![
             file("/usr/local/bin/k3s", b"the binary"),
             file("/var/lib/rancher/k3s/agent/images/a.tar.zst", b"the images"),

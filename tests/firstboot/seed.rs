@@ -345,7 +345,12 @@ fn any_seed() -> impl Strategy<Value = Seed> {
             },
             packages: None,
             secrets: Secrets { remove: files.1 },
-            report: Report { boot_dir: rest.3, http: true, minutes_after_ready: 60 },
+            report: Report {
+                boot_dir: rest.3,
+                http: true,
+                minutes_after_ready: 60,
+                ssh_user: Some("admin".into()),
+            },
             bundle: files.0,
         },
     )

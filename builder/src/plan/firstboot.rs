@@ -1,7 +1,7 @@
 //! The first-boot service: program, units, the seed, and the file in which a user may still change the node.
 
 use hc_firstboot::overrides::{OVERRIDES_FILE, OVERRIDES_TEMPLATE};
-use hc_firstboot::{PROGRAM_PATH, UNIT, seed};
+use hc_firstboot::{PROGRAM_PATH, STATUS_UNIT, UNIT, seed};
 
 use super::builder::PlanBuilder;
 use super::contribution::Gathered;
@@ -21,6 +21,7 @@ const PRESET: &str = "# Written by hcimage: firstboot enables k3s, when the node
                       enable hcimage-stop-containers.service\n\
                       disable k3s.service\n\
                       disable k3s-agent.service\n";
+const PRESET_PAGE: &str = "enable hcimage-status.service\n";
 const PRESET_SSH: &str = "enable ssh.service\n";
 
 pub(super) fn edits(
@@ -43,11 +44,17 @@ pub(super) fn edits(
         hc_firstboot::CLOCK_GATE_TEXT,
         "k3s waits for a sane clock at every start",
     );
+    let page = if request.cluster.status_page.is_some() { PRESET_PAGE } else { "" };
+    if !page.is_empty() {
+        let unit = format!("/etc/systemd/system/{STATUS_UNIT}");
+        builder.text(&unit, 0o644, hc_firstboot::STATUS_UNIT_TEXT, "shows the first boot by HTTP");
+        builder.link(&format!("/etc/systemd/system/multi-user.target.wants/{STATUS_UNIT}"), &unit, "enabled");
+    }
     let ssh = if super::ssh::is_wanted(request) { PRESET_SSH } else { "" };
     builder.text(
         PRESET_PATH,
         0o644,
-        format!("{PRESET}{ssh}"),
+        format!("{PRESET}{page}{ssh}"),
         "systemd's first boot must not enable k3s before firstboot does",
     );
     let overrides = format!("{}/{OVERRIDES_FILE}", builder.facts.boot_dir);

@@ -77,13 +77,22 @@ pub(super) fn seed(
                 .unwrap_or_default(),
         },
         packages: super::packages::seed(request),
-        report: Report {
-            boot_dir: PathBuf::from(builder.facts.boot_dir.as_str()),
-            http: true,
-            minutes_after_ready: 60,
-        },
+        report: report(builder, cluster),
         bundle: gathered.artifacts.iter().map(|(path, artifact)| bundle(path, artifact)).collect(),
     })
+}
+
+fn report(builder: &PlanBuilder, cluster: &cluster::Cluster) -> Report {
+    let with_key = cluster.users.iter().find(|user| !user.ssh_keys.is_empty());
+    Report {
+        boot_dir: PathBuf::from(builder.facts.boot_dir.as_str()),
+        http: cluster.status_page.is_some(),
+        minutes_after_ready: cluster
+            .status_page
+            .map(|page| page.minutes_after_ready.into())
+            .unwrap_or_default(),
+        ssh_user: with_key.map(|user| user.name.to_string()),
+    }
 }
 
 /// Those of k3s itself are not among them: its releases name them in ways of their own.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::node::{Versions, addresses, others, versions};
 use super::own_secrets::own_secrets;
@@ -16,7 +16,7 @@ use crate::sys::System;
 pub const SCHEMA: u32 = 1;
 
 /// What a report says. Secrets are masked in what it is made from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct View {
     /// Always [`SCHEMA`].
     pub schema: u32,
@@ -48,10 +48,12 @@ pub struct View {
     pub log: Vec<String>,
     /// How long the node's page stays once it is Ready, in minutes; none where there is no page.
     pub page_minutes: Option<u64>,
+    /// An account that logs in by SSH.
+    pub ssh_user: Option<String>,
 }
 
 /// The cluster, and the node's place in it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterView {
     /// Its name.
     pub name: String,
@@ -62,7 +64,7 @@ pub struct ClusterView {
 }
 
 /// What a node is in its cluster.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RoleName {
     /// The server that starts the cluster.
@@ -74,7 +76,7 @@ pub enum RoleName {
 }
 
 /// How the first boot stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunStatus {
     /// It has not begun.
@@ -116,6 +118,7 @@ impl View {
             nodes: seed.map(|seed| others(seed, state.map_or(&[], |state| &state.nodes))).unwrap_or_default(),
             log: Vec::new(),
             page_minutes: seed.and_then(|seed| seed.report.page_minutes()),
+            ssh_user: seed.and_then(|seed| seed.report.ssh_user.clone()),
         }
     }
 

@@ -286,6 +286,9 @@ pub struct Report {
     /// How long the page stays once the node is Ready, in minutes.
     #[serde(default)]
     pub minutes_after_ready: u64,
+    /// An account that logs in by SSH, for the page.
+    #[serde(default)]
+    pub ssh_user: Option<String>,
 }
 
 impl Report {

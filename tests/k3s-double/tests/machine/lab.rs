@@ -152,7 +152,12 @@ impl Lab {
                     vec![ADMIN_CERTIFICATE.into(), ADMIN_KEY.into()]
                 },
             },
-            report: Report { boot_dir: "/boot/firmware".into(), http: false, minutes_after_ready: 0 },
+            report: Report {
+                boot_dir: "/boot/firmware".into(),
+                http: false,
+                minutes_after_ready: 0,
+                ssh_user: None,
+            },
             bundle: vec![],
         }
     }
