@@ -19,6 +19,8 @@ pub struct Context<'a> {
     pub state: State,
     /// The latest time that the node has seen before this start; the clock cannot be earlier.
     pub last_seen: Option<Duration>,
+    /// The start of the current phase, in uptime.
+    pub started: Duration,
     /// The end of the current phase's time limit, in uptime.
     pub deadline: Duration,
 }
@@ -53,6 +55,7 @@ impl Context<'_> {
             return Ok(());
         }
         record.progress = Some(text.to_owned());
+        record.seconds = self.sys.uptime().saturating_sub(self.started).as_secs();
         self.sys.log(&format!("hcimage: {}: {text}", name.text()));
         self.save()
     }

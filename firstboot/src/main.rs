@@ -21,7 +21,7 @@ Usage: hc-firstboot <command>
 Commands:
   run         Run the phases of the first boot, or resume them
   clock-gate  Set the clock before k3s starts, with a time limit
-  serve       Show the report by HTTP until the node is Ready, and for a while after
+  serve       Show the report by HTTP, until some time after the node is Ready
   status      Print the progress of the first boot; with --json for programs
 
 Options of serve:

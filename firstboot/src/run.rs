@@ -56,7 +56,14 @@ pub fn first_boot(sys: &dyn System) -> RunOutcome {
     // Before anything writes the state: the clock may be wrong until its phase.
     let last_seen = clock::last_seen(sys, &seed);
     match resume(sys, &digest) {
-        Ok(state) => go(Context { sys, seed: &seed, state, last_seen, deadline: Duration::ZERO }),
+        Ok(state) => go(Context {
+            sys,
+            seed: &seed,
+            state,
+            last_seen,
+            started: Duration::ZERO,
+            deadline: Duration::ZERO,
+        }),
         // The state on the card stays as it is: it is evidence, or belongs to the seed that was used.
         Err(failure) => stop(sys, Some(&seed), &mut State::new(digest), PhaseError::Abort(failure)),
     }
@@ -119,11 +126,13 @@ fn go(mut cx: Context<'_>) -> RunOutcome {
 fn one_phase(cx: &mut Context<'_>, phase: &dyn Phase) -> Result<String, PhaseError> {
     let name = phase.name();
     let start = cx.sys.uptime();
+    cx.started = start;
     let done_before = cx.state.is_done(name);
     let record = cx.state.record_mut(name);
     record.progress = None;
     if !done_before {
         record.status = Status::Running;
+        record.seconds = 0;
     }
     cx.save().map_err(PhaseError::Abort)?;
     let result = until_done(cx, phase, start);

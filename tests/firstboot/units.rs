@@ -7,7 +7,7 @@ use std::process::Command;
 
 use hc_firstboot::{
     CLOCK_GATE_TEXT, INSTALL_PACKAGES, INSTALL_PACKAGES_PATH, PACKAGES_UNIT, PACKAGES_UNIT_TEXT,
-    PROGRAM_PATH, UNIT, UNIT_TEXT,
+    PROGRAM_PATH, STATUS_UNIT, STATUS_UNIT_TEXT, UNIT, UNIT_TEXT,
 };
 
 /// A k3s unit with what matters here of the one that k3s's installer writes.
@@ -41,6 +41,7 @@ fn dir_with_units() -> tempfile::TempDir {
         text.replace(PROGRAM_PATH, program.to_str().unwrap())
     };
     put(&dir.path().join(UNIT), &adapted(UNIT_TEXT));
+    put(&dir.path().join(STATUS_UNIT), &adapted(STATUS_UNIT_TEXT));
     put(&dir.path().join("k3s.service"), K3S_UNIT);
     assert!(PACKAGES_UNIT_TEXT.contains(&format!("={INSTALL_PACKAGES_PATH}\n")));
     let unit = PACKAGES_UNIT_TEXT.replace(INSTALL_PACKAGES_PATH, program.to_str().unwrap());
@@ -55,6 +56,7 @@ fn systemd_accepts_the_units() {
     verify(dir.path(), UNIT);
     verify(dir.path(), "k3s.service");
     verify(dir.path(), PACKAGES_UNIT);
+    verify(dir.path(), STATUS_UNIT);
 }
 
 /// A package without files, whose scripts say when they run.
@@ -136,6 +138,21 @@ fn the_unit_has_the_limits_that_leave_it_its_work() {
         .output()
         .expect("systemd-analyze is needed: install the package systemd");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// By the same measure 96 without any limit, and what listens on the network has all limits but a network of its own.
+#[test]
+fn the_unit_of_the_page_has_no_rights() {
+    let dir = dir_with_units();
+    let output = Command::new("systemd-analyze")
+        .args(["security", "--offline=true", "--threshold=20", "--no-pager"])
+        .arg(dir.path().join(STATUS_UNIT))
+        .output()
+        .expect("systemd-analyze is needed: install the package systemd");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let has = |line: &str| STATUS_UNIT_TEXT.lines().any(|l| l == line);
+    assert!(has(&format!("ConditionPathExists=!{}", hc_firstboot::state::FINISHED_PATH)));
+    assert!(has(&format!("ExecStart={PROGRAM_PATH} serve")) && has("DynamicUser=yes"));
 }
 
 /// Properties that the design depends on.

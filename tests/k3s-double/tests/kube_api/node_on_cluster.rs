@@ -112,6 +112,7 @@ impl NodeOnCluster {
             seed: &self.seed,
             state: State::new(String::new()),
             last_seen: None,
+            started: RealSystem.uptime(),
             deadline: RealSystem.uptime() + Duration::from_secs(60),
         };
         phase.apply(&mut cx).and_then(|()| phase.verify(&cx)).map_err(|error| match error {
