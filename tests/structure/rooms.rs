@@ -42,6 +42,7 @@ pub(crate) const FIRSTBOOT: &[Room] = &[
         name: "report",
         uses: &["mask", "phase_error", "seed", "sys", "durable", "mounts", "state", "links"],
     },
+    Room { name: "page", uses: &["base64", "phase_error", "sys", "state", "report"] },
     Room { name: "context", uses: &["phase_error", "seed", "sys", "overrides", "state", "report"] },
     Room { name: "clock", uses: &["phase_error", "seed", "sys", "join_probe", "sntp", "state", "report"] },
     Room { name: "node_files", uses: &["sys"] },
