@@ -5,7 +5,7 @@
 .DEFAULT_GOAL := build
 .PHONY: help build release compilers setup programs programs-and-double bases checkers quick lint format clippy doc deny deny-offline check \
 	unit-test image-test other-test boot-test test simulate real-image ext4-matrix support-table support-check demo bench power-cuts \
-	boot-packages boot-publishers boot-more boot-etcd boot-raspi3b bench-boot api-test overlay-judge node-judge helm-test real-charts etcd-test fuzz clean
+	boot-packages boot-publishers boot-more boot-etcd boot-raspi3b page-test bench-boot api-test overlay-judge node-judge helm-test real-charts etcd-test fuzz clean
 # A prerequisite comes before the next one, also with -j: setup before what needs it. cargo uses all processors by itself.
 .NOTPARALLEL:
 
@@ -186,6 +186,12 @@ real-charts: setup ## published charts with the values of overlays: CHARTS=FOLDE
 
 etcd-test: setup ## first boots of three and five servers that share a real etcd, all of them: each flashed again in turn, a lost quorum
 	$(CARGO_TEST) --test etcd -- --include-ignored
+
+AXE_CORE := 4.14.1
+page-test: ## the page of a node in Chromium, judged by axe-core and zbarimg; installs a browser, fetches axe-core by npm
+	scripts/setup.sh page-test
+	npm install --silent --no-save --ignore-scripts --prefix target/page axe-core@$(AXE_CORE)
+	$(CARGO) test --locked --package hc-firstboot --test page -- --ignored --nocapture --test-threads 1
 
 bench-boot: setup programs-and-double bases checkers ## how long a node takes from power-on to Ready
 	$(CARGO) bench --locked --package hcimage --bench boot

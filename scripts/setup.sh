@@ -5,7 +5,8 @@
 #   setup.sh build          installs these compilers
 #   setup.sh demo           installs what `make demo` needs: a compiler for the Pi, mmdebstrap, QEMU for Arm
 #   setup.sh test           installs what `make test` needs: build, demo, checkers of file systems and files, QEMU for PCs
-#   setup.sh --list GROUP   prints the packages of build, demo or test, one a line
+#   setup.sh page-test      installs what `make page-test` needs: a browser
+#   setup.sh --list GROUP   prints the packages of build, demo, test or page-test, one a line
 #
 # Installing needs root or sudo, and happens only where something is missing. No group has a network or login service
 # (NetworkManager, sshd, ...): tests run those from a directory of their own, see tests/bases/checkers.sh.
@@ -42,6 +43,9 @@ TEST=("${BUILD[@]}" "${DEMO[@]}"
     # booting PCs; qemu-img
     qemu-system-x86 qemu-utils ovmf)
 
+# A browser, what drives it, letters for it, and what reads its picture of a QR code.
+PAGE=(chromium chromium-driver fonts-dejavu-core zbar-tools curl)
+
 say() { printf 'setup: %s\n' "$*"; }
 
 die() {
@@ -64,6 +68,7 @@ packages() {
         # A kubectl from elsewhere is as good, and Debian's package does not install beside it.
         command -v kubectl >/dev/null || echo kubernetes-client
         ;;
+    page-test) printf '%s\n' "${HOST_COMPILER[@]}" "${PAGE[@]}" ;;
     *) usage ;;
     esac | sort -u
 }
@@ -194,6 +199,7 @@ build)
     install build
     install_rust aarch64 armv7
     ;;
+page-test) install page-test ;;
 demo)
     install demo
     install_rust aarch64

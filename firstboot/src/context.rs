@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::overrides::OVERRIDES_FILE;
 use crate::phase_error::{Failure, PhaseError};
+use crate::report::{View, live};
 use crate::seed::{Network, Seed};
 use crate::state::{self, PhaseName, State};
 use crate::sys::System;
@@ -18,6 +19,8 @@ pub struct Context<'a> {
     pub state: State,
     /// The latest time that the node has seen before this start; the clock cannot be earlier.
     pub last_seen: Option<Duration>,
+    /// The start of the current phase, in uptime.
+    pub started: Duration,
     /// The end of the current phase's time limit, in uptime.
     pub deadline: Duration,
 }
@@ -52,6 +55,7 @@ impl Context<'_> {
             return Ok(());
         }
         record.progress = Some(text.to_owned());
+        record.seconds = self.sys.uptime().saturating_sub(self.started).as_secs();
         self.sys.log(&format!("hcimage: {}: {text}", name.text()));
         self.save()
     }
@@ -73,8 +77,15 @@ impl Context<'_> {
         self.save().map_err(PhaseError::Abort)
     }
 
-    /// Writes the state durably.
+    /// Writes the state durably, and shows it.
     pub fn save(&self) -> Result<(), Failure> {
-        state::save(self.sys, &self.state)
+        state::save(self.sys, &self.state)?;
+        self.show();
+        Ok(())
+    }
+
+    /// Tells everybody who watches the node how the first boot stands.
+    pub(crate) fn show(&self) {
+        live::publish(self.sys, &View::now(self.sys, Some(&self.state), Some(self.seed)));
     }
 }

@@ -8,6 +8,7 @@ pub mod arp;
 pub mod join_probe;
 pub mod kube;
 pub mod overrides;
+pub mod page;
 pub mod phase;
 pub mod report;
 pub mod seed;
@@ -26,6 +27,7 @@ mod etcd;
 mod http;
 mod k3s_diagnosis;
 mod links;
+mod mask;
 mod mounts;
 mod node_files;
 mod phase_error;
@@ -58,6 +60,15 @@ pub const INSTALL_PACKAGES: &str = include_str!("../units/install-packages");
 /// See [`INSTALL_PACKAGES`].
 pub const INSTALL_PACKAGES_PATH: &str = "/usr/local/lib/hcimage/install-packages";
 
+/// The port of the node's page.
+pub const STATUS_PORT: u16 = 8680;
+
+/// The unit of the page, which the builder enables where the cluster file does not say otherwise.
+pub const STATUS_UNIT: &str = "hcimage-status.service";
+
+/// The text of [`STATUS_UNIT`], for `/etc/systemd/system/`.
+pub const STATUS_UNIT_TEXT: &str = include_str!("../units/hcimage-status.service");
+
 /// The text of the drop-in that runs the clock gate before k3s, for
 /// `/etc/systemd/system/<k3s unit>.d/10-hcimage.conf`.
 pub const CLOCK_GATE_TEXT: &str = include_str!("../units/k3s-clock-gate.conf");
@@ -67,6 +78,3 @@ pub const ANNOUNCE_UNIT: &str = "hcimage-announce.service";
 
 /// The text of [`ANNOUNCE_UNIT`], for `/etc/systemd/system/`.
 pub const ANNOUNCE_UNIT_TEXT: &str = include_str!("../units/hcimage-announce.service");
-
-/// The TCP port on which a node shows its status.
-pub const STATUS_PORT: u16 = 8680;

@@ -126,6 +126,17 @@ pub(crate) fn all(sys: &dyn System) -> Result<Vec<Link>, PhaseError> {
     ask(sys, ["-j", "addr", "show"])
 }
 
+/// The usable addresses of the node's own ports, IPv4 first: not those of bridges and tunnels between containers.
+pub(crate) fn reachable(links: &[Link], network: Option<&seed::Network>) -> Vec<IpAddr> {
+    let is_own = |link: &&Link| {
+        let named = network.and_then(|network| link.is_named(network));
+        link.has_carrier() && named.unwrap_or(link.is_port() || link.ifname.starts_with("wl"))
+    };
+    let mut addresses: Vec<IpAddr> = links.iter().filter(is_own).flat_map(Link::usable).collect();
+    addresses.sort_by_key(IpAddr::is_ipv6);
+    addresses
+}
+
 /// The default routes of both address families.
 pub(crate) fn default_routes(sys: &dyn System) -> Result<Vec<Route>, PhaseError> {
     let mut routes: Vec<Route> = ask(sys, ["-j", "-4", "route", "show", "default"])?;
@@ -291,6 +302,22 @@ mod tests {
         let expected = Online { address: "10.0.0.7".parse().unwrap(), link: "eth0".into() };
         assert_eq!(run(ADDR, ROUTE, None).as_ref(), Ok(&expected));
         assert_eq!(run(ADDR, ROUTE, Some("10.0.0.7")).as_ref(), Ok(&expected));
+    }
+
+    #[test]
+    fn addresses_of_containers_are_not_the_nodes() {
+        let more = r#"{"ifname":"cni0","link_type":"ether","flags":["UP","LOWER_UP"],
+            "addr_info":[{"local":"10.42.0.1","scope":"global"}]},
+            {"ifname":"end1","link_type":"ether","flags":["UP","LOWER_UP"],
+            "addr_info":[{"local":"fd00::7","scope":"global"},{"local":"10.1.0.7","scope":"global"}]},{}]"#;
+        let links: Vec<Link> = serde_json::from_str(&ADDR.replace("{}]", more)).unwrap();
+        let shown = |network: Option<&seed::Network>| {
+            reachable(&links, network).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(None), ["10.0.0.7", "10.1.0.7", "fd00::7"]);
+        assert_eq!(shown(Some(&network())), shown(None));
+        let named = seed::Network { link: "end1".parse().ok(), ..network() };
+        assert_eq!(shown(Some(&named)), ["10.1.0.7", "fd00::7"]);
     }
 
     #[test]

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hc_common::text::printable::printable;
+use hc_firstboot::page::{self, Settings};
 use hc_firstboot::report::{self, View};
 use hc_firstboot::seed::{SEED_PATH, Seed};
 use hc_firstboot::state::{Loaded, STATE_PATH, load};
 use hc_firstboot::sys::{RealSystem, System};
 use hc_firstboot::{announce, clock_gate, first_boot};
-use lexopt::Arg;
+use lexopt::{Arg, ValueExt};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 const HELP: &str = "\
@@ -26,7 +27,12 @@ Commands:
   clock-gate  Set the clock before k3s starts, with a time limit
   announce    Tell network, console and LED how it stands, until it is over
   withdraw    Take back what an announce that was killed has left
+  serve       Show the report by HTTP, until some time after the node is Ready
   status      Print the progress of the first boot; with --json for programs
+
+Options of serve:
+  --listen ADDRESS:PORT  Instead of every address of the node at port 8680
+  --file PATH            Instead of /run/hcimage/status.json
 
 Options:
   -h, --help     Print this
@@ -38,6 +44,7 @@ enum Action {
     ClockGate,
     Announce,
     Withdraw,
+    Serve(Settings),
     Status { json: bool },
     Help,
     Version,
@@ -60,6 +67,7 @@ fn parse(args: impl Iterator<Item = OsString>) -> Result<Action, lexopt::Error> 
         Some(Arg::Value(word)) if word == "clock-gate" => Action::ClockGate,
         Some(Arg::Value(word)) if word == "announce" => Action::Announce,
         Some(Arg::Value(word)) if word == "withdraw" => Action::Withdraw,
+        Some(Arg::Value(word)) if word == "serve" => return parse_serve(&mut parser),
         Some(Arg::Value(word)) if word == "status" => return parse_status(&mut parser),
         Some(Arg::Short('h') | Arg::Long("help")) => Action::Help,
         Some(Arg::Short('V') | Arg::Long("version")) => Action::Version,
@@ -70,6 +78,18 @@ fn parse(args: impl Iterator<Item = OsString>) -> Result<Action, lexopt::Error> 
         Some(other) => Err(other.unexpected()),
         None => Ok(action),
     }
+}
+
+fn parse_serve(parser: &mut lexopt::Parser) -> Result<Action, lexopt::Error> {
+    let mut settings = Settings::default();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Long("listen") => settings.listen = Some(parser.value()?.parse()?),
+            Arg::Long("file") => settings.file = parser.value()?.into(),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Action::Serve(settings))
 }
 
 fn parse_status(parser: &mut lexopt::Parser) -> Result<Action, lexopt::Error> {
@@ -95,6 +115,7 @@ fn act(action: &Action) -> ExitCode {
             announce::withdraw(&RealSystem, &mut complain);
             ExitCode::SUCCESS
         }
+        Action::Serve(settings) => serve(settings),
         Action::Status { json } => status(*json),
         Action::Help => print(HELP),
         Action::Version => print(concat!("hc-firstboot ", env!("CARGO_PKG_VERSION"), "\n")),
@@ -117,6 +138,16 @@ fn announce() -> ExitCode {
 /// To the journal alone: the consoles are for the first boot.
 fn complain(text: &str) {
     let _ = writeln!(io::stderr(), "hc-firstboot: {}", printable(text));
+}
+
+fn serve(settings: &Settings) -> ExitCode {
+    match page::serve(settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            let _ = writeln!(io::stderr(), "hc-firstboot: serving the page: {e}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn status(json: bool) -> ExitCode {

@@ -9,7 +9,7 @@ use crate::clock;
 use crate::context::Context;
 use crate::phase::{Phase, all};
 use crate::phase_error::{Failure, PhaseError};
-use crate::report::{self, ReportStatus, View};
+use crate::report::{self, ReportStatus, View, live};
 use crate::seed::{SEED_PATH, Seed};
 use crate::state::{self, FINISHED_PATH, Loaded, Outcome, PhaseName, STATE_PATH, State, Status};
 use crate::sys::System;
@@ -56,7 +56,14 @@ pub fn first_boot(sys: &dyn System) -> RunOutcome {
     // Before anything writes the state: the clock may be wrong until its phase.
     let last_seen = clock::last_seen(sys, &seed);
     match resume(sys, &digest) {
-        Ok(state) => go(Context { sys, seed: &seed, state, last_seen, deadline: Duration::ZERO }),
+        Ok(state) => go(Context {
+            sys,
+            seed: &seed,
+            state,
+            last_seen,
+            started: Duration::ZERO,
+            deadline: Duration::ZERO,
+        }),
         // The state on the card stays as it is: it is evidence, or belongs to the seed that was used.
         Err(failure) => stop(sys, Some(&seed), &mut State::new(digest), PhaseError::Abort(failure)),
     }
@@ -110,6 +117,7 @@ fn go(mut cx: Context<'_>) -> RunOutcome {
             }
         }
     }
+    cx.show();
     log_report(cx.sys, &report_text(cx.sys, Some(cx.seed), &cx.state), ReportStatus::Ready);
     RunOutcome::Ready
 }
@@ -118,11 +126,13 @@ fn go(mut cx: Context<'_>) -> RunOutcome {
 fn one_phase(cx: &mut Context<'_>, phase: &dyn Phase) -> Result<String, PhaseError> {
     let name = phase.name();
     let start = cx.sys.uptime();
+    cx.started = start;
     let done_before = cx.state.is_done(name);
     let record = cx.state.record_mut(name);
     record.progress = None;
     if !done_before {
         record.status = Status::Running;
+        record.seconds = 0;
     }
     cx.save().map_err(PhaseError::Abort)?;
     let result = until_done(cx, phase, start);
@@ -211,7 +221,9 @@ fn stop(sys: &dyn System, seed: Option<&Seed>, state: &mut State, error: PhaseEr
     {
         sys.log(&format!("hcimage: {failure}"));
     }
-    let text = report_text(sys, seed, state);
+    let view = View::now(sys, Some(state), seed);
+    live::publish(sys, &view);
+    let text = report::render(&view);
     let dir = seed.map(|seed| seed.report.boot_dir.clone()).or_else(|| report::guess_dir(sys));
     let published = match dir {
         Some(dir) => report::publish(sys, &dir, &text, ReportStatus::Failed),

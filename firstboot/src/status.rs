@@ -7,9 +7,6 @@ use serde::Deserialize;
 
 use crate::report::{RunStatus, SCHEMA};
 
-/// Where a node has its own, in memory: absent before the first boot, and after the boot in which it ended.
-pub const RUN_STATUS_PATH: &str = "/run/hcimage/status.json";
-
 /// More bytes than that are none of a node: the longest are its log lines.
 pub const MAX_BYTES: usize = 256 << 10;
 

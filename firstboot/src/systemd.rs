@@ -1,7 +1,7 @@
 //! Queries of systemd units.
 
+use crate::mask::mask;
 use crate::phase_error::PhaseError;
-use crate::report::mask;
 use crate::sys::{Command, System};
 
 /// The properties of a service from `systemctl show`.

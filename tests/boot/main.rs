@@ -14,6 +14,7 @@ mod impostor;
 mod node;
 mod overlays;
 mod packages;
+mod page;
 mod publishers;
 mod raspi3b;
 mod seldom;

@@ -71,7 +71,7 @@ fn nothing_is_begun_beside_a_cluster_that_may_live() {
 #[test]
 fn the_silence_is_counted_from_the_last_answer() {
     let machine = Machine::boot(first(|world| world.server = Server::Starting));
-    let cut = machine.first_boot_until(500);
+    let cut = machine.first_boot_until(160);
     assert_eq!(cut, None, "{}", machine.said());
     let mut world = machine.off().shut_down();
     world.server = Server::Refuses;

@@ -105,7 +105,7 @@ fn must_end_well(world: World, story: &str) {
 fn a_cut_at_any_step_resumes_to_the_same_end() {
     for (kind, least) in KINDS.iter().zip([450, 250, 250, 250]) {
         let steps = steps_of_a_whole_run(kind());
-        assert!(steps > least, "the machine is asked for more than {steps} things");
+        assert!(steps > least, "more than {steps} steps change something");
         for cut in CUTS {
             for step in 1..=steps + 1 {
                 let world = cut_at(kind(), step, cut);

@@ -2,6 +2,7 @@
 
 use hc_common::value::InterfaceName;
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::io::{self, Cursor, Read};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -9,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hc_firstboot::arp::Mac;
-use hc_firstboot::sys::{Command, Output, Space, Stat, System, TlsError, TlsRequest};
+use hc_firstboot::report::LIVE_PATH;
+use hc_firstboot::sys::{Command, Output, Space, Stat, System, Tail, TlsError, TlsRequest};
 use hc_firstboot::{RunOutcome, clock_gate, first_boot};
 
 use crate::disk::Disk;
@@ -37,6 +39,8 @@ pub(crate) struct Volatile {
     /// When dpkg's unit was started, and whether a unit of a package is masked.
     pub(crate) dpkg_started: Option<Duration>,
     pub(crate) is_masked: bool,
+    /// The report in memory, below `/run/hcimage`.
+    pub(crate) run: BTreeMap<PathBuf, Vec<u8>>,
 }
 
 /// One boot of a [`World`].
@@ -48,6 +52,7 @@ pub(crate) struct Machine {
     /// The paths that the server to join was asked for, with the uptime.
     pub(crate) requests: RefCell<Vec<(Duration, String)>>,
     steps: Cell<u64>,
+    asked: Cell<u64>,
     power_until: Cell<u64>,
 }
 
@@ -73,6 +78,7 @@ impl Machine {
             sshd,
             dpkg_started: None,
             is_masked: false,
+            run: BTreeMap::new(),
         };
         Self {
             world: RefCell::new(world),
@@ -81,6 +87,7 @@ impl Machine {
             commands: RefCell::default(),
             requests: RefCell::default(),
             steps: Cell::new(0),
+            asked: Cell::new(0),
             power_until: Cell::new(u64::MAX),
         }
     }
@@ -119,13 +126,20 @@ impl Machine {
         self.world.into_inner()
     }
 
-    /// Counts a step; time passes, and the power may fail before the step has an effect.
+    /// Counts a step that may change what a power cut leaves; time passes, and the power may fail before it has an effect.
     fn step(&self) {
         self.steps.set(self.steps.get() + 1);
         if self.steps.get() >= self.power_until.get() {
             resume_unwind(Box::new(PowerCut));
         }
+        self.look();
         self.now.borrow_mut().uptime += Duration::from_millis(1);
+    }
+
+    /// A step that changes nothing: a cut before it leaves what a cut before the next other one leaves, so it is not counted.
+    fn look(&self) {
+        self.asked.set(self.asked.get() + 1);
+        self.now.borrow_mut().uptime += Duration::from_micros(20);
     }
 
     /// The place of a path: below the mount point it is on the data disk while that is mounted.
@@ -173,9 +187,14 @@ impl Machine {
     }
 }
 
+/// Whether it is the report in memory, or the new one beside it.
+fn is_report(path: &Path) -> bool {
+    path.to_str().is_some_and(|path| path.starts_with(LIVE_PATH))
+}
+
 impl System for Machine {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.step();
+        self.look();
         if let Some(text) = self.made_up(path) {
             return Ok(text.into_bytes());
         }
@@ -187,14 +206,14 @@ impl System for Machine {
     }
 
     fn read_at(&self, path: &Path, _offset: u64, length: usize) -> io::Result<Vec<u8>> {
-        self.step();
+        self.look();
         assert_eq!(path, Path::new("/dev/sdb"), "only a disk that may be blank is looked into");
         let zeros = self.world.borrow().second_disk == SecondDisk::Blank;
         Ok(vec![u8::from(!zeros); length])
     }
 
     fn space(&self, path: &Path) -> io::Result<Space> {
-        self.step();
+        self.look();
         assert!(path.starts_with("/var/lib/rancher"), "{}", path.display());
         Ok(Space { free: self.world.borrow().free, total: 30_000_000_000 })
     }
@@ -212,14 +231,15 @@ impl System for Machine {
             return if self.world.borrow().no_module == name {
                 Err(io::ErrorKind::NotFound.into())
             } else {
-                self.on_disk(Path::new("/run"), |disk, path| disk.stat(path))
+                self.world.borrow().disk.stat(Path::new("/run"))
             };
         }
-        self.on_disk(path, |disk, path| disk.stat(path))
+        self.look();
+        self.world.borrow().disk.stat(&self.place(path))
     }
 
     fn read_link(&self, path: &Path) -> io::Result<PathBuf> {
-        self.step();
+        self.look();
         let world = self.world.borrow();
         let found = match path.to_str() {
             Some("/dev/disk/by-label/k8s-data") => world.labelled(self.now.borrow().uptime),
@@ -230,7 +250,7 @@ impl System for Machine {
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
-        self.step();
+        self.look();
         let world = self.world.borrow();
         let second = world.second_disk != SecondDisk::None;
         let mut names: Vec<&str> = match dir.to_str() {
@@ -253,6 +273,10 @@ impl System for Machine {
     }
 
     fn write(&self, path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+        if is_report(path) {
+            self.now.borrow_mut().run.insert(path.to_owned(), content.to_vec());
+            return Ok(());
+        }
         self.step();
         if self.world.borrow().full_card && path.starts_with("/var") {
             return Err(io::Error::from_raw_os_error(28));
@@ -266,6 +290,11 @@ impl System for Machine {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        if is_report(from) {
+            let content = self.now.borrow_mut().run.remove(from).ok_or(io::ErrorKind::NotFound)?;
+            self.now.borrow_mut().run.insert(to.to_owned(), content);
+            return Ok(());
+        }
         let to = self.place(to);
         self.on_disk(from, |disk, from| disk.rename(from, &to))
     }
@@ -281,6 +310,10 @@ impl System for Machine {
     }
 
     fn make_dirs(&self, path: &Path) -> io::Result<()> {
+        if path == Path::new("/run/hcimage") {
+            self.world.borrow_mut().disk.make_dirs(path);
+            return Ok(());
+        }
         self.on_disk(path, Disk::make_dirs);
         Ok(())
     }
@@ -295,8 +328,12 @@ impl System for Machine {
     }
 
     fn run(&self, command: &Command) -> io::Result<Output> {
-        self.step();
         let line = command.to_string();
+        if line.starts_with("ip -j") {
+            self.look()
+        } else {
+            self.step()
+        }
         self.commands.borrow_mut().push(line.clone());
         if line.starts_with("mkfs.ext4 ") {
             // Two steps: the power may fail in between.
@@ -309,7 +346,7 @@ impl System for Machine {
     }
 
     fn hostname(&self) -> String {
-        self.step();
+        self.look();
         self.now.borrow().hostname.clone()
     }
 
@@ -320,7 +357,7 @@ impl System for Machine {
     }
 
     fn now(&self) -> Duration {
-        self.step();
+        self.look();
         self.clock()
     }
 
@@ -335,21 +372,21 @@ impl System for Machine {
     }
 
     fn uptime(&self) -> Duration {
-        self.step();
+        self.look();
         self.now.borrow().uptime
     }
 
     fn sleep(&self, time: Duration) {
-        self.step();
+        self.look();
         self.now.borrow_mut().uptime += time;
     }
 
     fn random(&self) -> io::Result<u64> {
-        Ok(self.steps.get() ^ 0x0123_4567_89ab_cdef)
+        Ok(self.asked.get() ^ 0x0123_4567_89ab_cdef)
     }
 
     fn ask_udp(&self, server: SocketAddr, packet: &[u8], wait: Duration) -> io::Result<Vec<u8>> {
-        self.step();
+        self.look();
         let answer = self.world.borrow().time_server(server, packet, self.now.borrow().uptime);
         if answer.is_err() {
             self.now.borrow_mut().uptime += wait;
@@ -358,7 +395,7 @@ impl System for Machine {
     }
 
     fn arp_probe(&self, interface: &str, address: Ipv4Addr) -> io::Result<Option<Mac>> {
-        self.step();
+        self.look();
         let world = self.world.borrow();
         let wanted = world.seed.network.link.as_ref().map(InterfaceName::as_str).unwrap_or("eth0");
         let wanted = if world.both_ports && interface == "end1" { "end1" } else { wanted };
@@ -394,7 +431,13 @@ impl System for Machine {
     }
 
     fn log(&self, text: &str) {
-        self.step();
+        self.look();
         self.console.borrow_mut().push(text.to_owned());
+    }
+
+    fn log_tail(&self) -> Vec<String> {
+        let mut tail = Tail::new();
+        self.console.borrow().iter().for_each(|text| tail.add(text));
+        tail.lines()
     }
 }

@@ -23,6 +23,8 @@ fn wrong_usage_is_2_and_does_nothing() {
         &["--root", "/"],
         &["status", "--yaml"],
         &["run", "--json"],
+        &["serve", "--port", "80"],
+        &["serve", "--listen", "everywhere"],
     ] {
         let output = run(args);
         let complaint = String::from_utf8(output.stderr).unwrap();
@@ -48,6 +50,6 @@ fn status_before_the_first_boot_is_text_or_json() {
 #[test]
 fn help_names_every_command_in_80_columns() {
     let help = String::from_utf8(run(&["--help"]).stdout).unwrap();
-    assert!(["run ", "clock-gate ", "status "].iter().all(|word| help.contains(word)), "{help}");
+    assert!(["run ", "clock-gate ", "serve ", "status "].iter().all(|word| help.contains(word)), "{help}");
     assert!(help.lines().all(|line| line.len() <= 80), "{help}");
 }

@@ -1,9 +1,11 @@
 //! The report for programs: the same facts as the text.
 
+use std::path::Path;
 use std::time::Duration;
 
-use hc_firstboot::report::{RunStatus, View, render};
+use hc_firstboot::report::{LIVE_PATH, RunStatus, View, render};
 use hc_firstboot::state::{Outcome, State, parse};
+use hc_firstboot::sys::System;
 use hc_firstboot::{Failure, RunOutcome};
 use serde_json::{Value, json};
 
@@ -38,7 +40,7 @@ fn a_ready_node_is_shown_with_all_its_phases() {
     let phases = shown["phases"].as_array().unwrap();
     let nodes = phases.iter().find(|phase| phase["name"] == "nodes").unwrap();
     let expected = json!({
-        "name": "nodes", "status": "done", "seconds": 27, "progress": null, "notes": ["2 joined and Ready"]
+        "name": "nodes", "status": "done", "seconds": 24, "progress": null, "notes": ["2 joined and Ready"]
     });
     assert_eq!(*nodes, expected);
     assert!(phases.iter().all(|phase| phase["name"] != "finish"), "{shown}");
@@ -120,4 +122,74 @@ fn escape_sequences_in_a_reason_do_not_reach_a_terminal() {
     let text = render(&View::new(Some(&state), Some(&full_seed()), NOW));
     assert!(text.contains("\\u{1b}[2J no\\u{202e}thing") && text.contains("  \\u{9b}31m red\n"), "{text}");
     assert!(text.chars().all(|c| c == '\n' || !c.is_control()) && !text.contains('\u{202e}'), "{text:?}");
+}
+
+/// What a machine that runs has in memory.
+fn live(machine: &Machine) -> View {
+    serde_json::from_slice(&machine.now.borrow().run[Path::new(LIVE_PATH)]).unwrap()
+}
+
+#[test]
+fn the_live_report_is_that_of_the_end() {
+    let machine = Machine::boot(World::full());
+    assert_eq!(machine.first_boot(), RunOutcome::Ready);
+    let view = live(&machine);
+    assert_eq!(
+        (view.status, view.addresses.as_slice()),
+        (RunStatus::Ready, ["10.0.0.9".to_owned()].as_slice())
+    );
+    let nodes = [("hc-2", Some(true)), ("hc-3", Some(true))];
+    assert!(view.nodes.iter().map(|node| (node.name.as_str(), node.ready)).eq(nodes), "{:?}", view.nodes);
+    assert_eq!(view.page_minutes, Some(60));
+    assert!(view.log.last().unwrap().contains("finish: done"), "{:?}", view.log);
+
+    let machine = Machine::boot(World { carrier: false, ..World::full() });
+    assert_eq!(machine.first_boot(), RunOutcome::TryAgain);
+    let view = live(&machine);
+    assert_eq!(view.status, RunStatus::Failed);
+    assert!(
+        view.failure.unwrap().again && view.log.last().unwrap().contains("network: FAILED"),
+        "{:?}",
+        view.log
+    );
+}
+
+/// Each change is published: a phase is seen while it runs, with the time that it has taken so far.
+#[test]
+fn a_phase_that_waits_is_in_the_live_report() {
+    let machine = Machine::boot(World { carrier: false, ..World::full() });
+    let mut steps = 0;
+    let waiting = loop {
+        steps += 1;
+        assert!(steps < 2000, "{}", machine.said());
+        let machine = Machine::boot(World { carrier: false, ..World::full() });
+        if machine.first_boot_until(steps).is_some() {
+            panic!("the run was over before it was seen waiting");
+        }
+        let Some(view) = machine.now.borrow().run.get(Path::new(LIVE_PATH)).cloned() else { continue };
+        let view: View = serde_json::from_slice(&view).unwrap();
+        let last = view.phases.last().unwrap().clone();
+        if last.progress.is_some_and(|text| text.contains("no carrier on eth0")) {
+            break view;
+        }
+    };
+    assert_eq!(waiting.status, RunStatus::Running);
+    assert!(waiting.log.iter().any(|line| line.contains("no carrier on eth0")), "{:?}", waiting.log);
+}
+
+#[test]
+fn the_live_report_hides_secrets_in_its_log_too() {
+    let log = "the datastore says: access denied for horse-battery, please\n";
+    let mut world = World { cluster: Cluster::Exits, log, ..World::flashed(&seed()) };
+    let config = "datastore-endpoint: \"mysql://k3s:horse-battery@tcp(db:3306)/k3s\"\n";
+    world.put("/etc/rancher/k3s/config.yaml.d/10-hcimage.yaml", config);
+    let machine = Machine::boot(world);
+    machine.log("a stray line with horse-battery and token=abcdef");
+    assert_eq!(machine.first_boot(), RunOutcome::Failed);
+    let json = live(&machine).json();
+    assert!(json.contains("access denied for ***, please"), "{json}");
+    assert!(
+        json.contains("a stray line with *** and token=***") && !json.contains("horse-battery"),
+        "{json}"
+    );
 }

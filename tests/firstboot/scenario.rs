@@ -243,10 +243,20 @@ pub(crate) fn seed() -> Seed {
             wait_seconds: 40,
             dirs: vec![Dir { path: "cloud/db".parse().unwrap(), mode: 0o750, uid: 33, gid: 34 }],
         }),
-        k3s: K3s { ready_seconds: 300, modules: Vec::new(), images: Vec::new() },
+        k3s: K3s {
+            version: Some("v1.36.2+k3s1".into()),
+            ready_seconds: 300,
+            modules: Vec::new(),
+            images: Vec::new(),
+        },
         packages: None,
         secrets: Secrets::default(),
-        report: Report { boot_dir: "/boot/firmware".into() },
+        report: Report {
+            boot_dir: "/boot/firmware".into(),
+            http: true,
+            minutes_after_ready: 60,
+            ssh_user: Some("admin".into()),
+        },
         bundle: vec![
             file("/usr/local/bin/k3s", b"the binary"),
             file("/var/lib/rancher/k3s/agent/images/a.tar.zst", b"the images"),

@@ -337,10 +337,20 @@ fn any_seed() -> impl Strategy<Value = Seed> {
             },
             root: Root { grow: files.2 },
             data_disk: rest.0,
-            k3s: K3s { ready_seconds: rest.2, images: rest.1.clone(), modules: rest.1 },
+            k3s: K3s {
+                version: rest.1.first().cloned(),
+                ready_seconds: rest.2,
+                images: rest.1.clone(),
+                modules: rest.1,
+            },
             packages: None,
             secrets: Secrets { remove: files.1 },
-            report: Report { boot_dir: rest.3 },
+            report: Report {
+                boot_dir: rest.3,
+                http: true,
+                minutes_after_ready: 60,
+                ssh_user: Some("admin".into()),
+            },
             bundle: files.0,
         },
     )

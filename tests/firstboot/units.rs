@@ -7,7 +7,7 @@ use std::process::Command;
 
 use hc_firstboot::{
     ANNOUNCE_UNIT, ANNOUNCE_UNIT_TEXT, CLOCK_GATE_TEXT, INSTALL_PACKAGES, INSTALL_PACKAGES_PATH,
-    PACKAGES_UNIT, PACKAGES_UNIT_TEXT, PROGRAM_PATH, UNIT, UNIT_TEXT,
+    PACKAGES_UNIT, PACKAGES_UNIT_TEXT, PROGRAM_PATH, STATUS_UNIT, STATUS_UNIT_TEXT, UNIT, UNIT_TEXT,
 };
 
 /// A k3s unit with what matters here of the one that k3s's installer writes.
@@ -42,6 +42,7 @@ fn dir_with_units() -> tempfile::TempDir {
     };
     put(&dir.path().join(UNIT), &adapted(UNIT_TEXT));
     put(&dir.path().join(ANNOUNCE_UNIT), &adapted(ANNOUNCE_UNIT_TEXT));
+    put(&dir.path().join(STATUS_UNIT), &adapted(STATUS_UNIT_TEXT));
     put(&dir.path().join("k3s.service"), K3S_UNIT);
     assert!(PACKAGES_UNIT_TEXT.contains(&format!("={INSTALL_PACKAGES_PATH}\n")));
     let unit = PACKAGES_UNIT_TEXT.replace(INSTALL_PACKAGES_PATH, program.to_str().unwrap());
@@ -57,6 +58,7 @@ fn systemd_accepts_the_units() {
     verify(dir.path(), "k3s.service");
     verify(dir.path(), PACKAGES_UNIT);
     verify(dir.path(), ANNOUNCE_UNIT);
+    verify(dir.path(), STATUS_UNIT);
 }
 
 /// A package without files, whose scripts say when they run.
@@ -160,6 +162,21 @@ fn the_unit_that_announces_has_what_it_writes_and_nothing_more() {
     }
     assert!(ANNOUNCE_UNIT_TEXT.contains(&format!("ExecStart={PROGRAM_PATH} announce\n")));
     assert!(ANNOUNCE_UNIT_TEXT.contains(&format!("ExecStopPost={PROGRAM_PATH} withdraw\n")));
+}
+
+/// By the same measure 96 without any limit, and what listens on the network has all limits but a network of its own.
+#[test]
+fn the_unit_of_the_page_has_no_rights() {
+    let dir = dir_with_units();
+    let output = Command::new("systemd-analyze")
+        .args(["security", "--offline=true", "--threshold=20", "--no-pager"])
+        .arg(dir.path().join(STATUS_UNIT))
+        .output()
+        .expect("systemd-analyze is needed: install the package systemd");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let has = |line: &str| STATUS_UNIT_TEXT.lines().any(|l| l == line);
+    assert!(has(&format!("ConditionPathExists=!{}", hc_firstboot::state::FINISHED_PATH)));
+    assert!(has(&format!("ExecStart={PROGRAM_PATH} serve")) && has("DynamicUser=yes"));
 }
 
 /// Properties that the design depends on.

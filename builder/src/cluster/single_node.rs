@@ -116,6 +116,7 @@ pub fn single_node(wanted: SingleNode) -> Result<Cluster, InvalidSingleNode> {
         nodes: Nodes::single_node(node),
         boards: BTreeMap::from([(board, BoardChoice { profile: wanted.board, base: None })]),
         users: Vec::new(),
+        status_page: Some(StatusPage::default()),
         registries: None,
         manifests: wanted.manifests,
         images: wanted.images.into_iter().map(on_it).collect(),

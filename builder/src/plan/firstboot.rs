@@ -2,7 +2,7 @@
 
 use hc_firstboot::announce::{ISSUE_LINK, ISSUE_PATH};
 use hc_firstboot::overrides::{OVERRIDES_FILE, OVERRIDES_TEMPLATE};
-use hc_firstboot::{ANNOUNCE_UNIT, ANNOUNCE_UNIT_TEXT, PROGRAM_PATH, UNIT, seed};
+use hc_firstboot::{ANNOUNCE_UNIT, ANNOUNCE_UNIT_TEXT, PROGRAM_PATH, STATUS_UNIT, UNIT, seed};
 
 use super::builder::PlanBuilder;
 use super::contribution::Gathered;
@@ -23,6 +23,7 @@ const PRESET: &str = "# Written by hcimage: firstboot enables k3s, when the node
                       enable hcimage-stop-containers.service\n\
                       disable k3s.service\n\
                       disable k3s-agent.service\n";
+const PRESET_PAGE: &str = "enable hcimage-status.service\n";
 const PRESET_SSH: &str = "enable ssh.service\n";
 
 pub(super) fn edits(
@@ -58,11 +59,17 @@ pub(super) fn edits(
         hc_firstboot::CLOCK_GATE_TEXT,
         "k3s waits for a sane clock at every start",
     );
+    let page = if request.cluster.status_page.is_some() { PRESET_PAGE } else { "" };
+    if !page.is_empty() {
+        let unit = format!("/etc/systemd/system/{STATUS_UNIT}");
+        builder.text(&unit, 0o644, hc_firstboot::STATUS_UNIT_TEXT, "shows the first boot by HTTP");
+        builder.link(&format!("/etc/systemd/system/multi-user.target.wants/{STATUS_UNIT}"), &unit, "enabled");
+    }
     let ssh = if super::ssh::is_wanted(request) { PRESET_SSH } else { "" };
     builder.text(
         PRESET_PATH,
         0o644,
-        format!("{PRESET}{ssh}"),
+        format!("{PRESET}{page}{ssh}"),
         "systemd's first boot must not enable k3s before firstboot does",
     );
     let overrides = format!("{}/{OVERRIDES_FILE}", builder.facts.boot_dir);

@@ -64,7 +64,12 @@ pub(super) fn seed(
         },
         root: Root { grow: true },
         data_disk: node.data_disk.as_ref().map(data_disk),
-        k3s: K3s { ready_seconds: READY_SECONDS, modules, images: images(request) },
+        k3s: K3s {
+            version: Some(request.k3s.version.to_string()),
+            ready_seconds: READY_SECONDS,
+            modules,
+            images: images(request),
+        },
         // Every start of k3s needs its token and its password again, so those stay.
         secrets: Secrets {
             remove: admin(request)
@@ -72,9 +77,22 @@ pub(super) fn seed(
                 .unwrap_or_default(),
         },
         packages: super::packages::seed(request),
-        report: Report { boot_dir: PathBuf::from(builder.facts.boot_dir.as_str()) },
+        report: report(builder, cluster),
         bundle: gathered.artifacts.iter().map(|(path, artifact)| bundle(path, artifact)).collect(),
     })
+}
+
+fn report(builder: &PlanBuilder, cluster: &cluster::Cluster) -> Report {
+    let with_key = cluster.users.iter().find(|user| !user.ssh_keys.is_empty());
+    Report {
+        boot_dir: PathBuf::from(builder.facts.boot_dir.as_str()),
+        http: cluster.status_page.is_some(),
+        minutes_after_ready: cluster
+            .status_page
+            .map(|page| page.minutes_after_ready.into())
+            .unwrap_or_default(),
+        ssh_user: with_key.map(|user| user.name.to_string()),
+    }
 }
 
 /// Those of k3s itself are not among them: its releases name them in ways of their own.

@@ -21,9 +21,10 @@ pub use console::{ISSUE_LINK, ISSUE_PATH};
 pub use service::SERVICE_TYPE;
 
 use crate::STATUS_PORT;
+use crate::report::LIVE_PATH;
 use crate::report::RunStatus;
 use crate::state::FINISHED_PATH;
-use crate::status::{MAX_BYTES, NodeStatus, RUN_STATUS_PATH};
+use crate::status::{MAX_BYTES, NodeStatus};
 use crate::sys::System;
 use led::Signal;
 use responder::Responder;
@@ -57,7 +58,7 @@ pub fn announce(sys: &dyn System, is_stopped: &dyn Fn() -> bool, log: &mut dyn F
             }
             Ok(None) if sys.stat(Path::new(FINISHED_PATH)).is_ok() => break,
             Ok(None) => {}
-            Err(why) => announcer.complain(&format!("reading {RUN_STATUS_PATH}: {why}")),
+            Err(why) => announcer.complain(&format!("reading {LIVE_PATH}: {why}")),
         }
         sys.sleep(PAUSE);
     }
@@ -83,7 +84,7 @@ pub fn withdraw(sys: &dyn System, log: &mut dyn FnMut(&str)) {
 }
 
 fn read_status(sys: &dyn System) -> Result<Option<NodeStatus>, String> {
-    let path = Path::new(RUN_STATUS_PATH);
+    let path = Path::new(LIVE_PATH);
     // It is replaced while this runs; one byte more than allowed says that it is too long.
     match sys.read_at(path, 0, MAX_BYTES.saturating_add(1)) {
         Ok(bytes) => NodeStatus::parse(&bytes).map(Some),

@@ -30,7 +30,7 @@ fn node() -> Played {
 
 fn set(status: &'static str, phase: &'static str) -> impl FnOnce(&Played) {
     move |machine| {
-        machine.file(RUN_STATUS_PATH, &json(status, phase));
+        machine.file(LIVE_PATH, &json(status, phase));
     }
 }
 
@@ -111,7 +111,7 @@ fn all_is_taken_back_where_it_is_stopped_and_after_it_was_killed() {
     assert!(is_untouched(&machine), "by the unit");
     machine.file(AVAHI_FILE, "old");
     led::blink(&machine, Signal::Working).unwrap();
-    machine.gone(RUN_STATUS_PATH);
+    machine.gone(LIVE_PATH);
     machine.file(FINISHED_PATH, "");
     let (_, ended) = run(&machine, 5);
     assert!(ended && is_untouched(&machine), "by the next start, which has nothing to tell");
@@ -146,7 +146,7 @@ fn changes_that_follow_each_other_are_two_seconds_apart_and_redraws_ten() {
 #[test]
 fn a_status_that_cannot_be_read_is_told_once_and_changes_nothing() {
     let machine = node();
-    machine.file(RUN_STATUS_PATH, "{");
+    machine.file(LIVE_PATH, "{");
     let (logged, _) = run(&machine, 30);
     assert_eq!(logged.len(), 1, "{logged:?}");
     assert!(

@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::durable;
 use crate::phase_error::PhaseError;
 use crate::report::{self, ReportStatus, View};
-use crate::state::{FINISHED_PATH, Outcome, PhaseName, Status};
+use crate::state::{self, FINISHED_PATH, Outcome, PhaseName, Status};
 use crate::systemd::systemctl;
 
 pub(super) struct Finish;
@@ -36,7 +36,8 @@ impl Phase for Finish {
         cx.state.outcome = Outcome::Ready;
         publish(cx);
         cx.state.record_mut(PhaseName::Finish).status = Status::Done;
-        cx.save().map_err(PhaseError::Abort)?;
+        // Not shown yet: a node is Ready once the marker is there.
+        state::save(cx.sys, &cx.state).map_err(PhaseError::Abort)?;
         // systemd's link that enables k3s, and other programs' files, must be durable before the marker: after it
         // they are not checked again.
         cx.sys.sync_all().map_err(|e| marker_failed(&e))?;

@@ -7,9 +7,11 @@ use hc_common::value::Hostname;
 use super::{Phase, cluster};
 use crate::context::Context;
 use crate::kube::{Node, Selector};
+use crate::mask::mask;
 use crate::phase_error::{Failure, PhaseError};
-use crate::report::mask;
-use crate::state::PhaseName;
+use crate::state::{OtherNode, PhaseName};
+
+const ADVICE: &str = "power the nodes on and see their own reports";
 
 pub(super) struct Nodes;
 
@@ -34,19 +36,21 @@ impl Phase for Nodes {
         Ok(cx.state.is_done(PhaseName::Nodes))
     }
 
-    fn apply(&self, _cx: &mut Context<'_>) -> Result<(), PhaseError> {
+    /// What the API says of the nodes is kept for the report too.
+    fn apply(&self, cx: &mut Context<'_>) -> Result<(), PhaseError> {
+        let Some(first) = cx.seed.role.init_server() else { return Ok(()) };
+        let nodes: Vec<Node> = cluster::client(cx)
+            .and_then(|client| client.list("/api/v1/nodes", Selector::default()))
+            .map_err(|e| PhaseError::retry(mask(&e.to_string()), ADVICE))?;
+        cx.state.nodes = first.nodes.iter().filter_map(|name| joined(&nodes, name)).collect();
         Ok(())
     }
 
     fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, PhaseError> {
         let Some(first) = cx.seed.role.init_server() else { return Ok(Vec::new()) };
-        let advice = "power the nodes on and see their own reports";
-        let nodes: Vec<Node> = cluster::client(cx)
-            .and_then(|client| client.list("/api/v1/nodes", Selector::default()))
-            .map_err(|e| PhaseError::retry(mask(&e.to_string()), advice))?;
-        match missing(&nodes, &first.nodes) {
+        match missing(&cx.state.nodes, &first.nodes) {
             None => Ok(vec![format!("{} joined and Ready", first.nodes.len())]),
-            Some(what) => Err(PhaseError::retry(what, advice)),
+            Some(what) => Err(PhaseError::retry(what, ADVICE)),
         }
     }
 
@@ -56,13 +60,19 @@ impl Phase for Nodes {
     }
 }
 
+/// A node that has joined.
+fn joined(nodes: &[Node], name: &Hostname) -> Option<OtherNode> {
+    let node = nodes.iter().find(|node| node.metadata.name == name.as_str())?;
+    Some(OtherNode { name: name.to_string(), ready: Some(node.is_ready()) })
+}
+
 /// The nodes that have not joined, and those that are not Ready; `None` if all are Ready.
-fn missing(nodes: &[Node], wanted: &[Hostname]) -> Option<String> {
-    let find = |name: &Hostname| nodes.iter().find(|node| node.metadata.name == name.as_str());
+fn missing(joined: &[OtherNode], wanted: &[Hostname]) -> Option<String> {
+    let find = |name: &Hostname| joined.iter().find(|node| node.name == name.as_str());
     let absent: Vec<&str> = wanted.iter().filter(|name| find(name).is_none()).map(Hostname::as_str).collect();
     let unready: Vec<&str> = wanted
         .iter()
-        .filter(|name| find(name).is_some_and(|node| !node.is_ready()))
+        .filter(|name| find(name).is_some_and(|node| node.ready != Some(true)))
         .map(Hostname::as_str)
         .collect();
     let parts: Vec<String> = [("not joined", absent), ("joined but not Ready", unready)]

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::{Phase, cluster, k3s};
 use crate::context::Context;
 use crate::kube::{Condition, Node};
+use crate::mask::mask;
 use crate::phase_error::{Failure, PhaseError};
-use crate::report::mask;
 use crate::state::PhaseName;
 use crate::systemd;
 

@@ -2,13 +2,15 @@
 
 mod card;
 mod date;
-mod mask;
+pub(crate) mod live;
+mod node;
 mod own_secrets;
 mod text;
 mod view;
 
 pub use card::{STATUS_FILE, guess_dir, publish};
 pub use date::date;
-pub use mask::mask;
+pub use live::LIVE_PATH;
+pub use node::Versions;
 pub use text::{ReportStatus, render};
 pub use view::{ClusterView, RoleName, RunStatus, SCHEMA, View};

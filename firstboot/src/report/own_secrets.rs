@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::mask::{password_of_url, secret_of_line};
+use crate::mask::{password_of_url, secret_of_line};
 use crate::sys::{Kind, System};
 
 /// Where a node has the secrets that its programs may log: tokens, passwords of registries and data sources, of the node

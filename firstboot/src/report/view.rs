@@ -2,20 +2,21 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::mask::STARS;
+use super::node::{Versions, addresses, others, versions};
 use super::own_secrets::own_secrets;
+use crate::mask::{STARS, mask};
 use crate::phase_error::Failure;
 use crate::seed::{Role, Seed};
-use crate::state::{Outcome, PhaseName, Record, State};
+use crate::state::{OtherNode, Outcome, PhaseName, Record, State};
 use crate::sys::System;
 
 /// The version of the JSON form; other members may be added to it.
 pub const SCHEMA: u32 = 1;
 
 /// What a report says. Secrets are masked in what it is made from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct View {
     /// Always [`SCHEMA`].
     pub schema: u32,
@@ -35,10 +36,24 @@ pub struct View {
     pub phases: Vec<Record>,
     /// Why the run stopped.
     pub failure: Option<Failure>,
+    /// The time since power-on when this was so, in seconds: unlike the clock it never jumps.
+    pub uptime: u64,
+    /// The addresses at which the node can be reached, IPv4 first.
+    pub addresses: Vec<String>,
+    /// The versions of what runs on it.
+    pub versions: Versions,
+    /// The other nodes of the cluster, as far as this one knows them.
+    pub nodes: Vec<OtherNode>,
+    /// The last lines that the first boot has logged.
+    pub log: Vec<String>,
+    /// How long the node's page stays once it is Ready, in minutes; none where there is no page.
+    pub page_minutes: Option<u64>,
+    /// An account that logs in by SSH.
+    pub ssh_user: Option<String>,
 }
 
 /// The cluster, and the node's place in it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterView {
     /// Its name.
     pub name: String,
@@ -49,7 +64,7 @@ pub struct ClusterView {
 }
 
 /// What a node is in its cluster.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RoleName {
     /// The server that starts the cluster.
@@ -61,7 +76,7 @@ pub enum RoleName {
 }
 
 /// How the first boot stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunStatus {
     /// It has not begun.
@@ -87,7 +102,8 @@ impl RunStatus {
 }
 
 impl View {
-    /// The view at the time `now`, counted from 1970. No state: the first boot has not begun. No seed: it cannot be read.
+    /// The view at the time `now`, counted from 1970, without what only the machine knows. No state: the first boot has
+    /// not begun. No seed: it cannot be read.
     pub fn new(state: Option<&State>, seed: Option<&Seed>, now: Duration) -> Self {
         let (status, failure) = match state.map(|state| &state.outcome) {
             None => (RunStatus::NotBegun, None),
@@ -108,12 +124,26 @@ impl View {
             notes: state.map(|state| state.notes.clone()).unwrap_or_default(),
             phases,
             failure,
+            uptime: 0,
+            addresses: Vec::new(),
+            versions: Versions::default(),
+            nodes: seed.map(|seed| others(seed, state.map_or(&[], |state| &state.nodes))).unwrap_or_default(),
+            log: Vec::new(),
+            page_minutes: seed.and_then(|seed| seed.report.page_minutes()),
+            ssh_user: seed.and_then(|seed| seed.report.ssh_user.clone()),
         }
     }
 
     /// The view now, without the node's own secrets.
     pub fn now(sys: &dyn System, state: Option<&State>, seed: Option<&Seed>) -> Self {
-        Self::new(state, seed, sys.now()).without(&own_secrets(sys))
+        let view = Self {
+            uptime: sys.uptime().as_secs(),
+            addresses: addresses(sys, seed),
+            versions: versions(sys, seed),
+            log: sys.log_tail().iter().map(|line| mask(line)).collect(),
+            ..Self::new(state, seed, sys.now())
+        };
+        view.without(&own_secrets(sys))
     }
 
     /// The view without `secrets`, wherever a program's message has brought one in.
@@ -121,7 +151,7 @@ impl View {
         let texts_of = |record: &mut Record| {
             record.progress.iter_mut().chain(&mut record.notes).for_each(|text| hide(text, secrets));
         };
-        self.notes.iter_mut().for_each(|text| hide(text, secrets));
+        self.notes.iter_mut().chain(&mut self.log).for_each(|text| hide(text, secrets));
         self.phases.iter_mut().for_each(texts_of);
         if let Some(Failure { what, advice, log, again: _ }) = &mut self.failure {
             [what, advice].into_iter().chain(log).for_each(|text| hide(text, secrets));

@@ -6,10 +6,13 @@ use std::path::{Component, Path};
 use hc_common::value::Hostname;
 
 use super::value::is_subdomain;
-use super::{BundleFile, DataDisk, Dir, Etcd, InitServer, Join, Network, Role, Seed, SeedError};
+use super::{BundleFile, DataDisk, Dir, Etcd, InitServer, Join, Network, Report, Role, Seed, SeedError};
 
 /// The longest wait that makes sense, one day; it also keeps sums of waits far from overflow.
 const LONGEST_WAIT: u64 = 86_400;
+
+/// The longest time that the page stays after Ready: a day, in minutes.
+const LONGEST_PAGE: u64 = 1440;
 
 type Checked = Result<(), SeedError>;
 
@@ -37,6 +40,7 @@ impl Seed {
             absolute(&format!("secrets.remove[{i}]"), path)?;
         }
         absolute("report.boot_dir", &self.report.boot_dir)?;
+        self.report.check()?;
         self.bundle.iter().enumerate().try_for_each(|(i, file)| bundle_file(i, file))
     }
 
@@ -119,6 +123,17 @@ fn check_join(place: &str, join: &Join) -> Checked {
     }
     absolute(&format!("{place}.token_file"), &join.token_file)?;
     wait(&format!("{place}.wait_seconds"), join.wait_seconds)
+}
+
+impl Report {
+    /// Checks the values that must fit each other.
+    fn check(&self) -> Checked {
+        if self.http && !(1..=LONGEST_PAGE).contains(&self.minutes_after_ready) {
+            let problem = format!("{} is not between 1 and {LONGEST_PAGE}", self.minutes_after_ready);
+            return Err(value("report.minutes_after_ready", problem));
+        }
+        Ok(())
+    }
 }
 
 impl Network {

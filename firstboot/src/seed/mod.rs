@@ -251,6 +251,9 @@ pub struct Dir {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct K3s {
+    /// Its version, for the report.
+    #[serde(default)]
+    pub version: Option<String>,
     /// From the start of the unit to the node's own Ready condition, in seconds.
     pub ready_seconds: u64,
     /// Kernel modules that this cluster's settings need besides those that k3s itself asks for, such as `vxlan`.
@@ -277,6 +280,22 @@ pub struct Secrets {
 pub struct Report {
     /// The directory where the FAT partition is mounted, for `hcimage-status.txt` and `hcimage.toml`.
     pub boot_dir: PathBuf,
+    /// Whether the node has a page, which shows the report by HTTP.
+    #[serde(default)]
+    pub http: bool,
+    /// How long the page stays once the node is Ready, in minutes.
+    #[serde(default)]
+    pub minutes_after_ready: u64,
+    /// An account that logs in by SSH, for the page.
+    #[serde(default)]
+    pub ssh_user: Option<String>,
+}
+
+impl Report {
+    /// How long the page stays once the node is Ready; none where there is no page.
+    pub fn page_minutes(&self) -> Option<u64> {
+        self.http.then_some(self.minutes_after_ready)
+    }
 }
 
 /// A file that must be on the card exactly as the builder wrote it.

@@ -45,6 +45,9 @@ pub struct State {
     /// The etcd member of an earlier installation of this node that was removed.
     #[serde(default)]
     pub removed_member: Option<String>,
+    /// The other nodes, as this one has last asked for them.
+    #[serde(default)]
+    pub nodes: Vec<OtherNode>,
     /// Notes about the whole run.
     pub notes: Vec<String>,
     /// The started phases, in order.
@@ -147,6 +150,16 @@ pub struct Record {
     pub notes: Vec<String>,
 }
 
+/// Another node of the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OtherNode {
+    /// Its name, or the address under which it is joined.
+    pub name: String,
+    /// Whether it is Ready; none where this node does not ask, or has not asked yet.
+    pub ready: Option<bool>,
+}
+
 /// The status of a phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -171,6 +184,7 @@ impl State {
             formatting: None,
             fresh_datastore: false,
             removed_member: None,
+            nodes: Vec::new(),
             notes: Vec::new(),
             phases: Vec::new(),
         }

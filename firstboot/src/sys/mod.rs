@@ -10,6 +10,7 @@ mod command;
 mod dir;
 #[cfg(unix)]
 mod real;
+mod tail;
 mod tls;
 
 use std::io::{self, Read};
@@ -20,6 +21,7 @@ use std::time::Duration;
 pub use command::{Command, Output};
 #[cfg(unix)]
 pub use real::RealSystem;
+pub use tail::Tail;
 pub use tls::{Identity, TlsError, TlsRequest, Trust};
 
 use crate::arp::Mac;
@@ -127,4 +129,7 @@ pub trait System {
 
     /// Writes to the consoles and the journal. Never fails: a node without a console must still start.
     fn log(&self, text: &str);
+
+    /// The last lines that this process has logged, the newest last; bounded in number and length.
+    fn log_tail(&self) -> Vec<String>;
 }

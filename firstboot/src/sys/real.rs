@@ -17,7 +17,7 @@ use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
 
 use hc_common::text::printable::printable_lines;
 
-use super::{Command, Kind, Output, Space, Stat, System, TlsError, TlsRequest, arp, dir, tls};
+use super::{Command, Kind, Output, Space, Stat, System, Tail, TlsError, TlsRequest, arp, dir, tls};
 use crate::arp::Mac;
 
 /// The names of the kernel's consoles: a screen, a serial port, or both.
@@ -31,6 +31,9 @@ const CONSOLE_LIMIT: Duration = Duration::from_secs(10);
 
 /// The maximum size of a UDP answer; an SNTP packet has 48 bytes and optionally a signature.
 const ANSWER_BYTES: usize = 512;
+
+/// What this process has logged last.
+static TAIL: Mutex<Tail> = Mutex::new(Tail::new());
 
 /// The machine that this program runs on.
 #[derive(Debug, Clone, Copy)]
@@ -202,10 +205,15 @@ impl System for RealSystem {
     fn log(&self, text: &str) {
         // Reasons come from servers, logs and files of strangers, and the consoles are terminals.
         let line = format!("{}\n", printable_lines(text));
+        TAIL.lock().unwrap_or_else(PoisonError::into_inner).add(&line);
         // A failed message must not stop the first boot.
         let _ = io::stdout().write_all(line.as_bytes());
         let _ = io::stdout().flush();
         write_to_consoles(line.as_bytes());
+    }
+
+    fn log_tail(&self) -> Vec<String> {
+        TAIL.lock().unwrap_or_else(PoisonError::into_inner).lines()
     }
 }
 

@@ -10,6 +10,7 @@ mod node;
 mod overlay;
 mod package;
 mod registries;
+mod report;
 mod user;
 
 pub(super) use chart::{ChartAuthTable, ChartTable};
@@ -22,6 +23,7 @@ pub(super) use node::NodeTable;
 pub(super) use overlay::{GivenValue, OverlayTable};
 pub(super) use package::PackageTable;
 pub(super) use registries::{ConfigTable, MirrorTable, RegistriesTable, TlsTable};
+pub(super) use report::ReportTable;
 pub(super) use user::UserTable;
 
 use schemars::JsonSchema;
@@ -89,6 +91,7 @@ pub(super) struct File {
     /// the base's default account is not created, an empty password is removed, and nobody is asked for an account on the
     /// console (`userconf.txt` on the boot partition has no effect).
     pub(super) users: Vec<UserTable>,
+    pub(super) report: ReportTable,
     pub(super) registries: Option<RegistriesTable>,
     /// The base image of a board, by the board's name. The default is the board profile's base, which is downloaded.
     pub(super) boards: Entries<BoardName, BoardTable>,

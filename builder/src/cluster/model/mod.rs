@@ -12,6 +12,7 @@ mod node_choice;
 mod package;
 mod pod_placement;
 mod registries;
+mod report;
 mod system;
 
 pub use crate::images::ImageSource;
@@ -27,6 +28,7 @@ pub use node_choice::NodeChoice;
 pub use package::WantedPackage;
 pub use pod_placement::PodPlacement;
 pub use registries::{Mirror, Registries, RegistryAccess, RegistryAuth};
+pub use report::StatusPage;
 pub use system::{Base, BoardChoice, User};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,6 +70,8 @@ pub struct Cluster {
     pub boards: BTreeMap<String, BoardChoice>,
     /// Accounts on every node.
     pub users: Vec<User>,
+    /// The page of each node, unless the file says that there is none.
+    pub status_page: Option<StatusPage>,
     /// Private registries, if the file names any.
     pub registries: Option<Registries>,
     /// Manifests that k3s applies, in the order of the file.

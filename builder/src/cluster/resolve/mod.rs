@@ -21,7 +21,7 @@ use crate::value::{DomainName, Host};
 
 use super::field::Field;
 use super::field_type::DatastoreKind;
-use super::file::{File, K3sTable};
+use super::file::{File, K3sTable, ReportTable};
 use super::load::LoadContext;
 use super::model::*;
 use super::problem::{InvalidValue, Problems};
@@ -87,6 +87,7 @@ pub(super) fn cluster(
         nodes,
         boards,
         users,
+        status_page: status_page(file.report),
         registries,
         manifests,
         images,
@@ -100,6 +101,11 @@ pub(super) fn cluster(
     };
     overlays::add(&mut cluster, tables, loaded, &own, reader);
     Some(cluster)
+}
+
+fn status_page(table: ReportTable) -> Option<StatusPage> {
+    let minutes = bare(table.minutes_after_ready).unwrap_or(StatusPage::DEFAULT_MINUTES);
+    bare(table.http).unwrap_or(true).then_some(StatusPage { minutes_after_ready: minutes })
 }
 
 fn api_host(api: Option<&Host>, nodes: &Nodes, domain: Option<&DomainName>) -> Option<Host> {

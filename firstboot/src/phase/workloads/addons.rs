@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 
 use crate::context::Context;
 use crate::kube::{Client, KubeError, Meta, Selector, bounded};
+use crate::mask::mask;
 use crate::phase_error::PhaseError;
-use crate::report::mask;
 use crate::sys::{Kind, System};
 
 /// The directory that k3s applies (`pkg/deploy/controller.go`).

@@ -107,14 +107,15 @@ impl NodeOnCluster {
     /// One look of a phase: its notes, or why it goes on waiting.
     pub(crate) fn verify(&self, name: PhaseName) -> Result<Vec<String>, String> {
         let phase = self.phases.iter().find(|phase| phase.name() == name).unwrap();
-        let cx = Context {
+        let mut cx = Context {
             sys: &self.machine,
             seed: &self.seed,
             state: State::new(String::new()),
             last_seen: None,
+            started: RealSystem.uptime(),
             deadline: RealSystem.uptime() + Duration::from_secs(60),
         };
-        phase.verify(&cx).map_err(|error| match error {
+        phase.apply(&mut cx).and_then(|()| phase.verify(&cx)).map_err(|error| match error {
             PhaseError::Retry(failure) => failure.what,
             PhaseError::Abort(failure) => format!("the run would stop: {failure}"),
         })
@@ -224,5 +225,8 @@ impl System for Machine {
     }
     fn log(&self, text: &str) {
         println!("{text}");
+    }
+    fn log_tail(&self) -> Vec<String> {
+        Vec::new()
     }
 }

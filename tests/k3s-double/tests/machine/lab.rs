@@ -143,7 +143,7 @@ impl Lab {
             },
             root: Root { grow: false },
             data_disk: None,
-            k3s: K3s { ready_seconds: 900, modules: vec![], images: vec![] },
+            k3s: K3s { version: None, ready_seconds: 900, modules: vec![], images: vec![] },
             packages: None,
             secrets: hc_firstboot::seed::Secrets {
                 remove: if self.is_sqlite() {
@@ -152,7 +152,12 @@ impl Lab {
                     vec![ADMIN_CERTIFICATE.into(), ADMIN_KEY.into()]
                 },
             },
-            report: Report { boot_dir: "/boot/firmware".into() },
+            report: Report {
+                boot_dir: "/boot/firmware".into(),
+                http: false,
+                minutes_after_ready: 0,
+                ssh_user: None,
+            },
             bundle: vec![],
         }
     }

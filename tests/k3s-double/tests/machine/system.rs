@@ -229,4 +229,7 @@ impl System for Machine {
     fn log(&self, text: &str) {
         self.console.lock().unwrap().push(text.to_owned());
     }
+    fn log_tail(&self) -> Vec<String> {
+        Vec::new()
+    }
 }

@@ -7,7 +7,7 @@
 mod pair;
 
 /// What stands instead of a secret.
-pub(super) const STARS: &str = "***";
+pub(crate) const STARS: &str = "***";
 
 /// Hex runs of this length or more are taken for a secret: node passwords have 32, token hashes 64.
 const HEX: usize = 32;
@@ -16,7 +16,7 @@ const HEX: usize = 32;
 const BASE64: usize = 32;
 
 /// Hides what looks like a secret in one line of a log.
-pub fn mask(line: &str) -> String {
+pub(crate) fn mask(line: &str) -> String {
     let mut masked = String::with_capacity(line.len());
     let mut rest = line;
     while let Some(pair) = pair::first(rest) {
@@ -30,7 +30,7 @@ pub fn mask(line: &str) -> String {
 }
 
 /// The value of the first secret's name in a line; the rest of the line, since a file's value may have blanks.
-pub(super) fn secret_of_line(line: &str) -> Option<&str> {
+pub(crate) fn secret_of_line(line: &str) -> Option<&str> {
     let pair = pair::first(line)?;
     let value = line.get(pair.before.len() + pair.open.len()..)?.trim();
     match pair.open.chars().last() {
@@ -40,7 +40,7 @@ pub(super) fn secret_of_line(line: &str) -> Option<&str> {
 }
 
 /// The password of the first URL or data source name in a line.
-pub(super) fn password_of_url(line: &str) -> Option<&str> {
+pub(crate) fn password_of_url(line: &str) -> Option<&str> {
     line.split([' ', '"', '\'']).find_map(credentials).map(|(_, password, _)| password)
 }
 
