@@ -5,6 +5,7 @@
 
 pub mod arp;
 pub mod join_probe;
+pub mod k3s_diagnosis;
 pub mod kube;
 pub mod overrides;
 pub mod phase;
@@ -22,7 +23,6 @@ mod context;
 mod durable;
 mod etcd;
 mod http;
-mod k3s_diagnosis;
 mod links;
 mod mounts;
 mod node_files;

@@ -18,13 +18,14 @@ use crate::secrets::SecretsError;
 use crate::session::SessionError;
 use crate::source::SourceError;
 
+use super::doctor::Unwell;
 use super::output::Usage;
 
 /// The class of a cause, if it is of one type.
 type ClassOf = fn(&(dyn Error + 'static)) -> Option<ExitClass>;
 
 /// Every type of error that knows its class.
-const CLASSIFIED: [ClassOf; 15] = [
+const CLASSIFIED: [ClassOf; 16] = [
     class_of::<ApplyError>,
     class_of::<BoardError>,
     class_of::<BuildError>,
@@ -39,6 +40,7 @@ const CLASSIFIED: [ClassOf; 15] = [
     class_of::<SessionError>,
     class_of::<SourceError>,
     class_of::<UefiError>,
+    class_of::<Unwell>,
     class_of::<Usage>,
 ];
 
