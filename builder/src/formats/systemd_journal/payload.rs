@@ -3,13 +3,9 @@
 use std::borrow::Cow;
 use std::io::Read;
 
-use liblzma::read::XzDecoder;
-use liblzma::stream::Stream;
-
 use super::objects::Data;
 
 /// `flags` of an object: how its payload is compressed.
-const XZ: u8 = 1;
 const ZSTD: u8 = 4;
 const COMPRESSED: u8 = 7;
 
@@ -19,7 +15,6 @@ const PAYLOAD: u64 = 64 << 10;
 const ALL: u64 = 64 << 20;
 /// Most memory of a decompressor: 2^23 bytes. journald packs each message alone, so that its window is its size.
 const WINDOW_LOG: u32 = 23;
-const XZ_MEMORY: u64 = 32 << 20;
 
 /// What may still be unpacked.
 pub(super) struct Unpacker {
@@ -33,8 +28,8 @@ impl Default for Unpacker {
 }
 
 impl Unpacker {
-    /// The payload as it was logged; none where it is torn, compressed with LZ4 (as no supported base does), or the bound is
-    /// reached.
+    /// The payload as it was logged; none where it is torn, compressed with LZ4 or XZ (which no supported base does), or the
+    /// bound is reached.
     pub(super) fn unpack<'a>(&mut self, data: Data<'a>) -> Option<Cow<'a, [u8]>> {
         let unpacked = match data.flags & COMPRESSED {
             0 => return Some(Cow::Borrowed(data.payload)),
@@ -42,10 +37,6 @@ impl Unpacker {
                 let mut decoder = zstd::Decoder::with_buffer(data.payload).ok()?;
                 decoder.window_log_max(WINDOW_LOG).ok()?;
                 self.read(decoder)
-            }
-            XZ => {
-                let stream = Stream::new_stream_decoder(XZ_MEMORY, 0).ok()?;
-                self.read(XzDecoder::new_stream(data.payload, stream))
             }
             _ => None,
         };
