@@ -116,6 +116,7 @@ pub(crate) const BUILDER: &[Room] = &[
             "disk",
             "fs",
             "fs::ext4::error",
+            "fs::ext4::layout",
             "fs::ext4::io",
             "fs::ext4::volume",
             "fs::ext4::fsck",
@@ -129,6 +130,10 @@ pub(crate) const BUILDER: &[Room] = &[
     Room {
         name: "os",
         uses: &["arch", "exit_class", "local_file", "value", "disk", "formats", "fs", "fs::fat", "fs::ext4"],
+    },
+    Room {
+        name: "doctor",
+        uses: &["exit_class", "local_file", "disk", "formats", "fs", "fs::fat", "fs::ext4"],
     },
     Room { name: "board", uses: &["arch", "exit_class", "local_file", "openpgp", "value", "source", "os"] },
     Room {
@@ -255,6 +260,7 @@ pub(crate) const BUILDER: &[Room] = &[
             "terminal",
             "value",
             "disk",
+            "doctor",
             "fs",
             "source",
             "images",
