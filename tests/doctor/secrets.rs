@@ -80,7 +80,6 @@ fn no_secret_is_in_the_archive_or_in_what_is_said() {
     card.put("/etc/fstab", &said);
     card.put("/etc/rancher/k3s/config.yaml", &said);
     let journal = crate::journal::made_of(card.dir.path(), secrets.iter().map(String::as_str));
-    debugfs_write(&card.image, "mkdir /var/log/journal");
     debugfs_write(&card.image, "mkdir /var/log/journal/x");
     debugfs_write(&card.image, &format!("write {} /var/log/journal/x/system.journal", journal.display()));
     for name in ["config-tok-4711.yaml", "node-pw-abcdef12"] {

@@ -18,12 +18,14 @@ pub(super) const MAY_HAVE_SECRETS: [&str; 10] = [
 ];
 
 /// Trees of the root that may have secrets, with their depths: of k3s without what containerd unpacks.
-pub(super) const SECRET_TREES: [(&str, usize); 18] = [
+pub(super) const SECRET_TREES: [(&str, usize); 19] = [
     ("/etc/hcimage", 2),
     ("/etc/rancher", 4),
     ("/etc/NetworkManager", 2),
     ("/etc/wpa_supplicant", 1),
     ("/etc/systemd/network", 1),
+    // Environment files of k3s lie beside its unit.
+    ("/etc/systemd/system", 2),
     ("/etc/wireguard", 1),
     ("/etc/ssh", 1),
     ("/etc/cloud", 2),
