@@ -11,6 +11,7 @@ pub mod cluster;
 pub mod comparison;
 pub mod difference;
 pub mod disk;
+pub mod doctor;
 pub mod exit_class;
 #[cfg(test)]
 mod external_tools;

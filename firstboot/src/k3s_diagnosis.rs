@@ -144,7 +144,7 @@ pub(crate) fn remedy(lines: &[String]) -> Option<Remedy> {
 }
 
 /// The meaning of the newest line with a known text, and its fix.
-pub(crate) fn diagnose(lines: &[String]) -> Option<(&'static str, &'static str)> {
+pub fn diagnose(lines: &[String]) -> Option<(&'static str, &'static str)> {
     let known = |line: &String| SIGNS.iter().find(|sign| line.contains(sign.word));
     lines.iter().rev().find_map(known).map(|sign| (sign.meaning, sign.advice))
 }

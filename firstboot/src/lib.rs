@@ -6,6 +6,7 @@
 pub mod announce;
 pub mod arp;
 pub mod join_probe;
+pub mod k3s_diagnosis;
 pub mod kube;
 pub mod overrides;
 pub mod page;
@@ -25,9 +26,8 @@ mod context;
 mod durable;
 mod etcd;
 mod http;
-mod k3s_diagnosis;
 mod links;
-mod mask;
+pub mod mask;
 mod mounts;
 mod node_files;
 mod phase_error;

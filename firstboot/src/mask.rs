@@ -16,7 +16,7 @@ const HEX: usize = 32;
 const BASE64: usize = 32;
 
 /// Hides what looks like a secret in one line of a log.
-pub(crate) fn mask(line: &str) -> String {
+pub fn mask(line: &str) -> String {
     let mut masked = String::with_capacity(line.len());
     let mut rest = line;
     while let Some(pair) = pair::first(rest) {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use hc_firstboot::report::{LIVE_PATH, RunStatus, View, render};
+use hc_firstboot::report::{LAST_WORDS_PATH, LIVE_PATH, RunStatus, View, render};
 use hc_firstboot::state::{Outcome, State, parse};
 use hc_firstboot::sys::System;
 use hc_firstboot::{Failure, RunOutcome};
@@ -100,6 +100,47 @@ fn the_nodes_own_secrets_are_not_in_the_report_on_the_card() {
     let card = machine.text(STATUS);
     assert!(card.contains("access denied for ***, please"), "{card}");
     assert!(card.contains("retrying with ***"), "{card}");
+}
+
+/// The journal is in memory on many bases: a pulled card has of it only what the program saves.
+#[test]
+fn a_failed_run_leaves_the_tails_of_the_logs_and_no_secret() {
+    let log = "the datastore says: access denied for horse-battery, please\n";
+    let mut world = World { cluster: Cluster::Exits, log, ..World::flashed(&seed()) };
+    let config = "datastore-endpoint: \"mysql://k3s:horse-battery@tcp(db:3306)/k3s\"\n";
+    world.put("/etc/rancher/k3s/config.yaml.d/10-hcimage.yaml", config);
+    let machine = Machine::boot(world);
+    assert_eq!(machine.first_boot(), RunOutcome::Failed);
+    let saved = machine.text(LAST_WORDS_PATH);
+    for part in
+        ["\n== kernel ==\n", "\n== first boot ==\n", "\n== k3s ==\nlevel=info msg=starting token=***\n"]
+    {
+        assert!(saved.contains(part), "{part:?}: {saved}");
+    }
+    assert!(saved.contains("access denied for ***, please\n"), "{saved}");
+    assert!(!saved.contains("horse") && !saved.contains("abab"), "{saved}");
+    let asked = machine.commands.borrow().join("\n");
+    assert!(asked.contains("--dmesg --priority=warning") && asked.contains("--unit k3s.service"), "{asked}");
+    assert_eq!(machine.off().disk.stat(Path::new(LAST_WORDS_PATH)).unwrap().mode, 0o600);
+}
+
+/// A log may be long, and its lines too: the card gets their end.
+#[test]
+fn what_a_failed_run_leaves_is_bounded() {
+    let line = format!("{}\n", "word ".repeat(1000));
+    let log = format!("first of all\n{}last of all\n", line.repeat(200)).leak();
+    let machine = Machine::boot(World { cluster: Cluster::Exits, log, ..World::flashed(&seed()) });
+    assert_eq!(machine.first_boot(), RunOutcome::Failed);
+    let saved = machine.text(LAST_WORDS_PATH);
+    assert!(saved.len() < 100 << 10, "{} bytes", saved.len());
+    assert!(saved.contains("last of all") && !saved.contains("first of all"));
+}
+
+#[test]
+fn a_run_that_succeeds_leaves_no_log() {
+    let machine = Machine::boot(World::flashed(&seed()));
+    assert_eq!(machine.first_boot(), RunOutcome::Ready);
+    assert!(machine.off().disk.stat(Path::new(LAST_WORDS_PATH)).is_err());
 }
 
 #[test]

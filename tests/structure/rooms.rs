@@ -125,6 +125,7 @@ pub(crate) const BUILDER: &[Room] = &[
             "disk",
             "fs",
             "fs::ext4::error",
+            "fs::ext4::layout",
             "fs::ext4::io",
             "fs::ext4::volume",
             "fs::ext4::fsck",
@@ -138,6 +139,10 @@ pub(crate) const BUILDER: &[Room] = &[
     Room {
         name: "os",
         uses: &["arch", "exit_class", "local_file", "value", "disk", "formats", "fs", "fs::fat", "fs::ext4"],
+    },
+    Room {
+        name: "doctor",
+        uses: &["exit_class", "local_file", "disk", "formats", "fs", "fs::fat", "fs::ext4"],
     },
     Room { name: "board", uses: &["arch", "exit_class", "local_file", "openpgp", "value", "source", "os"] },
     Room {
@@ -269,6 +274,7 @@ pub(crate) const BUILDER: &[Room] = &[
             "terminal",
             "value",
             "disk",
+            "doctor",
             "fs",
             "source",
             "images",

@@ -20,13 +20,14 @@ use crate::source::SourceError;
 use crate::turing_pi::ControllerError;
 use crate::watch::WatchError;
 
+use super::doctor::Unwell;
 use super::output::Usage;
 
 /// The class of a cause, if it is of one type.
 type ClassOf = fn(&(dyn Error + 'static)) -> Option<ExitClass>;
 
 /// Every type of error that knows its class.
-const CLASSIFIED: [ClassOf; 17] = [
+const CLASSIFIED: [ClassOf; 18] = [
     class_of::<ApplyError>,
     class_of::<BoardError>,
     class_of::<BuildError>,
@@ -42,6 +43,7 @@ const CLASSIFIED: [ClassOf; 17] = [
     class_of::<SessionError>,
     class_of::<SourceError>,
     class_of::<UefiError>,
+    class_of::<Unwell>,
     class_of::<Usage>,
     class_of::<WatchError>,
 ];

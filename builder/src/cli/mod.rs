@@ -7,6 +7,7 @@ mod build_args;
 mod cache;
 mod cat;
 mod diff;
+mod doctor;
 mod exit;
 #[cfg(target_os = "linux")]
 mod flash;
@@ -66,6 +67,7 @@ enum Command {
     Ls(ls::Args),
     Cat(cat::Args),
     Diff(diff::Args),
+    Doctor(doctor::Args),
     Rotate(rotate::Args),
     #[cfg(target_os = "linux")]
     Flash(flash::Args),
@@ -141,6 +143,7 @@ impl Command {
             Self::Ls(args) => args.run(),
             Self::Cat(args) => args.run(),
             Self::Diff(args) => args.run(),
+            Self::Doctor(args) => args.run(),
             Self::Rotate(args) => args.run(),
             #[cfg(target_os = "linux")]
             Self::Flash(args) => args.run(),

@@ -17,7 +17,7 @@ pub struct Window {
 impl Window {
     /// A view of `len` bytes from `start` on. Refused where the range leaves the file.
     pub fn new(file: Arc<File>, start: ByteOffset, len: ByteSize) -> io::Result<Self> {
-        let size = file.metadata()?.len();
+        let size = size(&file)?;
         let end = start.0.checked_add(len.0);
         if end.is_none_or(|end| end > size) {
             return Err(io::Error::new(
@@ -33,7 +33,7 @@ impl Window {
 
     /// The whole of an open image.
     pub fn whole(file: Arc<File>) -> io::Result<Self> {
-        let len = ByteSize(file.metadata()?.len());
+        let len = ByteSize(size(&file)?);
         Self::new(file, ByteOffset(0), len)
     }
 
@@ -84,6 +84,12 @@ impl Window {
         }
         self.start.checked_add(offset).ok_or_else(outside)
     }
+}
+
+/// Of a file its length; of a block device, which has none, where its end is.
+fn size(file: &File) -> io::Result<u64> {
+    let found = file.metadata()?;
+    if found.is_file() { Ok(found.len()) } else { (&mut &*file).seek(SeekFrom::End(0)) }
 }
 
 /// A position inside a [`Window`]. Reading stops at its end; writing beyond it is an error.

@@ -52,6 +52,7 @@ pub mod rpi_swap;
 pub mod sshd_config;
 pub mod sudoers;
 pub mod sysctl;
+pub mod systemd_journal;
 pub mod user_data;
 pub mod wifi_country;
 pub mod yaml;

@@ -167,7 +167,7 @@ impl View {
     }
 }
 
-fn hide(text: &mut String, secrets: &[String]) {
+pub(super) fn hide(text: &mut String, secrets: &[String]) {
     for secret in secrets {
         *text = text.replace(secret, STARS);
     }

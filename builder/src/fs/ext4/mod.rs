@@ -26,6 +26,7 @@
 //!   the file does not change.
 
 mod error;
+mod examine;
 mod file_system;
 mod free_ranges;
 mod fsck;
@@ -40,7 +41,9 @@ mod scratch;
 mod tests;
 mod volume;
 
+pub use self::examine::{Examined, JournalState};
 pub use self::io::changes::Changes;
+pub use self::layout::error_record::{ErrorRecord, RecordedError};
 pub use self::open::Ext4Options;
 pub use self::ops::attributes::{Metadata, Time};
 pub use self::ops::handle::Ext4;

@@ -13,11 +13,21 @@ const MAX_DEPTH: usize = 64;
 
 /// Checks the volume.
 pub(super) fn check(window: &Window, layout: &Layout) -> Result<()> {
+    check_state(window, layout)?;
+    check_structure(window, layout)
+}
+
+/// Whether it was unmounted, and no program has found an error.
+pub(super) fn check_state(window: &Window, layout: &Layout) -> Result<()> {
     if layout.state & 3 != 0 {
         return Err(dirty(format!("its boot sector's state is {:#x}", layout.state)));
     }
+    Table::read_first(window, layout)?.check_flags(layout)
+}
+
+/// The chains and directories, whatever the state says.
+pub(super) fn check_structure(window: &Window, layout: &Layout) -> Result<()> {
     let table = Table::read(window, layout)?;
-    table.check_flags(layout)?;
     let mut owned = Owned::new(layout)?;
     let mut waiting = vec![Waiting { dir: layout.root, above: 0, depth: 0 }];
     while let Some(next) = waiting.pop() {

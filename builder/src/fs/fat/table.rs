@@ -25,12 +25,18 @@ pub(super) struct Table {
 impl Table {
     /// Reads the table and compares its copies.
     pub(super) fn read(window: &Window, layout: &Layout) -> Result<Self> {
+        let table = Self::read_first(window, layout)?;
+        if layout.fats == 2 {
+            compare(window, layout, &table.bytes)?;
+        }
+        Ok(table)
+    }
+
+    /// Reads the table, whatever its other copy has.
+    pub(super) fn read_first(window: &Window, layout: &Layout) -> Result<Self> {
         let size = usize::try_from(layout.fat_size).map_err(|_| corrupt("the size of the FAT"))?;
         let mut bytes = vec![0; size];
         window.read_exact_at(&mut bytes, layout.fat).map_err(io("reading the FAT"))?;
-        if layout.fats == 2 {
-            compare(window, layout, &bytes)?;
-        }
         Ok(Self { width: layout.width, bytes })
     }
 

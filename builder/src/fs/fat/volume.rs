@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use fatfs::FsOptions;
 
-use super::check::{check, free_hint};
+use super::check::{check, check_state, check_structure, free_hint};
 use super::clock::{self, EditClock};
 use super::dir::{self, Slot};
 use super::layout::{Layout, Root, corrupt, io};
@@ -59,6 +59,21 @@ impl FatFs {
         let fs = Self { window, layout, options, edited: Cell::new(false) };
         fs.mount()?.unmount().map_err(io("closing the FAT"))?;
         Ok(fs)
+    }
+
+    /// Opens a volume in whatever state it is, for reading files in its root directory alone, and says what a check finds:
+    /// that it was not unmounted, or the first damage.
+    ///
+    /// # Errors
+    /// Where the boot sector or the root directory cannot be read.
+    pub fn examine(window: Window) -> Result<(Self, Option<FsError>)> {
+        let layout = Layout::read(&window)?;
+        let found = check_structure(&window, &layout).and_then(|()| check_state(&window, &layout)).err();
+        // `fatfs` follows a directory's chain as long as it goes, so the chain is walked before.
+        dir::read(&window, &layout, &Table::read_first(&window, &layout)?, layout.root)?;
+        let fs = Self { window, layout, options: FatOptions { mtime: 0 }, edited: Cell::new(false) };
+        drop(fs.mount()?);
+        Ok((fs, found))
     }
 
     /// The free clusters, as ranges of bytes in the partition, in order: what a copy of the volume may leave out.

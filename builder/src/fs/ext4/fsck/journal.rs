@@ -53,6 +53,18 @@ pub(crate) fn replayed(window: &Window, runtime: &Arc<FixedRuntime>) -> Result<A
     Ok(device)
 }
 
+/// The same for reading alone: files that were deleted while they were open are no hindrance.
+pub(crate) fn replayed_to_read(window: &Window, runtime: &Arc<FixedRuntime>) -> Result<Arc<Device>> {
+    must_be_complete(&mount(&Arc::new(Device::read_only(window.clone())), runtime)?)?;
+    let device = Arc::new(Device::holding_back(window.clone()));
+    drop(mount(&device, runtime)?);
+    let sb = Superblock::read(device.as_ref()).map_err(|error| convert(error, "reading the superblock"))?;
+    match update_counts(&Volume::new(device.clone(), sb, runtime.clone())) {
+        Ok(()) | Err(FsError::Dirty { .. }) => Ok(device),
+        Err(error) => Err(error),
+    }
+}
+
 /// Refuses a log with a committed transaction behind the place where the log seems to end.
 fn must_be_complete(fs: &Filesystem) -> Result<()> {
     let damaged = |error| convert(error, "reading the journal");

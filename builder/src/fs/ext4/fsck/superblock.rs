@@ -22,6 +22,8 @@ pub(crate) enum Purpose {
     Write,
     /// Replaying the journal: its state is checked afterwards.
     Replay,
+    /// Reading in whatever state it is.
+    Examine,
 }
 
 /// Whether the superblock says that the journal must be replayed.
@@ -51,7 +53,7 @@ pub(crate) fn check(device: &dyn BlockDevice, purpose: Purpose) -> Result<Superb
 fn features(sb: &Superblock, purpose: Purpose) -> Result<()> {
     let features = Features::from(sb);
     match purpose {
-        Purpose::Read => features.check_readable(),
+        Purpose::Read | Purpose::Examine => features.check_readable(),
         Purpose::Write | Purpose::Replay => features.check_writable(),
     }
 }
@@ -89,7 +91,7 @@ fn geometry(sb: &Superblock, partition: u64) -> Result<()> {
 }
 
 fn state(sb: &Superblock, purpose: Purpose) -> Result<()> {
-    if purpose == Purpose::Replay {
+    if matches!(purpose, Purpose::Replay | Purpose::Examine) {
         return Ok(());
     }
     let dirty = |what: String| Err(FsError::Dirty { what, hint: FIX_UNCLEAN });

@@ -4,7 +4,7 @@
 //! itself; changed structures as bytes with their checksum. Nothing here reads or writes an image, and everything is
 //! a pure function of its arguments.
 //!
-//! `bytes` and `bitmap` are the tools, `checksum` and `features` are used by all; then come `superblock`,
+//! `bytes` and `bitmap` are the tools, `checksum` and `features` are used by all; then come `superblock`, `error_record`,
 //! `group_descriptor`, `inode`, `extent_node`, `directory_block`, `htree_node`, `xattr_block` and `acl`.
 //!
 //! May use: the errors and checksums of the crate, and [`crate::fs`]. Not: `io`, `volume` or anything above them.
@@ -14,6 +14,7 @@ pub(crate) mod bitmap;
 pub(crate) mod bytes;
 pub(crate) mod checksum;
 pub(crate) mod directory_block;
+pub(crate) mod error_record;
 pub(crate) mod extent_node;
 pub(crate) mod features;
 pub(crate) mod group_descriptor;

@@ -1,0 +1,53 @@
+//! Whether the files that the builder vouches for have the digests of the build.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use hc_firstboot::seed::{BundleFile, PACKAGES_DIR, Seed};
+use sha2::{Digest, Sha256};
+
+use super::facts::Bundle;
+use super::files::path;
+use crate::fs::ext4::Ext4;
+use crate::fs::{FileSystem, Kind};
+
+/// Reads all of them. Packages are removed once they are installed, so those may be missing from a card that was started.
+pub(super) fn check(root: &Ext4, seed: &Seed, started: bool) -> Bundle {
+    let mut bundle = Bundle::default();
+    for file in &seed.bundle {
+        match check_file(root, file) {
+            Ok(true) => bundle.good = bundle.good.saturating_add(1),
+            Ok(false) if started && file.path.starts_with(Path::new(PACKAGES_DIR)) => {}
+            Ok(false) => bundle.bad.push((file.path.display().to_string(), "it is missing".to_owned())),
+            Err(why) => bundle.bad.push((file.path.display().to_string(), why)),
+        }
+    }
+    bundle
+}
+
+/// False where it is missing.
+fn check_file(root: &Ext4, file: &BundleFile) -> Result<bool, String> {
+    let at = file.path.to_str().and_then(path).ok_or("its path is not one")?;
+    let at = root.resolve(&at).map_err(|e| e.to_string())?;
+    let Some(stat) = root.stat(&at).map_err(|e| e.to_string())? else { return Ok(false) };
+    if stat.kind != Kind::File || stat.size != file.size {
+        return Err(format!("expected {} bytes, found {}", file.size, stat.size));
+    }
+    let mut sum = Sum(Sha256::new());
+    root.copy_to(&at, &mut sum).map_err(|e| e.to_string())?;
+    let digest: String = sum.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    if digest == file.sha256 { Ok(true) } else { Err("its SHA-256 does not match the build".to_owned()) }
+}
+
+struct Sum(Sha256);
+
+impl Write for Sum {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
