@@ -39,3 +39,4 @@ pub mod support_matrix;
 pub mod terminal;
 pub mod used_ranges;
 pub mod value;
+pub mod watch;

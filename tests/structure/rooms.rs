@@ -87,6 +87,7 @@ pub(crate) const BUILDER: &[Room] = &[
     Room { name: "support_matrix", uses: &[] },
     Room { name: "terminal", uses: &[] },
     Room { name: "value", uses: &[] },
+    Room { name: "watch", uses: &[] },
     Room { name: "disk", uses: &["exit_class"] },
     Room { name: "formats", uses: &["value"] },
     Room { name: "fs", uses: &["exit_class"] },
