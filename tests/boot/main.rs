@@ -16,6 +16,7 @@ mod overlays;
 mod packages;
 mod publishers;
 mod raspi3b;
+mod rehearsal;
 mod seldom;
 mod vlan;
 
@@ -26,7 +27,7 @@ use hcimage_testkit::proof::{Level, Proof};
 use node::Node;
 
 /// The kernel of the image itself, loaded by QEMU.
-const BY_KERNEL: Start<'static> = Start::Kernel { from: None };
+const BY_KERNEL: Start = Start::Kernel;
 
 #[test]
 fn a_pi_with_network_manager_is_ready() {

@@ -254,6 +254,7 @@ pub(crate) const BUILDER: &[Room] = &[
             "progress",
             "support_matrix",
             "terminal",
+            "watch",
             "value",
             "disk",
             "fs",

@@ -13,7 +13,7 @@ use crate::os::OsError;
 use crate::overlays::OverlayError;
 use crate::pipeline::BuildError;
 use crate::plan::PlanError;
-use crate::run::UefiError;
+use crate::run::{NetworkError, UefiError};
 use crate::secrets::SecretsError;
 use crate::session::SessionError;
 use crate::source::SourceError;
@@ -24,7 +24,7 @@ use super::output::Usage;
 type ClassOf = fn(&(dyn Error + 'static)) -> Option<ExitClass>;
 
 /// Every type of error that knows its class.
-const CLASSIFIED: [ClassOf; 15] = [
+const CLASSIFIED: [ClassOf; 16] = [
     class_of::<ApplyError>,
     class_of::<BoardError>,
     class_of::<BuildError>,
@@ -32,6 +32,7 @@ const CLASSIFIED: [ClassOf; 15] = [
     class_of::<DiskError>,
     class_of::<FsError>,
     class_of::<CgroupV1Unsupported>,
+    class_of::<NetworkError>,
     class_of::<OsError>,
     class_of::<OverlayError>,
     class_of::<PlanError>,

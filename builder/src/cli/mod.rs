@@ -19,7 +19,12 @@ mod overlays;
 mod place;
 mod plan;
 mod rotate;
+#[cfg(unix)]
 mod run;
+#[cfg(unix)]
+mod run_images;
+#[cfg(unix)]
+mod run_view;
 mod update;
 mod vendor;
 
@@ -67,8 +72,9 @@ enum Command {
     Diff(diff::Args),
     Rotate(rotate::Args),
     #[cfg(target_os = "linux")]
-    Flash(flash::Args),
-    Run(run::Args),
+    Flash(Box<flash::Args>),
+    #[cfg(unix)]
+    Run(Box<run::Args>),
     Update(Box<update::Args>),
     Vendor(Box<vendor::Args>),
     Images(Box<images::Args>),
@@ -142,6 +148,7 @@ impl Command {
             Self::Rotate(args) => args.run(),
             #[cfg(target_os = "linux")]
             Self::Flash(args) => args.run(),
+            #[cfg(unix)]
             Self::Run(args) => args.run(),
             Self::Update(args) => args.run(),
             Self::Vendor(args) => args.run(),
