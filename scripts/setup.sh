@@ -28,8 +28,8 @@ DEMO=("${HOST_COMPILER[@]}" "${PI_COMPILER[@]}"
     fdisk gdisk e2fsprogs dosfstools mtools systemd
     # the k3s release around the stand-in
     openssl zstd
-    # booting the node
-    qemu-system-arm)
+    # booting the node; qemu-img makes its disk
+    qemu-system-arm qemu-utils)
 
 TEST=("${BUILD[@]}" "${DEMO[@]}"
     # checking what was written: archives, YAML, accounts, keys, units; systemd-analyze, systemctl and journalctl
@@ -40,8 +40,8 @@ TEST=("${BUILD[@]}" "${DEMO[@]}"
     apt-utils gnupg
     # serving and fetching in tests, measuring in benches
     curl procps time
-    # booting PCs; qemu-img
-    qemu-system-x86 qemu-utils ovmf)
+    # booting PCs
+    qemu-system-x86 ovmf)
 
 # A browser, what drives it, letters for it, and what reads its picture of a QR code.
 PAGE=(chromium chromium-driver fonts-dejavu-core zbar-tools curl)

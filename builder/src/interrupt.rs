@@ -47,6 +47,11 @@ impl Interrupt {
         self.0.load(Ordering::Relaxed)
     }
 
+    /// Whether it was asked to stop; from now on, whether it is asked once more.
+    pub fn take(&self) -> bool {
+        self.0.swap(false, Ordering::Relaxed)
+    }
+
     /// For `?` in a loop.
     pub fn check(&self) -> Result<(), Interrupted> {
         if self.is_raised() { Err(Interrupted) } else { Ok(()) }
@@ -78,5 +83,6 @@ mod tests {
         assert_eq!(clone.check(), Ok(()));
         interrupt.raise();
         assert_eq!(clone.check(), Err(Interrupted));
+        assert!(clone.take() && !interrupt.take());
     }
 }

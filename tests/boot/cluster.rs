@@ -7,12 +7,12 @@ use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hc_firstboot::report::ReportStatus;
-use hcimage::run::lab::LabNetwork;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::guest::Guest;
+use crate::guest::{Guest, TestNetwork};
 use crate::impostor::{Impostor, SHOWN_MAC};
+use crate::rehearsal::a_cluster_is_rehearsed;
 use hcimage_testkit::base::{K3S_VERSION, base, k3s_release};
 use hcimage_testkit::hcimage::{hcimage, succeed};
 use hcimage_testkit::tools::{check, mtype, run};
@@ -41,7 +41,7 @@ fn cluster_file() -> String {
 
 struct Lab {
     dir: TempDir,
-    network: LabNetwork,
+    network: TestNetwork,
 }
 
 impl Lab {
@@ -50,7 +50,7 @@ impl Lab {
         fs::write(dir.path().join("cluster.toml"), cluster_file()).unwrap();
         let shop = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: shop\n";
         fs::write(dir.path().join("shop.yaml"), shop).unwrap();
-        let network = LabNetwork::start(SocketAddrV4::new(SERVER, 6443)).unwrap();
+        let network = TestNetwork::start(SocketAddrV4::new(SERVER, 6443));
         Self { dir, network }
     }
 
@@ -135,10 +135,11 @@ pub(crate) fn copy(from: &Path, to: &Path) {
 fn a_cluster_forms_whoever_is_switched_on_first() {
     let lab = Lab::new();
     lab.build("out");
+    a_cluster_is_rehearsed(lab.dir.path());
     copy(&lab.image("out", "lab-3"), &lab.image("flashed-again", "lab-3"));
 
     // An agent whose address somebody else has, one whose clock stands years in the past, and no server yet.
-    let impostor = Impostor::new(&lab.network.socket(), FIRST_AGENT);
+    let impostor = Impostor::new(lab.network.plug_in(), FIRST_AGENT);
     let mut first = lab.start("out", "lab-2", None);
     let mut second = lab.start("out", "lab-3", Some("2001-01-01"));
     first.wait_for(SHOWN_MAC);

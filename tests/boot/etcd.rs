@@ -7,12 +7,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hc_firstboot::report::ReportStatus;
-use hcimage::run::lab::LabNetwork;
 use tempfile::TempDir;
 
 use crate::cluster::{copy, curl, kubectl};
 use crate::cuts::check_after_cut;
-use crate::guest::Guest;
+use crate::guest::{Guest, TestNetwork};
 use hcimage_testkit::base::{K3S_VERSION, base, k3s_release};
 use hcimage_testkit::hcimage::{hcimage, succeed};
 use hcimage_testkit::tools::{debugfs_write, mtype, run};
@@ -32,7 +31,7 @@ const OBJECTS: &str = "/api/v1/namespaces/default/configmaps";
 
 struct Lab {
     dir: TempDir,
-    network: LabNetwork,
+    network: TestNetwork,
 }
 
 impl Lab {
@@ -53,7 +52,7 @@ impl Lab {
             nodes.join("\n")
         );
         fs::write(dir.path().join("cluster.toml"), file).unwrap();
-        let network = LabNetwork::start(SocketAddrV4::new(FIRST, 6443)).unwrap();
+        let network = TestNetwork::start(SocketAddrV4::new(FIRST, 6443));
         succeed(hcimage(dir.path()).args(["build", "--k3s"]).arg(k3s_release().join(K3S_VERSION)));
         Self { dir, network }
     }

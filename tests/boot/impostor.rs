@@ -2,7 +2,6 @@
 
 use std::net::{Ipv4Addr, Shutdown};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::thread;
 
 use hcimage::run::switch::{receive, send};
@@ -17,9 +16,8 @@ pub(crate) const SHOWN_MAC: &str = "02:ba:db:ad:00:01";
 pub(crate) struct Impostor(UnixStream);
 
 impl Impostor {
-    /// Takes `address` on the network of the switch behind `socket`.
-    pub(crate) fn new(socket: &Path, address: Ipv4Addr) -> Self {
-        let stream = UnixStream::connect(socket).unwrap();
+    /// Takes `address` on the network of the switch that has this port.
+    pub(crate) fn new(stream: UnixStream, address: Ipv4Addr) -> Self {
         let mut port = stream.try_clone().unwrap();
         thread::spawn(move || {
             while let Ok(frame) = receive(&mut port) {

@@ -17,6 +17,7 @@ mod packages;
 mod page;
 mod publishers;
 mod raspi3b;
+mod rehearsal;
 mod seldom;
 mod vlan;
 
@@ -27,7 +28,7 @@ use hcimage_testkit::proof::{Level, Proof};
 use node::Node;
 
 /// The kernel of the image itself, loaded by QEMU.
-const BY_KERNEL: Start<'static> = Start::Kernel { from: None };
+const BY_KERNEL: Start = Start::Kernel;
 
 #[test]
 fn a_pi_with_network_manager_is_ready() {

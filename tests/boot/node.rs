@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use hc_firstboot::report::ReportStatus;
 use hcimage::board::{Board, Boards, Storage};
 use hcimage::interrupt::Interrupt;
-use hcimage::run::{Forward, Machine, Network, Start, Vm, VmError};
+use hcimage::run::{Accelerator, Disk, Forward, Machine, Network, Start, Vm, VmError};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -330,16 +330,19 @@ impl Node {
     fn start_once(&self, by: Start, disks: &[&Path]) -> Vm {
         let machine = Machine {
             board: &self.board,
-            image: &self.image(),
+            disk: Disk::raw(self.image()),
+            image: None,
             start: by,
-            disks: disks.iter().map(|path| path.to_path_buf()).collect(),
+            disks: disks.iter().map(|path| Disk::raw(*path)).collect(),
             memory: 1024,
+            cpus: 2,
+            accelerator: Accelerator::Tcg,
             network: Network::Alone {
                 forward: Some(Forward { host: self.port, guest: SocketAddrV4::new(ADDRESS, 6443) }),
             },
             clock: None,
         };
-        Vm::start(&machine, &Interrupt::new()).unwrap()
+        Vm::start(machine, &Interrupt::new()).unwrap()
     }
 
     pub(crate) fn wait_for_end(&self, vm: &Vm, console: &mut Vec<String>, wanted: ReportStatus) {

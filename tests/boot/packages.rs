@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use hc_firstboot::report::ReportStatus;
 use hcimage::run::Network;
-use hcimage::run::lab::LabNetwork;
 
 use crate::cuts::check_after_cut;
-use crate::guest::{Guest, add_unit, one_server, probed};
+use crate::guest::{Guest, TestNetwork, add_unit, one_server, probed};
 use hcimage_testkit::base::{K3S_VERSION, base, k3s_release, root};
 use hcimage_testkit::hcimage::{hcimage, succeed};
 use hcimage_testkit::tools::{debugfs, debugfs_put};
@@ -116,7 +115,7 @@ fn four_nodes_have_what_longhorn_needs() {
     );
     fs::write(dir.path().join("cluster.toml"), file).unwrap();
     succeed(hcimage(dir.path()).args(["build", "--k3s"]).arg(k3s_release().join(K3S_VERSION)));
-    let network = LabNetwork::start(SocketAddrV4::new(Ipv4Addr::new(10, 0, 2, 11), 6443)).unwrap();
+    let network = TestNetwork::start(SocketAddrV4::new(Ipv4Addr::new(10, 0, 2, 11), 6443));
     let unit = format!(
         "[Service]\nType=exec\nExecStart=/bin/sh -c 'until test -e /var/lib/hcimage/finished; do sleep 1; done; cd /var/log; \
          systemctl is-active iscsid >probe.active; cat /proc/modules >probe.modules; stat -c \"%%u:%%g %%a\" /k8s-data/longhorn \

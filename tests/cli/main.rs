@@ -13,5 +13,6 @@ mod init;
 mod interrupt;
 mod lock;
 mod overlays;
+mod run;
 mod sbom;
 mod usage;

@@ -272,6 +272,7 @@ pub(crate) const BUILDER: &[Room] = &[
             "progress",
             "support_matrix",
             "terminal",
+            "watch",
             "value",
             "disk",
             "doctor",

@@ -13,7 +13,7 @@ use crate::os::OsError;
 use crate::overlays::OverlayError;
 use crate::pipeline::BuildError;
 use crate::plan::PlanError;
-use crate::run::UefiError;
+use crate::run::{NetworkError, UefiError};
 use crate::secrets::SecretsError;
 use crate::session::SessionError;
 use crate::source::SourceError;
@@ -27,7 +27,7 @@ use super::output::Usage;
 type ClassOf = fn(&(dyn Error + 'static)) -> Option<ExitClass>;
 
 /// Every type of error that knows its class.
-const CLASSIFIED: [ClassOf; 18] = [
+const CLASSIFIED: [ClassOf; 19] = [
     class_of::<ApplyError>,
     class_of::<BoardError>,
     class_of::<BuildError>,
@@ -36,6 +36,7 @@ const CLASSIFIED: [ClassOf; 18] = [
     class_of::<DiskError>,
     class_of::<FsError>,
     class_of::<CgroupV1Unsupported>,
+    class_of::<NetworkError>,
     class_of::<OsError>,
     class_of::<OverlayError>,
     class_of::<PlanError>,

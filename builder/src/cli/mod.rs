@@ -20,7 +20,12 @@ mod overlays;
 mod place;
 mod plan;
 mod rotate;
+#[cfg(unix)]
 mod run;
+#[cfg(unix)]
+mod run_images;
+#[cfg(unix)]
+mod run_view;
 mod update;
 mod vendor;
 mod watch;
@@ -70,8 +75,9 @@ enum Command {
     Doctor(doctor::Args),
     Rotate(rotate::Args),
     #[cfg(target_os = "linux")]
-    Flash(flash::Args),
-    Run(run::Args),
+    Flash(Box<flash::Args>),
+    #[cfg(unix)]
+    Run(Box<run::Args>),
     Watch(watch::Args),
     Update(Box<update::Args>),
     Vendor(Box<vendor::Args>),
@@ -147,6 +153,7 @@ impl Command {
             Self::Rotate(args) => args.run(),
             #[cfg(target_os = "linux")]
             Self::Flash(args) => args.run(),
+            #[cfg(unix)]
             Self::Run(args) => args.run(),
             Self::Watch(args) => args.run(),
             Self::Update(args) => args.run(),

@@ -2,10 +2,9 @@
 //!
 //! QEMU's machine wants a card whose size is a power of two (QEMU's documentation, "Raspberry Pi boards").
 
-use std::path::Path;
 use std::process::Command;
 
-use super::machine::{Machine, Network, escaped, netdev};
+use super::machine::{Machine, Network, drive, netdev};
 
 /// Of Raspberry Pi's own range. Linux calls a USB network card with an address of nobody's range `usb0`, others `eth0`.
 const MAC: &str = "b8:27:eb:00:00:01";
@@ -13,10 +12,9 @@ const MAC: &str = "b8:27:eb:00:00:01";
 pub(super) fn plug_in(command: &mut Command, machine: &Machine) {
     // The first port is the PL011, which belongs to Bluetooth; the console is on the second.
     command.args(["-serial", "null", "-serial", "stdio"]);
-    let drive = |path: &Path, rest: &str| format!("file={},format=raw,{rest}", escaped(path));
-    command.arg("-drive").arg(drive(machine.image, "if=sd"));
+    command.arg("-drive").arg(format!("{},if=sd", drive(&machine.disk)));
     for (number, disk) in machine.disks.iter().enumerate() {
-        command.arg("-drive").arg(drive(disk, &format!("if=none,id=d{number}")));
+        command.arg("-drive").arg(format!("{},if=none,id=d{number}", drive(disk)));
         command.arg("-device").arg(format!("usb-storage,drive=d{number}"));
     }
     // For the three keys that restart it: there is no power button.

@@ -53,6 +53,14 @@ pub(super) fn plug_in(command: &mut Command, board: &Board, files: &Path) -> Res
     Ok(())
 }
 
+/// Whether a machine for the board can start by UEFI on this computer.
+///
+/// # Errors
+/// Where the board does not, or no firmware is installed.
+pub fn check(board: &Board) -> Result<(), UefiError> {
+    find(board, Path::new("/")).map(|_| ())
+}
+
 /// The board's firmware in the file system below `root`.
 fn find(board: &Board, root: &Path) -> Result<(PathBuf, PathBuf), UefiError> {
     if (board.architecture, board.boot) != (Arch::X86_64, BootMethod::Grub) {

@@ -1,9 +1,10 @@
 //! A QEMU process: its console as lines, its power button, and its end with its owner's.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::io::{self, BufRead, BufReader, Read};
+use std::net::SocketAddrV4;
+use std::path::PathBuf;
 use std::process::{Child, ExitStatus};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, TryRecvError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,8 +13,13 @@ use crate::interrupt::{Interrupt, Interrupted};
 use crate::os::OsError;
 use crate::source::leftovers::RunDir;
 
+use serde_json::{Value, json};
+
 use super::kernel::KernelError;
 use super::machine::{Machine, command, program};
+use super::monitor::{Expected, Monitor};
+use super::process;
+use super::subnet::NetworkError;
 use super::uefi::UefiError;
 
 /// Why a machine did not start or did not do what was expected.
@@ -65,6 +71,36 @@ pub enum VmError {
         /// What the board runs.
         needs: Arch,
     },
+    /// hcimage did not build the image.
+    #[error("{} was not built by hcimage, or not by this version: {why}", image.display())]
+    NotBuilt {
+        /// The image.
+        image: PathBuf,
+        /// What is missing.
+        why: String,
+    },
+    /// Nothing to run.
+    #[error("there are no nodes")]
+    NoNodes,
+    /// The nodes cannot be on one network.
+    #[error("putting the nodes on one network")]
+    Network(#[from] NetworkError),
+    /// The router forwards no port.
+    #[error("QEMU does not forward a port to {to}: {said}")]
+    NoForward {
+        /// Where to.
+        to: SocketAddrV4,
+        /// What QEMU said.
+        said: String,
+    },
+    /// Another program that is needed failed.
+    #[error("{program} failed: {said}")]
+    Program {
+        /// The program.
+        program: &'static str,
+        /// The end of what it said.
+        said: String,
+    },
     /// The user pressed Ctrl-C.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
@@ -82,6 +118,9 @@ const LONGEST_LINE: u64 = 4096;
 /// The most lines that wait for whoever reads them; the guest waits too then.
 const MOST_WAITING: usize = 16_384;
 
+/// The most lines that are passed on at once: other machines have their turn too.
+const MOST_AT_ONCE: usize = 1000;
+
 /// How often a wait checks for an interrupt.
 const TICK: Duration = Duration::from_millis(200);
 
@@ -90,42 +129,51 @@ const TICK: Duration = Duration::from_millis(200);
 pub struct Vm {
     child: Child,
     lines: Receiver<String>,
-    monitor: TcpStream,
-    button: &'static str,
+    monitor: Monitor,
+    button: Value,
     interrupt: Interrupt,
     _files: RunDir,
 }
 
-/// The power button.
-const BUTTON: &str = r#"{"execute":"system_powerdown"}"#;
-
-/// Where there is none, as on a Raspberry Pi: systemd restarts, and QEMU ends at that.
-const CTRL_ALT_DELETE: &str = concat!(
-    r#"{"execute":"send-key","arguments":{"keys":[{"type":"qcode","data":"ctrl"},"#,
-    r#"{"type":"qcode","data":"alt"},{"type":"qcode","data":"delete"}]}}"#
-);
+/// The power button; where there is none, as on a Raspberry Pi, the three keys at which systemd restarts, and QEMU ends at that.
+fn button(has_power_button: bool) -> Value {
+    if has_power_button {
+        return json!({ "execute": "system_powerdown" });
+    }
+    let keys = ["ctrl", "alt", "delete"].map(|key| json!({ "type": "qcode", "data": key }));
+    json!({ "execute": "send-key", "arguments": { "keys": keys } })
+}
 
 impl Vm {
     /// Starts QEMU on the image.
-    pub fn start(machine: &Machine, interrupt: &Interrupt) -> Result<Self, VmError> {
+    ///
+    /// # Errors
+    /// Where the image cannot be booted on this machine, and where QEMU does not start.
+    pub fn start(machine: Machine, interrupt: &Interrupt) -> Result<Self, VmError> {
         let files = RunDir::new().map_err(io_error("making a temporary directory"))?;
-        let mut command = command(machine, files.path())?;
-        // QEMU connects to us: no race on who is first, and nothing but the loopback address is used.
-        let listener =
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(io_error("opening the monitor"))?;
-        let address = listener.local_addr().map_err(io_error("opening the monitor"))?;
-        command.arg("-qmp").arg(format!("tcp:{address}"));
-        let mut child = command.spawn().map_err(|source| not_started(program(machine), source))?;
+        let mut command = command(&machine, files.path())?;
+        let expected = Expected::open()?;
+        command.arg("-qmp").arg(expected.option()?);
+        let (qemu, button) = (program(machine.board), button(machine.board.qemu.device_tree.is_none()));
+        let child = process::spawn(command, machine.network.into_port());
+        let mut child = child.map_err(|source| not_started(qemu, source))?;
         let lines = read_lines(&mut child);
-        let monitor = accept(&listener, &mut child).inspect_err(|_| {
-            // There is no `Vm` yet to do it when dropped.
-            let _ = child.kill();
-            let _ = child.wait();
-        })?;
-        let button = if machine.board.qemu.device_tree.is_some() { CTRL_ALT_DELETE } else { BUTTON };
-        let mut vm = Self { child, lines, monitor, button, interrupt: interrupt.clone(), _files: files };
-        vm.qmp_send(r#"{"execute":"qmp_capabilities"}"#)?;
-        Ok(vm)
+        // There is no `Vm` yet to do it when dropped.
+        let monitor = expected.accept(&mut child).inspect_err(|_| process::end(&mut child))?;
+        Ok(Self { child, lines, monitor, button, interrupt: interrupt.clone(), _files: files })
+    }
+
+    /// Passes on what its console has said since, without waiting, at most a thousand lines; says whether the machine
+    /// still runs.
+    pub fn poll(&self, mut see: impl FnMut(&str)) -> bool {
+        for _ in 0..MOST_AT_ONCE {
+            match self.lines.try_recv() {
+                Ok(line) => see(&line),
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return false,
+            }
+        }
+        true
     }
 
     /// Passes console lines to `see` until it answers `true`.
@@ -145,7 +193,6 @@ impl Vm {
                 Err(RecvTimeoutError::Timeout) if left > TICK => {}
                 Err(RecvTimeoutError::Timeout) => return Err(VmError::Timeout { what, within }),
                 Err(RecvTimeoutError::Disconnected) => {
-                    // Ctrl-C in a terminal reaches QEMU as well.
                     self.interrupt.check()?;
                     return Err(VmError::Ended { what });
                 }
@@ -153,10 +200,21 @@ impl Vm {
         }
     }
 
-    /// Presses the power button, or what the machine has for one, and waits for the guest to shut down.
+    /// Presses the power button, or what the machine has for one.
+    ///
+    /// # Errors
+    /// Where QEMU has ended.
+    pub fn press_button(&mut self) -> Result<(), VmError> {
+        self.monitor.send(&self.button)
+    }
+
+    /// Presses the button and waits for the guest to shut down.
+    ///
+    /// # Errors
+    /// Where it does not do so in time.
     pub fn power_off(mut self, within: Duration, mut see: impl FnMut(&str)) -> Result<ExitStatus, VmError> {
         const WHAT: &str = "power off";
-        self.qmp_send(self.button)?;
+        self.press_button()?;
         match self.wait_for(WHAT, within, |line| {
             see(line);
             false
@@ -166,17 +224,11 @@ impl Vm {
             Ok(()) => Err(VmError::Ended { what: WHAT }),
         }
     }
-
-    fn qmp_send(&mut self, command: &str) -> Result<(), VmError> {
-        writeln!(self.monitor, "{command}").map_err(io_error("sending a command to QEMU"))
-    }
 }
 
 impl Drop for Vm {
     fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        process::end(&mut self.child);
     }
 }
 
@@ -224,29 +276,6 @@ fn skip_line(console: &mut impl BufRead) -> io::Result<()> {
             return Ok(());
         }
     }
-}
-
-/// Waits for QEMU's connection; where QEMU ends at once, its own message is on stderr already.
-fn accept(listener: &TcpListener, child: &mut Child) -> Result<TcpStream, VmError> {
-    const WHAT: &str = "open its monitor";
-    let within = Duration::from_secs(60);
-    listener.set_nonblocking(true).map_err(io_error("opening the monitor"))?;
-    let deadline = Instant::now() + within;
-    while Instant::now() < deadline {
-        match listener.accept() {
-            Ok((stream, SocketAddr::V4(_) | SocketAddr::V6(_))) => {
-                stream.set_nonblocking(false).map_err(io_error("opening the monitor"))?;
-                return Ok(stream);
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(source) => return Err(VmError::Io { what: "opening the monitor".to_owned(), source }),
-        }
-        if child.try_wait().map_err(io_error("starting QEMU"))?.is_some() {
-            return Err(VmError::Ended { what: WHAT });
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
-    Err(VmError::Timeout { what: WHAT, within })
 }
 
 /// QEMU's program with the package that has it did not start.

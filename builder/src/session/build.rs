@@ -262,11 +262,13 @@ impl Destination {
         self.dir().join(format!("{node}.img"))
     }
 
-    pub(super) fn dir(&self) -> &Path {
+    /// The directory of a cluster's images.
+    pub fn dir(&self) -> &Path {
         self.path.as_deref().unwrap_or(Path::new(DIR))
     }
 
-    fn kubeconfig(&self) -> PathBuf {
+    /// The kubeconfig of a cluster.
+    pub fn kubeconfig(&self) -> PathBuf {
         self.dir().join(KUBECONFIG)
     }
 

@@ -1,6 +1,8 @@
 //! A machine that runs, with everything that its console said.
 
 use std::fs;
+use std::net::SocketAddrV4;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -8,7 +10,8 @@ use std::time::Duration;
 use hc_firstboot::report::ReportStatus;
 use hcimage::board::Boards;
 use hcimage::interrupt::Interrupt;
-use hcimage::run::{Machine, Network, Start, Vm, VmError};
+use hcimage::run::lab::LabNetwork;
+use hcimage::run::{Accelerator, Disk, Machine, Network, Router, Start, Vm, VmError};
 use tempfile::TempDir;
 
 use crate::base::{K3S_VERSION, base, k3s_release};
@@ -25,6 +28,36 @@ pub const POWER_OFF: Duration = Duration::from_secs(300);
 pub fn keep(console: &mut Vec<String>, line: &str) {
     console.push(line.to_owned());
     assert!(!line.contains("Kernel panic - not syncing"), "{}", console.join("\n"));
+}
+
+/// The network of the tests' clusters, 10.0.2.0/24, with a port that leads to one machine on it.
+pub struct TestNetwork {
+    lab: LabNetwork,
+    port: u16,
+}
+
+impl TestNetwork {
+    pub fn start(to: SocketAddrV4) -> Self {
+        let boards = Boards::load(None).unwrap();
+        let mut lab = LabNetwork::start(&Router::usual().unwrap(), false, boards.get("pc").unwrap()).unwrap();
+        let port = lab.forward(to).unwrap();
+        Self { lab, port }
+    }
+
+    /// The forwarded port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What machine number `number` is plugged into; the number makes its hardware address.
+    pub fn network(&self, number: u8) -> Network {
+        self.lab.network(format!("52:54:00:00:00:{number:02x}").parse().unwrap()).unwrap()
+    }
+
+    /// A port of the switch.
+    pub fn plug_in(&self) -> UnixStream {
+        self.lab.plug_in().unwrap()
+    }
 }
 
 pub struct Guest {
@@ -55,14 +88,17 @@ impl Guest {
         let board = boards.get(board).unwrap();
         let machine = Machine {
             board,
-            image,
-            start: Start::Kernel { from: kernel_from },
+            disk: Disk::raw(image),
+            image: kernel_from,
+            start: Start::Kernel,
             disks: Vec::new(),
             memory: 768,
+            cpus: 2,
+            accelerator: Accelerator::Tcg,
             network,
             clock,
         };
-        let vm = Vm::start(&machine, &Interrupt::new()).unwrap();
+        let vm = Vm::start(machine, &Interrupt::new()).unwrap();
         Self { vm, name: name.to_owned(), console: Vec::new() }
     }
 
