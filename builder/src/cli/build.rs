@@ -99,7 +99,10 @@ impl Report<'_> {
             writeln!(out, "{}", printable(&checksums.display().to_string()))?;
         }
         let images: Vec<_> = self.outcome.nodes.iter().map(|built| &built.image).collect();
-        for line in flash::instructions(&images, self.boards()) {
+        let steps = flash::instructions(&images, self.boards());
+        #[cfg(not(target_os = "linux"))]
+        let steps = super::flash::without_command(steps);
+        for line in steps {
             writeln!(out, "{}", printable(&line))?;
         }
         if let Some(kubeconfig) = &self.outcome.kubeconfig {

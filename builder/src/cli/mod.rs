@@ -8,7 +8,7 @@ mod cache;
 mod cat;
 mod diff;
 mod exit;
-#[cfg(target_os = "linux")]
+#[cfg_attr(not(target_os = "linux"), path = "disks.rs")]
 mod flash;
 mod images;
 mod init;
@@ -19,6 +19,7 @@ mod overlays;
 mod place;
 mod plan;
 mod rotate;
+#[cfg(unix)]
 mod run;
 mod update;
 mod vendor;
@@ -66,8 +67,8 @@ enum Command {
     Cat(cat::Args),
     Diff(diff::Args),
     Rotate(rotate::Args),
-    #[cfg(target_os = "linux")]
     Flash(flash::Args),
+    #[cfg(unix)]
     Run(run::Args),
     Update(Box<update::Args>),
     Vendor(Box<vendor::Args>),
@@ -140,8 +141,8 @@ impl Command {
             Self::Cat(args) => args.run(),
             Self::Diff(args) => args.run(),
             Self::Rotate(args) => args.run(),
-            #[cfg(target_os = "linux")]
             Self::Flash(args) => args.run(),
+            #[cfg(unix)]
             Self::Run(args) => args.run(),
             Self::Update(args) => args.run(),
             Self::Vendor(args) => args.run(),
