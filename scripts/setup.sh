@@ -5,7 +5,8 @@
 #   setup.sh build          installs these compilers
 #   setup.sh demo           installs what `make demo` needs: a compiler for the Pi, mmdebstrap, QEMU for Arm
 #   setup.sh test           installs what `make test` needs: build, demo, checkers of file systems and files, QEMU for PCs
-#   setup.sh --list GROUP   prints the packages of build, demo or test, one a line
+#   setup.sh windows        installs what `make windows` needs besides: a compiler for Windows
+#   setup.sh --list GROUP   prints the packages of build, demo, test or windows, one a line
 #
 # Installing needs root or sudo, and happens only where something is missing. No group has a network or login service
 # (NetworkManager, sshd, ...): tests run those from a directory of their own, see tests/bases/checkers.sh.
@@ -42,6 +43,9 @@ TEST=("${BUILD[@]}" "${DEMO[@]}"
     # booting PCs; qemu-img
     qemu-system-x86 qemu-utils ovmf)
 
+# Compiling hcimage.exe; Wine is unpacked and not installed (tests/windows/wine.sh).
+WINDOWS=(gcc-mingw-w64-x86-64)
+
 say() { printf 'setup: %s\n' "$*"; }
 
 die() {
@@ -59,6 +63,7 @@ packages() {
     case $1 in
     build) printf '%s\n' "${BUILD[@]}" ;;
     demo) printf '%s\n' "${DEMO[@]}" ;;
+    windows) printf '%s\n' "${WINDOWS[@]}" ;;
     test)
         printf '%s\n' "${TEST[@]}"
         # A kubectl from elsewhere is as good, and Debian's package does not install beside it.
@@ -203,6 +208,9 @@ test)
     install test
     install_rust aarch64 armv7
     enable_arm64_programs
+    ;;
+windows)
+    install windows
     ;;
 *) usage ;;
 esac
