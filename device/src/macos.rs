@@ -52,6 +52,8 @@ struct RawPart {
     name: String,
     #[serde(rename = "Size", default)]
     size: u64,
+    #[serde(rename = "VolumeName", default)]
+    label: String,
 }
 
 /// `diskutil info -plist` of a disk.
@@ -117,14 +119,18 @@ fn disk(entry: Entry, info: Info, system: &BTreeSet<String>) -> Disk {
         is_removable: info.removable_media_or_external_device && info.virtual_or_physical != "Virtual",
         is_read_only: !info.writable_media,
         mounts: system.contains(&entry.name).then(|| PathBuf::from("/")).into_iter().collect(),
-        parts: entry.parts.into_iter().map(|part| Part { name: part.name, size: part.size }).collect(),
+        parts: entry
+            .parts
+            .into_iter()
+            .map(|part| Part { name: part.name, size: part.size, label: part.label, ..Part::default() })
+            .collect(),
         ..Disk::default()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
     use super::*;
     use crate::disk::Refusal;
@@ -169,7 +175,8 @@ mod tests {
         let disks = list.all.into_iter().zip(infos).map(|(entry, info)| disk(entry, info, &system));
         let [built_in, card] = <[Disk; 2]>::try_from(disks.collect::<Vec<_>>()).unwrap();
         assert_eq!((card.path, card.model), (PathBuf::from("/dev/disk4"), "SDXC Reader".to_owned()));
-        assert_eq!(card.parts, [Part { name: "disk4s1".to_owned(), size: 536_870_912 }]);
+        let part = &card.parts[0];
+        assert_eq!((part.name.as_str(), part.label.as_str(), part.size), ("disk4s1", "bootfs", 536_870_912));
         // By way of the APFS container that it holds.
         assert_eq!(built_in.refusal(0, true), Some(Refusal::System("/".to_owned())));
         assert_eq!(

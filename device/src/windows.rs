@@ -124,6 +124,7 @@ fn disk(raw: RawDisk, parts: &[RawPart]) -> Disk {
             .map(|part| Part {
                 name: format!("partition {}", part.partition_number),
                 size: part.size.unwrap_or_default(),
+                ..Part::default()
             })
             .collect(),
         mounts: is_system.then(|| PathBuf::from(WINDOWS)).into_iter().collect(),
@@ -133,7 +134,7 @@ fn disk(raw: RawDisk, parts: &[RawPart]) -> Disk {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
     use super::*;
     use crate::disk::Refusal;
@@ -153,7 +154,8 @@ mod tests {
         assert_eq!(card.path, PathBuf::from(r"\\.\PhysicalDrive1"));
         assert_eq!((card.model.as_str(), card.serial.as_str()), ("Generic STORAGE DEVICE", "000000001206"));
         assert_eq!((card.size, card.sector, card.is_removable), (31_914_983_424, 512, true));
-        assert_eq!(card.parts, [Part { name: "partition 1".to_owned(), size: 268_435_456 }]);
+        let part = &card.parts[0];
+        assert_eq!((part.name.as_str(), part.size), ("partition 1", 268_435_456));
         assert_eq!(card.refusal(0, false), None);
         assert_eq!(system.refusal(0, true), Some(Refusal::System("Windows".to_owned())));
     }

@@ -154,7 +154,7 @@ fn the_images_of_a_cluster_are_the_same_bytes() {
     fs::copy(linux.at("cluster.secrets.toml"), windows.at("cluster.secrets.toml")).unwrap();
     succeed(&mut windows.with_inputs(&["build", "--checksums"], &base));
     let made = names(&linux.at("out"));
-    assert_eq!(made.len(), 3 * 3 + 2, "{made:?}");
+    assert_eq!(made.len(), 3 * 4 + 2, "{made:?}");
     assert_eq!(names(&windows.at("out")), made);
     for name in &made {
         assert_same(&desks, &format!("out/{name}"));
@@ -206,7 +206,7 @@ fn a_packed_base_becomes_the_same_image_for_a_pc() {
         let kept = names(&desk.at("cache/images"));
         assert_eq!(kept.iter().filter(|name| name.ends_with(".img")).count(), 1, "{kept:?}");
     }
-    for name in ["pc.img", "pc.img.manifest.json", "pc.img.cdx.json"] {
+    for name in ["pc.img", "pc.img.manifest.json", "pc.img.cdx.json", "pc.img.bmap"] {
         assert_same(&desks, name);
     }
     check(&desks[1].at("pc.img"), desks[1].dir.path());
