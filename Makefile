@@ -5,7 +5,7 @@
 .DEFAULT_GOAL := build
 .PHONY: help build release compilers setup programs programs-and-double bases checkers quick lint format clippy doc deny deny-offline check \
 	unit-test image-test other-test boot-test test simulate real-image ext4-matrix support-table support-check demo bench power-cuts \
-	boot-packages boot-publishers boot-more boot-etcd boot-raspi3b page-test bench-boot api-test overlay-judge node-judge helm-test real-charts etcd-test fuzz clean
+	boot-packages boot-publishers boot-more boot-etcd boot-raspi3b page-test windows bench-boot api-test overlay-judge node-judge helm-test real-charts etcd-test fuzz clean
 # A prerequisite comes before the next one, also with -j: setup before what needs it. cargo uses all processors by itself.
 .NOTPARALLEL:
 
@@ -192,6 +192,17 @@ page-test: ## the page of a node in Chromium, judged by axe-core and zbarimg; in
 	scripts/setup.sh page-test
 	npm install --silent --no-save --ignore-scripts --prefix target/page axe-core@$(AXE_CORE)
 	$(CARGO) test --locked --package hc-firstboot --test page -- --ignored --nocapture --test-threads 1
+
+# What the profile "demo" is for too: compiled once, run once.
+WINDOWS_PROFILE := demo
+WINDOWS_TARGET := x86_64-pc-windows-gnu
+windows: setup programs-and-double bases ## hcimage.exe, cross-built, and its images compared with those of Linux; installs mingw-w64
+	scripts/setup.sh windows
+	scripts/rust-target.sh $(WINDOWS_TARGET)
+	$(CARGO) build --locked --profile $(WINDOWS_PROFILE) --target $(WINDOWS_TARGET) --package hcimage --bin hcimage
+	tests/windows/wine.sh target/wine
+	HCIMAGE_EXE=$(abspath target/$(WINDOWS_TARGET)/$(WINDOWS_PROFILE)/hcimage.exe) HCIMAGE_WINE=$(abspath target/wine)/wine \
+		$(CARGO_TEST) --test windows -- --ignored --nocapture --test-threads 1
 
 bench-boot: setup programs-and-double bases checkers ## how long a node takes from power-on to Ready
 	$(CARGO) bench --locked --package hcimage --bench boot

@@ -6,10 +6,5 @@ set -eu
 
 target=$1-unknown-linux-musl
 [ "$1" != armv7 ] || target=${target}eabihf
-command -v rustup >/dev/null || exit 1
-if ! rustup target list --installed 2>/dev/null | grep -qx "$target"; then
-    echo "asking rustup for $target" >&2
-    # Without a network this fails at once; a network that answers nothing must not stop us for long.
-    timeout 60 rustup target add "$target" >/dev/null 2>&1
-fi
+"$(dirname "$0")/rust-target.sh" "$target"
 echo "$target"

@@ -6,7 +6,8 @@
 #   setup.sh demo           installs what `make demo` needs: a compiler for the Pi, mmdebstrap, QEMU for Arm
 #   setup.sh test           installs what `make test` needs: build, demo, checkers of file systems and files, QEMU for PCs
 #   setup.sh page-test      installs what `make page-test` needs: a browser
-#   setup.sh --list GROUP   prints the packages of build, demo, test or page-test, one a line
+#   setup.sh windows        installs what `make windows` needs besides: a compiler for Windows
+#   setup.sh --list GROUP   prints the packages of build, demo, test, page-test or windows, one a line
 #
 # Installing needs root or sudo, and happens only where something is missing. No group has a network or login service
 # (NetworkManager, sshd, ...): tests run those from a directory of their own, see tests/bases/checkers.sh.
@@ -46,6 +47,9 @@ TEST=("${BUILD[@]}" "${DEMO[@]}"
 # A browser, what drives it, letters for it, and what reads its picture of a QR code.
 PAGE=(chromium chromium-driver fonts-dejavu-core zbar-tools curl)
 
+# Compiling hcimage.exe; Wine is unpacked and not installed (tests/windows/wine.sh).
+WINDOWS=(gcc-mingw-w64-x86-64)
+
 say() { printf 'setup: %s\n' "$*"; }
 
 die() {
@@ -63,6 +67,7 @@ packages() {
     case $1 in
     build) printf '%s\n' "${BUILD[@]}" ;;
     demo) printf '%s\n' "${DEMO[@]}" ;;
+    windows) printf '%s\n' "${WINDOWS[@]}" ;;
     test)
         printf '%s\n' "${TEST[@]}"
         # A kubectl from elsewhere is as good, and Debian's package does not install beside it.
@@ -209,6 +214,9 @@ test)
     install test
     install_rust aarch64 armv7
     enable_arm64_programs
+    ;;
+windows)
+    install windows
     ;;
 *) usage ;;
 esac

@@ -61,6 +61,34 @@ pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
     Ok(text.to_owned())
 }
 
+/// Names that Windows takes for devices, in every directory and with every ending ("Naming Files, Paths, and Namespaces" of its
+/// documentation; Windows 11 takes some of them for files).
+const DEVICES: [&str; 6] = ["con", "prn", "aux", "nul", "conin$", "conout$"];
+
+/// Whether Windows has no file of this name: it stands for a device, has a character of Windows's own paths, or ends as no name does.
+pub fn is_refused_by_windows(name: &str) -> bool {
+    let stem = name.split(['.', ':']).next().unwrap_or_default().trim_end().to_ascii_lowercase();
+    let is_numbered = |port: &str| {
+        let number = stem.strip_prefix(port).unwrap_or_default();
+        matches!(number, "0" | "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9" | "¹" | "²" | "³")
+    };
+    DEVICES.contains(&stem.as_str())
+        || is_numbered("com")
+        || is_numbered("lpt")
+        || name.contains(['<', '>', ':', '"', '/', '\\', '|', '?', '*'])
+        || name.chars().any(|c| c < ' ')
+        || name.ends_with(['.', ' '])
+}
+
+/// Whether a path leads to another machine or to a device, on Windows: `\\server\share`, `\\.\COM1`, `\??\C:`. Windows logs in at the
+/// other machine with the user's name and a proof of his password.
+pub fn is_network_path_of_windows(path: &str) -> bool {
+    let is_slash = |c: char| matches!(c, '/' | '\\');
+    let rest = path.trim_start_matches(is_slash);
+    let slashes = path.len().saturating_sub(rest.len());
+    slashes > 1 || (slashes == 1 && rest.starts_with("??"))
+}
+
 #[cfg(unix)]
 fn nonblocking() -> i32 {
     i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default()
@@ -111,6 +139,55 @@ mod tests {
             assert!(error.contains(want), "{}: {error}", path.display());
         }
         assert!(read(&socket, TEXT_LIMIT).is_err());
+    }
+
+    #[test]
+    fn names_of_devices_are_no_names_of_files() {
+        for refused in [
+            "aux",
+            "AUX.img",
+            "nul.tar.gz",
+            "con .img",
+            "com1",
+            "Lpt9.x",
+            "com¹",
+            "a:b",
+            "a?",
+            "a.",
+            "a ",
+            "a\\b",
+            "conin$",
+        ] {
+            assert!(is_refused_by_windows(refused), "{refused}");
+        }
+        for fine in [
+            "auxiliary.img",
+            "com",
+            "com10",
+            "lpt-1.img",
+            "hc-1-cm4.img",
+            "k3s-airgap-images-arm64.tar.zst",
+            "ä b.img",
+        ] {
+            assert!(!is_refused_by_windows(fine), "{fine}");
+        }
+    }
+
+    #[test]
+    fn another_machine_and_a_device_are_told_from_a_path() {
+        for path in [
+            r"\\nas\share\x",
+            "//nas/share/x",
+            r"\/nas\x",
+            r"\\.\PhysicalDrive0",
+            r"\\?\UNC\nas\x",
+            r"\??\C:\x",
+        ] {
+            assert!(is_network_path_of_windows(path), "{path}");
+        }
+        for path in ["x", r"a\b", "/etc/x", r"C:\x", "C:/x", "../x"] {
+            assert!(!is_network_path_of_windows(path), "{path}");
+        }
     }
 
     #[test]

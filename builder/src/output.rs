@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, TempPath};
 
+use crate::local_file::is_refused_by_windows;
 use crate::progress::Progress;
 use crate::source::cache::sync_dir;
 use crate::source::leftovers;
@@ -58,6 +59,14 @@ pub enum OutputError {
         /// The output.
         path: PathBuf,
     },
+    /// Windows has no file of that name.
+    #[error(
+        "Windows takes {path} for a device, or has no such name; choose another --output, or another name for the node"
+    )]
+    NoName {
+        /// The output.
+        path: PathBuf,
+    },
     /// It cannot be written.
     #[error("writing {path}")]
     Io {
@@ -86,6 +95,10 @@ impl Output {
 
     /// Rejects what is in the way of a name. A link is not a regular file: what it leads to is not the output.
     pub(crate) fn check_name(&self, path: &Path) -> Result<()> {
+        let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        if cfg!(windows) && is_refused_by_windows(&name) {
+            return Err(OutputError::NoName { path: path.to_owned() });
+        }
         match path.symlink_metadata() {
             Ok(_) if !self.overwrite => Err(OutputError::Exists { path: path.to_owned() }),
             Ok(found) if !found.is_file() => Err(OutputError::NotAFile { path: path.to_owned() }),

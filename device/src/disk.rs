@@ -93,8 +93,11 @@ pub enum Refusal {
 }
 
 /// What a system is on.
-const SYSTEM: [&str; 9] =
-    ["/", "/boot", "/boot/efi", "/boot/firmware", "/efi", "/home", "/nix", "/usr", "/var"];
+const SYSTEM: [&str; 10] =
+    ["/", "/boot", "/boot/efi", "/boot/firmware", "/efi", "/home", "/nix", "/usr", "/var", WINDOWS];
+
+/// What stands in [`Disk::mounts`] of a disk that Windows runs or starts from.
+pub(crate) const WINDOWS: &str = "Windows";
 
 impl Disk {
     /// Why an image of so many bytes is not written to it; `with_fixed` allows disks that are built in.

@@ -111,11 +111,19 @@ impl Report<'_> {
             writeln!(out, "{}", printable(&path.display().to_string()))?;
         }
         let images: Vec<_> = self.outcome.nodes.iter().map(|built| &built.image).collect();
-        for line in flash::instructions(&images, self.boards()) {
+        let steps = flash::instructions(&images, self.boards());
+        #[cfg(not(target_os = "linux"))]
+        let steps = super::flash::without_command(steps);
+        for line in steps {
             writeln!(out, "{}", printable(&line))?;
         }
         if let Some(kubeconfig) = &self.outcome.kubeconfig {
-            let (path, api) = (flash::shell_word(kubeconfig), self.project.cluster.api_url());
+            // The shells of Windows share no other quotes.
+            let path = match cfg!(windows) {
+                true => format!("\"{}\"", printable(&kubeconfig.display().to_string())),
+                false => flash::shell_word(kubeconfig),
+            };
+            let api = self.project.cluster.api_url();
             writeln!(out, "then: kubectl --kubeconfig {path} get nodes   ({api})")?;
         }
         if let Some(existing) = &self.project.cluster.join {

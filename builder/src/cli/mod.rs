@@ -9,7 +9,6 @@ mod cat;
 mod diff;
 mod doctor;
 mod exit;
-#[cfg(target_os = "linux")]
 mod flash;
 mod images;
 mod init;
@@ -74,7 +73,6 @@ enum Command {
     Diff(diff::Args),
     Doctor(doctor::Args),
     Rotate(rotate::Args),
-    #[cfg(target_os = "linux")]
     Flash(Box<flash::Args>),
     #[cfg(unix)]
     Run(Box<run::Args>),
@@ -151,7 +149,6 @@ impl Command {
             Self::Diff(args) => args.run(),
             Self::Doctor(args) => args.run(),
             Self::Rotate(args) => args.run(),
-            #[cfg(target_os = "linux")]
             Self::Flash(args) => args.run(),
             #[cfg(unix)]
             Self::Run(args) => args.run(),

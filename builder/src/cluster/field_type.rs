@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::charts::{ChartName, ChartRepo, ChartVersion};
 use crate::formats::helm_chart::FailurePolicy;
+use crate::local_file::is_network_path_of_windows;
 use crate::source::k3s_version::K3sVersionReq;
 use crate::value::*;
 
@@ -158,6 +159,13 @@ impl FromStr for BoardName {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FileName(pub(super) String);
 
+impl FileName {
+    /// What is behind the last separator of this system: on Windows also `\`.
+    pub(super) fn last(&self) -> &str {
+        self.0.rsplit(std::path::is_separator).next().unwrap_or_default()
+    }
+}
+
 impl FromStr for FileName {
     type Err = InvalidValue;
 
@@ -165,6 +173,15 @@ impl FromStr for FileName {
         if text.starts_with("~/") {
             let message = format!("{text:?} begins with ~, which only a shell expands");
             return Err(InvalidValue::new(message, "use the full path"));
+        }
+        if cfg!(windows) && is_network_path_of_windows(text) {
+            let message = format!(
+                "{text:?} is on another machine, at which Windows would log in for whoever wrote this file"
+            );
+            return Err(InvalidValue::new(
+                message,
+                "copy it beside the cluster file, or give the share a drive letter",
+            ));
         }
         read::<Word>(text).map(|Word(text)| Self(text))
     }

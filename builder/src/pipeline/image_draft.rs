@@ -12,14 +12,15 @@ use super::Base;
 use super::error::{BuildError, GrowError};
 use crate::apply::{ChangeRecord, apply, pending_edits};
 use crate::bmap::block_map;
-use crate::disk::{ByteSize, Window, grow_last, order_for_firmware, set_disk_id};
+use crate::disk::{ByteSize, DiskError, Window, grow_last, order_for_firmware, set_disk_id};
 use crate::fs::Space;
 use crate::fs::ext4::{self, Need, Planned};
+use crate::local_file;
 use crate::os::{Access, OsError, OsImage, PartitionRole};
 use crate::output::Output;
 use crate::plan::{Action, DiskId, Edit, Plan};
 use crate::source::SourceContext;
-use crate::source::copy::copy_image;
+use crate::source::copy::copy_open_image;
 use crate::source::file_name;
 
 /// Free space that is left after the bundle, for the system's first boot (host keys, journal, package lists).
@@ -49,7 +50,9 @@ impl<'a> ImageDraft<'a> {
         output: &Output,
     ) -> Result<Self, BuildError> {
         let what = format!("copying {}", file_name(Path::new(&base.name)));
-        let (file, path, writing_back) = copy(cx, &base.path, &what, output)?;
+        let from = local_file::open(&base.path)
+            .map_err(|source| base.failed(DiskError::Io { what: "opening it", source }.into()))?;
+        let (file, path, writing_back) = copy(cx, (&from, &base.path), &what, output)?;
         let image = OsImage::from_file(file).map_err(|source| base.failed(source))?;
         let before = image.size().map_err(|source| base.failed(source))?.0;
         Ok(Self { cx, base, image, path, writing_back, before, changes: Vec::new() })
@@ -63,7 +66,7 @@ impl<'a> ImageDraft<'a> {
     /// A copy of this one, which is finished up to here, in the directory of `output`.
     pub(super) fn copy(&self, output: &Output) -> Result<Self, BuildError> {
         let what = format!("copying for {}", file_name(&output.path));
-        let (file, path, writing_back) = copy(self.cx, &self.path, &what, output)?;
+        let (file, path, writing_back) = copy(self.cx, (self.image.file(), &self.path), &what, output)?;
         let image = self.image.copied_to(file);
         let Self { cx, base, before, ref changes, .. } = *self;
         Ok(Self { cx, base, image, path, writing_back, before, changes: changes.clone() })
@@ -207,12 +210,12 @@ fn joined<T>(thread: JoinHandle<io::Result<T>>, does: &str) -> io::Result<T> {
 
 fn copy(
     cx: &SourceContext<'_>,
-    from: &Path,
+    from: (&File, &Path),
     what: &str,
     output: &Output,
 ) -> Result<(Arc<File>, TempPath, WriteBack), BuildError> {
     let temporary = output.temporary()?;
-    copy_image(cx.progress, cx.interrupt, what, from, temporary.as_file(), temporary.path())?;
+    copy_open_image(cx.progress, cx.interrupt, what, from, temporary.as_file(), temporary.path())?;
     let (file, path) = temporary.into_parts();
     let writing_back = WriteBack::start(&file).map_err(|source| output.failed(source))?;
     Ok((Arc::new(file), path, writing_back))

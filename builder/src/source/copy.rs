@@ -24,9 +24,22 @@ pub fn copy_image(
     target_path: &Path,
 ) -> Result<()> {
     let from = local_file::open(source).context("opening", source)?;
+    copy_open_image(progress, interrupt, what, (&from, source), target, target_path)
+}
+
+/// As [`copy_image`], from a file that is open already and called `source.1`: what this process holds with a lock can be read on
+/// Windows only so.
+pub(crate) fn copy_open_image(
+    progress: &dyn Progress,
+    interrupt: &Interrupt,
+    what: &str,
+    (from, source): (&File, &Path),
+    target: &File,
+    target_path: &Path,
+) -> Result<()> {
     let size = from.metadata().context("looking at", source)?.len();
     let task = progress.start(what, Some(size));
-    let copy = Copy { interrupt, from: &from, target, size, source, target_path, task: task.as_ref() };
+    let copy = Copy { interrupt, from, target, size, source, target_path, task: task.as_ref() };
     copy.run()?;
     task.done();
     Ok(())

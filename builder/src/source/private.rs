@@ -1,4 +1,7 @@
 //! Files and directories that are the user's alone, in the cache: links are not followed, and nothing of another owner is used.
+//!
+//! Windows has access control lists in place of owners and modes. There the cache is as private as the directory that it is in,
+//! by default the user's own `%LOCALAPPDATA%`.
 
 use std::fs::{self, DirBuilder, File, Metadata};
 use std::io;
@@ -75,13 +78,15 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
 }
 
 /// Leaves a complete file to be read by its owner alone.
+#[cfg(unix)]
 pub(crate) fn make_read_only(file: &File) -> io::Result<()> {
-    let mut permissions = file.metadata()?.permissions();
-    #[cfg(unix)]
-    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o400);
-    #[cfg(not(unix))]
-    permissions.set_readonly(true);
-    file.set_permissions(permissions)
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o400))
+}
+
+/// The attribute of Windows would keep nobody from writing, but this program from removing the file.
+#[cfg(windows)]
+pub(crate) fn make_read_only(_file: &File) -> io::Result<()> {
+    Ok(())
 }
 
 /// Whether a file belongs to the user who runs this.
@@ -95,7 +100,14 @@ pub(crate) fn is_own(found: &Metadata) -> bool {
     }
 }
 
+/// `winbase.h`.
+#[cfg(windows)]
+const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000;
+
 fn open_with(options: &mut fs::OpenOptions, path: &Path) -> Result<Option<File>> {
+    // The link itself is opened, and is no regular file.
+    #[cfg(windows)]
+    std::os::windows::fs::OpenOptionsExt::custom_flags(options, FILE_FLAG_OPEN_REPARSE_POINT);
     #[cfg(unix)]
     {
         use rustix::fs::OFlags;

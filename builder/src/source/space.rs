@@ -11,11 +11,8 @@ pub(crate) fn free(dir: &Path) -> Option<u64> {
         let stat = rustix::fs::statvfs(dir).ok()?;
         stat.f_bavail.checked_mul(stat.f_frsize)
     }
-    #[cfg(not(unix))]
-    {
-        let _ = dir;
-        None
-    }
+    #[cfg(windows)]
+    fs4::available_space(dir).ok()
 }
 
 /// Fails if fewer than `need` bytes are free in `dir`. `what` is a gerund with the file's name.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use reqwest::Url;
 
 use super::error::{Result, SourceError};
+use crate::local_file::is_refused_by_windows;
 
 /// An `https` address without user name and password. Plain `http` is accepted only for loopback addresses (a local
 /// mirror), and for archives whose index is signed.
@@ -129,8 +130,8 @@ impl SourceUrl {
 pub(crate) fn is_plain_name(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with('.')
-        && !name.contains(['/', '\\', ':', '\0'])
         && !name.chars().any(char::is_control)
+        && !is_refused_by_windows(name)
 }
 
 fn percent_encode(name: &str) -> String {

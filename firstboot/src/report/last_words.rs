@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::own_secrets::own_secrets;
 use super::{date, view::hide};
-use crate::mask::mask;
 use crate::durable;
+use crate::mask::mask;
 use crate::sys::{Command, System};
 
 /// The tails of the logs at the last failure, without secrets; only root may read it.

@@ -1,7 +1,7 @@
 //! What the values of a seed must be.
 
 use std::collections::BTreeSet;
-use std::path::{Component, Path};
+use std::path::Path;
 
 use hc_common::value::Hostname;
 
@@ -163,17 +163,18 @@ fn number(place: &str, number: u64) -> Checked {
     i64::try_from(number).map(|_| ()).map_err(|_| value(place, format!("{number} is out of range")))
 }
 
-/// Absolute, and nothing in it that means another place than it reads.
+/// Absolute, and nothing in it that means another place than it reads. It is a path of the node, on whatever system the image is
+/// built: so by its text.
 fn absolute(place: &str, path: &Path) -> Checked {
-    let plain = |part: Component<'_>| matches!(part, Component::RootDir | Component::Normal(_));
-    if path.is_absolute() && path.components().all(plain) && printable(path) {
+    let is_plain = |text: &str| {
+        text.starts_with('/')
+            && text.split('/').all(|part| part != "..")
+            && !text.chars().any(char::is_control)
+    };
+    if path.to_str().is_some_and(is_plain) {
         return Ok(());
     }
     Err(value(place, format!("{path:?} is not an absolute path without `..`")))
-}
-
-fn printable(path: &Path) -> bool {
-    path.to_str().is_some_and(|text| !text.chars().any(char::is_control))
 }
 
 fn data_disk(disk: &DataDisk) -> Checked {

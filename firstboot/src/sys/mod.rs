@@ -2,15 +2,19 @@
 //!
 //! Phases use nothing else, so that tests can simulate a machine whose power fails at any step. Files are written in
 //! small steps (write, sync, rename, sync the directory), because a power cut can happen between them.
+//!
+//! The machine itself is a node, so Linux. The builder uses the types of this crate on other systems too.
 
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod arp;
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, unused_imports, reason = "only a node runs commands"))]
 mod command;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod dir;
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 mod real;
 mod tail;
+#[cfg_attr(not(target_os = "linux"), allow(dead_code, unused_imports, reason = "only a node asks servers"))]
 mod tls;
 
 use std::io::{self, Read};
@@ -19,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use command::{Command, Output};
-#[cfg(unix)]
+#[cfg(target_os = "linux")]
 pub use real::RealSystem;
 pub use tail::Tail;
 pub use tls::{Identity, TlsError, TlsRequest, Trust};

@@ -1,11 +1,14 @@
 //! `hcimage flash`.
 
-#[cfg(target_os = "linux")]
+#[cfg_attr(not(target_os = "linux"), path = "list_only.rs")]
 mod disk;
 mod image;
 mod turing_pi;
 
 use std::path::PathBuf;
+
+#[cfg(not(target_os = "linux"))]
+pub(super) use disk::without_command;
 
 use crate::turing_pi::{Host, Slot};
 
@@ -89,12 +92,5 @@ impl Args {
             return self.to_turing_pi(what, host, slot);
         }
         self.to_disk()
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn to_disk(self) -> anyhow::Result<()> {
-        anyhow::bail!(
-            "writing to disks is not done on this system yet: bmaptool, or Raspberry Pi Imager, writes the image"
-        )
     }
 }

@@ -105,7 +105,7 @@ fn manifests(file: &File, problems: &mut Problems<'_>) {
 }
 
 fn file_name(field: &Field<FileName>) -> &str {
-    field.value.0.rsplit('/').next().unwrap_or_default()
+    field.value.last()
 }
 
 /// What k3s calls a manifest: the part of the file's name before the first dot.

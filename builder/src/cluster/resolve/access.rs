@@ -87,7 +87,7 @@ fn access(table: ConfigTable, reader: &mut Reader<'_, '_>) -> RegistryAccess {
 
 pub(super) fn manifest(field: &Field<FileName>, reader: &mut Reader<'_, '_>) -> Option<Manifest> {
     let text = reader.text(&field.value, &field.span)?;
-    let name = field.value.0.rsplit('/').next().unwrap_or_default().to_owned();
+    let name = field.value.last().to_owned();
     let refused = |bad: BadManifest| {
         let hint = match bad {
             BadManifest::Name(_) | BadManifest::Packaged(_) => "rename the file",

@@ -13,6 +13,8 @@ use super::file::{self, SCHEMA, Unreadable};
 use super::pki::NOT_BEFORE;
 use super::{Item, MemberSecrets, OwnTokens, Rotation, Secret, Secrets, Warning, check, member};
 use crate::local_file;
+#[cfg(windows)]
+use crate::source::digest::Sha256Digest;
 use crate::value::{DnsLabel, Hostname};
 
 /// The secrets for a build, and whether they are new.
@@ -252,9 +254,11 @@ fn write(path: &Path, content: &Secret, replace: bool) -> Result<(), SecretsErro
     crate::source::cache::sync_dir(dir(path)).map_err(failed)
 }
 
-/// The target of a symbolic link, so that the target is replaced and not the link.
+/// The target of a symbolic link, so that the target is replaced and not the link. Any other path stays as the user wrote it: a
+/// whole path of Windows has a form of its own, which nobody wants to read.
 fn real(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| path.into())
+    let target = if path.is_symlink() { path.canonicalize().ok() } else { None };
+    target.unwrap_or_else(|| path.into())
 }
 
 fn dir(path: &Path) -> &Path {
@@ -272,10 +276,18 @@ fn lock(path: &Path) -> Result<File, SecretsError> {
     Ok(file)
 }
 
-/// Other systems do not lock directories: there, the second of two concurrent first builds fails.
-#[cfg(not(unix))]
-fn lock(_path: &Path) -> Result<(), SecretsError> {
-    Ok(())
+/// Windows locks no directories: a file in the user's own directory for temporary files, which is named by the directory, is
+/// locked in its place.
+#[cfg(windows)]
+fn lock(path: &Path) -> Result<File, SecretsError> {
+    let dir = dir(path);
+    let failed = |source| SecretsError::Io { what: format!("locking {}", dir.display()), source };
+    let whole = dir.canonicalize().map_err(failed)?;
+    let name = Sha256Digest::of(whole.as_os_str().as_encoded_bytes());
+    let at = std::env::temp_dir().join(format!("hcimage-{name}.lock"));
+    let file = File::options().create(true).truncate(false).write(true).open(at).map_err(failed)?;
+    file.lock().map_err(failed)?;
+    Ok(file)
 }
 
 #[cfg(unix)]
@@ -291,7 +303,7 @@ fn owner_only(file: &File, path: &Path) -> Result<(), SecretsError> {
 }
 
 /// Windows has access control lists instead of modes; the file inherits those of its directory.
-#[cfg(not(unix))]
+#[cfg(windows)]
 fn owner_only(_file: &File, _path: &Path) -> Result<(), SecretsError> {
     Ok(())
 }

@@ -69,6 +69,16 @@ fn a_new_node_adds_one_line() {
     assert_eq!(open(&path, "home", &[name("hc-4")], CLOCK).unwrap().secrets, opened.secrets);
 }
 
+/// As editors of Windows save it.
+#[test]
+fn other_line_ends_change_no_secret() {
+    let (_dir, path) = with_file();
+    let before = open(&path, "home", &names(), CLOCK).unwrap().secrets;
+    let text = String::from_utf8(bytes(&path)).unwrap();
+    std::fs::write(&path, text.replace('\n', "\r\n")).unwrap();
+    assert_eq!(open(&path, "home", &names(), CLOCK).unwrap().secrets, before);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_file_that_others_can_read_is_an_error() {
