@@ -21,7 +21,7 @@ use super::super::output::{self, Usage};
 use super::Args;
 
 impl Args {
-    pub(super) fn to_disk(self) -> anyhow::Result<()> {
+    pub(super) fn to_disk(&self) -> anyhow::Result<()> {
         let (Some(what), Some(path)) = (&self.what, &self.disk) else { return self.incomplete() };
         let image = self.node.image(what)?.path;
         self.write(&image, path)

@@ -26,7 +26,7 @@ pub(in super::super) fn without_command(mut steps: Vec<String>) -> Vec<String> {
 }
 
 impl Args {
-    pub(super) fn to_disk(self) -> anyhow::Result<()> {
+    pub(super) fn to_disk(&self) -> anyhow::Result<()> {
         if self.what.is_some() || self.disk.is_some() {
             return Err(Usage(HOW.to_owned()).into());
         }
