@@ -9,6 +9,7 @@ pub mod join_probe;
 pub mod k3s_diagnosis;
 pub mod kube;
 pub mod overrides;
+#[cfg(target_os = "linux")]
 pub mod page;
 pub mod phase;
 pub mod report;

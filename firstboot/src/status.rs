@@ -82,6 +82,12 @@ impl NodeStatus {
         self.cluster.as_ref().map(|cluster| cluster.name.as_str())
     }
 
+    /// The same with other addresses, unless there are none.
+    pub fn with_addresses(&self, addresses: &[String]) -> Self {
+        let addresses = if addresses.is_empty() { self.addresses.clone() } else { addresses.to_vec() };
+        Self { addresses, ..self.clone() }
+    }
+
     /// The addresses of the node by which others reach it.
     pub fn addresses(&self) -> Vec<IpAddr> {
         self.addresses.iter().filter_map(|text| text.parse().ok()).collect()

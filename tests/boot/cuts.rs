@@ -10,6 +10,8 @@ use hcimage::run::Network;
 use tempfile::TempDir;
 
 use crate::guest::{Guest, K3S_IS, one_server, say_what_becomes_of_k3s};
+use hcimage_testkit::external_tool::outcome;
+use hcimage_testkit::hcimage::hcimage;
 use hcimage_testkit::tools::{debugfs, extract, partitions, run};
 
 /// As many power cuts as are made.
@@ -125,6 +127,9 @@ impl Node<'_> {
         );
         let last = console.iter().rev().find_map(|line| line.split_once(BEGINS));
         let phase = last.map_or_else(|| "at the start".to_owned(), |(_, words)| format!("[{words}"));
+        // What a power cut leaves is no damage: the node goes on at its next boot.
+        let told = outcome(hcimage(self.dir.path()).arg("doctor").arg(self.image()));
+        assert_eq!(told.status.code(), Some(0), "{phase}: {}", told.both());
         *cuts += 1;
         eprintln!("card {}, power cut {cuts}: {phase}", self.card);
         false

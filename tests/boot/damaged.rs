@@ -9,7 +9,8 @@ use hcimage::run::Network;
 
 use crate::guest::Guest;
 use hcimage_testkit::base::base;
-use hcimage_testkit::hcimage::{build, succeed};
+use hcimage_testkit::external_tool::outcome;
+use hcimage_testkit::hcimage::{build, hcimage, succeed};
 use hcimage_testkit::tools::{debugfs, mtype, partitions};
 
 /// Bytes in a block of the base's file system.
@@ -30,6 +31,12 @@ fn a_flipped_byte_in_the_bundle_stops_the_node() {
     assert!(status.contains("the bundle is damaged: /usr/local/bin/k3s"), "{status}");
     let wanted = debugfs(&image, "ls -p /etc/systemd/system/multi-user.target.wants");
     assert!(!wanted.contains("/k3s.service/"), "k3s must not be enabled with a damaged bundle: {wanted}");
+    // The card says why it stopped, and still gives back the wrong byte.
+    let told = outcome(hcimage(dir.path()).arg("doctor").arg(&image));
+    assert_eq!(told.status.code(), Some(4), "{}", told.both());
+    for words in ["the bundle is damaged: /usr/local/bin/k3s", "to do:"] {
+        assert!(told.stdout.contains(words), "{words}: {}", told.both());
+    }
 }
 
 /// In the middle of the file, where neither size nor anything else of the file system changes.

@@ -175,7 +175,7 @@ fn the_unit_of_the_page_has_no_rights() {
         .expect("systemd-analyze is needed: install the package systemd");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     let has = |line: &str| STATUS_UNIT_TEXT.lines().any(|l| l == line);
-    assert!(has(&format!("ConditionPathExists=!{}", hc_firstboot::state::FINISHED_PATH)));
+    assert!(has(&format!("ConditionPathExists=|!{}", hc_firstboot::state::FINISHED_PATH)));
     assert!(has(&format!("ExecStart={PROGRAM_PATH} serve")) && has("DynamicUser=yes"));
 }
 
@@ -186,7 +186,7 @@ fn the_unit_does_not_delay_the_boot_and_is_disabled_by_the_marker() {
     assert!(has(&format!("ConditionPathExists=!{}", hc_firstboot::state::FINISHED_PATH)));
     assert!(
         has("Type=exec")
-            && has("Restart=no")
+            && has("Restart=on-abnormal")
             && has("RestartForceExitStatus=75")
             && has("WantedBy=multi-user.target")
     );

@@ -147,7 +147,11 @@ fn what_must_not_be_overwritten_is_refused_and_stays_as_it_is() {
         command
     };
     fail(&mut flash(&[&device, "--yes", &device]), 1, &["built into this machine", "--fixed"]);
-    fail(&mut flash(&[&device, "--fixed", "--yes", "other"]), 2, &["other", &device]);
+    fail(
+        &mut flash(&[&device, "--fixed", "--yes", "other"]),
+        2,
+        &["--yes other", &format!("expected --yes {device}")],
+    );
     fail(&mut flash(&[&device, "--fixed"]), 2, &["--yes"]);
     fail(&mut flash(&[image.to_str().unwrap(), "--fixed", "--yes", "a"]), 2, &["is no disk"]);
     fail(&mut flash(&["/dev/hcimage-none", "--fixed", "--yes", "a"]), 1, &["/dev/hcimage-none"]);

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use hcimage_testkit::base::{K3S_VERSION, base, k3s_release};
 use hcimage_testkit::external_tool::{Outcome, outcome};
-use hcimage_testkit::hcimage::{build, hcimage};
+use hcimage_testkit::hcimage::{build, hcimage, succeed};
 use hcimage_testkit::tools::run;
 
 use super::limits::{Copy, ends, put, refuses, succeeds};
@@ -152,12 +152,13 @@ fn a_project_with_escapes() {
     assert!(!said.stderr.contains('\u{9b}'), "{:?}", said.stderr);
 }
 
-/// In QEMU's place a program that says what a hostile guest would: sequences, and a line without end.
+/// In QEMU's place, but for the network's router, a program that says what a hostile guest would: sequences, and a line without end.
 #[test]
 fn the_console_of_a_machine() {
     let dir = tempfile::tempdir().unwrap();
     let fake = "#!/usr/bin/env python3\n\
-        import socket, sys, time\n\
+        import os, socket, sys, time\n\
+        if 'none' in sys.argv: os.execv('/usr/bin/qemu-system-aarch64', sys.argv)\n\
         port = next(a for a in sys.argv if a.startswith('tcp:127.0.0.1:')).rsplit(':', 1)[1]\n\
         monitor = socket.create_connection(('127.0.0.1', int(port)))\n\
         out = sys.stdout.buffer\n\
@@ -165,12 +166,13 @@ fn the_console_of_a_machine() {
         out.write(b'\\x1b]52;c;' + b'x' * 50_000_000 + b'\\n')\n\
         out.flush()\n\
         time.sleep(1)\n";
+    succeed(build(dir.path(), "cm4", &base("pi-os-bookworm-like")).args(["--output", "node.img"]));
     let qemu = put(dir.path(), "bin/qemu-system-aarch64", fake);
     run(Command::new("chmod").arg("755").arg(&qemu));
     let path = format!("{}:{}", dir.path().join("bin").display(), std::env::var("PATH").unwrap());
     let mut command = hcimage(dir.path());
     command.env("PATH", path).env("TMPDIR", dir.path());
-    command.args(["run", "--board", "cm4", "--wait", "20"]).arg(base("pi-os-bookworm-like"));
+    command.args(["run", "--board", "cm4", "--wait", "20", "node.img"]);
     let said = refuses(&command, &["red plain", "the machine ended"]);
     // What is no text at all may be U+FFFD: the console is bytes.
     let said = Outcome { stderr: said.stderr.replace('\u{fffd}', "?"), ..said };

@@ -43,7 +43,7 @@ pub(crate) const FIRSTBOOT: &[Room] = &[
         uses: &["mask", "phase_error", "seed", "sys", "durable", "mounts", "state", "links"],
     },
     Room { name: "status", uses: &["report"] },
-    Room { name: "announce", uses: &["sys", "state", "report", "status"] },
+    Room { name: "announce", uses: &["sys", "state", "links", "report", "status"] },
     Room { name: "page", uses: &["base64", "phase_error", "sys", "state", "report"] },
     Room { name: "context", uses: &["phase_error", "seed", "sys", "overrides", "state", "report"] },
     Room { name: "clock", uses: &["phase_error", "seed", "sys", "join_probe", "sntp", "state", "report"] },

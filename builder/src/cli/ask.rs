@@ -1,7 +1,11 @@
 //! Questions on a terminal.
 
 use std::fmt::Display;
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use hc_common::text::printable::printable;
+
+use super::output::{self, Usage};
 
 /// Asks on `out` and reads answers from `input`.
 pub(super) struct Dialogue<'a> {
@@ -39,6 +43,38 @@ impl Dialogue<'_> {
                 Err(error) => writeln!(self.out, "  {error}")?,
             }
         }
+    }
+}
+
+/// Asks once on the terminal whether something is to be done that cannot be undone. Where nobody is there to ask, `--yes` with `answer`
+/// is what a script would say.
+pub(super) fn confirm(
+    given: Option<&str>,
+    answer: &str,
+    lost: &[String],
+    question: &str,
+) -> anyhow::Result<()> {
+    if let Some(given) = given {
+        if given != answer {
+            return Err(Usage(format!("expected --yes {answer}, found --yes {given}")).into());
+        }
+        return Ok(());
+    }
+    let stdin = io::stdin();
+    if !stdin.is_terminal() {
+        return Err(Usage(format!("nobody is there to ask: add --yes {answer}")).into());
+    }
+    let mut out = output::stderr();
+    for line in lost {
+        writeln!(out, "{}", printable(line))?;
+    }
+    write!(out, "{} [y/N] ", printable(question))?;
+    out.flush()?;
+    let mut answer = String::new();
+    stdin.lock().read_line(&mut answer)?;
+    match answer.trim().to_ascii_lowercase().as_str() {
+        "y" | "yes" => Ok(()),
+        _ => anyhow::bail!("not written"),
     }
 }
 

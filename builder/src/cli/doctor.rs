@@ -97,7 +97,12 @@ fn explain(error: io::Error) -> anyhow::Error {
 }
 
 fn masked(found: Vec<Finding>, card: &Card) -> Vec<Finding> {
-    let mask = |finding: Finding| Finding { what: card.mask.text(&finding.what), ..finding };
+    let mask = |Finding { what, advice, severity, class }: Finding| Finding {
+        what: card.mask.text(&what),
+        advice: card.mask.text(&advice),
+        severity,
+        class,
+    };
     found.into_iter().map(mask).collect()
 }
 

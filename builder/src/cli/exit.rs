@@ -13,7 +13,7 @@ use crate::os::OsError;
 use crate::overlays::OverlayError;
 use crate::pipeline::BuildError;
 use crate::plan::PlanError;
-use crate::run::{NetworkError, UefiError};
+use crate::run::{NetworkError, UefiError, VmError};
 use crate::secrets::SecretsError;
 use crate::session::SessionError;
 use crate::source::SourceError;
@@ -27,7 +27,7 @@ use super::output::Usage;
 type ClassOf = fn(&(dyn Error + 'static)) -> Option<ExitClass>;
 
 /// Every type of error that knows its class.
-const CLASSIFIED: [ClassOf; 19] = [
+const CLASSIFIED: [ClassOf; 20] = [
     class_of::<ApplyError>,
     class_of::<BoardError>,
     class_of::<BuildError>,
@@ -46,6 +46,7 @@ const CLASSIFIED: [ClassOf; 19] = [
     class_of::<UefiError>,
     class_of::<Unwell>,
     class_of::<Usage>,
+    class_of::<VmError>,
     class_of::<WatchError>,
 ];
 

@@ -1,5 +1,6 @@
 //! Whether the files that the builder vouches for have the digests of the build.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -11,10 +12,24 @@ use super::files::path;
 use crate::fs::ext4::Ext4;
 use crate::fs::{FileSystem, Kind};
 
+/// More bytes than the files of any build have.
+const MOST: u64 = 256 << 30;
+
 /// Reads all of them. Packages are removed once they are installed, so those may be missing from a card that was started.
 pub(super) fn check(root: &Ext4, seed: &Seed, started: bool) -> Bundle {
     let mut bundle = Bundle::default();
-    for file in &seed.bundle {
+    // The seed is the card's own: each file once, and together no more than an image has.
+    let mut seen = BTreeSet::new();
+    let mut left = MOST;
+    for file in seed.bundle.iter().filter(|file| seen.insert(&file.path)) {
+        if file.size > left {
+            bundle.bad.push((
+                file.path.display().to_string(),
+                "the seed names more than an image can have".to_owned(),
+            ));
+            break;
+        }
+        left = left.saturating_sub(file.size);
         match check_file(root, file) {
             Ok(true) => bundle.good = bundle.good.saturating_add(1),
             Ok(false) if started && file.path.starts_with(Path::new(PACKAGES_DIR)) => {}

@@ -162,6 +162,9 @@ impl Card {
         let Some(root) = &self.root else { return gatherer.mask() };
         let own = SECRET_DIRS.iter().map(|dir| (*dir, 1)).chain(places::SECRET_TREES);
         for found in own.flat_map(|(dir, depth)| files::walk(root, dir, depth, MOST_SECRET_FILES)) {
+            if gatherer.is_full() {
+                break;
+            }
             if found.kind != Kind::File || found.size > SECRET_FILE {
                 continue;
             }

@@ -113,6 +113,10 @@ impl Archive<'_> {
     /// A text, masked, as far as there is room.
     fn add(&mut self, name: &str, text: &str) {
         let used: usize = self.bytes.iter().map(|(_, text)| text.len()).sum();
+        // Before it is masked, which costs more than it to be left out.
+        if used.saturating_add(text.len()) > MOST {
+            return;
+        }
         let text = self.card.mask.text(text);
         let name = self.card.mask.name(name.trim_start_matches('/'));
         if used.saturating_add(text.len()) <= MOST {

@@ -32,6 +32,9 @@ pub struct Mask {
 #[derive(Debug, Default)]
 pub(super) struct Gatherer(BTreeSet<String>);
 
+/// So many values end the gathering: the card is not shown then.
+const MOST_GATHERED: usize = 4 * MOST;
+
 impl Gatherer {
     /// Values by their names, in a file that may have other things too.
     pub(super) fn settings(&mut self, text: &str) {
@@ -41,6 +44,11 @@ impl Gatherer {
         if text.contains("Secret") {
             self.kubernetes(text);
         }
+    }
+
+    /// Whether there are more than can be masked, so that nothing more need be read.
+    pub(super) fn is_full(&self) -> bool {
+        self.0.len() > MOST_GATHERED
     }
 
     /// A file that only root can read and that is one secret, or has some by their names.
@@ -85,7 +93,9 @@ impl Gatherer {
 
     /// The mask, with each value in the forms that programs write it in.
     pub(super) fn mask(self) -> Mask {
-        let plain = self.0.into_iter().filter(|value| value.len() >= SHORTEST && !is_name(value));
+        let plain: Vec<String> =
+            self.0.into_iter().filter(|value| value.len() >= SHORTEST && !is_name(value)).collect();
+        let overflow = plain.len() > MOST;
         let mut values: BTreeSet<String> = BTreeSet::new();
         for value in plain {
             // Only whole groups: what follows the value in a longer text changes the last one.
@@ -98,7 +108,6 @@ impl Gatherer {
             values.insert(value.replace('\\', "\\\\").replace('"', "\\\""));
             values.insert(value);
         }
-        let overflow = values.len() > MOST;
         let mut values: Vec<String> = values.into_iter().collect();
         values.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         Mask { values, overflow }
@@ -116,7 +125,7 @@ impl Mask {
     /// The text without secrets. Keys in PEM are hidden as a whole.
     pub fn text(&self, text: &str) -> String {
         if self.overflow {
-            return "(not shown: the card has more secrets than can be masked)\n".to_owned();
+            return "(not shown: the card has more secrets than can be masked)".to_owned();
         }
         let mut hidden = text.to_owned();
         for value in self.values.iter().filter(|value| text.contains(value.as_str())) {
@@ -145,16 +154,26 @@ impl Mask {
     }
 }
 
+/// Once over the line: foreign text may be of nothing else.
 fn form(line: &str) -> String {
-    let mut masked = mask(line);
-    for form in FORMS {
-        while let Some(at) = masked.find(form) {
-            let end = masked.get(at..).and_then(|rest| rest.find([' ', '"', '\'', ':', ',', '\t']));
-            let end = end.map_or(masked.len(), |length| at.saturating_add(length));
-            masked.replace_range(at..end, STARS);
+    let masked = mask(line);
+    let mut out = String::with_capacity(masked.len());
+    let mut rest = masked.as_str();
+    while let Some(at) = rest.find(['$', 'A']) {
+        let (before, behind) = rest.split_at(at);
+        out.push_str(before);
+        if FORMS.iter().any(|form| behind.starts_with(form)) {
+            out.push_str(STARS);
+            let end = behind.find([' ', '"', '\'', ':', ',', '\t']).unwrap_or(behind.len());
+            rest = behind.get(end..).unwrap_or_default();
+        } else {
+            let (first, others) = behind.split_at(1);
+            out.push_str(first);
+            rest = others;
         }
     }
-    masked
+    out.push_str(rest);
+    out
 }
 
 #[cfg(test)]

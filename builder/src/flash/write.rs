@@ -151,14 +151,21 @@ impl Job<'_> {
             done.verified = done.verified.saturating_add(as_u64(wanted.len()));
             Ok(())
         })?;
-        // Nothing is left but what makes it start.
+        // Nothing is left but what makes it start: boot loaders before the first partition, and then the tables.
         let len = head.len();
+        let tables = len.min(len_of(PIECE));
         let (wanted, there) = (buffers.0.first(len), buffers.1.first(len));
         wanted.copy_from_slice(&head);
-        self.disk.write(wanted, 0).map_err(disk("writing", 0))?;
-        self.sync()?;
-        if let Err(error) = self.compare(wanted, there, 0) {
-            // As good as it can be had: it must not start.
+        let last = |range: Range<usize>, there: &mut [u8]| {
+            let (bytes, at) = (wanted.get(range.clone()).unwrap_or_default(), as_u64(range.start));
+            let there = there.get_mut(range).unwrap_or_default();
+            self.disk.write(bytes, at).map_err(disk("writing", at))?;
+            self.sync()?;
+            self.compare(bytes, there, at)
+        };
+        let finished = last(tables..len, there).and_then(|()| last(0..tables, there));
+        if let Err(error) = finished {
+            // As good as it can be had: it must not start. A part of the first piece may have arrived before the error.
             let _ = self.clear(0, len);
             let _ = self.disk.sync();
             return Err(error);

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::arch::Arch;
+use crate::exit_class::{Classified, ExitClass};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::os::OsError;
 use crate::source::leftovers::RunDir;
@@ -110,6 +111,16 @@ pub enum VmError {
         /// What was waited for.
         what: &'static str,
     },
+}
+
+impl Classified for VmError {
+    fn class(&self) -> Option<ExitClass> {
+        match self {
+            Self::NotBuilt { .. } | Self::Architecture { .. } => Some(ExitClass::Unsupported),
+            Self::NoNodes => Some(ExitClass::Usage),
+            _ => None,
+        }
+    }
 }
 
 /// The longest line of a console in bytes.

@@ -5,6 +5,7 @@
 //! image's digest is computed before.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -57,12 +58,12 @@ pub fn flash(
         ("sha256", sha256.as_str()),
     ];
     let Started { handle } = client.get("a flash", &query)?;
-    let done = follow(&client, handle, slot, image, progress, interrupt);
-    if let Err(ControllerError::Interrupted(_)) = done {
-        // It is ours, and the connection that the upload has may be busy for minutes.
+    let client = Arc::new(client);
+    if let Err(error) = follow(&client, handle, slot, image, progress, interrupt) {
+        // It is ours. Where it has ended by itself this changes nothing.
         let _ = client.cancel(handle);
+        return Err(error);
     }
-    done?;
     progress.message(&format!("powering on the module in slot {slot}"));
     client.set(&[("opt", "set"), ("type", "power"), (slot.power_name().as_str(), "1")])
 }
@@ -85,7 +86,7 @@ fn digest(
 
 /// Uploads in a thread, and asks meanwhile how far the module is.
 fn follow(
-    client: &Client,
+    client: &Arc<Client>,
     handle: u64,
     slot: Slot,
     image: &Window,
@@ -95,37 +96,38 @@ fn follow(
     let len = image.len();
     let within = Duration::from_secs(60_u64.saturating_add(len / SLOWEST));
     let body = Upload { bytes: image.cursor().take(len), interrupt: interrupt.clone() };
-    thread::scope(|scope| {
-        let (sender, uploaded) = mpsc::channel();
-        scope.spawn(move || sender.send(client.upload(handle, body, len, within)));
-        let mut watch = Watch {
-            client,
-            handle,
-            slot,
-            task: progress.start("writing", Some(len)),
-            written: 0,
-            since: Instant::now(),
-        };
-        let mut is_uploaded = false;
-        loop {
-            interrupt.check()?;
-            if is_uploaded {
-                thread::sleep(PAUSE);
-            } else {
-                match uploaded.recv_timeout(PAUSE) {
-                    Ok(Ok(())) => is_uploaded = true,
-                    // Why it went wrong the job knows better than the connection.
-                    Ok(Err(error)) => return Err(watch.failure(error)),
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => is_uploaded = true,
-                }
-            }
-            if watch.is_done(len)? {
-                watch.task.done();
-                return Ok(());
+    let (sender, uploaded) = mpsc::channel();
+    let uploader = Arc::clone(client);
+    // Nobody waits for it to end: a controller that takes no more bytes may hold it until its time is over.
+    thread::spawn(move || sender.send(uploader.upload(handle, body, len, within)));
+    let mut watch = Watch {
+        client,
+        handle,
+        slot,
+        task: progress.start("writing", Some(len)),
+        written: 0,
+        since: Instant::now(),
+    };
+    let mut is_uploaded = false;
+    loop {
+        interrupt.check()?;
+        if is_uploaded {
+            thread::sleep(PAUSE);
+        } else {
+            match uploaded.recv_timeout(PAUSE) {
+                // Ctrl-C ends the upload as well.
+                Ok(Err(_)) if interrupt.is_raised() => interrupt.check()?,
+                // Why it went wrong the job knows better than the connection.
+                Ok(Err(error)) => return Err(watch.failure(error)),
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Ok(())) | Err(RecvTimeoutError::Disconnected) => is_uploaded = true,
             }
         }
-    })
+        if watch.is_done(len)? {
+            watch.task.done();
+            return Ok(());
+        }
+    }
 }
 
 /// A job that is watched.
@@ -141,7 +143,14 @@ struct Watch<'a> {
 
 impl Watch<'_> {
     fn is_done(&mut self, len: u64) -> Result<bool, ControllerError> {
-        match self.client.get("what it does", &JOB)? {
+        let job = match self.client.get("what it does", &JOB) {
+            // It is busy with the module; a question may be lost.
+            Err(ControllerError::Unreachable { .. }) if self.since.elapsed() < LONGEST_SILENCE => {
+                return Ok(false);
+            }
+            job => job?,
+        };
+        match job {
             Job::Done(_, size) if size == len => Ok(true),
             Job::Transferring { id, bytes_written, .. } if id == self.handle => {
                 // It counts on where it unpacks.

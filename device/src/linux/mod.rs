@@ -213,6 +213,10 @@ fn serial(place: &Path) -> String {
         if !found.is_empty() {
             return found;
         }
+        // Above the device on USB are hubs, whose serial number is that of all their devices.
+        if dir.join("idVendor").exists() {
+            break;
+        }
         at = dir
             .parent()
             .filter(|parent| parent.components().any(|part| part.as_os_str() == "devices"))
@@ -258,6 +262,9 @@ mod tests {
             root,
             &[
                 (&format!("{usb}/serial"), "4C530001\n"),
+                (&format!("{usb}/idVendor"), "0781\n"),
+                ("sys/devices/pci0000:00/usb1/serial", "0000:00:14.0\n"),
+                ("sys/devices/pci0000:00/usb1/idVendor", "1d6b\n"),
                 (&format!("{sdb}/../../vendor"), "SanDisk \n"),
                 (&format!("{sdb}/../../model"), "Ultra\n"),
                 (&format!("{sdb}/size"), "62333952\n"),

@@ -21,6 +21,7 @@ pub use console::{ISSUE_LINK, ISSUE_PATH};
 pub use service::SERVICE_TYPE;
 
 use crate::STATUS_PORT;
+use crate::links;
 use crate::report::LIVE_PATH;
 use crate::report::RunStatus;
 use crate::state::FINISHED_PATH;
@@ -37,6 +38,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// avahi compares the times of its files in whole seconds: of two changes in one it would miss the second.
 const BETWEEN_CHANGES: Duration = Duration::from_secs(2);
 
+/// How often the node's addresses are looked for.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(10);
+
 /// A redraw takes from a person what they have begun to type.
 const BETWEEN_REDRAWS: Duration = Duration::from_secs(10);
 
@@ -45,8 +49,15 @@ const PAGE_GRACE: Duration = Duration::from_secs(30);
 
 /// Announces until the node is Ready and its page is off, or until it is told to stop. Complaints go to `log`, one line each.
 pub fn announce(sys: &dyn System, is_stopped: &dyn Fn() -> bool, log: &mut dyn FnMut(&str)) {
-    let mut announcer =
-        Announcer { sys, log, voice: None, led: None, since: Since::default(), complaint: None };
+    let mut announcer = Announcer {
+        sys,
+        log,
+        voice: None,
+        led: None,
+        since: Since::default(),
+        addresses: Vec::new(),
+        complaint: None,
+    };
     // What a start that was killed, or another boot, has left.
     announcer.all_back();
     while !is_stopped() {
@@ -104,6 +115,8 @@ enum Next {
 struct Since {
     change: Option<Duration>,
     redraw: Option<Duration>,
+    /// When the node's addresses were looked for.
+    looked: Option<Duration>,
     /// When the node was first seen without its page.
     no_page: Option<Duration>,
 }
@@ -121,6 +134,7 @@ struct Announcer<'a> {
     voice: Option<Voice>,
     led: Option<Signal>,
     since: Since,
+    addresses: Vec<String>,
     complaint: Option<String>,
 }
 
@@ -128,6 +142,7 @@ impl Announcer<'_> {
     /// Brings all three up to date.
     fn tell(&mut self, status: &NodeStatus) -> Next {
         let now = self.sys.uptime();
+        let status = &self.with_addresses(status, now);
         let is_served = stack::is_served(self.sys, STATUS_PORT);
         let without_page = match is_served {
             true => {
@@ -150,6 +165,16 @@ impl Announcer<'_> {
             }
         }
         Next::Again
+    }
+
+    /// The status with the addresses that the node has now. Those in it are of the last change: a cable may have been plugged in since.
+    fn with_addresses(&mut self, status: &NodeStatus, now: Duration) -> NodeStatus {
+        if !is_within(self.since.looked, now, BETWEEN_LOOKS) {
+            self.since.looked = Some(now);
+            let links = links::all(self.sys).unwrap_or_default();
+            self.addresses = links::reachable(&links, None).iter().map(ToString::to_string).collect();
+        }
+        status.with_addresses(&self.addresses)
     }
 
     fn publish(&mut self, service: Option<Service>, addresses: &[IpAddr], now: Duration) -> io::Result<()> {

@@ -140,7 +140,8 @@ fn changes_that_follow_each_other_are_two_seconds_apart_and_redraws_ten() {
     assert!(last.borrow().contains("phase=bundle"), "the last one is never left out: {}", last.borrow());
     assert_eq!(changes.get(), 4, "host at 0, root at 2, clock at 4, bundle at 6");
     // At 0, at 10, and when it is taken back.
-    assert_eq!(machine.commands(), ["agetty --reload"; 3]);
+    let redraws = machine.commands().into_iter().filter(|command| command.starts_with("agetty"));
+    assert_eq!(redraws.collect::<Vec<_>>(), ["agetty --reload"; 3]);
 }
 
 #[test]

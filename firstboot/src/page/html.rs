@@ -86,7 +86,9 @@ fn cluster(view: &View) -> String {
 fn result(view: &View) -> String {
     let now = view.phases.iter().find(|record| record.status == Status::Running);
     let text = match (view.status, now) {
-        (RunStatus::NotBegun, _) => "The first boot has not begun yet.".to_owned(),
+        (RunStatus::NotBegun, _) => "The first boot has not begun since power-on: it waits for the system's own services, such as \
+                                     cloud-init and the SSH keys. After a power cut it then goes on where it was."
+            .to_owned(),
         (RunStatus::Running, Some(record)) => {
             let progress = record.progress.as_deref().map(|text| format!(": {}", escaped(text)));
             format!("Phase {}{}", record.name.text(), progress.unwrap_or_default())

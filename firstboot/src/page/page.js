@@ -10,7 +10,7 @@ async function refresh() {
     do {
       again = false;
       const answer = await fetch('/');
-      if (!answer.ok) break;
+      if (!answer.ok) throw new Error(answer.status);
       const fresh = new DOMParser().parseFromString(await answer.text(), 'text/html');
       document.title = fresh.title;
       for (const old of document.querySelectorAll('[data-live]')) {
@@ -20,21 +20,22 @@ async function refresh() {
         if (old.innerHTML !== now.innerHTML) old.replaceChildren(...now.childNodes);
       }
     } while (again);
-  } catch { lost.hidden = false; }
+    lost.hidden = true;
+  } catch { lost.hidden = false; setTimeout(refresh, 3000); }
   asking = false;
 }
 
 function listen() {
   if (source) source.close();
   source = new EventSource('/events');
-  source.onopen = () => { lost.hidden = true; };
   source.onmessage = refresh;
-  source.onerror = () => { lost.hidden = false; };
+  // A stream ends now and then; whether the node answers shows the page itself.
+  source.onerror = refresh;
 }
 
 // Phones end streams of pages that nobody looks at, and a browser that got an error does not ask again.
-document.addEventListener('visibilitychange', () => { if (!document.hidden) listen(); });
-setInterval(() => { if (source.readyState === EventSource.CLOSED && !document.hidden) listen(); }, 10000);
+document.addEventListener('visibilitychange', () => { if (!document.hidden) { listen(); refresh(); } });
+setInterval(() => { if (source.readyState === EventSource.CLOSED && !document.hidden) { listen(); refresh(); } }, 10000);
 setInterval(() => {
   for (const time of document.querySelectorAll('[data-seconds]')) {
     const seconds = Number(time.dataset.seconds) + 1;

@@ -71,14 +71,30 @@ impl Seats {
 }
 
 impl Seat {
-    /// Makes the client one of a stream, unless there are too many.
+    /// Makes the client one of a stream. Where its peer has too many, or all together, an older one gives way: a browser that loads the page
+    /// again has left its stream without a word.
     pub(super) fn keep_for_stream(&self) -> bool {
         let mut taken = self.seats.lock();
         let Some(peer) = taken.clients.get(&self.number).map(|client| client.peer) else { return false };
-        let streams = || taken.clients.values().filter(|client| client.is_stream);
-        let of_peer = streams().filter(|client| client.peer == peer).count();
-        if streams().count() >= STREAMS || of_peer >= STREAMS_OF_PEER {
-            return false;
+        let streams: Vec<(u64, IpAddr)> = taken
+            .clients
+            .iter()
+            .filter(|(_, client)| client.is_stream)
+            .map(|(number, client)| (*number, client.peer))
+            .collect();
+        let of = |peer: IpAddr| streams.iter().filter(move |(_, other)| *other == peer);
+        let gives_way = if of(peer).count() >= STREAMS_OF_PEER {
+            of(peer).next()
+        } else if streams.len() >= STREAMS {
+            // The oldest of whoever has most.
+            streams.iter().rev().max_by_key(|(_, peer)| of(*peer).count())
+        } else {
+            None
+        };
+        if let Some((oldest, _)) = gives_way
+            && let Some(client) = taken.clients.remove(oldest)
+        {
+            let _ = client.stream.shutdown(Shutdown::Both);
         }
         taken.clients.get_mut(&self.number).is_some_and(|client| {
             client.is_stream = true;
@@ -113,8 +129,13 @@ mod tests {
         assert!(Seats::take(&seats, peer, &stream).is_none());
         assert!(Seats::take(&seats, "::ffff:10.0.0.1".parse().unwrap(), &stream).is_none(), "the same peer");
         assert!(Seats::take(&seats, other, &stream).is_some());
-        assert_eq!(taken.iter().filter(|seat| seat.keep_for_stream()).count(), 4);
-        taken.remove(0);
+        // A browser that loads the page again has left its stream without a word: the newest four stay.
+        assert!(taken.iter().all(Seat::keep_for_stream));
+        assert_eq!(
+            seats.lock().clients.values().filter(|client| client.is_stream && client.peer == peer).count(),
+            4
+        );
+        taken.remove(7);
         assert!(Seats::take(&seats, peer, &stream).is_some());
     }
 
@@ -124,10 +145,11 @@ mod tests {
         let stream = stream();
         let peer = |i: usize| IpAddr::from([10, 0, 0, u8::try_from(i).unwrap()]);
         let taken: Vec<Seat> = (0..64).map(|i| Seats::take(&seats, peer(i), &stream).unwrap()).collect();
-        let streams = taken.iter().filter(|seat| seat.keep_for_stream()).count();
-        assert_eq!(streams, 24);
+        let streams = || seats.lock().clients.values().filter(|client| client.is_stream).count();
+        assert!(taken.iter().all(Seat::keep_for_stream));
+        assert_eq!(streams(), 24);
         let late: Vec<Seat> = (64..200).filter_map(|i| Seats::take(&seats, peer(i), &stream)).collect();
         assert_eq!((late.len(), seats.lock().clients.len()), (136, 64));
-        assert_eq!(seats.lock().clients.values().filter(|client| client.is_stream).count(), 24);
+        assert_eq!(streams(), 24);
     }
 }

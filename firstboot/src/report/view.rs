@@ -15,6 +15,9 @@ use crate::sys::System;
 /// The version of the JSON form; other members may be added to it.
 pub const SCHEMA: u32 = 1;
 
+/// The characters of a line of the log that are shown; a reason may quote a server's whole answer.
+const LONGEST_LINE: usize = 400;
+
 /// What a report says. Secrets are masked in what it is made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct View {
@@ -140,21 +143,23 @@ impl View {
             uptime: sys.uptime().as_secs(),
             addresses: addresses(sys, seed),
             versions: versions(sys, seed),
-            log: sys.log_tail().iter().map(|line| mask(line)).collect(),
+            log: sys.log_tail(),
             ..Self::new(state, seed, sys.now())
         };
-        view.without(&own_secrets(sys))
+        let mut view = view.without(&own_secrets(sys));
+        view.log.iter_mut().for_each(|line| *line = cut(line));
+        view
     }
 
-    /// The view without `secrets`, wherever a program's message has brought one in.
+    /// The view without `secrets`, and without what looks like one, wherever a program's message has brought one in.
     fn without(mut self, secrets: &[String]) -> Self {
         let texts_of = |record: &mut Record| {
-            record.progress.iter_mut().chain(&mut record.notes).for_each(|text| hide(text, secrets));
+            record.progress.iter_mut().chain(&mut record.notes).for_each(|text| clean(text, secrets));
         };
-        self.notes.iter_mut().chain(&mut self.log).for_each(|text| hide(text, secrets));
+        self.notes.iter_mut().chain(&mut self.log).for_each(|text| clean(text, secrets));
         self.phases.iter_mut().for_each(texts_of);
         if let Some(Failure { what, advice, log, again: _ }) = &mut self.failure {
-            [what, advice].into_iter().chain(log).for_each(|text| hide(text, secrets));
+            [what, advice].into_iter().chain(log).for_each(|text| clean(text, secrets));
         }
         self
     }
@@ -170,6 +175,20 @@ impl View {
 pub(super) fn hide(text: &mut String, secrets: &[String]) {
     for secret in secrets {
         *text = text.replace(secret, STARS);
+    }
+}
+
+/// Own secrets have no form, so they are taken out first, while they are whole.
+fn clean(text: &mut String, secrets: &[String]) {
+    hide(text, secrets);
+    *text = text.lines().map(mask).collect::<Vec<_>>().join("\n");
+}
+
+/// A line as long as a page shows it: cut after secrets were taken out, or half of one might be left.
+fn cut(line: &str) -> String {
+    match line.char_indices().nth(LONGEST_LINE) {
+        Some((end, _)) => format!("{} …", line.get(..end).unwrap_or_default()),
+        None => line.to_owned(),
     }
 }
 

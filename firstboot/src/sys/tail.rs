@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 /// More lines than a phone shows at once, fewer than anybody reads.
 const LINES: usize = 60;
 
-/// The characters of a line that are kept; a reason may quote a server's whole answer.
-const CHARS: usize = 400;
+/// The characters of a line that are kept: more than are shown, because secrets are taken out before it is cut to that.
+const CHARS: usize = 4000;
 
 /// The last lines of a log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -54,6 +54,6 @@ mod tests {
         let lines = tail.lines();
         assert_eq!((lines.len(), lines[0].as_str(), lines[59].as_str()), (60, "line 940", "line 999"));
         tail.add(&"ü".repeat(10_000));
-        assert_eq!(tail.lines()[59], format!("{} …", "ü".repeat(400)));
+        assert_eq!(tail.lines()[59], format!("{} …", "ü".repeat(4000)));
     }
 }

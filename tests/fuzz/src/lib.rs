@@ -28,6 +28,7 @@ pub mod editors;
 pub mod ext4;
 pub mod ext4_grow;
 pub mod fat;
+pub mod journal;
 pub mod requests;
 pub mod seed;
 pub mod tables;
@@ -57,13 +58,14 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     Target { name: "ext4", run: ext4::run },
     Target { name: "ext4_grow", run: ext4_grow::run },
     Target { name: "tables", run: tables::run },
     Target { name: "fat", run: fat::run },
     Target { name: "seed", run: seed::run },
     Target { name: "requests", run: requests::run },
+    Target { name: "journal", run: journal::run },
     Target { name: "editors", run: editors::run },
     Target { name: "texts", run: texts::run },
 ];

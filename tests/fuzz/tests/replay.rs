@@ -58,13 +58,16 @@ macro_rules! replay {
     )*};
 }
 
-replay! { ext4 ext4_grow tables fat seed requests editors }
+replay! { ext4 ext4_grow tables fat seed requests journal editors }
 
 #[test]
 fn every_target_is_replayed() {
     let names = TARGETS.map(|target| target.name);
     // The last one is replayed in a process of its own, by replay_texts.rs.
-    assert_eq!(names, ["ext4", "ext4_grow", "tables", "fat", "seed", "requests", "editors", "texts"]);
+    assert_eq!(
+        names,
+        ["ext4", "ext4_grow", "tables", "fat", "seed", "requests", "journal", "editors", "texts"]
+    );
 }
 
 /// What e2fsck (Debian package `e2fsprogs`) calls clean before edits, it calls clean after them.

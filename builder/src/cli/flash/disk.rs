@@ -1,11 +1,11 @@
 //! A card or disk of this machine: which there are, the question, the writing, what was done.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use hc_common::text::printable::printable;
 use hc_device::linux::{OpenDisk, System};
 use hc_device::{Disk, Part};
@@ -17,6 +17,7 @@ use crate::local_file;
 use crate::progress;
 use crate::used_ranges::used;
 
+use super::super::ask::confirm;
 use super::super::output::{self, Usage};
 use super::Args;
 
@@ -71,34 +72,14 @@ impl Args {
         tell(&done, &disk, began, is_ejected)
     }
 
-    /// Asks once, with what will be lost.
+    /// Asks once, with what will be lost. A script says the serial number.
     fn confirm(&self, disk: &Disk, image: &Path) -> anyhow::Result<()> {
         let path = disk.path.display().to_string();
         let serial = if disk.serial.is_empty() { &path } else { &disk.serial };
-        if let Some(given) = &self.yes {
-            if given != serial {
-                return Err(Usage(format!(
-                    "{path} has the serial number {serial:?}, and --yes says {given:?}"
-                ))
-                .into());
-            }
-            return Ok(());
-        }
-        let stdin = io::stdin();
-        if !stdin.is_terminal() {
-            return Err(Usage(format!("nobody is there to ask: add --yes {serial}")).into());
-        }
-        let mut out = output::stderr();
-        writeln!(out, "All that is on it will be lost:\n  {}", line(disk))?;
-        parts(&mut out, disk)?;
-        write!(out, "Write {} to it? [y/N] ", printable(&image.display().to_string()))?;
-        out.flush()?;
-        let mut answer = String::new();
-        stdin.lock().read_line(&mut answer)?;
-        if !["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()) {
-            bail!("not written");
-        }
-        Ok(())
+        let mut lost = vec!["All that is on it will be lost:".to_owned(), format!("  {}", line(disk))];
+        lost.extend(parts(disk));
+        let question = format!("Write {} to it?", image.display());
+        confirm(self.yes.as_deref(), serial, &lost, &question)
     }
 }
 
@@ -125,7 +106,11 @@ fn tell(done: &Flashed, disk: &Disk, began: Instant, is_ejected: bool) -> anyhow
         ByteSize(done.image),
         ByteSize(done.verified),
         began.elapsed().as_secs_f64(),
-        if is_ejected { "It is ejected: take it out." } else { "It can be taken out." }
+        if is_ejected {
+            "It is ejected: take it out."
+        } else {
+            "It can be taken out; unmount it first where a desktop has mounted it."
+        }
     )?;
     Ok(out.flush()?)
 }
@@ -143,14 +128,13 @@ fn line(disk: &Disk) -> String {
     )
 }
 
-/// What is on it.
-fn parts(out: &mut impl Write, disk: &Disk) -> io::Result<()> {
-    for Part { name, size, file_system, label } in &disk.parts {
+/// What is on it, a line each.
+fn parts(disk: &Disk) -> Vec<String> {
+    let line = |Part { name, size, file_system, label }: &Part| {
         let label = if label.is_empty() { String::new() } else { format!(" {label:?}") };
-        let line = format!("{name}  {}  {file_system}{label}", ByteSize(*size));
-        writeln!(out, "    {}", printable(line.trim_end()))?;
-    }
-    Ok(())
+        format!("    {name}  {}  {file_system}{label}", ByteSize(*size)).trim_end().to_owned()
+    };
+    disk.parts.iter().map(line).collect()
 }
 
 /// The disks that an image can be written to with what is on them, and why others are not.
@@ -164,7 +148,9 @@ fn list(system: &System) -> anyhow::Result<()> {
     }
     for disk in good {
         writeln!(out, "{}", line(disk))?;
-        parts(&mut out, disk)?;
+        for part in parts(disk) {
+            writeln!(out, "{}", printable(&part))?;
+        }
     }
     for disk in others {
         let why = disk.refusal(0, false).map(|refusal| refusal.to_string()).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! A module in a slot of a Turing Pi 2.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use crate::local_file;
 use crate::progress;
 use crate::turing_pi::{self, Access, Client, Host, Pins, Slot};
 
+use super::super::ask::confirm;
 use super::super::output::{self, Usage};
 use super::Args;
 
@@ -64,30 +65,11 @@ impl Args {
 
     /// Asks once. A script says the place: HOST:SLOT.
     fn confirm_module(&self, host: &Host, slot: Slot, image: &str, size: u64) -> anyhow::Result<()> {
-        let place = format!("{host}:{slot}");
-        if let Some(given) = &self.yes {
-            if *given != place {
-                return Err(Usage(format!("this is {place:?}, and --yes says {given:?}")).into());
-            }
-            return Ok(());
-        }
-        let stdin = io::stdin();
-        if !stdin.is_terminal() {
-            return Err(Usage(format!("nobody is there to ask: add --yes {place}")).into());
-        }
-        let mut out = output::stderr();
-        writeln!(
-            out,
+        let lost = format!(
             "The module in slot {slot} of {host} is powered off, and all that is on its eMMC will be lost."
-        )?;
-        write!(out, "Write {} ({}) to it? [y/N] ", printable(image), ByteSize(size))?;
-        out.flush()?;
-        let mut answer = String::new();
-        stdin.lock().read_line(&mut answer)?;
-        if !["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()) {
-            bail!("not written");
-        }
-        Ok(())
+        );
+        let question = format!("Write {image} ({}) to it?", ByteSize(size));
+        confirm(self.yes.as_deref(), &format!("{host}:{slot}"), &[lost], &question)
     }
 
     fn password(&self, host: &Host) -> anyhow::Result<Zeroizing<String>> {

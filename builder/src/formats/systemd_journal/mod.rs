@@ -17,6 +17,9 @@ use payload::Unpacker;
 /// Most fields of an entry that are looked at; journald's own have about thirty.
 const MOST_FIELDS: usize = 256;
 
+/// journald takes no longer name of a field, with the `=` behind it.
+const LONGEST_NAME: usize = 65;
+
 /// Most bytes of a message; the rest of a longer one is left out.
 const MESSAGE_BYTES: usize = 4 << 10;
 
@@ -102,7 +105,7 @@ impl<'a> Journal<'a> {
 
 impl Entry {
     fn set(&mut self, field: &[u8]) {
-        let Some(at) = field.iter().position(|byte| *byte == b'=') else { return };
+        let Some(at) = field.iter().take(LONGEST_NAME).position(|byte| *byte == b'=') else { return };
         let (name, value) = field.split_at(at);
         let value = value.get(1..).unwrap_or_default();
         let text = || String::from_utf8_lossy(value.get(..MESSAGE_BYTES).unwrap_or(value)).into_owned();

@@ -11,7 +11,7 @@ const COMPRESSED: u8 = 7;
 
 /// Most bytes that one payload becomes; the rest is cut off.
 const PAYLOAD: u64 = 64 << 10;
-/// Most bytes that all payloads of a call become.
+/// Most bytes of all payloads of a call, as they are read.
 const ALL: u64 = 64 << 20;
 /// Most memory of a decompressor: 2^23 bytes. journald packs each message alone, so that its window is its size.
 const WINDOW_LOG: u32 = 23;
@@ -32,7 +32,11 @@ impl Unpacker {
     /// bound is reached.
     pub(super) fn unpack<'a>(&mut self, data: Data<'a>) -> Option<Cow<'a, [u8]>> {
         let unpacked = match data.flags & COMPRESSED {
-            0 => return Some(Cow::Borrowed(data.payload)),
+            0 => {
+                let bytes = data.payload.get(..as_usize(PAYLOAD)).unwrap_or(data.payload);
+                self.left = self.left.saturating_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+                return Some(Cow::Borrowed(bytes)).filter(|_| self.left > 0);
+            }
             ZSTD => {
                 let mut decoder = zstd::Decoder::with_buffer(data.payload).ok()?;
                 decoder.window_log_max(WINDOW_LOG).ok()?;
@@ -50,4 +54,8 @@ impl Unpacker {
         self.left = self.left.saturating_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX).max(PAYLOAD / 8));
         result.ok().filter(|_| self.left > 0).map(|_| bytes)
     }
+}
+
+fn as_usize(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
