@@ -31,6 +31,7 @@ pub mod pipeline;
 mod placement;
 pub mod plan;
 pub mod progress;
+#[cfg(unix)]
 pub mod run;
 pub mod sbom;
 pub mod secrets;

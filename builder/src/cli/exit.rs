@@ -13,6 +13,7 @@ use crate::os::OsError;
 use crate::overlays::OverlayError;
 use crate::pipeline::BuildError;
 use crate::plan::PlanError;
+#[cfg(unix)]
 use crate::run::{NetworkError, UefiError, VmError};
 use crate::secrets::SecretsError;
 use crate::session::SessionError;
@@ -27,7 +28,7 @@ use super::output::Usage;
 type ClassOf = fn(&(dyn Error + 'static)) -> Option<ExitClass>;
 
 /// Every type of error that knows its class.
-const CLASSIFIED: [ClassOf; 20] = [
+const CLASSIFIED: &[ClassOf] = &[
     class_of::<ApplyError>,
     class_of::<BoardError>,
     class_of::<BuildError>,
@@ -36,6 +37,7 @@ const CLASSIFIED: [ClassOf; 20] = [
     class_of::<DiskError>,
     class_of::<FsError>,
     class_of::<CgroupV1Unsupported>,
+    #[cfg(unix)]
     class_of::<NetworkError>,
     class_of::<OsError>,
     class_of::<OverlayError>,
@@ -43,9 +45,11 @@ const CLASSIFIED: [ClassOf; 20] = [
     class_of::<SecretsError>,
     class_of::<SessionError>,
     class_of::<SourceError>,
+    #[cfg(unix)]
     class_of::<UefiError>,
     class_of::<Unwell>,
     class_of::<Usage>,
+    #[cfg(unix)]
     class_of::<VmError>,
     class_of::<WatchError>,
 ];

@@ -93,7 +93,7 @@ impl System {
             is_removable: is_removable(&place),
             is_partition,
             is_read_only: number(&place.join("ro")) == 1,
-            mounts: self.mounts(&numbers),
+            mounts: self.mounts(&numbers, &devices(name, &parts, &holders)),
             swaps: self.swaps(name, &parts),
             parts,
             holders,
@@ -121,14 +121,21 @@ impl System {
         }
     }
 
-    /// Where devices with these numbers are mounted (proc_pid_mountinfo(5): the third field is the number, the fifth the place).
-    fn mounts(&self, numbers: &BTreeSet<String>) -> Vec<PathBuf> {
+    /// Where these devices are mounted (proc_pid_mountinfo(5): the third field is the number, the fifth the place, and the second behind a
+    /// hyphen the source). btrfs and ZFS have numbers of their own there, so the source counts as well.
+    fn mounts(&self, numbers: &BTreeSet<String>, devices: &[PathBuf]) -> Vec<PathBuf> {
         let all = text(&self.root.join("proc/self/mountinfo"));
         let mut found = BTreeSet::new();
         for line in all.lines() {
             let mut fields = line.split(' ');
+            let source = line.split_once(" - ").and_then(|(_, behind)| behind.split(' ').nth(1));
+            let is_source = |source: &str| {
+                let source = PathBuf::from(unescaped(source));
+                devices.contains(&source)
+                    || fs::canonicalize(&source).is_ok_and(|real| devices.contains(&real))
+            };
             if let (Some(number), Some(place)) = (fields.nth(2), fields.nth(1))
-                && numbers.contains(number)
+                && (numbers.contains(number) || source.is_some_and(is_source))
             {
                 found.insert(PathBuf::from(unescaped(place)));
             }
@@ -167,6 +174,12 @@ fn unescaped(place: &str) -> String {
         rest = if code.is_some() { behind.get(3..).unwrap_or_default() } else { behind };
     }
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The paths in /dev of a disk, of its partitions, and of what is built on them.
+fn devices(name: &str, parts: &[Part], holders: &[String]) -> Vec<PathBuf> {
+    let names = parts.iter().map(|part| part.name.as_str()).chain(holders.iter().map(String::as_str));
+    [name].into_iter().chain(names).map(|name| Path::new("/dev").join(name)).collect()
 }
 
 /// The partitions of a disk, and what udev has found on them: only root can look itself.
@@ -297,7 +310,8 @@ mod tests {
                 (
                     "proc/self/mountinfo",
                     "22 1 259:1 / / rw - ext4 /dev/nvme0n1p1 rw\n90 22 254:0 / /media/kim/my\\040disk rw - ext4 /dev/mapper/a rw\n\
-                     91 22 8:170 / /other rw - ext4 /dev/sdk10 rw\n",
+                     91 22 8:170 / /other rw - ext4 /dev/sdk10 rw\n\
+                     92 22 0:35 / /media/kim/tree rw - btrfs /dev/sdb1 rw\n",
                 ),
                 ("proc/swaps", "Filename\tType\tSize\n/dev/nvme0n1p2 partition 8 0 -2\n"),
             ],
@@ -333,7 +347,7 @@ mod tests {
         assert_eq!(usb.parts, [Part { name: "sdb1".to_owned(), size: 512_000, file_system, label }]);
         // By way of what is built on the partition.
         assert_eq!(usb.holders, ["dm-0"]);
-        assert_eq!(usb.mounts, [PathBuf::from("/media/kim/my disk")]);
+        assert_eq!(usb.mounts, [PathBuf::from("/media/kim/my disk"), PathBuf::from("/media/kim/tree")]);
         assert!(usb.swaps.is_empty());
 
         assert_eq!(
