@@ -232,11 +232,10 @@ fn stop(sys: &dyn System, seed: Option<&Seed>, state: &mut State, error: PhaseEr
     if let Err(reason) = published {
         sys.log(&format!("hcimage: {reason}"));
     }
-    log_report(sys, &text, ReportStatus::Failed);
-    // After the last word: the journal of a dying card may be slow.
     if let Err(reason) = report::save_last_words(sys, seed.map(|seed| seed.role.unit())) {
         sys.log(&format!("hcimage: {reason}"));
     }
+    log_report(sys, &text, ReportStatus::Failed);
     outcome
 }
 

@@ -184,7 +184,8 @@ fn ctrl_c_ends_the_job() {
         assert!(Instant::now() < deadline && child.try_wait().unwrap().is_none());
         sleep(Duration::from_millis(20));
     }
-    run(Command::new("kill").arg("-INT").arg(child.id().to_string()));
+    // As Ctrl-C; a shell in the background has its children ignore that one.
+    run(Command::new("kill").arg("-TERM").arg(child.id().to_string()));
     let said = child.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&said.stderr).into_owned();
     assert_eq!(said.status.code(), Some(1), "{text}");

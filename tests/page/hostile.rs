@@ -176,9 +176,10 @@ fn streams_are_bounded_and_the_page_still_loads() {
         (line.contains("200"), events)
     };
     let of_one: Vec<_> = (0..8).map(|_| open([127, 0, 0, 1])).collect();
-    assert_eq!(of_one.iter().filter(|(taken, _)| *taken).count(), 4);
+    // Each gets one, and an older one of the same peer ends for it: a browser leaves its stream without a word.
+    assert!(of_one.iter().all(|(taken, _)| *taken));
     let of_many: Vec<_> = (0..60).map(|i| open([127, 8, 0, i + 1])).collect();
-    assert_eq!(of_many.iter().filter(|(taken, _)| *taken).count(), 20, "24 in all");
+    assert!(of_many.iter().all(|(taken, _)| *taken));
     drop(of_one);
     until("the page loads", || status(&server.get("/")) == "200");
 }
@@ -239,7 +240,7 @@ fn a_damaged_report_is_not_shown() {
 fn before_the_first_report_there_is_a_page() {
     let server = Server::start(None);
     let answer = server.get("/");
-    assert!(answer.contains("The first boot has not begun yet."), "{answer}");
+    assert!(answer.contains("The first boot has not begun since power-on"), "{answer}");
     server.show(&views::running());
     until("the report is shown", || server.get("/").contains("carrier"));
 }

@@ -147,19 +147,20 @@ impl View {
             ..Self::new(state, seed, sys.now())
         };
         let mut view = view.without(&own_secrets(sys));
-        view.log.iter_mut().for_each(|line| *line = cut(line));
+        // Own secrets have no form, so they were taken out first, while they were whole.
+        view.log.iter_mut().for_each(|line| *line = cut(&mask(line)));
         view
     }
 
-    /// The view without `secrets`, and without what looks like one, wherever a program's message has brought one in.
+    /// The view without `secrets`, wherever a program's message has brought one in.
     fn without(mut self, secrets: &[String]) -> Self {
         let texts_of = |record: &mut Record| {
-            record.progress.iter_mut().chain(&mut record.notes).for_each(|text| clean(text, secrets));
+            record.progress.iter_mut().chain(&mut record.notes).for_each(|text| hide(text, secrets));
         };
-        self.notes.iter_mut().chain(&mut self.log).for_each(|text| clean(text, secrets));
+        self.notes.iter_mut().chain(&mut self.log).for_each(|text| hide(text, secrets));
         self.phases.iter_mut().for_each(texts_of);
         if let Some(Failure { what, advice, log, again: _ }) = &mut self.failure {
-            [what, advice].into_iter().chain(log).for_each(|text| clean(text, secrets));
+            [what, advice].into_iter().chain(log).for_each(|text| hide(text, secrets));
         }
         self
     }
@@ -176,12 +177,6 @@ pub(super) fn hide(text: &mut String, secrets: &[String]) {
     for secret in secrets {
         *text = text.replace(secret, STARS);
     }
-}
-
-/// Own secrets have no form, so they are taken out first, while they are whole.
-fn clean(text: &mut String, secrets: &[String]) {
-    hide(text, secrets);
-    *text = text.lines().map(mask).collect::<Vec<_>>().join("\n");
 }
 
 /// A line as long as a page shows it: cut after secrets were taken out, or half of one might be left.
