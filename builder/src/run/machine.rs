@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::net::SocketAddrV4;
-#[cfg(unix)]
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -15,7 +14,6 @@ use crate::os::{Access, OsImage, probe};
 
 use super::acceleration::Accelerator;
 use super::kernel::{KernelError, boot_files, with_console};
-#[cfg(unix)]
 use super::process;
 use super::vm::{VmError, io_error};
 use super::{raspberry_pi, uefi};
@@ -90,7 +88,6 @@ pub enum Network {
         forward: Option<Forward>,
     },
     /// A switch of this process.
-    #[cfg(unix)]
     Switch {
         /// The end of its port.
         port: UnixStream,
@@ -101,16 +98,12 @@ pub enum Network {
 
 impl Network {
     /// What QEMU inherits of it.
-    #[cfg(unix)]
     pub(super) fn into_port(self) -> Option<UnixStream> {
         match self {
             Self::Switch { port, .. } => Some(port),
             Self::Alone { .. } => None,
         }
     }
-
-    #[cfg(not(unix))]
-    pub(super) fn into_port(self) {}
 }
 
 /// A port of the guest that is reachable from this machine.
@@ -227,7 +220,6 @@ pub(super) fn netdev(command: &mut Command, network: &Network) -> String {
             let netdev = format!("user,id=n0,restrict=on{}", forward.unwrap_or_default());
             (netdev, "netdev=n0".to_owned())
         }
-        #[cfg(unix)]
         Network::Switch { mac, .. } => (process::stream("n0"), format!("netdev=n0,mac={mac}")),
     };
     command.arg("-netdev").arg(netdev);
@@ -243,7 +235,7 @@ pub(super) fn program(board: &Board) -> (&'static str, &'static str) {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

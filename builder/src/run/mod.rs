@@ -8,40 +8,32 @@
 
 mod acceleration;
 mod boot;
-#[cfg(unix)]
 mod cluster;
 mod disks;
 pub mod host_memory;
 pub mod junit;
 mod kernel;
 pub mod kubeconfig;
-#[cfg(unix)]
 pub mod lab;
 mod machine;
 mod monitor;
 mod node_image;
 mod process;
 mod raspberry_pi;
-#[cfg(unix)]
 mod running_node;
-#[cfg(unix)]
 mod service;
 mod subnet;
-#[cfg(unix)]
 pub mod switch;
 mod uefi;
 mod vm;
 
 pub use acceleration::Accelerator;
 pub use boot::{Boot, Phase, Status};
-#[cfg(unix)]
 pub use cluster::{Cluster, Settings};
 pub use kernel::{BootFiles, KernelError, boot_files, with_console};
 pub use machine::{Disk, DiskFormat, Forward, Machine, Network, Start};
 pub use node_image::NodeImage;
-#[cfg(unix)]
 pub use running_node::RunningNode;
-#[cfg(unix)]
 pub use service::Service;
 pub use subnet::{NetworkError, Router};
 pub use uefi::{UefiError, check as check_uefi};

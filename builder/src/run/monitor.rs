@@ -71,7 +71,6 @@ impl Monitor {
 
     /// Gives a command of the monitor for people, and waits for what it prints. Answers to earlier commands and events
     /// are passed over.
-    #[cfg(unix)]
     pub(super) fn ask(&mut self, line: &str) -> Result<String, VmError> {
         let command =
             json!({ "execute": "human-monitor-command", "arguments": { "command-line": line }, "id": line });

@@ -3,35 +3,24 @@
 use std::io;
 use std::process::{Child, Command};
 
-#[cfg(unix)]
 use std::os::unix::{net::UnixStream, process::CommandExt};
 
-#[cfg(unix)]
 use command_fds::{CommandFdExt, FdMapping};
 
 /// Where QEMU finds its end of a port of the switch.
-#[cfg(unix)]
 const PORT: i32 = 3;
 
 /// The value of `-netdev` for the port of the switch that QEMU inherits (QEMU 7.2 and later).
-#[cfg(unix)]
 pub(super) fn stream(id: &str) -> String {
     format!("stream,id={id},server=off,addr.type=fd,addr.str={PORT}")
 }
 
 /// Starts QEMU, with a port of the switch. It is in a process group of its own: a terminal sends Ctrl-C to all processes of
 /// one, and QEMU would end like a machine whose plug is pulled.
-#[cfg(unix)]
 pub(super) fn spawn(mut command: Command, port: Option<UnixStream>) -> io::Result<Child> {
     let mappings = port.map(|port| FdMapping { parent_fd: port.into(), child_fd: PORT });
     command.fd_mappings(mappings.into_iter().collect()).map_err(io::Error::other)?;
     command.process_group(0).spawn()
-}
-
-/// Starts QEMU. There is no switch on other systems.
-#[cfg(not(unix))]
-pub(super) fn spawn(mut command: Command, _port: ()) -> io::Result<Child> {
-    command.spawn()
 }
 
 /// Pulls the plug.
