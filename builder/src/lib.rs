@@ -41,5 +41,6 @@ pub mod support_matrix;
 pub mod terminal;
 pub mod turing_pi;
 pub mod used_ranges;
+pub mod user_dirs;
 pub mod value;
 pub mod watch;

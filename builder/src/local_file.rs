@@ -30,6 +30,12 @@ pub fn open(path: &Path) -> io::Result<File> {
     ))
 }
 
+/// Whether one path was changed before another. False where one of them is not there.
+pub fn is_older(one: &Path, other: &Path) -> bool {
+    let changed = |path: &Path| path.metadata().and_then(|found| found.modified()).ok();
+    matches!((changed(one), changed(other)), (Some(one), Some(other)) if one < other)
+}
+
 /// All bytes of a regular file of at most `limit` bytes.
 ///
 /// # Errors

@@ -111,10 +111,7 @@ impl Report<'_> {
             writeln!(out, "{}", printable(&path.display().to_string()))?;
         }
         let images: Vec<_> = self.outcome.nodes.iter().map(|built| &built.image).collect();
-        let steps = flash::instructions(&images, self.boards());
-        #[cfg(not(target_os = "linux"))]
-        let steps = super::flash::without_command(steps);
-        for line in steps {
+        for line in flash::instructions(&images, self.boards()) {
             writeln!(out, "{}", printable(&line))?;
         }
         if let Some(kubeconfig) = &self.outcome.kubeconfig {

@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 
 use crate::board::Boards;
 use crate::flash::shell_word;
+use crate::local_file;
 use crate::run::{NodeImage, check_uefi};
 use crate::session::{Destination, Project};
 
@@ -79,7 +80,7 @@ impl Args {
             if read.name() != node.name.as_str() {
                 bail!("{} is the image of node {}, not of {}", image.display(), read.name(), node.name);
             }
-            if is_older(&image, &file) {
+            if local_file::is_older(&image, &file) {
                 let again = format!("{} --overwrite", self.build(&file));
                 let image = image.display();
                 writeln!(output::stderr(), "note: {image} is older than {}: `{again}`", file.display())?;
@@ -109,9 +110,4 @@ impl Args {
         let beside = file.with_file_name(&here);
         self.images.clone().unwrap_or(if here.exists() || !beside.exists() { here } else { beside })
     }
-}
-
-fn is_older(image: &Path, file: &Path) -> bool {
-    let time = |path: &Path| path.metadata().and_then(|found| found.modified()).ok();
-    matches!((time(image), time(file)), (Some(image), Some(file)) if image < file)
 }

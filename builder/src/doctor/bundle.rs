@@ -1,16 +1,15 @@
 //! Whether the files that the builder vouches for have the digests of the build.
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
 use std::path::Path;
 
 use hc_firstboot::seed::{BundleFile, PACKAGES_DIR, Seed};
-use sha2::{Digest, Sha256};
 
 use super::facts::Bundle;
 use super::files::path;
 use crate::fs::ext4::Ext4;
 use crate::fs::{FileSystem, Kind};
+use crate::source::digest::Hasher;
 
 /// More bytes than the files of any build have.
 const MOST: u64 = 256 << 30;
@@ -48,21 +47,11 @@ fn check_file(root: &Ext4, file: &BundleFile) -> Result<bool, String> {
     if stat.kind != Kind::File || stat.size != file.size {
         return Err(format!("expected {} bytes, found {}", file.size, stat.size));
     }
-    let mut sum = Sum(Sha256::new());
-    root.copy_to(&at, &mut sum).map_err(|e| e.to_string())?;
-    let digest: String = sum.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    if digest == file.sha256 { Ok(true) } else { Err("its SHA-256 does not match the build".to_owned()) }
-}
-
-struct Sum(Sha256);
-
-impl Write for Sum {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    let mut hasher = Hasher::default();
+    root.copy_to(&at, &mut hasher).map_err(|e| e.to_string())?;
+    if hasher.digest().to_string() == file.sha256 {
+        Ok(true)
+    } else {
+        Err("its SHA-256 does not match the build".to_owned())
     }
 }

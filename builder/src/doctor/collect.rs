@@ -118,7 +118,7 @@ impl Archive<'_> {
             return;
         }
         let text = self.card.mask.text(text);
-        let name = self.card.mask.name(name.trim_start_matches('/'));
+        let name = self.card.mask.text(name.trim_start_matches('/'));
         if used.saturating_add(text.len()) <= MOST {
             self.bytes.push((name, text));
         }

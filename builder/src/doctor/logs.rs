@@ -48,7 +48,7 @@ fn lines(text: &str, mask: &Mask) -> Vec<String> {
 
 fn text_log(root: &Ext4, at: &str, most: usize, mask: &Mask) -> Option<Log> {
     let text = files::tail(root, &files::path(at)?, LOG_BYTES, most)?;
-    Some(Log { name: mask.name(at), speaker: Speaker::Other, lines: lines(&text, mask) })
+    Some(Log { name: mask.text(at), speaker: Speaker::Other, lines: lines(&text, mask) })
 }
 
 /// What firstboot has saved when it failed, in sections.

@@ -147,11 +147,6 @@ impl Mask {
         }
         out
     }
-
-    /// The name of a file without secrets.
-    pub fn name(&self, name: &str) -> String {
-        self.text(name)
-    }
 }
 
 /// Once over the line: foreign text may be of nothing else.

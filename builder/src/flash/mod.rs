@@ -15,6 +15,10 @@ pub use write::{FlashError, Flashed, Job, Mode};
 use crate::board::Board;
 use crate::pipeline::BuiltImage;
 
+/// How an image gets onto a card where hcimage does not write to disks (docs/decisions/0031).
+pub const ELSEWHERE: &str = "hcimage writes to disks on Linux only. Write the image with Raspberry Pi Imager (Choose OS, Use custom; no \
+                             customisation), which reads it back too";
+
 /// What a person does with the images, a line each: the notes of the boards, and the command that writes an image. It
 /// names the image where there is only one.
 pub fn instructions<'a>(images: &[&BuiltImage], boards: impl IntoIterator<Item = &'a Board>) -> Vec<String> {
@@ -25,7 +29,10 @@ pub fn instructions<'a>(images: &[&BuiltImage], boards: impl IntoIterator<Item =
         [only] => shell_word(&only.path),
         _ => "IMAGE".to_owned(),
     };
-    let write = format!("flash it: sudo hcimage flash {image} /dev/sdX (`hcimage flash` lists the disks)");
+    let write = match cfg!(target_os = "linux") {
+        true => format!("flash it: sudo hcimage flash {image} /dev/sdX (`hcimage flash` lists the disks)"),
+        false => ELSEWHERE.to_owned(),
+    };
     notes.chain([write]).collect()
 }
 

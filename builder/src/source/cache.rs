@@ -12,7 +12,6 @@
 //! A file gets its final name only when it is complete, verified and synced. Directories have mode 0700 and complete files
 //! 0400; links and files of other owners are refused.
 
-use std::ffi::OsString;
 use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -25,6 +24,7 @@ use super::url::SourceUrl;
 use super::{private, record};
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
+use crate::user_dirs;
 
 /// The cache. Its directories are created on first use; who uses nothing of it leaves nothing behind.
 #[derive(Debug, Clone)]
@@ -49,7 +49,7 @@ impl Cache {
 
     /// The user's cache: `$HCIMAGE_CACHE`, otherwise `hcimage` in the system's directory for caches.
     pub fn of_user() -> Result<Self> {
-        let root = root_from(|name| std::env::var_os(name)).ok_or_else(|| SourceError::Missing {
+        let root = user_dirs::cache(|name| std::env::var_os(name)).ok_or_else(|| SourceError::Missing {
             what: "the directory for cached downloads".into(),
             hint: "set HCIMAGE_CACHE to a directory with a few gigabytes of disk space".into(),
         })?;
@@ -215,30 +215,13 @@ pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
 }
 
-/// The cache directory, from the environment. Relative paths in XDG variables are ignored, as specified by XDG.
-fn root_from(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    let path = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    if let Some(root) = path("HCIMAGE_CACHE") {
-        return Some(root);
-    }
-    let caches = if cfg!(windows) {
-        path("LOCALAPPDATA")
-    } else if cfg!(target_os = "macos") {
-        path("HOME").map(|home| home.join("Library/Caches"))
-    } else {
-        let xdg = path("XDG_CACHE_HOME").filter(|path| path.is_absolute());
-        xdg.or_else(|| path("HOME").map(|home| home.join(".cache")))
-    };
-    caches.map(|caches| caches.join("hcimage"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::progress::Silent;
 
     fn root(variables: &[(&str, &str)]) -> Option<PathBuf> {
-        root_from(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| value.into()))
+        user_dirs::cache(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| value.into()))
     }
 
     #[cfg(all(unix, not(target_os = "macos")))]

@@ -20,7 +20,7 @@ use std::str::FromStr;
 
 pub use client::{Access, Client, ControllerError};
 pub use flash::flash;
-pub use pin::{Pins, config_dir};
+pub use pin::Pins;
 
 /// A slot, as people count them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,6 @@
 //! another one is refused.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -80,20 +79,6 @@ impl Pins {
         }
         Ok(all)
     }
-}
-
-/// The directory of hcimage's settings.
-pub fn config_dir(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    let path = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let dir = if cfg!(windows) {
-        path("APPDATA")
-    } else if cfg!(target_os = "macos") {
-        path("HOME").map(|home| home.join("Library/Application Support"))
-    } else {
-        let xdg = path("XDG_CONFIG_HOME").filter(|path| path.is_absolute());
-        xdg.or_else(|| path("HOME").map(|home| home.join(".config")))
-    };
-    dir.map(|dir| dir.join("hcimage"))
 }
 
 /// Takes one certificate, or where none is known the first one that it sees.

@@ -1,14 +1,13 @@
 //! What is written: an image, or that of a node, which is built where need be.
 
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use anyhow::bail;
 use hc_common::text::printable::printable;
 
 use crate::board::Boards;
 use crate::flash::shell_word;
+use crate::local_file;
 use crate::session::{Destination, Project};
 use crate::value::Hostname;
 
@@ -58,10 +57,12 @@ impl NodeArgs {
 
     /// Why the image is not the one that a build would make now, as far as the times of files tell.
     fn must_build(&self, image: &Path) -> Option<String> {
-        let Some(built) = changed(image) else { return Some(format!("there is no {} yet", image.display())) };
+        if !image.exists() {
+            return Some(format!("there is no {} yet", image.display()));
+        }
         // The build itself writes the lock before the image.
         let inputs = [self.cluster.as_path(), self.sources.lock()];
-        let newer = inputs.into_iter().find(|input| changed(input).is_some_and(|at| at > built));
+        let newer = inputs.into_iter().find(|input| local_file::is_older(image, input));
         newer.map(|input| format!("{} is newer than {}", input.display(), image.display()))
     }
 
@@ -78,8 +79,4 @@ impl NodeArgs {
         session.build(project, &self.sources.sources()?, destination)?;
         Ok(())
     }
-}
-
-fn changed(path: &Path) -> Option<SystemTime> {
-    fs::metadata(path).and_then(|found| found.modified()).ok()
 }

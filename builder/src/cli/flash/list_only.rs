@@ -10,25 +10,15 @@ use hc_device::macos::disks;
 use hc_device::windows::disks;
 
 use crate::disk::ByteSize;
+use crate::flash::ELSEWHERE;
 
 use super::super::output::{self, Usage};
 use super::Args;
 
-/// How an image gets onto a card here.
-const HOW: &str = "hcimage writes to disks on Linux only. Write the image with Raspberry Pi Imager (Choose OS, \
-                              Use custom; no customisation), which reads it back too";
-
-/// What a person does with the images, with the last step, which is this command on Linux, as it is here.
-pub(in super::super) fn without_command(mut steps: Vec<String>) -> Vec<String> {
-    steps.pop();
-    steps.push(HOW.to_owned());
-    steps
-}
-
 impl Args {
     pub(super) fn to_disk(&self) -> anyhow::Result<()> {
         if self.what.is_some() || self.disk.is_some() {
-            return Err(Usage(HOW.to_owned()).into());
+            return Err(Usage(ELSEWHERE.to_owned()).into());
         }
         let mut out = output::stdout();
         let mut is_none = true;
@@ -44,7 +34,7 @@ impl Args {
         if is_none {
             writeln!(out, "No card or disk to write to. Put one in, and look again.")?;
         }
-        writeln!(out, "{HOW}.")?;
+        writeln!(out, "{ELSEWHERE}.")?;
         Ok(out.flush()?)
     }
 }

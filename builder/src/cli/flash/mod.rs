@@ -7,9 +7,6 @@ mod turing_pi;
 
 use std::path::PathBuf;
 
-#[cfg(not(target_os = "linux"))]
-pub(super) use disk::without_command;
-
 use crate::turing_pi::{Host, Slot};
 
 use super::build_args::{CLUSTER_FILE, SourceArgs};

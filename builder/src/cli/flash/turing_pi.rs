@@ -13,6 +13,7 @@ use crate::interrupt::Interrupt;
 use crate::local_file;
 use crate::progress;
 use crate::turing_pi::{self, Access, Client, Host, Pins, Slot};
+use crate::user_dirs;
 
 use super::super::ask::confirm;
 use super::super::output::{self, Usage};
@@ -38,7 +39,7 @@ impl Args {
         // A packed image would be written as it is.
         PartitionTable::read(&window).with_context(|| format!("not writing {shown}"))?;
         self.confirm_module(host, slot, &shown, window.len())?;
-        let dir = turing_pi::config_dir(|name| std::env::var_os(name));
+        let dir = user_dirs::settings(|name| std::env::var_os(name));
         let pins = Pins::below(&dir.context("no directory for settings: set HOME")?);
         let kept = pins.path().display().to_string();
         let pinned = pins.get(host).with_context(|| format!("reading {kept}: fix or remove it"))?;
