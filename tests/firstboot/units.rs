@@ -130,28 +130,29 @@ fn systemd_rejects_a_wrong_unit() {
     verify(dir.path(), UNIT);
 }
 
-/// systemd's own measure, from 0 to 100: 96 without any limit. Below 60 it would need a mount namespace.
-#[test]
-fn the_unit_has_the_limits_that_leave_it_its_work() {
-    let dir = dir_with_units();
+/// By systemd's own measure, from 0 to 100.
+#[track_caller]
+fn is_exposed_at_most(threshold: u32, dir: &Path, unit: &str) {
     let output = Command::new("systemd-analyze")
-        .args(["security", "--offline=true", "--threshold=70", "--no-pager"])
-        .arg(dir.path().join(UNIT))
+        .args(["security", "--offline=true", "--no-pager", &format!("--threshold={threshold}")])
+        .arg(dir.join(unit))
         .output()
         .expect("systemd-analyze is needed: install the package systemd");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// By the measure 96 without any limit. Below 60 it would need a mount namespace.
+#[test]
+fn the_unit_has_the_limits_that_leave_it_its_work() {
+    let dir = dir_with_units();
+    is_exposed_at_most(70, dir.path(), UNIT);
 }
 
 /// The same of the unit that reads packets of strangers: systemd calls this well protected. Root and the network remain.
 #[test]
 fn the_unit_that_announces_has_what_it_writes_and_nothing_more() {
     let dir = dir_with_units();
-    let output = Command::new("systemd-analyze")
-        .args(["security", "--offline=true", "--threshold=35", "--no-pager"])
-        .arg(dir.path().join(ANNOUNCE_UNIT))
-        .output()
-        .expect("systemd-analyze is needed: install the package systemd");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    is_exposed_at_most(35, dir.path(), ANNOUNCE_UNIT);
     // Whatever is left by a power cut is taken back in the next boot, also where the first boot is over.
     for line in [
         "ConditionPathExists=|!/var/lib/hcimage/finished",
@@ -168,12 +169,7 @@ fn the_unit_that_announces_has_what_it_writes_and_nothing_more() {
 #[test]
 fn the_unit_of_the_page_has_no_rights() {
     let dir = dir_with_units();
-    let output = Command::new("systemd-analyze")
-        .args(["security", "--offline=true", "--threshold=20", "--no-pager"])
-        .arg(dir.path().join(STATUS_UNIT))
-        .output()
-        .expect("systemd-analyze is needed: install the package systemd");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    is_exposed_at_most(20, dir.path(), STATUS_UNIT);
     let has = |line: &str| STATUS_UNIT_TEXT.lines().any(|l| l == line);
     assert!(has(&format!("ConditionPathExists=|!{}", hc_firstboot::state::FINISHED_PATH)));
     assert!(has(&format!("ExecStart={PROGRAM_PATH} serve")) && has("DynamicUser=yes"));

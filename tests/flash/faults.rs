@@ -16,22 +16,12 @@ use hcimage_testkit::external_tool::outcome;
 use hcimage_testkit::hcimage::succeed;
 use hcimage_testkit::tools::run;
 
-use super::{Loop, is_root};
+use super::{Loop, is_root, random_image};
 
 const MIB: u64 = 1 << 20;
 
 /// The size of the image in bytes; all of it is used.
 const IMAGE: u64 = 48 * MIB;
-
-/// A disk image without file systems, so that all of it is written.
-fn image(dir: &Path) -> PathBuf {
-    let path = dir.join("image.img");
-    run(Command::new("sh")
-        .args(["-c", "head -c \"$1\" /dev/urandom >\"$0\" && echo '2048,16384' | sfdisk --quiet \"$0\""])
-        .arg(&path)
-        .arg(IMAGE.to_string()));
-    path
-}
 
 /// A file behind FUSE, and the loop device on it.
 struct Faulty {
@@ -95,7 +85,7 @@ fn an_error_of_the_disk_is_told_with_its_place_and_nothing_starts_from_it() {
     for at in [20 * MIB, IMAGE + 31 * MIB] {
         let scratch = tempfile::tempdir().unwrap();
         let dir = scratch.path();
-        let image = image(dir);
+        let image = random_image(dir, IMAGE);
         let faulty = Faulty::new(dir, &fails(at));
         let said = outcome(&mut faulty.disk.flash(dir, &image));
         assert_eq!(said.status.code(), Some(1), "{at}: {}", said.both());
@@ -115,7 +105,7 @@ fn a_disk_that_goes_away_leaves_nothing_that_starts() {
     }
     let scratch = tempfile::tempdir().unwrap();
     let dir = scratch.path();
-    let image = image(dir);
+    let image = random_image(dir, IMAGE);
     let mut faulty = Faulty::new(dir, "");
     let mut writer =
         faulty.disk.flash(dir, &image).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -142,7 +132,7 @@ fn a_disk_that_ends_before_it_says_is_found_out() {
     }
     let scratch = tempfile::tempdir().unwrap();
     let dir = scratch.path();
-    let image = image(dir);
+    let image = random_image(dir, IMAGE);
     let small = dir.join("small");
     fs::create_dir(&small).unwrap();
     run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=32m", "small"]).arg(&small));
@@ -168,7 +158,7 @@ fn a_writer_that_is_killed_leaves_nothing_that_starts_but_the_whole_image() {
     }
     let scratch = tempfile::tempdir().unwrap();
     let dir = scratch.path();
-    let path = image(dir);
+    let path = random_image(dir, IMAGE);
     let image = fs::read(&path).unwrap();
     let disk = Loop::new(dir, IMAGE + 8 * MIB);
     let began = Instant::now();

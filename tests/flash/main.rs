@@ -36,6 +36,30 @@ fn is_root() -> bool {
     is_root
 }
 
+/// A partition in the image, so that it is one of a disk.
+fn partition(image: &Path) {
+    run(Command::new("sh").args(["-c", "echo '2048,4096' | sfdisk --quiet \"$0\""]).arg(image));
+}
+
+/// `image.img` of so many bytes, without a file system, so that all of it is written.
+fn random_image(dir: &Path, size: u64) -> PathBuf {
+    let path = dir.join("image.img");
+    run(Command::new("sh")
+        .args(["-c", "head -c \"$1\" /dev/urandom >\"$0\""])
+        .arg(&path)
+        .arg(size.to_string()));
+    partition(&path);
+    path
+}
+
+/// `image.img` of 8 MiB of zeros.
+fn blank_image(dir: &Path) -> PathBuf {
+    let path = dir.join("image.img");
+    File::create(&path).unwrap().set_len(8 << 20).unwrap();
+    partition(&path);
+    path
+}
+
 /// A disk of the kernel's before a file.
 struct Loop {
     device: PathBuf,
@@ -135,9 +159,7 @@ fn what_must_not_be_overwritten_is_refused_and_stays_as_it_is() {
     }
     let scratch = tempfile::tempdir().unwrap();
     let dir = scratch.path();
-    let image = dir.join("image.img");
-    File::create(&image).unwrap().set_len(8 << 20).unwrap();
-    run(Command::new("sh").args(["-c", "echo '2048,4096' | sfdisk --quiet \"$0\""]).arg(&image));
+    let image = blank_image(dir);
     let disk = Loop::new(dir, 16 << 20);
     let before = fs::read(&disk.file).unwrap();
     let device = disk.device.to_str().unwrap().to_owned();
@@ -207,9 +229,7 @@ fn a_desktop_opens_the_disk_for_a_user_who_may_not() {
     }
     let scratch = tempfile::tempdir().unwrap();
     let dir = scratch.path();
-    let image = dir.join("image.img");
-    File::create(&image).unwrap().set_len(8 << 20).unwrap();
-    run(Command::new("sh").args(["-c", "echo '2048,4096' | sfdisk --quiet \"$0\""]).arg(&image));
+    let image = blank_image(dir);
     let program = dir.join("hcimage");
     fs::copy(hcimage(dir).get_program(), &program).unwrap();
     let disk = Loop::new(dir, 16 << 20);

@@ -1,7 +1,7 @@
 //! `hcimage flash --turing-pi`, against a stand-in for the controller.
 
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -11,15 +11,10 @@ use hcimage_testkit::hcimage::{fail, hcimage, succeed_loudly};
 use hcimage_testkit::tools::run;
 
 use super::controller_double::{Double, Fault, PASSWORD};
+use super::random_image;
 
-fn image(dir: &Path, mib: u64) -> PathBuf {
-    let path = dir.join("image.img");
-    run(Command::new("sh")
-        .args(["-c", "head -c \"$1\" /dev/urandom >\"$0\" && echo '2048,4096' | sfdisk --quiet \"$0\""])
-        .arg(&path)
-        .arg((mib << 20).to_string()));
-    path
-}
+/// Bytes in a MiB.
+const MIB: u64 = 1 << 20;
 
 fn flash(dir: &Path, what: &str, double: &Double, slot: &str) -> Command {
     let mut command = hcimage(dir);
@@ -45,7 +40,7 @@ fn flash(dir: &Path, what: &str, double: &Double, slot: &str) -> Command {
 fn an_image_is_written_to_the_slot_and_the_module_powered_on() {
     let scratch = tempfile::tempdir().unwrap();
     let dir = scratch.path();
-    let image = image(dir, 6);
+    let image = random_image(dir, 6 * MIB);
     let double = Double::start(Fault::None);
     let said = succeed_loudly(&mut flash(dir, "image.img", &double, "2"));
     assert!(
@@ -88,7 +83,7 @@ fn an_image_is_written_to_the_slot_and_the_module_powered_on() {
 fn a_wrong_password_is_tried_once() {
     let scratch = tempfile::tempdir().unwrap();
     let dir = scratch.path();
-    image(dir, 4);
+    random_image(dir, 4 * MIB);
     let double = Double::start(Fault::None);
     fs::write(dir.join("password"), "wrong-secret\n").unwrap();
     let said = outcome(&mut flash(dir, "image.img", &double, "1"));
@@ -105,7 +100,7 @@ fn a_wrong_password_is_tried_once() {
 #[test]
 fn a_job_that_is_under_way_is_left_alone() {
     let scratch = tempfile::tempdir().unwrap();
-    image(scratch.path(), 4);
+    random_image(scratch.path(), 4 * MIB);
     let double = Double::start(Fault::None);
     double.make_busy();
     fail(&mut flash(scratch.path(), "image.img", &double, "1"), 1, &["at work already", "wait until"]);
@@ -116,7 +111,7 @@ fn a_job_that_is_under_way_is_left_alone() {
 fn what_the_controller_cannot_do_is_said_with_what_to_do_instead() {
     let scratch = tempfile::tempdir().unwrap();
     let dir = scratch.path();
-    image(dir, 12);
+    random_image(dir, 12 * MIB);
     for (fault, code, words) in [
         (Fault::Module, 3, ["does not write to the module in slot 3", "a CM5 is written to by rpiboot"]),
         (Fault::Breaks, 1, ["gone", "slot 3 is off and has half an image"]),
@@ -151,7 +146,7 @@ fn a_node_that_is_a_cm5_is_refused_before_anything_is_asked() {
 fn wrong_arguments_send_nothing() {
     let scratch = tempfile::tempdir().unwrap();
     let dir = scratch.path();
-    image(dir, 4);
+    random_image(dir, 4 * MIB);
     let double = Double::start(Fault::None);
     let host = double.host();
     let mut other_place = flash(dir, "image.img", &double, "1");
@@ -175,7 +170,7 @@ fn wrong_arguments_send_nothing() {
 fn ctrl_c_ends_the_job() {
     let scratch = tempfile::tempdir().unwrap();
     let dir = scratch.path();
-    image(dir, 64);
+    random_image(dir, 64 * MIB);
     let double = Double::start(Fault::Slow);
     let mut command = flash(dir, "image.img", &double, "1");
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
