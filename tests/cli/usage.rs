@@ -121,7 +121,7 @@ fn signals_that_the_parent_ignores_stay_ignored() {
 fn booting_an_image_of_another_board_or_without_its_disk_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let (pi, pc) = (base("pi-os-bookworm-like"), base("debian-pc-amd64"));
-    fail(hcimage(dir.path()).args(["run", "--board", "pc"]).arg(&pi), 1, &["aarch64", "pc", "--board"]);
+    fail(hcimage(dir.path()).args(["run", "--board", "pc"]).arg(&pi), 3, &["aarch64", "pc", "--board"]);
     let mut command = hcimage(dir.path());
     fail(command.args(["run", "--board", "cm4", "--uefi"]).arg(pi), 2, &["cm4 does not start by UEFI"]);
     let mut command = hcimage(dir.path());
