@@ -71,7 +71,7 @@ impl Ext4 {
         let damage = match journal {
             JournalState::NotReplayed(_) => None,
             _ if has_orphans => None,
-            _ => preflight::check(&fs.fs(), &fs.volume, Purpose::Write).err(),
+            _ => preflight::check(&fs.volume, Purpose::Write).err(),
         };
         Ok(Examined {
             fs,

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::error::convert;
-use super::fsck::bitmaps;
+use super::fsck::groups;
 use super::ops::handle::Ext4;
 use crate::fs::{Result, ranges};
 
@@ -13,7 +13,7 @@ impl Ext4 {
     /// # Errors
     /// When a bitmap cannot be read or does not match its checksum.
     pub fn free_ranges(&self) -> Result<Vec<Range<u64>>> {
-        bitmaps::check(&self.fs())?;
+        groups::check_sums(&self.volume)?;
         let reading = |error| convert(error, "reading the block bitmaps");
         let block = u64::from(self.block_size());
         let mut free = Vec::new();

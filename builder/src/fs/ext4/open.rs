@@ -41,7 +41,7 @@ impl Ext4 {
         let sb = superblock::check(reader.as_ref(), purpose)?;
         let runtime = Arc::new(FixedRuntime::new(now, &sb.uuid));
         let opened = Self::new(mount(&reader, &runtime)?, reader, runtime.clone(), window.clone(), false);
-        preflight::check(&opened.fs(), &opened.volume, purpose)?;
+        preflight::check(&opened.volume, purpose)?;
         if !writable {
             return Ok(opened);
         }
@@ -57,7 +57,7 @@ impl Ext4 {
         let runtime = Arc::new(FixedRuntime::new(now, &sb.uuid));
         let device = journal::replayed(&window, &runtime)?;
         let opened = Self::new(mount(&device, &runtime)?, device, runtime, window, true);
-        preflight::check(&opened.fs(), &opened.volume, Purpose::Write)?;
+        preflight::check(&opened.volume, Purpose::Write)?;
         opened.volume.device.release().map_err(|error| convert(error, "writing the image"))?;
         Ok(opened)
     }

@@ -3,163 +3,230 @@
 //! An inode that is used, but free in its bitmap, would be given to the next new file. One that is used in its bitmap,
 //! but has no name, is damage too, though a harmless one.
 //!
+//! There may be millions of inodes, so each has one byte here, and only those whose links are counted have more.
+//!
 //! [Inodes](https://docs.kernel.org/filesystems/ext4/inodes.html): one without links is not in use.
 
-use std::collections::HashSet;
+use fs_ext4::block_io::BlockDevice;
 
-use fs_ext4::Filesystem;
-use fs_ext4::bgd::{BgdFlags, BlockGroupDescriptor};
-use fs_ext4::inode::{Inode, InodeFlags, S_IFDIR, S_IFMT};
-
-use super::block_usage::{self, Claims};
-use super::blocks::read_block;
+use super::claims::Claims;
+use super::groups;
+use super::inode::{self, is_reserved};
 use crate::fs::Result;
 use crate::fs::ext4::error::{convert, corrupt};
 use crate::fs::ext4::layout::bitmap::Bitmap;
-use crate::fs::ext4::layout::bytes::get_u16;
-use crate::fs::ext4::layout::features::{
-    DIR_INDEX, DIR_NLINK, Features, METADATA_CSUM, ORPHAN_FILE, UNINIT_BG,
-};
-use crate::fs::ext4::layout::inode::{BASE, ROOT};
-use crate::fs::ext4::layout::superblock::RawSuperblock;
+use crate::fs::ext4::layout::features::{DIR_NLINK, ORPHAN_FILE};
+use crate::fs::ext4::layout::inode::{DIR, Inode, ROOT};
+use crate::fs::ext4::volume::blocks::Volume;
+use crate::fs::ext4::volume::groups::Group;
 
-/// Descriptors say how much of an inode table was ever used.
-const GROUP_SUMS: u32 = UNINIT_BG | METADATA_CSUM;
-/// Flags (`i_flags`) that only features which are refused bring: encrypt, verity, ea_inode, inline_data, casefold.
-const FLAGS_OF_REFUSED_FEATURES: u32 = 0x800 | 0x10_0000 | 0x20_0000 | 0x1000_0000 | 0x4000_0000;
-/// An inode that is in use.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Used {
-    /// The format bits of `i_mode`.
-    pub(crate) format: u16,
+/// Bytes of an inode table that are read at once.
+const PIECE: u32 = 1 << 18;
+
+/// An inode's byte: the format bits of `i_mode`, shifted by twelve, and these.
+const FORMAT: u8 = 0x0f;
+/// A directory names it.
+const NAMED: u8 = 0x10;
+/// It is in the list of those whose names are counted: its links are not one.
+const COUNTED: u8 = 0x20;
+/// It is a directory that was met.
+const ENTERED: u8 = 0x40;
+
+/// An inode whose links are counted.
+struct Counted {
+    number: u32,
     links: u16,
+    names: u16,
 }
 
 /// The inodes of a file system, and how often directories name each.
-pub(crate) struct Inodes {
-    used: Vec<Option<Used>>,
-    names: Vec<u32>,
-    entered: HashSet<u32>,
+pub(super) struct Inodes {
+    /// A byte for each inode that was ever used, by groups.
+    groups: Vec<Vec<u8>>,
+    per_group: u32,
+    /// In the order of their numbers.
+    counted: Vec<Counted>,
+    /// The inodes that need no name.
+    unnamed: [u32; 1],
+    /// Whether directories with too many directories in them have one link.
+    many: bool,
 }
 
 impl Inodes {
-    /// Reads all inodes, and checks the blocks of those that are in use.
-    pub(crate) fn read(fs: &Filesystem) -> Result<Self> {
-        let mut claims = Claims::new(fs)?;
-        let mut used = Vec::new();
-        for group in &fs.groups {
-            let bitmap = if group.flags().contains(BgdFlags::INODE_UNINIT) {
-                Bitmap::default()
-            } else {
-                Bitmap::from_bytes(read_block(fs, group.inode_bitmap)?)
-            };
-            let touched = touched(fs, group);
-            for index in 0..fs.sb.inodes_per_group {
-                let number = u32::try_from(used.len()).unwrap_or(u32::MAX).saturating_add(1);
-                let marked = bitmap.get(index.into()) == Some(true);
-                if marked && index >= touched {
-                    return Err(corrupt(format!(
-                        "inode {number} is in use, but its group says that it was never used"
-                    )));
-                }
-                used.push(if index < touched { inode(fs, &mut claims, number, marked)? } else { None });
-            }
-        }
-        let names = vec![0; used.len()];
-        Ok(Self { used, names, entered: HashSet::from([ROOT]) })
+    /// Reads all inodes, and checks and claims the blocks of those that are in use.
+    pub(super) fn read(volume: &Volume, claims: &mut Claims) -> Result<Self> {
+        let mut inodes = Self {
+            groups: Vec::new(),
+            per_group: volume.sb.inodes_per_group.max(1),
+            counted: Vec::new(),
+            unnamed: [orphan_file(volume).unwrap_or(0)],
+            many: volume.features.has_ro_compat(DIR_NLINK),
+        };
+        for_each(volume, |number, inode| {
+            inode::check(volume, claims, inode)?;
+            inodes.note(number, inode, is_reserved(volume, number));
+            Ok(())
+        })?;
+        Ok(inodes)
     }
 
-    /// An inode that a directory names; none if it is not in use.
-    pub(crate) fn named(&mut self, number: u32) -> Option<Used> {
-        let index = usize::try_from(number).ok()?.checked_sub(1)?;
-        let names = self.names.get_mut(index)?;
-        *names = names.saturating_add(1);
-        self.used.get(index).copied().flatten()
+    fn note(&mut self, number: u32, inode: &Inode, reserved: bool) {
+        if reserved {
+            return;
+        }
+        let Some(index) = number.checked_sub(1) else { return };
+        let (group, at) = (index / self.per_group, index % self.per_group);
+        let (Ok(group), Ok(at)) = (usize::try_from(group), usize::try_from(at)) else { return };
+        if self.groups.len() <= group {
+            self.groups.resize(group.saturating_add(1), Vec::new());
+        }
+        let counted = inode.links() != 1;
+        if counted {
+            self.counted.push(Counted { number, links: inode.links(), names: 0 });
+        }
+        if let Some(bytes) = self.groups.get_mut(group) {
+            if bytes.len() <= at {
+                bytes.resize(at.saturating_add(1), 0);
+            }
+            if let Some(byte) = bytes.get_mut(at) {
+                let [_, high] = inode.format().to_le_bytes();
+                *byte = high >> 4 | if counted { COUNTED } else { 0 };
+            }
+        }
+    }
+
+    /// Notes a name of an inode, and returns the format of the inode; none if it is not in use.
+    pub(super) fn named(&mut self, number: u32) -> Result<Option<u16>> {
+        let many = self.many;
+        let Some(byte) = self.byte(number).filter(|byte| **byte & FORMAT != 0) else { return Ok(None) };
+        let format = u16::from(*byte & FORMAT) << 12;
+        let again = *byte & NAMED != 0;
+        *byte |= NAMED;
+        if *byte & COUNTED != 0 {
+            if let Ok(at) = self.counted.binary_search_by_key(&number, |counted| counted.number)
+                && let Some(counted) = self.counted.get_mut(at)
+            {
+                counted.names = counted.names.saturating_add(1);
+            }
+        } else if again && !(many && format == DIR) {
+            return Err(corrupt(format!("inode {number} has 1 link, but more names")));
+        }
+        Ok(Some(format))
     }
 
     /// Whether a directory is met for the first time.
-    pub(crate) fn enter(&mut self, dir: u32) -> bool {
-        self.entered.insert(dir)
+    pub(super) fn enter(&mut self, dir: u32) -> bool {
+        let Some(byte) = self.byte(dir) else { return false };
+        let first = *byte & ENTERED == 0;
+        *byte |= ENTERED;
+        first
     }
 
     /// Compares the links of every inode with the names that were found. A directory also has a link to itself, and
     /// one from each directory in it.
-    pub(crate) fn check_links(&self, fs: &Filesystem) -> Result<()> {
-        let many = Features::from(&fs.sb).has_ro_compat(DIR_NLINK);
-        let orphan_file = orphan_file(fs);
-        for ((number, used), names) in (1_u32..).zip(&self.used).zip(&self.names) {
-            let Some(used) = used else { continue };
-            if (number < fs.sb.first_inode && number != ROOT) || Some(number) == orphan_file {
-                continue;
+    pub(super) fn check_links(&self) -> Result<()> {
+        for Counted { number, links, names } in &self.counted {
+            if links != names && !self.unnamed.contains(number) {
+                return Err(corrupt(format!("inode {number} has {links} links, {names} were found")));
             }
-            let uncounted = many && used.links == 1 && used.format == S_IFDIR && *names > 0;
-            if u32::from(used.links) != *names && !uncounted {
-                return Err(corrupt(format!("inode {number} has {} links, {names} were found", used.links)));
+        }
+        for (group, bytes) in (0_u32..).zip(&self.groups) {
+            for (index, byte) in (1_u32..).zip(bytes) {
+                let number = group.saturating_mul(self.per_group).saturating_add(index);
+                let unnamed = byte & FORMAT != 0 && byte & (NAMED | COUNTED) == 0;
+                if unnamed && !self.unnamed.contains(&number) {
+                    return Err(corrupt(format!("inode {number} has 1 links, 0 were found")));
+                }
             }
         }
         Ok(())
     }
+
+    fn byte(&mut self, number: u32) -> Option<&mut u8> {
+        let index = number.checked_sub(1)?;
+        let group = self.groups.get_mut(usize::try_from(index / self.per_group).ok()?)?;
+        group.get_mut(usize::try_from(index % self.per_group).ok()?)
+    }
 }
 
-/// The inode if it is in use. The inode and its bitmap must agree about that.
-fn inode(fs: &Filesystem, claims: &mut Claims, number: u32, marked: bool) -> Result<Option<Used>> {
-    let what = format!("inode {number}");
-    if !marked {
-        return check_unused(fs, number).map(|()| None);
+/// Calls `found` for each inode that is in use, in the order of their numbers. Inode and bitmap must agree about that;
+/// inodes that are kept for the file system itself are in use whatever the bitmap says.
+pub(super) fn for_each(volume: &Volume, mut found: impl FnMut(u32, &Inode) -> Result<()>) -> Result<()> {
+    for number in 0..volume.group_count() {
+        let group = groups::group(volume, number)?;
+        let touched = volume.touched_inodes(&group);
+        let reading = |error| convert(error, &format!("the inodes of group {number}"));
+        let bitmap = volume.inode_bitmap(&group).map_err(reading)?;
+        if let Some(index) = bitmap.first_used(touched..volume.sb.inodes_per_group) {
+            let number = inode_number(volume, number, index);
+            return Err(corrupt(format!(
+                "inode {number} is in use, but its group says that it was never used"
+            )));
+        }
+        table(volume, &group, touched, &bitmap, &mut found)?;
     }
-    let (inode, raw) = fs.read_inode_verified(number).map_err(|error| convert(error, &what))?;
-    check_form(fs, &what, &inode, &raw)?;
-    if inode.links_count == 0 && number >= fs.sb.first_inode {
-        return Err(corrupt(format!("{what} has no links, but is used in its bitmap")));
-    }
-    block_usage::inode(fs, claims, number, &inode)?;
-    Ok(Some(Used { format: inode.mode & S_IFMT, links: inode.links_count }))
+    Ok(())
 }
 
-/// Refuses an inode that is of another form than the features of the file system allow.
-fn check_form(fs: &Filesystem, what: &str, inode: &Inode, raw: &[u8]) -> Result<()> {
-    let may_have_tree = inode.mode & S_IFMT == S_IFDIR && Features::from(&fs.sb).has_compat(DIR_INDEX);
-    let misled = inode.flags & InodeFlags::INDEX.bits() != 0 && !may_have_tree;
-    if inode.flags & FLAGS_OF_REFUSED_FEATURES != 0 || misled {
-        return Err(corrupt(format!("{what} has the flags {:#x}, which it cannot have", inode.flags)));
-    }
-    let room = raw.len().saturating_sub(BASE);
-    if room == 0 {
-        return Ok(());
-    }
-    let extra = get_u16(raw, BASE).map_err(|error| convert(error, what))?;
-    if extra != 0 && (extra < 4 || !extra.is_multiple_of(4) || usize::from(extra) > room) {
-        return Err(corrupt(format!("{what} has an impossible i_extra_isize of {extra}")));
+fn table(
+    volume: &Volume,
+    group: &Group,
+    touched: u32,
+    bitmap: &Bitmap,
+    found: &mut impl FnMut(u32, &Inode) -> Result<()>,
+) -> Result<()> {
+    let size = u32::from(volume.sb.inode_size.max(1));
+    let start = volume.place(group.descriptor.inode_table);
+    let reading = |error| convert(error, &format!("the inodes of group {}", group.number));
+    let start = start.map_err(reading)?;
+    let at_once = (PIECE / size).max(1);
+    let mut piece = Vec::new();
+    for first in (0..touched).step_by(usize::try_from(at_once).unwrap_or(1)) {
+        let count = at_once.min(touched.saturating_sub(first));
+        piece.resize(usize::try_from(count.saturating_mul(size)).unwrap_or(0), 0);
+        let at = start.saturating_add(u64::from(first).saturating_mul(size.into()));
+        volume.device.read_at(at, &mut piece).map_err(reading)?;
+        let bytes = piece.chunks_exact(usize::try_from(size).unwrap_or(1));
+        for (index, bytes) in (first..).zip(bytes) {
+            let number = inode_number(volume, group.number, index);
+            let in_use = bitmap.is_used(index) || is_reserved(volume, number);
+            if !in_use && bytes.iter().all(|byte| *byte == 0) {
+                continue;
+            }
+            let inode = Inode::parse(number, bytes).map_err(reading)?;
+            if !in_use {
+                check_unused(volume, &inode)?;
+                continue;
+            }
+            if inode.links() == 0 && !is_reserved(volume, number) {
+                return Err(corrupt(format!("inode {number} has no links, but is used in its bitmap")));
+            }
+            found(number, &inode)?;
+        }
     }
     Ok(())
 }
 
 /// Where checksums are kept, bytes that never were an inode do not match theirs, and are ignored.
-fn check_unused(fs: &Filesystem, number: u32) -> Result<()> {
-    if number < fs.sb.first_inode {
-        return Ok(());
-    }
-    let raw = fs.read_inode_raw(number).map_err(|error| convert(error, "reading an unused inode"))?;
-    let in_use = Inode::parse(&raw).is_ok_and(|inode| {
-        let meant = !fs.csum.enabled || fs.csum.verify_inode(number, inode.generation, &raw);
-        inode.links_count != 0 && meant
-    });
-    if in_use {
-        return Err(corrupt(format!("inode {number} has links, but is free in its bitmap")));
+pub(super) fn check_unused(volume: &Volume, inode: &Inode) -> Result<()> {
+    if inode.links() != 0 && inode.is_sound(volume.checksums) {
+        return Err(corrupt(format!("inode {} has links, but is free in its bitmap", inode.number)));
     }
     Ok(())
 }
 
-/// How many inodes of a group were ever used; the bytes behind them may be anything.
-fn touched(fs: &Filesystem, group: &BlockGroupDescriptor) -> u32 {
-    let all = fs.sb.inodes_per_group;
-    if !Features::from(&fs.sb).has_ro_compat(GROUP_SUMS) {
-        return all;
-    }
-    if group.flags().contains(BgdFlags::INODE_UNINIT) { 0 } else { all.saturating_sub(group.itable_unused) }
+/// The number of the inode `index` of a group.
+pub(super) fn inode_number(volume: &Volume, group: u32, index: u32) -> u32 {
+    group.saturating_mul(volume.sb.inodes_per_group).saturating_add(index).saturating_add(1)
 }
 
-fn orphan_file(fs: &Filesystem) -> Option<u32> {
-    let sb = RawSuperblock(*fs.sb.raw.first_chunk()?);
+/// The inode of the orphan file, which has a link, but no name.
+pub(super) fn orphan_file(volume: &Volume) -> Option<u32> {
+    let sb = volume.superblock().ok()?;
     sb.features().has_compat(ORPHAN_FILE).then(|| sb.orphan_file())
+}
+
+/// The root directory is one.
+pub(super) fn check_root(volume: &Volume) -> Result<()> {
+    volume.dir(ROOT).map(drop).map_err(|error| convert(error, "the root directory"))
 }

@@ -14,25 +14,62 @@ use std::sync::Arc;
 
 use fs_ext4::Filesystem;
 use fs_ext4::error::Error;
-use fs_ext4::inode::Inode;
 use fs_ext4::jbd2::{self, JBD2_COMMIT_BLOCK, JBD2_MAGIC_NUMBER};
 use fs_ext4::superblock::Superblock;
 
+use super::claims::Claims;
+use super::extents;
+use super::inode::Visit;
+use super::orphan_file;
 use super::superblock::{self, Purpose};
 use crate::disk::Window;
 use crate::fs::ext4::error::{FIX_UNCLEAN, convert, corrupt};
 use crate::fs::ext4::io::device::Device;
 use crate::fs::ext4::io::runtime::FixedRuntime;
 use crate::fs::ext4::layout::bytes::get_array;
-use crate::fs::ext4::layout::features::ORPHAN_PRESENT;
+use crate::fs::ext4::layout::features::{BIT64, HAS_JOURNAL, ORPHAN_PRESENT};
+use crate::fs::ext4::layout::inode::REGULAR;
+use crate::fs::ext4::layout::journal_superblock::JournalSuperblock;
 use crate::fs::ext4::volume::blocks::Volume;
 use crate::fs::ext4::volume::mount::mount;
 use crate::fs::{FsError, Result};
 
-/// Bytes at the end of a block of the orphan file: magic and checksum.
-const ORPHAN_TAIL: usize = 8;
-/// Blocks of the largest orphan file that mke2fs makes (512), and some more.
-const MOST_ORPHAN_BLOCKS: u64 = 4096;
+/// Checks the journal as the kernel does when it loads it, and that nothing is in it that is not in its place.
+pub(super) fn check(volume: &Volume) -> Result<()> {
+    let sb = volume.superblock().map_err(|error| convert(error, "the superblock"))?;
+    if !sb.features().has_compat(HAS_JOURNAL) {
+        return Ok(());
+    }
+    let number = sb.journal_inode();
+    let reading = |error| convert(error, &format!("the journal (inode {number})"));
+    let wrong = |what: &str| corrupt(format!("the journal (inode {number}) {what}"));
+    let inode = volume.inode(number).map_err(|error| match error {
+        Error::Stale => wrong("is deleted"),
+        error => reading(error),
+    })?;
+    if inode.format() != REGULAR {
+        return Err(wrong("is not a regular file"));
+    }
+    let blocks = inode.size() / u64::from(volume.sb.block_size());
+    let first = volume.map(&inode, 0).map_err(reading)?.ok_or_else(|| wrong("has a hole"))?;
+    let first = volume.read_block(first).map_err(reading)?;
+    let bit64 = volume.features.has_incompat(BIT64);
+    let journal = JournalSuperblock::parse(&first, blocks, volume.sb.block_size(), bit64);
+    let journal = journal.map_err(|what| wrong(&what))?;
+    let mut nothing = Claims::new(volume);
+    let mapped = extents::walk(volume, &inode, &mut Visit::claim(&mut nothing))?;
+    // Its log goes round through all of them.
+    if mapped.blocks != mapped.written_end || mapped.blocks < journal.length.into() {
+        return Err(wrong(&format!("has {} of {} blocks", mapped.blocks, journal.length)));
+    }
+    if journal.error != 0 {
+        return Err(wrong(&format!("was aborted with error {}", journal.error)));
+    }
+    if !journal.is_empty {
+        return Err(FsError::Dirty { what: "its journal is not empty".to_owned(), hint: FIX_UNCLEAN });
+    }
+    Ok(())
+}
 
 /// A device that holds back the file system with its journal replayed. The image has not changed.
 pub(crate) fn replayed(window: &Window, runtime: &Arc<FixedRuntime>) -> Result<Arc<Device>> {
@@ -77,7 +114,8 @@ fn must_be_complete(fs: &Filesystem) -> Result<()> {
     }
     let plan = fs_ext4::journal::walk(fs, &journal).map_err(damaged)?;
     let next = plan.next_sequence.unwrap_or(journal.sequence);
-    let inode = fs.read_inode_raw(fs.sb.journal_inode).and_then(|raw| Inode::parse(&raw)).map_err(damaged)?;
+    let inode =
+        fs.read_inode_raw(fs.sb.journal_inode).and_then(|raw| fs_ext4::inode::Inode::parse(&raw)).map_err(damaged)?;
     for number in journal.first..journal.max_len {
         let place = jbd2::journal_block_to_physical(fs, &inode, number.into()).map_err(damaged)?;
         let block =
@@ -109,29 +147,8 @@ fn update_counts(volume: &Volume) -> Result<()> {
     sb.set_free_blocks(blocks);
     sb.set_free_inodes(inodes);
     if sb.features().has_ro_compat(ORPHAN_PRESENT) {
-        no_orphans(volume, sb.orphan_file())?;
+        orphan_file::check(volume)?;
         sb.clear_ro_compat(ORPHAN_PRESENT);
     }
     volume.put_superblock(sb).map_err(failed)
-}
-
-/// Refuses an orphan file with entries: numbers of inodes, up to a tail in each block.
-fn no_orphans(volume: &Volume, file: u32) -> Result<()> {
-    let failed = |error| convert(error, "reading the orphan file");
-    let inode = volume.inode(file).map_err(failed)?;
-    let blocks = inode.size().div_ceil(volume.sb.block_size().into());
-    if blocks > MOST_ORPHAN_BLOCKS {
-        return Err(FsError::Unsupported { what: format!("an orphan file of {blocks} blocks") });
-    }
-    for logical in (0..blocks).filter_map(|block| u32::try_from(block).ok()) {
-        let place = volume.map(&inode, logical).map_err(failed)?;
-        let bytes = place.ok_or(Error::Corrupt("an orphan file with a hole"));
-        let bytes = bytes.and_then(|place| volume.read_block(place)).map_err(failed)?;
-        let entries = bytes.get(..bytes.len().saturating_sub(ORPHAN_TAIL)).unwrap_or_default();
-        if let Some(orphan) = entries.as_chunks::<4>().0.iter().find(|entry| **entry != [0; 4]) {
-            let what = format!("inode {} is in its orphan file", u32::from_le_bytes(*orphan));
-            return Err(FsError::Dirty { what, hint: FIX_UNCLEAN });
-        }
-    }
-    Ok(())
 }

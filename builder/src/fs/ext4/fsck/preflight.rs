@@ -1,48 +1,62 @@
-//! Pre-flight: all checks of an opened file system, before the first write and again after the last.
+//! Pre-flight: all checks of an opened file system, before the first write.
 //!
-//! The crate compares the checksums of what it reads, but not those of the bitmaps that it allocates from.
+//! The crate compares the checksums of what it reads, but not those of the bitmaps that it allocates from. Nothing of this
+//! is its work: what is asked here is what `Volume` sees.
 
-use fs_ext4::Filesystem;
-
+use super::claims::{Claims, Owner};
 use super::inodes::Inodes;
 use super::superblock::Purpose;
-use super::{bitmaps, directories};
-use crate::fs::ext4::error::{FIX_DAMAGE, FIX_UNCLEAN, convert};
+use super::{directories, groups, inode, inodes, journal, orphan_file};
+use crate::fs::Result;
+use crate::fs::ext4::error::{convert, corrupt};
 use crate::fs::ext4::volume::blocks::Volume;
-use crate::fs::{FsError, Result};
 
-/// Findings that an error names; the rest are counted.
-const NAMED_FINDINGS: usize = 3;
-
-/// Checks a file system whose superblock was checked.
-pub(crate) fn check(fs: &Filesystem, volume: &Volume, purpose: Purpose) -> Result<()> {
-    let journal =
-        fs_ext4::jbd2::read_superblock(fs).map_err(|error| convert(error, "reading the journal"))?;
-    if journal.is_some_and(|journal| !journal.is_clean()) {
-        return Err(FsError::Dirty { what: "its journal is not empty".to_owned(), hint: FIX_UNCLEAN });
-    }
-    if purpose == Purpose::Write {
-        bitmaps::check(fs)?;
-        audit(fs)?;
-        directories::check(fs, volume, &mut Inodes::read(fs)?)?;
-    }
-    Ok(())
+/// What is known of a file system that is sound, to check it again when it has changed.
+pub(crate) struct Sound {
+    pub(super) claims: Claims,
 }
 
-/// Walks all directories and inodes: names, link counts, checksums of inodes and directories, free counts against bitmaps.
-fn audit(fs: &Filesystem) -> Result<()> {
-    let report = fs.audit(u32::MAX, u32::MAX).map_err(|error| convert(error, "checking the directories"))?;
-    if report.is_clean() {
-        return Ok(());
+/// Checks a file system whose superblock was checked. For reading only its journal must be sound and empty.
+pub(crate) fn check(volume: &Volume, purpose: Purpose) -> Result<Option<Sound>> {
+    journal::check(volume)?;
+    if purpose != Purpose::Write {
+        return Ok(None);
     }
-    Err(findings(report.anomalies.iter().map(|anomaly| format!("{anomaly:?}"))))
+    let mut claims = Claims::new(volume);
+    for number in 0..volume.group_count() {
+        let group = groups::group(volume, number)?;
+        groups::check_bitmaps(volume, &group)?;
+        groups::claim(volume, &mut claims, &group)?;
+    }
+    orphan_file::check(volume)?;
+    let mut inodes = Inodes::read(volume, &mut claims)?;
+    claims.check_shared()?;
+    for number in claims.groups() {
+        none_is_free(volume, &claims, number)?;
+    }
+    inodes::check_root(volume)?;
+    directories::check(volume, &mut inodes)?;
+    Ok(Some(Sound { claims }))
 }
 
-fn findings(all: impl ExactSizeIterator<Item = String>) -> FsError {
-    let count = all.len();
-    let mut what = all.take(NAMED_FINDINGS).collect::<Vec<_>>().join("; ");
-    if count > NAMED_FINDINGS {
-        what.push_str(&format!("; and {} more", count.saturating_sub(NAMED_FINDINGS)));
+/// Refuses a group with a block that has an owner, but is free in its bitmap.
+pub(super) fn none_is_free(volume: &Volume, claims: &Claims, number: u32) -> Result<()> {
+    let group = groups::group(volume, number)?;
+    let bitmap = volume.block_bitmap(&group);
+    let bitmap = bitmap.map_err(|error| convert(error, &format!("the block bitmap of group {number}")))?;
+    let Some(block) = claims.first_free(number, &bitmap) else { return Ok(()) };
+    let owner = owner(volume, block)?.map_or_else(|| "an inode".to_owned(), |owner| owner.to_string());
+    Err(corrupt(format!("block {block} belongs to {owner}, but is free in its bitmap")))
+}
+
+/// The owner of a block: looked for only where it is to be named.
+fn owner(volume: &Volume, block: u64) -> Result<Option<Owner>> {
+    let mut claims = Claims::looking_for(volume, block);
+    for number in 0..volume.group_count() {
+        groups::claim(volume, &mut claims, &groups::group(volume, number)?)?;
     }
-    FsError::Corrupt { what, hint: Some(FIX_DAMAGE) }
+    inodes::for_each(volume, |_, found| {
+        inode::visit(volume, found, &mut inode::Visit::claim(&mut claims)).map(drop)
+    })?;
+    Ok(claims.owner())
 }

@@ -61,6 +61,19 @@ impl Bitmap {
         }
     }
 
+    /// The first bit of a range that is set.
+    pub(crate) fn first_used(&self, bits: Range<u32>) -> Option<u32> {
+        let skip = usize::try_from(bits.start / 8).unwrap_or(usize::MAX);
+        let found = (bits.start / 8..bits.end.div_ceil(8)).zip(self.0.iter().skip(skip));
+        first_bit(found.map(|(index, byte)| (index, byte & mask_in_byte(index, &bits))))
+    }
+
+    /// The first bit that is set here, but not in the other one; bits outside of that are not.
+    pub(crate) fn first_without(&self, other: &Self) -> Option<u32> {
+        let others = other.0.iter().copied().chain(std::iter::repeat(0));
+        first_bit((0..).zip(self.0.iter().zip(others).map(|(own, other)| own & !other)))
+    }
+
     /// Free bits among the first `len`.
     pub(crate) fn count_free(&self, len: u32) -> u32 {
         (0..).zip(&self.0).map(|(index, byte)| (!byte & mask_in_byte(index, &(0..len))).count_ones()).sum()
@@ -107,6 +120,12 @@ impl Bitmap {
     }
 }
 
+/// The first bit that is set in numbered bytes.
+fn first_bit(mut bytes: impl Iterator<Item = (u32, u8)>) -> Option<u32> {
+    let (index, byte) = bytes.find(|(_, byte)| *byte != 0)?;
+    Some(index.saturating_mul(8).saturating_add(byte.trailing_zeros()))
+}
+
 /// The bits of the byte `index` that lie in `bits`.
 fn mask_in_byte(index: u32, bits: &Range<u32>) -> u8 {
     let first = index.saturating_mul(8);
@@ -149,6 +168,20 @@ mod tests {
         assert!(bitmap.is_used(16) && !bitmap.is_used(15));
         assert!(bitmap.set(15) && !bitmap.set(16));
         assert_eq!(bitmap.bytes(), [0, 0x80]);
+    }
+
+    #[test]
+    fn the_first_bit_is_found_in_any_range() {
+        let mut bitmap = Bitmap::from_bytes(vec![0; 4]);
+        bitmap.fill(9..11, true);
+        for (range, first) in [(0..32, Some(9)), (10..12, Some(10)), (11..32, None), (0..9, None), (9..9, None)] {
+            assert_eq!(bitmap.first_used(range.clone()), first, "{range:?}");
+        }
+        let mut other = bitmap.clone();
+        assert_eq!(bitmap.first_without(&other), None);
+        other.fill(10..11, false);
+        assert_eq!(bitmap.first_without(&other), Some(10));
+        assert_eq!(bitmap.first_without(&Bitmap::default()), Some(9));
     }
 
     proptest! {

@@ -4,25 +4,21 @@
 //! `metadata_csum` uses CRC-32C without the final inversion, begun from a seed that stands for the file
 //! system; `gdt_csum` (once `uninit_bg`) knows only a CRC-16 over each group descriptor.
 
-use crc::{Algorithm, CRC_16_MODBUS, CRC_32_ISCSI, Crc, Table};
+use crc::{CRC_16_MODBUS, Crc};
 
 use super::bytes::{Field, low16};
 use super::features::{Features, METADATA_CSUM, METADATA_CSUM_SEED, UNINIT_BG};
 
-/// CRC-32C as ext4 uses it: what goes in and comes out is the register itself.
-const RAW_CRC32C: Algorithm<u32> = Algorithm { xorout: 0, ..CRC_32_ISCSI };
-static CRC32C: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&RAW_CRC32C);
 static CRC16: Crc<u16> = Crc::<u16>::new(&CRC_16_MODBUS);
 
 /// The checksum in a group descriptor (`bg_checksum`).
 pub(crate) const DESCRIPTOR_SUM: Field<32, 2> = Field::at(DESCRIPTOR_SUM_AT);
 const DESCRIPTOR_SUM_AT: usize = 0x1e;
 
-/// Continues a CRC-32C. The first call starts from `!0`.
+/// Continues a CRC-32C as ext4 uses it: what goes in and comes out is the register itself. The first call starts from
+/// `!0`.
 pub(crate) fn crc32c(register: u32, bytes: &[u8]) -> u32 {
-    let mut digest = CRC32C.digest_with_initial(register.reverse_bits());
-    digest.update(bytes);
-    digest.finalize()
+    !crc32c::crc32c_append(!register, bytes)
 }
 
 /// Which checksums the file system keeps.
@@ -94,12 +90,17 @@ impl Checksums {
         }
     }
 
-    /// The checksum of an inode whose own checksum fields hold zeros; none where none is kept.
-    pub(crate) fn inode(self, number: u32, generation: u32, inode: [&[u8]; 2]) -> Option<u32> {
+    /// The checksum of an inode, given in parts, in which its own checksum fields hold zeros; none where none is kept.
+    pub(crate) fn inode<const N: usize>(self, number: u32, generation: u32, parts: [&[u8]; N]) -> Option<u32> {
         let Self::Metadata { seed } = self else { return None };
-        let [base, extra] = inode;
-        let parts = [&number.to_le_bytes()[..], &generation.to_le_bytes(), base, extra];
-        Some(parts.iter().fold(seed, |sum, part| crc32c(sum, part)))
+        let own = [number.to_le_bytes(), generation.to_le_bytes()];
+        let sum = own.iter().fold(seed, |sum, part| crc32c(sum, part));
+        Some(parts.iter().fold(sum, |sum, part| crc32c(sum, part)))
+    }
+
+    /// The checksum of a block of the orphan file, over its entries; none where none is kept.
+    pub(crate) fn orphan_block(self, file: u32, generation: u32, place: u64, entries: &[u8]) -> Option<u32> {
+        self.inode(file, generation, [&place.to_le_bytes(), entries])
     }
 }
 

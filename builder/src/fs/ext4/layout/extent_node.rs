@@ -166,6 +166,11 @@ impl Node {
         Ok(self.entries()? >= self.room()?)
     }
 
+    /// The first block of the file below an entry.
+    pub(crate) fn logical(&self, index: u16) -> Result<u32> {
+        Ok(LOGICAL.get(self.entry_at(index)?))
+    }
+
     /// The extent of an entry of a leaf.
     pub(crate) fn extent(&self, index: u16) -> Result<Extent> {
         let entry = self.entry_at(index)?;

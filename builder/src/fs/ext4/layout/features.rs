@@ -7,20 +7,26 @@ use fs_ext4::superblock::Superblock;
 
 use crate::fs::{FsError, Result};
 
+pub(crate) const HAS_JOURNAL: u32 = 0x4;
+pub(crate) const EXT_ATTR: u32 = 0x8;
 pub(crate) const RESIZE_INODE: u32 = 0x10;
 pub(crate) const DIR_INDEX: u32 = 0x20;
 pub(crate) const ORPHAN_FILE: u32 = 0x1000;
 
 const FILETYPE: u32 = 0x2;
 pub(crate) const NEEDS_RECOVERY: u32 = 0x4;
+const JOURNAL_DEV: u32 = 0x8;
 const EXTENT: u32 = 0x40;
 pub(crate) const BIT64: u32 = 0x80;
+pub(crate) const FLEX_BG: u32 = 0x200;
 pub(crate) const METADATA_CSUM_SEED: u32 = 0x2000;
 pub(crate) const LARGE_DIR: u32 = 0x4000;
 
 pub(crate) const SPARSE_SUPER: u32 = 0x1;
 pub(crate) const UNINIT_BG: u32 = 0x10;
+pub(crate) const HUGE_FILE: u32 = 0x8;
 pub(crate) const DIR_NLINK: u32 = 0x20;
+pub(crate) const EXTRA_ISIZE: u32 = 0x40;
 pub(crate) const METADATA_CSUM: u32 = 0x400;
 pub(crate) const ORPHAN_PRESENT: u32 = 0x1_0000;
 
@@ -42,8 +48,8 @@ const COMPAT: Word = Word {
     names: &[
         (0x1, "dir_prealloc"),
         (0x2, "imagic_inodes"),
-        (0x4, "has_journal"),
-        (0x8, "ext_attr"),
+        (HAS_JOURNAL, "has_journal"),
+        (EXT_ATTR, "ext_attr"),
         (RESIZE_INODE, "resize_inode"),
         (DIR_INDEX, "dir_index"),
         (0x40, "lazy_bg"),
@@ -54,8 +60,8 @@ const COMPAT: Word = Word {
         (0x800, "stable_inodes"),
         (ORPHAN_FILE, "orphan_file"),
     ],
-    edited: 0x4 | 0x8 | RESIZE_INODE | DIR_INDEX | ORPHAN_FILE,
-    grown: 0x1 | 0x4 | 0x8 | RESIZE_INODE | DIR_INDEX | 0x400 | 0x800 | ORPHAN_FILE,
+    edited: HAS_JOURNAL | EXT_ATTR | RESIZE_INODE | DIR_INDEX | ORPHAN_FILE,
+    grown: 0x1 | HAS_JOURNAL | EXT_ATTR | RESIZE_INODE | DIR_INDEX | 0x400 | 0x800 | ORPHAN_FILE,
 };
 
 /// A program that does not know these may not even read.
@@ -65,12 +71,12 @@ const INCOMPAT: Word = Word {
         (0x1, "compression"),
         (FILETYPE, "filetype"),
         (NEEDS_RECOVERY, "needs_recovery"),
-        (0x8, "journal_dev"),
+        (JOURNAL_DEV, "journal_dev"),
         (0x10, "meta_bg"),
         (EXTENT, "extent"),
         (BIT64, "64bit"),
         (0x100, "mmp"),
-        (0x200, "flex_bg"),
+        (FLEX_BG, "flex_bg"),
         (0x400, "ea_inode"),
         (0x1000, "dirdata"),
         (METADATA_CSUM_SEED, "metadata_csum_seed"),
@@ -80,12 +86,12 @@ const INCOMPAT: Word = Word {
         (0x2_0000, "casefold"),
     ],
     // needs_recovery is a state: the checks of the superblock refuse it with its fix.
-    edited: FILETYPE | NEEDS_RECOVERY | EXTENT | BIT64 | 0x200 | METADATA_CSUM_SEED | LARGE_DIR,
+    edited: FILETYPE | NEEDS_RECOVERY | EXTENT | BIT64 | FLEX_BG | METADATA_CSUM_SEED | LARGE_DIR,
     grown: FILETYPE
         | NEEDS_RECOVERY
         | EXTENT
         | BIT64
-        | 0x200
+        | FLEX_BG
         | 0x400
         | METADATA_CSUM_SEED
         | LARGE_DIR
@@ -101,10 +107,10 @@ const RO_COMPAT: Word = Word {
         (SPARSE_SUPER, "sparse_super"),
         (0x2, "large_file"),
         (0x4, "btree_dir"),
-        (0x8, "huge_file"),
+        (HUGE_FILE, "huge_file"),
         (UNINIT_BG, "uninit_bg"),
         (DIR_NLINK, "dir_nlink"),
-        (0x40, "extra_isize"),
+        (EXTRA_ISIZE, "extra_isize"),
         (0x80, "snapshot"),
         (0x100, "quota"),
         (0x200, "bigalloc"),
@@ -117,14 +123,14 @@ const RO_COMPAT: Word = Word {
         (ORPHAN_PRESENT, "orphan_present"),
     ],
     // orphan_present is a state: the checks of the superblock refuse it with its fix.
-    edited: SPARSE_SUPER | 0x2 | 0x8 | UNINIT_BG | DIR_NLINK | 0x40 | METADATA_CSUM | ORPHAN_PRESENT,
+    edited: SPARSE_SUPER | 0x2 | HUGE_FILE | UNINIT_BG | DIR_NLINK | EXTRA_ISIZE | METADATA_CSUM | ORPHAN_PRESENT,
     grown: SPARSE_SUPER
         | 0x2
         | 0x4
-        | 0x8
+        | HUGE_FILE
         | UNINIT_BG
         | DIR_NLINK
-        | 0x40
+        | EXTRA_ISIZE
         | 0x100
         | METADATA_CSUM
         | 0x2000
@@ -155,6 +161,10 @@ impl From<&Superblock> for Features {
 impl Features {
     /// Refuses by name what cannot be read correctly.
     pub(crate) fn check_readable(self) -> Result<()> {
+        if self.has_incompat(JOURNAL_DEV) {
+            let what = "an external journal of an ext4 file system (journal_dev)".to_owned();
+            return Err(FsError::Unsupported { what });
+        }
         refuse(&INCOMPAT.names_of(self.incompat & !INCOMPAT.edited))?;
         let missing = REQUIRED_INCOMPAT & !self.incompat;
         if missing == 0 {

@@ -5,7 +5,7 @@
 //! a pure function of its arguments.
 //!
 //! `bytes` and `bitmap` are the tools, `checksum` and `features` are used by all; then come `superblock`, `error_record`,
-//! `group_descriptor`, `inode`, `extent_node`, `directory_block`, `htree_node`, `xattr_block` and `acl`.
+//! `journal_superblock`, `group_descriptor`, `inode`, `extent_node`, `directory_block`, `htree_node`, `xattr_block`, `xattr_entries` and `acl`.
 //!
 //! May use: the errors and checksums of the crate, and [`crate::fs`]. Not: `io`, `volume` or anything above them.
 
@@ -20,5 +20,7 @@ pub(crate) mod features;
 pub(crate) mod group_descriptor;
 pub(crate) mod htree_node;
 pub(crate) mod inode;
+pub(crate) mod journal_superblock;
 pub(crate) mod superblock;
 pub(crate) mod xattr_block;
+pub(crate) mod xattr_entries;

@@ -24,20 +24,31 @@ const FREE_BLOCKS: Wide = (Field::at(0x0c), Field::at(0x158));
 const FREE_INODES: U32 = Field::at(0x10);
 const FIRST_DATA_BLOCK: U32 = Field::at(0x14);
 const BLOCK_SIZE_LOG: U32 = Field::at(0x18);
+const CLUSTER_SIZE_LOG: U32 = Field::at(0x1c);
 const BLOCKS_PER_GROUP: U32 = Field::at(0x20);
+const CLUSTERS_PER_GROUP: U32 = Field::at(0x24);
 const INODES_PER_GROUP: U32 = Field::at(0x28);
 const MAGIC: U16 = Field::at(0x38);
 const STATE: U16 = Field::at(0x3a);
+const CREATOR: U32 = Field::at(0x48);
 const REVISION: U32 = Field::at(0x4c);
+const FIRST_INODE: U32 = Field::at(0x54);
 const INODE_SIZE: U16 = Field::at(0x58);
 const GROUP: U16 = Field::at(0x5a);
 const COMPAT: U32 = Field::at(0x5c);
 const INCOMPAT: U32 = Field::at(0x60);
 const RO_COMPAT: U32 = Field::at(0x64);
 const UUID: Field<SIZE, 16> = Field::at(0x68);
+const DIRECTORY_BLOCKS_AHEAD: Field<SIZE, 1> = Field::at(0xcd);
 const RESERVED_DESCRIPTOR_BLOCKS: U16 = Field::at(0xce);
+const JOURNAL_UUID: Field<SIZE, 16> = Field::at(0xd0);
+const JOURNAL_INODE: U32 = Field::at(0xe0);
+const JOURNAL_DEVICE: U32 = Field::at(0xe4);
 const LAST_ORPHAN: U32 = Field::at(0xe8);
+const HASH_VERSION: Field<SIZE, 1> = Field::at(0xfc);
 const DESCRIPTOR_SIZE: U16 = Field::at(0xfe);
+const EXTRA_SIZES: [U16; 2] = [Field::at(0x15c), Field::at(0x15e)];
+const GROUPS_PER_FLEX_LOG: Field<SIZE, 1> = Field::at(0x174);
 const CHECKSUM_TYPE: Field<SIZE, 1> = Field::at(0x175);
 const OVERHEAD: U32 = Field::at(0x248);
 const CHECKSUM_SEED: U32 = Field::at(0x270);
@@ -102,6 +113,56 @@ impl RawSuperblock {
     /// `s_log_block_size`: 0 for blocks of 1 KiB.
     pub(crate) fn block_size_log(&self) -> u32 {
         BLOCK_SIZE_LOG.get(&self.0)
+    }
+
+    /// `s_log_cluster_size`: the same as for blocks, except with bigalloc.
+    pub(crate) fn cluster_size_log(&self) -> u32 {
+        CLUSTER_SIZE_LOG.get(&self.0)
+    }
+
+    /// `s_clusters_per_group`, likewise.
+    pub(crate) fn clusters_per_group(&self) -> u32 {
+        CLUSTERS_PER_GROUP.get(&self.0)
+    }
+
+    /// The lowest inode that is not reserved; file systems of revision 0 do not say it.
+    pub(crate) fn first_inode(&self) -> u32 {
+        FIRST_INODE.get(&self.0)
+    }
+
+    /// Blocks that a directory may have behind its end (`s_prealloc_dir_blocks`).
+    pub(crate) fn directory_blocks_ahead(&self) -> u8 {
+        DIRECTORY_BLOCKS_AHEAD.get(&self.0)
+    }
+
+    /// The inode of the journal; 0 if it is elsewhere.
+    pub(crate) fn journal_inode(&self) -> u32 {
+        JOURNAL_INODE.get(&self.0)
+    }
+
+    /// Whether the superblock names a device with the journal.
+    pub(crate) fn has_external_journal(&self) -> bool {
+        JOURNAL_DEVICE.get(&self.0) != 0 || (self.journal_inode() == 0 && JOURNAL_UUID.bytes(&self.0) != [0; 16])
+    }
+
+    /// The operating system that made the file system: 0 is Linux.
+    pub(crate) fn creator(&self) -> u32 {
+        CREATOR.get(&self.0)
+    }
+
+    /// The hash of new hash trees (`s_def_hash_version`).
+    pub(crate) fn hash_version(&self) -> u8 {
+        HASH_VERSION.get(&self.0)
+    }
+
+    /// Bytes of fields that inodes have behind their first 128, at least and by default.
+    pub(crate) fn extra_sizes(&self) -> [u16; 2] {
+        EXTRA_SIZES.map(|place| place.get(&self.0))
+    }
+
+    /// `s_log_groups_per_flex`.
+    pub(crate) fn groups_per_flex_log(&self) -> u8 {
+        GROUPS_PER_FLEX_LOG.get(&self.0)
     }
 
     pub(crate) fn first_data_block(&self) -> u32 {

@@ -7,6 +7,7 @@ use fs_ext4::checksum::Checksummer;
 use fs_ext4::error::{Error, Result};
 
 use super::bytes::Field;
+use super::xattr_entries;
 
 const HEADER: usize = 32;
 const MAGIC: u32 = 0xea02_0000;
@@ -20,6 +21,17 @@ pub(crate) fn is_sound(csum: &Checksummer, place: u64, block: &[u8]) -> bool {
     block.first_chunk().is_some_and(|header| {
         MAGIC_FIELD.get(header) == MAGIC && BLOCKS.get(header) == 1 && csum.verify_xattr_block(place, block)
     })
+}
+
+/// Whether the block has users and its list of attributes is sound.
+pub(crate) fn has_sound_entries(block: &[u8]) -> bool {
+    users(block).is_ok_and(|users| users > 0) && xattr_entries::are_sound(block, HEADER, 0)
+}
+
+/// The list of attributes in the room behind the fields of an inode, if there is one.
+pub(crate) fn list_in_inode(room: &[u8]) -> Option<&[u8]> {
+    let (magic, list) = room.split_first_chunk()?;
+    (u32::from_le_bytes(*magic) == MAGIC).then_some(list)
 }
 
 /// Inodes that share the block.

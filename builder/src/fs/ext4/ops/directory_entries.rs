@@ -6,13 +6,11 @@
 //! A directory whose names change gets a new time, as under the kernel. The time is the same for all, so the directories
 //! are noted, and their time is set once at the end.
 //!
-//! The crate walks through the whole directory for each name. So `volume::directory` edits directories; the crate gets
-//! only those without extents, which ext3 made.
+//! The crate walks through the whole directory for each name, so `volume::directory` edits directories.
 
 use std::cell::RefMut;
 
 use fs_ext4::error::{Error, Result};
-use fs_ext4::fs::TIME_OMIT;
 
 use super::handle::Ext4;
 use crate::fs::ext4::layout::directory_block::{Entry, kind};
@@ -34,13 +32,7 @@ pub(crate) struct NameAt<'a> {
 impl Ext4 {
     /// The inode that has the name; none if the directory has no such name.
     pub(crate) fn name_lookup(&self, at: NameAt<'_>) -> Result<Option<u32>> {
-        let Some(dir) = self.volume.dir(at.dir)? else {
-            return match self.fs().lookup_at(at.dir, at.name) {
-                Ok(inode) => Ok(Some(inode)),
-                Err(Error::NotFound) => Ok(None),
-                Err(error) => Err(error),
-            };
-        };
+        let dir = self.volume.dir(at.dir)?;
         let found = self.volume.find_name(&dir, at.name, &mut self.names())?;
         Ok(found.map(|(inode, _)| inode))
     }
@@ -96,14 +88,15 @@ impl Ext4 {
     /// Sets the time of all directories whose names have changed.
     pub(crate) fn stamp_dirs(&self) -> Result<()> {
         let noted = self.changed_dirs.change(std::mem::take)?;
-        let now = self.volume.now();
-        noted.into_iter().try_for_each(|dir| self.fs().apply_utimens_ino(dir, TIME_OMIT, 0, now, 0))
+        noted.into_iter().try_for_each(|dir| {
+            let mut dir = self.volume.dir(dir)?;
+            dir.set_modified(self.volume.now())?;
+            self.volume.put_inode(&mut dir)
+        })
     }
 
     fn new_file_at(&self, at: NameAt<'_>, mode: u16) -> Result<u32> {
-        let Some(mut dir) = self.dir_without(at)? else {
-            return self.by_crate(|fs| fs.apply_create_at(at.dir, at.name, mode & 0o7777));
-        };
+        let mut dir = self.dir_without(at)?;
         self.new_inode(&mut dir, at, REGULAR | mode & 0o7777, |_, inode| {
             inode.set_flag(EXTENTS);
             inode.set_block(&Node::empty_root());
@@ -112,9 +105,7 @@ impl Ext4 {
     }
 
     fn new_dir_at(&self, at: NameAt<'_>, mode: u16) -> Result<u32> {
-        let Some(mut dir) = self.dir_without(at)? else {
-            return self.by_crate(|fs| fs.apply_mkdir_at(at.dir, at.name, mode & 0o7777));
-        };
+        let mut dir = self.dir_without(at)?;
         self.volume.may_gain_dir(&dir)?;
         let parent = dir.number;
         let inode = self.new_inode(&mut dir, at, DIR | mode & 0o7777, |volume, inode| {
@@ -131,9 +122,7 @@ impl Ext4 {
     }
 
     fn new_symlink_at(&self, at: NameAt<'_>, target: &[u8]) -> Result<u32> {
-        let Some(mut dir) = self.dir_without(at)? else {
-            return self.by_crate(|fs| fs.apply_symlink_at(at.dir, at.name, target));
-        };
+        let mut dir = self.dir_without(at)?;
         if target.len() >= self.volume.block_size() {
             return Err(Error::NameTooLong);
         }
@@ -155,16 +144,11 @@ impl Ext4 {
     }
 
     fn unlink_at(&self, at: NameAt<'_>) -> Result<()> {
-        let Some(dir) = self.volume.dir(at.dir)? else {
-            return self.by_crate(|fs| fs.apply_unlink_at(at.dir, at.name));
-        };
+        let dir = self.volume.dir(at.dir)?;
         let (number, _) = self.volume.find_name(&dir, at.name, &mut self.names())?.ok_or(Error::NotFound)?;
         let mut inode = self.volume.inode(number)?;
         if inode.format() == DIR {
             return Err(Error::IsADirectory);
-        }
-        if inode.links() == 1 && !self.volume.can_release(&inode)? {
-            return self.by_crate(|fs| fs.apply_unlink_at(at.dir, at.name));
         }
         self.volume.remove_name(&dir, at.name, &mut self.names())?;
         self.volume.drop_link(&mut inode)?;
@@ -172,9 +156,7 @@ impl Ext4 {
     }
 
     fn link_at(&self, inode: u32, at: NameAt<'_>) -> Result<()> {
-        let Some(mut dir) = self.dir_without(at)? else {
-            return self.by_crate(|fs| fs.apply_link_at(inode, at.dir, at.name));
-        };
+        let mut dir = self.dir_without(at)?;
         let mut inode = self.volume.inode(inode)?;
         if inode.format() == DIR {
             return Err(Error::IsADirectory);
@@ -190,13 +172,9 @@ impl Ext4 {
     }
 
     fn remove_dir_at(&self, at: NameAt<'_>) -> Result<()> {
-        let Some(mut dir) = self.volume.dir(at.dir)? else {
-            return self.by_crate(|fs| fs.apply_rmdir_at(at.dir, at.name));
-        };
+        let mut dir = self.volume.dir(at.dir)?;
         let (number, _) = self.volume.find_name(&dir, at.name, &mut self.names())?.ok_or(Error::NotFound)?;
-        let Some(mut inode) = self.volume.dir(number)? else {
-            return self.by_crate(|fs| fs.apply_rmdir_at(at.dir, at.name));
-        };
+        let mut inode = self.volume.dir(number)?;
         if !self.volume.is_empty_dir(&inode)? {
             return Err(Error::DirectoryNotEmpty);
         }
@@ -207,13 +185,13 @@ impl Ext4 {
         self.tell_crate()
     }
 
-    /// The directory, if it is one that this code edits; an error if it has the name already.
-    fn dir_without(&self, at: NameAt<'_>) -> Result<Option<Inode>> {
+    /// The directory; an error if it has the name already.
+    fn dir_without(&self, at: NameAt<'_>) -> Result<Inode> {
         check_name(at.name)?;
-        let Some(dir) = self.volume.dir(at.dir)? else { return Ok(None) };
+        let dir = self.volume.dir(at.dir)?;
         match self.volume.find_name(&dir, at.name, &mut self.names())? {
             Some(_) => Err(Error::AlreadyExists),
-            None => Ok(Some(dir)),
+            None => Ok(dir),
         }
     }
 
@@ -239,12 +217,6 @@ impl Ext4 {
         }
         self.tell_crate()?;
         Ok(number)
-    }
-
-    /// Lets the crate do what this code does not, and drops the index of names, which it may have outdated.
-    pub(crate) fn by_crate<T>(&self, act: impl FnOnce(&fs_ext4::Filesystem) -> Result<T>) -> Result<T> {
-        self.names().forget();
-        act(&self.fs())
     }
 
     pub(crate) fn names(&self) -> RefMut<'_, LinearIndex> {

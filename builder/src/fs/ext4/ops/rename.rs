@@ -49,31 +49,18 @@ impl Ext4 {
 
     /// As [`Ext4::name_move`], without noting it.
     fn move_at(&self, from: NameAt<'_>, to: NameAt<'_>) -> CrateResult<()> {
-        match self.try_move(from, to)? {
-            true => self.tell_crate(),
-            false => self.by_crate(|fs| fs.apply_rename_at(from.dir, from.name, to.dir, to.name, true)),
-        }
-    }
-
-    /// As [`Ext4::name_move`]; false if the crate must do it.
-    fn try_move(&self, from: NameAt<'_>, to: NameAt<'_>) -> CrateResult<bool> {
         let volume = &self.volume;
         check_name(to.name)?;
-        let (Some(old), Some(mut new)) = (volume.dir(from.dir)?, volume.dir(to.dir)?) else {
-            return Ok(false);
-        };
+        let (old, mut new) = (volume.dir(from.dir)?, volume.dir(to.dir)?);
         let (number, kind) = volume.find_name(&old, from.name, &mut self.names())?.ok_or(Error::NotFound)?;
         let mut inode = volume.inode(number)?;
         let replaced = volume.find_name(&new, to.name, &mut self.names())?.map(|(number, _)| number);
         if replaced == Some(number) {
-            return Ok(true);
+            return Ok(());
         }
         let replaced = replaced.map(|number| volume.inode(number)).transpose()?;
         let is_dir = inode.format() == DIR;
         if let Some(replaced) = &replaced {
-            if !volume.can_release(replaced)? || !volume.is_ours(&inode) {
-                return Ok(false);
-            }
             match (is_dir, replaced.format() == DIR) {
                 (true, false) => return Err(Error::NotADirectory),
                 (false, true) => return Err(Error::IsADirectory),
@@ -82,14 +69,8 @@ impl Ext4 {
             }
         }
         if is_dir {
-            let outside = match volume.is_outside(&new, number) {
-                // ext3 made a directory above.
-                Err(Error::Unsupported(_)) => false,
-                outside => outside?,
-            };
-            if !volume.is_ours(&inode) || !outside {
-                // The crate edits all of these, and refuses a directory that would go into itself.
-                return Ok(false);
+            if !volume.is_outside(&new, number)? {
+                return Err(Error::InvalidArgument("a directory cannot be moved into itself"));
             }
             if old.number != new.number && replaced.is_none() {
                 volume.may_gain_dir(&new)?;
@@ -106,6 +87,6 @@ impl Ext4 {
             self.names().forget();
         }
         volume.settle_move(&mut inode, from.dir, to.dir, replaced)?;
-        Ok(true)
+        self.tell_crate()
     }
 }

@@ -220,7 +220,7 @@ fn renaming_follows_rename_2() {
         for dir in ["/a/in/deep", "/b/empty", "/b/full/x"] {
             fs.create_dirs(&path(dir), DIR).unwrap();
         }
-        refused(rename("/a", "/a/in/deep/new"), "subtree");
+        refused(rename("/a", "/a/in/deep/new"), "into itself");
         refused(rename("/a", "/a/in"), "not empty");
         refused(rename("/a/in", "/b/full"), "not empty");
         refused(rename("/a/in", "/etc/hostname"), "regular file");

@@ -131,7 +131,7 @@ fn flipped_bits_in_bitmaps_without_checksums_are_refused() {
     let bitmap = number(&image, "stats", "block bitmap at") * BLOCK;
     // One block too many is free: the counts tell.
     image.patch(bitmap, flip);
-    refused(&image, &["FreeCount"]);
+    refused(&image, &["blocks are free, by its bitmap"]);
     image.patch(bitmap, flip);
     // A used block becomes free and a free one used: the counts agree, and only the owner tells.
     let used = first_block(&image, "/usr/bin/tool");
@@ -170,10 +170,10 @@ fn flipped_bytes_elsewhere_are_refused() {
     };
     refused(&patched(&|image| extents(image) + 12), &["extent", "checksum"]);
     let dir = patched(&|image| first_block(image, "/etc/systemd") * BLOCK + 1000);
-    refused(&dir, &["damaged", "Checksum"]);
+    refused(&dir, &["damaged", "checksum"]);
     // The hash tree of a large directory: its root, a leaf, and a leaf whose checksum is gone.
     let many = |image: &Image, logical: u64| dir_block(image, "/var/lib/many", logical) * BLOCK;
-    refused(&patched(&|image| many(image, 0) + 0x30), &["damaged", "Checksum"]);
+    refused(&patched(&|image| many(image, 0) + 0x30), &["damaged", "checksum"]);
     refused(&patched(&|image| many(image, 1) + 200), &["damaged"]);
     refused(&patched(&|image| many(image, 2) + BLOCK - 8), &["damaged"]);
     // Extended attributes that have a block.

@@ -94,8 +94,8 @@ impl Volume {
                 continue;
             }
             let mut bitmap = self.inode_bitmap(&group)?;
-            // The first inodes are reserved for the file system itself.
-            let first = if number == 0 { self.sb.first_inode.saturating_sub(1) } else { 0 };
+            // The first inodes are reserved for the file system itself; small groups have some in the second one too.
+            let first = self.sb.first_inode.saturating_sub(1).saturating_sub(number.saturating_mul(per_group));
             let Some((index, _)) = bitmap.free_run(first, per_group, 1) else { continue };
             bitmap.set(index.into());
             self.put_inode_bitmap(&mut group, &bitmap)?;

@@ -80,6 +80,11 @@ impl Volume {
         Ok(RawSuperblock(raw))
     }
 
+    /// Blocks that a directory may have behind its end.
+    pub(crate) fn dir_blocks_ahead(&self) -> Result<u8> {
+        Ok(self.superblock()?.directory_blocks_ahead())
+    }
+
     /// Writes the superblock with its checksum.
     pub(crate) fn put_superblock(&self, mut sb: RawSuperblock) -> Result<()> {
         sb.seal();

@@ -12,6 +12,9 @@ use crate::fs::ext4::layout::inode::{BLOCK_LEN, EXTENTS, Inode};
 impl Volume {
     /// The block that holds a block of the file; none for a hole.
     pub(crate) fn map(&self, inode: &Inode, logical: u32) -> Result<Option<u64>> {
+        if !inode.has(EXTENTS) {
+            return self.map_by_pointers(inode, logical);
+        }
         let mut node = root(inode)?;
         loop {
             let Some(index) = node.find(logical)? else { return Ok(None) };
@@ -25,24 +28,24 @@ impl Volume {
         }
     }
 
-    /// Every extent of an inode, and every block that its tree takes.
-    pub(crate) fn extents(&self, inode: &Inode) -> Result<(Vec<Extent>, Vec<u64>)> {
-        let (mut extents, mut nodes) = (Vec::new(), Vec::new());
+    /// All blocks of an inode with extents, those of its tree among them.
+    pub(crate) fn extent_blocks(&self, inode: &Inode) -> Result<Vec<Run>> {
+        let mut runs = Vec::new();
         let mut ahead = vec![root(inode)?];
         while let Some(node) = ahead.pop() {
-            nodes.extend(node.place);
+            runs.extend(node.place.map(|start| Run { start, len: 1 }));
             for index in 0..node.entries()? {
                 if node.depth()? == 0 {
-                    extents.push(node.extent(index)?);
+                    runs.push(node.extent(index)?.run);
                 } else {
                     ahead.push(self.child_node(inode, &node, index)?);
                 }
             }
         }
-        Ok((extents, nodes))
+        Ok(runs)
     }
 
-    /// Adds a run behind the last block of a file. The inode is changed, but not written.
+    /// Adds a run behind the last block of a file with extents. The inode is changed, but not written.
     pub(crate) fn append(&self, inode: &mut Inode, logical: u32, run: Run) -> Result<()> {
         let mut path = self.last_path(inode)?;
         if let Some(leaf) = path.last_mut()
@@ -138,7 +141,7 @@ impl Volume {
         Ok(place)
     }
 
-    fn child_node(&self, inode: &Inode, node: &Node, index: u16) -> Result<Node> {
+    pub(crate) fn child_node(&self, inode: &Inode, node: &Node, index: u16) -> Result<Node> {
         let place = node.child(index)?;
         let child = Node::parse(Some(place), self.read_block(place)?)?;
         if child.depth()?.saturating_add(1) != node.depth()? {
@@ -182,7 +185,7 @@ impl Volume {
 }
 
 /// The root of an inode's extents.
-fn root(inode: &Inode) -> Result<Node> {
+pub(crate) fn root(inode: &Inode) -> Result<Node> {
     if !inode.has(EXTENTS) {
         return Err(Error::Unsupported("an inode without extents"));
     }

@@ -72,8 +72,7 @@ impl Volume {
         let start = self.group_start(group.number);
         let head = u32::try_from(self.sb.group_head_metadata_blocks(group.number.into())).unwrap_or(u32::MAX);
         bitmap.fill(0..head, true);
-        let table = u64::from(self.sb.inodes_per_group).saturating_mul(self.sb.inode_size.into());
-        let table = table.div_ceil(self.sb.block_size().into());
+        let table = self.table_blocks().into();
         for (first, len) in [(block_bitmap, 1), (inode_bitmap, 1), (inode_table, table)] {
             // With flex_bg they may lie in another group, whose bitmap was written then.
             for block in first..first.saturating_add(len) {
@@ -84,6 +83,42 @@ impl Volume {
             }
         }
         Ok(bitmap)
+    }
+
+    /// Whether the block bitmap of a group has the checksum that it should have.
+    pub(crate) fn block_bitmap_is_sound(&self, group: &Group) -> Result<bool> {
+        let Descriptor { block_bitmap, block_bitmap_sum, .. } = group.descriptor;
+        self.bitmap_is_sound(group.descriptor.has(BLOCK_UNINIT), block_bitmap, self.sb.blocks_per_group, block_bitmap_sum)
+    }
+
+    /// As [`Volume::block_bitmap_is_sound`], for inodes.
+    pub(crate) fn inode_bitmap_is_sound(&self, group: &Group) -> Result<bool> {
+        let Descriptor { inode_bitmap, inode_bitmap_sum, .. } = group.descriptor;
+        self.bitmap_is_sound(group.descriptor.has(INODE_UNINIT), inode_bitmap, self.sb.inodes_per_group, inode_bitmap_sum)
+    }
+
+    /// One that was never written is sound.
+    fn bitmap_is_sound(&self, unwritten: bool, block: u64, bits: u32, stored: u32) -> Result<bool> {
+        if unwritten || !self.csum.enabled {
+            return Ok(true);
+        }
+        let bitmap = Bitmap::from_bytes(self.read_block(block)?);
+        Ok(self.bitmap_sum(&bitmap, bits) == Some(stored))
+    }
+
+    /// Blocks of the inode table of a group.
+    pub(crate) fn table_blocks(&self) -> u32 {
+        let bytes = u64::from(self.sb.inodes_per_group).saturating_mul(self.sb.inode_size.into());
+        u32::try_from(bytes.div_ceil(self.sb.block_size().into())).unwrap_or(u32::MAX)
+    }
+
+    /// How many inodes of a group were ever used; the bytes behind them may be anything.
+    pub(crate) fn touched_inodes(&self, group: &Group) -> u32 {
+        let all = self.sb.inodes_per_group;
+        if !self.checksums.allow_uninitialised() {
+            return all;
+        }
+        if group.descriptor.has(INODE_UNINIT) { 0 } else { all.saturating_sub(group.descriptor.unused_inodes) }
     }
 
     /// As [`Volume::block_bitmap`], for inodes.

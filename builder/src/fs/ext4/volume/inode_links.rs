@@ -5,18 +5,13 @@ use fs_ext4::error::{Error, Result};
 use super::blocks::Volume;
 use crate::fs::ext4::layout::extent_node::Run;
 use crate::fs::ext4::layout::features::DIR_NLINK;
-use crate::fs::ext4::layout::inode::{BLOCK_LEN, DIR, EXTENTS, INLINE_DATA, Inode, REGULAR, SYMLINK};
+use crate::fs::ext4::layout::inode::{DIR, EXTENTS, Inode, REGULAR, SYMLINK};
 use crate::fs::ext4::layout::xattr_block;
 
 /// Most names that one inode may have (`EXT4_LINK_MAX`).
 pub(crate) const MAX_LINKS: u16 = 65000;
 
 impl Volume {
-    /// Whether an inode is one that this code edits: all but directories without extents.
-    pub(crate) fn is_ours(&self, inode: &Inode) -> bool {
-        inode.format() != DIR || (inode.has(EXTENTS) && !inode.has(INLINE_DATA))
-    }
-
     /// Adds the only block of an inode.
     pub(crate) fn append_block(&self, inode: &mut Inode, bytes: &[u8]) -> Result<()> {
         let run = self.take_blocks(self.group_start(self.group_of_inode(inode.number)), 1)?;
@@ -39,23 +34,26 @@ impl Volume {
         self.release(inode)
     }
 
-    /// Whether [`Volume::release`] can free all that an inode may own.
-    pub(crate) fn can_release(&self, inode: &Inode) -> Result<bool> {
-        let regular = matches!(inode.format(), REGULAR | DIR);
-        let long_link = inode.format() == SYMLINK && inode.size() >= BLOCK_LEN as u64;
-        Ok(inode.has(EXTENTS) || !(regular || long_link))
+    /// Whether `i_block` of an inode leads to blocks: in devices, sockets and short links it holds something else.
+    pub(crate) fn maps_blocks(&self, inode: &Inode) -> bool {
+        match inode.format() {
+            REGULAR | DIR => true,
+            SYMLINK => !self.is_short_link(inode),
+            _ => false,
+        }
+    }
+
+    /// Whether a symbolic link has its target in the inode: it owns no block but that of its attributes.
+    pub(crate) fn is_short_link(&self, inode: &Inode) -> bool {
+        let attributes = if inode.acl_block() == 0 { 0 } else { u64::from(self.sb.block_size() / 512) };
+        inode.format() == SYMLINK && inode.sectors() == attributes
     }
 
     /// Frees an inode and all that it owns.
     pub(crate) fn release(&self, inode: &mut Inode) -> Result<()> {
-        if inode.has(EXTENTS) {
-            let (extents, nodes) = self.extents(inode)?;
-            for extent in extents {
-                self.free_blocks(extent.run)?;
-            }
-            for start in nodes {
-                self.free_blocks(Run { start, len: 1 })?;
-            }
+        if self.maps_blocks(inode) {
+            let runs = if inode.has(EXTENTS) { self.extent_blocks(inode) } else { self.pointed_blocks(inode) };
+            runs?.into_iter().try_for_each(|run| self.free_blocks(run))?;
         }
         if inode.acl_block() != 0 {
             self.release_attributes(inode.acl_block())?;

@@ -5,21 +5,33 @@ use fs_ext4::error::{Error, Result};
 use fs_ext4::runtime::Runtime;
 
 use super::blocks::Volume;
-use crate::fs::ext4::layout::inode::{DIR, Inode};
+use crate::fs::ext4::layout::features::DIR_INDEX;
+use crate::fs::ext4::layout::inode::{DIR, INDEX, Inode};
 
 impl Volume {
     /// An inode in use, its checksum compared.
+    ///
+    /// Without the feature dir_index, a directory has no hash tree, whatever its flag says: what is there of one looks like
+    /// unused entries. As under the kernel, it loses the flag when it changes, since then the tree is out of date.
     pub(crate) fn inode(&self, number: u32) -> Result<Inode> {
-        let mut bytes = vec![0; self.sb.inode_size.into()];
-        self.device.read_at(self.inode_place(number)?, &mut bytes)?;
-        let inode = Inode::parse(number, &bytes)?;
+        let mut inode = self.raw_inode(number)?;
         if !inode.is_sound(self.checksums) {
             return Err(Error::BadChecksum { what: "inode" });
         }
         if inode.links() == 0 || inode.mode() == 0 {
             return Err(Error::Stale);
         }
+        if inode.format() == DIR && !self.features.has_compat(DIR_INDEX) {
+            inode.clear_flag(INDEX);
+        }
         Ok(inode)
+    }
+
+    /// An inode as it is in its table, whatever it holds.
+    pub(crate) fn raw_inode(&self, number: u32) -> Result<Inode> {
+        let mut bytes = vec![0; self.sb.inode_size.into()];
+        self.device.read_at(self.inode_place(number)?, &mut bytes)?;
+        Inode::parse(number, &bytes)
     }
 
     /// Writes an inode back, with its checksum.

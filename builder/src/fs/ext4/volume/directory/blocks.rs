@@ -4,12 +4,12 @@ use fs_ext4::dir::has_csum_tail;
 use fs_ext4::error::{Error, Result};
 
 use crate::fs::ext4::layout::directory_block::{self, TAIL};
-use crate::fs::ext4::layout::inode::{DIR, EXTENTS, INLINE_DATA, Inode};
+use crate::fs::ext4::layout::inode::{DIR, EXTENTS, Inode};
 use crate::fs::ext4::volume::blocks::Volume;
 
 impl Volume {
-    /// A directory that this code edits: one whose blocks are found by extents. None for another one.
-    pub(crate) fn dir(&self, number: u32) -> Result<Option<Inode>> {
+    /// A directory.
+    pub(crate) fn dir(&self, number: u32) -> Result<Inode> {
         let inode = self.inode(number)?;
         if inode.format() != DIR {
             return Err(Error::NotADirectory);
@@ -18,7 +18,7 @@ impl Volume {
         if inode.size() > self.sb.filesystem_bytes().unwrap_or(u64::MAX) {
             return Err(Error::CorruptDirEntry("a directory larger than the file system"));
         }
-        Ok((inode.has(EXTENTS) && !inode.has(INLINE_DATA)).then_some(inode))
+        Ok(inode)
     }
 
     /// Blocks of a directory.
@@ -38,12 +38,14 @@ impl Volume {
     /// A block of entries, its checksum compared.
     pub(crate) fn entries_block(&self, dir: &Inode, logical: u32) -> Result<Vec<u8>> {
         let bytes = self.dir_block(dir, logical)?;
-        let sound =
-            has_csum_tail(&bytes) && self.csum.verify_dir_entry_tail(dir.number, dir.generation(), &bytes);
-        if self.csum.enabled && !sound {
+        if self.csum.enabled && !self.entries_are_sound(dir, &bytes) {
             return Err(Error::BadChecksum { what: "directory block" });
         }
         Ok(bytes)
+    }
+
+    fn entries_are_sound(&self, dir: &Inode, bytes: &[u8]) -> bool {
+        has_csum_tail(bytes) && self.csum.verify_dir_entry_tail(dir.number, dir.generation(), bytes)
     }
 
     /// Writes a block of entries with its checksum.
@@ -59,7 +61,8 @@ impl Volume {
         Ok(block)
     }
 
-    /// Bytes for entries in a new block.
+    /// Bytes of a block that hold entries: all but the checksum's, where one is kept. What an older checksum has left
+    /// behind is an unused entry.
     pub(crate) fn usable(&self) -> usize {
         self.block_size().saturating_sub(if self.csum.enabled { TAIL } else { 0 })
     }
@@ -78,7 +81,12 @@ impl Volume {
             None => self.group_start(self.group_of_inode(dir.number)),
         };
         let run = self.take_blocks(goal, 1)?;
-        if let Err(error) = self.append(dir, logical, run) {
+        let appended = if dir.has(EXTENTS) {
+            self.append(dir, logical, run)
+        } else {
+            self.append_by_pointer(dir, logical, run.start)
+        };
+        if let Err(error) = appended {
             self.free_blocks(run)?;
             return Err(error);
         }

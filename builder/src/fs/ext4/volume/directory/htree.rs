@@ -37,7 +37,7 @@ impl Volume {
         let (mut path, hash) = self.tree_path(dir, name)?;
         loop {
             let leaf = leaf_of(&path)?;
-            if directory_block::find(&self.entries_block(dir, leaf)?, name)?.is_some() {
+            if directory_block::find(&self.entries_block(dir, leaf)?, self.usable(), name)?.is_some() {
                 return Ok(Some(leaf));
             }
             if !self.tree_continues(dir, &mut path, hash.value)? {
@@ -81,7 +81,7 @@ impl Volume {
 
     fn leaf_add(&self, dir: &Inode, leaf: u32, new: Entry<'_>) -> Result<Added> {
         let mut bytes = self.entries_block(dir, leaf)?;
-        if !directory_block::insert(&mut bytes, new)? {
+        if !directory_block::insert(&mut bytes, self.usable(), new)? {
             return Ok(Added::Full(bytes));
         }
         self.put_entries(dir, leaf, &mut bytes)?;
@@ -156,7 +156,7 @@ impl Volume {
     ) -> Result<()> {
         let leaf = leaf_of(&path)?;
         let mut entries = Vec::new();
-        for placed in directory_block::entries(&full) {
+        for placed in directory_block::entries(&full, self.usable()) {
             let entry = placed?.entry;
             if entry.inode != 0 {
                 entries.push((name_hash(entry.name, hash.version, &self.sb.hash_seed).major, entry));
@@ -175,7 +175,7 @@ impl Volume {
         }
         let [mut lower_block, mut upper_block] = blocks;
         let into = if hash.value >= *from { &mut upper_block } else { &mut lower_block };
-        if !directory_block::insert(into, new)? {
+        if !directory_block::insert(into, self.usable(), new)? {
             return Err(Error::CorruptDirEntry("half of a leaf without room for a name"));
         }
         let other = self.grow_dir(dir, &mut upper_block)?;
@@ -201,7 +201,7 @@ impl Volume {
         let first = self.entries_block(dir, 0)?;
         let mut kept = Vec::new();
         let mut parent = None;
-        for (index, placed) in directory_block::entries(&first).enumerate() {
+        for (index, placed) in directory_block::entries(&first, self.usable()).enumerate() {
             let entry = placed?.entry;
             match (index, entry.name) {
                 (0, b".") => {}

@@ -41,7 +41,7 @@ impl LinearIndex {
             match self.blocks.get(&name_hash(name)) {
                 None => return Ok(None),
                 Some((block, false)) => {
-                    let found = directory_block::find(&volume.entries_block(dir, *block)?, name)?.is_some();
+                    let found = directory_block::find(&volume.entries_block(dir, *block)?, volume.usable(), name)?.is_some();
                     return Ok(found.then_some(*block));
                 }
                 // Two names have this hash.
@@ -49,7 +49,7 @@ impl LinearIndex {
             }
         }
         for block in 0..blocks {
-            if directory_block::find(&volume.entries_block(dir, block)?, name)?.is_some() {
+            if directory_block::find(&volume.entries_block(dir, block)?, volume.usable(), name)?.is_some() {
                 return Ok(Some(block));
             }
         }
@@ -63,7 +63,7 @@ impl LinearIndex {
         let start = if known { self.full.get(&new.len()).copied().unwrap_or(0) } else { 0 };
         for block in start..blocks {
             let mut bytes = volume.entries_block(dir, block)?;
-            if directory_block::insert(&mut bytes, new)? {
+            if directory_block::insert(&mut bytes, volume.usable(), new)? {
                 volume.put_entries(dir, block, &mut bytes)?;
                 if known {
                     self.full.insert(new.len(), block);
@@ -115,7 +115,7 @@ impl LinearIndex {
         self.forget();
         for block in 0..volume.dir_blocks(dir) {
             let bytes = volume.entries_block(dir, block)?;
-            for placed in directory_block::entries(&bytes) {
+            for placed in directory_block::entries(&bytes, volume.usable()) {
                 let entry = placed?.entry;
                 if entry.inode != 0 {
                     self.note(entry.name, block);

@@ -23,7 +23,7 @@ impl Volume {
         let block = if dir.has(INDEX) { self.tree_find(dir, name)? } else { names.find(self, dir, name)? };
         let Some(block) = block else { return Ok(None) };
         let bytes = self.entries_block(dir, block)?;
-        Ok(directory_block::find(&bytes, name)?.map(|entry| (entry.inode, entry.kind)))
+        Ok(directory_block::find(&bytes, self.usable(), name)?.map(|entry| (entry.inode, entry.kind)))
     }
 
     /// Adds a name that the directory does not have. The directory's inode is written where it grows.
@@ -41,7 +41,7 @@ impl Volume {
             return self.tree_add(dir, new);
         }
         let mut block = self.empty_entries()?;
-        directory_block::insert(&mut block, new)?;
+        directory_block::insert(&mut block, self.usable(), new)?;
         let at = self.grow_dir(dir, &mut block)?;
         names.grown(dir, at, new.name);
         Ok(())
@@ -49,7 +49,7 @@ impl Volume {
 
     /// Removes a name. False if the directory does not have the name.
     pub(crate) fn remove_name(&self, dir: &Inode, name: &[u8], names: &mut LinearIndex) -> Result<bool> {
-        let removed = self.edit_name(dir, name, names, |bytes| directory_block::remove(bytes, name))?;
+        let removed = self.edit_name(dir, name, names, |bytes| directory_block::remove(bytes, self.usable(), name))?;
         if removed {
             names.removed(dir, name);
         }
@@ -58,7 +58,7 @@ impl Volume {
 
     /// Points a name to another inode. False if the directory does not have the name.
     pub(crate) fn point_name(&self, dir: &Inode, new: Entry<'_>, names: &mut LinearIndex) -> Result<bool> {
-        self.edit_name(dir, new.name, names, |bytes| directory_block::replace(bytes, new))
+        self.edit_name(dir, new.name, names, |bytes| directory_block::replace(bytes, self.usable(), new))
     }
 
     fn edit_name(
@@ -86,7 +86,7 @@ impl Volume {
         }
         let mut bytes = self.entries_block(dir, 0)?;
         let entry = Entry { inode: parent, kind: directory_block::kind(DIR), name: b".." };
-        if !directory_block::replace(&mut bytes, entry)? {
+        if !directory_block::replace(&mut bytes, self.usable(), entry)? {
             return Err(Error::CorruptDirEntry("a directory without .."));
         }
         self.put_entries(dir, 0, &mut bytes)
@@ -108,7 +108,7 @@ impl Volume {
         // The first block of a tree holds no other names; its nodes look like blocks of unused entries.
         for logical in u32::from(dir.has(INDEX))..self.dir_blocks(dir) {
             let bytes = self.dir_block(dir, logical)?;
-            for placed in directory_block::entries(&bytes) {
+            for placed in directory_block::entries(&bytes, self.usable()) {
                 let entry = placed?.entry;
                 if entry.inode != 0 && entry.name != b"." && entry.name != b".." {
                     return Ok(false);
