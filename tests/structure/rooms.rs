@@ -121,7 +121,15 @@ pub(crate) const BUILDER: &[Room] = &[
     },
     Room {
         name: "fs::ext4::ops",
-        uses: &["disk", "fs", "fs::ext4::error", "fs::ext4::layout", "fs::ext4::io", "fs::ext4::volume"],
+        uses: &[
+            "disk",
+            "fs",
+            "fs::ext4::error",
+            "fs::ext4::fsck",
+            "fs::ext4::layout",
+            "fs::ext4::io",
+            "fs::ext4::volume",
+        ],
     },
     Room {
         name: "fs::ext4",

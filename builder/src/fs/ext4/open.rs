@@ -41,13 +41,16 @@ impl Ext4 {
         let sb = superblock::check(reader.as_ref(), purpose)?;
         let runtime = Arc::new(FixedRuntime::new(now, &sb.uuid));
         let opened = Self::new(mount(&reader, &runtime)?, reader, runtime.clone(), window.clone(), false);
-        preflight::check(&opened.volume, purpose)?;
+        let sound = preflight::check(&opened.volume, purpose)?;
         if !writable {
             return Ok(opened);
         }
         drop(opened);
         let device = Arc::new(Device::writable(window.clone()));
-        Ok(Self::new(mount(&device, &runtime)?, device, runtime, window, true))
+        let mut opened = Self::new(mount(&device, &runtime)?, device, runtime, window, true);
+        opened.sound = sound;
+        opened.volume.count_again().map_err(|error| convert(error, "counting what is free"))?;
+        Ok(opened)
     }
 
     /// As [`Ext4::open`] for writing, with the journal replayed in memory before pre-flight.
@@ -69,12 +72,12 @@ impl Ext4 {
             return Ok(Changes { block_size, ..Changes::default() });
         }
         self.stamp_dirs().map_err(|error| convert(error, "setting the time of directories"))?;
-        let Self { fs, volume, window, .. } = self;
+        let Self { fs, volume, window, sound, .. } = self;
         fs.into_inner().finish().map_err(|error| convert(error, "finishing the file system"))?;
         let writing = |error| convert(error, "writing the image");
         volume.device.write_out().map_err(writing)?;
-        postflight::check(window.clone(), volume.now())?;
         let recorder = volume.device.take_recorder().map_err(writing)?;
+        postflight::check(&window, volume.now(), sound, &recorder, volume.edited.take())?;
         let tables = volume.inode_tables().map_err(|error| convert(error, "reading the groups"))?;
         recorder
             .finish(&window, block_size, &tables)

@@ -97,6 +97,12 @@ impl Claims {
         Ok(())
     }
 
+    /// Notes blocks without an owner, which may be noted already.
+    pub(super) fn mark(&mut self, owner: Owner, run: Run) -> Result<()> {
+        self.release(owner, run)?;
+        self.claim(owner, run)
+    }
+
     /// Takes a claim back.
     pub(super) fn release(&mut self, owner: Owner, run: Run) -> Result<()> {
         let end = self.end(owner, run)?;
@@ -137,7 +143,12 @@ impl Claims {
         self.release(owner, Run { start: block, len: 1 })
     }
 
-    /// The users of a block that is still shared, so that it can be compared with what it says now.
+    /// Whether a block of extended attributes is one that says it is shared.
+    pub(super) fn is_shared(&self, block: u64) -> bool {
+        self.shared.contains_key(&block)
+    }
+
+    /// Changes how many inodes share a block, as it says now.
     pub(super) fn set_said(&mut self, block: u64, said: u32) {
         if let Some(shared) = self.shared.get_mut(&block) {
             shared.said = said;

@@ -10,13 +10,16 @@ use super::claims::{Claims, Owner};
 use crate::fs::Result;
 use crate::fs::ext4::error::{convert, corrupt};
 use crate::fs::ext4::layout::extent_node::Run;
-use crate::fs::ext4::layout::group_descriptor::{BLOCK_UNINIT, INODE_UNINIT};
 use crate::fs::ext4::volume::blocks::Volume;
 use crate::fs::ext4::volume::groups::Group;
 
-/// A group by its number; an error where its descriptor cannot be read.
+/// A group by its number; an error where its descriptor does not match its checksum.
 pub(super) fn group(volume: &Volume, number: u32) -> Result<Group> {
-    volume.group(number).map_err(|error| convert(error, &format!("the descriptor of group {number}")))
+    let group = volume.group(number).map_err(|error| convert(error, &format!("the descriptor of group {number}")))?;
+    if !group.is_sound(volume.checksums) {
+        return Err(corrupt(format!("the descriptor of group {number} does not match its checksum")));
+    }
+    Ok(group)
 }
 
 /// Compares the bitmaps of all groups with their checksums, which is what matters to whoever copies only what is used.
@@ -72,9 +75,4 @@ pub(super) fn claim(volume: &Volume, claims: &mut Claims, group: &Group) -> Resu
         (descriptor.inode_table, volume.table_blocks()),
     ];
     runs.into_iter().try_for_each(|(start, len)| claims.claim(Owner::Group(number), Run { start, len }))
-}
-
-/// Whether a group's bitmaps were ever written.
-pub(super) fn is_unused(group: &Group) -> bool {
-    group.descriptor.has(BLOCK_UNINIT) && group.descriptor.has(INODE_UNINIT)
 }

@@ -25,31 +25,29 @@ const FLAGS_OF_REFUSED_FEATURES: u32 = 0x800 | 0x10_0000 | 0x20_0000 | 0x1000_00
 const BAD_BLOCKS: u32 = 1;
 
 /// What is done with the blocks of an inode.
-pub(super) struct Visit<'a> {
-    claims: &'a mut Claims,
-    release: bool,
+pub(super) enum Visit<'a> {
+    /// They are noted as the inode's; they must not be another one's.
+    Claim(&'a mut Claims),
+    /// They are no longer.
+    Release(&'a mut Claims),
+    /// They are noted, whoever else has them.
+    Mark(&'a mut Claims),
 }
 
-impl<'a> Visit<'a> {
-    /// They are noted as the inode's.
-    pub(super) fn claim(claims: &'a mut Claims) -> Self {
-        Self { claims, release: false }
-    }
-
-    /// They are no longer.
-    pub(super) fn release(claims: &'a mut Claims) -> Self {
-        Self { claims, release: true }
-    }
-
+impl Visit<'_> {
     pub(super) fn blocks(&mut self, owner: Owner, run: Run) -> Result<()> {
-        if self.release { self.claims.release(owner, run) } else { self.claims.claim(owner, run) }
+        match self {
+            Self::Claim(claims) => claims.claim(owner, run),
+            Self::Release(claims) => claims.release(owner, run),
+            Self::Mark(claims) => claims.mark(owner, run),
+        }
     }
 
     fn attributes(&mut self, owner: Owner, block: u64, users: u32) -> Result<()> {
-        if self.release {
-            self.claims.release_attributes(owner, block)
-        } else {
-            self.claims.claim_attributes(owner, block, users)
+        match self {
+            Self::Claim(claims) => claims.claim_attributes(owner, block, users),
+            Self::Release(claims) => claims.release_attributes(owner, block),
+            Self::Mark(claims) => claims.mark(owner, Run { start: block, len: 1 }),
         }
     }
 }
@@ -69,7 +67,7 @@ pub(super) fn check(volume: &Volume, claims: &mut Claims, inode: &Inode) -> Resu
         return Err(damaged(inode, "its checksum does not match"));
     }
     check_form(volume, inode)?;
-    let mapped = visit(volume, inode, &mut Visit::claim(claims))?;
+    let mapped = visit(volume, inode, &mut Visit::Claim(claims))?;
     if is_reserved(volume, inode.number) {
         return Ok(());
     }
@@ -95,6 +93,12 @@ pub(super) fn visit(volume: &Volume, inode: &Inode, visit: &mut Visit<'_>) -> Re
         return extents::walk(volume, inode, visit);
     }
     Ok(Mapped::default())
+}
+
+/// The inodes that share a block of attributes, as it says, which was checked with an inode.
+pub(super) fn users_of(volume: &Volume, block: u64) -> Result<u32> {
+    let reading = |error| convert(error, &format!("block {block} of extended attributes"));
+    volume.read_block(block).and_then(|bytes| xattr_block::users(&bytes)).map_err(reading)
 }
 
 /// The inodes that share the block of an inode's attributes, as the block says.

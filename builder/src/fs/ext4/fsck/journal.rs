@@ -57,7 +57,7 @@ pub(super) fn check(volume: &Volume) -> Result<()> {
     let journal = JournalSuperblock::parse(&first, blocks, volume.sb.block_size(), bit64);
     let journal = journal.map_err(|what| wrong(&what))?;
     let mut nothing = Claims::new(volume);
-    let mapped = extents::walk(volume, &inode, &mut Visit::claim(&mut nothing))?;
+    let mapped = extents::walk(volume, &inode, &mut Visit::Claim(&mut nothing))?;
     // Its log goes round through all of them.
     if mapped.blocks != mapped.written_end || mapped.blocks < journal.length.into() {
         return Err(wrong(&format!("has {} of {} blocks", mapped.blocks, journal.length)));
@@ -137,15 +137,8 @@ fn must_be_complete(fs: &Filesystem) -> Result<()> {
 /// Does what the kernel does when it mounts.
 fn update_counts(volume: &Volume) -> Result<()> {
     let failed = |error| convert(error, "reading the replayed file system");
-    let (mut blocks, mut inodes) = (0_u64, 0_u32);
-    for number in 0..volume.group_count() {
-        let group = volume.group(number).map_err(failed)?;
-        blocks = blocks.saturating_add(group.descriptor.free_blocks.into());
-        inodes = inodes.saturating_add(group.descriptor.free_inodes);
-    }
+    volume.count_again().map_err(failed)?;
     let mut sb = volume.superblock().map_err(failed)?;
-    sb.set_free_blocks(blocks);
-    sb.set_free_inodes(inodes);
     if sb.features().has_ro_compat(ORPHAN_PRESENT) {
         orphan_file::check(volume)?;
         sb.clear_ro_compat(ORPHAN_PRESENT);

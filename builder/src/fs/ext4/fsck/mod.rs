@@ -2,7 +2,7 @@
 //!
 //! In: a device, or the `Volume` of an opened file system. Out: nothing, or an error that names the first finding and its
 //! fix. Nothing is repaired. The way in: `superblock` before anything else, `preflight` for the rest, `postflight` for what
-//! was changed. `preflight` asks `groups`, `journal`, `orphan_file`, `inodes` and `directories`; those ask `inode` (with
+//! was changed, which asks `changed` (with `names`). `preflight` asks `groups`, `journal`, `orphan_file`, `inodes` and `directories`; those ask `inode` (with
 //! `extents`), `directory` (with `htree`) and `claims`. `journal` replays a journal in memory too, as e2fsck does.
 //!
 //! What a directory or an inode means is read as the writing code reads it, through `volume`: what was checked is
@@ -10,6 +10,7 @@
 //!
 //! May use: `volume` for reading, `layout`, `io`. Not: `ops` or `resize`; and none of those checks twice.
 
+mod changed;
 mod claims;
 mod directories;
 mod directory;
@@ -19,6 +20,7 @@ mod htree;
 mod inode;
 mod inodes;
 pub(crate) mod journal;
+mod names;
 mod orphan_file;
 pub(crate) mod postflight;
 pub(crate) mod preflight;

@@ -1,28 +1,71 @@
 //! Post-flight: the checks of pre-flight again, after the last write, over the image as it was written.
+//!
+//! What did not change is as sound as it was. So only what changed is looked at, where it was noted what that was; that is
+//! not so where a journal was replayed, and where more was changed than is kept. A finding is a bug: then all is checked,
+//! and that decides.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::preflight;
+use super::changed::{self, Both};
+use super::preflight::{self, Sound};
 use super::superblock::{self, Purpose};
 use crate::disk::Window;
+use crate::fs::ext4::error::convert;
+use crate::fs::ext4::io::changes::Recorder;
 use crate::fs::ext4::io::device::Device;
 use crate::fs::ext4::io::runtime::FixedRuntime;
 use crate::fs::ext4::volume::blocks::Volume;
 use crate::fs::{FsError, Result};
 
-/// Opens the file system anew, read-only, and checks all that was checked before writing.
-pub(crate) fn check(window: Window, now: i64) -> Result<()> {
-    sound(window, now).map_err(|error| FsError::Corrupt {
+/// Opens the file system anew, read-only, and checks all that was changed. `edited` are inodes that
+/// may be as they were, though their blocks are not.
+pub(crate) fn check(
+    window: &Window,
+    now: i64,
+    sound: Option<Sound>,
+    recorder: &Recorder,
+    edited: BTreeSet<u32>,
+) -> Result<()> {
+    let checked = open(Device::read_only(window.clone()), now).and_then(|after| {
+        let changed = sound.is_some_and(|sound| {
+            let checked = what_changed(window, &after, sound, recorder, edited);
+            // What all of it says, below, does not count in tests: this must be right by itself.
+            #[cfg(test)]
+            assert!(!matches!(&checked, Err(Some(_))), "what changed is not sound: {checked:?}");
+            checked.is_ok()
+        });
+        if changed { Ok(()) } else { preflight::check(&after, Purpose::Write).map(drop) }
+    });
+    checked.map_err(|error| FsError::Corrupt {
         what: format!("after editing: {}", describe(&error)),
         hint: Some("this is a bug in hcimage: discard the output, and please report it"),
     })
 }
 
-fn sound(window: Window, now: i64) -> Result<()> {
-    let device = Arc::new(Device::read_only(window));
+/// Checks what was changed; no error is one of a file system that is not known well enough.
+fn what_changed(
+    window: &Window,
+    after: &Volume,
+    sound: Sound,
+    recorder: &Recorder,
+    edited: BTreeSet<u32>,
+) -> std::result::Result<(), Option<FsError>> {
+    let Some(earlier) = recorder.earlier() else { return Err(None) };
+    let before = open(Device::of_earlier(window.clone(), earlier), after.now())?;
+    let tables = after.inode_tables().map_err(|error| convert(error, "reading the groups"))?;
+    let comparing = |source| FsError::Io { what: "comparing what was changed".to_owned(), source };
+    let mut inodes = recorder.changed_inodes(window, &tables).map_err(comparing)?;
+    inodes.extend(edited);
+    let touched = recorder.touched(window).map_err(comparing)?;
+    Ok(changed::check(&Both { before: &before, after }, sound.claims, inodes, &touched)?)
+}
+
+fn open(device: Device, now: i64) -> Result<Volume> {
+    let device = Arc::new(device);
     let sb = superblock::check(device.as_ref(), Purpose::Write)?;
     let runtime = Arc::new(FixedRuntime::new(now, &sb.uuid));
-    preflight::check(&Volume::new(device, sb, runtime), Purpose::Write).map(drop)
+    Ok(Volume::new(device, sb, runtime))
 }
 
 /// The finding without its fix, which is another one here.

@@ -56,7 +56,7 @@ fn owner(volume: &Volume, block: u64) -> Result<Option<Owner>> {
         groups::claim(volume, &mut claims, &groups::group(volume, number)?)?;
     }
     inodes::for_each(volume, |_, found| {
-        inode::visit(volume, found, &mut inode::Visit::claim(&mut claims)).map(drop)
+        inode::visit(volume, found, &mut inode::Visit::Claim(&mut claims)).map(drop)
     })?;
     Ok(claims.owner())
 }

@@ -1,6 +1,6 @@
 //! A write-back cache: lines of a partition that are kept in memory, and written together and in order.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 
 use super::changes::{Recorder, as_u64};
@@ -47,6 +47,8 @@ pub(crate) struct Cache {
     recorder: Recorder,
     /// Whether nothing may be written yet.
     held: bool,
+    /// What places held before they were changed, for a view of that time.
+    earlier: BTreeMap<u64, Vec<u8>>,
 }
 
 struct Line {
@@ -58,6 +60,11 @@ impl Cache {
     /// A cache that writes nothing until [`Cache::release`].
     pub(crate) fn holding_back() -> Self {
         Self { held: true, ..Self::default() }
+    }
+
+    /// A cache that shows earlier content in these places.
+    pub(crate) fn of_earlier(earlier: BTreeMap<u64, Vec<u8>>) -> Self {
+        Self { held: true, earlier, ..Self::default() }
     }
 
     /// From now on lines are written when there are too many.
@@ -73,20 +80,35 @@ impl Cache {
 
     /// As [`Cache::read`], but only if the line is kept.
     pub(crate) fn overlay(&mut self, part: &Part, buffer: &mut [u8]) -> io::Result<()> {
-        match self.lines.get(&part.line) {
-            Some(line) => copy(buffer, part.from, &line.bytes, part.at, part.len),
+        let line = self.lines.get(&part.line).map(|line| &line.bytes);
+        match line.or_else(|| self.earlier.get(&place(part.line))) {
+            Some(bytes) => copy(buffer, part.from, bytes, part.at, part.len),
             None => Ok(()),
         }
     }
 
-    /// Changes a part of a line to what `buffer` has at its place.
-    pub(crate) fn write(&mut self, window: &Window, part: &Part, buffer: &[u8]) -> io::Result<()> {
+    /// As [`Cache::write`], for the data of a file, of which nothing that was there is needed.
+    pub(crate) fn write_data(&mut self, window: &Window, part: &Part, buffer: &[u8]) -> io::Result<()> {
         if part.len == LINE && !self.lines.contains_key(&part.line) {
-            // Nothing of what was there is needed.
             self.make_room(window)?;
             self.recorder.replaced(place(part.line), as_u64(LINE));
             self.lines.insert(part.line, Line { bytes: vec![0; LINE], dirty: true });
         }
+        self.write(window, part, buffer)
+    }
+
+    /// Notes what a line holds, whatever takes its place.
+    pub(crate) fn note(&mut self, window: &Window, part: &Part) -> io::Result<()> {
+        let line = self.line(window, part.line)?;
+        if !line.dirty {
+            let bytes = line.bytes.clone();
+            self.recorder.about_to_change(place(part.line), &bytes);
+        }
+        Ok(())
+    }
+
+    /// Changes a part of a line to what `buffer` has at its place.
+    pub(crate) fn write(&mut self, window: &Window, part: &Part, buffer: &[u8]) -> io::Result<()> {
         let line = self.line(window, part.line)?;
         if !std::mem::replace(&mut line.dirty, true) {
             let bytes = std::mem::take(&mut line.bytes);
@@ -148,7 +170,10 @@ impl Cache {
             self.make_room(window)?;
             let left = window.len().saturating_sub(place(number));
             let mut bytes = vec![0; LINE.min(usize::try_from(left).unwrap_or(LINE))];
-            window.read_exact_at(&mut bytes, place(number))?;
+            match self.earlier.get(&place(number)) {
+                Some(earlier) => bytes.clone_from(earlier),
+                None => window.read_exact_at(&mut bytes, place(number))?,
+            }
             self.lines.insert(number, Line { bytes, dirty: false });
         }
         self.lines.get_mut(&number).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())

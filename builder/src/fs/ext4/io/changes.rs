@@ -13,6 +13,8 @@ use crate::disk::Window;
 
 /// Bytes whose change is noted as one: no inode is smaller.
 const GRAIN: usize = 128;
+/// Most bytes of earlier content that are kept.
+const KEPT: usize = 32 << 20;
 
 /// What was changed in a file system.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -66,8 +68,27 @@ impl InodeTables {
 pub(crate) struct Recorder {
     /// Ranges of bytes that were written without reading them first: start to end, none touching another.
     replaced: BTreeMap<u64, u64>,
-    /// Fingerprints of the first content of places that were changed, one for each [`GRAIN`].
-    before: BTreeMap<u64, Vec<u64>>,
+    /// The first content of places that were changed.
+    before: BTreeMap<u64, Before>,
+    /// Bytes of it that are kept.
+    kept: usize,
+}
+
+/// What a place held before it was changed for the first time.
+#[derive(Debug)]
+enum Before {
+    Bytes(Vec<u8>),
+    /// A fingerprint of each [`GRAIN`], where too much was changed to keep all of it.
+    Fingerprints(Vec<u64>),
+}
+
+impl Before {
+    fn fingerprints(&self) -> Vec<u64> {
+        match self {
+            Self::Bytes(bytes) => bytes.chunks(GRAIN).map(fingerprint).collect(),
+            Self::Fingerprints(fingerprints) => fingerprints.clone(),
+        }
+    }
 }
 
 impl Recorder {
@@ -91,7 +112,61 @@ impl Recorder {
         if known.is_some_and(|(_, end)| *end >= start.saturating_add(as_u64(bytes.len()))) {
             return;
         }
-        self.before.entry(start).or_insert_with(|| bytes.chunks(GRAIN).map(fingerprint).collect());
+        if self.before.contains_key(&start) {
+            return;
+        }
+        let mut before = Before::Bytes(bytes.to_vec());
+        self.kept = self.kept.saturating_add(bytes.len());
+        if self.kept > KEPT {
+            for before in self.before.values_mut().chain([&mut before]) {
+                *before = Before::Fingerprints(before.fingerprints());
+            }
+        }
+        self.before.insert(start, before);
+    }
+
+    /// The earlier content of all structures that were changed, by their places; none where that is too much to be kept.
+    pub(crate) fn earlier(&self) -> Option<BTreeMap<u64, Vec<u8>>> {
+        self.before
+            .iter()
+            .map(|(place, before)| match before {
+                Before::Bytes(bytes) => Some((*place, bytes.clone())),
+                Before::Fingerprints(_) => None,
+            })
+            .collect()
+    }
+
+    /// All ranges of bytes that were changed, and those that got new content.
+    pub(crate) fn touched(&self, window: &Window) -> io::Result<Vec<Range<u64>>> {
+        let mut touched: Vec<_> = self.replaced.iter().map(|(start, end)| *start..*end).collect();
+        self.for_each_changed(window, |range| touched.push(range))?;
+        Ok(touched)
+    }
+
+    /// The inodes whose bytes are not those that they were.
+    pub(crate) fn changed_inodes(&self, window: &Window, tables: &InodeTables) -> io::Result<BTreeSet<u32>> {
+        let mut inodes = BTreeSet::new();
+        self.for_each_changed(window, |range| tables.overlapping(&range, &mut inodes))?;
+        Ok(inodes)
+    }
+
+    /// Compares earlier content with what the image holds now.
+    fn for_each_changed(&self, window: &Window, mut found: impl FnMut(Range<u64>)) -> io::Result<()> {
+        for (start, before) in &self.before {
+            let fingerprints = before.fingerprints();
+            let left = window.len().saturating_sub(*start);
+            let len =
+                (fingerprints.len().saturating_mul(GRAIN)).min(usize::try_from(left).unwrap_or(usize::MAX));
+            let mut bytes = vec![0; len];
+            window.read_exact_at(&mut bytes, *start)?;
+            for (index, (grain, before)) in (0_u64..).zip(bytes.chunks(GRAIN).zip(fingerprints)) {
+                if fingerprint(grain) != before {
+                    let at = start.saturating_add(index.saturating_mul(as_u64(GRAIN)));
+                    found(at..at.saturating_add(as_u64(GRAIN)));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Compares the notes with what the image holds now.
@@ -101,23 +176,10 @@ impl Recorder {
         block_size: u32,
         tables: &InodeTables,
     ) -> io::Result<Changes> {
-        let mut inodes = BTreeSet::new();
-        for (start, fingerprints) in std::mem::take(&mut self.before) {
-            let left = window.len().saturating_sub(start);
-            let len =
-                (fingerprints.len().saturating_mul(GRAIN)).min(usize::try_from(left).unwrap_or(usize::MAX));
-            let mut bytes = vec![0; len];
-            window.read_exact_at(&mut bytes, start)?;
-            let grains = bytes.chunks(GRAIN).zip(fingerprints);
-            for (index, (grain, before)) in (0_u64..).zip(grains) {
-                if fingerprint(grain) != before {
-                    let at = start.saturating_add(index.saturating_mul(as_u64(GRAIN)));
-                    let changed = at..at.saturating_add(as_u64(GRAIN));
-                    tables.overlapping(&changed, &mut inodes);
-                    self.replaced(at, as_u64(GRAIN));
-                }
-            }
-        }
+        let inodes = self.changed_inodes(window, tables)?;
+        let mut changed = Vec::new();
+        self.for_each_changed(window, |range| changed.push(range.start))?;
+        changed.into_iter().for_each(|start| self.replaced(start, as_u64(GRAIN)));
         let blocks = whole_blocks(&self.replaced, u64::from(block_size));
         Ok(Changes { block_size, blocks, inodes: inodes.into_iter().collect() })
     }

@@ -3,6 +3,7 @@
 //! Structures are small and are touched again and again, so they are kept in a [`Cache`] and written back together;
 //! file data goes straight through. What is written is noted for the list of changes.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
 use fs_ext4::block_io::BlockDevice;
@@ -38,6 +39,20 @@ impl Device {
         Self { window, writable: true, cache: Mutex::new(Cache::holding_back()) }
     }
 
+    /// A device that can only be read, and that shows earlier content in these places.
+    pub(crate) fn of_earlier(window: Window, earlier: BTreeMap<u64, Vec<u8>>) -> Self {
+        Self { window, writable: false, cache: Mutex::new(Cache::of_earlier(earlier)) }
+    }
+
+    /// Notes what a range holds before its blocks are freed: what they get then may be written past this device's notes.
+    pub(crate) fn note(&self, offset: u64, len: usize) -> Result<()> {
+        let mut cache = self.lock()?;
+        for part in parts(offset, len) {
+            cache.note(&self.window, &part)?;
+        }
+        Ok(())
+    }
+
     /// From now on, what is held back may be written to the image.
     pub(crate) fn release(&self) -> Result<()> {
         self.lock()?.release();
@@ -52,11 +67,14 @@ impl Device {
     /// As `write_at`, for file data. Only that of small files is kept in the cache: they are many, and mostly lie
     /// side by side.
     pub(crate) fn write_through(&self, offset: u64, bytes: &[u8]) -> Result<()> {
-        if bytes.len() < SMALL {
-            return self.write_at(offset, bytes);
-        }
         self.check_write(offset, bytes.len())?;
         let mut cache = self.lock()?;
+        if bytes.len() < SMALL {
+            for part in parts(offset, bytes.len()) {
+                cache.write_data(&self.window, &part, bytes)?;
+            }
+            return Ok(());
+        }
         for part in parts(offset, bytes.len()) {
             cache.passed(&part, bytes)?;
         }

@@ -70,6 +70,7 @@ impl Ext4 {
     /// Notes that the names of the directory have changed, if `result` is no error.
     pub(crate) fn noting<T>(&self, at: NameAt<'_>, result: Result<T>) -> Result<T> {
         if result.is_ok() {
+            self.volume.edited.borrow_mut().insert(at.dir);
             self.changed_dirs.change(|dirs| dirs.insert(at.dir))?;
         }
         result

@@ -7,6 +7,7 @@ use fs_ext4::Filesystem;
 use fs_ext4::superblock::Superblock;
 
 use super::changed_dirs::ChangedDirs;
+use crate::fs::ext4::fsck::preflight::Sound;
 use crate::disk::Window;
 use crate::fs::ext4::error::convert;
 use crate::fs::ext4::io::device::Device;
@@ -27,6 +28,8 @@ pub struct Ext4 {
     pub(crate) window: Window,
     pub(crate) writable: bool,
     pub(crate) changed_dirs: ChangedDirs,
+    /// What is known of the file system as it was opened; none where not all of it was checked, or a journal was replayed.
+    pub(crate) sound: Option<Sound>,
 }
 
 impl Ext4 {
@@ -49,6 +52,7 @@ impl Ext4 {
             window,
             writable,
             changed_dirs: ChangedDirs::default(),
+            sound: None,
         }
     }
 

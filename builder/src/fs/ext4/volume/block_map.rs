@@ -7,6 +7,7 @@
 use fs_ext4::error::{Error, Result};
 
 use super::blocks::Volume;
+use super::extents::Owned;
 use crate::fs::ext4::layout::bytes::{get_u32, put_u32};
 use crate::fs::ext4::layout::extent_node::Run;
 use crate::fs::ext4::layout::inode::{BLOCK_LEN, Inode};
@@ -72,7 +73,7 @@ impl Volume {
     }
 
     /// All blocks of an inode with a block map, those of pointers among them.
-    pub(crate) fn pointed_blocks(&self, inode: &Inode) -> Result<Vec<Run>> {
+    pub(crate) fn pointed_blocks(&self, inode: &Inode) -> Result<Vec<Owned>> {
         let mut runs = Vec::new();
         let root = inode.block();
         for slot in 0..SLOTS {
@@ -82,13 +83,19 @@ impl Volume {
         Ok(runs)
     }
 
-    fn note_pointed(&self, block: u32, levels: usize, runs: &mut Vec<Run>) -> Result<()> {
+    fn note_pointed(&self, block: u32, levels: usize, runs: &mut Vec<Owned>) -> Result<()> {
         if block == 0 {
             return Ok(());
         }
+        let is_structure = levels > 0;
         match runs.last_mut() {
-            Some(last) if last.start.saturating_add(last.len.into()) == u64::from(block) => last.len += 1,
-            _ => runs.push(Run { start: block.into(), len: 1 }),
+            Some(last)
+                if last.is_structure == is_structure
+                    && last.run.start.saturating_add(last.run.len.into()) == u64::from(block) =>
+            {
+                last.run.len = last.run.len.saturating_add(1);
+            }
+            _ => runs.push(Owned { run: Run { start: block.into(), len: 1 }, is_structure }),
         }
         let Some(below) = levels.checked_sub(1) else { return Ok(()) };
         for pointer in self.read_block(block.into())?.as_chunks().0 {

@@ -1,6 +1,7 @@
 //! The volume: its blocks, its geometry, its checksums, and the counts of what is free.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,6 +13,7 @@ use fs_ext4::superblock::Superblock;
 use crate::fs::ext4::io::device::Device;
 use crate::fs::ext4::io::runtime::FixedRuntime;
 use crate::fs::ext4::layout::checksum::Checksums;
+use crate::fs::ext4::layout::extent_node::Run;
 use crate::fs::ext4::layout::features::Features;
 use crate::fs::ext4::layout::superblock::{self, RawSuperblock};
 
@@ -27,6 +29,8 @@ pub(crate) struct Volume {
     pub(crate) runtime: Arc<FixedRuntime>,
     /// The buffer for file data. It is kept, because small files are many.
     pub(crate) piece: RefCell<Vec<u8>>,
+    /// The inodes that were written, or whose blocks were: an inode may be as it was though its blocks are not.
+    pub(crate) edited: RefCell<BTreeSet<u32>>,
     /// Whether a group that was never used is used now, which the crate must be told.
     group_initialised: AtomicBool,
 }
@@ -42,6 +46,7 @@ impl Volume {
             sb,
             runtime,
             piece: RefCell::default(),
+            edited: RefCell::default(),
             group_initialised: AtomicBool::new(false),
         }
     }
@@ -59,6 +64,16 @@ impl Volume {
 
     pub(crate) fn write_block(&self, block: u64, bytes: &[u8]) -> Result<()> {
         self.device.write_at(self.place(block)?, bytes)
+    }
+
+    /// Notes what blocks hold before they are freed.
+    pub(crate) fn note_blocks(&self, run: Run) -> Result<()> {
+        let start = self.place(run.start)?;
+        for block in 0..u64::from(run.len) {
+            let at = block.saturating_mul(self.sb.block_size().into());
+            self.device.note(start.saturating_add(at), self.block_size())?;
+        }
+        Ok(())
     }
 
     /// Where a block lies, in bytes. A block outside of the file system is refused: its number came from the disk.

@@ -9,6 +9,13 @@ use super::blocks::Volume;
 use crate::fs::ext4::layout::extent_node::{Entry, Extent, MAX_DEPTH, Node, Run};
 use crate::fs::ext4::layout::inode::{BLOCK_LEN, EXTENTS, Inode};
 
+/// Blocks that an inode owns.
+pub(crate) struct Owned {
+    pub(crate) run: Run,
+    /// Whether they lead to other blocks of the file.
+    pub(crate) is_structure: bool,
+}
+
 impl Volume {
     /// The block that holds a block of the file; none for a hole.
     pub(crate) fn map(&self, inode: &Inode, logical: u32) -> Result<Option<u64>> {
@@ -29,14 +36,14 @@ impl Volume {
     }
 
     /// All blocks of an inode with extents, those of its tree among them.
-    pub(crate) fn extent_blocks(&self, inode: &Inode) -> Result<Vec<Run>> {
+    pub(crate) fn extent_blocks(&self, inode: &Inode) -> Result<Vec<Owned>> {
         let mut runs = Vec::new();
         let mut ahead = vec![root(inode)?];
         while let Some(node) = ahead.pop() {
-            runs.extend(node.place.map(|start| Run { start, len: 1 }));
+            runs.extend(node.place.map(|start| Owned { run: Run { start, len: 1 }, is_structure: true }));
             for index in 0..node.entries()? {
                 if node.depth()? == 0 {
-                    runs.push(node.extent(index)?.run);
+                    runs.push(Owned { run: node.extent(index)?.run, is_structure: false });
                 } else {
                     ahead.push(self.child_node(inode, &node, index)?);
                 }

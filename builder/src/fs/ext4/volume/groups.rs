@@ -6,7 +6,8 @@ use fs_ext4::error::Result;
 use super::blocks::Volume;
 use crate::fs::ext4::io::changes::InodeTables;
 use crate::fs::ext4::layout::bitmap::Bitmap;
-use crate::fs::ext4::layout::group_descriptor::{BLOCK_UNINIT, Descriptor, INODE_UNINIT, bitmap_sum};
+use crate::fs::ext4::layout::checksum::Checksums;
+use crate::fs::ext4::layout::group_descriptor::{self, BLOCK_UNINIT, Descriptor, INODE_UNINIT, bitmap_sum};
 
 /// A group: its descriptor, and where that lies.
 pub(crate) struct Group {
@@ -31,6 +32,23 @@ impl Volume {
     pub(crate) fn put_group(&self, group: &mut Group) -> Result<()> {
         group.descriptor.encode(&mut group.bytes, group.number, self.checksums)?;
         self.device.write_at(group.place, &group.bytes)
+    }
+
+    /// Sets the counts of the whole file system to the sums of the groups', as the kernel does when it mounts.
+    pub(crate) fn count_again(&self) -> Result<()> {
+        let (mut blocks, mut inodes) = (0_u64, 0_u32);
+        for number in 0..self.group_count() {
+            let group = self.group(number)?;
+            blocks = blocks.saturating_add(group.descriptor.free_blocks.into());
+            inodes = inodes.saturating_add(group.descriptor.free_inodes);
+        }
+        let mut sb = self.superblock()?;
+        if (sb.free_blocks(), sb.free_inodes()) == (blocks, inodes) {
+            return Ok(());
+        }
+        sb.set_free_blocks(blocks);
+        sb.set_free_inodes(inodes);
+        self.put_superblock(sb)
     }
 
     pub(crate) fn group_count(&self) -> u32 {
@@ -162,6 +180,11 @@ impl Volume {
 }
 
 impl Group {
+    /// Whether the descriptor has the checksum that it should have.
+    pub(crate) fn is_sound(&self, checksums: Checksums) -> bool {
+        group_descriptor::is_sound(&self.bytes, self.number, checksums)
+    }
+
     /// Changes the counts of free blocks, free inodes and directories.
     pub(crate) fn add(&mut self, blocks: i32, inodes: i32, dirs: i32) {
         let Descriptor { free_blocks, free_inodes, dirs: used_dirs, .. } = &mut self.descriptor;

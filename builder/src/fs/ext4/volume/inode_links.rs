@@ -53,7 +53,12 @@ impl Volume {
     pub(crate) fn release(&self, inode: &mut Inode) -> Result<()> {
         if self.maps_blocks(inode) {
             let runs = if inode.has(EXTENTS) { self.extent_blocks(inode) } else { self.pointed_blocks(inode) };
-            runs?.into_iter().try_for_each(|run| self.free_blocks(run))?;
+            for run in runs? {
+                if run.is_structure || inode.format() == DIR {
+                    self.note_blocks(run.run)?;
+                }
+                self.free_blocks(run.run)?;
+            }
         }
         if inode.acl_block() != 0 {
             self.release_attributes(inode.acl_block())?;
@@ -68,6 +73,7 @@ impl Volume {
             return Err(Error::BadChecksum { what: "block of extended attributes" });
         }
         let users = xattr_block::users(&bytes)?;
+        self.note_blocks(Run { start: block, len: 1 })?;
         if users <= 1 {
             return self.free_blocks(Run { start: block, len: 1 });
         }

@@ -36,6 +36,7 @@ impl Volume {
 
     /// Writes an inode back, with its checksum.
     pub(crate) fn put_inode(&self, inode: &mut Inode) -> Result<()> {
+        self.edited.borrow_mut().insert(inode.number);
         inode.seal(self.checksums);
         self.device.write_at(self.inode_place(inode.number)?, &inode.bytes())
     }

@@ -1,0 +1,176 @@
+//! What was changed, checked against what was there: at a cost that follows the change, not the file system.
+//!
+//! Before the first write the file system was sound, and what was there in the places that changed was kept. So it is
+//! enough to look at the inodes that changed, once as they were and once as they are: their blocks then and now, their
+//! names then and now. Every changed byte must belong to one of them, or to the tables of the groups.
+
+use std::collections::{BTreeSet, HashSet};
+use std::ops::Range;
+
+use super::claims::{Claims, Owner};
+use super::inode::{self, Visit, is_reserved};
+use super::names::{Names, Side};
+use super::{groups, inodes, preflight};
+use crate::fs::Result;
+use crate::fs::ext4::error::{convert, corrupt};
+use crate::fs::ext4::layout::extent_node::Run;
+use crate::fs::ext4::layout::inode::{DIR, Inode};
+use crate::fs::ext4::volume::blocks::Volume;
+
+/// The file system as it was and as it is.
+pub(super) struct Both<'a> {
+    pub(super) before: &'a Volume,
+    pub(super) after: &'a Volume,
+}
+
+/// An inode as it was and as it is; none where it was or is not in use.
+pub(super) struct Changed {
+    pub(super) number: u32,
+    pub(super) before: Option<Inode>,
+    pub(super) after: Option<Inode>,
+}
+
+impl Changed {
+    /// Whether it is still the same file.
+    pub(super) fn is_same(&self) -> bool {
+        match (&self.before, &self.after) {
+            (Some(before), Some(after)) => {
+                before.generation() == after.generation() && before.format() == after.format()
+            }
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
+    pub(super) fn is_dir(&self, side: Side) -> bool {
+        self.on(side).is_some_and(|inode| inode.format() == DIR)
+    }
+
+    pub(super) fn on(&self, side: Side) -> Option<&Inode> {
+        match side {
+            Side::Before => self.before.as_ref(),
+            Side::After => self.after.as_ref(),
+        }
+    }
+}
+
+/// Checks the inodes `numbers`, which are all that changed, and that `touched`, all bytes that changed, are theirs.
+pub(super) fn check(
+    both: &Both<'_>,
+    mut claims: Claims,
+    mut numbers: BTreeSet<u32>,
+    touched: &[Range<u64>],
+) -> Result<()> {
+    check_groups(both, &mut numbers)?;
+    let changed = numbers.into_iter().map(|number| changed(both, number)).collect::<Result<Vec<_>>>()?;
+    let mut own = Claims::new(both.after);
+    check_blocks(both, &mut claims, &mut own, &changed)?;
+    check_touched(both.after, &claims, &mut own, touched)?;
+    Names::read(both, &changed)?.check(both, &changed)
+}
+
+/// Checks the bitmaps of the groups that changed, and adds the inodes that were taken or freed by them.
+fn check_groups(both: &Both<'_>, numbers: &mut BTreeSet<u32>) -> Result<()> {
+    let (mut blocks, mut inodes) = (0_u64, 0_u32);
+    for number in 0..both.after.group_count() {
+        let (before, after) = (groups::group(both.before, number)?, groups::group(both.after, number)?);
+        blocks = blocks.saturating_add(after.descriptor.free_blocks.into());
+        inodes = inodes.saturating_add(after.descriptor.free_inodes);
+        if before.descriptor == after.descriptor && !both.after.csum.enabled {
+            // Without a checksum the descriptor does not tell whether a bitmap has changed.
+            groups::check_bitmaps(both.after, &after)?;
+        }
+        if before.descriptor == after.descriptor {
+            continue;
+        }
+        groups::check_bitmaps(both.after, &after)?;
+        let reading = |error| convert(error, &format!("the inode bitmap of group {number}"));
+        let (old, new) = (
+            both.before.inode_bitmap(&before).map_err(reading)?,
+            both.after.inode_bitmap(&after).map_err(reading)?,
+        );
+        let differ = (0..both.after.sb.inodes_per_group).filter(|index| old.is_used(*index) != new.is_used(*index));
+        numbers.extend(differ.map(|index| inodes::inode_number(both.after, number, index)));
+    }
+    let sb = both.after.superblock().map_err(|error| convert(error, "the superblock"))?;
+    if (sb.free_blocks(), sb.free_inodes()) == (blocks, inodes) {
+        return Ok(());
+    }
+    Err(corrupt(format!(
+        "the superblock says that {} blocks and {} inodes are free, its groups have {blocks} and {inodes}",
+        sb.free_blocks(),
+        sb.free_inodes()
+    )))
+}
+
+fn changed(both: &Both<'_>, number: u32) -> Result<Changed> {
+    Ok(Changed { number, before: in_use(both.before, number)?, after: in_use(both.after, number)? })
+}
+
+/// An inode, if its bitmap says that it is in use.
+fn in_use(volume: &Volume, number: u32) -> Result<Option<Inode>> {
+    let reading = |error| convert(error, &format!("inode {number}"));
+    let group = groups::group(volume, volume.group_of_inode(number))?;
+    let index = number.saturating_sub(1) % volume.sb.inodes_per_group.max(1);
+    if index >= volume.touched_inodes(&group) {
+        return Ok(None);
+    }
+    let inode = volume.raw_inode(number).map_err(reading)?;
+    let used = volume.inode_bitmap(&group).map_err(reading)?.is_used(index);
+    if used || is_reserved(volume, number) {
+        if inode.links() == 0 && !is_reserved(volume, number) {
+            return Err(corrupt(format!("inode {number} has no links, but is used in its bitmap")));
+        }
+        return Ok(Some(inode));
+    }
+    inodes::check_unused(volume, &inode)?;
+    Ok(None)
+}
+
+/// Takes back what the inodes owned, and claims what they own.
+fn check_blocks(both: &Both<'_>, claims: &mut Claims, own: &mut Claims, changed: &[Changed]) -> Result<()> {
+    let mut shared = Vec::new();
+    for inode in changed.iter().filter_map(|changed| changed.before.as_ref()) {
+        inode::visit(both.before, inode, &mut Visit::Release(claims))?;
+        inode::visit(both.before, inode, &mut Visit::Mark(own))?;
+        shared.push(inode.acl_block());
+    }
+    for inode in changed.iter().filter_map(|changed| changed.after.as_ref()) {
+        inode::check(both.after, claims, inode)?;
+        inode::visit(both.after, inode, &mut Visit::Mark(own))?;
+    }
+    for block in shared.into_iter().filter(|block| *block != 0) {
+        if claims.is_shared(block) {
+            claims.set_said(block, inode::users_of(both.after, block)?);
+        }
+    }
+    claims.check_shared()?;
+    let groups: Vec<u32> = claims.groups().collect();
+    groups.into_iter().try_for_each(|number| preflight::none_is_free(both.after, claims, number))
+}
+
+/// Every block that was written is one of the groups' tables, one of a changed inode, or free.
+fn check_touched(volume: &Volume, claims: &Claims, own: &mut Claims, touched: &[Range<u64>]) -> Result<()> {
+    let mut tables = HashSet::new();
+    for number in 0..volume.group_count() {
+        let descriptor = groups::group(volume, number)?.descriptor;
+        tables.insert(descriptor.block_bitmap);
+        tables.insert(descriptor.inode_bitmap);
+        let table = Run { start: descriptor.inode_table, len: volume.table_blocks() };
+        own.mark(Owner::Group(number), table)?;
+    }
+    let head = volume.sb.group_head_metadata_blocks(0).saturating_add(volume.sb.first_data_block.into());
+    let size = u64::from(volume.sb.block_size());
+    for range in touched {
+        for block in range.start / size..range.end.div_ceil(size) {
+            let explained = block < head
+                || tables.contains(&block)
+                || own.is_claimed(block)
+                || !claims.is_claimed(block);
+            if !explained {
+                return Err(corrupt(format!("block {block} was written, but belongs to nothing that changed")));
+            }
+        }
+    }
+    Ok(())
+}
