@@ -4,18 +4,19 @@
 //! [`grow_last`] enlarges the last partition, [`order_for_firmware`] reorders a hybrid MBR, [`set_disk_id`] changes the id of an
 //! MBR.
 //!
-//! From the bottom to the top: `units`, `error`, `window`, `kind`; `partition` (the types of a table); `magic`, `mbr`
-//! and `gpt`, one format each; `table`, which reads and checks whichever the image has; `grow`, `hybrid` and `disk_id`.
+//! From the bottom to the top: `units`, `error`, `window`, `kind`; `partition` (the types of a table); `file_systems` and
+//! `magic`, which know what is no disk; `mbr` and `gpt`, one format each; `table`, which reads and checks whichever the image has; `grow`, `hybrid` and `disk_id`.
 //!
 //! May use: nothing else of this program. Every size and number of a table is checked before it is used.
 
 mod disk_id;
 mod error;
+mod file_systems;
 mod gpt;
 mod grow;
 mod hybrid;
 mod kind;
-mod magic;
+pub(crate) mod magic;
 mod mbr;
 mod partition;
 mod table;
@@ -28,6 +29,7 @@ mod window;
 
 pub use disk_id::set_disk_id;
 pub use error::{DiskError, Result};
+pub use file_systems::other_file_system;
 pub use grow::grow_last;
 pub use hybrid::order_for_firmware;
 pub use kind::PartitionType;

@@ -138,7 +138,7 @@ fn reads_four_primaries_and_gaps() {
 
 #[test]
 fn files_that_are_not_disk_images_are_refused() {
-    let starts: [(&[u8], &str); 9] = [
+    let starts: [(&[u8], &str); 14] = [
         (b"", "an empty file"),
         (&[0; 4096], "zeros"),
         (b"\xfd7zXZ\0\0\0", "xz -dk"),
@@ -146,6 +146,11 @@ fn files_that_are_not_disk_images_are_refused() {
         (b"\x28\xb5\x2f\xfd", "zstd -dk"),
         (b"PK\x03\x04", "unzip"),
         (b"QFI\xfb\0\0\0\x03", "qemu-img convert"),
+        (b"Rar!\x1a\x07\x01", "a RAR archive"),
+        (b"\x3a\xff\x26\xed\x01\0\0\0", "simg2img"),
+        (b"\xd0\x0d\xfe\xed", "a FIT image"),
+        (b"<!DOCTYPE html>", "a web page; download the image itself"),
+        (b"PK\x05\x06", "an empty zip archive"),
         (&[7; 4096], "0x55 0xaa"),
         (&[7; 100], "0x55 0xaa"),
     ];
@@ -159,10 +164,79 @@ fn files_that_are_not_disk_images_are_refused() {
 fn refuses_bare_file_systems_by_name() {
     let fat = Scratch::sized(64 * MIB);
     tool("dosfstools", "mkfs.vfat", &[text(&fat.path())], "");
-    assert!(error(&fat).contains("a FAT file system without a partition table"));
+    assert!(error(&fat).contains("but FAT alone; give the image of a whole disk"));
     let ext4 = Scratch::sized(8 * MIB);
     tool("e2fsprogs", "mkfs.ext4", &["-q", text(&ext4.path())], "");
-    assert!(error(&ext4).contains("an ext4 file system without a partition table"));
+    assert!(error(&ext4).contains("but ext4 alone"));
+}
+
+/// Made by their own tools. [`MARKED`] has those whose tools want root or more.
+const MADE: [(&str, &str, &[&str], &str); 8] = [
+    ("btrfs-progs", "mkfs.btrfs", &["-q"], "btrfs"),
+    ("f2fs-tools", "mkfs.f2fs", &["-q"], "F2FS"),
+    ("xfsprogs", "mkfs.xfs", &["-q"], "XFS"),
+    ("ntfs-3g", "mkfs.ntfs", &["-F", "-q", "-Q"], "NTFS"),
+    ("exfatprogs", "mkfs.exfat", &[], "exFAT"),
+    ("util-linux", "mkswap", &["--quiet"], "Linux swap"),
+    ("util-linux", "mkswap", &["--quiet", "--pagesize", "65536"], "Linux swap"),
+    ("util-linux", "mkswap", &["--quiet", "--pagesize", "16384"], "Linux swap"),
+];
+
+/// Nothing but the mark, at its place.
+const MARKED: [(u64, &[u8], &str); 6] = [
+    (0, b"LUKS\xba\xbe\0\x02", "LUKS (encrypted)"),
+    (0x218, b"LVM2 001", "LVM"),
+    (0x2_0000 + 5 * 0x400, b"\x0c\xb1\xba\0\0\0\0\0", "ZFS"),
+    (0x1018, b"\xc6\x85\x73\xf6\x66\xce\x90\xa9\xd9\x6a\x60\xcf\x80\x3d\xf7\xef", "bcachefs"),
+    (0x1000, b"\xfc\x4e\x2b\xa9", "Linux RAID"),
+    (0x1_0034, b"ReIsEr2Fs", "ReiserFS"),
+];
+
+/// A file of 320 MiB with each of them, and its name.
+fn other_file_systems() -> Vec<(Scratch, &'static str)> {
+    let mut all = Vec::new();
+    for (package, program, options, name) in MADE {
+        let scratch = Scratch::sized(320 * MIB);
+        tool(package, program, &[options, &[text(&scratch.path())]].concat(), "");
+        all.push((scratch, name));
+    }
+    for (place, mark, name) in MARKED {
+        let scratch = Scratch::sized(320 * MIB);
+        poke(&scratch, place, mark);
+        all.push((scratch, name));
+    }
+    let from = Scratch::holding(b"a file");
+    for (package, program, name) in
+        [("squashfs-tools", "mksquashfs", "squashfs"), ("erofs-utils", "mkfs.erofs", "EROFS")]
+    {
+        let scratch = Scratch::sized(0);
+        let (image, beside) = (scratch.path(), from.path());
+        let dir = text(beside.parent().unwrap());
+        let arguments = if name == "EROFS" { [text(&image), dir] } else { [dir, text(&image)] };
+        let options: &[&str] = if name == "EROFS" { &[] } else { &["-quiet", "-noappend"] };
+        tool(package, program, &[&arguments[..], options].concat(), "");
+        all.push((scratch, name));
+    }
+    all
+}
+
+#[test]
+fn other_file_systems_are_called_by_name() {
+    for (scratch, name) in other_file_systems() {
+        assert_eq!(other_file_system(&scratch.window()).unwrap(), Some(name));
+        let want = format!("but {name} alone; give the image of a whole disk");
+        assert!(error(&scratch).contains(&want), "{}", error(&scratch));
+        // The rest of another one may be behind a new one.
+        if scratch.window().len() == 320 * MIB {
+            tool("e2fsprogs", "mkfs.ext4", &["-q", "-F", text(&scratch.path()), "64M"], "");
+            assert_eq!(other_file_system(&scratch.window()).unwrap(), None, "{name}");
+        }
+    }
+    for sound in [pi_os(), cloud()] {
+        // Nor does a mark in the gap before the first partition make a disk another thing.
+        poke(&sound, 0x1_0040, b"_BHRfS_M");
+        assert!(read(&sound).is_ok());
+    }
 }
 
 #[test]
