@@ -274,13 +274,158 @@ fn refuses_damaged_gpts_with_the_fix() {
         (512 + 40, "wrong checksum; the backup is good"),
         (512, "no GPT header at sector 1; the backup is good"),
         (1024 + 40, "the entries of the GPT: partition table CRC mismatch; the backup is good"),
-        (CLOUD - 512 + 60, "wrong checksum; rewrite the backup with `sgdisk -e`"),
     ] {
         let scratch = cloud();
         poke(&scratch, offset, &[0x5a]);
         let message = error(&scratch);
         assert!(message.contains(want), "{offset}: {message}");
     }
+}
+
+#[test]
+fn refuses_what_linux_takes_for_no_gpt() {
+    for (place, bytes, want) in [
+        // Its first sector, its entries' size and their number.
+        (446 + 8, &[2_u8][..], "does not begin at sector 1"),
+        (512 + 84, &[0, 1], "a GPT with entries of 256 bytes is not supported"),
+        (512 + 80, &[0; 4], "a GPT with 0 entries is not supported"),
+        (512 + 12, &[0, 2], "a GPT header of 512 bytes"),
+        (512 + 24, &[9], "says that it is at sector 9"),
+        (512 + 48, &[0xff; 7], "the image is truncated: the partition table ends"),
+    ] {
+        let scratch = cloud();
+        poke(&scratch, place, bytes);
+        if place > 512 {
+            let mut header = [0; 92];
+            scratch.window().read_exact_at(&mut header, 512).unwrap();
+            header[16..20].fill(0);
+            poke(&scratch, 512 + 16, &crc32(&header).to_le_bytes());
+        }
+        assert!(error(&scratch).contains(want), "{}", error(&scratch));
+    }
+}
+
+/// What sgdisk, sfdisk and parted say of the table; none has a complaint.
+fn assert_settled(scratch: &Scratch, what: &str) {
+    let image = scratch.path();
+    assert_eq!(scratch.window().len() % SECTOR, 0, "{what}");
+    let verdict = tool("gdisk", "sgdisk", &["--verify", text(&image)], "");
+    assert!(verdict.contains("No problems found"), "{what}: {verdict}");
+    let output = run("fdisk", "sfdisk", &["--verify", text(&image)], b"");
+    assert!(output.status.success() && output.stderr.is_empty(), "{what}: {output:?}");
+    let output = run("parted", "parted", &["--script", text(&image), "unit", "s", "print"], b"");
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(
+        output.status.success() && !said.contains("Warning") && !said.contains("Error"),
+        "{what}: {said}"
+    );
+    agrees_with_sfdisk(scratch);
+}
+
+/// Changes a disk that is otherwise as Debian's cloud images.
+type Change = fn(&Scratch);
+
+#[test]
+fn the_backup_of_a_gpt_is_at_the_end() {
+    let cases: [(&str, Change, u64); 12] = [
+        ("a sector too far", |s| s.open().set_len(CLOUD + 512).unwrap(), CLOUD + 512),
+        ("its own size too far", |s| s.open().set_len(CLOUD + 33 * 512).unwrap(), CLOUD + 33 * 512),
+        ("a MiB too far", |s| s.open().set_len(CLOUD + MIB).unwrap(), CLOUD + MIB),
+        ("no whole sectors", |s| s.open().set_len(CLOUD + 100).unwrap(), CLOUD + 512),
+        (
+            "more than a MiB, and no whole sectors",
+            |s| s.open().set_len(CLOUD + MIB + 511).unwrap(),
+            CLOUD + MIB + 512,
+        ),
+        ("a damaged header", |s| poke(s, CLOUD - 512 + 60, b"Z"), CLOUD),
+        ("damaged entries", |s| poke(s, CLOUD - 33 * 512 + 60, b"Z"), CLOUD),
+        ("no backup", |s| poke(s, CLOUD - 33 * 512, &[0; 33 * 512]), CLOUD),
+        ("a backup that was cut off", |s| s.open().set_len(CLOUD - 33 * 512).unwrap(), CLOUD),
+        ("half a backup", |s| s.open().set_len(CLOUD - 10 * 512).unwrap(), CLOUD),
+        ("a small guard", |s| poke(s, 446 + 12, &[1, 0, 0, 0]), CLOUD),
+        ("a large guard", |s| poke(s, 446 + 12, &[0xff; 4]), CLOUD),
+    ];
+    for (what, change, size) in cases {
+        let scratch = cloud();
+        fill(&scratch);
+        let (table, before) = (read(&scratch).unwrap(), fs::read(scratch.path()).unwrap());
+        change(&scratch);
+        let said = settle_end(&scratch.open()).unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert!(said.is_some(), "{what}");
+        assert_eq!(scratch.window().len(), size, "{what}");
+        assert_settled(&scratch, what);
+        assert_eq!(read(&scratch).unwrap(), table, "{what}");
+        let after = fs::read(scratch.path()).unwrap();
+        // From the end of the entries to that of the last partition nothing moves.
+        let content = 34 * 512..before.len() - 33 * 512;
+        assert!(before[content.clone()] == after[content], "{what}");
+        assert_eq!(settle_end(&scratch.open()).unwrap(), None, "{what}");
+        assert!(after == fs::read(scratch.path()).unwrap(), "{what}");
+        grow_last(&scratch.open(), 1, ByteSize(64 * MIB)).unwrap();
+        assert_settled(&scratch, what);
+    }
+}
+
+#[test]
+fn the_primary_decides_where_the_copies_differ() {
+    let scratch = cloud();
+    let mut old = vec![0; 33 * 512];
+    scratch.window().read_exact_at(&mut old, CLOUD - 33 * 512).unwrap();
+    tool("gdisk", "sgdisk", &["--change-name=1:new", text(&scratch.path())], "");
+    poke(&scratch, CLOUD - 33 * 512, &old);
+    let output = run("gdisk", "sgdisk", &["--verify", text(&scratch.path())], b"");
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("No problems found"));
+    assert_eq!(read(&scratch).unwrap().partition(1).unwrap().label.as_deref(), Some("new"));
+    assert!(settle_end(&scratch.open()).unwrap().is_some());
+    assert_settled(&scratch, "two copies");
+    assert_eq!(read(&scratch).unwrap().partition(1).unwrap().label.as_deref(), Some("new"));
+}
+
+#[test]
+fn tables_of_other_sizes_are_settled() {
+    for arguments in [
+        &["--resize-table=4", "--new=1:2048:+8M", "--new=2:0:0"][..],
+        &["--resize-table=128", "--new=1:2048:+8M", "--new=2:0:0"],
+        &["--resize-table=512", "--new=1:2048:+8M", "--new=300:0:0"],
+        &["--move-main-table=128", "--new=1:2048:+8M", "--new=2:0:0"],
+    ] {
+        for more in [0, 512, 300, MIB] {
+            let scratch = gpt(CLOUD, arguments);
+            let table = read(&scratch).unwrap();
+            scratch.open().set_len(CLOUD + more).unwrap();
+            settle_end(&scratch.open()).unwrap();
+            assert_settled(&scratch, &format!("{arguments:?} and {more}"));
+            assert_eq!(read(&scratch).unwrap(), table);
+        }
+    }
+}
+
+#[test]
+fn a_hybrid_mbr_is_settled_with_its_gpt() {
+    let scratch = debian_pi();
+    scratch.open().set_len(40 * MIB).unwrap();
+    assert!(settle_end(&scratch.open()).unwrap().is_some());
+    let verdict = tool("gdisk", "sgdisk", &["--verify", text(&scratch.path())], "");
+    assert!(verdict.contains("No problems found"), "{verdict}");
+    let guard = (40 * MIB / SECTOR - 20480).to_string();
+    assert_eq!(nested(&scratch)[2], ["3", "20480", &guard, "ee"]);
+    assert_eq!(nested(&scratch)[0], ["1", "2048", "16384", "c"]);
+}
+
+#[test]
+fn settled_disks_stay_as_they_are() {
+    for scratch in [cloud(), debian_pi(), pi_os(), mbr(64 * MIB, "label: dos\n,8M,c\n,8M,83\n")] {
+        let before = fs::read(scratch.path()).unwrap();
+        assert_eq!(settle_end(&scratch.open()).unwrap(), None);
+        assert!(before == fs::read(scratch.path()).unwrap());
+    }
+    let scratch = mbr(64 * MIB, "label: dos\n,8M,c\n,8M,83\n");
+    scratch.open().set_len(64 * MIB + 1).unwrap();
+    poke(&scratch, 64 * MIB, b"x");
+    assert_eq!(settle_end(&scratch.open()).unwrap(), None);
+    let after = fs::read(scratch.path()).unwrap();
+    assert_eq!((after.len() as u64, after[64 << 20]), (64 * MIB + 512, b'x'));
 }
 
 #[test]
@@ -544,6 +689,10 @@ fn mutated_tables_never_panic() {
         }
         let _ = grow_last(&scratch.open(), 1, ByteSize(4 << 20));
         let _ = order_for_firmware(&scratch.open());
+        if settle_end(&scratch.open()).is_ok() {
+            prop_assert!(read(&scratch).is_ok());
+            prop_assert_eq!(settle_end(&scratch.open()).unwrap(), None);
+        }
     });
 }
 

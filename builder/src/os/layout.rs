@@ -163,7 +163,6 @@ fn unknown(table: &PartitionTable, problem: &str) -> OsError {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use crate::disk::testkit::{Scratch, text, tool};
     use crate::exit_class::{Classified, ExitClass};
