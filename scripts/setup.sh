@@ -34,7 +34,10 @@ DEMO=("${HOST_COMPILER[@]}" "${PI_COMPILER[@]}"
 
 TEST=("${BUILD[@]}" "${DEMO[@]}"
     # checking what was written: archives, YAML, accounts, keys, units; systemd-analyze, systemctl and journalctl
-    xz-utils zip python3-venv python3-yaml dpkg libdpkg-perl dash passwd openssh-client iproute2
+    xz-utils zip p7zip-full lz4 bzip2 parted
+    # file systems that are refused by name
+    btrfs-progs f2fs-tools xfsprogs squashfs-tools erofs-utils ntfs-3g exfatprogs
+    python3-venv python3-yaml dpkg libdpkg-perl dash passwd openssh-client iproute2
     # making and reading container images
     skopeo umoci
     # making and signing archives of packages

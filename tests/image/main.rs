@@ -564,6 +564,29 @@ fn a_swap_partition_on_a_gpt_is_stopped() {
     assert!(masked.contains("Fast link dest: \"/dev/null\""), "{masked}");
 }
 
+/// sgdisk and parted complain of a backup that is elsewhere, and Raspberry Pi Imager writes only whole sectors.
+#[test]
+fn every_image_ends_as_tools_want_it() {
+    for (name, board, is_gpt) in [("debian-pc-amd64", "pc", true), ("pi-os-bookworm-like", "cm4", false)] {
+        let dir = tempfile::tempdir().expect("a directory for the test");
+        let copy = dir.path().join("base.img");
+        run(Command::new("cp").arg("--sparse=always").arg(base(name)).arg(&copy));
+        let file = fs::OpenOptions::new().write(true).open(&copy).expect("the copy");
+        file.set_len(size(&copy) + (1 << 20) + 100).expect("a longer copy");
+        succeed(build(dir.path(), board, &copy).args(["--output", "node.img"]));
+        let image = dir.path().join("node.img");
+        assert_eq!(size(&image), size(&copy) - 100 + 512, "{name}");
+        check(&image, dir.path());
+        let verdict = Command::new("sgdisk").arg("--verify").arg(&image).output().expect("sgdisk");
+        let verdict = String::from_utf8_lossy(&verdict.stdout).into_owned();
+        assert!(!is_gpt || verdict.contains("No problems found"), "{name}: {verdict}");
+        let manifest = fs::read(dir.path().join("node.img.manifest.json")).expect("the manifest");
+        let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
+        let told = manifest["partition_table"].as_str().unwrap_or_default();
+        assert_eq!(told.contains("GPT: backup at the end"), is_gpt, "{name}: {manifest}");
+    }
+}
+
 /// What is published is packed: it can be looked at as it is, and is unpacked once.
 #[test]
 fn a_packed_image_is_inspected_as_it_is() {

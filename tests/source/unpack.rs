@@ -136,17 +136,127 @@ fn a_damaged_file_is_an_error_with_its_name() {
 #[test]
 fn an_unsupported_format_is_rejected_by_name() {
     let desk = Desk::new();
-    for (bytes, name) in [
-        (&b"7z\xbc\xaf\x27\x1crest"[..], "a 7z archive"),
-        (b"BZh9rest", "a bzip2 file"),
-        (b"", "an empty file"),
-    ] {
-        is_unsupported(&desk, desk.write("x", bytes), name);
-    }
+    is_unsupported(&desk, desk.write("x", b""), "an empty file");
     let error = from_file(&desk, desk.path("absent.img")).unwrap_err();
     assert!(error.to_string().contains("absent.img"), "{error}");
     let error = from_file(&desk, desk.dir.path().to_owned()).unwrap_err();
     assert!(chain(&error).contains("found a directory"), "{error}");
+}
+
+/// Files of other formats, by their own tools: what they are called, and the cure.
+#[test]
+fn other_formats_are_called_by_name_with_the_cure() {
+    let bytes = image(1 << 20);
+    let desk = Desk::new();
+    for (program, arguments, name) in [
+        ("bzip2", &["-c"][..], "a bzip2 file is not supported; unpack it with `bzip2 -dk`"),
+        ("lz4", &["-c"], "an lz4 file is not supported; unpack it with `lz4 -dk`"),
+        ("lz4", &["-c", "-l"], "an lz4 file"),
+        ("xz", &["--format=lzma", "-c"], "an lzma file is not supported; unpack it with `lzma -dk`"),
+        ("xz", &["--format=lzma", "-9e", "-c"], "an lzma file"),
+    ] {
+        is_unsupported(&desk, desk.write("x", pack(program, arguments, &bytes)), name);
+    }
+    desk.write("disk.img", &bytes);
+    run(&desk, "7z", &["a", "-bd", "x.7z", "disk.img"]);
+    is_unsupported(&desk, desk.path("x.7z"), "a 7z archive is not supported; unpack it with `7z x`");
+}
+
+/// Disks of other programs, by qemu-img. They are found when the table is read: the bytes may have been packed.
+#[test]
+fn disks_of_other_programs_are_called_by_name_with_the_cure() {
+    let desk = Desk::new();
+    desk.write("disk.img", image(4 << 20));
+    for (format, options, name) in [
+        ("vmdk", &[][..], "a VMDK image"),
+        ("vmdk", &["-o", "subformat=streamOptimized"], "a VMDK image"),
+        ("vmdk", &["-o", "subformat=monolithicFlat"], "the description of a VMDK image"),
+        ("vmdk", &["-o", "subformat=twoGbMaxExtentSparse"], "the description of a VMDK image"),
+        ("vdi", &[], "a VDI image"),
+        ("vdi", &["-o", "static=on"], "a VDI image"),
+        ("vhdx", &[], "a VHDX image"),
+        ("vpc", &[], "a VHD image"),
+        ("vpc", &["-o", "subformat=fixed"], "a VHD image"),
+        ("qcow", &[], "a qcow image of version 1"),
+        ("qed", &[], "a QED image"),
+        ("parallels", &[], "an image of Parallels"),
+    ] {
+        run(
+            &desk,
+            "qemu-img",
+            &[&["convert", "-f", "raw", "-O", format][..], options, &["disk.img", "x"]].concat(),
+        );
+        let found = match from_file(&desk, desk.path("x")) {
+            Err(error) => chain(&error),
+            Ok(base) => {
+                let file = std::sync::Arc::new(std::fs::File::open(base.image).unwrap());
+                let disk = hcimage::disk::Window::whole(file).unwrap();
+                hcimage::disk::PartitionTable::read(&disk).unwrap_err().to_string()
+            }
+        };
+        assert!(found.contains(name) && found.contains("qemu-img convert"), "{format} {options:?}: {found}");
+        // And the cure is one.
+        if format != "vpc" {
+            run(&desk, "qemu-img", &["convert", "-O", "raw", "x", "raw"]);
+            assert!(std::fs::read(desk.path("raw")).unwrap()[..4 << 20] == image(4 << 20), "{format}");
+        }
+    }
+}
+
+fn run(desk: &Desk, program: &str, arguments: &[&str]) {
+    let mut command = std::process::Command::new(program);
+    let output = command.current_dir(desk.dir.path()).args(arguments).output();
+    let output = output.unwrap_or_else(|error| panic!("{program}: {error}"));
+    assert!(output.status.success(), "{program} {arguments:?}: {output:?}");
+}
+
+/// How much memory is needed, how much there may be, and the cure; with more streams or frames before it, the first is known.
+#[test]
+fn what_needs_much_memory_says_how_much() {
+    let bytes = image(1 << 20);
+    let xz = |options: &[&str]| pack("xz", &[options, &["-c"]].concat(), &bytes);
+    let zstd = |options: &[&str]| pack("zstd", &[options, &["-q", "-c"]].concat(), &bytes);
+    for (packed, words) in [
+        (xz(&["--lzma2=dict=512MiB"]), "a dictionary of 512 MiB, which must lie in memory (at most 256 MiB)"),
+        (xz(&["--lzma2=dict=1536MiB"]), "a dictionary of 1536 MiB"),
+        (xz(&["--arm64", "--lzma2=dict=384MiB"]), "a dictionary of 384 MiB"),
+        (xz(&["--block-size=256KiB", "-T2", "--lzma2=dict=512MiB"]), "a dictionary of 512 MiB"),
+        ([xz(&["-6"]), xz(&["--lzma2=dict=512MiB"])].concat(), "a dictionary of more than 256 MiB"),
+        (
+            zstd(&["--long=31", "--no-content-size"]),
+            "a window of 2048 MiB, which must lie in memory (at most 128 MiB)",
+        ),
+        (zstd(&["--long=28", "--no-content-size"]), "a window of 256 MiB"),
+        (
+            [zstd(&["-3"]), zstd(&["--long=30", "--no-content-size"])].concat(),
+            "a window of more than 128 MiB",
+        ),
+    ] {
+        let desk = Desk::new();
+        let path = desk.write("x", packed);
+        let error = from_file(&desk, path).map(drop).expect_err(words);
+        assert_eq!(error.class(), Some(ExitClass::Unsupported), "{words}: {error}");
+        assert!(chain(&error).contains(words), "{words}: {}", chain(&error));
+        assert!(
+            error.to_string().contains("--memlimit=max") || error.to_string().contains("--long=31"),
+            "{error}"
+        );
+        assert!(desk.cached().is_empty());
+    }
+    for packed in [
+        xz(&["--lzma2=dict=192MiB"]),
+        xz(&["-9e"]),
+        [xz(&["-0"]), xz(&["-9"]), xz(&["-T2", "--block-size=256KiB"])].concat(),
+        zstd(&["--long=27", "--no-content-size"]),
+        zstd(&["--ultra", "-22"]),
+        [zstd(&["--long=27", "--no-content-size"]), zstd(&["-1"])].concat(),
+    ] {
+        let desk = Desk::new();
+        let base = from_file(&desk, desk.write("x", packed.clone())).unwrap();
+        assert!(std::fs::read(base.image).unwrap().chunks(1 << 20).all(|part| part == bytes));
+        let cut = from_file(&desk, desk.write("cut", &packed[..packed.len() - 3])).map(drop).unwrap_err();
+        assert!(matches!(cut, SourceError::Damaged { .. }), "{cut:?}");
+    }
 }
 
 #[test]
@@ -339,8 +449,13 @@ fn tarred(desk: &Desk, files: &[(&str, &[u8])], options: &[&str]) -> Vec<u8> {
 fn the_only_image_in_a_tar_archive_is_used() {
     let bytes = image(3 << 20);
     let files = [("README.txt", &b"text"[..]), ("disk.raw", &bytes[..]), ("SHA256SUMS", b"text")];
-    for options in [&["--format=gnu"][..], &["--format=gnu", "-S"], &["--format=posix"], &["--format=ustar"]]
-    {
+    for options in [
+        &["--format=gnu"][..],
+        &["--format=gnu", "-S"],
+        &["--format=posix"],
+        &["--format=ustar"],
+        &["--format=v7"],
+    ] {
         let desk = Desk::new();
         let archive = tarred(&desk, &files, options);
         for (packer, arguments) in

@@ -103,7 +103,7 @@ pub(crate) const BUILDER: &[Room] = &[
     Room { name: "payload", uses: &["arch"] },
     Room {
         name: "source",
-        uses: &["arch", "exit_class", "interrupt", "local_file", "openpgp", "progress", "user_dirs"],
+        uses: &["arch", "disk", "exit_class", "interrupt", "local_file", "openpgp", "progress", "user_dirs"],
     },
     Room { name: "images", uses: &["arch", "exit_class", "interrupt", "local_file", "value", "source"] },
     Room { name: "charts", uses: &["exit_class", "interrupt", "local_file", "value", "source", "images"] },

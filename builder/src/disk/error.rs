@@ -24,7 +24,7 @@ pub enum DiskError {
     #[error("not a disk image with a partition table, but {found}{}", advice(hint))]
     NotAnImage {
         /// What the first bytes look like.
-        found: &'static str,
+        found: String,
         /// How to get an image from it.
         hint: Option<&'static str>,
     },

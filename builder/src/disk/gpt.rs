@@ -24,12 +24,12 @@ const PRIMARY: u64 = 1;
 
 const RESTORE_PRIMARY: &str =
     "the backup is good: restore from it with `gdisk` (recovery menu: b, c, then w)";
-const REWRITE_BACKUP: &str = "rewrite the backup with `sgdisk -e`";
 
-/// Both headers of a sound table.
+/// The headers of a table.
 pub(super) struct Headers {
     pub(super) primary: Header,
-    pub(super) backup: Header,
+    /// Where there is one that says the same.
+    pub(super) backup: Option<Header>,
 }
 
 /// Reads the table of an image that has a protective MBR, or a hybrid one.
@@ -46,7 +46,8 @@ pub(super) fn read(image: &Window, hybrid: bool) -> Result<PartitionTable> {
     Ok(PartitionTable { kind: TableKind::Gpt { disk_guid: header.disk_guid, hybrid }, partitions })
 }
 
-/// Reads and checks both headers. Neither copy is used in place of the other: the user has to decide.
+/// Reads and checks both headers. As for Linux (`find_valid_gpt` in block/partitions/efi.c), the primary one decides: a backup that
+/// is damaged, missing or of an older table counts as none, and one in place of a damaged primary is for the user to restore.
 pub(super) fn read_headers(image: &Window) -> Result<Headers> {
     let sectors = image.len() / SECTOR;
     let primary = match header_at(image, PRIMARY) {
@@ -54,16 +55,25 @@ pub(super) fn read_headers(image: &Window) -> Result<Headers> {
         Err(error) => return Err(damaged_primary(image, sectors, error)),
     };
     check(&primary, PRIMARY)?;
-    if primary.backup_lba >= sectors {
-        let end = primary.backup_lba.saturating_add(1).saturating_mul(SECTOR);
+    if primary.last_usable >= sectors {
+        let end = primary.last_usable.max(primary.backup_lba).saturating_add(1).saturating_mul(SECTOR);
         return Err(DiskError::Truncated { what: "the partition table".to_owned(), end, size: image.len() });
     }
-    let backup = header_at(image, primary.backup_lba)
-        .and_then(|backup| check(&backup, primary.backup_lba).map(|()| backup))
-        .and_then(|backup| agree(&primary, &backup).map(|()| backup))
-        .map_err(|error| with_hint(error, REWRITE_BACKUP))?;
-    check_last_usable(&primary, &backup)?;
+    let backup = header_at(image, primary.backup_lba).ok().filter(|backup| {
+        primary.backup_lba > PRIMARY
+            && check(backup, primary.backup_lba).is_ok()
+            && agree(&primary, backup)
+            && has_entries(image, backup)
+    });
+    if backup.as_ref().is_some_and(|backup| primary.last_usable >= backup.part_start) {
+        return Err(DiskError::corrupt("the usable sectors of the GPT include its backup"));
+    }
     Ok(Headers { primary, backup })
+}
+
+/// Whether the array of entries is what the header's checksum says.
+fn has_entries(image: &Window, header: &Header) -> bool {
+    partition::file_read_partitions(&mut image.cursor(), header, LogicalBlockSize::Lb512).is_ok()
 }
 
 fn header_at(image: &Window, sector: u64) -> Result<Header> {
@@ -75,8 +85,9 @@ fn header_at(image: &Window, sector: u64) -> Result<Header> {
     image.read_exact_at(second, offset).map_err(DiskError::io("reading a GPT header"))?;
     let size = second.get(12..16).and_then(|b| b.try_into().ok()).map(u32::from_le_bytes);
     let signed = second.starts_with(b"EFI PART");
-    if signed && size != Some(92) {
-        return Err(DiskError::corrupt(format!("a GPT header has {} bytes, not 92", size.unwrap_or(0))));
+    if let Some(size) = size.filter(|size| signed && *size != 92) {
+        let what = format!("a GPT header of {size} bytes, where all tools make 92,");
+        return Err(DiskError::unsupported(what));
     }
     read_header_from_arbitrary_device(&mut io::Cursor::new(device), LogicalBlockSize::Lb512)
         .map_err(|error| DiskError::corrupt(header_problem(&error, sector)))
@@ -122,21 +133,13 @@ pub(super) fn array_sectors(header: &Header) -> u64 {
     u64::from(header.num_parts).saturating_mul(ENTRY.into()).div_ceil(SECTOR)
 }
 
-fn agree(primary: &Header, backup: &Header) -> Result<()> {
-    let same = primary.disk_guid == backup.disk_guid
+fn agree(primary: &Header, backup: &Header) -> bool {
+    primary.disk_guid == backup.disk_guid
         && primary.crc32_parts == backup.crc32_parts
         && primary.num_parts == backup.num_parts
         && primary.first_usable == backup.first_usable
         && primary.last_usable == backup.last_usable
-        && backup.backup_lba == PRIMARY;
-    if same { Ok(()) } else { Err(DiskError::corrupt("the two copies of the GPT differ")) }
-}
-
-fn check_last_usable(primary: &Header, backup: &Header) -> Result<()> {
-    if primary.last_usable >= backup.part_start {
-        return Err(DiskError::corrupt("the usable sectors of the GPT include its backup"));
-    }
-    Ok(())
+        && backup.backup_lba == PRIMARY
 }
 
 fn damaged_primary(image: &Window, sectors: u64, error: DiskError) -> DiskError {

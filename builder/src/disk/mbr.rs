@@ -33,7 +33,8 @@ pub(super) fn parse(sector: &[u8; 512]) -> Result<Found> {
     let used: Vec<_> = header.iter().filter(|(_, entry)| entry.is_used()).collect();
     if used.iter().any(|(_, entry)| entry.sys == PROTECTIVE) {
         return match used.as_slice() {
-            [_] => Ok(Found::Protective),
+            [(_, only)] if only.starting_lba == 1 => Ok(Found::Protective),
+            [_] => Err(DiskError::unsupported("a GPT whose protective entry does not begin at sector 1")),
             _ => hybrid(&used),
         };
     }

@@ -13,9 +13,7 @@ impl PartitionTable {
     /// that names other partitions than the GPT does.
     pub fn read(image: &Window) -> Result<Self> {
         let head = read_head(image)?;
-        if let Some(error) = magic::foreign(&head) {
-            return Err(error);
-        }
+        magic::refuse(image, &head)?;
         let sector = head.first_chunk::<512>().filter(|_| magic::signed(&head));
         let table = mbr::parse(sector.ok_or_else(|| magic::unsigned(&head))?)?;
         let table = match table {
@@ -80,7 +78,8 @@ impl PartitionTable {
 }
 
 fn read_head(image: &Window) -> Result<Vec<u8>> {
-    let len = usize::try_from(image.len()).unwrap_or(usize::MAX).min(magic::PROBE);
+    // Two sectors: an MBR, and the GPT that it may hide.
+    let len = usize::try_from(image.len()).unwrap_or(usize::MAX).min(1024);
     let mut head = vec![0; len];
     image.read_exact_at(&mut head, 0).map_err(DiskError::io("reading the beginning of the image"))?;
     Ok(head)

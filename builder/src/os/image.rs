@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::disk::{ByteSize, DiskError, Partition, PartitionTable, Window};
+use crate::disk::{ByteSize, DiskError, Partition, PartitionTable, Window, other_file_system};
 use crate::fs::ImagePath;
 use crate::fs::ext4::{Ext4, Ext4Options};
 use crate::fs::fat::{FatFs, FatOptions};
@@ -181,7 +181,15 @@ pub(super) fn open_fat(window: Window, access: Access) -> Result<FatFs, OsError>
         Access::Read => 0,
         Access::Write { now } => now,
     };
-    FatFs::open(window, FatOptions { mtime }).map_err(|source| OsError::Fs { role: "boot", source })
+    let refused = |source| match other_file_system(&window) {
+        // Of another file system there may be old bytes in a sound FAT, so that is looked at only now.
+        Ok(Some(name)) => OsError::Unsupported {
+            what: format!("a boot partition with {name}"),
+            hint: "take an image whose boot partition is FAT, as firmware wants it".to_owned(),
+        },
+        _ => OsError::Fs { role: "boot", source },
+    };
+    FatFs::open(window.clone(), FatOptions { mtime }).map_err(refused)
 }
 
 /// A literal path.

@@ -2,7 +2,7 @@
 
 use hc_common::text::{NotText, decode};
 
-use crate::disk::{Partition, PartitionTable, PartitionType, Window};
+use crate::disk::{Partition, PartitionTable, PartitionType, Window, other_file_system};
 use crate::formats::device::DeviceName;
 use crate::formats::fstab::{self, Mount};
 use crate::fs::{FileSystem, FsError, ImagePath};
@@ -25,6 +25,9 @@ pub(super) struct Layout {
 /// The directory of the kernels, on a separate partition or not.
 pub(super) const KERNELS: &str = "/boot";
 
+/// What is on disks with a root, and has none.
+const NO_ROOT: [&str; 3] = ["Linux swap", "NTFS", "exFAT"];
+
 const EXPECTED: &str = "one ext4 partition with a system, and one FAT partition that its /etc/fstab mounts";
 
 impl Layout {
@@ -44,6 +47,9 @@ impl Layout {
 fn find_root(disk: &Window, table: &PartitionTable) -> Result<Partition, OsError> {
     let mut found = Vec::new();
     for partition in table.partitions.iter().filter(|p| p.kind == PartitionType::Linux) {
+        if other_file_system(&partition.window(disk)?)?.is_some() {
+            continue;
+        }
         let fs = open_ext4("root", partition.window(disk)?, Access::Read)?;
         if has_os_release(&fs).map_err(|source| OsError::Fs { role: "root", source })? {
             found.push(partition.clone());
@@ -51,9 +57,27 @@ fn find_root(disk: &Window, table: &PartitionTable) -> Result<Partition, OsError
     }
     match <[Partition; 1]>::try_from(found) {
         Ok([root]) => Ok(root),
-        Err(found) if found.is_empty() => Err(unknown(table, "no Linux partition has a system")),
+        Err(found) if found.is_empty() => Err(without_root(disk, table)?),
         Err(found) => Err(unknown(table, &format!("{} partitions have a system", found.len()))),
     }
+}
+
+/// Why there is no root: what is not edited, by its name, wherever it is.
+fn without_root(disk: &Window, table: &PartitionTable) -> Result<OsError, OsError> {
+    let mut others = Vec::new();
+    for partition in &table.partitions {
+        let other = other_file_system(&partition.window(disk)?)?.filter(|name| !NO_ROOT.contains(name));
+        others.extend(other.map(|name| format!("{name} (partition {})", partition.number)));
+    }
+    if others.is_empty() {
+        return Ok(unknown(table, "no Linux partition has a system"));
+    }
+    Ok(OsError::Unsupported {
+        what: format!("a root file system on {}", others.join(" or ")),
+        hint:
+            "hcimage edits ext4: take an image of the publisher's whose root is an ext4 partition of its own"
+                .to_owned(),
+    })
 }
 
 fn has_os_release(fs: &dyn FileSystem) -> Result<bool, FsError> {
@@ -85,6 +109,9 @@ fn find_kernels(
     let linux = [PartitionType::Linux, PartitionType::ExtendedBoot];
     let mut found = Vec::new();
     for partition in table.partitions.iter().filter(|p| linux.contains(&p.kind) && p.number != root.number) {
+        if other_file_system(&partition.window(disk)?)?.is_some() {
+            continue;
+        }
         open_ext4(KERNELS, partition.window(disk)?, Access::Read)?;
         // A kernel name such as `/dev/sda2` depends on the machine, so it never matches.
         if names_of(disk, table, partition, None)?.is_named(&DeviceName::parse(&mount.device)) {
@@ -132,4 +159,52 @@ fn unknown(table: &PartitionTable, problem: &str) -> OsError {
         table.partitions.iter().map(|p| format!("{} ({}, {})", p.number, p.kind, p.size)).collect();
     let partitions = if partitions.is_empty() { "none".to_owned() } else { partitions.join(", ") };
     OsError::Layout { found: format!("{problem}; partitions: {partitions}"), expected: EXPECTED }
+}
+
+#[cfg(test)]
+mod tests {
+
+    use crate::disk::testkit::{Scratch, text, tool};
+    use crate::exit_class::{Classified, ExitClass};
+    use crate::os::OsImage;
+
+    const MIB: u64 = 1 << 20;
+
+    /// A disk with a table by sfdisk, whose second partition is as `make` leaves a file.
+    fn disk(table: &str, make: &dyn Fn(&Scratch)) -> Scratch {
+        let (disk, partition) = (Scratch::sized(328 * MIB), Scratch::sized(310 * MIB));
+        tool("fdisk", "sfdisk", &["--quiet", text(&disk.path())], table);
+        make(&partition);
+        let content = std::fs::read(partition.path()).unwrap();
+        disk.window().write_all_at(&content, 16 * MIB).unwrap();
+        disk
+    }
+
+    #[test]
+    fn a_root_that_is_not_edited_is_called_by_name() {
+        const DOS: &str = "label: dos\nstart=2048,size=8192,type=c\nstart=32768,size=634880,type=83\n";
+        const LVM: &str = "label: dos\nstart=2048,size=8192,type=c\nstart=32768,size=634880,type=8e\n";
+        const GPT: &str = "label: gpt\nstart=2048,size=8192,type=uefi\nstart=32768,size=634880,type=linux\n";
+        let mkfs = |package: &'static str, program: &'static str| {
+            move |file: &Scratch| drop(tool(package, program, &["-q", text(&file.path())], ""))
+        };
+        let mark = |place, bytes: &'static [u8]| {
+            move |file: &Scratch| file.window().write_all_at(bytes, place).unwrap()
+        };
+        type Make = Box<dyn Fn(&Scratch)>;
+        let cases: [(&str, Make, &str); 6] = [
+            (DOS, Box::new(mkfs("btrfs-progs", "mkfs.btrfs")), "a root file system on btrfs (partition 2)"),
+            (GPT, Box::new(mkfs("f2fs-tools", "mkfs.f2fs")), "a root file system on F2FS (partition 2)"),
+            (GPT, Box::new(mkfs("xfsprogs", "mkfs.xfs")), "a root file system on XFS (partition 2)"),
+            (DOS, Box::new(mark(0, b"LUKS\xba\xbe")), "a root file system on LUKS (encrypted) (partition 2)"),
+            (LVM, Box::new(mark(0x218, b"LVM2 001")), "a root file system on LVM (partition 2)"),
+            (DOS, Box::new(mark(0xff6, b"SWAPSPACE2")), "no Linux partition has a system"),
+        ];
+        for (table, make, words) in cases {
+            let disk = disk(table, &make);
+            let error = OsImage::open(&disk.path()).unwrap_err();
+            assert!(error.to_string().contains(words), "{error}");
+            assert_eq!(error.class(), Some(ExitClass::Unsupported), "{error}");
+        }
+    }
 }

@@ -12,7 +12,7 @@ use super::Base;
 use super::error::{BuildError, GrowError};
 use crate::apply::{ChangeRecord, apply, pending_edits};
 use crate::bmap::block_map;
-use crate::disk::{ByteSize, DiskError, Window, grow_last, order_for_firmware, set_disk_id};
+use crate::disk::{ByteSize, DiskError, Window, grow_last, order_for_firmware, set_disk_id, settle_end};
 use crate::fs::Space;
 use crate::fs::ext4::{self, Need, Planned};
 use crate::local_file;
@@ -40,6 +40,8 @@ pub(super) struct ImageDraft<'a> {
     /// Size of the base in bytes.
     before: u64,
     changes: Vec<ChangeRecord>,
+    /// What was changed of the partition table so that the image ends as tools want it.
+    pub(super) table_change: Option<String>,
 }
 
 impl<'a> ImageDraft<'a> {
@@ -53,9 +55,10 @@ impl<'a> ImageDraft<'a> {
         let from = local_file::open(&base.path)
             .map_err(|source| base.failed(DiskError::Io { what: "opening it", source }.into()))?;
         let (file, path, writing_back) = copy(cx, (&from, &base.path), &what, output)?;
+        let table_change = settle_end(&file).map_err(|source| base.failed(source.into()))?;
         let image = OsImage::from_file(file).map_err(|source| base.failed(source))?;
         let before = image.size().map_err(|source| base.failed(source))?.0;
-        Ok(Self { cx, base, image, path, writing_back, before, changes: Vec::new() })
+        Ok(Self { cx, base, image, path, writing_back, before, changes: Vec::new(), table_change })
     }
 
     /// Puts a hybrid MBR into the order of a Raspberry Pi's firmware; tells whether there was something to do.
@@ -68,8 +71,9 @@ impl<'a> ImageDraft<'a> {
         let what = format!("copying for {}", file_name(&output.path));
         let (file, path, writing_back) = copy(self.cx, (self.image.file(), &self.path), &what, output)?;
         let image = self.image.copied_to(file);
-        let Self { cx, base, before, ref changes, .. } = *self;
-        Ok(Self { cx, base, image, path, writing_back, before, changes: changes.clone() })
+        let Self { cx, base, before, ref changes, ref table_change, .. } = *self;
+        let (changes, table_change) = (changes.clone(), table_change.clone());
+        Ok(Self { cx, base, image, path, writing_back, before, changes, table_change })
     }
 
     /// The edits that an earlier build did not do already.

@@ -156,14 +156,18 @@ pub fn build(
 
     let mut golden = ImageDraft::of_base(cx, base, &last.output)?;
     let is_pi = matches!(base.facts.bootloader, Bootloader::PiFirmware { .. });
-    let partition_table = (is_pi && golden.order_for_firmware()?).then(|| FIRMWARE_ORDER.to_owned());
+    let order = (is_pi && golden.order_for_firmware()?).then(|| FIRMWARE_ORDER.to_owned());
+    let table_changes: Vec<String> = golden.table_change.clone().into_iter().chain(order).collect();
     let SharedPlan { shared, per_node } = split(&plans);
     let (shared, per_node) = golden.pending_edits(&shared, &per_node)?;
     golden.make_room(&shared, &per_node, base.facts.space)?;
     golden.apply(&shared, now)?;
 
     let mut finishing = Vec::new();
-    let of_table = |plan: &Plan| partition_table.clone().or_else(|| plan.disk_id.map(told));
+    let of_table = |plan: &Plan| {
+        let all: Vec<String> = table_changes.iter().cloned().chain(plan.disk_id.map(told)).collect();
+        Some(all.join("; ")).filter(|all| !all.is_empty())
+    };
     for (place, plan) in others.iter().zip(&per_node) {
         let mut image = golden.copy(&place.output)?;
         image.apply(plan, now)?;

@@ -25,6 +25,9 @@ const DISK_BLOCK: u64 = 4096;
 /// The first bytes of a zstd frame.
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
+/// Bytes of a program that are searched at once.
+const PIECE: u64 = 1 << 20;
+
 /// Places in a program that look like a zstd frame and are tried.
 const TRIES: usize = 256;
 
@@ -178,17 +181,21 @@ fn program(mut program: impl Read + Seek, limit: u64) -> io::Result<u64> {
 
 /// Where a zstd frame may begin.
 fn places(program: &mut impl Read) -> io::Result<Vec<u64>> {
+    let finder = memchr::memmem::Finder::new(&ZSTD);
     let mut places = Vec::new();
-    let (mut window, mut offset) = ([0; 4], 0_u64);
-    for byte in BufReader::with_capacity(1 << 20, program).bytes() {
-        window.rotate_left(1);
-        window[3] = byte?;
-        offset = offset.saturating_add(1);
-        if window == ZSTD && places.len() < TRIES {
-            places.push(offset.saturating_sub(4));
+    // The end of the piece before is kept, since a frame may begin in it.
+    let (mut piece, mut begin) = (Vec::new(), 0_u64);
+    loop {
+        let read = (&mut *program).take(PIECE).read_to_end(&mut piece)?;
+        let found = finder.find_iter(&piece).map(|at| begin.saturating_add(at as u64));
+        places.extend(found.take(TRIES.saturating_sub(places.len())));
+        if read == 0 || places.len() == TRIES {
+            return Ok(places);
         }
+        let seen = piece.len().saturating_sub(ZSTD.len() - 1);
+        piece.drain(..seen);
+        begin = begin.saturating_add(seen as u64);
     }
-    Ok(places)
 }
 
 fn on_disk(size: u64) -> u64 {
@@ -289,6 +296,19 @@ mod tests {
         let path = dir.path().join("file");
         std::fs::write(&path, bytes).unwrap();
         content(name, &path, &Interrupt::new()).unwrap().unpacked_size
+    }
+
+    #[test]
+    fn a_frame_is_found_wherever_it_begins() {
+        let piece = usize::try_from(PIECE).unwrap();
+        for begin in [0, 1, 700, piece - 4, piece - 3, piece - 1, piece, 2 * piece - 2, 3 * piece - 4] {
+            let mut bytes = vec![0x28; 3 * piece];
+            bytes[begin..begin + 4].copy_from_slice(&ZSTD);
+            assert_eq!(places(&mut &bytes[..]).unwrap(), [begin as u64], "{begin}");
+        }
+        let many = ZSTD.repeat(TRIES + 9);
+        assert_eq!(places(&mut &many[..]).unwrap().len(), TRIES);
+        assert_eq!(places(&mut &ZSTD[..3]).unwrap(), [0_u64; 0]);
     }
 
     #[test]

@@ -1,15 +1,20 @@
-//! Checks a whole volume: every chain ends, no cluster has two owners, none is lost.
+//! Checks a whole volume: every chain ends, no cluster has two owners, none is lost, and `entries` finds every directory
+//! sound.
 //!
 //! `fatfs` gets only volumes that pass: it trusts what it reads.
 
 use super::dir::{self, Slot};
-use super::layout::{Layout, Root, corrupt, io};
+use super::entries::{self, Named};
+use super::layout::{Layout, Root, beyond_fsck, corrupt, io};
 use super::table::{Link, Table, dirty};
 use crate::disk::Window;
 use crate::fs::Result;
 
 /// Directories inside directories, at most.
 const MAX_DEPTH: usize = 64;
+/// The bit of the boot sector's state that Linux sets while it writes. The other one, for errors of the medium, stops
+/// neither Linux nor fsck.fat.
+const IN_USE: u8 = 1;
 
 /// Checks the volume.
 pub(super) fn check(window: &Window, layout: &Layout) -> Result<()> {
@@ -19,17 +24,21 @@ pub(super) fn check(window: &Window, layout: &Layout) -> Result<()> {
 
 /// Whether it was unmounted, and no program has found an error.
 pub(super) fn check_state(window: &Window, layout: &Layout) -> Result<()> {
-    if layout.state & 3 != 0 {
-        return Err(dirty(format!("its boot sector's state is {:#x}", layout.state)));
+    if let Some(place) = layout.state {
+        let mut state = [0];
+        window.read_exact_at(&mut state, place).map_err(io("reading the FAT boot sector"))?;
+        if state[0] & IN_USE != 0 {
+            return Err(dirty(format!("its boot sector's state is {:#x}", state[0])));
+        }
     }
-    Table::read_first(window, layout)?.check_flags(layout)
+    Table::read_first(window, layout)?.check_flags()
 }
 
 /// The chains and directories, whatever the state says.
 pub(super) fn check_structure(window: &Window, layout: &Layout) -> Result<()> {
     let table = Table::read(window, layout)?;
     let mut owned = Owned::new(layout)?;
-    let mut waiting = vec![Waiting { dir: layout.root, above: 0, depth: 0 }];
+    let mut waiting = vec![Waiting { dir: layout.root, path: "/".to_owned(), above: 0, depth: 0 }];
     while let Some(next) = waiting.pop() {
         if next.depth > MAX_DEPTH {
             return Err(corrupt(format!("directories are nested more than {MAX_DEPTH} deep")));
@@ -38,14 +47,15 @@ pub(super) fn check_structure(window: &Window, layout: &Layout) -> Result<()> {
         if let Root::Chain(first) = next.dir {
             owned.claim(layout, &table, first)?;
         }
-        for slot in live(&dir::read(window, layout, &table, next.dir)?)? {
+        for Named { slot, name } in entries(layout, &next, &dir::read(window, layout, &table, next.dir)?)? {
             let first = slot.cluster(layout.width);
-            if !slot.is_entry() {
-                next.check_dots(layout, slot, first)?;
-            } else if slot.is_dir() {
-                waiting.push(next.inside(layout, first));
+            let path = format!("{}/{name}", next.path.trim_end_matches('/'));
+            if !slot.is_dir() {
+                check_file(layout, &table, &mut owned, slot, &path)?;
+            } else if slot.is_label() {
+                return Err(corrupt(format!("{path} is a label and a directory")));
             } else {
-                check_file(layout, &table, &mut owned, slot, first)?;
+                waiting.push(next.inside(layout, first, path));
             }
         }
     }
@@ -55,52 +65,52 @@ pub(super) fn check_structure(window: &Window, layout: &Layout) -> Result<()> {
 /// A directory to be checked.
 struct Waiting {
     dir: Root,
+    path: String,
     /// First cluster of the directory above; 0 for the root, as the format has it.
     above: u32,
     depth: usize,
 }
 
 impl Waiting {
-    fn inside(&self, layout: &Layout, first: u32) -> Self {
+    fn inside(&self, layout: &Layout, first: u32, path: String) -> Self {
         let above = match self.dir {
             Root::Chain(own) if self.dir != layout.root => own,
             _ => 0,
         };
-        Self { dir: Root::Chain(first), above, depth: self.depth.saturating_add(1) }
-    }
-
-    /// `.` and `..` must lead to the directory and the one above: under a long name `fatfs` would follow them anywhere.
-    fn check_dots(&self, layout: &Layout, slot: &Slot, first: u32) -> Result<()> {
-        let is_root = self.dir == layout.root;
-        let leads_right = match (slot.is_dot(), slot.is_dot_dot()) {
-            (true, _) => self.dir == Root::Chain(first),
-            (_, true) => first == self.above,
-            _ => return Ok(()),
-        };
-        if is_root || !leads_right || !slot.is_dir() {
-            return Err(corrupt("`.` or `..` of a directory leads to another one"));
-        }
-        Ok(())
+        Self { dir: Root::Chain(first), path, above, depth: self.depth.saturating_add(1) }
     }
 }
 
+/// The files, directories and labels of a directory, `.` and `..` left out.
+fn entries<'a>(layout: &Layout, dir: &Waiting, slots: &'a [Slot]) -> Result<Vec<Named<'a>>> {
+    let mut dots = 0;
+    if let Root::Chain(own) = dir.dir
+        && dir.dir != layout.root
+    {
+        entries::check_dots(slots, layout.width, own, dir.above, &dir.path)?;
+        dots = 2;
+    }
+    entries::named(live(slots, &dir.path)?.get(dots..).unwrap_or_default(), &dir.path)
+}
+
 /// The slots before a directory's end.
-fn live(slots: &[Slot]) -> Result<&[Slot]> {
+fn live<'a>(slots: &'a [Slot], path: &str) -> Result<&'a [Slot]> {
     let end = slots.iter().position(Slot::is_end).unwrap_or(slots.len());
     let (live, rest) = slots.split_at_checked(end).unwrap_or((slots, &[]));
     // Linux shows these, and `fatfs` would make them valid by writing over the end.
     if rest.iter().any(|slot| !slot.is_end() && !slot.is_deleted()) {
-        return Err(corrupt("a directory has entries behind its end"));
+        return Err(beyond_fsck(format!("{path} has entries behind its end")));
     }
     Ok(live)
 }
 
-fn check_file(layout: &Layout, table: &Table, owned: &mut Owned, slot: &Slot, first: u32) -> Result<()> {
+/// Whether a file has the clusters that its size needs. A label has none, but fsck.fat counts it as a file.
+fn check_file(layout: &Layout, table: &Table, owned: &mut Owned, slot: &Slot, path: &str) -> Result<()> {
+    let first = slot.cluster(layout.width);
     let has = if first == 0 { 0 } else { owned.claim(layout, table, first)? };
     let needs = layout.clusters_for(slot.size());
     if has != needs {
-        let name = String::from_utf8_lossy(&slot.short_name()).into_owned();
-        return Err(corrupt(format!("{name} has {has} clusters, its size needs {needs}")));
+        return Err(corrupt(format!("{path} has {has} clusters, its size needs {needs}")));
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Directories as they are on the disk: rows of 32-byte slots.
 
+use std::ops::Range;
+
 use super::clock::DosTime;
 use super::layout::{Layout, Root, Width, corrupt, io};
 use super::table::Table;
@@ -16,8 +18,12 @@ const LABEL: u8 = 0x08;
 const LONG_NAME: u8 = 0x0f;
 
 /// The names of the directory itself and of the one above it.
-pub(super) const DOT: &[u8; 11] = b".          ";
-pub(super) const DOT_DOT: &[u8; 11] = b"..         ";
+pub(super) const DOT: &[u8; SHORT] = b".          ";
+pub(super) const DOT_DOT: &[u8; SHORT] = b"..         ";
+/// Bytes of a short name.
+pub(super) const SHORT: usize = 11;
+/// Where a slot of a long name has its units, in bytes.
+const UNITS: [Range<usize>; 3] = [1..11, 14..26, 28..32];
 
 /// A slot with its place on the volume.
 #[derive(Debug, Clone, Copy)]
@@ -38,16 +44,55 @@ impl Slot {
 
     /// Whether it names a file or directory: no part of a long name, no volume label, not `.` or `..`.
     pub(super) fn is_entry(&self) -> bool {
-        let attributes = self.byte(11);
-        let special = attributes & 0x3f == LONG_NAME || attributes & LABEL != 0;
-        !self.is_end() && !self.is_deleted() && !special && !self.is_dot() && !self.is_dot_dot()
+        !self.is_end() && !self.is_deleted() && !self.is_label() && !self.is_dot() && !self.is_dot_dot()
     }
 
-    pub(super) fn is_dot(&self) -> bool {
+    /// Whether it is a volume label, or a part of a long name, which old programs take for one.
+    pub(super) fn is_label(&self) -> bool {
+        self.byte(11) & LABEL != 0
+    }
+
+    /// Whether it is a part of a long name.
+    pub(super) fn is_long(&self) -> bool {
+        self.byte(11) == LONG_NAME
+    }
+
+    /// Whether `fatfs` takes it for a part of a long name: it does not see the two bits that have no meaning.
+    pub(super) fn looks_long(&self) -> bool {
+        self.byte(11) & 0x3f == LONG_NAME
+    }
+
+    /// The short name as it is on the disk, without its dot.
+    pub(super) fn raw_name(&self) -> &[u8; SHORT] {
+        let (name, _) = self.bytes.split_first_chunk().unwrap_or((b"           ", &[]));
+        name
+    }
+
+    /// Of a part of a long name: which one it is, and the mark of the last.
+    pub(super) fn long_number(&self) -> u8 {
+        self.byte(0)
+    }
+
+    /// Of a part of a long name: the checksum of the short name that it belongs to.
+    pub(super) fn long_checksum(&self) -> u8 {
+        self.byte(13)
+    }
+
+    /// Of a part of a long name: whether the fields are 0 that have a meaning in other slots.
+    pub(super) fn is_only_long(&self) -> bool {
+        self.byte(12) == 0 && self.word(26) == 0
+    }
+
+    /// Of a part of a long name: its units.
+    pub(super) fn long_units(&self) -> Vec<u16> {
+        UNITS.into_iter().flat_map(|range| range.step_by(2)).map(|at| self.word(at)).collect()
+    }
+
+    fn is_dot(&self) -> bool {
         self.bytes.starts_with(DOT)
     }
 
-    pub(super) fn is_dot_dot(&self) -> bool {
+    fn is_dot_dot(&self) -> bool {
         self.bytes.starts_with(DOT_DOT)
     }
 
@@ -67,7 +112,7 @@ impl Slot {
 
     /// The short name with its dot, in the form that `fatfs` shows.
     pub(super) fn short_name(&self) -> Vec<u8> {
-        let part = |range: std::ops::Range<usize>| {
+        let part = |range: Range<usize>| {
             let part = self.bytes.get(range).unwrap_or_default();
             let end = part.iter().rposition(|byte| *byte != b' ').map_or(0, |last| last.saturating_add(1));
             part.get(..end).unwrap_or_default()
@@ -95,7 +140,7 @@ impl Slot {
     }
 
     /// The slot of `.` or `..` for a directory with this entry, leading to `cluster`.
-    pub(super) fn dots(mut self, name: &[u8; 11], cluster: u32) -> [u8; SLOT] {
+    pub(super) fn dots(mut self, name: &[u8; SHORT], cluster: u32) -> [u8; SLOT] {
         let [low_0, low_1, high_0, high_1] = cluster.to_le_bytes();
         self.put(0, name);
         self.put(11, &[DIR, 0]);

@@ -4,8 +4,9 @@
 //!
 //! `fatfs` lists, reads, allocates and writes names. It trusts what it reads (a loop in a directory's chain never ends)
 //! and has bugs in what it writes. So `check` checks the whole volume first, `names` and `free_space` refuse what
-//! `fatfs` would do wrong, and `volume` corrects what it writes. `layout`, `table` and `dir` read the structures
-//! themselves, `clock` the times, and `lookup` finds paths.
+//! `fatfs` would do wrong, and `volume` corrects what it writes. It refuses volumes that Linux takes, so `view` shows it
+//! others. `layout`, `table` and `dir` read the structures themselves, `names` the long names, `clock` the times, and
+//! `lookup` finds paths.
 //!
 //! May use: [`crate::disk`], and what [`crate::fs`] shares. Not: `ext4`.
 //!
@@ -14,6 +15,7 @@
 mod check;
 mod clock;
 mod dir;
+mod entries;
 mod free_space;
 mod layout;
 mod lookup;
@@ -21,6 +23,7 @@ mod names;
 mod table;
 #[cfg(test)]
 mod tests;
+mod view;
 mod volume;
 
 pub use volume::{FatFs, FatOptions};

@@ -17,13 +17,18 @@ pub(super) fn check_new(path: &ImagePath) -> Result<&str> {
     if name.encode_utf16().count() > MAX_UNITS {
         return bad("of more than 255 characters");
     }
-    if name.chars().any(|c| c.is_control() || "\"*/:<>?\\|".contains(c)) {
+    if is_illegal(name) {
         return bad("with a control character or one of \"*/:<>?\\|");
     }
     if name.starts_with(['.', ' ']) || name.ends_with(['.', ' ']) || name.is_empty() {
         return bad("that begins or ends with a dot or a space");
     }
     Ok(name)
+}
+
+/// Whether a name has a character that the format does not allow in a long name.
+pub(super) fn is_illegal(name: &str) -> bool {
+    name.chars().any(|c| c.is_control() || "\"*/:<>?\\|".contains(c))
 }
 
 /// Slots that a new name takes: its long form in pieces of 13 units, and the short form.

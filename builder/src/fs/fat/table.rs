@@ -26,15 +26,15 @@ impl Table {
     /// Reads the table and compares its copies.
     pub(super) fn read(window: &Window, layout: &Layout) -> Result<Self> {
         let table = Self::read_first(window, layout)?;
-        if layout.fats == 2 {
-            compare(window, layout, &table.bytes)?;
+        for copy in 1..layout.fats {
+            compare(window, layout, &table.bytes, copy)?;
         }
         Ok(table)
     }
 
-    /// Reads the table, whatever its other copy has.
+    /// Reads the table, whatever its other copies have.
     pub(super) fn read_first(window: &Window, layout: &Layout) -> Result<Self> {
-        let size = usize::try_from(layout.fat_size).map_err(|_| corrupt("the size of the FAT"))?;
+        let size = usize::try_from(layout.fat_bytes).map_err(|_| corrupt("the size of the FAT"))?;
         let mut bytes = vec![0; size];
         window.read_exact_at(&mut bytes, layout.fat).map_err(io("reading the FAT"))?;
         Ok(Self { width: layout.width, bytes })
@@ -80,18 +80,19 @@ impl Table {
         u32::try_from(free).unwrap_or(layout.clusters)
     }
 
-    /// Checks the first two entries: the medium's byte, and the flags for "cleanly unmounted" and "no errors".
-    pub(super) fn check_flags(&self, layout: &Layout) -> Result<()> {
-        if self.raw(0) & 0xff != u32::from(layout.media) {
-            return Err(corrupt("the FAT and the boot sector name different media"));
-        }
-        let (clean, no_error) = match self.width {
-            Width::Fat12 => return Ok(()),
-            Width::Fat16 => (1 << 15, 1 << 14),
-            Width::Fat32 => (1 << 27, 1 << 26),
+    /// Checks the first two entries: the mark of a table, and the flag for "cleanly unmounted". Linux and fsck.fat look
+    /// neither at the medium's byte beside the mark nor at the flag for "no errors".
+    pub(super) fn check_flags(&self) -> Result<()> {
+        let (mark, clean) = match self.width {
+            Width::Fat12 => (0xff0, 0),
+            Width::Fat16 => (0xfff0, 1 << 15),
+            Width::Fat32 => (0x0fff_fff0, 1 << 27),
         };
+        if self.raw(0) & mark != mark {
+            return Err(corrupt(format!("the FAT begins with {:#x}, which no table does", self.raw(0))));
+        }
         let flags = self.raw(1);
-        if flags & clean == 0 || flags & no_error == 0 {
+        if flags & clean != clean {
             return Err(dirty(format!("its table's flags are {flags:#x}")));
         }
         Ok(())
@@ -127,14 +128,14 @@ pub(super) fn dirty(what: String) -> FsError {
     FsError::Dirty { what, hint: "run `fsck.fat -a` on the partition" }
 }
 
-fn compare(window: &Window, layout: &Layout, first: &[u8]) -> Result<()> {
-    let mut place = layout.fat.saturating_add(layout.fat_size);
+fn compare(window: &Window, layout: &Layout, first: &[u8], copy: u64) -> Result<()> {
+    let mut place = layout.fat.saturating_add(layout.fat_size.saturating_mul(copy));
     let mut buffer = vec![0; PIECE];
     for piece in first.chunks(PIECE) {
         let other = buffer.get_mut(..piece.len()).unwrap_or_default();
-        window.read_exact_at(other, place).map_err(io("reading the second FAT"))?;
+        window.read_exact_at(other, place).map_err(io("reading another copy of the FAT"))?;
         if other != piece {
-            return Err(corrupt("the two copies of the FAT differ"));
+            return Err(corrupt("the copies of the FAT differ"));
         }
         place = place.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
     }

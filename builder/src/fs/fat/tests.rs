@@ -1,5 +1,8 @@
 //! Volumes made by mkfs.vfat and mtools, edited here, checked by fsck.fat and mtools.
 
+mod judged;
+mod taken;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
@@ -8,7 +11,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::layout::Layout;
+use super::layout::{Layout, Width};
 use super::{FatFs, FatOptions};
 use crate::disk::Window;
 use crate::disk::testkit::{Scratch, run, text, tool};
@@ -40,19 +43,50 @@ fn volume((width, size, cluster): (&str, u64, &str)) -> Scratch {
 /// A volume with what a boot partition has, put there by mtools.
 fn filled(kind: (&str, u64, &str)) -> Scratch {
     let scratch = volume(kind);
+    fill(&scratch);
+    scratch
+}
+
+fn fill(scratch: &Scratch) {
+    if is_small_32(scratch) {
+        return fill_here(scratch);
+    }
     let put = |name: &str, content: &[u8]| {
         fs::write(scratch.beside("content"), content).unwrap();
         let target = format!("::{name}");
-        mtools(&scratch, "mcopy", &[text(&scratch.beside("content")), &target]);
+        mtools(scratch, "mcopy", &[text(&scratch.beside("content")), &target]);
     };
     put("cmdline.txt", b"console=tty1 root=PARTUUID=1234abcd-02 rootwait\n");
     put("CONFIG.TXT", b"[all]\n");
     put("a name that is long enough.conf", &[b'x'; 5000]);
     put("empty", b"");
-    mtools(&scratch, "mmd", &["::overlays"]);
+    mtools(scratch, "mmd", &["::overlays"]);
     put("overlays/disable-bt.dtbo", &[0xd0; 70_000]);
     put("overlays/README", b"overlays\n");
-    scratch
+}
+
+/// Whether mtools would take it for something else.
+fn is_small_32(scratch: &Scratch) -> bool {
+    let layout = Layout::read(&scratch.window()).unwrap();
+    layout.width == Width::Fat32 && layout.clusters < 65_525
+}
+
+/// The same, for what mtools cannot write.
+fn fill_here(scratch: &Scratch) {
+    let fs = open(scratch);
+    fs.create_dirs(&path("/overlays"), attributes()).unwrap();
+    for (name, content) in [
+        ("/cmdline.txt", &b"console=tty1 root=PARTUUID=1234abcd-02 rootwait\n"[..]),
+        ("/CONFIG.TXT", b"[all]\n"),
+        ("/a name that is long enough.conf", &[b'x'; 5000]),
+        ("/empty", b""),
+        ("/overlays/disable-bt.dtbo", &[0xd0; 70_000]),
+        ("/overlays/README", b"overlays\n"),
+    ] {
+        write(&fs, name, content).unwrap();
+    }
+    fs.finish().unwrap();
+    assert_clean(scratch);
 }
 
 fn mtools(scratch: &Scratch, name: &str, arguments: &[&str]) -> String {
@@ -86,15 +120,29 @@ fn content(fs: &FatFs, name: &str) -> Vec<u8> {
 
 fn assert_clean(scratch: &Scratch) {
     let output = run("dosfstools", "fsck.fat", &["-n", "-v", text(&scratch.path())], b"");
-    let said = String::from_utf8_lossy(&output.stdout);
+    // Not the name of the file: its random letters may be a word as well.
+    let said = String::from_utf8_lossy(&output.stdout).replace(text(&scratch.path()), "image");
     assert!(output.status.success(), "{said}");
     for complaint in ["differ", "dirty", "wrong", "Bad", "Contains", "reclaim"] {
         assert!(!said.contains(complaint), "{said}");
     }
 }
 
+/// All files as 7-Zip reads them, by path: like Linux, and unlike mtools, it takes a FAT32 for one whatever its size.
+fn unpacked(scratch: &Scratch) -> BTreeMap<String, Vec<u8>> {
+    let target = tempfile::tempdir().unwrap();
+    let into = format!("-o{}", text(target.path()));
+    tool("p7zip-full", "7z", &["x", "-y", "-bd", "-tFAT", &into, text(&scratch.path())], "");
+    let mut files = BTreeMap::new();
+    collect(target.path(), "", &mut files);
+    files
+}
+
 /// All files as mtools reads them, by path.
 fn exported(scratch: &Scratch) -> BTreeMap<String, Vec<u8>> {
+    if is_small_32(scratch) {
+        return unpacked(scratch);
+    }
     let target = tempfile::tempdir().unwrap();
     mtools(scratch, "mcopy", &["-s", "-n", "::", text(target.path())]);
     let mut files = BTreeMap::new();
@@ -379,11 +427,9 @@ fn link(scratch: &Scratch, cluster: u64, value: u32) {
 
 #[test]
 fn dirty_volumes_are_refused_with_the_fix() {
-    for error in [
-        refused(|s| s.window().write_all_at(&[1], 0x41).unwrap()),
-        refused(|s| link(s, 1, 0x07ff_ffff)),
-        refused(|s| link(s, 1, 0x0bff_ffff)),
-    ] {
+    for error in
+        [refused(|s| s.window().write_all_at(&[1], 0x41).unwrap()), refused(|s| link(s, 1, 0x07ff_ffff))]
+    {
         assert!(matches!(error, FsError::Dirty { .. }), "{error}");
         assert!(error.to_string().contains("fsck.fat -a"));
     }
@@ -408,16 +454,16 @@ fn damage_is_refused_by_name() {
         (refused(|s| link(s, 3, 0x0fff_fff7)), "leads to the bad cluster 3"),
         (refused(|s| link(s, 6, last)), "its size needs 10"),
         (refused(|s| link(s, 60_000, last)), "cluster 60000 is used, but by no file"),
-        (refused(|s| s.window().write_all_at(&[9], overlays(s) + 26).unwrap()), "leads to another one"),
-        (refused(|s| s.window().write_all_at(&[9], overlays(s) + 32 + 26).unwrap()), "leads to another one"),
+        (refused(|s| s.window().write_all_at(&[9], overlays(s) + 26).unwrap()), "`.` of /OVERLAYS leads"),
+        (
+            refused(|s| s.window().write_all_at(&[9], overlays(s) + 32 + 26).unwrap()),
+            "`..` of /OVERLAYS leads",
+        ),
         (refused(|s| s.window().write_all_at(b"x", overlays(s) + 480).unwrap()), "its end"),
-        (refused(|s| s.window().write_all_at(&[0, 4], 11).unwrap()), "sectors of 1024 bytes"),
         (refused(|s| s.window().write_all_at(&[3], 13).unwrap()), "impossible sizes"),
         (refused(|s| s.window().write_all_at(&[0xff; 4], 32).unwrap()), "its partition has"),
         (refused(|s| s.window().write_all_at(&[1, 0, 0, 0], 36).unwrap()), "the FAT"),
-        (refused(|s| s.window().write_all_at(&[0x80], 40).unwrap()), "without mirrored tables"),
         (refused(|s| s.window().write_all_at(&[0xff; 4], 44).unwrap()), "which does not exist"),
-        (refused(|s| s.window().write_all_at(b"x", 512).unwrap()), "cannot be opened"),
         (refused(|s| s.window().write_all_at(&[0; 512], 0).unwrap()), "not a FAT boot sector"),
     ] {
         assert!(error.to_string().contains(want), "{error}");

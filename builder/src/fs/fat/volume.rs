@@ -12,6 +12,7 @@ use super::dir::{self, Slot};
 use super::layout::{Layout, Root, corrupt, io};
 use super::lookup::{Volume, kind, relative, root_stat, stat, trail};
 use super::table::{Link, Table};
+use super::view::View;
 use super::{free_space, names};
 use crate::disk::Window;
 use crate::fs::{Attributes, Entry, FileSystem, FsError, ImagePath, Kind, Result, Space, Stat, ranges};
@@ -35,7 +36,7 @@ pub struct FatOptions {
     pub mtime: i64,
 }
 
-/// A FAT12, FAT16 or FAT32 volume with sectors of 512 bytes.
+/// A FAT12, FAT16 or FAT32 volume.
 ///
 /// Names are compared as FAT does, without regard to case; a file that is replaced keeps the name it has.
 /// Every call mounts and unmounts, so each leaves a clean volume, and the same calls leave the same bytes. An edit that
@@ -106,7 +107,7 @@ impl FatFs {
 
     fn mount(&self) -> Result<Volume> {
         let options = FsOptions::new().time_provider(&CLOCK);
-        fatfs::FileSystem::new(self.window.cursor(), options)
+        fatfs::FileSystem::new(View::new(&self.window, &self.layout), options)
             .map_err(|error| corrupt(format!("the FAT cannot be opened: {error}")))
     }
 

@@ -62,9 +62,21 @@ pub(super) fn start(stream: &mut dyn Read) -> io::Result<Vec<u8>> {
     Ok(start)
 }
 
-/// Checks for the magic of POSIX and GNU tar at byte 257 (pax(1), "ustar Interchange Format").
+/// Checks for the magic of POSIX and GNU tar at byte 257 (pax(1), "ustar Interchange Format"), or for the header's checksum,
+/// which is all that the oldest format has.
 pub(super) fn is_tar(start: &[u8]) -> bool {
-    start.get(257..262) == Some(b"ustar")
+    start.get(257..262) == Some(b"ustar") || has_checksum(start).unwrap_or(false)
+}
+
+/// Whether a header has the sum of its bytes, those of the sum counted as spaces.
+fn has_checksum(start: &[u8]) -> Option<bool> {
+    const SUM: std::ops::Range<usize> = 148..156;
+    let header = start.get(..512)?;
+    let text = std::str::from_utf8(header.get(SUM)?).ok()?;
+    let stored = u32::from_str_radix(text.trim_matches([' ', '\0']), 8).ok()?;
+    let bytes = header.iter().enumerate();
+    let sum: u32 = bytes.map(|(at, byte)| u32::from(if SUM.contains(&at) { b' ' } else { *byte })).sum();
+    Some(sum == stored)
 }
 
 /// The name of an unsupported archive, for messages: its data without the holes would be mistaken for the image.

@@ -3,6 +3,7 @@
 mod archive;
 pub(crate) mod bounded;
 mod qcow2;
+mod window;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
@@ -19,6 +20,7 @@ use super::SourceContext;
 use super::error::{IoContext, Result, SourceError, file_name};
 use super::space;
 use super::sparse::SparseWriter;
+use crate::disk::magic;
 use crate::local_file;
 use crate::progress::Task;
 use bounded::{Bounded, Gate, Inflated};
@@ -57,8 +59,8 @@ pub(crate) enum Format {
 pub const INPUT_FORMATS: &str = "a raw or qcow2 image, or one packed with xz, gzip, zstd, tar or zip";
 
 impl Format {
-    /// Detects the format by the first bytes, not the name. `Err` has the name of an unsupported archive.
-    fn of(start: &[u8]) -> std::result::Result<Self, &'static str> {
+    /// Detects the format by the first bytes, not the name. `Err` has what is neither unpacked nor a disk.
+    fn of(start: &[u8]) -> std::result::Result<Self, magic::Format> {
         match start {
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Ok(Self::Xz),
             [0x1f, 0x8b, 8, ..] => Ok(Self::Gzip),
@@ -66,12 +68,9 @@ impl Format {
             // A skippable frame, which pzstd writes first (RFC 8878, 3.1.2).
             [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Ok(Self::Zstd),
             [b'P', b'K', 3, 4, ..] => Ok(Self::Zip),
-            [b'Q', b'F', b'I', 0xfb, ..] => Ok(Self::Qcow2),
-            [b'B', b'Z', b'h', b'1'..=b'9', ..] => Err("a bzip2 file"),
-            [b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c, ..] => Err("a 7z archive"),
-            [b'L', b'Z', b'I', b'P', ..] => Err("an lzip file"),
+            [b'Q', b'F', b'I', 0xfb, 0, 0, 0, 2 | 3, ..] => Ok(Self::Qcow2),
             tar if archive::is_tar(tar) => Ok(Self::Tar),
-            _ => Ok(Self::Raw),
+            other => magic::format(other).map_or(Ok(Self::Raw), Err),
         }
     }
 
@@ -83,7 +82,11 @@ impl Format {
         if start.is_empty() {
             return Err(unsupported(path, "an empty file"));
         }
-        Self::of(&start).map_err(|what| unsupported(path, what))
+        Self::of(&start).map_err(|magic::Format { name, hint }| SourceError::Unsupported {
+            file: path.display().to_string(),
+            what: name.to_owned(),
+            hint: hint.to_owned(),
+        })
     }
 }
 
@@ -344,6 +347,9 @@ fn unreadable(error: io::Error, packed: &Path, unpacked: u64) -> SourceError {
     if error.raw_os_error().is_some() {
         return SourceError::Io { what: format!("reading {}", packed.display()), source: error };
     }
+    if let Some((what, hint)) = window::too_large(&error, packed) {
+        return SourceError::Unsupported { file: packed.display().to_string(), what, hint };
+    }
     let problem = match error.kind() {
         io::ErrorKind::UnexpectedEof => "the file is truncated".to_owned(),
         _ => format!("damaged compressed data, or other bytes after it: {error}"),
@@ -399,8 +405,8 @@ mod tests {
         assert_eq!(Format::of(&[0x5a, 0x2a, 0x4d, 0x18]), Ok(Format::Zstd));
         assert_eq!(Format::of(&[0; 16]), Ok(Format::Raw));
         assert_eq!(Format::of(b"PK\x03\x04"), Ok(Format::Zip));
-        assert_eq!(Format::of(b"QFI\xfb"), Ok(Format::Qcow2));
-        assert_eq!(Format::of(b"BZh9"), Err("a bzip2 file"));
+        assert_eq!(Format::of(b"QFI\xfb\0\0\0\x03"), Ok(Format::Qcow2));
+        assert_eq!(Format::of(b"BZh9").map_err(|format| format.name), Err("a bzip2 file"));
         let tar = [[b'x'; 257].as_slice(), b"ustar\x0000"].concat();
         assert_eq!(Format::of(&tar), Ok(Format::Tar));
     }
@@ -414,7 +420,7 @@ mod tests {
             (&[0x1f, 0x8b, 8, 0], "gzip"),
             (&[0x28, 0xb5, 0x2f, 0xfd, 0], "zstd"),
             (b"PK\x03\x04", "zip"),
-            (b"QFI\xfb", "qcow2"),
+            (b"QFI\xfb\0\0\0\x03", "qcow2"),
             (&tar, "tar"),
         ] {
             assert_ne!(Format::of(start), Ok(Format::Raw), "{name}");
@@ -423,7 +429,10 @@ mod tests {
             (&file).write_all(&[start, &[0; 64 << 10]].concat()).unwrap();
             let disk = Window::whole(Arc::new(file)).unwrap();
             let error = PartitionTable::read(&disk).unwrap_err();
-            assert!(matches!(error, DiskError::NotAnImage { found, .. } if found.contains(name)), "{error}");
+            assert!(
+                matches!(error, DiskError::NotAnImage { ref found, .. } if found.contains(name)),
+                "{error}"
+            );
         }
     }
 }
