@@ -53,7 +53,7 @@ fn without_a_carrier_the_network_phase_fails() {
 #[test]
 fn a_clock_that_cannot_be_set_stops_the_run() {
     let text = report_of(flashed(|world| world.clock_is_fixed = true, |_| ()));
-    let what = "the clock is not set: it shows 1970-01-01 00:00:11 UTC, and setting it to \
+    let what = "the clock is not set: it shows 1970-01-01 00:00:10 UTC, and setting it to \
                 2026-11-18 11:06:40 UTC failed: permission denied";
     must_say(&text, what, "power the node off and on, and check the board's real-time clock if it has one");
 }
