@@ -131,7 +131,7 @@ fn what_is_shown_costs_a_phase_one_look_at_the_addresses() {
     let commands = machine.commands.borrow();
     let tries =
         || commands.iter().enumerate().filter(|(_, line)| line.starts_with("blkid")).map(|(at, _)| at);
-    let (first, last) = (tries().next().unwrap(), tries().last().unwrap());
+    let (first, last) = (tries().next().unwrap(), tries().next_back().unwrap());
     assert!(last > first + 2, "{commands:?}");
     assert!(commands[first..last].iter().all(|line| !line.starts_with("ip ")), "{commands:?}");
 }
