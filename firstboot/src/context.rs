@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::overrides::OVERRIDES_FILE;
 use crate::phase_error::{Failure, PhaseError};
-use crate::report::{View, live};
+use crate::report::{Known, View, live};
 use crate::seed::{Network, Seed};
 use crate::state::{self, PhaseName, State};
 use crate::sys::System;
@@ -23,6 +23,8 @@ pub struct Context<'a> {
     pub started: Duration,
     /// The end of the current phase's time limit, in uptime.
     pub deadline: Duration,
+    /// What the live report says of the node.
+    pub known: Known,
 }
 
 impl Context<'_> {
@@ -78,14 +80,15 @@ impl Context<'_> {
     }
 
     /// Writes the state durably, and shows it.
-    pub fn save(&self) -> Result<(), Failure> {
+    pub fn save(&mut self) -> Result<(), Failure> {
         state::save(self.sys, &self.state)?;
         self.show();
         Ok(())
     }
 
     /// Tells everybody who watches the node how the first boot stands.
-    pub(crate) fn show(&self) {
-        live::publish(self.sys, &View::now(self.sys, Some(&self.state), Some(self.seed)));
+    pub(crate) fn show(&mut self) {
+        let view = View::with(&mut self.known, self.sys, Some(&self.state), Some(self.seed));
+        live::publish(self.sys, &view);
     }
 }

@@ -9,7 +9,7 @@ use crate::clock;
 use crate::context::Context;
 use crate::phase::{Phase, all};
 use crate::phase_error::{Failure, PhaseError};
-use crate::report::{self, ReportStatus, View, live};
+use crate::report::{self, Known, ReportStatus, View, live};
 use crate::seed::{SEED_PATH, Seed};
 use crate::state::{self, FINISHED_PATH, Loaded, Outcome, PhaseName, STATE_PATH, State, Status};
 use crate::sys::System;
@@ -63,6 +63,7 @@ pub fn first_boot(sys: &dyn System) -> RunOutcome {
             last_seen,
             started: Duration::ZERO,
             deadline: Duration::ZERO,
+            known: Known::default(),
         }),
         // The state on the card stays as it is: it is evidence, or belongs to the seed that was used.
         Err(failure) => stop(sys, Some(&seed), &mut State::new(digest), PhaseError::Abort(failure)),
@@ -127,6 +128,7 @@ fn one_phase(cx: &mut Context<'_>, phase: &dyn Phase) -> Result<String, PhaseErr
     let name = phase.name();
     let start = cx.sys.uptime();
     cx.started = start;
+    cx.known.look(cx.sys, Some(cx.seed));
     let done_before = cx.state.is_done(name);
     let record = cx.state.record_mut(name);
     record.progress = None;

@@ -52,8 +52,12 @@ fn a_page_shows_the_phases_while_the_node_boots() {
     let image = dir.path().join("out/lab-1.img");
     let unit = format!(
         "[Service]\nType=exec\nExecStart=/bin/sh -c 'until test -e /var/lib/hcimage/finished; do sleep 1; done; \
-         systemctl show hcimage-status.service >/var/log/probe.unit; ls -l /run/hcimage >/var/log/probe.files; sync; \
-         echo {DONE} >/dev/console'\n"
+         until grep -qs Ready /run/hcimage/issue; do sleep 1; done; \
+         systemctl show hcimage-status.service >/var/log/probe.unit; ls -l /run/hcimage >/var/log/probe.files; \
+         systemctl show --all hcimage-announce.service >/var/log/probe.announcer; \
+         script --quiet --return --command \"agetty --show-issue\" /dev/null >/var/log/probe.issue; \
+         journalctl --boot --no-pager --output=cat --unit hcimage-announce.service >/var/log/probe.said; \
+         ls /sys/class/leds >/var/log/probe.leds; cat /proc/net/udp >/var/log/probe.udp; sync; echo {DONE} >/dev/console'\n"
     );
     add_unit(&image, dir.path(), "probe.service", &unit);
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
@@ -88,9 +92,38 @@ fn a_page_shows_the_phases_while_the_node_boots() {
     {
         assert!(unit.lines().any(|found| found == line), "{line}: {unit}");
     }
+    check_announcer(|name| probed(&image, dir.path(), name));
     let files = probed(&image, dir.path(), "files");
     assert!(
         files.lines().any(|line| line.starts_with("-rw-r--r-- 1 root root") && line.ends_with("status.json")),
         "{files}"
     );
+}
+
+/// The sandbox of the announcer, under the systemd that has made it: it has everything that it needs, and complains of nothing.
+fn check_announcer(probed: impl Fn(&str) -> String) {
+    let unit = probed("announcer");
+    for line in [
+        "ActiveState=active",
+        "NRestarts=0",
+        "ProtectSystem=strict",
+        "NoNewPrivileges=yes",
+        "CapabilityBoundingSet=",
+    ] {
+        assert!(unit.lines().any(|found| found == line), "{line}: {unit}");
+    }
+    // As Debian's agetty reads it. The last phase is over, and the page is still there.
+    let issue = probed("issue");
+    assert!(issue.contains("hcimage: node lab-1 of lab: Ready"), "{issue}");
+    assert!(issue.contains(&format!("http://{ADDRESS}:{STATUS_PORT}/")), "{issue}");
+    // The base has no other program for multicast DNS, so it speaks itself, at UDP port 5353.
+    assert!(probed("udp").lines().any(|line| line.contains(":14E9 ")), "{}", probed("udp"));
+    // QEMU's PC has the LEDs of a keyboard at most, which are nobody's to blink: that is no error.
+    let leds = probed("leds");
+    assert!(!leds.lines().any(|led| ["ACT", "PWR", "led0", "led1"].contains(&led)), "{leds}");
+    // systemd's own lines are about the unit; the rest would be complaints.
+    let said = probed("said");
+    let complaints: Vec<&str> =
+        said.lines().filter(|line| !line.contains("hcimage-announce.service")).collect();
+    assert!(complaints.is_empty() && said.contains("Started"), "{said}");
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::guest::{POWER_OFF, REPORT};
 use hcimage_testkit::external_tool::outcome;
 use hcimage_testkit::hcimage::hcimage;
+use hcimage_testkit::processes::{children, wait_for_end};
 use hcimage_testkit::tools::run;
 
 /// A user of whom nothing on this machine is.
@@ -55,15 +56,6 @@ impl Run {
         }
     }
 
-    /// The QEMUs that it has started and that still run.
-    fn machines(&self) -> Vec<String> {
-        let mut command = Command::new("ps");
-        command.args(["--no-headers", "-o", "pid", "--ppid"]).arg(self.child.id().to_string());
-        // It fails where there is none.
-        let found = command.output().unwrap().stdout;
-        String::from_utf8(found).unwrap().split_whitespace().map(str::to_owned).collect()
-    }
-
     fn signal(&self) {
         run(Command::new("kill").arg("-INT").arg(self.child.id().to_string()));
     }
@@ -92,7 +84,7 @@ impl Run {
 impl Drop for Run {
     fn drop(&mut self) {
         // Where the test has failed, QEMU runs on in a process group of its own.
-        let machines = self.machines();
+        let machines = children(&self.child);
         let _ = self.child.kill();
         let _ = self.child.wait();
         for pid in machines {
@@ -132,14 +124,12 @@ pub(crate) fn a_cluster_is_rehearsed(dir: &Path) {
         .args(["get", "nodes", "-o", "name"]);
     assert_eq!(run(&mut kubectl), "node/lab-1\nnode/lab-2\nnode/lab-3\n");
 
-    let machines = cluster.machines();
+    let machines = children(&cluster.child);
     assert_eq!(machines.len(), 4, "three nodes and their router: {machines:?}");
     cluster.signal();
     assert_eq!(cluster.code(POWER_OFF), 0, "{}", cluster.said());
     assert!(!cluster.said().contains("killed:"), "{}", cluster.said());
-    for pid in machines {
-        assert!(!Path::new("/proc").join(&pid).exists(), "{pid} still runs");
-    }
+    wait_for_end(&machines);
     assert_eq!(cluster.junit(), "lab 3 0 lab-1 lab-2 lab-3");
     // Switched off in order: the overlays have what their nodes wrote, and are whole.
     for node in ["lab-1", "lab-2", "lab-3"] {

@@ -18,13 +18,13 @@ fn partial_blocks(dir: &Path) -> u64 {
 }
 
 /// Sends a signal to a process that this test has started.
-fn signal(name: &str, child: &Child) {
+pub(crate) fn signal(name: &str, child: &Child) {
     run(Command::new("kill").arg(format!("-{name}")).arg(child.id().to_string()));
 }
 
 /// The same command where SIGINT does what it usually does: whoever runs the tests in the background may have it ignored,
 /// and hcimage respects that.
-fn with_default_interrupt(command: &Command) -> Command {
+pub(crate) fn with_default_interrupt(command: &Command) -> Command {
     let mut wrapped = Command::new("env");
     wrapped.arg("--default-signal=INT").arg(command.get_program()).args(command.get_args());
     if let Some(dir) = command.get_current_dir() {

@@ -2,9 +2,14 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
 
+use crate::interrupt::{signal, with_default_interrupt};
 use hcimage_testkit::base::{K3S_VERSION, base, k3s_release};
-use hcimage_testkit::hcimage::{fail, hcimage, names, succeed};
+use hcimage_testkit::external_tool::outcome;
+use hcimage_testkit::hcimage::{build, fail, hcimage, names, succeed};
+use hcimage_testkit::processes::{wait_for_children, wait_for_end};
+use hcimage_testkit::tools::run;
 
 /// A server and an agent on one kind of board; the agent with more settings.
 fn write_cluster(dir: &Path, board: &str, more: &str) {
@@ -18,20 +23,103 @@ fn write_cluster(dir: &Path, board: &str, more: &str) {
 }
 
 #[test]
-fn a_run_without_its_images_names_the_command_that_makes_them() {
+fn what_is_to_be_run_is_asked_for() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     fail(hcimage(dir).arg("run"), 2, &["there is no cluster.toml", "hcimage init"]);
-    write_cluster(dir, "cm4", "");
-    fail(hcimage(dir).arg("run"), 2, &["out/lab-1.img", "`hcimage build` makes it"]);
-    let elsewhere = ["run", "../lab's.toml", "--images", "my images"];
-    fs::create_dir(dir.join("sub")).unwrap();
-    fs::rename(dir.join("cluster.toml"), dir.join("lab's.toml")).unwrap();
-    let mut command = hcimage(&dir.join("sub"));
-    fail(command.args(elsewhere), 2, &[r"hcimage build '../lab'\''s.toml' --output 'my images'"]);
     fs::write(dir.join("node.img"), "").unwrap();
     fail(hcimage(dir).args(["run", "node.img"]), 2, &["is an image", "--board BOARD node.img"]);
     fail(hcimage(dir).args(["run", "--board", "cm4"]), 2, &["CLUSTER_FILE|IMAGE"]);
+    for built in [["--k3s", "stable"], ["--lock", "my.lock"]] {
+        let mut command = hcimage(dir);
+        fail(command.args(["run", "--board", "cm4", "node.img"]).args(built), 2, &[built[0], "--board"]);
+    }
+    fail(hcimage(dir).args(["run", "--board", "cm4", "node.img", "--offline"]), 2, &["--offline", "--board"]);
+}
+
+/// A run that ends before it boots anything.
+fn not_run(dir: &Path) -> Command {
+    let mut command = hcimage(dir);
+    command.args(["run", "--console", "nobody", "--k3s"]).arg(k3s_release().join(K3S_VERSION));
+    command
+}
+
+#[test]
+fn images_that_are_missing_or_out_of_date_are_built_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    write_cluster(dir, "cm4", "");
+    let ended = "--console nobody: the nodes are lab-1, lab-2";
+    let building = "building the cluster's images";
+    fail(&mut not_run(dir), 2, &[building, "there is no out/lab-1.img yet", ended]);
+    let made = |image: &str| dir.join(image).metadata().unwrap().modified().unwrap();
+    let first = made("out/lab-2.img");
+
+    let said = outcome(&mut not_run(dir)).stderr;
+    assert!(said.contains(ended) && !said.contains(building), "{said}");
+    assert_eq!(made("out/lab-2.img"), first, "what is current is built again");
+
+    write_cluster(dir, "cm4", "# changed\n");
+    fail(&mut not_run(dir), 2, &[building, "cluster.toml is newer than out/lab-1.img", ended]);
+    assert_ne!(made("out/lab-2.img"), first, "what is out of date is not built again");
+
+    // Another folder's, with sudo: the images would be root's.
+    fs::create_dir(dir.join("sub")).unwrap();
+    fs::rename(dir.join("cluster.toml"), dir.join("lab's.toml")).unwrap();
+    let mut command = hcimage(&dir.join("sub"));
+    command.args(["run", "../lab's.toml", "--images", "my images"]).env("SUDO_UID", "1000");
+    fail(
+        &mut command,
+        1,
+        &[r"`hcimage build '../lab'\''s.toml' --output 'my images' --overwrite` as yourself"],
+    );
+}
+
+/// A run of one image, killed or interrupted once its machine and its router run.
+fn started(dir: &Path) -> (Child, Vec<String>) {
+    let mut command = hcimage(dir);
+    command.args(["run", "--board", "cm4", "node.img", "--junit", "results/run.xml"]);
+    let mut command = with_default_interrupt(&command);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let machines = wait_for_children(&mut child, "qemu-system", 2);
+    (child, machines)
+}
+
+#[test]
+fn the_end_of_a_run_leaves_no_machine_and_a_result() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    succeed(build(dir, "cm4", &base("pi-os-bookworm-like")).args(["--output", "node.img"]));
+    let results = dir.join("results");
+    let board = ["run", "--board", "cm4", "node.img"];
+    let unwritable = ["--junit", "results/run.xml", "--keep", "kept"];
+    fail(hcimage(dir).args(board).args(unwritable), 1, &["writing results/run.xml"]);
+    assert!(!dir.join("kept").exists(), "it has begun");
+
+    // kill -9: the kernel ends the machines, and the file has no result of an earlier run.
+    fs::create_dir(&results).unwrap();
+    fs::write(results.join("run.xml"), "of an earlier run").unwrap();
+    let (mut child, machines) = started(dir);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    wait_for_end(&machines);
+    let program =
+        "import sys, xml.etree.ElementTree as e\nprint(e.parse(sys.argv[1]).getroot().get('failures'))";
+    let mut failures = Command::new("python3");
+    assert_eq!(run(failures.args(["-c", program]).arg(results.join("run.xml"))).trim(), "1");
+
+    // A file that cannot be written any more hides nothing.
+    let (child, machines) = started(dir);
+    fs::remove_dir_all(&results).unwrap();
+    signal("INT", &child);
+    let Output { status, stderr, .. } = child.wait_with_output().unwrap();
+    let said = String::from_utf8(stderr).unwrap();
+    assert_eq!(status.code(), Some(1), "{said}");
+    let (unwritten, own) =
+        (said.find("writing results/run.xml"), said.find("interrupted before all nodes were Ready"));
+    assert!(own.is_some() && unwritten.is_some_and(|at| Some(at) < own), "{said}");
+    wait_for_end(&machines);
 }
 
 #[test]

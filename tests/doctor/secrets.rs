@@ -11,7 +11,7 @@ use hcimage_testkit::tools::{debugfs_write, run};
 use crate::card::{Card, failed};
 
 /// Each with the file that it is in.
-const PLANTED: [(&str, &str, &str); 13] = [
+const PLANTED: [(&str, &str, &str); 14] = [
     ("config-tok-4711", "/etc/rancher/k3s/config.yaml.d/20-own.yaml", "token: config-tok-4711\n"),
     (
         "horse battery st",
@@ -23,6 +23,11 @@ const PLANTED: [(&str, &str, &str); 13] = [
         "wifi let me in",
         "/etc/NetworkManager/system-connections/w.nmconnection",
         "[wifi-security]\npsk=wifi let me in\n",
+    ),
+    (
+        "winter garden 9",
+        "/etc/wpa_supplicant/wpa_supplicant-wlan0.conf",
+        "network={\n  psk=\"winter garden 9\"\n}\n",
     ),
     ("$6$saltsalt$Zm9vYmFyYmF6", "/etc/shadow", "root:$6$saltsalt$Zm9vYmFyYmF6:19000:0:99999:7:::\n"),
     (

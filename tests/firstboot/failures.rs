@@ -6,10 +6,11 @@ use std::time::Duration;
 use hc_firstboot::RunOutcome;
 use hc_firstboot::seed::Seed;
 
+use crate::doctor;
 use crate::machine::Machine;
 use crate::scenario::{Cluster, MARKER, STATUS, World, seed};
 
-/// A run that must fail; the report on the card, with the line ends of this system.
+/// A run that must fail; the report on the card, with the line ends of this system. `hcimage doctor` knows the same of the card.
 pub(crate) fn report_of(world: World) -> String {
     let machine = Machine::boot(world);
     let outcome = machine.first_boot();
@@ -20,7 +21,10 @@ pub(crate) fn report_of(world: World) -> String {
     assert_eq!((outcome, outcome.exit_code()), told, "{text}");
     assert!(text.ends_with("\nHCIMAGE-REPORT-END failed\n"), "{text}");
     assert!(format!("{}\n", machine.said()).ends_with(&text), "console and card differ");
-    assert!(machine.off().disk.stat(Path::new(MARKER)).is_err(), "a failed run is not finished");
+    let world = machine.off();
+    assert!(world.disk.stat(Path::new(MARKER)).is_err(), "a failed run is not finished");
+    let (what, advice) = doctor::failure_of(&text);
+    doctor::must_know(world, what, advice);
     text
 }
 
@@ -49,7 +53,7 @@ fn without_a_carrier_the_network_phase_fails() {
 #[test]
 fn a_clock_that_cannot_be_set_stops_the_run() {
     let text = report_of(flashed(|world| world.clock_is_fixed = true, |_| ()));
-    let what = "the clock is not set: it shows 1970-01-01 00:00:11 UTC, and setting it to \
+    let what = "the clock is not set: it shows 1970-01-01 00:00:10 UTC, and setting it to \
                 2026-11-18 11:06:40 UTC failed: permission denied";
     must_say(&text, what, "power the node off and on, and check the board's real-time clock if it has one");
 }

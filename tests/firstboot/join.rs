@@ -103,8 +103,8 @@ fn a_failed_join_is_retried_at_the_next_boot() {
 fn an_invalid_token_stops_the_run() {
     for text in ["", "bare-password", "K10abc::node:x"] {
         let report = report_of(agent(|world| world.put(TOKEN_FILE, text)));
-        let what =
-            "reading the join token /etc/rancher/k3s/token: expected the form K10<hash>::<user>:<password>";
+        let what = "reading the join token in /etc/rancher/k3s/token failed (it has not the form of k3s' tokens, K10 with \
+                    a hash, a user and a password)";
         assert!(report.contains(what), "{report}");
     }
 }

@@ -8,6 +8,7 @@ mod clock;
 mod cluster;
 mod data_disk;
 mod disk;
+mod doctor;
 mod dpkg;
 mod failures;
 mod first_server;

@@ -102,6 +102,40 @@ fn the_nodes_own_secrets_are_not_in_the_report_on_the_card() {
     assert!(card.contains("retrying with ***"), "{card}");
 }
 
+/// Those of applications and of Wi-Fi too, on the card and in what a failed run saves of the logs.
+#[test]
+fn secrets_of_manifests_and_of_wifi_are_not_shown() {
+    let log = "the application says: no entry for open-sesame\nno network with winter garden\n";
+    let mut world = World { cluster: Cluster::Exits, log, ..World::flashed(&seed()) };
+    let manifest =
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: cloud\nstringData:\n  door: open-sesame\n";
+    world.put("/var/lib/rancher/k3s/server/manifests/cloud.yaml", manifest);
+    let network = "network={\n  ssid=\"home\"\n  psk=\"winter garden\"\n}\n";
+    world.put("/etc/wpa_supplicant/wpa_supplicant-wlan0.conf", network);
+    let machine = Machine::boot(world);
+    assert_eq!(machine.first_boot(), RunOutcome::Failed);
+    let live = String::from_utf8(machine.now.borrow().run[Path::new(LIVE_PATH)].clone()).unwrap();
+    for shown in [machine.text(STATUS), machine.text(LAST_WORDS_PATH), live] {
+        assert!(shown.contains("no entry for ***") && shown.contains("no network with ***"), "{shown}");
+    }
+}
+
+/// Looking for addresses starts a program, which a phase that waits does not do each time that it says why.
+#[test]
+fn what_is_shown_costs_a_phase_one_look_at_the_addresses() {
+    let mut world = World::flashed(&seed());
+    world.disk_after = Duration::from_secs(1000);
+    let machine = Machine::boot(world);
+    assert_eq!(machine.first_boot(), RunOutcome::TryAgain);
+    assert!(machine.said().contains("data disk: waiting"), "{}", machine.said());
+    let commands = machine.commands.borrow();
+    let tries =
+        || commands.iter().enumerate().filter(|(_, line)| line.starts_with("blkid")).map(|(at, _)| at);
+    let (first, last) = (tries().next().unwrap(), tries().next_back().unwrap());
+    assert!(last > first + 2, "{commands:?}");
+    assert!(commands[first..last].iter().all(|line| !line.starts_with("ip ")), "{commands:?}");
+}
+
 /// The journal is in memory on many bases: a pulled card has of it only what the program saves.
 #[test]
 fn a_failed_run_leaves_the_tails_of_the_logs_and_no_secret() {

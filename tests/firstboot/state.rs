@@ -6,6 +6,8 @@ use hc_firstboot::RunOutcome;
 use hc_firstboot::seed::SEED_PATH;
 
 use crate::disk::Cut;
+use crate::doctor;
+use crate::failures::report_of;
 use crate::machine::Machine;
 use crate::scenario::{Cluster, MARKER, STATE, STATUS, World, seed};
 
@@ -30,6 +32,8 @@ fn a_damaged_state_is_not_a_first_start() {
         let commands = machine.commands.borrow();
         let looks = |line: &String| line == "ip -j addr show" || line.starts_with("journalctl ");
         assert!(commands.iter().all(looks), "nothing is done on a guess: {commands:?}");
+        drop(commands);
+        doctor::must_know(machine.off(), "state.json is damaged (", "flash the card again");
     }
 }
 
@@ -63,7 +67,11 @@ fn another_seed_after_the_commit_point_is_rejected() {
     assert!(text.contains(what), "{text}");
     assert_eq!(machine.text(STATE), before, "the state still belongs to the old seed");
 
-    let mut world = machine.off().shut_down();
+    let mut world = machine.off();
+    // The state has the failure before this one, which is still to be cured too.
+    doctor::must_know(world.clone(), what.trim_end(), "put the old seed back, or flash the card again");
+    doctor::must_know(world.clone(), "the node was not Ready within 300 s", "see the last lines of its log");
+    world = world.shut_down();
     world.put_seed(&seed());
     assert_eq!(Machine::boot(world).first_boot(), RunOutcome::Ready, "the old seed put back goes on");
 }
@@ -96,7 +104,21 @@ fn an_invalid_seed_is_reported_on_the_likely_boot_partition() {
         assert!(text.contains("Node:    unknown\r\n"), "{text}");
         assert!(text.ends_with("HCIMAGE-REPORT-END failed\r\n"), "{text}");
         assert_eq!(machine.text(STATE), "");
+        doctor::must_know(machine.off(), what, "flash the card again");
     }
+}
+
+/// The state is that of the try before, in which the power was cut: the failure is in the report alone.
+#[test]
+fn a_failure_that_the_state_has_no_room_for_is_known_from_the_report() {
+    let whole = Machine::boot(World::flashed(&seed()));
+    whole.first_boot();
+    let machine = Machine::boot(World::flashed(&seed()));
+    assert_eq!(machine.first_boot_until(whole.steps() / 2), None);
+    let mut world = machine.off().power_cut(Cut::NamesKept);
+    world.full_card = true;
+    let text = report_of(world);
+    assert!(text.contains("What is wrong:  writing /var/lib/hcimage/state.json: "), "{text}");
 }
 
 #[test]

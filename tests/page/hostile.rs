@@ -260,6 +260,16 @@ fn the_page_goes_off_after_ready_and_stays_after_a_failure() {
     assert!(server.wait().success());
 }
 
+/// It was killed, and systemd starts it again.
+#[test]
+fn a_page_that_is_started_again_stays_no_longer() {
+    let ready = views::ready();
+    let before = View { page_minutes: Some(1), uptime: ready.uptime.saturating_sub(50), ..ready.clone() };
+    assert!(Server::start(Some(&before)).is_running());
+    let over = View { uptime: ready.uptime.saturating_sub(60), ..before };
+    assert!(Server::start(Some(&over)).wait().success());
+}
+
 /// An end that does not read is not waited for: its place is another's in the end.
 #[test]
 fn a_client_that_does_not_read_is_hung_up_on() {

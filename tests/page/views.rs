@@ -3,6 +3,7 @@
 use hc_firstboot::Failure;
 use hc_firstboot::report::{ClusterView, RoleName, RunStatus, Versions, View};
 use hc_firstboot::state::{OtherNode, PhaseName, Record, Status};
+use hc_firstboot::sys::{RealSystem, System};
 use std::time::Duration;
 
 pub(crate) fn record(name: PhaseName, status: Status, progress: Option<&str>) -> Record {
@@ -63,10 +64,12 @@ pub(crate) fn after(phases: &[PhaseName]) -> View {
     view
 }
 
+/// Just now: from then on the time of the page is counted.
 pub(crate) fn ready() -> View {
+    let uptime = RealSystem.uptime().as_secs();
     let phases = [PhaseName::Host, PhaseName::Network, PhaseName::K3s, PhaseName::Ready];
     let phases = phases.iter().map(|name| record(*name, Status::Done, None)).collect();
-    View { status: RunStatus::Ready, phases, ..running() }
+    View { status: RunStatus::Ready, phases, uptime, ..running() }
 }
 
 pub(crate) fn failed() -> View {

@@ -40,7 +40,7 @@ pub(crate) const FIRSTBOOT: &[Room] = &[
     Room { name: "links", uses: &["phase_error", "seed", "sys", "systemd"] },
     Room {
         name: "report",
-        uses: &["mask", "phase_error", "seed", "sys", "durable", "mounts", "state", "links"],
+        uses: &["base64", "mask", "phase_error", "seed", "sys", "durable", "mounts", "state", "links"],
     },
     Room { name: "status", uses: &["report"] },
     Room { name: "announce", uses: &["sys", "state", "links", "report", "status"] },

@@ -253,11 +253,13 @@ fn what_windows_cannot_do_is_said_before() {
 #[test]
 #[ignore = "needs the cross-built program: make windows"]
 fn the_program_needs_only_libraries_of_windows() {
-    const OF_WINDOWS: [&str; 11] = [
+    const OF_WINDOWS: [&str; 12] = [
         "advapi32",
         "bcrypt",
         "bcryptprimitives",
         "crypt32",
+        // The addresses of this machine, for DNS-SD.
+        "iphlpapi",
         "kernel32",
         "ktmw32",
         "msvcrt",

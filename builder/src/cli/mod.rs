@@ -4,6 +4,7 @@ mod ask;
 mod boards;
 mod build;
 mod build_args;
+mod build_first;
 mod cache;
 mod cat;
 mod diff;

@@ -10,17 +10,19 @@ use anyhow::{Context, bail};
 
 use crate::interrupt::Interrupt;
 use crate::progress;
+use crate::run::junit::Case;
 use crate::run::{Cluster, NodeImage, Service, Settings, Start, Status, host_memory, junit, kubeconfig};
 use crate::secrets::store;
 use crate::source::leftovers::RunDir;
 use crate::value::Secret;
 
+use super::build_first::BuildFirstArgs;
 use super::output::Usage;
 use super::run_view::View;
 
-/// Boot built images in QEMU: all nodes of a cluster file, or one image
+/// Boot images in QEMU: all nodes of a cluster file, or one image
 ///
-/// The nodes get the addresses that they were built for, on a network of their own, and form the cluster as they would from
+/// Images of the cluster that are not there, or are older than the cluster file or the lock, are built first. The nodes get the addresses that they were built for, on a network of their own, and form the cluster as they would from
 /// their cards. No root is needed, and the images are not changed: what the nodes write goes to files that are removed at
 /// the end. Generic machines stand in for the boards.
 #[derive(Debug, clap::Args)]
@@ -30,7 +32,7 @@ pub(super) struct Args {
     #[arg(value_name = "CLUSTER_FILE|IMAGE")]
     pub(super) what: Option<PathBuf>,
     /// One image alone: the board that it was built for
-    #[arg(long, requires = "what")]
+    #[arg(long, requires = "what", conflicts_with_all = ["offline", "SourceArgs"])]
     board: Option<String>,
     /// Where the images of the cluster are [default: out, or else out beside the cluster file]
     #[arg(long, value_name = "DIR", conflicts_with = "board")]
@@ -76,6 +78,8 @@ pub(super) struct Args {
     /// Write the result of each node as JUnit XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+    #[command(flatten, next_help_heading = "For images that are built first")]
+    pub(super) build_first: BuildFirstArgs,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -112,6 +116,9 @@ impl Args {
             let names: Vec<_> = wanted.nodes.iter().map(NodeImage::name).collect();
             return Err(Usage(format!("--console {console}: the nodes are {}", names.join(", "))).into());
         }
+        // It can be written, and one of an earlier run is not taken for this one's, whatever ends it.
+        let unseen = |node: &NodeImage| Case::unseen(node.name());
+        self.report(&wanted.name, 0, || wanted.nodes.iter().map(unseen).collect())?;
         let interrupt = Interrupt::install()?;
         RunDir::clear_leftovers(progress::on_stderr().as_ref());
         let temporary = RunDir::new().context("making a temporary directory")?;
@@ -133,10 +140,7 @@ impl Args {
         let mut view = View::new(self.console.take());
         view.introduce(&cluster, kubeconfig.as_deref())?;
         let ended = self.watch(&mut cluster, &mut view, &interrupt);
-        if let Some(file) = &self.junit {
-            let report = junit::render(&name, cluster.seconds(), &cluster.cases());
-            fs::write(file, report).with_context(|| format!("writing {}", file.display()))?;
-        }
+        let reported = self.report(&name, cluster.seconds(), || cluster.cases());
         // Disks that are removed need no shutdown, but Ctrl-C asks for one, to see it.
         if self.keep.is_some() || self.until == Some(Until::Stopped) {
             view.say(&format!("switching the nodes off; at most {} s, or Ctrl-C", POWER_OFF.as_secs()));
@@ -145,7 +149,20 @@ impl Args {
                 view.say(&format!("killed: {}", killed.join(", ")));
             }
         }
-        ended
+        match (ended, reported) {
+            (Err(error), Err(unwritten)) => {
+                view.say(&format!("{unwritten:#}"));
+                Err(error)
+            }
+            (ended, reported) => ended.and(reported),
+        }
+    }
+
+    /// Writes the JUnit file, where one is wanted.
+    fn report(&self, name: &str, seconds: u64, cases: impl FnOnce() -> Vec<Case>) -> anyhow::Result<()> {
+        let Some(file) = &self.junit else { return Ok(()) };
+        let report = junit::render(name, seconds, &cases());
+        fs::write(file, report).with_context(|| format!("writing {}", file.display()))
     }
 
     fn settings(&self) -> Settings {

@@ -1,19 +1,19 @@
 //! Which images `hcimage run` boots.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
 use crate::board::Boards;
+use crate::cluster::Node;
 use crate::flash::shell_word;
-use crate::local_file;
 use crate::run::{NodeImage, check_uefi};
 use crate::session::{Destination, Project};
 
 use super::build_args::{CLUSTER_FILE, library};
-use super::output::{self, Usage};
+use super::build_first::Images;
+use super::output::Usage;
 use super::run::{Args, Until};
 
 /// What is to be run.
@@ -43,7 +43,7 @@ impl Args {
         Ok(Wanted { name: node.name().to_owned(), nodes: vec![node], kubeconfig: None })
     }
 
-    /// All nodes of a cluster file, as they were built.
+    /// All nodes of a cluster file. Their images are built first where they are missing or out of date.
     pub(super) fn cluster(&mut self) -> anyhow::Result<Wanted> {
         let file = self.what.take().unwrap_or_else(|| CLUSTER_FILE.into());
         if !file.exists() {
@@ -59,55 +59,35 @@ impl Args {
         }
         let boards = Boards::load(self.profiles.as_deref())?;
         let (project, _) = Project::load(&file, &boards, &library(&file, self.overlays.clone()))?;
-        let images = Destination { path: Some(self.images_dir(&file)), ..Destination::default() };
-        let mut nodes = Vec::new();
-        for node in project.cluster.nodes.iter() {
+        let images = Images { file: &file, dir: self.images_dir(&file) };
+        let nodes = &project.cluster.nodes;
+        if self.uefi {
+            for node in nodes.iter() {
+                check_uefi(boards.get(&node.board)?)?;
+            }
+        }
+        self.build_first.make_current(&project, &images, nodes.iter().map(|node| &node.name))?;
+        let images = images.destination();
+        let read = |node: &Node| {
             let image = images.node_image(&node.name);
-            let board = boards.get(&node.board)?;
-            if self.uefi {
-                check_uefi(board)?;
-            }
-            if !image.exists() {
-                return Err(Usage(format!(
-                    "there is no {}: `{}` makes it",
-                    image.display(),
-                    self.build(&file)
-                ))
-                .into());
-            }
-            let read = NodeImage::read(&image, board);
+            let read = NodeImage::read(&image, boards.get(&node.board)?);
             let read = read.with_context(|| format!("reading {}", image.display()))?;
             if read.name() != node.name.as_str() {
                 bail!("{} is the image of node {}, not of {}", image.display(), read.name(), node.name);
             }
-            if local_file::is_older(&image, &file) {
-                let again = format!("{} --overwrite", self.build(&file));
-                let image = image.display();
-                writeln!(output::stderr(), "note: {image} is older than {}: `{again}`", file.display())?;
-            }
-            nodes.push(read);
-        }
+            Ok(read)
+        };
+        let nodes = nodes.iter().map(read).collect::<anyhow::Result<_>>()?;
         self.until.get_or_insert(Until::Stopped);
         let kubeconfig = images.kubeconfig();
         let kubeconfig = kubeconfig.exists().then_some(kubeconfig);
         Ok(Wanted { name: project.cluster.name.to_string(), nodes, kubeconfig })
     }
 
-    /// The command that makes the images.
-    fn build(&self, file: &Path) -> String {
-        let mut command = "hcimage build".to_owned();
-        if file != Path::new(CLUSTER_FILE) {
-            command.push_str(&format!(" {}", shell_word(file)));
-        }
-        if let Some(dir) = &self.images {
-            command.push_str(&format!(" --output {}", shell_word(dir)));
-        }
-        command
-    }
-
-    fn images_dir(&self, file: &Path) -> PathBuf {
+    /// None for the usual one.
+    fn images_dir(&self, file: &Path) -> Option<PathBuf> {
         let here = Destination::default().dir().to_owned();
         let beside = file.with_file_name(&here);
-        self.images.clone().unwrap_or(if here.exists() || !beside.exists() { here } else { beside })
+        self.images.clone().or_else(|| (!here.exists() && beside.exists()).then_some(beside))
     }
 }

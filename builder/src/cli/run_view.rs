@@ -154,7 +154,7 @@ fn row(node: &RunningNode, now: u64) -> Row {
         address: node.address.map(|address| address.to_string()),
         status,
         phase: boot.phase.as_ref().map(|phase| phase.name.clone()),
-        seconds: Some(node.took.unwrap_or_else(|| now.saturating_sub(since))),
+        seconds: Some(boot.ended.unwrap_or_else(|| now.saturating_sub(since))),
         reason: boot.reason.clone(),
     }
 }

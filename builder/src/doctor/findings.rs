@@ -77,7 +77,11 @@ pub fn findings(facts: &Facts) -> Vec<Finding> {
     all.extend(facts.bundle.as_ref().and_then(|bundle| of_bundle(bundle, facts.finished)));
     all.extend(of_kernel(facts));
     all.extend(of_origin(facts));
-    all.extend(of_first_boot(facts));
+    // What the card itself shows, such as a damaged bundle, is not said again.
+    all.extend(
+        of_first_boot(facts).filter(|finding| !all.iter().any(|one| finding.what.contains(&one.what))),
+    );
+    all.extend(of_last_report(facts, &all));
     all.extend(of_k3s(facts));
     all.extend(facts.wear.and_then(of_wear));
     if facts.is_mounted {
@@ -267,6 +271,20 @@ fn of_report(facts: &Facts) -> Option<Finding> {
             ExitClass::Failed,
         )),
     }
+}
+
+/// A failure that only the report has: the state could not be written, or was not this try's to write, as that of another seed.
+fn of_last_report(facts: &Facts, told: &[Finding]) -> Option<Finding> {
+    let state = facts.state.present()?;
+    let report = facts.report.as_ref().filter(|report| report.ready == Some(false))?;
+    let what = report.what.as_deref()?;
+    let is_over = facts.finished || matches!(state.outcome, Outcome::Ready);
+    if is_over || told.iter().any(|finding| finding.what.contains(what)) {
+        return None;
+    }
+    let what = format!("the report on the boot partition, of the last try or one before it: {what}");
+    let advice = report.advice.clone().unwrap_or_else(|| "read hcimage-status.txt".to_owned());
+    Some(problem(what, advice, ExitClass::Failed))
 }
 
 /// What k3s said last, where the first boot is not over and its own failure does not have it already.

@@ -1,10 +1,12 @@
 //! How built images get onto the media of their boards: what a person does, and the writing itself.
 //!
 //! ```text
-//! write   the image onto a disk, and back
-//! room    whether a disk has the room that it says
+//! write       the image onto a disk, the head last
+//! read_back   what was written, compared with the image
+//! room        whether a disk has the room that it says
 //! ```
 
+mod read_back;
 mod room;
 mod write;
 

@@ -1,10 +1,10 @@
 //! The writer on media of the tests' own: sound ones, and ones with the faults of real cards.
 
-use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{self, Write};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use hc_device::Medium;
 
@@ -35,16 +35,22 @@ enum Fault {
 
 /// A card in memory. It asserts what direct access to a real one needs.
 struct Card {
-    bytes: RefCell<Vec<u8>>,
+    bytes: Mutex<Vec<u8>>,
     fault: Fault,
-    writes: Cell<usize>,
+    writes: AtomicUsize,
+    /// Whether something was written since the last sync: a drive's cache would give it back, and not what keeps it.
+    is_unsynced: AtomicBool,
+    /// Whether it may be read all the same: to see what differs.
+    is_compared: AtomicBool,
 }
 
 impl Card {
     /// With what an earlier owner has left on it.
     fn new(size: u64, fault: Fault) -> Self {
         let real = if let Fault::Wraps(real) = fault { real.max(size) } else { size };
-        Self { bytes: RefCell::new(vec![0xAA; len(real)]), fault, writes: Cell::new(0) }
+        let (is_unsynced, is_compared) = (AtomicBool::new(false), AtomicBool::new(false));
+        let bytes = Mutex::new(vec![0xAA; len(real)]);
+        Self { bytes, fault, writes: AtomicUsize::new(0), is_unsynced, is_compared }
     }
 
     fn place(&self, offset: u64) -> u64 {
@@ -52,7 +58,7 @@ impl Card {
     }
 
     fn head(&self) -> Vec<u8> {
-        self.bytes.borrow()[..512].to_vec()
+        self.bytes.lock().unwrap()[..512].to_vec()
     }
 }
 
@@ -71,7 +77,7 @@ fn covers(offset: u64, length: usize, at: u64) -> bool {
 
 impl Medium for Card {
     fn size(&self) -> u64 {
-        self.bytes.borrow().len() as u64
+        self.bytes.lock().unwrap().len() as u64
     }
 
     fn sector(&self) -> u64 {
@@ -80,17 +86,19 @@ impl Medium for Card {
 
     fn read(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         assert!(buffer.len().is_multiple_of(512) && offset.is_multiple_of(512), "{offset} {}", buffer.len());
+        let is_unsynced = self.is_unsynced.load(Ordering::SeqCst);
+        assert!(!is_unsynced || self.is_compared.load(Ordering::SeqCst), "{offset} is read before a sync");
         match self.fault {
             Fault::ReadError(at) if covers(offset, buffer.len(), at) => {
                 return Err(io::Error::from_raw_os_error(5));
             }
-            Fault::Pulled(after) if self.writes.get() >= after => {
+            Fault::Pulled(after) if self.writes.load(Ordering::SeqCst) >= after => {
                 return Err(io::Error::from_raw_os_error(5));
             }
             _ => {}
         }
         let start = len(self.place(offset));
-        buffer.copy_from_slice(&self.bytes.borrow()[start..start + buffer.len()]);
+        buffer.copy_from_slice(&self.bytes.lock().unwrap()[start..start + buffer.len()]);
         if let Fault::Flips(at) = self.fault
             && covers(offset, buffer.len(), at)
         {
@@ -106,19 +114,21 @@ impl Medium for Card {
             Fault::WriteError(at) if covers(offset, buffer.len(), at) => {
                 return Err(io::Error::from_raw_os_error(5));
             }
-            Fault::Pulled(after) if self.writes.get() >= after => {
+            Fault::Pulled(after) if self.writes.load(Ordering::SeqCst) >= after => {
                 return Err(io::Error::from_raw_os_error(5));
             }
             Fault::Loses(from) if offset >= from => return Ok(()),
             _ => {}
         }
-        self.writes.set(self.writes.get() + 1);
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        self.is_unsynced.store(true, Ordering::SeqCst);
         let start = len(self.place(offset));
-        self.bytes.borrow_mut()[start..start + buffer.len()].copy_from_slice(buffer);
+        self.bytes.lock().unwrap()[start..start + buffer.len()].copy_from_slice(buffer);
         Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {
+        self.is_unsynced.store(false, Ordering::SeqCst);
         Ok(())
     }
 }
@@ -139,6 +149,7 @@ fn bytes_of(image: &Window) -> Vec<u8> {
 
 fn flash(image: &Window, used: &[Range<u64>], card: &Card, mode: Mode) -> Result<super::Flashed, FlashError> {
     let interrupt = Interrupt::new();
+    card.is_compared.store(mode == Mode::Delta, Ordering::SeqCst);
     Job { image, used, disk: card, progress: &Silent, interrupt: &interrupt }.run(mode)
 }
 
@@ -150,7 +161,7 @@ fn a_card_gets_what_is_used_and_keeps_what_is_not() {
     let card = Card::new(32 * MIB, Fault::None);
     let done = flash(&image, &used, &card, Mode::Whole).unwrap();
     assert_eq!((done.written, done.verified), (4 * MIB + 4096, 4 * MIB + 4096));
-    let bytes = card.bytes.borrow();
+    let bytes = card.bytes.lock().unwrap();
     for range in &used {
         let range = len(range.start)..len(range.end);
         assert!(bytes[range.clone()] == wanted[range.clone()], "{range:?}");
@@ -171,7 +182,7 @@ fn an_image_of_odd_sizes_is_padded_and_one_as_large_as_the_card_fits() {
         let card = Card::new(room, Fault::None);
         flash(&image, &whole(size), &card, Mode::Whole)
             .unwrap_or_else(|error| panic!("{size} {room}: {error}"));
-        assert!(card.bytes.borrow()[..len(size)] == bytes_of(&image), "{size} {room}");
+        assert!(card.bytes.lock().unwrap()[..len(size)] == bytes_of(&image), "{size} {room}");
     }
 }
 
@@ -181,9 +192,9 @@ fn a_second_run_writes_only_what_differs() {
     let used = whole(24 * MIB);
     let card = Card::new(32 * MIB, Fault::None);
     flash(&image, &used, &card, Mode::Whole).unwrap();
-    card.bytes.borrow_mut()[len(9 * MIB)] ^= 1;
+    card.bytes.lock().unwrap()[len(9 * MIB)] ^= 1;
     let done = flash(&image, &used, &card, Mode::Delta).unwrap();
-    assert!(card.bytes.borrow()[..len(24 * MIB)] == bytes_of(&image));
+    assert!(card.bytes.lock().unwrap()[..len(24 * MIB)] == bytes_of(&image));
     // The head, and the one piece.
     assert_eq!((done.written, done.verified), (5 * MIB, 24 * MIB));
 }
@@ -218,6 +229,17 @@ fn a_card_that_fails_does_not_start() {
     }
 }
 
+/// The threads that read have their pieces in turns; what is told is the first difference.
+#[test]
+fn a_difference_in_any_piece_is_found() {
+    let image = image(30 * MIB);
+    for at in (1..30).map(|mib| mib * MIB + 4711) {
+        let card = Card::new(32 * MIB, Fault::Flips(at));
+        let said = flash(&image, &whole(30 * MIB), &card, Mode::Whole).unwrap_err();
+        assert!(matches!(said, FlashError::Differs { at: found, .. } if found == at), "{at}: {said}");
+    }
+}
+
 #[test]
 fn a_card_that_is_pulled_at_any_moment_does_not_start_and_goes_on_later() {
     let image = image(6 * MIB);
@@ -225,21 +247,18 @@ fn a_card_that_is_pulled_at_any_moment_does_not_start_and_goes_on_later() {
     let used = whole(6 * MIB);
     let whole = Card::new(8 * MIB, Fault::None);
     flash(&image, &used, &whole, Mode::Whole).unwrap();
-    let all = whole.writes.get();
+    let all = whole.writes.load(Ordering::SeqCst);
     assert!(all > 50);
     for after in 0..all {
         let card = Card::new(8 * MIB, Fault::Pulled(after));
-        card.bytes.borrow_mut()[..512].copy_from_slice(&wanted[..512]);
+        card.bytes.lock().unwrap()[..512].copy_from_slice(&wanted[..512]);
         assert!(flash(&image, &used, &card, Mode::Whole).is_err(), "{after}");
         // Before the first write it is as it was.
         assert!(after == 0 || card.head() != wanted[..512], "{after}");
-        let again = Card {
-            bytes: RefCell::new(card.bytes.borrow().clone()),
-            fault: Fault::None,
-            writes: Cell::new(0),
-        };
+        let again = Card::new(8 * MIB, Fault::None);
+        again.bytes.lock().unwrap().copy_from_slice(&card.bytes.lock().unwrap());
         flash(&image, &used, &again, Mode::Delta).unwrap();
-        assert!(again.bytes.borrow()[..len(6 * MIB)] == wanted, "{after}");
+        assert!(again.bytes.lock().unwrap()[..len(6 * MIB)] == wanted, "{after}");
     }
 }
 

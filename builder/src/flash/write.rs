@@ -9,13 +9,14 @@ use std::ops::Range;
 use hc_device::{Buffer, Medium};
 use thiserror::Error;
 
+use super::read_back::{read_back, same};
 use crate::disk::Window;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 use crate::used_ranges::PIECE;
 
 /// How much is read and written at once, in bytes: more makes no card faster.
-const CHUNK: u64 = 4 << 20;
+pub(super) const CHUNK: u64 = 4 << 20;
 
 /// What is written last, in bytes: the tables of both kinds, and boot loaders before the first partition.
 const HEAD: u64 = 1 << 20;
@@ -80,7 +81,7 @@ pub enum FlashError {
     Stopped,
 }
 
-type Result<T> = std::result::Result<T, FlashError>;
+pub(super) type Result<T> = std::result::Result<T, FlashError>;
 
 /// What was done, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -109,7 +110,7 @@ pub struct Job<'a> {
     /// Its ranges that must be on the disk.
     pub used: &'a [Range<u64>],
     /// The disk, at least as large as the image.
-    pub disk: &'a dyn Medium,
+    pub disk: &'a (dyn Medium + Sync),
     /// What is told.
     pub progress: &'a dyn Progress,
     /// Whether it is to end.
@@ -131,7 +132,7 @@ impl Job<'_> {
             super::room::check(self.disk)?;
         }
         self.clear_end()?;
-        self.each_chunk("writing", &mut buffers, |chunk, wanted, there| {
+        self.write_each(&mut buffers, |chunk, wanted, there| {
             let differs = match mode {
                 Mode::Whole => true,
                 Mode::Delta => {
@@ -146,11 +147,7 @@ impl Job<'_> {
             Ok(())
         })?;
         self.sync()?;
-        self.each_chunk("reading back", &mut buffers, |chunk, wanted, there| {
-            self.compare(wanted, there, chunk.start)?;
-            done.verified = done.verified.saturating_add(as_u64(wanted.len()));
-            Ok(())
-        })?;
+        done.verified = read_back(self)?;
         // Nothing is left but what makes it start: boot loaders before the first partition, and then the tables.
         let len = head.len();
         let tables = len.min(len_of(PIECE));
@@ -176,14 +173,13 @@ impl Job<'_> {
     }
 
     /// Does something with each piece of the image, and a buffer for what the disk has there; the progress is told.
-    fn each_chunk(
+    fn write_each(
         &self,
-        what: &str,
         buffers: &mut (Buffer, Buffer),
         mut work: impl FnMut(Range<u64>, &[u8], &mut [u8]) -> Result<()>,
     ) -> Result<()> {
         let size = |chunk: &Range<u64>| chunk.end.saturating_sub(chunk.start);
-        let task = self.progress.start(what, Some(self.chunks().map(|chunk| size(&chunk)).sum()));
+        let task = self.progress.start("writing", Some(self.chunks().map(|chunk| size(&chunk)).sum()));
         for chunk in self.chunks() {
             self.must_go_on()?;
             let bytes = size(&chunk);
@@ -197,7 +193,7 @@ impl Job<'_> {
     }
 
     /// The used ranges behind the head, in pieces.
-    fn chunks(&self) -> impl Iterator<Item = Range<u64>> {
+    pub(super) fn chunks(&self) -> impl Iterator<Item = Range<u64>> {
         let end = self.padded();
         let behind = self
             .used
@@ -221,7 +217,7 @@ impl Job<'_> {
     }
 
     /// The image from an offset on; zeros behind its end.
-    fn read_image(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
+    pub(super) fn read_image(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
         let there = len_of(self.image.len().saturating_sub(offset)).min(buffer.len());
         let (bytes, behind) = buffer.split_at_mut(there);
         behind.fill(0);
@@ -230,15 +226,7 @@ impl Job<'_> {
 
     fn compare(&self, wanted: &[u8], there: &mut [u8], offset: u64) -> Result<()> {
         self.disk.read(there, offset).map_err(disk("reading", offset))?;
-        if wanted == there {
-            return Ok(());
-        }
-        let place = wanted.iter().zip(there.iter()).position(|(one, other)| one != other).unwrap_or_default();
-        Err(FlashError::Differs {
-            at: offset.saturating_add(as_u64(place)),
-            start: offset,
-            len: as_u64(wanted.len()),
-        })
+        same(wanted, there, offset)
     }
 
     /// Zeros over so many bytes.
@@ -262,7 +250,7 @@ impl Job<'_> {
         self.disk.sync().map_err(disk("writing", 0))
     }
 
-    fn must_go_on(&self) -> Result<()> {
+    pub(super) fn must_go_on(&self) -> Result<()> {
         if self.interrupt.is_raised() { Err(FlashError::Stopped) } else { Ok(()) }
     }
 }
@@ -271,10 +259,10 @@ pub(super) fn disk(doing: &'static str, at: u64) -> impl Fn(io::Error) -> FlashE
     move |source| FlashError::Disk { doing, at, source }
 }
 
-fn len_of(bytes: u64) -> usize {
+pub(super) fn len_of(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
-fn as_u64(len: usize) -> u64 {
+pub(super) fn as_u64(len: usize) -> u64 {
     u64::try_from(len).unwrap_or(u64::MAX)
 }

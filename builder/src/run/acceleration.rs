@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -96,13 +96,13 @@ fn run(board: &Board, accelerator: Accelerator, files: &Path, within: Duration) 
     let Guest { option, code, device, wanted } = guest(board.architecture)?;
     let file = files.join(format!("guest-{}", board.architecture));
     fs::write(&file, code).ok()?;
-    let mut command = Command::new(program(board).0);
+    let mut command = process::qemu(program(board).0);
     command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-m", "64"]);
     command.args(["-M", &board.qemu.machine]).args(accelerator.arguments(board));
     command.args(device).arg(option).arg(escaped(&file));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let begun = Instant::now();
-    let mut child = command.spawn().ok()?;
+    let mut child = process::spawn(command, None).ok()?;
     let status = wait(&mut child, within);
     let took = begun.elapsed();
     process::end(&mut child);
@@ -196,7 +196,7 @@ mod tests {
         let (boards, dir) = (Boards::load(None).unwrap(), tempfile::tempdir().unwrap());
         for board in ["pc", "cm4"] {
             let board = boards.get(board).unwrap();
-            if Command::new(program(board).0).arg("--version").output().is_err() {
+            if process::qemu(program(board).0).arg("--version").output().is_err() {
                 eprintln!("SKIPPED: {} is not installed", program(board).0);
                 continue;
             }

@@ -37,11 +37,13 @@ pub struct Boot {
     pub phase: Option<Phase>,
     /// What it waits for, or why it has failed.
     pub reason: String,
+    /// When it was Ready or failed, in seconds since the machine was switched on. A node that tries again has none.
+    pub ended: Option<u64>,
 }
 
 impl Default for Boot {
     fn default() -> Self {
-        Self { status: Status::Booting, phase: None, reason: String::new() }
+        Self { status: Status::Booting, phase: None, reason: String::new(), ended: None }
     }
 }
 
@@ -64,18 +66,18 @@ impl Boot {
         }
         let line = line.trim();
         if line == ReportStatus::Ready.sentinel() {
-            *self = Self { status: Status::Ready, phase: None, reason: String::new() };
+            *self = Self { status: Status::Ready, ended: Some(at), ..Self::default() };
             return true;
         }
         if line == ReportStatus::Failed.sentinel() {
-            self.status = Status::Failed;
+            (self.status, self.ended) = (Status::Failed, Some(at));
             return true;
         }
         if line.contains("Kernel panic - not syncing") {
-            return self.fail(line);
+            return self.fail(line, at);
         }
         if line.contains("You are in emergency mode") {
-            return self.fail(EMERGENCY);
+            return self.fail(EMERGENCY, at);
         }
         if let Some(why) = line.strip_prefix(WRONG) {
             self.reason = cut(why.trim());
@@ -89,8 +91,8 @@ impl Boot {
     }
 
     /// The machine has ended, or said that it will not go on.
-    pub fn fail(&mut self, why: &str) -> bool {
-        self.status = Status::Failed;
+    pub fn fail(&mut self, why: &str, at: u64) -> bool {
+        (self.status, self.ended) = (Status::Failed, Some(at));
         self.reason = cut(why);
         true
     }
@@ -109,7 +111,7 @@ impl Boot {
         let Some((name, what)) = rest.split_once(": ") else { return false };
         if what == "started" {
             // A run that failed tries again.
-            self.status = Status::Running;
+            (self.status, self.ended) = (Status::Running, None);
             self.phase = Some(Phase { place: cut(&format!("{place}]")), name: cut(name), since: at });
             self.reason.clear();
             return true;
@@ -150,7 +152,7 @@ mod tests {
         ]);
         let phase = Phase { place: "[4/9]".to_owned(), name: "data disk".to_owned(), since: 3 };
         let reason = "waiting for the disk k8s-data".to_owned();
-        assert_eq!(boot, Boot { status: Status::Running, phase: Some(phase), reason });
+        assert_eq!(boot, Boot { status: Status::Running, phase: Some(phase), reason, ended: None });
     }
 
     #[test]
@@ -163,8 +165,23 @@ mod tests {
         assert_eq!((boot.status, boot.reason.as_str()), (Status::Failed, "no disk has the label"));
         assert_eq!(heard(&["x Kernel panic - not syncing: IO-APIC"]).status, Status::Failed);
         assert_eq!(heard(&["You are in emergency mode. After logging in, type"]).reason, EMERGENCY);
-        // The node tries again by itself.
-        assert_eq!(heard(&[failed[0], failed[1], "hcimage: [1/9] host: started"]).status, Status::Running);
+    }
+
+    #[test]
+    fn a_node_that_tries_again_ends_when_that_does() {
+        let mut lines = vec!["hcimage: [1/9] host: started", "HCIMAGE-REPORT-END failed"];
+        let ended = |lines: &[&str]| {
+            let boot = heard(lines);
+            (boot.status, boot.ended)
+        };
+        assert_eq!(ended(&lines), (Status::Failed, Some(1)));
+        lines.push("hcimage: [1/9] host: started");
+        assert_eq!(ended(&lines), (Status::Running, None));
+        lines.push("HCIMAGE-REPORT-END ready");
+        assert_eq!(ended(&lines), (Status::Ready, Some(3)));
+        // What follows is of a node that is Ready.
+        lines.push("Kernel panic - not syncing");
+        assert_eq!(ended(&lines), (Status::Ready, Some(3)));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use hc_firstboot::seed::{DataDisk, Format};
 
 use super::machine::{Disk, DiskFormat};
+use super::process::found;
 use super::vm::{VmError, io_error, not_started};
 
 const QEMU_IMG: (&str, &str) = ("qemu-img", "qemu-utils");
@@ -31,18 +32,11 @@ pub(super) fn data_disk(wanted: &DataDisk, size: u64, path: PathBuf) -> Result<D
     let file = File::options().write(true).create_new(true).open(&path);
     file.and_then(|file| file.set_len(size)).map_err(io_error("making a data disk"))?;
     if wanted.format == Format::Never {
-        let mut command = Command::new(found(MKE2FS.0));
+        let mut command = Command::new(found(MKE2FS.0).unwrap_or_else(|| MKE2FS.0.into()));
         command.args(["-q", "-F", "-t", "ext4", "-L", wanted.label.as_str()]).arg(&path);
         run(command, MKE2FS)?;
     }
     Ok(Disk { path, format: DiskFormat::Raw })
-}
-
-/// Debian has it where a plain user does not look.
-fn found(name: &str) -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let dirs = std::env::split_paths(&path).chain(["/usr/sbin", "/sbin"].map(PathBuf::from));
-    dirs.map(|dir| dir.join(name)).find(|file| file.is_file()).unwrap_or_else(|| name.into())
 }
 
 fn run(mut command: Command, program: (&'static str, &'static str)) -> Result<(), VmError> {

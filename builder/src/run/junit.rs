@@ -13,6 +13,14 @@ pub struct Case {
     pub failure: Option<(String, String)>,
 }
 
+impl Case {
+    /// That of a node of which the run has not seen the end yet.
+    pub fn unseen(node: &str) -> Self {
+        let why = "the run has ended before its time, or goes on".to_owned();
+        Self { node: node.to_owned(), seconds: 0, failure: Some((why, String::new())) }
+    }
+}
+
 /// The file. All texts may be foreign.
 pub fn render(cluster: &str, seconds: u64, cases: &[Case]) -> String {
     let failures = cases.iter().filter(|case| case.failure.is_some()).count();

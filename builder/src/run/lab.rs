@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use hc_common::value::MacAddress;
 
@@ -37,7 +37,7 @@ impl LabNetwork {
         let switch = Switch::new();
         let port = switch.plug_in().map_err(io_error("opening the switch"))?;
         let expected = Expected::open()?;
-        let mut command = Command::new(qemu.0);
+        let mut command = process::qemu(qemu.0);
         command.args(["-M", "none", "-nodefaults", "-no-user-config", "-display", "none"]);
         command.args(["-netdev", &router.netdev(NETDEV, is_online)]);
         command.args(["-netdev", &format!("hubport,id=h0,hubid=0,netdev={NETDEV}")]);

@@ -118,7 +118,7 @@ pub struct Forward {
 /// QEMU's command line; what it needs besides the image and the disks is put into the directory `files`.
 pub(super) fn command(machine: &Machine, files: &Path) -> Result<Command, VmError> {
     let qemu = &machine.board.qemu;
-    let mut command = Command::new(program(machine.board).0);
+    let mut command = process::qemu(program(machine.board).0);
     command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
     command.args(["-M", &qemu.machine, "-m"]).arg(machine.memory.to_string());
     command.args(machine.accelerator.arguments(machine.board));

@@ -34,8 +34,6 @@ pub struct RunningNode {
     pub ports: BTreeMap<Service, u16>,
     /// The file with its console.
     pub console: PathBuf,
-    /// How many seconds it took until it was Ready, or failed.
-    pub took: Option<u64>,
     pub(super) services: Vec<Service>,
     pub(super) mac: MacAddress,
     pub(super) vm: Option<Vm>,
@@ -63,7 +61,6 @@ impl RunningNode {
             address,
             ports: BTreeMap::new(),
             console,
-            took: None,
             services,
             mac,
             vm: Some(vm),
@@ -95,18 +92,15 @@ impl RunningNode {
         if !runs {
             *vm = None;
             if boot.status != Status::Off {
-                changed |= boot.fail("the machine has ended");
+                changed |= boot.fail("the machine has ended", at);
             }
-        }
-        if self.took.is_none() && matches!(self.boot.status, Status::Ready | Status::Failed) {
-            self.took = Some(at);
         }
         changed
     }
 
     /// What became of it, for a report.
     pub(super) fn case(&self, now: u64) -> Case {
-        let seconds = self.took.unwrap_or(now);
+        let seconds = self.boot.ended.unwrap_or(now);
         let why = match self.boot.status {
             Status::Ready => None,
             Status::Failed => Some("failed".to_owned()),

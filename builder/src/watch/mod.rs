@@ -87,7 +87,8 @@ pub fn watch(
     result
 }
 
-/// Asks one node again and again, at each address that it may have, until somebody there has its name.
+/// Asks one node again and again, at each address that it may have, until somebody there has its name: first at that of the cluster file,
+/// which no announcement can push out.
 fn keep_asking(
     index: usize,
     target: &Target,
@@ -99,13 +100,15 @@ fn keep_asking(
     while !stop.load(Ordering::Relaxed) {
         let found = discovered.addresses(&target.name);
         let mut seen = Seen::Nowhere { dns_sd: discovered.trouble() };
-        for address in target.address.into_iter().chain(found) {
+        let heard = found.into_iter().filter(|address| Some(*address) != target.address);
+        for address in target.address.into_iter().chain(heard) {
             seen = match asker.ask(address) {
                 Ok(status) if status.node.as_deref() == Some(&target.name) => Seen::Status(address, status),
                 Ok(status) => Seen::Other(address, status.node),
                 Err(why) => Seen::Silent(address, why),
             };
             if matches!(seen, Seen::Status(..)) {
+                discovered.has_answered(&target.name, address);
                 break;
             }
         }

@@ -20,13 +20,15 @@ impl Token {
     /// Reads the token file of k3s.
     pub fn load(sys: &dyn System, path: &Path) -> Result<Self, Failure> {
         let failed = |why: String| {
-            let what = format!("reading the join token {}: {why}", path.display());
+            // `token: ...` and `K10...` would be masked wherever a log is shown.
+            let what = format!("reading the join token in {} failed ({why})", path.display());
             Failure::new(what, "build the image again and flash it")
         };
         let bytes = sys.read(path).map_err(|e| failed(e.to_string()))?;
         let text = String::from_utf8_lossy(&bytes);
-        Self::parse(text.trim())
-            .ok_or_else(|| failed("expected the form K10<hash>::<user>:<password>".to_owned()))
+        Self::parse(text.trim()).ok_or_else(|| {
+            failed("it has not the form of k3s' tokens, K10 with a hash, a user and a password".to_owned())
+        })
     }
 
     fn parse(text: &str) -> Option<Self> {

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
@@ -55,9 +55,9 @@ impl Board {
         (now.id != id).then(|| Arc::clone(&now))
     }
 
-    /// Looks at the file until the time of the page is over: so long after the node was first seen Ready.
+    /// Looks at the file until the time of the page is over: so long after the report says that the node is Ready. That is the
+    /// report's own time, since this process may have been started again meanwhile.
     pub(super) fn watch(&self) {
-        let mut ready: Option<Instant> = None;
         loop {
             if let Some(status) = Status::read(&self.file) {
                 let mut now = self.lock();
@@ -67,9 +67,9 @@ impl Board {
                 }
             }
             let view = &self.now().view;
-            ready = (view.status == RunStatus::Ready).then(|| ready.unwrap_or_else(Instant::now));
-            let stays = Duration::from_secs(view.page_minutes.unwrap_or(0).saturating_mul(60));
-            if ready.is_some_and(|ready| ready.elapsed() >= stays) {
+            let age = RealSystem.uptime().as_secs().saturating_sub(view.uptime);
+            let stays = view.page_minutes.unwrap_or(0).saturating_mul(60);
+            if view.status == RunStatus::Ready && age >= stays {
                 return;
             }
             thread::sleep(INTERVAL);

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use super::own_secrets::own_secrets;
+use super::own_secrets::OwnSecrets;
 use super::{date, view::hide};
 use crate::durable;
 use crate::mask::mask;
@@ -34,7 +34,7 @@ fn logs(k3s: Option<&'static str>) -> Vec<(&'static str, Vec<&'static str>)> {
 
 /// Saves the logs' tails durably. An error is the reason in words: the report on the FAT partition has the failure anyway.
 pub(crate) fn save_last_words(sys: &dyn System, k3s: Option<&'static str>) -> Result<(), String> {
-    let secrets = own_secrets(sys);
+    let secrets = OwnSecrets::default().now(sys);
     let mut text = format!("# Saved by hcimage when the first boot failed, {}\n", date(sys.now()));
     for (name, arguments) in logs(k3s) {
         // Writing to a String cannot fail.

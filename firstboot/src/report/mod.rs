@@ -14,7 +14,7 @@ pub use date::date;
 pub use last_words::LAST_WORDS_PATH;
 pub(crate) use last_words::save_last_words;
 pub use live::LIVE_PATH;
-pub use node::Versions;
+pub use node::{Known, Versions};
 pub use own_secrets::{SECRET_DIRS, secrets_of_text};
 pub use text::{ReportStatus, render};
 pub use view::{ClusterView, RoleName, RunStatus, SCHEMA, View};

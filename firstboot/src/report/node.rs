@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::own_secrets::OwnSecrets;
 use crate::links;
 use crate::seed::{Role, Seed};
 use crate::state::OtherNode;
@@ -22,8 +23,24 @@ pub struct Versions {
     pub os: Option<String>,
 }
 
+/// What a report says of the node itself, and hides of it. It is looked for when a phase begins, since that starts a program; what a
+/// phase changes is news at the next one.
+#[derive(Debug, Default)]
+pub struct Known {
+    pub(super) addresses: Vec<String>,
+    pub(super) versions: Versions,
+    pub(super) secrets: OwnSecrets,
+}
+
+impl Known {
+    /// Looks for what is so now; for secrets it is looked each time.
+    pub(crate) fn look(&mut self, sys: &dyn System, seed: Option<&Seed>) {
+        (self.addresses, self.versions) = (addresses(sys, seed), versions(sys, seed));
+    }
+}
+
 /// The versions now.
-pub(super) fn versions(sys: &dyn System, seed: Option<&Seed>) -> Versions {
+fn versions(sys: &dyn System, seed: Option<&Seed>) -> Versions {
     let read = |path: &str| {
         let bytes = sys.read(Path::new(path)).ok()?;
         Some(String::from_utf8_lossy(&bytes).trim().to_owned())
@@ -43,7 +60,7 @@ fn pretty_name(os_release: &str) -> Option<String> {
 }
 
 /// The addresses at which the node can be reached, best first; none where that cannot be asked.
-pub(super) fn addresses(sys: &dyn System, seed: Option<&Seed>) -> Vec<String> {
+fn addresses(sys: &dyn System, seed: Option<&Seed>) -> Vec<String> {
     let links = links::all(sys).unwrap_or_default();
     links::reachable(&links, seed.map(|seed| &seed.network)).iter().map(ToString::to_string).collect()
 }

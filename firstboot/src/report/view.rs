@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::node::{Versions, addresses, others, versions};
-use super::own_secrets::own_secrets;
+use super::node::{Known, Versions, others};
 use crate::mask::{STARS, mask};
 use crate::phase_error::Failure;
 use crate::seed::{Role, Seed};
@@ -139,14 +138,26 @@ impl View {
 
     /// The view now, without the node's own secrets.
     pub fn now(sys: &dyn System, state: Option<&State>, seed: Option<&Seed>) -> Self {
+        let mut known = Known::default();
+        known.look(sys, seed);
+        Self::with(&mut known, sys, state, seed)
+    }
+
+    /// The same with what is known of the node from before, which saves a phase the time to look for it.
+    pub(crate) fn with(
+        known: &mut Known,
+        sys: &dyn System,
+        state: Option<&State>,
+        seed: Option<&Seed>,
+    ) -> Self {
         let view = Self {
             uptime: sys.uptime().as_secs(),
-            addresses: addresses(sys, seed),
-            versions: versions(sys, seed),
+            addresses: known.addresses.clone(),
+            versions: known.versions.clone(),
             log: sys.log_tail(),
             ..Self::new(state, seed, sys.now())
         };
-        let mut view = view.without(&own_secrets(sys));
+        let mut view = view.without(&known.secrets.now(sys));
         // Own secrets have no form, so they were taken out first, while they were whole.
         view.log.iter_mut().for_each(|line| *line = cut(&mask(line)));
         view

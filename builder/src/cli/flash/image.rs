@@ -2,16 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
 use hc_common::text::printable::printable;
 
 use crate::board::Boards;
-use crate::flash::shell_word;
-use crate::local_file;
-use crate::session::{Destination, Project};
+use crate::session::Project;
 use crate::value::Hostname;
 
 use super::super::build_args::library;
+use super::super::build_first::Images;
 use super::super::output::Usage;
 use super::NodeArgs;
 
@@ -46,37 +44,8 @@ impl NodeArgs {
             );
         };
         let board = Some(node.board.clone());
-        let destination =
-            Destination { path: self.output.clone(), overwrite: true, ..Destination::default() };
-        let path = destination.node_image(&name);
-        if let Some(why) = self.must_build(&path) {
-            self.build(&project, &destination, &why)?;
-        }
-        Ok(Chosen { path, board })
-    }
-
-    /// Why the image is not the one that a build would make now, as far as the times of files tell.
-    fn must_build(&self, image: &Path) -> Option<String> {
-        if !image.exists() {
-            return Some(format!("there is no {} yet", image.display()));
-        }
-        // The build itself writes the lock before the image.
-        let inputs = [self.cluster.as_path(), self.sources.lock()];
-        let newer = inputs.into_iter().find(|input| local_file::is_older(image, input));
-        newer.map(|input| format!("{} is newer than {}", input.display(), image.display()))
-    }
-
-    fn build(&self, project: &Project, destination: &Destination, why: &str) -> anyhow::Result<()> {
-        let why = printable(why).into_owned();
-        if std::env::var_os("SUDO_UID").is_some() {
-            let file = shell_word(&self.cluster);
-            bail!(
-                "{why}: first run `hcimage build {file} --overwrite` as yourself; what is built with sudo would belong to root"
-            );
-        }
-        let session = super::super::session()?.offline(self.offline);
-        session.cx().progress.message(&format!("building the cluster's images: {why}"));
-        session.build(project, &self.sources.sources()?, destination)?;
-        Ok(())
+        let images = Images { file: &self.cluster, dir: self.output.clone() };
+        self.build_first.make_current(&project, &images, [&name])?;
+        Ok(Chosen { path: images.destination().node_image(&name), board })
     }
 }

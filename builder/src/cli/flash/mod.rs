@@ -9,7 +9,8 @@ use std::path::PathBuf;
 
 use crate::turing_pi::{Host, Slot};
 
-use super::build_args::{CLUSTER_FILE, SourceArgs};
+use super::build_args::CLUSTER_FILE;
+use super::build_first::BuildFirstArgs;
 
 /// Write an image to a card or disk, and read it back
 ///
@@ -67,11 +68,8 @@ struct NodeArgs {
     /// The directory of the cluster's images [default: out]
     #[arg(long, short, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// Build from the cache alone: use no network
-    #[arg(long)]
-    offline: bool,
     #[command(flatten)]
-    sources: SourceArgs,
+    build_first: BuildFirstArgs,
 }
 
 const EXAMPLES: &str = "Examples:

@@ -10,6 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hc_firstboot::arp::Mac;
 use hc_firstboot::phase::{Phase, all};
+use hc_firstboot::report::Known;
 use hc_firstboot::seed::Seed;
 use hc_firstboot::state::{PhaseName, State};
 use hc_firstboot::sys::{Command, Output, RealSystem, Space, Stat, System, TlsError, TlsRequest};
@@ -114,6 +115,7 @@ impl NodeOnCluster {
             last_seen: None,
             started: RealSystem.uptime(),
             deadline: RealSystem.uptime() + Duration::from_secs(60),
+            known: Known::default(),
         };
         phase.apply(&mut cx).and_then(|()| phase.verify(&cx)).map_err(|error| match error {
             PhaseError::Retry(failure) => failure.what,
