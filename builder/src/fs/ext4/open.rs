@@ -9,6 +9,7 @@ use super::io::changes::Changes;
 use super::io::device::Device;
 use super::io::runtime::FixedRuntime;
 use super::ops::handle::Ext4;
+use super::volume::blocks::Volume;
 use super::volume::mount::mount;
 use crate::disk::Window;
 use crate::fs::{FsError, Result};
@@ -40,12 +41,11 @@ impl Ext4 {
         }
         let sb = superblock::check(reader.as_ref(), purpose)?;
         let runtime = Arc::new(FixedRuntime::new(now, &sb.uuid));
-        let opened = Self::new(mount(&reader, &runtime)?, reader, runtime.clone(), window.clone(), false);
-        let sound = preflight::check(&opened.volume, purpose)?;
+        // Before the crate opens it, whose words for damage are others.
+        let sound = preflight::check(&Volume::new(reader.clone(), sb, runtime.clone()), purpose)?;
         if !writable {
-            return Ok(opened);
+            return Ok(Self::new(mount(&reader, &runtime)?, reader, runtime, window, false));
         }
-        drop(opened);
         let device = Arc::new(Device::writable(window.clone()));
         let mut opened = Self::new(mount(&device, &runtime)?, device, runtime, window, true);
         opened.sound = sound;

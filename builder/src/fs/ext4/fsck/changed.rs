@@ -89,7 +89,8 @@ fn check_groups(both: &Both<'_>, numbers: &mut BTreeSet<u32>) -> Result<()> {
             both.before.inode_bitmap(&before).map_err(reading)?,
             both.after.inode_bitmap(&after).map_err(reading)?,
         );
-        let differ = (0..both.after.sb.inodes_per_group).filter(|index| old.is_used(*index) != new.is_used(*index));
+        let differ =
+            (0..both.after.sb.inodes_per_group).filter(|index| old.is_used(*index) != new.is_used(*index));
         numbers.extend(differ.map(|index| inodes::inode_number(both.after, number, index)));
     }
     let sb = both.after.superblock().map_err(|error| convert(error, "the superblock"))?;
@@ -163,12 +164,12 @@ fn check_touched(volume: &Volume, claims: &Claims, own: &mut Claims, touched: &[
     let size = u64::from(volume.sb.block_size());
     for range in touched {
         for block in range.start / size..range.end.div_ceil(size) {
-            let explained = block < head
-                || tables.contains(&block)
-                || own.is_claimed(block)
-                || !claims.is_claimed(block);
+            let explained =
+                block < head || tables.contains(&block) || own.is_claimed(block) || !claims.is_claimed(block);
             if !explained {
-                return Err(corrupt(format!("block {block} was written, but belongs to nothing that changed")));
+                return Err(corrupt(format!(
+                    "block {block} was written, but belongs to nothing that changed"
+                )));
             }
         }
     }

@@ -4,7 +4,7 @@ use super::directory::{self, damaged, text};
 use super::inodes::Inodes;
 use crate::fs::Result;
 use crate::fs::ext4::error::{convert, corrupt};
-use crate::fs::ext4::layout::directory_block::kind;
+use crate::fs::ext4::layout::directory_block::{UNKNOWN, kind};
 use crate::fs::ext4::layout::inode::{DIR, ROOT};
 use crate::fs::ext4::volume::blocks::Volume;
 
@@ -30,12 +30,15 @@ pub(super) fn check(volume: &Volume, inodes: &mut Inodes) -> Result<()> {
                 let (text, inode) = (text(entry.name), entry.inode);
                 return Err(damaged(&dir, format!("{text} names inode {inode}, which is not in use")));
             };
-            if kind(format) != entry.kind {
+            if ![UNKNOWN, kind(format)].contains(&entry.kind) {
                 return Err(damaged(&dir, format!("{} has another kind than its inode", text(entry.name))));
             }
             if format == DIR {
                 if !inodes.enter(entry.inode) {
-                    return Err(damaged(&dir, format!("{} is a directory with a second name", text(entry.name))));
+                    return Err(damaged(
+                        &dir,
+                        format!("{} is a directory with a second name", text(entry.name)),
+                    ));
                 }
                 waiting.push(Dir { number: entry.inode, above: number });
             }

@@ -10,7 +10,7 @@ use std::hash::{DefaultHasher, Hasher};
 
 use super::htree;
 use crate::fs::ext4::error::{convert, corrupt};
-use crate::fs::ext4::layout::directory_block::{self, DIRECTORY, Entry};
+use crate::fs::ext4::layout::directory_block::{self, DIRECTORY, Entry, UNKNOWN};
 use crate::fs::ext4::layout::inode::{INDEX, Inode};
 use crate::fs::ext4::volume::blocks::Volume;
 use crate::fs::{FsError, Result};
@@ -28,10 +28,13 @@ pub(super) fn check(
         found(entry)
     })?;
     hashes.sort_unstable();
-    let again: HashSet<u64> = hashes.windows(2).filter_map(|pair| match pair {
-        [first, second] if first == second => Some(*first),
-        _ => None,
-    }).collect();
+    let again: HashSet<u64> = hashes
+        .windows(2)
+        .filter_map(|pair| match pair {
+            [first, second] if first == second => Some(*first),
+            _ => None,
+        })
+        .collect();
     if !again.is_empty() {
         // Only now the names themselves are kept: a directory may have a million.
         let mut names = HashSet::new();
@@ -96,7 +99,8 @@ fn in_block(
 }
 
 fn check_dot(dir: &Inode, entry: Entry<'_>, name: &[u8], inode: Option<u32>) -> Result<()> {
-    if entry.name == name && entry.kind == DIRECTORY && inode.is_none_or(|inode| inode == entry.inode) {
+    let kind = matches!(entry.kind, UNKNOWN | DIRECTORY);
+    if entry.name == name && kind && inode.is_none_or(|inode| inode == entry.inode) {
         return Ok(());
     }
     Err(damaged(dir, format!("its entry `{}` is missing or wrong", String::from_utf8_lossy(name))))

@@ -64,7 +64,8 @@ impl Walk<'_, '_> {
         for index in 0..count {
             let logical = node.logical(index).map_err(|error| self.converted(error))?;
             if index == 0 && first.is_some_and(|first| first != logical) {
-                return Err(self.damaged(format!("a node that begins with block {logical}, not where its index says")));
+                return Err(self
+                    .damaged(format!("a node that begins with block {logical}, not where its index says")));
             }
             if u64::from(logical) < self.mapped.end {
                 return Err(self.damaged(format!("they overlap at block {logical}")));
@@ -117,7 +118,11 @@ impl Walk<'_, '_> {
             return Ok(());
         };
         let bytes = self.volume.read_block(block.into()).map_err(|error| self.converted(error))?;
-        bytes.as_chunks::<4>().0.iter().try_for_each(|word| self.pointer(u32::from_le_bytes(*word), below, logical))
+        bytes
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .try_for_each(|word| self.pointer(u32::from_le_bytes(*word), below, logical))
     }
 
     fn claim(&mut self, run: Run) -> Result<()> {

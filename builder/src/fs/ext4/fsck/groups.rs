@@ -15,9 +15,10 @@ use crate::fs::ext4::volume::groups::Group;
 
 /// A group by its number; an error where its descriptor does not match its checksum.
 pub(super) fn group(volume: &Volume, number: u32) -> Result<Group> {
-    let group = volume.group(number).map_err(|error| convert(error, &format!("the descriptor of group {number}")))?;
+    let group =
+        volume.group(number).map_err(|error| convert(error, &format!("the descriptor of group {number}")))?;
     if !group.is_sound(volume.checksums) {
-        return Err(corrupt(format!("the descriptor of group {number} does not match its checksum")));
+        return Err(corrupt(format!("the group descriptor of group {number} does not match its checksum")));
     }
     Ok(group)
 }
@@ -34,10 +35,8 @@ pub(super) fn check_bitmaps(volume: &Volume, group: &Group) -> Result<()> {
     let reading = |error| convert(error, &format!("the bitmaps of group {number}"));
     let blocks = volume.block_bitmap(group).map_err(reading)?.count_free(volume.group_len(number));
     let inodes = volume.inode_bitmap(group).map_err(reading)?.count_free(volume.sb.inodes_per_group);
-    let counts = [
-        ("blocks", group.descriptor.free_blocks, blocks),
-        ("inodes", group.descriptor.free_inodes, inodes),
-    ];
+    let counts =
+        [("blocks", group.descriptor.free_blocks, blocks), ("inodes", group.descriptor.free_inodes, inodes)];
     for (what, said, found) in counts {
         if said != found {
             return Err(corrupt(format!(
@@ -50,10 +49,8 @@ pub(super) fn check_bitmaps(volume: &Volume, group: &Group) -> Result<()> {
 
 /// A bitmap that was never written is marked by a flag of its group, and its block holds nothing.
 fn check_group_sums(volume: &Volume, group: &Group) -> Result<()> {
-    let found = [
-        ("block", volume.block_bitmap_is_sound(group)),
-        ("inode", volume.inode_bitmap_is_sound(group)),
-    ];
+    let found =
+        [("block", volume.block_bitmap_is_sound(group)), ("inode", volume.inode_bitmap_is_sound(group))];
     for (what, sound) in found {
         let number = group.number;
         if !sound.map_err(|error| convert(error, &format!("the {what} bitmap of group {number}")))? {

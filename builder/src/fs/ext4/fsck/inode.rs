@@ -9,7 +9,7 @@ use super::claims::{Claims, Owner};
 use super::extents::{self, Mapped};
 use crate::fs::ext4::error::{convert, corrupt};
 use crate::fs::ext4::layout::extent_node::Run;
-use crate::fs::ext4::layout::features::{self, DIR_INDEX, EXT_ATTR, RESIZE_INODE};
+use crate::fs::ext4::layout::features::{self, DIR_INDEX, EXT_ATTR};
 use crate::fs::ext4::layout::inode::{
     BASE, BLOCK_LEN, DIR, EXTENTS, HUGE_FILE, INDEX, Inode, REGULAR, ROOT, SPECIAL, SYMLINK,
 };
@@ -17,7 +17,8 @@ use crate::fs::ext4::layout::{xattr_block, xattr_entries};
 use crate::fs::ext4::volume::blocks::Volume;
 use crate::fs::{FsError, Result};
 
-/// The inode whose blocks are kept for more descriptors: one block of pointers, which lead to what is the groups'.
+/// The inode whose blocks are kept for more descriptors: one block of pointers, which lead to what is the groups'. Without
+/// the feature it may still be there.
 const RESIZE: u32 = 7;
 /// Flags (`i_flags`) that only features which are refused bring: encrypt, verity, ea_inode, inline_data, casefold.
 const FLAGS_OF_REFUSED_FEATURES: u32 = 0x800 | 0x10_0000 | 0x20_0000 | 0x1000_0000 | 0x4000_0000;
@@ -83,7 +84,7 @@ pub(super) fn visit(volume: &Volume, inode: &Inode, visit: &mut Visit<'_>) -> Re
     if attributes != 0 {
         visit.attributes(owner, attributes, users(volume, inode)?)?;
     }
-    if inode.number == RESIZE && volume.features.has_compat(RESIZE_INODE) {
+    if inode.number == RESIZE {
         for word in inode.block().as_chunks().0.iter().filter(|word| **word != [0; 4]) {
             visit.blocks(owner, Run { start: u32::from_le_bytes(*word).into(), len: 1 })?;
         }
@@ -112,14 +113,17 @@ fn users(volume: &Volume, inode: &Inode) -> Result<u32> {
         )));
     }
     if !xattr_block::has_sound_entries(&block) {
-        return Err(corrupt(format!("block {place} with extended attributes of inode {number} contradicts itself")));
+        return Err(corrupt(format!(
+            "block {place} with extended attributes of inode {number} contradicts itself"
+        )));
     }
     xattr_block::users(&block).map_err(reading)
 }
 
 /// Refuses an inode that is of another form than the features of the file system allow.
 fn check_form(volume: &Volume, inode: &Inode) -> Result<()> {
-    let may_have_tree = inode.format() == DIR && (volume.features.has_compat(DIR_INDEX) || !volume.csum.enabled);
+    let may_have_tree =
+        inode.format() == DIR && (volume.features.has_compat(DIR_INDEX) || !volume.csum.enabled);
     if inode.flags() & FLAGS_OF_REFUSED_FEATURES != 0 || (inode.has(INDEX) && !may_have_tree) {
         return Err(damaged(inode, &format!("it has the flags {:#x}, which it cannot have", inode.flags())));
     }
@@ -156,7 +160,12 @@ fn check_kind(volume: &Volume, inode: &Inode) -> Result<()> {
 
 /// The target of a link has the length that the inode says, and no NUL.
 fn check_target(volume: &Volume, inode: &Inode) -> Result<()> {
-    let wrong = || damaged(inode, &format!("it is a symbolic link with a target that does not have {} bytes", inode.size()));
+    let wrong = || {
+        damaged(
+            inode,
+            &format!("it is a symbolic link with a target that does not have {} bytes", inode.size()),
+        )
+    };
     let len = usize::try_from(inode.size()).map_err(|_| wrong())?;
     let reading = |error| convert(error, &format!("the target of the link in inode {}", inode.number));
     let bytes = if volume.is_short_link(inode) {
@@ -184,7 +193,8 @@ fn check_size(volume: &Volume, inode: &Inode, mapped: &Mapped) -> Result<()> {
             if size == 0 || !size.is_multiple_of(block) {
                 return wrong("but a directory is made of whole blocks");
             }
-            let ahead = u64::from(volume.dir_blocks_ahead().map_err(|error| convert(error, "the superblock"))?);
+            let ahead =
+                u64::from(volume.dir_blocks_ahead().map_err(|error| convert(error, "the superblock"))?);
             let blocks = size / block;
             if mapped.written_end != mapped.end || mapped.blocks != mapped.end {
                 return wrong("and is a directory with holes or blocks that were never written");

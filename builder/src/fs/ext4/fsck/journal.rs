@@ -114,8 +114,10 @@ fn must_be_complete(fs: &Filesystem) -> Result<()> {
     }
     let plan = fs_ext4::journal::walk(fs, &journal).map_err(damaged)?;
     let next = plan.next_sequence.unwrap_or(journal.sequence);
-    let inode =
-        fs.read_inode_raw(fs.sb.journal_inode).and_then(|raw| fs_ext4::inode::Inode::parse(&raw)).map_err(damaged)?;
+    let inode = fs
+        .read_inode_raw(fs.sb.journal_inode)
+        .and_then(|raw| fs_ext4::inode::Inode::parse(&raw))
+        .map_err(damaged)?;
     for number in journal.first..journal.max_len {
         let place = jbd2::journal_block_to_physical(fs, &inode, number.into()).map_err(damaged)?;
         let block =

@@ -8,7 +8,7 @@ use super::inode::is_reserved;
 use super::inodes::orphan_file;
 use crate::fs::Result;
 use crate::fs::ext4::error::{convert, corrupt};
-use crate::fs::ext4::layout::directory_block::{DIRECTORY, kind};
+use crate::fs::ext4::layout::directory_block::{DIRECTORY, UNKNOWN, kind};
 use crate::fs::ext4::layout::features::DIR_NLINK;
 use crate::fs::ext4::layout::inode::ROOT;
 use crate::fs::ext4::volume::blocks::Volume;
@@ -43,8 +43,12 @@ pub(super) struct Names {
 
 impl Names {
     pub(super) fn read(both: &Both<'_>, changed: &[Changed]) -> Result<Self> {
-        let mut names =
-            Self { counts: HashMap::new(), after: HashMap::new(), parents: HashMap::new(), added: Vec::new() };
+        let mut names = Self {
+            counts: HashMap::new(),
+            after: HashMap::new(),
+            parents: HashMap::new(),
+            added: Vec::new(),
+        };
         for inode in changed {
             let number = inode.number;
             let before = names.list(both.before, inode, Side::Before)?;
@@ -89,7 +93,9 @@ impl Names {
             self.check_links(both.after, number, known.get(&number).copied())?;
         }
         self.check_kinds(both.after, &known)?;
-        self.after.iter().try_for_each(|(dir, (parent, _))| self.check_parent(both.after, *dir, *parent, &known))
+        self.after
+            .iter()
+            .try_for_each(|(dir, (parent, _))| self.check_parent(both.after, *dir, *parent, &known))
     }
 
     fn check_links(&self, volume: &Volume, number: u32, inode: Option<&Changed>) -> Result<()> {
@@ -107,7 +113,8 @@ impl Names {
         let links = |side| inode.on(side).map_or(0, |inode| u32::from(inode.links()));
         let (before, after) = (links(Side::Before), links(Side::After));
         // With too many directories in it, a directory has one link.
-        let uncounted = |side, links| links == 1 && inode.is_dir(side) && volume.features.has_ro_compat(DIR_NLINK);
+        let uncounted =
+            |side, links| links == 1 && inode.is_dir(side) && volume.features.has_ro_compat(DIR_NLINK);
         let (was_uncounted, is_uncounted) = (uncounted(Side::Before, before), uncounted(Side::After, after));
         let fits = if inode.is_same() {
             was_uncounted
@@ -136,7 +143,9 @@ impl Names {
                 Some(changed) => changed.after.as_ref().map(|inode| inode.format()),
                 None => volume.inode(number).ok().map(|inode| inode.format()),
             };
-            if number < volume.sb.first_inode || found.map(kind) != Some(said) {
+            if number < volume.sb.first_inode
+                || !found.is_some_and(|format| [UNKNOWN, kind(format)].contains(&said))
+            {
                 return Err(corrupt(format!(
                     "directory inode {dir} has a name of inode {number} with the wrong kind {said}"
                 )));
@@ -146,14 +155,25 @@ impl Names {
     }
 
     /// The directory above names a directory, and the way up ends at the root.
-    fn check_parent(&self, volume: &Volume, dir: u32, parent: u32, known: &HashMap<u32, &Changed>) -> Result<()> {
+    fn check_parent(
+        &self,
+        volume: &Volume,
+        dir: u32,
+        parent: u32,
+        known: &HashMap<u32, &Changed>,
+    ) -> Result<()> {
         let wrong = || corrupt(format!("directory inode {dir}: its entry `..` is missing or wrong"));
         if dir == ROOT {
             return if parent == ROOT { Ok(()) } else { Err(wrong()) };
         }
         let is_old = known.get(&dir).is_some_and(|changed| changed.is_same());
         let named = match self.after.get(&parent) {
-            Some((_, list)) => list.iter().filter(|(_, inode, kind)| *inode == dir && *kind == DIRECTORY).count() == 1,
+            Some((_, list)) => {
+                list.iter()
+                    .filter(|(_, inode, kind)| *inode == dir && [UNKNOWN, DIRECTORY].contains(kind))
+                    .count()
+                    == 1
+            }
             // Its names are those that it had.
             None => is_old && self.parents.get(&dir) == Some(&parent),
         };

@@ -11,7 +11,8 @@ use fs_ext4::superblock::{EXT4_ERROR_FS, EXT4_VALID_FS, Superblock};
 use crate::disk::ByteSize;
 use crate::fs::ext4::error::{FIX_UNCLEAN, convert, corrupt};
 use crate::fs::ext4::layout::features::{
-    BIT64, DIR_INDEX, EXTRA_ISIZE, FLEX_BG, Features, HAS_JOURNAL, METADATA_CSUM, NEEDS_RECOVERY, ORPHAN_PRESENT,
+    BIT64, DIR_INDEX, EXTRA_ISIZE, FLEX_BG, Features, HAS_JOURNAL, METADATA_CSUM, NEEDS_RECOVERY,
+    ORPHAN_PRESENT,
 };
 use crate::fs::ext4::layout::superblock::{PLACE, RawSuperblock, SIZE};
 use crate::fs::{FsError, Result};
@@ -95,10 +96,14 @@ fn numbers(sb: &RawSuperblock) -> Result<()> {
         ));
     }
     if sb.revision() > 1 {
-        return Err(FsError::Unsupported { what: format!("an ext4 file system of revision {}", sb.revision()) });
+        return Err(FsError::Unsupported {
+            what: format!("an ext4 file system of revision {}", sb.revision()),
+        });
     }
     if features.has_incompat(BIT64) && sb.creator() == HURD {
-        return Err(FsError::Unsupported { what: "a file system of the Hurd with the feature 64bit".to_owned() });
+        return Err(FsError::Unsupported {
+            what: "a file system of the Hurd with the feature 64bit".to_owned(),
+        });
     }
     if features.has_compat(DIR_INDEX) && sb.hash_version() > LAST_HASH {
         return wrong(format!("the unknown hash {} for directories (s_def_hash_version)", sb.hash_version()));

@@ -174,7 +174,9 @@ mod tests {
     fn the_first_bit_is_found_in_any_range() {
         let mut bitmap = Bitmap::from_bytes(vec![0; 4]);
         bitmap.fill(9..11, true);
-        for (range, first) in [(0..32, Some(9)), (10..12, Some(10)), (11..32, None), (0..9, None), (9..9, None)] {
+        for (range, first) in
+            [(0..32, Some(9)), (10..12, Some(10)), (11..32, None), (0..9, None), (9..9, None)]
+        {
             assert_eq!(bitmap.first_used(range.clone()), first, "{range:?}");
         }
         let mut other = bitmap.clone();

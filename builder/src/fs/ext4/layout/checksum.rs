@@ -91,7 +91,12 @@ impl Checksums {
     }
 
     /// The checksum of an inode, given in parts, in which its own checksum fields hold zeros; none where none is kept.
-    pub(crate) fn inode<const N: usize>(self, number: u32, generation: u32, parts: [&[u8]; N]) -> Option<u32> {
+    pub(crate) fn inode<const N: usize>(
+        self,
+        number: u32,
+        generation: u32,
+        parts: [&[u8]; N],
+    ) -> Option<u32> {
         let Self::Metadata { seed } = self else { return None };
         let own = [number.to_le_bytes(), generation.to_le_bytes()];
         let sum = own.iter().fold(seed, |sum, part| crc32c(sum, part));

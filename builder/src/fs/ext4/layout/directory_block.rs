@@ -18,6 +18,8 @@ const KIND: Field<HEAD, 1> = Field::at(7);
 /// Bytes of the entry that holds the checksum.
 pub(crate) const TAIL: usize = 12;
 
+/// How an entry says that it does not know the kind: the kernel and e2fsck take that, and look at the inode.
+pub(crate) const UNKNOWN: u8 = 0;
 /// How an entry calls a directory.
 pub(crate) const DIRECTORY: u8 = 2;
 
@@ -213,7 +215,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     fn names(block: &[u8], usable: usize) -> Vec<Vec<u8>> {
-        let live = entries(block, usable).map(|placed| placed.unwrap().entry).filter(|entry| entry.inode != 0);
+        let live =
+            entries(block, usable).map(|placed| placed.unwrap().entry).filter(|entry| entry.inode != 0);
         live.map(|entry| entry.name.to_vec()).collect()
     }
 

@@ -123,7 +123,14 @@ const RO_COMPAT: Word = Word {
         (ORPHAN_PRESENT, "orphan_present"),
     ],
     // orphan_present is a state: the checks of the superblock refuse it with its fix.
-    edited: SPARSE_SUPER | 0x2 | HUGE_FILE | UNINIT_BG | DIR_NLINK | EXTRA_ISIZE | METADATA_CSUM | ORPHAN_PRESENT,
+    edited: SPARSE_SUPER
+        | 0x2
+        | HUGE_FILE
+        | UNINIT_BG
+        | DIR_NLINK
+        | EXTRA_ISIZE
+        | METADATA_CSUM
+        | ORPHAN_PRESENT,
     grown: SPARSE_SUPER
         | 0x2
         | 0x4

@@ -50,7 +50,9 @@ impl JournalSuperblock {
     /// without the feature 64bit, which the older version cannot note.
     pub(crate) fn parse(block: &[u8], blocks: u64, block_size: u32, bit64: bool) -> Result<Self, String> {
         let bytes: &[u8; SIZE] = block.first_chunk().ok_or("is cut off")?;
-        let number = |at: usize| bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |word| u32::from_be_bytes(*word));
+        let number = |at: usize| {
+            bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |word| u32::from_be_bytes(*word))
+        };
         if number(0) != MAGIC || !VERSIONS.contains(&number(KIND)) {
             return Err("has no superblock".to_owned());
         }

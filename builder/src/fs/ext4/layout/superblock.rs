@@ -142,7 +142,8 @@ impl RawSuperblock {
 
     /// Whether the superblock names a device with the journal.
     pub(crate) fn has_external_journal(&self) -> bool {
-        JOURNAL_DEVICE.get(&self.0) != 0 || (self.journal_inode() == 0 && JOURNAL_UUID.bytes(&self.0) != [0; 16])
+        JOURNAL_DEVICE.get(&self.0) != 0
+            || (self.journal_inode() == 0 && JOURNAL_UUID.bytes(&self.0) != [0; 16])
     }
 
     /// The operating system that made the file system: 0 is Linux.

@@ -34,7 +34,10 @@ pub(crate) fn are_sound(bytes: &[u8], first: usize, base: usize) -> bool {
         let len = usize::try_from(VALUE_LEN.get(head)).unwrap_or(usize::MAX);
         if len > 0 {
             let start = base.saturating_add(VALUE_AT.get(head).into());
-            values.push((start, len.checked_next_multiple_of(ALIGNMENT).and_then(|len| start.checked_add(len))));
+            values.push((
+                start,
+                len.checked_next_multiple_of(ALIGNMENT).and_then(|len| start.checked_add(len)),
+            ));
         }
         at = end.next_multiple_of(ALIGNMENT);
     }
@@ -77,9 +80,15 @@ mod tests {
         assert!(sound(&[]) && sound(&[entry(96, 4)]) && sound(&[entry(96, 4), entry(88, 5)]));
         assert!(sound(&[entry(24, 1), entry(60, 0)].map(|entry| entry)[..1]), "right behind the names");
         assert!(!sound(&[entry(96, 4), entry(96, 4)]), "one value for two");
-        assert!(!sound(&[entry(96, 4), entry(92, 5)]), "they overlap with what follows the value up to four bytes");
+        assert!(
+            !sound(&[entry(96, 4), entry(92, 5)]),
+            "they overlap with what follows the value up to four bytes"
+        );
         assert!(!sound(&[entry(20, 4)]), "over the end of the names");
-        assert!(!sound(&[entry(96, 5)]) && !sound(&[entry(96, u32::MAX)]) && !sound(&[entry(200, 1)]), "outside");
+        assert!(
+            !sound(&[entry(96, 5)]) && !sound(&[entry(96, u32::MAX)]) && !sound(&[entry(200, 1)]),
+            "outside"
+        );
         let mut wrong = list(&[entry(96, 4)]);
         wrong[4] = 1;
         assert!(!are_sound(&wrong, 0, 0), "in another inode");

@@ -7,9 +7,9 @@ use fs_ext4::Filesystem;
 use fs_ext4::superblock::Superblock;
 
 use super::changed_dirs::ChangedDirs;
-use crate::fs::ext4::fsck::preflight::Sound;
 use crate::disk::Window;
 use crate::fs::ext4::error::convert;
+use crate::fs::ext4::fsck::preflight::Sound;
 use crate::fs::ext4::io::device::Device;
 use crate::fs::ext4::io::runtime::FixedRuntime;
 use crate::fs::ext4::volume::blocks::Volume;

@@ -8,6 +8,7 @@ mod attributes;
 mod changed;
 mod hostile;
 mod image;
+mod kernel_rules;
 mod large;
 mod limits;
 mod matrix;

@@ -95,7 +95,8 @@ impl Volume {
             }
             let mut bitmap = self.inode_bitmap(&group)?;
             // The first inodes are reserved for the file system itself; small groups have some in the second one too.
-            let first = self.sb.first_inode.saturating_sub(1).saturating_sub(number.saturating_mul(per_group));
+            let first =
+                self.sb.first_inode.saturating_sub(1).saturating_sub(number.saturating_mul(per_group));
             let Some((index, _)) = bitmap.free_run(first, per_group, 1) else { continue };
             bitmap.set(index.into());
             self.put_inode_bitmap(&mut group, &bitmap)?;

@@ -25,7 +25,12 @@ impl Volume {
         let place = self.place_in(block, at)?;
         let mut bytes = vec![0; self.sb.desc_size.into()];
         self.device.read_at(place, &mut bytes)?;
-        Ok(Group { number, descriptor: Descriptor::parse(&bytes)?, bytes, place })
+        let mut descriptor = Descriptor::parse(&bytes)?;
+        if !self.checksums.allow_uninitialised() {
+            // The kernel looks at the flags only where descriptors have checksums.
+            descriptor.flags &= !(BLOCK_UNINIT | INODE_UNINIT);
+        }
+        Ok(Group { number, descriptor, bytes, place })
     }
 
     /// Writes a descriptor back, with its checksum.
@@ -106,13 +111,23 @@ impl Volume {
     /// Whether the block bitmap of a group has the checksum that it should have.
     pub(crate) fn block_bitmap_is_sound(&self, group: &Group) -> Result<bool> {
         let Descriptor { block_bitmap, block_bitmap_sum, .. } = group.descriptor;
-        self.bitmap_is_sound(group.descriptor.has(BLOCK_UNINIT), block_bitmap, self.sb.blocks_per_group, block_bitmap_sum)
+        self.bitmap_is_sound(
+            group.descriptor.has(BLOCK_UNINIT),
+            block_bitmap,
+            self.sb.blocks_per_group,
+            block_bitmap_sum,
+        )
     }
 
     /// As [`Volume::block_bitmap_is_sound`], for inodes.
     pub(crate) fn inode_bitmap_is_sound(&self, group: &Group) -> Result<bool> {
         let Descriptor { inode_bitmap, inode_bitmap_sum, .. } = group.descriptor;
-        self.bitmap_is_sound(group.descriptor.has(INODE_UNINIT), inode_bitmap, self.sb.inodes_per_group, inode_bitmap_sum)
+        self.bitmap_is_sound(
+            group.descriptor.has(INODE_UNINIT),
+            inode_bitmap,
+            self.sb.inodes_per_group,
+            inode_bitmap_sum,
+        )
     }
 
     /// One that was never written is sound.
@@ -136,7 +151,11 @@ impl Volume {
         if !self.checksums.allow_uninitialised() {
             return all;
         }
-        if group.descriptor.has(INODE_UNINIT) { 0 } else { all.saturating_sub(group.descriptor.unused_inodes) }
+        if group.descriptor.has(INODE_UNINIT) {
+            0
+        } else {
+            all.saturating_sub(group.descriptor.unused_inodes)
+        }
     }
 
     /// As [`Volume::block_bitmap`], for inodes.

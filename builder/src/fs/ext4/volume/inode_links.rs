@@ -52,7 +52,8 @@ impl Volume {
     /// Frees an inode and all that it owns.
     pub(crate) fn release(&self, inode: &mut Inode) -> Result<()> {
         if self.maps_blocks(inode) {
-            let runs = if inode.has(EXTENTS) { self.extent_blocks(inode) } else { self.pointed_blocks(inode) };
+            let runs =
+                if inode.has(EXTENTS) { self.extent_blocks(inode) } else { self.pointed_blocks(inode) };
             for run in runs? {
                 if run.is_structure || inode.format() == DIR {
                     self.note_blocks(run.run)?;

@@ -41,7 +41,9 @@ impl LinearIndex {
             match self.blocks.get(&name_hash(name)) {
                 None => return Ok(None),
                 Some((block, false)) => {
-                    let found = directory_block::find(&volume.entries_block(dir, *block)?, volume.usable(), name)?.is_some();
+                    let found =
+                        directory_block::find(&volume.entries_block(dir, *block)?, volume.usable(), name)?
+                            .is_some();
                     return Ok(found.then_some(*block));
                 }
                 // Two names have this hash.

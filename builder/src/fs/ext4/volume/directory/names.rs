@@ -49,7 +49,8 @@ impl Volume {
 
     /// Removes a name. False if the directory does not have the name.
     pub(crate) fn remove_name(&self, dir: &Inode, name: &[u8], names: &mut LinearIndex) -> Result<bool> {
-        let removed = self.edit_name(dir, name, names, |bytes| directory_block::remove(bytes, self.usable(), name))?;
+        let removed =
+            self.edit_name(dir, name, names, |bytes| directory_block::remove(bytes, self.usable(), name))?;
         if removed {
             names.removed(dir, name);
         }
