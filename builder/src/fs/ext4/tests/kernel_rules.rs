@@ -206,7 +206,9 @@ fn counts_of_the_whole_file_system_and_inodes_that_nobody_reads_may_be_anything(
         &["-b", "1024", "-g", "256", "-N", "512", "-I", "128", "-O", "^resize_inode,^flex_bg"],
     );
     assert!(image.dumpe2fs().contains("Inodes per group:         8"), "{}", image.dumpe2fs());
-    image.edit(|fs| drop(fs.write(&path("/new"), &mut &b"x"[..], PLAIN).unwrap()));
+    image.edit(|fs| {
+        fs.write(&path("/new"), &mut &b"x"[..], PLAIN).unwrap();
+    });
     // Bits that say what is not known.
     let image = Image::new(MIB, &BARE);
     let at = image.debugfs("bmap /etc 0").trim().parse::<u64>().unwrap() * BLOCK;
