@@ -11,11 +11,26 @@ use super::claims::{Claims, Owner};
 use super::inode::{self, Visit, is_reserved};
 use super::names::{Names, Side};
 use super::{groups, inodes, preflight};
-use crate::fs::Result;
 use crate::fs::ext4::error::{convert, corrupt};
 use crate::fs::ext4::layout::extent_node::Run;
 use crate::fs::ext4::layout::inode::{DIR, Inode};
 use crate::fs::ext4::volume::blocks::Volume;
+use crate::fs::{FsError, Result};
+
+/// Why what was changed is not known to be sound.
+#[derive(Debug)]
+pub(super) enum Finding {
+    /// What was there before cannot be read any more.
+    Unknown,
+    /// It is not.
+    Unsound(FsError),
+}
+
+impl From<FsError> for Finding {
+    fn from(error: FsError) -> Self {
+        Self::Unsound(error)
+    }
+}
 
 /// The file system as it was and as it is.
 pub(super) struct Both<'a> {
@@ -60,13 +75,13 @@ pub(super) fn check(
     mut claims: Claims,
     mut numbers: BTreeSet<u32>,
     touched: &[Range<u64>],
-) -> Result<()> {
+) -> std::result::Result<(), Finding> {
     check_groups(both, &mut numbers)?;
     let changed = numbers.into_iter().map(|number| changed(both, number)).collect::<Result<Vec<_>>>()?;
     let mut own = Claims::new(both.after);
     check_blocks(both, &mut claims, &mut own, &changed)?;
     check_touched(both.after, &claims, &mut own, touched)?;
-    Names::read(both, &changed)?.check(both, &changed)
+    Ok(Names::read(both, &changed)?.check(both, &changed)?)
 }
 
 /// Checks the bitmaps of the groups that changed, and adds the inodes that were taken or freed by them.
@@ -76,11 +91,8 @@ fn check_groups(both: &Both<'_>, numbers: &mut BTreeSet<u32>) -> Result<()> {
         let (before, after) = (groups::group(both.before, number)?, groups::group(both.after, number)?);
         blocks = blocks.saturating_add(after.descriptor.free_blocks.into());
         inodes = inodes.saturating_add(after.descriptor.free_inodes);
-        if before.descriptor == after.descriptor && !both.after.csum.enabled {
-            // Without a checksum the descriptor does not tell whether a bitmap has changed.
-            groups::check_bitmaps(both.after, &after)?;
-        }
-        if before.descriptor == after.descriptor {
+        // Without checksums a descriptor does not tell whether its bitmaps have changed.
+        if before.descriptor == after.descriptor && both.after.csum.enabled {
             continue;
         }
         groups::check_bitmaps(both.after, &after)?;
@@ -129,11 +141,17 @@ fn in_use(volume: &Volume, number: u32) -> Result<Option<Inode>> {
 }
 
 /// Takes back what the inodes owned, and claims what they own.
-fn check_blocks(both: &Both<'_>, claims: &mut Claims, own: &mut Claims, changed: &[Changed]) -> Result<()> {
+fn check_blocks(
+    both: &Both<'_>,
+    claims: &mut Claims,
+    own: &mut Claims,
+    changed: &[Changed],
+) -> std::result::Result<(), Finding> {
     let mut shared = Vec::new();
     for inode in changed.iter().filter_map(|changed| changed.before.as_ref()) {
-        inode::visit(both.before, inode, &mut Visit::Release(claims))?;
-        inode::visit(both.before, inode, &mut Visit::Mark(own))?;
+        for visit in [&mut Visit::Release(claims), &mut Visit::Mark(own)] {
+            inode::visit(both.before, inode, visit).map_err(|_| Finding::Unknown)?;
+        }
         shared.push(inode.acl_block());
     }
     for inode in changed.iter().filter_map(|changed| changed.after.as_ref()) {
@@ -147,7 +165,8 @@ fn check_blocks(both: &Both<'_>, claims: &mut Claims, own: &mut Claims, changed:
     }
     claims.check_shared()?;
     let groups: Vec<u32> = claims.groups().collect();
-    groups.into_iter().try_for_each(|number| preflight::none_is_free(both.after, claims, number))
+    groups.into_iter().try_for_each(|number| preflight::none_is_free(both.after, claims, number))?;
+    Ok(())
 }
 
 /// Every block that was written is one of the groups' tables, one of a changed inode, or free.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::changed::{Both, Changed};
+use super::changed::{Both, Changed, Finding};
 use super::directory::{self, hash};
 use super::inode::is_reserved;
 use super::inodes::orphan_file;
@@ -42,7 +42,7 @@ pub(super) struct Names {
 }
 
 impl Names {
-    pub(super) fn read(both: &Both<'_>, changed: &[Changed]) -> Result<Self> {
+    pub(super) fn read(both: &Both<'_>, changed: &[Changed]) -> std::result::Result<Self, Finding> {
         let mut names = Self {
             counts: HashMap::new(),
             after: HashMap::new(),
@@ -51,7 +51,7 @@ impl Names {
         };
         for inode in changed {
             let number = inode.number;
-            let before = names.list(both.before, inode, Side::Before)?;
+            let before = names.list(both.before, inode, Side::Before).map_err(|_| Finding::Unknown)?;
             if let Some((parent, _)) = &before {
                 names.parents.insert(number, *parent);
             }

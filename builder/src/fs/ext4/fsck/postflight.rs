@@ -1,13 +1,12 @@
 //! Post-flight: the checks of pre-flight again, after the last write, over the image as it was written.
 //!
 //! What did not change is as sound as it was. So only what changed is looked at, where it was noted what that was; that is
-//! not so where a journal was replayed, and where more was changed than is kept. A finding is a bug: then all is checked,
-//! and that decides.
+//! not so where a journal was replayed, and where more was changed than is kept: then all of it is.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::changed::{self, Both};
+use super::changed::{self, Both, Finding};
 use super::preflight::{self, Sound};
 use super::superblock::{self, Purpose};
 use crate::disk::Window;
@@ -28,14 +27,13 @@ pub(crate) fn check(
     edited: BTreeSet<u32>,
 ) -> Result<()> {
     let checked = open(Device::read_only(window.clone()), now).and_then(|after| {
-        let changed = sound.is_some_and(|sound| {
-            let checked = what_changed(window, &after, sound, recorder, edited);
-            // What all of it says, below, does not count in tests: this must be right by itself.
-            #[cfg(test)]
-            assert!(!matches!(&checked, Err(Some(_))), "what changed is not sound: {checked:?}");
-            checked.is_ok()
-        });
-        if changed { Ok(()) } else { preflight::check(&after, Purpose::Write).map(drop) }
+        let known = sound
+            .map_or(Err(Finding::Unknown), |sound| what_changed(window, &after, sound, recorder, edited));
+        match known {
+            Ok(()) => Ok(()),
+            Err(Finding::Unsound(error)) => Err(error),
+            Err(Finding::Unknown) => preflight::check(&after, Purpose::Write).map(drop),
+        }
     });
     checked.map_err(|error| FsError::Corrupt {
         what: format!("after editing: {}", describe(&error)),
@@ -43,22 +41,22 @@ pub(crate) fn check(
     })
 }
 
-/// Checks what was changed; no error is one of a file system that is not known well enough.
+/// Checks what was changed.
 fn what_changed(
     window: &Window,
     after: &Volume,
     sound: Sound,
     recorder: &Recorder,
     edited: BTreeSet<u32>,
-) -> std::result::Result<(), Option<FsError>> {
-    let Some(earlier) = recorder.earlier() else { return Err(None) };
+) -> std::result::Result<(), Finding> {
+    let earlier = recorder.earlier().ok_or(Finding::Unknown)?;
     let before = open(Device::of_earlier(window.clone(), earlier), after.now())?;
     let tables = after.inode_tables().map_err(|error| convert(error, "reading the groups"))?;
     let comparing = |source| FsError::Io { what: "comparing what was changed".to_owned(), source };
     let mut inodes = recorder.changed_inodes(window, &tables).map_err(comparing)?;
     inodes.extend(edited);
     let touched = recorder.touched(window).map_err(comparing)?;
-    Ok(changed::check(&Both { before: &before, after }, sound.claims, inodes, &touched)?)
+    changed::check(&Both { before: &before, after }, sound.claims, inodes, &touched)
 }
 
 fn open(device: Device, now: i64) -> Result<Volume> {

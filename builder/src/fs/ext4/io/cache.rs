@@ -1,9 +1,9 @@
 //! A write-back cache: lines of a partition that are kept in memory, and written together and in order.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::io;
 
-use super::changes::{Recorder, as_u64};
+use super::changes::{Earlier, Recorder, as_u64};
 use crate::disk::Window;
 
 /// Bytes of a line: the largest block size that is edited, so that a block never lies in two lines.
@@ -48,7 +48,7 @@ pub(crate) struct Cache {
     /// Whether nothing may be written yet.
     held: bool,
     /// What places held before they were changed, for a view of that time.
-    earlier: BTreeMap<u64, Vec<u8>>,
+    earlier: Earlier,
 }
 
 struct Line {
@@ -63,7 +63,7 @@ impl Cache {
     }
 
     /// A cache that shows earlier content in these places.
-    pub(crate) fn of_earlier(earlier: BTreeMap<u64, Vec<u8>>) -> Self {
+    pub(crate) fn of_earlier(earlier: Earlier) -> Self {
         Self { held: true, earlier, ..Self::default() }
     }
 
@@ -80,8 +80,8 @@ impl Cache {
 
     /// As [`Cache::read`], but only if the line is kept.
     pub(crate) fn overlay(&mut self, part: &Part, buffer: &mut [u8]) -> io::Result<()> {
-        let line = self.lines.get(&part.line).map(|line| &line.bytes);
-        match line.or_else(|| self.earlier.get(&place(part.line))) {
+        let line = self.lines.get(&part.line).map(|line| line.bytes.as_slice());
+        match line.or_else(|| self.earlier.get(&place(part.line)).map(AsRef::as_ref)) {
             Some(bytes) => copy(buffer, part.from, bytes, part.at, part.len),
             None => Ok(()),
         }
@@ -171,7 +171,7 @@ impl Cache {
             let left = window.len().saturating_sub(place(number));
             let mut bytes = vec![0; LINE.min(usize::try_from(left).unwrap_or(LINE))];
             match self.earlier.get(&place(number)) {
-                Some(earlier) => bytes.clone_from(earlier),
+                Some(earlier) => bytes = earlier.to_vec(),
                 None => window.read_exact_at(&mut bytes, place(number))?,
             }
             self.lines.insert(number, Line { bytes, dirty: false });

@@ -8,13 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hasher};
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::disk::Window;
 
 /// Bytes whose change is noted as one: no inode is smaller.
 const GRAIN: usize = 128;
-/// Most bytes of earlier content that are kept.
-const KEPT: usize = 32 << 20;
+/// Most bytes of earlier content that are kept: those of 30,000 new files.
+const KEPT: usize = 16 << 20;
 
 /// What was changed in a file system.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -74,10 +75,13 @@ pub(crate) struct Recorder {
     kept: usize,
 }
 
+/// Earlier content by its place in bytes.
+pub(crate) type Earlier = BTreeMap<u64, Arc<[u8]>>;
+
 /// What a place held before it was changed for the first time.
 #[derive(Debug)]
 enum Before {
-    Bytes(Vec<u8>),
+    Bytes(Arc<[u8]>),
     /// A fingerprint of each [`GRAIN`], where too much was changed to keep all of it.
     Fingerprints(Vec<u64>),
 }
@@ -115,7 +119,7 @@ impl Recorder {
         if self.before.contains_key(&start) {
             return;
         }
-        let mut before = Before::Bytes(bytes.to_vec());
+        let mut before = Before::Bytes(bytes.into());
         self.kept = self.kept.saturating_add(bytes.len());
         if self.kept > KEPT {
             for before in self.before.values_mut().chain([&mut before]) {
@@ -126,11 +130,11 @@ impl Recorder {
     }
 
     /// The earlier content of all structures that were changed, by their places; none where that is too much to be kept.
-    pub(crate) fn earlier(&self) -> Option<BTreeMap<u64, Vec<u8>>> {
+    pub(crate) fn earlier(&self) -> Option<Earlier> {
         self.before
             .iter()
             .map(|(place, before)| match before {
-                Before::Bytes(bytes) => Some((*place, bytes.clone())),
+                Before::Bytes(bytes) => Some((*place, Arc::clone(bytes))),
                 Before::Fingerprints(_) => None,
             })
             .collect()
@@ -213,7 +217,6 @@ pub(crate) fn as_u64(len: usize) -> u64 {
 mod tests {
     use super::*;
     use crate::disk::{ByteOffset, ByteSize};
-    use std::sync::Arc;
 
     fn window() -> Window {
         let file = tempfile::tempfile().unwrap();

@@ -3,14 +3,13 @@
 //! Structures are small and are touched again and again, so they are kept in a [`Cache`] and written back together;
 //! file data goes straight through. What is written is noted for the list of changes.
 
-use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
 use fs_ext4::block_io::BlockDevice;
 use fs_ext4::error::{Error, Result};
 
 use super::cache::{Cache, LINE, parts};
-use super::changes::{Recorder, as_u64};
+use super::changes::{Earlier, Recorder, as_u64};
 use crate::disk::Window;
 
 /// File data of at least so many bytes goes straight through.
@@ -40,7 +39,7 @@ impl Device {
     }
 
     /// A device that can only be read, and that shows earlier content in these places.
-    pub(crate) fn of_earlier(window: Window, earlier: BTreeMap<u64, Vec<u8>>) -> Self {
+    pub(crate) fn of_earlier(window: Window, earlier: Earlier) -> Self {
         Self { window, writable: false, cache: Mutex::new(Cache::of_earlier(earlier)) }
     }
 

@@ -68,6 +68,7 @@ impl Ext4 {
 
     /// Cuts a file to `size` bytes.
     pub(crate) fn truncate(&self, inode: u32, size: u64) -> fs_ext4::error::Result<()> {
+        self.volume.note_structures(inode)?;
         self.fs().apply_truncate_ino(inode, size)?;
         self.volume.seal_extents(inode)
     }

@@ -110,6 +110,8 @@ impl Ext4 {
 
     fn keep_value(&self, node: Node, path: &ImagePath, name: &str, value: &[u8]) -> Result<()> {
         let place = self.place(path, Last::Keep)?.path()?;
+        let noted = self.volume.note_structures(node.inode);
+        noted.map_err(|error| self.failed(error, "reading the attributes of", path, 0))?;
         match self.fs().apply_setxattr(place.as_str(), name, value) {
             Ok(()) => self.stamp(node.inode, path),
             // The crate says this also where there are free blocks, but the one block is full.
@@ -129,6 +131,8 @@ impl Ext4 {
     /// Removes an attribute; whether there was one.
     fn drop_value(&self, node: Node, path: &ImagePath, name: &str) -> Result<bool> {
         let place = self.place(path, Last::Keep)?.path()?;
+        let noted = self.volume.note_structures(node.inode);
+        noted.map_err(|error| self.failed(error, "reading the attributes of", path, 0))?;
         match self.fs().apply_removexattr(place.as_str(), name) {
             Ok(()) => self.stamp(node.inode, path).map(|()| true),
             Err(Error::NotFound) => Ok(false),

@@ -4,6 +4,7 @@
 
 #![expect(clippy::cast_possible_truncation, reason = "fixtures are small")]
 
+mod after_edit;
 mod attributes;
 mod changed;
 mod hostile;

@@ -3,6 +3,7 @@
 use fs_ext4::error::{Error, Result};
 
 use super::blocks::Volume;
+use super::extents::Owned;
 use crate::fs::ext4::layout::extent_node::Run;
 use crate::fs::ext4::layout::features::DIR_NLINK;
 use crate::fs::ext4::layout::inode::{DIR, EXTENTS, Inode, REGULAR, SYMLINK};
@@ -49,17 +50,35 @@ impl Volume {
         inode.format() == SYMLINK && inode.sectors() == attributes
     }
 
+    /// Notes what an inode owns besides data, before the crate frees it.
+    pub(crate) fn note_structures(&self, number: u32) -> Result<()> {
+        let inode = self.inode(number)?;
+        self.edited.borrow_mut().insert(number);
+        if inode.acl_block() != 0 {
+            self.note_blocks(Run { start: inode.acl_block(), len: 1 })?;
+        }
+        for owned in self.owned_blocks(&inode)?.into_iter().filter(|owned| owned.is_structure) {
+            self.note_blocks(owned.run)?;
+        }
+        Ok(())
+    }
+
+    /// All blocks that an inode maps, and those by which it does.
+    fn owned_blocks(&self, inode: &Inode) -> Result<Vec<Owned>> {
+        match (self.maps_blocks(inode), inode.has(EXTENTS)) {
+            (false, _) => Ok(Vec::new()),
+            (true, true) => self.extent_blocks(inode),
+            (true, false) => self.pointed_blocks(inode),
+        }
+    }
+
     /// Frees an inode and all that it owns.
     pub(crate) fn release(&self, inode: &mut Inode) -> Result<()> {
-        if self.maps_blocks(inode) {
-            let runs =
-                if inode.has(EXTENTS) { self.extent_blocks(inode) } else { self.pointed_blocks(inode) };
-            for run in runs? {
-                if run.is_structure || inode.format() == DIR {
-                    self.note_blocks(run.run)?;
-                }
-                self.free_blocks(run.run)?;
+        for owned in self.owned_blocks(inode)? {
+            if owned.is_structure || inode.format() == DIR {
+                self.note_blocks(owned.run)?;
             }
+            self.free_blocks(owned.run)?;
         }
         if inode.acl_block() != 0 {
             self.release_attributes(inode.acl_block())?;
