@@ -105,6 +105,11 @@ impl Device {
 
 impl BlockDevice for Device {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        // A place came from a structure: what is outside is damage, and no error of the machine that reads it.
+        let end = offset.checked_add(as_u64(buffer.len()));
+        if end.is_none_or(|end| end > self.window.len()) {
+            return Err(Error::Corrupt("a place outside of the partition"));
+        }
         let mut cache = self.lock()?;
         if buffer.len() <= LINE {
             for part in parts(offset, buffer.len()) {

@@ -351,6 +351,28 @@ fn extents_fit_sizes_and_kinds() {
     }
 }
 
+/// Whatever leads outside is damage, also where it is only read.
+#[test]
+fn places_outside_are_damage() {
+    for (file, at, value) in [
+        ("/usr/bin/tool", 0x3c, 0x7fff_fff0),
+        ("/usr/bin/sparse", 0x38, 0x7fff_fff0),
+        ("/etc", 0x3c, 0x7fff_fff0),
+        ("/etc/long-link", 0x3c, 0x7fff_fff0),
+    ] {
+        let image = Image::new(MIB, &BARE);
+        put(&image, inode_at(&image, file) + at, value, 4);
+        refused(&image, "outside of the file system");
+        let fs = image.try_open(false).unwrap();
+        let error = match file {
+            "/etc" => fs.list(&path(file)).unwrap_err(),
+            "/etc/long-link" => fs.read_link(&path(file)).unwrap_err(),
+            _ => fs.read(&path(file), 1 << 20).unwrap_err(),
+        };
+        assert!(matches!(error, crate::fs::FsError::Corrupt { .. }), "{file}: {error}");
+    }
+}
+
 #[test]
 fn attributes_keep_apart() {
     let with_two = || {
