@@ -48,7 +48,7 @@ fn the_first_server_of_three_waits_for_its_nodes_and_workloads() {
         "root       done           0  31.3 GB, the whole disk",
         "network    done           2  10.0.0.9 on eth0",
         "Note:    formatting the blank disk /dev/sdb (model Samsung_T7, serial S5XYZ, 1.0 TB) as \"k8s-data\"",
-        "data disk  done          20  k8s-data at /k8s-data",
+        "data disk  done          19  k8s-data at /k8s-data",
         "disk space done           0  20.0 GB free",
         "packages   done           8  2 packages",
         "nodes      done          24  2 joined and Ready",
