@@ -4,7 +4,6 @@ use std::cell::{Ref, RefCell};
 use std::sync::Arc;
 
 use fs_ext4::Filesystem;
-use fs_ext4::superblock::Superblock;
 
 use super::changed_dirs::ChangedDirs;
 use crate::disk::Window;
@@ -75,10 +74,15 @@ impl Ext4 {
 
     /// What is free now; the numbers of the opened file system are those of the beginning.
     pub(crate) fn free(&self) -> Result<Space> {
-        let sb = Superblock::read(self.fs().dev.as_ref())
-            .map_err(|error| convert(error, "reading the superblock"))?;
-        let bytes = sb.free_blocks_count.saturating_mul(u64::from(sb.block_size()));
-        Ok(Space { bytes, inodes: u64::from(sb.free_inodes_count) })
+        let counted = if self.writable {
+            self.volume.superblock().map(|sb| (sb.free_blocks(), sb.free_inodes()))
+        } else {
+            // Those of the superblock may be out of date.
+            self.volume.free_in_groups()
+        };
+        let (blocks, inodes) = counted.map_err(|error| convert(error, "reading what is free"))?;
+        let bytes = blocks.saturating_mul(u64::from(self.block_size()));
+        Ok(Space { bytes, inodes: inodes.into() })
     }
 
     /// The volume's name; empty if it has none.

@@ -39,14 +39,20 @@ impl Volume {
         self.device.write_at(group.place, &group.bytes)
     }
 
-    /// Sets the counts of the whole file system to the sums of the groups', as the kernel does when it mounts.
-    pub(crate) fn count_again(&self) -> Result<()> {
+    /// Free blocks and inodes of all groups.
+    pub(crate) fn free_in_groups(&self) -> Result<(u64, u32)> {
         let (mut blocks, mut inodes) = (0_u64, 0_u32);
         for number in 0..self.group_count() {
             let group = self.group(number)?;
             blocks = blocks.saturating_add(group.descriptor.free_blocks.into());
             inodes = inodes.saturating_add(group.descriptor.free_inodes);
         }
+        Ok((blocks, inodes))
+    }
+
+    /// Sets the counts of the whole file system to the sums of the groups', as the kernel does when it mounts.
+    pub(crate) fn count_again(&self) -> Result<()> {
+        let (blocks, inodes) = self.free_in_groups()?;
         let mut sb = self.superblock()?;
         if (sb.free_blocks(), sb.free_inodes()) == (blocks, inodes) {
             return Ok(());
