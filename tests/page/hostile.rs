@@ -267,7 +267,7 @@ fn a_page_that_is_started_again_stays_no_longer() {
     let before = View { page_minutes: Some(1), uptime: ready.uptime.saturating_sub(50), ..ready.clone() };
     assert!(Server::start(Some(&before)).is_running());
     let over = View { uptime: ready.uptime.saturating_sub(60), ..before };
-    assert!(Server::start(Some(&over)).wait().success());
+    assert!(Server::begin(Some(&over)).wait().success());
 }
 
 /// An end that does not read is not waited for: its place is another's in the end.

@@ -23,6 +23,13 @@ pub(crate) struct Server {
 impl Server {
     /// Serves on every address of this machine.
     pub(crate) fn start(view: Option<&View>) -> Self {
+        let server = Self::begin(view);
+        until("the server listens", || TcpStream::connect(("127.0.0.1", server.port)).is_ok());
+        server
+    }
+
+    /// As [`Server::start`], for one that may end before anybody has found it.
+    pub(crate) fn begin(view: Option<&View>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         // Before the start: the server has it from its first moment.
         if let Some(view) = view {
@@ -30,9 +37,7 @@ impl Server {
         }
         let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
         let port = TcpListener::bind(any).unwrap().local_addr().unwrap().port();
-        let server = Self { child: program(port, dir.path()), port, dir };
-        until("the server listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-        server
+        Self { child: program(port, dir.path()), port, dir }
     }
 
     /// Ends the program; the file stays.
