@@ -1,10 +1,12 @@
 //! The program that serves the page, and clients of it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -35,8 +37,7 @@ impl Server {
         if let Some(view) = view {
             fs::write(dir.path().join("status.json"), view.json()).unwrap();
         }
-        let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
-        let port = TcpListener::bind(any).unwrap().local_addr().unwrap().port();
+        let port = free_port();
         Self { child: program(port, dir.path()), port, dir }
     }
 
@@ -102,6 +103,19 @@ impl Server {
     pub(crate) fn wait(&mut self) -> ExitStatus {
         until("the server ends", || self.child.try_wait().unwrap().is_some());
         self.child.wait().unwrap()
+    }
+}
+
+/// A port that nobody listens on, and that no other test has got: between the look and the server's start it is free, and
+/// the kernel may give it twice.
+fn free_port() -> u16 {
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+    loop {
+        let port = TcpListener::bind(any).unwrap().local_addr().unwrap().port();
+        if GIVEN.lock().unwrap().insert(port) {
+            return port;
+        }
     }
 }
 
