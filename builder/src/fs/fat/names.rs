@@ -17,7 +17,7 @@ pub(super) fn check_new(path: &ImagePath) -> Result<&str> {
     if name.encode_utf16().count() > MAX_UNITS {
         return bad("of more than 255 characters");
     }
-    if is_illegal(name) {
+    if is_illegal(name) || name.chars().any(char::is_control) {
         return bad("with a control character or one of \"*/:<>?\\|");
     }
     if name.starts_with(['.', ' ']) || name.ends_with(['.', ' ']) || name.is_empty() {
@@ -26,9 +26,10 @@ pub(super) fn check_new(path: &ImagePath) -> Result<&str> {
     Ok(name)
 }
 
-/// Whether a name has a character that the format does not allow in a long name.
+/// Whether a name has a character that the format does not allow in a long name. Those that only steer a terminal, such as
+/// U+009B, it does allow.
 pub(super) fn is_illegal(name: &str) -> bool {
-    name.chars().any(|c| c.is_control() || "\"*/:<>?\\|".contains(c))
+    name.chars().any(|c| c < ' ' || "\"*/:<>?\\|".contains(c))
 }
 
 /// Slots that a new name takes: its long form in pieces of 13 units, and the short form.
