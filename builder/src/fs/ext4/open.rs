@@ -77,10 +77,13 @@ impl Ext4 {
         let writing = |error| convert(error, "writing the image");
         volume.device.write_out().map_err(writing)?;
         let recorder = volume.device.take_recorder().map_err(writing)?;
-        postflight::check(&window, volume.now(), sound, &recorder, volume.edited.take())?;
         let tables = volume.inode_tables().map_err(|error| convert(error, "reading the groups"))?;
-        recorder
-            .finish(&window, block_size, &tables)
-            .map_err(|source| FsError::Io { what: "comparing what was changed".to_owned(), source })
+        let changed = recorder
+            .changed(&window)
+            .map_err(|source| FsError::Io { what: "comparing what was changed".to_owned(), source })?;
+        let inodes = tables.in_ranges(&changed);
+        let edited = inodes.union(&volume.edited.take()).copied().collect();
+        postflight::check(&window, volume.now(), sound, &recorder, &changed, edited)?;
+        Ok(recorder.finish(block_size, &changed, inodes))
     }
 }

@@ -4,11 +4,11 @@
 //! enough to look at the inodes that changed, once as they were and once as they are: their blocks then and now, their
 //! names then and now. Every changed byte must belong to one of them, or to the tables of the groups.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::claims::{Claims, Owner};
-use super::inode::{self, Visit, is_reserved};
+use super::inode::{self, Visit};
 use super::names::{Names, Side};
 use super::{groups, inodes, preflight};
 use crate::fs::ext4::error::{convert, corrupt};
@@ -74,7 +74,7 @@ pub(super) fn check(
     both: &Both<'_>,
     mut claims: Claims,
     mut numbers: BTreeSet<u32>,
-    touched: &[Range<u64>],
+    touched: impl Iterator<Item = Range<u64>>,
 ) -> std::result::Result<(), Finding> {
     check_groups(both, &mut numbers)?;
     let changed = numbers.into_iter().map(|number| changed(both, number)).collect::<Result<Vec<_>>>()?;
@@ -86,11 +86,8 @@ pub(super) fn check(
 
 /// Checks the bitmaps of the groups that changed, and adds the inodes that were taken or freed by them.
 fn check_groups(both: &Both<'_>, numbers: &mut BTreeSet<u32>) -> Result<()> {
-    let (mut blocks, mut inodes) = (0_u64, 0_u32);
     for number in 0..both.after.group_count() {
         let (before, after) = (groups::group(both.before, number)?, groups::group(both.after, number)?);
-        blocks = blocks.saturating_add(after.descriptor.free_blocks.into());
-        inodes = inodes.saturating_add(after.descriptor.free_inodes);
         // Without checksums a descriptor does not tell whether its bitmaps have changed.
         if before.descriptor == after.descriptor && both.after.csum.enabled {
             continue;
@@ -105,7 +102,9 @@ fn check_groups(both: &Both<'_>, numbers: &mut BTreeSet<u32>) -> Result<()> {
             (0..both.after.sb.inodes_per_group).filter(|index| old.is_used(*index) != new.is_used(*index));
         numbers.extend(differ.map(|index| inodes::inode_number(both.after, number, index)));
     }
-    let sb = both.after.superblock().map_err(|error| convert(error, "the superblock"))?;
+    let reading = |error| convert(error, "the superblock");
+    let sb = both.after.superblock().map_err(reading)?;
+    let (blocks, inodes) = both.after.free_in_groups().map_err(reading)?;
     if (sb.free_blocks(), sb.free_inodes()) == (blocks, inodes) {
         return Ok(());
     }
@@ -129,15 +128,8 @@ fn in_use(volume: &Volume, number: u32) -> Result<Option<Inode>> {
         return Ok(None);
     }
     let inode = volume.raw_inode(number).map_err(reading)?;
-    let used = volume.inode_bitmap(&group).map_err(reading)?.is_used(index);
-    if used || is_reserved(volume, number) {
-        if inode.links() == 0 && !is_reserved(volume, number) {
-            return Err(corrupt(format!("inode {number} has no links, but is used in its bitmap")));
-        }
-        return Ok(Some(inode));
-    }
-    inodes::check_unused(volume, &inode)?;
-    Ok(None)
+    let marked = volume.inode_bitmap(&group).map_err(reading)?.is_used(index);
+    Ok(inodes::is_in_use(volume, &inode, marked)?.then_some(inode))
 }
 
 /// Takes back what the inodes owned, and claims what they own.
@@ -170,22 +162,25 @@ fn check_blocks(
 }
 
 /// Every block that was written is one of the groups' tables, one of a changed inode, or free.
-fn check_touched(volume: &Volume, claims: &Claims, own: &mut Claims, touched: &[Range<u64>]) -> Result<()> {
-    let mut tables = HashSet::new();
+fn check_touched(
+    volume: &Volume,
+    claims: &Claims,
+    own: &mut Claims,
+    touched: impl Iterator<Item = Range<u64>>,
+) -> Result<()> {
+    let mut mark = |number, start, len| own.mark(Owner::Group(number), Run { start, len });
     for number in 0..volume.group_count() {
         let descriptor = groups::group(volume, number)?.descriptor;
-        tables.insert(descriptor.block_bitmap);
-        tables.insert(descriptor.inode_bitmap);
-        let table = Run { start: descriptor.inode_table, len: volume.table_blocks() };
-        own.mark(Owner::Group(number), table)?;
+        mark(number, descriptor.block_bitmap, 1)?;
+        mark(number, descriptor.inode_bitmap, 1)?;
+        mark(number, descriptor.inode_table, volume.table_blocks())?;
     }
-    let head = volume.sb.group_head_metadata_blocks(0).saturating_add(volume.sb.first_data_block.into());
+    // The first superblock and the descriptors behind it; copies of them are not written.
+    mark(0, volume.group_start(0), volume.head_blocks(0))?;
     let size = u64::from(volume.sb.block_size());
     for range in touched {
         for block in range.start / size..range.end.div_ceil(size) {
-            let explained =
-                block < head || tables.contains(&block) || own.is_claimed(block) || !claims.is_claimed(block);
-            if !explained {
+            if claims.is_claimed(block) && !own.is_claimed(block) {
                 return Err(corrupt(format!(
                     "block {block} was written, but belongs to nothing that changed"
                 )));

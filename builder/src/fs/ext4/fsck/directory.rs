@@ -6,13 +6,13 @@
 //! begins with `.` and `..`. The inner blocks of a hash tree look like blocks with one empty entry.
 
 use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hasher};
 
 use super::htree;
 use crate::fs::ext4::error::{convert, corrupt};
 use crate::fs::ext4::layout::directory_block::{self, DIRECTORY, Entry, UNKNOWN};
 use crate::fs::ext4::layout::inode::{INDEX, Inode};
 use crate::fs::ext4::volume::blocks::Volume;
+use crate::fs::ext4::volume::directory::linear::name_hash;
 use crate::fs::{FsError, Result};
 
 /// Calls `found` for each name of a directory but `.` and `..`, and returns the inode of `..`.
@@ -23,7 +23,7 @@ pub(super) fn check(
 ) -> Result<u32> {
     let mut hashes = Vec::new();
     let above = entries(volume, dir, &mut |entry| {
-        hashes.push(hash(entry.name));
+        hashes.push(name_hash(entry.name));
         check_name(dir, entry.name)?;
         found(entry)
     })?;
@@ -39,7 +39,7 @@ pub(super) fn check(
         // Only now the names themselves are kept: a directory may have a million.
         let mut names = HashSet::new();
         entries(volume, dir, &mut |entry| {
-            if again.contains(&hash(entry.name)) && !names.insert(entry.name.to_vec()) {
+            if again.contains(&name_hash(entry.name)) && !names.insert(entry.name.to_vec()) {
                 return Err(damaged(dir, format!("it has the name {} twice", text(entry.name))));
             }
             Ok(())
@@ -120,11 +120,4 @@ pub(super) fn damaged(dir: &Inode, problem: String) -> FsError {
 /// A name for a message.
 pub(super) fn text(name: &[u8]) -> String {
     format!("{:?}", String::from_utf8_lossy(name))
-}
-
-/// A hash by which names are told apart at first.
-pub(super) fn hash(name: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(name);
-    hasher.finish()
 }

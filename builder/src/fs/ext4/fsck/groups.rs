@@ -63,10 +63,9 @@ fn check_group_sums(volume: &Volume, group: &Group) -> Result<()> {
 /// Claims the superblock, the descriptors and the room for more of them, the bitmaps and the inode table of a group.
 pub(super) fn claim(volume: &Volume, claims: &mut Claims, group: &Group) -> Result<()> {
     let number = group.number;
-    let head = u32::try_from(volume.sb.group_head_metadata_blocks(number.into())).unwrap_or(u32::MAX);
     let descriptor = &group.descriptor;
     let runs = [
-        (volume.group_start(number), head),
+        (volume.group_start(number), volume.head_blocks(number)),
         (descriptor.block_bitmap, 1),
         (descriptor.inode_bitmap, 1),
         (descriptor.inode_table, volume.table_blocks()),

@@ -16,7 +16,7 @@ use crate::fs::Result;
 use crate::fs::ext4::error::{convert, corrupt};
 use crate::fs::ext4::layout::bitmap::Bitmap;
 use crate::fs::ext4::layout::features::{DIR_NLINK, ORPHAN_FILE};
-use crate::fs::ext4::layout::inode::{DIR, Inode, ROOT};
+use crate::fs::ext4::layout::inode::{DIR, Inode};
 use crate::fs::ext4::volume::blocks::Volume;
 use crate::fs::ext4::volume::groups::Group;
 
@@ -46,8 +46,8 @@ pub(super) struct Inodes {
     per_group: u32,
     /// In the order of their numbers.
     counted: Vec<Counted>,
-    /// The inodes that need no name.
-    unnamed: [u32; 1],
+    /// An inode that needs no name.
+    orphan_file: Option<u32>,
     /// Whether directories with too many directories in them have one link.
     many: bool,
 }
@@ -59,21 +59,21 @@ impl Inodes {
             groups: Vec::new(),
             per_group: volume.sb.inodes_per_group.max(1),
             counted: Vec::new(),
-            unnamed: [orphan_file(volume).unwrap_or(0)],
+            orphan_file: orphan_file(volume),
             many: volume.features.has_ro_compat(DIR_NLINK),
         };
-        for_each(volume, |number, inode| {
+        for_each(volume, |inode| {
             inode::check(volume, claims, inode)?;
-            inodes.note(number, inode, is_reserved(volume, number));
+            if !is_reserved(volume, inode.number) {
+                inodes.note(inode);
+            }
             Ok(())
         })?;
         Ok(inodes)
     }
 
-    fn note(&mut self, number: u32, inode: &Inode, reserved: bool) {
-        if reserved {
-            return;
-        }
+    fn note(&mut self, inode: &Inode) {
+        let number = inode.number;
         let Some(index) = number.checked_sub(1) else { return };
         let (group, at) = (index / self.per_group, index % self.per_group);
         let (Ok(group), Ok(at)) = (usize::try_from(group), usize::try_from(at)) else { return };
@@ -126,7 +126,7 @@ impl Inodes {
     /// one from each directory in it.
     pub(super) fn check_links(&self) -> Result<()> {
         for Counted { number, links, names } in &self.counted {
-            if links != names && !self.unnamed.contains(number) {
+            if links != names && self.orphan_file != Some(*number) {
                 return Err(corrupt(format!("inode {number} has {links} links, {names} were found")));
             }
         }
@@ -134,7 +134,7 @@ impl Inodes {
             for (index, byte) in (1_u32..).zip(bytes) {
                 let number = group.saturating_mul(self.per_group).saturating_add(index);
                 let unnamed = byte & FORMAT != 0 && byte & (NAMED | COUNTED) == 0;
-                if unnamed && !self.unnamed.contains(&number) {
+                if unnamed && self.orphan_file != Some(number) {
                     return Err(corrupt(format!("inode {number} has 1 links, 0 were found")));
                 }
             }
@@ -151,7 +151,7 @@ impl Inodes {
 
 /// Calls `found` for each inode that is in use, in the order of their numbers. Inode and bitmap must agree about that;
 /// inodes that are kept for the file system itself are in use whatever the bitmap says.
-pub(super) fn for_each(volume: &Volume, mut found: impl FnMut(u32, &Inode) -> Result<()>) -> Result<()> {
+pub(super) fn for_each(volume: &Volume, mut found: impl FnMut(&Inode) -> Result<()>) -> Result<()> {
     for number in 0..volume.group_count() {
         let group = groups::group(volume, number)?;
         let touched = volume.touched_inodes(&group);
@@ -173,7 +173,7 @@ fn table(
     group: &Group,
     touched: u32,
     bitmap: &Bitmap,
-    found: &mut impl FnMut(u32, &Inode) -> Result<()>,
+    found: &mut impl FnMut(&Inode) -> Result<()>,
 ) -> Result<()> {
     let size = u32::from(volume.sb.inode_size.max(1));
     let start = volume.place(group.descriptor.inode_table);
@@ -189,30 +189,34 @@ fn table(
         let bytes = piece.chunks_exact(usize::try_from(size).unwrap_or(1));
         for (index, bytes) in (first..).zip(bytes) {
             let number = inode_number(volume, group.number, index);
-            let in_use = bitmap.is_used(index) || is_reserved(volume, number);
-            if !in_use && bytes.iter().all(|byte| *byte == 0) {
+            let marked = bitmap.is_used(index);
+            // Most of a table: not even parsed.
+            if !marked && !is_reserved(volume, number) && bytes.iter().all(|byte| *byte == 0) {
                 continue;
             }
             let inode = Inode::parse(number, bytes).map_err(reading)?;
-            if !in_use {
-                check_unused(volume, &inode)?;
-                continue;
+            if is_in_use(volume, &inode, marked)? {
+                found(&inode)?;
             }
-            if inode.links() == 0 && !is_reserved(volume, number) {
-                return Err(corrupt(format!("inode {number} has no links, but is used in its bitmap")));
-            }
-            found(number, &inode)?;
         }
     }
     Ok(())
 }
 
-/// Where checksums are kept, bytes that never were an inode do not match theirs, and are ignored.
-pub(super) fn check_unused(volume: &Volume, inode: &Inode) -> Result<()> {
-    if inode.links() != 0 && inode.is_sound(volume.checksums) {
-        return Err(corrupt(format!("inode {} has links, but is free in its bitmap", inode.number)));
+/// Whether an inode is in use, which its bitmap and what it says must agree about. One that is kept for the file system
+/// itself is, whatever they say. Where checksums are kept, bytes that never were an inode do not match theirs, and are ignored.
+pub(super) fn is_in_use(volume: &Volume, inode: &Inode, marked: bool) -> Result<bool> {
+    let number = inode.number;
+    if is_reserved(volume, number) {
+        return Ok(true);
     }
-    Ok(())
+    match (marked, inode.links() != 0) {
+        (true, false) => Err(corrupt(format!("inode {number} has no links, but is used in its bitmap"))),
+        (false, true) if inode.is_sound(volume.checksums) => {
+            Err(corrupt(format!("inode {number} has links, but is free in its bitmap")))
+        }
+        _ => Ok(marked),
+    }
 }
 
 /// The number of the inode `index` of a group.
@@ -224,9 +228,4 @@ pub(super) fn inode_number(volume: &Volume, group: u32, index: u32) -> u32 {
 pub(super) fn orphan_file(volume: &Volume) -> Option<u32> {
     let sb = volume.superblock().ok()?;
     sb.features().has_compat(ORPHAN_FILE).then(|| sb.orphan_file())
-}
-
-/// The root directory is one.
-pub(super) fn check_root(volume: &Volume) -> Result<()> {
-    volume.dir(ROOT).map(drop).map_err(|error| convert(error, "the root directory"))
 }

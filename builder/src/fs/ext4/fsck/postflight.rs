@@ -4,31 +4,32 @@
 //! not so where a journal was replayed, and where more was changed than is kept: then all of it is.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::changed::{self, Both, Finding};
 use super::preflight::{self, Sound};
 use super::superblock::{self, Purpose};
 use crate::disk::Window;
-use crate::fs::ext4::error::convert;
 use crate::fs::ext4::io::changes::Recorder;
 use crate::fs::ext4::io::device::Device;
 use crate::fs::ext4::io::runtime::FixedRuntime;
 use crate::fs::ext4::volume::blocks::Volume;
 use crate::fs::{FsError, Result};
 
-/// Opens the file system anew, read-only, and checks all that was changed. `edited` are inodes that
-/// may be as they were, though their blocks are not.
+/// Opens the file system anew, read-only, and checks all that was changed: these places, and what belongs to these inodes.
 pub(crate) fn check(
     window: &Window,
     now: i64,
     sound: Option<Sound>,
     recorder: &Recorder,
+    changed: &[Range<u64>],
     edited: BTreeSet<u32>,
 ) -> Result<()> {
     let checked = open(Device::read_only(window.clone()), now).and_then(|after| {
-        let known = sound
-            .map_or(Err(Finding::Unknown), |sound| what_changed(window, &after, sound, recorder, edited));
+        let known = sound.map_or(Err(Finding::Unknown), |sound| {
+            what_changed(window, &after, sound, recorder, changed, edited)
+        });
         match known {
             Ok(()) => Ok(()),
             Err(Finding::Unsound(error)) => Err(error),
@@ -47,16 +48,13 @@ fn what_changed(
     after: &Volume,
     sound: Sound,
     recorder: &Recorder,
+    changed: &[Range<u64>],
     edited: BTreeSet<u32>,
 ) -> std::result::Result<(), Finding> {
     let earlier = recorder.earlier().ok_or(Finding::Unknown)?;
     let before = open(Device::of_earlier(window.clone(), earlier), after.now())?;
-    let tables = after.inode_tables().map_err(|error| convert(error, "reading the groups"))?;
-    let comparing = |source| FsError::Io { what: "comparing what was changed".to_owned(), source };
-    let mut inodes = recorder.changed_inodes(window, &tables).map_err(comparing)?;
-    inodes.extend(edited);
-    let touched = recorder.touched(window).map_err(comparing)?;
-    changed::check(&Both { before: &before, after }, sound.claims, inodes, &touched)
+    let touched = recorder.new_content().chain(changed.iter().cloned());
+    changed::check(&Both { before: &before, after }, sound.claims, edited, touched)
 }
 
 fn open(device: Device, now: i64) -> Result<Volume> {

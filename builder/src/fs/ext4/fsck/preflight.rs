@@ -34,7 +34,6 @@ pub(crate) fn check(volume: &Volume, purpose: Purpose) -> Result<Option<Sound>> 
     for number in claims.groups() {
         none_is_free(volume, &claims, number)?;
     }
-    inodes::check_root(volume)?;
     directories::check(volume, &mut inodes)?;
     Ok(Some(Sound { claims }))
 }
@@ -55,7 +54,7 @@ fn owner(volume: &Volume, block: u64) -> Result<Option<Owner>> {
     for number in 0..volume.group_count() {
         groups::claim(volume, &mut claims, &groups::group(volume, number)?)?;
     }
-    inodes::for_each(volume, |_, found| {
+    inodes::for_each(volume, |found| {
         inode::visit(volume, found, &mut inode::Visit::Claim(&mut claims)).map(drop)
     })?;
     Ok(claims.owner())

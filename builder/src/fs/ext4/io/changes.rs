@@ -47,7 +47,13 @@ pub(crate) struct InodeTables {
 }
 
 impl InodeTables {
-    /// The inodes that overlap a range of bytes.
+    /// The inodes that lie in ranges of bytes.
+    pub(crate) fn in_ranges(&self, ranges: &[Range<u64>]) -> BTreeSet<u32> {
+        let mut found = BTreeSet::new();
+        ranges.iter().for_each(|range| self.overlapping(range, &mut found));
+        found
+    }
+
     fn overlapping(&self, range: &Range<u64>, found: &mut BTreeSet<u32>) {
         let len = self.inode_size.saturating_mul(u64::from(self.per_group));
         for (group, table) in (0_u32..).zip(&self.tables) {
@@ -140,22 +146,9 @@ impl Recorder {
             .collect()
     }
 
-    /// All ranges of bytes that were changed, and those that got new content.
-    pub(crate) fn touched(&self, window: &Window) -> io::Result<Vec<Range<u64>>> {
-        let mut touched: Vec<_> = self.replaced.iter().map(|(start, end)| *start..*end).collect();
-        self.for_each_changed(window, |range| touched.push(range))?;
-        Ok(touched)
-    }
-
-    /// The inodes whose bytes are not those that they were.
-    pub(crate) fn changed_inodes(&self, window: &Window, tables: &InodeTables) -> io::Result<BTreeSet<u32>> {
-        let mut inodes = BTreeSet::new();
-        self.for_each_changed(window, |range| tables.overlapping(&range, &mut inodes))?;
-        Ok(inodes)
-    }
-
-    /// Compares earlier content with what the image holds now.
-    fn for_each_changed(&self, window: &Window, mut found: impl FnMut(Range<u64>)) -> io::Result<()> {
+    /// The places whose content is not what it was, found by comparing it with what the image holds now.
+    pub(crate) fn changed(&self, window: &Window) -> io::Result<Vec<Range<u64>>> {
+        let mut changed = Vec::new();
         for (start, before) in &self.before {
             let fingerprints = before.fingerprints();
             let left = window.len().saturating_sub(*start);
@@ -166,26 +159,30 @@ impl Recorder {
             for (index, (grain, before)) in (0_u64..).zip(bytes.chunks(GRAIN).zip(fingerprints)) {
                 if fingerprint(grain) != before {
                     let at = start.saturating_add(index.saturating_mul(as_u64(GRAIN)));
-                    found(at..at.saturating_add(as_u64(GRAIN)));
+                    changed.push(at..at.saturating_add(as_u64(GRAIN)));
                 }
             }
         }
-        Ok(())
+        Ok(changed)
     }
 
-    /// Compares the notes with what the image holds now.
+    /// The ranges that got new content, whatever was there.
+    pub(crate) fn new_content(&self) -> impl Iterator<Item = Range<u64>> {
+        self.replaced.iter().map(|(start, end)| *start..*end)
+    }
+
+    /// The list, with the places that [`Recorder::changed`] has found and the inodes in them.
     pub(crate) fn finish(
         mut self,
-        window: &Window,
         block_size: u32,
-        tables: &InodeTables,
-    ) -> io::Result<Changes> {
-        let inodes = self.changed_inodes(window, tables)?;
-        let mut changed = Vec::new();
-        self.for_each_changed(window, |range| changed.push(range.start))?;
-        changed.into_iter().for_each(|start| self.replaced(start, as_u64(GRAIN)));
+        changed: &[Range<u64>],
+        inodes: impl IntoIterator<Item = u32>,
+    ) -> Changes {
+        for range in changed {
+            self.replaced(range.start, range.end.saturating_sub(range.start));
+        }
         let blocks = whole_blocks(&self.replaced, u64::from(block_size));
-        Ok(Changes { block_size, blocks, inodes: inodes.into_iter().collect() })
+        Changes { block_size, blocks, inodes: inodes.into_iter().collect() }
     }
 }
 
@@ -224,8 +221,6 @@ mod tests {
         Window::new(Arc::new(file), ByteOffset(0), ByteSize(1 << 20)).unwrap()
     }
 
-    const NO_INODES: InodeTables = InodeTables { inode_size: 256, per_group: 16, tables: Vec::new() };
-
     #[test]
     fn ranges_are_merged_whatever_their_order() {
         let mut recorder = Recorder::default();
@@ -233,7 +228,7 @@ mod tests {
             recorder.replaced(block * 1024, 1024);
         }
         recorder.replaced(6 * 1024 + 5, 1);
-        let changes = recorder.finish(&window(), 1024, &NO_INODES).unwrap();
+        let changes = recorder.finish(1024, &[], []);
         assert_eq!(changes.blocks, [3..8, 9..10, 100..101]);
         assert_eq!(changes.bytes().next(), Some(3072..8192));
     }
@@ -248,7 +243,8 @@ mod tests {
         // Later content is not what was there before.
         recorder.about_to_change(8192, &[2; 4096]);
         let tables = InodeTables { inode_size: 256, per_group: 16, tables: vec![65536, 8192] };
-        let changes = recorder.finish(&window, 4096, &tables).unwrap();
+        let changed = recorder.changed(&window).unwrap();
+        let changes = recorder.finish(4096, &changed, tables.in_ranges(&changed));
         assert_eq!(changes.bytes().collect::<Vec<_>>(), std::iter::once(8192..12288).collect::<Vec<_>>());
         assert_eq!(changes.inodes, [16 + 1 + 2]);
     }

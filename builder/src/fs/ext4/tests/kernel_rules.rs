@@ -4,6 +4,7 @@
 //! `TAKEN`, e2fsck is asked again here, and an edit must leave it clean.
 
 use super::image::{Image, PLAIN, path, tool};
+use super::refusals::{inode_at, number, refused};
 use crate::fs::FileSystem;
 use crate::fs::ext4::layout::checksum::crc32c;
 
@@ -13,30 +14,13 @@ const BLOCK: u64 = 4096;
 /// Features without which nothing but a field itself gives a change away.
 const BARE: [&str; 4] = ["-b", "4096", "-O", "^metadata_csum"];
 
-/// Where an inode lies in the partition.
-fn inode_at(image: &Image, file: &str) -> u64 {
-    let said = image.debugfs(&format!("imap {file}"));
-    let block = said.split("located at block ").nth(1).unwrap().split(',').next().unwrap();
-    let offset = said.rsplit("offset 0x").next().unwrap().trim();
-    block.parse::<u64>().unwrap() * BLOCK + u64::from_str_radix(offset, 16).unwrap()
-}
-
-/// Blocks that nothing uses.
+/// A block that nothing uses.
 fn free_block(image: &Image) -> u32 {
-    let said = image.debugfs("ffb 1 6000");
-    said.split("found:").nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap()
+    number(image, "ffb 1 6000", "Free blocks found:").try_into().unwrap()
 }
 
 fn put(image: &Image, at: u64, value: u32, bytes: usize) {
     image.patch(at, |word| word[..bytes].copy_from_slice(&value.to_le_bytes()[..bytes]));
-}
-
-#[track_caller]
-fn refused(image: &Image, words: &str) {
-    let before = image.bytes();
-    let error = image.try_open(true).err().unwrap_or_else(|| panic!("{words}: it must be refused"));
-    assert!(error.to_string().contains(words), "{words:?} is missing in: {error}");
-    assert!(image.bytes() == before, "refusing changed the image");
 }
 
 /// It opens, and after an edit e2fsck says no more than before.
@@ -178,7 +162,7 @@ fn superblocks_that_no_kernel_mounts_are_refused() {
     ] {
         let image = Image::empty(MIB, &["-b", "4096"]);
         in_superblock(&image, at, value, bytes);
-        refused(&image, words);
+        refused(&image, &[words]);
     }
 }
 
@@ -228,7 +212,7 @@ fn journals_that_no_kernel_loads_are_refused() {
     ] {
         let image = Image::empty(MIB, &["-b", "4096"]);
         image.debugfs_write(&format!("sif <8> {field} {value}"));
-        refused(&image, words);
+        refused(&image, &[words]);
     }
     let first = |image: &Image| image.debugfs("bmap <8> 0").trim().parse::<u64>().unwrap() * BLOCK;
     for (at, value, words) in [
@@ -243,12 +227,12 @@ fn journals_that_no_kernel_loads_are_refused() {
     ] {
         let image = Image::empty(MIB, &BARE);
         image.patch(first(&image) + at, |word| *word = u32::to_be_bytes(value));
-        refused(&image, words);
+        refused(&image, &[words]);
     }
     let image = Image::empty(MIB, &BARE);
     let zapped = first(&image);
     (0..256).for_each(|word| put(&image, zapped + word * 4, 0, 4));
-    refused(&image, "has no superblock");
+    refused(&image, &["has no superblock"]);
     // More bytes than blocks are no harm: the log does not reach so far.
     let image = Image::new(MIB, &["-b", "4096"]);
     image.debugfs_write("sif <8> size 0x7ffff000");
@@ -270,7 +254,7 @@ fn orphan_files_that_no_kernel_takes_are_refused() {
     ] {
         let image = image();
         image.debugfs_write(&format!("sif <{number}> {field} {value}"));
-        refused(&image, words);
+        refused(&image, &[words]);
     }
     for (at, words) in
         [(0, "checksum does not match"), (4088, "magic number"), (4092, "checksum does not match")]
@@ -278,7 +262,7 @@ fn orphan_files_that_no_kernel_takes_are_refused() {
         let image = image();
         let block = image.debugfs(&format!("bmap <{number}> 0")).trim().parse::<u64>().unwrap() * BLOCK;
         put(&image, block + at, 20, 4);
-        refused(&image, words);
+        refused(&image, &[words]);
     }
 }
 
@@ -296,14 +280,14 @@ fn blocks_of_every_inode_count() {
         let image = Image::new(MIB, &BARE);
         let block = free_block(&image);
         put(&image, inode_at(&image, inode) + at, block, 4);
-        refused(&image, words);
+        refused(&image, &[words]);
     }
     let image = Image::new(MIB, &BARE);
     put(&image, inode_at(&image, "/etc/hard") + 0x68, 0x7fff_ffff, 4);
-    refused(&image, "block number outside of the file system");
+    refused(&image, &["block number outside of the file system"]);
     let image = Image::new(MIB, &BARE);
     image.debugfs_write("feature ^ext_attr");
-    refused(&image, "ext_attr");
+    refused(&image, &["ext_attr"]);
 }
 
 #[test]
@@ -336,13 +320,13 @@ fn extents_fit_sizes_and_kinds() {
     ] {
         let image = Image::new(MIB, &BARE);
         put(&image, inode_at(&image, file) + at, value, bytes);
-        refused(&image, words);
+        refused(&image, &[words]);
     }
     // An index that does not begin where its leaf does.
     let image = Image::new(MIB, &BARE);
     let at = inode_at(&image, "/usr/bin/sparse");
     put(&image, at + LOGICAL, 1, 4);
-    refused(&image, "not where its index says");
+    refused(&image, &["not where its index says"]);
     // One block more than the size needs is what e2fsck lets pass; holes are nothing to it.
     for (file, size) in [("/etc/hard", 4096), ("/etc/hard", 9_000_000)] {
         let image = Image::new(MIB, &BARE);
@@ -362,7 +346,7 @@ fn places_outside_are_damage() {
     ] {
         let image = Image::new(MIB, &BARE);
         put(&image, inode_at(&image, file) + at, value, 4);
-        refused(&image, "outside of the file system");
+        refused(&image, &["outside of the file system"]);
         let fs = image.try_open(false).unwrap();
         let error = match file {
             "/etc" => fs.list(&path(file)).unwrap_err(),
@@ -389,11 +373,11 @@ fn attributes_keep_apart() {
     let (image, _) = with_two();
     let (one, two) = (place(&image, first), first + 20);
     image.patch(two, |word| word[2..].copy_from_slice(&one[2..]));
-    refused(&image, "extended attributes contradict themselves");
+    refused(&image, &["extended attributes contradict themselves"]);
     for (at, value) in [(8, u32::MAX), (4, 5), (2, 0xffff)] {
         let (image, first) = with_two();
         put(&image, first + at, value, if at == 2 { 2 } else { 4 });
-        refused(&image, "extended attributes contradict themselves");
+        refused(&image, &["extended attributes contradict themselves"]);
     }
     // A block that says it has other users than it has.
     for users in [0, 2, 9999] {
@@ -402,7 +386,7 @@ fn attributes_keep_apart() {
         let block: u64 =
             said.split("File ACL:").nth(1).unwrap().split_whitespace().next().unwrap().parse().unwrap();
         put(&image, block * BLOCK + 4, users, 4);
-        refused(&image, "extended attributes");
+        refused(&image, &["extended attributes"]);
     }
 }
 
@@ -431,6 +415,6 @@ fn directories_with_block_maps_are_edited_like_others() {
         tool("tune2fs", &["-O", "extent", &image.target()]);
         let root = image.debugfs("bmap /var/lib/many 0").trim().parse::<u64>().unwrap() * BLOCK;
         put(&image, root + 0x28, u32::MAX, 4);
-        refused(&image, "directory inode");
+        refused(&image, &["directory inode"]);
     }
 }

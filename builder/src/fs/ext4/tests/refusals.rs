@@ -9,7 +9,7 @@ const BLOCK: u64 = 4096;
 
 /// Opening for writing must fail with all of `words` in the message, and leave the image as it is.
 #[track_caller]
-fn refused(image: &Image, words: &[&str]) -> FsError {
+pub(super) fn refused(image: &Image, words: &[&str]) -> FsError {
     let before = image.bytes();
     let error = image.try_open(true).err().expect("it must be refused");
     let text = error.to_string();
@@ -27,7 +27,7 @@ fn sound() -> Image {
 }
 
 /// A number that debugfs prints after `key`.
-fn number(image: &Image, command: &str, key: &str) -> u64 {
+pub(super) fn number(image: &Image, command: &str, key: &str) -> u64 {
     let said = image.debugfs(command);
     let at = said.find(key).unwrap_or_else(|| panic!("{key} is missing in {said}")) + key.len();
     let digits: String = said[at..].trim_start().chars().take_while(char::is_ascii_digit).collect();
@@ -35,7 +35,7 @@ fn number(image: &Image, command: &str, key: &str) -> u64 {
 }
 
 /// Where an inode lies in the partition.
-fn inode_at(image: &Image, file: &str) -> u64 {
+pub(super) fn inode_at(image: &Image, file: &str) -> u64 {
     let said = image.debugfs(&format!("imap {file}"));
     let offset = said.rsplit("offset 0x").next().unwrap().trim();
     number(image, &format!("imap {file}"), "located at block") * BLOCK

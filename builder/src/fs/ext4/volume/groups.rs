@@ -99,8 +99,7 @@ impl Volume {
         }
         let mut bitmap = Bitmap::free(self.block_size(), self.group_len(group.number));
         let start = self.group_start(group.number);
-        let head = u32::try_from(self.sb.group_head_metadata_blocks(group.number.into())).unwrap_or(u32::MAX);
-        bitmap.fill(0..head, true);
+        bitmap.fill(0..self.head_blocks(group.number), true);
         let table = self.table_blocks().into();
         for (first, len) in [(block_bitmap, 1), (inode_bitmap, 1), (inode_table, table)] {
             // With flex_bg they may lie in another group, whose bitmap was written then.
@@ -143,6 +142,11 @@ impl Volume {
         }
         let bitmap = Bitmap::from_bytes(self.read_block(block)?);
         Ok(self.bitmap_sum(&bitmap, bits) == Some(stored))
+    }
+
+    /// Blocks at the beginning of a group that hold a superblock, descriptors, and room for more of them.
+    pub(crate) fn head_blocks(&self, group: u32) -> u32 {
+        u32::try_from(self.sb.group_head_metadata_blocks(group.into())).unwrap_or(u32::MAX)
     }
 
     /// Blocks of the inode table of a group.

@@ -129,8 +129,8 @@ impl LinearIndex {
     }
 }
 
-/// The hash of a name in the index; names with the same hash are compared.
-fn name_hash(name: &[u8]) -> u64 {
+/// A hash by which names are told apart at first; those with the same one are compared.
+pub(crate) fn name_hash(name: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     hasher.write(name);
     hasher.finish()
