@@ -25,6 +25,8 @@ const fn magic(offset: usize, bytes: &'static [u8], name: &'static str, hint: &'
 }
 
 const CONVERT: &str = "convert it with `qemu-img convert -O raw`";
+const WHOLE: &str = "take an image of a whole disk instead";
+const DISK: &str = "give the image of a disk";
 const UNPACK: &str = "unpack it, and give the image in it";
 
 /// How many bytes of the beginning tell a format.
@@ -76,23 +78,18 @@ const FORMATS: [Magic; 49] = [
     magic(0, b"Bochs Virtual HD Image", "an image of Bochs", CONVERT),
     magic(0, b"EVF\x09\x0d\x0a\xff\0", "an EWF (E01) image", "convert it with `ewfexport -f raw`"),
     magic(0, b"\x3a\xff\x26\xed", "a sparse image of Android", "convert it with `simg2img`"),
-    magic(0, b"ANDROID!", "a boot image of Android", "take an image of a whole disk instead"),
-    magic(0, b"\x27\x05\x19\x56", "an image of U-Boot", "take an image of a whole disk instead"),
-    magic(
-        0,
-        b"\xd0\x0d\xfe\xed",
-        "a device tree, or a FIT image of U-Boot",
-        "take an image of a whole disk instead",
-    ),
-    magic(0, b"UF2\n", "a UF2 file for a microcontroller", "take an image of a whole disk instead"),
-    magic(0, b"\x7fELF", "a program", "give the image of a disk"),
-    magic(0, b"%PDF", "a PDF document", "give the image of a disk"),
+    magic(0, b"ANDROID!", "a boot image of Android", WHOLE),
+    magic(0, b"\x27\x05\x19\x56", "an image of U-Boot", WHOLE),
+    magic(0, b"\xd0\x0d\xfe\xed", "a device tree, or a FIT image of U-Boot", WHOLE),
+    magic(0, b"UF2\n", "a UF2 file for a microcontroller", WHOLE),
+    magic(0, b"\x7fELF", "a program", DISK),
+    magic(0, b"%PDF", "a PDF document", DISK),
     magic(0, b"d8:announce", "a torrent", "download what it names"),
     magic(0, b"<!DOCTYPE", PAGE.name, PAGE.hint),
     magic(0, b"<!doctype", PAGE.name, PAGE.hint),
     magic(0, b"<html", PAGE.name, PAGE.hint),
     magic(0, b"<HTML", PAGE.name, PAGE.hint),
-    magic(0, b"<?xml", "an XML file", "give the image of a disk"),
+    magic(0, b"<?xml", "an XML file", DISK),
     magic(0, b"version https://git-lfs", "a pointer of Git LFS", "fetch what it names with `git lfs pull`"),
     magic(0, b"-----BEGIN PGP", "a signature", "give the file that it signs"),
 ];

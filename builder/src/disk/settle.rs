@@ -13,7 +13,7 @@ use super::units::SECTOR;
 /// Fills the image up to whole sectors with zeros, since Raspberry Pi Imager writes no other (nothing is cut off), and puts the
 /// backup of a GPT to its end; a protective MBR then covers the disk. Says in words what of the table was changed.
 ///
-/// Linux takes a disk whose backup lies elsewhere or is damaged, but sgdisk and firmware complain or mend it on each card. A backup
+/// Linux takes a disk whose backup lies elsewhere or is damaged, but sgdisk and firmware complain or repair it on each card. A backup
 /// that does not fit behind the last partition makes the image longer.
 pub fn settle_end(file: &File) -> Result<Option<String>> {
     let image = whole(file)?;
