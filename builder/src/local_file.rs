@@ -3,6 +3,7 @@
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::Path;
+use std::time::SystemTime;
 
 use hc_common::text::decode;
 
@@ -30,10 +31,21 @@ pub fn open(path: &Path) -> io::Result<File> {
     ))
 }
 
-/// Whether one path was changed before another. False where one of them is not there.
+/// Whether one file was changed before another, or before something in another folder was. False where one of them is not there.
 pub fn is_older(one: &Path, other: &Path) -> bool {
-    let changed = |path: &Path| path.metadata().and_then(|found| found.modified()).ok();
-    matches!((changed(one), changed(other)), (Some(one), Some(other)) if one < other)
+    matches!((changed(one, 0), changed(other, DEEPEST)), (Some(one), Some(other)) if one < other)
+}
+
+/// How deep is looked into folders: deeper than an overlay may be.
+const DEEPEST: usize = 4;
+
+/// When a file was changed, or the last of what is in a folder.
+fn changed(path: &Path, depth: usize) -> Option<SystemTime> {
+    let own = path.metadata().and_then(|found| found.modified()).ok()?;
+    let Some(depth) = depth.checked_sub(1) else { return Some(own) };
+    // What is no folder has no entries.
+    let entries = path.read_dir().into_iter().flatten().flatten();
+    entries.filter_map(|entry| changed(&entry.path(), depth)).chain([own]).max()
 }
 
 /// All bytes of a regular file of at most `limit` bytes.

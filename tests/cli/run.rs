@@ -37,10 +37,10 @@ fn what_is_to_be_run_is_asked_for() {
     fail(hcimage(dir).args(["run", "--board", "cm4", "node.img", "--offline"]), 2, &["--offline", "--board"]);
 }
 
-/// A run that ends before it boots anything.
+/// A run that ends before it boots anything: its results can't be written.
 fn not_run(dir: &Path) -> Command {
     let mut command = hcimage(dir);
-    command.args(["run", "--console", "nobody", "--k3s"]).arg(k3s_release().join(K3S_VERSION));
+    command.args(["run", "--junit", "nowhere/run.xml", "--k3s"]).arg(k3s_release().join(K3S_VERSION));
     command
 }
 
@@ -49,9 +49,11 @@ fn images_that_are_missing_or_out_of_date_are_built_first() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
     write_cluster(dir, "cm4", "");
-    let ended = "--console nobody: the nodes are lab-1, lab-2";
-    let building = "building the cluster's images";
-    fail(&mut not_run(dir), 2, &[building, "there is no out/lab-1.img yet", ended]);
+    let (building, ended) = ("building the cluster's images", "writing nowhere/run.xml");
+    // What is mistyped is told before a build.
+    fail(not_run(dir).args(["--console", "nobody"]), 2, &["--console nobody: the nodes are lab-1, lab-2"]);
+    assert!(!dir.join("out").exists(), "it has built");
+    fail(&mut not_run(dir), 1, &[building, "there is no out/lab-1.img yet", ended]);
     let made = |image: &str| dir.join(image).metadata().unwrap().modified().unwrap();
     let first = made("out/lab-2.img");
 
@@ -59,9 +61,36 @@ fn images_that_are_missing_or_out_of_date_are_built_first() {
     assert!(said.contains(ended) && !said.contains(building), "{said}");
     assert_eq!(made("out/lab-2.img"), first, "what is current is built again");
 
-    write_cluster(dir, "cm4", "# changed\n");
-    fail(&mut not_run(dir), 2, &[building, "cluster.toml is newer than out/lab-1.img", ended]);
-    assert_ne!(made("out/lab-2.img"), first, "what is out of date is not built again");
+    // All that images are made from, one after the other.
+    fs::create_dir_all(dir.join("overlays/shop/manifests")).unwrap();
+    fs::write(dir.join("shop.yaml"), "").unwrap();
+    write_cluster(dir, "cm4", "[overlays.shop]\n");
+    let text = fs::read_to_string(dir.join("cluster.toml")).unwrap();
+    let text = text.replacen("\n", "\nmanifests = [\"shop.yaml\"]\n", 1);
+    fs::write(dir.join("cluster.toml"), text).unwrap();
+    let map = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n");
+    let about = "about = \"A shop\"\n";
+    for (changed, content, newer) in [
+        ("overlays/shop/overlay.toml", about.to_owned(), "cluster.toml"),
+        ("shop.yaml", map("one"), "shop.yaml"),
+        ("overlays/shop/manifests/app.yaml", map("two"), "overlays/shop"),
+        (
+            "cluster.secrets.toml",
+            fs::read_to_string(dir.join("cluster.secrets.toml")).unwrap(),
+            "cluster.secrets.toml",
+        ),
+    ] {
+        let before = made("out/lab-2.img");
+        fs::write(dir.join(changed), content).unwrap();
+        if newer == "cluster.toml" {
+            // The first that is complete.
+            fs::write(dir.join("shop.yaml"), map("zero")).unwrap();
+            fs::write(dir.join("overlays/shop/manifests/app.yaml"), map("three")).unwrap();
+        }
+        let newer = format!("{newer} is newer than out/lab-1.img");
+        fail(&mut not_run(dir), 1, &[building, &newer, ended]);
+        assert_ne!(made("out/lab-2.img"), before, "what is out of date is not built again");
+    }
 
     // Another folder's, with sudo: the images would be root's.
     fs::create_dir(dir.join("sub")).unwrap();

@@ -58,8 +58,7 @@ impl BuildFirstArgs {
     ) -> anyhow::Result<()> {
         let destination = images.destination();
         let why = nodes.into_iter().find_map(|node| {
-            self.must_build(images.file, &destination.node_image(node))
-                .map(|why| printable(&why).into_owned())
+            self.must_build(project, &destination.node_image(node)).map(|why| printable(&why).into_owned())
         });
         let Some(why) = why else { return Ok(()) };
         if std::env::var_os("SUDO_UID").is_some() {
@@ -73,12 +72,14 @@ impl BuildFirstArgs {
     }
 
     /// Why the image is not the one that a build would make now, as far as the times of files tell.
-    fn must_build(&self, file: &Path, image: &Path) -> Option<String> {
+    fn must_build(&self, project: &Project, image: &Path) -> Option<String> {
         if !image.exists() {
             return Some(format!("there is no {} yet", image.display()));
         }
         // The build itself writes the lock before the image.
-        let newer = [file, self.sources.lock()].into_iter().find(|input| local_file::is_older(image, input));
+        let lock = self.sources.lock().to_owned();
+        let mut inputs = project.inputs().into_iter().chain([lock]);
+        let newer = inputs.find(|input| local_file::is_older(image, input));
         newer.map(|input| format!("{} is newer than {}", input.display(), image.display()))
     }
 }

@@ -103,6 +103,14 @@ pub(super) enum Until {
 const POWER_OFF: Duration = Duration::from_secs(180);
 
 impl Args {
+    /// The console of one of these nodes, if any: to be asked before an image is built.
+    pub(super) fn check_console(&self, nodes: &[&str]) -> Result<(), Usage> {
+        match self.console.as_deref().filter(|console| !nodes.contains(console)) {
+            Some(console) => Err(Usage(format!("--console {console}: the nodes are {}", nodes.join(", ")))),
+            None => Ok(()),
+        }
+    }
+
     pub(super) fn run(mut self) -> anyhow::Result<()> {
         let wanted = match self.board.take() {
             Some(board) => self.one(&board)?,
@@ -110,12 +118,6 @@ impl Args {
         };
         let settings = self.settings();
         check_memory(&settings, &wanted.nodes)?;
-        if let Some(console) = &self.console
-            && !wanted.nodes.iter().any(|node| node.name() == console)
-        {
-            let names: Vec<_> = wanted.nodes.iter().map(NodeImage::name).collect();
-            return Err(Usage(format!("--console {console}: the nodes are {}", names.join(", "))).into());
-        }
         // It can be written, and one of an earlier run is not taken for this one's, whatever ends it.
         let unseen = |node: &NodeImage| Case::unseen(node.name());
         self.report(&wanted.name, 0, || wanted.nodes.iter().map(unseen).collect())?;

@@ -38,6 +38,7 @@ impl Args {
         }
         let read = NodeImage::read(&image, board);
         let node = read.with_context(|| format!("booting {}", image.display()))?;
+        self.check_console(&[node.name()])?;
         self.until.get_or_insert(Until::Ready);
         self.console.get_or_insert_with(|| node.name().to_owned());
         Ok(Wanted { name: node.name().to_owned(), nodes: vec![node], kubeconfig: None })
@@ -66,6 +67,7 @@ impl Args {
                 check_uefi(boards.get(&node.board)?)?;
             }
         }
+        self.check_console(&nodes.iter().map(|node| node.name.as_str()).collect::<Vec<_>>())?;
         self.build_first.make_current(&project, &images, nodes.iter().map(|node| &node.name))?;
         let images = images.destination();
         let read = |node: &Node| {

@@ -1,5 +1,6 @@
 //! From text to a checked cluster.
 
+use std::cell::RefCell;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -44,6 +45,8 @@ pub struct Checked {
     pub cluster: Cluster,
     /// Warnings only; may be empty.
     pub warnings: Report,
+    /// The files that the cluster file names, as far as [`load`] has read them.
+    pub files: Vec<PathBuf>,
 }
 
 /// Why a cluster file could not be loaded.
@@ -118,15 +121,21 @@ pub fn load(path: &Path, boards: &Boards, overlays: &Library) -> Result<Checked,
     let text = decode(&bytes).map_err(|source| ClusterError::NotText { path: path.to_owned(), source })?;
     let dir = path.parent().unwrap_or(Path::new(""));
     let is_outside = |file: &Path| leads_outside(dir, file);
+    let files = RefCell::new(Vec::new());
+    let read = |path: &Path| {
+        files.borrow_mut().push(path.to_owned());
+        read_file(path)
+    };
     let context = LoadContext {
         boards,
         overlays,
         dir,
-        read: &read_file,
+        read: &read,
         is_outside: &is_outside,
         is_shared: is_shared(path),
     };
-    parse(text, &path.display().to_string(), &context).map_err(ClusterError::Invalid)
+    let checked = parse(text, &path.display().to_string(), &context).map_err(ClusterError::Invalid)?;
+    Ok(Checked { files: files.take(), ..checked })
 }
 
 /// Checks the text of a cluster file; `name` is its name in reports. Other files are read only through `context`.
@@ -138,7 +147,9 @@ pub fn parse(text: &str, name: &str, context: &LoadContext<'_>) -> Result<Checke
     let cluster = read(text, context, &mut problems);
     let failed = problems.has_errors();
     match cluster {
-        Some(cluster) if !failed => Ok(Checked { cluster, warnings: Report::new(name, problems) }),
+        Some(cluster) if !failed => {
+            Ok(Checked { cluster, warnings: Report::new(name, problems), files: Vec::new() })
+        }
         _ => {
             if !failed {
                 let hint = "please report this bug with the file, without its secrets";

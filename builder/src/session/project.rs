@@ -20,6 +20,8 @@ pub struct Project {
     pub cluster: Cluster,
     /// The cluster file; none for one node alone.
     pub file: Option<PathBuf>,
+    /// The files that it names.
+    named: Vec<PathBuf>,
     /// The secrets that each overlay wants made: those that the cluster file does not set.
     overlay_secrets: BTreeMap<DnsLabel, BTreeSet<String>>,
 }
@@ -81,16 +83,25 @@ impl ProjectSecrets {
 impl Project {
     /// Reads and checks a cluster file. The report holds warnings only, and may be empty.
     pub fn load(file: &Path, boards: &Boards, overlays: &Library) -> Result<(Self, Report), ClusterError> {
-        let Checked { cluster, warnings } = cluster::load(file, boards, overlays)?;
+        let Checked { cluster, warnings, files: named } = cluster::load(file, boards, overlays)?;
         let with_secrets = cluster.overlays.iter().filter(|active| !active.overlay.secrets.is_empty());
         let overlay_secrets = with_secrets.map(wanted_secrets).collect();
-        Ok((Self { cluster, file: Some(file.to_owned()), overlay_secrets }, warnings))
+        Ok((Self { cluster, file: Some(file.to_owned()), named, overlay_secrets }, warnings))
     }
 
     /// One node alone, which is a cluster of its own.
     pub fn single_node(node: SingleNode) -> Result<Self, InvalidSingleNode> {
         let cluster = cluster::single_node(node)?;
-        Ok(Self { cluster, file: None, overlay_secrets: BTreeMap::new() })
+        Ok(Self { cluster, file: None, named: Vec::new(), overlay_secrets: BTreeMap::new() })
+    }
+
+    /// The files and folders of the user's that its images are made from: the cluster file, what it names, its secrets, and the
+    /// overlays that are not compiled in.
+    pub fn inputs(&self) -> Vec<PathBuf> {
+        let overlays = self.cluster.overlays.iter().filter_map(|active| active.overlay.dir.as_ref());
+        let overlays = overlays.map(PathBuf::from);
+        let own = self.file.iter().cloned().chain(self.secrets_file());
+        own.chain(self.named.iter().cloned()).chain(overlays).collect()
     }
 
     /// The names of all nodes.
