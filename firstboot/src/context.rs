@@ -38,6 +38,14 @@ impl Context<'_> {
         self.state.overrides.hostname.as_ref().unwrap_or(&self.seed.node.hostname).as_str()
     }
 
+    /// The name of the Kubernetes node.
+    pub fn node_name(&self) -> String {
+        match &self.seed.node.id {
+            Some(id) => format!("{}-{id}", self.hostname()),
+            None => self.hostname().to_owned(),
+        }
+    }
+
     /// The network of the node, with the user's overrides.
     pub fn network(&self) -> Result<Network, PhaseError> {
         let overrides = &self.state.overrides;

@@ -77,7 +77,13 @@ impl Overrides {
     /// Why the name cannot be this node's: another node of the cluster has it. Only the first server knows the others.
     pub fn check_name(&self, seed: &Seed) -> Result<(), String> {
         let others = seed.role.init_server().map(|first| first.nodes.as_slice()).unwrap_or_default();
-        match self.hostname.as_ref().filter(|name| others.contains(name)) {
+        // The cluster's names have the ID after the host name; every node has its own.
+        let host = |other: &'_ Hostname| match seed.node.id {
+            Some(_) => other.as_str().rsplit_once('-').map_or("", |(host, _)| host).to_owned(),
+            None => other.to_string(),
+        };
+        let is_taken = |name: &&Hostname| others.iter().any(|other| host(other) == name.as_str());
+        match self.hostname.as_ref().filter(is_taken) {
             Some(name) => Err(format!("hostname: {name} is another node of this cluster")),
             None => Ok(()),
         }

@@ -24,6 +24,32 @@ fn a_minimal_file_is_one_server_with_dhcp() {
     assert_eq!(cluster.api_url(), "https://hc-1.local:6443");
 }
 
+/// The same names give the same IDs; another cluster's nodes of the same names have others.
+#[test]
+fn nodes_can_have_ids_in_their_names() {
+    let with_ids = |name: &str| {
+        let agent = "[[nodes]]\nname = 'hc-2'\nrole = 'agent'\nboard = 'cm4'\n[k3s]\nwith-node-id = true\n";
+        cluster(&(LEAST.replace("'home'", &format!("{name}\napi = 'k3s.lan'")) + agent))
+    };
+    let names = |cluster: &Cluster| -> Vec<String> {
+        cluster.nodes.iter().map(|node| node.kube_name.to_string()).collect()
+    };
+    let home = with_ids("'home'");
+    for node in home.nodes.iter() {
+        let id = node.id.as_ref().unwrap().to_string();
+        assert_eq!(node.kube_name.to_string(), format!("{}-{id}", node.name));
+    }
+    assert_eq!(names(&home), names(&with_ids("'home'")));
+    let other = names(&with_ids("'office'"));
+    assert!(names(&home).iter().all(|name| !other.contains(name)), "{other:?}");
+    assert_eq!(names(&cluster(LEAST)), ["hc-1"]);
+
+    let long = "a".repeat(55);
+    let text = LEAST.replace("hc-1", &long) + "[k3s]\nwith-node-id = true\n";
+    let report = check(&text).unwrap_err().to_string();
+    assert!(report.contains("is longer than 63 characters") && report.contains("with-node-id"), "{report}");
+}
+
 #[test]
 fn explicit_defaults_change_nothing() {
     fn defaults(schema: &serde_json::Value) -> String {

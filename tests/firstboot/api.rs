@@ -77,8 +77,12 @@ impl World {
         let message = str::from_utf8(request.message).unwrap();
         let target = message.strip_prefix("GET ").unwrap().split(' ').next().unwrap();
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let (status, body) =
-            self.object(path, age, &now.hostname).unwrap_or_else(|| self.list(path, query, age));
+        // As a kubelet registers it.
+        let own = match &self.seed.node.id {
+            Some(id) => format!("{}-{id}", now.hostname),
+            None => now.hostname.clone(),
+        };
+        let (status, body) = self.object(path, age, &own).unwrap_or_else(|| self.list(path, query, age));
         // As Go sends what it does not know the length of.
         let (one, two) = body.split_at(body.len() / 2);
         let chunk = |text: &str| {

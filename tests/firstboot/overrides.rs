@@ -3,6 +3,7 @@
 use hc_common::network::NetworkStack;
 use hc_common::value::Route;
 use hc_firstboot::RunOutcome;
+use hc_firstboot::seed::{Role, Seed};
 
 use crate::failures::{flashed, report_of};
 use crate::machine::Machine;
@@ -138,6 +139,37 @@ fn the_name_of_another_node_is_rejected_on_the_first_server() {
     let report = report_of(world);
     let what = "What is wrong:  /boot/firmware/hcimage.toml: hostname: hc-2 is another node of this cluster";
     assert!(report.contains(what), "{report}");
+}
+
+/// The node's name in the cluster keeps its ID; the machine's own has none.
+#[test]
+fn a_node_with_an_id_keeps_it_under_another_name() {
+    let has_id = |seed: &mut Seed| {
+        seed.node.id = Some("4f0c7d12".parse().unwrap());
+        seed.network.stack = Some(NetworkStack::NetworkManager);
+    };
+    let named = |world: &mut World, name: &str| {
+        world.disk.make_dirs("/boot/firmware".as_ref());
+        world.put(OVERRIDES, &format!("hostname = {name:?}\n"));
+    };
+    let machine = Machine::boot(flashed(|_| {}, has_id));
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
+    assert_eq!(machine.text(K3S), "", "the builder has written its name");
+    let machine = Machine::boot(flashed(|world| named(world, "kitchen"), has_id));
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
+    assert_eq!(machine.text("/etc/hostname"), "kitchen\n");
+    assert!(machine.text(K3S).ends_with("node-name: \"kitchen-4f0c7d12\"\n"), "{}", machine.text(K3S));
+
+    let world = flashed(
+        |world| named(world, "hc-2"),
+        |of| {
+            has_id(of);
+            of.role = full_seed().role;
+            let Role::InitServer(first) = &mut of.role else { panic!("not the first server") };
+            first.nodes = vec!["hc-2-00aa11bb".parse().unwrap()];
+        },
+    );
+    assert!(report_of(world).contains("hostname: hc-2 is another node of this cluster"));
 }
 
 #[test]

@@ -190,7 +190,7 @@ pub(crate) fn seed() -> Seed {
     };
     Seed {
         schema: SCHEMA,
-        node: Node { hostname: "hc-1".parse().unwrap() },
+        node: Node { hostname: "hc-1".parse().unwrap(), id: None },
         cluster: ClusterName {
             name: "home".into(),
             api: None,

@@ -318,7 +318,7 @@ fn any_seed() -> impl Strategy<Value = Seed> {
     (label(), role(), network_of_any_kind(), clock, rest, files).prop_map(
         |(hostname, role, network, clock, rest, files)| Seed {
             schema: SCHEMA,
-            node: Node { hostname: hostname.parse().unwrap() },
+            node: Node { hostname: hostname.parse().unwrap(), id: None },
             cluster: Cluster {
                 name: "home".into(),
                 api: files.3,

@@ -80,7 +80,9 @@ pub fn single_node(wanted: SingleNode) -> Result<Cluster, InvalidSingleNode> {
             .map_or_else(|| name.as_str().parse(), Ok)?,
     };
     let node = Node {
+        kube_name: wanted.hostname.clone(),
         name: wanted.hostname,
+        id: None,
         bootstrap_role: BootstrapRole::InitServer,
         board: board.clone(),
         network,

@@ -43,7 +43,7 @@ pub struct ClusterFacts {
 /// What templates know of a node.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct NodeFacts {
-    /// Its name.
+    /// Its name in the cluster.
     pub name: String,
     /// `server` or `agent`.
     pub role: String,

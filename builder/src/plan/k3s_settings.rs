@@ -19,7 +19,7 @@ pub(super) fn add(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<()
     let starts_etcd = matches!(cluster.datastore, Datastore::Etcd) && !node.bootstrap_role.joins();
     let labels = node.labels.iter().map(|(key, value)| format!("{key}={value}"));
     let settings = [
-        ("node-name", Node::text(&node.name)),
+        ("node-name", Node::text(&node.kube_name)),
         ("node-ip", optional(node.network.static_address())),
         // Needed with node-ip where there is no default route, else k3s stops.
         ("flannel-iface", optional(interface)),

@@ -45,7 +45,7 @@ pub(super) fn seed(
     let modules = gathered.kernel_modules.iter().map(|module| module.name.to_owned()).collect();
     Ok(Seed {
         schema: seed::SCHEMA,
-        node: Node { hostname: node.name.clone() },
+        node: Node { hostname: node.name.clone(), id: node.id.clone() },
         cluster: Cluster {
             name: cluster.name.to_string(),
             api: cluster.api.clone().map(Endpoint::of_api),
@@ -104,7 +104,7 @@ fn role(request: &Request<'_>, gathered: &Gathered) -> Role {
     let cluster = request.cluster;
     match request.node.bootstrap_role {
         BootstrapRole::InitServer => Role::InitServer(InitServer {
-            nodes: cluster.nodes.joining().iter().map(|node| node.name.clone()).collect(),
+            nodes: cluster.nodes.joining().iter().map(|node| node.kube_name.clone()).collect(),
             join_seconds: if cluster.nodes.joining().is_empty() { 0 } else { WHOLE_SECONDS },
             workload: workload(cluster, gathered),
         }),

@@ -29,8 +29,8 @@ pub use email_address::EmailAddress;
 pub use firmware_setting::FirmwareSetting;
 pub use hc_common::value::{
     BootstrapRole, CountryCode, DirMode, DirName, DomainName, FsLabel, Host, Hostname, InterfaceAddress,
-    InterfaceName, MacAddress, MountPoint, Mtu, PackageName, Psk, Role, Route, Secret, Ssid, StaticNetwork,
-    Subnet, TimeServer, UnitName, ValueError, VlanId,
+    InterfaceName, MacAddress, MountPoint, Mtu, NodeId, PackageName, Psk, Role, Route, Secret, Ssid,
+    StaticNetwork, Subnet, TimeServer, UnitName, ValueError, VlanId,
 };
 pub use image_reference::ImageReference;
 pub use k3s_token::{CaHash, JoinToken, TokenPassword, TokenUser};

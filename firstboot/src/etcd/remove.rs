@@ -29,7 +29,8 @@ pub(crate) fn old_member(
 ) -> Result<Option<String>, PhaseError> {
     let all = members::ask(cx.sys, server, token, cx.deadline).map_err(|why| unlisted(server, &why))?;
     let current = local::member_name(cx.sys);
-    let is_old = |member: &&Member| member.is_of(cx.hostname()) && Some(&member.name) != current.as_ref();
+    let name = cx.node_name();
+    let is_old = |member: &&Member| member.is_of(&name) && Some(&member.name) != current.as_ref();
     let Some(old) = all.iter().find(is_old) else {
         return Ok(cx
             .state
@@ -47,7 +48,7 @@ pub(crate) fn old_member(
         "the etcd member {} of this node, from before it was flashed again, is being removed",
         old.name
     );
-    Err(PhaseError::retry(what, advice::delete_node(cx.hostname())))
+    Err(PhaseError::retry(what, advice::delete_node(&cx.node_name())))
 }
 
 fn unlisted(server: &Endpoint, why: &JoinError) -> PhaseError {
@@ -74,7 +75,7 @@ fn check_address(cx: &Context<'_>, old: &Member) -> Result<(), PhaseError> {
     );
     let advice = format!(
         "give every node a name of its own; {}, then power this node off and on",
-        advice::delete_node(cx.hostname())
+        advice::delete_node(&cx.node_name())
     );
     Err(PhaseError::abort(what, advice))
 }
@@ -108,7 +109,7 @@ fn remove(
     token: &Token,
     old: &Member,
 ) -> Result<(), PhaseError> {
-    let name = cx.hostname().to_owned();
+    let name = cx.node_name();
     let command = || advice::delete_node(&name);
     let Some(admin) = &etcd.admin else {
         let what =

@@ -140,7 +140,7 @@ fn hosts(text: &str, name: &str) -> String {
 /// Name and address for k3s, if the user changed them: they override the builder's configuration.
 fn settings(cx: &Context<'_>) -> Option<String> {
     let overrides = &cx.state.overrides;
-    let name = overrides.hostname.as_ref().map(|name| format!("node-name: \"{name}\"\n"));
+    let name = overrides.hostname.as_ref().map(|_| format!("node-name: \"{}\"\n", cx.node_name()));
     let address = overrides.address.map(|address| format!("node-ip: \"{}\"\n", address.ip()));
     let lines: String = [name, address].into_iter().flatten().collect();
     (!lines.is_empty()).then(|| format!("# From {OVERRIDES_FILE} on the boot partition.\n{lines}"))

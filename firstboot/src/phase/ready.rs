@@ -41,7 +41,7 @@ impl Phase for Ready {
 
     fn verify(&self, cx: &Context<'_>) -> Result<Vec<String>, PhaseError> {
         let unit = self.watch.look(cx)?;
-        let node = cluster::client(cx).and_then(|client| client.node(cx.hostname()));
+        let node = cluster::client(cx).and_then(|client| client.node(&cx.node_name()));
         let node = match node {
             Ok(node) => node,
             Err(e) if e.is_not_found() => return Err(not_ready(cx, "it has not joined the cluster yet")),
@@ -67,7 +67,7 @@ impl Phase for Ready {
 }
 
 fn not_ready(cx: &Context<'_>, seen: &str) -> PhaseError {
-    let what = format!("node {} is not Ready: {seen}", cx.hostname());
+    let what = format!("node {} is not Ready: {seen}", cx.node_name());
     PhaseError::retry(what, k3s::advice(cx))
 }
 

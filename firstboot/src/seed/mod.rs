@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use hc_common::network::{NetworkStack, Profile};
 use hc_common::value::{
     DirName, DomainName, FsLabel, Hostname, InterfaceAddress, InterfaceName, MacAddress, MountPoint, Mtu,
-    PackageName, Route, StaticNetwork, Subnet, TimeServer, UnitName, VlanId,
+    NodeId, PackageName, Route, StaticNetwork, Subnet, TimeServer, UnitName, VlanId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -91,12 +91,15 @@ pub struct Packages {
     pub disable: Vec<UnitName>,
 }
 
-/// The name of the node.
+/// The names of the node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Node {
-    /// Also the name of the Kubernetes node. [`crate::overrides`] may change it.
+    /// [`crate::overrides`] may change it.
     pub hostname: Hostname,
+    /// What the name of the Kubernetes node has after the host name; none where they are the same.
+    #[serde(default)]
+    pub id: Option<NodeId>,
 }
 
 /// The cluster that the node belongs to.

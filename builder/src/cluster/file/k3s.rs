@@ -54,6 +54,10 @@ pub(in crate::cluster) struct K3sTable {
     /// Permissions of the kubeconfig on the servers. `0644` makes every user of a server an administrator of the cluster.
     #[schemars(extend("default" = "0600"))]
     pub(in crate::cluster) kubeconfig_mode: Option<Field<KubeconfigMode>>,
+    /// Whether the name of each Kubernetes node has eight digits more than its host name, such as `hc-1-4f0c7d12`: for a cluster in
+    /// which host names repeat. They are made of the names of cluster and node, so a node that is flashed again has the same.
+    #[schemars(extend("default" = false))]
+    pub(in crate::cluster) with_node_id: Option<Field<bool>>,
     /// More settings for all servers, as in k3s's `config.yaml`: long flags without the leading hyphens. Keys that
     /// hcimage sets itself are rejected.
     #[schemars(extend("examples" = [{ "etcd-snapshot-retention": 10, "kubelet-arg": ["max-pods=200"] }]))]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::value::{
-    BoardSerial, BootstrapRole, Hostname, LabelKey, LabelValue, MacAddress, Quantity, Role, Taint,
+    BoardSerial, BootstrapRole, Hostname, LabelKey, LabelValue, MacAddress, NodeId, Quantity, Role, Taint,
 };
 
 use super::data_disk::DataDisk;
@@ -12,8 +12,12 @@ use super::network::NodeNetwork;
 /// One node.
 #[derive(Debug, Clone)]
 pub struct Node {
-    /// Its host name, which is also the name of the Kubernetes node.
+    /// Its host name.
     pub name: Hostname,
+    /// What its name in the cluster has more; none where that is its host name.
+    pub id: Option<NodeId>,
+    /// The name of the Kubernetes node.
+    pub kube_name: Hostname,
     /// Its role in forming the cluster.
     pub bootstrap_role: BootstrapRole,
     /// Its board, a key of [`super::Cluster::boards`].

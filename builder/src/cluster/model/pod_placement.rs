@@ -53,7 +53,7 @@ impl PodPlacement {
     /// start.
     pub fn allows(&self, node: &Node, arch: &str) -> bool {
         if let Some(name) = &self.node_name {
-            return name == node.name.as_str();
+            return name == node.kube_name.as_str();
         }
         let labels = labels(node, arch);
         let is_chosen =
@@ -67,7 +67,7 @@ impl PodPlacement {
 fn labels<'a>(node: &'a Node, arch: &'a str) -> BTreeMap<&'a str, &'a str> {
     let own = node.labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     let by_kubelet = [
-        ("kubernetes.io/hostname", Hostname::as_str(&node.name)),
+        ("kubernetes.io/hostname", Hostname::as_str(&node.kube_name)),
         ("kubernetes.io/arch", arch),
         ("kubernetes.io/os", "linux"),
     ];

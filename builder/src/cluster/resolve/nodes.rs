@@ -3,7 +3,10 @@
 use crate::cluster::field::Field;
 use crate::cluster::file::{DataDiskTable, File, NetworkTable, NodeTable, RouteTable, WifiTable};
 use crate::cluster::model::*;
-use crate::value::{BootstrapRole, DirMode, NodeAddress, Role, Route, StaticNetwork, ValueError};
+use crate::source::digest::Sha256Digest;
+use crate::value::{
+    BootstrapRole, DirMode, Hostname, NodeAddress, NodeId, Role, Route, StaticNetwork, ValueError,
+};
 
 use super::read::Reader;
 use super::{all, bare};
@@ -14,14 +17,19 @@ struct Common<'a> {
     routes: Vec<Route>,
     wifi: Option<Wifi>,
     disk: Option<DataDisk>,
+    /// The cluster's name, where nodes have IDs in their names.
+    ids_of: Option<String>,
 }
 
 pub(super) fn nodes(file: &mut File, reader: &mut Reader<'_, '_>) -> Option<Nodes> {
     let wifi = file.network.wifi.take().and_then(|table| wifi(table, reader));
     let disk = data_disk(file.data_disk.take());
-    let common = Common { network: &file.network, routes: routes(&file.network)?, wifi, disk };
-    let nodes: Option<Vec<Node>> =
-        std::mem::take(&mut file.nodes).into_iter().map(|table| node(table, &common)).collect();
+    let has_ids = file.k3s.with_node_id.as_ref().is_some_and(|field| field.value);
+    let ids_of = file.name.as_ref().filter(|_| has_ids).map(|name| name.value.to_string());
+    let common = Common { network: &file.network, routes: routes(&file.network)?, wifi, disk, ids_of };
+    let nodes: Vec<Option<Node>> =
+        std::mem::take(&mut file.nodes).into_iter().map(|table| node(table, &common, reader)).collect();
+    let nodes: Option<Vec<Node>> = nodes.into_iter().collect();
     match file.join {
         Some(_) => Nodes::joining_elsewhere(nodes?),
         None => Nodes::new(nodes?),
@@ -62,7 +70,28 @@ fn data_disk(table: Option<DataDiskTable>) -> Option<DataDisk> {
     })
 }
 
-fn node(table: NodeTable, common: &Common<'_>) -> Option<Node> {
+/// Its ID and its name in the cluster. The same names give the same ID.
+fn kube_name(
+    name: &Field<Hostname>,
+    cluster: &str,
+    reader: &mut Reader<'_, '_>,
+) -> Option<(NodeId, Hostname)> {
+    let digest = Sha256Digest::of(format!("{cluster}/{}", name.value).as_bytes()).to_string();
+    let id = NodeId::of_digest(&digest)?;
+    match id.appended_to(&name.value) {
+        Ok(kube_name) => Some((id, kube_name)),
+        Err(error) => {
+            reader.problems.error(
+                &name.span,
+                error.to_string(),
+                "shorten the name, or leave out `with-node-id`",
+            );
+            None
+        }
+    }
+}
+
+fn node(table: NodeTable, common: &Common<'_>, reader: &mut Reader<'_, '_>) -> Option<Node> {
     let link = match bare(table.wifi) {
         Some(true) => Link::Wifi(common.wifi.clone()?),
         Some(false) | None => Link::Ethernet { vlan: bare(table.vlan) },
@@ -72,8 +101,15 @@ fn node(table: NodeTable, common: &Common<'_>) -> Option<Node> {
         Some(NodeAddress::Dhcp) | None => Addressing::Dhcp,
     };
     let has_disk = bare(table.data_disk).unwrap_or(true);
+    let name = table.name?;
+    let (id, kube_name) = match &common.ids_of {
+        Some(cluster) => kube_name(&name, cluster, reader).map(|(id, name)| (Some(id), name))?,
+        None => (None, name.value.clone()),
+    };
     Some(Node {
-        name: table.name?.value,
+        name: name.value,
+        id,
+        kube_name,
         bootstrap_role: match table.role?.value {
             // `Nodes` decides which of the servers starts the cluster, if any does.
             Role::Server => BootstrapRole::JoinServer,

@@ -131,7 +131,7 @@ pub static KEYS: [Descriptor; 122] = [
     refused("private-registry", "set [registries]"),
     refused("rootless", "leave it out: a node's k3s runs as root"),
     refused("token", "leave it out: tokens are made when building and kept in the secrets file"),
-    refused("with-node-id", "leave it out: a node's name is its host name, so that it may be flashed again"),
+    refused("with-node-id", "set `with-node-id` in [k3s]"),
     refused("write-kubeconfig", "leave it out: the first boot reads k3s's usual file"),
     refused("write-kubeconfig-group", "set `kubeconfig-mode` in [k3s]"),
     refused("write-kubeconfig-mode", "set `kubeconfig-mode` in [k3s]"),

@@ -70,7 +70,7 @@ impl Phase for Workloads {
         let manifests = addons::missing(cx, &client, addons, &self.seen)?;
         let others = || -> Result<Vec<String>, KubeError> {
             let steps = [
-                components::missing(&objects, components, cx.hostname())?,
+                components::missing(&objects, components, &cx.node_name())?,
                 first_of("charts not installed", charts, |name| objects.chart(name))?,
                 first_of("deployments not available", deployments, |name| objects.deployment(name))?,
                 first_of("stateful sets not ready", stateful_sets, |name| objects.stateful_set(name))?,

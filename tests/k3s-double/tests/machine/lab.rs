@@ -108,7 +108,7 @@ impl Lab {
         };
         Seed {
             schema: SCHEMA,
-            node: Node { hostname: format!("hc-{number}").parse().unwrap() },
+            node: Node { hostname: format!("hc-{number}").parse().unwrap(), id: None },
             cluster: Cluster { name: "home".into(), api: None, networks: vec![] },
             role: match is_first {
                 true => Role::InitServer(InitServer { nodes: vec![], join_seconds: 0, workload }),

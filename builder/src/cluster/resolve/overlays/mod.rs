@@ -135,7 +135,8 @@ fn fits_together(cluster: &Cluster, spans: &BTreeMap<DnsLabel, Span>, problems: 
     }
 }
 
-/// A node that a parameter names is one of the cluster; where none is named, it is the first server.
+/// A node that a parameter names is one of the cluster; where none is named, it is the first server. Templates see its name in the
+/// cluster.
 fn nodes_exist(
     cluster: &Cluster,
     overlay: &Overlay,
@@ -147,8 +148,10 @@ fn nodes_exist(
     for (name, _) in of_nodes {
         let Some(ParameterValue::Text(node)) = values.get_mut(name) else { continue };
         if node.is_empty() {
-            *node = cluster.nodes.init_server().map(|node| node.name.to_string()).unwrap_or_default();
-        } else if cluster.nodes.get(node).is_none() {
+            *node = cluster.nodes.init_server().map(|node| node.kube_name.to_string()).unwrap_or_default();
+        } else if let Some(found) = cluster.nodes.get(node) {
+            *node = found.kube_name.to_string();
+        } else {
             problems.error(span, format!("`{name}`: no node is named {node}"), "name one of [[nodes]]");
         }
     }
@@ -189,7 +192,7 @@ fn facts(cluster: &Cluster) -> ClusterFacts {
     let texts = |networks: Vec<Subnet>| networks.iter().map(ToString::to_string).collect();
     let k3s = &cluster.k3s;
     let node = |node: &Node| NodeFacts {
-        name: node.name.to_string(),
+        name: node.kube_name.to_string(),
         role: node.bootstrap_role.role().to_string(),
         address: node.network.static_address().map(|address| address.to_string()).unwrap_or_default(),
         arch: cluster
@@ -211,7 +214,7 @@ fn facts(cluster: &Cluster) -> ClusterFacts {
         service_domain,
         pod_networks: texts(k3s.pod_networks()),
         service_networks: texts(k3s.service_networks()),
-        first_server: first.map(|node| node.name.to_string()).unwrap_or_default(),
+        first_server: first.map(|node| node.kube_name.to_string()).unwrap_or_default(),
         data: first
             .and_then(|node| node.data_disk.as_ref())
             .map_or(DataDisk::DEFAULT_MOUNT.to_owned(), |disk| disk.mount.to_string()),
