@@ -78,7 +78,6 @@ impl SecretDefinition {
         })
     }
 
-
     /// Whether the cluster file must set it.
     pub fn is_required(&self) -> bool {
         self.given && !self.optional

@@ -33,8 +33,8 @@ pub use clock::Clock;
 pub use error::{Damage, SecretsError};
 pub use kubeconfig::api_url;
 pub use member::{Credentials, MemberSecrets};
-pub use password::Shape;
 pub use node_files::{ADMIN_CERTIFICATE, ADMIN_KEY, AGENT_TOKEN, NODE_PASSWORD, NodeFile, TOKEN};
+pub use password::Shape;
 pub use pki::NOT_BEFORE;
 pub use rotate::{BadItem, Item, Rotation, rotate_member};
 

@@ -11,7 +11,9 @@ use super::clock::{Clock, date, moment};
 use super::error::{Damage, SecretsError};
 use super::file::{self, SCHEMA, Unreadable};
 use super::pki::NOT_BEFORE;
-use super::{Item, MemberSecrets, OwnTokens, Rotation, Secret, Secrets, WantedSecrets, Warning, check, member};
+use super::{
+    Item, MemberSecrets, OwnTokens, Rotation, Secret, Secrets, WantedSecrets, Warning, check, member,
+};
 use crate::local_file;
 #[cfg(windows)]
 use crate::source::digest::Sha256Digest;
