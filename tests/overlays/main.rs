@@ -7,6 +7,10 @@ mod clusters;
 mod dyndns;
 mod engine;
 mod nextcloud;
+mod nfs_server;
+mod object_store;
+mod postgresql;
+mod programs;
 mod real_charts;
 mod schemas;
 

@@ -2,82 +2,26 @@
 //! itself is played by a script of the tests' own named `php`, which keeps what it is asked.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
-use hcimage::formats::yaml_load;
-use hcimage::overlays::SecretValues;
-use hcimage::value::Secret;
-use hcimage_testkit::unpacked;
 use yaml_rust2::Yaml;
 
-use super::{ONE, load};
+use super::ONE;
+use super::programs::{self, Running, container, free_port, is_root, object, program, texts, wait_for};
 
 const TABLES: &str = "[overlays.nextcloud]\nhost = \"cloud.example.org\"\nmore-hosts = [\"cloud.home.lan\"]\nphone-region = \"DE\"\n";
 
-/// All objects, with these secrets.
+/// All objects, with this text for each secret.
 fn objects(secret: &str) -> Vec<Yaml> {
-    let checked = load(Path::new("/nowhere"), TABLES, ONE).unwrap_or_else(|report| panic!("{report}"));
-    let active = &checked.cluster.overlays[0];
-    let values = active.overlay.secrets.keys().map(|name| (name.clone(), Secret::new(secret))).collect();
-    let filled = active.render(SecretValues::Real { values, salt: Some(Secret::new("salt")) }).unwrap();
-    filled.files.iter().flat_map(|file| yaml_load::load(&file.text).unwrap()).collect()
-}
-
-fn object<'a>(objects: &'a [Yaml], kind: &str, name: &str) -> &'a Yaml {
-    let is_it = |object: &&Yaml| {
-        object["kind"].as_str() == Some(kind) && object["metadata"]["name"].as_str() == Some(name)
-    };
-    objects.iter().find(is_it).unwrap_or_else(|| panic!("no {kind} {name}"))
-}
-
-fn container<'a>(objects: &'a [Yaml], deployment: &str, name: &str) -> &'a Yaml {
-    let pod = &object(objects, "Deployment", deployment)["spec"]["template"]["spec"];
-    pod["containers"].as_vec().unwrap().iter().find(|one| one["name"].as_str() == Some(name)).unwrap()
-}
-
-fn texts(list: &Yaml) -> Vec<String> {
-    list.as_vec().unwrap().iter().map(|item| item.as_str().unwrap().to_owned()).collect()
-}
-
-/// A program of Debian packages that are not installed, with the libraries beside it.
-fn program(packages: &[&str], path: &str) -> (Command, PathBuf) {
-    let root = unpacked::packages(packages);
-    let mut command = Command::new(root.join(path));
-    command.env("LD_LIBRARY_PATH", unpacked::libraries(&root));
-    (command, root)
-}
-
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn wait_for(port: u16, log: &Path) {
-    let began = Instant::now();
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        let said = fs::read_to_string(log).unwrap_or_default();
-        assert!(began.elapsed() < Duration::from_secs(90), "{said}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    programs::objects(TABLES, ONE, |_| secret.to_owned())
 }
 
 /// Debian's MariaDB is 10.11, one of those that Nextcloud supports; the image has 11.8.
 #[test]
 fn a_real_mariadb_takes_its_arguments_and_the_probe_tells_when_it_answers() {
     let objects = objects("hunter2");
-    let mariadb = container(&objects, "db", "mariadb");
+    let mariadb = container(&objects, "Deployment", "db", "mariadb");
     let packages = [
         "mariadb-server-core",
         "mariadb-client-core",
@@ -113,7 +57,7 @@ fn a_real_mariadb_takes_its_arguments_and_the_probe_tells_when_it_answers() {
     fs::write(&input, sql).unwrap();
     let log = dir.path().join("log");
     let to_log = || Stdio::from(fs::File::options().create(true).append(true).open(&log).unwrap());
-    let as_root = rustix_is_root().then(|| "--user=root".to_owned());
+    let as_root = is_root().then(|| "--user=root".to_owned());
     let made = bootstrap
         .args(&common)
         .args(&as_root)
@@ -150,16 +94,11 @@ fn a_real_mariadb_takes_its_arguments_and_the_probe_tells_when_it_answers() {
     assert!(!ask(free_port()).status.success(), "nobody listens there");
 }
 
-fn rustix_is_root() -> bool {
-    let id = Command::new("id").arg("-u").output().unwrap();
-    String::from_utf8_lossy(&id.stdout).trim() == "0"
-}
-
 #[test]
 fn a_real_redis_takes_its_configuration_and_wants_the_password() {
     let objects = objects("hunter2hunter2");
     let config = object(&objects, "Secret", "redis")["stringData"]["redis.conf"].as_str().unwrap();
-    let command = texts(&container(&objects, "redis", "redis")["command"]);
+    let command = texts(&container(&objects, "Deployment", "redis", "redis")["command"]);
     assert_eq!(command[0], "redis-server");
     assert!(!command.iter().any(|argument| argument.contains("hunter2")));
     let dir = tempfile::tempdir().unwrap();

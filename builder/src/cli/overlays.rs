@@ -8,7 +8,7 @@ use hc_common::text::printable::{printable, printable_lines};
 use crate::board::Boards;
 use crate::overlays::{ActiveOverlay, Library, Needs, Overlay, Parameter, ParameterValue, starter};
 use crate::session::Project;
-use crate::value::DnsLabel;
+use crate::value::{DnsLabel, Hostname};
 
 use super::build_args::{CLUSTER_FILE, library};
 use super::output::{self, Usage};
@@ -176,12 +176,18 @@ pub(super) fn lines(needs: &Needs) -> Vec<String> {
         Some(node) => format!("{} on {node} ({}:{})", dir.path, dir.uid, dir.gid),
         None => format!("{} ({}:{})", dir.path, dir.uid, dir.gid),
     };
+    let on = |name: String, node: &Option<Hostname>| match node {
+        Some(node) => format!("{name} on {node}"),
+        None => name,
+    };
+    let file = |file: &crate::overlays::NeededFile| on(file.path.clone(), &file.node);
+    let package = |package: &crate::overlays::NeededPackage| on(package.name.to_string(), &package.node);
     [
         list("a cluster has only one", needs.provides.clone()),
-        list("files", needs.files.iter().map(|file| file.path.clone()).collect()),
+        list("files", needs.files.iter().map(file).collect()),
         list("charts", needs.charts.iter().map(chart).collect()),
         list("container images", needs.images.iter().map(|image| image.name.to_string()).collect()),
-        list("packages", needs.packages.iter().map(|package| package.name.to_string()).collect()),
+        list("packages", needs.packages.iter().map(package).collect()),
         list("directories on the data disk", needs.dirs.iter().map(dir).collect()),
         list("kernel modules", needs.modules.clone()),
         list(

@@ -51,6 +51,8 @@ pub struct NodeFacts {
     pub address: String,
     /// The architecture as Kubernetes names it.
     pub arch: String,
+    /// Its memory in MiB, as the cluster file or the board has it; 0 where neither says.
+    pub memory: u64,
 }
 
 /// An overlay that is switched on, with its parameters.

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use crate::value::DnsLabel;
+use crate::secrets::Shape;
+use crate::value::{DnsLabel, Secret};
 
 use super::active::ClusterFacts;
 use super::error::{OverlayError, Result};
@@ -48,9 +49,35 @@ pub struct SecretDefinition {
     /// Whether it may be left out; templates then see an empty text.
     #[serde(default)]
     pub optional: bool,
+    /// What it begins with, where not anything will do.
+    pub prefix: Option<String>,
+    /// How many hexadecimal digits it has then.
+    pub digits: Option<usize>,
 }
 
+/// The fewest and most digits of a secret: 64 bits can't be tried out over a network, and no key is longer.
+const DIGITS: std::ops::RangeInclusive<usize> = 16..=128;
+
 impl SecretDefinition {
+    /// What one that is made looks like.
+    pub fn shape(&self) -> Shape {
+        let usual = Shape::default();
+        Shape {
+            prefix: self.prefix.clone().unwrap_or(usual.prefix),
+            digits: self.digits.unwrap_or(usual.digits),
+        }
+    }
+
+    /// What is wrong with one that the user has set.
+    pub fn refuses(&self, given: &Secret) -> Option<String> {
+        let has_shape = self.prefix.is_some() || self.digits.is_some();
+        let Shape { prefix, digits } = self.shape();
+        (has_shape && !self.shape().is_of(given)).then(|| {
+            let begin = if prefix.is_empty() { String::new() } else { format!("{prefix} and ") };
+            format!("expected {begin}{digits} digits, each 0 to 9 or a to f")
+        })
+    }
+
     /// Whether the cluster file must set it.
     pub fn is_required(&self) -> bool {
         self.given && !self.optional
@@ -175,6 +202,11 @@ impl Overlay {
             return Err(format!(
                 "[secrets.{name}]: optional is for secrets that are given: any other is made"
             ));
+        }
+        if let Some((name, _)) =
+            self.secrets.iter().find(|(_, of)| of.digits.is_some_and(|digits| !DIGITS.contains(&digits)))
+        {
+            return Err(format!("[secrets.{name}]: expected {} to {} digits", DIGITS.start(), DIGITS.end()));
         }
         let templates =
             self.wants.values().chain(self.folder.files.keys().filter(|file| file.starts_with("manifests/")));

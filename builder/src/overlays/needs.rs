@@ -47,6 +47,8 @@ pub(super) struct FileWant {
     /// A template in the folder.
     template: String,
     mode: Option<String>,
+    /// The node that has it; none is every node.
+    node: Option<String>,
     when: Option<String>,
 }
 
@@ -89,6 +91,8 @@ pub(super) struct PackageWant {
     #[serde(default)]
     disable: Vec<UnitName>,
     role: Option<Role>,
+    /// The node that gets it; none is any.
+    node: Option<String>,
     when: Option<String>,
 }
 
@@ -152,7 +156,7 @@ pub struct Needs {
     pub tls_san: Vec<String>,
     /// What there can be only one of in a cluster, such as `pod network`, and this overlay is one.
     pub provides: Vec<String>,
-    /// Files of every node.
+    /// Files of nodes.
     pub files: Vec<NeededFile>,
     /// Kernel modules, each on every node.
     pub modules: Vec<String>,
@@ -211,6 +215,8 @@ pub struct NeededPackage {
     pub disable: Vec<UnitName>,
     /// The role of the nodes that get it; none is any.
     pub role: Option<Role>,
+    /// The node that gets it; none is any.
+    pub node: Option<Hostname>,
 }
 
 /// A directory on the data disk.
@@ -228,7 +234,7 @@ pub struct NeededDir {
     pub node: Option<Hostname>,
 }
 
-/// A file of every node.
+/// A file of a node, or of every one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NeededFile {
     /// Its path, below `/etc`.
@@ -237,6 +243,8 @@ pub struct NeededFile {
     pub mode: DirMode,
     /// What is in it.
     pub text: String,
+    /// The node that has it; none is every node.
+    pub node: Option<Hostname>,
 }
 
 /// What firstboot waits for.
@@ -297,6 +305,9 @@ impl Wants {
         let text = |text: &str, what: &str| {
             templates.text(text).map_err(|problem| format!("{what}: {text:?}: {problem}"))
         };
+        let of_node = |node: &Option<String>, what: &str| {
+            node.as_ref().map(|node| parse(&text(node, what)?, what)).transpose()
+        };
         for want in &self.images {
             let what = format!("image {}", want.name);
             if counts(&want.when, what.clone())? {
@@ -324,13 +335,14 @@ impl Wants {
                     enable: want.enable.clone(),
                     disable: want.disable.clone(),
                     role: want.role,
+                    node: of_node(&want.node, &what)?,
                 });
             }
         }
         for want in &self.directories {
             let what = format!("directory {}", want.path);
             if counts(&want.when, what.clone())? {
-                let node = want.node.as_ref().map(|node| parse(&text(node, &what)?, &what)).transpose()?;
+                let node = of_node(&want.node, &what)?;
                 let path = text(&want.path, &what)?;
                 let mode = parse(&want.mode, &what)?;
                 needs.dirs.push(NeededDir { path, uid: want.uid, gid: want.gid, mode, node });
@@ -363,9 +375,10 @@ impl Wants {
                 let path =
                     path_of(&want.path).ok_or_else(|| format!("{what}: expected a path below /etc"))?;
                 let mode = parse(want.mode.as_deref().unwrap_or("0644"), &what)?;
+                let node = of_node(&want.node, &what)?;
                 let text = templates.file(&want.template);
                 let text = text.map_err(|problem| format!("{what}: {}: {problem}", want.template))?;
-                needs.files.push(NeededFile { path, mode, text });
+                needs.files.push(NeededFile { path, mode, text, node });
             }
         }
         for (words, into) in [(&self.provides, &mut needs.provides), (&self.modules, &mut needs.modules)] {

@@ -54,6 +54,8 @@ pub enum ParameterType {
     Networks,
     /// A name of one word, as of a namespace.
     Name,
+    /// Such names.
+    Names,
     /// The name of a node of the cluster.
     Node,
     /// An amount as Kubernetes writes it, such as `10Gi`.
@@ -110,6 +112,7 @@ impl ParameterType {
             Self::Network => ("string", Some("network")),
             Self::Networks => ("array", Some("network")),
             Self::Name => ("string", Some("name")),
+            Self::Names => ("array", Some("name")),
             Self::Node => ("string", Some("host name")),
             Self::Quantity => ("string", Some("quantity")),
             Self::Email => ("string", Some("mail address")),

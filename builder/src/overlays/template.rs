@@ -204,6 +204,8 @@ impl<'a> Templates<'a> {
             counted(&calls, MOST_HASHES, "bcrypt")?;
             bcrypt_of(&secrets, &text)
         });
+        let secrets = self.secrets.clone();
+        environment.add_filter("derive", move |text: String, name: String| derived(&secrets, &text, &name));
         environment
     }
 }
@@ -239,6 +241,19 @@ fn bcrypt_of(secrets: &SecretValues, text: &str) -> Result<String, Error> {
     let hash = bcrypt::hash_with_salt(text, BCRYPT_COST, salt);
     let hash = hash.map_err(|error| invalid(format!("a password cannot be hashed: {error}")))?;
     Ok(hash.format_for_version(bcrypt::Version::TwoY))
+}
+
+/// A password of its own for each name, as long as those that are made. Who knows one learns neither the secret nor another.
+fn derived(secrets: &SecretValues, secret: &str, name: &str) -> Result<String, Error> {
+    if matches!(secrets, SecretValues::Masked) {
+        return match secret.starts_with(MASK) {
+            true => Ok(format!("{MASK}{name} from {secret}>")),
+            false => Err(invalid("derive is for secrets, and for them alone".to_owned())),
+        };
+    }
+    // 128 of 256 bits: nothing can be put behind what was hashed, and the length says where the secret ends.
+    let digest = Sha256Digest::of(format!("hcimage derive {}\0{secret}\0{name}", secret.len()).as_bytes());
+    Ok(digest.as_bytes().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn invalid(problem: String) -> Error {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::overlays::Manifests;
+use crate::overlays::{Manifests, NeededFile};
 use crate::value::{BootstrapRole, DnsLabel, Secret};
 
 use super::builder::PlanBuilder;
@@ -62,7 +62,8 @@ fn kernel(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanEr
         builder.text(MODULES, 0o644, text, "kernel modules that overlays need");
     }
     for active in &request.cluster.overlays {
-        for file in &active.needs.files {
+        let here = |file: &&NeededFile| file.node.as_ref().is_none_or(|node| *node == request.node.name);
+        for file in active.needs.files.iter().filter(here) {
             let reason = format!("overlay {}", active.name());
             builder.text(&file.path, file.mode.bits(), file.text.clone(), reason);
         }

@@ -8,7 +8,7 @@
 //!
 //! Only [`store`] uses the disk.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::source::digest::Sha256Digest;
 use crate::value::{DnsLabel, Hostname};
@@ -34,6 +34,7 @@ pub use error::{Damage, SecretsError};
 pub use kubeconfig::api_url;
 pub use member::{Credentials, MemberSecrets};
 pub use node_files::{ADMIN_CERTIFICATE, ADMIN_KEY, AGENT_TOKEN, NODE_PASSWORD, NodeFile, TOKEN};
+pub use password::Shape;
 pub use pki::NOT_BEFORE;
 pub use rotate::{BadItem, Item, Rotation, rotate_member};
 
@@ -58,6 +59,9 @@ pub struct Secrets {
 
 /// Secrets of an overlay, by name.
 pub type OverlaySecrets = BTreeMap<String, Secret>;
+
+/// The secrets that each overlay wants made, by name.
+pub type WantedSecrets = BTreeMap<DnsLabel, BTreeMap<String, Shape>>;
 
 /// Where the salt of an overlay's hashes lies among its secrets, none of which has a `_` in its name.
 const SALT: &str = "hash_salt";
@@ -97,13 +101,14 @@ impl Secrets {
     }
 
     /// Gives each overlay its salt, and the secrets of these names that it does not have. Says whether any was missing.
-    fn add_overlays(&mut self, wanted: &BTreeMap<DnsLabel, BTreeSet<String>>) -> Result<bool, SecretsError> {
+    fn add_overlays(&mut self, wanted: &WantedSecrets) -> Result<bool, SecretsError> {
         let mut added = false;
         for (overlay, names) in wanted {
             let known = self.overlays.entry(overlay.clone()).or_default();
-            for name in names.iter().map(String::as_str).chain([SALT]) {
+            let salt = (SALT, &Shape::default());
+            for (name, shape) in names.iter().map(|(name, shape)| (name.as_str(), shape)).chain([salt]) {
                 if !known.contains_key(name) {
-                    known.insert(name.to_owned(), password::random()?);
+                    known.insert(name.to_owned(), shape.random()?);
                     added = true;
                 }
             }

@@ -354,7 +354,7 @@ fn an_item_that_cannot_be_renewed_gives_the_reason_and_the_alternative() {
 fn secrets_of_overlays_are_made_once_and_read_back_whatever_is_in_them() {
     let mut secrets = Secrets::make("home", &[], 1_800_000_000).unwrap();
     let overlay: DnsLabel = "shop".parse().unwrap();
-    let wanted = [(overlay.clone(), ["password".to_owned()].into())].into();
+    let wanted = [(overlay.clone(), [("password".to_owned(), Shape::default())].into())].into();
     assert!(secrets.add_overlays(&wanted).unwrap() && !secrets.add_overlays(&wanted).unwrap());
     let (values, salt) = secrets.overlay(&overlay);
     assert!(values["password"].expose().len() == 32 && salt.is_some_and(|salt| salt != values["password"]));

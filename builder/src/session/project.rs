@@ -1,6 +1,6 @@
 //! What is to be built.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,7 +8,7 @@ use crate::board::Boards;
 use crate::cluster::{self, Checked, Cluster, ClusterError, InvalidSingleNode, Report, SingleNode};
 use crate::overlays::{ActiveOverlay, Library, SecretValues};
 use crate::plan::{FilledOverlay, NodeSecrets};
-use crate::secrets::{Clock, MemberSecrets, NOT_BEFORE, Secrets, store};
+use crate::secrets::{Clock, MemberSecrets, NOT_BEFORE, Secrets, Shape, WantedSecrets, store};
 use crate::value::{DnsLabel, Hostname};
 
 use super::SessionError;
@@ -23,7 +23,7 @@ pub struct Project {
     /// The files that it names.
     named: Vec<PathBuf>,
     /// The secrets that each overlay wants made: those that the cluster file does not set.
-    overlay_secrets: BTreeMap<DnsLabel, BTreeSet<String>>,
+    overlay_secrets: WantedSecrets,
 }
 
 /// The secrets of a project's nodes.
@@ -144,10 +144,10 @@ impl Project {
 }
 
 /// What the first build makes for an overlay: what nobody else knows, and the user has not set.
-fn wanted_secrets(active: &ActiveOverlay) -> (DnsLabel, BTreeSet<String>) {
+fn wanted_secrets(active: &ActiveOverlay) -> (DnsLabel, BTreeMap<String, Shape>) {
     let made =
         active.overlay.secrets.iter().filter(|(name, of)| !of.given && !active.given.contains_key(*name));
-    (active.name().clone(), made.map(|(name, _)| name.clone()).collect())
+    (active.name().clone(), made.map(|(name, of)| (name.clone(), of.shape())).collect())
 }
 
 /// This machine's time beside the build time, for the dates of certificates.

@@ -1,6 +1,6 @@
 //! The secrets file on disk, and other private files.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -11,11 +11,13 @@ use super::clock::{Clock, date, moment};
 use super::error::{Damage, SecretsError};
 use super::file::{self, SCHEMA, Unreadable};
 use super::pki::NOT_BEFORE;
-use super::{Item, MemberSecrets, OwnTokens, Rotation, Secret, Secrets, Warning, check, member};
+use super::{
+    Item, MemberSecrets, OwnTokens, Rotation, Secret, Secrets, WantedSecrets, Warning, check, member,
+};
 use crate::local_file;
 #[cfg(windows)]
 use crate::source::digest::Sha256Digest;
-use crate::value::{DnsLabel, Hostname};
+use crate::value::Hostname;
 
 /// The secrets for a build, and whether they are new.
 #[derive(Debug)]
@@ -43,14 +45,14 @@ pub struct Wanted<'a> {
     /// Tokens that the user chose.
     pub tokens: &'a OwnTokens,
     /// The secrets that each overlay wants made, by name.
-    pub overlays: &'a BTreeMap<DnsLabel, BTreeSet<String>>,
+    pub overlays: &'a WantedSecrets,
 }
 
 /// A cluster with random tokens.
 impl<'a> From<&'a str> for Wanted<'a> {
     fn from(name: &'a str) -> Self {
         const RANDOM: OwnTokens = OwnTokens { server: None, agent: None };
-        static NONE: BTreeMap<DnsLabel, BTreeSet<String>> = BTreeMap::new();
+        static NONE: WantedSecrets = BTreeMap::new();
         Self { name, tokens: &RANDOM, overlays: &NONE }
     }
 }

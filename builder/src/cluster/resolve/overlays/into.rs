@@ -47,7 +47,7 @@ impl Into<'_, '_> {
                 request: PackageRequest { name: package.name.clone(), recommends: package.recommends },
                 enable: package.enable.clone(),
                 disable: package.disable.clone(),
-                nodes: NodeChoice { role: package.role, names: Vec::new() },
+                nodes: NodeChoice { role: package.role, names: package.node.iter().cloned().collect() },
             });
         }
         self.units();

@@ -191,6 +191,10 @@ fn described(active: &ActiveOverlay) -> String {
 fn facts(cluster: &Cluster) -> ClusterFacts {
     let texts = |networks: Vec<Subnet>| networks.iter().map(ToString::to_string).collect();
     let k3s = &cluster.k3s;
+    let memory = |node: &Node| {
+        let of_board = || cluster.boards.get(&node.board).and_then(|choice| choice.profile.memory.clone());
+        node.memory.clone().or_else(of_board).map_or(0, |memory| memory.bytes() >> 20)
+    };
     let node = |node: &Node| NodeFacts {
         name: node.kube_name.to_string(),
         role: node.bootstrap_role.role().to_string(),
@@ -200,6 +204,7 @@ fn facts(cluster: &Cluster) -> ClusterFacts {
             .get(&node.board)
             .map(|choice| choice.profile.architecture.go().to_owned())
             .unwrap_or_default(),
+        memory: memory(node),
     };
     let first = cluster.nodes.init_server();
     let service_domain = match k3s.passed_on.get("cluster-domain") {

@@ -138,13 +138,17 @@ fn split(
     let (mut values, mut secrets) = (BTreeMap::new(), BTreeMap::new());
     for (key, Field { value, span }) in table.values.0 {
         let name = key.value.0;
-        if overlay.secrets.contains_key(&name) {
+        if let Some(of) = overlay.secrets.get(&name) {
             let source = match value {
                 GivenValue::Text(text) => SecretSource::Here(Secret::new(text)),
                 GivenValue::File(file) => SecretSource::File(file),
                 GivenValue::Switch(_) | GivenValue::Number(_) | GivenValue::List(_) => continue,
             };
-            if let Some(secret) = reader.secret(Field { value: source, span }) {
+            if let Some(secret) = reader.secret(Field { value: source, span: span.clone() }) {
+                if let Some(problem) = of.refuses(&secret) {
+                    let hint = "remove it, and the first build makes one";
+                    reader.problems.error(&span, format!("`{name}`: {problem}"), hint);
+                }
                 secrets.insert(name, secret);
             }
             continue;

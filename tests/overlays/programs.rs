@@ -1,0 +1,94 @@
+//! What tests of single overlays share: their objects as an image has them, and programs of Debian packages.
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use hcimage::cluster::Checked;
+use hcimage::formats::yaml_load;
+use hcimage::overlays::SecretValues;
+use hcimage::value::Secret;
+use hcimage_testkit::unpacked;
+use yaml_rust2::Yaml;
+
+use super::load;
+
+/// A cluster with these tables.
+pub(crate) fn cluster(tables: &str, nodes: &str) -> Checked {
+    load(Path::new("/nowhere"), tables, nodes).unwrap_or_else(|report| panic!("{report}"))
+}
+
+/// All objects of the overlay that comes last. A secret that nobody set is what `secret` makes of its name.
+pub(crate) fn objects(tables: &str, nodes: &str, secret: impl Fn(&str) -> String) -> Vec<Yaml> {
+    let checked = cluster(tables, nodes);
+    let active = checked.cluster.overlays.last().unwrap();
+    let mut values: std::collections::BTreeMap<_, _> =
+        active.overlay.secrets.keys().map(|name| (name.clone(), Secret::new(secret(name)))).collect();
+    values.extend(active.given.clone());
+    let filled = active.render(SecretValues::Real { values, salt: Some(Secret::new("salt")) }).unwrap();
+    filled.files.iter().flat_map(|file| yaml_load::load(&file.text).unwrap()).collect()
+}
+
+pub(crate) fn object<'a>(objects: &'a [Yaml], kind: &str, name: &str) -> &'a Yaml {
+    let is_it = |object: &&Yaml| {
+        object["kind"].as_str() == Some(kind) && object["metadata"]["name"].as_str() == Some(name)
+    };
+    objects.iter().find(is_it).unwrap_or_else(|| panic!("no {kind} {name}"))
+}
+
+/// A container of the pods of a workload.
+pub(crate) fn container<'a>(objects: &'a [Yaml], kind: &str, workload: &str, name: &str) -> &'a Yaml {
+    let pod = &object(objects, kind, workload)["spec"]["template"]["spec"];
+    let all = ["initContainers", "containers"].map(|list| pod[list].as_vec());
+    let is_it = |container: &&Yaml| container["name"].as_str() == Some(name);
+    all.into_iter().flatten().flatten().find(is_it).unwrap_or_else(|| panic!("no container {name}"))
+}
+
+pub(crate) fn texts(list: &Yaml) -> Vec<String> {
+    list.as_vec().unwrap().iter().map(|item| item.as_str().unwrap().to_owned()).collect()
+}
+
+/// Writes the texts below `key` of an object into a folder, as a volume of it has them.
+pub(crate) fn volume(object: &Yaml, key: &str, dir: &Path) {
+    fs::create_dir_all(dir).unwrap();
+    for (name, text) in object[key].as_hash().unwrap() {
+        fs::write(dir.join(name.as_str().unwrap()), text.as_str().unwrap()).unwrap();
+    }
+}
+
+/// A program of Debian packages that are not installed, with the libraries beside it.
+pub(crate) fn program(packages: &[&str], path: &str) -> (Command, PathBuf) {
+    let root = unpacked::packages(packages);
+    let mut command = Command::new(root.join(path));
+    command.env("LD_LIBRARY_PATH", unpacked::libraries(&root));
+    (command, root)
+}
+
+pub(crate) struct Running(pub(crate) Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+pub(crate) fn wait_for(port: u16, log: &Path) {
+    let began = Instant::now();
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        let said = fs::read_to_string(log).unwrap_or_default();
+        assert!(began.elapsed() < Duration::from_secs(90), "{said}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+pub(crate) fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output().unwrap();
+    String::from_utf8_lossy(&id.stdout).trim() == "0"
+}
