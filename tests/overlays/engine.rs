@@ -623,3 +623,39 @@ fn values_are_written_so_that_yaml_reads_the_same_text() {
     assert_eq!(quoted, text);
     assert_eq!((data["d"].as_i64(), data["e"][1].as_bool()), (Some(7), Some(true)));
 }
+
+/// What a template can ask of the cluster: which other overlays are on, those that are only needed too, and the datastore.
+#[test]
+fn templates_know_the_other_overlays_and_the_datastore() {
+    let dir = tempfile::tempdir().unwrap();
+    let asks = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: default}\n\
+                data: {overlays: {{ cluster.overlays | join(\",\") }}, store: {{ cluster.datastore }}}\n";
+    let about = |needs: &str| format!("about = \"One\"\n{needs}");
+    overlay(dir.path(), "shop", &about("needs = [\"till\"]\n"), &[("manifests/a.yaml", asks)]);
+    overlay(dir.path(), "till", &about(""), &[]);
+    overlay(dir.path(), "bank", &about(""), &[]);
+    let said = |tables: &str| {
+        let checked = load(dir.path(), tables, ONE).unwrap_or_else(|report| panic!("{report}"));
+        let shop = checked.cluster.overlays.iter().find(|active| active.name().as_str() == "shop").unwrap();
+        let object = yaml_load::load(&shop.shown.files[0].text).unwrap().remove(0);
+        ["overlays", "store"].map(|key| object["data"][key].as_str().unwrap().to_owned())
+    };
+    assert_eq!(said("[overlays.shop]\n"), ["shop,till", "sqlite"]);
+    let etcd = "[k3s]\ndatastore = \"etcd\"\n[overlays.shop]\n[overlays.bank]\n";
+    assert_eq!(said(etcd), ["bank,shop,till", "etcd"]);
+}
+
+#[test]
+fn lists_of_settings_of_one_overlay_add_up() {
+    let definition = "about = \"A shop\"\n[parameters.more]\ntype = \"switch\"\nhelp = \"Whether.\"\ndefault = false\n\
+                      [[k3s]]\nserver = { kube-apiserver-arg = [\"a=1\"] }\n\
+                      [[k3s]]\nserver = { kube-apiserver-arg = [\"b=2\"] }\nwhen = \"more\"\n";
+    for (table, expected) in
+        [("[overlays.shop]\n", vec!["a=1"]), ("[overlays.shop]\nmore = true\n", vec!["a=1", "b=2"])]
+    {
+        let checked = shop(definition, &[], table).unwrap();
+        let given = &checked.cluster.overlays[0].needs.server["kube-apiserver-arg"];
+        let given: Vec<&str> = given.as_array().unwrap().iter().map(|item| item.as_str().unwrap()).collect();
+        assert_eq!(given, expected);
+    }
+}

@@ -6,6 +6,7 @@ mod built_in;
 mod clusters;
 mod dyndns;
 mod engine;
+mod monitoring;
 mod nextcloud;
 mod nfs_server;
 mod object_store;

@@ -359,6 +359,8 @@ fn objects_of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Objects {
         for document in documents.into_iter().flatten() {
             let text = |yaml: &yaml_rust2::Yaml| yaml.as_str().unwrap_or_default().to_owned();
             let by = format!("{} {}", text(&document["kind"]), text(&document["metadata"]["name"]));
+            let of_operator = images::of_operator(&document).into_iter();
+            objects.asked.extend(of_operator.map(|image| Asked { by: by.clone(), image, is_named: false }));
             let named = images::named(&document).into_iter();
             objects.asked.extend(named.map(|image| Asked { by: by.clone(), image, is_named: true }));
         }

@@ -34,10 +34,14 @@ pub struct ClusterFacts {
     pub service_networks: Vec<String>,
     /// The server that starts it.
     pub first_server: String,
+    /// Where it keeps its state: `sqlite`, `etcd`, or `external` for a database elsewhere.
+    pub datastore: String,
     /// Where the data disk of the nodes is mounted.
     pub data: String,
     /// All nodes, the first server first.
     pub nodes: Vec<NodeFacts>,
+    /// The names of all overlays that are switched on, those that others need too.
+    pub overlays: Vec<String>,
 }
 
 /// What templates know of a node.

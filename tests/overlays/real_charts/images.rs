@@ -34,6 +34,13 @@ pub(super) fn problems(listed: &[ImageReference], asked: &[Asked], unnamed: &[&s
     problems
 }
 
+/// The image of the pods that Prometheus' operator makes of an object.
+pub(super) fn of_operator(document: &Yaml) -> Option<String> {
+    let is_of_operator =
+        document["apiVersion"].as_str().is_some_and(|version| version.starts_with("monitoring.coreos.com/"));
+    document["spec"]["image"].as_str().filter(|_| is_of_operator).map(str::to_owned)
+}
+
 /// Images that the arguments and variables of containers name.
 pub(super) fn named(document: &Yaml) -> Vec<String> {
     let mut found = Vec::new();

@@ -27,6 +27,7 @@ mod api;
 mod checks;
 mod controls;
 mod judge;
+mod login;
 mod machines;
 mod objects;
 
@@ -48,6 +49,11 @@ const MODULE: Machine = Machine { capacity: "8Gi", allocatable: "7373Mi" };
 
 /// More than what must be set: choices that make other objects. The overlays that a table needs stand in it.
 const CHOICES: &[(&str, &str)] = &[
+    (
+        "authentik with all that it has",
+        "[overlays.authentik]\nhost = \"auth.example.org\"\nissuer = \"default\"\nemail = \"kim@example.org\"\n\
+         kubectl = true\nprotect-domain = \"example.org\"\nprotect-namespaces = [\"default\"]\n[overlays.cert-manager]\n",
+    ),
     ("calico without tunnels", "[overlays.calico]\nencapsulation = \"none\"\n"),
     ("cert-manager with its own CA", "[overlays.cert-manager]\nissuer = \"private\"\n"),
     (
@@ -60,6 +66,10 @@ const CHOICES: &[(&str, &str)] = &[
         "[overlays.cert-manager]\nissuer = \"own\"\nacme-server = \"https://ca.home.lan/directory\"\nacme-ca = \"QQ==\"\n\
          acme-key-id = \"1\"\nacme-key = \"a2V5\"\ndns = \"rfc2136\"\ndns-server = \"192.168.1.53\"\ndns-account = \"k\"\n\
          dns-token = \"dA==\"\n",
+    ),
+    (
+        "cert-manager with pebble",
+        "[overlays.cert-manager]\nissuer = \"pebble\"\n[overlays.pebble]\ncheck = false\n",
     ),
     (
         "cilium with addresses and gateways",
@@ -81,6 +91,15 @@ const CHOICES: &[(&str, &str)] = &[
          backup-target = \"s3://b@eu/\"\nbackup-endpoint = \"https://s3.example.org\"\nbackup-access-key = \"a\"\n\
          backup-secret-key = \"s\"\n[overlays.cert-manager]\n",
     ),
+    ("logging with Grafana", "[overlays.logging]\njournal = false\n[overlays.monitoring]\n"),
+    (
+        "monitoring with all that it has",
+        "[overlays.monitoring]\nhost = \"grafana.example.org\"\nissuer = \"default\"\nmail-to = \"kim@example.org\"\n\
+         smtp-server = \"mail.example.org:587\"\nsmtp-from = \"c@example.org\"\nsmtp-user = \"c\"\nsmtp-password = \"p\"\n\
+         webhook = \"https://chat.example.org/x\"\n[overlays.cert-manager]\n[overlays.logging]\n[overlays.external-dns]\n\
+         provider = \"cloudflare\"\ndomains = [\"example.org\"]\ntoken = \"t\"\n",
+    ),
+    ("monitoring on claims", "[overlays.monitoring]\nstorage-class = \"local-path\"\n"),
     (
         "nextcloud with a certificate",
         "[overlays.nextcloud]\nhost = \"cloud.example.org\"\nmore-hosts = [\"cloud.home.lan\"]\nissuer = \"default\"\n\
@@ -166,6 +185,10 @@ fn every_overlay_runs_on_a_real_control_plane() {
     // The least memory that the second is for; the first does not say.
     for name in ["home-cloud", "turing-pi-apps"].iter().filter(|_| only.is_none()) {
         run.judge(name, &example(name), PI);
+    }
+    if wanted("authentik") {
+        println!("authentik's logins, on an API server of their own:");
+        run.findings.extend(login::check());
     }
     assert!(run.findings.is_empty(), "{}", run.findings.join("\n"));
 }

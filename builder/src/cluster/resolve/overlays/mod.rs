@@ -42,7 +42,9 @@ pub(super) fn add(
         );
         return;
     }
-    let facts = facts(cluster);
+    let mut facts = facts(cluster);
+    facts.overlays = wanted.iter().map(|one| one.overlay.name.to_string()).collect();
+    facts.overlays.sort();
     let spans = wanted.iter().map(|one| (one.overlay.name.clone(), one.span.clone())).collect();
     let mut taken = Taken::default();
     for one in wanted {
@@ -220,9 +222,16 @@ fn facts(cluster: &Cluster) -> ClusterFacts {
         pod_networks: texts(k3s.pod_networks()),
         service_networks: texts(k3s.service_networks()),
         first_server: first.map(|node| node.kube_name.to_string()).unwrap_or_default(),
+        datastore: match cluster.datastore {
+            Datastore::Sqlite => "sqlite",
+            Datastore::Etcd => "etcd",
+            Datastore::External(_) => "external",
+        }
+        .to_owned(),
         data: first
             .and_then(|node| node.data_disk.as_ref())
             .map_or(DataDisk::DEFAULT_MOUNT.to_owned(), |disk| disk.mount.to_string()),
         nodes: cluster.nodes.iter().map(node).collect(),
+        overlays: Vec::new(),
     }
 }
