@@ -139,6 +139,8 @@ fn shown(parameter: &Parameter) -> String {
         ParameterValue::Switch(on) => on.to_string(),
         ParameterValue::Number(number) => number.to_string(),
         ParameterValue::Text(text) => toml::Value::String(text).to_string(),
+        // Nobody has named one.
+        ParameterValue::Folder(_) => "\"\"".to_owned(),
         ParameterValue::List(items) => {
             toml::Value::Array(items.into_iter().map(toml::Value::String).collect()).to_string()
         }
@@ -176,6 +178,10 @@ pub(super) fn lines(needs: &Needs) -> Vec<String> {
         Some(node) => format!("{} on {node} ({}:{})", dir.path, dir.uid, dir.gid),
         None => format!("{} ({}:{})", dir.path, dir.uid, dir.gid),
     };
+    let folder = |folder: &crate::overlays::NeededFolder| {
+        let node = folder.node.as_ref().map(|node| format!(" on {node}")).unwrap_or_default();
+        format!("{} with {}{node}", folder.path, folder.folder.summary())
+    };
     [
         list("a cluster has only one", needs.provides.clone()),
         list("files", needs.files.iter().map(|file| file.path.clone()).collect()),
@@ -183,6 +189,7 @@ pub(super) fn lines(needs: &Needs) -> Vec<String> {
         list("container images", needs.images.iter().map(|image| image.name.to_string()).collect()),
         list("packages", needs.packages.iter().map(|package| package.name.to_string()).collect()),
         list("directories on the data disk", needs.dirs.iter().map(dir).collect()),
+        list("folders of yours", needs.folders.iter().map(folder).collect()),
         list("kernel modules", needs.modules.clone()),
         list(
             "kernel settings",

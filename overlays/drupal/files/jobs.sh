@@ -1,0 +1,27 @@
+#!/bin/sh
+# Installs Drupal once, and runs its cron every hour, one run after the other.
+set -u
+
+alive=/tmp/alive
+
+# A wait, and not the sleep itself, is ended by a signal at once.
+rest() {
+    sleep "$1" &
+    wait $!
+}
+trap 'kill $! 2>/dev/null; exit 0' TERM INT
+
+touch "$alive"
+until php /opt/hcimage/install.php; do
+    echo "the database is not there yet, or the installation has failed"
+    touch "$alive"
+    rest 10
+done
+# The startup probe of Drupal looks for it: nobody reaches a site that is not installed.
+touch "$STATE/installed"
+while :; do
+    php /opt/hcimage/cron.php || echo "a run of cron failed"
+    # The probe looks at its age: a run that hangs lets it grow old.
+    touch "$alive"
+    rest 3600
+done
