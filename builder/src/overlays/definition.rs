@@ -179,9 +179,12 @@ impl Overlay {
                 "[secrets.{name}]: optional is for secrets that are given: any other is made"
             ));
         }
-        let is_folder = |name: &str| self.parameters.get(name).is_some_and(|of| of.kind == ParameterType::Folder);
+        let is_folder =
+            |name: &str| self.parameters.get(name).is_some_and(|of| of.kind == ParameterType::Folder);
         if let Some(name) = self.wants.folder_parameters().find(|name| !is_folder(name)) {
-            return Err(format!("[[folders]]: from = {name:?}: expected the name of a parameter with type = \"folder\""));
+            return Err(format!(
+                "[[folders]]: from = {name:?}: expected the name of a parameter with type = \"folder\""
+            ));
         }
         let templates =
             self.wants.values().chain(self.folder.files.keys().filter(|file| file.starts_with("manifests/")));

@@ -471,7 +471,9 @@ pub(super) fn folders_of(overlay: &DnsLabel) -> String {
 
 /// Whether one of two paths is the other, or below it.
 fn is_in(one: &str, other: &str) -> bool {
-    let below = |path: &str, dir: &str| path.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let below = |path: &str, dir: &str| {
+        path.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
     below(one, other) || below(other, one)
 }
 

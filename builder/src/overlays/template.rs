@@ -205,7 +205,7 @@ fn settle(environment: &mut Environment<'_>) {
     let mut syntax = SyntaxConfig::builder();
     syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true);
     if let Ok(syntax) = syntax.build() {
-    environment.set_syntax(syntax);
+        environment.set_syntax(syntax);
     }
     environment.set_auto_escape_callback(|name| {
         if name.ends_with(".yaml") { AutoEscape::Json } else { AutoEscape::None }
@@ -221,15 +221,18 @@ fn settle(environment: &mut Environment<'_>) {
 
 /// Objects that several overlays have, with what differs as arguments: `shared("mariadb.yaml", namespace="shop", …)`.
 fn shared(name: &str, arguments: Kwargs) -> Result<Value, Error> {
-    let (_, source) =
-        SHARED.iter().find(|(known, _)| *known == name).ok_or_else(|| invalid(format!("there is no shared {name}")))?;
+    let (_, source) = SHARED
+        .iter()
+        .find(|(known, _)| *known == name)
+        .ok_or_else(|| invalid(format!("there is no shared {name}")))?;
     let known: Vec<(&str, Value)> =
         arguments.args().map(|key| Ok((key, arguments.get(key)?))).collect::<Result<_, Error>>()?;
     let mut environment = Environment::new();
     settle(&mut environment);
     let made = environment.render_named_str(name, source, Value::from_pairs(known));
     // It is YAML already.
-    made.map(Value::from_safe_string).map_err(|error| invalid(format!("shared {name}: {}", told(source, &error))))
+    made.map(Value::from_safe_string)
+        .map_err(|error| invalid(format!("shared {name}: {}", told(source, &error))))
 }
 
 /// Counts what takes its time.

@@ -128,8 +128,10 @@ impl Listing {
             let entry = entry.map_err(fail)?;
             let path = entry.path();
             let shown = path.display();
-            let name =
-                entry.file_name().into_string().map_err(|_| format!("{shown}: the name is not UTF-8 text"))?;
+            let name = entry
+                .file_name()
+                .into_string()
+                .map_err(|_| format!("{shown}: the name is not UTF-8 text"))?;
             // Those of version control, editors and desktops, and often of passwords.
             if (name.starts_with('.') && name != WELL_KNOWN) || name.ends_with('~') {
                 continue;
@@ -143,8 +145,9 @@ impl Listing {
             }
             let found = fs::symlink_metadata(&path).map_err(|error| format!("{shown}: {error}"))?;
             if found.is_dir() {
-                let left =
-                    depth.checked_sub(1).ok_or_else(|| format!("{shown}: more than {DEEPEST} folders deep"))?;
+                let left = depth
+                    .checked_sub(1)
+                    .ok_or_else(|| format!("{shown}: more than {DEEPEST} folders deep"))?;
                 self.collect(&path, &format!("{inner}/"), left)?;
             } else if found.is_symlink() {
                 return Err(format!("{shown} is a link, which may lead anywhere: put a copy in its place"));
@@ -165,7 +168,10 @@ impl Listing {
         }
         if self.size > MOST_BYTES {
             let most = ByteSize(MOST_BYTES);
-            return Err(format!("{}: the folder has more than {most}: copy it to the data disk", dir.display()));
+            return Err(format!(
+                "{}: the folder has more than {most}: copy it to the data disk",
+                dir.display()
+            ));
         }
         Ok(())
     }

@@ -154,12 +154,10 @@ fn split(
         let value = match value {
             GivenValue::Switch(on) => ParameterValue::Switch(on),
             GivenValue::Number(number) => ParameterValue::Number(number),
-            GivenValue::Text(text) if is_folder(&name) => {
-                match reader.folder(&FileName(text), &span) {
-                    Some(folder) => ParameterValue::Folder(folder),
-                    None => continue,
-                }
-            }
+            GivenValue::Text(text) if is_folder(&name) => match reader.folder(&FileName(text), &span) {
+                Some(folder) => ParameterValue::Folder(folder),
+                None => continue,
+            },
             GivenValue::Text(text) => ParameterValue::Text(text),
             GivenValue::List(items) => ParameterValue::List(items),
             GivenValue::File(_) => continue,
