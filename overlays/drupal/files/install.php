@@ -1,6 +1,6 @@
 <?php
-// Installs Drupal before anybody reaches it: otherwise the first visitor would become its administrator. Exits with 0 where it is
-// installed; an installation that was cut off goes on where it ended. The password is in a file, and in no argument or output.
+// Installs Drupal before anybody reaches it: otherwise the first visitor would become its administrator. Where it is installed
+// there is the file STATE/installed; an installation that was cut off goes on where it ended. The password is in a file, and in no argument or output.
 
 use Drupal\Core\Installer\Exception\AlreadyInstalledException;
 
@@ -35,7 +35,8 @@ $settings = [
 ];
 try {
     install_drupal($autoloader, $settings);
-    echo "Drupal is installed\n";
+    fwrite(STDERR, "Drupal is installed\n");
 } catch (AlreadyInstalledException) {
-    echo "Drupal is there\n";
+    fwrite(STDERR, "Drupal is there\n");
 }
+touch(getenv('STATE') . '/installed');

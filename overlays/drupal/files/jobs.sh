@@ -12,15 +12,16 @@ rest() {
 trap 'kill $! 2>/dev/null; exit 0' TERM INT
 
 touch "$alive"
-until php /opt/hcimage/install.php; do
-    echo "the database is not there yet, or the installation has failed"
-    touch "$alive"
-    rest 10
+# The startup probe of Drupal looks for this file, too: nobody reaches a site that is not installed.
+until [ -e "$STATE/installed" ]; do
+    if ! php "$SCRIPTS/install.php" >/dev/null || ! [ -e "$STATE/installed" ]; then
+        echo "the database is not there yet, or the installation has failed"
+        touch "$alive"
+        rest "${PAUSE:-10}"
+    fi
 done
-# The startup probe of Drupal looks for it: nobody reaches a site that is not installed.
-touch "$STATE/installed"
 while :; do
-    php /opt/hcimage/cron.php || echo "a run of cron failed"
+    php "$SCRIPTS/cron.php" >/dev/null || echo "a run of cron failed"
     # The probe looks at its age: a run that hangs lets it grow old.
     touch "$alive"
     rest 3600

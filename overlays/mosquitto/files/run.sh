@@ -6,8 +6,9 @@ umask 077
 
 # Passwords are hashed in memory: no argument has one, and no disk.
 tr -d '\r' <"$SECRETS/users" | sed '/^[[:space:]]*$/d' >"$RUN/passwords"
-if grep -qv '^[^:]\{1,\}:.' "$RUN/passwords"; then
-    echo "more-users: expected lines of account:password" >&2
+# A second colon would end the password for mosquitto_passwd, which says nothing of it.
+if grep -qv '^[^:]\{1,\}:[^:]\{1,\}$' "$RUN/passwords"; then
+    echo "expected lines of account:password, with no colon in either" >&2
     exit 1
 fi
 mosquitto_passwd -U "$RUN/passwords"

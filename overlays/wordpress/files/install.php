@@ -1,13 +1,21 @@
 <?php
-// Installs WordPress before anybody reaches it: otherwise the first visitor would become its administrator. Exits with 0 where it is
-// installed. The password is in a file, and in no argument or output.
+// Installs WordPress before anybody reaches it: otherwise the first visitor would become its administrator. Where it is installed there
+// is the file STATE/installed: WordPress ends the program with status 0 and a page when it has no database. The password is in a file, and
+// in no argument or output.
 
 define('WP_INSTALLING', true);
 require getenv('WORDPRESS_ROOT') . '/wp-load.php';
 require_once ABSPATH . 'wp-admin/includes/upgrade.php';
 
-if (is_blog_installed()) {
+function installed($said)
+{
+    fwrite(STDERR, "WordPress is $said\n");
+    touch(getenv('STATE') . '/installed');
     exit(0);
+}
+
+if (is_blog_installed()) {
+    installed('there');
 }
 $password = rtrim(file_get_contents(getenv('HC_PASSWORD_FILE')), "\r\n");
 if ($password === '') {
@@ -20,7 +28,7 @@ function wp_new_blog_notification($title, $url, $user, $password)
 }
 
 wp_install(getenv('HC_TITLE'), getenv('HC_ADMIN'), getenv('HC_ADMIN_EMAIL'), true, '', wp_slash($password));
-if (!is_blog_installed()) {
-    exit(1);
+if (is_blog_installed()) {
+    installed('installed');
 }
-echo "WordPress is installed\n";
+exit(1);

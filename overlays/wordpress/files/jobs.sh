@@ -2,7 +2,7 @@
 # Installs WordPress once, and does its jobs every five minutes, one run after the other.
 set -u
 
-root=${WORDPRESS_ROOT:-/var/www/html}
+root=$WORDPRESS_ROOT
 alive=/tmp/alive
 
 # A wait, and not the sleep itself, is ended by a signal at once.
@@ -13,15 +13,16 @@ rest() {
 trap 'kill $! 2>/dev/null; exit 0' TERM INT
 
 touch "$alive"
-until [ -s "$root/wp-config.php" ] && php /opt/hcimage/install.php; do
-    echo "WordPress or its database is not there yet"
-    touch "$alive"
-    rest 10
+# The startup probe of WordPress looks for this file, too: nobody reaches a site that is not installed.
+until [ -e "$STATE/installed" ]; do
+    if ! [ -s "$root/wp-config.php" ] || ! php "$SCRIPTS/install.php" >/dev/null || ! [ -e "$STATE/installed" ]; then
+        echo "WordPress or its database is not there yet"
+        touch "$alive"
+        rest "${PAUSE:-10}"
+    fi
 done
-# The startup probe of WordPress looks for it: nobody reaches a site that is not installed.
-touch "$STATE/installed"
 while :; do
-    php "$root/wp-cron.php" || echo "a run of the jobs failed"
+    php "$root/wp-cron.php" >/dev/null || echo "a run of the jobs failed"
     # The probe looks at its age: a run that hangs lets it grow old.
     touch "$alive"
     rest 300
