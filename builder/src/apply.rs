@@ -296,9 +296,8 @@ impl Applier<'_> {
             Content::Secret(text) | Content::Masked(text, _) => {
                 (None, self.stream(&edit.path, text.expose().as_bytes(), attributes)?.0)
             }
-            Content::HostFile(Artifact {
-                path, size: expected_size, sha256: expected, promised_by, ..
-            }) => {
+            Content::HostFile(file) | Content::UserFile(file) => {
+                let Artifact { path, size: expected_size, sha256: expected, promised_by, .. } = file;
                 let failed = |source| ApplyError::HostFile { path: path.clone(), source };
                 let file = local_file::open(path).map_err(failed)?;
                 // What is longer has another digest; it is not read without end.

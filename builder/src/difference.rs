@@ -1,5 +1,6 @@
 //! What a plan would change in a base image, for a person to look through.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use hc_common::text::printable::{printable, printable_lines};
@@ -47,6 +48,13 @@ pub enum What {
         /// Size in bytes that it will have.
         size: u64,
     },
+    /// Files of a folder.
+    Files {
+        /// How many.
+        count: u64,
+        /// Size in bytes that they will have together.
+        size: u64,
+    },
     /// A file that is secret.
     Secret {
         /// Whether there was none.
@@ -67,6 +75,32 @@ pub enum What {
 /// Compares the outstanding edits of a plan with what is in the image.
 pub fn differences(tree: &Tree, plan: &Plan) -> Result<Vec<Difference>, FsError> {
     plan.edits.iter().map(|edit| difference(tree, edit)).collect()
+}
+
+/// The same with one line for all files of each of these folders of the node, where the first of them was.
+pub fn summed(changes: Vec<Difference>, folders: &[&str]) -> Vec<Difference> {
+    let mut kept: Vec<Difference> = Vec::new();
+    let mut place_of: BTreeMap<&str, usize> = BTreeMap::new();
+    for change in changes {
+        let is_in = |folder: &str| change.path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+        let folder = folders.iter().copied().find(|folder| is_in(folder));
+        let (Some(folder), What::File { size: more, .. }) = (folder, &change.what) else {
+            kept.push(change);
+            continue;
+        };
+        match place_of.get(folder).and_then(|place| kept.get_mut(*place)) {
+            Some(Difference { what: What::Files { count, size }, .. }) => {
+                *count = count.saturating_add(1);
+                *size = size.saturating_add(*more);
+            }
+            _ => {
+                place_of.insert(folder, kept.len());
+                let what = What::Files { count: 1, size: *more };
+                kept.push(Difference { path: folder.to_owned(), reason: change.reason, what });
+            }
+        }
+    }
+    kept
 }
 
 fn difference(tree: &Tree, edit: &Edit) -> Result<Difference, FsError> {
@@ -145,6 +179,7 @@ impl Difference {
         let head = match what {
             What::Text { new, .. } => verb(new).to_owned(),
             What::File { new, size } => format!("{} ({})", verb(new), ByteSize(*size)),
+            What::Files { count, size } => format!("write files: {count} ({})", ByteSize(*size)),
             What::Secret { new } => format!("{} (secret, not shown)", verb(new)),
             What::Link { target } => format!("link to {}", printable(target)),
             What::Dir => "folder".to_owned(),
@@ -190,6 +225,30 @@ mod tests {
         let said = shown("", "\u{1b}[31mred");
         assert!(said.contains("+\\u{1b}[31mred") && said.contains("No newline"), "{said}");
         assert!(!said.contains('\u{1b}'));
+    }
+
+    #[test]
+    fn the_files_of_a_folder_are_one_line() {
+        let file = |path: &str, size| Difference {
+            path: path.to_owned(),
+            reason: "why".into(),
+            what: What::File { new: true, size },
+        };
+        let changes = vec![
+            file("/a", 1),
+            file("/x/site/b", 1024),
+            file("/x/site2/c", 3),
+            file("/x/site/d/e", 2048),
+            file("/x/site", 5),
+        ];
+        let said: String =
+            summed(changes.clone(), &["/x/site"]).iter().map(|change| change.shown(false)).collect();
+        assert_eq!(
+            said,
+            "/a  create (1 bytes): why\n/x/site  write files: 2 (3.0 KiB): why\n/x/site2/c  create (3 bytes): why\n\
+             /x/site  create (5 bytes): why\n"
+        );
+        assert_eq!(summed(changes.clone(), &[]), changes);
     }
 
     #[test]

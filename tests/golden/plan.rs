@@ -166,6 +166,7 @@ fn cluster(name: &str, board: &Board, boards: &Boards) -> Cluster {
         overlays: &Library::default(),
         dir: Path::new(""),
         read: &read,
+        list: &|_| Err("no folder is named".to_owned()),
         is_outside: &|_| false,
         is_shared: false,
     };
@@ -225,6 +226,7 @@ fn plan_for(facts: &Facts, cluster: &Cluster, node: &Node, board: &Board) -> Res
         images: None,
         charts: &[],
         overlays: &[],
+        folders: &[],
         packages: &PackageSet::default(),
         firstboot: b"the program firstboot",
         time: TIME,
@@ -317,7 +319,8 @@ fn owner(attributes: &Attributes) -> String {
 fn describe(facts: &Facts, edit: &Edit, content: &Content) -> String {
     match content {
         Content::Secret(_) | Content::Masked(..) => "  (secret)\n".to_owned(),
-        Content::HostFile(Artifact { path, size, sha256, .. }) => {
+        Content::HostFile(Artifact { path, size, sha256, .. })
+        | Content::UserFile(Artifact { path, size, sha256, .. }) => {
             format!("  {}, {size} bytes, SHA-256 {sha256}\n", path.display())
         }
         Content::Bytes(bytes) => {

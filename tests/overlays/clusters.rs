@@ -6,7 +6,7 @@ use std::path::Path;
 
 use hcimage::board::Boards;
 use hcimage::cluster::{Checked, LoadContext, Report, parse};
-use hcimage::overlays::{Library, Overlay, ParameterValue};
+use hcimage::overlays::{Library, Overlay, ParameterValue, UserFile, UserFolder};
 
 /// Nodes of a cluster: one Pi, or four on a Turing Pi with etcd on three.
 pub(crate) const ONE: &str =
@@ -28,10 +28,21 @@ pub(crate) fn load(dir: &Path, tables: &str, nodes: &str) -> Result<Checked, Rep
         overlays: &Library::new(vec![dir.to_owned()]),
         dir,
         read: &|path| fs::read(path),
+        list: &|path| list(dir, path),
         is_outside: &|_| false,
         is_shared: false,
     };
     parse(&text, "cluster.toml", &context)
+}
+
+/// Where there is no folder, one is played that has a page for each name that overlays have as an example.
+fn list(dir: &Path, path: &Path) -> Result<UserFolder, String> {
+    if dir.exists() {
+        return UserFolder::list(path);
+    }
+    let page = |name: &str| UserFile { name: name.to_owned(), size: 1000 };
+    let names = ["index.html", "www.example.org/index.html", "blog.example.org/index.html"];
+    Ok(UserFolder::new(path.to_owned(), names.map(page).to_vec()))
 }
 
 /// The table of an overlay with what must be set, and no more.

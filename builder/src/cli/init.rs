@@ -8,7 +8,7 @@ use anyhow::Context;
 
 use crate::board::Boards;
 use crate::cluster::{self, FixedAddresses, LoadContext, TemplateOptions};
-use crate::overlays::Library;
+use crate::overlays::{Library, UserFolder};
 use crate::value::{DnsLabel, Host, Subnet, UserName};
 
 use super::ask::Dialogue;
@@ -106,6 +106,7 @@ impl Args {
             boards: &boards,
             dir,
             read: &cluster::read_file,
+            list: &UserFolder::list,
             is_outside: &|file| cluster::leads_outside(dir, file),
             is_shared: false,
         };

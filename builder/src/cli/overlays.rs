@@ -139,6 +139,8 @@ fn shown(parameter: &Parameter) -> String {
         ParameterValue::Switch(on) => on.to_string(),
         ParameterValue::Number(number) => number.to_string(),
         ParameterValue::Text(text) => toml::Value::String(text).to_string(),
+        // Nobody has named one.
+        ParameterValue::Folder(_) => "\"\"".to_owned(),
         ParameterValue::List(items) => {
             toml::Value::Array(items.into_iter().map(toml::Value::String).collect()).to_string()
         }
@@ -182,6 +184,9 @@ pub(super) fn lines(needs: &Needs) -> Vec<String> {
     };
     let file = |file: &crate::overlays::NeededFile| on(file.path.clone(), &file.node);
     let package = |package: &crate::overlays::NeededPackage| on(package.name.to_string(), &package.node);
+    let folder = |folder: &crate::overlays::NeededFolder| {
+        on(format!("{} with {}", folder.path, folder.folder.summary()), &folder.node)
+    };
     [
         list("a cluster has only one", needs.provides.clone()),
         list("files", needs.files.iter().map(file).collect()),
@@ -189,6 +194,7 @@ pub(super) fn lines(needs: &Needs) -> Vec<String> {
         list("container images", needs.images.iter().map(|image| image.name.to_string()).collect()),
         list("packages", needs.packages.iter().map(package).collect()),
         list("directories on the data disk", needs.dirs.iter().map(dir).collect()),
+        list("folders of yours", needs.folders.iter().map(folder).collect()),
         list("kernel modules", needs.modules.clone()),
         list(
             "kernel settings",

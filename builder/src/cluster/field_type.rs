@@ -33,6 +33,8 @@ type Check = fn(&str) -> Result<(), InvalidValue>;
 
 /// The check for the type with this `title` in the schema.
 pub(super) fn check_of(title: &str) -> Option<Check> {
+    // A folder is named as a file is.
+    let title = if title == "folder" { "file" } else { title };
     CHECKS.iter().find(|(known, _)| *known == title).map(|(_, check)| *check)
 }
 

@@ -11,7 +11,7 @@ use toml::de::{DeTable, Deserializer};
 use crate::board::Boards;
 use crate::exit_class::{Classified, ExitClass};
 use crate::local_file::{self, TEXT_LIMIT};
-use crate::overlays::Library;
+use crate::overlays::{Library, UserFolder};
 
 use super::field::Span;
 use super::file::File;
@@ -32,6 +32,8 @@ pub struct LoadContext<'a> {
     pub dir: &'a Path,
     /// Reads a file that the cluster file names.
     pub read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
+    /// Looks at a folder that the cluster file names; the error says what is wrong with it.
+    pub list: &'a dyn Fn(&Path) -> Result<UserFolder, String>,
     /// Whether a file that the cluster file names lies outside of the project, as [`leads_outside`] tells.
     pub is_outside: &'a dyn Fn(&Path) -> bool,
     /// Whether others than its owner may read the cluster file.
@@ -131,6 +133,7 @@ pub fn load(path: &Path, boards: &Boards, overlays: &Library) -> Result<Checked,
         overlays,
         dir,
         read: &read,
+        list: &UserFolder::list,
         is_outside: &is_outside,
         is_shared: is_shared(path),
     };

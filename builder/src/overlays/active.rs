@@ -116,7 +116,7 @@ impl ActiveOverlay {
         let without = overlay.without_secrets();
         let templates = Templates::new(&without, &parameters, &facts, &given, SecretValues::Masked);
         let failed = |problem| OverlayError::invalid(&overlay.folder.path(DEFINITION), problem);
-        let needs = overlay.wants.resolve(&templates).map_err(failed)?;
+        let needs = overlay.wants.resolve(&overlay.name, &parameters, &templates).map_err(failed)?;
         let mut active =
             Self { overlay, parameters, given, asked_by, needs, shown: Manifests::default(), facts };
         active.shown = active.filled(SecretValues::Masked)?;

@@ -11,7 +11,7 @@ use super::active::ClusterFacts;
 use super::error::{OverlayError, Result};
 use super::folder::{DEFINITION, Folder};
 use super::needs::{
-    ChartWant, DirWant, FileWant, ImageWant, K3sWant, Needs, PackageWant, ReadyWant, Wants, Word,
+    ChartWant, DirWant, FileWant, FolderWant, ImageWant, K3sWant, Needs, PackageWant, ReadyWant, Wants, Word,
 };
 use super::parameter::{Parameter, ParameterType, ParameterValue};
 use super::template::{SecretValues, Templates};
@@ -113,6 +113,8 @@ struct File {
     #[serde(default)]
     directories: Vec<DirWant>,
     #[serde(default)]
+    folders: Vec<FolderWant>,
+    #[serde(default)]
     k3s: Vec<K3sWant>,
     #[serde(default)]
     modules: Vec<Word>,
@@ -160,6 +162,7 @@ impl Overlay {
             charts: file.charts,
             packages: file.packages,
             directories: file.directories,
+            folders: file.folders,
             k3s: file.k3s,
             provides: file.provides,
             files: file.files,
@@ -208,6 +211,13 @@ impl Overlay {
         {
             return Err(format!("[secrets.{name}]: expected {} to {} digits", DIGITS.start(), DIGITS.end()));
         }
+        let is_folder =
+            |name: &str| self.parameters.get(name).is_some_and(|of| of.kind == ParameterType::Folder);
+        if let Some(name) = self.wants.folder_parameters().find(|name| !is_folder(name)) {
+            return Err(format!(
+                "[[folders]]: from = {name:?}: expected the name of a parameter with type = \"folder\""
+            ));
+        }
         let templates =
             self.wants.values().chain(self.folder.files.keys().filter(|file| file.starts_with("manifests/")));
         if let Some(file) = templates.into_iter().find(|file| !file.ends_with(".yaml")) {
@@ -229,6 +239,9 @@ impl Overlay {
             if parameter.kind == ParameterType::Node {
                 return ParameterValue::Text(FIRST.to_owned());
             }
+            if parameter.kind == ParameterType::Folder {
+                return parameter.kind.nothing();
+            }
             let example = parameter.example.as_ref().filter(|_| !parameter.optional);
             parameter.default.as_ref().or(example).cloned().unwrap_or_else(|| parameter.kind.nothing())
         };
@@ -240,7 +253,7 @@ impl Overlay {
             ..ClusterFacts::default()
         };
         let templates = Templates::new(self, &values, &facts, &BTreeMap::new(), SecretValues::Masked);
-        self.wants.resolve(&templates).ok()
+        self.wants.resolve(&self.name, &values, &templates).ok()
     }
 
     /// The names of its manifests, as they are sorted when k3s applies them.

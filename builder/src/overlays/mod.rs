@@ -6,12 +6,14 @@
 //! definition.rs    overlay.toml: parameters, secrets, and what the cluster gets
 //! parameter.rs     what a parameter may be
 //! needs.rs         what the cluster gets, once the parameters are known
+//! user_folder.rs   a folder of the user's that an overlay puts onto nodes
 //! template.rs      manifests and values as minijinja templates
 //! starter/         the beginning of a user's own
 //! check/           whether what is rendered fits together
 //! active.rs        an overlay that is switched on, with its parameters
 //! ```
-//! An overlay is text alone: it runs nothing on this machine, and reaches no file outside its folder.
+//! An overlay is text alone: it runs nothing on this machine, and reaches no file outside its folder but those in folders that the
+//! user names for it.
 
 mod active;
 pub mod check;
@@ -23,13 +25,15 @@ mod needs;
 mod parameter;
 pub mod starter;
 mod template;
+mod user_folder;
 
 pub use active::{ActiveOverlay, ClusterFacts, Manifests, NodeFacts, RenderedFile};
 pub use definition::{Overlay, SecretDefinition};
 pub use error::{OverlayError, Result};
 pub use library::{Library, Listed};
 pub use needs::{
-    NeededChart, NeededDir, NeededFile, NeededImage, NeededPackage, Needs, Promise, PromiseKind,
+    NeededChart, NeededDir, NeededFile, NeededFolder, NeededImage, NeededPackage, Needs, Promise, PromiseKind,
 };
 pub use parameter::{Parameter, ParameterType, ParameterValue};
 pub use template::SecretValues;
+pub use user_folder::{UserFile, UserFolder};

@@ -14,7 +14,9 @@ use crate::charts::{ChartName, ChartRepo, ChartVersion};
 use crate::formats::helm_chart::FailurePolicy;
 use crate::value::{DirMode, DnsLabel, Hostname, ImageReference, PackageName, Quantity, Role, UnitName};
 
+use super::parameter::ParameterValue;
 use super::template::Templates;
+use super::user_folder::UserFolder;
 
 /// What `overlay.toml` asks for.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -23,6 +25,7 @@ pub(super) struct Wants {
     pub(super) charts: Vec<ChartWant>,
     pub(super) packages: Vec<PackageWant>,
     pub(super) directories: Vec<DirWant>,
+    pub(super) folders: Vec<FolderWant>,
     pub(super) k3s: Vec<K3sWant>,
     pub(super) provides: Vec<Word>,
     pub(super) modules: Vec<Word>,
@@ -109,6 +112,18 @@ pub(super) struct DirWant {
     when: Option<String>,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct FolderWant {
+    /// A parameter of the type `folder`. No path: which files of a machine an overlay gets is for its user to say.
+    from: String,
+    /// Below the overlay's own place on the node.
+    path: String,
+    /// The node that has it; none is every node.
+    node: Option<String>,
+    when: Option<String>,
+}
+
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct K3sWant {
@@ -144,6 +159,8 @@ pub struct Needs {
     pub packages: Vec<NeededPackage>,
     /// Directories on the data disk.
     pub dirs: Vec<NeededDir>,
+    /// Folders of the user's on nodes.
+    pub folders: Vec<NeededFolder>,
     /// Components of k3s that it takes the place of.
     pub disable: Vec<String>,
     /// The `flannel-backend` that it needs.
@@ -234,6 +251,17 @@ pub struct NeededDir {
     pub node: Option<Hostname>,
 }
 
+/// A folder of the user's on nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NeededFolder {
+    /// Where it is on the node.
+    pub path: String,
+    /// The node that has it; none is every node.
+    pub node: Option<Hostname>,
+    /// What is in it.
+    pub folder: UserFolder,
+}
+
 /// A file of a node, or of every one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NeededFile {
@@ -293,8 +321,18 @@ impl Wants {
         self.charts.iter().flat_map(|chart| chart.values.iter().chain(&chart.secret_values))
     }
 
-    /// With all expressions evaluated.
-    pub(super) fn resolve(&self, templates: &Templates<'_>) -> Read<Needs> {
+    /// The parameters whose folders go onto nodes.
+    pub(super) fn folder_parameters(&self) -> impl Iterator<Item = &str> {
+        self.folders.iter().map(|want| want.from.as_str())
+    }
+
+    /// With all expressions evaluated. `parameters` are those of the overlay `name`.
+    pub(super) fn resolve(
+        &self,
+        name: &DnsLabel,
+        parameters: &BTreeMap<String, ParameterValue>,
+        templates: &Templates<'_>,
+    ) -> Read<Needs> {
         let mut needs = Needs::default();
         let counts = |when: &Option<String>, what: String| match when {
             Some(when) => {
@@ -348,6 +386,25 @@ impl Wants {
                 needs.dirs.push(NeededDir { path, uid: want.uid, gid: want.gid, mode, node });
             }
         }
+        for want in &self.folders {
+            let what = format!("folder {}", want.path);
+            let folder = match parameters.get(&want.from) {
+                Some(ParameterValue::Folder(folder)) if counts(&want.when, what.clone())? => folder,
+                _ => continue,
+            };
+            // One that is optional, and that nobody has named.
+            if folder.is_empty() {
+                continue;
+            }
+            let given = text(&want.path, &what)?;
+            let path = path_of(&given, "").ok_or_else(|| format!("{what}: expected a path such as site"))?;
+            let path = format!("{}/{path}", folders_of(name));
+            if let Some(other) = needs.folders.iter().find(|other| is_in(&other.path, &path)) {
+                return Err(format!("{what}: it is in {}, where another folder goes", other.path));
+            }
+            let node = want.node.as_ref().map(|node| parse(&text(node, &what)?, &what)).transpose()?;
+            needs.folders.push(NeededFolder { path, node, folder: folder.clone() });
+        }
         for want in &self.k3s {
             if counts(&want.when, "k3s".to_owned())? {
                 needs.disable.extend(want.disable.iter().cloned());
@@ -378,8 +435,8 @@ impl Wants {
         for want in &self.files {
             let what = format!("file {}", want.path);
             if counts(&want.when, what.clone())? {
-                let path =
-                    path_of(&want.path).ok_or_else(|| format!("{what}: expected a path below /etc"))?;
+                let path = path_of(&want.path, "/etc/");
+                let path = path.ok_or_else(|| format!("{what}: expected a path below /etc"))?;
                 let mode = parse(want.mode.as_deref().unwrap_or("0644"), &what)?;
                 let node = of_node(&want.node, &what)?;
                 let text = templates.file(&want.template);
@@ -426,15 +483,28 @@ impl ChartWant {
     }
 }
 
-/// A path below `/etc` without detours.
-fn path_of(text: &str) -> Option<String> {
+/// Where the folders of the user's that an overlay has are on a node.
+pub(super) fn folders_of(overlay: &DnsLabel) -> String {
+    format!("/var/lib/hcimage/overlays/{overlay}")
+}
+
+/// Whether one of two paths is the other, or below it.
+fn is_in(one: &str, other: &str) -> bool {
+    let below = |path: &str, dir: &str| {
+        path.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    below(one, other) || below(other, one)
+}
+
+/// A path below `dir` without detours.
+fn path_of(text: &str, dir: &str) -> Option<String> {
     let is_plain = |part: &str| {
         !part.is_empty()
             && part != "."
             && part != ".."
             && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.@".contains(c))
     };
-    let below = text.strip_prefix("/etc/")?;
+    let below = text.strip_prefix(dir)?;
     below.split('/').all(is_plain).then(|| text.to_owned())
 }
 

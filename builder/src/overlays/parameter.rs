@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::user_folder::UserFolder;
+
 /// A parameter.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -62,6 +64,8 @@ pub enum ParameterType {
     Quantity,
     /// An address for mail.
     Email,
+    /// A folder of the user's, relative to the cluster file, whose files go onto nodes.
+    Folder,
 }
 
 impl Parameter {
@@ -73,6 +77,10 @@ impl Parameter {
     /// Default, example and choices are what the type says.
     pub(super) fn check(&self) -> Result<(), String> {
         let (kind, _) = self.kind.schema();
+        // Which files of a machine go into an image is for its user to say.
+        if self.kind == ParameterType::Folder && self.default.is_some() {
+            return Err("a folder has no default: give it an example".to_owned());
+        }
         if !self.choices.is_empty() && !matches!(self.kind, ParameterType::Text | ParameterType::Texts) {
             return Err("choices are for the types text and texts".to_owned());
         }
@@ -87,6 +95,7 @@ impl Parameter {
                         && self.maximum.is_none_or(|most| *number <= most)
                 }
                 ParameterValue::Text(text) => kind == "string" && is_choice(text),
+                ParameterValue::Folder(_) => false,
                 ParameterValue::List(items) => kind == "array" && items.iter().all(is_choice),
             };
             if !fits {
@@ -116,11 +125,15 @@ impl ParameterType {
             Self::Node => ("string", Some("host name")),
             Self::Quantity => ("string", Some("quantity")),
             Self::Email => ("string", Some("mail address")),
+            Self::Folder => ("string", Some("folder")),
         }
     }
 
     /// What templates see where an optional one is not set.
     pub fn nothing(self) -> ParameterValue {
+        if self == Self::Folder {
+            return ParameterValue::Folder(UserFolder::default());
+        }
         match self.schema().0 {
             "array" => ParameterValue::List(Vec::new()),
             "integer" => ParameterValue::Number(0),
@@ -142,4 +155,7 @@ pub enum ParameterValue {
     Text(String),
     /// Texts.
     List(Vec<String>),
+    /// A folder of the user's, which was looked at: no text becomes one.
+    #[serde(skip_deserializing)]
+    Folder(UserFolder),
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hc_common::text::yaml::quoted;
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Serde;
+use minijinja::value::{Kwargs, Serde};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, escape_formatter};
 use serde::Serialize;
 
@@ -17,6 +17,7 @@ use crate::source::digest::Sha256Digest;
 use crate::value::Secret;
 
 use super::definition::Overlay;
+use super::needs::folders_of;
 use super::parameter::ParameterValue;
 
 /// What a template may do, in minijinja's own units, some for each step: those here do below ten thousand.
@@ -35,6 +36,9 @@ const STACK: usize = 256 << 20;
 /// Texts that a template may take in as templates, and hashes that it may make.
 const MOST_RENDERED: usize = 50;
 const MOST_HASHES: usize = 50;
+
+/// What several overlays have in common.
+const SHARED: [(&str, &str); 1] = [("mariadb.yaml", include_str!("shared/mariadb.yaml"))];
 
 /// How masks of secrets begin.
 const MASK: &str = "<secret ";
@@ -79,6 +83,7 @@ impl<'a> Templates<'a> {
         let named = |(name, value): (&String, &ParameterValue)| (word(name), Value::from(Serde(value)));
         let mut context: BTreeMap<String, Value> = parameters.iter().map(named).collect();
         context.insert("cluster".to_owned(), Value::from(Serde(facts)));
+        context.insert("overlay".to_owned(), Value::from_pairs([("folders", folders_of(&overlay.name))]));
         let texts = overlay.secrets.iter().map(|(name, of)| {
             let text = match &secrets {
                 SecretValues::Masked if of.optional && !given.contains_key(name) => String::new(),
@@ -157,6 +162,7 @@ impl<'a> Templates<'a> {
         let (inner, context, of_render) = (self.plain(), self.context.clone(), find.clone());
         let calls = AtomicUsize::new(0);
         environment.add_function("fail", |problem: String| -> Result<(), Error> { Err(invalid(problem)) });
+        environment.add_function("shared", shared);
         environment.add_function("file", move |name: String| find(&name));
         environment.add_function("render", move |name: String| {
             counted(&calls, MOST_RENDERED, "render")?;
@@ -174,24 +180,7 @@ impl<'a> Templates<'a> {
 
     fn plain(&self) -> Environment<'static> {
         let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_fuel(Some(FUEL));
-        // A line with nothing but a `{% block %}` leaves no line behind.
-        let mut syntax = SyntaxConfig::builder();
-        syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true);
-        if let Ok(syntax) = syntax.build() {
-            environment.set_syntax(syntax);
-        }
-        environment.set_auto_escape_callback(|name| {
-            if name.ends_with(".yaml") { AutoEscape::Json } else { AutoEscape::None }
-        });
-        // What JSON leaves as it is, and YAML does not print.
-        environment.set_formatter(|out, state, value| match (state.auto_escape(), value.as_str()) {
-            (AutoEscape::Json, Some(text)) if !value.is_safe() => {
-                out.write_str(&quoted(text)).map_err(Error::from)
-            }
-            _ => escape_formatter(out, state, value),
-        });
+        settle(&mut environment);
         // minijinja's own takes a name that is not known for null.
         environment.add_filter("tojson", |value: Value| match value.is_undefined() {
             true => Err(invalid("a value that is not known".to_owned())),
@@ -208,6 +197,44 @@ impl<'a> Templates<'a> {
         environment.add_filter("derive", move |text: String, name: String| derived(&secrets, &text, &name));
         environment
     }
+}
+
+/// How all templates are read and written.
+fn settle(environment: &mut Environment<'_>) {
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_fuel(Some(FUEL));
+    // A line with nothing but a `{% block %}` leaves no line behind.
+    let mut syntax = SyntaxConfig::builder();
+    syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true);
+    if let Ok(syntax) = syntax.build() {
+        environment.set_syntax(syntax);
+    }
+    environment.set_auto_escape_callback(|name| {
+        if name.ends_with(".yaml") { AutoEscape::Json } else { AutoEscape::None }
+    });
+    // What JSON leaves as it is, and YAML does not print.
+    environment.set_formatter(|out, state, value| match (state.auto_escape(), value.as_str()) {
+        (AutoEscape::Json, Some(text)) if !value.is_safe() => {
+            out.write_str(&quoted(text)).map_err(Error::from)
+        }
+        _ => escape_formatter(out, state, value),
+    });
+}
+
+/// Objects that several overlays have, with what differs as arguments: `shared("mariadb.yaml", namespace="shop", …)`.
+fn shared(name: &str, arguments: Kwargs) -> Result<Value, Error> {
+    let (_, source) = SHARED
+        .iter()
+        .find(|(known, _)| *known == name)
+        .ok_or_else(|| invalid(format!("there is no shared {name}")))?;
+    let known: Vec<(&str, Value)> =
+        arguments.args().map(|key| Ok((key, arguments.get(key)?))).collect::<Result<_, Error>>()?;
+    let mut environment = Environment::new();
+    settle(&mut environment);
+    let made = environment.render_named_str(name, source, Value::from_pairs(known));
+    // It is YAML already.
+    made.map(Value::from_safe_string)
+        .map_err(|error| invalid(format!("shared {name}: {}", told(source, &error))))
 }
 
 /// Counts what takes its time.

@@ -107,6 +107,7 @@ mod tests {
             overlays: &Library::default(),
             dir: Path::new(""),
             read: &|_| Ok(Vec::new()),
+            list: &|_| Err("no folder is named".to_owned()),
             is_outside: &|_| false,
             is_shared: false,
         };

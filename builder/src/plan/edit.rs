@@ -61,8 +61,10 @@ pub enum Content {
     Secret(Secret),
     /// Text with secrets in it, and the same with masks in their places.
     Masked(Secret, String),
-    /// A file of this machine, copied and checked while it is copied.
+    /// A file of this machine, copied and checked while it is copied. Firstboot checks it once more on the node.
     HostFile(Artifact),
+    /// A file of the user's, of which there may be thousands: copied and checked in the same way, and not looked at on the node.
+    UserFile(Artifact),
 }
 
 impl Content {
@@ -71,7 +73,7 @@ impl Content {
         match self {
             Self::Bytes(bytes) => Sha256Digest::of(bytes),
             Self::Secret(text) | Self::Masked(text, _) => Sha256Digest::of(text.expose().as_bytes()),
-            Self::HostFile(artifact) => artifact.sha256,
+            Self::HostFile(artifact) | Self::UserFile(artifact) => artifact.sha256,
         }
     }
 
@@ -82,7 +84,7 @@ impl Content {
             Self::Secret(text) | Self::Masked(text, _) => {
                 u64::try_from(text.expose().len()).unwrap_or(u64::MAX)
             }
-            Self::HostFile(artifact) => artifact.size,
+            Self::HostFile(artifact) | Self::UserFile(artifact) => artifact.size,
         }
     }
 }

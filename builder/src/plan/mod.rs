@@ -48,7 +48,7 @@ pub use boot::BootFaults;
 pub use container_images::{NodeImages, of_k3s, pulled};
 pub use edit::{Action, Content, DiskId, Edit, Plan, Reason};
 pub use error::PlanError;
-pub use overlays::FilledOverlay;
+pub use overlays::{FilledOverlay, ReadFolder};
 pub use request::{NodeSecrets, Request};
 pub use shared_plan::{SharedPlan, split};
 pub use unsupported::Unsupported;

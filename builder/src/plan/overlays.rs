@@ -1,9 +1,10 @@
-//! What overlays put onto nodes themselves: manifests, kernel modules and settings.
+//! What overlays put onto nodes themselves: manifests, folders of the user's, kernel modules and settings.
 
 use std::collections::BTreeSet;
 
 use crate::overlays::{Manifests, NeededFile};
-use crate::value::{BootstrapRole, DnsLabel, Secret};
+use crate::source::artifact::Artifact;
+use crate::value::{BootstrapRole, DnsLabel, Hostname, Secret};
 
 use super::builder::PlanBuilder;
 use super::edit::Content;
@@ -28,8 +29,22 @@ pub struct FilledOverlay {
     pub texts: Manifests,
 }
 
+/// A folder of the user's whose files were read.
+#[derive(Debug, Clone)]
+pub struct ReadFolder {
+    /// The overlay that puts it there.
+    pub overlay: DnsLabel,
+    /// Where it is on the node.
+    pub path: String,
+    /// The node that has it; none is every node.
+    pub node: Option<Hostname>,
+    /// Its files, by their paths below it.
+    pub files: Vec<(String, Artifact)>,
+}
+
 pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanError> {
     kernel(builder, request)?;
+    folders(builder, request);
     // On the first server only: what is applied is kept in the datastore, which is everybody's.
     if request.node.bootstrap_role != BootstrapRole::InitServer {
         return Ok(());
@@ -53,6 +68,17 @@ pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<
     Ok(())
 }
 
+/// Everybody may read them, as what serves them is not root.
+fn folders(builder: &mut PlanBuilder, request: &Request<'_>) {
+    let has_it = |folder: &&ReadFolder| folder.node.as_ref().is_none_or(|node| *node == request.node.kube_name);
+    for ReadFolder { overlay, path, files, .. } in request.folders.iter().filter(has_it) {
+        for (name, file) in files {
+            let reason = format!("overlay {overlay}: a file of yours");
+            builder.file(&format!("{path}/{name}"), 0o644, Content::UserFile(file.clone()), reason);
+        }
+    }
+}
+
 fn kernel(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanError> {
     let wanted: BTreeSet<&str> = request.cluster.modules.iter().map(String::as_str).collect();
     if !wanted.is_empty() {
@@ -62,7 +88,7 @@ fn kernel(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanEr
         builder.text(MODULES, 0o644, text, "kernel modules that overlays need");
     }
     for active in &request.cluster.overlays {
-        let here = |file: &&NeededFile| file.node.as_ref().is_none_or(|node| *node == request.node.name);
+        let here = |file: &&NeededFile| file.node.as_ref().is_none_or(|node| *node == request.node.kube_name);
         for file in active.needs.files.iter().filter(here) {
             let reason = format!("overlay {}", active.name());
             builder.text(&file.path, file.mode.bits(), file.text.clone(), reason);

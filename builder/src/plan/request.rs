@@ -8,7 +8,7 @@ use crate::packages::PackageSet;
 use crate::secrets::NodeFile;
 use crate::source::k3s_release::K3sBundle;
 
-use super::FilledOverlay;
+use super::{FilledOverlay, ReadFolder};
 
 /// One node of a cluster, and everything that goes onto its card.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +29,8 @@ pub struct Request<'a> {
     pub charts: &'a [PackedChart],
     /// The cluster's overlays; empty for all but the first server.
     pub overlays: &'a [FilledOverlay],
+    /// Folders of the user's that overlays put onto nodes, of all nodes.
+    pub folders: &'a [ReadFolder],
     /// Packages for the node, in the order in which dpkg takes them.
     pub packages: &'a PackageSet,
     /// The firstboot program for the board.

@@ -1,6 +1,10 @@
 //! What all nodes of a board have in common, so that it is written once and copied.
 
-use super::edit::{Edit, Plan};
+use std::collections::BTreeMap;
+
+use crate::fs::ImagePath;
+
+use super::edit::{Action, Edit, Plan};
 
 /// Plans for one base, divided.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,31 +23,41 @@ pub fn split(plans: &[Plan]) -> SharedPlan {
     let Some((first, others)) = plans.split_first() else {
         return SharedPlan { shared: Plan::default(), per_node: Vec::new() };
     };
+    // A plan can have ten thousand of them.
+    let others: Vec<BTreeMap<&ImagePath, &Edit>> = others.iter().map(|plan| by_path(&plan.edits)).collect();
     let mut shared: Vec<Edit> = Vec::new();
     let mut particular: Vec<&Edit> = Vec::new();
     for edit in &first.edits {
-        let in_all = others.iter().all(|plan| plan.edits.contains(edit));
+        let in_all = others.iter().all(|other| other.get(&edit.path).is_some_and(|found| *found == edit));
         let below_particular = particular.iter().any(|dir| edit.path.below(&dir.path).is_some());
         if in_all && !below_particular {
             shared.push(edit.clone());
-        } else {
+        } else if !matches!(edit.action, Action::Write(..)) {
+            // Nothing is below a file.
             particular.push(edit);
         }
     }
+    let of_all = by_path(&shared);
+    let is_shared = |edit: &&Edit| of_all.get(&edit.path).is_some_and(|found| found == edit);
     let per_node = |plan: &Plan| Plan {
-        edits: plan.edits.iter().filter(|edit| !shared.contains(edit)).cloned().collect(),
+        edits: plan.edits.iter().filter(|edit| !is_shared(edit)).cloned().collect(),
         // Of two images of one board each has its own.
         disk_id: plan.disk_id,
     };
-    let per_node = plans.iter().map(per_node).collect();
+    let per_node: Vec<Plan> = plans.iter().map(per_node).collect();
     SharedPlan { shared: Plan { edits: shared, disk_id: None }, per_node }
+}
+
+/// No path is there twice.
+fn by_path(edits: &[Edit]) -> BTreeMap<&ImagePath, &Edit> {
+    edits.iter().map(|edit| (&edit.path, edit)).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::edit::{Action, Content, DiskId};
+    use super::super::edit::{Content, DiskId};
     use super::*;
-    use crate::fs::{Attributes, ImagePath};
+    use crate::fs::Attributes;
 
     const ROOT: Attributes = Attributes { mode: 0o600, uid: 0, gid: 0, mtime: 1 };
 

@@ -8,6 +8,7 @@ mod bill;
 mod build;
 mod checksums;
 mod error;
+mod folders;
 mod imager;
 mod images;
 mod preview;

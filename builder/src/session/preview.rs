@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::apply::pending_edits;
 use crate::cluster::Node;
-use crate::difference::{Difference, differences};
+use crate::difference::{Difference, differences, summed};
 use crate::pipeline::BuildError;
 use crate::value::Hostname;
 
@@ -40,6 +40,8 @@ impl Session {
         let prepared = self.prepare(project, sources)?;
         prepared.check_images()?;
         let secrets = project.secrets_or_ephemeral(prepared.earliest())?;
+        // Of a folder with thousands of files, names and sizes tell nobody anything.
+        let folders: Vec<&str> = prepared.folders.iter().map(|folder| folder.path.as_str()).collect();
         let mut trees = BTreeMap::new();
         let mut previews = Vec::new();
         for node in project.cluster.nodes.iter().filter(|node| only.is_none_or(|only| *only == node.name)) {
@@ -49,7 +51,7 @@ impl Session {
                 None => trees.entry(&node.board).or_insert(inputs.base.tree()?),
             };
             let plan = pending_edits(tree, &plan).map_err(BuildError::from)?;
-            let changes = differences(tree, &plan).map_err(SessionError::Compare)?;
+            let changes = summed(differences(tree, &plan).map_err(SessionError::Compare)?, &folders);
             previews.push(Preview { node, changes, warnings });
         }
         self.warn(previews.iter().map(|preview| (&preview.node.name, preview.warnings.as_slice())));

@@ -12,7 +12,7 @@ use crate::images::{
 use crate::packages::{self, AptBase, BoardPackages, PackageError, PackageRequest, PackageSet};
 use crate::payload;
 use crate::pipeline::Base;
-use crate::plan::{Plan, Request};
+use crate::plan::{Plan, ReadFolder, Request};
 use crate::progress::Progress;
 use crate::source::base::{self, BaseSource, UnpackedBase};
 use crate::source::k3s_release::{self, K3sBundle, K3sSource};
@@ -21,6 +21,7 @@ use crate::source::lock::Lock;
 use crate::source::url::SourceUrl;
 use crate::value::BootstrapRole;
 
+use super::folders;
 use super::project::{ProjectSecrets, clock};
 use super::{Project, Session, SessionError};
 
@@ -93,6 +94,8 @@ pub(super) struct Prepared<'a> {
     pub(super) boards: BTreeMap<&'a str, BoardInputs>,
     /// In the order of the cluster's.
     pub(super) charts: Vec<PackedChart>,
+    /// Folders of the user's that overlays put onto nodes.
+    pub(super) folders: Vec<ReadFolder>,
 }
 
 /// A node's plan, and what it was made from.
@@ -146,6 +149,7 @@ impl Session {
             };
             bases.push((board, Base::probe(obtained.image.clone(), shown)?, obtained));
         }
+        let folders = folders::read(&cx, &project.cluster)?;
         let k3s = sources.k3s_of(&project.cluster);
         let hosts = registry_hosts(&project.cluster, cx.progress);
         let mut charts = Vec::new();
@@ -179,7 +183,7 @@ impl Session {
                 BoardInputs { base, unpacked, k3s, images, packages, firstboot, time, written },
             );
         }
-        Ok(Prepared { project, boards, charts })
+        Ok(Prepared { project, boards, charts, folders })
     }
 
     /// Packages for the nodes with this board.
@@ -329,6 +333,7 @@ impl Prepared<'_> {
             images: inputs.images_of(&self.project.cluster, node),
             charts: &self.charts,
             overlays: &overlays,
+            folders: &self.folders,
             packages: inputs.packages_of(&self.project.cluster, node),
             firstboot: inputs.firstboot,
             time: inputs.time,

@@ -15,6 +15,7 @@ use super::lock::{Lock, LockedInput};
 use super::url::SourceUrl;
 use super::{NewFile, SourceContext, cache, private, record};
 use crate::local_file;
+use crate::progress::Task;
 
 /// The size limit of checksum files: Ubuntu's has a few kilobytes.
 const CHECKSUM_LIMIT: u64 = 1 << 20;
@@ -214,21 +215,30 @@ fn intact(
 
 /// The digest of a local file, with progress.
 pub(crate) fn digest_file(cx: &SourceContext<'_>, path: &Path) -> Result<Sha256Digest> {
+    let size = path.metadata().context("looking at", path)?.len();
+    let task =
+        cx.progress.start(&format!("computing the SHA-256 of {}", super::error::file_name(path)), Some(size));
+    let (digest, _) = digest_part(cx, path, task.as_ref())?;
+    task.done();
+    Ok(digest)
+}
+
+/// Digest and size of a local file, which is one of those that a task reads.
+pub(crate) fn digest_part(
+    cx: &SourceContext<'_>,
+    path: &Path,
+    task: &dyn Task,
+) -> Result<(Sha256Digest, u64)> {
     let file = local_file::open(path).context("opening", path)?;
     let size = file.metadata().context("looking at", path)?.len();
     // A file that grows is not read without end.
     let file = file.take(size.saturating_add(1));
-    let task =
-        cx.progress.start(&format!("computing the SHA-256 of {}", super::error::file_name(path)), Some(size));
     let digest = Sha256Digest::of_reader::<DigestStop>(file, |n| {
         task.advance(n);
         Ok(cx.interrupt.check()?)
     });
     match digest {
-        Ok(digest) => {
-            task.done();
-            Ok(digest)
-        }
+        Ok(digest) => Ok((digest, size)),
         Err(DigestStop::Io(e)) => Err(e).context("reading", path),
         Err(DigestStop::Interrupted(e)) => Err(e.into()),
     }

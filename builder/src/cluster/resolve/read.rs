@@ -9,6 +9,7 @@ use crate::cluster::field::{Field, Span};
 use crate::cluster::field_type::{FileName, SecretSource, SecretText};
 use crate::cluster::load::LoadContext;
 use crate::cluster::problem::Problems;
+use crate::overlays::UserFolder;
 use crate::value::{Secret, is_private_key};
 
 /// The most bytes of all files together that a cluster file may name: they are in memory until the images are built.
@@ -103,6 +104,21 @@ impl<'a, 'p> Reader<'a, 'p> {
             );
             let hint = "if you did not write the cluster file, remove the line; to keep it, copy the file into the project";
             self.problems.warning(span, message, hint);
+        }
+    }
+
+    /// What is in a folder.
+    pub(super) fn folder(&mut self, folder: &FileName, span: &Span) -> Option<UserFolder> {
+        match (self.context.list)(&self.context.dir.join(&folder.0)) {
+            Ok(found) => {
+                self.tell_outside(folder, span);
+                Some(found)
+            }
+            Err(problem) => {
+                let hint = "name a folder with files; its path is relative to the cluster file";
+                self.problems.error(span, format!("cannot use the folder {}: {problem}", folder.0), hint);
+                None
+            }
         }
     }
 

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde_spanned::Spanned;
 
 use crate::cluster::field::{Entries, Field, Span};
-use crate::cluster::field_type::SecretSource;
+use crate::cluster::field_type::{FileName, SecretSource};
 use crate::cluster::file::{GivenValue, OverlayTable};
 use crate::cluster::overlay_schema::MOST;
 use crate::cluster::resolve::read::Reader;
-use crate::overlays::{Overlay, ParameterValue};
+use crate::overlays::{Overlay, ParameterType, ParameterValue};
 use crate::value::{DnsLabel, Secret};
 
 /// The file's tables, by the name of their overlay.
@@ -136,6 +136,8 @@ fn split(
     reader: &mut Reader<'_, '_>,
 ) -> (BTreeMap<String, ParameterValue>, BTreeMap<String, Secret>) {
     let (mut values, mut secrets) = (BTreeMap::new(), BTreeMap::new());
+    let is_folder =
+        |name: &str| overlay.parameters.get(name).is_some_and(|of| of.kind == ParameterType::Folder);
     for (key, Field { value, span }) in table.values.0 {
         let name = key.value.0;
         if let Some(of) = overlay.secrets.get(&name) {
@@ -156,6 +158,10 @@ fn split(
         let value = match value {
             GivenValue::Switch(on) => ParameterValue::Switch(on),
             GivenValue::Number(number) => ParameterValue::Number(number),
+            GivenValue::Text(text) if is_folder(&name) => match reader.folder(&FileName(text), &span) {
+                Some(folder) => ParameterValue::Folder(folder),
+                None => continue,
+            },
             GivenValue::Text(text) => ParameterValue::Text(text),
             GivenValue::List(items) => ParameterValue::List(items),
             GivenValue::File(_) => continue,
