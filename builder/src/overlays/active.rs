@@ -36,6 +36,12 @@ pub struct ClusterFacts {
     pub first_server: String,
     /// Where the data disk of the nodes is mounted.
     pub data: String,
+    /// What the file says of k3s' version: a release such as `v1.36.2+k3s1`, or a channel.
+    pub k3s_version: String,
+    /// Where the cluster keeps its state: `sqlite`, `etcd` or `external`.
+    pub datastore: String,
+    /// Whether its Secrets are encrypted there.
+    pub secrets_encryption: bool,
     /// All nodes, the first server first.
     pub nodes: Vec<NodeFacts>,
 }

@@ -342,7 +342,14 @@ impl Wants {
                 needs.flannel_backend = want.flannel_backend.clone().or(needs.flannel_backend);
                 for (from, to) in [(&want.server, &mut needs.server), (&want.agent, &mut needs.agent)] {
                     for (key, value) in from {
-                        to.insert(key.clone(), evaluated(value, &|given| text(given, key))?);
+                        let value = evaluated(value, &|given| text(given, key))?;
+                        match (to.get_mut(key), value) {
+                            // As between overlays: lists of several tables add up.
+                            (Some(toml::Value::Array(known)), toml::Value::Array(more)) => known.extend(more),
+                            (_, value) => {
+                                to.insert(key.clone(), value);
+                            }
+                        }
                     }
                 }
                 for name in &want.tls_san {
