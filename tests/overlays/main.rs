@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod backup;
 mod built_in;
 mod clusters;
 mod dyndns;
@@ -9,5 +10,7 @@ mod engine;
 mod nextcloud;
 mod real_charts;
 mod schemas;
+mod servers;
+mod smtp_relay;
 
 use clusters::{FOUR, ONE, load, table};
