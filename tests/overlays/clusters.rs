@@ -22,7 +22,8 @@ const NETWORK: &str =
 
 /// A cluster with these tables and nodes, and overlays of this folder before those that are compiled in.
 pub(crate) fn load(dir: &Path, tables: &str, nodes: &str) -> Result<Checked, Report> {
-    let text = format!("schema = 1\nname = \"home\"\n{tables}\n{NETWORK}\n{nodes}");
+    let k3s = k3s(tables);
+    let text = format!("schema = 1\nname = \"home\"\n{k3s}{tables}\n{NETWORK}\n{nodes}");
     let context = LoadContext {
         boards: &Boards::load(None).unwrap(),
         overlays: &Library::new(vec![dir.to_owned()]),
@@ -43,6 +44,24 @@ fn list(dir: &Path, path: &Path) -> Result<UserFolder, String> {
     let page = |name: &str| UserFile { name: name.to_owned(), size: 1000 };
     let names = ["index.html", "www.example.org/index.html", "blog.example.org/index.html"];
     Ok(UserFolder::new(path.to_owned(), names.map(page).to_vec()))
+}
+
+/// What two overlays want to be set in `[k3s]`, which no overlay can set. etcd on a card is warned of, so it has a disk.
+fn k3s(tables: &str) -> String {
+    let wants = |name: &str| tables.contains(&format!("[overlays.{name}]\n"));
+    let (encrypted, etcd) = (wants("hardening"), wants("etcd-s3"));
+    let mut text = String::new();
+    if tables.contains("[k3s]") || !(encrypted || etcd) {
+        return text;
+    }
+    text.push_str("[k3s]\n");
+    if encrypted {
+        text.push_str("secrets-encryption = true\n");
+    }
+    if etcd {
+        text.push_str("datastore = \"etcd\"\n[data-disk]\nmount = \"/var/lib/rancher/k3s/server/db\"\n");
+    }
+    text
 }
 
 /// The table of an overlay with what must be set, and no more.

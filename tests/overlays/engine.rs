@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use hcimage::cluster::Checked;
+use hcimage::cluster::{Checked, Setting};
 use hcimage::formats::yaml_load;
 use hcimage::overlays::SecretValues;
 use hcimage::value::Secret;
@@ -251,10 +251,34 @@ fn what_overlays_ask_of_k3s_adds_up_or_is_told() {
         .unwrap_err()
         .to_string();
     assert!(said.contains("the overlay one needs flannel-backend = \"none\""), "{said}");
+    // Two tables of one overlay add up, too.
+    let twice = k3s("server = { kubelet-arg = [\"a=1\"] }\n[[k3s]]\nserver = { kubelet-arg = [\"b=2\"] }");
+    overlay(dir.path(), "three", &twice, &[]);
+    let checked = load(dir.path(), "[overlays.three]\n", ONE).unwrap();
+    let Setting::List(arguments) = &checked.cluster.k3s.server.0["kubelet-arg"] else { panic!("no list") };
+    assert_eq!(arguments, &["a=1", "b=2"]);
     overlay(dir.path(), "two", &k3s("server = { kube-proxy-arg = \"x\" }"), &[]);
     overlay(dir.path(), "one", &k3s("server = { kube-proxy-arg = \"y\" }"), &[]);
     let said = load(dir.path(), "[overlays.one]\n[overlays.two]\n", ONE).unwrap_err().to_string();
     assert!(said.contains("another value of the k3s key kube-proxy-arg"), "{said}");
+}
+
+#[test]
+fn templates_know_what_the_file_says_of_k3s() {
+    let manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: default}\ndata:\n  \
+                    a: {{ cluster.k3s_version ~ ' ' ~ cluster.datastore ~ ' ' ~ cluster.secrets_encryption }}\n";
+    for (k3s, said) in [
+        ("", "stable sqlite False"),
+        (
+            "[k3s]\nversion = \"v1.36.4+k3s1\"\ndatastore = \"etcd\"\nsecrets-encryption = true\n",
+            "v1.36.4+k3s1 etcd True",
+        ),
+    ] {
+        let tables = format!("[overlays.shop]\n{k3s}");
+        let checked = shop("about = \"x\"", &[("manifests/a.yaml", manifest)], &tables).unwrap();
+        let text = &checked.cluster.overlays[0].shown.files[0].text;
+        assert!(text.contains(said), "{text}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod backup;
 mod built_in;
 mod clusters;
 mod dyndns;
@@ -14,5 +15,7 @@ mod postgresql;
 mod programs;
 mod real_charts;
 mod schemas;
+mod servers;
+mod smtp_relay;
 
 use clusters::{FOUR, ONE, load, table};

@@ -38,6 +38,10 @@ pub struct ClusterFacts {
     pub datastore: String,
     /// Where the data disk of the nodes is mounted.
     pub data: String,
+    /// What the file says of k3s' version: a release such as `v1.36.2+k3s1`, or a channel.
+    pub k3s_version: String,
+    /// Whether its Secrets are encrypted there.
+    pub secrets_encryption: bool,
     /// All nodes, the first server first.
     pub nodes: Vec<NodeFacts>,
     /// The names of all overlays that are switched on, those that others need too.

@@ -411,9 +411,10 @@ impl Wants {
                 needs.flannel_backend = want.flannel_backend.clone().or(needs.flannel_backend);
                 for (from, to) in [(&want.server, &mut needs.server), (&want.agent, &mut needs.agent)] {
                     for (key, value) in from {
-                        match (to.get_mut(key), evaluated(value, &|given| text(given, key))?) {
-                            // One table may be for a choice, and the other for none.
-                            (Some(toml::Value::Array(all)), toml::Value::Array(more)) => all.extend(more),
+                        let value = evaluated(value, &|given| text(given, key))?;
+                        match (to.get_mut(key), value) {
+                            // As between overlays: lists of several tables add up.
+                            (Some(toml::Value::Array(known)), toml::Value::Array(more)) => known.extend(more),
                             (_, value) => {
                                 to.insert(key.clone(), value);
                             }

@@ -231,6 +231,8 @@ fn facts(cluster: &Cluster) -> ClusterFacts {
         data: first
             .and_then(|node| node.data_disk.as_ref())
             .map_or(DataDisk::DEFAULT_MOUNT.to_owned(), |disk| disk.mount.to_string()),
+        k3s_version: k3s.version.clone().into(),
+        secrets_encryption: matches!(k3s.passed_on.get("secrets-encryption"), Some(Setting::Switch(true))),
         nodes: cluster.nodes.iter().map(node).collect(),
         overlays: Vec::new(),
     }
