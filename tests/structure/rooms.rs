@@ -34,6 +34,7 @@ pub(crate) const FIRSTBOOT: &[Room] = &[
     Room { name: "resolve", uses: &["seed", "sys"] },
     Room { name: "join_probe", uses: &["base64", "http", "phase_error", "seed", "sys", "resolve"] },
     Room { name: "kube", uses: &["base64", "http", "seed", "sys", "resolve"] },
+    Room { name: "workload", uses: &["seed", "kube"] },
     Room { name: "sntp", uses: &["seed", "sys", "resolve"] },
     Room { name: "state", uses: &["phase_error", "sys", "durable", "overrides"] },
     Room { name: "systemd", uses: &["mask", "phase_error", "sys"] },
@@ -75,6 +76,7 @@ pub(crate) const FIRSTBOOT: &[Room] = &[
             "links",
             "kube",
             "etcd",
+            "workload",
         ],
     },
     Room {

@@ -16,7 +16,7 @@ use crate::seed::NamespacedName;
 const NOT_YET: &str = "it does not exist yet";
 
 /// Objects of the cluster. The pods of a namespace are read once, and only if something is missing.
-pub(super) struct Objects<'a> {
+pub struct Objects<'a> {
     client: &'a Client<'a>,
     pods: RefCell<BTreeMap<String, Rc<Vec<Pod>>>>,
 }
@@ -132,12 +132,13 @@ struct Certificate {
 }
 
 impl<'a> Objects<'a> {
-    pub(super) fn new(client: &'a Client<'a>) -> Self {
+    /// Objects that this client asks for.
+    pub fn new(client: &'a Client<'a>) -> Self {
         Self { client, pods: RefCell::default() }
     }
 
     /// An object in a namespace; `None` if it, or its kind, does not exist.
-    pub(super) fn get<T: DeserializeOwned>(
+    pub(crate) fn get<T: DeserializeOwned>(
         &self,
         group: &str,
         kind: &str,
@@ -161,7 +162,7 @@ impl<'a> Objects<'a> {
     }
 
     /// All pods of a namespace.
-    pub(super) fn pods(&self, namespace: &str) -> Result<Rc<Vec<Pod>>, KubeError> {
+    pub(crate) fn pods(&self, namespace: &str) -> Result<Rc<Vec<Pod>>, KubeError> {
         if let Some(known) = self.pods.borrow().get(namespace) {
             return Ok(known.clone());
         }
@@ -172,7 +173,7 @@ impl<'a> Objects<'a> {
     }
 
     /// A chart is installed when its job is complete.
-    pub(super) fn chart(&self, name: &NamespacedName) -> Result<State, KubeError> {
+    pub fn chart(&self, name: &NamespacedName) -> Result<State, KubeError> {
         let Some(chart) = self.get::<Chart>("/apis/helm.cattle.io/v1", "helmcharts", name)? else {
             return Ok(Err(Some(NOT_YET.to_owned())));
         };
@@ -194,7 +195,7 @@ impl<'a> Objects<'a> {
     }
 
     /// A deployment, or a daemon set of this name: charts may be set to either.
-    pub(super) fn deployment(&self, name: &NamespacedName) -> Result<State, KubeError> {
+    pub fn deployment(&self, name: &NamespacedName) -> Result<State, KubeError> {
         let Some(one) = self.get::<Deployment>("/apis/apps/v1", "deployments", name)? else {
             return self.daemon_set(name);
         };
@@ -214,14 +215,14 @@ impl<'a> Objects<'a> {
     }
 
     /// A daemon set is ready on all nodes that are there.
-    pub(super) fn whole_daemon_set(&self, name: &NamespacedName) -> Result<State, KubeError> {
+    pub fn whole_daemon_set(&self, name: &NamespacedName) -> Result<State, KubeError> {
         self.daemon_set_with(name, |DaemonSetStatus { number_ready, desired_number_scheduled }| {
             *desired_number_scheduled > 0 && number_ready >= desired_number_scheduled
         })
     }
 
     /// A stateful set with all its replicas.
-    pub(super) fn stateful_set(&self, name: &NamespacedName) -> Result<State, KubeError> {
+    pub fn stateful_set(&self, name: &NamespacedName) -> Result<State, KubeError> {
         let Some(one) = self.get::<StatefulSet>("/apis/apps/v1", "statefulsets", name)? else {
             return Ok(Err(Some(NOT_YET.to_owned())));
         };
@@ -235,7 +236,7 @@ impl<'a> Objects<'a> {
     }
 
     /// A service that has got its address.
-    pub(super) fn load_balancer(&self, name: &NamespacedName) -> Result<State, KubeError> {
+    pub fn load_balancer(&self, name: &NamespacedName) -> Result<State, KubeError> {
         let Some(one) = self.get::<Service>("/api/v1", "services", name)? else {
             return Ok(Err(Some(NOT_YET.to_owned())));
         };
@@ -246,7 +247,7 @@ impl<'a> Objects<'a> {
     }
 
     /// A certificate that is issued.
-    pub(super) fn certificate(&self, name: &NamespacedName) -> Result<State, KubeError> {
+    pub fn certificate(&self, name: &NamespacedName) -> Result<State, KubeError> {
         let Some(one) = self.get::<Certificate>("/apis/cert-manager.io/v1", "certificates", name)? else {
             return Ok(Err(Some(NOT_YET.to_owned())));
         };
