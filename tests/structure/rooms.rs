@@ -115,6 +115,10 @@ pub(crate) const BUILDER: &[Room] = &[
     Room { name: "fs::fat", uses: &["disk", "fs"] },
     Room { name: "output", uses: &["local_file", "progress", "source"] },
     Room { name: "secrets", uses: &["exit_class", "local_file", "value", "source"] },
+    Room {
+        name: "live",
+        uses: &["exit_class", "interrupt", "local_file", "value", "formats", "overlays", "secrets"],
+    },
     Room { name: "fs::ext4::io", uses: &["disk", "fs::ext4::layout"] },
     Room { name: "fs::ext4::volume", uses: &["fs", "fs::ext4::error", "fs::ext4::layout", "fs::ext4::io"] },
     Room {
@@ -267,6 +271,7 @@ pub(crate) const BUILDER: &[Room] = &[
             "overlays",
             "output",
             "secrets",
+            "live",
             "os",
             "board",
             "packages",
@@ -297,6 +302,7 @@ pub(crate) const BUILDER: &[Room] = &[
             "images",
             "overlays",
             "secrets",
+            "live",
             "os",
             "board",
             "cluster",

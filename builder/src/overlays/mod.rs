@@ -10,6 +10,7 @@
 //! starter/         the beginning of a user's own
 //! check/           whether what is rendered fits together
 //! active.rs        an overlay that is switched on, with its parameters
+//! record.rs        what a cluster keeps of it
 //! ```
 //! An overlay is text alone: it runs nothing on this machine, and reaches no file outside its folder.
 
@@ -21,6 +22,7 @@ mod folder;
 mod library;
 mod needs;
 mod parameter;
+pub mod record;
 pub mod starter;
 mod template;
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::overlays::Manifests;
+use crate::overlays::record::{Origin, Record};
 use crate::value::{BootstrapRole, DnsLabel, Secret};
 
 use super::builder::PlanBuilder;
@@ -48,6 +49,17 @@ pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<
             let reason = format!("overlay {}: k3s applies it when it starts", overlay.name);
             builder.file(&format!("{MANIFESTS}/{}", file.name), 0o600, content, reason);
             builder.addon(file.name.split('.').next().unwrap_or_default());
+        }
+        if let Some(active) = of {
+            let name = Record::name(&overlay.name);
+            let text = Record::of(active, Origin::Image).to_yaml(&overlay.name);
+            builder.text(
+                &format!("{MANIFESTS}/{name}.yaml"),
+                0o600,
+                text,
+                "what the cluster keeps of the overlay",
+            );
+            builder.addon(&name);
         }
     }
     Ok(())

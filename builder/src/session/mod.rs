@@ -10,6 +10,7 @@ mod checksums;
 mod error;
 mod imager;
 mod images;
+mod live;
 mod preview;
 mod project;
 mod rotate;

@@ -18,6 +18,8 @@ const NOT_YET: &str = "it does not exist yet";
 /// Objects of the cluster. The pods of a namespace are read once, and only if something is missing.
 pub struct Objects<'a> {
     client: &'a Client<'a>,
+    /// Whether pods of before a change count as missing.
+    all_new: bool,
     pods: RefCell<BTreeMap<String, Rc<Vec<Pod>>>>,
 }
 
@@ -52,6 +54,8 @@ struct Deployment {
     #[serde(default)]
     metadata: Meta,
     #[serde(default)]
+    spec: Replicas,
+    #[serde(default)]
     status: DeploymentStatus,
 }
 
@@ -61,6 +65,11 @@ struct DeploymentStatus {
     /// The generation of the spec that the status describes.
     #[serde(default)]
     observed_generation: u64,
+    /// All pods, and those of the newest template.
+    #[serde(default)]
+    replicas: u64,
+    #[serde(default)]
+    updated_replicas: u64,
     #[serde(default)]
     conditions: Vec<Condition>,
 }
@@ -68,12 +77,18 @@ struct DeploymentStatus {
 #[derive(Deserialize)]
 struct DaemonSet {
     #[serde(default)]
+    metadata: Meta,
+    #[serde(default)]
     status: DaemonSetStatus,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 struct DaemonSetStatus {
+    #[serde(default)]
+    observed_generation: u64,
+    #[serde(default)]
+    updated_number_scheduled: u64,
     #[serde(default)]
     number_ready: u64,
     #[serde(default)]
@@ -85,13 +100,13 @@ struct StatefulSet {
     #[serde(default)]
     metadata: Meta,
     #[serde(default)]
-    spec: StatefulSetSpec,
+    spec: Replicas,
     #[serde(default)]
     status: StatefulSetStatus,
 }
 
 #[derive(Deserialize, Default)]
-struct StatefulSetSpec {
+struct Replicas {
     /// The API server writes 1 where nobody says it.
     replicas: Option<u64>,
 }
@@ -103,6 +118,8 @@ struct StatefulSetStatus {
     observed_generation: u64,
     #[serde(default)]
     ready_replicas: u64,
+    #[serde(default)]
+    updated_replicas: u64,
 }
 
 #[derive(Deserialize)]
@@ -134,7 +151,13 @@ struct Certificate {
 impl<'a> Objects<'a> {
     /// Objects that this client asks for.
     pub fn new(client: &'a Client<'a>) -> Self {
-        Self { client, pods: RefCell::default() }
+        Self { client, all_new: false, pods: RefCell::default() }
+    }
+
+    /// The same after a change: a workload is there once all its pods are of the new kind. A deployment stays available by its old ones
+    /// while the new ones fail.
+    pub fn after_a_change(self) -> Self {
+        Self { all_new: true, ..self }
     }
 
     /// An object in a namespace; `None` if it, or its kind, does not exist.
@@ -203,7 +226,11 @@ impl<'a> Objects<'a> {
         if one.status.observed_generation >= one.metadata.generation
             && available.is_some_and(|available| available.status == "True")
         {
-            return Ok(Ok(()));
+            let wanted = one.spec.replicas.unwrap_or(1);
+            let DeploymentStatus { replicas, updated_replicas, .. } = one.status;
+            if !self.all_new || (updated_replicas >= wanted && replicas == updated_replicas) {
+                return Ok(Ok(()));
+            }
         }
         let pods = self.pods(name.namespace())?;
         let own = pods.iter().filter(|pod| pod.is_of_deployment(name.name()));
@@ -216,8 +243,10 @@ impl<'a> Objects<'a> {
 
     /// A daemon set is ready on all nodes that are there.
     pub fn whole_daemon_set(&self, name: &NamespacedName) -> Result<State, KubeError> {
-        self.daemon_set_with(name, |DaemonSetStatus { number_ready, desired_number_scheduled }| {
-            *desired_number_scheduled > 0 && number_ready >= desired_number_scheduled
+        self.daemon_set_with(name, |status| {
+            let wanted = status.desired_number_scheduled;
+            let is_new = !self.all_new || status.updated_number_scheduled >= wanted;
+            wanted > 0 && status.number_ready >= wanted && is_new
         })
     }
 
@@ -228,6 +257,7 @@ impl<'a> Objects<'a> {
         };
         if one.status.observed_generation >= one.metadata.generation
             && one.status.ready_replicas >= one.spec.replicas.unwrap_or(1)
+            && (!self.all_new || one.status.updated_replicas >= one.spec.replicas.unwrap_or(1))
         {
             return Ok(Ok(()));
         }
@@ -265,7 +295,8 @@ impl<'a> Objects<'a> {
         let Some(one) = self.get::<DaemonSet>("/apis/apps/v1", "daemonsets", name)? else {
             return Ok(Err(Some(NOT_YET.to_owned())));
         };
-        if is_good(&one.status) {
+        let is_told = !self.all_new || one.status.observed_generation >= one.metadata.generation;
+        if is_told && is_good(&one.status) {
             return Ok(Ok(()));
         }
         let pods = self.pods(name.namespace())?;
