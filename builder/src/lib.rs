@@ -20,6 +20,7 @@ pub mod formats;
 pub mod fs;
 pub mod images;
 pub mod interrupt;
+pub mod live;
 pub mod local_file;
 pub mod openpgp;
 pub mod os;

@@ -18,6 +18,7 @@ pub mod sntp;
 pub mod state;
 pub mod status;
 pub mod sys;
+pub mod workload;
 
 mod base64;
 mod block;

@@ -169,9 +169,13 @@ impl Bench {
         command.arg(self.path("config").join(format!("{task}.sh")));
         self.environment(&mut command, container);
         command.env("REPOSITORY", format!("{}/pi-1", self.address));
-        for (name, at) in
-            [("DATA", "disk"), ("STATE", "state"), ("SECRETS", "secrets"), ("CONFIG", "config"), ("TMPDIR", "tmp")]
-        {
+        for (name, at) in [
+            ("DATA", "disk"),
+            ("STATE", "state"),
+            ("SECRETS", "secrets"),
+            ("CONFIG", "config"),
+            ("TMPDIR", "tmp"),
+        ] {
             command.env(name, self.path(at));
         }
         command.env("PATH", self.path("bin")).env("HOME", self.path("tmp"));
@@ -222,10 +226,18 @@ impl Bench {
     }
 
     /// `dump` or `load`, by the clients of a server.
-    fn database(&self, task: &str, namespace: &str, database: &str, port: u16, clients: (PathBuf, String)) -> (bool, String) {
+    fn database(
+        &self,
+        task: &str,
+        namespace: &str,
+        database: &str,
+        port: u16,
+        clients: (PathBuf, String),
+    ) -> (bool, String) {
         let (_, container) = self.container(namespace, &format!("{task}-{database}"));
         let config = self.objects.iter().find(|object| {
-            object["kind"].as_str() == Some("ConfigMap") && object["metadata"]["namespace"].as_str() == Some(namespace)
+            object["kind"].as_str() == Some("ConfigMap")
+                && object["metadata"]["namespace"].as_str() == Some(namespace)
                 && !object["data"]["dump.sh"].is_badvalue()
         });
         let text = config.unwrap()["data"][format!("{task}.sh").as_str()].as_str().unwrap();
@@ -234,7 +246,8 @@ impl Bench {
         let mut command = Command::new("/bin/sh");
         command.arg(self.path("tmp/script"));
         self.environment(&mut command, container);
-        let key = &container["env"].as_vec().unwrap().iter().find(|one| one["name"].as_str() == Some("PASSWORD"));
+        let key =
+            &container["env"].as_vec().unwrap().iter().find(|one| one["name"].as_str() == Some("PASSWORD"));
         assert!(!key.unwrap()["valueFrom"]["secretKeyRef"].is_badvalue(), "the password is in a Secret");
         fs::create_dir_all(self.disk().join("dumps")).unwrap();
         command.env("DUMPS", self.disk().join("dumps")).env("PASSWORD", PASSWORD);
@@ -273,7 +286,8 @@ fn object<'a>(objects: &'a [Yaml], kind: &str, name: &str) -> &'a Yaml {
 
 fn said(command: &mut Command) -> (bool, String) {
     let output = command.output().unwrap();
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let text =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     (output.status.success(), text)
 }
 
@@ -374,24 +388,28 @@ fn all_is_lost_and_comes_back() {
         let mut command = Command::new(bin.join("mariadb"));
         command.env("LD_LIBRARY_PATH", libraries).env("MYSQL_PWD", PASSWORD);
         command.args(["--no-defaults", "-h", "127.0.0.1", "-P", &maria.port.to_string(), "-u", "nextcloud"]);
-        let (good, text) = said(command.args(["--default-character-set=utf8mb4", "-BN", "nextcloud", "-e", sql]));
+        let (good, text) =
+            said(command.args(["--default-character-set=utf8mb4", "-BN", "nextcloud", "-e", sql]));
         assert!(good, "{sql}: {text}");
         text
     };
-    ask("CREATE TABLE oc_files (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(200) CHARACTER SET utf8mb4, body LONGBLOB, at DATETIME(6)); \
+    ask(
+        "CREATE TABLE oc_files (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(200) CHARACTER SET utf8mb4, body LONGBLOB, at DATETIME(6)); \
          INSERT INTO oc_files (name, body, at) VALUES ('Größe 🥧 ''quoted'' \\\\', UNHEX('00ff0a0d1a275c'), '2026-03-29 02:30:00.123456'), (NULL, NULL, NULL); \
          CREATE TRIGGER one BEFORE INSERT ON oc_files FOR EACH ROW SET NEW.name = CONCAT(NEW.name, ''); \
-         CREATE VIEW names AS SELECT name FROM oc_files");
+         CREATE VIEW names AS SELECT name FROM oc_files",
+    );
     let rows = "SELECT id, name, HEX(body), at FROM oc_files ORDER BY id; SELECT COUNT(*) FROM names; \
                 SELECT trigger_name, action_statement FROM information_schema.triggers";
     let psql = |sql: &str| pg.psql("shop", PASSWORD, "my_shop", sql).unwrap();
-    psql("CREATE TABLE items (id serial PRIMARY KEY, name text, body bytea, doc jsonb); \
+    psql(
+        "CREATE TABLE items (id serial PRIMARY KEY, name text, body bytea, doc jsonb); \
           INSERT INTO items (name, body, doc) VALUES (E'Größe 🥧 ''q'' \\\\ \\t', '\\x00ff27', '{\"a\": [1, null]}'), (NULL, NULL, NULL); \
-          CREATE INDEX by_name ON items (name)");
+          CREATE INDEX by_name ON items (name)",
+    );
     let pg_rows = "SELECT id, name, encode(body, 'hex'), doc FROM items ORDER BY id; SELECT last_value FROM items_id_seq";
-    let pg_rows = |psql: &dyn Fn(&str) -> String| {
-        pg_rows.split("; ").map(psql).collect::<Vec<_>>().join("\n")
-    };
+    let pg_rows =
+        |psql: &dyn Fn(&str) -> String| pg_rows.split("; ").map(psql).collect::<Vec<_>>().join("\n");
     let (before, pg_before) = (ask(rows), pg_rows(&psql));
 
     for (namespace, database, port, clients) in
@@ -401,7 +419,8 @@ fn all_is_lost_and_comes_back() {
         assert!(good && text.contains("dumped"), "{text}");
     }
     let whole = tree(&bench.disk());
-    let without_db: Vec<&str> = whole.lines().filter(|line| !line.starts_with("db") && !line.contains("./db/")).collect();
+    let without_db: Vec<&str> =
+        whole.lines().filter(|line| !line.starts_with("db") && !line.contains("./db/")).collect();
     let log = bench.backup();
     assert!(log.contains("making the repository") && log.contains("checking the repository"), "{log}");
     let log = bench.backup();
@@ -506,9 +525,12 @@ fn a_backup_that_was_killed_does_not_stop_the_next_one() {
     }
     running.kill();
     assert!(!fs::read_to_string(&log).unwrap().contains("done"), "it was too quick to be killed");
-    assert!(fs::read_dir(&repository).unwrap().any(|entry| {
-        entry.unwrap().file_name().to_string_lossy().starts_with("lock.")
-    }), "borg's lock is left");
+    assert!(
+        fs::read_dir(&repository)
+            .unwrap()
+            .any(|entry| { entry.unwrap().file_name().to_string_lossy().starts_with("lock.") }),
+        "borg's lock is left"
+    );
     bench.backup();
     let list = bench.borg(&["list", "--short"]);
     assert_eq!(list.lines().count(), 2, "{list}");
@@ -557,20 +579,30 @@ fn old_backups_go_and_what_is_missing_or_damaged_is_told() {
     let files = bench.borg(&["list", "--short", &format!("::{}", last.trim())]);
     assert!(files.contains("nextcloud/config/config.php") && files.contains("not there"), "{files}");
     assert!(!files.contains("two words") && !files.contains("kim/files"), "{files}");
-    for day in ["2026-01-01", "2026-02-10", "2026-02-11", "2026-03-05", "2026-03-06", "2026-03-07", "2026-03-08"] {
+    for day in
+        ["2026-01-01", "2026-02-10", "2026-02-11", "2026-03-05", "2026-03-06", "2026-03-07", "2026-03-08"]
+    {
         let (name, time) = (format!("::pi-1-{day}"), format!("{day}T03:00:00"));
-        bench.borg(&["create", "--timestamp", &time, &name, bench.disk().join("nextcloud").to_str().unwrap()]);
+        bench.borg(&[
+            "create",
+            "--timestamp",
+            &time,
+            &name,
+            bench.disk().join("nextcloud").to_str().unwrap(),
+        ]);
     }
-    bench.borg(&["create", "--timestamp", "2026-01-01T03:00:00", "::by-hand", bench.disk().to_str().unwrap()]);
+    bench.borg(&[
+        "create",
+        "--timestamp",
+        "2026-01-01T03:00:00",
+        "::by-hand",
+        bench.disk().to_str().unwrap(),
+    ]);
     bench.backup();
     let left = bench.borg(&["list", "--short"]);
     // Today's, the two days before it that have one, and the last of the two months before theirs.
     let old: Vec<&str> = left.lines().filter(|name| name.contains("-2026-0")).collect();
-    assert_eq!(
-        old,
-        ["pi-1-2026-01-01", "pi-1-2026-02-11", "pi-1-2026-03-07", "pi-1-2026-03-08"],
-        "{left}"
-    );
+    assert_eq!(old, ["pi-1-2026-01-01", "pi-1-2026-02-11", "pi-1-2026-03-07", "pi-1-2026-03-08"], "{left}");
     assert!(left.contains("by-hand"), "{left}");
 
     // A byte of the repository changes; the check of the month finds it.
@@ -598,7 +630,8 @@ fn old_backups_go_and_what_is_missing_or_damaged_is_told() {
 
 #[test]
 fn a_dump_that_is_missing_or_old_is_told_and_the_rest_is_backed_up() {
-    let bench = Bench::by_folder("databases = [\"nextcloud\"]\n[overlays.nextcloud]\nhost = \"cloud.example.org\"\n");
+    let bench =
+        Bench::by_folder("databases = [\"nextcloud\"]\n[overlays.nextcloud]\nhost = \"cloud.example.org\"\n");
     fill(&bench.disk());
     let dump = bench.disk().join("dumps/nextcloud-nextcloud.sql");
     fs::create_dir_all(dump.parent().unwrap()).unwrap();

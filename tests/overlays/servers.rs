@@ -76,7 +76,8 @@ impl Programs {
             .collect();
         fs::write(&group, groups).unwrap();
         let wrapper = self.libraries();
-        let found = wrapper.split(':').map(|dir| Path::new(dir).join("libnss_wrapper.so")).find(|so| so.exists());
+        let found =
+            wrapper.split(':').map(|dir| Path::new(dir).join("libnss_wrapper.so")).find(|so| so.exists());
         let mut command = self.server(path);
         command.env("NSS_WRAPPER_PASSWD", passwd).env("NSS_WRAPPER_GROUP", group);
         command.env("LD_PRELOAD", found.unwrap());
@@ -227,7 +228,15 @@ impl Postgres {
         let mut init = programs.server("usr/lib/postgresql/15/bin/initdb");
         log_to(&mut init, &log);
         let share = programs.root.join("usr/share/postgresql/15");
-        init.arg("-D").arg(&data).arg("-L").arg(&share).args(["-U", user, "-A", "scram-sha-256", "--no-sync", "-E", "UTF8"]);
+        init.arg("-D").arg(&data).arg("-L").arg(&share).args([
+            "-U",
+            user,
+            "-A",
+            "scram-sha-256",
+            "--no-sync",
+            "-E",
+            "UTF8",
+        ]);
         init.arg("--locale=C").arg("--pwfile").arg(&secret);
         assert!(init.status().unwrap().success(), "{}", fs::read_to_string(&log).unwrap());
         let port = free_port();
@@ -243,12 +252,28 @@ impl Postgres {
         made
     }
 
-    pub(crate) fn psql(&self, user: &str, password: &str, database: &str, sql: &str) -> Result<String, String> {
+    pub(crate) fn psql(
+        &self,
+        user: &str,
+        password: &str,
+        database: &str,
+        sql: &str,
+    ) -> Result<String, String> {
         let (dir, libraries) = self.clients();
         let output = Command::new(dir.join("psql"))
             .env("LD_LIBRARY_PATH", libraries)
             .env("PGPASSWORD", password)
-            .args(["-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", &self.port.to_string()])
+            .args([
+                "-X",
+                "-A",
+                "-t",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-h",
+                "127.0.0.1",
+                "-p",
+                &self.port.to_string(),
+            ])
             .args(["-U", user, "-d", database, "-c", sql])
             .output()
             .unwrap();

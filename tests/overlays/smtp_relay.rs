@@ -74,7 +74,8 @@ impl Post {
         let active = &checked.cluster.overlays[0];
         let values = SecretValues::Real { values: active.given.clone(), salt: Some(Secret::new("salt")) };
         let filled = active.render(values).unwrap();
-        let objects: Vec<_> = filled.files.iter().flat_map(|file| yaml_load::load(&file.text).unwrap()).collect();
+        let objects: Vec<_> =
+            filled.files.iter().flat_map(|file| yaml_load::load(&file.text).unwrap()).collect();
         let find = |kind: &str| objects.iter().find(|object| object["kind"].as_str() == Some(kind)).unwrap();
         assert_eq!(find("Secret")["stringData"]["password"].as_str(), Some(PASSWORD));
         let text = find("ConfigMap")["data"]["exim.conf"].as_str().unwrap().to_owned();
@@ -213,7 +214,10 @@ fn mail_waits_for_the_provider_and_arrives_by_tls_with_the_account() {
     post.start_relay();
     // Nobody is there: it is taken, and waits.
     assert!(post.send("www-data", "bob@other.example", "Nextcloud <www-data@pod>").starts_with("250"));
-    assert!(post.send("alerts@pod.cluster.local", "eve@other.example", "alerts@pod.cluster.local").starts_with("250"));
+    assert!(
+        post.send("alerts@pod.cluster.local", "eve@other.example", "alerts@pod.cluster.local")
+            .starts_with("250")
+    );
     post.wait_for(|post| post.log().matches("Connection refused").count() > 0);
     assert_eq!(post.box_of_provider(), "");
     // The power goes, and comes back.
@@ -226,12 +230,20 @@ fn mail_waits_for_the_provider_and_arrives_by_tls_with_the_account() {
     assert_eq!(got.matches("Return-path: <kim@example.org>").count(), 2, "{got}");
     assert_eq!(got.matches("(TLS1.3)").count(), 2, "{got}");
     // Each is from the one address, with the name beside it, and does not say where in the cluster it comes from.
-    assert!(got.contains("From: Nextcloud <kim@example.org>") && got.contains("From: kim@example.org"), "{got}");
+    assert!(
+        got.contains("From: Nextcloud <kim@example.org>") && got.contains("From: kim@example.org"),
+        "{got}"
+    );
     assert!(!got.contains("pod") && got.matches("Received:").count() == 2, "{got}");
-    assert!(got.contains("Envelope-to: bob@other.example") && got.contains("Subject: it is bob@other.example"), "{got}");
+    assert!(
+        got.contains("Envelope-to: bob@other.example") && got.contains("Subject: it is bob@other.example"),
+        "{got}"
+    );
     // Mail to names that the relay itself has goes the same way.
     assert!(post.send("a@b.example", "kim@example.org", "a@b.example").starts_with("250"));
-    post.wait_for(|post| post.log().matches("A=plain").count() == 3 && post.log().matches("Completed").count() == 3);
+    post.wait_for(|post| {
+        post.log().matches("A=plain").count() == 3 && post.log().matches("Completed").count() == 3
+    });
     assert!(post.box_of_provider().contains("Envelope-to: kim@example.org"), "{}", post.box_of_provider());
     assert_eq!(said(&mut post.exim("relay.conf")), "0", "the queue");
 }
@@ -259,7 +271,8 @@ fn nothing_is_sent_to_another_server_or_without_tls() {
     fs::write(post.path("server.pem"), right).unwrap();
     fs::write(post.path("server.key"), right_key).unwrap();
     let conf = post.provider_configuration();
-    fs::write(post.path("provider.conf"), conf.replace("tls_advertise_hosts = *", "tls_advertise_hosts =")).unwrap();
+    fs::write(post.path("provider.conf"), conf.replace("tls_advertise_hosts = *", "tls_advertise_hosts ="))
+        .unwrap();
     let provider = post.start_provider();
     post.run_queue();
     post.wait_for(|post| post.log().contains("TLS session is required"));

@@ -34,6 +34,7 @@ pub(crate) const FIRSTBOOT: &[Room] = &[
     Room { name: "resolve", uses: &["seed", "sys"] },
     Room { name: "join_probe", uses: &["base64", "http", "phase_error", "seed", "sys", "resolve"] },
     Room { name: "kube", uses: &["base64", "http", "seed", "sys", "resolve"] },
+    Room { name: "workload", uses: &["seed", "kube"] },
     Room { name: "sntp", uses: &["seed", "sys", "resolve"] },
     Room { name: "state", uses: &["phase_error", "sys", "durable", "overrides"] },
     Room { name: "systemd", uses: &["mask", "phase_error", "sys"] },
@@ -75,6 +76,7 @@ pub(crate) const FIRSTBOOT: &[Room] = &[
             "links",
             "kube",
             "etcd",
+            "workload",
         ],
     },
     Room {
@@ -113,6 +115,10 @@ pub(crate) const BUILDER: &[Room] = &[
     Room { name: "fs::fat", uses: &["disk", "fs"] },
     Room { name: "output", uses: &["local_file", "progress", "source"] },
     Room { name: "secrets", uses: &["exit_class", "local_file", "value", "source"] },
+    Room {
+        name: "live",
+        uses: &["exit_class", "interrupt", "local_file", "value", "formats", "overlays", "secrets"],
+    },
     Room { name: "fs::ext4::io", uses: &["disk", "fs::ext4::layout"] },
     Room { name: "fs::ext4::volume", uses: &["fs", "fs::ext4::error", "fs::ext4::layout", "fs::ext4::io"] },
     Room {
@@ -265,6 +271,7 @@ pub(crate) const BUILDER: &[Room] = &[
             "overlays",
             "output",
             "secrets",
+            "live",
             "os",
             "board",
             "packages",
@@ -295,6 +302,7 @@ pub(crate) const BUILDER: &[Room] = &[
             "images",
             "overlays",
             "secrets",
+            "live",
             "os",
             "board",
             "cluster",

@@ -9,6 +9,7 @@ use crate::cluster::{CgroupV1Unsupported, ClusterError};
 use crate::disk::DiskError;
 use crate::exit_class::{Classified, ExitClass};
 use crate::fs::FsError;
+use crate::live::LiveError;
 use crate::os::OsError;
 use crate::overlays::OverlayError;
 use crate::pipeline::BuildError;
@@ -36,6 +37,7 @@ const CLASSIFIED: &[ClassOf] = &[
     class_of::<ControllerError>,
     class_of::<DiskError>,
     class_of::<FsError>,
+    class_of::<LiveError>,
     class_of::<CgroupV1Unsupported>,
     #[cfg(unix)]
     class_of::<NetworkError>,

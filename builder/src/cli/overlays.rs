@@ -1,5 +1,9 @@
 //! `hcimage overlays`.
 
+mod apply;
+mod cluster;
+mod remove;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +17,7 @@ use crate::value::{DnsLabel, Hostname};
 use super::build_args::{CLUSTER_FILE, library};
 use super::output::{self, Usage};
 
-/// List the overlays that a cluster file can switch on, show one, or begin one
+/// List overlays, show one, begin one, or change those of a cluster that runs
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -44,6 +48,8 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         profiles: Option<PathBuf>,
     },
+    Apply(Box<apply::Args>),
+    Remove(Box<remove::Args>),
     /// Begin an overlay of your own: a folder with an example that builds
     New {
         /// Its name
@@ -57,6 +63,8 @@ enum Command {
 const EXAMPLES: &str = "Examples:
   hcimage overlays
   hcimage overlays show nextcloud
+  hcimage overlays apply
+  hcimage overlays remove nextcloud
   hcimage overlays new shop";
 
 impl Args {
@@ -67,6 +75,8 @@ impl Args {
             None | Some(Command::List) => list(&library),
             Some(Command::Show { name }) => show(&library, &name),
             Some(Command::Render { cluster, profiles }) => render(&cluster, dir, profiles.as_deref()),
+            Some(Command::Apply(args)) => args.run(dir),
+            Some(Command::Remove(args)) => args.run(dir),
             Some(Command::New { name, dir }) => begin(&name, &dir),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Read from the types of k3s-io/helm-controller 0.17.7 and the script of k3s-io/klipper-helm 0.13.3 (July 2026). The chart
 //! lies in `server/static` of the servers, which their API serves without authentication; `%{KUBERNETES_API}%` is replaced
-//! inside of the job. `chartContent` is not used: with it the chart lies in a ConfigMap of at most 1 MiB.
+//! inside of the job. In an image `chartContent` is not used: with it the chart lies in a ConfigMap of at most 1 MiB.
 
 use std::fmt::Write as _;
 
@@ -36,13 +36,41 @@ impl FailurePolicy {
     }
 }
 
+/// Where the job of a chart gets it.
+#[derive(Debug, Clone, Copy)]
+pub enum Source<'a> {
+    /// From the API of the servers: the packed chart in `server/static/charts`, a plain file name.
+    Served(&'a str),
+    /// From the object itself: the packed chart as base64, at most [`LONGEST_CONTENT`] bytes of it.
+    Content(&'a str),
+    /// From a repository.
+    Repository {
+        /// Its address.
+        repo: &'a str,
+        /// The chart in it.
+        chart: &'a str,
+        /// The version.
+        version: &'a str,
+    },
+    /// From a registry, by `oci://` and the whole name.
+    Registry {
+        /// The name with `oci://`.
+        chart: &'a str,
+        /// The version.
+        version: &'a str,
+    },
+}
+
+/// The longest content of a chart: the controller lays it into a ConfigMap, which has at most 1 MiB.
+pub const LONGEST_CONTENT: usize = 1_000_000;
+
 /// What is installed, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct HelmChart<'a> {
     /// The release, which is the object's name: a label of at most 53 characters.
     pub release: &'a str,
-    /// The packed chart in `server/static/charts`, a plain file name.
-    pub file: &'a str,
+    /// Where its job gets the chart.
+    pub source: Source<'a>,
     /// Where its objects go.
     pub namespace: &'a str,
     /// Values, as YAML.
@@ -58,11 +86,16 @@ pub struct HelmChart<'a> {
 /// The longest name of a release (Helm, `pkg/chart/v2/util/validate_name.go`).
 pub const LONGEST_RELEASE: usize = 53;
 
+/// The name of the Secret with a chart's secret values.
+pub fn values_secret(release: &str) -> String {
+    format!("{release}-chart-values")
+}
+
 /// The objects, as one file.
 pub fn render(chart: &HelmChart<'_>) -> String {
-    let HelmChart { release, file, namespace, values, secret_values, failure_policy, bootstrap } = *chart;
+    let HelmChart { release, source, namespace, values, secret_values, failure_policy, bootstrap } = *chart;
     let mut out = "# Written by hcimage.\n".to_owned();
-    let secret = format!("{release}-chart-values");
+    let secret = values_secret(release);
     if let Some(values) = secret_values {
         out.push_str(&format!(
             "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {secret}\n  namespace: {NAMESPACE}\nstringData:\n  {VALUES_KEY}: {}\n---\n",
@@ -70,9 +103,12 @@ pub fn render(chart: &HelmChart<'_>) -> String {
         ));
     }
     out.push_str(&format!(
-        "apiVersion: helm.cattle.io/v1\nkind: HelmChart\nmetadata:\n  name: {release}\n  namespace: {NAMESPACE}\nspec:\n  \
-         chart: https://%{{KUBERNETES_API}}%/static/charts/{file}\n  targetNamespace: {namespace}\n  createNamespace: true\n"
+        "apiVersion: helm.cattle.io/v1\nkind: HelmChart\nmetadata:\n  name: {release}\n  namespace: {NAMESPACE}\nspec:\n"
     ));
+    for (key, value) in source_lines(source) {
+        let _ = writeln!(out, "  {key}: {value}");
+    }
+    out.push_str(&format!("  targetNamespace: {namespace}\n  createNamespace: true\n"));
     let mut line = |key: &str, value: &str| {
         // Writing to a String cannot fail.
         let _ = writeln!(out, "  {key}: {value}");
@@ -90,6 +126,17 @@ pub fn render(chart: &HelmChart<'_>) -> String {
         out.push_str(&format!("  valuesSecrets:\n  - name: {secret}\n    keys:\n    - {VALUES_KEY}\n"));
     }
     out
+}
+
+fn source_lines(source: Source<'_>) -> Vec<(&'static str, String)> {
+    match source {
+        Source::Served(file) => vec![("chart", format!("https://%{{KUBERNETES_API}}%/static/charts/{file}"))],
+        Source::Content(base64) => vec![("chartContent", base64.to_owned())],
+        Source::Repository { repo, chart, version } => {
+            vec![("chart", quoted(chart)), ("repo", quoted(repo)), ("version", quoted(version))]
+        }
+        Source::Registry { chart, version } => vec![("chart", quoted(chart)), ("version", quoted(version))],
+    }
 }
 
 /// A text as the value of a key two levels deep: as it is, where that is possible, so that people can read it.
@@ -116,7 +163,7 @@ mod tests {
 
     const CHART: HelmChart<'_> = HelmChart {
         release: "metallb",
-        file: "metallb-0123456789ab.tgz",
+        source: Source::Served("metallb-0123456789ab.tgz"),
         namespace: "metallb-system",
         values: None,
         secret_values: None,
@@ -134,6 +181,24 @@ mod tests {
         );
         assert_eq!(spec["targetNamespace"].as_str(), Some("metallb-system"));
         assert_eq!((documents.len(), spec.as_hash().unwrap().len()), (1, 3));
+    }
+
+    #[test]
+    fn a_chart_may_come_from_elsewhere() {
+        let spec =
+            |source| yaml_load::load(&render(&HelmChart { source, ..CHART })).unwrap()[0]["spec"].clone();
+        let text = |yaml: &yaml_rust2::Yaml| yaml.as_str().map(str::to_owned);
+        assert_eq!(text(&spec(Source::Content("H4sI"))["chartContent"]).as_deref(), Some("H4sI"));
+        let source =
+            Source::Repository { repo: "https://charts.example.org", chart: "shop", version: "1.10" };
+        let found = spec(source);
+        let words = ["repo", "chart", "version"].map(|key| text(&found[key]).unwrap());
+        assert_eq!(words, ["https://charts.example.org", "shop", "1.10"]);
+        let found = spec(Source::Registry { chart: "oci://quay.io/shop/shop", version: "1.10" });
+        assert_eq!(
+            ["chart", "version"].map(|key| text(&found[key]).unwrap()),
+            ["oci://quay.io/shop/shop", "1.10"]
+        );
     }
 
     #[test]

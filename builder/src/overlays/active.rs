@@ -239,7 +239,7 @@ fn identities(text: &str) -> Vec<[String; 4]> {
 }
 
 /// All objects of a text, those in lists too.
-fn objects(text: &str) -> Vec<Yaml> {
+pub(super) fn objects(text: &str) -> Vec<Yaml> {
     let documents = yaml_load::load(text).unwrap_or_default();
     // A document with nothing but comments is null.
     let is_there = |object: &&Yaml| !object.is_null() && !object.is_badvalue();

@@ -11,6 +11,7 @@
 //! starter/         the beginning of a user's own
 //! check/           whether what is rendered fits together
 //! active.rs        an overlay that is switched on, with its parameters
+//! record.rs        what a cluster keeps of it
 //! ```
 //! An overlay is text alone: it runs nothing on this machine, and reaches no file outside its folder but those in folders that the
 //! user names for it.
@@ -23,6 +24,7 @@ mod folder;
 mod library;
 mod needs;
 mod parameter;
+pub mod record;
 pub mod starter;
 mod template;
 mod user_folder;

@@ -2,7 +2,7 @@
 
 use crate::charts::PackedChart;
 use crate::cluster::{Chart, ChartOverlay};
-use crate::formats::helm_chart::{self, FailurePolicy, HelmChart};
+use crate::formats::helm_chart::{self, FailurePolicy, HelmChart, Source};
 use crate::value::{BootstrapRole, Role, Secret};
 
 use super::builder::PlanBuilder;
@@ -53,7 +53,7 @@ fn secret_values<'a>(chart: &'a Chart, request: &Request<'a>) -> Option<&'a str>
 fn text(chart: &Chart, packed: &PackedChart, secret_values: Option<&str>) -> String {
     helm_chart::render(&HelmChart {
         release: chart.release.as_str(),
-        file: &packed.archive.name,
+        source: Source::Served(&packed.archive.name),
         namespace: chart.namespace.as_str(),
         values: chart.values.as_deref(),
         secret_values,

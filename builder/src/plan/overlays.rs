@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::overlays::record::{Origin, Record};
 use crate::overlays::{Manifests, NeededFile};
 use crate::source::artifact::Artifact;
 use crate::value::{BootstrapRole, DnsLabel, Hostname, Secret};
@@ -64,13 +65,25 @@ pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<
             builder.file(&format!("{MANIFESTS}/{}", file.name), 0o600, content, reason);
             builder.addon(file.name.split('.').next().unwrap_or_default());
         }
+        if let Some(active) = of {
+            let name = Record::name(&overlay.name);
+            let text = Record::of(active, Origin::Image).to_yaml(&overlay.name);
+            builder.text(
+                &format!("{MANIFESTS}/{name}.yaml"),
+                0o600,
+                text,
+                "what the cluster keeps of the overlay",
+            );
+            builder.addon(&name);
+        }
     }
     Ok(())
 }
 
 /// Everybody may read them, as what serves them is not root.
 fn folders(builder: &mut PlanBuilder, request: &Request<'_>) {
-    let has_it = |folder: &&ReadFolder| folder.node.as_ref().is_none_or(|node| *node == request.node.kube_name);
+    let has_it =
+        |folder: &&ReadFolder| folder.node.as_ref().is_none_or(|node| *node == request.node.kube_name);
     for ReadFolder { overlay, path, files, .. } in request.folders.iter().filter(has_it) {
         for (name, file) in files {
             let reason = format!("overlay {overlay}: a file of yours");

@@ -8,6 +8,7 @@ use crate::cluster::CgroupV1Unsupported;
 use crate::exit_class::{Classified, ExitClass};
 use crate::fs::FsError;
 use crate::images::ImageError;
+use crate::live::LiveError;
 use crate::output::OutputError;
 use crate::overlays::OverlayError;
 use crate::packages::PackageError;
@@ -35,6 +36,9 @@ pub enum SessionError {
     /// An overlay cannot be used.
     #[error(transparent)]
     Overlay(#[from] OverlayError),
+    /// A cluster that runs cannot get it.
+    #[error(transparent)]
+    Live(#[from] LiveError),
     /// A base cannot be used, or an image cannot be made.
     #[error(transparent)]
     Build(Box<BuildError>),
@@ -139,6 +143,7 @@ impl Classified for SessionError {
             Self::Source(error) => error.class(),
             Self::ContainerImage(error) => error.class(),
             Self::Chart(error) => error.class(),
+            Self::Live(error) => error.class(),
             Self::Package(error) => error.class(),
             Self::Build(error) => error.class(),
             Self::Secrets(error) => error.class(),

@@ -11,6 +11,7 @@ mod error;
 mod folders;
 mod imager;
 mod images;
+mod live;
 mod preview;
 mod project;
 mod rotate;

@@ -278,7 +278,7 @@ fn image_sets(cluster: &Cluster, board: &Board) -> BTreeSet<Vec<ImageSource>> {
 }
 
 /// What the cluster file says of registries, for fetching from them.
-fn registry_hosts(cluster: &Cluster, progress: &dyn Progress) -> RegistryHosts {
+pub(super) fn registry_hosts(cluster: &Cluster, progress: &dyn Progress) -> RegistryHosts {
     let mut hosts = RegistryHosts::default();
     let Some(registries) = &cluster.registries else { return hosts };
     for (name, mirror) in &registries.mirrors {

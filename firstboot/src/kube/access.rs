@@ -15,6 +15,8 @@ use crate::sys::{Identity, System};
 #[derive(Clone)]
 pub struct Access {
     server: Endpoint,
+    /// What its certificate must be for, where that is not the host of `server`.
+    name: Option<String>,
     roots: Vec<Vec<u8>>,
     identity: Identity,
 }
@@ -29,12 +31,12 @@ impl Access {
         if roots.is_empty() {
             return Err(KubeError::Access("there is no CA certificate".to_owned()));
         }
-        Ok(Self { server, roots, identity })
+        Ok(Self { server, name: None, roots, identity })
     }
 
     /// A server whose certificate is verified by these CAs, as DER.
     pub(crate) fn pinned(server: Endpoint, roots: Vec<Vec<u8>>, identity: Identity) -> Self {
-        Self { server, roots, identity }
+        Self { server, name: None, roots, identity }
     }
 
     /// What a kubeconfig says that k3s wrote.
@@ -55,11 +57,22 @@ impl Access {
         Self { server, ..self }
     }
 
+    /// The same for a server behind a port of another machine, whose certificate has this name.
+    pub fn named(self, name: String) -> Self {
+        Self { name: Some(name), ..self }
+    }
+
+    /// The name or address that the server's certificate must have.
+    pub(super) fn name(&self) -> String {
+        self.name.clone().unwrap_or_else(|| self.server.host().to_string())
+    }
+
     pub(super) fn server(&self) -> &Endpoint {
         &self.server
     }
 
-    pub(super) fn roots(&self) -> &[Vec<u8>] {
+    /// The CAs that the server's certificate is verified by, as DER.
+    pub fn roots(&self) -> &[Vec<u8>] {
         &self.roots
     }
 
@@ -89,7 +102,7 @@ fn pem(sys: &dyn System, text: &str, key: &str) -> Result<Vec<u8>, String> {
 }
 
 /// `https://host:port`. The own server is at a loopback address, which is no host for a cluster file.
-fn endpoint(url: &str) -> Option<Endpoint> {
+pub fn endpoint(url: &str) -> Option<Endpoint> {
     let (host, port) = url.strip_prefix("https://")?.trim_end_matches('/').rsplit_once(':')?;
     let port = port.parse().ok().filter(|port| *port != 0)?;
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);

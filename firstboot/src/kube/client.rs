@@ -6,9 +6,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Access, KubeError, Node};
+use super::line::OnNode;
+use super::{Access, KubeError, Line, Node};
 use crate::http;
-use crate::resolve;
 use crate::seed::Endpoint;
 use crate::sys::{System, TlsError, TlsRequest, Trust};
 
@@ -34,9 +34,22 @@ pub struct Selector<'a> {
     pub labels: &'a str,
 }
 
+/// How an object is written by server-side apply.
+#[derive(Debug, Clone, Copy)]
+pub struct Apply<'a> {
+    /// Who wants it so.
+    pub manager: &'a str,
+    /// Whether fields that others have set to something else are taken from them.
+    pub force: bool,
+    /// Whether nothing is kept.
+    pub trial: bool,
+}
+
 /// A client of the API.
 pub struct Client<'a> {
-    sys: &'a dyn System,
+    line: Box<dyn Line + 'a>,
+    /// How it calls itself.
+    agent: &'static str,
     access: Access,
     end: Duration,
 }
@@ -44,7 +57,12 @@ pub struct Client<'a> {
 impl<'a> Client<'a> {
     /// A client whose requests end before `end`, in uptime.
     pub fn new(sys: &'a dyn System, access: Access, end: Duration) -> Self {
-        Self { sys, access, end }
+        Self::over(Box::new(OnNode(sys)), "hc-firstboot", access, end)
+    }
+
+    /// The same for another machine than a node, under the name of its program.
+    pub fn over(line: Box<dyn Line + 'a>, agent: &'static str, access: Access, end: Duration) -> Self {
+        Self { line, agent, access, end }
     }
 
     /// The object at a path such as `/api/v1/nodes/hc-1`.
@@ -88,6 +106,18 @@ impl<'a> Client<'a> {
         self.send("DELETE", path, "", b"", self.time_limit()).map(drop)
     }
 
+    /// Writes an object by server-side apply: its YAML says which fields `manager` wants, and how. Returns what the server makes of
+    /// it, which a trial does not keep.
+    pub fn apply<T: DeserializeOwned>(&self, path: &str, yaml: &str, how: Apply<'_>) -> Result<T, KubeError> {
+        let query = query(&[
+            ("fieldManager", how.manager),
+            ("force", if how.force { "true" } else { "" }),
+            ("dryRun", if how.trial { "All" } else { "" }),
+        ]);
+        let kind = "Content-Type: application/apply-patch+yaml\r\n";
+        parse(&self.send("PATCH", &format!("{path}?{query}"), kind, yaml.as_bytes(), self.time_limit())?)
+    }
+
     /// A node by its name.
     pub fn node(&self, name: &str) -> Result<Node, KubeError> {
         self.get(&Self::node_path(name))
@@ -100,7 +130,7 @@ impl<'a> Client<'a> {
 
     /// When the request that starts now must end, in uptime.
     fn time_limit(&self) -> Duration {
-        let now = self.sys.uptime();
+        let now = self.line.uptime();
         now.saturating_add(self.end.saturating_sub(now).clamp(LEAST, LIMIT))
     }
 
@@ -114,7 +144,7 @@ impl<'a> Client<'a> {
         until: Duration,
     ) -> Result<Vec<u8>, KubeError> {
         let server = self.access.server();
-        let head = format!("Accept: application/json\r\nUser-Agent: hc-firstboot\r\n{more}");
+        let head = format!("Accept: application/json\r\nUser-Agent: {}\r\n{more}", self.agent);
         let message = http::request(method, path, &server.to_string(), &head, body);
         let bytes = self.exchange(server, &message, until)?;
         let answer = http::answer(&bytes)
@@ -126,11 +156,11 @@ impl<'a> Client<'a> {
     }
 
     fn exchange(&self, server: &Endpoint, message: &[u8], until: Duration) -> Result<Vec<u8>, KubeError> {
-        let name = server.host().to_string();
-        let trust = Trust::Ca { roots: self.access.roots().to_vec(), at: self.sys.now() };
+        let name = self.access.name();
+        let trust = Trust::Ca { roots: self.access.roots().to_vec(), at: self.line.now() };
         let mut last = None;
-        for address in resolve::addresses(self.sys, server, until).map_err(KubeError::Name)? {
-            let wait = until.saturating_sub(self.sys.uptime());
+        for address in self.line.addresses(server, until).map_err(KubeError::Name)? {
+            let wait = until.saturating_sub(self.line.uptime());
             if wait.is_zero() {
                 break;
             }
@@ -143,7 +173,7 @@ impl<'a> Client<'a> {
                 wait,
                 answer_limit: ANSWER_BYTES,
             };
-            match self.sys.ask_tls(&request) {
+            match self.line.ask(&request) {
                 Err(e @ (TlsError::Refused | TlsError::Connect(_))) => last = Some(e),
                 answer => return Ok(answer?),
             }
@@ -177,7 +207,7 @@ fn query(pairs: &[(&str, &str)]) -> String {
 }
 
 /// Percent-encoded (RFC 3986, 2.1).
-fn encoded(text: &str) -> String {
+pub fn encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {

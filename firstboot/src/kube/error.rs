@@ -99,7 +99,7 @@ fn message(body: &[u8]) -> String {
 }
 
 /// A text of the cluster without control characters, at a bounded length.
-pub(crate) fn bounded(text: &str) -> String {
+pub fn bounded(text: &str) -> String {
     let plain = text.trim().replace(char::is_control, " ");
     match plain.char_indices().nth(MESSAGE_LENGTH) {
         Some((at, _)) => format!("{}…", plain.get(..at).unwrap_or_default()),

@@ -7,10 +7,11 @@
 mod access;
 mod client;
 mod error;
+mod line;
 mod objects;
 
-pub use access::Access;
-pub use client::{Client, Selector};
-pub use error::KubeError;
-pub(crate) use error::bounded;
+pub use access::{Access, endpoint};
+pub use client::{Apply, Client, Selector, encoded};
+pub use error::{KubeError, bounded};
+pub use line::Line;
 pub use objects::{Condition, Meta, Node, Owner, condition};

@@ -14,7 +14,6 @@ mod dir;
 #[cfg(target_os = "linux")]
 mod real;
 mod tail;
-#[cfg_attr(not(target_os = "linux"), allow(dead_code, unused_imports, reason = "only a node asks servers"))]
 mod tls;
 
 use std::io::{self, Read};
@@ -26,7 +25,7 @@ pub use command::{Command, Output};
 #[cfg(target_os = "linux")]
 pub use real::RealSystem;
 pub use tail::Tail;
-pub use tls::{Identity, TlsError, TlsRequest, Trust};
+pub use tls::{Identity, TlsError, TlsRequest, Trust, ask as ask_tls};
 
 use crate::arp::Mac;
 

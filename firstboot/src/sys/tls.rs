@@ -83,7 +83,11 @@ pub enum TlsError {
     Talk(String),
 }
 
-pub(super) fn ask(request: &TlsRequest<'_>) -> Result<Vec<u8>, TlsError> {
+/// Sends a request and reads the whole answer.
+///
+/// # Errors
+/// When there is no connection, no trust, or no complete answer.
+pub fn ask(request: &TlsRequest<'_>) -> Result<Vec<u8>, TlsError> {
     let clock = Clock { start: Instant::now(), wait: request.wait };
     let talk = |e: &dyn std::fmt::Display| TlsError::Talk(e.to_string());
     let name = ServerName::try_from(request.name.to_owned()).map_err(|e| talk(&e))?;

@@ -2,11 +2,9 @@
 
 use serde::Deserialize;
 
-use super::State;
-use super::objects::Objects;
-use super::pods::{self, Pod};
 use crate::kube::KubeError;
 use crate::seed::{Component, NamespacedName};
+use crate::workload::{Objects, Pod, State, complaint};
 
 /// Where k3s deploys them.
 const NAMESPACE: &str = "kube-system";
@@ -81,6 +79,6 @@ fn service_pods(objects: &Objects<'_>, service: &NamespacedName, own_node: &str)
     if own().any(Pod::is_ready) && here().all(Pod::is_ready) {
         return Ok(Ok(()));
     }
-    let why = pods::complaint(here()).or_else(|| pods::complaint(own()));
+    let why = complaint(here()).or_else(|| complaint(own()));
     Ok(Err(Some(why.unwrap_or_else(|| format!("no pod for the Service {service} yet")))))
 }

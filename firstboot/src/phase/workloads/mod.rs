@@ -3,8 +3,6 @@
 
 mod addons;
 mod components;
-mod objects;
-mod pods;
 
 use std::time::Duration;
 
@@ -15,7 +13,7 @@ use crate::mask::mask;
 use crate::phase_error::{Failure, PhaseError};
 use crate::seed::{NamespacedName, Workload};
 use crate::state::PhaseName;
-use objects::Objects;
+use crate::workload::{Objects, State};
 
 const ADVICE: &str = "see `k3s kubectl get events -A`, and for a chart the log of its job in its namespace";
 
@@ -108,9 +106,6 @@ impl Phase for Workloads {
         Err(Failure { what, ..failure })
     }
 }
-
-/// Whether an object is as it must be, or why not, as far as the cluster says.
-type State = Result<(), Option<String>>;
 
 /// All that are missing, with the reason for the first of them; `None` if there is nothing.
 fn first_of(

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use hcimage::formats::helm_chart::{FailurePolicy, HelmChart, render};
+use hcimage::formats::helm_chart::{FailurePolicy, HelmChart, Source, render};
 use serde_json::json;
 
 use super::control_plane::ControlPlane;
@@ -21,7 +21,7 @@ fn the_objects_of_a_chart_are_what_their_definition_says() {
     plane.wait_for(charts);
     let least = HelmChart {
         release: "web",
-        file: "web-0123456789ab.tgz",
+        source: Source::Served("web-0123456789ab.tgz"),
         namespace: "shop",
         values: None,
         secret_values: None,

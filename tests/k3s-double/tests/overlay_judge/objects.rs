@@ -1,7 +1,7 @@
 //! Manifests as their objects: what k3s would apply.
 
 use hcimage::cluster::Checked;
-use hcimage::formats::helm_chart::{self, HelmChart};
+use hcimage::formats::helm_chart::{self, HelmChart, Source};
 use hcimage::overlays::{ActiveOverlay, Manifests, SecretValues};
 use hcimage::value::Secret;
 use yaml_rust2::{Yaml, YamlLoader};
@@ -96,7 +96,7 @@ fn charts(active: &ActiveOverlay, texts: &Manifests) -> Vec<File> {
     let charts = active.needs.charts.iter().map(|chart| {
         let object = helm_chart::render(&HelmChart {
             release: chart.release.as_str(),
-            file: "chart-0123456789ab.tgz",
+            source: Source::Served("chart-0123456789ab.tgz"),
             namespace: chart.namespace.as_str(),
             values: text(&chart.values),
             secret_values: text(&chart.secret_values),

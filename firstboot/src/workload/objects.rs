@@ -16,8 +16,10 @@ use crate::seed::NamespacedName;
 const NOT_YET: &str = "it does not exist yet";
 
 /// Objects of the cluster. The pods of a namespace are read once, and only if something is missing.
-pub(super) struct Objects<'a> {
+pub struct Objects<'a> {
     client: &'a Client<'a>,
+    /// Whether pods of before a change count as missing.
+    all_new: bool,
     pods: RefCell<BTreeMap<String, Rc<Vec<Pod>>>>,
 }
 
@@ -52,6 +54,8 @@ struct Deployment {
     #[serde(default)]
     metadata: Meta,
     #[serde(default)]
+    spec: Replicas,
+    #[serde(default)]
     status: DeploymentStatus,
 }
 
@@ -61,6 +65,11 @@ struct DeploymentStatus {
     /// The generation of the spec that the status describes.
     #[serde(default)]
     observed_generation: u64,
+    /// All pods, and those of the newest template.
+    #[serde(default)]
+    replicas: u64,
+    #[serde(default)]
+    updated_replicas: u64,
     #[serde(default)]
     conditions: Vec<Condition>,
 }
@@ -68,12 +77,18 @@ struct DeploymentStatus {
 #[derive(Deserialize)]
 struct DaemonSet {
     #[serde(default)]
+    metadata: Meta,
+    #[serde(default)]
     status: DaemonSetStatus,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 struct DaemonSetStatus {
+    #[serde(default)]
+    observed_generation: u64,
+    #[serde(default)]
+    updated_number_scheduled: u64,
     #[serde(default)]
     number_ready: u64,
     #[serde(default)]
@@ -85,13 +100,13 @@ struct StatefulSet {
     #[serde(default)]
     metadata: Meta,
     #[serde(default)]
-    spec: StatefulSetSpec,
+    spec: Replicas,
     #[serde(default)]
     status: StatefulSetStatus,
 }
 
 #[derive(Deserialize, Default)]
-struct StatefulSetSpec {
+struct Replicas {
     /// The API server writes 1 where nobody says it.
     replicas: Option<u64>,
 }
@@ -103,6 +118,8 @@ struct StatefulSetStatus {
     observed_generation: u64,
     #[serde(default)]
     ready_replicas: u64,
+    #[serde(default)]
+    updated_replicas: u64,
 }
 
 #[derive(Deserialize)]
@@ -132,12 +149,19 @@ struct Certificate {
 }
 
 impl<'a> Objects<'a> {
-    pub(super) fn new(client: &'a Client<'a>) -> Self {
-        Self { client, pods: RefCell::default() }
+    /// Objects that this client asks for.
+    pub fn new(client: &'a Client<'a>) -> Self {
+        Self { client, all_new: false, pods: RefCell::default() }
+    }
+
+    /// The same after a change: a workload is there once all its pods are of the new kind. A deployment stays available by its old ones
+    /// while the new ones fail.
+    pub fn after_a_change(self) -> Self {
+        Self { all_new: true, ..self }
     }
 
     /// An object in a namespace; `None` if it, or its kind, does not exist.
-    pub(super) fn get<T: DeserializeOwned>(
+    pub(crate) fn get<T: DeserializeOwned>(
         &self,
         group: &str,
         kind: &str,
@@ -161,7 +185,7 @@ impl<'a> Objects<'a> {
     }
 
     /// All pods of a namespace.
-    pub(super) fn pods(&self, namespace: &str) -> Result<Rc<Vec<Pod>>, KubeError> {
+    pub(crate) fn pods(&self, namespace: &str) -> Result<Rc<Vec<Pod>>, KubeError> {
         if let Some(known) = self.pods.borrow().get(namespace) {
             return Ok(known.clone());
         }
@@ -172,7 +196,7 @@ impl<'a> Objects<'a> {
     }
 
     /// A chart is installed when its job is complete.
-    pub(super) fn chart(&self, name: &NamespacedName) -> Result<State, KubeError> {
+    pub fn chart(&self, name: &NamespacedName) -> Result<State, KubeError> {
         let Some(chart) = self.get::<Chart>("/apis/helm.cattle.io/v1", "helmcharts", name)? else {
             return Ok(Err(Some(NOT_YET.to_owned())));
         };
@@ -194,7 +218,7 @@ impl<'a> Objects<'a> {
     }
 
     /// A deployment, or a daemon set of this name: charts may be set to either.
-    pub(super) fn deployment(&self, name: &NamespacedName) -> Result<State, KubeError> {
+    pub fn deployment(&self, name: &NamespacedName) -> Result<State, KubeError> {
         let Some(one) = self.get::<Deployment>("/apis/apps/v1", "deployments", name)? else {
             return self.daemon_set(name);
         };
@@ -202,7 +226,11 @@ impl<'a> Objects<'a> {
         if one.status.observed_generation >= one.metadata.generation
             && available.is_some_and(|available| available.status == "True")
         {
-            return Ok(Ok(()));
+            let wanted = one.spec.replicas.unwrap_or(1);
+            let DeploymentStatus { replicas, updated_replicas, .. } = one.status;
+            if !self.all_new || (updated_replicas >= wanted && replicas == updated_replicas) {
+                return Ok(Ok(()));
+            }
         }
         let pods = self.pods(name.namespace())?;
         let own = pods.iter().filter(|pod| pod.is_of_deployment(name.name()));
@@ -214,19 +242,22 @@ impl<'a> Objects<'a> {
     }
 
     /// A daemon set is ready on all nodes that are there.
-    pub(super) fn whole_daemon_set(&self, name: &NamespacedName) -> Result<State, KubeError> {
-        self.daemon_set_with(name, |DaemonSetStatus { number_ready, desired_number_scheduled }| {
-            *desired_number_scheduled > 0 && number_ready >= desired_number_scheduled
+    pub fn whole_daemon_set(&self, name: &NamespacedName) -> Result<State, KubeError> {
+        self.daemon_set_with(name, |status| {
+            let wanted = status.desired_number_scheduled;
+            let is_new = !self.all_new || status.updated_number_scheduled >= wanted;
+            wanted > 0 && status.number_ready >= wanted && is_new
         })
     }
 
     /// A stateful set with all its replicas.
-    pub(super) fn stateful_set(&self, name: &NamespacedName) -> Result<State, KubeError> {
+    pub fn stateful_set(&self, name: &NamespacedName) -> Result<State, KubeError> {
         let Some(one) = self.get::<StatefulSet>("/apis/apps/v1", "statefulsets", name)? else {
             return Ok(Err(Some(NOT_YET.to_owned())));
         };
         if one.status.observed_generation >= one.metadata.generation
             && one.status.ready_replicas >= one.spec.replicas.unwrap_or(1)
+            && (!self.all_new || one.status.updated_replicas >= one.spec.replicas.unwrap_or(1))
         {
             return Ok(Ok(()));
         }
@@ -235,7 +266,7 @@ impl<'a> Objects<'a> {
     }
 
     /// A service that has got its address.
-    pub(super) fn load_balancer(&self, name: &NamespacedName) -> Result<State, KubeError> {
+    pub fn load_balancer(&self, name: &NamespacedName) -> Result<State, KubeError> {
         let Some(one) = self.get::<Service>("/api/v1", "services", name)? else {
             return Ok(Err(Some(NOT_YET.to_owned())));
         };
@@ -246,7 +277,7 @@ impl<'a> Objects<'a> {
     }
 
     /// A certificate that is issued.
-    pub(super) fn certificate(&self, name: &NamespacedName) -> Result<State, KubeError> {
+    pub fn certificate(&self, name: &NamespacedName) -> Result<State, KubeError> {
         let Some(one) = self.get::<Certificate>("/apis/cert-manager.io/v1", "certificates", name)? else {
             return Ok(Err(Some(NOT_YET.to_owned())));
         };
@@ -264,7 +295,8 @@ impl<'a> Objects<'a> {
         let Some(one) = self.get::<DaemonSet>("/apis/apps/v1", "daemonsets", name)? else {
             return Ok(Err(Some(NOT_YET.to_owned())));
         };
-        if is_good(&one.status) {
+        let is_told = !self.all_new || one.status.observed_generation >= one.metadata.generation;
+        if is_told && is_good(&one.status) {
             return Ok(Ok(()));
         }
         let pods = self.pods(name.namespace())?;

@@ -8,7 +8,7 @@ use crate::kube::{Condition, Meta, bounded, condition};
 
 /// A Pod (core/v1), as far as its state is explained by it.
 #[derive(Debug, Deserialize)]
-pub(super) struct Pod {
+pub(crate) struct Pod {
     #[serde(default)]
     metadata: PodMeta,
     #[serde(default)]
@@ -107,29 +107,29 @@ enum Weight {
 
 impl Pod {
     /// Whether it belongs to an object.
-    pub(super) fn belongs_to(&self, kind: &str, name: &str) -> bool {
+    pub(crate) fn belongs_to(&self, kind: &str, name: &str) -> bool {
         self.metadata.common.owner_references.iter().any(|owner| owner.kind == kind && owner.name == name)
     }
 
     /// Whether it belongs to a replica set of a deployment: that has the deployment's name and a hash.
-    pub(super) fn is_of_deployment(&self, name: &str) -> bool {
+    pub(crate) fn is_of_deployment(&self, name: &str) -> bool {
         self.metadata.common.owner_references.iter().any(|owner| {
             owner.kind == "ReplicaSet" && owner.name.rsplit_once('-').is_some_and(|(of, _)| of == name)
         })
     }
 
     /// Whether it has a label with a value.
-    pub(super) fn has_label(&self, key: &str, value: &str) -> bool {
+    pub(crate) fn has_label(&self, key: &str, value: &str) -> bool {
         self.metadata.labels.get(key).is_some_and(|found| found == value)
     }
 
     /// Whether it was put on a node.
-    pub(super) fn is_on(&self, node: &str) -> bool {
+    pub(crate) fn is_on(&self, node: &str) -> bool {
         self.spec.node_name == node
     }
 
     /// Whether all its containers run and are ready.
-    pub(super) fn is_ready(&self) -> bool {
+    pub(crate) fn is_ready(&self) -> bool {
         condition(&self.status.conditions, "Ready").is_some_and(|ready| ready.status == "True")
     }
 
@@ -182,7 +182,7 @@ impl Pod {
 }
 
 /// The pod that is not ready and says most about it: its name and the reason. `None` if all are ready, or there is none.
-pub(super) fn complaint<'a>(pods: impl Iterator<Item = &'a Pod>) -> Option<String> {
+pub(crate) fn complaint<'a>(pods: impl Iterator<Item = &'a Pod>) -> Option<String> {
     let unready = pods.filter(|pod| !pod.is_ready() && pod.status.phase != "Succeeded");
     let (_, pod, reason) = unready
         .map(|pod| {

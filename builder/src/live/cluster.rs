@@ -1,0 +1,149 @@
+//! What a cluster has: records of overlays, files that k3s applies, container images of its nodes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hc_firstboot::kube::Meta;
+use serde::Deserialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::overlays::record::{KEY, LABEL, MANAGER, NAMESPACE, Origin, Record};
+use crate::value::DnsLabel;
+
+use super::json::list;
+use super::{Api, LiveError};
+
+/// Where k3s finds its files on a server.
+pub const MANIFESTS: &str = "/var/lib/rancher/k3s/server/manifests";
+
+/// What is in a file whose objects are to go: k3s takes away what it applied from a file and no longer finds there, and finds
+/// nothing to apply at its next start.
+pub const EMPTIED_TEXT: &str = "# removed\n";
+
+/// Where k3s tells of its files.
+pub(super) const ADDONS: &str = "/apis/k3s.cattle.io/v1/namespaces/kube-system/addons";
+
+/// What a cluster has.
+#[derive(Debug, Default)]
+pub struct Running {
+    /// What it keeps of overlays.
+    pub records: BTreeMap<DnsLabel, Record>,
+    /// Records that cannot be read, a line each.
+    pub damaged: Vec<String>,
+    /// By name.
+    addons: BTreeMap<String, Addon>,
+}
+
+/// A file that k3s applies, or has applied once: it does not notice when one is deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Addon {
+    /// The digest of what was applied.
+    checksum: String,
+    /// Its path on the server.
+    pub(super) source: String,
+}
+
+impl Addon {
+    fn is_emptied(&self) -> bool {
+        self.checksum == digest(EMPTIED_TEXT)
+    }
+}
+
+#[derive(Deserialize)]
+struct AddonObject {
+    #[serde(default)]
+    metadata: Meta,
+    #[serde(default)]
+    spec: AddonSpec,
+}
+
+#[derive(Deserialize, Default)]
+struct AddonSpec {
+    #[serde(default)]
+    checksum: String,
+    #[serde(default)]
+    source: String,
+}
+
+#[derive(Deserialize)]
+struct ConfigMap {
+    #[serde(default)]
+    metadata: Meta,
+    #[serde(default)]
+    data: BTreeMap<String, String>,
+}
+
+impl Running {
+    /// Asks for all of it.
+    ///
+    /// # Errors
+    /// [`LiveError::Api`].
+    pub fn read(api: &Api) -> Result<Self, LiveError> {
+        let failed = || LiveError::api("asking what the cluster has");
+        let mut running = Self { addons: addons(api).map_err(failed())?, ..Self::default() };
+        let path = format!("/api/v1/namespaces/{NAMESPACE}/configmaps");
+        let maps: Vec<ConfigMap> = api.list(&path, &format!("{LABEL}={MANAGER}")).map_err(failed())?;
+        for map in maps {
+            let Some(overlay) = Record::overlay_of(&map.metadata.name) else { continue };
+            match map.data.get(KEY).ok_or("it has no record".to_owned()).and_then(|json| Record::parse(json))
+            {
+                Ok(record) => drop(running.records.insert(overlay, record)),
+                Err(problem) => running.damaged.push(format!("ConfigMap {}: {problem}", map.metadata.name)),
+            }
+        }
+        Ok(running)
+    }
+
+    /// Files of k3s alone.
+    pub(super) fn of_addons(addons: BTreeMap<String, Addon>) -> Self {
+        Self { addons, ..Self::default() }
+    }
+
+    /// What the images of its nodes have for overlays.
+    pub fn host_lines(&self) -> BTreeSet<&str> {
+        let of_images = self.records.values().filter(|record| record.origin == Origin::Image);
+        of_images.flat_map(|record| record.host.iter().map(String::as_str)).collect()
+    }
+
+    /// Those of these files that k3s would apply again at its next start, as far as it knows.
+    pub(super) fn files<'r>(&'r self, names: &'r [String]) -> impl Iterator<Item = (&'r str, &'r Addon)> {
+        let known = names.iter().filter_map(|name| Some((name.as_str(), self.addons.get(name)?)));
+        known.filter(|(_, addon)| !addon.is_emptied())
+    }
+
+    /// Whether k3s has applied exactly this text from the file of this name.
+    pub(super) fn has_applied(&self, name: &str, text: &str) -> bool {
+        self.addons.get(name).is_some_and(|addon| addon.checksum == digest(text))
+    }
+
+    /// Which of these names k3s knows at all.
+    pub(super) fn known<'r>(&'r self, names: &'r [String]) -> impl Iterator<Item = &'r String> {
+        names.iter().filter(|name| self.addons.contains_key(*name))
+    }
+}
+
+/// All files that k3s knows.
+pub(super) fn addons(api: &Api) -> Result<BTreeMap<String, Addon>, hc_firstboot::kube::KubeError> {
+    let all: Vec<AddonObject> = api.list(ADDONS, "")?;
+    let of = |one: AddonObject| {
+        (one.metadata.name, Addon { checksum: one.spec.checksum, source: one.spec.source })
+    };
+    Ok(all.into_iter().map(of).collect())
+}
+
+/// The names of images that every node has, as far as nodes tell: each names its 50 largest.
+pub(super) fn images_everywhere(api: &Api) -> Result<BTreeSet<String>, LiveError> {
+    let nodes: Vec<Value> = api.list("/api/v1/nodes", "").map_err(LiveError::api("asking for the nodes"))?;
+    let of = |node: &Value| -> BTreeSet<String> {
+        let names = list(node, "/status/images").iter().flat_map(|image| list(image, "/names"));
+        names.filter_map(|name| name.as_str().map(str::to_owned)).collect()
+    };
+    let mut sets = nodes.iter().map(of);
+    let first = sets.next().unwrap_or_default();
+    Ok(sets.fold(first, |all, of| all.intersection(&of).cloned().collect()))
+}
+
+/// As k3s writes it.
+pub(super) fn digest(text: &str) -> String {
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+}
