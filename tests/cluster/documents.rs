@@ -56,7 +56,20 @@ fn every_example_passes_without_a_warning() {
         names.push(dir.file_name().into_string().unwrap());
     }
     names.sort();
-    assert_eq!(names, ["home-cloud", "more-nodes", "one-pi", "three-servers", "turing-pi", "turing-pi-apps"]);
+    assert_eq!(
+        names,
+        [
+            "closed-site",
+            "home-cloud",
+            "more-nodes",
+            "office-apps",
+            "one-pi",
+            "outside-database",
+            "three-servers",
+            "turing-pi",
+            "turing-pi-apps"
+        ]
+    );
     let page = cluster::reference();
     for name in names {
         assert!(page.contains(&format!("examples/{name}/cluster.toml")), "{name} is not in the reference");

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use hcimage::board::Boards;
 use hcimage::cluster::{Checked, LoadContext, Report, parse};
-use hcimage::overlays::Library;
+use hcimage::overlays::{Library, UserFolder};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -36,13 +36,24 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     let text = match path.file_name().and_then(|name| name.to_str()).unwrap_or_default() {
         "admin.pub" => KEY,
         "id_ed25519" => "-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0\n-----END OPENSSH PRIVATE KEY-----\n",
-        "home-ca.pem" | "cert.pem" => "-----BEGIN CERTIFICATE-----\nMAo=\n-----END CERTIFICATE-----\n",
-        "key.pem" => "-----BEGIN PRIVATE KEY-----\naHVudGVyMg==\n-----END PRIVATE KEY-----\n",
+        "home-ca.pem" | "cert.pem" | "etcd-ca.pem" | "k3s-etcd.pem" => {
+            "-----BEGIN CERTIFICATE-----\nMAo=\n-----END CERTIFICATE-----\n"
+        }
+        "key.pem" | "k3s-etcd.key" => {
+            "-----BEGIN PRIVATE KEY-----\naHVudGVyMg==\n-----END PRIVATE KEY-----\n"
+        }
         "registry-password.txt" | "wifi-password.txt" => "hunter2hunter2\r\n",
+        "etcd.txt" => "https://10.30.0.5:2379,https://10.30.0.6:2379\n",
+        "mqtt-users.txt" => "sensor:hunter2hunter2\n",
         "endpoint.txt" => "postgres://k3s:hunter2@db.home.lan:5432/k3s\n",
         "list.yaml" => "- a\n",
         "chart-web.yaml" => "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: web\n",
-        "short-password.txt" | "dyndns-token.txt" | "cloudflare-token.txt" => "hunter2",
+        "short-password.txt"
+        | "dyndns-token.txt"
+        | "cloudflare-token.txt"
+        | "mail-password.txt"
+        | "s3-access-key.txt"
+        | "s3-secret-key.txt" => "hunter2",
         "node-token.txt" => {
             "K105f1c6b6c0b8a4b9a3a3f1d0c9a7b64c2f1f2a0d3e4b5c6d7e8f9a0b1c2d3e4f5::server:hunter2\n"
         }
@@ -61,6 +72,14 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(text.as_bytes().to_vec())
 }
 
+/// The folder of the example `closed-site`.
+fn list(path: &Path) -> Result<UserFolder, String> {
+    match path.to_str() {
+        Some("sites") => UserFolder::list(&root().join("docs/examples/closed-site/sites")),
+        _ => Err("no folder is named".to_owned()),
+    }
+}
+
 /// The built-in boards, and one that is too small for a server.
 fn boards() -> Boards {
     let dir = tempfile::tempdir().unwrap();
@@ -76,7 +95,7 @@ fn check(text: &str) -> Result<Checked, Report> {
         overlays: &Library::default(),
         dir: Path::new(""),
         read: &read,
-        list: &|_| Err("no folder is named".to_owned()),
+        list: &list,
         is_outside: &|_| false,
         is_shared: false,
     };

@@ -248,6 +248,7 @@ pub(crate) fn seed() -> Seed {
             ready_seconds: 300,
             modules: Vec::new(),
             images: Vec::new(),
+            external_datastore: false,
         },
         packages: None,
         secrets: Secrets::default(),

@@ -342,6 +342,7 @@ fn any_seed() -> impl Strategy<Value = Seed> {
                 ready_seconds: rest.2,
                 images: rest.1.clone(),
                 modules: rest.1,
+                external_datastore: false,
             },
             packages: None,
             secrets: Secrets { remove: files.1 },

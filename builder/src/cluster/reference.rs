@@ -42,7 +42,10 @@ Complete files: [one Pi at home](examples/one-pi/cluster.toml),
 [three servers with etcd and two agents](examples/three-servers/cluster.toml),
 [two more agents for a cluster that exists](examples/more-nodes/cluster.toml),
 [a home cloud on one Pi](examples/home-cloud/cluster.toml),
-[applications on a Turing Pi](examples/turing-pi-apps/cluster.toml).
+[applications on a Turing Pi](examples/turing-pi-apps/cluster.toml),
+[an office with three servers](examples/office-apps/cluster.toml),
+[servers whose state is in an etcd elsewhere](examples/outside-database/cluster.toml),
+[a site without internet](examples/closed-site/cluster.toml).
 
 | table | contents |
 |---|---|

@@ -53,6 +53,8 @@ pub struct ClusterFacts {
 pub struct NodeFacts {
     /// Its name in the cluster.
     pub name: String,
+    /// Its host name, which the cluster file has.
+    pub host: String,
     /// `server` or `agent`.
     pub role: String,
     /// Its fixed address; empty with DHCP.

@@ -239,6 +239,9 @@ impl Overlay {
             if parameter.kind == ParameterType::Node {
                 return ParameterValue::Text(FIRST.to_owned());
             }
+            if parameter.kind == ParameterType::Nodes {
+                return ParameterValue::List(vec![FIRST.to_owned()]);
+            }
             if parameter.kind == ParameterType::Folder {
                 return parameter.kind.nothing();
             }

@@ -69,6 +69,8 @@ pub(super) fn seed(
             ready_seconds: READY_SECONDS,
             modules,
             images: images(request),
+            external_datastore: matches!(cluster.datastore, Datastore::External(_))
+                && node.bootstrap_role.role() == NodeRole::Server,
         },
         // Every start of k3s needs its token and its password again, so those stay.
         secrets: Secrets {

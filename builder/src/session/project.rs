@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::board::Boards;
-use crate::cluster::{self, Checked, Cluster, ClusterError, InvalidSingleNode, Report, SingleNode};
+use crate::cluster::{
+    self, Checked, Cluster, ClusterError, Datastore, InvalidSingleNode, Report, SingleNode,
+};
 use crate::overlays::{ActiveOverlay, Library, SecretValues};
 use crate::plan::{FilledOverlay, NodeSecrets};
 use crate::secrets::{Clock, MemberSecrets, NOT_BEFORE, Secrets, Shape, WantedSecrets, store};
-use crate::value::{DnsLabel, Hostname};
+use crate::value::{BootstrapRole, DnsLabel, Hostname};
 
 use super::SessionError;
 
@@ -45,7 +47,14 @@ impl ProjectSecrets {
         let (name, role) = (&node.name, node.bootstrap_role);
         match (self, &cluster.join) {
             (Self::Own(secrets), _) => {
-                let mut files = secrets.node_files(name, role)?;
+                // Servers that share a database elsewhere are alike: whichever starts first makes the cluster with these authorities.
+                let on_database = matches!(cluster.datastore, Datastore::External(_));
+                let files_of = if on_database && role == BootstrapRole::JoinServer {
+                    BootstrapRole::InitServer
+                } else {
+                    role
+                };
+                let mut files = secrets.node_files(name, files_of)?;
                 if cluster.shares_etcd(node) {
                     files.extend(secrets.admin_files());
                 }

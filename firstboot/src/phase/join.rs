@@ -104,6 +104,9 @@ impl Join {
             (Err(refusals), Some(etcd)) if seed.role.init_server().is_some() => {
                 return self.begin(cx, etcd, &refusals).map(|note| vec![note]);
             }
+            (Err(refusals), None) if !seed.role.is_agent() && refusals.iter().all(is_away) => {
+                return on_database(cx, &refusals).map(|note| vec![note]);
+            }
             (Err(refusals), _) => return Err(refused(cx, join, refusals)),
         };
         self.silent_since.set(None);
@@ -161,6 +164,21 @@ impl Join {
         cx.note(PhaseName::Join, &format!("began a new cluster: {reason}")).map_err(PhaseError::Abort)?;
         Ok(format!("a new cluster: {reason}"))
     }
+}
+
+/// Whether a server is off, out of reach or starting, so that nothing speaks against this node.
+fn is_away(refusal: &Refusal) -> bool {
+    matches!(
+        refusal.why,
+        JoinError::Name(_) | JoinError::Connect(_) | JoinError::Timeout(_) | JoinError::Starting
+    )
+}
+
+/// A server whose cluster is in a database elsewhere needs no other one: they may be lost for ever.
+fn on_database(cx: &Context<'_>, refusals: &[Refusal]) -> Result<String, PhaseError> {
+    setting::none(cx.sys).map_err(|e| unwritable(&e))?;
+    clock::settle(cx.sys);
+    Ok(format!("by the database, since no other server is up: {}", listed(refusals)))
 }
 
 fn unwritable(e: &std::io::Error) -> PhaseError {

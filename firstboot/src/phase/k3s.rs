@@ -95,7 +95,11 @@ impl Phase for K3s {
 impl K3s {
     /// The failure of k3s to start, or a retry where there is a remedy.
     fn or_remedy(&self, cx: &Context<'_>, failure: Failure) -> PhaseError {
-        let remedy = k3s_diagnosis::remedy(&failure.log).filter(|_| cx.seed.etcd.is_some());
+        let remedy = match (&cx.seed.etcd, cx.seed.k3s.external_datastore) {
+            (Some(_), _) => k3s_diagnosis::remedy(&failure.log),
+            (None, true) => k3s_diagnosis::of_database(&failure.log).map(|_| Remedy::Wait),
+            (None, false) => None,
+        };
         let possible = match remedy {
             // What k3s has never started on is of no value to anybody.
             Some(Remedy::SetAside) => cx.state.fresh_datastore && !cx.state.is_done(PhaseName::K3s),
@@ -193,7 +197,8 @@ fn exits(cx: &Context<'_>, unit: &Unit) -> Failure {
 
 /// The failure, with an explanation of the log if it is known.
 fn explained(cx: &Context<'_>, what: String, log: &[String]) -> Failure {
-    match k3s_diagnosis::diagnose(log) {
+    let of_database = if cx.seed.k3s.external_datastore { k3s_diagnosis::of_database(log) } else { None };
+    match of_database.or_else(|| k3s_diagnosis::diagnose(log)) {
         Some((meaning, advice)) => Failure::new(format!("{what}: {meaning}"), advice),
         None => Failure::new(what, advice(cx)),
     }

@@ -265,6 +265,9 @@ pub struct K3s {
     /// Container images on the card that containerd must have before the node counts as Ready, in full.
     #[serde(default)]
     pub images: Vec<String>,
+    /// Whether the cluster's state is in a database elsewhere, which may be up later than this node.
+    #[serde(default)]
+    pub external_datastore: bool,
 }
 
 /// Files that must not stay on the card.

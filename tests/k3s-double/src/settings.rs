@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::config::Config;
+use crate::etcd::Outside;
 use crate::flags::{self, Given, Role};
 use crate::host::{self, Network};
 use crate::names;
@@ -63,6 +64,8 @@ pub(crate) struct ServerSettings {
     pub(crate) cluster_init: bool,
     /// `cluster-reset`
     pub(crate) cluster_reset: bool,
+    /// `datastore-endpoint` and its certificates
+    pub(crate) outside: Option<Outside>,
 }
 
 /// The settings of `k3s agent`.
@@ -103,6 +106,7 @@ impl ServerSettings {
             join,
             cluster_init: given.last("cluster-init") == Some("true"),
             cluster_reset: given.last("cluster-reset") == Some("true"),
+            outside: Outside::of_flags(&given)?,
             tls_san: given.all("tls-san").iter().flat_map(|v| v.split(',')).map(str::to_owned).collect(),
             node,
         })

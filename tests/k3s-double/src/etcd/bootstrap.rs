@@ -29,13 +29,21 @@ impl Client {
     /// # Errors
     /// When there are none, or those are of another token.
     pub(crate) fn bootstrap(self, token: &Secret) -> Result<Value> {
+        self.kept_bootstrap(token)?.context(
+            "no bootstrap data found in datastore - check server token value and verify datastore integrity",
+        )
+    }
+
+    /// The same; none where no cluster has begun there.
+    ///
+    /// # Errors
+    /// When they are of another token.
+    pub(crate) fn kept_bootstrap(self, token: &Secret) -> Result<Option<Value>> {
         if let Some(files) = self.get(&key(token))? {
-            return Ok(files);
+            return Ok(Some(files));
         }
         if self.list(PREFIX)?.is_empty() {
-            bail!(
-                "no bootstrap data found in datastore - check server token value and verify datastore integrity"
-            );
+            return Ok(None);
         }
         bail!("bootstrap data already found and encrypted with different token")
     }
@@ -58,19 +66,27 @@ impl Place {
                 return Ok(());
             }
         };
-        for (name, text) in all.as_object().into_iter().flatten() {
-            let text = text.as_str().context("the bootstrap data is damaged")?;
-            let path = tls.join(name);
-            match files::read_optional(&path)? {
-                Some(own) => ensure!(
-                    own == text,
-                    "{} newer than datastore and could cause a cluster outage. Remove the file(s) from disk and restart \
-                     to be recreated from datastore",
-                    path.display()
-                ),
-                None => files::write_atomic(&path, 0o600, text.as_bytes())?,
-            }
-        }
-        Ok(())
+        restore(&all, tls)
     }
+}
+
+/// Writes those of the files that `tls` does not have.
+///
+/// # Errors
+/// When it has others.
+pub(crate) fn restore(all: &Value, tls: &Path) -> Result<()> {
+    for (name, text) in all.as_object().into_iter().flatten() {
+        let text = text.as_str().context("the bootstrap data is damaged")?;
+        let path = tls.join(name);
+        match files::read_optional(&path)? {
+            Some(own) => ensure!(
+                own == text,
+                "{} newer than datastore and could cause a cluster outage. Remove the file(s) from disk and restart \
+                 to be recreated from datastore",
+                path.display()
+            ),
+            None => files::write_atomic(&path, 0o600, text.as_bytes())?,
+        }
+    }
+    Ok(())
 }

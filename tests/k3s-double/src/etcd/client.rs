@@ -1,6 +1,6 @@
 //! etcd's API, by the JSON that it serves on its client port (`/v3/...`).
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -9,13 +9,20 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::Outside;
+
 /// Without a quorum nothing comes back.
-const TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 const ANSWER_LIMIT: u64 = 16 * 1024 * 1024;
 
-/// The own etcd. Only programs on this machine reach it, so it speaks without TLS, unlike that of k3s.
+/// An etcd.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Client(pub(super) SocketAddr);
+pub(crate) enum Client {
+    /// The own one. Only programs on this machine reach it, so it speaks without TLS, unlike that of k3s.
+    Own(SocketAddr),
+    /// Somebody else's, for as long as the program runs.
+    Outside(&'static Outside),
+}
 
 /// A member as etcd lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,17 +105,31 @@ impl Client {
         Ok(value)
     }
 
-    /// HTTP/1.0, so that the answer ends with the connection.
     fn post(self, path: &str, body: &str) -> Result<String> {
-        let mut socket = TcpStream::connect_timeout(&self.0, TIMEOUT)?;
-        socket.set_read_timeout(Some(TIMEOUT))?;
-        socket.set_write_timeout(Some(TIMEOUT))?;
-        write!(socket, "POST /v3/{path} HTTP/1.0\r\nContent-Length: {}\r\n\r\n{body}", body.len())?;
-        let mut answer = String::new();
-        socket.take(ANSWER_LIMIT).read_to_string(&mut answer)?;
-        ensure!(!answer.is_empty(), "etcd has closed the connection");
-        Ok(answer)
+        match self {
+            Self::Own(address) => {
+                let socket = TcpStream::connect_timeout(&address, TIMEOUT)?;
+                socket.set_read_timeout(Some(TIMEOUT))?;
+                socket.set_write_timeout(Some(TIMEOUT))?;
+                exchange(socket, path, body)
+            }
+            Self::Outside(outside) => exchange(outside.connect()?, path, body),
+        }
     }
+}
+
+/// HTTP/1.0, so that the answer ends with the connection.
+fn exchange(mut socket: impl Read + Write, path: &str, body: &str) -> Result<String> {
+    write!(socket, "POST /v3/{path} HTTP/1.0\r\nContent-Length: {}\r\n\r\n{body}", body.len())?;
+    socket.flush()?;
+    let mut answer = Vec::new();
+    match socket.take(ANSWER_LIMIT).read_to_end(&mut answer) {
+        // Go's servers end a connection of HTTP/1.0 without the end of TLS.
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof && !answer.is_empty() => {}
+        result => drop(result?),
+    }
+    ensure!(!answer.is_empty(), "etcd has closed the connection");
+    String::from_utf8(answer).context("reading etcd's answer")
 }
 
 impl Member {

@@ -100,7 +100,7 @@ impl Place {
     }
 
     pub(crate) fn client(&self) -> super::Client {
-        super::Client(self.client_address())
+        super::Client::Own(self.client_address())
     }
 
     /// The node of a member: its name without the random end.

@@ -7,10 +7,13 @@ mod client;
 mod controller;
 mod join;
 mod member;
+mod outside;
 mod process;
 
 pub(crate) use binary::find as binary;
+pub(crate) use bootstrap::restore;
 pub(crate) use client::{Client, Member};
 pub(crate) use controller::{Controller, remove_of_node};
 pub(crate) use join::{ADD, INFO, Joining, add};
 pub(crate) use member::{Place, Start};
+pub(crate) use outside::Outside;

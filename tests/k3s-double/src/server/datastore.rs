@@ -1,5 +1,6 @@
 //! The datastore of a server from its choice to the moment when it answers.
 
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ pub(super) struct Datastore {
     pub(super) first: Option<Client>,
     /// The member that is to start.
     pub(super) etcd: Option<Etcd>,
+    /// Somebody else's etcd.
+    pub(super) outside: Option<etcd::Client>,
 }
 
 /// A member of etcd that is to start.
@@ -45,6 +48,9 @@ enum Way {
 pub(super) fn prepare(settings: &ServerSettings) -> Result<Datastore> {
     let data = &settings.node.data;
     let tls = data.join("server/tls");
+    if let Some(outside) = &settings.outside {
+        return elsewhere(settings, outside, &tls);
+    }
     let has_member = Place::exists(data);
     let wanted = has_member || settings.cluster_init || settings.join.is_some();
     let program = if wanted { etcd::binary() } else { None };
@@ -53,7 +59,7 @@ pub(super) fn prepare(settings: &ServerSettings) -> Result<Datastore> {
             (Some(server), Some(token)) => Some(join::fetch(server, token, &tls)?),
             _ => None,
         };
-        return Ok(Datastore { state: alone(settings)?, first, etcd: None });
+        return Ok(Datastore { state: alone(settings)?, first, etcd: None, outside: None });
     };
     let place = Place::load(program, &settings.node)?;
     let password = settings.token.as_ref().map(|token| &token.password);
@@ -72,7 +78,19 @@ pub(super) fn prepare(settings: &ServerSettings) -> Result<Datastore> {
         _ if has_member => Way::Again,
         _ => Way::New,
     };
-    Ok(Datastore { state: State::shared(place.client()), first: None, etcd: Some(Etcd { place, start }) })
+    let state = State::shared(place.client());
+    Ok(Datastore { state, first: None, etcd: Some(Etcd { place, start }), outside: None })
+}
+
+/// Servers that share an etcd of others find each other in it. CAs that are missing come from there.
+fn elsewhere(settings: &ServerSettings, outside: &etcd::Outside, tls: &Path) -> Result<Datastore> {
+    let token = settings.token.as_ref().context("--token is required with --datastore-endpoint here")?;
+    let client = etcd::Client::Outside(Box::leak(Box::new(outside.clone())));
+    let kept = client.kept_bootstrap(&token.password).context("failed to test data store connection")?;
+    if let Some(files) = &kept {
+        etcd::restore(files, tls)?;
+    }
+    Ok(Datastore { state: State::shared(client), first: None, etcd: None, outside: Some(client) })
 }
 
 /// The stand-in for SQLite. With a datastore of an earlier installation the missing CAs come from there.
@@ -110,8 +128,20 @@ fn reset(settings: &ServerSettings, place: &Place) -> Result<()> {
 ///
 /// # Errors
 /// When the cluster refuses the member, or the datastore is not that of the token.
-pub(super) fn open(etcd: Option<Etcd>, api: &Api, token: &Secret, faults: &Faults) -> Result<()> {
+pub(super) fn open(
+    etcd: Option<Etcd>,
+    outside: Option<etcd::Client>,
+    api: &Api,
+    token: &Secret,
+    faults: &Faults,
+) -> Result<()> {
     let tls = api.tls.clone();
+    if let Some(client) = outside {
+        if client.kept_bootstrap(token)?.is_none() {
+            client.save_bootstrap(token, &join::plain(&tls)?)?;
+        }
+        return Ok(());
+    }
     let Some(Etcd { place, start }) = etcd else {
         let mut state = lock(&api.state);
         state.bind_token(token)?;

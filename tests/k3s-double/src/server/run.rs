@@ -63,7 +63,7 @@ pub(crate) fn run(arguments: Vec<String>) -> Result<()> {
     let config = server_tls(&settings, &authorities)?;
     let client = write_kubeconfig(&settings, &local, &authorities)?;
 
-    let Datastore { state, first, etcd } = before;
+    let Datastore { state, first, etcd, outside } = before;
     let token = passwords.server.clone();
     let api = Arc::new(Api {
         cacerts: served_ca(&authorities.server.pem, &faults),
@@ -84,7 +84,7 @@ pub(crate) fn run(arguments: Vec<String>) -> Result<()> {
     });
     accept(listener, config, &api);
     let member = etcd.as_ref().map(|etcd| etcd.place.name.clone());
-    datastore::open(etcd, &api, &token, &faults)?;
+    datastore::open(etcd, outside, &api, &token, &faults)?;
     become_ready(&api, &client, &faults)?;
 
     let agent =

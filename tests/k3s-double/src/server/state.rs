@@ -45,11 +45,11 @@ impl State {
         Self { store: Store::Etcd(client), heard: BTreeMap::new() }
     }
 
-    /// The etcd behind it.
+    /// The etcd of the servers behind it.
     pub(super) fn etcd(&self) -> Option<etcd::Client> {
         match &self.store {
-            Store::Etcd(client) => Some(*client),
-            Store::File { .. } => None,
+            Store::Etcd(client @ etcd::Client::Own(_)) => Some(*client),
+            Store::Etcd(etcd::Client::Outside(_)) | Store::File { .. } => None,
         }
     }
 

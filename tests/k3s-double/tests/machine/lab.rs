@@ -24,6 +24,8 @@ pub(crate) struct Lab {
     pub(crate) secrets: Secrets,
     pub(crate) addresses: Vec<String>,
     etcd: PathBuf,
+    /// The etcd of others that has the cluster's state: its endpoint, and CA, certificate and key for it.
+    pub(crate) outside: Option<(String, [String; 3])>,
 }
 
 impl Lab {
@@ -33,7 +35,7 @@ impl Lab {
         let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
         let secrets = Secrets::make("home", &names, now.try_into().unwrap()).unwrap();
         let addresses = addresses.iter().map(|address| (*address).to_owned()).collect();
-        Self { secrets, addresses, etcd: etcd() }
+        Self { secrets, addresses, etcd: etcd(), outside: None }
     }
 
     /// A card with the image of a server, in a machine that is off.
@@ -51,14 +53,17 @@ impl Lab {
             console: Arc::default(),
             cuts: Arc::default(),
         };
-        let role = if number == 1 { BootstrapRole::InitServer } else { BootstrapRole::JoinServer };
+        let is_first = number == 1 || self.outside.is_some();
+        let role = if is_first { BootstrapRole::InitServer } else { BootstrapRole::JoinServer };
         let files = secrets.node_files(&host.name.parse().unwrap(), role).unwrap();
         let admin = secrets.admin_files();
-        let admin = admin.iter().filter(|_| self.addresses.len() > 1);
+        let admin = admin.iter().filter(|_| self.shares_etcd());
         for file in files.iter().chain(admin) {
             host.put(file.path, file.content.expose(), file.mode.into());
         }
-        let started = if number == 1 && self.addresses.len() == 1 && self.is_sqlite() {
+        let started = if let Some((endpoint, files)) = &self.outside {
+            self.put_outside(&host, endpoint, files)
+        } else if number == 1 && self.addresses.len() == 1 && self.is_sqlite() {
             String::new()
         } else if number == 1 {
             "cluster-init: true\n".to_owned()
@@ -84,9 +89,25 @@ impl Lab {
         host
     }
 
+    /// What `hcimage build` writes of an external datastore.
+    fn put_outside(&self, host: &Host, endpoint: &str, files: &[String; 3]) -> String {
+        let mut settings = format!("datastore-endpoint: {endpoint}\n");
+        let names = [("cafile", "ca.pem"), ("certfile", "client.pem"), ("keyfile", "client.key")];
+        for ((flag, name), text) in names.into_iter().zip(files) {
+            let path = format!("/etc/rancher/k3s/datastore/{name}");
+            host.put(&path, text, 0o600);
+            settings.push_str(&format!("datastore-{flag}: {}\n", host.path(&path).display()));
+        }
+        settings
+    }
+
     /// With the first server alone the datastore is the stand-in's file.
     fn is_sqlite(&self) -> bool {
         self.addresses.len() == 1
+    }
+
+    fn shares_etcd(&self) -> bool {
+        !self.is_sqlite() && self.outside.is_none()
     }
 
     /// As `hcimage build` has it for a cluster file with these servers.
@@ -114,7 +135,7 @@ impl Lab {
                 true => Role::InitServer(InitServer { nodes: vec![], join_seconds: 0, workload }),
                 false => Role::Server(join()),
             },
-            etcd: (!self.is_sqlite()).then(|| Etcd {
+            etcd: self.shares_etcd().then(|| Etcd {
                 silence_seconds: SILENCE,
                 partners: is_first.then(join),
                 admin: Some(Admin { certificate: ADMIN_CERTIFICATE.into(), key: ADMIN_KEY.into() }),
@@ -143,13 +164,19 @@ impl Lab {
             },
             root: Root { grow: false },
             data_disk: None,
-            k3s: K3s { version: None, ready_seconds: 900, modules: vec![], images: vec![] },
+            k3s: K3s {
+                version: None,
+                ready_seconds: 900,
+                modules: vec![],
+                images: vec![],
+                external_datastore: self.outside.is_some(),
+            },
             packages: None,
             secrets: hc_firstboot::seed::Secrets {
-                remove: if self.is_sqlite() {
-                    vec![]
-                } else {
+                remove: if self.shares_etcd() {
                     vec![ADMIN_CERTIFICATE.into(), ADMIN_KEY.into()]
+                } else {
+                    vec![]
                 },
             },
             report: Report {

@@ -146,15 +146,29 @@ fn nodes_exist(
     span: &Span,
     problems: &mut Problems<'_>,
 ) {
-    let of_nodes = overlay.parameters.iter().filter(|(_, of)| of.kind == ParameterType::Node);
-    for (name, _) in of_nodes {
-        let Some(ParameterValue::Text(node)) = values.get_mut(name) else { continue };
-        if node.is_empty() {
-            *node = cluster.nodes.init_server().map(|node| node.kube_name.to_string()).unwrap_or_default();
-        } else if let Some(found) = cluster.nodes.get(node) {
-            *node = found.kube_name.to_string();
-        } else {
-            problems.error(span, format!("`{name}`: no node is named {node}"), "name one of [[nodes]]");
+    let first = cluster.nodes.init_server().map(|node| node.kube_name.to_string()).unwrap_or_default();
+    for (name, parameter) in &overlay.parameters {
+        let nodes = match (parameter.kind, values.get_mut(name)) {
+            (ParameterType::Node, Some(ParameterValue::Text(node))) if node.is_empty() => {
+                node.clone_from(&first);
+                continue;
+            }
+            (ParameterType::Nodes, Some(ParameterValue::List(nodes))) if nodes.is_empty() => {
+                nodes.push(first.clone());
+                continue;
+            }
+            (ParameterType::Node, Some(ParameterValue::Text(node))) => std::slice::from_mut(node),
+            (ParameterType::Nodes, Some(ParameterValue::List(nodes))) => nodes.as_mut_slice(),
+            _ => continue,
+        };
+        for node in nodes {
+            match cluster.nodes.get(node) {
+                Some(found) => *node = found.kube_name.to_string(),
+                None => {
+                    let problem = format!("`{name}`: no node is named {node}");
+                    problems.error(span, problem, "name one of [[nodes]]");
+                }
+            }
         }
     }
 }
@@ -199,6 +213,7 @@ fn facts(cluster: &Cluster) -> ClusterFacts {
     };
     let node = |node: &Node| NodeFacts {
         name: node.kube_name.to_string(),
+        host: node.name.to_string(),
         role: node.bootstrap_role.role().to_string(),
         address: node.network.static_address().map(|address| address.to_string()).unwrap_or_default(),
         arch: cluster
