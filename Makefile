@@ -5,7 +5,7 @@
 .DEFAULT_GOAL := build
 .PHONY: help build release compilers setup programs programs-and-double bases checkers quick lint format clippy doc deny deny-offline check \
 	unit-test image-test other-test boot-test test simulate real-image ext4-matrix support-table support-check demo bench power-cuts \
-	boot-packages boot-publishers boot-more boot-run boot-etcd boot-raspi3b page-test windows bench-boot api-test overlay-judge node-judge helm-test real-charts etcd-test fuzz clean
+	boot-packages boot-publishers boot-more boot-examples boot-run boot-etcd boot-raspi3b page-test windows bench-boot api-test overlay-judge node-judge helm-test real-charts etcd-test fuzz clean
 # A prerequisite comes before the next one, also with -j: setup before what needs it. cargo uses all processors by itself.
 .NOTPARALLEL:
 
@@ -134,6 +134,9 @@ boot-publishers: setup programs-and-double bases checkers ## the first boots of 
 
 boot-more: setup programs-and-double bases checkers ## boots that seldom break alone: dhcpcd, a hybrid MBR, a VLAN with swap on a partition
 	$(CARGO_TEST) --test boot -- --ignored --nocapture seldom:: vlan::
+
+boot-examples: setup programs-and-double bases checkers ## the examples with overlays, each as a whole cluster: an hour
+	$(CARGO_TEST) --test boot -- --ignored --nocapture --test-threads 1 examples::
 
 boot-run: setup programs-and-double bases checkers ## a cluster rehearsed by `hcimage run`: as nobody, twice at once, until Ready
 	$(CARGO_TEST) --test boot -- --ignored --nocapture a_cluster_is_rehearsed

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What is supported, from what the tests proved (tests/kit/src/proof.rs): board-profiles/proofs.tsv, which is compiled
-# into hcimage, and the table in the README.
+# into hcimage, overlays/proofs.tsv, and the two tables in the README.
 #
 #   support-table.sh           writes both
 #   support-table.sh --check   fails where they say something else than the tests
@@ -10,6 +10,7 @@ export LC_ALL=C
 root=$(cd "$(dirname "$0")/.." && pwd)
 proofs=$root/target/proofs
 tsv=$root/board-profiles/proofs.tsv
+overlays_tsv=$root/overlays/proofs.tsv
 readme=$root/README.md
 
 die() {
@@ -78,26 +79,67 @@ table() {
     done
 }
 
-# The README with the table between its two marks.
-readme() {
-    awk -v table="$1" '
-        /<!-- support: end -->/ { inside = 0 }
+# What is proved of overlays, in the order of the table's columns. All but the first two are proved by targets that are no part of
+# `make test`, or that are so in part: what is written of them stands until they are run again.
+levels=(schemas programs booted control-plane charts node)
+seldom_levels=' booted control-plane charts node '
+
+overlay_lines() {
+    local overlay level path
+    # shellcheck disable=SC2016 # backticks of Markdown
+    printf '# overlay\twhat the tests proved; written by `make support-table`\n'
+    for path in "$root"/overlays/*/overlay.toml; do
+        overlay=$(basename "$(dirname "$path")")
+        for level in "${levels[@]}"; do
+            if [ -e "$proofs/overlays/$level/$overlay" ] ||
+                { [[ $seldom_levels == *" $level "* ]] && grep -qsx "$overlay"$'\t'"$level" "$overlays_tsv"; }; then
+                printf '%s\t%s\n' "$overlay" "$level"
+            fi
+        done
+    done
+}
+
+overlay_table() {
+    local path overlay level cell
+    echo '| overlay | schemas of Kubernetes | real programs | boots in QEMU | real control plane | its charts | pods on a real node |'
+    echo '|---|---|---|---|---|---|---|'
+    for path in "$root"/overlays/*/overlay.toml; do
+        overlay=$(basename "$(dirname "$path")")
+        printf '| [%s](overlays/%s/README.md) |' "$overlay" "$overlay"
+        for level in "${levels[@]}"; do
+            cell=–
+            grep -qx "$overlay"$'\t'"$level" "$1" && cell=✓
+            [ "$level" != charts ] || grep -q '^\[\[charts\]\]' "$path" || cell='has none'
+            printf ' %s |' "$cell"
+        done
+        echo
+    done
+}
+
+# A text with a table between its two marks: MARK TABLE FILE.
+with_table() {
+    awk -v table="$2" -v begin="<!-- $1: begin" -v end="<!-- $1: end -->" '
+        index($0, end) { inside = 0 }
         !inside { print }
-        /<!-- support: begin/ { inside = 1; while ((getline line < table) > 0) print line }' "$readme"
+        index($0, begin) { inside = 1; while ((getline line < table) > 0) print line }' "$3"
 }
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 lines >"$work/tsv"
 table "$work/tsv" >"$work/table"
-readme "$work/table" >"$work/readme"
+overlay_lines >"$work/overlays"
+overlay_table "$work/overlays" >"$work/overlay-table"
+with_table support "$work/table" "$readme" >"$work/half"
+with_table overlays "$work/overlay-table" "$work/half" >"$work/readme"
 case ${1-} in
 '')
     cp "$work/tsv" "$tsv"
+    cp "$work/overlays" "$overlays_tsv"
     cp "$work/readme" "$readme"
     ;;
 --check)
-    { diff -u "$tsv" "$work/tsv" && diff -u "$readme" "$work/readme"; } ||
+    { diff -u "$tsv" "$work/tsv" && diff -u "$overlays_tsv" "$work/overlays" && diff -u "$readme" "$work/readme"; } ||
         die "the tests proved something else than is written: run make support-table, and look at the difference"
     ;;
 *)

@@ -10,6 +10,7 @@ mod cluster;
 mod cuts;
 mod damaged;
 mod etcd;
+mod examples;
 mod impostor;
 mod node;
 mod overlays;

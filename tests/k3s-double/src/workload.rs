@@ -20,6 +20,10 @@ pub(crate) enum Kind {
     StatefulSet,
     /// `apps/v1` DaemonSet.
     DaemonSet,
+    /// `v1` Service with an address of its own.
+    LoadBalancer,
+    /// `cert-manager.io/v1` Certificate.
+    Certificate,
     /// The pods by which k3s' load balancer serves Traefik.
     Balancer,
 }
@@ -65,6 +69,10 @@ impl Workload {
             (Some("apps/v1"), Some("Deployment")) => Kind::Deployment,
             (Some("apps/v1"), Some("StatefulSet")) => Kind::StatefulSet,
             (Some("apps/v1"), Some("DaemonSet")) => Kind::DaemonSet,
+            (Some("v1"), Some("Service")) if object["spec"]["type"].as_str() == Some("LoadBalancer") => {
+                Kind::LoadBalancer
+            }
+            (Some("cert-manager.io/v1"), Some("Certificate")) => Kind::Certificate,
             _ => return,
         };
         let Some(name) = object["metadata"]["name"].as_str() else { return };
@@ -130,7 +138,9 @@ impl Workload {
                     Kind::Chart => ("Job", format!("helm-install-{name}")),
                     Kind::Deployment => ("ReplicaSet", format!("{name}-double")),
                     Kind::StatefulSet => ("StatefulSet", name.to_owned()),
-                    Kind::DaemonSet => ("DaemonSet", name.to_owned()),
+                    Kind::DaemonSet | Kind::LoadBalancer | Kind::Certificate => {
+                        ("DaemonSet", name.to_owned())
+                    }
                     Kind::Balancer => ("DaemonSet", format!("{name}-double")),
                 };
                 let balanced = name.strip_prefix("svclb-").filter(|_| kind == Kind::Balancer);
@@ -142,7 +152,7 @@ impl Workload {
         kinds.concat()
     }
 
-    /// Traefik's Service, where there is Traefik.
+    /// Traefik's Service, where there is Traefik, and those of manifests that have an address.
     pub(crate) fn services(&self, namespace: Option<&str>) -> Vec<Value> {
         let mut all = self.items(Kind::Chart, namespace, |namespace, name, _| {
             json!({
@@ -153,7 +163,30 @@ impl Workload {
             })
         });
         all.retain(|service| service.pointer("/metadata/name") == Some(&json!("traefik")));
+        all.extend(self.items(Kind::LoadBalancer, namespace, |namespace, name, ready| {
+            let addresses = if ready { json!([{"ip": "192.0.2.10"}]) } else { json!([]) };
+            json!({
+                "apiVersion": "v1",
+                "kind": "Service",
+                "metadata": {"name": name, "namespace": namespace},
+                "spec": {"type": "LoadBalancer"},
+                "status": {"loadBalancer": {"ingress": addresses}},
+            })
+        }));
         all
+    }
+
+    /// The certificates.
+    pub(crate) fn certificates(&self, namespace: Option<&str>) -> Vec<Value> {
+        self.items(Kind::Certificate, namespace, |namespace, name, ready| {
+            let status = if ready { "True" } else { "False" };
+            json!({
+                "apiVersion": "cert-manager.io/v1",
+                "kind": "Certificate",
+                "metadata": {"name": name, "namespace": namespace},
+                "status": {"conditions": [{"type": "Ready", "status": status, "reason": "Stand-in"}]},
+            })
+        })
     }
 
     /// The stateful sets, each with one replica.

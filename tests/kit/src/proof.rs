@@ -41,3 +41,43 @@ impl Proof {
         fs::write(&self.0, "").expect("keeping the proof");
     }
 }
+
+/// How far an overlay was proved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OverlayLevel {
+    /// What it renders passes the schemas of Kubernetes.
+    Schemas,
+    /// Real programs ran with the settings or scripts that it renders.
+    Programs,
+    /// A node or cluster with it booted in QEMU, and firstboot saw its promises kept by the stand-in for k3s.
+    Booted,
+    /// Its objects were applied to a real control plane, and removed again.
+    ControlPlane,
+    /// Its charts took its values.
+    Charts,
+    /// Its pods ran on a real kubelet and containerd.
+    Node,
+}
+
+impl OverlayLevel {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Schemas => "schemas",
+            Self::Programs => "programs",
+            Self::Booted => "booted",
+            Self::ControlPlane => "control-plane",
+            Self::Charts => "charts",
+            Self::Node => "node",
+        }
+    }
+}
+
+impl Proof {
+    /// As [`Proof::begin`], for an overlay.
+    pub fn of_overlay(level: OverlayLevel, overlay: &str) -> Self {
+        let path = root().join("target/proofs/overlays").join(level.name()).join(overlay);
+        // It is not there at the first run.
+        let _ = fs::remove_file(&path);
+        Self(path)
+    }
+}

@@ -208,6 +208,7 @@ impl Api {
             ("apps/v1", "daemonsets") => ("DaemonSet", workload.daemon_sets(namespace)),
             ("v1", "events") => ("Event", lock(&self.addons).events(namespace)),
             ("v1", "pods") => ("Pod", workload.pods(namespace, &self.own_node)),
+            ("cert-manager.io/v1", "certificates") => ("Certificate", workload.certificates(namespace)),
             ("v1", "services") => ("Service", workload.services(namespace)),
             _ => return None,
         })
