@@ -714,7 +714,8 @@ fn what_is_for_one_node_is_on_that_one_alone() {
 
 #[test]
 fn a_list_of_names_is_checked_name_by_name() {
-    let definition = "about = \"x\"\n[parameters.databases]\ntype = \"names\"\nhelp = \"x.\"\nexample = [\"wiki\"]\n";
+    let definition =
+        "about = \"x\"\n[parameters.databases]\ntype = \"names\"\nhelp = \"x.\"\nexample = [\"wiki\"]\n";
     let dir = tempfile::tempdir().unwrap();
     overlay(dir.path(), "shop", definition, &[]);
     load(dir.path(), "[overlays.shop]\ndatabases = [\"wiki\", \"my-shop\"]\n", ONE).unwrap();
@@ -761,5 +762,38 @@ fn each_name_has_a_password_of_its_own_that_tells_nothing_of_the_secret() {
     assert_eq!(made("hunter2"), (wiki.clone(), shop_), "a rebuild gives the same");
     assert_ne!(made("hunter3").0, wiki);
     let open = manifest.replace("secret.password | derive(\"wiki\")", "\"text\" | derive(\"wiki\")");
-    refused(shop(definition, &[("manifests/a.yaml", &open)], "[overlays.shop]\n"), &["derive is for secrets"]);
+    refused(
+        shop(definition, &[("manifests/a.yaml", &open)], "[overlays.shop]\n"),
+        &["derive is for secrets"],
+    );
+}
+
+/// Disks that an overlay takes whole are known to the first boot of their nodes.
+#[test]
+fn disks_are_of_nodes_of_the_cluster_and_taken_once() {
+    let definition = "about = \"x\"\n[parameters.devices]\ntype = \"disks\"\nhelp = \"x.\"\nexample = [\"pi-1:/dev/sda\"]\n";
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["shop", "other"] {
+        overlay(dir.path(), name, definition, &[]);
+    }
+    let with = |disks: &str| load(dir.path(), &format!("[overlays.shop]\ndevices = [{disks}]\n"), FOUR);
+    let checked = with("\"pi-1:/dev/sda\", \"pi-3:/dev/disk/by-id/a:b\", \"pi-3:/dev/sda\"").unwrap();
+    let found: Vec<&[String]> = checked.cluster.nodes.iter().map(|node| node.raw_disks.as_slice()).collect();
+    let third = ["/dev/disk/by-id/a:b".to_owned(), "/dev/sda".to_owned()];
+    assert_eq!(found, [&["/dev/sda".to_owned()][..], &[], &third, &[]]);
+    for (disks, words) in [
+        ("\"/dev/sda\"", "expected NODE:/dev/"),
+        ("\"pi-1:sda\"", "expected NODE:/dev/"),
+        ("\"pi-1:/dev/../etc\"", "expected NODE:/dev/"),
+        ("\"pi-1:/dev/\"", "expected NODE:/dev/"),
+        ("\"pi-9:/dev/sda\"", "no node of this name"),
+        ("\"pi-1:/dev/sda\", \"pi-1:/dev/sda\"", "taken already"),
+    ] {
+        let said = with(disks).unwrap_err().to_string();
+        assert!(said.contains(words), "{disks}: {said}");
+    }
+    let both =
+        "[overlays.shop]\ndevices = [\"pi-2:/dev/sda\"]\n[overlays.other]\ndevices = [\"pi-2:/dev/sda\"]\n";
+    let said = load(dir.path(), both, FOUR).unwrap_err().to_string();
+    assert!(said.contains("taken already"), "{said}");
 }

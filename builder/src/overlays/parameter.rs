@@ -60,6 +60,8 @@ pub enum ParameterType {
     Names,
     /// The name of a node of the cluster.
     Node,
+    /// Disks that the overlay takes whole, each as `NODE:PATH`.
+    Disks,
     /// An amount as Kubernetes writes it, such as `10Gi`.
     Quantity,
     /// An address for mail.
@@ -123,6 +125,7 @@ impl ParameterType {
             Self::Name => ("string", Some("name")),
             Self::Names => ("array", Some("name")),
             Self::Node => ("string", Some("host name")),
+            Self::Disks => ("array", Some("text")),
             Self::Quantity => ("string", Some("quantity")),
             Self::Email => ("string", Some("mail address")),
             Self::Folder => ("string", Some("folder")),
