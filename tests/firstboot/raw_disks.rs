@@ -53,7 +53,7 @@ fn a_disk_that_is_missing_or_somebodys_stops_the_boot_before_k3s() {
         let machine = Machine::boot(world);
         machine.first_boot();
         let commands = machine.commands.borrow().join("\n");
-        assert!(!commands.contains("k3s.service"), "k3s was started: {commands}");
+        assert!(!commands.contains("start --no-block k3s.service"), "k3s was started: {commands}");
         assert_eq!(machine.off().second_disk, disk, "something was written to it");
     }
     let text = report_of(with(SecondDisk::None, "/dev/mmcblk0"));

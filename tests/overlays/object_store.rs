@@ -251,6 +251,11 @@ fn garage_three_servers_become_one_store_that_outlives_one_of_them() {
     drop((back, first));
     fs::remove_dir_all(store.path("node-0")).unwrap();
     let first = store.start(0);
+    let began = Instant::now();
+    while store.health(0) == "000" {
+        assert!(began.elapsed() < Duration::from_secs(120), "it does not listen");
+        std::thread::sleep(Duration::from_millis(100));
+    }
     let anew = store.setup(&["dash"]);
     anew.wait(&format!("{} has begun anew", store.servers[0]));
     assert!(!anew.is_done());
