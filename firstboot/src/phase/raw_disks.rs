@@ -68,8 +68,13 @@ fn usable(cx: &Context<'_>, path: &Path) -> Result<String, PhaseError> {
         ));
     };
     let description = disk.description(cx.sys);
-    let is_ceph = cx.sys.read_at(&disk.path(), 0, CEPH.len()).is_ok_and(|bytes| bytes == CEPH);
-    let why = blank::in_use(cx, &disk).or_else(|| if is_ceph { None } else { blank::content(cx.sys, &disk) });
+    let is_ceph = || cx.sys.read_at(&disk.path(), 0, CEPH.len()).is_ok_and(|bytes| bytes == CEPH);
+    // One that is in use is not even read.
+    let (why, what) = match blank::in_use(cx, &disk) {
+        Some(why) => (Some(why), ""),
+        None if is_ceph() => (None, "Ceph's"),
+        None => (blank::content(cx.sys, &disk), "blank"),
+    };
     if let Some(why) = why {
         return Err(PhaseError::retry(
             format!("the disk at {shown} ({description}) is not blank: {why}"),
@@ -77,7 +82,6 @@ fn usable(cx: &Context<'_>, path: &Path) -> Result<String, PhaseError> {
              blank: wipefs --all, and zeros in its first and last MiB",
         ));
     }
-    let what = if is_ceph { "Ceph's" } else { "blank" };
     Ok(format!("{shown}: {what} ({description})"))
 }
 
