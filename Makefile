@@ -5,7 +5,7 @@
 .DEFAULT_GOAL := build
 .PHONY: help build release compilers setup programs programs-and-double bases checkers quick lint format clippy doc deny deny-offline check \
 	unit-test image-test other-test boot-test test simulate real-image ext4-matrix support-table support-check demo bench power-cuts \
-	boot-packages boot-publishers boot-more boot-examples boot-run boot-etcd boot-raspi3b page-test windows bench-boot api-test overlay-judge node-judge helm-test real-charts etcd-test fuzz clean
+	boot-packages boot-publishers boot-more boot-examples boot-run boot-etcd boot-raspi3b page-test windows bench-boot api-test overlay-judge node-judge helm-test real-charts garage-test etcd-test fuzz clean
 # A prerequisite comes before the next one, also with -j: setup before what needs it. cargo uses all processors by itself.
 .NOTPARALLEL:
 
@@ -189,6 +189,11 @@ real-charts: setup ## published charts with the values of overlays: CHARTS=FOLDE
 	tests/helm/build.sh $(HELM_DIR)
 	HCIMAGE_CHARTS=$(abspath $(CHARTS)) HCIMAGE_PARTIAL=$(PARTIAL) HCIMAGE_HELM=$(abspath $(HELM_DIR))/helm \
 		$(CARGO_TEST) --test overlays -- --ignored --nocapture --test-threads 1 real_charts::
+
+GARAGE_DIR := target/garage
+garage-test: setup ## the overlay object-store by a real Garage: three servers become one store; the first time 20 minutes of a processor
+	tests/garage/build.sh $(GARAGE_DIR)
+	HCIMAGE_GARAGE=$(abspath $(GARAGE_DIR))/bin/garage $(CARGO_TEST) --test overlays -- --ignored --nocapture object_store::
 
 etcd-test: setup ## first boots of three and five servers that share a real etcd, all of them: each flashed again in turn, a lost quorum
 	$(CARGO_TEST) --test etcd -- --include-ignored

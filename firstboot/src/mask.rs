@@ -96,11 +96,12 @@ fn mask_runs(word: &str) -> String {
     map_runs(word, of_run, |run| if is_base64(run) { STARS.to_owned() } else { mask_hex(run) })
 }
 
-/// A path has parts of few characters; base64 has a slash seldom.
+/// A path has parts of few characters, but for disks by their serial numbers; base64 has a slash seldom.
 fn is_base64(run: &str) -> bool {
     let has = |kind: fn(&u8) -> bool| run.bytes().any(|b| kind(&b));
     run.split('/').map(str::len).max().unwrap_or(0) * 2 >= BASE64
         && run.len() >= BASE64
+        && !run.starts_with("/dev/")
         && has(u8::is_ascii_uppercase)
         && has(u8::is_ascii_lowercase)
         && has(u8::is_ascii_digit)
@@ -195,6 +196,7 @@ mod tests {
             "--agent-token-file /etc/rancher/k3s/token",
             "the token is wrong",
             "/var/lib/rancher/k3s/agent/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/12/fs",
+            "no disk at /dev/disk/by-id/nvme-Samsung_SSD_980_S64DNX0R1",
             "Tokens: 3, none expired",
             "imagePullSecrets: [shop]",
             "token=",

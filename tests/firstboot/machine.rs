@@ -205,11 +205,15 @@ impl System for Machine {
         Ok(Box::new(Cursor::new(self.read(path)?)))
     }
 
-    fn read_at(&self, path: &Path, _offset: u64, length: usize) -> io::Result<Vec<u8>> {
+    fn read_at(&self, path: &Path, offset: u64, length: usize) -> io::Result<Vec<u8>> {
         self.look();
         assert_eq!(path, Path::new("/dev/sdb"), "only a disk that may be blank is looked into");
-        let zeros = self.world.borrow().second_disk == SecondDisk::Blank;
-        Ok(vec![u8::from(!zeros); length])
+        let second = self.world.borrow().second_disk;
+        if second == SecondDisk::Ceph && offset == 0 {
+            let label = b"bluestore block device\nc0ffee00-0000-4000-8000-000000000001\n";
+            return Ok(label.iter().copied().chain(std::iter::repeat(0)).take(length).collect());
+        }
+        Ok(vec![u8::from(second != SecondDisk::Blank); length])
     }
 
     fn space(&self, path: &Path) -> io::Result<Space> {
@@ -243,6 +247,9 @@ impl System for Machine {
         let world = self.world.borrow();
         let found = match path.to_str() {
             Some("/dev/disk/by-label/k8s-data") => world.labelled(self.now.borrow().uptime),
+            Some("/dev/disk/by-id/usb-Samsung_T7_S5XYZ") if world.second_disk != SecondDisk::None => {
+                Some("../../sdb")
+            }
             Some("/sys/dev/block/179:2") => Some("../../devices/platform/mmc/block/mmcblk0/mmcblk0p2"),
             _ => None,
         };

@@ -21,6 +21,7 @@ mod normal;
 mod overrides;
 mod program;
 mod programs;
+mod raw_disks;
 mod report;
 mod root;
 mod scenario;

@@ -76,6 +76,8 @@ pub(crate) enum SecondDisk {
     Blank,
     /// Another file system, without our label.
     Used,
+    /// Ceph has taken it.
+    Ceph,
     /// The power failed while it was being formatted.
     Half,
     Formatted,
@@ -190,6 +192,7 @@ pub(crate) fn seed() -> Seed {
     };
     Seed {
         schema: SCHEMA,
+        raw_disks: Vec::new(),
         node: Node { hostname: "hc-1".parse().unwrap(), id: None },
         cluster: ClusterName {
             name: "home".into(),

@@ -318,6 +318,11 @@ fn any_seed() -> impl Strategy<Value = Seed> {
     (label(), role(), network_of_any_kind(), clock, rest, files).prop_map(
         |(hostname, role, network, clock, rest, files)| Seed {
             schema: SCHEMA,
+            raw_disks: files
+                .1
+                .iter()
+                .map(|path| std::path::Path::new("/dev").join(path.strip_prefix("/").unwrap()))
+                .collect(),
             node: Node { hostname: hostname.parse().unwrap(), id: None },
             cluster: Cluster {
                 name: "home".into(),

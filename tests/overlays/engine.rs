@@ -683,3 +683,117 @@ fn lists_of_settings_of_one_overlay_add_up() {
         assert_eq!(given, expected);
     }
 }
+
+/// A file and a package of one node, and what is known of nodes.
+#[test]
+fn what_is_for_one_node_is_on_that_one_alone() {
+    let definition = "about = \"x\"\n[parameters.node]\ntype = \"node\"\nhelp = \"x.\"\noptional = true\n\
+                      [[packages]]\nname = \"tftpd\"\nnode = \"{{ node }}\"\n[[packages]]\nname = \"curl\"\n\
+                      [[files]]\npath = \"/etc/a.conf\"\ntemplate = \"files/a\"\nnode = \"{{ node }}\"\n\
+                      [[files]]\npath = \"/etc/b.conf\"\ntemplate = \"files/a\"\n";
+    let dir = tempfile::tempdir().unwrap();
+    let text = "{% for node in cluster.nodes %}{{ node.name }}={{ node.memory }} {% endfor %}";
+    overlay(dir.path(), "shop", definition, &[("files/a", text)]);
+    let nodes = FOUR.replacen("192.168.1.12\"", "192.168.1.12\"\nmemory = \"4Gi\"", 1);
+    let checked = load(dir.path(), "[overlays.shop]\nnode = \"pi-3\"\n", &nodes).unwrap();
+    let packages = checked.cluster.packages.iter().map(|package| {
+        let names: Vec<String> = package.nodes.names.iter().map(ToString::to_string).collect();
+        (package.request.name.to_string(), names.join(" "))
+    });
+    let expected = [("tftpd", "pi-3"), ("curl", "")].map(|(name, node)| (name.to_owned(), node.to_owned()));
+    assert_eq!(packages.collect::<Vec<_>>(), expected);
+    let files = &checked.cluster.overlays[0].needs.files;
+    assert_eq!(files[0].node.as_ref().unwrap().to_string(), "pi-3");
+    assert!(files[1].node.is_none());
+    assert_eq!(files[0].text, "pi-1=8192 pi-2=4096 pi-3=8192 pi-4=8192 ");
+    let unknown = definition.replacen("{{ node }}", "no node", 1);
+    overlay(dir.path(), "shop", &unknown, &[("files/a", text)]);
+    let said = load(dir.path(), "[overlays.shop]\n", ONE).unwrap_err().to_string();
+    assert!(said.contains("package tftpd"), "{said}");
+}
+
+#[test]
+fn a_list_of_names_is_checked_name_by_name() {
+    let definition =
+        "about = \"x\"\n[parameters.databases]\ntype = \"names\"\nhelp = \"x.\"\nexample = [\"wiki\"]\n";
+    let dir = tempfile::tempdir().unwrap();
+    overlay(dir.path(), "shop", definition, &[]);
+    load(dir.path(), "[overlays.shop]\ndatabases = [\"wiki\", \"my-shop\"]\n", ONE).unwrap();
+    for bad in ["Wiki", "a b", "", "-a", "a.b"] {
+        let said = load(dir.path(), &format!("[overlays.shop]\ndatabases = [\"wiki\", {bad:?}]\n"), ONE);
+        let said = said.unwrap_err().to_string();
+        assert!(said.contains("4:22"), "{bad}: {said}");
+    }
+}
+
+#[test]
+fn a_secret_has_the_form_that_its_server_wants() {
+    let definition = "about = \"x\"\n[secrets.key]\nhelp = \"x.\"\nprefix = \"GK\"\ndigits = 24\n[secrets.any]\nhelp = \"x.\"\n";
+    let key = format!("GK{}", "0123456789ab".repeat(2));
+    shop(definition, &[], &format!("[overlays.shop]\nkey = \"{key}\"\nany = \"what I like\"\n")).unwrap();
+    for bad in [&key[1..], &key[..25], &key.replace('b', "g"), &key.to_uppercase(), &format!("{key}0")] {
+        let table = format!("[overlays.shop]\nkey = \"{bad}\"\n");
+        refused(shop(definition, &[], &table), &["4:7", "`key`: expected GK and 24 digits"]);
+    }
+    for (digits, is_taken) in [(15, false), (16, true), (128, true), (129, false)] {
+        let definition = definition.replace("24", &digits.to_string());
+        let made = shop(&definition, &[], "[overlays.shop]\n");
+        assert_eq!(made.is_ok(), is_taken, "{digits}: {:?}", made.err());
+    }
+}
+
+#[test]
+fn each_name_has_a_password_of_its_own_that_tells_nothing_of_the_secret() {
+    let manifest = "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: default}\nstringData:\n  \
+                    a: {{ secret.password | derive(\"wiki\") }}\n  b: {{ secret.password | derive(\"shop\") }}\n";
+    let definition = "about = \"x\"\n[secrets.password]\nhelp = \"x.\"\n";
+    let checked = shop(definition, &[("manifests/a.yaml", manifest)], "[overlays.shop]\n").unwrap();
+    let active = &checked.cluster.overlays[0];
+    assert!(active.shown.files[0].text.contains("a: \"<secret wiki from <secret password of shop>>\""));
+    let made = |secret: &str| {
+        let values = [("password".to_owned(), Secret::new(secret))].into();
+        let filled = active.render(SecretValues::Real { values, salt: None }).unwrap();
+        let document = yaml_load::load(&filled.files[0].text).unwrap().remove(0);
+        let text = |key: &str| document["stringData"][key].as_str().unwrap().to_owned();
+        (text("a"), text("b"))
+    };
+    let (wiki, shop_) = made("hunter2");
+    assert!(wiki != shop_ && wiki.len() == 32 && wiki.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    assert_eq!(made("hunter2"), (wiki.clone(), shop_), "a rebuild gives the same");
+    assert_ne!(made("hunter3").0, wiki);
+    let open = manifest.replace("secret.password | derive(\"wiki\")", "\"text\" | derive(\"wiki\")");
+    refused(
+        shop(definition, &[("manifests/a.yaml", &open)], "[overlays.shop]\n"),
+        &["derive is for secrets"],
+    );
+}
+
+/// Disks that an overlay takes whole are known to the first boot of their nodes.
+#[test]
+fn disks_are_of_nodes_of_the_cluster_and_taken_once() {
+    let definition = "about = \"x\"\n[parameters.devices]\ntype = \"disks\"\nhelp = \"x.\"\nexample = [\"pi-1:/dev/sda\"]\n";
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["shop", "other"] {
+        overlay(dir.path(), name, definition, &[]);
+    }
+    let with = |disks: &str| load(dir.path(), &format!("[overlays.shop]\ndevices = [{disks}]\n"), FOUR);
+    let checked = with("\"pi-1:/dev/sda\", \"pi-3:/dev/disk/by-id/a:b\", \"pi-3:/dev/sda\"").unwrap();
+    let found: Vec<&[String]> = checked.cluster.nodes.iter().map(|node| node.raw_disks.as_slice()).collect();
+    let third = ["/dev/disk/by-id/a:b".to_owned(), "/dev/sda".to_owned()];
+    assert_eq!(found, [&["/dev/sda".to_owned()][..], &[], &third, &[]]);
+    for (disks, words) in [
+        ("\"/dev/sda\"", "expected NODE:/dev/"),
+        ("\"pi-1:sda\"", "expected NODE:/dev/"),
+        ("\"pi-1:/dev/../etc\"", "expected NODE:/dev/"),
+        ("\"pi-1:/dev/\"", "expected NODE:/dev/"),
+        ("\"pi-9:/dev/sda\"", "no node of this name"),
+        ("\"pi-1:/dev/sda\", \"pi-1:/dev/sda\"", "taken already"),
+    ] {
+        let said = with(disks).unwrap_err().to_string();
+        assert!(said.contains(words), "{disks}: {said}");
+    }
+    let both =
+        "[overlays.shop]\ndevices = [\"pi-2:/dev/sda\"]\n[overlays.other]\ndevices = [\"pi-2:/dev/sda\"]\n";
+    let said = load(dir.path(), both, FOUR).unwrap_err().to_string();
+    assert!(said.contains("taken already"), "{said}");
+}

@@ -5,6 +5,7 @@
 mod backup;
 mod built_in;
 mod clusters;
+mod cockroachdb;
 mod dyndns;
 mod engine;
 mod monitoring;

@@ -92,6 +92,7 @@ pub fn single_node(wanted: SingleNode) -> Result<Cluster, InvalidSingleNode> {
         labels: BTreeMap::new(),
         taints: Vec::new(),
         data_disk: Some(wanted.data_disk),
+        raw_disks: Vec::new(),
     };
     Ok(Cluster {
         name,

@@ -62,6 +62,8 @@ pub enum ParameterType {
     Node,
     /// Such names.
     Nodes,
+    /// Disks that the overlay takes whole, each as `NODE:PATH`.
+    Disks,
     /// An amount as Kubernetes writes it, such as `10Gi`.
     Quantity,
     /// An address for mail.
@@ -126,6 +128,7 @@ impl ParameterType {
             Self::Names => ("array", Some("name")),
             Self::Node => ("string", Some("host name")),
             Self::Nodes => ("array", Some("host name")),
+            Self::Disks => ("array", Some("text")),
             Self::Quantity => ("string", Some("quantity")),
             Self::Email => ("string", Some("mail address")),
             Self::Folder => ("string", Some("folder")),

@@ -45,6 +45,7 @@ pub(super) fn seed(
     let modules = gathered.kernel_modules.iter().map(|module| module.name.to_owned()).collect();
     Ok(Seed {
         schema: seed::SCHEMA,
+        raw_disks: node.raw_disks.iter().map(PathBuf::from).collect(),
         node: Node { hostname: node.name.clone(), id: node.id.clone() },
         cluster: Cluster {
             name: cluster.name.to_string(),

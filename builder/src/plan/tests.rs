@@ -27,8 +27,8 @@ use crate::source::k3s_release::K3sBundle;
 
 use super::*;
 
-const MODULES: [&str; 8] =
-    ["overlay", "br_netfilter", "nf_conntrack", "veth", "bridge", "vxlan", "8021q", "rp1_pci"];
+const MODULES: [&str; 9] =
+    ["overlay", "br_netfilter", "nf_conntrack", "veth", "bridge", "vxlan", "8021q", "rp1_pci", "nfsd"];
 
 /// Files that features need to be there.
 const TEXTS: [(&str, &str); 14] = [
@@ -569,6 +569,20 @@ fn files_of_an_earlier_build_are_written_again_and_not_refused() {
             assert!(earlier == WIRED || text.is_none() || again == text, "{stack}: {again:?}");
         }
     }
+}
+
+#[test]
+fn a_file_of_an_overlay_that_is_for_one_node_is_on_that_one_alone() {
+    let text = format!("{WIRED}\n[overlays.nfs-server]\nnode = \"lab-2\"\n");
+    let facts = |arch| facts(Family::DebianPi, NetworkStack::NetworkManager, arch, &files_of_interest());
+    let exports = |plan: Result<Plan, PlanError>| {
+        let plan = plan.unwrap();
+        plan.edits.iter().find(|edit| edit.path.as_str() == "/etc/exports.d/hcimage.exports").map(text_of)
+    };
+    let found: Vec<Option<String>> = plans(&text, "cm4", facts).into_iter().map(exports).collect();
+    assert_eq!(found.len(), 2);
+    assert!(found[0].is_none(), "{found:?}");
+    assert!(found[1].as_ref().is_some_and(|text| text.contains("192.168.7.11(rw,")), "{found:?}");
 }
 
 #[test]

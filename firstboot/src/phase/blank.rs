@@ -16,6 +16,8 @@ use crate::state::PhaseName;
 use crate::sys::{Command, System};
 use crate::systemd;
 
+use super::raw_disks;
+
 /// The size at both ends that must be zero.
 const END: usize = 1024 * 1024;
 
@@ -61,7 +63,12 @@ fn mkfs(label: &str, device: &str) -> Command {
 /// The only disk to format, with its description; otherwise an error that lists the disks found.
 fn choose(cx: &Context<'_>, wanted: &DataDisk) -> Result<(Disk, String), PhaseError> {
     let (mut blank, mut others) = (Vec::new(), Vec::new());
+    let raw = raw_disks::names(cx);
     for disk in Disk::all(cx.sys) {
+        if raw.contains(&disk.name) {
+            others.push(format!("{} is for something else in the cluster", disk.name));
+            continue;
+        }
         let description = disk.description(cx.sys);
         let begun = cx.state.formatting.as_ref() == Some(&description);
         match in_use(cx, &disk).or_else(|| if begun { None } else { content(cx.sys, &disk) }) {
@@ -96,7 +103,7 @@ fn choose(cx: &Context<'_>, wanted: &DataDisk) -> Result<(Disk, String), PhaseEr
 }
 
 /// Why the disk must not be formatted, regardless of its contents.
-fn in_use(cx: &Context<'_>, disk: &Disk) -> Option<String> {
+pub(super) fn in_use(cx: &Context<'_>, disk: &Disk) -> Option<String> {
     if !disk.partitions.is_empty() {
         let names: Vec<_> = disk.partitions.iter().map(|partition| partition.name.as_str()).collect();
         return Some(format!("it has partitions ({})", names.join(", ")));
@@ -112,7 +119,7 @@ fn in_use(cx: &Context<'_>, disk: &Disk) -> Option<String> {
 }
 
 /// The contents of the disk; `None` if it is blank. An unreadable disk is not blank.
-fn content(sys: &dyn System, disk: &Disk) -> Option<String> {
+pub(super) fn content(sys: &dyn System, disk: &Disk) -> Option<String> {
     let path = disk.path();
     let last = disk.bytes().saturating_sub(u64::try_from(END).unwrap_or(u64::MAX));
     for (name, offset) in [("first", 0), ("last", last)] {

@@ -17,6 +17,7 @@ mod k3s;
 mod network;
 mod nodes;
 mod packages;
+mod raw_disks;
 mod ready;
 mod root;
 mod secrets;
@@ -72,6 +73,7 @@ pub fn all() -> Vec<Box<dyn Phase>> {
         Box::new(root::Root),
         Box::new(network::Network),
         Box::new(clock::Clock),
+        Box::new(raw_disks::RawDisks),
         Box::new(data_disk::DataDisk),
         Box::new(bundle::Bundle),
         Box::new(disk_space::DiskSpace),

@@ -32,6 +32,13 @@ impl Seed {
         }
         self.network.check()?;
         self.check_clock()?;
+        for (i, path) in self.raw_disks.iter().enumerate() {
+            let place = format!("raw_disks[{i}]");
+            absolute(&place, path)?;
+            if !path.starts_with("/dev") {
+                return Err(value(place, format!("{path:?} is no path below /dev")));
+            }
+        }
         if let Some(disk) = &self.data_disk {
             data_disk(disk)?;
         }

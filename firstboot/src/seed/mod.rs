@@ -35,6 +35,9 @@ pub const SEED_PATH: &str = "/etc/hcimage/seed.toml";
 pub struct Seed {
     /// Always [`SCHEMA`]; another number is refused.
     pub schema: u32,
+    /// Disks that something in the cluster takes whole, by their paths: blank, or its own already.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub raw_disks: Vec<PathBuf>,
     /// The name of the node.
     pub node: Node,
     /// The cluster that it belongs to.

@@ -80,6 +80,8 @@ pub enum PhaseName {
     Network,
     /// The clock.
     Clock,
+    /// Disks that something in the cluster takes whole.
+    RawDisks,
     /// The data disk and its directories.
     DataDisk,
     /// The files from the builder are intact.
@@ -117,6 +119,7 @@ impl PhaseName {
             Self::Root => "root",
             Self::Network => "network",
             Self::Clock => "clock",
+            Self::RawDisks => "raw disks",
             Self::DataDisk => "data disk",
             Self::Bundle => "bundle",
             Self::DiskSpace => "disk space",

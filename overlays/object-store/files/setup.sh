@@ -41,17 +41,26 @@ first_id() {
     grep -o '"id":"[0-9a-f]\{64\}"' | head -n 1 | cut -d '"' -f 4
 }
 
+version_of() {
+    printf '%s' "$1" | sed -n 's/^{"version":\([0-9]*\),.*$/\1/p'
+}
+
 # All that is to be done; says what it waits for.
 once() {
-    first='' away='' known=''
+    first='' away='' known='' layout='' newest=-1
     for server in $SERVERS; do
         id=$(call "$server" 'GetNodeInfo?node=self' | hex nodeId)
-        if [ -z "$id" ]; then
+        own=$(call "$server" GetClusterLayout) || id=''
+        version=$(version_of "$own")
+        if [ -z "$id" ] || [ -z "$version" ]; then
             away="$away $server"
             continue
         fi
         known="$known $server=$id"
-        first=${first:-$server}
+        # One that begins anew knows of no layout yet: what the others have counts.
+        if [ "$version" -gt "$newest" ]; then
+            first=$server layout=$own newest=$version
+        fi
     done
     if [ -z "$first" ]; then
         say "no server answers yet: $(cat "$WORK/error")"
@@ -60,11 +69,13 @@ once() {
 
     for pair in $known; do
         [ "${pair%%=*}" = "$first" ] && continue
-        call "$first" ConnectClusterNodes "[\"${pair#*=}@${pair%%=*}:3901\"]" >/dev/null ||
-            { say "$first does not reach ${pair%%=*}: $(cat "$WORK/error")"; return 1; }
+        # An answer of success may be one of failure for this server.
+        case $(call "$first" ConnectClusterNodes "[\"${pair#*=}@${pair%%=*}:3901\"]") in
+            *'"success":true'*) ;;
+            *) say "$first does not reach ${pair%%=*}: $(cat "$WORK/answer" "$WORK/error")"; return 1 ;;
+        esac
     done
 
-    layout=$(call "$first" GetClusterLayout) || { say "$first: no layout: $(cat "$WORK/error")"; return 1; }
     roles=${layout#*'"roles":['}
     roles=${roles%%'],"parameters"'*}
     new=''
@@ -86,10 +97,10 @@ once() {
         fi
         staged=$(call "$first" UpdateClusterLayout "{\"roles\":[${new#,}]}") ||
             { say "the layout is refused: $(cat "$WORK/error")"; return 1; }
-        version=$(printf '%s' "$staged" | sed -n 's/^{"version":\([0-9]*\),.*$/\1/p')
-        call "$first" ApplyClusterLayout "{\"version\":$((version + 1))}" >/dev/null ||
+        next=$(($(version_of "$staged") + 1))
+        call "$first" ApplyClusterLayout "{\"version\":$next}" >/dev/null ||
             { say "the layout cannot be applied: $(cat "$WORK/error")"; return 1; }
-        say "the layout has version $((version + 1))"
+        say "the layout has version $next"
     fi
 
     key=$(secret key-id) wanted=$(secret secret-key)

@@ -41,10 +41,22 @@ pub(super) fn of_operator(document: &Yaml) -> Option<String> {
     document["spec"]["image"].as_str().filter(|_| is_of_operator).map(str::to_owned)
 }
 
-/// Images that the arguments and variables of containers name.
+/// Images that the arguments and variables of containers name, the fields of objects for operators, and values of config maps that are
+/// nothing else.
 pub(super) fn named(document: &Yaml) -> Vec<String> {
     let mut found = Vec::new();
     below(document, &mut found);
+    let group = document["apiVersion"]
+        .as_str()
+        .and_then(|version| version.split_once('/'))
+        .map_or("", |(group, _)| group);
+    if group.contains('.') && !group.ends_with(".k8s.io") {
+        fields(document, &mut found);
+    }
+    if document["kind"].as_str() == Some("ConfigMap") {
+        let values = document["data"].as_hash().into_iter().flatten().filter_map(|(_, value)| value.as_str());
+        found.extend(values.filter(|value| is_image(value)).map(str::to_owned));
+    }
     found
 }
 
@@ -65,6 +77,18 @@ fn below(yaml: &Yaml, found: &mut Vec<String>) {
                 }
             }
         }
+        _ => {}
+    }
+}
+
+/// What an object of an operator's own kind has for an image.
+fn fields(yaml: &Yaml, found: &mut Vec<String>) {
+    match yaml {
+        Yaml::Array(items) => items.iter().for_each(|item| fields(item, found)),
+        Yaml::Hash(all) => all.iter().for_each(|(key, value)| match (key.as_str(), value.as_str()) {
+            (Some("image" | "imageName"), Some(word)) if is_image(word) => found.push(word.to_owned()),
+            _ => fields(value, found),
+        }),
         _ => {}
     }
 }
@@ -154,5 +178,24 @@ spec:
             named(&document),
             ["quay.io/a/shell:v1", "quay.io/a/solver:v1.2", "a/engine:v1.2", "quay.io/a/env:v3"]
         );
+    }
+
+    #[test]
+    fn images_are_found_in_objects_for_operators_and_in_config_maps_of_them() {
+        for (text, expected) in [
+            (
+                "apiVersion: a.example/v1\nkind: Cluster\nspec: {imageName: quay.io/a/b:v1, c: {image: 'd/e:1.2'}}",
+                2,
+            ),
+            ("apiVersion: a.example/v1\nkind: Cluster\nspec: {image: latest}", 0),
+            ("apiVersion: apps/v1\nkind: Deployment\nspec: {image: quay.io/a/b:v1}", 0),
+            (
+                "apiVersion: v1\nkind: ConfigMap\ndata: {plugin: quay.io/a/b:v1, text: 'see quay.io/a/c:v1'}",
+                1,
+            ),
+        ] {
+            let document = yaml_load::load(text).unwrap().remove(0);
+            assert_eq!(named(&document).len(), expected, "{text}");
+        }
     }
 }

@@ -36,6 +36,8 @@ pub struct Node {
     pub taints: Vec<Taint>,
     /// Its data disk; `None` if it was disabled.
     pub data_disk: Option<DataDisk>,
+    /// Disks that overlays take whole, by their paths on the node.
+    pub raw_disks: Vec<String>,
 }
 
 /// At least one node, of which one is the first server, unless all join a cluster that exists.

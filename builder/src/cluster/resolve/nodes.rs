@@ -130,6 +130,7 @@ fn node(table: NodeTable, common: &Common<'_>, reader: &mut Reader<'_, '_>) -> O
         labels: table.labels.0.into_iter().map(|(key, value)| (key.value, value.value)).collect(),
         taints: all(table.taints),
         data_disk: common.disk.clone().filter(|_| has_disk),
+        raw_disks: Vec::new(),
     })
 }
 

@@ -164,6 +164,7 @@ impl Lab {
             },
             root: Root { grow: false },
             data_disk: None,
+            raw_disks: vec![],
             k3s: K3s {
                 version: None,
                 ready_seconds: 900,

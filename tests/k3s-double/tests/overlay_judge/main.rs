@@ -111,11 +111,48 @@ const CHOICES: &[(&str, &str)] = &[
         "[overlays.nfs]\nserver = \"nas.home.lan\"\npath = \"/volume1/k\"\ndefault-class = true\nroot-squash = true\n",
     ),
     (
+        "object-store with a certificate",
+        "[overlays.object-store]\nbuckets = [\"backups\"]\nhost = \"s3.home.lan\"\nissuer = \"default\"\n[overlays.cert-manager]\n",
+    ),
+    (
+        "postgresql with the operator",
+        "[overlays.postgresql]\ndatabases = [\"wiki\", \"my-shop\"]\noperator = true\nnamespaces = [\"default\"]\n",
+    ),
+    ("postgresql with more memory", "[overlays.postgresql]\ndatabases = [\"wiki\"]\nmemory-mib = 1024\n"),
+    (
+        "nfs-server with nfs",
+        "[overlays.nfs-server]\nroot-squash = true\n[overlays.nfs]\nserver = \"192.168.1.11\"\npath = \"/k8s-data/nfs\"\nroot-squash = true\n",
+    ),
+    (
+        "rook with one disk and a file system",
+        "[overlays.rook]\ndevices = [\"pi-1:/dev/disk/by-id/one\"]\ncopies = 1\nfilesystem = true\ndefault-class = true\n",
+    ),
+    (
         "traefik-config with all that it has",
         "[overlays.traefik-config]\nredirect = true\ndashboard = \"traefik.home.lan\"\ndefault-certificate = \"home-tls\"\n\
          gateway-api = true\naccess-log = \"json\"\n",
     ),
     ("tunnel by inlets", "[overlays.tunnel]\nkind = \"inlets\"\nserver = \"2001:db8::1\"\nlicense = \"l\"\n"),
+];
+
+/// Choices that want several nodes.
+const SPREAD: &[(&str, &str)] = &[
+    (
+        "cockroachdb on three",
+        "[overlays.cockroachdb]\ndatabases = [\"ledger\"]\ninstances = 3\nlicense = \"l\"\n",
+    ),
+    (
+        "object-store on four",
+        "[overlays.object-store]\nbuckets = [\"backups\"]\nnodes = [\"pi-1\", \"pi-2\", \"pi-3\", \"pi-4\"]\n",
+    ),
+    (
+        "postgresql on three with the operator",
+        "[overlays.postgresql]\ndatabases = [\"wiki\"]\noperator = true\ninstances = 3\n",
+    ),
+    (
+        "rook on three",
+        "[overlays.rook]\ndevices = [\"pi-1:/dev/sda\", \"pi-2:/dev/sda\", \"pi-3:/dev/sda\"]\nfilesystem = true\n",
+    ),
 ];
 
 /// Judges one cluster after the other, and says at the end what was found.
@@ -176,6 +213,10 @@ fn every_overlay_runs_on_a_real_control_plane() {
         for overlay in all.iter().filter(|overlay| wanted(overlay.name.as_str())) {
             run.judge(overlay.name.as_str(), &loaded(&table(overlay), nodes), machine);
         }
+    }
+    println!("choices, on four nodes, {} each:", MODULE.capacity);
+    for (title, tables) in SPREAD.iter().filter(|(title, _)| wanted(title)) {
+        run.judge(title, &loaded(tables, FOUR), MODULE);
     }
     println!("choices, on one node, {}:", PI.capacity);
     for (title, tables) in CHOICES.iter().filter(|(title, _)| wanted(title)) {

@@ -51,6 +51,7 @@ pub(super) fn add(
         let (span, name) = (one.span.clone(), one.overlay.name.clone());
         let mut parameters = with_defaults(&one.overlay, one.values);
         nodes_exist(cluster, &one.overlay, &mut parameters, &span, reader.problems);
+        raw_disks(cluster, &one.overlay, &parameters, &span, reader.problems);
         match ActiveOverlay::new(one.overlay, parameters, one.secrets, one.asked_by, facts.clone()) {
             Ok(active) => {
                 let into = &mut Into {
@@ -171,6 +172,45 @@ fn nodes_exist(
             }
         }
     }
+}
+
+/// Disks that an overlay takes whole: each of a node of the cluster, and once.
+fn raw_disks(
+    cluster: &mut Cluster,
+    overlay: &Overlay,
+    values: &BTreeMap<String, ParameterValue>,
+    span: &Span,
+    problems: &mut Problems<'_>,
+) {
+    let of_disks = overlay.parameters.iter().filter(|(_, of)| of.kind == ParameterType::Disks);
+    for (name, _) in of_disks {
+        let Some(ParameterValue::List(disks)) = values.get(name) else { continue };
+        for disk in disks {
+            let mut error = |problem: &str, hint: &str| {
+                problems.error(span, format!("`{name}`: {disk:?}: {problem}"), hint);
+            };
+            let Some((node, path)) = disk.split_once(':').filter(|(_, path)| is_device(path)) else {
+                error("expected NODE:/dev/…", "name the node, a colon, and the path of the disk");
+                continue;
+            };
+            match cluster.nodes.iter_mut().find(|known| known.name.as_str() == node) {
+                Some(node) if node.raw_disks.iter().any(|known| known == path) => {
+                    error("it is taken already", "name each disk once");
+                }
+                Some(node) => node.raw_disks.push(path.to_owned()),
+                None => error("there is no node of this name", "name one of [[nodes]]"),
+            }
+        }
+    }
+}
+
+/// A path below `/dev` without detours.
+fn is_device(path: &str) -> bool {
+    let is_plain = |part: &str| !part.is_empty() && part != "." && part != "..";
+    let below = path.strip_prefix("/dev/");
+    below.is_some_and(|below| {
+        below.split('/').all(is_plain) && !below.chars().any(|c| c.is_control() || c == ' ')
+    })
 }
 
 /// Two that are the same thing would fight.
