@@ -49,6 +49,8 @@ struct Objects {
     /// With `Always` for a policy: a node without a network does not start them.
     always: Vec<String>,
     texts: Vec<String>,
+    /// The memory that pods ask for, in bytes: of which there is a number, and on each node.
+    memory: [u64; 2],
 }
 
 #[derive(Default)]
@@ -205,7 +207,7 @@ impl Run {
                 let key = (chart.dir.clone(), given.clone(), minor);
                 match &self.objects[&key] {
                     Some(objects) => {
-                        let sums = memory::asked(&objects.texts);
+                        let sums = objects.memory;
                         if sums != *said {
                             let text = |sums: &[u64; 2]| {
                                 format!("{} MiB, and {} on each node", sums[0] >> 20, sums[1] >> 20)
@@ -344,10 +346,11 @@ fn is_definition(text: &str) -> bool {
 }
 
 fn objects_of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Objects {
-    let mut objects = Objects { asked: Vec::new(), always: Vec::new(), texts: Vec::new() };
+    let mut objects = Objects { asked: Vec::new(), always: Vec::new(), texts: Vec::new(), memory: [0; 2] };
+    let mut all = Vec::new();
     for text in texts.into_iter().flat_map(documents) {
         // What is no YAML is for `schemas/check.py` to tell.
-        let documents = yaml_load::load(&text).ok().filter(|_| !is_definition(&text));
+        let documents = if is_definition(&text) { None } else { yaml_load::load(&text).ok() };
         let containers = documents.iter().flat_map(|_| containers_of(&text).unwrap_or_default());
         for Container { workload, name, image, always_pulls, .. } in containers {
             let by = format!("{workload}, container {name}");
@@ -356,15 +359,17 @@ fn objects_of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Objects {
             }
             objects.asked.push(Asked { by, image, is_named: false });
         }
-        for document in documents.into_iter().flatten() {
+        for document in documents.iter().flatten() {
             let text = |yaml: &yaml_rust2::Yaml| yaml.as_str().unwrap_or_default().to_owned();
             let by = format!("{} {}", text(&document["kind"]), text(&document["metadata"]["name"]));
-            let of_operator = images::of_operator(&document).into_iter();
+            let of_operator = images::of_operator(document).into_iter();
             objects.asked.extend(of_operator.map(|image| Asked { by: by.clone(), image, is_named: false }));
-            let named = images::named(&document).into_iter();
+            let named = images::named(document).into_iter();
             objects.asked.extend(named.map(|image| Asked { by: by.clone(), image, is_named: true }));
         }
+        all.extend(documents.into_iter().flatten());
         objects.texts.push(text);
     }
+    objects.memory = memory::asked(&all);
     objects
 }
