@@ -33,6 +33,9 @@ use keys::Problem;
 /// Images that a program of a chart starts without naming them in its objects: their lists are from its source.
 const UNNAMED: [(&str, &[&str]); 1] = [("calico", &["quay.io/calico/"])];
 
+/// Images that a program is told of for kinds of which there are no objects.
+const NOT_STARTED: [(&str, &[&str]); 1] = [("monitoring", &["quay.io/thanos/"])];
+
 /// All that is found, each with the first case in which it was.
 #[derive(Default)]
 struct Findings(BTreeMap<String, (String, usize)>);
@@ -82,7 +85,9 @@ fn every_chart_takes_what_its_overlay_gives_it() {
     let mut all = Run::new(&path_of("HCIMAGE_CHARTS"), Path::new("/nowhere"));
     let is_partial = std::env::var_os("HCIMAGE_PARTIAL").is_some_and(|value| value == "1");
     let mut is_whole = true;
-    for overlay in Library::built_in().unwrap() {
+    let only = std::env::var("HCIMAGE_OVERLAY").ok();
+    let is_wanted = |overlay: &Overlay| only.as_deref().is_none_or(|only| overlay.name.as_str() == only);
+    for overlay in Library::built_in().unwrap().into_iter().filter(is_wanted) {
         is_whole &= all.overlay(&overlay);
     }
     let checked = all.schemas();
@@ -233,6 +238,8 @@ impl Run {
             for by in always {
                 self.findings.add(format!("{name}: {by} pulls its image at each start"), at);
             }
+            let idle = NOT_STARTED.iter().find(|(of, _)| *of == name).map_or(&[][..], |(_, idle)| *idle);
+            asked.retain(|one| !(one.is_named && idle.iter().any(|start| one.image.starts_with(start))));
             // Without a chart nobody asks for its images.
             if is_whole {
                 for problem in images::problems(&listed, &asked, unnamed) {
