@@ -172,7 +172,7 @@ impl Issuer {
         let ca = fs::read_to_string(self.dir.path().join("tls.crt")).unwrap();
         let mut table =
             String::from("[overlays.authentik]\nhost = \"auth.example.org\"\nhttps = true\nkubectl = true\n");
-        let _ = write!(table, "ca = {}\n", toml::Value::String(ca));
+        let _ = writeln!(table, "ca = {}", toml::Value::String(ca));
         load(Path::new("/nowhere"), &table, ONE).unwrap_or_else(|report| panic!("{report}"))
     }
 
