@@ -71,8 +71,6 @@ tests:
       - {series: 'node_filesystem_avail_bytes{instance="pi-1", fstype="ext4", mountpoint="/"}', values: '40x60'}
       - {series: 'node_filesystem_size_bytes{instance="pi-1", fstype="ext4", mountpoint="/"}', values: '100x60'}
       - {series: 'node_vmstat_oom_kill{instance="pi-1"}', values: '3x60'}
-      - {series: 'node_timex_sync_status{instance="pi-1"}', values: '1x60'}
-      - {series: 'node_timex_maxerror_seconds{instance="pi-1"}', values: '0.2x60'}
       - {series: 'longhorn_volume_robustness{volume="pvc-1", state="healthy"}', values: '1x60'}
       - {series: 'longhorn_volume_robustness{volume="pvc-1", state="degraded"}', values: '0x60'}
       - {series: 'certmanager_certificate_ready_status{name="shop", exported_namespace="shop", condition="False"}', values: '0x60'}
@@ -89,8 +87,6 @@ tests:
       - {series: 'node_filesystem_avail_bytes{instance="pi-1", fstype="ext4", mountpoint="/"}', values: '9x90'}
       - {series: 'node_filesystem_size_bytes{instance="pi-1", fstype="ext4", mountpoint="/"}', values: '100x90'}
       - {series: 'node_vmstat_oom_kill{instance="pi-1"}', values: '3x55 4x40'}
-      - {series: 'node_timex_sync_status{instance="pi-1"}', values: '0x90'}
-      - {series: 'node_timex_maxerror_seconds{instance="pi-1"}', values: '16x90'}
       - {series: 'longhorn_volume_robustness{volume="pvc-1", state="degraded"}', values: '1x90'}
       - {series: 'certmanager_certificate_ready_status{name="shop", exported_namespace="shop", condition="False"}', values: '1x90'}
       - {series: 'certmanager_certificate_expiration_timestamp_seconds{name="shop", exported_namespace="shop"}', values: '86400x90'}
@@ -100,7 +96,6 @@ tests:
         exp_samples:
           - {labels: '{alertname="CertificateExpires"}', value: 1}
           - {labels: '{alertname="CertificateNotReady"}', value: 1}
-          - {labels: '{alertname="ClockWrong"}', value: 1}
           - {labels: '{alertname="DiskFull"}', value: 1}
           - {labels: '{alertname="DiskReadOnly"}', value: 1}
           - {labels: '{alertname="Hot"}', value: 1}

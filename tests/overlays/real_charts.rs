@@ -36,6 +36,9 @@ const UNNAMED: [(&str, &[&str]); 1] = [("calico", &["quay.io/calico/"])];
 /// Charts whose pods a program makes of their objects: an overlay that says what these take is believed.
 const OPERATED: [&str; 2] = ["ceph-csi-drivers", "rook-ceph-cluster"];
 
+/// Images that a program is told of for kinds of which there are no objects.
+const NOT_STARTED: [(&str, &[&str]); 1] = [("monitoring", &["quay.io/thanos/"])];
+
 /// All that is found, each with the first case in which it was.
 #[derive(Default)]
 struct Findings(BTreeMap<String, (String, usize)>);
@@ -52,6 +55,8 @@ struct Objects {
     /// With `Always` for a policy: a node without a network does not start them.
     always: Vec<String>,
     texts: Vec<String>,
+    /// The memory that pods ask for, in bytes: of which there is a number, and on each node.
+    memory: [u64; 2],
 }
 
 #[derive(Default)]
@@ -83,7 +88,9 @@ fn every_chart_takes_what_its_overlay_gives_it() {
     let mut all = Run::new(&path_of("HCIMAGE_CHARTS"), Path::new("/nowhere"));
     let is_partial = std::env::var_os("HCIMAGE_PARTIAL").is_some_and(|value| value == "1");
     let mut is_whole = true;
-    for overlay in Library::built_in().unwrap() {
+    let only = std::env::var("HCIMAGE_OVERLAY").ok();
+    let is_wanted = |overlay: &Overlay| only.as_deref().is_none_or(|only| overlay.name.as_str() == only);
+    for overlay in Library::built_in().unwrap().into_iter().filter(is_wanted) {
         is_whole &= all.overlay(&overlay);
     }
     let checked = all.schemas();
@@ -208,7 +215,7 @@ impl Run {
                 let key = (chart.dir.clone(), given.clone(), minor);
                 match &self.objects[&key] {
                     Some(objects) => {
-                        let sums = memory::asked(&objects.texts);
+                        let sums = objects.memory;
                         let is_operated = OPERATED.contains(&chart.name.as_str());
                         let has_more = sums.iter().zip(said).all(|(sum, said)| sum <= said);
                         if sums != *said && !(is_operated && has_more) {
@@ -236,6 +243,8 @@ impl Run {
             for by in always {
                 self.findings.add(format!("{name}: {by} pulls its image at each start"), at);
             }
+            let idle = NOT_STARTED.iter().find(|(of, _)| *of == name).map_or(&[][..], |(_, idle)| *idle);
+            asked.retain(|one| !(one.is_named && idle.iter().any(|start| one.image.starts_with(start))));
             // Without a chart nobody asks for its images.
             if is_whole {
                 for problem in images::problems(&listed, &asked, unnamed) {
@@ -349,10 +358,11 @@ fn is_definition(text: &str) -> bool {
 }
 
 fn objects_of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Objects {
-    let mut objects = Objects { asked: Vec::new(), always: Vec::new(), texts: Vec::new() };
+    let mut objects = Objects { asked: Vec::new(), always: Vec::new(), texts: Vec::new(), memory: [0; 2] };
+    let mut all = Vec::new();
     for text in texts.into_iter().flat_map(documents) {
         // What is no YAML is for `schemas/check.py` to tell.
-        let documents = yaml_load::load(&text).ok().filter(|_| !is_definition(&text));
+        let documents = if is_definition(&text) { None } else { yaml_load::load(&text).ok() };
         let containers = documents.iter().flat_map(|_| containers_of(&text).unwrap_or_default());
         for Container { workload, name, image, always_pulls, .. } in containers {
             let by = format!("{workload}, container {name}");
@@ -361,15 +371,17 @@ fn objects_of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Objects {
             }
             objects.asked.push(Asked { by, image, is_named: false });
         }
-        for document in documents.into_iter().flatten() {
+        for document in documents.iter().flatten() {
             let text = |yaml: &yaml_rust2::Yaml| yaml.as_str().unwrap_or_default().to_owned();
             let by = format!("{} {}", text(&document["kind"]), text(&document["metadata"]["name"]));
-            let of_operator = images::of_operator(&document).into_iter();
+            let of_operator = images::of_operator(document).into_iter();
             objects.asked.extend(of_operator.map(|image| Asked { by: by.clone(), image, is_named: false }));
-            let named = images::named(&document).into_iter();
+            let named = images::named(document).into_iter();
             objects.asked.extend(named.map(|image| Asked { by: by.clone(), image, is_named: true }));
         }
+        all.extend(documents.into_iter().flatten());
         objects.texts.push(text);
     }
+    objects.memory = memory::asked(&all);
     objects
 }

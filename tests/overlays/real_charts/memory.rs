@@ -1,6 +1,5 @@
 //! Whether an overlay says of a chart how much memory its pods ask for.
 
-use hc_common::text::yaml_load;
 use hcimage::value::Quantity;
 use yaml_rust2::Yaml;
 
@@ -11,10 +10,8 @@ const ADDED: &str = "--config-reloader-memory-request=";
 const OF_OPERATOR: [&str; 2] = ["Alertmanager", "Prometheus"];
 
 /// Bytes: of all pods of which there is a number, and of those on each node.
-pub(super) fn asked(texts: &[String]) -> [u64; 2] {
+pub(super) fn asked(documents: &[Yaml]) -> [u64; 2] {
     let mut sums = [0; 2];
-    let documents: Vec<Yaml> =
-        texts.iter().flat_map(|text| yaml_load::load(text).unwrap_or_default()).collect();
     let added: u64 = documents.iter().map(added).sum();
     for document in documents {
         let replicas = document["spec"]["replicas"].as_i64().unwrap_or(1);
