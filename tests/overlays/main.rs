@@ -5,17 +5,24 @@
 mod backup;
 mod built_in;
 mod clusters;
+mod drupal;
 mod dyndns;
 mod engine;
 mod monitoring;
+mod mosquitto;
 mod nextcloud;
 mod nfs_server;
 mod object_store;
+mod owntracks;
 mod postgresql;
 mod programs;
 mod real_charts;
 mod schemas;
 mod servers;
 mod smtp_relay;
+mod static_site;
+mod subsonic;
+mod web;
+mod wordpress;
 
 use clusters::{FOUR, ONE, load, table};
