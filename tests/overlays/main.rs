@@ -8,6 +8,7 @@ mod clusters;
 mod drupal;
 mod dyndns;
 mod engine;
+mod folders;
 mod monitoring;
 mod mosquitto;
 mod nextcloud;
