@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use hcimage::cluster::Checked;
@@ -46,6 +47,13 @@ pub(crate) fn container<'a>(objects: &'a [Yaml], kind: &str, workload: &str, nam
     all.into_iter().flatten().flatten().find(is_it).unwrap_or_else(|| panic!("no container {name}"))
 }
 
+/// A variable of a container.
+pub(crate) fn variable<'a>(container: &'a Yaml, name: &str) -> &'a str {
+    let variables = container["env"].as_vec().unwrap();
+    let found = variables.iter().find(|variable| variable["name"].as_str() == Some(name));
+    found.and_then(|found| found["value"].as_str()).unwrap_or_else(|| panic!("no variable {name}"))
+}
+
 pub(crate) fn texts(list: &Yaml) -> Vec<String> {
     list.as_vec().unwrap().iter().map(|item| item.as_str().unwrap().to_owned()).collect()
 }
@@ -66,7 +74,21 @@ pub(crate) fn program(packages: &[&str], path: &str) -> (Command, PathBuf) {
     (command, root)
 }
 
+/// What many images have for a shell.
+pub(crate) fn busybox() -> PathBuf {
+    unpacked::packages(&["busybox-static"]).join("bin/busybox")
+}
+
 pub(crate) struct Running(pub(crate) Child);
+
+impl Running {
+    /// As the kubelet ends it. Its status.
+    pub(crate) fn end(&mut self) -> ExitStatus {
+        let sent = Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        self.0.wait().unwrap()
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -75,20 +97,73 @@ impl Drop for Running {
     }
 }
 
-pub(crate) fn wait_for(port: u16, log: &Path) {
+/// Waits until something is so; `said` is told where it never is.
+pub(crate) fn until(what: &str, said: impl Fn() -> String, mut is_so: impl FnMut() -> bool) {
     let began = Instant::now();
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        let said = fs::read_to_string(log).unwrap_or_default();
-        assert!(began.elapsed() < Duration::from_secs(90), "{said}");
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_secs(90), "{what}: {}", said());
         std::thread::sleep(Duration::from_millis(100));
     }
+}
+
+pub(crate) fn wait_for(port: u16, log: &Path) {
+    let said = || fs::read_to_string(log).unwrap_or_default();
+    until("nobody listens", said, || TcpStream::connect(("127.0.0.1", port)).is_ok());
 }
 
 pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
+/// PHP of Debian as `php` in the folder `dir`, without the settings of any system, as both images have its extensions.
+pub(crate) fn php(dir: &Path) -> PathBuf {
+    const EXTENSIONS: [&str; 12] = [
+        "mysqlnd",
+        "mysqli",
+        "pdo",
+        "pdo_mysql",
+        "tokenizer",
+        "ctype",
+        "iconv",
+        "dom",
+        "simplexml",
+        "xml",
+        "fileinfo",
+        "mbstring",
+    ];
+    let root = unpacked::packages(&[
+        "php8.2-cli",
+        "php8.2-common",
+        "php8.2-mysql",
+        "php8.2-xml",
+        "php8.2-mbstring",
+        "libargon2-1",
+        "libsodium23",
+        "libpcre2-8-0",
+        "libedit2",
+        "libbsd0",
+        "libmd0",
+        "libonig5",
+        "libxml2",
+    ]);
+    let loaded: String = EXTENSIONS.iter().map(|name| format!(" -d extension={name}")).collect();
+    let (place, libraries) = (root.display(), unpacked::libraries(&root));
+    let text = format!(
+        "#!/bin/sh\nexport LD_LIBRARY_PATH={libraries}\n\
+         exec {place}/usr/bin/php8.2 -n -d extension_dir={place}/usr/lib/php/20220829{loaded} \"$@\"\n"
+    );
+    fs::create_dir_all(dir).unwrap();
+    let path = dir.join("php");
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
 pub(crate) fn is_root() -> bool {
     let id = Command::new("id").arg("-u").output().unwrap();
     String::from_utf8_lossy(&id.stdout).trim() == "0"
+}
+
+pub(crate) fn to_log(log: &Path) -> Stdio {
+    Stdio::from(fs::File::options().create(true).append(true).open(log).unwrap())
 }
