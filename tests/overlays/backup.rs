@@ -524,6 +524,9 @@ fn a_backup_that_was_killed_does_not_stop_the_next_one() {
         assert!(!good && text.contains("another backup or restore of this node is running"), "{text}");
     }
     running.kill();
+    // The last of its processes are gone, as where a pod is.
+    let lock = bench.path("state/lock");
+    wait(|| said(Command::new("flock").arg("-n").arg(&lock).arg("true")).0, &log);
     assert!(!fs::read_to_string(&log).unwrap().contains("done"), "it was too quick to be killed");
     assert!(
         fs::read_dir(&repository)

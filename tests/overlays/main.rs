@@ -11,6 +11,7 @@ mod monitoring;
 mod nextcloud;
 mod nfs_server;
 mod object_store;
+mod operation;
 mod postgresql;
 mod programs;
 mod real_charts;

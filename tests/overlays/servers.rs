@@ -146,6 +146,17 @@ pub(crate) struct MariaDb {
 
 impl MariaDb {
     pub(crate) fn start(dir: &Path, database: &str, user: &str, password: &str) -> Self {
+        Self::start_with(dir, &[], database, user, password)
+    }
+
+    /// With more arguments.
+    pub(crate) fn start_with(
+        dir: &Path,
+        more: &[String],
+        database: &str,
+        user: &str,
+        password: &str,
+    ) -> Self {
         let programs = Programs::new(
             dir,
             &[
@@ -194,7 +205,7 @@ impl MariaDb {
         let port = free_port();
         let mut server = programs.server("usr/sbin/mariadbd");
         log_to(&mut server, &log);
-        server.args(&common).args([
+        server.args(&common).args(more).args([
             format!("--port={port}"),
             "--bind-address=127.0.0.1".to_owned(),
             format!("--socket={}", data.join("socket").display()),
