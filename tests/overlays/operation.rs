@@ -91,7 +91,9 @@ fn k3s_goes_forward_one_minor_release_at_a_time() {
     }
     // Without one there is no plan, and no image for it.
     let checked = loaded("[overlays.system-upgrade]\n", ONE);
-    assert!(!objects(&checked, "system-upgrade").iter().any(|object| object["kind"].as_str() == Some("Plan")));
+    assert!(
+        !objects(&checked, "system-upgrade").iter().any(|object| object["kind"].as_str() == Some("Plan"))
+    );
     assert_eq!(checked.cluster.overlays[0].needs.images.len(), 2);
 }
 
@@ -139,7 +141,8 @@ fn a_node_without_the_archive_of_the_new_release_is_not_upgraded() {
     // With registries in reach agents wait all the same.
     let checked = loaded("[overlays.system-upgrade]\nversion = \"v1.37.1+k3s1\"\narchive = false\n", FOUR);
     let plans = objects(&checked, "system-upgrade");
-    let agents = plans.iter().find(|object| object["metadata"]["name"].as_str() == Some("k3s-agent")).unwrap();
+    let agents =
+        plans.iter().find(|object| object["metadata"]["name"].as_str() == Some("k3s-agent")).unwrap();
     assert_eq!(agents["spec"]["prepare"]["args"][0].as_str(), Some("prepare"));
     assert_eq!(agents["spec"]["prepare"]["args"][1].as_str(), Some("k3s-server"));
 }
@@ -148,14 +151,20 @@ fn a_node_without_the_archive_of_the_new_release_is_not_upgraded() {
 fn snapshots_of_etcd_are_for_etcd_and_the_secret_alone_says_where_they_go() {
     let table = "[overlays.etcd-s3]\nbucket = \"b\"\naccess-key = \"a\"\nsecret-key = \"hunter2\"\n";
     refused(&format!("[k3s]\n{table}"), "set `datastore = \"etcd\"` in [k3s]");
-    refused(&format!("[k3s]\ndatastore = \"etcd\"\n{table}endpoint = \"https://s3.example.org\"\n"), "without https://");
+    refused(
+        &format!("[k3s]\ndatastore = \"etcd\"\n{table}endpoint = \"https://s3.example.org\"\n"),
+        "without https://",
+    );
     let checked = loaded(table, ONE);
     // k3s ignores the Secret where another of these is set.
     let flags: Vec<&String> =
         checked.cluster.k3s.server.0.keys().filter(|key| key.starts_with("etcd-s3")).collect();
     assert_eq!(flags, ["etcd-s3", "etcd-s3-config-secret"]);
     let secret = &objects(&checked, "etcd-s3")[0];
-    assert_eq!(checked.cluster.k3s.server.0["etcd-s3-config-secret"], Setting::Text("hcimage-etcd-s3".to_owned()));
+    assert_eq!(
+        checked.cluster.k3s.server.0["etcd-s3-config-secret"],
+        Setting::Text("hcimage-etcd-s3".to_owned())
+    );
     assert_eq!(secret["metadata"]["name"].as_str(), Some("hcimage-etcd-s3"));
     assert_eq!(secret["metadata"]["namespace"].as_str(), Some("kube-system"));
     assert_eq!(secret["type"].as_str(), Some("etcd.k3s.cattle.io/s3-config-secret"));
