@@ -36,7 +36,7 @@ use std::path::Path;
 
 use hcimage::board::Boards;
 use hcimage::cluster::{self, Checked};
-use hcimage::overlays::Library;
+use hcimage::overlays::{Library, Overlay};
 
 use api::Api;
 use clusters::{FOUR, ONE, load, table};
@@ -62,6 +62,12 @@ const CHOICES: &[(&str, &str)] = &[
          dns-token = \"t\"\ndns-zones = [\"example.org\"]\n",
     ),
     (
+        "backup of a database by ssh",
+        "[overlays.backup]\nrepository = \"ssh://borg@nas.home.lan/./backup\"\nhost-keys = [\"nas.home.lan ssh-ed25519 AAAA\"]\n\
+         ssh-key = \"k\"\nping-url = \"https://hc-ping.com/1\"\ndatabases = [\"nextcloud\"]\nexclude = [\"a\"]\n\
+         [overlays.nextcloud]\nhost = \"cloud.example.org\"\n",
+    ),
+    (
         "cert-manager with an ACME server",
         "[overlays.cert-manager]\nissuer = \"own\"\nacme-server = \"https://ca.home.lan/directory\"\nacme-ca = \"QQ==\"\n\
          acme-key-id = \"1\"\nacme-key = \"a2V5\"\ndns = \"rfc2136\"\ndns-server = \"192.168.1.53\"\ndns-account = \"k\"\n\
@@ -80,6 +86,10 @@ const CHOICES: &[(&str, &str)] = &[
         "dyndns by a URL",
         "[overlays.dyndns]\nprovider = \"url\"\nhost = \"home.example.org\"\n\
       url = \"https://d.example.org/?h={host}&i={ip}\"\nminutes = 59\npassword = \"a: b # \\\"c\"\n",
+    ),
+    (
+        "hardening without policies and a log",
+        "[overlays.hardening]\nnetwork-policies = false\naudit = false\npod-security = \"baseline\"\nexempt = [\"a\"]\n",
     ),
     (
         "ingress-auth in two namespaces",
@@ -109,6 +119,15 @@ const CHOICES: &[(&str, &str)] = &[
     (
         "nfs as the default class",
         "[overlays.nfs]\nserver = \"nas.home.lan\"\npath = \"/volume1/k\"\ndefault-class = true\nroot-squash = true\n",
+    ),
+    (
+        "smtp-relay for two namespaces",
+        "[overlays.smtp-relay]\nsmarthost = \"smtp.example.org\"\nport = 465\nuser = \"kim@example.org\"\npassword = \"p\"\n\
+         hourly = 0\nnamespaces = [\"nextcloud\", \"monitoring\"]\n",
+    ),
+    (
+        "system-upgrade with plans",
+        "[overlays.system-upgrade]\nversion = \"v1.99.1+k3s1\"\ndrain = true\ndays = [\"saturday\"]\n",
     ),
     (
         "traefik-config with all that it has",
@@ -166,29 +185,80 @@ fn every_overlay_runs_on_a_real_control_plane() {
     let mut run = Run { judge: Judge::new(Api::new(&machines.plane)), findings: Vec::new() };
     run.judge.define_kinds();
     println!("controls:");
-    run.findings.extend(controls::check(&mut run.judge));
-    let only = std::env::var("HCIMAGE_OVERLAY").ok();
-    let wanted = |name: &str| only.as_deref().is_none_or(|only| name.split(' ').next() == Some(only));
+    run.findings.extend(controls::check(&mut run.judge, "controls", 11));
     let all = Library::built_in().unwrap();
     assert!(all.len() >= 15, "they are not compiled in");
     for (nodes, machine, count) in [(ONE, PI, "one node"), (FOUR, MODULE, "four nodes")] {
         println!("{count}, {} each:", machine.capacity);
-        for overlay in all.iter().filter(|overlay| wanted(overlay.name.as_str())) {
+        for overlay in all.iter().filter(|overlay| is_wanted(overlay.name.as_str())) {
             run.judge(overlay.name.as_str(), &loaded(&table(overlay), nodes), machine);
         }
     }
     println!("choices, on one node, {}:", PI.capacity);
-    for (title, tables) in CHOICES.iter().filter(|(title, _)| wanted(title)) {
+    for (title, tables) in CHOICES.iter().filter(|(title, _)| is_wanted(title)) {
         run.judge(title, &loaded(tables, ONE), PI);
     }
     println!("examples:");
     // The least memory that the second is for; the first does not say.
-    for name in ["home-cloud", "turing-pi-apps"].iter().filter(|_| only.is_none()) {
+    for name in ["home-cloud", "turing-pi-apps"].iter().filter(|_| only().is_none()) {
         run.judge(name, &example(name), PI);
     }
-    if wanted("authentik") {
+    drop(machines);
+    if is_wanted("authentik") {
         println!("authentik's logins, on an API server of their own:");
         run.findings.extend(login::check());
     }
+    run.findings.extend(hardened(&all));
     assert!(run.findings.is_empty(), "{}", run.findings.join("\n"));
+}
+
+/// Each again, with the overlay `hardening` and an API server as that sets it up: what pods may do is what their namespace says, and
+/// the strictest rules hold where it says nothing.
+fn hardened(all: &[Overlay]) -> Vec<String> {
+    println!("hardened, on one node, {}:", PI.capacity);
+    // It wants Secrets to be encrypted, which the tests' clusters do where a choice has no table [k3s] of its own.
+    let beside = |tables: &str| match tables.contains(HARDENING) {
+        true => tables.to_owned(),
+        false => format!("{}{HARDENING}", tables.replace("[k3s]\n", "[k3s]\nsecrets-encryption = true\n")),
+    };
+    let machines = Machines::start_hardened(&loaded(HARDENING, ONE));
+    let mut run = Run { judge: Judge::new(Api::new(&machines.plane)), findings: Vec::new() };
+    run.judge.define_kinds();
+    run.findings.extend(controls::check(&mut run.judge, "controls_hardened", 3));
+    for overlay in all.iter().filter(|overlay| is_wanted(overlay.name.as_str())) {
+        run.judge(overlay.name.as_str(), &loaded(&beside(&table(overlay)), ONE), PI);
+    }
+    for (title, tables) in CHOICES.iter().filter(|(title, _)| is_wanted(title)) {
+        run.judge(title, &loaded(&beside(tables), ONE), PI);
+    }
+    let secret =
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: audited}\nstringData: {password: b7Xq2-audited}\n";
+    let path = "/api/v1/namespaces/default/secrets/audited";
+    assert!(run.judge.api.apply(path, secret).is_good());
+    run.judge.api.delete(path);
+    let log = fs::read_to_string(machines.plane.path(machines::AUDIT_LOG)).unwrap();
+    let has = |words: &[&str]| log.lines().any(|line| words.iter().all(|word| line.contains(word)));
+    let mut wrong = |what: &str| run.findings.push(format!("the audit log {what}"));
+    if !has(&["\"verb\":\"patch\"", "\"resource\":\"secrets\"", "\"name\":\"audited\"", "system:admin"]) {
+        wrong("does not say who wrote Secrets");
+    }
+    if !has(&["\"resource\":\"deployments\"", "pod-security.kubernetes.io/audit-violations"]) {
+        wrong("does not say what violates Pod Security");
+    }
+    // How the secrets of the judge begin, as they are and in base64.
+    if log.contains("b7Xq2") || log.contains("YjdYcTI") {
+        wrong("has a secret");
+    }
+    run.findings
+}
+
+const HARDENING: &str = "[overlays.hardening]\n";
+
+/// The overlay that is judged alone.
+fn only() -> Option<String> {
+    std::env::var("HCIMAGE_OVERLAY").ok()
+}
+
+fn is_wanted(name: &str) -> bool {
+    only().is_none_or(|only| name.split(' ').next() == Some(&only))
 }
