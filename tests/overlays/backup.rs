@@ -379,7 +379,7 @@ fn all_is_lost_and_comes_back() {
     fs::write(own.path().join("shop/overlay.toml"), "about = \"A shop\"\n").unwrap();
     fs::write(shop.join("a.yaml"), SHOP).unwrap();
     let bench = Bench::by_ssh(
-        "databases = [\"nextcloud\", \"postgresql:shop/pg/my_shop/shop/pg/password\"]",
+        "databases = [\"postgresql:shop/pg/my_shop/shop/pg/password\"]",
         "[overlays.nextcloud]\nhost = \"cloud.example.org\"\n[overlays.shop]\n",
         own.path(),
     );
@@ -654,7 +654,7 @@ fn listener() -> (u16, Arc<Mutex<Vec<String>>>) {
 fn a_dump_that_is_missing_or_old_is_told_and_the_rest_is_backed_up() {
     let (port, asked) = listener();
     let bench = Bench::by_folder(&format!(
-        "databases = [\"nextcloud\"]\nping-url = \"http://127.0.0.1:{port}/ping/secret\"\n\
+        "ping-url = \"http://127.0.0.1:{port}/ping/secret\"\n\
          [overlays.nextcloud]\nhost = \"cloud.example.org\"\n"
     ));
     fill(&bench.disk());

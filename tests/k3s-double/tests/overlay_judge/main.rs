@@ -64,7 +64,7 @@ const CHOICES: &[(&str, &str)] = &[
     (
         "backup of a database by ssh",
         "[overlays.backup]\nrepository = \"ssh://borg@nas.home.lan/./backup\"\nhost-keys = [\"nas.home.lan ssh-ed25519 AAAA\"]\n\
-         ssh-key = \"k\"\nping-url = \"https://hc-ping.com/1\"\ndatabases = [\"nextcloud\"]\nexclude = [\"a\"]\n\
+         ssh-key = \"k\"\nping-url = \"https://hc-ping.com/1\"\nexclude = [\"a\"]\n\
          [overlays.nextcloud]\nhost = \"cloud.example.org\"\n",
     ),
     (
@@ -225,6 +225,8 @@ fn hardened(all: &[Overlay]) -> Vec<String> {
     let mut run = Run { judge: Judge::new(Api::new(&machines.plane)), findings: Vec::new() };
     run.judge.define_kinds();
     run.findings.extend(controls::check(&mut run.judge, "controls_hardened", 3));
+    // Whoever judges it alone, wants to know who lives with it.
+    let is_wanted = |name: &str| is_wanted(name) || only().as_deref() == Some("hardening");
     for overlay in all.iter().filter(|overlay| is_wanted(overlay.name.as_str())) {
         run.judge(overlay.name.as_str(), &loaded(&beside(&table(overlay)), ONE), PI);
     }
