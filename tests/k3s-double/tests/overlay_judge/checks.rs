@@ -228,16 +228,15 @@ fn services(case: &mut Case<'_>) {
     }
 }
 
+/// Where charts have objects that nobody plays here.
+fn chart_namespaces(case: &Case<'_>) -> BTreeSet<String> {
+    let charts = case.checked.cluster.overlays.iter().flat_map(|active| &active.needs.charts);
+    charts.map(|chart| chart.namespace.to_string()).collect()
+}
+
 /// What an ingress names is there: its class, services but those of charts, Traefik's middlewares, and its issuer.
 fn ingresses(case: &mut Case<'_>) {
-    let of_charts: BTreeSet<String> = case
-        .checked
-        .cluster
-        .overlays
-        .iter()
-        .flat_map(|active| &active.needs.charts)
-        .map(|chart| chart.namespace.to_string())
-        .collect();
+    let of_charts = chart_namespaces(case);
     let middlewares = case.api.list("/apis/traefik.io/v1alpha1/middlewares");
     let word = |of: &Value, key: &str| of["metadata"][key].as_str().unwrap().to_owned();
     let known: Vec<String> = middlewares
@@ -370,8 +369,9 @@ fn directories(case: &mut Case<'_>, pod: &Value) {
     }
 }
 
-/// A policy that chooses pods by labels finds some.
+/// A policy that chooses pods by labels finds some, but where they are those of a chart.
 fn policies(case: &mut Case<'_>) {
+    let of_charts = chart_namespaces(case);
     // One of k3s is a pod, too.
     let pods = case.api.list("/api/v1/pods");
     for (path, words) in applied(case, &["NetworkPolicy"]) {
@@ -381,7 +381,9 @@ fn policies(case: &mut Case<'_>) {
             pod["metadata"]["namespace"] == policy["metadata"]["namespace"]
                 && labels.iter().all(|(key, value)| pod["metadata"]["labels"][key] == *value)
         };
-        if !labels.is_empty() && !pods.iter().any(|pod| fits(&pod)) {
+        let is_of_chart =
+            policy["metadata"]["namespace"].as_str().is_some_and(|name| of_charts.contains(name));
+        if !labels.is_empty() && !is_of_chart && !pods.iter().any(|pod| fits(&pod)) {
             case.found.push(format!("{words} is for no pod"));
         }
     }
