@@ -3,10 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 use hcimage::formats::yaml_load;
 use hcimage::overlays::SecretValues;
@@ -376,7 +379,7 @@ fn all_is_lost_and_comes_back() {
     fs::write(own.path().join("shop/overlay.toml"), "about = \"A shop\"\n").unwrap();
     fs::write(shop.join("a.yaml"), SHOP).unwrap();
     let bench = Bench::by_ssh(
-        "databases = [\"nextcloud\", \"postgresql:shop/pg/my_shop/shop/pg/password\"]",
+        "databases = [\"postgresql:shop/pg/my_shop/shop/pg/password\"]",
         "[overlays.nextcloud]\nhost = \"cloud.example.org\"\n[overlays.shop]\n",
         own.path(),
     );
@@ -524,6 +527,9 @@ fn a_backup_that_was_killed_does_not_stop_the_next_one() {
         assert!(!good && text.contains("another backup or restore of this node is running"), "{text}");
     }
     running.kill();
+    // The last of its processes are gone, as where a pod is.
+    let lock = bench.path("state/lock");
+    wait(|| said(Command::new("flock").arg("-n").arg(&lock).arg("true")).0, &log);
     assert!(!fs::read_to_string(&log).unwrap().contains("done"), "it was too quick to be killed");
     assert!(
         fs::read_dir(&repository)
@@ -628,10 +634,29 @@ fn old_backups_go_and_what_is_missing_or_damaged_is_told() {
     assert!(!Path::new(&bench.address).exists());
 }
 
+/// Counts who asks for what; the answer is always yes.
+fn listener() -> (u16, Arc<Mutex<Vec<String>>>) {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (port, asked) = (socket.local_addr().unwrap().port(), Arc::new(Mutex::new(Vec::new())));
+    let shared = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for stream in socket.incoming().map_while(Result::ok) {
+            let mut line = String::new();
+            let _ = BufReader::new(&stream).read_line(&mut line);
+            shared.lock().unwrap().push(line);
+            let _ = (&stream).write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        }
+    });
+    (port, asked)
+}
+
 #[test]
 fn a_dump_that_is_missing_or_old_is_told_and_the_rest_is_backed_up() {
-    let bench =
-        Bench::by_folder("databases = [\"nextcloud\"]\n[overlays.nextcloud]\nhost = \"cloud.example.org\"\n");
+    let (port, asked) = listener();
+    let bench = Bench::by_folder(&format!(
+        "ping-url = \"http://127.0.0.1:{port}/ping/secret\"\n\
+         [overlays.nextcloud]\nhost = \"cloud.example.org\"\n"
+    ));
     fill(&bench.disk());
     let dump = bench.disk().join("dumps/nextcloud-nextcloud.sql");
     fs::create_dir_all(dump.parent().unwrap()).unwrap();
@@ -647,7 +672,9 @@ fn a_dump_that_is_missing_or_old_is_told_and_the_rest_is_backed_up() {
     let list = bench.borg(&["list", "--short"]);
     assert_eq!(list.lines().count(), 2, "{list}");
     fs::write(&dump, "y").unwrap();
+    assert_eq!(asked.lock().unwrap().len(), 0, "a backup that lacks something is no good news");
     bench.backup();
+    assert_eq!(*asked.lock().unwrap(), ["GET /ping/secret HTTP/1.1\r\n"]);
     // Nobody answers: no dump, and the old one stays.
     let (good, text) = bench.database("dump", "nextcloud", "nextcloud", free_port(), clients_of_mariadb());
     assert!(!good, "{text}");

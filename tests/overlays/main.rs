@@ -15,6 +15,7 @@ mod mosquitto;
 mod nextcloud;
 mod nfs_server;
 mod object_store;
+mod operation;
 mod owntracks;
 mod postgresql;
 mod programs;

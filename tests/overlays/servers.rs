@@ -1,7 +1,6 @@
 //! Programs of Debian packages that are not installed, run on free ports of loopback by somebody who is not root.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -10,12 +9,10 @@ use std::time::{Duration, Instant};
 
 use hcimage_testkit::unpacked;
 
+pub(crate) use super::programs::{free_port, is_root, wait_for as wait_for_port};
+
 /// Nobody, where the tests run as root: many servers refuse that.
 const NOBODY: u32 = 65534;
-
-pub(crate) fn is_root() -> bool {
-    whoami() == 0
-}
 
 fn whoami() -> u32 {
     let id = Command::new("id").arg("-u").output().unwrap();
@@ -112,16 +109,8 @@ impl Drop for Running {
     }
 }
 
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 /// Far more than a start takes: only a hang gets there.
 const LIMIT: Duration = Duration::from_secs(90);
-
-pub(crate) fn wait_for_port(port: u16, log: &Path) {
-    wait(|| TcpStream::connect(("127.0.0.1", port)).is_ok(), log);
-}
 
 pub(crate) fn wait(mut done: impl FnMut() -> bool, log: &Path) {
     let began = Instant::now();

@@ -323,3 +323,40 @@ fn without_an_address_of_its_own_each_application_keeps_its_own() {
     let answer = post.send("shop@example.org", "bob@other.example", &big);
     assert!(answer.starts_with("552"), "{answer}");
 }
+
+#[test]
+fn exim_takes_the_configuration_of_every_choice() {
+    let mut post = Post::new("");
+    for (port, more) in [
+        (465, "from = \"kim@example.org\"\n"),
+        (587, "hourly = 0\nname = \"home.example.org\"\nsize-mib = 1\ndays = 30\n"),
+        (25, "namespaces = [\"a\", \"b\"]\nhourly = 100000\n"),
+    ] {
+        post.provider_port = port;
+        fs::write(post.path("relay.conf"), post.configuration(more)).unwrap();
+        let output = post.exim("relay.conf").args(["-bP", "transport", "smarthost"]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let wrong = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && wrong.is_empty(), "{port}: {wrong}");
+        assert!(said.contains("hosts_require_tls = *") && said.contains("hosts_require_auth = *"), "{said}");
+        assert_eq!(said.contains("protocol = smtps"), port == 465, "{said}");
+    }
+}
+
+#[test]
+fn what_would_mean_something_to_exim_is_refused_in_parameters() {
+    for (user, more, words) in [
+        ("kim", "", "name is missing"),
+        ("kim", "name = \"home.example.org\"\n", "from is missing"),
+        ("k${run{/bin/sh}}@example.org", "", "must have none of"),
+        ("k\\\"@example.org", "", "must have none of"),
+    ] {
+        let tables = format!(
+            "[overlays.smtp-relay]\nsmarthost = \"smtp.example.org\"\nuser = \"{user}\"\npassword = \"x\"\n{more}"
+        );
+        let said = load(Path::new("/nowhere"), &tables, ONE)
+            .map(|_| String::new())
+            .unwrap_or_else(|report| report.to_string());
+        assert!(said.contains(words), "{user}: {said}");
+    }
+}

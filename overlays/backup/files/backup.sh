@@ -20,6 +20,7 @@ if ! borg info >"$TMPDIR/info" 2>&1; then
         borg init --encryption repokey-blake2 --make-parent-dirs || fail "the repository cannot be made"
     elif ! grep -q 'lock' "$TMPDIR/info"; then
         cat "$TMPDIR/info" >&2
+        ask_host
         fail "the repository $REPOSITORY cannot be read"
     fi
 fi

@@ -21,6 +21,17 @@ export BORG_RSH="ssh -i $SECRETS/ssh-key -o IdentitiesOnly=yes -o BatchMode=yes 
 export BORG_HOST_ID="$NODE@hcimage"
 export TMPDIR="${TMPDIR:-/tmp}"
 
+# What ssh itself says: borg does not always pass it on.
+ask_host() {
+    case $REPOSITORY in ssh://*) ;; *) return 0 ;; esac
+    host=${REPOSITORY#ssh://}
+    host=${host%%/*}
+    port=22
+    # An IPv6 address has brackets, and colons of its own.
+    case $host in *\]) ;; *:*) port=${host##*:} host=${host%:*} ;; esac
+    $BORG_RSH -p "$port" "$(printf '%s' "$host" | tr -d '[]')" true </dev/null >/dev/null || true
+}
+
 # One at a time on this node. The lock ends with the process, also where that is killed.
 mkdir -p "$STATE"
 exec 9>"$STATE/lock"
@@ -29,5 +40,7 @@ flock -n 9 || fail "another backup or restore of this node is running"
 # borg's own lock in the repository outlives a process that was killed. The repository belongs to this node alone, and no other
 # process of it runs now: what is locked there, is left over.
 unlock() {
-    borg break-lock || fail "the repository $REPOSITORY cannot be used"
+    borg break-lock && return 0
+    ask_host
+    fail "the repository $REPOSITORY cannot be used"
 }

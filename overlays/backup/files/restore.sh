@@ -5,7 +5,6 @@ set -eu
 umask 077
 . "$CONFIG/common.sh"
 
-borg info >/dev/null || [ $? -eq 2 ] || fail "the repository $REPOSITORY cannot be read"
 unlock
 archive=${ARCHIVE:-$(borg list --last 1 --short)}
 [ -n "$archive" ] || fail "the repository $REPOSITORY has no backup"

@@ -243,7 +243,10 @@ impl ControlPlane {
             ("anonymous-auth", "false".into()),
             ("allow-privileged", "true".into()),
         ];
-        let arguments: Vec<_> = arguments.into_iter().chain(more.iter().cloned()).collect();
+        // One that is given takes the place of a usual one, as with k3s.
+        let is_given = |name: &str| more.iter().any(|(given, _)| *given == name);
+        let usual = arguments.into_iter().filter(|(name, _)| !is_given(name));
+        let arguments: Vec<_> = usual.chain(more.iter().cloned()).collect();
         self.api = Some(self.spawn("HCIMAGE_KUBE_APISERVER", "api.log", &arguments));
         let started = Instant::now();
         self.wait_for("/readyz");

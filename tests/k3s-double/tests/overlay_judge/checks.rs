@@ -28,7 +28,7 @@ pub(crate) fn all(case: &mut Case<'_>) {
         references(case, pod);
         directories(case, pod);
     }
-    policies(case, &pods);
+    policies(case);
     memory(case);
     second_apply(case);
 }
@@ -228,16 +228,15 @@ fn services(case: &mut Case<'_>) {
     }
 }
 
+/// Where charts have objects that nobody plays here.
+fn chart_namespaces(case: &Case<'_>) -> BTreeSet<String> {
+    let charts = case.checked.cluster.overlays.iter().flat_map(|active| &active.needs.charts);
+    charts.map(|chart| chart.namespace.to_string()).collect()
+}
+
 /// What an ingress names is there: its class, services but those of charts, Traefik's middlewares, and its issuer.
 fn ingresses(case: &mut Case<'_>) {
-    let of_charts: BTreeSet<String> = case
-        .checked
-        .cluster
-        .overlays
-        .iter()
-        .flat_map(|active| &active.needs.charts)
-        .map(|chart| chart.namespace.to_string())
-        .collect();
+    let of_charts = chart_namespaces(case);
     let middlewares = case.api.list("/apis/traefik.io/v1alpha1/middlewares");
     let word = |of: &Value, key: &str| of["metadata"][key].as_str().unwrap().to_owned();
     let known: Vec<String> = middlewares
@@ -369,14 +368,17 @@ fn directories(case: &mut Case<'_>, pod: &Value) {
             || folders.any(|folder| {
                 folder.path == path && folder.node.as_ref().is_none_or(|of| of.to_string() == node)
             });
-        if !is_made && ["/k8s-data", "/var/lib/hcimage"].iter().any(|place| path.starts_with(place)) {
+        if !is_made && ["/k8s-data/", "/var/lib/hcimage/"].iter().any(|place| path.starts_with(place)) {
             case.found.push(format!("pod {}: nothing makes {path} on {node}", pod["metadata"]["name"]));
         }
     }
 }
 
-/// A policy that chooses pods by labels finds some.
-fn policies(case: &mut Case<'_>, pods: &[Value]) {
+/// A policy that chooses pods by labels finds some, but where they are those of a chart.
+fn policies(case: &mut Case<'_>) {
+    let of_charts = chart_namespaces(case);
+    // One of k3s is a pod, too.
+    let pods = case.api.list("/api/v1/pods");
     for (path, words) in applied(case, &["NetworkPolicy"]) {
         let policy = case.api.get(&path).unwrap();
         let labels = policy["spec"]["podSelector"]["matchLabels"].as_object().cloned().unwrap_or_default();
@@ -384,7 +386,9 @@ fn policies(case: &mut Case<'_>, pods: &[Value]) {
             pod["metadata"]["namespace"] == policy["metadata"]["namespace"]
                 && labels.iter().all(|(key, value)| pod["metadata"]["labels"][key] == *value)
         };
-        if !labels.is_empty() && !pods.iter().any(|pod| fits(&pod)) {
+        let is_of_chart =
+            policy["metadata"]["namespace"].as_str().is_some_and(|name| of_charts.contains(name));
+        if !labels.is_empty() && !is_of_chart && !pods.iter().any(|pod| fits(&pod)) {
             case.found.push(format!("{words} is for no pod"));
         }
     }

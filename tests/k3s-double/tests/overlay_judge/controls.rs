@@ -9,12 +9,12 @@ use hcimage::cluster::{Checked, Report};
 use crate::clusters::{ONE, load};
 use crate::judge::{Judge, wait};
 
-/// Returns what was not as the files say.
-pub(crate) fn check(judge: &mut Judge) -> Vec<String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/overlay_judge/controls");
+/// Returns what was not as the files of a folder say.
+pub(crate) fn check(judge: &mut Judge, folder: &str, least: usize) -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/overlay_judge").join(folder);
     let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
-    assert!(files.len() > 10, "{files:?}");
+    assert!(files.len() >= least, "{files:?}");
     let mut wrong = Vec::new();
     for file in files {
         let name = file.file_stem().unwrap().to_str().unwrap();

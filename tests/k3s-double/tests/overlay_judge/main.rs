@@ -33,10 +33,12 @@ mod objects;
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use hcimage::board::Boards;
 use hcimage::cluster::{self, Checked};
-use hcimage::overlays::Library;
+use hcimage::overlays::{Library, Overlay};
+use hcimage_testkit::proof::{OverlayLevel, Proof};
 
 use api::Api;
 use clusters::{FOUR, ONE, load, table};
@@ -46,6 +48,7 @@ use machines::{Machine, Machines};
 /// A Raspberry Pi 4 with 4 GB, and a Compute Module with 8 GB.
 const PI: Machine = Machine { capacity: "4Gi", allocatable: "3277Mi" };
 const MODULE: Machine = Machine { capacity: "8Gi", allocatable: "7373Mi" };
+const PC: Machine = Machine { capacity: "16Gi", allocatable: "15565Mi" };
 
 /// More than what must be set: choices that make other objects. The overlays that a table needs stand in it.
 const CHOICES: &[(&str, &str)] = &[
@@ -60,6 +63,12 @@ const CHOICES: &[(&str, &str)] = &[
         "cert-manager with Cloudflare",
         "[overlays.cert-manager]\nissuer = \"production\"\nemail = \"kim@example.org\"\ndns = \"cloudflare\"\n\
          dns-token = \"t\"\ndns-zones = [\"example.org\"]\n",
+    ),
+    (
+        "backup of a database by ssh",
+        "[overlays.backup]\nrepository = \"ssh://borg@nas.home.lan/./backup\"\nhost-keys = [\"nas.home.lan ssh-ed25519 AAAA\"]\n\
+         ssh-key = \"k\"\nping-url = \"https://hc-ping.com/1\"\nexclude = [\"a\"]\n\
+         [overlays.nextcloud]\nhost = \"cloud.example.org\"\n",
     ),
     (
         "cert-manager with an ACME server",
@@ -85,6 +94,10 @@ const CHOICES: &[(&str, &str)] = &[
         "dyndns by a URL",
         "[overlays.dyndns]\nprovider = \"url\"\nhost = \"home.example.org\"\n\
       url = \"https://d.example.org/?h={host}&i={ip}\"\nminutes = 59\npassword = \"a: b # \\\"c\"\n",
+    ),
+    (
+        "hardening without policies and a log",
+        "[overlays.hardening]\nnetwork-policies = false\naudit = false\npod-security = \"baseline\"\nexempt = [\"a\"]\n",
     ),
     (
         "ingress-auth in two namespaces",
@@ -154,6 +167,15 @@ const CHOICES: &[(&str, &str)] = &[
          nfs-path = \"/volume1/music\"\n[overlays.cert-manager]\n",
     ),
     (
+        "smtp-relay for two namespaces",
+        "[overlays.smtp-relay]\nsmarthost = \"smtp.example.org\"\nport = 465\nuser = \"kim@example.org\"\npassword = \"p\"\n\
+         hourly = 0\nnamespaces = [\"nextcloud\", \"monitoring\"]\n",
+    ),
+    (
+        "system-upgrade with plans",
+        "[overlays.system-upgrade]\nversion = \"v1.99.1+k3s1\"\ndrain = true\ndays = [\"saturday\"]\n",
+    ),
+    (
         "traefik-config with all that it has",
         "[overlays.traefik-config]\nredirect = true\ndashboard = \"traefik.home.lan\"\ndefault-certificate = \"home-tls\"\n\
          gateway-api = true\naccess-log = \"json\"\n",
@@ -193,12 +215,17 @@ struct Run {
 }
 
 impl Run {
-    fn judge(&mut self, title: &str, checked: &Checked, machine: Machine) {
+    /// Whether nothing is wrong.
+    fn judge(&mut self, title: &str, checked: &Checked, machine: Machine) -> bool {
         match self.judge.judge(checked, machine) {
-            Ok(seen) => println!("  {title}: {seen}"),
+            Ok(seen) => {
+                println!("  {title}: {seen}");
+                true
+            }
             Err(found) => {
                 println!("  {title}: FAILED\n    {}", found.join("\n    "));
                 self.findings.extend(found.into_iter().map(|one| format!("{title}: {one}")));
+                false
             }
         }
     }
@@ -211,18 +238,28 @@ fn loaded(tables: &str, nodes: &str) -> Checked {
 /// An example of the documentation, with the files that it asks its reader to write.
 fn example(name: &str) -> Checked {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples").join(name);
-    let dir = tempfile::tempdir().unwrap();
-    let text = fs::read_to_string(from.join("cluster.toml")).unwrap();
-    fs::write(dir.path().join("cluster.toml"), &text).unwrap();
-    fs::write(
-        dir.path().join("admin.pub"),
-        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFfJV3iyL2yQ6yUq1vfF0q4l9lJ2m2yyYJ8Yv0m3lGxN a@b\n",
-    )
-    .unwrap();
-    for file in text.split('"').filter(|word| word.ends_with("-token.txt")) {
-        fs::write(dir.path().join(file), "Ab3-token_of.a~provider\n").unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let dir = scratch.path().join(name);
+    hcimage_testkit::tools::run(Command::new("cp").arg("-r").arg(from).arg(&dir));
+    let text = fs::read_to_string(dir.join("cluster.toml")).unwrap();
+    let certificate = "-----BEGIN CERTIFICATE-----\nMAo=\n-----END CERTIFICATE-----\n";
+    for word in text.split('"') {
+        let content = match word {
+            "admin.pub" => {
+                "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFfJV3iyL2yQ6yUq1vfF0q4l9lJ2m2yyYJ8Yv0m3lGxN a@b\n"
+            }
+            "etcd.txt" => "https://10.30.0.5:2379\n",
+            "mqtt-users.txt" => "sensor:secret-of-a-sensor\n",
+            word if word.ends_with(".txt") => "Ab3-token_of.a~provider\n",
+            word if word.ends_with(".pem") => certificate,
+            word if word.ends_with(".key") => {
+                "-----BEGIN PRIVATE KEY-----\naHVudGVyMg==\n-----END PRIVATE KEY-----\n"
+            }
+            _ => continue,
+        };
+        fs::write(dir.join(word), content).unwrap();
     }
-    let file = dir.path().join("cluster.toml");
+    let file = dir.join("cluster.toml");
     cluster::load(&file, &Boards::load(None).unwrap(), &Library::new(Vec::new()))
         .unwrap_or_else(|error| panic!("{name}: {error}"))
 }
@@ -234,37 +271,100 @@ fn every_overlay_runs_on_a_real_control_plane() {
     let mut run = Run { judge: Judge::new(Api::new(&machines.plane)), findings: Vec::new() };
     run.judge.define_kinds();
     println!("controls:");
-    run.findings.extend(controls::check(&mut run.judge));
-    let only = std::env::var("HCIMAGE_OVERLAY").ok();
-    // Several have commas between them.
-    let wanted = |name: &str| {
-        let is_it = |one: &str| name.split(' ').next() == Some(one);
-        only.as_deref().is_none_or(|only| only.split(',').any(is_it))
-    };
+    run.findings.extend(controls::check(&mut run.judge, "controls", 11));
     let all = Library::built_in().unwrap();
     assert!(all.len() >= 15, "they are not compiled in");
+    let wanted: Vec<_> = all.iter().filter(|overlay| is_wanted(overlay.name.as_str())).collect();
+    let proof =
+        |overlay: &&Overlay| Some(Proof::of_overlay(OverlayLevel::ControlPlane, overlay.name.as_str()));
+    let mut proofs: Vec<Option<Proof>> = wanted.iter().map(proof).collect();
     for (nodes, machine, count) in [(ONE, PI, "one node"), (FOUR, MODULE, "four nodes")] {
         println!("{count}, {} each:", machine.capacity);
-        for overlay in all.iter().filter(|overlay| wanted(overlay.name.as_str())) {
-            run.judge(overlay.name.as_str(), &loaded(&table(overlay), nodes), machine);
+        for (overlay, proof) in wanted.iter().zip(&mut proofs) {
+            if !run.judge(overlay.name.as_str(), &loaded(&table(overlay), nodes), machine) {
+                *proof = None;
+            }
         }
     }
+    proofs.into_iter().flatten().for_each(Proof::holds);
     println!("choices, on four nodes, {} each:", MODULE.capacity);
-    for (title, tables) in SPREAD.iter().filter(|(title, _)| wanted(title)) {
+    for (title, tables) in SPREAD.iter().filter(|(title, _)| is_wanted(title)) {
         run.judge(title, &loaded(tables, FOUR), MODULE);
     }
     println!("choices, on one node, {}:", PI.capacity);
-    for (title, tables) in CHOICES.iter().filter(|(title, _)| wanted(title)) {
+    for (title, tables) in CHOICES.iter().filter(|(title, _)| is_wanted(title)) {
         run.judge(title, &loaded(tables, ONE), PI);
     }
     println!("examples:");
     // The least memory that the second is for; the first does not say.
-    for name in ["home-cloud", "turing-pi-apps"].iter().filter(|_| only.is_none()) {
+    for name in ["home-cloud", "turing-pi-apps"].iter().filter(|_| only().is_none()) {
         run.judge(name, &example(name), PI);
     }
-    if wanted("authentik") {
+    for name in ["office-apps", "outside-database"].iter().filter(|_| only().is_none()) {
+        run.judge(name, &example(name), PC);
+    }
+    if only().is_none() {
+        run.judge("closed-site", &example("closed-site"), MODULE);
+    }
+    drop(machines);
+    if is_wanted("authentik") {
         println!("authentik's logins, on an API server of their own:");
         run.findings.extend(login::check());
     }
+    run.findings.extend(hardened(&all));
     assert!(run.findings.is_empty(), "{}", run.findings.join("\n"));
+}
+
+/// Each again, with the overlay `hardening` and an API server as that sets it up: what pods may do is what their namespace says, and
+/// the strictest rules hold where it says nothing.
+fn hardened(all: &[Overlay]) -> Vec<String> {
+    println!("hardened, on one node, {}:", PI.capacity);
+    // It wants Secrets to be encrypted, which the tests' clusters do where a choice has no table [k3s] of its own.
+    let beside = |tables: &str| match tables.contains(HARDENING) {
+        true => tables.to_owned(),
+        false => format!("{}{HARDENING}", tables.replace("[k3s]\n", "[k3s]\nsecrets-encryption = true\n")),
+    };
+    let machines = Machines::start_hardened(&loaded(HARDENING, ONE));
+    let mut run = Run { judge: Judge::new(Api::new(&machines.plane)), findings: Vec::new() };
+    run.judge.define_kinds();
+    run.findings.extend(controls::check(&mut run.judge, "controls_hardened", 3));
+    // Whoever judges it alone, wants to know who lives with it.
+    let is_wanted = |name: &str| is_wanted(name) || only().as_deref() == Some("hardening");
+    for overlay in all.iter().filter(|overlay| is_wanted(overlay.name.as_str())) {
+        run.judge(overlay.name.as_str(), &loaded(&beside(&table(overlay)), ONE), PI);
+    }
+    for (title, tables) in CHOICES.iter().filter(|(title, _)| is_wanted(title)) {
+        run.judge(title, &loaded(&beside(tables), ONE), PI);
+    }
+    let secret =
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: audited}\nstringData: {password: b7Xq2-audited}\n";
+    let path = "/api/v1/namespaces/default/secrets/audited";
+    assert!(run.judge.api.apply(path, secret).is_good());
+    run.judge.api.delete(path);
+    let log = fs::read_to_string(machines.plane.path(machines::AUDIT_LOG)).unwrap();
+    let has = |words: &[&str]| log.lines().any(|line| words.iter().all(|word| line.contains(word)));
+    let mut wrong = |what: &str| run.findings.push(format!("the audit log {what}"));
+    if !has(&["\"verb\":\"patch\"", "\"resource\":\"secrets\"", "\"name\":\"audited\"", "system:admin"]) {
+        wrong("does not say who wrote Secrets");
+    }
+    if !has(&["\"resource\":\"deployments\"", "pod-security.kubernetes.io/audit-violations"]) {
+        wrong("does not say what violates Pod Security");
+    }
+    // How the secrets of the judge begin, as they are and in base64.
+    if log.contains("b7Xq2") || log.contains("YjdYcTI") {
+        wrong("has a secret");
+    }
+    run.findings
+}
+
+const HARDENING: &str = "[overlays.hardening]\n";
+
+/// The overlay that is judged alone.
+fn only() -> Option<String> {
+    std::env::var("HCIMAGE_OVERLAY").ok()
+}
+
+fn is_wanted(name: &str) -> bool {
+    // Several have commas between them.
+    only().is_none_or(|only| only.split(',').any(|one| name.split(' ').next() == Some(one)))
 }
