@@ -222,3 +222,82 @@ fn host_lines(needs: &Needs) -> Vec<String> {
     lines.extend(needs.tls_san.iter().map(|name| format!("certificate of the API for {name}")));
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::overlays::{NeededDir, NeededPackage};
+
+    #[test]
+    fn a_record_is_read_as_it_was_written() {
+        let record = Record {
+            schema: SCHEMA,
+            origin: Origin::Api,
+            addons: vec!["shop-app".to_owned()],
+            objects: vec![RecordedObject {
+                api_version: "v1".to_owned(),
+                kind: "Secret".to_owned(),
+                namespace: "shop".to_owned(),
+                name: "a \"b\"".to_owned(),
+                was_there: true,
+            }],
+            chart_namespaces: vec!["shop".to_owned()],
+            host: vec!["package open-iscsi".to_owned()],
+            folders: vec!["shop on pi-1".to_owned()],
+        };
+        let name = "shop".parse().unwrap();
+        let yaml = crate::formats::yaml_load::load(&record.to_yaml(&name)).unwrap();
+        assert_eq!(yaml[0]["metadata"]["name"].as_str(), Some("hcimage-overlay-shop"));
+        assert_eq!(Record::parse(yaml[0]["data"][KEY].as_str().unwrap()), Ok(record));
+        assert_eq!(Record::overlay_of("hcimage-overlay-shop"), Some(name));
+        assert_eq!(Record::overlay_of("kube-root-ca.crt"), None);
+        assert!(
+            Record::parse(r#"{"schema":2,"origin":"image"}"#).unwrap_err().contains("layout 2, expected 1")
+        );
+        assert!(Record::parse("").is_err());
+    }
+
+    #[test]
+    fn what_only_an_image_can_have_is_a_line_each() {
+        let package = NeededPackage {
+            name: "nfs-common".parse().unwrap(),
+            recommends: false,
+            enable: Vec::new(),
+            disable: vec!["rpcbind.service".parse().unwrap()],
+            role: Some(crate::value::Role::Agent),
+        };
+        let dir = NeededDir {
+            path: "shop".to_owned(),
+            uid: 33,
+            gid: 33,
+            mode: crate::value::DirMode::DEFAULT,
+            node: Some("pi-1".parse().unwrap()),
+        };
+        let needs = Needs {
+            packages: vec![package],
+            dirs: vec![dir],
+            modules: vec!["dm_crypt".to_owned()],
+            sysctls: [("a.b".to_owned(), "1".to_owned())].into(),
+            disable: vec!["servicelb".to_owned()],
+            flannel_backend: Some("none".to_owned()),
+            server: [("x".to_owned(), toml::Value::Boolean(true))].into(),
+            tls_san: vec!["k3s.home.lan".to_owned()],
+            ..Needs::default()
+        };
+        assert_eq!(
+            host_lines(&needs),
+            [
+                "package nfs-common on each agent",
+                "unit rpcbind.service disabled on each agent",
+                "kernel module dm_crypt",
+                "kernel setting a.b = 1",
+                "folder shop on pi-1 of 33:33, mode 0755",
+                "k3s without servicelb",
+                "k3s with flannel-backend = none",
+                "k3s on servers with x = true",
+                "certificate of the API for k3s.home.lan",
+            ]
+        );
+        assert_eq!(host_lines(&Needs::default()), Vec::<String>::new());
+    }
+}

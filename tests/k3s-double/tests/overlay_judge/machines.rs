@@ -18,8 +18,15 @@ pub(crate) struct Machines {
 }
 
 impl Machines {
+    #[allow(dead_code, reason = "one of two tests uses it")]
     pub(crate) fn start() -> Self {
+        Self::start_with(|_| {})
+    }
+
+    /// The same with other files than those of the control plane, which `prepare` writes.
+    pub(crate) fn start_with(prepare: impl FnOnce(&ControlPlane)) -> Self {
         let mut plane = ControlPlane::new();
+        prepare(&plane);
         plane.start_with(&[]);
         let [kwok_port] = ports();
         let kwok = [
