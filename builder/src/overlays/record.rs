@@ -165,11 +165,16 @@ impl Record {
     /// # Errors
     /// A text, where it is damaged or of another hcimage.
     pub fn parse(json: &str) -> Result<Self, String> {
-        let record: Self = serde_json::from_str(json).map_err(|error| error.to_string())?;
-        match record.schema {
-            SCHEMA => Ok(record),
-            other => Err(format!("layout {other}, expected {SCHEMA}: another hcimage has written it")),
+        #[derive(Deserialize)]
+        struct Layout {
+            schema: u32,
         }
+        let damaged = |error: serde_json::Error| error.to_string();
+        let Layout { schema } = serde_json::from_str(json).map_err(damaged)?;
+        if schema != SCHEMA {
+            return Err(format!("layout {schema}, expected {SCHEMA}: another hcimage has written it"));
+        }
+        serde_json::from_str(json).map_err(damaged)
     }
 }
 
@@ -251,9 +256,7 @@ mod tests {
         assert_eq!(Record::parse(yaml[0]["data"][KEY].as_str().unwrap()), Ok(record));
         assert_eq!(Record::overlay_of("hcimage-overlay-shop"), Some(name));
         assert_eq!(Record::overlay_of("kube-root-ca.crt"), None);
-        assert!(
-            Record::parse(r#"{"schema":2,"origin":"image"}"#).unwrap_err().contains("layout 2, expected 1")
-        );
+        assert!(Record::parse(r#"{"schema":2}"#).unwrap_err().contains("layout 2, expected 1"));
         assert!(Record::parse("").is_err());
     }
 

@@ -76,7 +76,7 @@ impl Args {
         out.flush()?;
         drop(out);
         check(&previews, &trial)?;
-        if self.dry_run {
+        if self.dry_run || previews.is_empty() {
             return Ok(());
         }
         // From here on with the passwords that stay.

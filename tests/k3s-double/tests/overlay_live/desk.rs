@@ -179,7 +179,14 @@ impl Desk {
 
     /// An object; none where there is none.
     pub(crate) fn get(&self, path: &str) -> Option<Value> {
-        let (status, body) = self.plane().asker().ask("admin", path);
+        let (status, body) = loop {
+            let (status, body) = self.plane().asker().ask("admin", path);
+            // A kind that was defined just now.
+            if status != 429 {
+                break (status, body);
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        };
         assert!(status == 200 || status == 404, "{path}: {status} {body}");
         (status == 200).then_some(body)
     }
