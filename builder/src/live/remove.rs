@@ -112,6 +112,9 @@ pub fn removal(
             );
         }
     }
+    // A claim may be an object of the overlay, and in a namespace of it.
+    let mut seen = BTreeSet::new();
+    removal.lost.retain(|line| seen.insert(line.clone()));
     if removal.objects.is_empty() && removal.addons.is_empty() && !running.records.contains_key(name) {
         return Err(LiveError::Unknown(format!("there is nothing of the overlay {name} in this cluster")));
     }

@@ -304,7 +304,7 @@ pub(crate) fn a_second_run_completes(desk: &mut Desk) {
     desk.machines.plane.start_with(&[]);
     define(desk, "late.example", "Late", "lates");
     desk.wait("the kind", |desk| desk.get("/apis/late.example/v1/namespaces/default/lates").is_some());
-    desk.says(&["apply", "--yes"], 0, &["halves: (2 objects unchanged)", "+ Late default/late", "halves"]);
+    desk.says(&["apply", "--yes"], 0, &["halves: (2 unchanged)", "+ Late default/late", "halves"]);
     desk.says(&["remove", "halves", "--yes", "halves"], 0, &["deleted: Late default/late", "is gone"]);
     let left: Vec<Value> = ["first", "last"]
         .iter()
