@@ -213,17 +213,6 @@ fn host_lines(needs: &Needs) -> Vec<String> {
         let place = file.node.as_ref().map(|node| format!(" on {node}")).unwrap_or_default();
         lines.push(format!("file {}{place} with the content {digest}", file.path));
     }
-    for of in &needs.folders {
-        let place = of.node.as_ref().map(|node| format!(" on {node}")).unwrap_or_default();
-        // By names and sizes: what is in the files is read by a build alone.
-        let mut digest = Sha256::new();
-        for file in of.folder.files() {
-            digest.update(format!("{} {}\n", file.name, file.size));
-        }
-        let digest: String = digest.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-        let count = of.folder.files().len();
-        lines.push(format!("folder {}{place} with {count} files of yours ({digest})", of.path));
-    }
     for dir in &needs.dirs {
         lines.push(format!("folder {} of {}:{}, mode {}", folder(dir), dir.uid, dir.gid, dir.mode));
     }
