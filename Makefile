@@ -165,7 +165,7 @@ overlay-judge: ## every overlay on a real control plane whose nodes are played, 
 		HCIMAGE_KWOK=$(abspath $(API_DIR))/kwok HCIMAGE_KWOK_STAGES=$(abspath $(API_DIR))/kwok.yaml \
 		HCIMAGE_HELM_CRD=$(abspath $(API_DIR))/helmcharts.yaml \
 		HCIMAGE_HELM_CONFIG_CRD=$(abspath $(API_DIR))/helmchartconfigs.yaml \
-		$(CARGO_TEST) --test overlay_judge -- --ignored --nocapture
+		$(CARGO_TEST) --bin hcimage --test overlay_judge --test overlay_live -- --ignored --nocapture
 
 NODE_DIR := target/kube-node
 node-judge: setup bases ## the overlays' pods on a real kubelet and containerd, in namespaces of their own; needs root and Go, installs as setup

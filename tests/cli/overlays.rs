@@ -303,3 +303,47 @@ fn what_is_rendered_needs_no_network_and_escapes_what_a_terminal_would_obey() {
         assert!(said.contains("shop") && !said.contains('\u{1b}'), "{arguments:?}: {said}");
     }
 }
+
+/// What is refused before any cluster is asked: tests/k3s-double/tests/overlay_live has one.
+#[test]
+fn a_cluster_that_runs_is_asked_only_with_its_own_kubeconfig() {
+    let dir = tempfile::tempdir().unwrap();
+    let registry = registry(dir.path(), &["nginxinc/nginx-unprivileged:1.31-alpine"]);
+    succeed(hcimage(dir.path()).args(["overlays", "new", "shop"]));
+    cluster(dir.path(), &registry, "[overlays.shop]\nhost = \"shop.home.lan\"\n");
+    let apply = |more: &[&str]| {
+        let mut command = hcimage(dir.path());
+        command.args(["overlays", "apply", "--yes"]).args(more);
+        command
+    };
+    fail(&mut apply(&[]), 2, &["out/kubeconfig", "hcimage build"]);
+    succeed(&mut asked(dir.path(), &["build"]));
+    let record =
+        debugfs(&dir.path().join("out/lab-1.img"), &format!("cat {MANIFESTS}/hcimage-overlay-shop.yaml"));
+    assert!(
+        record.contains("\\\"kind\\\":\\\"Deployment\\\"") && record.contains("\\\"origin\\\":\\\"image\\\""),
+        "{record}"
+    );
+
+    // Nobody is called lab-1 here, or listens there.
+    fail(&mut apply(&["--timeout", "1"]), 1, &["asking what the cluster has", "the cluster's API"]);
+    let own = fs::read_to_string(dir.path().join("out/kubeconfig")).unwrap();
+    fs::write(dir.path().join("here"), own.replace("https://lab-1:6443", "https://127.0.0.1:1")).unwrap();
+    fail(&mut apply(&["--kubeconfig", "here"]), 1, &["does not answer (connection refused)"]);
+    fs::write(dir.path().join("token"), own.replace("client-key-data", "token")).unwrap();
+    fail(&mut apply(&["--kubeconfig", "token"]), 2, &["token: neither `client-key` nor `client-key-data`"]);
+    fail(&mut apply(&["stop"]), 2, &["switches on no overlay stop"]);
+    let mut remove = hcimage(dir.path());
+    fail(remove.args(["overlays", "remove", "shop", "--kubeconfig", "here"]), 1, &["does not answer"]);
+
+    // The same name, and secrets of its own.
+    let secrets = dir.path().join("cluster.secrets.toml");
+    fs::rename(&secrets, dir.path().join("kept")).unwrap();
+    fail(&mut apply(&["--kubeconfig", "here"]), 2, &["there is no cluster.secrets.toml", "hcimage build"]);
+    succeed(&mut asked(dir.path(), &["build", "--output", "two"]));
+    fail(
+        &mut apply(&["--kubeconfig", "here"]),
+        2,
+        &["here is not the kubeconfig of the cluster lab", "cluster.secrets.toml"],
+    );
+}

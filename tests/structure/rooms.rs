@@ -109,15 +109,15 @@ pub(crate) const BUILDER: &[Room] = &[
     },
     Room { name: "images", uses: &["arch", "exit_class", "interrupt", "local_file", "value", "source"] },
     Room { name: "charts", uses: &["exit_class", "interrupt", "local_file", "value", "source", "images"] },
+    Room { name: "secrets", uses: &["exit_class", "local_file", "value", "source"] },
     Room {
         name: "overlays",
-        uses: &["disk", "exit_class", "local_file", "value", "formats", "source", "charts"],
+        uses: &["disk", "exit_class", "local_file", "value", "formats", "source", "charts", "secrets"],
     },
     Room { name: "fs::ext4::error", uses: &["fs"] },
     Room { name: "fs::ext4::layout", uses: &["fs"] },
     Room { name: "fs::fat", uses: &["disk", "fs"] },
     Room { name: "output", uses: &["local_file", "progress", "source"] },
-    Room { name: "secrets", uses: &["exit_class", "local_file", "value", "source"] },
     Room {
         name: "live",
         uses: &["exit_class", "interrupt", "local_file", "value", "formats", "overlays", "secrets"],

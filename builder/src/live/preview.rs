@@ -195,6 +195,16 @@ pub(super) fn is_ours(object: &Value) -> bool {
         .any(|one| is(one, "/manager", MANAGER) && is(one, "/operation", "Apply"))
 }
 
+/// Whether nobody is known to have made it: the API keeps no manager of an object of which nothing was said but its name, such as a
+/// bare namespace.
+pub(super) fn is_nobodys(object: &Value) -> bool {
+    // What the API calls them when such an object is applied once more.
+    let is_nobody = |one: &Value| at(one, "/manager").as_str() == Some("before-first-apply");
+    list(object, "/metadata/managedFields")
+        .iter()
+        .all(|one| is_nobody(one) || !at(one, "/subresource").is_null())
+}
+
 /// The most lines for one object.
 const MOST_LINES: usize = 8;
 

@@ -34,6 +34,11 @@ impl Wanted<'_> {
         }
     }
 
+    /// What was told last of one that is not there.
+    fn why(&self) -> Option<String> {
+        Some(self.told.as_ref()?.strip_prefix("waiting: ")?.to_owned())
+    }
+
     fn state(&self, objects: &Objects<'_>) -> Result<State, KubeError> {
         match self.kind {
             None => objects.chart(self.name),
@@ -97,8 +102,7 @@ pub fn wait(
                 one.told = Some(told);
             }
         }
-        let missing: Vec<String> =
-            all.iter().filter(|one| !one.is_there).filter_map(|one| one.told.clone()).collect();
+        let missing: Vec<String> = all.iter().filter(|one| !one.is_there).filter_map(Wanted::why).collect();
         if missing.is_empty() {
             return Ok(());
         }

@@ -12,7 +12,7 @@ use crate::value::DnsLabel;
 
 use super::cluster::{self, ADDONS, EMPTIED_TEXT, Running};
 use super::json::{at, list, text};
-use super::preview::is_ours;
+use super::preview::{is_nobodys, is_ours};
 use super::{Api, LiveError, LiveOverlay, MANIFESTS};
 
 /// Between two looks.
@@ -85,11 +85,12 @@ pub fn removal(
         files,
     };
     for object in in_order(&record.objects) {
+        // Its kind may have gone with a chart.
         let Some(path) = api.path(object).map_err(failed())? else { continue };
         let Some(live) = api.get::<Value>(&path).map_err(failed())? else { continue };
         if object.was_there {
             removal.stays.push(format!("{object}: it was there before"));
-        } else if is_ours(&live) || is_of_files(&live, &addons) {
+        } else if is_ours(&live) || is_of_files(&live, &addons) || is_nobodys(&live) {
             lost_with(api, object, &live, record, &mut removal.lost).map_err(failed())?;
             removal.objects.push(object.clone());
         } else {
@@ -111,6 +112,9 @@ pub fn removal(
             );
         }
     }
+    // A claim may be an object of the overlay, and in a namespace of it.
+    let mut seen = BTreeSet::new();
+    removal.lost.retain(|line| seen.insert(line.clone()));
     if removal.objects.is_empty() && removal.addons.is_empty() && !running.records.contains_key(name) {
         return Err(LiveError::Unknown(format!("there is nothing of the overlay {name} in this cluster")));
     }

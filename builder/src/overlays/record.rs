@@ -165,11 +165,16 @@ impl Record {
     /// # Errors
     /// A text, where it is damaged or of another hcimage.
     pub fn parse(json: &str) -> Result<Self, String> {
-        let record: Self = serde_json::from_str(json).map_err(|error| error.to_string())?;
-        match record.schema {
-            SCHEMA => Ok(record),
-            other => Err(format!("layout {other}, expected {SCHEMA}: another hcimage has written it")),
+        #[derive(Deserialize)]
+        struct Layout {
+            schema: u32,
         }
+        let damaged = |error: serde_json::Error| error.to_string();
+        let Layout { schema } = serde_json::from_str(json).map_err(damaged)?;
+        if schema != SCHEMA {
+            return Err(format!("layout {schema}, expected {SCHEMA}: another hcimage has written it"));
+        }
+        serde_json::from_str(json).map_err(damaged)
     }
 }
 
@@ -205,7 +210,8 @@ fn host_lines(needs: &Needs) -> Vec<String> {
     for file in &needs.files {
         let digest: String =
             Sha256::digest(&file.text).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-        lines.push(format!("file {} with the content {digest}", file.path));
+        let place = file.node.as_ref().map(|node| format!(" on {node}")).unwrap_or_default();
+        lines.push(format!("file {}{place} with the content {digest}", file.path));
     }
     for dir in &needs.dirs {
         lines.push(format!("folder {} of {}:{}, mode {}", folder(dir), dir.uid, dir.gid, dir.mode));
@@ -221,4 +227,81 @@ fn host_lines(needs: &Needs) -> Vec<String> {
     }
     lines.extend(needs.tls_san.iter().map(|name| format!("certificate of the API for {name}")));
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::overlays::{NeededDir, NeededPackage};
+
+    #[test]
+    fn a_record_is_read_as_it_was_written() {
+        let record = Record {
+            schema: SCHEMA,
+            origin: Origin::Api,
+            addons: vec!["shop-app".to_owned()],
+            objects: vec![RecordedObject {
+                api_version: "v1".to_owned(),
+                kind: "Secret".to_owned(),
+                namespace: "shop".to_owned(),
+                name: "a \"b\"".to_owned(),
+                was_there: true,
+            }],
+            chart_namespaces: vec!["shop".to_owned()],
+            host: vec!["package open-iscsi".to_owned()],
+            folders: vec!["shop on pi-1".to_owned()],
+        };
+        let name = "shop".parse().unwrap();
+        let yaml = crate::formats::yaml_load::load(&record.to_yaml(&name)).unwrap();
+        assert_eq!(yaml[0]["metadata"]["name"].as_str(), Some("hcimage-overlay-shop"));
+        assert_eq!(Record::parse(yaml[0]["data"][KEY].as_str().unwrap()), Ok(record));
+        assert_eq!(Record::overlay_of("hcimage-overlay-shop"), Some(name));
+        assert_eq!(Record::overlay_of("kube-root-ca.crt"), None);
+        assert!(Record::parse(r#"{"schema":2}"#).unwrap_err().contains("layout 2, expected 1"));
+        assert!(Record::parse("").is_err());
+    }
+
+    #[test]
+    fn what_only_an_image_can_have_is_a_line_each() {
+        let package = NeededPackage {
+            name: "nfs-common".parse().unwrap(),
+            recommends: false,
+            enable: Vec::new(),
+            disable: vec!["rpcbind.service".parse().unwrap()],
+            role: Some(crate::value::Role::Agent),
+        };
+        let dir = NeededDir {
+            path: "shop".to_owned(),
+            uid: 33,
+            gid: 33,
+            mode: crate::value::DirMode::DEFAULT,
+            node: Some("pi-1".parse().unwrap()),
+        };
+        let needs = Needs {
+            packages: vec![package],
+            dirs: vec![dir],
+            modules: vec!["dm_crypt".to_owned()],
+            sysctls: [("a.b".to_owned(), "1".to_owned())].into(),
+            disable: vec!["servicelb".to_owned()],
+            flannel_backend: Some("none".to_owned()),
+            server: [("x".to_owned(), toml::Value::Boolean(true))].into(),
+            tls_san: vec!["k3s.home.lan".to_owned()],
+            ..Needs::default()
+        };
+        assert_eq!(
+            host_lines(&needs),
+            [
+                "package nfs-common on each agent",
+                "unit rpcbind.service disabled on each agent",
+                "kernel module dm_crypt",
+                "kernel setting a.b = 1",
+                "folder shop on pi-1 of 33:33, mode 0755",
+                "k3s without servicelb",
+                "k3s with flannel-backend = none",
+                "k3s on servers with x = true",
+                "certificate of the API for k3s.home.lan",
+            ]
+        );
+        assert_eq!(host_lines(&Needs::default()), Vec::<String>::new());
+    }
 }

@@ -223,18 +223,23 @@ impl<'a> Objects<'a> {
             return self.daemon_set(name);
         };
         let available = condition(&one.status.conditions, "Available");
-        if one.status.observed_generation >= one.metadata.generation
-            && available.is_some_and(|available| available.status == "True")
-        {
-            let wanted = one.spec.replicas.unwrap_or(1);
-            let DeploymentStatus { replicas, updated_replicas, .. } = one.status;
-            if !self.all_new || (updated_replicas >= wanted && replicas == updated_replicas) {
-                return Ok(Ok(()));
-            }
+        let is_told = one.status.observed_generation >= one.metadata.generation;
+        let is_available = is_told && available.is_some_and(|available| available.status == "True");
+        let old = self.old_pods(&one).filter(|_| is_available);
+        if is_available && old.is_none() {
+            return Ok(Ok(()));
         }
         let pods = self.pods(name.namespace())?;
         let own = pods.iter().filter(|pod| pod.is_of_deployment(name.name()));
-        Ok(Err(pods::complaint(own).or_else(|| available.and_then(told))))
+        Ok(Err(pods::complaint(own).or(old).or_else(|| available.and_then(told))))
+    }
+
+    /// What is said of pods that are not of the newest template, where that counts.
+    fn old_pods(&self, one: &Deployment) -> Option<String> {
+        let wanted = one.spec.replicas.unwrap_or(1);
+        let DeploymentStatus { replicas, updated_replicas, .. } = one.status;
+        let is_new = updated_replicas >= wanted && replicas == updated_replicas;
+        (self.all_new && !is_new).then(|| format!("{updated_replicas} of {replicas} pods are new"))
     }
 
     fn daemon_set(&self, name: &NamespacedName) -> Result<State, KubeError> {

@@ -76,7 +76,7 @@ impl Args {
         out.flush()?;
         drop(out);
         check(&previews, &trial)?;
-        if self.dry_run {
+        if self.dry_run || previews.is_empty() {
             return Ok(());
         }
         // From here on with the passwords that stay.
@@ -173,7 +173,7 @@ fn list(out: &mut impl Write, preview: &Preview, overlay: &LiveOverlay) -> anyho
         Standing::Api(_) if preview.is_same() => writeln!(out, "{}: unchanged", preview.overlay)?,
         Standing::Api(steps) => {
             let same = steps.iter().filter(|(_, step)| *step == Step::Same).count();
-            let rest = if same == 0 { String::new() } else { format!(" ({same} objects unchanged)") };
+            let rest = if same == 0 { String::new() } else { format!(" ({same} unchanged)") };
             writeln!(out, "{}:{rest}", preview.overlay)?;
             for (object, step) in steps {
                 list_step(out, object, step)?;

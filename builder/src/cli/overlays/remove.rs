@@ -73,7 +73,7 @@ impl Args {
         if active.is_some() {
             writeln!(
                 out,
-                "the cluster file still has [overlays.{name}]: without that table, nothing brings it back"
+                "the cluster file still has [overlays.{name}]: remove that table, or the next build or `apply` brings it back"
             )?;
         }
         out.flush()?;

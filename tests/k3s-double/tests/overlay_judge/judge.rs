@@ -271,7 +271,7 @@ const LEFT: Duration = Duration::from_secs(40);
 
 /// A node as k3s registers it.
 fn node(checked: &Checked, of: &hcimage::cluster::Node, machine: Machine) -> Value {
-    let name = of.name.to_string();
+    let name = of.kube_name.to_string();
     let is_server = checked.cluster.nodes.servers().any(|server| server.name == of.name);
     let mut labels: BTreeMap<String, String> = [
         ("kubernetes.io/hostname", name.as_str()),

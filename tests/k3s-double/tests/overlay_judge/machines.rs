@@ -25,6 +25,7 @@ pub(crate) struct Machines {
 }
 
 impl Machines {
+    #[allow(dead_code, reason = "one of two tests uses it")]
     pub(crate) fn start() -> Self {
         Self::start_as(&[], &[], ControlPlane::new())
     }
@@ -62,6 +63,14 @@ impl Machines {
         };
         let (api, controllers) = (arguments("kube-apiserver-arg"), arguments("kube-controller-manager-arg"));
         Self::start_as(&api, &controllers, plane)
+    }
+
+    /// The same with other files than those of the control plane, which `prepare` writes.
+    #[allow(dead_code, reason = "one of two tests uses it")]
+    pub(crate) fn start_with(prepare: impl FnOnce(&ControlPlane)) -> Self {
+        let plane = ControlPlane::new();
+        prepare(&plane);
+        Self::start_as(&[], &[], plane)
     }
 
     fn start_as(api: &[(&str, String)], controllers: &[(&str, String)], mut plane: ControlPlane) -> Self {
