@@ -264,6 +264,7 @@ mod tests {
     #[test]
     fn what_only_an_image_can_have_is_a_line_each() {
         let package = NeededPackage {
+            node: None,
             name: "nfs-common".parse().unwrap(),
             recommends: false,
             enable: Vec::new(),
