@@ -228,16 +228,20 @@ fn services(case: &mut Case<'_>) {
     }
 }
 
-/// What an ingress names is there: its class, services but those of charts, Traefik's middlewares, and its issuer.
-fn ingresses(case: &mut Case<'_>) {
-    let of_charts: BTreeSet<String> = case
-        .checked
+/// Where charts have objects that nobody sees here.
+fn namespaces_of_charts(case: &Case<'_>) -> BTreeSet<String> {
+    case.checked
         .cluster
         .overlays
         .iter()
         .flat_map(|active| &active.needs.charts)
         .map(|chart| chart.namespace.to_string())
-        .collect();
+        .collect()
+}
+
+/// What an ingress names is there: its class, services but those of charts, Traefik's middlewares, and its issuer.
+fn ingresses(case: &mut Case<'_>) {
+    let of_charts = namespaces_of_charts(case);
     let middlewares = case.api.list("/apis/traefik.io/v1alpha1/middlewares");
     let word = |of: &Value, key: &str| of["metadata"][key].as_str().unwrap().to_owned();
     let known: Vec<String> = middlewares
@@ -372,6 +376,7 @@ fn directories(case: &mut Case<'_>, pod: &Value) {
 
 /// A policy that chooses pods by labels finds some.
 fn policies(case: &mut Case<'_>, pods: &[Value]) {
+    let of_charts = namespaces_of_charts(case);
     for (path, words) in applied(case, &["NetworkPolicy"]) {
         let policy = case.api.get(&path).unwrap();
         let labels = policy["spec"]["podSelector"]["matchLabels"].as_object().cloned().unwrap_or_default();
@@ -379,7 +384,9 @@ fn policies(case: &mut Case<'_>, pods: &[Value]) {
             pod["metadata"]["namespace"] == policy["metadata"]["namespace"]
                 && labels.iter().all(|(key, value)| pod["metadata"]["labels"][key] == *value)
         };
-        if !labels.is_empty() && !pods.iter().any(|pod| fits(&pod)) {
+        let is_of_chart =
+            policy["metadata"]["namespace"].as_str().is_some_and(|name| of_charts.contains(name));
+        if !labels.is_empty() && !is_of_chart && !pods.iter().any(|pod| fits(&pod)) {
             case.found.push(format!("{words} is for no pod"));
         }
     }
