@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use hcimage::cluster::Checked;
@@ -46,6 +46,13 @@ pub(crate) fn container<'a>(objects: &'a [Yaml], kind: &str, workload: &str, nam
     all.into_iter().flatten().flatten().find(is_it).unwrap_or_else(|| panic!("no container {name}"))
 }
 
+/// A variable of a container.
+pub(crate) fn variable<'a>(container: &'a Yaml, name: &str) -> &'a str {
+    let variables = container["env"].as_vec().unwrap();
+    let found = variables.iter().find(|variable| variable["name"].as_str() == Some(name));
+    found.and_then(|found| found["value"].as_str()).unwrap_or_else(|| panic!("no variable {name}"))
+}
+
 pub(crate) fn texts(list: &Yaml) -> Vec<String> {
     list.as_vec().unwrap().iter().map(|item| item.as_str().unwrap().to_owned()).collect()
 }
@@ -66,7 +73,21 @@ pub(crate) fn program(packages: &[&str], path: &str) -> (Command, PathBuf) {
     (command, root)
 }
 
+/// What many images have for a shell.
+pub(crate) fn busybox() -> PathBuf {
+    unpacked::packages(&["busybox-static"]).join("bin/busybox")
+}
+
 pub(crate) struct Running(pub(crate) Child);
+
+impl Running {
+    /// As the kubelet ends it. Its status.
+    pub(crate) fn end(&mut self) -> ExitStatus {
+        let sent = Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        self.0.wait().unwrap()
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -75,13 +96,18 @@ impl Drop for Running {
     }
 }
 
-pub(crate) fn wait_for(port: u16, log: &Path) {
+/// Waits until something is so; `said` is told where it never is.
+pub(crate) fn until(what: &str, said: impl Fn() -> String, mut is_so: impl FnMut() -> bool) {
     let began = Instant::now();
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        let said = fs::read_to_string(log).unwrap_or_default();
-        assert!(began.elapsed() < Duration::from_secs(90), "{said}");
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_secs(90), "{what}: {}", said());
         std::thread::sleep(Duration::from_millis(100));
     }
+}
+
+pub(crate) fn wait_for(port: u16, log: &Path) {
+    let said = || fs::read_to_string(log).unwrap_or_default();
+    until("nobody listens", said, || TcpStream::connect(("127.0.0.1", port)).is_ok());
 }
 
 pub(crate) fn free_port() -> u16 {
@@ -91,4 +117,8 @@ pub(crate) fn free_port() -> u16 {
 pub(crate) fn is_root() -> bool {
     let id = Command::new("id").arg("-u").output().unwrap();
     String::from_utf8_lossy(&id.stdout).trim() == "0"
+}
+
+pub(crate) fn to_log(log: &Path) -> Stdio {
+    Stdio::from(fs::File::options().create(true).append(true).open(log).unwrap())
 }

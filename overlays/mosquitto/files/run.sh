@@ -35,12 +35,13 @@ start() {
 
 # Looks at the certificate while the broker $1 runs, which began with the one $2.
 watch() {
-    had=$2
-    trap 'kill $! 2>/dev/null; exit 0' TERM
+    had=$2 sleeping=
+    trap '[ -z "$sleeping" ] || kill "$sleeping" 2>/dev/null; exit 0' TERM
     while :; do
         # A wait, and not the sleep itself, is ended by a signal at once.
         sleep "${LOOK:-30}" &
-        wait $!
+        sleeping=$!
+        wait "$sleeping"
         now=$(certificate)
         if [ "$now" = "$had" ] || [ "$now" = none ]; then
             continue

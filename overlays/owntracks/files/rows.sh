@@ -7,11 +7,14 @@ pause=${PAUSE:-10}
 alive=$RUN/alive
 
 # A wait, and not the sleep itself, is ended by a signal at once.
+sleeping=
 rest() {
     sleep "$1" &
-    wait $!
+    sleeping=$!
+    wait "$sleeping"
+    sleeping=
 }
-trap 'kill $! 2>/dev/null; exit 0' TERM INT
+trap '[ -z "$sleeping" ] || kill "$sleeping" 2>/dev/null; exit 0' TERM INT
 
 sql() {
     psql --no-psqlrc --quiet --tuples-only --no-align --set ON_ERROR_STOP=1 "$@"

@@ -6,11 +6,14 @@ root=$WORDPRESS_ROOT
 alive=/tmp/alive
 
 # A wait, and not the sleep itself, is ended by a signal at once.
+sleeping=
 rest() {
     sleep "$1" &
-    wait $!
+    sleeping=$!
+    wait "$sleeping"
+    sleeping=
 }
-trap 'kill $! 2>/dev/null; exit 0' TERM INT
+trap '[ -z "$sleeping" ] || kill "$sleeping" 2>/dev/null; exit 0' TERM INT
 
 touch "$alive"
 # The startup probe of WordPress looks for this file, too: nobody reaches a site that is not installed.
