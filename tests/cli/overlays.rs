@@ -176,6 +176,89 @@ fn secrets_are_made_once_masked_in_plans_and_the_same_after_a_rebuild() {
     assert!(!verify("hunter3").status.success());
 }
 
+/// A website of 3,000 files goes into the image of the node that serves it, and into no other.
+#[test]
+fn a_folder_of_the_users_goes_onto_the_node_byte_by_byte() {
+    let dir = tempfile::tempdir().unwrap();
+    let registry = registry(dir.path(), &["library/nginx:1.31.4-alpine"]);
+    let site = dir.path().join("sites/www.example.org");
+    let mut size = 0;
+    for number in 0..3000_usize {
+        let path = site.join(format!("posts/{}/{number}.html", number % 7));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let text = format!("page {number}\n").repeat(number % 50);
+        size += text.len();
+        fs::write(path, text).unwrap();
+    }
+    let large: Vec<u8> = (0..3_000_000_u32).map(|number| (number % 251) as u8).collect();
+    for (name, bytes) in [
+        ("index.html", &b"<h1>hello</h1>"[..]),
+        ("Bücher & more.html", b"\x00\xff"),
+        (".well-known/security.txt", b"Contact: kim"),
+        ("film.bin", &large),
+        (".git/config", b"left out"),
+    ] {
+        let path = site.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+        size += if name.starts_with(".git") { 0 } else { bytes.len() };
+    }
+    cluster(
+        dir.path(),
+        &registry,
+        "[overlays.static-site]\nfolder = \"sites\"\nhosts = [\"www.example.org\"]\nnode = \"lab-2\"\n",
+    );
+    let file = dir.path().join("cluster.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("{text}\n[[nodes]]\nname = \"lab-2\"\nrole = \"agent\"\nboard = \"cm4\"\n")).unwrap();
+
+    const PLACE: &str = "/var/lib/hcimage/overlays/static-site/sites";
+    let plan = succeed(&mut asked(dir.path(), &["plan"]));
+    let mib = format!("{}.{} MiB", size >> 20, (size * 10 >> 20) % 10);
+    assert!(plan.contains(&format!("{PLACE} with 3004 files ({mib}) on lab-2")), "{plan}");
+    assert!(plan.contains(&format!("{PLACE}  write files: 3004 ({mib}): overlay static-site")), "{plan}");
+    assert!(!plan.contains("posts/") && !plan.contains("page 7"), "names and contents of thousands are not shown");
+    assert_eq!(plan.matches("write files").count(), 1, "one node has it");
+
+    succeed(&mut asked(dir.path(), &["build"]));
+    let [first, second] = ["out/lab-1.img", "out/lab-2.img"].map(|image| dir.path().join(image));
+    assert!(!debugfs(&first, "ls -p /var/lib").contains("/hcimage/"), "the other node has none");
+    let copied = dir.path().join("copied");
+    fs::create_dir(&copied).unwrap();
+    debugfs(&second, &format!("rdump {PLACE}/www.example.org {}", copied.display()));
+    fs::remove_dir_all(site.join(".git")).unwrap();
+    let same = std::process::Command::new("diff").arg("-r").arg(&site).arg(copied.join("www.example.org")).output().unwrap();
+    assert!(same.status.success(), "{}", String::from_utf8_lossy(&same.stdout));
+    for (path, words) in [
+        ("www.example.org/index.html", ["Mode:  0644", "User:     0   Group:     0"]),
+        ("www.example.org/posts/3", ["Mode:  0755", "User:     0   Group:     0"]),
+        ("www.example.org", ["Type: directory", "Mode:  0755"]),
+    ] {
+        let stat = debugfs(&second, &format!("stat {PLACE}/{path}"));
+        assert!(words.iter().all(|word| stat.contains(word)), "{path}: {stat}");
+    }
+    let seed = debugfs(&second, "cat /etc/hcimage/seed.toml");
+    assert!(!seed.contains("static-site/sites"), "the first boot does not read thousands of files");
+    for list in ["out/lab-2.img.manifest.json", "out/lab-2.img.cdx.json"] {
+        let text = fs::read_to_string(dir.path().join(list)).unwrap();
+        assert!(text.contains(&format!("{PLACE}/www.example.org/posts/3/3.html")), "{list}");
+    }
+
+    succeed(&mut asked(dir.path(), &["build", "--output", "again"]));
+    assert!(fs::read(&second).unwrap() == fs::read(dir.path().join("again/lab-2.img")).unwrap(), "a rebuild is the same");
+
+    std::os::unix::fs::symlink("/etc/passwd", site.join("link")).unwrap();
+    fail(&mut asked(dir.path(), &["build", "--overwrite"]), 2, &["cluster.toml:5:10", "sites/www.example.org/link is a link"]);
+    fs::remove_file(site.join("link")).unwrap();
+    // What lies elsewhere is taken, and said.
+    fs::rename(dir.path().join("sites"), dir.path().join("project-sites")).unwrap();
+    let project = dir.path().join("project");
+    fs::create_dir(&project).unwrap();
+    fs::write(project.join("cluster.toml"), fs::read_to_string(&file).unwrap().replace("\"sites\"", "\"../project-sites\"")).unwrap();
+    let said = succeed_loudly(hcimage(&project).args(["overlays", "render"]));
+    assert!(said.stderr.contains("../project-sites is outside of the project's directory"), "{}", said.stderr);
+}
+
 #[test]
 fn what_is_rendered_needs_no_network_and_escapes_what_a_terminal_would_obey() {
     let dir = tempfile::tempdir().unwrap();

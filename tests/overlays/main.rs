@@ -9,6 +9,7 @@ mod cockroachdb;
 mod drupal;
 mod dyndns;
 mod engine;
+mod folders;
 mod monitoring;
 mod mosquitto;
 mod nextcloud;

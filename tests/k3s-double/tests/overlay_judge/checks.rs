@@ -351,7 +351,7 @@ fn references(case: &mut Case<'_>, pod: &Value) {
     }
 }
 
-/// The directories that a pod wants of its node are those that overlays ask for there.
+/// The directories that a pod wants of its node are those that overlays ask for there, or put there.
 fn directories(case: &mut Case<'_>, pod: &Value) {
     let node = pod["spec"]["nodeName"].as_str().unwrap_or_default();
     let volumes = pod["spec"]["volumes"].as_array().cloned().unwrap_or_default();
@@ -364,7 +364,12 @@ fn directories(case: &mut Case<'_>, pod: &Value) {
         let is_made = dirs
             .filter(|dir| dir.node.as_ref().is_none_or(|of| of.to_string() == node))
             .any(|dir| path.strip_suffix(dir.path.as_str()).is_some_and(|front| front.ends_with('/')));
-        if !is_made && path.starts_with("/k8s-data") {
+        let mut folders = case.checked.cluster.overlays.iter().flat_map(|active| &active.needs.folders);
+        let is_made = is_made
+            || folders.any(|folder| {
+                folder.path == path && folder.node.as_ref().is_none_or(|of| of.to_string() == node)
+            });
+        if !is_made && ["/k8s-data", "/var/lib/hcimage"].iter().any(|place| path.starts_with(place)) {
             case.found.push(format!("pod {}: nothing makes {path} on {node}", pod["metadata"]["name"]));
         }
     }

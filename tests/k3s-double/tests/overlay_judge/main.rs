@@ -77,6 +77,11 @@ const CHOICES: &[(&str, &str)] = &[
          gateway-api = true\n",
     ),
     (
+        "drupal behind a tunnel",
+        "[overlays.drupal]\nhost = \"www.example.org\"\nmore-hosts = [\"www.home.lan\"]\nadmin-email = \"kim@example.org\"\n\
+         https = true\n",
+    ),
+    (
         "dyndns by a URL",
         "[overlays.dyndns]\nprovider = \"url\"\nhost = \"home.example.org\"\n\
       url = \"https://d.example.org/?h={host}&i={ip}\"\nminutes = 59\npassword = \"a: b # \\\"c\"\n",
@@ -101,6 +106,11 @@ const CHOICES: &[(&str, &str)] = &[
     ),
     ("monitoring on claims", "[overlays.monitoring]\nstorage-class = \"local-path\"\n"),
     (
+        "mosquitto with TLS and rules",
+        "[overlays.mosquitto]\nhost = \"mqtt.example.org\"\nissuer = \"default\"\nplain = true\nrules = [\"kim read #\"]\n\
+         more-users = \"kim:x\"\n[overlays.cert-manager]\n",
+    ),
+    (
         "nextcloud with a certificate",
         "[overlays.nextcloud]\nhost = \"cloud.example.org\"\nmore-hosts = [\"cloud.home.lan\"]\nissuer = \"default\"\n\
          php-memory-mib = 1024\n[overlays.cert-manager]\n",
@@ -111,6 +121,7 @@ const CHOICES: &[(&str, &str)] = &[
         "[overlays.nfs]\nserver = \"nas.home.lan\"\npath = \"/volume1/k\"\ndefault-class = true\nroot-squash = true\n",
     ),
     (
+<<<<<<< HEAD
         "object-store with a certificate",
         "[overlays.object-store]\nbuckets = [\"backups\"]\nhost = \"s3.home.lan\"\nissuer = \"default\"\n[overlays.cert-manager]\n",
     ),
@@ -126,11 +137,31 @@ const CHOICES: &[(&str, &str)] = &[
     (
         "rook with one disk and a file system",
         "[overlays.rook]\ndevices = [\"pi-1:/dev/disk/by-id/one\"]\ncopies = 1\nfilesystem = true\ndefault-class = true\n",
+=======
+        "owntracks with a broker and rows",
+        "[overlays.owntracks]\nhost = \"tracks.example.org\"\nuser = \"kim\"\nissuer = \"default\"\nmqtt = true\n\
+         broker-password = \"x\"\npostgresql = true\ndb-password = \"y\"\n[overlays.cert-manager]\n[overlays.mosquitto]\n",
+    ),
+    (
+        "static-site on every node",
+        "[overlays.static-site]\nfolder = \"sites\"\nhosts = [\"www.example.org\", \"blog.example.org\"]\nissuer = \"default\"\n\
+         every-node = true\naccess-log = true\n[overlays.cert-manager]\n",
+    ),
+    (
+        "subsonic with a NAS",
+        "[overlays.subsonic]\nhost = \"music.example.org\"\nissuer = \"default\"\nnfs-server = \"nas.home.lan\"\n\
+         nfs-path = \"/volume1/music\"\n[overlays.cert-manager]\n",
+>>>>>>> 05a7277 (docs: folders of the user's in images, and what overlays share)
     ),
     (
         "traefik-config with all that it has",
         "[overlays.traefik-config]\nredirect = true\ndashboard = \"traefik.home.lan\"\ndefault-certificate = \"home-tls\"\n\
          gateway-api = true\naccess-log = \"json\"\n",
+    ),
+    (
+        "wordpress with a certificate",
+        "[overlays.wordpress]\nhost = \"blog.example.org\"\nissuer = \"default\"\nadmin-email = \"kim@example.org\"\n\
+         [overlays.cert-manager]\n",
     ),
     ("tunnel by inlets", "[overlays.tunnel]\nkind = \"inlets\"\nserver = \"2001:db8::1\"\nlicense = \"l\"\n"),
 ];
