@@ -209,15 +209,21 @@ fn a_folder_of_the_users_goes_onto_the_node_byte_by_byte() {
         "[overlays.static-site]\nfolder = \"sites\"\nhosts = [\"www.example.org\"]\nnode = \"lab-2\"\n",
     );
     let file = dir.path().join("cluster.toml");
-    let text = fs::read_to_string(&file).unwrap();
-    fs::write(&file, format!("{text}\n[[nodes]]\nname = \"lab-2\"\nrole = \"agent\"\nboard = \"cm4\"\n")).unwrap();
+    let text = fs::read_to_string(&file)
+        .unwrap()
+        .replace("name = \"lab\"", "name = \"lab\"\napi = \"lab.home.lan\"");
+    fs::write(&file, format!("{text}\n[[nodes]]\nname = \"lab-2\"\nrole = \"agent\"\nboard = \"cm4\"\n"))
+        .unwrap();
 
     const PLACE: &str = "/var/lib/hcimage/overlays/static-site/sites";
     let plan = succeed(&mut asked(dir.path(), &["plan"]));
     let mib = format!("{}.{} MiB", size >> 20, (size * 10 >> 20) % 10);
     assert!(plan.contains(&format!("{PLACE} with 3004 files ({mib}) on lab-2")), "{plan}");
     assert!(plan.contains(&format!("{PLACE}  write files: 3004 ({mib}): overlay static-site")), "{plan}");
-    assert!(!plan.contains("posts/") && !plan.contains("page 7"), "names and contents of thousands are not shown");
+    assert!(
+        !plan.contains("posts/") && !plan.contains("page 7"),
+        "names and contents of thousands are not shown"
+    );
     assert_eq!(plan.matches("write files").count(), 1, "one node has it");
 
     succeed(&mut asked(dir.path(), &["build"]));
@@ -227,7 +233,12 @@ fn a_folder_of_the_users_goes_onto_the_node_byte_by_byte() {
     fs::create_dir(&copied).unwrap();
     debugfs(&second, &format!("rdump {PLACE}/www.example.org {}", copied.display()));
     fs::remove_dir_all(site.join(".git")).unwrap();
-    let same = std::process::Command::new("diff").arg("-r").arg(&site).arg(copied.join("www.example.org")).output().unwrap();
+    let same = std::process::Command::new("diff")
+        .arg("-r")
+        .arg(&site)
+        .arg(copied.join("www.example.org"))
+        .output()
+        .unwrap();
     assert!(same.status.success(), "{}", String::from_utf8_lossy(&same.stdout));
     for (path, words) in [
         ("www.example.org/index.html", ["Mode:  0644", "User:     0   Group:     0"]),
@@ -245,18 +256,33 @@ fn a_folder_of_the_users_goes_onto_the_node_byte_by_byte() {
     }
 
     succeed(&mut asked(dir.path(), &["build", "--output", "again"]));
-    assert!(fs::read(&second).unwrap() == fs::read(dir.path().join("again/lab-2.img")).unwrap(), "a rebuild is the same");
+    assert!(
+        fs::read(&second).unwrap() == fs::read(dir.path().join("again/lab-2.img")).unwrap(),
+        "a rebuild is the same"
+    );
 
     std::os::unix::fs::symlink("/etc/passwd", site.join("link")).unwrap();
-    fail(&mut asked(dir.path(), &["build", "--overwrite"]), 2, &["cluster.toml:5:10", "sites/www.example.org/link is a link"]);
+    fail(
+        &mut asked(dir.path(), &["build", "--overwrite"]),
+        2,
+        &["cluster.toml:6:10", "sites/www.example.org/link is a link"],
+    );
     fs::remove_file(site.join("link")).unwrap();
     // What lies elsewhere is taken, and said.
     fs::rename(dir.path().join("sites"), dir.path().join("project-sites")).unwrap();
     let project = dir.path().join("project");
     fs::create_dir(&project).unwrap();
-    fs::write(project.join("cluster.toml"), fs::read_to_string(&file).unwrap().replace("\"sites\"", "\"../project-sites\"")).unwrap();
+    fs::write(
+        project.join("cluster.toml"),
+        fs::read_to_string(&file).unwrap().replace("\"sites\"", "\"../project-sites\""),
+    )
+    .unwrap();
     let said = succeed_loudly(hcimage(&project).args(["overlays", "render"]));
-    assert!(said.stderr.contains("../project-sites is outside of the project's directory"), "{}", said.stderr);
+    assert!(
+        said.stderr.contains("../project-sites is outside of the project's directory"),
+        "{}",
+        said.stderr
+    );
 }
 
 #[test]

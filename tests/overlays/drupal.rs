@@ -8,7 +8,8 @@ use std::process::Command;
 
 use yaml_rust2::Yaml;
 
-use super::programs::{Running, files, object, objects, php, to_log, until};
+use super::ONE;
+use super::programs::{Running, object, objects, php, to_log, until, volume};
 
 const TABLES: &str = "[overlays.drupal]\nhost = \"www.example.org\"\nmore-hosts = [\"home.lan\"]\nadmin-email = \"kim@example.org\"\n";
 
@@ -19,8 +20,8 @@ struct Pod {
 
 impl Pod {
     fn new() -> Self {
-        let (dir, objects) = (tempfile::tempdir().unwrap(), objects(TABLES, "hunter2"));
-        files(&objects, "scripts", &dir.path().join("scripts"));
+        let (dir, objects) = (tempfile::tempdir().unwrap(), objects(TABLES, ONE, |_| "hunter2".to_owned()));
+        volume(object(&objects, "ConfigMap", "scripts"), "data", &dir.path().join("scripts"));
         for (file, text) in [
             ("sites/default/default.settings.php", "<?php"),
             ("sites/default/default.services.yml", "parameters: {}\n"),

@@ -24,7 +24,6 @@ mod servers;
 mod smtp_relay;
 mod static_site;
 mod subsonic;
-mod web;
 mod wordpress;
 
 use clusters::{FOUR, ONE, load, table};

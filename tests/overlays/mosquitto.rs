@@ -7,9 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use hcimage_testkit::unpacked;
 
-use super::programs::{
-    Running, busybox, files, free_port, is_root, object, objects, to_log, until, wait_for,
-};
+use super::programs::{Running, busybox, free_port, is_root, object, objects, to_log, until, wait_for};
 use super::{ONE, load};
 
 const TABLES: &str = "[overlays.mosquitto]\nhost = \"localhost\"\nissuer = \"lab\"\npacket-limit-kib = 64\n\
@@ -40,8 +38,8 @@ struct Broker {
 impl Broker {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let objects = objects(TABLES, PASSWORD);
-        files(&objects, "mosquitto", &dir.path().join("config"));
+        let objects = objects(TABLES, ONE, |_| PASSWORD.to_owned());
+        volume(object(&objects, "ConfigMap", "mosquitto"), "data", &dir.path().join("config"));
         for folder in ["run", "data", "tls", "secrets"] {
             fs::create_dir(dir.path().join(folder)).unwrap();
         }

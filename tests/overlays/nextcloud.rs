@@ -3,13 +3,12 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use yaml_rust2::Yaml;
 
 use super::ONE;
-use super::programs::{self, Running, container, free_port, object, program, texts, wait_for};
-use super::web::MariaDb;
+use super::programs::{self, Running, container, free_port, is_root, object, program, texts, wait_for};
 
 const TABLES: &str = "[overlays.nextcloud]\nhost = \"cloud.example.org\"\nmore-hosts = [\"cloud.home.lan\"]\nphone-region = \"DE\"\n";
 
@@ -23,11 +22,75 @@ fn objects(secret: &str) -> Vec<Yaml> {
 fn a_real_mariadb_takes_its_arguments_and_the_probe_tells_when_it_answers() {
     let objects = objects("hunter2");
     let mariadb = container(&objects, "Deployment", "db", "mariadb");
-    let server = MariaDb::start(&texts(&mariadb["args"]), "");
+    let packages = [
+        "mariadb-server-core",
+        "mariadb-client-core",
+        "mariadb-client",
+        "mariadb-server",
+        "liburing2",
+        "libaio1",
+        "libsnappy1v5",
+        "liblz4-1",
+        "libncurses6",
+        "libtinfo6",
+        "libedit2",
+        "libbsd0",
+        "libmd0",
+        "libpmem1",
+        "libdaxctl1",
+        "libndctl6",
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    fs::create_dir(&data).unwrap();
+    let (mut server, root) = program(&packages, "usr/sbin/mariadbd");
+    let share = format!("--lc-messages-dir={}", root.join("usr/share/mysql").display());
+    let common = ["--no-defaults".to_owned(), format!("--datadir={}", data.display()), share];
+    // As the image's entry script does it before the first start: a server that fills the directory and ends.
+    let (mut bootstrap, _) = program(&packages, "usr/sbin/mariadbd");
+    let tables = ["mysql_system_tables.sql", "mysql_system_tables_data.sql"];
+    let mut sql = "CREATE DATABASE mysql;\nUSE mysql;\n".to_owned();
+    for file in tables {
+        sql.push_str(&fs::read_to_string(root.join("usr/share/mysql").join(file)).unwrap());
+    }
+    let input = dir.path().join("bootstrap.sql");
+    fs::write(&input, sql).unwrap();
+    let log = dir.path().join("log");
+    let to_log = || Stdio::from(fs::File::options().create(true).append(true).open(&log).unwrap());
+    let as_root = is_root().then(|| "--user=root".to_owned());
+    let made = bootstrap
+        .args(&common)
+        .args(&as_root)
+        .args(["--bootstrap", "--skip-grant-tables"])
+        .stdin(fs::File::open(&input).unwrap())
+        .stderr(to_log())
+        .status()
+        .unwrap();
+    assert!(made.success(), "{}", fs::read_to_string(&log).unwrap());
+
+    let port = free_port();
+    let socket = dir.path().join("socket");
+    let child = server
+        .args(&common)
+        .args(&as_root)
+        .args(texts(&mariadb["args"]))
+        .args([
+            format!("--port={port}"),
+            "--bind-address=127.0.0.1".to_owned(),
+            format!("--socket={}", socket.display()),
+        ])
+        .stderr(to_log())
+        .spawn()
+        .unwrap();
+    let _running = Running(child);
+    wait_for(port, &log);
     let probe = texts(&mariadb["readinessProbe"]["exec"]["command"]);
     assert_eq!(probe[0], "mariadb-admin");
-    let ask = |port: u16| MariaDb::admin().args(&probe[1..]).arg(format!("--port={port}")).output().unwrap();
-    assert!(ask(server.port).status.success(), "{:?}", ask(server.port));
+    let ask = |port: u16| {
+        let (mut admin, _) = program(&packages, "usr/bin/mariadb-admin");
+        admin.arg("--no-defaults").args(&probe[1..]).arg(format!("--port={port}")).output().unwrap()
+    };
+    assert!(ask(port).status.success(), "{:?}", ask(port));
     assert!(!ask(free_port()).status.success(), "nobody listens there");
 }
 

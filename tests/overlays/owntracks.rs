@@ -3,134 +3,41 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use hcimage_testkit::unpacked;
-
-use super::programs::{Running, files, free_port, is_root, object, objects, to_log, until, wait_for};
+use super::programs::{Running, object, objects, to_log, until, volume};
+use super::servers::Postgres;
 use super::{ONE, load};
 
-const TABLES: &str = "[overlays.owntracks]\nhost = \"tracks.example.org\"\nuser = \"kim\"\npostgresql = true\ndb-password = \"hunter3\"\n\
+const TABLES: &str = "[overlays.owntracks]\nhost = \"tracks.example.org\"\nuser = \"kim\"\npostgresql = true\ndb-host = \"db.home.lan\"\ndb-password = \"hunter3\"\n\
      more-users = \"lee:$2y$05$abc\"\n";
 
-const PACKAGES: [&str; 7] =
-    ["postgresql-15", "postgresql-client-15", "libpq5", "libxml2", "libicu72", "libldap-2.5-0", "libsasl2-2"];
+const PASSWORD: &str = "hunter3";
 
-/// A server in a folder.
-struct Database {
+/// A Recorder's folder, and a database.
+struct Rows {
     dir: tempfile::TempDir,
-    port: u16,
+    database: Postgres,
+    _of_database: tempfile::TempDir,
 }
 
-impl Database {
-    /// One that runs, with a database and its account.
-    fn start() -> (Self, Running) {
-        let database = Self { dir: tempfile::tempdir().unwrap(), port: free_port() };
-        // PostgreSQL does not run as root, and nobody else may read the packages' place.
-        let mut copy = Command::new("cp");
-        let copied = copy.arg("-a").arg(unpacked::packages(&PACKAGES)).arg(database.path("root"));
-        assert!(run(copied).0);
-        if is_root() {
-            let mut given = Command::new("chown");
-            assert!(run(given.args(["-R", "65534:65534"]).arg(database.dir.path())).0);
-        }
-        let made = run(database
-            .program("initdb")
-            .args(["--auth=trust", "--username=admin", "-D"])
-            .arg(database.path("data")));
-        assert!(made.0, "{}", made.1);
-        let running = database.serve();
-        for sql in ["CREATE ROLE owntracks LOGIN", "CREATE DATABASE owntracks OWNER owntracks"] {
-            let made = database.asked("admin", "postgres", sql);
-            assert!(made.0, "{}", made.1);
-        }
-        (database, running)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn bin(&self) -> PathBuf {
-        self.path("root/usr/lib/postgresql/15/bin")
-    }
-
-    fn libraries(&self) -> String {
-        unpacked::libraries(&self.path("root"))
-    }
-
-    /// One of its programs, as nobody where the test is root.
-    fn program(&self, name: &str) -> Command {
-        let program = self.bin().join(name);
-        let mut command = match is_root() {
-            true => {
-                let mut command = Command::new("setpriv");
-                command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program);
-                command
-            }
-            false => Command::new(program),
-        };
-        command.env("LD_LIBRARY_PATH", self.libraries());
-        command
-    }
-
-    /// Serves what is in the folder, also where it was killed before.
-    fn serve(&self) -> Running {
-        let _ = fs::remove_file(self.path("data/postmaster.pid"));
-        let mut server = self.program("postgres");
-        let child = server
-            .arg("-D")
-            .arg(self.path("data"))
-            .args(["-p", &self.port.to_string(), "-h", "127.0.0.1", "-c", "jit=off", "-k"])
-            .arg(self.dir.path())
-            .stdout(to_log(&self.path("log")))
-            .stderr(to_log(&self.path("log")))
-            .spawn()
-            .unwrap();
-        let running = Running(child);
-        wait_for(self.port, &self.path("log"));
-        until("it starts", || self.log(), || self.asked("admin", "postgres", "SELECT 1").0);
-        running
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.path("log")).unwrap_or_default()
-    }
-
-    fn asked(&self, user: &str, database: &str, sql: &str) -> (bool, String) {
-        let mut psql = Command::new(self.bin().join("psql"));
-        psql.env("LD_LIBRARY_PATH", self.libraries());
-        psql.args(["-X", "-At", "-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", user, "-d", database]);
-        run(psql.args(["-c", sql]))
-    }
-}
-
-fn run(command: &mut Command) -> (bool, String) {
-    let said = command.output().unwrap();
-    let all = format!("{}{}", String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
-    (said.status.success(), all.trim().to_owned())
-}
-
-/// A Recorder's folder, and the script that reads it.
-struct Rows<'a> {
-    dir: tempfile::TempDir,
-    database: &'a Database,
-}
-
-impl<'a> Rows<'a> {
-    fn new(database: &'a Database) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        files(&objects(TABLES, "hunter2"), "rows", &dir.path().join("scripts"));
+impl Rows {
+    fn new() -> Self {
+        let (dir, of_database) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let objects = objects(TABLES, ONE, |_| "hunter2".to_owned());
+        volume(object(&objects, "ConfigMap", "rows"), "data", &dir.path().join("scripts"));
         fs::create_dir(dir.path().join("run")).unwrap();
-        Self { dir, database }
+        let database = Postgres::start(of_database.path(), "owntracks", "owntracks", PASSWORD);
+        Self { dir, database, _of_database: of_database }
     }
 
     fn start(&self) -> Running {
+        let (clients, libraries) = self.database.clients();
         let child = Command::new("/bin/sh")
             .arg(self.dir.path().join("scripts/rows.sh"))
-            .env("PATH", format!("{}:{}", self.database.bin().display(), std::env::var("PATH").unwrap()))
-            .env("LD_LIBRARY_PATH", self.database.libraries())
+            .env("PATH", format!("{}:{}", clients.display(), std::env::var("PATH").unwrap()))
+            .env("LD_LIBRARY_PATH", libraries)
             .env("STORE", self.dir.path().join("store"))
             .env("SCRIPTS", self.dir.path().join("scripts"))
             .env("RUN", self.dir.path().join("run"))
@@ -139,6 +46,7 @@ impl<'a> Rows<'a> {
             .env("PGPORT", self.database.port.to_string())
             .env("PGDATABASE", "owntracks")
             .env("PGUSER", "owntracks")
+            .env("PGPASSWORD", PASSWORD)
             .stdout(to_log(&self.dir.path().join("log")))
             .stderr(to_log(&self.dir.path().join("log")))
             .spawn()
@@ -154,9 +62,14 @@ impl<'a> Rows<'a> {
         file.unwrap().write_all(bytes).unwrap();
     }
 
+    fn asked(&self, sql: &str) -> String {
+        let said = self.database.psql("owntracks", PASSWORD, "owntracks", sql);
+        said.unwrap_or_else(|error| error).trim().to_owned()
+    }
+
     fn rows(&self) -> String {
         let sql = "SELECT account, device, extract(epoch FROM at)::bigint, lat, lon, battery FROM locations ORDER BY 1, 2, 3";
-        self.database.asked("owntracks", "owntracks", sql).1
+        self.asked(sql)
     }
 
     fn wait(&self, rows: &str) {
@@ -177,8 +90,7 @@ fn location(at: u32, more: &str) -> Vec<u8> {
 
 #[test]
 fn each_location_becomes_one_row_whatever_is_cut_off_and_whatever_a_phone_sends() {
-    let (database, _server) = Database::start();
-    let rows = Rows::new(&database);
+    let rows = Rows::new();
     let mut script = rows.start();
     rows.write("kim/phone", &location(1_764_300_001, ",\"batt\":80,\"t\":\"\\\\.\""));
     // Twice, as a broker sends it again.
@@ -236,35 +148,36 @@ fn each_location_becomes_one_row_whatever_is_cut_off_and_whatever_a_phone_sends(
     let all = format!("{kim}\n{fifth}\n{sixth}\n{lee}\n{lee_second}\n{lee_third}");
     rows.wait(&all);
     let read = "SELECT count(*) FROM owntracks_files WHERE bytes > 0";
-    assert_eq!(database.asked("owntracks", "owntracks", read).1, "2");
+    assert_eq!(rows.asked(read), "2");
 }
 
 #[test]
 fn rows_come_once_a_database_that_was_away_is_back() {
-    let (database, server) = Database::start();
-    let rows = Rows::new(&database);
+    let mut rows = Rows::new();
     let _script = rows.start();
     rows.write("kim/phone", &location(1_764_300_001, ""));
     rows.wait("kim|phone|1764300001|51.5|-0.25|");
-    // Killed, and not ended.
-    drop(server);
+    // As the power going would end it.
+    rows.database.kill();
     rows.write("kim/phone", &location(1_764_300_002, ""));
     let log = || fs::read_to_string(rows.dir.path().join("log")).unwrap();
     until("it tries again", log, || log().contains("trying again"));
-    let _server = database.serve();
+    rows.database.serve();
     rows.wait("kim|phone|1764300001|51.5|-0.25|\nkim|phone|1764300002|51.5|-0.25|");
 }
 
 #[test]
 fn accounts_are_hashed_and_what_is_missing_is_said() {
-    let objects = objects(TABLES, "hunter2");
+    let objects = objects(TABLES, ONE, |_| "hunter2".to_owned());
     let users = object(&objects, "Secret", "users")["stringData"]["users"].as_str().unwrap();
     let lines: Vec<&str> = users.lines().collect();
     assert!(lines[0].starts_with("kim:$2y$") && lines[1] == "lee:$2y$05$abc", "{users}");
     assert!(!users.contains("hunter2"));
     for (more, words) in [
         ("mqtt = true", "broker-password is missing"),
-        ("postgresql = true", "db-password is missing"),
+        ("postgresql = true\ndb-host = \"db.home.lan\"", "db-password is missing"),
+        ("postgresql = true", "no Secret owntracks/postgresql"),
+        ("db-host = \"db.home.lan\"", "db-host is for postgresql"),
         ("mqtt = false\nbroker = \"not a host\"", "not a host"),
     ] {
         let tables = format!("[overlays.owntracks]\nhost = \"tracks.example.org\"\nuser = \"kim\"\n{more}\n");

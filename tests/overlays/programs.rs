@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -112,6 +113,50 @@ pub(crate) fn wait_for(port: u16, log: &Path) {
 
 pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// PHP of Debian as `php` in the folder `dir`, without the settings of any system, as both images have its extensions.
+pub(crate) fn php(dir: &Path) -> PathBuf {
+    const EXTENSIONS: [&str; 12] = [
+        "mysqlnd",
+        "mysqli",
+        "pdo",
+        "pdo_mysql",
+        "tokenizer",
+        "ctype",
+        "iconv",
+        "dom",
+        "simplexml",
+        "xml",
+        "fileinfo",
+        "mbstring",
+    ];
+    let root = unpacked::packages(&[
+        "php8.2-cli",
+        "php8.2-common",
+        "php8.2-mysql",
+        "php8.2-xml",
+        "php8.2-mbstring",
+        "libargon2-1",
+        "libsodium23",
+        "libpcre2-8-0",
+        "libedit2",
+        "libbsd0",
+        "libmd0",
+        "libonig5",
+        "libxml2",
+    ]);
+    let loaded: String = EXTENSIONS.iter().map(|name| format!(" -d extension={name}")).collect();
+    let (place, libraries) = (root.display(), unpacked::libraries(&root));
+    let text = format!(
+        "#!/bin/sh\nexport LD_LIBRARY_PATH={libraries}\n\
+         exec {place}/usr/bin/php8.2 -n -d extension_dir={place}/usr/lib/php/20220829{loaded} \"$@\"\n"
+    );
+    fs::create_dir_all(dir).unwrap();
+    let path = dir.join("php");
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
 }
 
 pub(crate) fn is_root() -> bool {

@@ -214,7 +214,8 @@ impl MariaDb {
 pub(crate) struct Postgres {
     pub(crate) port: u16,
     programs: Programs,
-    _running: Running,
+    dir: PathBuf,
+    running: Option<Running>,
 }
 
 impl Postgres {
@@ -239,17 +240,29 @@ impl Postgres {
         ]);
         init.arg("--locale=C").arg("--pwfile").arg(&secret);
         assert!(init.status().unwrap().success(), "{}", fs::read_to_string(&log).unwrap());
-        let port = free_port();
-        let mut server = programs.server("usr/lib/postgresql/15/bin/postgres");
-        log_to(&mut server, &log);
-        server.arg("-D").arg(&data).args(["-h", "127.0.0.1", "-p", &port.to_string(), "-k"]).arg(&data);
-        let running = Running(server.spawn().unwrap());
-        wait_for_port(port, &log);
-        let made = Self { port, programs, _running: running };
+        let mut made = Self { port: free_port(), programs, dir: dir.to_owned(), running: None };
+        made.serve();
         let ask = || made.psql(user, password, "postgres", &format!("CREATE DATABASE {database}"));
         // It answers before it is ready.
         wait(|| ask().is_ok(), &log);
         made
+    }
+
+    /// Starts it, again where it was killed.
+    pub(crate) fn serve(&mut self) {
+        let (data, log) = (self.dir.join("data"), self.dir.join("log"));
+        let mut server = self.programs.server("usr/lib/postgresql/15/bin/postgres");
+        log_to(&mut server, &log);
+        server.arg("-D").arg(&data).args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-k"]).arg(&data);
+        self.running = Some(Running(server.spawn().unwrap()));
+        wait_for_port(self.port, &log);
+    }
+
+    /// Ends it as the power going would.
+    pub(crate) fn kill(&mut self) {
+        self.running = None;
+        // Of a process that is no more; another may have its number by now.
+        let _ = fs::remove_file(self.dir.join("data/postmaster.pid"));
     }
 
     pub(crate) fn psql(

@@ -63,10 +63,11 @@ impl Site {
         fs::create_dir(dir.path().join("tmp")).unwrap();
         let (port, conf, log) = (free_port(), dir.path().join("nginx.conf"), dir.path().join("log"));
         let at = |path: PathBuf| path.display().to_string();
-        let text = object(&objects(tables, ""), "ConfigMap", "nginx")["data"]["nginx.conf"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+        let text =
+            object(&objects(tables, ONE, |_| String::new()), "ConfigMap", "nginx")["data"]["nginx.conf"]
+                .as_str()
+                .unwrap()
+                .to_owned();
         let text = text
             .replace(" /tmp/", &format!(" {}/", at(dir.path().join("tmp"))))
             .replace("/etc/nginx/mime.types", &at(root.join("etc/nginx/mime.types")))

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use super::programs::{busybox, files, free_port, objects};
+use super::programs::{busybox, free_port, object, objects, volume};
 use super::{ONE, load};
 
 const TABLES: &str = "[overlays.subsonic]\nhost = \"music.example.org\"\n";
@@ -20,7 +20,8 @@ impl Seed {
     /// `first` is what the played Navidrome does before anything else.
     fn new(first: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        files(&objects(TABLES, "x"), "seed", dir.path());
+        let objects = objects(TABLES, ONE, |_| "x".to_owned());
+        volume(object(&objects, "ConfigMap", "seed"), "data", dir.path());
         let navidrome = format!(
             "#!/bin/sh\n{first}\n[ \"$ND_LOGLEVEL\" = error ] || echo \"Creating initial admin user $ND_DEVAUTOCREATEADMINPASSWORD\"\n\
              [ -e $ND_DATAFOLDER/users ] || echo \"admin:$ND_DEVAUTOCREATEADMINPASSWORD\" >> $ND_DATAFOLDER/users\n\

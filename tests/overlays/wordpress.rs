@@ -8,9 +8,11 @@ use std::process::{Command, Output};
 use hcimage_testkit::unpacked;
 use yaml_rust2::Yaml;
 
+use super::ONE;
 use super::programs::{
-    MariaDb, Running, container, files, free_port, objects, php, texts, to_log, until, variable, wait_for,
+    Running, container, free_port, object, objects, php, to_log, until, variable, volume, wait_for,
 };
+use super::servers::MariaDb;
 
 const TABLES: &str = "[overlays.wordpress]\nhost = \"blog.example.org\"\nissuer = \"lab\"\nadmin-email = \"kim@example.org\"\n\
      title = \"Kim's \\\"garden\\\" $HOME\"\nupload-limit-mib = 100\n";
@@ -49,8 +51,8 @@ struct Pod {
 
 impl Pod {
     fn new() -> Self {
-        let (dir, objects) = (tempfile::tempdir().unwrap(), objects(TABLES, PASSWORD));
-        files(&objects, "scripts", &dir.path().join("scripts"));
+        let (dir, objects) = (tempfile::tempdir().unwrap(), objects(TABLES, ONE, |_| PASSWORD.to_owned()));
+        volume(object(&objects, "ConfigMap", "scripts"), "data", &dir.path().join("scripts"));
         for folder in ["html", "state", "secrets"] {
             fs::create_dir(dir.path().join(folder)).unwrap();
         }
@@ -66,7 +68,7 @@ impl Pod {
 
     /// A program with the variables of the container `jobs`, but for places.
     fn command(&self, program: &str, port: u16) -> Command {
-        let jobs = container(&self.objects, "wordpress", "jobs");
+        let jobs = container(&self.objects, "Deployment", "wordpress", "jobs");
         let mut command = Command::new(program);
         for variable in jobs["env"].as_vec().unwrap() {
             command.env(variable["name"].as_str().unwrap(), variable["value"].as_str().unwrap());
@@ -148,13 +150,8 @@ fn it_is_installed_once_the_database_is_there_and_the_administrator_logs_in() {
     assert!(away.status.success(), "a control: if it says that it failed, the file is not needed: {away:?}");
     assert!(!pod.path("state/installed").exists());
 
-    let database = MariaDb::start(
-        &texts(&container(&pod.objects, "db", "mariadb")["args"]),
-        &format!(
-            "CREATE DATABASE wordpress;\nCREATE USER wordpress@'%' IDENTIFIED BY '{PASSWORD}';\n\
-             GRANT ALL ON wordpress.* TO wordpress@'%';\n"
-        ),
-    );
+    let of_database = tempfile::tempdir().unwrap();
+    let database = MariaDb::start(of_database.path(), "wordpress", "wordpress", PASSWORD);
     let log = pod.path("log");
     let said = || fs::read_to_string(&log).unwrap_or_default();
     let mut jobs = pod.command("/bin/sh", database.port);
@@ -230,15 +227,18 @@ fn limits_of_the_cluster_file_are_those_of_php() {
         assert_eq!(asked(name), value, "{name}");
     }
     let extra =
-        variable(container(&pod.objects, "wordpress", "wordpress"), "WORDPRESS_CONFIG_EXTRA").to_owned();
+        variable(container(&pod.objects, "Deployment", "wordpress", "wordpress"), "WORDPRESS_CONFIG_EXTRA")
+            .to_owned();
     for (tables, words) in
         [("", "define('WP_HOME', 'https://blog.example.org');"), ("", "define('DISABLE_WP_CRON', true);")]
     {
         assert!(extra.contains(words), "{tables}: {extra}");
     }
     let tunnel = TABLES.replace("issuer = \"lab\"", "https = true");
-    let objects = objects(&tunnel, PASSWORD);
-    let extra = variable(container(&objects, "wordpress", "wordpress"), "WORDPRESS_CONFIG_EXTRA").to_owned();
+    let objects = objects(&tunnel, ONE, |_| PASSWORD.to_owned());
+    let extra =
+        variable(container(&objects, "Deployment", "wordpress", "wordpress"), "WORDPRESS_CONFIG_EXTRA")
+            .to_owned();
     assert!(extra.contains("$_SERVER['HTTPS'] = 'on';"), "{extra}");
     fs::write(pod.path("extra.php"), format!("<?php\n{extra}")).unwrap();
     let said = pod.command("php", 1).arg("-l").arg(pod.path("extra.php")).output().unwrap();

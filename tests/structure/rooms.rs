@@ -109,7 +109,10 @@ pub(crate) const BUILDER: &[Room] = &[
     },
     Room { name: "images", uses: &["arch", "exit_class", "interrupt", "local_file", "value", "source"] },
     Room { name: "charts", uses: &["exit_class", "interrupt", "local_file", "value", "source", "images"] },
-    Room { name: "overlays", uses: &["disk", "exit_class", "local_file", "value", "formats", "source", "charts"] },
+    Room {
+        name: "overlays",
+        uses: &["disk", "exit_class", "local_file", "value", "formats", "source", "charts"],
+    },
     Room { name: "fs::ext4::error", uses: &["fs"] },
     Room { name: "fs::ext4::layout", uses: &["fs"] },
     Room { name: "fs::fat", uses: &["disk", "fs"] },

@@ -15,7 +15,7 @@ use crate::formats::helm_chart;
 use crate::value::DnsLabel;
 
 use super::active::{ActiveOverlay, objects};
-use super::needs::Needs;
+use super::needs::{NeededFolder, Needs};
 
 /// Where records are.
 pub const NAMESPACE: &str = "kube-system";
@@ -209,6 +209,10 @@ fn host_lines(needs: &Needs) -> Vec<String> {
     }
     for dir in &needs.dirs {
         lines.push(format!("folder {} of {}:{}, mode {}", folder(dir), dir.uid, dir.gid, dir.mode));
+    }
+    for NeededFolder { path, node, .. } in &needs.folders {
+        let node = node.as_ref().map_or_else(|| "every node".to_owned(), ToString::to_string);
+        lines.push(format!("files of yours in {path} on {node}"));
     }
     lines.extend(needs.disable.iter().map(|component| format!("k3s without {component}")));
     lines.extend(needs.flannel_backend.iter().map(|backend| format!("k3s with flannel-backend = {backend}")));

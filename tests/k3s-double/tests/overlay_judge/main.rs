@@ -140,7 +140,8 @@ const CHOICES: &[(&str, &str)] = &[
 =======
         "owntracks with a broker and rows",
         "[overlays.owntracks]\nhost = \"tracks.example.org\"\nuser = \"kim\"\nissuer = \"default\"\nmqtt = true\n\
-         broker-password = \"x\"\npostgresql = true\ndb-password = \"y\"\n[overlays.cert-manager]\n[overlays.mosquitto]\n",
+         broker-password = \"x\"\npostgresql = true\n[overlays.cert-manager]\n[overlays.mosquitto]\n\
+         [overlays.postgresql]\ndatabases = [\"owntracks\"]\nmake-namespaces = false\n",
     ),
     (
         "static-site on every node",
