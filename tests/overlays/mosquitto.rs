@@ -7,7 +7,9 @@ use std::process::{Command, Output, Stdio};
 
 use hcimage_testkit::unpacked;
 
-use super::programs::{Running, busybox, free_port, is_root, object, objects, to_log, until, wait_for};
+use super::programs::{
+    Running, busybox, free_port, is_root, object, objects, to_log, until, volume, wait_for,
+};
 use super::{ONE, load};
 
 const TABLES: &str = "[overlays.mosquitto]\nhost = \"localhost\"\nissuer = \"lab\"\npacket-limit-kib = 64\n\
