@@ -217,7 +217,7 @@ fn a_folder_of_the_users_goes_onto_the_node_byte_by_byte() {
 
     const PLACE: &str = "/var/lib/hcimage/overlays/static-site/sites";
     let plan = succeed(&mut asked(dir.path(), &["plan"]));
-    let mib = format!("{}.{} MiB", size >> 20, (size * 10 >> 20) % 10);
+    let mib = format!("{}.{} MiB", size >> 20, ((size * 10) >> 20) % 10);
     assert!(plan.contains(&format!("{PLACE} with 3004 files ({mib}) on lab-2")), "{plan}");
     assert!(plan.contains(&format!("{PLACE}  write files: 3004 ({mib}): overlay static-site")), "{plan}");
     assert!(

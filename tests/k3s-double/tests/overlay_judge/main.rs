@@ -121,7 +121,6 @@ const CHOICES: &[(&str, &str)] = &[
         "[overlays.nfs]\nserver = \"nas.home.lan\"\npath = \"/volume1/k\"\ndefault-class = true\nroot-squash = true\n",
     ),
     (
-<<<<<<< HEAD
         "object-store with a certificate",
         "[overlays.object-store]\nbuckets = [\"backups\"]\nhost = \"s3.home.lan\"\nissuer = \"default\"\n[overlays.cert-manager]\n",
     ),
@@ -137,7 +136,8 @@ const CHOICES: &[(&str, &str)] = &[
     (
         "rook with one disk and a file system",
         "[overlays.rook]\ndevices = [\"pi-1:/dev/disk/by-id/one\"]\ncopies = 1\nfilesystem = true\ndefault-class = true\n",
-=======
+    ),
+    (
         "owntracks with a broker and rows",
         "[overlays.owntracks]\nhost = \"tracks.example.org\"\nuser = \"kim\"\nissuer = \"default\"\nmqtt = true\n\
          broker-password = \"x\"\npostgresql = true\n[overlays.cert-manager]\n[overlays.mosquitto]\n\
@@ -152,7 +152,6 @@ const CHOICES: &[(&str, &str)] = &[
         "subsonic with a NAS",
         "[overlays.subsonic]\nhost = \"music.example.org\"\nissuer = \"default\"\nnfs-server = \"nas.home.lan\"\n\
          nfs-path = \"/volume1/music\"\n[overlays.cert-manager]\n",
->>>>>>> 05a7277 (docs: folders of the user's in images, and what overlays share)
     ),
     (
         "traefik-config with all that it has",
