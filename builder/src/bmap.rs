@@ -122,7 +122,8 @@ mod tests {
             ]
         );
         assert_eq!(pieces(0..0).count(), 0);
-        assert_eq!(pieces(8192..12_288).collect::<Vec<_>>(), [8192..12_288]);
+        let whole: Vec<_> = pieces(8192..12_288).collect();
+        assert_eq!((whole.len(), whole.first().cloned()), (1, Some(8192..12_288)));
     }
 
     #[test]
