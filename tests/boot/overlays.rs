@@ -6,6 +6,7 @@ use hcimage::run::Network;
 use hcimage_testkit::desk::pack;
 use hcimage_testkit::guest::{Guest, one_server};
 use hcimage_testkit::oci_layout::{Layout, Packed, multi, tar};
+use hcimage_testkit::proof::{OverlayLevel, Proof};
 use hcimage_testkit::registry::{LAYOUT_NAME, Registry};
 use hcimage_testkit::tools::debugfs;
 
@@ -46,6 +47,8 @@ const STORE: &str = "/var/lib/rancher/k3s/agent/containerd/k3s-double-images";
 
 #[test]
 fn applications_are_there_when_the_node_is_ready() {
+    let proofs = ["nextcloud", "dyndns", "cert-manager", "ingress-auth"]
+        .map(|overlay| Proof::of_overlay(OverlayLevel::Booted, overlay));
     let scratch = tempfile::tempdir().unwrap();
     let registry = Registry::start(&scratch.path().join("registry"), "", "");
     for (number, (_, name)) in IMAGES.iter().enumerate() {
@@ -104,4 +107,5 @@ fn applications_are_there_when_the_node_is_ready() {
         chart.contains("targetNamespace: cert-manager") && chart.contains("defaultIssuerName"),
         "{chart}"
     );
+    proofs.into_iter().for_each(Proof::holds);
 }

@@ -21,6 +21,7 @@ use super::servers::{
 };
 use super::{ONE, load};
 use hcimage_testkit::external_tool::user_namespaces;
+use hcimage_testkit::proof::{OverlayLevel, Proof};
 use hcimage_testkit::unpacked;
 
 const PACKAGES: [&str; 7] = [
@@ -363,6 +364,7 @@ stringData: {password: x}\n";
 
 #[test]
 fn all_is_lost_and_comes_back() {
+    let proof = Proof::of_overlay(OverlayLevel::Programs, "backup");
     let dir = tempfile::tempdir().unwrap();
     let (maria_dir, pg_dir) = (dir.path().join("maria"), dir.path().join("pg"));
     for one in [&maria_dir, &pg_dir] {
@@ -473,6 +475,7 @@ fn all_is_lost_and_comes_back() {
     let mut command = bench.job("restore");
     let (good, text) = said(command.env("FOLDERS", "nextclout"));
     assert!(!good && text.contains("the backup has no nextclout"), "{text}");
+    proof.holds();
 }
 
 #[test]

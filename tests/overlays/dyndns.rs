@@ -9,6 +9,7 @@ use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 
 use hcimage::formats::yaml_load;
+use hcimage_testkit::proof::{OverlayLevel, Proof};
 use hcimage_testkit::unpacked;
 
 use super::{ONE, load};
@@ -137,6 +138,7 @@ fn shells() -> Vec<Vec<PathBuf>> {
 
 #[test]
 fn an_address_is_sent_once_and_again_when_it_changes() {
+    let proof = Proof::of_overlay(OverlayLevel::Programs, "dyndns");
     for shell in shells() {
         let desk = Desk::new(&shell);
         let (good, said) = desk.run();
@@ -165,6 +167,7 @@ fn an_address_is_sent_once_and_again_when_it_changes() {
         fs::write(&last, "203").unwrap();
         assert!(desk.run().0);
     }
+    proof.holds();
 }
 
 #[test]

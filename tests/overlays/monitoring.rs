@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use hcimage::formats::yaml_load;
 use hcimage::overlays::SecretValues;
 use hcimage::value::Secret;
+use hcimage_testkit::proof::{OverlayLevel, Proof};
 use hcimage_testkit::tools::run;
 use hcimage_testkit::unpacked;
 use serde_json::{Value, json};
@@ -341,6 +342,7 @@ fn wait(what: &str, log: &Path, mut is_there: impl FnMut() -> bool) {
 
 #[test]
 fn a_real_alertmanager_sends_an_alert_by_mail_and_to_the_webhook_and_keeps_the_heartbeat() {
+    let proof = Proof::of_overlay(OverlayLevel::Programs, "monitoring");
     let (smtp, mails) = server(mail);
     let (http, hooks) = server(hook);
     let table = format!(
@@ -387,4 +389,5 @@ fn a_real_alertmanager_sends_an_alert_by_mail_and_to_the_webhook_and_keeps_the_h
     for silent in ["Watchdog", "InfoInhibitor"] {
         assert!(!mails.contains(silent) && !hooks.contains(silent), "{silent}: {mails}{hooks}");
     }
+    proof.holds();
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use hcimage_testkit::proof::{OverlayLevel, Proof};
 use hcimage_testkit::unpacked;
 
 use super::programs::{
@@ -170,6 +171,7 @@ fn shells() -> Vec<Vec<PathBuf>> {
 
 #[test]
 fn passwords_and_rules_hold_and_what_is_retained_outlives_a_restart() {
+    let proof = Proof::of_overlay(OverlayLevel::Programs, "mosquitto");
     for shell in shells() {
         let mut broker = Broker::new();
         broker.start(&shell);
@@ -203,6 +205,7 @@ fn passwords_and_rules_hold_and_what_is_retained_outlives_a_restart() {
         wait_for(broker.plain, &broker.path("log"));
         assert_eq!(broker.first(HOME, "sensors/door").as_deref(), Some("sensors/door shut"));
     }
+    proof.holds();
 }
 
 #[test]

@@ -9,6 +9,7 @@ use yaml_rust2::Yaml;
 
 use super::ONE;
 use super::programs::{self, Running, container, free_port, is_root, object, program, texts, wait_for};
+use hcimage_testkit::proof::{OverlayLevel, Proof};
 
 const TABLES: &str = "[overlays.nextcloud]\nhost = \"cloud.example.org\"\nmore-hosts = [\"cloud.home.lan\"]\nphone-region = \"DE\"\n";
 
@@ -20,6 +21,7 @@ fn objects(secret: &str) -> Vec<Yaml> {
 /// Debian's MariaDB is 10.11, one of those that Nextcloud supports; the image has 11.8.
 #[test]
 fn a_real_mariadb_takes_its_arguments_and_the_probe_tells_when_it_answers() {
+    let proof = Proof::of_overlay(OverlayLevel::Programs, "nextcloud");
     let objects = objects("hunter2");
     let mariadb = container(&objects, "Deployment", "db", "mariadb");
     let packages = [
@@ -92,6 +94,7 @@ fn a_real_mariadb_takes_its_arguments_and_the_probe_tells_when_it_answers() {
     };
     assert!(ask(port).status.success(), "{:?}", ask(port));
     assert!(!ask(free_port()).status.success(), "nobody listens there");
+    proof.holds();
 }
 
 #[test]

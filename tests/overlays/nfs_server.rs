@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use hcimage::cluster::Checked;
+use hcimage_testkit::proof::{OverlayLevel, Proof};
 
 use super::programs::{cluster, is_root, program};
 use super::{FOUR, ONE, load};
@@ -64,6 +65,7 @@ fn exported(exports: &str) -> String {
 
 #[test]
 fn a_real_exportfs_exports_the_data_disk_to_the_nodes_alone() {
+    let proof = Proof::of_overlay(OverlayLevel::Programs, "nfs-server");
     let checked = cluster("[overlays.nfs-server]\nnode = \"pi-2\"\n", FOUR);
     let table = exported(text(&checked, "/etc/exports.d/hcimage.exports", "pi-2"));
     assert_eq!(table.lines().count(), 4, "{table}");
@@ -81,6 +83,7 @@ fn a_real_exportfs_exports_the_data_disk_to_the_nodes_alone() {
     assert_eq!(table.lines().count(), 2, "{table}");
     assert!(table.contains("/k8s-data/nfs\t192.168.1.0/24(") && table.contains("\tfd00::/64("), "{table}");
     assert!(table.contains(",root_squash,") && !table.contains("no_root_squash"), "{table}");
+    proof.holds();
 }
 
 #[test]

@@ -10,6 +10,7 @@ use yaml_rust2::Yaml;
 
 use super::programs::{Running, container, object, objects, texts, volume};
 use super::{FOUR, ONE};
+use hcimage_testkit::proof::{OverlayLevel, Proof};
 
 /// Two digits for each name of a secret, as often as its form wants.
 fn secret(name: &str) -> String {
@@ -208,6 +209,7 @@ fn body(output: &Output) -> String {
 #[test]
 #[ignore = "needs a real Garage: make garage-test"]
 fn garage_three_servers_become_one_store_that_outlives_one_of_them() {
+    let proof = Proof::of_overlay(OverlayLevel::Programs, "object-store");
     let store = Store::new(91, &["pi-1", "pi-2", "pi-4"], FOUR, secret);
     // The first two come first, as on boards that are not equally fast.
     let (mut first, second) = (store.start(0), store.start(1));
@@ -270,6 +272,7 @@ fn garage_three_servers_become_one_store_that_outlives_one_of_them() {
         }
     }
     drop((first, second, third));
+    proof.holds();
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::process::Command;
 use super::programs::{Running, object, objects, to_log, until, volume};
 use super::servers::Postgres;
 use super::{ONE, load};
+use hcimage_testkit::proof::{OverlayLevel, Proof};
 
 const TABLES: &str = "[overlays.owntracks]\nhost = \"tracks.example.org\"\nuser = \"kim\"\npostgresql = true\ndb-host = \"db.home.lan\"\ndb-password = \"hunter3\"\n\
      more-users = \"lee:$2y$05$abc\"\n";
@@ -90,6 +91,7 @@ fn location(at: u32, more: &str) -> Vec<u8> {
 
 #[test]
 fn each_location_becomes_one_row_whatever_is_cut_off_and_whatever_a_phone_sends() {
+    let proof = Proof::of_overlay(OverlayLevel::Programs, "owntracks");
     let rows = Rows::new();
     let mut script = rows.start();
     rows.write("kim/phone", &location(1_764_300_001, ",\"batt\":80,\"t\":\"\\\\.\""));
@@ -149,6 +151,7 @@ fn each_location_becomes_one_row_whatever_is_cut_off_and_whatever_a_phone_sends(
     rows.wait(&all);
     let read = "SELECT count(*) FROM owntracks_files WHERE bytes > 0";
     assert_eq!(rows.asked(read), "2");
+    proof.holds();
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
+use hcimage_testkit::proof::{OverlayLevel, Proof};
 use hcimage_testkit::unpacked;
 use yaml_rust2::Yaml;
 
@@ -215,6 +216,7 @@ fn said(output: &Output) -> String {
 
 #[test]
 fn each_database_has_an_account_that_gets_into_it_and_no_other() {
+    let proof = Proof::of_overlay(OverlayLevel::Programs, "postgresql");
     let pod = Pod::new("[\"wiki\", \"my-shop\"]", "hunter2");
     assert!(!pod.probe("startupProbe") && !pod.probe("livenessProbe"), "nobody listens there yet");
     let mut told = pod.prepared();
@@ -252,6 +254,7 @@ fn each_database_has_an_account_that_gets_into_it_and_no_other() {
     for secret in [wiki.as_str(), shop.as_str(), "hunter2"] {
         assert!(!told.contains(secret), "{told}");
     }
+    proof.holds();
 }
 
 #[test]

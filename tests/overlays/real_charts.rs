@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use hc_common::text::yaml_load;
 use hcimage::cluster::{Container, containers_of};
 use hcimage::overlays::{ActiveOverlay, Library, NeededChart, Overlay};
+use hcimage_testkit::proof::{OverlayLevel, Proof};
 
 use super::schemas::{self, MINORS, Object, documents};
 use super::{FOUR, ONE, load};
@@ -87,11 +88,16 @@ struct Run {
 fn every_chart_takes_what_its_overlay_gives_it() {
     let mut all = Run::new(&path_of("HCIMAGE_CHARTS"), Path::new("/nowhere"));
     let is_partial = std::env::var_os("HCIMAGE_PARTIAL").is_some_and(|value| value == "1");
-    let mut is_whole = true;
+    let (mut is_whole, mut proofs) = (true, Vec::new());
     let only = std::env::var("HCIMAGE_OVERLAY").ok();
     let is_wanted = |overlay: &Overlay| only.as_deref().is_none_or(|only| overlay.name.as_str() == only);
     for overlay in Library::built_in().unwrap().into_iter().filter(is_wanted) {
-        is_whole &= all.overlay(&overlay);
+        let proof = Proof::of_overlay(OverlayLevel::Charts, overlay.name.as_str());
+        let has_all = all.overlay(&overlay);
+        is_whole &= has_all;
+        if has_all && !all.tried.is_empty() {
+            proofs.push(proof);
+        }
     }
     let checked = all.schemas();
     for (what, (at, count)) in &all.findings.0 {
@@ -100,6 +106,7 @@ fn every_chart_takes_what_its_overlay_gives_it() {
     assert!(checked > 0, "no object was checked");
     println!("{} found", all.findings.0.len());
     assert!(all.findings.0.is_empty(), "charts and overlays do not fit together: see above");
+    proofs.into_iter().for_each(Proof::holds);
     assert!(
         is_whole || is_partial,
         "charts were NOT TRIED at their versions (PARTIAL=1 is content with that)"

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use hcimage::overlays::Library;
+use hcimage_testkit::proof::{OverlayLevel, Proof};
 use hcimage_testkit::tools::run;
 use serde_json::{Value, json};
 
@@ -120,6 +121,9 @@ fn what_each_overlay_and_every_pair_renders_is_what_kubernetes_takes() {
     let is_helm = |kind: &String| kind.contains("helm.cattle.io");
     assert!(said.unknown.iter().all(is_helm), "{:?}", said.unknown);
     assert!(said.checked > 150, "{}", said.checked);
+    for overlay in &all {
+        Proof::of_overlay(OverlayLevel::Schemas, overlay.name.as_str()).holds();
+    }
 }
 
 #[test]

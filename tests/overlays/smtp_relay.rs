@@ -10,6 +10,7 @@ use std::process::Command;
 use hcimage::formats::yaml_load;
 use hcimage::overlays::SecretValues;
 use hcimage::value::Secret;
+use hcimage_testkit::proof::{OverlayLevel, Proof};
 
 use super::servers::{Programs, Running, free_port, give, log_to, user, wait, wait_for_port};
 use super::{ONE, load};
@@ -217,6 +218,7 @@ fn certificates(dir: &Path) {
 
 #[test]
 fn mail_waits_for_the_provider_and_arrives_by_tls_with_the_account() {
+    let proof = Proof::of_overlay(OverlayLevel::Programs, "smtp-relay");
     let mut post = Post::new("from = \"kim@example.org\"");
     post.start_relay();
     // Nobody is there: it is taken, and waits.
@@ -252,6 +254,7 @@ fn mail_waits_for_the_provider_and_arrives_by_tls_with_the_account() {
     });
     assert!(post.box_of_provider().contains("Envelope-to: kim@example.org"), "{}", post.box_of_provider());
     assert_eq!(said(&mut post.exim("relay.conf")), "0", "the queue");
+    proof.holds();
 }
 
 /// How much waits.

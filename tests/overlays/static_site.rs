@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use hcimage_testkit::proof::{OverlayLevel, Proof};
 use hcimage_testkit::unpacked;
 
 use super::programs::{Running, free_port, object, objects, to_log, wait_for};
@@ -110,6 +111,7 @@ impl Site {
 
 #[test]
 fn each_name_has_its_site_and_others_have_none() {
+    let proof = Proof::of_overlay(OverlayLevel::Programs, "static-site");
     let site = Site::start(TABLES);
     for (host, path, status, body) in [
         ("www.example.org", "/", 200, "<h1>hello</h1>\n"),
@@ -145,6 +147,7 @@ fn each_name_has_its_site_and_others_have_none() {
     let moved = site.ask("www.example.org", "/about", &[]);
     assert_eq!((moved.status, moved.header("location")), (301, "/about/"), "neither a port nor http in it");
     assert_eq!(site.ask("www.example.org", "/", &["-X", "POST", "-d", "x"]).status, 405);
+    proof.holds();
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use hcimage_testkit::proof::{OverlayLevel, Proof};
 use hcimage_testkit::unpacked;
 use yaml_rust2::Yaml;
 
@@ -141,6 +142,7 @@ fn half_a_copy_is_made_whole_and_a_whole_one_is_left_alone() {
 
 #[test]
 fn it_is_installed_once_the_database_is_there_and_the_administrator_logs_in() {
+    let proof = Proof::of_overlay(OverlayLevel::Programs, "wordpress");
     let pod = Pod::new();
     pod.copy();
     fs::write(pod.path("html/wp-config.php"), CONFIG).unwrap();
@@ -210,6 +212,7 @@ fn it_is_installed_once_the_database_is_there_and_the_administrator_logs_in() {
     };
     assert!(login(PASSWORD).contains("wordpress_logged_in_"), "{}", login(PASSWORD));
     assert!(!login("wrong").contains("wordpress_logged_in_"));
+    proof.holds();
 }
 
 #[test]

@@ -49,6 +49,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use hcimage_testkit::proof::{OverlayLevel, Proof};
 use hcimage_testkit::unpacked;
 
 use card::Card;
@@ -58,6 +59,19 @@ use node::Node;
 /// The inner process' directory, which the outer one removes: inside, file systems are mounted in it to the end.
 const INSIDE: &str = "HCIMAGE_NODE_JUDGE_INSIDE";
 const NAME: &str = "the_overlays_pods_run_on_a_real_node";
+
+/// What is judged.
+const OVERLAYS: [&str; 9] = [
+    "cert-manager",
+    "dyndns",
+    "external-dns",
+    "ingress-auth",
+    "local-path",
+    "metallb",
+    "nextcloud",
+    "traefik-config",
+    "tunnel",
+];
 
 /// Debian's programs of a node, unpacked.
 fn programs() -> PathBuf {
@@ -97,6 +111,7 @@ fn the_overlays_pods_run_on_a_real_node() {
 }
 
 fn judge(scratch: &Path) {
+    let proofs = OVERLAYS.map(|overlay| Proof::of_overlay(OverlayLevel::Node, overlay));
     let lan = Lan::start(scratch);
     let card = told("image built", || Card::build(scratch, &lan));
     let mut node = told("node Ready", || Node::start(scratch, &card));
@@ -107,6 +122,7 @@ fn judge(scratch: &Path) {
     network::judge(&node, &lan);
     storage::judge(&node);
     more::judge(&node, &lan, &card);
+    proofs.into_iter().for_each(Proof::holds);
 }
 
 /// Does it, and says how long it took.
