@@ -44,17 +44,20 @@ fn an_office_with_three_servers_is_ready() {
 }
 
 /// No etcd is in the network of a rehearsal: the first server has the state itself, and is alone. That servers share an etcd elsewhere
-/// is seen in `tests/k3s-double/tests/outside_etcd.rs`.
+/// is seen in `tests/k3s-double/tests/outside_etcd.rs`. Nor have its machines disks for Ceph.
 #[test]
 #[ignore = "slow; `make boot-examples` runs it"]
-fn nodes_with_ids_and_ceph_are_ready() {
+fn nodes_with_ids_are_ready() {
     boots("outside-database", |text| {
         let (before, rest) = text.split_once("[external-datastore]").unwrap();
         let (_, rest) = rest.split_once("[network]").unwrap();
         let text = format!("{}[network]{rest}", before.replace("datastore = \"external\"\n", ""));
         let (before, rest) = text.split_once("[[nodes]]\nname = \"server-2\"").unwrap();
         let (_, rest) = rest.split_once("[[nodes]]").unwrap();
-        format!("{before}[[nodes]]{rest}").replace("api = \"k3s.example.org\"\n", "")
+        let text = format!("{before}[[nodes]]{rest}").replace("api = \"k3s.example.org\"\n", "");
+        let (before, rest) = text.split_once("[overlays.rook]").unwrap();
+        let (_, rest) = rest.split_once("[overlays.postgresql]").unwrap();
+        format!("{before}[overlays.postgresql]{rest}").replace("storage-class = \"ceph-block\"\n", "")
     });
 }
 
