@@ -328,7 +328,8 @@ fn a_cluster_that_runs_is_asked_only_with_its_own_kubeconfig() {
     // Nobody is called lab-1 here, or listens there.
     fail(&mut apply(&["--timeout", "1"]), 1, &["asking what the cluster has", "the cluster's API"]);
     let own = fs::read_to_string(dir.path().join("out/kubeconfig")).unwrap();
-    fs::write(dir.path().join("here"), own.replace("https://lab-1:6443", "https://127.0.0.1:1")).unwrap();
+    fs::write(dir.path().join("here"), own.replace("https://lab-1.local:6443", "https://127.0.0.1:1"))
+        .unwrap();
     fail(&mut apply(&["--kubeconfig", "here"]), 1, &["does not answer (connection refused)"]);
     fs::write(dir.path().join("token"), own.replace("client-key-data", "token")).unwrap();
     fail(&mut apply(&["--kubeconfig", "token"]), 2, &["token: neither `client-key` nor `client-key-data`"]);
