@@ -540,6 +540,8 @@ fn a_backup_that_was_killed_does_not_stop_the_next_one() {
     if !lock.exists() {
         fs::create_dir(&lock).unwrap();
         fs::write(lock.join("pi-1@123456789.4194304-0"), "").unwrap();
+        // The server's borg is another user's.
+        fs::set_permissions(&lock, fs::Permissions::from_mode(0o777)).unwrap();
     }
     bench.backup();
     let list = bench.borg(&["list", "--short"]);

@@ -40,7 +40,11 @@ flock -n 9 || fail "another backup or restore of this node is running"
 # borg's own lock in the repository outlives a process that was killed. The repository belongs to this node alone, and no other
 # process of it runs now: what is locked there, is left over.
 unlock() {
-    borg break-lock && return 0
+    # A server that has just learned of the end takes its lock away by itself, and borg stumbles over what is gone.
+    for pause in 2 5 0; do
+        borg break-lock && return 0
+        sleep "$pause"
+    done
     ask_host
     fail "the repository $REPOSITORY cannot be used"
 }
