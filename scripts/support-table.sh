@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What is supported, from what the tests proved (tests/kit/src/proof.rs): board-profiles/proofs.tsv, which is compiled
-# into hcimage, overlays/proofs.tsv, and the two tables in the README.
+# into hcimage, tests/overlays/proofs.tsv, and the two tables in the README.
 #
 #   support-table.sh           writes both
 #   support-table.sh --check   fails where they say something else than the tests
@@ -10,7 +10,7 @@ export LC_ALL=C
 root=$(cd "$(dirname "$0")/.." && pwd)
 proofs=$root/target/proofs
 tsv=$root/board-profiles/proofs.tsv
-overlays_tsv=$root/overlays/proofs.tsv
+overlays_tsv=$root/tests/overlays/proofs.tsv
 readme=$root/README.md
 
 die() {
