@@ -128,8 +128,13 @@ fn make_files(dir: &Path, text: &str) {
 /// The same for generic PCs.
 fn for_pcs(text: &str) -> String {
     let lines = text.lines().filter(|line| !line.starts_with("base = ") && *line != "[boards.pc]");
-    let lines = lines.map(|line| if line.starts_with("board = ") { "board = \"pc\"" } else { line });
-    let text: String = lines.map(|line| format!("{line}\n")).collect();
+    let lines = lines.map(|line| match line {
+        line if line.starts_with("board = ") => "board = \"pc\"\n".to_owned(),
+        // The test's base has no sudo.
+        line if line.starts_with("ssh-key-files = ") => format!("{line}\nsudo = false\n"),
+        line => format!("{line}\n"),
+    });
+    let text: String = lines.collect();
     format!("{text}\n[boards.pc]\nbase = {:?}\n", base("debian-pc-amd64"))
 }
 
