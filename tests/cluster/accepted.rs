@@ -44,6 +44,18 @@ fn nodes_can_have_ids_in_their_names() {
     assert!(names(&home).iter().all(|name| !other.contains(name)), "{other:?}");
     assert_eq!(names(&cluster(LEAST)), ["hc-1"]);
 
+    // A package of one node, which a template names.
+    let server = "[overlays.nfs-server]\n[k3s]\nwith-node-id = true\n";
+    let with_server = LEAST
+        .replace("'home'", "'home'\napi = 'k3s.lan'")
+        .replace("board = 'cm4'", "board = 'cm4'\naddress = '10.0.0.2'");
+    let agent = "[[nodes]]\nname = 'hc-2'\nrole = 'agent'\nboard = 'cm4'\naddress = '10.0.0.3'\n[network]\nsubnet = '10.0.0.0/24'\ngateway = '10.0.0.1'\ndns = ['10.0.0.1']\n";
+    let cluster = cluster(&(with_server + agent + server));
+    let package =
+        cluster.packages.iter().find(|package| package.request.name.as_str() == "nfs-kernel-server").unwrap();
+    let have_it: Vec<bool> = cluster.nodes.iter().map(|node| package.nodes.includes(node)).collect();
+    assert_eq!(have_it, [true, false]);
+
     let long = "a".repeat(55);
     let text = LEAST.replace("hc-1", &long) + "[k3s]\nwith-node-id = true\n";
     let report = check(&text).unwrap_err().to_string();

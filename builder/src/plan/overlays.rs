@@ -82,8 +82,7 @@ pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<
 
 /// Everybody may read them, as what serves them is not root.
 fn folders(builder: &mut PlanBuilder, request: &Request<'_>) {
-    let has_it =
-        |folder: &&ReadFolder| folder.node.as_ref().is_none_or(|node| *node == request.node.kube_name);
+    let has_it = |folder: &&ReadFolder| folder.node.as_ref().is_none_or(|name| request.node.is_called(name));
     for ReadFolder { overlay, path, files, .. } in request.folders.iter().filter(has_it) {
         for (name, file) in files {
             let reason = format!("overlay {overlay}: a file of yours");
@@ -101,7 +100,7 @@ fn kernel(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<(), PlanEr
         builder.text(MODULES, 0o644, text, "kernel modules that overlays need");
     }
     for active in &request.cluster.overlays {
-        let here = |file: &&NeededFile| file.node.as_ref().is_none_or(|node| *node == request.node.kube_name);
+        let here = |file: &&NeededFile| file.node.as_ref().is_none_or(|name| request.node.is_called(name));
         for file in active.needs.files.iter().filter(here) {
             let reason = format!("overlay {}", active.name());
             builder.text(&file.path, file.mode.bits(), file.text.clone(), reason);

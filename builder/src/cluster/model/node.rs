@@ -40,6 +40,13 @@ pub struct Node {
     pub raw_disks: Vec<String>,
 }
 
+impl Node {
+    /// Whether it has this name: its host name, as the cluster file has it, or that in the cluster, as templates of overlays have it.
+    pub fn is_called(&self, name: &Hostname) -> bool {
+        [&self.name, &self.kube_name].contains(&name)
+    }
+}
+
 /// At least one node, of which one is the first server, unless all join a cluster that exists.
 #[derive(Debug, Clone)]
 pub struct Nodes {

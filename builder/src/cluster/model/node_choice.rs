@@ -17,6 +17,6 @@ impl NodeChoice {
     /// Whether the node is one of them.
     pub fn includes(&self, node: &Node) -> bool {
         self.role.is_none_or(|role| role == node.bootstrap_role.role())
-            && (self.names.is_empty() || self.names.contains(&node.name))
+            && (self.names.is_empty() || self.names.iter().any(|name| node.is_called(name)))
     }
 }

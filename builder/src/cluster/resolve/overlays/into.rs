@@ -101,7 +101,7 @@ impl Into<'_, '_> {
             let made = DataDir { path, mode: dir.mode, uid: dir.uid, gid: dir.gid };
             let mut lacking = None;
             for node in self.cluster.nodes.iter_mut() {
-                if dir.node.as_ref().is_some_and(|name| *name != node.kube_name) {
+                if dir.node.as_ref().is_some_and(|name| !node.is_called(name)) {
                     continue;
                 }
                 match &mut node.data_disk {
