@@ -1,9 +1,9 @@
 //! Files of this machine that the user, a cluster file or a lock file names: regular ones only, and never without end.
 
+use std::collections::BTreeSet;
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
-use std::path::Path;
-use std::time::SystemTime;
+use std::path::{Path, PathBuf};
 
 use hc_common::text::decode;
 
@@ -31,21 +31,21 @@ pub fn open(path: &Path) -> io::Result<File> {
     ))
 }
 
-/// Whether one file was changed before another, or before something in another folder was. False where one of them is not there.
+/// Whether one path was changed before another. False where one of them is not there.
 pub fn is_older(one: &Path, other: &Path) -> bool {
-    matches!((changed(one, 0), changed(other, DEEPEST)), (Some(one), Some(other)) if one < other)
+    let changed = |path: &Path| path.metadata().and_then(|found| found.modified()).ok();
+    matches!((changed(one), changed(other)), (Some(one), Some(other)) if one < other)
 }
 
-/// How deep is looked into folders: deeper than an overlay may be.
-const DEEPEST: usize = 4;
-
-/// When a file was changed, or the last of what is in a folder.
-fn changed(path: &Path, depth: usize) -> Option<SystemTime> {
-    let own = path.metadata().and_then(|found| found.modified()).ok()?;
-    let Some(depth) = depth.checked_sub(1) else { return Some(own) };
-    // What is no folder has no entries.
-    let entries = path.read_dir().into_iter().flatten().flatten();
-    entries.filter_map(|entry| changed(&entry.path(), depth)).chain([own]).max()
+/// The folder and what is in it: these files, by their names below it with `/`, and the folders that they are in, which change when
+/// a file comes or goes.
+pub fn paths_in<'a>(folder: &Path, files: impl Iterator<Item = &'a str>) -> BTreeSet<PathBuf> {
+    let mut paths = BTreeSet::from([folder.to_owned()]);
+    for file in files {
+        let path = file.split('/').fold(folder.to_owned(), |path, part| path.join(part));
+        paths.extend(path.ancestors().take_while(|path| *path != folder).map(Path::to_owned));
+    }
+    paths
 }
 
 /// All bytes of a regular file of at most `limit` bytes.

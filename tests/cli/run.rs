@@ -73,7 +73,7 @@ fn images_that_are_missing_or_out_of_date_are_built_first() {
     for (changed, content, newer) in [
         ("overlays/shop/overlay.toml", about.to_owned(), "cluster.toml"),
         ("shop.yaml", map("one"), "shop.yaml"),
-        ("overlays/shop/manifests/app.yaml", map("two"), "overlays/shop"),
+        ("overlays/shop/manifests/app.yaml", map("two"), "overlays/shop/manifests/app.yaml"),
         (
             "cluster.secrets.toml",
             fs::read_to_string(dir.join("cluster.secrets.toml")).unwrap(),

@@ -57,9 +57,12 @@ impl BuildFirstArgs {
         nodes: impl IntoIterator<Item = &'a Hostname>,
     ) -> anyhow::Result<()> {
         let destination = images.destination();
-        let why = nodes.into_iter().find_map(|node| {
-            self.must_build(project, &destination.node_image(node)).map(|why| printable(&why).into_owned())
-        });
+        // The build itself writes the lock before the images.
+        let lock = self.sources.lock().to_owned();
+        let inputs: Vec<PathBuf> = project.inputs().into_iter().chain([lock]).collect();
+        let mut images_of = nodes.into_iter().map(|node| destination.node_image(node));
+        let why = images_of.find_map(|image| must_build(&inputs, &image));
+        let why = why.map(|why| printable(&why).into_owned());
         let Some(why) = why else { return Ok(()) };
         if std::env::var_os("SUDO_UID").is_some() {
             let command = images.command();
@@ -70,16 +73,13 @@ impl BuildFirstArgs {
         session.build(project, &self.sources.sources()?, &destination)?;
         Ok(())
     }
+}
 
-    /// Why the image is not the one that a build would make now, as far as the times of files tell.
-    fn must_build(&self, project: &Project, image: &Path) -> Option<String> {
-        if !image.exists() {
-            return Some(format!("there is no {} yet", image.display()));
-        }
-        // The build itself writes the lock before the image.
-        let lock = self.sources.lock().to_owned();
-        let mut inputs = project.inputs().into_iter().chain([lock]);
-        let newer = inputs.find(|input| local_file::is_older(image, input));
-        newer.map(|input| format!("{} is newer than {}", input.display(), image.display()))
+/// Why the image is not the one that a build would make of these now, as far as the times of files tell.
+fn must_build(inputs: &[PathBuf], image: &Path) -> Option<String> {
+    if !image.exists() {
+        return Some(format!("there is no {} yet", image.display()));
     }
+    let newer = inputs.iter().find(|input| local_file::is_older(image, input));
+    newer.map(|input| format!("{} is newer than {}", input.display(), image.display()))
 }

@@ -1,9 +1,11 @@
 //! `overlay.toml`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::local_file::paths_in;
 use crate::secrets::Shape;
 use crate::value::{DnsLabel, Secret};
 
@@ -257,6 +259,12 @@ impl Overlay {
         };
         let templates = Templates::new(self, &values, &facts, &BTreeMap::new(), SecretValues::Masked);
         self.wants.resolve(&self.name, &values, &templates).ok()
+    }
+
+    /// Its files and folders on this machine; none where it is compiled in.
+    pub fn paths(&self) -> BTreeSet<PathBuf> {
+        let files = || self.folder.files.keys().map(String::as_str);
+        self.dir.as_ref().map(|dir| paths_in(Path::new(dir), files())).unwrap_or_default()
     }
 
     /// The names of its manifests, as they are sorted when k3s applies them.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use crate::disk::ByteSize;
+use crate::local_file::paths_in;
 
 /// The most files of a folder.
 const MOST_FILES: usize = 10_000;
@@ -81,6 +82,11 @@ impl UserFolder {
     /// Its files, sorted.
     pub fn files(&self) -> &[UserFile] {
         &self.files
+    }
+
+    /// Its files and folders on this machine.
+    pub fn paths(&self) -> BTreeSet<PathBuf> {
+        paths_in(&self.path, self.files.iter().map(|file| file.name.as_str()))
     }
 
     /// Where a file of it is on this machine.

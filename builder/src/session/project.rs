@@ -104,13 +104,16 @@ impl Project {
         Ok(Self { cluster, file: None, named: Vec::new(), overlay_secrets: BTreeMap::new() })
     }
 
-    /// The files and folders of the user's that its images are made from: the cluster file, what it names, its secrets, and the
-    /// overlays that are not compiled in.
+    /// The files and folders of the user's that its images are made from: the cluster file, what it names, its secrets, the
+    /// overlays that are not compiled in, and folders that go onto nodes.
     pub fn inputs(&self) -> Vec<PathBuf> {
-        let overlays = self.cluster.overlays.iter().filter_map(|active| active.overlay.dir.as_ref());
-        let overlays = overlays.map(PathBuf::from);
         let own = self.file.iter().cloned().chain(self.secrets_file());
-        own.chain(self.named.iter().cloned()).chain(overlays).collect()
+        let mut inputs: Vec<PathBuf> = own.chain(self.named.iter().cloned()).collect();
+        for active in &self.cluster.overlays {
+            inputs.extend(active.overlay.paths());
+            inputs.extend(active.needs.folders.iter().flat_map(|needed| needed.folder.paths()));
+        }
+        inputs
     }
 
     /// The names of all nodes.
