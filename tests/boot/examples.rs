@@ -14,6 +14,7 @@ use hcimage::images::ImageSource;
 use hcimage::overlays::{Library, Promise, PromiseKind};
 use hcimage_testkit::base::{K3S_VERSION, base, k3s_release, root};
 use hcimage_testkit::desk::pack;
+use hcimage_testkit::examples;
 use hcimage_testkit::hcimage::{hcimage, succeed};
 use hcimage_testkit::oci_layout::{Layout, Packed, multi, tar};
 use hcimage_testkit::proof::{OverlayLevel, Proof};
@@ -22,8 +23,6 @@ use hcimage_testkit::tools::{debugfs_put, run};
 
 /// Where charts are, in the place of sites that no server of a test can play.
 const CHARTS: &str = "charts.hcimage.invalid";
-
-const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFfJV3iyL2yQ6yUq1vfF0q4l9lJ2m2yyYJ8Yv0m3lGxN a@b\n";
 
 #[test]
 #[ignore = "slow; `make boot-examples` runs it"]
@@ -70,10 +69,8 @@ fn a_site_without_internet_is_ready() {
 /// Builds and boots an example, whose cluster file `change` makes one for this network.
 fn boots(name: &str, change: impl Fn(String) -> String) {
     let scratch = tempfile::tempdir().unwrap();
-    let dir = scratch.path().join(name);
-    run(Command::new("cp").arg("-r").arg(root().join("docs/examples").join(name)).arg(&dir));
+    let dir = examples::copy(name, scratch.path());
     let text = fs::read_to_string(dir.join("cluster.toml")).unwrap();
-    make_files(&dir, &text);
     let text = change(for_pcs(&text));
     fs::write(dir.join("cluster.toml"), &text).unwrap();
     let first = load(&dir);
@@ -114,18 +111,7 @@ fn load(dir: &Path) -> Cluster {
     checked.unwrap_or_else(|error| panic!("{}: {error}", file.display())).cluster
 }
 
-/// The files that the example asks its reader to write.
-fn make_files(dir: &Path, text: &str) {
-    let put = |name: &str, content: &str| fs::write(dir.join(name), content).unwrap();
-    put("admin.pub", KEY);
-    for word in text.split('"').filter(|word| word.ends_with(".txt")) {
-        let content =
-            if word == "mqtt-users.txt" { "sensor:secret-of-a-sensor\n" } else { "Ab3-of_a~provider\n" };
-        put(word, content);
-    }
-}
-
-/// The same for generic PCs.
+/// A cluster file for generic PCs.
 fn for_pcs(text: &str) -> String {
     let lines = text.lines().filter(|line| !line.starts_with("base = ") && *line != "[boards.pc]");
     let lines = lines.map(|line| match line {
@@ -178,7 +164,11 @@ fn push_images(registry: &Registry, scratch: &Path, cluster: &Cluster) -> BTreeS
 /// Charts with what their overlays promise, and nothing else; returns their registries.
 fn push_charts(registry: &Registry, scratch: &Path, cluster: &Cluster) -> BTreeSet<String> {
     let mut hosts = BTreeSet::new();
-    let promised = promises_of_charts(cluster);
+    let promised: BTreeMap<&str, &[Promise]> = cluster
+        .overlays
+        .iter()
+        .map(|active| (active.overlay.name.as_str(), active.needs.promises.as_slice()))
+        .collect();
     let mut with_objects = BTreeSet::new();
     for (number, chart) in cluster.charts.iter().enumerate() {
         let ChartPlace::Registry { name, version } = &chart.place else {
@@ -188,7 +178,7 @@ fn push_charts(registry: &Registry, scratch: &Path, cluster: &Cluster) -> BTreeS
         let overlay = chart.overlay.as_ref().map(|overlay| overlay.name.to_string()).unwrap_or_default();
         // The first chart of an overlay has all that it promises.
         let objects: String = match with_objects.insert(overlay.clone()) {
-            true => promised.get(&overlay).into_iter().flatten().map(object).collect(),
+            true => promised.get(overlay.as_str()).copied().unwrap_or_default().iter().map(object).collect(),
             false => String::new(),
         };
         let folder = name.repository().rsplit('/').next().unwrap();
@@ -202,14 +192,6 @@ fn push_charts(registry: &Registry, scratch: &Path, cluster: &Cluster) -> BTreeS
         registry.push_chart(&scratch.join(format!("chart-{number}")), &at, &packed);
     }
     hosts
-}
-
-/// What overlays promise that is not in their manifests: it comes from their charts.
-fn promises_of_charts(cluster: &Cluster) -> BTreeMap<String, Vec<Promise>> {
-    let of = |active: &hcimage::overlays::ActiveOverlay| {
-        (active.overlay.name.to_string(), active.needs.promises.clone())
-    };
-    cluster.overlays.iter().map(of).collect()
 }
 
 fn object(promise: &Promise) -> String {

@@ -9,6 +9,7 @@ use yaml_rust2::Yaml;
 
 use super::ONE;
 use super::programs::{self, Running, container, free_port, is_root, object, program, texts, wait_for};
+use super::servers::{MARIADB, mariadb_tables};
 use hcimage_testkit::proof::{OverlayLevel, Proof};
 
 const TABLES: &str = "[overlays.nextcloud]\nhost = \"cloud.example.org\"\nmore-hosts = [\"cloud.home.lan\"]\nphone-region = \"DE\"\n";
@@ -24,39 +25,16 @@ fn a_real_mariadb_takes_its_arguments_and_the_probe_tells_when_it_answers() {
     let proof = Proof::of_overlay(OverlayLevel::Programs, "nextcloud");
     let objects = objects("hunter2");
     let mariadb = container(&objects, "Deployment", "db", "mariadb");
-    let packages = [
-        "mariadb-server-core",
-        "mariadb-client-core",
-        "mariadb-client",
-        "mariadb-server",
-        "liburing2",
-        "libaio1",
-        "libsnappy1v5",
-        "liblz4-1",
-        "libncurses6",
-        "libtinfo6",
-        "libedit2",
-        "libbsd0",
-        "libmd0",
-        "libpmem1",
-        "libdaxctl1",
-        "libndctl6",
-    ];
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     fs::create_dir(&data).unwrap();
-    let (mut server, root) = program(&packages, "usr/sbin/mariadbd");
+    let (mut server, root) = program(&MARIADB, "usr/sbin/mariadbd");
     let share = format!("--lc-messages-dir={}", root.join("usr/share/mysql").display());
     let common = ["--no-defaults".to_owned(), format!("--datadir={}", data.display()), share];
     // As the image's entry script does it before the first start: a server that fills the directory and ends.
-    let (mut bootstrap, _) = program(&packages, "usr/sbin/mariadbd");
-    let tables = ["mysql_system_tables.sql", "mysql_system_tables_data.sql"];
-    let mut sql = "CREATE DATABASE mysql;\nUSE mysql;\n".to_owned();
-    for file in tables {
-        sql.push_str(&fs::read_to_string(root.join("usr/share/mysql").join(file)).unwrap());
-    }
+    let (mut bootstrap, _) = program(&MARIADB, "usr/sbin/mariadbd");
     let input = dir.path().join("bootstrap.sql");
-    fs::write(&input, sql).unwrap();
+    fs::write(&input, mariadb_tables(&root.join("usr/share/mysql"))).unwrap();
     let log = dir.path().join("log");
     let to_log = || Stdio::from(fs::File::options().create(true).append(true).open(&log).unwrap());
     let as_root = is_root().then(|| "--user=root".to_owned());
@@ -89,7 +67,7 @@ fn a_real_mariadb_takes_its_arguments_and_the_probe_tells_when_it_answers() {
     let probe = texts(&mariadb["readinessProbe"]["exec"]["command"]);
     assert_eq!(probe[0], "mariadb-admin");
     let ask = |port: u16| {
-        let (mut admin, _) = program(&packages, "usr/bin/mariadb-admin");
+        let (mut admin, _) = program(&MARIADB, "usr/bin/mariadb-admin");
         admin.arg("--no-defaults").args(&probe[1..]).arg(format!("--port={port}")).output().unwrap()
     };
     assert!(ask(port).status.success(), "{:?}", ask(port));

@@ -133,21 +133,7 @@ impl Store {
     fn s3(&self, place: usize, path: &str, more: &[&str]) -> Output {
         let setup = &object(&self.objects, "Secret", "setup")["stringData"];
         let user = format!("{}:{}", setup["key-id"].as_str().unwrap(), setup["secret-key"].as_str().unwrap());
-        Command::new("curl")
-            .args([
-                "-s",
-                "--fail-with-body",
-                "--aws-sigv4",
-                "aws:amz:us-east-1:s3",
-                "--user",
-                &user,
-                "-H",
-                UNSIGNED,
-            ])
-            .args(more)
-            .arg(format!("http://{}:3900/{path}", self.servers[place]))
-            .output()
-            .unwrap()
+        signed(&user).args(more).arg(format!("http://{}:3900/{path}", self.servers[place])).output().unwrap()
     }
 
     fn version(&self) -> String {
@@ -204,6 +190,22 @@ impl Drop for Setup {
 fn body(output: &Output) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// curl, which signs what it asks of S3 with this key.
+fn signed(user: &str) -> Command {
+    let mut command = Command::new("curl");
+    command.args([
+        "-s",
+        "--fail-with-body",
+        "--aws-sigv4",
+        "aws:amz:us-east-1:s3",
+        "--user",
+        user,
+        "-H",
+        UNSIGNED,
+    ]);
+    command
 }
 
 #[test]
@@ -292,20 +294,7 @@ fn garage_one_server_is_a_store_and_a_wrong_key_gets_nothing() {
     // Bytes of a stranger.
     let url = format!("http://{}:3900/my-photos/one", store.servers[0]);
     let user = format!("{}:{}", secret("key-id"), "0".repeat(64));
-    let stranger = Command::new("curl")
-        .args([
-            "-s",
-            "--fail-with-body",
-            "--aws-sigv4",
-            "aws:amz:us-east-1:s3",
-            "--user",
-            &user,
-            "-H",
-            UNSIGNED,
-            &url,
-        ])
-        .output()
-        .unwrap();
+    let stranger = signed(&user).arg(&url).output().unwrap();
     assert!(!stranger.status.success() && String::from_utf8_lossy(&stranger.stdout).contains("AccessDenied"));
     // The same ID with another secret key.
     fs::write(store.path("secrets/secret-key"), "1".repeat(64)).unwrap();

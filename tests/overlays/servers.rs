@@ -126,6 +126,33 @@ pub(crate) fn log_to(command: &mut Command, log: &Path) {
     command.stdout(open()).stderr(open());
 }
 
+/// Debian's packages with MariaDB and its clients.
+pub(crate) const MARIADB: [&str; 16] = [
+    "mariadb-server-core",
+    "mariadb-client-core",
+    "mariadb-client",
+    "mariadb-server",
+    "liburing2",
+    "libaio1",
+    "libsnappy1v5",
+    "liblz4-1",
+    "libncurses6",
+    "libtinfo6",
+    "libedit2",
+    "libbsd0",
+    "libmd0",
+    "libpmem1",
+    "libdaxctl1",
+    "libndctl6",
+];
+
+/// What MariaDB's own tables are made of, from the folder with its shared files.
+pub(crate) fn mariadb_tables(share: &Path) -> String {
+    let files = ["mysql_system_tables.sql", "mysql_system_tables_data.sql"];
+    let texts = files.map(|file| fs::read_to_string(share.join(file)).unwrap());
+    format!("CREATE DATABASE mysql;\nUSE mysql;\n{}", texts.concat())
+}
+
 /// A MariaDB with one database and its user.
 pub(crate) struct MariaDb {
     pub(crate) port: u16,
@@ -135,34 +162,11 @@ pub(crate) struct MariaDb {
 
 impl MariaDb {
     pub(crate) fn start(dir: &Path, database: &str, user: &str, password: &str) -> Self {
-        let programs = Programs::new(
-            dir,
-            &[
-                "mariadb-server-core",
-                "mariadb-client-core",
-                "mariadb-client",
-                "mariadb-server",
-                "liburing2",
-                "libaio1",
-                "libsnappy1v5",
-                "liblz4-1",
-                "libncurses6",
-                "libtinfo6",
-                "libedit2",
-                "libbsd0",
-                "libmd0",
-                "libpmem1",
-                "libdaxctl1",
-                "libndctl6",
-            ],
-        );
+        let programs = Programs::new(dir, &MARIADB);
         let (data, log) = (dir.join("data"), dir.join("log"));
         fs::create_dir(&data).unwrap();
         let share = programs.root.join("usr/share/mysql");
-        let mut sql = "CREATE DATABASE mysql;\nUSE mysql;\n".to_owned();
-        for file in ["mysql_system_tables.sql", "mysql_system_tables_data.sql"] {
-            sql.push_str(&fs::read_to_string(share.join(file)).unwrap());
-        }
+        let mut sql = mariadb_tables(&share);
         sql.push_str(&format!(
             "FLUSH PRIVILEGES;\nCREATE DATABASE {database};\nCREATE USER '{user}'@'%' IDENTIFIED BY '{password}';\n\
              GRANT ALL ON {database}.* TO '{user}'@'%';\n"

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hc_firstboot::kube::Meta;
+use hc_firstboot::kube::{ADDONS, Addon, AddonSpec, Meta};
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -20,9 +20,6 @@ pub const MANIFESTS: &str = "/var/lib/rancher/k3s/server/manifests";
 /// nothing to apply at its next start.
 pub const EMPTIED_TEXT: &str = "# removed\n";
 
-/// Where k3s tells of its files.
-pub(super) const ADDONS: &str = "/apis/k3s.cattle.io/v1/namespaces/kube-system/addons";
-
 /// What a cluster has.
 #[derive(Debug, Default)]
 pub struct Running {
@@ -31,38 +28,7 @@ pub struct Running {
     /// Records that cannot be read, a line each.
     pub damaged: Vec<String>,
     /// By name.
-    addons: BTreeMap<String, Addon>,
-}
-
-/// A file that k3s applies, or has applied once: it does not notice when one is deleted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Addon {
-    /// The digest of what was applied.
-    checksum: String,
-    /// Its path on the server.
-    pub(super) source: String,
-}
-
-impl Addon {
-    fn is_emptied(&self) -> bool {
-        self.checksum == digest(EMPTIED_TEXT)
-    }
-}
-
-#[derive(Deserialize)]
-struct AddonObject {
-    #[serde(default)]
-    metadata: Meta,
-    #[serde(default)]
-    spec: AddonSpec,
-}
-
-#[derive(Deserialize, Default)]
-struct AddonSpec {
-    #[serde(default)]
-    checksum: String,
-    #[serde(default)]
-    source: String,
+    addons: BTreeMap<String, AddonSpec>,
 }
 
 #[derive(Deserialize)]
@@ -95,7 +61,7 @@ impl Running {
     }
 
     /// Files of k3s alone.
-    pub(super) fn of_addons(addons: BTreeMap<String, Addon>) -> Self {
+    pub(super) fn of_addons(addons: BTreeMap<String, AddonSpec>) -> Self {
         Self { addons, ..Self::default() }
     }
 
@@ -106,9 +72,9 @@ impl Running {
     }
 
     /// Those of these files that k3s would apply again at its next start, as far as it knows.
-    pub(super) fn files<'r>(&'r self, names: &'r [String]) -> impl Iterator<Item = (&'r str, &'r Addon)> {
+    pub(super) fn files<'r>(&'r self, names: &'r [String]) -> impl Iterator<Item = (&'r str, &'r AddonSpec)> {
         let known = names.iter().filter_map(|name| Some((name.as_str(), self.addons.get(name)?)));
-        known.filter(|(_, addon)| !addon.is_emptied())
+        known.filter(|(_, addon)| addon.checksum != digest(EMPTIED_TEXT))
     }
 
     /// Whether k3s has applied exactly this text from the file of this name.
@@ -123,12 +89,9 @@ impl Running {
 }
 
 /// All files that k3s knows.
-pub(super) fn addons(api: &Api) -> Result<BTreeMap<String, Addon>, hc_firstboot::kube::KubeError> {
-    let all: Vec<AddonObject> = api.list(ADDONS, "")?;
-    let of = |one: AddonObject| {
-        (one.metadata.name, Addon { checksum: one.spec.checksum, source: one.spec.source })
-    };
-    Ok(all.into_iter().map(of).collect())
+pub(super) fn addons(api: &Api) -> Result<BTreeMap<String, AddonSpec>, hc_firstboot::kube::KubeError> {
+    let all: Vec<Addon> = api.list(ADDONS, "")?;
+    Ok(all.into_iter().map(|one| (one.metadata.name, one.spec)).collect())
 }
 
 /// The names of images that every node has, as far as nodes tell: each names its 50 largest.

@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use hc_firstboot::kube::KubeError;
+use hc_firstboot::kube::{ADDONS, KubeError};
 use serde_json::Value;
 
 use crate::overlays::record::{NAMESPACE, Record, RecordedObject};
 use crate::value::DnsLabel;
 
-use super::cluster::{self, ADDONS, EMPTIED_TEXT, Running};
+use super::cluster::{self, EMPTIED_TEXT, Running};
 use super::json::{at, list, text};
 use super::preview::{is_nobodys, is_ours};
 use super::{Api, LiveError, LiveOverlay, MANIFESTS};
@@ -247,8 +247,9 @@ pub fn remove(
 ) -> Result<(), LiveError> {
     let end = api.uptime().saturating_add(Duration::from_secs(seconds));
     let stages: BTreeSet<u8> = removal.objects.iter().map(stage).collect();
-    for now in stages {
-        let mut left: Vec<&RecordedObject> = removal.objects.iter().filter(|one| stage(one) == now).collect();
+    for current in stages {
+        let mut left: Vec<&RecordedObject> =
+            removal.objects.iter().filter(|one| stage(one) == current).collect();
         let mut why = String::new();
         let mut asked = false;
         loop {

@@ -14,4 +14,4 @@ pub use access::{Access, endpoint};
 pub use client::{Apply, Client, Selector, encoded};
 pub use error::{KubeError, bounded};
 pub use line::Line;
-pub use objects::{Condition, Meta, Node, Owner, condition};
+pub use objects::{ADDONS, Addon, AddonSpec, Condition, Meta, Node, Owner, condition};

@@ -4,6 +4,31 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+/// Where k3s tells of the files that it applies: `pkg/deploy/controller.go` makes an Addon of each.
+pub const ADDONS: &str = "/apis/k3s.cattle.io/v1/namespaces/kube-system/addons";
+
+/// A file that k3s applies, or has applied once: it does not notice when one is deleted.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Addon {
+    /// Its name is that of the file, up to its first dot.
+    #[serde(default)]
+    pub metadata: Meta,
+    /// What k3s says of it.
+    #[serde(default)]
+    pub spec: AddonSpec,
+}
+
+/// What k3s says of a file.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct AddonSpec {
+    /// The SHA-256 of the file, which k3s writes after all its objects are applied.
+    #[serde(default)]
+    pub checksum: String,
+    /// Its path on the server.
+    #[serde(default)]
+    pub source: String,
+}
+
 /// The metadata of an object.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -4,6 +4,7 @@
 pub mod base;
 pub mod checkers;
 pub mod desk;
+pub mod examples;
 pub mod external_tool;
 pub mod facts;
 pub mod files;

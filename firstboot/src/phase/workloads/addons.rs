@@ -9,7 +9,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::context::Context;
-use crate::kube::{Client, KubeError, Meta, Selector, bounded};
+use crate::kube::{ADDONS, Addon, Client, KubeError, Selector, bounded};
 use crate::mask::mask;
 use crate::phase_error::PhaseError;
 use crate::sys::{Kind, System};
@@ -36,21 +36,6 @@ pub(super) struct Sighting {
     since: Duration,
 }
 
-#[derive(Deserialize)]
-struct Addon {
-    #[serde(default)]
-    metadata: Meta,
-    #[serde(default)]
-    spec: AddonSpec,
-}
-
-#[derive(Deserialize, Default)]
-struct AddonSpec {
-    /// The SHA-256 of the file, which k3s writes after all its objects are applied.
-    #[serde(default)]
-    checksum: String,
-}
-
 /// What is not applied, with the cluster's reason for the first; `None` if there is nothing.
 pub(super) fn missing(
     cx: &Context<'_>,
@@ -63,8 +48,7 @@ pub(super) fn missing(
     }
     let files = manifests(cx.sys)?;
     let retry = |e: KubeError| PhaseError::retry(mask(&e.to_string()), super::ADVICE);
-    let path = "/apis/k3s.cattle.io/v1/namespaces/kube-system/addons";
-    let addons: Vec<Addon> = match client.list(path, Selector::default()) {
+    let addons: Vec<Addon> = match client.list(ADDONS, Selector::default()) {
         Ok(addons) => addons,
         // k3s defines the kind when it starts.
         Err(e) if e.is_not_found() => Vec::new(),

@@ -33,7 +33,6 @@ mod objects;
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use hcimage::board::Boards;
 use hcimage::cluster::{self, Checked};
@@ -237,28 +236,8 @@ fn loaded(tables: &str, nodes: &str) -> Checked {
 
 /// An example of the documentation, with the files that it asks its reader to write.
 fn example(name: &str) -> Checked {
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples").join(name);
     let scratch = tempfile::tempdir().unwrap();
-    let dir = scratch.path().join(name);
-    hcimage_testkit::tools::run(Command::new("cp").arg("-r").arg(from).arg(&dir));
-    let text = fs::read_to_string(dir.join("cluster.toml")).unwrap();
-    let certificate = "-----BEGIN CERTIFICATE-----\nMAo=\n-----END CERTIFICATE-----\n";
-    for word in text.split('"') {
-        let content = match word {
-            "admin.pub" => {
-                "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFfJV3iyL2yQ6yUq1vfF0q4l9lJ2m2yyYJ8Yv0m3lGxN a@b\n"
-            }
-            "etcd.txt" => "https://10.30.0.5:2379\n",
-            "mqtt-users.txt" => "sensor:secret-of-a-sensor\n",
-            word if word.ends_with(".txt") => "Ab3-token_of.a~provider\n",
-            word if word.ends_with(".pem") => certificate,
-            word if word.ends_with(".key") => {
-                "-----BEGIN PRIVATE KEY-----\naHVudGVyMg==\n-----END PRIVATE KEY-----\n"
-            }
-            _ => continue,
-        };
-        fs::write(dir.join(word), content).unwrap();
-    }
+    let dir = hcimage_testkit::examples::copy(name, scratch.path());
     let file = dir.join("cluster.toml");
     cluster::load(&file, &Boards::load(None).unwrap(), &Library::new(Vec::new()))
         .unwrap_or_else(|error| panic!("{name}: {error}"))
