@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Builds parts of Kubernetes from their Go modules, unpacks Debian's etcd, and takes helm-controller's definitions, for
-# `make api-test`, `make overlay-judge` and `make node-judge`. Installs nothing.
+# `make api-test`, `make overlay-judge`, `make node-judge` and `make database-test`. Installs nothing.
 #
 #   build.sh DIR                   kube-apiserver, etcd and the definitions, where DIR does not have them yet
 #   build.sh --control-plane DIR   and kube-controller-manager, kube-scheduler, etcd 3.6, and kwok with what it plays
 #   build.sh --node DIR            and all of these, kubelet and kube-proxy
+#   build.sh --kine DIR            the first three and kine, for `make database-test`
 #
 # The first build of kube-apiserver takes about eight minutes of a processor and 4 GB in Go's caches, the rest three more minutes.
 set -euo pipefail
@@ -15,6 +16,7 @@ usage() {
 }
 
 programs=(kube-apiserver)
+with_kine=
 case ${1-} in
 --control-plane)
     programs+=(kube-controller-manager kube-scheduler)
@@ -22,6 +24,10 @@ case ${1-} in
     ;;
 --node)
     programs+=(kube-controller-manager kube-scheduler kubelet kube-proxy)
+    shift
+    ;;
+--kine)
+    with_kine=1
     shift
     ;;
 esac
@@ -90,6 +96,15 @@ if [ "${#programs[@]}" -gt 1 ] && [ ! -x "$dir/kwok" ]; then
     (cd "$here/kwok" && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w" \
         -o "$dir/kwok.new" sigs.k8s.io/kwok/cmd/kwok)
     mv "$dir/kwok.new" "$dir/kwok"
+fi
+
+if [ -n "$with_kine" ] && [ ! -x "$dir/kine" ]; then
+    need_go
+    echo "building kine"
+    # Without C there is no SQLite, which no database elsewhere needs.
+    (cd "$here/kine" && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w" \
+        -o "$dir/kine.new" github.com/k3s-io/kine)
+    mv "$dir/kine.new" "$dir/kine"
 fi
 
 if [ ! -x "$dir/etcd" ]; then
