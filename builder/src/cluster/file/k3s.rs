@@ -72,9 +72,11 @@ pub(in crate::cluster) struct K3sTable {
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 #[schemars(extend("required" = ["endpoint"]))]
 pub(in crate::cluster) struct ExternalTable {
-    /// The address of the database: PostgreSQL, MySQL, NATS or etcd. It usually contains a password, so keep it in a
-    /// separate file.
-    #[schemars(extend("examples" = [{ "file": "datastore-endpoint.txt" }, "postgres://k3s:password@db.home.lan:5432/k3s"]))]
+    /// The address of the database: PostgreSQL, MySQL (with MariaDB), NATS or etcd. It usually contains a password, so
+    /// keep it in a separate file. Special characters of the password are percent-encoded for PostgreSQL, `#` as `%23`;
+    /// for MySQL they stay as they are. Without a database's name it is `kubernetes`; one that is missing is made, if the
+    /// user may.
+    #[schemars(extend("examples" = [{ "file": "datastore-endpoint.txt" }, "postgres://k3s:password@db.home.lan:5432/k3s", "mysql://k3s:password@tcp(db.home.lan:3306)/k3s"]))]
     pub(in crate::cluster) endpoint: Option<Field<SecretSource<DatastoreEndpoint>>>,
     /// The CA certificate (PEM) that verifies the database's certificate.
     #[schemars(extend("examples" = ["db-ca.pem"]))]

@@ -141,7 +141,13 @@ fn datastore(file: &mut File, reader: &mut Reader<'_, '_>) -> Option<Datastore> 
     let external = file.external_datastore.take().and_then(|table| {
         let client = reader.client(table.cert_file.as_ref(), table.key_file.as_ref());
         let ca = table.ca_file.as_ref().and_then(|field| reader.certificate(field));
-        Some(External { endpoint: reader.secret(table.endpoint?)?, ca, client })
+        let field = table.endpoint?;
+        let span = field.span.clone();
+        let endpoint = reader.secret(field)?;
+        if table.ca_file.is_some() || table.cert_file.is_some() {
+            endpoint.contradicts_files().into_iter().for_each(|error| reader.problems.invalid(&span, error));
+        }
+        Some(External { endpoint, ca, client })
     });
     Some(match kind {
         DatastoreKind::Sqlite => Datastore::Sqlite,
