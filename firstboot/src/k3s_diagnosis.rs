@@ -1,5 +1,10 @@
 //! Explanations of known errors in k3s's log.
 
+mod database;
+
+pub(crate) use database::LINES as LINES_OF_DATABASE;
+pub use database::of_database;
+
 /// A text in the log, its meaning and the fix.
 struct Sign {
     word: &'static str,
@@ -143,25 +148,6 @@ pub(crate) fn remedy(lines: &[String]) -> Option<Remedy> {
     lines.iter().rev().find_map(of)
 }
 
-/// The same on a server whose cluster is in a database elsewhere, where the newest line says that a connection failed: before it has
-/// a database, k3s connects to nothing else. etcd's client hides a refused certificate behind a time that is over.
-pub(crate) fn of_database(lines: &[String]) -> Option<(&'static str, &'static str)> {
-    let words = [
-        "data store connection",
-        "connection refused",
-        "no route to host",
-        "i/o timeout",
-        "context deadline exceeded",
-        "no such host",
-    ];
-    let newest =
-        lines.iter().rev().find(|line| line.contains("level=fatal") || line.contains("level=error"))?;
-    words.iter().any(|word| newest.contains(word)).then_some((
-        "the cluster's database does not answer",
-        "check that it runs, and endpoint and certificates in [external-datastore] of the cluster file; k3s tries again by itself",
-    ))
-}
-
 /// The meaning of the newest line with a known text, and its fix.
 pub fn diagnose(lines: &[String]) -> Option<(&'static str, &'static str)> {
     let known = |line: &String| SIGNS.iter().find(|sign| line.contains(sign.word));
@@ -188,18 +174,5 @@ mod tests {
         );
         assert_eq!(diagnose(&lines("all is well")), None);
         assert_eq!(diagnose(&[]), None);
-    }
-
-    #[test]
-    fn a_database_that_does_not_answer_is_no_server() {
-        let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
-        let away =
-            "level=fatal msg=\"dial tcp 10.0.0.9:2379: connect: connection refused\"\nlevel=info msg=x";
-        assert!(of_database(&lines(away)).unwrap().0.contains("database"));
-        let other = format!(
-            "{away}\nlevel=fatal msg=\"bootstrap data already found and encrypted with different token\""
-        );
-        assert_eq!(of_database(&lines(&other)), None);
-        assert_eq!(of_database(&[]), None);
     }
 }

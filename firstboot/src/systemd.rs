@@ -71,7 +71,13 @@ pub(crate) fn run(sys: &dyn System, command: &Command) -> Result<crate::sys::Out
 
 /// The last log lines of a unit, masked.
 pub(crate) fn last_lines(sys: &dyn System, unit: &str) -> Vec<String> {
-    let args = ["--boot", "--no-pager", "--output=cat", "--lines=15", "--unit", unit];
+    newest_lines(sys, unit, 15)
+}
+
+/// The same with as many lines as are wanted.
+pub(crate) fn newest_lines(sys: &dyn System, unit: &str, count: u16) -> Vec<String> {
+    let count = format!("--lines={count}");
+    let args = ["--boot", "--no-pager", "--output=cat", &count, "--unit", unit];
     match sys.run(&Command::new("journalctl", args)) {
         Ok(output) if output.success => output.stdout.lines().map(plain).collect(),
         _ => vec!["(the journal could not be read)".to_owned()],

@@ -97,7 +97,7 @@ impl K3s {
     fn or_remedy(&self, cx: &Context<'_>, failure: Failure) -> PhaseError {
         let remedy = match (&cx.seed.etcd, cx.seed.k3s.external_datastore) {
             (Some(_), _) => k3s_diagnosis::remedy(&failure.log),
-            (None, true) => k3s_diagnosis::of_database(&failure.log).map(|_| Remedy::Wait),
+            (None, true) => of_database(cx).map(|_| Remedy::Wait),
             (None, false) => None,
         };
         let possible = match remedy {
@@ -195,10 +195,15 @@ fn exits(cx: &Context<'_>, unit: &Unit) -> Failure {
     Failure { log: log.clone(), ..explained(cx, what, &log) }
 }
 
+/// What is wrong with a database elsewhere, if the cluster has one.
+fn of_database(cx: &Context<'_>) -> Option<(&'static str, &'static str)> {
+    let lines = || systemd::newest_lines(cx.sys, cx.unit(), k3s_diagnosis::LINES_OF_DATABASE);
+    cx.seed.k3s.external_datastore.then(lines).and_then(|lines| k3s_diagnosis::of_database(&lines))
+}
+
 /// The failure, with an explanation of the log if it is known.
 fn explained(cx: &Context<'_>, what: String, log: &[String]) -> Failure {
-    let of_database = if cx.seed.k3s.external_datastore { k3s_diagnosis::of_database(log) } else { None };
-    match of_database.or_else(|| k3s_diagnosis::diagnose(log)) {
+    match of_database(cx).or_else(|| k3s_diagnosis::diagnose(log)) {
         Some((meaning, advice)) => Failure::new(format!("{what}: {meaning}"), advice),
         None => Failure::new(what, advice(cx)),
     }
