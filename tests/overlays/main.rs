@@ -21,10 +21,10 @@ mod postgresql;
 mod programs;
 mod real_charts;
 mod schemas;
-mod servers;
 mod smtp_relay;
 mod static_site;
 mod subsonic;
 mod wordpress;
 
 use clusters::{FOUR, ONE, load, table};
+use hcimage_testkit::servers;

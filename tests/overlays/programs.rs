@@ -1,7 +1,6 @@
 //! What tests of single overlays share: their objects as an image has them, and programs of Debian packages.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -13,6 +12,8 @@ use hcimage::overlays::SecretValues;
 use hcimage::value::Secret;
 use hcimage_testkit::unpacked;
 use yaml_rust2::Yaml;
+
+pub(crate) use super::servers::{free_port, is_root, wait_for_port as wait_for};
 
 use super::load;
 
@@ -106,15 +107,6 @@ pub(crate) fn until(what: &str, said: impl Fn() -> String, mut is_so: impl FnMut
     }
 }
 
-pub(crate) fn wait_for(port: u16, log: &Path) {
-    let said = || fs::read_to_string(log).unwrap_or_default();
-    until("nobody listens", said, || TcpStream::connect(("127.0.0.1", port)).is_ok());
-}
-
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 /// PHP of Debian as `php` in the folder `dir`, without the settings of any system, as both images have its extensions.
 pub(crate) fn php(dir: &Path) -> PathBuf {
     const EXTENSIONS: [&str; 12] = [
@@ -157,11 +149,6 @@ pub(crate) fn php(dir: &Path) -> PathBuf {
     fs::write(&path, text).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     path
-}
-
-pub(crate) fn is_root() -> bool {
-    let id = Command::new("id").arg("-u").output().unwrap();
-    String::from_utf8_lossy(&id.stdout).trim() == "0"
 }
 
 pub(crate) fn to_log(log: &Path) -> Stdio {

@@ -27,6 +27,8 @@ const GIVE_CLIENT: &str = in_database!(
     "set cert-file and key-file in [external-datastore], signed by the CA that the database has for its clients"
 );
 
+const ENDED: &str = "the cluster's database ends the connection: it does not accept the client certificate, or it is stopping";
+
 const NO_TLS: &str = "the cluster's database speaks no TLS, which ca-file or the endpoint asks for";
 const SWITCH_TLS: &str = in_database!("switch it on in the database");
 
@@ -36,20 +38,16 @@ const fn sign(word: &'static str, meaning: &'static str, advice: &'static str) -
 }
 
 /// Messages of kine v0.16 with PostgreSQL 15 and MariaDB 10.11, and of etcd's client; the most specific first.
-const OF_DATABASE: [Sign; 31] = [
+const OF_DATABASE: [Sign; 29] = [
     sign("password authentication failed", NO_LOGIN, LET_IT_IN),
     sign("Error 1045 (28000)", NO_LOGIN, LET_IT_IN),
     sign("requires a valid client certificate", CLIENT_REFUSED, GIVE_CLIENT),
     sign("certificate authentication failed", CLIENT_REFUSED, GIVE_CLIENT),
-    sign("tls: unknown certificate authority", CLIENT_REFUSED, GIVE_CLIENT),
-    sign("tls: certificate required", CLIENT_REFUSED, GIVE_CLIENT),
-    sign("tls: bad certificate", CLIENT_REFUSED, GIVE_CLIENT),
-    // All that go-sql-driver says of a refused client certificate in the line of k3s.
-    sign(
-        "invalid connection",
-        "the cluster's database ends the connection: it does not accept the client certificate, or it is stopping",
-        GIVE_CLIENT,
-    ),
+    // By an alert after the database's own certificate was accepted, of many names.
+    sign("remote error: tls: ", CLIENT_REFUSED, GIVE_CLIENT),
+    // All that go-sql-driver says of that in the line of k3s, and pgx where the end of the connection comes first.
+    sign("invalid connection", ENDED, GIVE_CLIENT),
+    sign("connection reset by peer", ENDED, GIVE_CLIENT),
     sign(
         "no pg_hba.conf entry",
         "the cluster's database does not let this user in from this address, or not without encryption",
@@ -92,7 +90,6 @@ const OF_DATABASE: [Sign; 31] = [
     sign("SQLSTATE 53300", NO_ANSWER, LET_IT_ANSWER),
     sign("Error 1040", NO_ANSWER, LET_IT_ANSWER),
     sign("connection refused", NO_ANSWER, LET_IT_ANSWER),
-    sign("connection reset by peer", NO_ANSWER, LET_IT_ANSWER),
     sign("no route to host", NO_ANSWER, LET_IT_ANSWER),
     sign("network is unreachable", NO_ANSWER, LET_IT_ANSWER),
     sign("i/o timeout", NO_ANSWER, LET_IT_ANSWER),
@@ -200,6 +197,11 @@ mod tests {
             ),
             (
                 ping("server error: FATAL: connection requires a valid client certificate (SQLSTATE 28000)"),
+                "does not accept this server's client certificate",
+                "set cert-file and key-file",
+            ),
+            (
+                ping("failed to receive message: remote error: tls: error decrypting message"),
                 "does not accept this server's client certificate",
                 "set cert-file and key-file",
             ),

@@ -19,6 +19,7 @@ pub mod processes;
 pub mod proof;
 pub mod publisher;
 pub mod registry;
+pub mod servers;
 mod sparse;
 pub mod tools;
 pub mod tree;

@@ -74,8 +74,8 @@ pub(in crate::cluster) struct K3sTable {
 pub(in crate::cluster) struct ExternalTable {
     /// The address of the database: PostgreSQL, MySQL (with MariaDB), NATS or etcd. It usually contains a password, so
     /// keep it in a separate file. Special characters of the password are percent-encoded for PostgreSQL, `#` as `%23`;
-    /// for MySQL they stay as they are. Without a database's name it is `kubernetes`; one that is missing is made, if the
-    /// user may.
+    /// for MySQL they stay as they are. Make the database beforehand, with this user as its owner; without a name it is
+    /// `kubernetes`.
     #[schemars(extend("examples" = [{ "file": "datastore-endpoint.txt" }, "postgres://k3s:password@db.home.lan:5432/k3s", "mysql://k3s:password@tcp(db.home.lan:3306)/k3s"]))]
     pub(in crate::cluster) endpoint: Option<Field<SecretSource<DatastoreEndpoint>>>,
     /// The CA certificate (PEM) that verifies the database's certificate.

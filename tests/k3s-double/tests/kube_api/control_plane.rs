@@ -120,13 +120,30 @@ pub(crate) fn ports<const N: usize>() -> [u16; N] {
 impl ControlPlane {
     /// Certificates and etcd, without the API server.
     pub(crate) fn new() -> Self {
+        let mut plane = Self::without_etcd();
+        let [peer_port] = ports();
+        let url = |port| format!("http://127.0.0.1:{port}");
+        let arguments = [
+            ("data-dir", plane.path("etcd").display().to_string()),
+            ("listen-client-urls", url(plane.etcd_port)),
+            ("advertise-client-urls", url(plane.etcd_port)),
+            ("listen-peer-urls", url(peer_port)),
+            ("initial-advertise-peer-urls", url(peer_port)),
+            ("initial-cluster", format!("default={}", url(peer_port))),
+        ];
+        plane.etcd = Some(plane.spawn("HCIMAGE_ETCD", "etcd.log", &arguments));
+        plane
+    }
+
+    /// The same for an API server that finds its objects elsewhere, by `etcd-servers` among its arguments.
+    pub(crate) fn without_etcd() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (server, client) = (Ca::make("server-ca"), Ca::make("client-ca"));
         let mut params = CertificateParams::new(SERVER_NAMES.map(str::to_owned).to_vec()).unwrap();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let serving = server.sign(params);
         let kubelet = |name: &str| client.client(&format!("system:node:{name}"), Some("system:nodes"));
-        let [port, etcd_port, peer_port] = ports();
+        let [port, etcd_port] = ports();
         let put = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
         put("server.crt", &serving.certificate);
         put("server.key", &serving.key);
@@ -135,7 +152,7 @@ impl ControlPlane {
         let accounts = KeyPair::generate().unwrap();
         put("sa.key", &accounts.serialize_pem());
         put("sa.pub", &accounts.public_key_pem());
-        let mut plane = Self {
+        let plane = Self {
             port,
             etcd_port,
             etcd: None,
@@ -153,16 +170,6 @@ impl ControlPlane {
             fs::write(plane.path(&format!("{name}.crt")), &who.certificate).unwrap();
             fs::write(plane.path(&format!("{name}.key")), &who.key).unwrap();
         }
-        let url = |port| format!("http://127.0.0.1:{port}");
-        let arguments = [
-            ("data-dir", plane.path("etcd").display().to_string()),
-            ("listen-client-urls", url(etcd_port)),
-            ("advertise-client-urls", url(etcd_port)),
-            ("listen-peer-urls", url(peer_port)),
-            ("initial-advertise-peer-urls", url(peer_port)),
-            ("initial-cluster", format!("default={}", url(peer_port))),
-        ];
-        plane.etcd = Some(plane.spawn("HCIMAGE_ETCD", "etcd.log", &arguments));
         plane
     }
 

@@ -1,18 +1,21 @@
 //! Programs of Debian packages that are not installed, run on free ports of loopback by somebody who is not root.
 
 use std::fs;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use hcimage_testkit::unpacked;
-
-pub(crate) use super::programs::{free_port, is_root, wait_for as wait_for_port};
+use crate::unpacked;
 
 /// Nobody, where the tests run as root: many servers refuse that.
 const NOBODY: u32 = 65534;
+
+pub fn is_root() -> bool {
+    whoami() == 0
+}
 
 fn whoami() -> u32 {
     let id = Command::new("id").arg("-u").output().unwrap();
@@ -20,17 +23,17 @@ fn whoami() -> u32 {
 }
 
 /// Who the servers of the tests run as.
-pub(crate) fn user() -> u32 {
+pub fn user() -> u32 {
     if is_root() { NOBODY } else { whoami() }
 }
 
 /// Files of packages where that user can read them: the cache may be in a directory of root alone.
-pub(crate) struct Programs {
-    pub(crate) root: PathBuf,
+pub struct Programs {
+    pub root: PathBuf,
 }
 
 impl Programs {
-    pub(crate) fn new(into: &Path, packages: &[&str]) -> Self {
+    pub fn new(into: &Path, packages: &[&str]) -> Self {
         let from = unpacked::packages(packages);
         let root = into.join("programs");
         let copied = Command::new("cp").arg("-a").arg(&from).arg(&root).status().unwrap();
@@ -41,12 +44,12 @@ impl Programs {
         Self { root }
     }
 
-    pub(crate) fn libraries(&self) -> String {
+    pub fn libraries(&self) -> String {
         unpacked::libraries(&self.root)
     }
 
     /// One of them, run by that user, in a group of its own.
-    pub(crate) fn server(&self, path: &str) -> Command {
+    pub fn server(&self, path: &str) -> Command {
         let program = self.root.join(path);
         let mut command = if is_root() {
             let mut command = Command::new("setpriv");
@@ -61,7 +64,7 @@ impl Programs {
     }
 
     /// The same, which finds no users but those of a file of passwd.
-    pub(crate) fn server_with_users(&self, path: &str, users: &str, dir: &Path) -> Command {
+    pub fn server_with_users(&self, path: &str, users: &str, dir: &Path) -> Command {
         let (passwd, group) = (dir.join("passwd"), dir.join("group"));
         fs::write(&passwd, users).unwrap();
         let groups: String = users
@@ -83,7 +86,7 @@ impl Programs {
 }
 
 /// Gives a directory and what is in it to the servers' user.
-pub(crate) fn give(path: &Path) {
+pub fn give(path: &Path) {
     if is_root() {
         let id = format!("{NOBODY}:{NOBODY}");
         assert!(Command::new("chown").arg("-R").arg(id).arg(path).status().unwrap().success());
@@ -91,11 +94,11 @@ pub(crate) fn give(path: &Path) {
 }
 
 /// A process with its children, which ends with the test.
-pub(crate) struct Running(pub(crate) Child);
+pub struct Running(pub Child);
 
 impl Running {
     /// Ends it as the power going would.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         let group = format!("-{}", self.0.id());
         let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
         let _ = self.0.kill();
@@ -112,7 +115,7 @@ impl Drop for Running {
 /// Far more than a start takes: only a hang gets there.
 const LIMIT: Duration = Duration::from_secs(90);
 
-pub(crate) fn wait(mut done: impl FnMut() -> bool, log: &Path) {
+pub fn wait(mut done: impl FnMut() -> bool, log: &Path) {
     let began = Instant::now();
     while !done() {
         let said = fs::read_to_string(log).unwrap_or_default();
@@ -121,13 +124,26 @@ pub(crate) fn wait(mut done: impl FnMut() -> bool, log: &Path) {
     }
 }
 
-pub(crate) fn log_to(command: &mut Command, log: &Path) {
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Waits until somebody listens on loopback.
+pub fn wait_for_port(port: u16, log: &Path) {
+    wait_for_listener("127.0.0.1", port, log);
+}
+
+fn wait_for_listener(address: &str, port: u16, log: &Path) {
+    wait(|| TcpStream::connect((address, port)).is_ok(), log);
+}
+
+pub fn log_to(command: &mut Command, log: &Path) {
     let open = || Stdio::from(fs::File::options().create(true).append(true).open(log).unwrap());
     command.stdout(open()).stderr(open());
 }
 
 /// Debian's packages with MariaDB and its clients.
-pub(crate) const MARIADB: [&str; 16] = [
+pub const MARIADB: [&str; 16] = [
     "mariadb-server-core",
     "mariadb-client-core",
     "mariadb-client",
@@ -147,73 +163,123 @@ pub(crate) const MARIADB: [&str; 16] = [
 ];
 
 /// What MariaDB's own tables are made of, from the folder with its shared files.
-pub(crate) fn mariadb_tables(share: &Path) -> String {
+pub fn mariadb_tables(share: &Path) -> String {
     let files = ["mysql_system_tables.sql", "mysql_system_tables_data.sql"];
     let texts = files.map(|file| fs::read_to_string(share.join(file)).unwrap());
     format!("CREATE DATABASE mysql;\nUSE mysql;\n{}", texts.concat())
 }
 
+/// Where a database listens, and its arguments beside the usual ones.
+#[derive(Clone)]
+pub struct Place {
+    pub address: &'static str,
+    pub port: u16,
+    pub more: Vec<String>,
+}
+
+impl Place {
+    /// A free port of loopback.
+    pub fn loopback() -> Self {
+        Self { address: "127.0.0.1", port: free_port(), more: Vec::new() }
+    }
+}
+
 /// A MariaDB with one database and its user.
-pub(crate) struct MariaDb {
-    pub(crate) port: u16,
+pub struct MariaDb {
+    pub port: u16,
+    place: Place,
     programs: Programs,
-    _running: Running,
+    dir: PathBuf,
+    running: Option<Running>,
 }
 
 impl MariaDb {
-    pub(crate) fn start(dir: &Path, database: &str, user: &str, password: &str) -> Self {
-        let programs = Programs::new(dir, &MARIADB);
+    pub fn start(dir: &Path, database: &str, user: &str, password: &str) -> Self {
+        let sql = format!(
+            "CREATE DATABASE {database};\nCREATE USER '{user}'@'%' IDENTIFIED BY '{password}';\n\
+             GRANT ALL ON {database}.* TO '{user}'@'%';\n"
+        );
+        Self::start_at(Place::loopback(), dir, &sql)
+    }
+
+    /// With what these statements make.
+    pub fn start_at(place: Place, dir: &Path, statements: &str) -> Self {
+        let mut made = Self {
+            port: place.port,
+            place,
+            programs: Programs::new(dir, &MARIADB),
+            dir: dir.to_owned(),
+            running: None,
+        };
         let (data, log) = (dir.join("data"), dir.join("log"));
         fs::create_dir(&data).unwrap();
-        let share = programs.root.join("usr/share/mysql");
-        let mut sql = mariadb_tables(&share);
-        sql.push_str(&format!(
-            "FLUSH PRIVILEGES;\nCREATE DATABASE {database};\nCREATE USER '{user}'@'%' IDENTIFIED BY '{password}';\n\
-             GRANT ALL ON {database}.* TO '{user}'@'%';\n"
-        ));
+        let mut sql = mariadb_tables(&made.programs.root.join("usr/share/mysql"));
+        sql.push_str("FLUSH PRIVILEGES;\n");
+        sql.push_str(statements);
         let input = dir.join("bootstrap.sql");
         fs::write(&input, sql).unwrap();
         give(&data);
-        let common = [
+        let mut bootstrap = made.program();
+        bootstrap.args(["--bootstrap", "--skip-grant-tables"]);
+        let done = bootstrap.stdin(fs::File::open(&input).unwrap()).status().unwrap();
+        assert!(done.success(), "{}", fs::read_to_string(&log).unwrap());
+        made.serve();
+        made
+    }
+
+    fn program(&self) -> Command {
+        let mut command = self.programs.server("usr/sbin/mariadbd");
+        log_to(&mut command, &self.dir.join("log"));
+        command.args([
             "--no-defaults".to_owned(),
-            format!("--datadir={}", data.display()),
-            format!("--lc-messages-dir={}", share.display()),
-        ];
-        let mut bootstrap = programs.server("usr/sbin/mariadbd");
-        log_to(&mut bootstrap, &log);
-        bootstrap.args(&common).args(["--bootstrap", "--skip-grant-tables"]);
-        let made = bootstrap.stdin(fs::File::open(&input).unwrap()).status().unwrap();
-        assert!(made.success(), "{}", fs::read_to_string(&log).unwrap());
-        let port = free_port();
-        let mut server = programs.server("usr/sbin/mariadbd");
-        log_to(&mut server, &log);
-        server.args(&common).args([
-            format!("--port={port}"),
-            "--bind-address=127.0.0.1".to_owned(),
-            format!("--socket={}", data.join("socket").display()),
+            format!("--datadir={}", self.dir.join("data").display()),
+            format!("--lc-messages-dir={}", self.programs.root.join("usr/share/mysql").display()),
         ]);
-        let running = Running(server.spawn().unwrap());
-        wait_for_port(port, &log);
-        Self { port, programs, _running: running }
+        command
+    }
+
+    /// Starts it, again where it was killed.
+    pub fn serve(&mut self) {
+        let mut server = self.program();
+        server.args(&self.place.more).args([
+            format!("--port={}", self.port),
+            format!("--bind-address={}", self.place.address),
+            format!("--socket={}", self.dir.join("data/socket").display()),
+        ]);
+        self.running = Some(Running(server.spawn().unwrap()));
+        wait_for_listener(self.place.address, self.port, &self.dir.join("log"));
+    }
+
+    /// Ends it as the power going would.
+    pub fn kill(&mut self) {
+        self.running = None;
     }
 
     /// Where its clients are, and the libraries that they need.
-    pub(crate) fn clients(&self) -> (PathBuf, String) {
+    pub fn clients(&self) -> (PathBuf, String) {
         (self.programs.root.join("usr/bin"), self.programs.libraries())
     }
 }
 
+/// Debian's packages with PostgreSQL and its clients.
+pub const POSTGRES: [&str; 3] = ["postgresql-15", "postgresql-client-15", "libpq5"];
+
 /// A PostgreSQL with one database and its user.
-pub(crate) struct Postgres {
-    pub(crate) port: u16,
+pub struct Postgres {
+    pub port: u16,
+    place: Place,
     programs: Programs,
     dir: PathBuf,
     running: Option<Running>,
 }
 
 impl Postgres {
-    pub(crate) fn start(dir: &Path, database: &str, user: &str, password: &str) -> Self {
-        let programs = Programs::new(dir, &["postgresql-15", "postgresql-client-15", "libpq5"]);
+    pub fn start(dir: &Path, database: &str, user: &str, password: &str) -> Self {
+        Self::start_at(Place::loopback(), dir, database, user, password)
+    }
+
+    pub fn start_at(place: Place, dir: &Path, database: &str, user: &str, password: &str) -> Self {
+        let programs = Programs::new(dir, &POSTGRES);
         let (data, log, secret) = (dir.join("data"), dir.join("log"), dir.join("secret"));
         fs::create_dir(&data).unwrap();
         fs::write(&secret, format!("{password}\n")).unwrap();
@@ -233,7 +299,7 @@ impl Postgres {
         ]);
         init.arg("--locale=C").arg("--pwfile").arg(&secret);
         assert!(init.status().unwrap().success(), "{}", fs::read_to_string(&log).unwrap());
-        let mut made = Self { port: free_port(), programs, dir: dir.to_owned(), running: None };
+        let mut made = Self { port: place.port, place, programs, dir: dir.to_owned(), running: None };
         made.serve();
         let ask = || made.psql(user, password, "postgres", &format!("CREATE DATABASE {database}"));
         // It answers before it is ready.
@@ -242,29 +308,28 @@ impl Postgres {
     }
 
     /// Starts it, again where it was killed.
-    pub(crate) fn serve(&mut self) {
+    pub fn serve(&mut self) {
         let (data, log) = (self.dir.join("data"), self.dir.join("log"));
         let mut server = self.programs.server("usr/lib/postgresql/15/bin/postgres");
         log_to(&mut server, &log);
-        server.arg("-D").arg(&data).args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-k"]).arg(&data);
+        server
+            .arg("-D")
+            .arg(&data)
+            .args(["-h", self.place.address, "-p", &self.port.to_string(), "-k"])
+            .arg(&data);
+        server.args(&self.place.more);
         self.running = Some(Running(server.spawn().unwrap()));
-        wait_for_port(self.port, &log);
+        wait_for_listener(self.place.address, self.port, &log);
     }
 
     /// Ends it as the power going would.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         self.running = None;
         // Of a process that is no more; another may have its number by now.
         let _ = fs::remove_file(self.dir.join("data/postmaster.pid"));
     }
 
-    pub(crate) fn psql(
-        &self,
-        user: &str,
-        password: &str,
-        database: &str,
-        sql: &str,
-    ) -> Result<String, String> {
+    pub fn psql(&self, user: &str, password: &str, database: &str, sql: &str) -> Result<String, String> {
         let (dir, libraries) = self.clients();
         let output = Command::new(dir.join("psql"))
             .env("LD_LIBRARY_PATH", libraries)
@@ -276,7 +341,7 @@ impl Postgres {
                 "-v",
                 "ON_ERROR_STOP=1",
                 "-h",
-                "127.0.0.1",
+                self.place.address,
                 "-p",
                 &self.port.to_string(),
             ])
@@ -287,7 +352,7 @@ impl Postgres {
         if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
     }
 
-    pub(crate) fn clients(&self) -> (PathBuf, String) {
+    pub fn clients(&self) -> (PathBuf, String) {
         (self.programs.root.join("usr/lib/postgresql/15/bin"), self.programs.libraries())
     }
 }
