@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hc_common::overlay::EMPTIED_TEXT;
 use hc_firstboot::kube::{ADDONS, Addon, AddonSpec, Meta};
 use serde::Deserialize;
 use serde_json::Value;
@@ -15,10 +16,6 @@ use super::{Api, LiveError};
 
 /// Where k3s finds its files on a server.
 pub const MANIFESTS: &str = "/var/lib/rancher/k3s/server/manifests";
-
-/// What is in a file whose objects are to go: k3s takes away what it applied from a file and no longer finds there, and finds
-/// nothing to apply at its next start.
-pub const EMPTIED_TEXT: &str = "# removed\n";
 
 /// What a cluster has.
 #[derive(Debug, Default)]

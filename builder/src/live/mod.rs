@@ -27,7 +27,7 @@ mod remove;
 
 pub use api::Api;
 pub use apply::{apply, write_files};
-pub use cluster::{EMPTIED_TEXT, MANIFESTS, Running};
+pub use cluster::{MANIFESTS, Running};
 pub use error::LiveError;
 pub use kubeconfig::read_access;
 pub use manifest::{ManifestFile, Object};

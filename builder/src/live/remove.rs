@@ -4,13 +4,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use hc_common::overlay::EMPTIED_TEXT;
 use hc_firstboot::kube::{ADDONS, KubeError};
 use serde_json::Value;
 
 use crate::overlays::record::{NAMESPACE, Record, RecordedObject};
 use crate::value::DnsLabel;
 
-use super::cluster::{self, EMPTIED_TEXT, Running};
+use super::cluster::{self, Running};
 use super::json::{at, list, text};
 use super::preview::{is_nobodys, is_ours};
 use super::{Api, LiveError, LiveOverlay, MANIFESTS};

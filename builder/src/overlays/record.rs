@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use hc_common::overlay::RECORD_PREFIX;
 use hc_common::text::yaml::quoted;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -25,9 +26,6 @@ pub const MANAGER: &str = "hcimage";
 
 /// The label by which records are found.
 pub const LABEL: &str = "app.kubernetes.io/managed-by";
-
-/// What the name of a record begins with.
-const PREFIX: &str = "hcimage-overlay-";
 
 /// The key in the ConfigMap.
 pub const KEY: &str = "record";
@@ -140,12 +138,12 @@ impl Record {
 
     /// The name of an overlay's record, and of the `AddOn` of the file in an image that has it.
     pub fn name(overlay: &DnsLabel) -> String {
-        format!("{PREFIX}{overlay}")
+        format!("{RECORD_PREFIX}{overlay}")
     }
 
     /// The overlay of a record of this name.
     pub fn overlay_of(name: &str) -> Option<DnsLabel> {
-        name.strip_prefix(PREFIX)?.parse().ok()
+        name.strip_prefix(RECORD_PREFIX)?.parse().ok()
     }
 
     /// The ConfigMap.

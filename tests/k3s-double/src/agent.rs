@@ -46,7 +46,7 @@ pub(crate) struct Agent {
 pub(crate) fn run(arguments: Vec<String>) -> Result<()> {
     let settings = AgentSettings::load(arguments)?;
     let faults = Faults::load(&settings.node.etc)?;
-    log::info(&format!("Starting k3s agent {} (stand-in for tests)", crate::VERSION));
+    log::info(&format!("Starting k3s agent {} (stand-in for tests)", crate::version()));
     faults.arm();
     clock::refuse_before_1980(clock::now())?;
     let AgentSettings { node, server, token } = settings;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::{VERSION, kubeconfig, node, settings};
+use crate::{kubeconfig, node, settings, version};
 
 /// A call, parsed.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(crate) fn run(arguments: Vec<String>) -> Result<()> {
     let asked = call.kubeconfig.or_else(|| std::env::var_os("KUBECONFIG").map(PathBuf::from));
     let client = kubeconfig::client(&asked.unwrap_or_else(|| settings::etc().join("k3s/k3s.yaml")));
     let text = match call.action {
-        Action::Version => format!("Client Version: {VERSION} (stand-in for tests)\n{}", {
+        Action::Version => format!("Client Version: {} (stand-in for tests)\n{}", version(), {
             let answer: Value =
                 serde_json::from_slice(&client?.fetch("/version")?).context("reading /version")?;
             format!("Server Version: {}\n", answer.get("gitVersion").and_then(Value::as_str).unwrap_or("?"))

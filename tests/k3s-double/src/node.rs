@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 
 use crate::settings::NodeSettings;
-use crate::{VERSION, clock};
+use crate::{clock, version};
 
 /// Without news from its agent for this long, a node counts as lost (the node controller's grace period).
 const GRACE: Duration = Duration::from_secs(40);
@@ -50,7 +50,7 @@ impl Report<'_> {
                     "bootID": boot_id(),
                     "architecture": architecture(),
                     "operatingSystem": "linux",
-                    "kubeletVersion": VERSION,
+                    "kubeletVersion": version(),
                     "containerRuntimeVersion": "k3s-double://0",
                 },
             },

@@ -145,7 +145,12 @@ fn digest(sys: &dyn System, file: &Path) -> Result<String, PhaseError> {
     let bytes = sys.read(file).map_err(|e| {
         PhaseError::retry(format!("reading {}: {e}", file.display()), "check the card (see dmesg)")
     })?;
-    Ok(Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(sha256(&bytes))
+}
+
+/// As k3s writes it.
+pub(super) fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[derive(Deserialize)]

@@ -3,6 +3,7 @@
 
 mod addons;
 mod components;
+mod left_over;
 
 use std::time::Duration;
 
@@ -93,7 +94,8 @@ impl Phase for Workloads {
             ("certificates", certificates.len()),
         ];
         let counts = counts.into_iter().filter(|(_, count)| *count > 0);
-        Ok(vec![counts.map(|(what, count)| format!("{what}: {count}")).collect::<Vec<_>>().join(", ")])
+        let counts = counts.map(|(what, count)| format!("{what}: {count}")).collect::<Vec<_>>().join(", ");
+        Ok([counts].into_iter().chain(left_over::note(&client, addons)).collect())
     }
 
     fn on_timeout(&self, cx: &mut Context<'_>, last: PhaseError) -> Result<Vec<String>, Failure> {

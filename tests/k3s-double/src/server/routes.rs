@@ -19,7 +19,7 @@ use crate::http::{Request, Response};
 use crate::manifests::Addons;
 use crate::pki::{Ca, Subject};
 use crate::workload::Workload;
-use crate::{VERSION, log, names};
+use crate::{log, names};
 
 const REJECTED: &str = "Node password rejected, duplicate hostname or contents of '/etc/rancher/node/password' \
     may not match server node-passwd entry, try enabling a unique node name with the --with-node-id flag";
@@ -200,7 +200,10 @@ impl Api {
         let workload = lock(&self.workload);
         let namespace = resource.namespace;
         Some(match (resource.version, resource.plural) {
-            ("k3s.cattle.io/v1", "addons") => ("Addon", lock(&self.addons).items(namespace, &workload)),
+            ("k3s.cattle.io/v1", "addons") => {
+                let seen = lock(&self.addons).items(namespace, &workload);
+                ("Addon", lock(&self.state).with_kept_addons(namespace, seen).unwrap_or_default())
+            }
             ("helm.cattle.io/v1", "helmcharts") => ("HelmChart", workload.charts(namespace)),
             ("batch/v1", "jobs") => ("Job", workload.jobs(namespace)),
             ("apps/v1", "deployments") => ("Deployment", workload.deployments(namespace)),
@@ -320,7 +323,7 @@ pub(super) fn status(code: u16, reason: &str, message: &str) -> Response {
 }
 
 fn version() -> Value {
-    json!({"major": "1", "minor": "36", "gitVersion": VERSION, "platform": "k3s-double", "goVersion": "none"})
+    json!({"major": "1", "minor": "36", "gitVersion": crate::version(), "platform": "k3s-double", "goVersion": "none"})
 }
 
 fn groups() -> Value {

@@ -46,7 +46,7 @@ const OTHER_CAS: [(&str, &str); 3] = [
 pub(crate) fn run(arguments: Vec<String>) -> Result<()> {
     let settings = ServerSettings::load(arguments)?;
     let faults = Faults::load(&settings.node.etc)?;
-    log::info(&format!("Starting k3s {} (stand-in for tests)", crate::VERSION));
+    log::info(&format!("Starting k3s {} (stand-in for tests)", crate::version()));
     faults.arm();
     clock::refuse_before_1980(clock::now())?;
 
@@ -98,6 +98,10 @@ pub(crate) fn run(arguments: Vec<String>) -> Result<()> {
     loop {
         let scanned = lock(&api.addons).scan(&dir.join("manifests"), &mut lock(&api.workload));
         if let Err(error) = scanned {
+            log::error(&format!("{error:#}"));
+        }
+        let seen = lock(&api.addons).items(None, &lock(&api.workload));
+        if let Err(error) = lock(&api.state).keep_addons(&seen) {
             log::error(&format!("{error:#}"));
         }
         thread::sleep(MANIFEST_SCAN);

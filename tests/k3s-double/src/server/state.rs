@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
+use super::objects;
 use super::store::Store;
 use crate::secret::{Secret, sha256_hex};
 use crate::{etcd, node};
@@ -17,6 +18,10 @@ const DELETED: &str = "/metadata/deletionTimestamp";
 
 fn password_of(node: &str) -> String {
     format!("passwords/{node}")
+}
+
+fn addon_checksum(addon: &Value) -> &str {
+    addon.pointer("/spec/checksum").and_then(Value::as_str).unwrap_or_default()
 }
 
 fn path_of(node: &str) -> String {
@@ -177,6 +182,39 @@ impl State {
         Ok(())
     }
 
+    /// Keeps Addons whose files were applied: in k3s they outlive their files.
+    ///
+    /// # Errors
+    /// When the datastore cannot be written.
+    pub(super) fn keep_addons(&mut self, seen: &[Value]) -> Result<()> {
+        for addon in seen.iter().filter(|addon| !addon_checksum(addon).is_empty()) {
+            let key = format!("addons/{}", objects::name(addon));
+            if self.store.get(&key)?.as_ref() != Some(addon) {
+                self.store.put(&key, addon.clone())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Addons of files that are there, and those that were kept of others, all in one namespace.
+    ///
+    /// # Errors
+    /// When the datastore cannot be read.
+    pub(super) fn with_kept_addons(
+        &self,
+        namespace: Option<&str>,
+        mut seen: Vec<Value>,
+    ) -> Result<Vec<Value>> {
+        let kept = self.store.list("addons/")?;
+        let others = kept.into_iter().filter(|addon| {
+            namespace.is_none_or(|namespace| namespace == "kube-system")
+                && !seen.iter().any(|one| objects::name(one) == objects::name(addon))
+        });
+        let others: Vec<Value> = others.collect();
+        seen.extend(others);
+        Ok(seen)
+    }
+
     /// An object that somebody has created, at its path.
     ///
     /// # Errors
@@ -228,6 +266,22 @@ mod tests {
             std::fs::write(&path, damaged).unwrap();
             assert!(State::load(&path).is_err(), "{damaged}");
         }
+    }
+
+    #[test]
+    fn an_addon_outlives_its_file_and_one_that_was_not_applied_does_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("double.json");
+        let addon =
+            |name: &str, checksum: &str| json!({"metadata": {"name": name}, "spec": {"checksum": checksum}});
+        State::load(&path).unwrap().keep_addons(&[addon("a", "1"), addon("b", "")]).unwrap();
+        let again = State::load(&path).unwrap();
+        let names = |seen: Vec<Value>| -> Vec<String> {
+            let all = again.with_kept_addons(None, seen).unwrap();
+            all.iter().map(|addon| format!("{}{}", objects::name(addon), addon_checksum(addon))).collect()
+        };
+        assert_eq!(names(Vec::new()), ["a1"]);
+        assert_eq!(names(vec![addon("a", "2"), addon("c", "")]), ["a2", "c"]);
     }
 
     #[test]

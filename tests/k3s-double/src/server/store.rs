@@ -26,7 +26,9 @@ impl Store {
             let all: BTreeMap<String, Value> = serde_json::from_str(&text)?;
             let known = |key: &String| {
                 ["token", "bootstrap"].contains(&key.as_str())
-                    || ["passwords/", "nodes/", "objects/"].iter().any(|prefix| key.starts_with(prefix))
+                    || ["passwords/", "nodes/", "objects/", "addons/"]
+                        .iter()
+                        .any(|prefix| key.starts_with(prefix))
             };
             anyhow::ensure!(!all.is_empty() && all.keys().all(known), "it is not the stand-in's datastore");
             Ok(all)
