@@ -7,10 +7,11 @@ use serde_spanned::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
 use super::field::Span;
-use super::field_type;
+use super::field_type::{self, SecretText};
 use super::problem::Problems;
 use super::schema_query::{alternative, alternatives, example, expected, keys, kinds_of, strings};
 use super::suggest::nearest;
+use crate::value::DatastoreEndpoint;
 
 /// Checks a whole file.
 pub(super) fn check(schema: &Value, file: &mut Spanned<DeTable<'_>>, problems: &mut Problems<'_>) {
@@ -175,7 +176,8 @@ impl Shape<'_, '_> {
 
     fn field_type(&mut self, title: Option<&str>, text: &str, span: &Span) -> bool {
         match title.and_then(field_type::check_of).map(|check| check(text)) {
-            Some(Err(refusal)) if is_delicate(text) => {
+            // What an endpoint is refused for never repeats it, and a password is allowed there.
+            Some(Err(refusal)) if is_delicate(text) && title != Some(DatastoreEndpoint::TITLE) => {
                 self.problems.hide(span.clone());
                 let message = "this value contains a password or private key, which is not allowed here";
                 self.problems.error(span, message, refusal.hint);

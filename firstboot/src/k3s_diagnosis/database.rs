@@ -38,15 +38,16 @@ const fn sign(word: &'static str, meaning: &'static str, advice: &'static str) -
 }
 
 /// Messages of kine v0.16 with PostgreSQL 15 and MariaDB 10.11, and of etcd's client; the most specific first.
-const OF_DATABASE: [Sign; 29] = [
+const OF_DATABASE: [Sign; 30] = [
     sign("password authentication failed", NO_LOGIN, LET_IT_IN),
     sign("Error 1045 (28000)", NO_LOGIN, LET_IT_IN),
     sign("requires a valid client certificate", CLIENT_REFUSED, GIVE_CLIENT),
     sign("certificate authentication failed", CLIENT_REFUSED, GIVE_CLIENT),
     // By an alert after the database's own certificate was accepted, of many names.
     sign("remote error: tls: ", CLIENT_REFUSED, GIVE_CLIENT),
-    // All that go-sql-driver says of that in the line of k3s, and pgx where the end of the connection comes first.
+    // All that go-sql-driver says of that in the line of k3s, and what pgx says where the end of the connection comes first.
     sign("invalid connection", ENDED, GIVE_CLIENT),
+    sign("bad connection", ENDED, GIVE_CLIENT),
     sign("connection reset by peer", ENDED, GIVE_CLIENT),
     sign(
         "no pg_hba.conf entry",
