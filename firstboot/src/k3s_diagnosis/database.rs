@@ -12,6 +12,10 @@ macro_rules! in_database {
     };
 }
 
+const NO_NAME: &str = "the name of the cluster's database cannot be resolved";
+const FIND_NAME: &str =
+    "check the host in endpoint of [external-datastore], and the name server; k3s tries again by itself";
+
 const NO_LOGIN: &str = "the cluster's database refuses the user or the password of the endpoint";
 const LET_IT_IN: &str = in_database!(
     "check both in endpoint of [external-datastore] (percent-encoded for PostgreSQL, as they are for MySQL) and in the database; \
@@ -38,7 +42,7 @@ const fn sign(word: &'static str, meaning: &'static str, advice: &'static str) -
 }
 
 /// Messages of kine v0.16 with PostgreSQL 15 and MariaDB 10.11, and of etcd's client; the most specific first.
-const OF_DATABASE: [Sign; 30] = [
+const OF_DATABASE: [Sign; 32] = [
     sign("password authentication failed", NO_LOGIN, LET_IT_IN),
     sign("Error 1045 (28000)", NO_LOGIN, LET_IT_IN),
     sign("requires a valid client certificate", CLIENT_REFUSED, GIVE_CLIENT),
@@ -90,12 +94,15 @@ const OF_DATABASE: [Sign; 30] = [
     sign("SQLSTATE 57P0", NO_ANSWER, LET_IT_ANSWER),
     sign("SQLSTATE 53300", NO_ANSWER, LET_IT_ANSWER),
     sign("Error 1040", NO_ANSWER, LET_IT_ANSWER),
+    // As pgx, Go and libc say it.
+    sign("hostname resolving error", NO_NAME, FIND_NAME),
+    sign("no such host", NO_NAME, FIND_NAME),
+    sign("failure in name resolution", NO_NAME, FIND_NAME),
     sign("connection refused", NO_ANSWER, LET_IT_ANSWER),
     sign("no route to host", NO_ANSWER, LET_IT_ANSWER),
     sign("network is unreachable", NO_ANSWER, LET_IT_ANSWER),
     sign("i/o timeout", NO_ANSWER, LET_IT_ANSWER),
     sign("context deadline exceeded", NO_ANSWER, LET_IT_ANSWER),
-    sign("no such host", NO_ANSWER, LET_IT_ANSWER),
     // etcd's client hides a refused certificate behind a time that is over.
     sign("data store connection", NO_ANSWER, LET_IT_ANSWER),
     sign(
@@ -234,7 +241,7 @@ mod tests {
                 "check [external-datastore]",
             ),
         ] {
-            let told = of_database(&[line.clone()]).unwrap_or_else(|| panic!("{line}"));
+            let told = of_database(std::slice::from_ref(&line)).unwrap_or_else(|| panic!("{line}"));
             assert!(told.0.contains(meaning) && told.1.contains(advice), "{line}: {told:?}");
         }
     }
