@@ -123,6 +123,24 @@ fn a_k3s_that_keeps_exiting_stops_the_run() {
     assert!(!text.contains("secret") && !text.contains("abab"), "{text}");
 }
 
+/// kine v0.16 crashes where PostgreSQL has not answered for five minutes, with a trace that is longer than what a report shows.
+#[test]
+fn a_database_elsewhere_is_waited_for_across_crashes_of_k3s() {
+    let trace: String =
+        (1..40).map(|line| format!("\tgithub.com/k3s-io/k3s/pkg/cli:{line} +0x1f\n")).collect();
+    let log = format!(
+        "level=error msg=\"Failed to ping database connection: dial tcp 10.0.0.9:5432: connect: connection refused\"\n\
+         panic: runtime error: invalid memory address or nil pointer dereference\n{trace}"
+    );
+    let crashes = |world: &mut World| {
+        world.cluster = Cluster::Exits;
+        world.log = Box::leak(log.into_boxed_str());
+    };
+    let text = report_of(flashed(crashes, |seed| seed.k3s.external_datastore = true));
+    let what = "k3s did not start within 300 s: k3s.service is activating (auto-restart): the cluster's database does not answer";
+    assert!(text.contains(what) && text.contains("the node tries again every ten minutes"), "{text}");
+}
+
 #[test]
 fn a_k3s_that_exits_before_ready_stops_the_run() {
     let text = report_of(flashed(|world| world.cluster = Cluster::ExitsLater, |_| ()));

@@ -146,7 +146,16 @@ impl World {
             _ if line.starts_with("journalctl ") => {
                 let token = format!("K10{}::server:secret", "ab".repeat(32));
                 let log = self.log;
-                good(format!("level=info msg=starting token={token}\n{log}level=fatal msg=\"bad {token}\"\n"))
+                // After the trace of a crash there is nothing more.
+                let end = match log.contains("panic: ") {
+                    true => String::new(),
+                    false => format!("level=fatal msg=\"bad {token}\"\n"),
+                };
+                let text = format!("level=info msg=starting token={token}\n{log}{end}");
+                let wanted = line.split_once("--lines=").and_then(|(_, rest)| rest.split(' ').next());
+                let skipped =
+                    wanted.map_or(0, |count| text.lines().count().saturating_sub(count.parse().unwrap()));
+                good(text.lines().skip(skipped).map(|line| format!("{line}\n")).collect::<String>())
             }
             _ => panic!("an unknown program was run: {line}"),
         }
