@@ -4,7 +4,7 @@ use crate::cluster::field::Entries;
 use crate::cluster::field_type::SettingKey;
 use crate::cluster::file::{File, SettingValue};
 use crate::cluster::k3s_keys::{self, Standing};
-use crate::cluster::model::FlannelBackend;
+use crate::cluster::model::{FlannelBackend, Setting};
 use crate::cluster::problem::Problems;
 use crate::cluster::suggest::nearest;
 use crate::formats::k3s_config::keys;
@@ -25,8 +25,16 @@ pub(super) fn check(file: &File, problems: &mut Problems<'_>) {
 }
 
 fn keys(settings: &Entries<SettingKey, SettingValue>, role: Role, problems: &mut Problems<'_>) {
-    for (key, _) in &settings.0 {
+    for (key, value) in &settings.0 {
         let SettingKey(name) = &key.value;
+        // https://github.com/k3s-io/k3s/issues/14526: seen with k3s 1.36.3 itself.
+        if name == "etcd-snapshot-compress" && value.value == Setting::Switch(true) {
+            problems.warning(
+                &key.span,
+                "a compressed snapshot of etcd cannot be restored by k3s 1.34 to 1.37, as released until September 2026",
+                "leave it out: a snapshot has some tens of MB",
+            );
+        }
         match k3s_keys::standing(name, role) {
             Standing::Free => {}
             Standing::Reserved(instead) => {
