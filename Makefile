@@ -5,7 +5,7 @@
 .DEFAULT_GOAL := build
 .PHONY: help build release compilers setup programs programs-and-double bases checkers quick lint format clippy doc deny deny-offline check \
 	unit-test image-test other-test boot-test test simulate real-image ext4-matrix support-table support-check demo bench power-cuts \
-	boot-packages boot-publishers boot-more boot-examples boot-run boot-etcd boot-raspi3b page-test windows bench-boot api-test database-test overlay-judge node-judge helm-test real-charts garage-test etcd-test fuzz clean
+	boot-packages boot-publishers boot-more boot-examples boot-day-two boot-run boot-etcd boot-raspi3b page-test windows bench-boot api-test database-test overlay-judge node-judge helm-test real-charts garage-test etcd-test fuzz clean
 # A prerequisite comes before the next one, also with -j: setup before what needs it. cargo uses all processors by itself.
 .NOTPARALLEL:
 
@@ -138,6 +138,9 @@ boot-more: setup programs-and-double bases checkers ## boots that seldom break a
 boot-examples: setup programs-and-double bases checkers ## the examples with overlays, each as a whole cluster: an hour
 	$(CARGO_TEST) --test boot -- --ignored --nocapture --test-threads 1 examples::
 
+boot-day-two: setup programs-and-double bases checkers ## a cluster goes on while cards die and images change: k3s raised, an overlay more, one less; a quarter of an hour
+	$(CARGO_TEST) --test boot -- --ignored --nocapture day_two::
+
 boot-run: setup programs-and-double bases checkers ## a cluster rehearsed by `hcimage run`: as nobody, twice at once, until Ready
 	$(CARGO_TEST) --test boot -- --ignored --nocapture a_cluster_is_rehearsed
 
@@ -156,14 +159,14 @@ api-test: ## hc-firstboot's client, and the stand-in for k3s, against a real kub
 		HCIMAGE_HELM_CRD=$(abspath $(API_DIR))/helmcharts.yaml \
 		$(CARGO_TEST) --test kube_api -- --ignored --nocapture --test-threads 1
 
-# HCIMAGE_OVERLAY=NAME judges one alone.
-overlay-judge: ## every overlay on a real control plane whose nodes are played, applied and removed again; needs Go, installs nothing
-	tests/kube-apiserver/build.sh --control-plane $(API_DIR)
 database-test: setup programs-and-double bases ## a cluster in PostgreSQL and in MariaDB, by the real kine and kube-apiserver from images' settings; needs Go, installs as setup
 	tests/kube-apiserver/build.sh --kine $(API_DIR)
 	HCIMAGE_KUBE_APISERVER=$(abspath $(API_DIR))/kube-apiserver HCIMAGE_KINE=$(abspath $(API_DIR))/kine \
 		$(CARGO_TEST) --bin hcimage --test outside_sql -- --ignored --nocapture --test-threads 1
 
+# HCIMAGE_OVERLAY=NAME judges one alone.
+overlay-judge: ## every overlay on a real control plane whose nodes are played, applied and removed again; needs Go, installs nothing
+	tests/kube-apiserver/build.sh --control-plane $(API_DIR)
 	HCIMAGE_KUBE_APISERVER=$(abspath $(API_DIR))/kube-apiserver HCIMAGE_ETCD=$(abspath $(API_DIR))/etcd-3.6 \
 		HCIMAGE_KUBE_CONTROLLER_MANAGER=$(abspath $(API_DIR))/kube-controller-manager \
 		HCIMAGE_KUBE_SCHEDULER=$(abspath $(API_DIR))/kube-scheduler \

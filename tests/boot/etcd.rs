@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hc_firstboot::report::ReportStatus;
@@ -29,6 +29,15 @@ const BEGAN: &str = "began a new cluster";
 /// The stand-in has no list of kinds that kubectl could look these up in.
 const OBJECTS: &str = "/api/v1/namespaces/default/configmaps";
 
+/// A PC's base that has Debian's etcd for the stand-in.
+pub(crate) fn base_with_etcd(path: &Path) {
+    copy(&base("debian-pc-amd64"), path);
+    let (parent, _) = ETCD.rsplit_once('/').unwrap();
+    debugfs_write(path, &format!("mkdir {parent}"));
+    debugfs_write(path, &format!("write {} {ETCD}", unpacked::etcd().display()));
+    debugfs_write(path, &format!("set_inode_field {ETCD} mode 0100755"));
+}
+
 struct Lab {
     dir: TempDir,
     network: TestNetwork,
@@ -38,11 +47,7 @@ impl Lab {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let with_etcd = dir.path().join("base.img");
-        copy(&base("debian-pc-amd64"), &with_etcd);
-        let (parent, _) = ETCD.rsplit_once('/').unwrap();
-        debugfs_write(&with_etcd, &format!("mkdir {parent}"));
-        debugfs_write(&with_etcd, &format!("write {} {ETCD}", unpacked::etcd().display()));
-        debugfs_write(&with_etcd, &format!("set_inode_field {ETCD} mode 0100755"));
+        base_with_etcd(&with_etcd);
         let nodes = SERVERS.map(|number| {
             format!("[[nodes]]\nname = \"lab-{number}\"\nrole = \"server\"\nboard = \"pc\"\naddress = \"10.0.2.1{number}\"\n")
         });

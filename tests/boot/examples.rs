@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::etcd::base_with_etcd;
 use hcimage::board::Boards;
 use hcimage::charts::ChartPlace;
 use hcimage::cluster::{self, Cluster};
@@ -71,7 +72,14 @@ fn boots(name: &str, change: impl Fn(String) -> String) {
     let scratch = tempfile::tempdir().unwrap();
     let dir = examples::copy(name, scratch.path());
     let text = fs::read_to_string(dir.join("cluster.toml")).unwrap();
-    let text = change(for_pcs(&text));
+    let with_etcd = scratch.path().join("base.img");
+    let base = if text.contains("datastore = \"etcd\"") {
+        base_with_etcd(&with_etcd);
+        with_etcd
+    } else {
+        base("debian-pc-amd64")
+    };
+    let text = change(for_pcs(&text, &base));
     fs::write(dir.join("cluster.toml"), &text).unwrap();
     let first = load(&dir);
     redirect_charts(&dir, &first);
@@ -85,13 +93,7 @@ fn boots(name: &str, change: impl Fn(String) -> String) {
     let registry = Registry::start(&scratch.path().join("registry"), "", "");
     let mut hosts = push_images(&registry, scratch.path(), &wanted);
     hosts.extend(push_charts(&registry, scratch.path(), &wanted));
-    let mirrors: String = hosts
-        .iter()
-        .map(|host| {
-            format!("[registries.mirrors.{host:?}]\nendpoint = [\"http://127.0.0.1:{}\"]\n", registry.port)
-        })
-        .collect();
-    fs::write(dir.join("cluster.toml"), format!("{text}\n{mirrors}")).unwrap();
+    fs::write(dir.join("cluster.toml"), format!("{text}\n{}", mirrors(&registry, &hosts))).unwrap();
     succeed(hcimage(&dir).args(["build", "--k3s"]).arg(k3s_release().join(K3S_VERSION)));
     drop(registry);
     for node in wanted.nodes.iter() {
@@ -104,7 +106,15 @@ fn boots(name: &str, change: impl Fn(String) -> String) {
     println!("{name}: {} nodes Ready, with {}", wanted.nodes.iter().count(), overlays.join(", "));
 }
 
-fn load(dir: &Path) -> Cluster {
+/// What a cluster file says of registries that a test's own one plays.
+pub(crate) fn mirrors(registry: &Registry, hosts: &BTreeSet<String>) -> String {
+    let mirror = |host: &String| {
+        format!("[registries.mirrors.{host:?}]\nendpoint = [\"http://127.0.0.1:{}\"]\n", registry.port)
+    };
+    hosts.iter().map(mirror).collect()
+}
+
+pub(crate) fn load(dir: &Path) -> Cluster {
     let file = dir.join("cluster.toml");
     let library = Library::new(vec![dir.join("overlays")]);
     let checked = cluster::load(&file, &Boards::load(None).unwrap(), &library);
@@ -112,7 +122,7 @@ fn load(dir: &Path) -> Cluster {
 }
 
 /// A cluster file for generic PCs.
-fn for_pcs(text: &str) -> String {
+fn for_pcs(text: &str, base: &Path) -> String {
     let lines = text.lines().filter(|line| !line.starts_with("base = ") && *line != "[boards.pc]");
     let lines = lines.map(|line| match line {
         line if line.starts_with("board = ") => "board = \"pc\"\n".to_owned(),
@@ -121,7 +131,7 @@ fn for_pcs(text: &str) -> String {
         line => format!("{line}\n"),
     });
     let text: String = lines.collect();
-    format!("{text}\n[boards.pc]\nbase = {:?}\n", base("debian-pc-amd64"))
+    format!("{text}\n[boards.pc]\nbase = {base:?}\n")
 }
 
 /// Overlays with charts, copied beside the cluster file and changed in nothing but where the charts are.
@@ -142,7 +152,7 @@ fn redirect_charts(dir: &Path, cluster: &Cluster) {
 }
 
 /// Small images under all names; returns their registries.
-fn push_images(registry: &Registry, scratch: &Path, cluster: &Cluster) -> BTreeSet<String> {
+pub(crate) fn push_images(registry: &Registry, scratch: &Path, cluster: &Cluster) -> BTreeSet<String> {
     let mut hosts = BTreeSet::new();
     let mut pushed = BTreeSet::new();
     for (number, wanted) in cluster.images.iter().enumerate() {

@@ -9,6 +9,7 @@
 mod cluster;
 mod cuts;
 mod damaged;
+mod day_two;
 mod etcd;
 mod examples;
 mod impostor;

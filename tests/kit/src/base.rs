@@ -9,6 +9,9 @@ use tempfile::TempDir;
 /// The version that the release claims to be.
 pub const K3S_VERSION: &str = "v1.36.2+k3s1";
 
+/// A later one, as long in letters.
+pub const RAISED_VERSION: &str = "v1.36.3+k3s1";
+
 /// The project's root.
 pub fn root() -> PathBuf {
     let kit = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -40,16 +43,39 @@ pub fn k3s_release() -> &'static Path {
     })
 }
 
-/// Such a release for some architectures, made with further arguments of make-release.sh.
-pub fn make_release(architectures: &[&str], arguments: &[&str]) -> TempDir {
-    let dir = TempDir::new_in(root().join("target")).expect("a directory for the release");
-    let mut command = Command::new(root().join("tests/k3s-double/make-release.sh"));
-    command.arg(dir.path().join(K3S_VERSION)).args(arguments);
-    for architecture in architectures {
+/// A directory that holds a release in [`RAISED_VERSION`], for PCs: the stand-in with another number in the place of its own.
+pub fn raised_release() -> TempDir {
+    let scratch = TempDir::new().expect("a directory for a program");
+    let mut program = std::fs::read(root().join("target/card/x86_64/k3s-double")).expect("the stand-in");
+    let mut places = 0_u32;
+    for at in 0..program.len() - K3S_VERSION.len() {
+        if program[at..].starts_with(K3S_VERSION.as_bytes()) {
+            program[at..at + K3S_VERSION.len()].copy_from_slice(RAISED_VERSION.as_bytes());
+            places += 1;
+        }
+    }
+    assert_eq!(places, 1, "the stand-in does not have its version in one place");
+    let path = scratch.path().join("k3s-double");
+    std::fs::write(&path, program).expect("writing the stand-in");
+    release_of(RAISED_VERSION, &[("x86_64", path)], &[])
+}
+
+/// A release in [`K3S_VERSION`] for some architectures, made with further arguments of make-release.sh.
+pub fn make_release(architectures: &[&'static str], arguments: &[&str]) -> TempDir {
+    let program = |architecture: &&'static str| {
         // No test boots a 32-bit image: another program of the right kind stands there in the place of the stand-in.
         let program = if *architecture == "armv7" { "hc-firstboot" } else { "k3s-double" };
-        command.arg(format!("--bin-{architecture}"));
-        command.arg(root().join("target/card").join(architecture).join(program));
+        (*architecture, root().join("target/card").join(architecture).join(program))
+    };
+    release_of(K3S_VERSION, &architectures.iter().map(program).collect::<Vec<_>>(), arguments)
+}
+
+fn release_of(version: &str, programs: &[(&str, PathBuf)], arguments: &[&str]) -> TempDir {
+    let dir = TempDir::new_in(root().join("target")).expect("a directory for the release");
+    let mut command = Command::new(root().join("tests/k3s-double/make-release.sh"));
+    command.arg(dir.path().join(version)).args(arguments);
+    for (architecture, program) in programs {
+        command.arg(format!("--bin-{architecture}")).arg(program);
     }
     let status = command.stdout(Stdio::null()).status().expect("running tests/k3s-double/make-release.sh");
     assert!(

@@ -68,12 +68,17 @@ pub struct Guest {
 
 impl Guest {
     pub fn start(name: &str, board: &str, image: &Path, network: Network, clock: Option<&str>) -> Self {
-        Self::start_with(name, board, image, None, network, clock)
+        Self::start_with(name, board, image, None, &[], network, clock)
+    }
+
+    /// With a disk beside its card, perhaps.
+    pub fn with_disk(name: &str, board: &str, image: &Path, disk: Option<&Path>, network: Network) -> Self {
+        Self::start_with(name, board, image, None, disk.as_slice(), network, None)
     }
 
     /// With the kernel of an image that is whole: that of a card whose power was cut cannot be read before it has booted.
     pub fn restart(name: &str, board: &str, image: &Path, whole: &Path, network: Network) -> Self {
-        Self::start_with(name, board, image, Some(whole), network, None)
+        Self::start_with(name, board, image, Some(whole), &[], network, None)
     }
 
     fn start_with(
@@ -81,6 +86,7 @@ impl Guest {
         board: &str,
         image: &Path,
         kernel_from: Option<&Path>,
+        disks: &[&Path],
         network: Network,
         clock: Option<&str>,
     ) -> Self {
@@ -91,7 +97,7 @@ impl Guest {
             disk: Disk::raw(image),
             image: kernel_from,
             start: Start::Kernel,
-            disks: Vec::new(),
+            disks: disks.iter().map(|disk| Disk::raw(*disk)).collect(),
             memory: 768,
             cpus: 2,
             accelerator: Accelerator::Tcg,
