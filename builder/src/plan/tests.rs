@@ -443,6 +443,9 @@ fn settings_of_the_user_and_secret_ones_are_in_the_file_that_is_read_last() {
         list(&[&ours[..], &["max-pods=200"]].concat())
     );
     assert_eq!(text(server, SECRET_PATH), Some(expected));
+    let limit = "/etc/systemd/system/k3s.service.d/hcimage-database.conf";
+    assert!(text(server, limit).unwrap().ends_with("[Service]\nTimeoutStartSec=15min\n"));
+    assert_eq!(text(agent, limit), None);
     assert!(!text(server, PATH).unwrap().contains("kubelet-arg"), "k3s would take only the other list");
 
     assert_eq!(text(agent, SECRET_PATH), None);

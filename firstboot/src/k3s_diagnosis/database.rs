@@ -112,7 +112,7 @@ const OF_DATABASE: [Sign; 32] = [
     ),
 ];
 
-/// So many lines of the log are needed for [`of_database`]: kine v0.16 crashes when PostgreSQL has not answered for five minutes, and
+/// So many lines of the log are needed for [`of_database`]: kine v0.16 panics when PostgreSQL has not answered for five minutes, and
 /// Go's trace of that is longer than what a report shows.
 pub(crate) const LINES: u16 = 200;
 
