@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::unpacked;
+use crate::{processes, unpacked};
 
 /// Nobody, where the tests run as root: many servers refuse that.
 const NOBODY: u32 = 65534;
@@ -97,12 +97,22 @@ pub fn give(path: &Path) {
 pub struct Running(pub Child);
 
 impl Running {
-    /// Ends it as the power going would.
+    /// Ends it as the power going would, all at once.
     pub fn kill(&mut self) {
-        let group = format!("-{}", self.0.id());
-        let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
+        let signal = |name: &str, whom: &[String]| {
+            let _ = Command::new("kill").args([name, "--"]).args(whom).stderr(Stdio::null()).status();
+        };
+        let mut all = Vec::new();
+        if let Ok(None) = self.0.try_wait() {
+            // Stopped, it starts no more. PostgreSQL's own processes are in groups of their own, and where one is left no other server
+            // starts.
+            signal("-STOP", &[self.0.id().to_string()]);
+            all = processes::children(&self.0);
+        }
+        signal("-KILL", &[vec![format!("-{}", self.0.id())], all.clone()].concat());
         let _ = self.0.kill();
         let _ = self.0.wait();
+        processes::wait_for_end(&all);
     }
 }
 
