@@ -11,6 +11,7 @@ pub(crate) struct Room {
 
 /// Rooms of `common/src`.
 pub(crate) const COMMON: &[Room] = &[
+    Room { name: "overlay", uses: &[] },
     Room { name: "paths", uses: &[] },
     Room { name: "text", uses: &[] },
     Room { name: "value", uses: &[] },

@@ -42,6 +42,7 @@ pub mod kernel_args;
 pub mod kernel_modules;
 pub mod kubelet_sysctl;
 pub mod kubernetes_list;
+pub mod kubernetes_text;
 pub mod lightdm;
 pub mod modules_load;
 pub mod mount_unit;

@@ -37,6 +37,28 @@ pub struct YamlError {
 /// # Errors
 /// If the text is not YAML, or it is longer, nests deeper or unfolds to more than what is read.
 pub fn load(text: &str) -> Result<Vec<Yaml>, YamlError> {
+    load_in(text, Dialect::Core)
+}
+
+/// As [`load`], with the switches and numbers of YAML 1.1 that Kubernetes knows: `yes`, `on`, `1_000` (go-yaml 2, `resolve.go`, which
+/// sigs.k8s.io/yaml has).
+///
+/// # Errors
+/// Those of [`load`].
+pub fn load_as_go(text: &str) -> Result<Vec<Yaml>, YamlError> {
+    load_in(text, Dialect::Go)
+}
+
+/// What a scalar without quotes is by its look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    /// The core schema of YAML 1.2.
+    Core,
+    /// go-yaml 2.
+    Go,
+}
+
+fn load_in(text: &str, dialect: Dialect) -> Result<Vec<Yaml>, YamlError> {
     if text.len() > LONGEST {
         let problem = format!("{} bytes of YAML, expected at most {LONGEST}", text.len());
         return Err(YamlError { line: 1, problem });
@@ -48,7 +70,7 @@ pub fn load(text: &str) -> Result<Vec<Yaml>, YamlError> {
     }
     let mut parser = Parser::new_from_str(text);
     let mut loader =
-        Loader { documents: Vec::new(), open: Vec::new(), anchors: HashMap::new(), left: BUDGET };
+        Loader { documents: Vec::new(), open: Vec::new(), anchors: HashMap::new(), left: BUDGET, dialect };
     loop {
         let (event, mark) = parser.next_token().map_err(|error| syntax(&error))?;
         if event == Event::StreamEnd {
@@ -86,6 +108,7 @@ struct Loader {
     /// Complete nodes with an anchor, and what each costs.
     anchors: HashMap<usize, (Yaml, usize)>,
     left: usize,
+    dialect: Dialect,
 }
 
 impl Loader {
@@ -107,7 +130,7 @@ impl Loader {
             Event::Scalar(text, style, anchor, tag) => {
                 let cost = NODE.saturating_add(text.len());
                 self.charge(cost, mark)?;
-                self.complete(scalar(text, style, tag.as_ref()), anchor, cost, mark)?;
+                self.complete(scalar(text, style, tag.as_ref(), self.dialect), anchor, cost, mark)?;
             }
             Event::Alias(anchor) => {
                 let Some((_, cost)) = self.anchors.get(&anchor) else {
@@ -169,12 +192,14 @@ impl Loader {
     }
 }
 
-/// The value of a scalar by its tag, or by its look (YAML 1.2, core schema).
-fn scalar(text: String, style: TScalarStyle, tag: Option<&Tag>) -> Yaml {
+/// The value of a scalar by its tag, or by its look.
+fn scalar(text: String, style: TScalarStyle, tag: Option<&Tag>, dialect: Dialect) -> Yaml {
     if style != TScalarStyle::Plain {
         return Yaml::String(text);
     }
-    let Some(tag) = tag else { return Yaml::from_str(&text) };
+    let Some(tag) = tag else {
+        return if dialect == Dialect::Go { as_go(&text) } else { Yaml::from_str(&text) };
+    };
     if tag.handle != "tag:yaml.org,2002:" {
         return Yaml::String(text);
     }
@@ -189,10 +214,45 @@ fn scalar(text: String, style: TScalarStyle, tag: Option<&Tag>) -> Yaml {
     if fits { value } else { Yaml::BadValue }
 }
 
+/// A plain scalar as go-yaml 2 resolves it.
+fn as_go(text: &str) -> Yaml {
+    match text {
+        "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Yaml::Boolean(true),
+        "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => Yaml::Boolean(false),
+        _ if text.starts_with(|c: char| c.is_ascii_digit() || c == '+' || c == '-') && text.contains('_') => {
+            match Yaml::from_str(&text.replace('_', "")) {
+                number @ (Yaml::Integer(_) | Yaml::Real(_)) => number,
+                _ => Yaml::String(text.to_owned()),
+            }
+        }
+        _ => Yaml::from_str(text),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use yaml_rust2::YamlLoader;
+
+    #[test]
+    fn switches_and_numbers_are_those_of_go_where_that_is_wanted() {
+        let text = "[yes, 'yes', Off, n, 1_000, -1_0.5, 1_a, _1, !!str on, yesterday]";
+        let value = |text: &str| Yaml::String(text.to_owned());
+        let expected = [
+            Yaml::Boolean(true),
+            value("yes"),
+            Yaml::Boolean(false),
+            Yaml::Boolean(false),
+            Yaml::Integer(1000),
+            Yaml::Real("-10.5".to_owned()),
+            value("1_a"),
+            value("_1"),
+            value("on"),
+            value("yesterday"),
+        ];
+        assert_eq!(load_as_go(text).unwrap()[0].as_vec().unwrap(), &expected);
+        assert!(load(text).unwrap()[0].as_vec().unwrap().iter().all(|value| value.as_str().is_some()));
+    }
 
     /// What the crate's own loader reads, this one reads as the same.
     #[test]

@@ -5,6 +5,7 @@ use std::fmt;
 use yaml_rust2::Yaml;
 
 use crate::formats::yaml_load::{self, YamlError};
+use crate::formats::{kubernetes_list, kubernetes_text};
 use crate::source::k3s_history::PACKAGED;
 use crate::value::Secret;
 
@@ -53,13 +54,16 @@ pub enum BadManifest {
         /// What is missing.
         field: &'static str,
     },
-    /// k3s applies a file as a whole or not at all, and the kind is unknown until the definition is there.
+    /// The API refuses the object.
     #[error(
-        "the file defines {kind} and has an object of it: k3s would apply neither; move one of them to a file of its own"
+        "document {number}: {path} is a number, a switch or a collection, and must be text: put it in quotes, or k3s does not \
+         apply the object"
     )]
-    DefinedHere {
-        /// The kind.
-        kind: String,
+    NotText {
+        /// Counted from 1.
+        number: usize,
+        /// Where it is in the object.
+        path: String,
     },
     /// It has no objects.
     #[error("the file contains no object")]
@@ -118,11 +122,8 @@ impl Manifest {
 }
 
 fn read_objects(text: &str) -> Result<Vec<Container>, BadManifest> {
-    let documents =
-        yaml_load::load(text).map_err(|YamlError { line, problem }| BadManifest::Syntax { line, problem })?;
-    if let Some(kind) = defined_here(&documents) {
-        return Err(BadManifest::DefinedHere { kind });
-    }
+    let documents = yaml_load::load_as_go(text)
+        .map_err(|YamlError { line, problem }| BadManifest::Syntax { line, problem })?;
     let (mut objects, mut found) = (0, Vec::new());
     // A document with only comments is null; k3s skips it.
     for (index, object) in documents.iter().enumerate().filter(|(_, document)| !document.is_null()) {
@@ -139,35 +140,13 @@ fn read_objects(text: &str) -> Result<Vec<Container>, BadManifest> {
         if !is_list && !text(&metadata["name"]) && !text(&metadata["generateName"]) {
             return missing("metadata.name");
         }
+        if let Some(path) = kubernetes_list::objects(object).into_iter().find_map(kubernetes_text::not_text) {
+            return Err(BadManifest::NotText { number: index + 1, path });
+        }
         objects += 1;
         found.extend(containers::of_document(object));
     }
     if objects == 0 { Err(BadManifest::Empty) } else { Ok(found) }
-}
-
-/// A kind that the documents define and use.
-fn defined_here(documents: &[Yaml]) -> Option<String> {
-    let objects = || {
-        documents.iter().flat_map(|document| {
-            let is_list = document["kind"].as_str() == Some("List");
-            document["items"]
-                .as_vec()
-                .filter(|_| is_list)
-                .map_or(std::slice::from_ref(document), Vec::as_slice)
-        })
-    };
-    let definitions = objects().filter(|object| object["kind"].as_str() == Some("CustomResourceDefinition"));
-    let defined: Vec<_> = definitions
-        .filter_map(|object| {
-            let spec = &object["spec"];
-            Some((spec["group"].as_str()?, spec["names"]["kind"].as_str()?))
-        })
-        .collect();
-    let mut used = objects().filter_map(|object| {
-        let (group, _) = object["apiVersion"].as_str()?.split_once('/')?;
-        Some((group, object["kind"].as_str()?))
-    });
-    used.find(|kind| defined.contains(kind)).map(|(_, kind)| kind.to_owned())
 }
 
 #[cfg(test)]
@@ -219,9 +198,9 @@ mod tests {
             ("apiVersion: v1\nkind: Pod\n", "metadata.name"),
             ("just text\n", "no apiVersion"),
             (
-                "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: c}\nspec: {group: e.org, \
-                 names: {kind: Pool}}\n---\napiVersion: e.org/v1\nkind: Pool\nmetadata: {name: p}\n",
-                "defines Pool and has an object of it",
+                "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n---\nkind: List\napiVersion: v1\nitems:\n\
+                 - {kind: ConfigMap, apiVersion: v1, metadata: {name: a}, data: {a: b, port: 80}}\n",
+                "document 2: data.port is a number",
             ),
             ("a: b\n c: d\n", "line 2"),
             ("a: [1, 2\n", "line "),
@@ -229,5 +208,13 @@ mod tests {
             let error = Manifest::new("a.yaml", text.to_owned()).unwrap_err().to_string();
             assert!(error.contains(said), "{text:?}: {error}");
         }
+    }
+
+    /// k3s 1.36.3 applies the object at its second try, a quarter of a minute later, in whatever order they are.
+    #[test]
+    fn a_definition_and_its_objects_may_be_in_one_file() {
+        let text = "apiVersion: e.org/v1\nkind: Pool\nmetadata: {name: p}\n---\napiVersion: apiextensions.k8s.io/v1\n\
+                    kind: CustomResourceDefinition\nmetadata: {name: c}\nspec: {group: e.org, names: {kind: Pool}}\n";
+        assert!(Manifest::new("a.yaml", text.to_owned()).is_ok());
     }
 }
