@@ -6,6 +6,8 @@
 PODS=mariadb-server,mariadb-client,redis-server,curl,ca-certificates,busybox-static,knot,knot-dnsutils
 # Scripts, and what calls them.
 PODS+=,base-files,coreutils,dash,debianutils,findutils,grep,libc-bin,mawk,sed,util-linux
+# For the overlays postgresql and mosquitto.
+PODS+=,postgresql-15,postgresql-client-15,mosquitto,mosquitto-clients
 # For the page that plays Nextcloud.
 PODS+=,haproxy,apache2,libapache2-mod-php,php-cli,php-mysql,php-redis
 

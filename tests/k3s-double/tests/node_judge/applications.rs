@@ -91,22 +91,19 @@ fn page(lan: &Lan, query: &str) -> Value {
 
 pub(crate) fn delete_pods(node: &Node, namespace: &str, selector: &str) {
     let path = format!("/api/v1/namespaces/{namespace}/pods");
-    let old: Vec<String> = node
-        .api
-        .list(&format!("{path}?labelSelector={}", selector.replace('=', "%3D").replace('/', "%2F")))
-        .iter()
-        .map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned())
-        .collect();
+    let old =
+        node.api.list(&format!("{path}?labelSelector={}", selector.replace('=', "%3D").replace('/', "%2F")));
     assert!(!old.is_empty(), "no pod with {selector}");
-    for name in &old {
-        node.api.delete(&format!("{path}/{name}"));
+    let path_of = |pod: &Value| format!("{path}/{}", pod["metadata"]["name"].as_str().unwrap());
+    for pod in &old {
+        node.api.delete(&path_of(pod));
     }
     wait("the pods to go", LIMIT, || {
-        if old.iter().all(|name| node.api.get(&format!("{path}/{name}")).is_none()) {
-            Ok(())
-        } else {
-            Err(node.why(namespace))
-        }
+        // That of a stateful set has a successor of the same name.
+        let gone = |pod: &Value| {
+            node.api.get(&path_of(pod)).is_none_or(|now| now["metadata"]["uid"] != pod["metadata"]["uid"])
+        };
+        if old.iter().all(gone) { Ok(()) } else { Err(node.why(namespace)) }
     });
 }
 

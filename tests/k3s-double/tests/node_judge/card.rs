@@ -103,7 +103,10 @@ fn tables(registry: &Registry, ca: &str) -> String {
          [overlays.ingress-auth]\n\
          [overlays.traefik-config]\naccess-log = \"json\"\ndashboard = \"traefik.home.lan\"\n\
          [overlays.tunnel]\nserver = \"{ADDRESS}\"\nhttp-port = 8080\nhttps-port = 8443\ntoken = \"{TUNNEL_TOKEN}\"\n\
-         [overlays.local-path]\n"
+         [overlays.local-path]\n\
+         [overlays.postgresql]\ndatabases = [\"shop\"]\nmemory-mib = 256\n\
+         [overlays.mosquitto]\nhost = \"mqtt.home.lan\"\nissuer = \"default\"\nmore-users = \"sensor:hunter3\"\n\
+         rules = [\"sensor write sensors/#\"]\n"
     ));
     text
 }

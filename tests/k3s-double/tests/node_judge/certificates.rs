@@ -51,7 +51,7 @@ pub(crate) fn judge(node: &Node, lan: &Lan) {
     });
 }
 
-fn ready(node: &Node, lan: &Lan, namespace: &str, name: &str) {
+pub(crate) fn ready(node: &Node, lan: &Lan, namespace: &str, name: &str) {
     wait(&format!("the certificate {name}"), LIMIT, || {
         let path = format!("/apis/cert-manager.io/v1/namespaces/{namespace}/certificates/{name}");
         let certificate = node.api.get(&path).ok_or("it is not there")?;

@@ -34,6 +34,8 @@ const IMAGES: &[(&str, &str, From, Starts)] = &[
     ("docker.io", "library/redis:8.10.1", Debian, Command(&["redis-server"])),
     ("docker.io", "library/nextcloud:35.0.3-apache", Debian, Entry(&["/usr/local/bin/start-nextcloud"])),
     ("docker.io", "curlimages/curl:8.21.0", Debian, Command(&["curl"])),
+    ("docker.io", "library/postgres:18.6-trixie", Debian, Command(&["postgres"])),
+    ("docker.io", "library/eclipse-mosquitto:2.1.2-alpine", Debian, Command(&["mosquitto"])),
     ("ghcr.io", "fatedier/frpc:v0.71.0", Busybox(&["frpc"]), Entry(&["/usr/bin/frpc"])),
     (
         "quay.io",
@@ -126,7 +128,7 @@ pub(crate) fn push(scratch: &Path, ca: &str, registry: &Registry) {
         };
         let mut runs = json!({
             "Labels": {"hcimage.tests": "made by the tests of hcimage: not what its publisher has under this name"},
-            "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/home/klipper-helm"],
+            "Env": ["PATH=/usr/lib/postgresql/15/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/home/klipper-helm"],
         });
         // As the published ones: their pods must not run as root, and name no user themselves.
         if ["cert-manager", "external-dns", "metallb/controller"].iter().any(|part| name.contains(part))

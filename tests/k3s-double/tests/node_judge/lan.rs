@@ -152,7 +152,7 @@ impl Lan {
         let soa = "@ 60 SOA ns hostmaster 1 60 60 600 60\n@ 60 NS ns\n";
         fs::write(
             dir.join("home.lan.zone"),
-            format!("{soa}ns A {ADDRESS}\nca A {ADDRESS}\ndyn A {ADDRESS}\ncloud A {NODE}\nguarded A {NODE}\ntraefik A {NODE}\n"),
+            format!("{soa}ns A {ADDRESS}\nca A {ADDRESS}\ndyn A {ADDRESS}\ncloud A {NODE}\nguarded A {NODE}\ntraefik A {NODE}\nmqtt A {NODE}\n"),
         )
         .unwrap();
         fs::write(dir.join("example.org.zone"), format!("{soa}ns A {ADDRESS}\n")).unwrap();

@@ -43,6 +43,7 @@ mod more;
 mod network;
 mod node;
 mod pods;
+mod services;
 mod storage;
 
 use std::path::{Path, PathBuf};
@@ -61,14 +62,16 @@ const INSIDE: &str = "HCIMAGE_NODE_JUDGE_INSIDE";
 const NAME: &str = "the_overlays_pods_run_on_a_real_node";
 
 /// What is judged.
-const OVERLAYS: [&str; 9] = [
+const OVERLAYS: [&str; 11] = [
     "cert-manager",
     "dyndns",
     "external-dns",
     "ingress-auth",
     "local-path",
     "metallb",
+    "mosquitto",
     "nextcloud",
+    "postgresql",
     "traefik-config",
     "tunnel",
 ];
@@ -121,6 +124,7 @@ fn judge(scratch: &Path) {
     certificates::judge(&node, &lan);
     network::judge(&node, &lan);
     storage::judge(&node);
+    services::judge(&node, &lan, &card);
     more::judge(&node, &lan, &card);
     proofs.into_iter().for_each(Proof::holds);
 }

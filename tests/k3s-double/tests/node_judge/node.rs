@@ -424,7 +424,7 @@ fn make_directories(card: &Card) {
     }
 }
 
-fn end_all(name: &str) {
+pub(crate) fn end_all(name: &str) {
     for entry in fs::read_dir("/proc").unwrap().filter_map(Result::ok) {
         let command = fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
         if command.trim().starts_with(&name[..name.len().min(15)]) {
