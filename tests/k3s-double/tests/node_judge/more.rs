@@ -18,8 +18,8 @@ use crate::node::Node;
 use crate::objects;
 use crate::{LIMIT, apply, control_plane, pods, told, wait};
 
-/// Addresses of the LAN for load balancers: Traefik's service takes one.
-const POOL: &str = "10.0.2.50-10.0.2.51";
+/// Addresses of the LAN for load balancers: the services of Traefik and of Mosquitto take one each.
+const POOL: &str = "10.0.2.50-10.0.2.52";
 
 const SERVER: &str =
     "[[nodes]]\nname = \"lab-1\"\nrole = \"server\"\nboard = \"pi4\"\naddress = \"192.168.1.11\"\n";
