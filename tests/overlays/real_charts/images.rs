@@ -34,11 +34,20 @@ pub(super) fn problems(listed: &[ImageReference], asked: &[Asked], unnamed: &[&s
     problems
 }
 
-/// The image of the pods that Prometheus' operator makes of an object.
-pub(super) fn of_operator(document: &Yaml) -> Option<String> {
-    let is_of_operator =
-        document["apiVersion"].as_str().is_some_and(|version| version.starts_with("monitoring.coreos.com/"));
-    document["spec"]["image"].as_str().filter(|_| is_of_operator).map(str::to_owned)
+/// The images of the pods that an operator makes of an object: Prometheus' operator, and system-upgrade-controller, which takes a
+/// plan's version for the tag (`MungeVersion` in its `pkg/upgrade/plan`).
+pub(super) fn of_operator(document: &Yaml) -> Vec<String> {
+    let spec = &document["spec"];
+    let text = |yaml: &Yaml| yaml.as_str().map(str::to_owned);
+    match document["apiVersion"].as_str().and_then(|version| version.split_once('/')) {
+        Some(("monitoring.coreos.com", _)) => text(&spec["image"]).into_iter().collect(),
+        Some(("upgrade.cattle.io", _)) => {
+            let tag = text(&spec["version"]).unwrap_or_default().replace('+', "-");
+            let images = ["prepare", "upgrade"].into_iter().filter_map(|part| text(&spec[part]["image"]));
+            images.map(|image| format!("{image}:{tag}")).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Images that the arguments and variables of containers name, the fields of objects for operators, and values of config maps that are
@@ -156,6 +165,13 @@ mod tests {
             problems(&there, &[], &["quay.io/calico/"]),
             ["quay.io/other/node:v1 is listed, and nothing runs or names it"]
         );
+    }
+
+    #[test]
+    fn a_plan_runs_the_image_of_its_version() {
+        let text = "apiVersion: upgrade.cattle.io/v1\nkind: Plan\nspec: {version: v1.37.1+k3s1, upgrade: {image: rancher/k3s-upgrade}}\n";
+        let document = yaml_load::load(text).unwrap().remove(0);
+        assert_eq!(of_operator(&document), ["rancher/k3s-upgrade:v1.37.1-k3s1"]);
     }
 
     #[test]
