@@ -129,7 +129,7 @@ fn what_overlays_share_wants_all_its_arguments_and_escapes_them() {
          [[images]]\nname = \"docker.io/library/mariadb:11.8.8\"\n\
          [[directories]]\npath = \"db\"\nuid = 999\ngid = 999\nmode = \"0750\"\n";
     let base = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: db, \
-         namespace: shop}\nstringData: {password: x, root-password: y}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: shop, namespace: shop, \
+         namespace: shop}\nstringData: {password: x, root-password: z}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: shop, namespace: shop, \
          labels: {app.kubernetes.io/name: shop}}\nspec: {}\n---\n";
     let call = |arguments: &str| format!("{base}{{{{ shared(\"mariadb.yaml\", {arguments}) }}}}\n");
     let all = "namespace=\"shop\", name=name, client=\"shop\", node=cluster.first_server, data=cluster.data ~ \"/db\"";

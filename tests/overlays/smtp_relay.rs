@@ -234,6 +234,8 @@ fn mail_waits_for_the_provider_and_arrives_by_tls_with_the_account() {
     post.start_relay();
     let _provider = post.start_provider();
     post.run_queue_until(|post| post.log().matches("Completed").count() == 2);
+    // The provider has taken them, and puts them into the box.
+    post.wait_for(|post| post.box_of_provider().matches("Return-path:").count() == 2);
     let got = post.box_of_provider();
     assert_eq!(got.matches("Return-path: <kim@example.org>").count(), 2, "{got}");
     assert_eq!(got.matches("(TLS1.3)").count(), 2, "{got}");

@@ -19,8 +19,6 @@ use std::collections::BTreeSet;
 
 use yaml_rust2::Yaml;
 
-use crate::formats::kubernetes_text;
-
 use objects::{Object, Objects};
 
 /// A manifest, parsed.
@@ -52,9 +50,6 @@ pub fn check(sources: &[Source<'_>], chart_namespaces: &BTreeSet<String>) -> Vec
     for object in objects.iter().filter(|object| object.checked) {
         let mut told = Vec::new();
         kinds::check(object, &mut told);
-        if let Some(path) = kubernetes_text::not_text(object.yaml) {
-            error(&mut told, format!("{path} is no text, which the API refuses: put it in quotes"));
-        }
         objects.twice(object, &mut told);
         references::check(object, &objects, &mut told);
         workloads::check(object, &mut told);
