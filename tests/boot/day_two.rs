@@ -18,11 +18,11 @@ use tempfile::TempDir;
 
 use crate::cluster::{copy, curl, kubectl};
 use crate::cuts::check_after_cut;
-use crate::examples::{load, mirrors, push_images};
+use crate::etcd::{OBJECTS, SHOP};
+use crate::examples::{load, push_images};
 use crate::guest::{Guest, TestNetwork};
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 11);
-const OBJECTS: &str = "/api/v1/namespaces/default/configmaps";
 const DYNDNS: &str =
     "[overlays.dyndns]\nprovider = \"desec\"\nhost = \"home.dedyn.io\"\npassword = \"hunter2\"\n\n";
 const MOSQUITTO: &str = "[overlays.mosquitto]\nplain = true\n\n";
@@ -57,7 +57,7 @@ impl Lab {
         );
         fs::write(&file, &text).unwrap();
         let hosts = push_images(&self.registry, self.dir.path(), &load(self.dir.path()));
-        fs::write(&file, format!("{text}{}", mirrors(&self.registry, &hosts))).unwrap();
+        fs::write(&file, format!("{text}{}", self.registry.mirrors(&hosts))).unwrap();
         succeed(hcimage(self.dir.path()).args(["build", "--overwrite", "--k3s"]).arg(k3s));
     }
 
@@ -126,8 +126,7 @@ fn a_cluster_goes_on_with_new_cards_and_new_images() {
     server.wait_for_end(ReportStatus::Ready);
     agent.wait_for_end(ReportStatus::Ready);
     let mut command = curl(lab.dir.path(), SERVER, lab.network.port());
-    let object = r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"shop"},"data":{"open":"yes"}}"#;
-    run(command.args(["--data", object]).arg(format!("https://{SERVER}:6443{OBJECTS}")));
+    run(command.args(["--data", SHOP]).arg(format!("https://{SERVER}:6443{OBJECTS}")));
     let first = lab.nodes();
     assert_eq!(first.len(), 2);
     assert!(first.iter().all(|[_, version, _]| version == K3S_VERSION), "{first:?}");

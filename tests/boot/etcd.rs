@@ -27,7 +27,11 @@ const ETCD: &str = "/usr/local/lib/k3s-double/etcd";
 const BEGAN: &str = "began a new cluster";
 
 /// The stand-in has no list of kinds that kubectl could look these up in.
-const OBJECTS: &str = "/api/v1/namespaces/default/configmaps";
+pub(crate) const OBJECTS: &str = "/api/v1/namespaces/default/configmaps";
+
+/// An object of a client's, which must outlive what is done to the servers.
+pub(crate) const SHOP: &str =
+    r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"shop"},"data":{"open":"yes"}}"#;
 
 /// A PC's base that has Debian's etcd for the stand-in.
 pub(crate) fn base_with_etcd(path: &Path) {
@@ -112,8 +116,7 @@ fn three_servers_stay_one_cluster_whichever_is_flashed_again() {
     SERVERS.iter().for_each(|number| lab.flash(*number));
     let mut guests: Vec<Guest> = SERVERS.iter().map(|number| lab.start(*number)).collect();
     guests.iter_mut().for_each(|guest| guest.wait_for_end(ReportStatus::Ready));
-    let object = r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"shop"},"data":{"open":"yes"}}"#;
-    lab.curl(&["--data", object], OBJECTS);
+    lab.curl(&["--data", SHOP], OBJECTS);
     lab.is_whole();
     eprintln!("three servers are one cluster");
 

@@ -93,7 +93,7 @@ fn boots(name: &str, change: impl Fn(String) -> String) {
     let registry = Registry::start(&scratch.path().join("registry"), "", "");
     let mut hosts = push_images(&registry, scratch.path(), &wanted);
     hosts.extend(push_charts(&registry, scratch.path(), &wanted));
-    fs::write(dir.join("cluster.toml"), format!("{text}\n{}", mirrors(&registry, &hosts))).unwrap();
+    fs::write(dir.join("cluster.toml"), format!("{text}\n{}", registry.mirrors(&hosts))).unwrap();
     succeed(hcimage(&dir).args(["build", "--k3s"]).arg(k3s_release().join(K3S_VERSION)));
     drop(registry);
     for node in wanted.nodes.iter() {
@@ -104,14 +104,6 @@ fn boots(name: &str, change: impl Fn(String) -> String) {
     succeed(hcimage(&dir).args(["run", "--until", "ready", "--timeout", "3600", "--junit", "run.xml"]));
     proofs.into_iter().for_each(Proof::holds);
     println!("{name}: {} nodes Ready, with {}", wanted.nodes.iter().count(), overlays.join(", "));
-}
-
-/// What a cluster file says of registries that a test's own one plays.
-pub(crate) fn mirrors(registry: &Registry, hosts: &BTreeSet<String>) -> String {
-    let mirror = |host: &String| {
-        format!("[registries.mirrors.{host:?}]\nendpoint = [\"http://127.0.0.1:{}\"]\n", registry.port)
-    };
-    hosts.iter().map(mirror).collect()
 }
 
 pub(crate) fn load(dir: &Path) -> Cluster {

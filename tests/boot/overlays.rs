@@ -59,17 +59,13 @@ fn applications_are_there_when_the_node_is_ready() {
         registry.push(&layout, &format!("127.0.0.1:{}/{name}", registry.port), &[]);
     }
     registry.push_chart(&scratch.path().join("chart"), &format!("{CHART}:{VERSION}"), &chart());
-    let mirror = |of: &str| {
-        format!("[registries.mirrors.{of:?}]\nendpoint = [\"http://127.0.0.1:{}\"]\n", registry.port)
-    };
     let dir = one_server(&format!(
-        "{}{}\n\
+        "{}\n\
          [overlays.nextcloud]\nhost = \"cloud.home.lan\"\n\n\
          [overlays.dyndns]\nprovider = \"desec\"\nhost = \"home.dedyn.io\"\npassword = \"hunter2\"\n\n\
          [overlays.cert-manager]\n\n\
          [overlays.ingress-auth]\n",
-        mirror("docker.io"),
-        mirror("quay.io"),
+        registry.mirrors(["docker.io", "quay.io"]),
     ));
     drop(registry);
     let image = dir.path().join("out/lab-1.img");

@@ -14,6 +14,7 @@ pub mod guest;
 pub mod hcimage;
 pub mod lan;
 pub mod oci_layout;
+pub mod own_network;
 pub mod own_programs;
 pub mod processes;
 pub mod proof;

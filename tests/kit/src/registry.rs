@@ -29,6 +29,14 @@ impl Drop for Registry {
 }
 
 impl Registry {
+    /// What a cluster file says of registries that this one plays, over HTTP.
+    pub fn mirrors(&self, of: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+        let table = |of: &str| {
+            format!("[registries.mirrors.{of:?}]\nendpoint = [\"http://127.0.0.1:{}\"]\n", self.port)
+        };
+        of.into_iter().map(|of| table(of.as_ref())).collect()
+    }
+
     /// `http` and `auth` are parts of its configuration.
     pub fn start(dir: &Path, http: &str, auth: &str) -> Self {
         let program = unpacked::packages(&["docker-registry"]).join("usr/bin/docker-registry");

@@ -10,7 +10,6 @@ use sha2::{Digest, Sha256};
 
 use crate::context::Context;
 use crate::kube::{ADDONS, Addon, Client, KubeError, Selector, bounded};
-use crate::mask::mask;
 use crate::phase_error::PhaseError;
 use crate::sys::{Kind, System};
 
@@ -36,10 +35,20 @@ pub(super) struct Sighting {
     since: Duration,
 }
 
+/// All that k3s knows.
+pub(super) fn list(client: &Client<'_>) -> Result<Vec<Addon>, KubeError> {
+    match client.list(ADDONS, Selector::default()) {
+        // k3s defines the kind when it starts.
+        Err(e) if e.is_not_found() => Ok(Vec::new()),
+        found => found,
+    }
+}
+
 /// What is not applied, with the cluster's reason for the first; `None` if there is nothing.
 pub(super) fn missing(
     cx: &Context<'_>,
     client: &Client<'_>,
+    addons: &[Addon],
     wanted: &[String],
     seen: &Seen,
 ) -> Result<Option<String>, PhaseError> {
@@ -47,13 +56,6 @@ pub(super) fn missing(
         return Ok(None);
     }
     let files = manifests(cx.sys)?;
-    let retry = |e: KubeError| PhaseError::retry(mask(&e.to_string()), super::ADVICE);
-    let addons: Vec<Addon> = match client.list(ADDONS, Selector::default()) {
-        Ok(addons) => addons,
-        // k3s defines the kind when it starts.
-        Err(e) if e.is_not_found() => Vec::new(),
-        Err(e) => return Err(retry(e)),
-    };
     let (mut absent, mut fresh) = (Vec::new(), Vec::new());
     for name in wanted {
         let file = the_file(files.get(name).map_or(&[], Vec::as_slice), name)?;

@@ -4,12 +4,11 @@
 use hc_common::overlay::{EMPTIED_TEXT, RECORD_PREFIX};
 
 use super::addons::sha256;
-use crate::kube::{ADDONS, Addon, Client, Selector, bounded};
+use crate::kube::{Addon, bounded};
 
-/// A sentence on them, if there are any. It is only a hint: the run continues without it.
-pub(super) fn note(client: &Client<'_>, own: &[String]) -> Option<String> {
-    let addons: Vec<Addon> = client.list(ADDONS, Selector::default()).ok()?;
-    let names = names(&addons, own);
+/// A sentence on them, if there are any.
+pub(super) fn note(addons: &[Addon], own: &[String]) -> Option<String> {
+    let names = names(addons, own);
     (!names.is_empty()).then(|| {
         let text = format!(
             "the cluster still has overlays that this image has not ({}): `hcimage overlays remove NAME --files-are-gone`",

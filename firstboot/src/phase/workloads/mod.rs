@@ -66,7 +66,8 @@ impl Phase for Workloads {
             certificates,
             wait_seconds: _,
         } = &first.workload;
-        let manifests = addons::missing(cx, &client, addons, &self.seen)?;
+        let known = addons::list(&client).map_err(|e| retry(&e))?;
+        let manifests = addons::missing(cx, &client, &known, addons, &self.seen)?;
         let others = || -> Result<Vec<String>, KubeError> {
             let steps = [
                 components::missing(&objects, components, &cx.node_name())?,
@@ -95,7 +96,7 @@ impl Phase for Workloads {
         ];
         let counts = counts.into_iter().filter(|(_, count)| *count > 0);
         let counts = counts.map(|(what, count)| format!("{what}: {count}")).collect::<Vec<_>>().join(", ");
-        Ok([counts].into_iter().chain(left_over::note(&client, addons)).collect())
+        Ok([counts].into_iter().chain(left_over::note(&known, addons)).collect())
     }
 
     fn on_timeout(&self, cx: &mut Context<'_>, last: PhaseError) -> Result<Vec<String>, Failure> {

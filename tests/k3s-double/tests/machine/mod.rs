@@ -15,6 +15,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use hc_firstboot::{RunOutcome, first_boot};
+use hcimage_testkit::own_network;
 use tempfile::TempDir;
 
 pub(crate) use lab::Lab;
@@ -32,29 +33,8 @@ pub(crate) const JOIN_LIMIT: u64 = 900;
 
 /// Runs a test in a network of its own, where its machines may have any address.
 pub(crate) fn in_own_network(name: &str, addresses: &[&str], test: impl FnOnce()) {
-    const MARK: &str = "K3S_DOUBLE_TEST_NETWORK";
-    if std::env::var_os(MARK).is_none() {
-        // Here, where there is a network to fetch it from.
-        hcimage_testkit::unpacked::etcd();
-        let status = Command::new("unshare")
-            .args(["--user", "--map-root-user", "--net"])
-            .arg(std::env::current_exe().unwrap())
-            .args(["--exact", name, "--include-ignored", "--nocapture", "--test-threads=1"])
-            .env(MARK, "1")
-            .status()
-            .expect("unshare is missing: apt-get install util-linux");
-        assert!(status.success(), "{name} in a network of its own: {status}");
-        return;
-    }
-    let ip = |args: &[&str]| {
-        let status = Command::new("ip").args(args).status().expect("ip is missing: apt-get install iproute2");
-        assert!(status.success(), "ip {args:?}");
-    };
-    ip(&["link", "set", "lo", "up"]);
-    for address in addresses {
-        ip(&["address", "add", &format!("{address}/32"), "dev", "lo"]);
-    }
-    test();
+    let fetch = || drop(hcimage_testkit::unpacked::etcd());
+    own_network::in_own_network(name, addresses, &["--user", "--map-root-user"], fetch, test);
 }
 
 /// A machine with its card, which may be off.

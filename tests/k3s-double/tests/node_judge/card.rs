@@ -83,12 +83,7 @@ fn push_chart(scratch: &Path, registry: &Registry) {
 /// A node with applications, certificates, a tunnel and volumes.
 fn tables(registry: &Registry, ca: &str) -> String {
     let mut text = "[data-disk]\nmount = \"/srv/k8s-data\"\n".to_owned();
-    for name in images::REGISTRIES {
-        text.push_str(&format!(
-            "[registries.mirrors.{name:?}]\nendpoint = [\"http://127.0.0.1:{}\"]\n",
-            registry.port
-        ));
-    }
+    text.push_str(&registry.mirrors(images::REGISTRIES));
     for name in images::beside_overlays() {
         text.push_str(&format!("[[images]]\nname = {name:?}\n"));
     }

@@ -27,9 +27,7 @@ mod faults;
 mod kine;
 mod life;
 
-use std::process::Command;
-
-use hcimage_testkit::{base, servers, unpacked};
+use hcimage_testkit::{base, own_network, servers, unpacked};
 
 /// Of the servers in the cluster file, and of the database.
 const ADDRESSES: [&str; 3] = ["10.9.0.1", "10.9.0.2", DATABASE];
@@ -37,32 +35,13 @@ const DATABASE: &str = "10.9.0.9";
 
 /// Runs a test in a network of its own, where the database may have an address that is not loopback: a server's own is refused.
 fn in_own_network(name: &str, test: impl FnOnce()) {
-    const MARK: &str = "OUTSIDE_SQL_TEST_NETWORK";
-    if std::env::var_os(MARK).is_none() {
-        // Here, where there is a network to fetch them from.
+    // The databases refuse to run as root, so nobody becomes root here.
+    let own = ["--user", "--map-current-user", "--keep-caps"];
+    let fetch = || {
         unpacked::packages(&servers::POSTGRES);
         unpacked::packages(&servers::MARIADB);
         base::base(cards::BASE);
-        // The databases refuse to run as root, so nobody becomes root here.
-        let own = ["--user", "--map-current-user", "--keep-caps"];
-        let status = Command::new("unshare")
-            .args(if servers::is_root() { &[][..] } else { &own[..] })
-            .arg("--net")
-            .arg(std::env::current_exe().unwrap())
-            .args(["--exact", name, "--include-ignored", "--nocapture", "--test-threads=1"])
-            .env(MARK, "1")
-            .status()
-            .expect("unshare is missing: apt-get install util-linux");
-        assert!(status.success(), "{name} in a network of its own: {status}");
-        return;
-    }
-    let ip = |args: &[&str]| {
-        let status = Command::new("ip").args(args).status().expect("ip is missing: apt-get install iproute2");
-        assert!(status.success(), "ip {args:?}");
     };
-    ip(&["link", "set", "lo", "up"]);
-    for address in ADDRESSES {
-        ip(&["address", "add", &format!("{address}/32"), "dev", "lo"]);
-    }
-    test();
+    let namespaces = if servers::is_root() { &[][..] } else { &own[..] };
+    own_network::in_own_network(name, &ADDRESSES, namespaces, fetch, test);
 }

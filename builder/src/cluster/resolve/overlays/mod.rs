@@ -104,7 +104,7 @@ fn user_manifests_stay(cluster: &Cluster, spans: &BTreeMap<DnsLabel, Span>, prob
 
 /// What the overlays' manifests name of each other and of the user's.
 fn fits_together(cluster: &Cluster, spans: &BTreeMap<DnsLabel, Span>, problems: &mut Problems<'_>) {
-    let parsed = |text: &str| yaml_load::load_as_go(text).unwrap_or_default();
+    let parsed = |text: &str| yaml_load::load(text).unwrap_or_default();
     let mut files = Vec::new();
     for active in &cluster.overlays {
         for file in &active.shown.files {
