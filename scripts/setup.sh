@@ -190,6 +190,14 @@ enable_arm64_programs() {
     fi
 }
 
+# A full disk shows late, as a failure of whatever test writes then.
+tell_space() {
+    local free
+    free=$(df --output=avail -BG "$here" | tail -n 1 | tr -dc 0-9)
+    [ "$free" -ge 35 ] ||
+        say "only $free GB are free here: the first make test writes up to 35 GB, half of it into target, and later ones need 15 GB"
+}
+
 [ $# -gt 0 ] || usage
 case $1 in
 --check)
@@ -214,6 +222,7 @@ demo)
     enable_arm64_programs
     ;;
 test)
+    tell_space
     install test
     install_rust aarch64 armv7
     enable_arm64_programs

@@ -25,6 +25,7 @@ mod block;
 mod clock;
 mod clock_gate;
 mod context;
+mod digest;
 mod durable;
 mod etcd;
 mod http;

@@ -9,6 +9,8 @@ use crate::sys::System;
 pub(crate) struct Mount {
     /// `major:minor` of the device.
     pub(crate) device: String,
+    /// The directory of that file system that is mounted, `/` for all of it.
+    pub(crate) root: PathBuf,
     /// The mount point.
     pub(crate) at: PathBuf,
     /// The type of the file system, such as `ext4`.
@@ -38,13 +40,14 @@ fn parse(line: &str) -> Option<Mount> {
     let (front, back) = line.split_once(" - ")?;
     let mut front = front.split(' ');
     let device = front.nth(2)?.to_owned();
-    let at = PathBuf::from(unescape(front.nth(1)?));
+    let root = PathBuf::from(unescape(front.next()?));
+    let at = PathBuf::from(unescape(front.next()?));
     let options = front.next()?;
     let mut back = back.split(' ');
     let fstype = back.next()?.to_owned();
     let of_super = back.nth(1)?;
     let read_only = [options, of_super].iter().any(|list| list.split(',').any(|word| word == "ro"));
-    Some(Mount { device, at, fstype, read_only })
+    Some(Mount { device, root, at, fstype, read_only })
 }
 
 /// The kernel escapes space, tab, newline and backslash as three octal digits.

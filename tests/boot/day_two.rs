@@ -1,4 +1,5 @@
-//! A cluster that goes on while its images change: `make boot-day-two`. Its state is on the server's data disk, which outlives the card.
+//! A cluster that goes on while its images change: `make boot-day-two`. Its state is on the server's data disk, beside the files of an
+//! overlay, and outlives the card.
 //!
 //! The stand-in for k3s keeps nodes, passwords, objects and Addons there, and takes none of them away: that k3s does the same is by its
 //! source.
@@ -49,7 +50,7 @@ impl Lab {
         let file = self.dir.path().join("cluster.toml");
         let text = format!(
             "schema = 1\nname = \"lab\"\n\n[network]\nsubnet = \"10.0.2.0/24\"\ngateway = \"10.0.2.2\"\n\n[data-disk]\n\
-             label = \"state\"\nmount = \"/var/lib/rancher/k3s/server/db\"\n\n[boards.pc]\nbase = {:?}\n\n\
+             label = \"state\"\ndatastore = true\n\n[boards.pc]\nbase = {:?}\n\n\
              [[nodes]]\nname = \"lab-1\"\nrole = \"server\"\nboard = \"pc\"\naddress = \"{SERVER}\"\n\n\
              [[nodes]]\nname = \"lab-2\"\nrole = \"agent\"\nboard = \"pc\"\naddress = \"10.0.2.12\"\ndata-disk = false\n\n\
              {overlays}",
@@ -105,6 +106,12 @@ impl Lab {
             .collect();
         names.sort_unstable();
         names
+    }
+
+    /// What the server has on its disk, which has no power.
+    fn list(&self, path: &str) -> String {
+        let request = format!("ls -l {path}");
+        run(Command::new("debugfs").args(["-R", &request]).arg(self.dir.path().join("state.img")))
     }
 
     fn workload_is_there(&self) {
@@ -179,4 +186,6 @@ fn a_cluster_goes_on_with_new_cards_and_new_images() {
         check_after_cut(&lab.card(node), lab.dir.path());
     }
     run(Command::new("e2fsck").arg("-fn").arg(lab.dir.path().join("state.img")));
+    assert!(lab.list("/k3s-datastore").contains("state.db"), "{}", lab.list("/k3s-datastore"));
+    assert!(lab.list("/").contains("mosquitto"), "{}", lab.list("/"));
 }

@@ -1,5 +1,6 @@
 //! Disks that may be formatted, disks that may not, and disks that a node can do without.
 
+use std::path::Path;
 use std::time::Duration;
 
 use hc_firstboot::RunOutcome;
@@ -7,7 +8,7 @@ use hc_firstboot::seed::Format;
 
 use crate::failures::{flashed, report_of};
 use crate::machine::Machine;
-use crate::scenario::{STATUS, SecondDisk, World};
+use crate::scenario::{CA, SERVER_CA, STATUS, SecondDisk, World};
 
 fn without_label(second: SecondDisk) -> World {
     let change = |world: &mut World| {
@@ -150,4 +151,77 @@ fn a_missing_disk_delays_the_run_only_by_the_time_limit() {
     assert_eq!(machine.first_boot(), RunOutcome::Ready);
     let started = machine.now.borrow().k3s_started.unwrap();
     assert!((Duration::from_secs(38)..Duration::from_secs(47)).contains(&started), "{started:?}");
+}
+
+fn with_datastore(change: impl FnOnce(&mut World)) -> World {
+    flashed(change, |seed| seed.data_disk.as_mut().unwrap().datastore = true)
+}
+
+#[test]
+fn the_datastore_is_on_the_disk_before_k3s_starts() {
+    for blank in [false, true] {
+        let world = with_datastore(|world| {
+            if blank {
+                world.disk_after = Duration::MAX;
+                world.second_disk = SecondDisk::Blank;
+                let mut seed = world.seed.clone();
+                seed.data_disk.as_mut().unwrap().format = Format::IfBlank;
+                world.put_seed(&seed);
+            }
+        });
+        let machine = Machine::boot(world);
+        assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
+        let commands = machine.commands.borrow().clone();
+        let bound = commands.iter().position(|line| line == "mount /var/lib/rancher/k3s/server/db").unwrap();
+        let started =
+            commands.iter().position(|line| line == "systemctl start --no-block k3s.service").unwrap();
+        assert!(bound < started, "{commands:?}");
+        let dir = machine.world.borrow().disk.stat(Path::new("/.data/k3s-datastore")).unwrap();
+        assert_eq!((dir.mode, dir.uid, dir.gid), (0o700, 0, 0));
+        assert!(
+            machine.text(STATUS).contains("k8s-data at /k8s-data, with the datastore"),
+            "{}",
+            machine.text(STATUS)
+        );
+    }
+}
+
+/// What a card that died has left there.
+#[test]
+fn a_datastore_on_the_disk_is_gone_on_with() {
+    let world = with_datastore(|world| {
+        world.put("/.data/k3s-datastore/state.db", "");
+        world.put(SERVER_CA, CA);
+        world.datastores_ca = Some(CA);
+    });
+    let machine = Machine::boot(world);
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
+    let status = machine.text(STATUS);
+    assert!(status.contains("k3s goes on with the data of SQLite that it finds on the disk"), "{status}");
+    assert!(!status.contains("certificate authorities"), "{status}");
+}
+
+/// The disk of a cluster that was built from another secrets file, with the same token.
+#[test]
+fn authorities_of_another_cluster_are_told() {
+    let world = with_datastore(|world| {
+        world.put("/.data/k3s-datastore/state.db", "");
+        world.put(SERVER_CA, CA);
+        world.datastores_ca = Some("another");
+    });
+    let machine = Machine::boot(world);
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
+    let status = machine.text(STATUS);
+    assert!(
+        status.contains("k3s uses the certificate authorities of the datastore that it has found"),
+        "{status}"
+    );
+    assert!(status.contains("Build all of them with the secrets file of that cluster"), "{status}");
+}
+
+#[test]
+fn something_else_at_the_datastores_place_is_an_error() {
+    let text = report_of(with_datastore(|world| world.foreign_datastore = true));
+    assert!(text.contains("wrong file system at /var/lib/rancher/k3s/server/db"), "{text}");
+    assert!(text.contains("found /other of device 8:1"), "{text}");
 }

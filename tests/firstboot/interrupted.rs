@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use hc_common::paths::{DATASTORE_FOLDER, K3S_DATASTORE_DIR};
 use hc_firstboot::RunOutcome;
 use hc_firstboot::state::State;
 
@@ -19,9 +20,11 @@ const CUTS: [Cut; 2] = [Cut::NamesLost, Cut::NamesKept];
 const KINDS: [fn() -> World; 4] =
     [World::full, || World::flashed(&seed()), || World::flashed(&agent_seed()), flashed_again];
 
-/// A first server that joins the cluster which it had before, where its old member still is.
+/// A first server that joins the cluster which it had before, where its old member still is. Its datastore is on its disk.
 fn flashed_again() -> World {
-    let mut world = World::flashed(&first_of_several());
+    let mut seed = first_of_several();
+    seed.data_disk.as_mut().unwrap().datastore = true;
+    let mut world = World::flashed(&seed);
     world.old_member = Some("10.0.0.7");
     world
 }
@@ -66,6 +69,12 @@ fn must_end_well(world: World, story: &str) {
         world.disk.names_below(Path::new("/k8s-data")).is_empty(),
         "{story}: directories beside the data disk"
     );
+    if wanted.data_disk.as_ref().is_some_and(|disk| disk.datastore) {
+        let dir = world.disk.stat(Path::new("/.data").join(DATASTORE_FOLDER).as_path()).unwrap();
+        assert_eq!(dir.mode, 0o700, "{story}");
+        let beside = world.disk.names_below(Path::new(K3S_DATASTORE_DIR));
+        assert!(beside.is_empty(), "{story}: a datastore on the card: {beside:?}");
+    }
     for kind in ["rsa", "ed25519"] {
         let key = world.disk.text(&format!("/etc/ssh/ssh_host_{kind}_key"));
         assert!(key.starts_with(kind), "{story}: the host key {kind} is {key:?}");

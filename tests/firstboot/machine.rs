@@ -1,5 +1,6 @@
 //! A machine whose power fails at a chosen step.
 
+use hc_common::paths::{DATASTORE_FOLDER, K3S_DATASTORE_DIR};
 use hc_common::value::InterfaceName;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -28,6 +29,8 @@ pub(crate) struct Volatile {
     pub(crate) clock_at_boot: Duration,
     pub(crate) hostname: String,
     pub(crate) mounted: bool,
+    /// Whether the datastore's directory of the data disk is at its place.
+    pub(crate) datastore_mounted: bool,
     /// Whether the static address is set on eth0.
     pub(crate) static_address: bool,
     /// When k3s was started.
@@ -72,6 +75,7 @@ impl Machine {
             clock_at_boot: world.clock_at_boot,
             hostname,
             mounted: false,
+            datastore_mounted: false,
             static_address,
             k3s_started: world.is_enabled().then_some(Duration::from_secs(10)),
             k3s_start_commands: 0,
@@ -142,10 +146,12 @@ impl Machine {
         self.now.borrow_mut().uptime += Duration::from_micros(20);
     }
 
-    /// The place of a path: below the mount point it is on the data disk while that is mounted.
+    /// The place of a path: below a mount point it is on the data disk while that is mounted.
     fn place(&self, path: &Path) -> PathBuf {
-        match path.strip_prefix(MOUNT) {
-            Ok(rest) if self.now.borrow().mounted => Path::new("/.data").join(rest),
+        let now = self.now.borrow();
+        match (path.strip_prefix(MOUNT), path.strip_prefix(K3S_DATASTORE_DIR)) {
+            (Ok(rest), _) if now.mounted => Path::new("/.data").join(rest),
+            (_, Ok(rest)) if now.datastore_mounted => Path::new("/.data").join(DATASTORE_FOLDER).join(rest),
             _ => path.to_owned(),
         }
     }
@@ -172,7 +178,7 @@ impl Machine {
         let now = self.now.borrow();
         let path = path.to_str()?;
         Some(match path {
-            "/proc/self/mountinfo" => world.mountinfo(now.mounted),
+            "/proc/self/mountinfo" => world.mountinfo(&now),
             "/proc/meminfo" => format!("MemTotal:       {} kB\nMemFree: 1 kB\n", world.memory),
             "/sys/fs/cgroup/cgroup.controllers" => world.controllers?.to_owned(),
             "/proc/sys/kernel/random/boot_id" => format!("{}\n", world.boot_id),

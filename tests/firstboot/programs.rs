@@ -8,7 +8,7 @@ use std::time::Duration;
 use hc_firstboot::sys::{Output, TlsError, TlsRequest, Trust};
 
 use crate::machine::Volatile;
-use crate::scenario::{CA, Cluster, KEYFILE, STATE, SecondDisk, Server, TRUE_TIME, WANTS, World};
+use crate::scenario::{CA, Cluster, KEYFILE, SERVER_CA, STATE, SecondDisk, Server, TRUE_TIME, WANTS, World};
 
 const CHECK_CONFIG: &str = "\nGenerally Necessary:\n\
     - \u{1b}[37mcgroup hierarchy\u{1b}[m: \u{1b}[32mcgroups V2 mounted\u{1b}[m\n\
@@ -113,6 +113,11 @@ impl World {
             }
             "udevadm settle --timeout=10" => good(""),
             "mount /k8s-data" => self.mount(now),
+            "mount /var/lib/rancher/k3s/server/db" => {
+                assert!(now.mounted, "bound before its disk was mounted");
+                now.datastore_mounted = true;
+                good("")
+            }
             "systemctl daemon-reload" => good(""),
             "systemctl disable hc-firstboot.service" => {
                 self.disk.remove(Path::new(&format!("{WANTS}/hc-firstboot.service")));
@@ -138,6 +143,9 @@ impl World {
             _ if line == format!("systemctl start --no-block {unit}") => {
                 now.k3s_start_commands += 1;
                 now.k3s_started.get_or_insert(now.uptime);
+                if let Some(authority) = self.datastores_ca {
+                    self.put(SERVER_CA, authority);
+                }
                 good("")
             }
             _ if line.starts_with("systemctl show --property=") && line.ends_with(unit) => {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use hc_common::network::NetworkStack;
+use hc_common::paths::K3S_DATASTORE_DIR;
 use hc_common::value::StaticNetwork;
 use hc_firstboot::seed::{
     Admin, BundleFile, Clock, Cluster as ClusterName, Component, DataDisk, Dir, Etcd, Format, InitServer,
@@ -15,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::disk::{Cut, Disk};
 use crate::dpkg::{self, Dpkg, DpkgEnd};
+use crate::machine::Volatile;
 
 pub(crate) const MOUNT: &str = "/k8s-data";
 pub(crate) const STATUS: &str = "/boot/firmware/hcimage-status.txt";
@@ -37,6 +39,7 @@ pub(crate) const PASSWORD: &str = "agent-password";
 pub(crate) const CA: &str = "-----BEGIN CERTIFICATE-----\nb25l\n-----END CERTIFICATE-----\n";
 
 /// The manifest of the workload, with its digest by coreutils.
+pub(crate) const SERVER_CA: &str = "/var/lib/rancher/k3s/server/tls/server-ca.crt";
 pub(crate) const MANIFEST: &str = "/var/lib/rancher/k3s/server/manifests/shop.yaml";
 pub(crate) const MANIFEST_SHA256: &str = "1b803052dc62ab0a075dd39ae33eddcc24cab24afcf8a0b3c900c28b605d4327";
 
@@ -171,6 +174,10 @@ pub(crate) struct World {
     pub(crate) disk_after: Duration,
     pub(crate) disk_is_sound: bool,
     pub(crate) foreign_disk: bool,
+    /// Whether something else is mounted where the datastore belongs.
+    pub(crate) foreign_datastore: bool,
+    /// The authority that k3s finds in a datastore, and puts in the place of the card's.
+    pub(crate) datastores_ca: Option<&'static str>,
     pub(crate) data_read_only: bool,
     pub(crate) boot_mounted: bool,
     pub(crate) full_card: bool,
@@ -241,6 +248,7 @@ pub(crate) fn seed() -> Seed {
         data_disk: Some(DataDisk {
             label: "k8s-data".parse().unwrap(),
             mount: MOUNT.parse().unwrap(),
+            datastore: false,
             required: true,
             format: Format::Never,
             wait_seconds: 40,
@@ -387,6 +395,8 @@ impl World {
             disk_after: Duration::from_secs(15),
             disk_is_sound: true,
             foreign_disk: false,
+            foreign_datastore: false,
+            datastores_ca: None,
             data_read_only: false,
             boot_mounted: true,
             full_card: false,
@@ -475,7 +485,7 @@ impl World {
         self.disk.stat(Path::new(&self.unit_link())).is_ok()
     }
 
-    pub(crate) fn mountinfo(&self, mounted: bool) -> String {
+    pub(crate) fn mountinfo(&self, now: &Volatile) -> String {
         let mode = if self.root_read_only { "ro" } else { "rw" };
         let mut text = format!("21 1 179:2 / / {mode},noatime shared:1 - ext4 /dev/mmcblk0p2 rw\n");
         if self.boot_mounted {
@@ -484,9 +494,15 @@ impl World {
         let data = if self.second_disk == SecondDisk::Formatted { "8:16" } else { "8:1" };
         if self.foreign_disk {
             text.push_str("46 21 8:33 / /k8s-data rw,relatime - ext4 /dev/sdc1 rw\n");
-        } else if mounted {
+        } else if now.mounted {
             let mode = if self.data_read_only { "ro" } else { "rw" };
             text.push_str(&format!("46 21 {data} / /k8s-data {mode},relatime - ext4 /dev/sdx rw\n"));
+        }
+        let root = if self.foreign_datastore { "/other" } else { "/k3s-datastore" };
+        if now.datastore_mounted || self.foreign_datastore {
+            text.push_str(&format!(
+                "47 21 {data} {root} {K3S_DATASTORE_DIR} rw,relatime - ext4 /dev/sdx rw\n"
+            ));
         }
         text
     }

@@ -191,10 +191,11 @@ fn dir() -> impl Strategy<Value = Dir> {
 fn data_disk() -> impl Strategy<Value = DataDisk> {
     let dirs = proptest::collection::vec(dir(), 0..3);
     let format = prop_oneof![Just(Format::Never), Just(Format::IfBlank)];
-    ("[a-zA-Z0-9._-]{1,16}", absolute(), any::<bool>(), 0..=86_400_u64, dirs, format).prop_map(
-        |(label, mount, required, wait_seconds, dirs, format)| DataDisk {
+    ("[a-zA-Z0-9._-]{1,16}", absolute(), any::<[bool; 2]>(), 0..=86_400_u64, dirs, format).prop_map(
+        |(label, mount, [datastore, required], wait_seconds, dirs, format)| DataDisk {
             label: label.parse().unwrap(),
             mount: format!("/mnt{}", mount.display()).parse().unwrap(),
+            datastore,
             required,
             format,
             wait_seconds,

@@ -188,6 +188,7 @@ fn data_disk() -> String {
 #[data-disk]
 #label = {label:?}
 #mount = {mount:?}
+#datastore = true
 #format = \"if-blank\"
 #folders = [{{ path = \"media\", uid = 1000, gid = 1000, mode = \"0755\" }}]
 "

@@ -29,7 +29,7 @@ pub fn ensure_mount_by_label(text: &str, wanted: LabelMount<'_>) -> Result<Strin
     let mut found = false;
     for (number, line) in (1..).zip(lines.bodies_mut()) {
         let Some(entry) = Entry::parse(line) else { continue };
-        if !entry.is_mounted_at(wanted.mount) {
+        if !entry.is_mounted_at(wanted.mount.as_str()) {
             continue;
         }
         if !entry.has_label(wanted.label) {
@@ -44,6 +44,24 @@ pub fn ensure_mount_by_label(text: &str, wanted: LabelMount<'_>) -> Result<Strin
     if !found {
         lines.push(render(wanted));
     }
+    Ok(lines.render())
+}
+
+/// Ensures that one line mounts a directory at a second place, whether or not its disk is there at boot.
+///
+/// Fails if something else is mounted there.
+pub fn ensure_bind(text: &str, from: &str, at: &str) -> Result<String, EditError> {
+    let mut lines = Lines::parse(text);
+    let wanted = format!("{} {} none bind,nofail 0 0", escape(from), escape(at));
+    for (number, line) in (1..).zip(lines.bodies()) {
+        let Some(entry) = Entry::parse(line).filter(|entry| entry.is_mounted_at(at)) else { continue };
+        if line == wanted {
+            return Ok(text.to_owned());
+        }
+        let (device, mount) = (entry.device.to_owned(), at.to_string());
+        return Err(EditError::MountTaken { line: number, device, mount });
+    }
+    lines.push(wanted);
     Ok(lines.render())
 }
 
@@ -144,10 +162,10 @@ impl<'a> Entry<'a> {
         Some(Self { device, mount, fstype, options, pass: fields.next() })
     }
 
-    fn is_mounted_at(&self, mount: &MountPoint) -> bool {
+    fn is_mounted_at(&self, mount: &str) -> bool {
         let here = unescape(self.mount);
         let here = here.strip_suffix(b"/").unwrap_or(&here);
-        here == mount.as_str().as_bytes()
+        here == mount.as_bytes()
     }
 
     /// `LABEL=x`, `LABEL="x"` and `/dev/disk/by-label/x` name the same device.
@@ -271,6 +289,17 @@ mod tests {
                 )
             );
         }
+    }
+
+    #[test]
+    fn a_directory_is_bound_once_and_to_a_free_place() {
+        let bind = |text: &str| ensure_bind(text, "/my data/db", "/srv/db");
+        let text = "LABEL=k8s-data /my\\040data ext4 defaults 0 2\n";
+        let bound = bind(text).unwrap();
+        assert_eq!(bound, format!("{text}/my\\040data/db /srv/db none bind,nofail 0 0\n"));
+        assert_eq!(bind(&bound).unwrap(), bound);
+        let error = bind("/dev/sdb1 /srv/db/ ext4\n").unwrap_err().to_string();
+        assert!(error.starts_with("line 1 mounts \"/dev/sdb1\" at /srv/db"), "{error}");
     }
 
     #[test]

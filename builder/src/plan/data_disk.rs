@@ -1,5 +1,8 @@
 //! The data disk: mounted by label, wherever it is plugged in.
 
+use hc_common::paths::{DATASTORE_FOLDER, K3S_DATASTORE_DIR};
+
+use crate::cluster::DataDisk;
 use crate::formats::fstab::{self, LabelMount};
 use crate::os::Interest;
 
@@ -30,16 +33,31 @@ pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<
     // run from overlay mounts, whose own options count.
     let options = "defaults,noatime,nosuid,nodev,nofail";
     let wanted = LabelMount { label, mount, fstype: "ext4", options };
+    let datastore = datastore(disk);
     builder.change(&at(fstab::PATH), "data disk by label, no swap, no access times on a card", |text| {
-        fstab::ensure_mount_by_label(&cleaned(text), wanted)
+        let text = fstab::ensure_mount_by_label(&cleaned(text), wanted)?;
+        match datastore {
+            Some(at) => fstab::ensure_bind(&text, &format!("{mount}/{DATASTORE_FOLDER}"), at),
+            None => Ok(text),
+        }
     })?;
-    builder.dir(disk.mount.as_str(), 0o755, "mount point of the data disk");
+    builder.dir(mount.as_str(), 0o755, "mount point of the data disk");
+    if let Some(at) = datastore {
+        builder.dir(at, 0o700, "mount point of the datastore, which is on the data disk");
+    }
     if disk.required {
-        // At every start, not only on the first boot: else pods would write onto the card instead.
-        let text = format!("[Unit]\nRequiresMountsFor={}\n", unit_path(disk.mount.as_str()));
+        // At every start, not only on the first boot: else k3s and its pods would write onto the card instead.
+        let points: Vec<String> =
+            [Some(mount.as_str()), datastore].into_iter().flatten().map(unit_path).collect();
+        let text = format!("[Unit]\nRequiresMountsFor={}\n", points.join(" "));
         let path =
             format!("/etc/systemd/system/{}.d/20-data-disk.conf", request.node.bootstrap_role.role().unit());
         builder.text(&path, 0o644, text, "k3s starts only with its data disk");
     }
     Ok(())
+}
+
+/// Where its directory with the datastore is mounted, if it has one.
+pub(super) fn datastore(disk: &DataDisk) -> Option<&'static str> {
+    disk.datastore.then_some(K3S_DATASTORE_DIR)
 }

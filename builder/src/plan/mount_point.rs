@@ -13,6 +13,7 @@ use crate::os::{Facts, FileState, Interest};
 
 use super::builder::at;
 use super::contribution::Named;
+use super::data_disk;
 use super::edit::Action;
 use super::error::PlanError;
 use super::request::Request;
@@ -48,10 +49,12 @@ pub(super) fn check(facts: &Facts, request: &Request<'_>, all: &[Named]) -> Resu
             return Err(hidden(disk, &format!("{} ({name}: {})", edit.path, edit.reason)));
         }
     }
-    let unit = at(mount_unit::DIR).join(&mount_unit::name(disk.mount.as_str()));
-    if let Some(unit) = unit.ok().filter(|unit| is_of_base(facts, unit)) {
-        let problem = format!("the base has a unit of its own for {}, which wins: {unit}", disk.mount);
-        return Err(PlanError::DataDisk { problem, hint: MOUNT_UNIT_HINT.to_owned() });
+    for point in [Some(disk.mount.as_str()), data_disk::datastore(disk)].into_iter().flatten() {
+        let unit = at(mount_unit::DIR).join(&mount_unit::name(point));
+        if let Some(unit) = unit.ok().filter(|unit| is_of_base(facts, unit)) {
+            let problem = format!("the base has a unit of its own for {point}, which wins: {unit}");
+            return Err(PlanError::DataDisk { problem, hint: MOUNT_UNIT_HINT.to_owned() });
+        }
     }
     let of_firstboot = [STATE_PATH, FINISHED_PATH].map(at);
     if let Some(path) = of_firstboot.iter().find(|path| hides(path)) {

@@ -224,6 +224,7 @@ fn data_disk(disk: &DataDisk) -> seed::DataDisk {
     seed::DataDisk {
         label: disk.label.clone(),
         mount: disk.mount.clone(),
+        datastore: disk.datastore,
         required: disk.required,
         format: match disk.format {
             Format::Never => seed::Format::Never,

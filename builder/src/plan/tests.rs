@@ -661,6 +661,33 @@ fn a_mount_point_that_hides_what_the_plan_writes_is_refused() {
     assert!(error.contains("/home/kim"), "{error}");
 }
 
+#[test]
+fn the_datastore_is_mounted_from_the_data_disk_on_servers() {
+    let disk = "[data-disk]\nmount = \"/srv/my data\"\ndatastore = true\n";
+    let text = format!("schema = 1\nname = \"lab\"\n{WIRED}\n{disk}");
+    let facts = |arch| facts(Family::RaspberryPiOs, NetworkStack::NetworkManager, arch, &files_of_interest());
+    let plans = each_node_with("v1.36.2+k3s1", &text, "cm4", facts, plan);
+    let place = "/var/lib/rancher/k3s/server/db";
+    for (plan, [unit, bind, points]) in plans.into_iter().map(Result::unwrap).zip([
+        [
+            "k3s",
+            "/srv/my\\040data/k3s-datastore /var/lib/rancher/k3s/server/db none bind,nofail 0 0\n",
+            "\"/srv/my data\" \"/var/lib/rancher/k3s/server/db\"",
+        ],
+        ["k3s-agent", "", "\"/srv/my data\""],
+    ]) {
+        let written =
+            |wanted: &str| text_of(plan.edits.iter().find(|edit| edit.path.as_str() == wanted).unwrap());
+        let fstab = written("/etc/fstab");
+        assert!(fstab.ends_with(bind) && bind.is_empty() != fstab.contains(place), "{fstab}");
+        assert_eq!(
+            written(&format!("/etc/systemd/system/{unit}.service.d/20-data-disk.conf")),
+            format!("[Unit]\nRequiresMountsFor={points}\n")
+        );
+        assert_eq!(plan.edits.iter().any(|edit| edit.path.as_str() == place), !bind.is_empty());
+    }
+}
+
 /// Masked or not: systemd takes it in the place of what fstab says.
 #[test]
 fn a_mount_unit_of_the_base_for_the_data_disk_is_refused() {

@@ -6,9 +6,11 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::error::ValueError;
+use crate::paths::DATASTORE_FOLDER;
 use crate::text_value;
 
-/// A relative path such as `media/photos`, without `.`, `..` or empty parts: it cannot leave the disk.
+/// A relative path such as `media/photos`, without `.`, `..` or empty parts: it cannot leave the disk, nor reach the datastore that may
+/// be on it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct DirName(String);
@@ -41,6 +43,9 @@ impl FromStr for DirName {
         if text.chars().any(char::is_control) {
             return bad("has a control character");
         }
+        if text.split('/').next() == Some(DATASTORE_FOLDER) {
+            return bad("is where a data disk has the state of the cluster");
+        }
         Ok(Self(text.to_owned()))
     }
 }
@@ -59,10 +64,12 @@ mod tests {
 
     #[test]
     fn only_a_path_below_the_disk_is_accepted() {
-        for good in ["media", "media/photos", "with space", "..x"] {
+        for good in ["media", "media/photos", "with space", "..x", "k3s-datastores", "a/k3s-datastore"] {
             assert_eq!(good.parse::<DirName>().unwrap().as_str(), good);
         }
-        for bad in ["", "/media", "../x", "a/../b", "a//b", "a/", "./a", "a\nb"] {
+        for bad in
+            ["", "/media", "../x", "a/../b", "a//b", "a/", "./a", "a\nb", "k3s-datastore", "k3s-datastore/x"]
+        {
             assert!(bad.parse::<DirName>().is_err(), "{bad:?}");
         }
     }

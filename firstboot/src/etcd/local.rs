@@ -3,10 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::sys::System;
+use hc_common::paths::K3S_DATASTORE_DIR as DB;
 
-/// Where k3s keeps its datastore; often on a data disk, which outlives the card.
-const DB: &str = "/var/lib/rancher/k3s/server/db";
+use crate::sys::System;
 
 /// How often the data of a start that failed may be set aside: each takes about 130 MB.
 const LONGEST_LIST: u32 = 3;

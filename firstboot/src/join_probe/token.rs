@@ -4,9 +4,9 @@ use std::path::Path;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use sha2::{Digest, Sha256};
 
 use crate::base64;
+use crate::digest::sha256;
 use crate::phase_error::Failure;
 use crate::sys::System;
 
@@ -56,10 +56,6 @@ impl Token {
         let roots: Vec<_> = certificates.iter().filter(|der| pinned(der)).map(|der| der.to_vec()).collect();
         (!roots.is_empty()).then_some(roots)
     }
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -79,6 +79,7 @@ mod tests {
         let disk = DataDisk {
             label: "media".parse().unwrap(),
             mount: "/srv/data".parse().unwrap(),
+            datastore: false,
             required: true,
             format: Format::Never,
             wait_seconds: 1,

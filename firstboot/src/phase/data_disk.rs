@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Phase, blank};
+use super::{Phase, blank, datastore};
 use crate::context::Context;
 use crate::mounts;
 use crate::phase_error::{Failure, PhaseError};
@@ -43,7 +43,8 @@ impl Phase for DataDisk {
         let Some(disk) = &cx.seed.data_disk else { return Ok(true) };
         only_one(cx, disk)?;
         let Some(device) = find(cx, disk.label.as_str()) else { return Ok(false) };
-        Ok(is_mounted(cx, disk, &device)? && disk.dirs.iter().all(|dir| is_made(cx, disk, dir)))
+        let is_whole = is_mounted(cx, disk, &device)? && disk.dirs.iter().all(|dir| is_made(cx, disk, dir));
+        Ok(is_whole && (!disk.datastore || datastore::is_mounted(cx, device.number.as_deref())?))
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Result<(), PhaseError> {
@@ -67,6 +68,9 @@ impl Phase for DataDisk {
             let what = format!("{} is not mounted although `mount` succeeded", disk.mount);
             return Err(PhaseError::retry(what, "see `journalctl -b` for what unmounted it"));
         }
+        if disk.datastore && !datastore::is_mounted(cx, device.number.as_deref())? {
+            datastore::mount(cx, disk)?;
+        }
         disk.dirs.iter().try_for_each(|dir| make(cx, disk, dir))
     }
 
@@ -76,7 +80,8 @@ impl Phase for DataDisk {
             let what = format!("the data disk at {} was changed after its setup", disk.mount);
             return Err(PhaseError::retry(what, "see `journalctl -b` for what changes it"));
         }
-        Ok(vec![format!("{} at {}", disk.label, disk.mount)])
+        let with = if disk.datastore { ", with the datastore" } else { "" };
+        Ok(vec![format!("{} at {}{with}", disk.label, disk.mount)])
     }
 
     fn on_timeout(&self, cx: &mut Context<'_>, last: PhaseError) -> Result<Vec<String>, Failure> {

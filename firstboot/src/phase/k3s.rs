@@ -1,11 +1,13 @@
 //! Enables and starts k3s.
 
 use std::cell::Cell;
+use std::path::Path;
 use std::time::Duration;
 
 use super::{Phase, join::Join};
 use crate::clock;
 use crate::context::Context;
+use crate::digest;
 use crate::etcd::local;
 use crate::k3s_diagnosis::{self, Remedy};
 use crate::phase_error::{Failure, PhaseError};
@@ -14,6 +16,9 @@ use crate::systemd::{self, Unit, is_enabled, systemctl};
 
 /// The k3s binary.
 pub(super) const PROGRAM: &str = "/usr/local/bin/k3s";
+
+/// What signs the certificates of servers. The built kubeconfig and the other nodes trust it and nothing else.
+const SERVER_CA: &str = "/var/lib/rancher/k3s/server/tls/server-ca.crt";
 
 /// So many restarts after the first check mean that k3s does not start. One or two are normal if a server is late.
 const TOO_MANY_RESTARTS: u64 = 3;
@@ -53,6 +58,7 @@ impl Phase for K3s {
         }
         if !cx.state.committed {
             note_datastore(cx)?;
+            cx.state.server_ca = server_ca(cx);
         }
         // The commit comes before the start: after a power cut between them another seed must be rejected.
         cx.commit()?;
@@ -146,6 +152,24 @@ fn note_datastore(cx: &mut Context<'_>) -> Result<(), PhaseError> {
     let Some(datastore) = found else { return Ok(()) };
     let note = format!("k3s goes on with the data of {} that it finds on the disk", datastore.text());
     cx.note(PhaseName::K3s, &note).map_err(PhaseError::Abort)
+}
+
+/// SHA-256 of the authority for servers' certificates; none on an agent.
+fn server_ca(cx: &Context<'_>) -> Option<String> {
+    cx.sys.read(Path::new(SERVER_CA)).ok().map(|bytes| digest::sha256(&bytes))
+}
+
+/// k3s takes the authorities that a datastore has already in the place of older files, and says nothing, where the token is that of
+/// the datastore (seen with 1.36.3).
+pub(super) fn other_authorities(cx: &Context<'_>) -> Option<String> {
+    let brought = cx.state.server_ca.as_ref()?;
+    let used = server_ca(cx)?;
+    (used != *brought).then(|| {
+        "k3s uses the certificate authorities of the datastore that it has found, not those of this image: the kubeconfig and \
+         the other nodes of this build do not trust this server. Build all of them with the secrets file of that cluster; for a \
+         new cluster, start with an empty datastore"
+            .to_owned()
+    })
 }
 
 pub(super) fn advice(cx: &Context<'_>) -> String {

@@ -7,6 +7,7 @@ mod check;
 mod clock;
 mod cluster;
 mod data_disk;
+mod datastore;
 mod disk_space;
 mod finish;
 mod host;

@@ -51,7 +51,7 @@ impl Phase for Ready {
         let boot_id = String::from_utf8_lossy(&boot_id).trim().to_owned();
         check_ready(&node, &boot_id).map_err(|seen| not_ready(cx, &seen))?;
         if unit.active == "active" {
-            return Ok(Vec::new());
+            return Ok(k3s::other_authorities(cx).into_iter().collect());
         }
         Err(not_ready(cx, &format!("{} is {} ({})", cx.unit(), unit.active, unit.sub)))
     }

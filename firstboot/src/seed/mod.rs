@@ -218,6 +218,9 @@ pub struct DataDisk {
     pub label: FsLabel,
     /// Where `/etc/fstab` mounts it.
     pub mount: MountPoint,
+    /// Whether k3s keeps the state of the cluster on it, in a directory that `/etc/fstab` mounts at its place.
+    #[serde(default)]
+    pub datastore: bool,
     /// Whether to stop where the disk cannot be used (else the node goes on without, and the report says so).
     pub required: bool,
     /// What may be done where no file system has the label.

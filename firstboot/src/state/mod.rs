@@ -42,6 +42,9 @@ pub struct State {
     /// Whether k3s had no datastore here when it was started for the first time: all that is in it now is of this run.
     #[serde(default)]
     pub fresh_datastore: bool,
+    /// SHA-256 of the authority for servers' certificates that this card has brought, before the first start of k3s.
+    #[serde(default)]
+    pub server_ca: Option<String>,
     /// The etcd member of an earlier installation of this node that was removed.
     #[serde(default)]
     pub removed_member: Option<String>,
@@ -186,6 +189,7 @@ impl State {
             overrides: Overrides::default(),
             formatting: None,
             fresh_datastore: false,
+            server_ca: None,
             removed_member: None,
             nodes: Vec::new(),
             notes: Vec::new(),

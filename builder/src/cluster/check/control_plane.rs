@@ -1,16 +1,16 @@
 //! The servers: their number and the storage of their state.
 
+use hc_common::paths::K3S_DATASTORE_DIR;
+
 use crate::arch::Arch;
 use crate::board::{Boards, Storage};
 use crate::cluster::field_type::DatastoreKind;
 use crate::cluster::file::File;
 use crate::cluster::problem::Problems;
-use crate::value::{NodeAddress, Role};
+use crate::value::{MountPoint, NodeAddress, Role};
 
+use super::extras::K3S;
 use super::of_role;
-
-/// k3s keeps its state in this directory, both SQLite and etcd.
-const STATE: &str = "/var/lib/rancher/k3s/server/db";
 
 fn kind(file: &File) -> DatastoreKind {
     file.k3s.datastore.as_ref().map_or(DatastoreKind::Sqlite, |field| field.value)
@@ -53,6 +53,44 @@ pub(super) fn count(file: &File, problems: &mut Problems<'_>) {
         _ => {}
     }
     external(file, problems);
+    on_data_disk(file, problems);
+}
+
+/// The state of the cluster on data disks.
+fn on_data_disk(file: &File, problems: &mut Problems<'_>) {
+    let Some(disk) = &file.data_disk else { return };
+    let Some(wanted) = disk.datastore.as_ref().filter(|wanted| wanted.value) else { return };
+    if kind(file) == DatastoreKind::External {
+        problems.error(
+            &wanted.span,
+            "the state of this cluster is in the database of [external-datastore]",
+            "remove `datastore` from [data-disk]",
+        );
+        return;
+    }
+    if let Some(mount) = disk.mount.as_ref().filter(|mount| mount.value.as_path().starts_with(K3S)) {
+        problems.error(
+            &mount.span,
+            format!("a disk at {} cannot have the datastore in a directory of its own", mount.value),
+            "remove `mount`, or choose one that is not below /var/lib/rancher/k3s, such as /k8s-data",
+        );
+    }
+    if of_role(file, Role::Server).next().is_none() {
+        problems.error(
+            &wanted.span,
+            "no node of this file is a server, and only servers have a datastore",
+            "remove `datastore` from [data-disk]",
+        );
+    }
+    for node in of_role(file, Role::Server) {
+        if let Some(none) = node.data_disk.as_ref().filter(|has_disk| !has_disk.value) {
+            problems.error(
+                &none.span,
+                "the datastore of this server is to be on its data disk, and it has none",
+                "remove `data-disk = false` here, or `datastore` from [data-disk]",
+            );
+        }
+    }
 }
 
 fn external(file: &File, problems: &mut Problems<'_>) {
@@ -79,8 +117,11 @@ pub(super) fn storage(file: &File, boards: &Boards, problems: &mut Problems<'_>)
         return;
     }
     let disk = file.data_disk.as_ref();
-    let holds_state =
-        disk.and_then(|disk| disk.mount.as_ref()).is_some_and(|mount| mount.value.as_str() == STATE);
+    let holds_state = disk.is_some_and(|disk| {
+        let is_state = |mount: &MountPoint| mount.as_str() == K3S_DATASTORE_DIR;
+        disk.datastore.as_ref().is_some_and(|wanted| wanted.value)
+            || disk.mount.as_ref().is_some_and(|mount| is_state(&mount.value))
+    });
     for node in of_role(file, Role::Server) {
         let Some(board) = &node.board else { continue };
         let has_disk = node.data_disk.as_ref().is_none_or(|field| field.value);
@@ -89,9 +130,7 @@ pub(super) fn storage(file: &File, boards: &Boards, problems: &mut Problems<'_>)
             problems.warning(
                 &board.span,
                 "etcd syncs each of its many writes: SD cards and eMMC are too slow and wear out",
-                format!(
-                    "give the servers a [data-disk] with mount = \"{STATE}\", or boot the board from an SSD"
-                ),
+                "give the servers a [data-disk] with `datastore = true`, or boot the board from an SSD",
             );
         }
         if boards.get(&board.value.0).is_ok_and(|board| board.architecture == Arch::Armv7) {

@@ -9,7 +9,7 @@ use crate::cluster::problem::Problems;
 use super::{node_choice, unique};
 
 /// The directory of k3s, where the image has k3s's archives, and the directories below it that can be mount points.
-const K3S: &str = "/var/lib/rancher/k3s";
+pub(super) const K3S: &str = "/var/lib/rancher/k3s";
 const MAY_BE_DISKS: [&str; 3] = ["server/db", "storage", "agent/containerd"];
 
 pub(super) fn check(file: &File, problems: &mut Problems<'_>) {
@@ -37,7 +37,7 @@ fn data_disk(disk: &DataDiskTable, problems: &mut Problems<'_>) {
             &mount.span,
             format!("a disk at {path} would hide k3s's container images and settings in the node's image"),
             format!(
-                "mount it at {K3S}/server/db (the state of servers), {K3S}/storage (volumes) or elsewhere"
+                "mount it elsewhere, such as at /k8s-data, with `datastore = true` for the state of servers; or at {K3S}/storage (volumes)"
             ),
         );
     }

@@ -17,9 +17,13 @@ pub(in crate::cluster) struct DataDiskTable {
     /// The label of its file system.
     #[schemars(extend("default" = DataDisk::DEFAULT_LABEL))]
     pub(in crate::cluster) label: Option<Field<FsLabel>>,
-    /// Its mount point, where it hides neither a part of the system nor a file that the build writes. At `/var/lib/rancher/k3s/server/db` it takes the write load of etcd off the SD card.
+    /// Its mount point, where it hides neither a part of the system nor a file that the build writes.
     #[schemars(extend("default" = DataDisk::DEFAULT_MOUNT, "examples" = ["/srv/data"]))]
     pub(in crate::cluster) mount: Option<Field<MountPoint>>,
+    /// Whether the disk of a server also has the state of the cluster, in its directory `k3s-datastore`. That takes the many small writes of k3s off
+    /// the SD card, and a server that is flashed anew goes on with the cluster as it was.
+    #[schemars(extend("default" = false))]
+    pub(in crate::cluster) datastore: Option<Field<bool>>,
     /// Whether to format a disk without this label: `never` formats nothing; `if-blank` formats a disk that has no
     /// signature, no partition table and no data at either end, and refuses any other.
     #[schemars(extend("default" = "never", "examples" = ["if-blank"]))]

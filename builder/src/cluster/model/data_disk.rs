@@ -9,6 +9,9 @@ pub struct DataDisk {
     pub label: FsLabel,
     /// Its mount point.
     pub mount: MountPoint,
+    /// Whether k3s keeps the state of the cluster on it, in [`DATASTORE_FOLDER`](hc_common::paths::DATASTORE_FOLDER): only
+    /// with servers.
+    pub datastore: bool,
     /// Whether the node needs it to start.
     pub required: bool,
     /// Whether a disk may be formatted.
@@ -28,6 +31,7 @@ impl DataDisk {
         Ok(Self {
             label: Self::DEFAULT_LABEL.parse()?,
             mount: Self::DEFAULT_MOUNT.parse()?,
+            datastore: false,
             required: false,
             format: Format::Never,
             dirs: Vec::new(),

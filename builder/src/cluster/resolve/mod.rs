@@ -147,6 +147,13 @@ fn datastore(file: &mut File, reader: &mut Reader<'_, '_>) -> Option<Datastore> 
         if table.ca_file.is_some() || table.cert_file.is_some() {
             endpoint.contradicts_files().into_iter().for_each(|error| reader.problems.invalid(&span, error));
         }
+        if table.ca_file.is_none() && !endpoint.verifies() {
+            reader.problems.warning(
+                &span,
+                "k3s does not verify this database: a machine in its place gets the password, and the Secrets of the cluster",
+                "set `ca-file` to the CA that has signed the certificate of the database",
+            );
+        }
         Some(External { endpoint, ca, client })
     });
     Some(match kind {

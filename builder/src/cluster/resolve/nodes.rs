@@ -64,6 +64,7 @@ fn data_disk(table: Option<DataDiskTable>) -> Option<DataDisk> {
     Some(DataDisk {
         label: bare(table.label).unwrap_or(default.label),
         mount: bare(table.mount).unwrap_or(default.mount),
+        datastore: bare(table.datastore).unwrap_or(false),
         required,
         format: bare(table.format).unwrap_or(default.format),
         dirs: table.dirs.into_iter().map(dir).collect::<Option<_>>()?,
@@ -100,7 +101,12 @@ fn node(table: NodeTable, common: &Common<'_>, reader: &mut Reader<'_, '_>) -> O
         Some(NodeAddress::Fixed(address)) => Addressing::Static(fixed(address, common.network)?.ok()?),
         Some(NodeAddress::Dhcp) | None => Addressing::Dhcp,
     };
-    let has_disk = bare(table.data_disk).unwrap_or(true);
+    let is_server = table.role.as_ref().is_some_and(|role| role.value == Role::Server);
+    let data_disk = common
+        .disk
+        .clone()
+        .filter(|_| bare(table.data_disk).unwrap_or(true))
+        .map(|disk| DataDisk { datastore: disk.datastore && is_server, ..disk });
     let name = table.name?;
     let (id, kube_name) = match &common.ids_of {
         Some(cluster) => kube_name(&name, cluster, reader).map(|(id, name)| (Some(id), name))?,
@@ -129,7 +135,7 @@ fn node(table: NodeTable, common: &Common<'_>, reader: &mut Reader<'_, '_>) -> O
         memory: bare(table.memory),
         labels: table.labels.0.into_iter().map(|(key, value)| (key.value, value.value)).collect(),
         taints: all(table.taints),
-        data_disk: common.disk.clone().filter(|_| has_disk),
+        data_disk,
         raw_disks: Vec::new(),
     })
 }

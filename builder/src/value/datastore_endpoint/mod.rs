@@ -49,6 +49,22 @@ impl DatastoreEndpoint {
     pub fn contradicts_files(&self) -> Option<ValueError> {
         self.own_encryption.map(ValueError::from)
     }
+
+    /// Whether k3s verifies the database without a CA of the cluster file, by those that the node's system trusts.
+    pub fn verifies(&self) -> bool {
+        let text = self.text.expose();
+        let says = |tail: &str, wanted: &[(&str, &str)]| {
+            let query = tail.split_once('?').map_or("", |(_, query)| query);
+            parameters(query).is_ok_and(|pairs| pairs.iter().any(|pair| wanted.contains(pair)))
+        };
+        match text.split_once("://").map_or("", |(scheme, _)| scheme) {
+            "postgres" | "postgresql" => says(text, &[("sslmode", "verify-ca"), ("sslmode", "verify-full")]),
+            // Its passwords are not encoded, and end before the last slash.
+            "mysql" => says(text.rsplit('/').next().unwrap_or_default(), &[("tls", "true")]),
+            "https" => true,
+            _ => false,
+        }
+    }
 }
 
 impl FromStr for DatastoreEndpoint {

@@ -116,3 +116,27 @@ fn what_files_beside_it_would_contradict_is_known() {
         assert_eq!(contradicts(text), None, "{text}");
     }
 }
+
+#[test]
+fn only_some_databases_are_verified_without_a_ca() {
+    let verifies = |text: &str| text.parse::<DatastoreEndpoint>().unwrap().verifies();
+    for text in [
+        "postgres://k3s:pw@db/k3s?sslmode=verify-ca",
+        "postgresql://k3s:pw@db/k3s?connect_timeout=10&sslmode=verify-full",
+        "mysql://k3s:what?ever@tcp(db)/k3s?tls=true",
+        "https://etcd-1:2379,https://etcd-2:2379",
+    ] {
+        assert!(verifies(text), "{text}");
+    }
+    for text in [
+        "postgres://k3s:pw@db/k3s",
+        "postgres://k3s:pw@db/k3s?sslmode=require",
+        "postgres://k3s:pw@db/k3s?sslmode=disable",
+        "mysql://k3s:pw?tls=true&@tcp(db)/k3s",
+        "mysql://k3s:pw@tcp(db)/k3s?tls=skip-verify",
+        "http://etcd-1:2379",
+        "nats://nats-1",
+    ] {
+        assert!(!verifies(text), "{text}");
+    }
+}

@@ -243,7 +243,8 @@ impl Node {
             self.dir.join("containerd.toml"),
             format!(
                 "version = 2\nroot = {:?}\nstate = {:?}\n[grpc]\n  address = {:?}\n[ttrpc]\n  address = {:?}\n\
-                 [plugins.\"io.containerd.grpc.v1.cri\"]\n  sandbox_image = {pause:?}\n  restrict_oom_score_adj = true\n\
+                 [plugins.\"io.containerd.grpc.v1.cri\"]\n  sandbox_image = {pause:?}\n  restrict_oom_score_adj = true\n  \
+                 netns_mounts_under_state_dir = true\n\
                  [plugins.\"io.containerd.grpc.v1.cri\".cni]\n  bin_dir = {:?}\n  conf_dir = {:?}\n",
                 of("root"),
                 of("state"),
