@@ -334,6 +334,7 @@ impl Node {
             image: None,
             start: by,
             disks: disks.iter().map(|path| Disk::raw(*path)).collect(),
+            named_disks: Vec::new(),
             memory: 1024,
             cpus: 2,
             accelerator: Accelerator::Tcg,

@@ -12,8 +12,9 @@ use hc_common::value::MacAddress;
 use crate::interrupt::Interrupt;
 
 use super::acceleration::Accelerator;
+use super::attachment::{Identity, NamedDisk};
 use super::boot::Status;
-use super::disks::{data_disk, named, overlay};
+use super::disks::{blank, data_disk, named, overlay};
 use super::junit::Case;
 use super::lab::LabNetwork;
 use super::machine::{Disk, Machine, Start};
@@ -118,6 +119,7 @@ impl Cluster {
             (None, Some(wanted)) => Some(data_disk(wanted, CARD, named(dir, name, ".data.img"))?),
             (None, None) => None,
         };
+        let named_disks = raw_disks(&image, dir)?;
         let mac = image.seed.network.mac.map_or_else(|| mac(number, &image), Ok)?;
         let (accelerator, _) = self
             .accelerators
@@ -129,6 +131,7 @@ impl Cluster {
             image: Some(&image.path),
             start: settings.start,
             disks: data.into_iter().collect(),
+            named_disks,
             memory: settings.memory_of(&image),
             cpus: settings.cpus,
             accelerator: *accelerator,
@@ -214,6 +217,21 @@ impl Cluster {
         let now = self.seconds();
         self.nodes.iter().map(|node| node.case(now)).collect()
     }
+}
+
+/// A blank disk for each that something in the cluster takes whole.
+fn raw_disks(image: &NodeImage, dir: &Path) -> Result<Vec<NamedDisk>, VmError> {
+    let is_board = image.board.qemu.device_tree.is_some();
+    (1..)
+        .zip(&image.seed.raw_disks)
+        .map(|(number, path)| {
+            let identity = Identity::of(path).filter(|_| !is_board);
+            let identity = identity
+                .ok_or_else(|| VmError::RawDisk { node: image.name().to_owned(), path: path.clone() })?;
+            let disk = blank(CARD, named(dir, image.name(), &format!(".disk-{number}.img")))?;
+            Ok(NamedDisk { disk, identity })
+        })
+        .collect()
 }
 
 /// A hardware address for a node: of the range that QEMU uses; on USB of Raspberry Pi's own, since Linux calls cards with

@@ -29,13 +29,19 @@ pub(super) fn overlay(image: &Path, size: u64, file: PathBuf) -> Result<Disk, Vm
 
 /// Makes the data disk that a node was built for: blank where firstboot may format it, else a file system with its label.
 pub(super) fn data_disk(wanted: &DataDisk, size: u64, path: PathBuf) -> Result<Disk, VmError> {
-    let file = File::options().write(true).create_new(true).open(&path);
-    file.and_then(|file| file.set_len(size)).map_err(io_error("making a data disk"))?;
+    let disk = blank(size, path.clone())?;
     if wanted.format == Format::Never {
         let mut command = Command::new(found(MKE2FS.0).unwrap_or_else(|| MKE2FS.0.into()));
         command.args(["-q", "-F", "-t", "ext4", "-L", wanted.label.as_str()]).arg(&path);
         run(command, MKE2FS)?;
     }
+    Ok(disk)
+}
+
+/// Makes a disk without anything on it.
+pub(super) fn blank(size: u64, path: PathBuf) -> Result<Disk, VmError> {
+    let file = File::options().write(true).create_new(true).open(&path);
+    file.and_then(|file| file.set_len(size)).map_err(io_error("making a disk"))?;
     Ok(Disk { path, format: DiskFormat::Raw })
 }
 

@@ -13,6 +13,7 @@ use crate::board::Board;
 use crate::os::{Access, OsImage, probe};
 
 use super::acceleration::Accelerator;
+use super::attachment::{self, NamedDisk};
 use super::kernel::{KernelError, boot_files, with_console};
 use super::process;
 use super::vm::{VmError, io_error};
@@ -32,6 +33,8 @@ pub struct Machine<'a> {
     pub start: Start,
     /// Further disks; the guest writes to them.
     pub disks: Vec<Disk>,
+    /// Disks that the guest finds by their names; not on a machine that is a board of QEMU's own.
+    pub named_disks: Vec<NamedDisk>,
     /// Memory in MiB.
     pub memory: u32,
     /// Processors.
@@ -133,6 +136,7 @@ pub(super) fn command(machine: &Machine, files: &Path) -> Result<Command, VmErro
         command.arg("-smp").arg(machine.cpus.to_string());
         command.args(["-serial", "stdio", "-device", "virtio-rng-pci"]);
         plug_in_disks(&mut command, machine);
+        attachment::plug_in(&mut command, &machine.named_disks);
         let card = netdev(&mut command, &machine.network);
         command.arg("-device").arg(format!("virtio-net-pci,romfile=,{card}"));
     }

@@ -7,6 +7,7 @@
 //! nothing is replaced.
 
 mod acceleration;
+mod attachment;
 mod boot;
 mod cluster;
 mod disks;
@@ -28,6 +29,7 @@ mod uefi;
 mod vm;
 
 pub use acceleration::Accelerator;
+pub use attachment::{Identity, NamedDisk};
 pub use boot::{Boot, Phase, Status};
 pub use cluster::{Cluster, Settings};
 pub use kernel::{BootFiles, KernelError, boot_files, with_console};

@@ -80,6 +80,18 @@ pub enum VmError {
         /// What is missing.
         why: String,
     },
+    /// A disk that QEMU has not.
+    #[error(
+        "node {node} is built for the disk {}, and QEMU has none that is called so: it has those called ata-…, wwn-0x…, \
+         nvme-eui.… and virtio-…; name the disk by another of its links in /dev/disk/by-id",
+        path.display()
+    )]
+    RawDisk {
+        /// The node.
+        node: String,
+        /// The disk's path.
+        path: PathBuf,
+    },
     /// Nothing to run.
     #[error("there are no nodes")]
     NoNodes,
@@ -116,7 +128,9 @@ pub enum VmError {
 impl Classified for VmError {
     fn class(&self) -> Option<ExitClass> {
         match self {
-            Self::NotBuilt { .. } | Self::Architecture { .. } => Some(ExitClass::Unsupported),
+            Self::NotBuilt { .. } | Self::Architecture { .. } | Self::RawDisk { .. } => {
+                Some(ExitClass::Unsupported)
+            }
             Self::NoNodes => Some(ExitClass::Usage),
             _ => None,
         }

@@ -98,6 +98,7 @@ impl Guest {
             image: kernel_from,
             start: Start::Kernel,
             disks: disks.iter().map(|disk| Disk::raw(*disk)).collect(),
+            named_disks: Vec::new(),
             memory: 768,
             cpus: 2,
             accelerator: Accelerator::Tcg,
