@@ -56,7 +56,7 @@ fn nodes_with_ids_are_ready() {
         let (_, rest) = rest.split_once("[[nodes]]").unwrap();
         let text = format!("{before}[[nodes]]{rest}").replace("api = \"k3s.example.org\"\n", "");
         let text = text.replace("ata-disk-of-ceph-2", "wwn-0x5000c500a1b2c3d4");
-        text.replace("ata-disk-of-ceph-3", "nvme-eui.002538b1a2b3c4d5")
+        text.replace("ata-disk-of-ceph-3", "virtio-disk-3")
     });
 }
 

@@ -12,11 +12,12 @@ use crate::value::{DnsLabel, Secret};
 use super::active::ClusterFacts;
 use super::error::{OverlayError, Result};
 use super::folder::{DEFINITION, Folder};
-use super::needs::{
-    ChartWant, DirWant, FileWant, FolderWant, ImageWant, K3sWant, Needs, PackageWant, ReadyWant, Wants, Word,
-};
+use super::needs::Needs;
 use super::parameter::{Parameter, ParameterType, ParameterValue};
 use super::template::{SecretValues, Templates};
+use super::wants::{
+    ChartWant, DirWant, FileWant, FolderWant, ImageWant, K3sWant, PackageWant, ReadyWant, Wants, Word,
+};
 
 /// An overlay, as its folder has it.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,6 +5,8 @@
 //! folder.rs        the files of one, read once
 //! definition.rs    overlay.toml: parameters, secrets, and what the cluster gets
 //! parameter.rs     what a parameter may be
+//! wants.rs         what it asks for, with expressions
+//! evaluate.rs      the expressions evaluated
 //! needs.rs         what the cluster gets, once the parameters are known
 //! user_folder.rs   a folder of the user's that an overlay puts onto nodes
 //! template.rs      manifests and values as minijinja templates
@@ -20,6 +22,7 @@ mod active;
 pub mod check;
 mod definition;
 mod error;
+mod evaluate;
 mod folder;
 mod library;
 mod needs;
@@ -28,6 +31,7 @@ pub mod record;
 pub mod starter;
 mod template;
 mod user_folder;
+mod wants;
 
 pub use active::{ActiveOverlay, ClusterFacts, Manifests, NodeFacts, RenderedFile};
 pub use definition::{Overlay, SecretDefinition};

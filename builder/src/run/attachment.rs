@@ -1,6 +1,7 @@
 //! How a disk is plugged into a machine, so that the guest's udev gives it the name that the cluster file has for it.
 //!
-//! The names are those of systemd's `60-persistent-storage.rules`, by what the programs that it calls read from the disk.
+//! The names are those of systemd's `60-persistent-storage.rules`, by what the programs that it calls read from the disk. Of QEMU's NVMe
+//! disks Linux takes neither EUI nor UUID (`NVME_QUIRK_BOGUS_NID`), and their model is QEMU's own.
 
 use std::path::Path;
 use std::process::Command;
@@ -30,8 +31,6 @@ pub enum Identity {
     },
     /// `wwn-0x…` of an ATA disk: sixteen hexadecimal digits.
     AtaWwn(String),
-    /// `nvme-eui.…`: sixteen hexadecimal digits.
-    NvmeEui(String),
 }
 
 /// The disks of an AHCI controller (QEMU's `ich9-ahci`).
@@ -53,12 +52,8 @@ impl Identity {
             let fits = (1..=40).contains(&model.len()) && serial.len() <= 20;
             return fits.then(|| Self::Ata { model: model.to_owned(), serial: serial.to_owned() });
         }
-        if let Some(digits) = name.strip_prefix("wwn-0x") {
-            return hexadecimal(digits).then(|| Self::AtaWwn(digits.to_owned()));
-        }
-        name.strip_prefix("nvme-eui.")
-            .filter(|digits| hexadecimal(digits))
-            .map(|digits| Self::NvmeEui(digits.to_owned()))
+        let digits = name.strip_prefix("wwn-0x").filter(|digits| hexadecimal(digits))?;
+        Some(Self::AtaWwn(digits.to_owned()))
     }
 
     fn is_ata(&self) -> bool {
@@ -87,10 +82,6 @@ pub(super) fn plug_in(command: &mut Command, disks: &[NamedDisk]) {
                 format!("ide-hd,{bus},drive={drive_id},model={model},serial={serial}")
             }
             Identity::AtaWwn(digits) => format!("ide-hd,{bus},drive={drive_id},wwn=0x{digits}"),
-            Identity::NvmeEui(digits) => {
-                command.arg("-device").arg(format!("nvme,id=nvme{number},serial=named{number}"));
-                format!("nvme-ns,bus=nvme{number},drive={drive_id},eui64=0x{digits}")
-            }
         };
         command.arg("-device").arg(device);
     }
@@ -108,7 +99,6 @@ mod tests {
             ("ata-Samsung_SSD_870_EVO_1TB_S5Y1NJ0R", ata("Samsung_SSD_870_EVO_1TB", "S5Y1NJ0R")),
             ("ata-disk-of-ceph-1", ata("disk-of-ceph-1", "")),
             ("wwn-0x5000c500a1b2c3d4", Identity::AtaWwn("5000c500a1b2c3d4".into())),
-            ("nvme-eui.002538b1a2b3c4d5", Identity::NvmeEui("002538b1a2b3c4d5".into())),
             ("virtio-second", Identity::Virtio("second".into())),
         ] {
             assert_eq!(of(name), Some(identity), "{name}");
@@ -117,7 +107,7 @@ mod tests {
             "nvme-Samsung_SSD_980_S64A",
             "usb-SanDisk_Ultra_1-0:0",
             "wwn-0x5000c500a1b2c3d4-part1",
-            "nvme-eui.00000000000000018ce38e0500000001",
+            "nvme-eui.002538b1a2b3c4d5",
             "virtio-a-serial-number-that-is-long",
             "ata-a,b",
             "ata-",

@@ -82,8 +82,8 @@ pub enum VmError {
     },
     /// A disk that QEMU has not.
     #[error(
-        "node {node} is built for the disk {}, and QEMU has none that is called so: it has those called ata-…, wwn-0x…, \
-         nvme-eui.… and virtio-…; name the disk by another of its links in /dev/disk/by-id",
+        "node {node} is built for the disk {}, and QEMU has none that is called so: it has those called ata-…, wwn-0x… \
+         and virtio-…; name the disk by another of its links in /dev/disk/by-id",
         path.display()
     )]
     RawDisk {
