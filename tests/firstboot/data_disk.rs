@@ -219,6 +219,23 @@ fn authorities_of_another_cluster_are_told() {
     assert!(status.contains("Build all of them with the secrets file of that cluster"), "{status}");
 }
 
+/// systemd has made the directory, where others may read it, and mounted it.
+#[test]
+fn a_datastore_that_is_mounted_already_becomes_roots_alone() {
+    let world = with_datastore(|world| {
+        world.disk_after = Duration::ZERO;
+        world.mounts_at_boot = true;
+        world.put("/.data/k3s-datastore/state.db", "");
+    });
+    let before = world.disk.stat(Path::new("/.data/k3s-datastore")).unwrap();
+    assert_ne!(before.mode, 0o700);
+    let machine = Machine::boot(world);
+    assert_eq!(machine.first_boot(), RunOutcome::Ready, "{}", machine.said());
+    let dir = machine.world.borrow().disk.stat(Path::new("/.data/k3s-datastore")).unwrap();
+    assert_eq!((dir.mode, dir.uid, dir.gid), (0o700, 0, 0));
+    assert!(!machine.commands.borrow().iter().any(|line| line.starts_with("mount ")), "mounted twice");
+}
+
 #[test]
 fn something_else_at_the_datastores_place_is_an_error() {
     let text = report_of(with_datastore(|world| world.foreign_datastore = true));

@@ -174,6 +174,8 @@ pub(crate) struct World {
     pub(crate) disk_after: Duration,
     pub(crate) disk_is_sound: bool,
     pub(crate) foreign_disk: bool,
+    /// Whether systemd has mounted the data disk and the datastore on it.
+    pub(crate) mounts_at_boot: bool,
     /// Whether something else is mounted where the datastore belongs.
     pub(crate) foreign_datastore: bool,
     /// The authority that k3s finds in a datastore, and puts in the place of the card's.
@@ -395,6 +397,7 @@ impl World {
             disk_after: Duration::from_secs(15),
             disk_is_sound: true,
             foreign_disk: false,
+            mounts_at_boot: false,
             foreign_datastore: false,
             datastores_ca: None,
             data_read_only: false,

@@ -44,7 +44,7 @@ impl Phase for DataDisk {
         only_one(cx, disk)?;
         let Some(device) = find(cx, disk.label.as_str()) else { return Ok(false) };
         let is_whole = is_mounted(cx, disk, &device)? && disk.dirs.iter().all(|dir| is_made(cx, disk, dir));
-        Ok(is_whole && (!disk.datastore || datastore::is_mounted(cx, device.number.as_deref())?))
+        Ok(is_whole && (!disk.datastore || datastore::is_done(cx, disk, device.number.as_deref())?))
     }
 
     fn apply(&self, cx: &mut Context<'_>) -> Result<(), PhaseError> {
@@ -68,8 +68,8 @@ impl Phase for DataDisk {
             let what = format!("{} is not mounted although `mount` succeeded", disk.mount);
             return Err(PhaseError::retry(what, "see `journalctl -b` for what unmounted it"));
         }
-        if disk.datastore && !datastore::is_mounted(cx, device.number.as_deref())? {
-            datastore::mount(cx, disk)?;
+        if disk.datastore {
+            datastore::set_up(cx, disk, device.number.as_deref())?;
         }
         disk.dirs.iter().try_for_each(|dir| make(cx, disk, dir))
     }

@@ -8,14 +8,20 @@ use crate::context::Context;
 use crate::mounts;
 use crate::phase_error::PhaseError;
 use crate::seed::DataDisk;
-use crate::sys::Command;
+use crate::sys::{Command, Kind};
 use crate::systemd;
 
-/// Nobody but root: k3s itself makes it so.
+/// Nobody but root. systemd, which makes the directory where the disk is there at boot, lets others read it.
 const MODE: u32 = 0o700;
 
-/// Whether the directory of this device is mounted. Anything else there is a permanent error.
-pub(super) fn is_mounted(cx: &Context<'_>, device: Option<&str>) -> Result<bool, PhaseError> {
+/// Whether the directory is root's alone, and mounted. Anything else at its place is a permanent error.
+pub(super) fn is_done(cx: &Context<'_>, disk: &DataDisk, device: Option<&str>) -> Result<bool, PhaseError> {
+    let dir = cx.sys.stat(&disk.mount.as_path().join(DATASTORE_FOLDER));
+    let is_own = dir.is_ok_and(|dir| dir.kind == Kind::Dir && (dir.mode, dir.uid, dir.gid) == (MODE, 0, 0));
+    Ok(is_mounted(cx, device)? && is_own)
+}
+
+fn is_mounted(cx: &Context<'_>, device: Option<&str>) -> Result<bool, PhaseError> {
     let Some(found) = mounts::at(cx.sys, Path::new(K3S_DATASTORE_DIR)) else { return Ok(false) };
     if device == Some(&found.device) && found.root == Path::new("/").join(DATASTORE_FOLDER) {
         return Ok(true);
@@ -29,11 +35,14 @@ pub(super) fn is_mounted(cx: &Context<'_>, device: Option<&str>) -> Result<bool,
 }
 
 /// Makes the directory on the disk, which is mounted, and mounts it by its line in `/etc/fstab`.
-pub(super) fn mount(cx: &Context<'_>, disk: &DataDisk) -> Result<(), PhaseError> {
+pub(super) fn set_up(cx: &Context<'_>, disk: &DataDisk, device: Option<&str>) -> Result<(), PhaseError> {
     cx.sys.make_owned_dir(disk.mount.as_path(), Path::new(DATASTORE_FOLDER), MODE, 0, 0).map_err(|e| {
         let what = format!("creating the directory {}/{DATASTORE_FOLDER}: {e}", disk.mount);
         PhaseError::abort(what, "remove the file with this name on the data disk, or free disk space there")
     })?;
+    if is_mounted(cx, device)? {
+        return Ok(());
+    }
     let output = systemd::run(cx.sys, &Command::new("mount", [K3S_DATASTORE_DIR]))?;
     if output.success {
         return Ok(());
