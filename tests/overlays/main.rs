@@ -20,6 +20,7 @@ mod owntracks;
 mod postgresql;
 mod programs;
 mod real_charts;
+mod refusals;
 mod schemas;
 mod smtp_relay;
 mod static_site;

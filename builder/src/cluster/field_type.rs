@@ -111,6 +111,7 @@ texts! {
     UnitName: "unit",
     UserName: "user name",
     Word: "text",
+    Line: "line of text",
 }
 
 /// A plain address: of a router or name server.
@@ -141,6 +142,25 @@ impl FromStr for Word {
                 Err(InvalidValue::new("the text has a NUL character", "remove it"))
             }
             text => Ok(Self(text.to_owned())),
+        }
+    }
+}
+
+/// Text of one line that is not empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Line(pub(super) String);
+
+impl FromStr for Line {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        let Word(text) = read::<Word>(text)?;
+        match text.chars().any(char::is_control) {
+            true => Err(InvalidValue::new(
+                "the text has a line break, a tab or another control character",
+                "write it without",
+            )),
+            false => Ok(Self(text)),
         }
     }
 }

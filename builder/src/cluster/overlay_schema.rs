@@ -113,7 +113,14 @@ fn value(parameter: &Parameter) -> Value {
     }
     let mut schema = match kind {
         "array" => {
-            Map::from_iter([("type".to_owned(), json!("array")), ("items".to_owned(), Value::Object(one))])
+            let mut list = Map::from_iter([
+                ("type".to_owned(), json!("array")),
+                ("items".to_owned(), Value::Object(one)),
+            ]);
+            if parameter.is_never_empty() {
+                list.insert("minItems".to_owned(), json!(1));
+            }
+            list
         }
         _ => one,
     };

@@ -129,7 +129,14 @@ impl Shape<'_, '_> {
                 true
             }
             DeValue::Array(array) => {
+                let is_empty = array.is_empty();
                 self.array(schema, array, place);
+                if is_empty && schema.get("minItems").is_some() {
+                    let key = place.name.rsplit('.').next().unwrap_or_default();
+                    let message = format!("`{key}` is an empty list");
+                    self.problems.error(&span, message, "name at least one, or remove the line");
+                    return false;
+                }
                 true
             }
             DeValue::String(text) => self.text(schema, text, &span, place),

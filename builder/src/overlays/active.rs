@@ -8,6 +8,7 @@ use yaml_rust2::Yaml;
 use crate::formats::{kubernetes_list, yaml_load};
 use crate::value::{DnsLabel, Secret};
 
+use super::check::expansion;
 use super::definition::Overlay;
 use super::error::{OverlayError, Result};
 use super::folder::DEFINITION;
@@ -139,7 +140,30 @@ impl ActiveOverlay {
             let problem = format!("{count} objects, expected at most {MOST_OBJECTS}");
             return Err(OverlayError::invalid(&active.overlay.folder.path("manifests"), problem));
         }
-        Ok(active)
+        match active.changed_parameter() {
+            Some(name) => {
+                let problem = format!("`{name}`: Kubernetes would change it: it must have neither $( nor $$");
+                Err(OverlayError::invalid(&active.overlay.folder.path("manifests"), problem))
+            }
+            None => Ok(active),
+        }
+    }
+
+    /// A parameter whose text would be another one in a container.
+    fn changed_parameter(&self) -> Option<&str> {
+        let texts = self.parameters.iter().flat_map(|(name, value)| {
+            let texts = match value {
+                ParameterValue::Text(text) => std::slice::from_ref(text),
+                ParameterValue::List(texts) => texts.as_slice(),
+                _ => &[],
+            };
+            texts.iter().map(move |text| (name, text)).filter(|(_, text)| expansion::changes(text))
+        });
+        let mut texts = texts.peekable();
+        texts.peek()?;
+        let documents: Vec<Yaml> = self.documents().collect();
+        let is_changed = |text: &str| documents.iter().any(|object| expansion::is_changed(object, text));
+        texts.find(|(_, text)| is_changed(text)).map(|(name, _)| name.as_str())
     }
 
     /// Its name.

@@ -52,6 +52,9 @@ pub struct SecretDefinition {
     /// Whether it may be left out; templates then see an empty text.
     #[serde(default)]
     pub optional: bool,
+    /// Whether one that the user sets may have several lines.
+    #[serde(default)]
+    pub lines: bool,
     /// What it begins with, where not anything will do.
     pub prefix: Option<String>,
     /// How many hexadecimal digits it has then.
@@ -73,6 +76,9 @@ impl SecretDefinition {
 
     /// What is wrong with one that the user has set.
     pub fn refuses(&self, given: &Secret) -> Option<String> {
+        if !self.lines && given.expose().chars().any(char::is_control) {
+            return Some("expected one line without tabs and other control characters".to_owned());
+        }
         let has_shape = self.prefix.is_some() || self.digits.is_some();
         let Shape { prefix, digits } = self.shape();
         (has_shape && !self.shape().is_of(given)).then(|| {

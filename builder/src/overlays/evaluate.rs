@@ -72,10 +72,18 @@ impl Wants {
         for want in &self.directories {
             let what = format!("directory {}", want.path);
             if counts(&want.when, what.clone())? {
-                let node = of_node(&want.node, &what)?;
                 let path = text(&want.path, &what)?;
                 let mode = parse(&want.mode, &what)?;
-                needs.dirs.push(NeededDir { path, uid: want.uid, gid: want.gid, mode, node });
+                let on = |node| NeededDir { path: path.clone(), uid: want.uid, gid: want.gid, mode, node };
+                match &want.node {
+                    // One, or several with blanks between them.
+                    Some(nodes) => {
+                        for node in text(nodes, &what)?.split_whitespace() {
+                            needs.dirs.push(on(Some(parse(node, &what)?)));
+                        }
+                    }
+                    None => needs.dirs.push(on(None)),
+                }
             }
         }
         for want in &self.folders {

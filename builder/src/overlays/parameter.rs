@@ -34,10 +34,12 @@ pub struct Parameter {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ParameterType {
-    /// Any text.
+    /// A text of one line.
     Text,
-    /// Texts.
+    /// Such texts.
     Texts,
+    /// A text of several lines, such as a certificate.
+    Lines,
     /// A whole number.
     Number,
     /// `true` or `false`.
@@ -64,6 +66,10 @@ pub enum ParameterType {
     Nodes,
     /// Disks that the overlay takes whole, each as `NODE:PATH`.
     Disks,
+    /// An address of the nodes' network that nothing else has.
+    FreeAddress,
+    /// Networks or ranges of such addresses, such as `192.168.1.240-192.168.1.250`.
+    FreeAddresses,
     /// An amount as Kubernetes writes it, such as `10Gi`.
     Quantity,
     /// An address for mail.
@@ -76,6 +82,13 @@ impl Parameter {
     /// Whether the cluster file must set it.
     pub fn is_required(&self) -> bool {
         self.default.is_none() && !self.optional
+    }
+
+    /// Whether a list must have something in it: one that may be left out, or is empty by default, means nothing where it is empty.
+    pub fn is_never_empty(&self) -> bool {
+        let is_empty =
+            |value: &ParameterValue| matches!(value, ParameterValue::List(items) if items.is_empty());
+        !self.optional && !self.default.as_ref().is_some_and(is_empty)
     }
 
     /// Default, example and choices are what the type says.
@@ -114,8 +127,9 @@ impl ParameterType {
     /// Its type and title in the schema of the cluster file; the title names the check.
     pub fn schema(self) -> (&'static str, Option<&'static str>) {
         match self {
-            Self::Text => ("string", Some("text")),
-            Self::Texts => ("array", Some("text")),
+            Self::Text => ("string", Some("line of text")),
+            Self::Texts => ("array", Some("line of text")),
+            Self::Lines => ("string", Some("text")),
             Self::Number => ("integer", None),
             Self::Switch => ("boolean", None),
             Self::DomainName => ("string", Some("domain name")),
@@ -128,7 +142,9 @@ impl ParameterType {
             Self::Names => ("array", Some("name")),
             Self::Node => ("string", Some("host name")),
             Self::Nodes => ("array", Some("host name")),
-            Self::Disks => ("array", Some("text")),
+            Self::Disks => ("array", Some("line of text")),
+            Self::FreeAddress => ("string", Some("IP address")),
+            Self::FreeAddresses => ("array", Some("line of text")),
             Self::Quantity => ("string", Some("quantity")),
             Self::Email => ("string", Some("mail address")),
             Self::Folder => ("string", Some("folder")),

@@ -27,6 +27,16 @@ impl Subnet {
         self.0.contains(&address)
     }
 
+    /// The first address, which is the network's own name.
+    pub fn first(&self) -> IpAddr {
+        self.0.network()
+    }
+
+    /// The last address, with IPv4 that of a broadcast.
+    pub fn last(&self) -> IpAddr {
+        self.0.broadcast()
+    }
+
     /// Whether the two share addresses.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.contains(other.0.network()) || other.contains(self.0.network())

@@ -122,8 +122,17 @@ impl<'a, 'p> Reader<'a, 'p> {
         }
     }
 
-    /// A secret from the cluster file or from a separate file.
+    /// A secret from the cluster file or from a separate file, which is no private key.
     pub(super) fn secret<T: SecretText>(&mut self, field: Field<SecretSource<T>>) -> Option<T> {
+        self.secret_that(field, false)
+    }
+
+    /// A secret of an overlay, which may well be a private key, or have one in it.
+    pub(super) fn secret_or_key<T: SecretText>(&mut self, field: Field<SecretSource<T>>) -> Option<T> {
+        self.secret_that(field, true)
+    }
+
+    fn secret_that<T: SecretText>(&mut self, field: Field<SecretSource<T>>, may_be_key: bool) -> Option<T> {
         let file = match field.value {
             SecretSource::Here(secret) => {
                 if self.context.is_shared {
@@ -137,7 +146,7 @@ impl<'a, 'p> Reader<'a, 'p> {
             SecretSource::File(file) => file,
         };
         let text = self.text(&file, &field.span)?;
-        if !self.is_public(&text, &file, &field.span, "file that holds the secret itself") {
+        if !may_be_key && !self.is_public(&text, &file, &field.span, "file that holds the secret itself") {
             return None;
         }
         let text =

@@ -6,9 +6,11 @@
 //! references.rs  what objects name of each other
 //! pods.rs        what pods name
 //! workloads.rs   requests, limits, probes
+//! expansion.rs   texts that Kubernetes would change
 //! ```
 //! Charts bring objects that nobody sees here: names in their namespaces are taken as they are.
 
+pub(super) mod expansion;
 mod kinds;
 mod objects;
 mod pods;

@@ -10,7 +10,7 @@ use crate::cluster::model::*;
 use crate::cluster::problem::Problems;
 use crate::overlays::{ActiveOverlay, NeededChart, Needs};
 use crate::packages::PackageRequest;
-use crate::value::{DnsLabel, Host, Role, Secret, ValueError};
+use crate::value::{DirName, DnsLabel, Host, Role, Secret, ValueError};
 
 use super::OwnK3s;
 
@@ -19,6 +19,8 @@ use super::OwnK3s;
 pub(super) struct Taken {
     flannel_backend: Option<(DnsLabel, String)>,
     files: BTreeMap<String, DnsLabel>,
+    /// Folders on data disks, each with the first overlay that wants it.
+    dirs: BTreeMap<DirName, DnsLabel>,
 }
 
 /// Where what an overlay gives goes, and where its problems are reported.
@@ -91,7 +93,7 @@ impl Into<'_, '_> {
 
     fn dirs(&mut self, needs: &Needs) {
         for dir in &needs.dirs {
-            let path = match dir.path.parse() {
+            let path: DirName = match dir.path.parse() {
                 Ok(path) => path,
                 Err(error) => {
                     self.error(&format!("{error}"), "fix the overlay");
@@ -99,18 +101,38 @@ impl Into<'_, '_> {
                 }
             };
             let made = DataDir { path, mode: dir.mode, uid: dir.uid, gid: dir.gid };
-            let mut lacking = None;
+            let other = self.taken.dirs.get(&made.path).filter(|other| *other != self.name).cloned();
+            let (mut lacking, mut differs) = (None, false);
             for node in self.cluster.nodes.iter_mut() {
                 if dir.node.as_ref().is_some_and(|name| !node.is_called(name)) {
                     continue;
                 }
                 match &mut node.data_disk {
-                    // The user's own choice of owner and mode stays.
-                    Some(disk) if disk.dirs.iter().any(|known| known.path == made.path) => {}
-                    Some(disk) => disk.dirs.push(made.clone()),
+                    Some(disk) => match disk.dirs.iter().find(|known| known.path == made.path) {
+                        Some(known) => differs |= *known != made,
+                        None => disk.dirs.push(made.clone()),
+                    },
                     None => lacking = Some(node.name.clone()),
                 }
             }
+            match other {
+                Some(other) if differs => {
+                    let problem =
+                        format!("its folder {} is that of the overlay {other}, with another owner", dir.path);
+                    self.error(&problem, "choose another folder for one of them");
+                }
+                // The user's own choice stays.
+                None if differs => self.problems.warning(
+                    self.span,
+                    format!(
+                        "the overlay {}: [[data-disk.folders]] gives its folder {} another owner or mode than {}:{}, {}",
+                        self.name, dir.path, dir.uid, dir.gid, dir.mode
+                    ),
+                    "remove it there, unless you mean it",
+                ),
+                _ => {}
+            }
+            self.taken.dirs.entry(made.path).or_insert_with(|| self.name.clone());
             if let Some(node) = lacking {
                 let problem =
                     format!("it keeps data in {} on {node}, which has `data-disk = false`", dir.path);

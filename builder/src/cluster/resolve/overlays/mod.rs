@@ -1,5 +1,6 @@
 //! Overlays: those that the file switches on, those that these need, and what the cluster gets from all of them.
 
+mod free_addresses;
 mod into;
 mod order;
 
@@ -47,11 +48,13 @@ pub(super) fn add(
     facts.overlays.sort();
     let spans = wanted.iter().map(|one| (one.overlay.name.clone(), one.span.clone())).collect();
     let mut taken = Taken::default();
+    let mut addresses = free_addresses::taken(cluster);
     for one in wanted {
         let (span, name) = (one.span.clone(), one.overlay.name.clone());
         let mut parameters = with_defaults(&one.overlay, one.values);
         nodes_exist(cluster, &one.overlay, &mut parameters, &span, reader.problems);
         raw_disks(cluster, &one.overlay, &parameters, &span, reader.problems);
+        free_addresses::take(&mut addresses, &one.overlay, &parameters, &span, reader.problems);
         match ActiveOverlay::new(one.overlay, parameters, one.secrets, one.asked_by, facts.clone()) {
             Ok(active) => {
                 let into = &mut Into {

@@ -146,13 +146,19 @@ fn split(
                 GivenValue::File(file) => SecretSource::File(file),
                 GivenValue::Switch(_) | GivenValue::Number(_) | GivenValue::List(_) => continue,
             };
-            if let Some(secret) = reader.secret(Field { value: source, span: span.clone() }) {
-                if let Some(problem) = of.refuses(&secret) {
-                    let hint = "remove it, and the first build makes one";
-                    reader.problems.error(&span, format!("`{name}`: {problem}"), hint);
-                }
-                secrets.insert(name, secret);
+            let Some(secret) = reader.secret_or_key(Field { value: source, span: span.clone() }) else {
+                // It was reported. With something in its place no template says that it is missing.
+                secrets.insert(name, Secret::new("not readable"));
+                continue;
+            };
+            if let Some(problem) = of.refuses(&secret) {
+                let hint = match of.given {
+                    true => "see the overlay's README",
+                    false => "remove it, and the first build makes one; or set another",
+                };
+                reader.problems.error(&span, format!("`{name}`: {problem}"), hint);
             }
+            secrets.insert(name, secret);
             continue;
         }
         let value = match value {
