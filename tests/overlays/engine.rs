@@ -636,7 +636,7 @@ fn a_long_chain_of_needs_is_refused() {
 fn values_are_written_so_that_yaml_reads_the_same_text() {
     let text = "a: b # \" ' \\ \u{7f}\u{85}\u{2028} ü {{ 1 }}";
     let manifest = "apiVersion: a.example/v1\nkind: Thing\nmetadata: {name: c, namespace: default}\ndata:\n  a: {{ t }}\n  b: {{ t | tojson }}\n  c: {{ (t | tojson) | tojson }}\n  d: {{ 7 }}\n  e: {{ [1, true, \"x\"] }}\n";
-    let definition = "about = \"x\"\n[parameters.t]\ntype = \"text\"\nhelp = \"x\"\n";
+    let definition = "about = \"x\"\n[parameters.t]\ntype = \"lines\"\nhelp = \"x\"\n";
     let tables = format!("[overlays.shop]\nt = {}\n", toml::Value::String(text.to_owned()));
     let checked = shop(definition, &[("manifests/a.yaml", manifest)], &tables).unwrap();
     let documents = yaml_load::load(&checked.cluster.overlays[0].shown.files[0].text).unwrap();

@@ -125,7 +125,7 @@ fn an_overlay_names_a_parameter_and_never_a_path_of_the_machine() {
 
 #[test]
 fn what_overlays_share_wants_all_its_arguments_and_escapes_them() {
-    let definition = "about = \"A shop\"\n[parameters.name]\ntype = \"text\"\nhelp = \"x\"\n\
+    let definition = "about = \"A shop\"\n[parameters.name]\ntype = \"lines\"\nhelp = \"x\"\n\
          [[images]]\nname = \"docker.io/library/mariadb:11.8.8\"\n\
          [[directories]]\npath = \"db\"\nuid = 999\ngid = 999\nmode = \"0750\"\n";
     let base = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: db, \

@@ -274,7 +274,7 @@ fn rules_that_are_none_are_refused_in_the_cluster_file() {
     for (tables, words) in [
         ("rules = [\"sensor write\"]", "expected an account"),
         ("rules = [\"sensor writes x\"]", "expected an account"),
-        ("rules = [\"sensor write x\\nuser home\"]", "expected an account"),
+        ("rules = [\"sensor write x\\nuser home\"]", "line break"),
         ("user = \"a:b\"", "without a colon"),
         ("issuer = \"default\"", "issuer needs host"),
     ] {

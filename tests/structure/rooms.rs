@@ -14,7 +14,7 @@ pub(crate) const COMMON: &[Room] = &[
     Room { name: "overlay", uses: &[] },
     Room { name: "paths", uses: &[] },
     Room { name: "text", uses: &[] },
-    Room { name: "value", uses: &[] },
+    Room { name: "value", uses: &["paths"] },
     Room { name: "network", uses: &["text", "value"] },
 ];
 
@@ -22,6 +22,7 @@ pub(crate) const COMMON: &[Room] = &[
 pub(crate) const FIRSTBOOT: &[Room] = &[
     Room { name: "arp", uses: &[] },
     Room { name: "base64", uses: &[] },
+    Room { name: "digest", uses: &[] },
     Room { name: "http", uses: &[] },
     Room { name: "k3s_diagnosis", uses: &[] },
     Room { name: "mask", uses: &[] },
@@ -33,7 +34,7 @@ pub(crate) const FIRSTBOOT: &[Room] = &[
     Room { name: "mounts", uses: &["sys"] },
     Room { name: "overrides", uses: &["seed", "sys"] },
     Room { name: "resolve", uses: &["seed", "sys"] },
-    Room { name: "join_probe", uses: &["base64", "http", "phase_error", "seed", "sys", "resolve"] },
+    Room { name: "join_probe", uses: &["base64", "digest", "http", "phase_error", "seed", "sys", "resolve"] },
     Room { name: "kube", uses: &["base64", "http", "seed", "sys", "resolve"] },
     Room { name: "workload", uses: &["seed", "kube"] },
     Room { name: "sntp", uses: &["seed", "sys", "resolve"] },
@@ -58,6 +59,7 @@ pub(crate) const FIRSTBOOT: &[Room] = &[
     Room {
         name: "phase",
         uses: &[
+            "digest",
             "k3s_diagnosis",
             "mask",
             "phase_error",
