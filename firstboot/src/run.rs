@@ -3,10 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
-
 use crate::clock;
 use crate::context::Context;
+use crate::digest::sha256;
 use crate::phase::{Phase, all};
 use crate::phase_error::{Failure, PhaseError};
 use crate::report::{self, Known, ReportStatus, View, live};
@@ -78,7 +77,7 @@ fn read_seed(sys: &dyn System) -> Result<(Seed, String), Failure> {
     let text = str::from_utf8(&bytes)
         .map_err(|_| Failure::new(format!("reading {SEED_PATH}: it is not UTF-8 text"), advice))?;
     let seed = Seed::parse(text).map_err(|e| Failure::new(e.to_string(), advice))?;
-    let digest = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = sha256(&bytes);
     Ok((seed, digest))
 }
 

@@ -84,7 +84,7 @@ pub(crate) const FIRSTBOOT: &[Room] = &[
     },
     Room {
         name: "run",
-        uses: &["phase_error", "seed", "sys", "state", "context", "report", "clock", "phase"],
+        uses: &["digest", "phase_error", "seed", "sys", "state", "context", "report", "clock", "phase"],
     },
 ];
 

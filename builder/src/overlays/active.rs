@@ -140,13 +140,11 @@ impl ActiveOverlay {
             let problem = format!("{count} objects, expected at most {MOST_OBJECTS}");
             return Err(OverlayError::invalid(&active.overlay.folder.path("manifests"), problem));
         }
-        match active.changed_parameter() {
-            Some(name) => {
-                let problem = format!("`{name}`: Kubernetes would change it: it must have neither $( nor $$");
-                Err(OverlayError::invalid(&active.overlay.folder.path("manifests"), problem))
-            }
-            None => Ok(active),
+        if let Some(name) = active.changed_parameter() {
+            let problem = format!("`{name}`: Kubernetes would change it: it must have neither $( nor $$");
+            return Err(OverlayError::invalid(&active.overlay.folder.path("manifests"), problem));
         }
+        Ok(active)
     }
 
     /// A parameter whose text would be another one in a container.

@@ -1,9 +1,8 @@
 //! What a cluster gets of what an overlay asks for: all expressions evaluated, all texts parsed.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
-
-use std::collections::BTreeMap;
 
 use crate::formats::helm_chart::FailurePolicy;
 use crate::value::{DnsLabel, ImageReference};
@@ -14,6 +13,7 @@ use super::needs::{
 use super::parameter::ParameterValue;
 use super::template::Templates;
 use super::wants::{ChartWant, Wants, Word};
+
 /// The result of reading a text of `overlay.toml`, or what is wrong with it.
 type Read<T> = Result<T, String>;
 

@@ -47,8 +47,7 @@ pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<
     }
     if disk.required {
         // At every start, not only on the first boot: else k3s and its pods would write onto the card instead.
-        let points: Vec<String> =
-            [Some(mount.as_str()), datastore].into_iter().flatten().map(unit_path).collect();
+        let points: Vec<String> = mount_points(disk).map(unit_path).collect();
         let text = format!("[Unit]\nRequiresMountsFor={}\n", points.join(" "));
         let path =
             format!("/etc/systemd/system/{}.d/20-data-disk.conf", request.node.bootstrap_role.role().unit());
@@ -57,7 +56,11 @@ pub(super) fn edits(builder: &mut PlanBuilder, request: &Request<'_>) -> Result<
     Ok(())
 }
 
-/// Where its directory with the datastore is mounted, if it has one.
-pub(super) fn datastore(disk: &DataDisk) -> Option<&'static str> {
+/// Where it is mounted, and its directory with the datastore, if it has one.
+pub(super) fn mount_points(disk: &DataDisk) -> impl Iterator<Item = &str> {
+    [Some(disk.mount.as_str()), datastore(disk)].into_iter().flatten()
+}
+
+fn datastore(disk: &DataDisk) -> Option<&'static str> {
     disk.datastore.then_some(K3S_DATASTORE_DIR)
 }

@@ -49,7 +49,7 @@ pub(super) fn check(facts: &Facts, request: &Request<'_>, all: &[Named]) -> Resu
             return Err(hidden(disk, &format!("{} ({name}: {})", edit.path, edit.reason)));
         }
     }
-    for point in [Some(disk.mount.as_str()), data_disk::datastore(disk)].into_iter().flatten() {
+    for point in data_disk::mount_points(disk) {
         let unit = at(mount_unit::DIR).join(&mount_unit::name(point));
         if let Some(unit) = unit.ok().filter(|unit| is_of_base(facts, unit)) {
             let problem = format!("the base has a unit of its own for {point}, which wins: {unit}");

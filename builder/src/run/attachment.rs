@@ -43,7 +43,6 @@ impl Identity {
         if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:+".contains(&b)) {
             return None;
         }
-        let hexadecimal = |text: &str| text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit());
         if let Some(serial) = name.strip_prefix("virtio-") {
             return (1..=20).contains(&serial.len()).then(|| Self::Virtio(serial.to_owned()));
         }
@@ -52,8 +51,9 @@ impl Identity {
             let fits = (1..=40).contains(&model.len()) && serial.len() <= 20;
             return fits.then(|| Self::Ata { model: model.to_owned(), serial: serial.to_owned() });
         }
-        let digits = name.strip_prefix("wwn-0x").filter(|digits| hexadecimal(digits))?;
-        Some(Self::AtaWwn(digits.to_owned()))
+        let digits = name.strip_prefix("wwn-0x")?;
+        let is_wwn = digits.len() == 16 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+        is_wwn.then(|| Self::AtaWwn(digits.to_owned()))
     }
 
     fn is_ata(&self) -> bool {

@@ -7,7 +7,7 @@ use crate::board::{Boards, Storage};
 use crate::cluster::field_type::DatastoreKind;
 use crate::cluster::file::File;
 use crate::cluster::problem::Problems;
-use crate::value::{MountPoint, NodeAddress, Role};
+use crate::value::{NodeAddress, Role};
 
 use super::extras::K3S;
 use super::of_role;
@@ -118,9 +118,8 @@ pub(super) fn storage(file: &File, boards: &Boards, problems: &mut Problems<'_>)
     }
     let disk = file.data_disk.as_ref();
     let holds_state = disk.is_some_and(|disk| {
-        let is_state = |mount: &MountPoint| mount.as_str() == K3S_DATASTORE_DIR;
         disk.datastore.as_ref().is_some_and(|wanted| wanted.value)
-            || disk.mount.as_ref().is_some_and(|mount| is_state(&mount.value))
+            || disk.mount.as_ref().is_some_and(|mount| mount.value.as_str() == K3S_DATASTORE_DIR)
     });
     for node in of_role(file, Role::Server) {
         let Some(board) = &node.board else { continue };

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
 use crate::context::Context;
+use crate::digest::sha256;
 use crate::kube::{ADDONS, Addon, Client, KubeError, Selector, bounded};
 use crate::phase_error::PhaseError;
 use crate::sys::{Kind, System};
@@ -148,11 +148,6 @@ fn digest(sys: &dyn System, file: &Path) -> Result<String, PhaseError> {
         PhaseError::retry(format!("reading {}: {e}", file.display()), "check the card (see dmesg)")
     })?;
     Ok(sha256(&bytes))
-}
-
-/// As k3s writes it.
-pub(super) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[derive(Deserialize)]

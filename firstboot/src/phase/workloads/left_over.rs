@@ -3,7 +3,7 @@
 
 use hc_common::overlay::{EMPTIED_TEXT, RECORD_PREFIX};
 
-use super::addons::sha256;
+use crate::digest::sha256;
 use crate::kube::{Addon, bounded};
 
 /// A sentence on them, if there are any.

@@ -88,15 +88,18 @@ pub(super) fn take(
     problems: &mut Problems<'_>,
 ) {
     for (name, parameter) in &overlay.parameters {
-        let texts = match (parameter.kind, values.get(name)) {
-            (ParameterType::FreeAddress, Some(ParameterValue::Text(text))) if !text.is_empty() => {
-                vec![single(text)]
+        let ranges: Vec<_> = match (parameter.kind, values.get(name)) {
+            (ParameterType::FreeAddress, Some(ParameterValue::Text(text))) => {
+                // What is none was reported, or nobody has set it.
+                text.parse().map(|address| (text, Ok(Range(address, address)))).into_iter().collect()
             }
-            (ParameterType::FreeAddresses, Some(ParameterValue::List(texts))) => texts.clone(),
+            (ParameterType::FreeAddresses, Some(ParameterValue::List(texts))) => {
+                texts.iter().map(|text| (text, Range::parse(text))).collect()
+            }
             _ => continue,
         };
-        for text in texts {
-            let range = match Range::parse(&text) {
+        for (text, range) in ranges {
+            let range = match range {
                 Ok(range) => range,
                 Err(problem) => {
                     let hint = "write 192.168.1.240-192.168.1.250 or 192.168.1.240/28";
@@ -111,11 +114,6 @@ pub(super) fn take(
             taken.push(Owned { range, whose: format!("the overlay {} already", overlay.name) });
         }
     }
-}
-
-/// An address as the network of it alone.
-fn single(text: &str) -> String {
-    format!("{text}-{text}")
 }
 
 #[cfg(test)]
